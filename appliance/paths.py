@@ -1,0 +1,82 @@
+"""The one module that builds paths inside a station's folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundles.oci.digest import Digest
+
+
+@dataclass(frozen=True, slots=True)
+class StationPaths:
+    """Every path of the station in `root`."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config.toml"
+
+    @property
+    def lock(self) -> Path:
+        """Locked (flock) by the running station, and by folder commands while they change keys or trust."""
+        return self.root / "lock"
+
+    @property
+    def trust(self) -> Path:
+        """Pinned keys: `<keyid>.pem` and `<keyid>.json` each, and `site.json`, which names the site."""
+        return self.root / "trust"
+
+    @property
+    def keys(self) -> Path:
+        """Private keys, mode 0700: `<name>.pem` (PKCS#8) and `<name>.pub.pem`."""
+        return self.root / "keys"
+
+    @property
+    def store(self) -> Path:
+        return self.root / "store"
+
+    @property
+    def blobs(self) -> Path:
+        return self.store / "blobs"
+
+    @property
+    def uploads(self) -> Path:
+        """Everything on its way in, on the same file system as `blobs`."""
+        return self.store / "uploads"
+
+    @property
+    def database(self) -> Path:
+        return self.root / "metadata.sqlite"
+
+    @property
+    def run(self) -> Path:
+        return self.root / "run"
+
+    @property
+    def control_socket(self) -> Path:
+        return self.run / "control.sock"
+
+    @property
+    def writer_socket(self) -> Path:
+        """Where workers and jobs hand their writes to the control process."""
+        return self.run / "writer.sock"
+
+    @property
+    def jobs(self) -> Path:
+        return self.root / "jobs"
+
+    @property
+    def audit(self) -> Path:
+        return self.root / "audit"
+
+    def blob(self, digest: Digest) -> Path:
+        return self.blobs / digest.algorithm / digest.hex
+
+    def job(self, job_id: str) -> Path:
+        """A job's own folder: its log, and what it needs to resume."""
+        return self.jobs / job_id
+
+    def job_log(self, job_id: str) -> Path:
+        return self.job(job_id) / "log"

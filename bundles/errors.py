@@ -1,0 +1,104 @@
+"""One root of errors, each with what happened, to which thing, what to do, and the exit status that follows.
+
+Exit statuses are part of the command line's contract (docs/reference/exit-status.md):
+0 done, 1 failed, 2 usage, 3 refused, 4 incomplete.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+EXIT_DONE: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_REFUSED: Final = 3
+EXIT_INCOMPLETE: Final = 4
+
+
+class LockgateError(Exception):
+    """Anything Lockgate reports to a person: one line, and the exit status of the command that met it.
+
+    `what` says what happened, `thing` names the file, digest, key or reference it happened to, `remedy` says what
+    to do next. All three are plain sentences or names without a final full stop.
+    """
+
+    exit_status: ClassVar[int] = EXIT_FAILED
+
+    def __init__(self, what: str, *, thing: str = "", remedy: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.thing = thing
+        self.remedy = remedy
+
+    def diagnostics(self) -> str:
+        """The one line for stderr: `what: thing; remedy`."""
+        line = f"{self.what}: {self.thing}" if self.thing else self.what
+        return f"{line}; {self.remedy}" if self.remedy else line
+
+    def __str__(self) -> str:
+        return self.diagnostics()
+
+
+class FailedError(LockgateError):
+    """It could not be done (exit 1): a full disk, a medium pulled out, a port in use, a station that is not there."""
+
+
+class UsageError(LockgateError):
+    """It was asked for in a way that cannot work (exit 2): a bad reference, a missing key, a contradiction."""
+
+    exit_status = EXIT_USAGE
+
+
+class MalformedError(LockgateError):
+    """Bytes that are not what their format demands: a digest, a manifest, a descriptor (exit 2 from a person's
+    argument; whoever reads a medium turns it into `RefusedError`)."""
+
+    exit_status = EXIT_USAGE
+
+
+class RefusedError(LockgateError):
+    """Untrusted, tampered, replayed, another site's, or against policy (exit 3). Never a matter of trying again."""
+
+    exit_status = EXIT_REFUSED
+
+
+class IncompleteError(LockgateError):
+    """Good so far, and something is still to come (exit 4): volumes on another medium, a co-signature."""
+
+    exit_status = EXIT_INCOMPLETE
+
+
+class NotFoundError(LockgateError):
+    """The thing named does not exist here (exit 1)."""
+
+
+class CancelledError(LockgateError):
+    """A person or a signal cancelled it (exit 1)."""
+
+
+ERRORS_BY_NAME: Final[dict[str, type[LockgateError]]] = {
+    error.__name__: error
+    for error in (
+        LockgateError,
+        FailedError,
+        UsageError,
+        MalformedError,
+        RefusedError,
+        IncompleteError,
+        NotFoundError,
+        CancelledError,
+    )
+}
+"""The classes that may cross a process boundary by name."""
+
+
+def to_wire(error: LockgateError) -> dict[str, str]:
+    """The error as JSON fields: `error` (class name), `what`, `thing`, `remedy`."""
+    name = next(cls.__name__ for cls in type(error).__mro__ if cls.__name__ in ERRORS_BY_NAME)
+    return {"error": name, "what": error.what, "thing": error.thing, "remedy": error.remedy}
+
+
+def from_wire(fields: dict[str, str]) -> LockgateError:
+    """The error that `to_wire` described; an unknown class becomes a `FailedError`."""
+    cls = ERRORS_BY_NAME.get(fields.get("error", ""), FailedError)
+    return cls(fields.get("what", "unknown error"), thing=fields.get("thing", ""), remedy=fields.get("remedy", ""))

@@ -1,0 +1,98 @@
+"""Descriptors: media type, digest, size, and what may stand beside them (OCI image specification, descriptor.md)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from bundles import limits
+from bundles.errors import MalformedError
+from bundles.oci.digest import Digest
+
+_MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """An image's platform: `os`, `architecture`, and `variant` where it matters."""
+
+    os: str
+    architecture: str
+    variant: str = ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+
+    @classmethod
+    def from_json(cls, data: Any) -> Platform:
+        """A descriptor's `platform` object. Raises MalformedError."""
+        fields = expect_object(data, "platform")
+        os, architecture = (expect_string(fields.get(key, ""), f"platform.{key}") for key in ("os", "architecture"))
+        return cls(os, architecture, expect_string(fields.get("variant", ""), "platform.variant"))
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """A content descriptor. `size` is bytes."""
+
+    media_type: str
+    digest: Digest
+    size: int
+    artifact_type: str = ""
+    platform: Platform | None = None
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    urls: tuple[str, ...] = ()
+
+    @classmethod
+    def from_json(cls, data: Any, what: str = "descriptor") -> Descriptor:
+        """A descriptor object, its required fields checked. Raises MalformedError."""
+        fields = expect_object(data, what)
+        size = fields.get("size")
+        if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limits.INTEGER:
+            raise MalformedError(f"{what}.size is not a size", thing=repr(size)[:80], remedy="give bytes as an integer")
+        urls = fields.get("urls") or []
+        if not isinstance(urls, list):
+            raise MalformedError(f"{what}.urls is not a list", thing=repr(urls)[:80])
+        platform = fields.get("platform")
+        return cls(
+            media_type=check_media_type(fields.get("mediaType"), f"{what}.mediaType"),
+            digest=Digest.parse(expect_string(fields.get("digest"), f"{what}.digest")),
+            size=size,
+            artifact_type=expect_string(fields.get("artifactType") or "", f"{what}.artifactType"),
+            platform=None if platform is None else Platform.from_json(platform),
+            annotations=check_annotations(fields.get("annotations"), f"{what}.annotations"),
+            urls=tuple(expect_string(url, f"{what}.urls") for url in urls),
+        )
+
+
+def expect_object(data: Any, what: str) -> dict[str, Any]:
+    """`data`, if it is a JSON object. Raises MalformedError."""
+    if not isinstance(data, dict):
+        raise MalformedError(f"{what} is not an object", thing=repr(data)[:80])
+    return data
+
+
+def expect_string(data: Any, what: str) -> str:
+    """`data`, if it is a JSON string. Raises MalformedError."""
+    if not isinstance(data, str):
+        raise MalformedError(f"{what} is not a string", thing=repr(data)[:80])
+    return data
+
+
+def check_media_type(data: Any, what: str) -> str:
+    """`data`, if it is a media type (RFC 6838, section 4.2). Raises MalformedError."""
+    if not isinstance(data, str) or not _MEDIA_TYPE.match(data):
+        raise MalformedError(f"{what} is not a media type", thing=repr(data)[:120])
+    return data
+
+
+def check_annotations(data: Any, what: str) -> dict[str, str]:
+    """`data`, if it is a map of strings to strings, or absent. Raises MalformedError."""
+    if data is None:
+        return {}
+    fields = expect_object(data, what)
+    for key, value in fields.items():
+        expect_string(value, f"{what}.{key[:60]}")
+    return fields

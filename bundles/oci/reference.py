@@ -1,0 +1,102 @@
+"""References: `repository:tag` and `repository@digest`, with a registry's host before it for a remote one.
+
+Grammar: OCI distribution specification 1.1, Pulling manifests (`<name>`, `<reference>`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from bundles import limits
+from bundles.errors import MalformedError
+from bundles.oci.digest import Digest
+
+_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
+_TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
+_SITE: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
+
+
+def check_repository(name: str) -> str:
+    """The name, if it is a repository's. Raises MalformedError."""
+    if len(name) > limits.REPOSITORY_NAME or not _NAME.match(name):
+        raise MalformedError(
+            "malformed repository name", thing=repr(name)[:280], remedy="use lower-case letters, digits, . _ - and /"
+        )
+    return name
+
+
+def check_tag(tag: str) -> str:
+    """The tag, if it is one. Raises MalformedError."""
+    if not _TAG.match(tag):
+        raise MalformedError(
+            "malformed tag", thing=repr(tag)[:160], remedy="use letters, digits, . _ and -, at most 128 characters"
+        )
+    return tag
+
+
+def check_site(name: str) -> str:
+    """The site's name, if it is one: `[a-z0-9-]{1,32}`. Raises MalformedError."""
+    if not _SITE.match(name):
+        raise MalformedError(
+            "malformed site name", thing=repr(name)[:80], remedy="use 1 to 32 lower-case letters, digits and -"
+        )
+    return name
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Reference:
+    """A thing in the station's registry: a repository, and a tag or a digest (exactly one)."""
+
+    repository: str
+    tag: str | None = None
+    digest: Digest | None = None
+
+    def __post_init__(self) -> None:
+        check_repository(self.repository)
+        if (self.tag is None) == (self.digest is None):
+            raise MalformedError(
+                "malformed reference", thing=repr(self.repository), remedy="write repository:tag or repository@digest"
+            )
+        if self.tag is not None:
+            check_tag(self.tag)
+
+    @classmethod
+    def parse(cls, text: str) -> Reference:
+        """`repository:tag` or `repository@digest`. Raises MalformedError."""
+        name, at, digest = text.partition("@")
+        if at:
+            return cls(name, digest=Digest.parse(digest))
+        name, colon, tag = text.rpartition(":")
+        if not colon or "/" in tag:
+            raise MalformedError(
+                "malformed reference", thing=repr(text)[:280], remedy="write repository:tag or repository@digest"
+            )
+        return cls(name, tag=tag)
+
+    def __str__(self) -> str:
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteReference:
+    """A thing at another registry: `HOST[:PORT]/repository:tag` or `…@digest`."""
+
+    host: str
+    reference: Reference
+
+    @classmethod
+    def parse(cls, text: str) -> RemoteReference:
+        """A reference with a registry's host before it. Raises MalformedError."""
+        host, slash, rest = text.partition("/")
+        if not slash or not _HOST.match(host) or not (":" in host or "." in host or host == "localhost"):
+            raise MalformedError(
+                "malformed remote reference", thing=repr(text)[:280], remedy="write HOST[:PORT]/repository:tag"
+            )
+        return cls(host, Reference.parse(rest))
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.reference}"
