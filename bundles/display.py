@@ -1,0 +1,37 @@
+"""The one place where untrusted text is made fit for a terminal.
+
+Tags, annotations, file names and everything else that came from a medium or a client may hold control codes,
+bidirectional overrides or zero-width characters that make one text look like another (threats: control codes, bidi,
+zero-width, console markup). They are shown as visible escapes; nothing is dropped, so two texts that differ look
+different.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def safe(text: str, *, width: int | None = None) -> str:
+    """`text` with every control, format, private, unassigned or line-separating character as `\\x1b` or `\\u202e`;
+    a backslash doubles. Cut to `width` characters with `…` at the end, where a width is given.
+
+    Markup is not this function's business: whoever draws passes plain text objects, never markup.
+    """
+    shown = "".join(_escape(character) for character in text)
+    if width is not None and len(shown) > width:
+        return shown[: max(width - 1, 0)] + "…"
+    return shown
+
+
+def _escape(character: str) -> str:
+    if character == "\\":
+        return "\\\\"
+    combining = unicodedata.combining(character)
+    if unicodedata.category(character) not in _HIDDEN and not combining and character != "\u3164":
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
