@@ -1,0 +1,56 @@
+"""Untrusted text is shown escaped, and every error is one line that crosses a process boundary unharmed."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bundles import errors
+from bundles.display import safe
+
+
+@given(st.text())
+def test_nothing_shown_can_steer_a_terminal(text: str) -> None:
+    for character in safe(text):
+        assert unicodedata.category(character) not in {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+
+@given(st.text(), st.text())
+def test_texts_that_differ_look_different(one: str, other: str) -> None:
+    assert (safe(one) == safe(other)) == (one == other)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("alpine:3.20", "alpine:3.20"),
+        ("\x1b[31mred", "\\x1b[31mred"),
+        ("a\u202eb", "a\\u202eb"),
+        ("zero\u200bwidth", "zero\\u200bwidth"),
+        ("line\nbreak", "line\\x0abreak"),
+        ("back\\slash", "back\\\\slash"),
+        ("Größe", "Größe"),
+    ],
+)
+def test_hidden_characters_become_visible_escapes(text: str, shown: str) -> None:
+    assert safe(text) == shown
+
+
+def test_a_long_text_is_cut_with_a_mark() -> None:
+    assert safe("abcdefgh", width=5) == "abcd…"
+
+
+@pytest.mark.parametrize("cls", errors.ERRORS_BY_NAME.values())
+def test_an_error_survives_the_wire(cls: type[errors.LockgateError]) -> None:
+    error = cls("it happened", thing="to this", remedy="do that")
+    back = errors.from_wire(errors.to_wire(error))
+    assert type(back) is cls
+    assert back.diagnostics() == "it happened: to this; do that"
+    assert back.exit_status == error.exit_status
+
+
+def test_an_unknown_error_from_the_wire_is_a_failure() -> None:
+    assert errors.from_wire({"error": "Strange", "what": "x"}).exit_status == errors.EXIT_FAILED
