@@ -1,0 +1,120 @@
+"""Reading hostile files and writing our own: no links followed, sizes capped, writes atomic and durable."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from bundles.errors import FailedError, LockgateError, RefusedError
+
+
+def open_regular(path: Path, *, ceiling: int | None = None) -> int:
+    """A descriptor of a regular file, opened without following a link and without blocking on a pipe.
+
+    Raises RefusedError for a link, a device, a pipe or a file over `ceiling` bytes; FailedError when it cannot be read.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if path.is_symlink():
+            raise RefusedError("not a regular file", thing=str(path), remedy="links are not followed") from None
+        raise os_failure(error, path, "cannot be read") from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        raise RefusedError("not a regular file", thing=str(path), remedy="a bundle holds regular files alone")
+    if ceiling is not None and status.st_size > ceiling:
+        os.close(descriptor)
+        raise RefusedError("the file is too large", thing=str(path), remedy=f"the ceiling is {ceiling} bytes")
+    return descriptor
+
+
+def read_small(path: Path, ceiling: int) -> bytes:
+    """A small file's bytes, through `open_regular`."""
+    with os.fdopen(open_regular(path, ceiling=ceiling), "rb") as file:
+        try:
+            data = file.read(ceiling + 1)
+        except OSError as error:
+            raise os_failure(error, path, "cannot be read") from None
+    if len(data) > ceiling:
+        raise RefusedError("the file is too large", thing=str(path), remedy=f"the ceiling is {ceiling} bytes")
+    return data
+
+
+def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = True) -> None:
+    """Write, fsync, rename (or link, where nothing may be replaced), fsync the folder.
+
+    Raises FailedError naming the file and what to do.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            if replace:
+                partial.rename(path)
+            else:
+                path.hardlink_to(partial)
+                partial.unlink()
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+        sync_folder(path.parent)
+    except FileExistsError:
+        raise FailedError("the file exists", thing=str(path), remedy="choose another name") from None
+    except OSError as error:
+        raise os_failure(error, path, "cannot be written") from None
+
+
+def sync_folder(folder: Path) -> None:
+    """fsync a folder, so that renames in it are durable."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+_REMEDIES = {
+    "ENOSPC": "free some space or use a larger medium, then run it again: it goes on where it was",
+    "EDQUOT": "free some space, then run it again: it goes on where it was",
+    "EROFS": "it is read-only: clear the write-protection, or give another folder",
+    "EIO": "the medium failed or was pulled out: put it back or take another, then run it again",
+    "ENODEV": "the medium was pulled out: put it back, then run it again",
+    "ENXIO": "the medium was pulled out: put it back, then run it again",
+    "ESTALE": "the medium was pulled out: put it back, then run it again",
+    "ENOENT": "check the path, and that the medium is mounted",
+    "EACCES": "check who owns it and its mode",
+    "EPERM": "check who owns it and its mode",
+    "ENOTDIR": "give a folder",
+    "EISDIR": "give a file",
+}
+
+
+def os_failure(error: OSError, path: Path | str, what: str) -> FailedError:
+    """An operating system's error as one line: what, which file, why, what to do."""
+    import errno
+
+    code = errno.errorcode.get(error.errno or 0, "")
+    reason = error.strerror or str(error)
+    return FailedError(
+        f"{what} ({reason})", thing=str(path), remedy=_REMEDIES.get(code, "check the path and try again")
+    )
+
+
+@contextlib.contextmanager
+def failures_named(path: Path, what: str) -> Iterator[None]:
+    """Turn OSErrors inside into `os_failure`."""
+    try:
+        yield
+    except LockgateError:
+        raise
+    except OSError as error:
+        raise os_failure(error, error.filename or path, what) from None
