@@ -34,7 +34,7 @@ class Lane(Generic[Item]):
             if self._error is None:
                 try:
                     self._work(boxed[0])
-                except BaseException as error:  # noqa: BLE001  it is raised again in the thread that feeds the lane
+                except BaseException as error:
                     self._error = error
 
     def put(self, item: Item) -> None:

@@ -7,7 +7,8 @@ A manifest that decodes is canonical (its bytes are the only ones for its conten
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, Final
 
 import msgspec
@@ -173,7 +174,8 @@ def _ranges(blob: Blob) -> list[tuple[int, int, int]]:
 
 def _check_artifacts(manifest: BundleManifest) -> None:
     _ascending(((artifact.repository, artifact.digest) for artifact in manifest.artifacts), "artifacts")
-    sizes = {blob.digest: blob.size for blob in (*manifest.blobs, *manifest.requires)}
+    sizes = {blob.digest: blob.size for blob in manifest.blobs}
+    sizes |= {required.digest: required.size for required in manifest.requires}
     digests = set()
     tagged: set[tuple[str, str]] = set()
     for artifact in manifest.artifacts:
@@ -199,8 +201,7 @@ def _check_artifacts(manifest: BundleManifest) -> None:
 
 
 def _ascending(values: Iterable[Any], what: str) -> None:
-    listed: Sequence[Hashable] = list(values)
-    if any(not before < after for before, after in zip(listed, listed[1:], strict=False)):  # type: ignore[operator]
+    if any(not before < after for before, after in pairwise(values)):
         raise MalformedError(f"{what} is out of order or has doubles")
 
 

@@ -218,7 +218,7 @@ def trust_key(
 
 
 def revoke_key(path: Path, keyid: str, *, why: str, at: str) -> TrustRecord:
-    """Mark a pinned key as revoked; it stays in the folder, with the reason. Raises UsageError where it is not there."""
+    """Mark a pinned key as revoked; it stays, with the reason. Raises UsageError where it is not pinned."""
     if not why.strip():
         raise UsageError("a revocation needs a reason", thing=keyid, remedy="say it with --why")
     with _locked(path):

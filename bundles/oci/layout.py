@@ -1,0 +1,70 @@
+"""OCI image layouts: a folder read safely, and the small files of one (image specification, image-layout.md)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from bundles import limits, strict_json
+from bundles.errors import MalformedError, NotFoundError, RefusedError, UsageError
+from bundles.files import open_regular, read_small
+from bundles.manifest import Artifact
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import OCI_INDEX
+
+LAYOUT_FILE: Final = "oci-layout"
+INDEX: Final = "index.json"
+LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
+REF_NAME: Final = "org.opencontainers.image.ref.name"
+
+
+def index_bytes(artifacts: Sequence[Artifact]) -> bytes:
+    """index.json of a layout that holds `artifacts`: an entry a tag, named `repository:tag`, and one for each artifact
+    that has none. Canonical JSON, so that the same artifacts give the same bytes."""
+    manifests = []
+    for artifact in sorted(artifacts, key=lambda entry: (entry.repository, entry.digest)):
+        entry = {"mediaType": artifact.mediaType, "digest": artifact.digest, "size": artifact.size}
+        names = [f"{artifact.repository}:{tag}" for tag in artifact.tags]
+        manifests += [{**entry, "annotations": {REF_NAME: name}} for name in names] or [entry]
+    return strict_json.canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+
+
+class LayoutFolder:
+    """An OCI image layout on disk. Paths come from validated digests alone, links are not followed."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        if not (root / LAYOUT_FILE).is_file() or not (root / INDEX).is_file():
+            raise UsageError(
+                "not an OCI image layout", thing=str(root), remedy="it must hold oci-layout and index.json"
+            )
+
+    def entries(self) -> list[tuple[str | None, Descriptor]]:
+        """The manifests that index.json lists, each with its name or None. Raises MalformedError."""
+        document = strict_json.loads(
+            read_small(self.root / INDEX, limits.OCI_MANIFEST), ceiling=limits.OCI_MANIFEST, what=INDEX, floats=True
+        )
+        if not isinstance(document, dict) or not isinstance(document.get("manifests"), list):
+            raise MalformedError("index.json lists no manifests", thing=str(self.root))
+        found = [Descriptor.from_json(entry, "index.json entry") for entry in document["manifests"]]
+        return [(descriptor.annotations.get(REF_NAME), descriptor) for descriptor in found]
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """A blob's bytes. Raises NotFoundError; the bytes are not yet checked."""
+        path = self.root / "blobs" / digest.path
+        if not path.exists():
+            raise NotFoundError(
+                "the layout lacks a blob", thing=str(digest), remedy=f"make the layout {self.root} again"
+            )
+        return os.fdopen(open_regular(path), "rb")
+
+    def read_manifest(self, descriptor: Descriptor) -> bytes:
+        """A manifest's bytes, checked against its descriptor. Raises RefusedError."""
+        with self.open_blob(descriptor.digest) as file:
+            raw = file.read(limits.OCI_MANIFEST + 1)
+        if len(raw) != descriptor.size or Digest.of(raw, descriptor.digest.algorithm) != descriptor.digest:
+            raise RefusedError("a manifest is not what its descriptor says", thing=str(descriptor.digest))
+        return raw

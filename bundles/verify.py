@@ -1,0 +1,222 @@
+"""Verifying a bundle on media: the files around the pure verdict (`bundles.verdict`).
+
+Folders are hostile: links are not followed, only regular files of the names that the format knows are allowed, small
+files are capped and read once, and several folders must agree to the byte.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bundles import limits, sums
+from bundles.errors import IncompleteError, RefusedError, UsageError
+from bundles.files import os_failure, read_small
+from bundles.lanes import Lane
+from bundles.manifest import volume_path
+from bundles.ports import Progress
+from bundles.signing.trust import TrustFolder
+from bundles.verdict import SIGNATURE_NAME, Opened, SmallFiles, decide, require_all_signers
+from bundles.volumes.read import ranges_of, read_volume
+
+_CEILINGS: Final = {
+    sums.NAME: limits.SUMS_FILE,
+    sums.MANIFEST: limits.BUNDLE_MANIFEST,
+    sums.README: limits.README_FILE,
+}
+_FOLDERS: Final = ("volumes", "recovery")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedBundle:
+    """A bundle whose signatures hold, and where its volumes lie.
+
+    `volumes` by index; `copies` are further places of the same ones, `missing_volumes` are in no folder given.
+    """
+
+    opened: Opened
+    files: SmallFiles
+    folders: tuple[Path, ...]
+    volumes: dict[int, Path]
+    copies: tuple[tuple[int, Path], ...]
+    missing_volumes: tuple[int, ...]
+
+    def require_volumes(self) -> None:
+        """Raises IncompleteError naming each missing volume and its medium."""
+        if self.missing_volumes:
+            raise missing(self.opened, self.missing_volumes)
+
+
+def missing(opened: Opened, indexes: Sequence[int]) -> IncompleteError:
+    """The error that names volumes still to come and the media they are on."""
+    media = sorted({opened.manifest.volumes[index - 1].medium for index in indexes})
+    named = ", ".join(volume_path(index) for index in indexes[:8]) + (", …" if len(indexes) > 8 else "")
+    return IncompleteError(
+        f"{opened.manifest.id}: volumes still to come",
+        thing=named,
+        remedy=f"bring medium {', '.join(map(str, media))}",
+    )
+
+
+def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
+    """The bundle's folder behind each path: itself, or the one bundle below it (a medium's mount point).
+
+    Raises UsageError where there is none, or more than one.
+    """
+    return tuple(_find(path) for path in paths)
+
+
+def _find(path: Path) -> Path:
+    if (path / sums.NAME).is_file() or (path / sums.NAME).is_symlink():
+        return path
+    try:
+        below = sorted(entry for entry in path.iterdir() if (entry / sums.NAME).is_file())
+    except OSError as error:
+        raise os_failure(error, path, "the bundle cannot be read") from None
+    if len(below) == 1:
+        return below[0]
+    if below:
+        names = ", ".join(entry.name for entry in below[:8])
+        raise UsageError("several bundles are here", thing=f"{path}: {names}", remedy="name one of them")
+    if (path / sums.MANIFEST).exists():
+        raise RefusedError("the bundle lacks a file", thing=str(path / sums.NAME), remedy="copy the whole medium again")
+    raise UsageError("no bundle is here", thing=str(path), remedy="give the folder that holds SHA256SUMS")
+
+
+def open_bundle(paths: Sequence[Path], trust: TrustFolder, now: str) -> OpenedBundle:
+    """Read the small files of the bundle in `paths` (one folder a medium) and decide.
+
+    Raises RefusedError for everything that is untrusted or does not belong, naming the file.
+    """
+    folders = find_folders(paths)
+    if not folders:
+        raise UsageError("no folder was given", remedy="name the bundle's folder")
+    listings = [_list(folder) for folder in folders]
+    files = _read(folders[0], listings[0])
+    for folder, listing in zip(folders[1:], listings[1:], strict=True):
+        files = _join(files, _read(folder, listing), folder)
+    opened = decide(files, trust, now)
+    places = _place(folders, listings, opened)
+    volumes = dict(reversed(places))
+    copies = tuple((index, path) for index, path in places if volumes[index] != path)
+    absent = tuple(volume.index for volume in opened.manifest.volumes if volume.index not in volumes)
+    return OpenedBundle(opened, files, folders, volumes, copies, absent)
+
+
+def verify(paths: Sequence[Path], trust: TrustFolder, now: str, progress: Progress) -> OpenedBundle:
+    """Verify a bundle whole: signatures, every volume that is here, and that all are.
+
+    Raises RefusedError (exit 3) before IncompleteError (exit 4): what is here must be good before it can be "so far".
+    """
+    bundle = open_bundle(paths, trust, now)
+    require_all_signers(bundle.opened)
+    read_all(bundle, progress)
+    bundle.require_volumes()
+    return bundle
+
+
+def read_all(bundle: OpenedBundle, progress: Progress) -> None:
+    """Read every volume that is here, every copy of it too, two at a time. Raises as `read_volume`."""
+    manifest = bundle.opened.manifest
+    ranges = ranges_of(manifest)
+    todo = [*sorted(bundle.volumes.items()), *bundle.copies]
+    total = sum(manifest.volumes[index - 1].size for index, _ in todo)
+    done = 0
+    progress("verify", 0, total)
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("verify", done, total)
+
+    def read(place: tuple[int, Path]) -> None:
+        index, path = place
+        read_volume(path, manifest, index, ranges[index], None, advance)
+
+    with Lane(read, depth=1) as second:
+        for number, place in enumerate(todo):
+            if number % 2:
+                second.put(place)
+            else:
+                read(place)
+
+
+def _list(folder: Path) -> dict[str, list[str]]:
+    """The names in the folder and its `volumes`, refused where the format does not know them."""
+    found: dict[str, list[str]] = {"": [], "volumes": []}
+    try:
+        for entry in os.scandir(folder):
+            if entry.name in _FOLDERS and entry.is_dir(follow_symlinks=False):
+                continue
+            if entry.name not in _CEILINGS and not SIGNATURE_NAME.match(entry.name):
+                raise _stranger(folder, entry.name)
+            found[""].append(entry.name)
+        if (folder / "volumes").is_dir():
+            found["volumes"] = sorted(entry.name for entry in os.scandir(folder / "volumes"))
+    except OSError as error:
+        raise os_failure(error, folder, "the bundle cannot be read") from None
+    return found
+
+
+def _stranger(folder: Path, name: str) -> RefusedError:
+    return RefusedError(
+        "a file that does not belong to the bundle",
+        thing=str(folder / name),
+        remedy="remove it, or copy the medium again",
+    )
+
+
+def _read(folder: Path, listing: dict[str, list[str]]) -> SmallFiles:
+    for name in _CEILINGS:
+        if name not in listing[""]:
+            raise RefusedError(
+                "the bundle lacks a file", thing=str(folder / name), remedy="copy the whole medium again"
+            )
+    names = [name for name in listing[""] if SIGNATURE_NAME.match(name)]
+    if len(names) > limits.SIGNATURES:
+        raise RefusedError("too many signature files", thing=str(folder))
+    return SmallFiles(
+        sums=read_small(folder / sums.NAME, _CEILINGS[sums.NAME]),
+        manifest=read_small(folder / sums.MANIFEST, _CEILINGS[sums.MANIFEST]),
+        readme=read_small(folder / sums.README, _CEILINGS[sums.README]),
+        signatures={name: read_small(folder / name, limits.SIGNATURE_FILE) for name in names},
+    )
+
+
+def _join(first: SmallFiles, other: SmallFiles, folder: Path) -> SmallFiles:
+    """Two media of one bundle: the same small files to the byte; a signature may have joined one of them alone."""
+    for name, one, two in (
+        (sums.NAME, first.sums, other.sums),
+        (sums.MANIFEST, first.manifest, other.manifest),
+        (sums.README, first.readme, other.readme),
+    ):
+        if one != two:
+            raise RefusedError("the media are not of one bundle", thing=str(folder / name), remedy="check each alone")
+    for name in first.signatures.keys() & other.signatures.keys():
+        if first.signatures[name] != other.signatures[name]:
+            raise RefusedError("the media differ in a signature", thing=str(folder / name), remedy="check each alone")
+    return SmallFiles(first.sums, first.manifest, first.readme, {**first.signatures, **other.signatures})
+
+
+def _place(folders: Sequence[Path], listings: Sequence[dict[str, list[str]]], opened: Opened) -> list[tuple[int, Path]]:
+    """Where each volume lies (index and path), its size checked before anything is hashed."""
+    known = {volume_path(volume.index).removeprefix("volumes/"): volume for volume in opened.manifest.volumes}
+    places: list[tuple[int, Path]] = []
+    for folder, listing in zip(folders, listings, strict=True):
+        for name in listing["volumes"]:
+            path = folder / "volumes" / name
+            if name not in known:
+                raise _stranger(folder, f"volumes/{name}")
+            if path.is_symlink() or not path.is_file():
+                raise RefusedError("not a regular file", thing=str(path), remedy="a bundle holds regular files alone")
+            if path.stat().st_size != known[name].size:
+                raise RefusedError(
+                    f"the volume has {path.stat().st_size} bytes, not the signed {known[name].size}",
+                    thing=f"volumes/{name}",
+                    remedy="copy it again from the source's medium",
+                )
+            places.append((known[name].index, path))
+    return places

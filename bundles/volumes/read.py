@@ -1,0 +1,184 @@
+"""Reading blobs out of a volume at signed offsets, verified as they are read. No archive is ever parsed here.
+
+One pass over the file: one lane takes the volume's own sha256, another follows the manifest's ranges, hashes each blob
+or part, and hands it on. A blob is committed when its own digest holds; the volume is good when its sha256 does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bundles import limits
+from bundles.errors import RefusedError
+from bundles.files import open_regular, os_failure
+from bundles.lanes import Lane
+from bundles.manifest import BundleManifest, volume_path
+from bundles.oci.digest import Digest, Hasher, new_hasher
+from bundles.ports import BlobSink, BlobWriter
+
+
+class PartSink(Protocol):
+    """Joins the parts of a blob that is larger than a volume; parts may come in any order."""
+
+    def begin_part(self, digest: Digest, size: int, number: int, offset: int, length: int) -> BlobWriter:
+        """Take part `number` (from 1): `length` bytes at `offset` of the blob of `size` bytes. Its commit comes after
+        the part's own sha256 held; the blob becomes one when its last part is committed and its digest holds."""
+        ...
+
+    def has_part(self, digest: Digest, number: int) -> bool:
+        """Whether the part is held durably already."""
+        ...
+
+
+class VolumeSink(BlobSink, PartSink, Protocol):
+    """Takes everything a volume carries."""
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """A stretch of a volume: a blob, or part `part` (from 1) of one with its own sha256. All in bytes."""
+
+    offset: int
+    length: int
+    digest: Digest
+    blob_size: int
+    part: int | None = None
+    blob_offset: int = 0
+    sha256: str = ""
+
+
+def ranges_of(manifest: BundleManifest) -> dict[int, list[Range]]:
+    """Every volume's ranges in the order of their offsets."""
+    found: dict[int, list[Range]] = {volume.index: [] for volume in manifest.volumes}
+    for blob in manifest.blobs:
+        digest = Digest.parse(blob.digest)
+        if blob.volume is not None and blob.offset is not None:
+            found[blob.volume].append(Range(blob.offset, blob.size, digest, blob.size))
+        position = 0
+        for number, part in enumerate(blob.parts or [], 1):
+            found[part.volume].append(Range(part.offset, part.length, digest, blob.size, number, position, part.sha256))
+            position += part.length
+    for listed in found.values():
+        listed.sort(key=lambda entry: (entry.offset, entry.length))
+    return found
+
+
+def read_volume(
+    path: Path,
+    manifest: BundleManifest,
+    index: int,
+    ranges: list[Range],
+    sink: VolumeSink | None,
+    advance: Callable[[int], object],
+) -> None:
+    """Read volume `index` at `path` once, verifying all of it; blobs go to `sink` where there is one.
+
+    `advance` is told of bytes read. Raises RefusedError naming the file and the reason; FailedError when the
+    medium or the sink fails. Blobs committed before a refusal have their own digests.
+    """
+    volume = manifest.volumes[index - 1]
+    name = volume_path(index)
+    hasher = hashlib.sha256()
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        size = os.fstat(descriptor).st_size
+        if size != volume.size:
+            raise RefusedError(f"the volume has {size} bytes, not the signed {volume.size}", thing=name)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        with Lane(hasher.update) as volume_lane, _Ranges(name, ranges, sink) as follower:
+            seen = 0
+            while True:
+                try:
+                    chunk = file.read(limits.CHUNK)
+                except OSError as error:
+                    raise os_failure(error, path, "the volume cannot be read") from None
+                if not chunk:
+                    break
+                volume_lane.put(chunk)
+                follower.put(chunk)
+                seen += len(chunk)
+                advance(len(chunk))
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    if seen != volume.size or hasher.hexdigest() != volume.sha256:
+        raise RefusedError("the volume's bytes are not the signed ones", thing=name)
+
+
+class _Ranges:
+    """A lane that follows the ranges through the stream of chunks."""
+
+    def __init__(self, name: str, ranges: list[Range], sink: VolumeSink | None) -> None:
+        self._name, self._ranges, self._sink = name, ranges, sink
+        self._position = 0
+        self._next = 0
+        self._taken = 0
+        self._hasher: Hasher | None = None
+        self._writer: BlobWriter | None = None
+        self._lane: Lane[bytes] = Lane(self._take)
+
+    def __enter__(self) -> _Ranges:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        try:
+            self._lane.__exit__(kind, error, None)
+        finally:
+            if self._writer is not None:
+                with contextlib.suppress(OSError):
+                    self._writer.cancel()
+
+    def put(self, chunk: bytes) -> None:
+        self._lane.put(chunk)
+
+    def _take(self, chunk: bytes) -> None:
+        view = memoryview(chunk)
+        end = self._position + len(view)
+        while self._next < len(self._ranges):
+            current = self._ranges[self._next]
+            if current.offset > end or (current.offset == end and current.length):
+                break
+            if self._hasher is None:
+                self._begin(current)
+            start = current.offset + self._taken - self._position
+            piece = view[start : start + current.length - self._taken]
+            self._feed(piece)
+            if self._taken < current.length:
+                break
+            self._finish(current)
+        self._position = end
+
+    def _begin(self, current: Range) -> None:
+        self._taken = 0
+        self._hasher = new_hasher("sha256" if current.part is not None else current.digest.algorithm)
+        if self._sink is None or self._sink.has_blob(current.digest):
+            self._writer = None
+        elif current.part is None:
+            self._writer = self._sink.begin_blob(current.digest, current.blob_size)
+        elif not self._sink.has_part(current.digest, current.part):
+            self._writer = self._sink.begin_part(
+                current.digest, current.blob_size, current.part, current.blob_offset, current.length
+            )
+
+    def _feed(self, piece: memoryview) -> None:
+        self._taken += len(piece)
+        if self._hasher is not None:
+            self._hasher.update(piece)
+        if self._writer is not None:
+            self._writer.write(piece)
+
+    def _finish(self, current: Range) -> None:
+        expected = current.sha256 or current.digest.hex
+        if self._hasher is None or self._hasher.hexdigest() != expected:
+            what = f"part {current.part} of " if current.part is not None else ""
+            raise RefusedError(f"the bytes of {what}{current.digest} are not the signed ones", thing=self._name)
+        if self._writer is not None:
+            self._writer.commit()
+        self._writer = None
+        self._hasher = None
+        self._taken = 0
+        self._next += 1
