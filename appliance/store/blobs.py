@@ -1,0 +1,199 @@
+"""Blobs as files: `blobs/<algorithm>/<hex>`, written once, immutable, manifests among them.
+
+A blob arrives in `uploads/`, is hashed as it arrives, synced, renamed, and its folder synced: what has a name is
+whole. Presence here says nothing about visibility; a blob that no link names is garbage or in quarantine.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from appliance import limits
+from appliance.paths import StationPaths
+from appliance.store.files import Files, OsFiles, explain
+from bundles.errors import FailedError, NotFoundError, RefusedError
+from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
+
+_HASHERS: Final = 2
+"""Threads that hash beside the writing one; the machine's smallest size has two cores."""
+
+
+class Tally:
+    """What is known of bytes as they pass: their count, their digest in one algorithm, and their CRC-32."""
+
+    def __init__(self, algorithm: str) -> None:
+        self.algorithm = algorithm
+        self.size = 0
+        self.crc32 = 0
+        self._hasher = new_hasher(algorithm)
+
+    def update(self, data: bytes | memoryview) -> None:
+        """Count bytes in. Releases the GIL while it hashes."""
+        self._hasher.update(data)
+        self.crc32 = zlib.crc32(data, self.crc32)
+        self.size += len(data)
+
+    @property
+    def digest(self) -> Digest:
+        return Digest(self.algorithm, self._hasher.hexdigest())
+
+
+class FileBlobWriter:
+    """A blob on its way in (bundles.ports.BlobWriter), for blocking callers: jobs and tests.
+
+    `crc32` and `size` may be read after commit. Bytes handed to `write` may be reused when it returns.
+    """
+
+    def __init__(self, store: BlobStore, digest: Digest, size: int) -> None:
+        self._store = store
+        self._digest = digest
+        self._size = size
+        self._tally = Tally(digest.algorithm)
+        self._path = store.upload_path("blob")
+        self._fd = store.create(self._path)
+
+    @property
+    def crc32(self) -> int:
+        return self._tally.crc32
+
+    @property
+    def size(self) -> int:
+        return self._tally.size
+
+    def write(self, data: bytes | memoryview) -> None:
+        """Append bytes, hashing large ones in a thread beside the write. Raises FailedError (the file is gone then),
+        RefusedError when more arrives than was announced."""
+        if self._tally.size + len(data) > self._size:
+            self.cancel()
+            raise RefusedError("a blob is longer than announced", thing=str(self._digest))
+        if len(data) < limits.HASH_INLINE:
+            self._tally.update(data)
+            self._write(data)
+            return
+        hashing = self._store.hashers.submit(self._tally.update, data)
+        try:
+            self._write(data)
+        finally:
+            hashing.result()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        try:
+            self._store.files.write(self._fd, data)
+        except OSError as error:
+            self.cancel()
+            raise explain(error, self._path) from None
+
+    def commit(self) -> None:
+        """Check size and digest, then make it a blob; durable on return. Raises RefusedError, FailedError."""
+        if self._tally.size != self._size or self._tally.digest != self._digest:
+            found = f"{self._tally.digest}, {self._tally.size} bytes"
+            self.cancel()
+            raise RefusedError("a blob's bytes are not its digest's", thing=f"{self._digest} (found {found})")
+        fd, self._fd = self._fd, -1
+        self._store.place(fd, self._path, self._digest)
+
+    def cancel(self) -> None:
+        """Throw it away. Harmless after commit or cancel."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+            self._store.files.remove(self._path)
+
+
+class BlobStore:
+    """The blobs below a station's folder. Files only: who may see them is metadata's business."""
+
+    def __init__(self, paths: StationPaths, files: Files | None = None) -> None:
+        self.files: Files = files or OsFiles()
+        self._paths = paths
+        self._hashers: ThreadPoolExecutor | None = None
+        for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
+            if not folder.is_dir():
+                self.files.make_folder(folder)
+                self.files.sync_folder(folder.parent)
+
+    @property
+    def hashers(self) -> ThreadPoolExecutor:
+        """Threads that hash while another writes; started when first needed, never before a fork."""
+        if self._hashers is None:
+            self._hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="hash")
+        return self._hashers
+
+    @property
+    def uploads(self) -> Path:
+        return self._paths.uploads
+
+    def upload_path(self, kind: str) -> Path:
+        """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
+        return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"
+
+    def create(self, path: Path) -> int:
+        """A new file at `path`. Raises FailedError."""
+        try:
+            return self.files.create(path)
+        except OSError as error:
+            raise explain(error, path) from None
+
+    def has_blob(self, digest: Digest) -> bool:
+        """Whether the blob is held, whole. One stat, about 2 µs."""
+        try:
+            return stat.S_ISREG(self._paths.blob(digest).lstat().st_mode)
+        except FileNotFoundError:
+            return False
+
+    def size(self, digest: Digest) -> int:
+        """The blob's size in bytes as the file has it. Raises NotFoundError."""
+        try:
+            return self._paths.blob(digest).lstat().st_size
+        except FileNotFoundError:
+            raise NotFoundError("no such blob", thing=str(digest)) from None
+
+    def open_blob(self, digest: Digest) -> BinaryIO:
+        """The blob's bytes from the start, seekable. Raises NotFoundError."""
+        try:
+            fd = os.open(self._paths.blob(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise NotFoundError("no such blob", thing=str(digest)) from None
+        except OSError as error:
+            raise FailedError("a blob cannot be read", thing=f"{digest} ({error.strerror})") from None
+        return os.fdopen(fd, "rb")
+
+    def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter:
+        """Start writing a blob of a known digest and size (bytes). Raises FailedError."""
+        return FileBlobWriter(self, digest, size)
+
+    def put(self, data: bytes, digest: Digest) -> int:
+        """A small blob held in memory, such as a manifest; durable on return. Returns its CRC-32."""
+        writer = self.begin_blob(digest, len(data))
+        writer.write(data)
+        writer.commit()
+        return writer.crc32
+
+    def place(self, fd: int, path: Path, digest: Digest) -> None:
+        """Give the checked bytes of `fd`, at `path` in `uploads/`, their name; durable on return. Closes `fd`.
+
+        A blob already held is replaced by the same bytes: the work is the same whether or not it was there, so no
+        client learns from the time it takes what lies in quarantine, and a rotted copy is healed.
+        Raises FailedError; the file is gone then.
+        """
+        target = self._paths.blob(digest)
+        try:
+            try:
+                self.files.sync(fd)
+            finally:
+                os.close(fd)
+            self.files.rename(path, target)
+            self.files.sync_folder(target.parent)
+        except OSError as error:
+            self.files.remove(path)
+            raise explain(error, path) from None
+
+    def remove(self, digest: Digest) -> None:
+        """Take the blob's bytes away (garbage collection alone: no link and no quarantine names it)."""
+        self.files.remove(self._paths.blob(digest))

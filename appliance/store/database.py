@@ -1,0 +1,54 @@
+"""Opens the metadata database: the one write connection, and any number of readers."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from appliance import limits
+from appliance.store.migrations.runner import migrate
+from bundles.errors import FailedError
+
+
+def open_writer(path: Path) -> sqlite3.Connection:
+    """The one write connection, migrated: WAL, `synchronous=FULL`, transactions begun by hand.
+
+    For the control process alone (and tests). Raises FailedError when the file is no database, cannot be written,
+    or belongs to a newer program.
+    """
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=limits.SQLITE_BUSY)
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        migrate(connection)
+    except sqlite3.Error as error:
+        raise FailedError(
+            "the metadata cannot be opened for writing",
+            thing=f"{path} ({error})",
+            remedy="check the disk and its owner",
+        ) from None
+    return connection
+
+
+def open_reader(path: Path) -> sqlite3.Connection:
+    """A connection that can only read; every statement sees what was committed before it began.
+
+    May be handed between threads (SQLite is built serialised), not used by two at once. Raises FailedError.
+    """
+    try:
+        connection = sqlite3.connect(
+            f"file:{quote(str(path))}?mode=ro",
+            uri=True,
+            isolation_level=None,
+            check_same_thread=False,
+            timeout=limits.SQLITE_BUSY,
+        )
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("SELECT value FROM epoch")
+    except sqlite3.Error as error:
+        raise FailedError(
+            "the metadata cannot be read", thing=f"{path} ({error})", remedy="start the station once, or check the disk"
+        ) from None
+    return connection

@@ -1,0 +1,267 @@
+"""What the metadata says, read on a connection that cannot write: point reads for requests, pages for lists.
+
+Every method is one statement and sees what was committed before it began, from whichever process. A point read
+costs about 10 µs and runs inline in an event loop; methods that grow with the store say so. Nothing is cached here:
+a tag moved or a link taken away through one worker is so in the next request to any other.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from appliance.store.database import open_reader
+from bundles.errors import NotFoundError
+from bundles.oci.digest import Digest
+
+Kind = Literal["blob", "manifest"]
+
+
+@dataclass(frozen=True, slots=True)
+class BlobFacts:
+    """A held blob. `size` is bytes."""
+
+    digest: Digest
+    size: int
+    crc32: int
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestFacts:
+    """A held manifest. `artifact_type` is "" where it has none."""
+
+    digest: Digest
+    media_type: str
+    artifact_type: str
+    subject: Digest | None
+    size: int
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class RepositoryFacts:
+    """A repository with its counts; `bytes` is the sum of the sizes of everything it links, each digest once."""
+
+    name: str
+    tags: int
+    manifests: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class TagFacts:
+    """A tag and the manifest it points at. `size` is the manifest's own bytes."""
+
+    tag: str
+    digest: Digest
+    media_type: str
+    artifact_type: str
+    size: int
+    updated: str
+
+
+_MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations"
+
+
+def _manifest(row: tuple[str, str, str, str | None, int, str]) -> ManifestFacts:
+    digest, media_type, artifact_type, subject, size, annotations = row
+    return ManifestFacts(
+        Digest.parse(digest),
+        media_type,
+        artifact_type,
+        None if subject is None else Digest.parse(subject),
+        size,
+        json.loads(annotations),
+    )
+
+
+def _like(text: str) -> str:
+    """A LIKE pattern (escape character backslash) for texts that contain `text`."""
+    escaped = text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+class Metadata:
+    """A read-only view of one station's database; one thread at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises FailedError where there is no database yet, or it cannot be read."""
+        self.connection: sqlite3.Connection = open_reader(path)
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def epoch(self) -> int:
+        """The number that revocations, blocks and policy changes bump. Point read."""
+        return int(self.connection.execute("SELECT value FROM epoch").fetchone()[0])
+
+    # Visibility
+
+    def repository_exists(self, name: str) -> bool:
+        """Point read."""
+        return self.connection.execute("SELECT 1 FROM repositories WHERE name = ?", (name,)).fetchone() is not None
+
+    def linked_blob(self, repository: str, digest: Digest) -> BlobFacts | None:
+        """The blob, if the repository shows it. Point read."""
+        row = self.connection.execute(
+            "SELECT b.size, b.crc32 FROM repositories r"
+            " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'blob'"
+            " JOIN blobs b ON b.digest = l.digest WHERE r.name = ?",
+            (str(digest), repository),
+        ).fetchone()
+        return None if row is None else BlobFacts(digest, *row)
+
+    def linked_manifest(self, repository: str, digest: Digest) -> ManifestFacts | None:
+        """The manifest, if the repository shows it. Point read."""
+        row = self.connection.execute(
+            f"SELECT {_MANIFEST} FROM repositories r"  # noqa: S608  the columns are a constant
+            " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'manifest'"
+            " JOIN manifests m ON m.digest = l.digest WHERE r.name = ?",
+            (str(digest), repository),
+        ).fetchone()
+        return None if row is None else _manifest(row)
+
+    def tagged_manifest(self, repository: str, tag: str) -> ManifestFacts | None:
+        """The manifest a tag points at. Point read. A tag whose manifest is not linked shows nothing."""
+        row = self.connection.execute(
+            f"SELECT {_MANIFEST} FROM repositories r"  # noqa: S608
+            " JOIN tags t ON t.repository_id = r.id AND t.tag = ?"
+            " JOIN links l ON l.repository_id = r.id AND l.digest = t.digest AND l.kind = 'manifest'"
+            " JOIN manifests m ON m.digest = t.digest WHERE r.name = ?",
+            (tag, repository),
+        ).fetchone()
+        return None if row is None else _manifest(row)
+
+    def unlinked(self, repository: str, digests: Iterable[Digest], kind: Kind) -> list[Digest]:
+        """Those of `digests` that the repository does not show as `kind`, in their order. One point read each."""
+        statement = (
+            "SELECT 1 FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = ?"
+            " WHERE r.name = ?"
+        )
+        return [
+            digest
+            for digest in digests
+            if self.connection.execute(statement, (str(digest), kind, repository)).fetchone() is None
+        ]
+
+    def shown_anywhere(self, digest: Digest, kind: Kind = "blob") -> list[str]:
+        """The repositories that show the digest, by name. Grows with their number alone."""
+        rows = self.connection.execute(
+            "SELECT r.name FROM links l JOIN repositories r ON r.id = l.repository_id"
+            " WHERE l.digest = ? AND l.kind = ? ORDER BY r.name",
+            (str(digest), kind),
+        )
+        return [name for (name,) in rows]
+
+    # What is held, seen or not
+
+    def blob(self, digest: Digest) -> BlobFacts | None:
+        """A held blob or manifest's bytes, linked or not. Point read."""
+        row = self.connection.execute("SELECT size, crc32 FROM blobs WHERE digest = ?", (str(digest),)).fetchone()
+        return None if row is None else BlobFacts(digest, *row)
+
+    def crc32(self, digest: Digest) -> int:
+        """The CRC-32 of a held blob (bundles.ports.Crc32Source). Point read. Raises NotFoundError."""
+        facts = self.blob(digest)
+        if facts is None:
+            raise NotFoundError("no such blob", thing=str(digest))
+        return facts.crc32
+
+    def manifest(self, digest: Digest) -> ManifestFacts | None:
+        """A held manifest, linked or not. Point read."""
+        row = self.connection.execute(
+            f"SELECT {_MANIFEST} FROM manifests m WHERE m.digest = ?",  # noqa: S608
+            (str(digest),),
+        ).fetchone()
+        return None if row is None else _manifest(row)
+
+    def totals(self) -> tuple[int, int]:
+        """How many blobs are held, and their bytes. Reads the whole table of blobs: about 0.1 s per million."""
+        row = self.connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM blobs").fetchone()
+        return int(row[0]), int(row[1])
+
+    # Lists, a page at a time
+
+    def repository_names(self, limit: int, after: str = "") -> list[str]:
+        """Names in bytewise order, after `after`. Grows with `limit` alone."""
+        rows = self.connection.execute(
+            "SELECT name FROM repositories WHERE name > ? ORDER BY name LIMIT ?", (after, limit)
+        )
+        return [name for (name,) in rows]
+
+    def repositories(self, limit: int, after: str = "", text: str = "") -> list[RepositoryFacts]:
+        """Repositories whose name contains `text`, after `after`, with their counts.
+
+        Grows with the links of the repositories on the page, and with all names where few contain `text`.
+        """
+        rows = self.connection.execute(
+            "SELECT r.name, (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
+            " (SELECT count(*) FROM links l WHERE l.repository_id = r.id AND l.kind = 'manifest'),"
+            " (SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.digest IN"
+            " (SELECT l.digest FROM links l WHERE l.repository_id = r.id))"
+            " FROM repositories r WHERE r.name > ? AND r.name LIKE ? ESCAPE '\\' ORDER BY r.name LIMIT ?",
+            (after, _like(text), limit),
+        )
+        return [RepositoryFacts(*row) for row in rows]
+
+    def tag_names(self, repository: str, limit: int, after: str = "") -> list[str]:
+        """Tags in bytewise order, after `after`. Grows with `limit` alone."""
+        rows = self.connection.execute(
+            "SELECT t.tag FROM tags t WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " AND t.tag > ? ORDER BY t.tag LIMIT ?",
+            (repository, after, limit),
+        )
+        return [tag for (tag,) in rows]
+
+    def tags(self, repository: str, limit: int, after: str = "", text: str = "") -> list[TagFacts]:
+        """Tags that contain `text`, after `after`, with what they point at.
+
+        Grows with `limit`, and with all of the repository's tags where few contain `text`.
+        """
+        rows = self.connection.execute(
+            "SELECT t.tag, m.digest, m.media_type, m.artifact_type, m.size, t.updated"
+            " FROM tags t JOIN manifests m ON m.digest = t.digest"
+            " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " AND t.tag > ? AND t.tag LIKE ? ESCAPE '\\' ORDER BY t.tag LIMIT ?",
+            (repository, after, _like(text), limit),
+        )
+        return [TagFacts(tag, Digest.parse(digest), *rest) for tag, digest, *rest in rows]
+
+    def tags_of(self, repository: str, digest: Digest) -> list[str]:
+        """The tags that point at a digest. Grows with their number alone."""
+        rows = self.connection.execute(
+            "SELECT tag FROM tags WHERE repository_id = (SELECT id FROM repositories WHERE name = ?) AND digest = ?"
+            " ORDER BY tag",
+            (repository, str(digest)),
+        )
+        return [tag for (tag,) in rows]
+
+    def referrers(
+        self, repository: str, subject: Digest, limit: int, after: str = "", artifact_type: str = ""
+    ) -> list[ManifestFacts]:
+        """Manifests the repository shows whose subject is `subject`, by digest, after `after`.
+
+        Grows with `limit` and with the referrers that other repositories alone show.
+        """
+        rows = self.connection.execute(
+            f"SELECT {_MANIFEST} FROM manifests m"  # noqa: S608
+            " JOIN links l ON l.digest = m.digest AND l.kind = 'manifest'"
+            " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " WHERE m.subject = ? AND m.digest > ? AND (? = '' OR m.artifact_type = ?) ORDER BY m.digest LIMIT ?",
+            (repository, str(subject), after, artifact_type, artifact_type, limit),
+        )
+        return [_manifest(row) for row in rows]
+
+    def manifests(self, repository: str, limit: int, after: str = "") -> list[ManifestFacts]:
+        """Manifests the repository shows, by digest, after `after`. Grows with the repository's links up to there."""
+        rows = self.connection.execute(
+            f"SELECT {_MANIFEST} FROM links l JOIN manifests m ON m.digest = l.digest"  # noqa: S608
+            " WHERE l.repository_id = (SELECT id FROM repositories WHERE name = ?) AND l.kind = 'manifest'"
+            " AND l.digest > ? ORDER BY l.digest LIMIT ?",
+            (repository, after, limit),
+        )
+        return [_manifest(row) for row in rows]

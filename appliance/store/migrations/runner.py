@@ -1,0 +1,44 @@
+"""Brings a database to the schema of this program, step by step, each step one transaction."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import re
+import sqlite3
+from typing import Final
+
+from sqlite_utils import Database, Migrations
+
+from appliance.store import migrations
+from bundles.errors import FailedError
+
+_STEP: Final = re.compile(r"m[0-9]{4}_[a-z_]+\Z")
+_SET: Final = "lockgate"
+
+
+def step_names() -> list[str]:
+    """The steps this program knows, in order: the modules `m<four digits>_<domain>` of this package."""
+    return sorted(module.name for module in pkgutil.iter_modules(migrations.__path__) if _STEP.match(module.name))
+
+
+def migrate(connection: sqlite3.Connection) -> list[str]:
+    """Apply what is missing; returns the names of the steps applied now.
+
+    Each step module has `apply(db: sqlite_utils.Database) -> None`, which runs in a transaction of its own.
+    Raises FailedError when the database was written by a newer program: going on could lose what it keeps.
+    """
+    steps = Migrations(_SET)
+    for name in step_names():
+        steps(name=name)(importlib.import_module(f"{migrations.__name__}.{name}").apply)
+    db = Database(connection, execute_plugins=False)
+    newer = sorted({step.name for step in steps.applied(db)} - set(step_names()))
+    if newer:
+        raise FailedError(
+            "the metadata was written by a newer version of Lockgate",
+            thing=newer[0],
+            remedy="run that version, or restore a backup made by this one",
+        )
+    pending = [step.name for step in steps.pending(db)]
+    steps.apply(db)
+    return pending

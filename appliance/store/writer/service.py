@@ -1,0 +1,155 @@
+"""The thread that owns the only write connection, and commits whatever has queued up as one group.
+
+Each write runs in a savepoint of its own: one that is refused undoes itself and nothing else. Nobody hears back
+before the group's COMMIT, so what a sender was told is durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from appliance import limits
+from appliance.store.database import open_writer
+from appliance.store.writes.base import Write
+from bundles.errors import FailedError, LockgateError
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class _Pending:
+    write: Write
+    future: Future[Any] = field(default_factory=Future)
+
+
+class LocalWriter:
+    """Applies writes directly on a connection of one's own: for tests and for folder commands."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def submit(self, write: Write) -> Any:
+        """Apply and commit. Raises what the write raised."""
+        pending = _Pending(write)
+        _commit_group(self._connection, [pending])
+        return pending.future.result()
+
+
+class WriterService:
+    """The group-committing writer of one database; a context manager. Its `submit` is a blocking `Writer`."""
+
+    def __init__(self, database: Path) -> None:
+        """Opens (and migrates) the database at once, so that a bad one is reported to whoever starts the station."""
+        self._connection = open_writer(database)
+        self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self._closed = threading.Lock()
+        self._open = True
+        self._thread.start()
+
+    def __enter__(self) -> WriterService:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def enqueue(self, write: Write) -> Future[Any]:
+        """Queue a write; the future holds its result or error after its group's commit."""
+        pending = _Pending(write)
+        with self._closed:
+            if not self._open:
+                raise FailedError("the station is stopping", remedy="start it again")
+            self._queue.put(pending)
+        return pending.future
+
+    def submit(self, write: Write) -> Any:
+        """Apply and commit; durable on return. Raises what the write raised, or FailedError."""
+        return self.enqueue(write).result()
+
+    def close(self) -> None:
+        """Commit what is queued, then let go of the database. Harmless twice."""
+        with self._closed:
+            if self._open:
+                self._open = False
+                self._queue.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            going = True
+            while going:
+                group = [self._queue.get()]
+                while len(group) < limits.WRITE_GROUP and not self._queue.empty():
+                    group.append(self._queue.get())
+                going = None not in group
+                _commit_group(self._connection, [pending for pending in group if pending is not None])
+        finally:
+            self._connection.close()
+
+
+class AsyncWriterService:
+    """The service as an `AsyncWriter`, for coroutines in its own process."""
+
+    def __init__(self, service: WriterService) -> None:
+        self._service = service
+
+    async def submit(self, write: Write) -> Any:
+        """As WriterService.submit, without holding the event loop."""
+        return await asyncio.wrap_future(self._service.enqueue(write))
+
+
+def _commit_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> None:
+    """One transaction for the whole group; every future is settled when it returns."""
+    if not group:
+        return
+    outcomes: list[tuple[_Pending, Any, LockgateError | None]] = []
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        for pending in group:
+            outcomes.append((pending, *_apply(db, pending.write)))
+        db.execute("COMMIT")
+    except sqlite3.Error as error:
+        # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        _log.error("a group of %d writes was not committed: %s", len(group), error)
+        for pending in group:
+            pending.future.set_exception(
+                FailedError("the metadata cannot be written", thing=str(error), remedy="check the station's disk")
+            )
+        return
+    for pending, result, refusal in outcomes:
+        if refusal is None:
+            pending.future.set_result(result)
+        else:
+            pending.future.set_exception(refusal)
+
+
+def _apply(db: sqlite3.Connection, write: Write) -> tuple[Any, LockgateError | None]:
+    """One write in its savepoint: its result, or the error that undid it. Raises sqlite3.Error where the whole
+    transaction is lost."""
+    db.execute("SAVEPOINT one_write")
+    try:
+        result = write.apply(db)
+    except LockgateError as error:
+        refusal = error
+    except Exception:
+        if not db.in_transaction:  # SQLite has rolled everything back: a full disk
+            raise
+        _log.exception("%s failed", type(write).__name__)
+        refusal = FailedError("a write failed inside the station", thing=type(write).__name__, remedy="see the log")
+    else:
+        db.execute("RELEASE one_write")
+        return result, None
+    db.execute("ROLLBACK TO one_write")
+    db.execute("RELEASE one_write")
+    return None, refusal

@@ -1,0 +1,241 @@
+"""The registry's transactions: what makes content visible in a repository, and what takes it away.
+
+Visibility is a link (repository, digest). Links are made here, by a push, a mount or a tag, and by intake's release
+through the same functions; a pushed manifest may name only what its own repository links already.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import msgspec
+
+from appliance.store.writes.base import Write
+from bundles.errors import NotFoundError
+
+Kind = Literal["blob", "manifest"]
+
+
+class BlobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob whose bytes are durable in the store. `size` is bytes, `crc32` as zlib counts it."""
+
+    digest: str
+    size: int
+    crc32: int
+
+
+class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest's facts beside its bytes; `artifact_type` and `annotations` as the referrers API shows them."""
+
+    blob: BlobRow
+    media_type: str
+    artifact_type: str = ""
+    subject: str | None = None
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+def repository_id(db: sqlite3.Connection, name: str) -> int | None:
+    """The repository's row, or None."""
+    row = db.execute("SELECT id FROM repositories WHERE name = ?", (name,)).fetchone()
+    return None if row is None else int(row[0])
+
+
+def ensure_repository(db: sqlite3.Connection, name: str, at: str) -> int:
+    """The repository's row, made at `at` if it is new."""
+    found = repository_id(db, name)
+    if found is not None:
+        return found
+    cursor = db.execute("INSERT INTO repositories (name, created) VALUES (?, ?)", (name, at))
+    return int(cursor.lastrowid or 0)
+
+
+def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
+    """Say that the bytes are held. Visible to nobody by itself."""
+    db.execute(
+        "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (blob.digest, blob.size, blob.crc32, at),
+    )
+
+
+def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> None:
+    """Say that the bytes are held and are a manifest. Visible to nobody by itself."""
+    record_blob(db, manifest.blob, at)
+    db.execute(
+        "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            manifest.blob.digest,
+            manifest.media_type,
+            manifest.artifact_type,
+            manifest.subject,
+            manifest.blob.size,
+            json.dumps(dict(manifest.annotations), ensure_ascii=False),
+            at,
+        ),
+    )
+
+
+def link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
+    """Show recorded content in a repository: from here on its clients may read it."""
+    db.execute(
+        "INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (repository, digest, kind, at),
+    )
+
+
+def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
+    """Whether the repository shows the digest as a `kind`."""
+    row = db.execute(
+        "SELECT 1 FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
+    ).fetchone()
+    return row is not None
+
+
+def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
+    """Point a tag at a recorded manifest, moving it if it exists."""
+    db.execute(
+        "INSERT INTO tags (repository_id, tag, digest, updated) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (repository_id, tag) DO UPDATE SET digest = excluded.digest, updated = excluded.updated",
+        (repository, tag, digest, at),
+    )
+
+
+def _unlinked(db: sqlite3.Connection, repository: int, digests: Iterable[str], kind: Kind) -> list[str]:
+    return [digest for digest in digests if not is_linked(db, repository, digest, kind)]
+
+
+def _forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
+    """A repository exists as long as it shows something."""
+    if db.execute("SELECT 1 FROM links WHERE repository_id = ? LIMIT 1", (repository,)).fetchone() is None:
+        db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
+
+
+class LinkBlob(Write, frozen=True):
+    """A pushed blob becomes visible in its repository (specification: end-4b, end-6)."""
+
+    repository: str
+    blob: BlobRow
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        record_blob(db, self.blob, self.at)
+        link(db, ensure_repository(db, self.repository, self.at), self.blob.digest, "blob", self.at)
+
+
+class MountBlob(Write, frozen=True):
+    """A blob that `source` shows becomes visible in `repository` too (specification: end-11).
+
+    The result says whether it was mounted; False where the source does not show it (any more).
+    """
+
+    repository: str
+    source: str
+    digest: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        source = repository_id(db, self.source)
+        if source is None or not is_linked(db, source, self.digest, "blob"):
+            return False
+        link(db, ensure_repository(db, self.repository, self.at), self.digest, "blob", self.at)
+        return True
+
+
+class PutManifest(Write, frozen=True):
+    """A pushed manifest becomes visible, and its tags move to it, together (specification: end-7).
+
+    The result lists the digests among `needs_blobs` and `needs_manifests` that the repository does not show; where
+    there is one, nothing has changed.
+    """
+
+    repository: str
+    manifest: ManifestRow
+    at: str
+    tags: tuple[str, ...] = ()
+    needs_blobs: tuple[str, ...] = ()
+    needs_manifests: tuple[str, ...] = ()
+
+    def apply(self, db: sqlite3.Connection) -> list[str]:
+        repository = ensure_repository(db, self.repository, self.at)
+        missing = _unlinked(db, repository, self.needs_blobs, "blob")
+        missing += _unlinked(db, repository, self.needs_manifests, "manifest")
+        if missing:
+            _forget_if_empty(db, repository)
+            return missing
+        record_manifest(db, self.manifest, self.at)
+        link(db, repository, self.manifest.blob.digest, "manifest", self.at)
+        for tag in self.tags:
+            set_tag(db, repository, tag, self.manifest.blob.digest, self.at)
+        return []
+
+
+class PutTag(Write, frozen=True):
+    """A tag points at a manifest its repository shows already. Raises NotFoundError."""
+
+    repository: str
+    tag: str
+    digest: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        repository = repository_id(db, self.repository)
+        if repository is None or not is_linked(db, repository, self.digest, "manifest"):
+            raise NotFoundError("no such manifest in the repository", thing=f"{self.repository}@{self.digest}")
+        set_tag(db, repository, self.tag, self.digest, self.at)
+
+
+class DeleteTag(Write, frozen=True):
+    """A tag goes; what it pointed at stays (specification: end-9). The result says whether it was there."""
+
+    repository: str
+    tag: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        repository = repository_id(db, self.repository)
+        return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, self.tag)).rowcount > 0
+
+
+class DeleteManifest(Write, frozen=True):
+    """A manifest and every tag on it vanish from one repository (specification: end-9).
+
+    The result says whether it was there.
+    """
+
+    repository: str
+    digest: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        repository = repository_id(db, self.repository)
+        if repository is None or not is_linked(db, repository, self.digest, "manifest"):
+            return False
+        db.execute("DELETE FROM tags WHERE repository_id = ? AND digest = ?", (repository, self.digest))
+        return _unlink(db, repository, self.digest, "manifest")
+
+
+class DeleteBlob(Write, frozen=True):
+    """A blob vanishes from one repository (specification: end-10). The result says whether it was there."""
+
+    repository: str
+    digest: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        repository = repository_id(db, self.repository)
+        return repository is not None and _unlink(db, repository, self.digest, "blob")
+
+
+def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
+    deleted = db.execute(
+        "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
+    ).rowcount
+    _forget_if_empty(db, repository)
+    return deleted > 0
+
+
+class BumpEpoch(Write, frozen=True):
+    """Every verdict and token cached under the old epoch is void. The result is the new one."""
+
+    def apply(self, db: sqlite3.Connection) -> Any:
+        return db.execute("UPDATE epoch SET value = value + 1 RETURNING value").fetchone()[0]
