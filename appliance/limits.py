@@ -32,3 +32,44 @@ UNIX_PATH: Final = 107
 
 HASH_INLINE: Final = 128 * KIB
 """Below this, handing bytes to a hashing thread costs more than hashing them."""
+
+# Uploads to the registry.
+
+UPLOAD_TALLIES: Final = 10_000
+"""Half-hashed uploads a worker remembers (about 1 KiB each); one forgotten is read again, once, when it ends."""
+
+UPLOAD_EXPIRES: Final = 24 * 60 * 60.0
+"""An upload nobody has written to for a day is abandoned; its client starts again."""
+
+UPLOAD_BUSY: Final = 10.0
+"""How long a request waits for another that holds its session: as long as a dropped connection may go unnoticed."""
+
+# Requests to the registry.
+
+REGISTRY_THREADS: Final = 16
+"""Threads of a worker that read, write, hash and sync; more than its cores, since most of them wait for the disk."""
+
+BODY_IDLE: Final = 60.0
+"""A client that sends nothing of its body for so long has gone (slow loris)."""
+
+SEND_IDLE: Final = 60.0
+"""A client that takes nothing of a blob for so long has gone."""
+
+MANIFEST_CACHE: Final = 32 * MIB
+"""Manifests a worker keeps by digest; their visibility is read anew on every request."""
+
+SMALL_BLOB: Final = 64 * KIB
+"""A blob up to this size is answered in one write; above, sendfile pays."""
+
+PAGE: Final = 1_000
+"""Names in one answer where the client asked for no number."""
+
+PAGE_MAXIMUM: Final = 10_000
+"""Names in one answer whatever the client asked for; `Link` leads on."""
+
+REFERRERS_PAGE: Final = 1_000
+REFERRERS_BYTES: Final = 4 * MIB
+"""A referrers answer is an index, and clients hold indexes to the ceiling of manifests; `Link` leads on."""
+
+PUSHED_TAGS: Final = 64
+"""Tags set by one manifest push; the specification asks for at least 10."""

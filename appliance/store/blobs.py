@@ -6,6 +6,7 @@ whole. Presence here says nothing about visibility; a blob that no link names is
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import stat
@@ -57,6 +58,7 @@ class FileBlobWriter:
         self._tally = Tally(digest.algorithm)
         self._path = store.upload_path("blob")
         self._fd = store.create(self._path)
+        fcntl.flock(self._fd, fcntl.LOCK_EX)  # a sweep leaves it alone, however long the job pauses
 
     @property
     def crc32(self) -> int:

@@ -11,9 +11,13 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from bundles.errors import FailedError, LockgateError
+from bundles.errors import FailedError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+class DiskFullError(FailedError):
+    """No space is left, or a quota is used up; what was being written is gone again."""
 
 
 class Files(Protocol):
@@ -91,10 +95,10 @@ class OsFiles:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def explain(error: OSError, path: Path) -> LockgateError:
+def explain(error: OSError, path: Path) -> FailedError:
     """The error a person should read: a full disk by name, anything else with the system's own words."""
     if error.errno in _FULL:
-        return FailedError(
+        return DiskFullError(
             "the disk is full", thing=str(path), remedy="free space, or move the station to a larger disk"
         )
     return FailedError("the store cannot be written", thing=f"{path} ({error.strerror})", remedy="check the disk")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from typing import Any
 
 import pytest
 
@@ -14,6 +15,7 @@ from appliance.store.migrations.runner import migrate, step_names
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.registry import (
     BlobRow,
+    Condition,
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
@@ -35,10 +37,10 @@ def row(digest: Digest, size: int = 10) -> BlobRow:
     return BlobRow(digest=str(digest), size=size, crc32=7)
 
 
-def push(writer: LocalWriter, repository: str, digest: Digest = IMAGE, **fields: object) -> list[str]:
+def push(writer: LocalWriter, repository: str, digest: Digest = IMAGE, **fields: Any) -> dict[str, Any]:
     manifest = ManifestRow(blob=row(digest), media_type=OCI_MANIFEST, artifact_type="x/y", subject=None)
-    result = writer.submit(PutManifest(repository=repository, manifest=manifest, at=AT, **fields))  # type: ignore[arg-type]
-    assert isinstance(result, list)
+    result = writer.submit(PutManifest(repository=repository, manifest=manifest, at=AT, **fields))
+    assert isinstance(result, dict)
     return result
 
 
@@ -67,13 +69,13 @@ def test_a_manifest_that_names_what_its_repository_does_not_show_changes_nothing
 ) -> None:
     writer.submit(LinkBlob(repository="a", blob=row(LAYER), at=AT))
     missing = push(writer, "b", needs_blobs=(str(LAYER),), needs_manifests=(str(OTHER),), tags=("v1",))
-    assert missing == [str(LAYER), str(OTHER)]
+    assert missing["missing"] == [str(LAYER), str(OTHER)]
     assert not metadata.repository_exists("b")
     assert metadata.manifest(IMAGE) is None
 
 
 def test_a_pushed_tag_resolves_until_it_is_deleted(writer: LocalWriter, metadata: Metadata) -> None:
-    assert push(writer, "a", tags=("v1", "v2")) == []
+    assert push(writer, "a", tags=("v1", "v2")) == {"missing": [], "stale": False}
     tagged = metadata.tagged_manifest("a", "v1")
     assert tagged is not None
     assert tagged.digest == IMAGE
@@ -119,6 +121,29 @@ def test_the_same_bytes_may_be_shown_as_blob_and_as_manifest(writer: LocalWriter
     writer.submit(DeleteBlob(repository="a", digest=str(IMAGE)))
     assert metadata.linked_manifest("a", IMAGE) is not None
     assert metadata.linked_blob("a", IMAGE) is None
+
+
+@pytest.mark.parametrize(
+    ("condition", "holds"),
+    [
+        (Condition(tag="v1", none_match=("*",)), False),
+        (Condition(tag="new", none_match=("*",)), True),
+        (Condition(tag="v1", match=(str(IMAGE),)), True),
+        (Condition(tag="v1", match=(str(LAYER),)), False),
+        (Condition(tag="new", match=("*",)), False),
+        (Condition(tag="v1", none_match=(str(IMAGE),)), False),
+        (Condition(none_match=("*",)), True),
+        (Condition(match=("*",)), False),
+    ],
+)
+def test_a_conditional_push_changes_nothing_where_its_condition_fails(
+    writer: LocalWriter, metadata: Metadata, condition: Condition, holds: bool
+) -> None:
+    push(writer, "a", tags=("v1",))
+    assert push(writer, "a", OTHER, tags=("v1",), condition=condition)["stale"] is not holds
+    tagged = metadata.tagged_manifest("a", "v1")
+    assert tagged is not None
+    assert tagged.digest == (OTHER if holds else IMAGE)
 
 
 def test_pages_follow_one_another_without_gap_or_double(writer: LocalWriter, metadata: Metadata) -> None:

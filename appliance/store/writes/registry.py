@@ -144,11 +144,29 @@ class MountBlob(Write, frozen=True):
         return True
 
 
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """What must hold of what a reference points at now (RFC 9110, If-Match and If-None-Match).
+
+    `tag` names the reference ("" where it is the pushed digest itself). `match`: it must point at one of these, or
+    at anything for `*`. `none_match`: it must point at none of these, or at nothing for `*`. None: no condition.
+    """
+
+    tag: str = ""
+    match: tuple[str, ...] | None = None
+    none_match: tuple[str, ...] | None = None
+
+    def holds(self, current: str | None) -> bool:
+        """Whether it holds where the reference points at the digest `current`, or at nothing."""
+        if self.match is not None and (current is None or not {"*", current} & set(self.match)):
+            return False
+        return self.none_match is None or current is None or not {"*", current} & set(self.none_match)
+
+
 class PutManifest(Write, frozen=True):
     """A pushed manifest becomes visible, and its tags move to it, together (specification: end-7).
 
-    The result lists the digests among `needs_blobs` and `needs_manifests` that the repository does not show; where
-    there is one, nothing has changed.
+    The result says what stood in the way, and then nothing has changed: `missing` lists the digests among
+    `needs_blobs` and `needs_manifests` that the repository does not show, `stale` that the condition does not hold.
     """
 
     repository: str
@@ -157,19 +175,30 @@ class PutManifest(Write, frozen=True):
     tags: tuple[str, ...] = ()
     needs_blobs: tuple[str, ...] = ()
     needs_manifests: tuple[str, ...] = ()
+    condition: Condition | None = None
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
         repository = ensure_repository(db, self.repository, self.at)
         missing = _unlinked(db, repository, self.needs_blobs, "blob")
         missing += _unlinked(db, repository, self.needs_manifests, "manifest")
-        if missing:
+        stale = self.condition is not None and not self.condition.holds(self._current(db, repository))
+        if missing or stale:
             _forget_if_empty(db, repository)
-            return missing
+            return {"missing": missing, "stale": stale}
         record_manifest(db, self.manifest, self.at)
         link(db, repository, self.manifest.blob.digest, "manifest", self.at)
         for tag in self.tags:
             set_tag(db, repository, tag, self.manifest.blob.digest, self.at)
-        return []
+        return {"missing": [], "stale": False}
+
+    def _current(self, db: sqlite3.Connection, repository: int) -> str | None:
+        if self.condition is not None and self.condition.tag:
+            row = db.execute(
+                "SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, self.condition.tag)
+            ).fetchone()
+            return None if row is None else str(row[0])
+        digest = self.manifest.blob.digest
+        return digest if is_linked(db, repository, digest, "manifest") else None
 
 
 class PutTag(Write, frozen=True):

@@ -1,0 +1,55 @@
+"""The transactions of jobs."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from appliance.store.writes.base import Write
+from bundles.errors import FailedError
+
+FINAL_STATES: Final = ("done", "failed", "refused", "incomplete", "cancelled")
+
+
+class CreateJob(Write, frozen=True):
+    """A job is asked for and queued. `params` is JSON text."""
+
+    id: str
+    kind: str
+    params: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO jobs (id, kind, params, state, phase, done, total, actor, created)"
+            " VALUES (?, ?, ?, 'queued', '', 0, 0, ?, ?)",
+            (self.id, self.kind, self.params, self.actor, self.at),
+        )
+
+
+class MoveJob(Write, frozen=True):
+    """A job changes its state or gets on. A final state is never left. Raises FailedError then."""
+
+    id: str
+    state: str
+    phase: str
+    done: int
+    total: int
+    at: str
+    result: str | None = None
+    error: str | None = None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        changed = db.execute(
+            "UPDATE jobs SET state = ?, phase = ?, done = ?, total = ?, result = coalesce(?, result),"
+            " error = coalesce(?, error), started = coalesce(started, ?),"
+            " finished = CASE WHEN ? IN ('done','failed','refused','incomplete','cancelled') THEN ? END"
+            " WHERE id = ? AND state NOT IN ('done','failed','refused','incomplete','cancelled')",
+            (
+                self.state, self.phase, self.done, self.total, self.result, self.error,
+                None if self.state == "queued" else self.at, self.state, self.at, self.id,
+            ),
+        ).rowcount  # fmt: skip
+        if not changed:
+            raise FailedError("the job has ended", thing=self.id)
