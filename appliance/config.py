@@ -1,0 +1,76 @@
+"""A station's config.toml, strictly read: an unknown key or a wrong type names itself."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from bundles import limits
+from bundles.errors import LockgateError, UsageError
+from bundles.files import read_small, write_atomic
+from bundles.oci.reference import check_site
+
+_LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What config.toml may say (docs/reference/configuration.md)."""
+
+    site: str
+    side: Literal["outside", "inside"]
+    open: bool = False
+    listen: str = "127.0.0.1:5000"
+    workers: int = 2
+    approvals_needed: int = 2
+    approval_hours: int = 72
+
+    @property
+    def threshold(self) -> int:
+        """How many people's approvals a release takes: one on an open station, else `approvals_needed`."""
+        return 1 if self.open else self.approvals_needed
+
+
+def load_config(path: Path) -> Config:
+    """Read and check. Raises UsageError naming the file and the field."""
+    if not path.is_file():
+        raise UsageError(
+            "not a station", thing=str(path.parent), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
+        )
+    try:
+        config = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=Config, strict=True)
+        check_site(config.site)
+        split_listen(config.listen)
+        for name, value, least, most in (
+            ("workers", config.workers, 1, 64),
+            ("approvals_needed", config.approvals_needed, 1, 16),
+            ("approval_hours", config.approval_hours, 1, 24 * 366),
+        ):
+            if not least <= value <= most:
+                raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
+    except LockgateError as error:
+        raise UsageError(f"a damaged configuration ({error.what})", thing=str(path), remedy="mend the file") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise UsageError(f"a damaged configuration ({reason})", thing=str(path), remedy="mend the file") from None
+    return config
+
+
+def save_config(path: Path, config: Config) -> None:
+    """Write a new config.toml with every setting, each with its default, so that it documents itself."""
+    write_atomic(path, msgspec.toml.encode(config), replace=False)
+
+
+def split_listen(text: str) -> tuple[str, int]:
+    """`HOST:PORT` as a pair. Raises UsageError."""
+    match = _LISTEN.match(text)
+    if match is None or int(match["port"]) > 65_535:
+        raise UsageError("not an address to listen on", thing=repr(text)[:80], remedy="write HOST:PORT")
+    return match["host"].strip("[]"), int(match["port"])
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is this machine alone."""
+    return host in ("localhost", "::1") or bool(re.match(r"127\.[0-9]{1,3}\.[0-9]{1,3}\.[0-9]{1,3}\Z", host))

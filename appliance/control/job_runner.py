@@ -1,0 +1,138 @@
+"""A job's subprocess: `python -m appliance.control.job_runner STATION JOB_ID KIND`, params and actor on its first line.
+
+It speaks JSON lines: progress, log lines, what is to be signed and the end on stdout; signatures come in on stdin.
+It dies with the control process, and a lock in the job's folder keeps two of one job apart.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.control.kinds import kind_of
+from appliance.paths import StationPaths
+from appliance.station import Station, open_station
+from appliance.store.writer import SocketWriter
+from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
+from bundles.files import write_atomic
+
+_PR_SET_PDEATHSIG: Final = 1
+_EVERY: Final = 0.1
+"""Seconds between two progress lines; the last of a phase is always sent."""
+
+PAYLOAD: Final = "to-sign"
+"""The file in the job's folder that holds the bytes to sign."""
+
+
+class Runner:
+    """The JobContext of a subprocess."""
+
+    def __init__(self, station: Station, job_id: str, params: Mapping[str, Any], actor: str) -> None:
+        self.station, self.job_id, self.params, self.actor = station, job_id, params, actor
+        self.folder = station.paths.job(job_id)
+        self._cancelled = False
+        self._waiting = False
+        self._sent = 0.0
+        self._lock = threading.Lock()
+        signal.signal(signal.SIGTERM, self._cancel)
+
+    def _cancel(self, number: int, frame: object) -> None:
+        self._cancelled = True
+        if self._waiting:
+            raise CancelledError("the job was cancelled", thing=self.job_id)
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """As JobContext.progress; may be called from any thread."""
+        if self._cancelled:
+            raise CancelledError("the job was cancelled", thing=self.job_id)
+        moment = time.monotonic()
+        if moment - self._sent >= _EVERY or done in (0, total):
+            self._sent = moment
+            self._say({"progress": [phase, done, total]})
+
+    def log(self, text: str) -> None:
+        """As JobContext.log."""
+        self._say({"log": text[:4000]})
+
+    def wait_signatures(
+        self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
+    ) -> dict[str, bytes]:
+        """As JobContext.wait_signatures."""
+        write_atomic(self.folder / PAYLOAD, payload, 0o600)
+        self._say({"to_sign": {"purpose": purpose, "keyids": keyids, "describe": dict(describe)}})
+        signatures: dict[str, bytes] = {}
+        self._waiting = True
+        try:
+            while set(signatures) < set(keyids):
+                if self._cancelled:
+                    raise CancelledError("the job was cancelled", thing=self.job_id)
+                line = sys.stdin.readline()
+                if not line:
+                    raise FailedError(
+                        "the station stopped", thing=self.job_id, remedy="start it again: the job goes on"
+                    )
+                message = json.loads(line)
+                signatures[message["keyid"]] = base64.b64decode(message["signature"])
+        finally:
+            self._waiting = False
+        self._say({"signed": sorted(signatures)})
+        return signatures
+
+    def _say(self, message: dict[str, Any]) -> None:
+        with self._lock:
+            sys.stdout.write(json.dumps(message) + "\n")
+            sys.stdout.flush()
+
+    def run(self, kind: str) -> int:
+        """Do the work and say how it ended. Returns the exit status."""
+        try:
+            result = kind_of(kind).load()(self)
+            self._account()
+            self._say({"done": result})
+            return 0
+        except LockgateError as error:
+            self._account()
+            self._say({"error": {**to_wire(error), "exit_status": error.exit_status}})
+            return error.exit_status
+        except Exception:
+            print(traceback.format_exc(), file=sys.stderr, flush=True)
+            internal = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
+            self._say({"error": {**to_wire(internal), "exit_status": internal.exit_status}})
+            return internal.exit_status
+
+    def _account(self) -> None:
+        usage = resource.getrusage(resource.RUSAGE_SELF)
+        self.log(
+            f"memory at most {usage.ru_maxrss * 1024} bytes, {usage.ru_utime + usage.ru_stime:.2f} s of processor time"
+        )
+
+
+def main() -> int:
+    """Run one job."""
+    parent = os.getppid()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        return 1
+    root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
+    first = json.loads(sys.stdin.readline())
+    paths = StationPaths(root)
+    descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    station = open_station(root, SocketWriter(paths.writer_socket))
+    return Runner(station, job_id, first["params"], first["actor"]).run(kind)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,76 @@
+"""The kinds of job, and what a job's work is handed. Importing this module is cheap: a kind's code is loaded in its
+own subprocess, by the name given here."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from appliance.station import Station
+from bundles.errors import UsageError
+
+Result = dict[str, Any]
+
+
+class JobContext(Protocol):
+    """What a job's `run` works with. It runs in a subprocess, in the main thread, and may block."""
+
+    job_id: str
+    actor: str
+    params: Mapping[str, Any]
+    folder: Path
+    """The job's own folder, kept: what it needs to go on after a power cut goes here, atomically."""
+    station: Station
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        """`done` of `total` bytes are durable (bundles.ports.Progress). Raises CancelledError after a cancel."""
+        ...
+
+    def log(self, text: str) -> None:
+        """A line for the job's log, which is kept and can be followed."""
+        ...
+
+    def wait_signatures(
+        self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
+    ) -> dict[str, bytes]:
+        """Stand in `to-sign` until a client has sent a signature over `payload` by each of `keyids`.
+
+        Control has checked them against their public keys. Raises CancelledError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """A kind of job: its name, where its `run(context) -> result` lives, and a line about it."""
+
+    name: str
+    module: str
+    function: str
+    summary: str
+
+    def load(self) -> Callable[[JobContext], Result]:
+        """The function that does the work."""
+        run: Callable[[JobContext], Result] = getattr(importlib.import_module(self.module), self.function)
+        return run
+
+
+KINDS: Final = {
+    kind.name: kind
+    for kind in (
+        JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store"),
+        JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media"),
+        JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine"),
+        JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds"),
+    )
+}
+
+
+def kind_of(name: str) -> JobKind:
+    """The kind of that name. Raises UsageError."""
+    if name not in KINDS:
+        raise UsageError("unknown kind of job", thing=repr(name)[:60], remedy=f"use one of {', '.join(KINDS)}")
+    return KINDS[name]
