@@ -73,3 +73,23 @@ REFERRERS_BYTES: Final = 4 * MIB
 
 PUSHED_TAGS: Final = 64
 """Tags set by one manifest push; the specification asks for at least 10."""
+
+MOUNT_SOURCES: Final = 100
+"""Repositories looked at for a mount that names none; the client then uploads, which always works."""
+
+# Connections to the registry.
+
+KEEPALIVE: Final = 75.0
+"""An idle connection is closed after so long; longer than the pauses inside a push or a pull."""
+
+LINGER: Final = 5.0
+"""How long the rest of a refused body is read away, so that its sender sees the answer."""
+
+REQUEST_LINE: Final = 16 * KIB
+"""A request's line, and each header: end-7b names up to 64 tags in its query, tokens run to a few KiB."""
+
+READ_BUFFER: Final = 256 * KIB
+"""What a connection takes in before its reader is asked to wait; large enough that few reads fill a batch."""
+
+SHUTDOWN: Final = 10.0
+"""How long a stopping worker lets requests under way end."""

@@ -1,0 +1,95 @@
+"""The registry as an aiohttp application: one dispatcher from paths and methods to handlers."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Final
+
+from aiohttp import web
+
+from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
+from appliance.registry.call import Call, Worker
+from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.routes import Resource, parse
+from appliance.registry.services import RegistryServices
+from bundles.errors import LockgateError
+
+Handler = Callable[[Call], Awaitable[web.StreamResponse | WireError]]
+
+_log: Final = logging.getLogger(__name__)
+
+ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
+    {
+        "base": {"GET": base.support, "HEAD": base.support},
+        "catalog": {"GET": lists.list_repositories},
+        "blob": {"GET": blobs.get_blob, "HEAD": blobs.head_blob, "DELETE": blobs.delete_blob},
+        "uploads": {"POST": uploads.start_upload},
+        "upload": {
+            "GET": uploads.upload_status,
+            "PATCH": uploads.patch_upload,
+            "PUT": uploads.put_upload,
+            "DELETE": uploads.cancel_upload,
+        },
+        "manifest": {
+            "GET": manifests.get_manifest,
+            "HEAD": manifests.head_manifest,
+            "PUT": manifest_push.put_manifest,
+            "DELETE": manifests.delete_manifest,
+        },
+        "tags": {"GET": lists.list_tags},
+        "referrers": {"GET": referrers.list_referrers},
+    }
+)
+"""Every operation of the API; what a path allows and this does not list is a 405."""
+
+
+def create_app(services: RegistryServices) -> web.Application:
+    """The registry over one worker's services. Serve it through `appliance.registry.serving`."""
+    worker = Worker(services)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await _answer(request, worker)
+
+    async def threads(_: web.Application) -> AsyncIterator[None]:
+        yield
+        worker.threads.shutdown(wait=True)
+
+    app = web.Application(client_max_size=0)
+    app.router.add_route("*", "/{path:.*}", handle)
+    app.on_response_prepare.append(_name_the_protocol)
+    app.cleanup_ctx.append(threads)
+    return app
+
+
+async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
+    """One request answered; whatever goes wrong is one of the specification's error bodies, never a traceback."""
+    try:
+        outcome = await _dispatch(request, worker)
+    except RefusedRequestError as refusal:
+        outcome = refusal.error
+    except LockgateError as error:
+        _log.warning("%s %s: %s", request.method, request.path, error)
+        outcome = errors.of(error)
+    except ConnectionError:
+        raise
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        outcome = errors.INTERNAL
+    return errors.respond(outcome) if isinstance(outcome, WireError) else outcome
+
+
+async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
+    target = parse(request.rel_url.raw_path)
+    methods = ROUTES[target.resource]
+    handler = methods.get(request.method)
+    if handler is None:
+        return errors.unsupported(", ".join(methods))
+    return await handler(Call(request, worker, target))
+
+
+async def _name_the_protocol(_: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers["Server"] = "lockgate"

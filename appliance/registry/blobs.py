@@ -1,0 +1,131 @@
+"""end-2 and end-10: blobs read, whole or in part, and taken away (specification: Pulling blobs, Deleting Blobs)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from typing import BinaryIO, Final
+
+from aiohttp import web
+
+from appliance import limits
+from appliance.registry import errors
+from appliance.registry.call import Call
+from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
+from appliance.registry.errors import WireError
+from appliance.registry.sending import TruncatedError, send_file
+from appliance.store.metadata import BlobFacts
+from appliance.store.writes.registry import DeleteBlob
+from bundles.errors import NotFoundError
+from bundles.oci.digest import Digest
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def get_blob(call: Call) -> web.StreamResponse | WireError:
+    """GET: 200, 206 for a range, 304 for a known one; 404 where the repository does not show it; 416."""
+    call.require("pull")
+    digest = call.digest
+    facts = call.services.metadata.linked_blob(call.name, digest)
+    if facts is None:
+        return errors.blob_unknown(digest)
+    headers = _headers(digest)
+    if call.request.headers.get("If-Match") and not matches(call.request.headers["If-Match"], digest):
+        return errors.precondition_failed(str(digest))
+    if matches(call.request.headers.get("If-None-Match"), digest):
+        return web.Response(status=304, headers=headers)
+    try:
+        span = parse_range(call.request.headers.get("Range"), call.request.headers.get("If-Range"), digest, facts.size)
+    except UnsatisfiableError:
+        return errors.range_unsatisfiable(facts.size)
+    stream = await call.worker.in_thread(_open_whole, call, facts)
+    if stream is None:
+        return errors.blob_unknown(digest)
+    try:
+        return await _send(call, stream, span, facts, headers)
+    finally:
+        stream.close()
+
+
+async def head_blob(call: Call) -> web.StreamResponse | WireError:
+    """HEAD: 200 with the headers of a GET, 404 where the repository does not show it."""
+    call.require("pull")
+    digest = call.digest
+    facts = call.services.metadata.linked_blob(call.name, digest)
+    if facts is None or not _is_whole(call, facts):
+        return errors.blob_unknown(digest)
+    if matches(call.request.headers.get("If-None-Match"), digest):
+        return web.Response(status=304, headers=_headers(digest))
+    headers = _headers(digest) | {"Content-Length": str(facts.size)}
+    return web.Response(headers=headers, content_type="application/octet-stream")
+
+
+async def delete_blob(call: Call) -> web.StreamResponse | WireError:
+    """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
+    call.require("delete")
+    digest = call.digest
+    if not await call.write(DeleteBlob(repository=call.name, digest=str(digest))):
+        return errors.blob_unknown(digest)
+    await call.record("delete-blob", f"{call.name}@{digest}")
+    return web.Response(status=202)
+
+
+def _headers(digest: Digest) -> dict[str, str]:
+    return {"Docker-Content-Digest": str(digest), "ETag": etag(digest), "Accept-Ranges": "bytes"}
+
+
+def _is_whole(call: Call, facts: BlobFacts) -> bool:
+    """Whether the file is there with the size metadata knows. A damaged blob is answered as unknown: a client that
+    pushes then sends it again, which heals it, and one that pulls never takes a part for the whole."""
+    try:
+        found = call.services.blobs.size(facts.digest)
+    except NotFoundError:
+        found = -1
+    if found != facts.size:
+        _log.error("blob %s is damaged: %d bytes on disk, %d recorded", facts.digest, found, facts.size)
+    return found == facts.size
+
+
+def _open_whole(call: Call, facts: BlobFacts) -> BinaryIO | None:
+    try:
+        stream = call.services.blobs.open_blob(facts.digest)
+    except NotFoundError:
+        _log.error("blob %s is damaged: its file is gone", facts.digest)
+        return None
+    found = os.fstat(stream.fileno()).st_size
+    if found == facts.size:
+        return stream
+    _log.error("blob %s is damaged: %d bytes on disk, %d recorded", facts.digest, found, facts.size)
+    stream.close()
+    return None
+
+
+async def _send(
+    call: Call, stream: BinaryIO, span: Span | None, facts: BlobFacts, headers: dict[str, str]
+) -> web.StreamResponse | WireError:
+    status = 200 if span is None else 206
+    if span is None:
+        span = Span(0, facts.size)
+    else:
+        headers["Content-Range"] = f"bytes {span.start}-{span.start + span.length - 1}/{facts.size}"
+    if span.length <= limits.SMALL_BLOB:
+        body = await call.worker.in_thread(os.pread, stream.fileno(), span.length, span.start)
+        if len(body) != span.length:
+            return errors.blob_unknown(facts.digest)
+        return web.Response(status=status, body=body, headers=headers, content_type="application/octet-stream")
+    response = web.StreamResponse(status=status, headers=headers)
+    response.content_type = "application/octet-stream"
+    response.content_length = span.length
+    await response.prepare(call.request)
+    try:
+        await send_file(call.request, response, stream.fileno(), span, call.worker.threads)
+        await response.write_eof()
+    except (ConnectionError, TruncatedError, asyncio.CancelledError) as error:
+        if isinstance(error, TruncatedError):
+            _log.error("blob %s was cut short while it was served", facts.digest)
+        if call.request.transport is not None:
+            call.request.transport.abort()
+        if isinstance(error, asyncio.CancelledError):
+            raise
+    return response

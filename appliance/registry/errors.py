@@ -1,0 +1,153 @@
+"""Errors on the wire are values, written by one function (distribution specification, Error codes)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from aiohttp import web
+
+from appliance.store.files import DiskFullError
+from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError, RefusedError
+from bundles.oci.digest import Digest
+
+_SHOWN: Final = 300
+"""Characters of a client's own text that an error repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class WireError:
+    """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it."""
+
+    status: int
+    code: str
+    message: str
+    thing: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def with_headers(self, **headers: str) -> WireError:
+        """The same error with further headers; underscores in names become hyphens."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return replace(self, headers={**self.headers, **more})
+
+
+class RefusedRequestError(Exception):
+    """Carries a WireError out of a helper to the dispatcher."""
+
+    def __init__(self, error: WireError) -> None:
+        super().__init__(error.code)
+        self.error = error
+
+
+def respond(error: WireError) -> web.Response:
+    """The answer for an error: its status, its headers, and the specification's body."""
+    entry: dict[str, str] = {"code": error.code, "message": error.message}
+    if error.thing:
+        entry["detail"] = error.thing[:_SHOWN]
+    body = json.dumps({"errors": [entry]}).encode()
+    return web.Response(status=error.status, body=body, headers=error.headers, content_type="application/json")
+
+
+def blob_unknown(digest: Digest) -> WireError:
+    return WireError(404, "BLOB_UNKNOWN", "blob unknown to registry", str(digest))
+
+
+def upload_unknown(upload_id: str) -> WireError:
+    return WireError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", upload_id)
+
+
+def upload_invalid(message: str, thing: str = "") -> WireError:
+    return WireError(400, "BLOB_UPLOAD_INVALID", message, thing)
+
+
+def upload_busy(upload_id: str) -> WireError:
+    return WireError(409, "BLOB_UPLOAD_INVALID", "another request is writing to this upload", upload_id).with_headers(
+        Retry_After="1"
+    )
+
+
+def out_of_order(offset: int, start: int) -> WireError:
+    return WireError(
+        416, "BLOB_UPLOAD_INVALID", f"chunk out of order: the upload stands at byte {offset}", f"chunk at {start}"
+    )
+
+
+def digest_invalid(error: MalformedError) -> WireError:
+    """A malformed or unsupported digest, or content that has another one."""
+    return WireError(400, "DIGEST_INVALID", error.what, error.thing)
+
+
+def size_invalid(message: str, status: int = 400) -> WireError:
+    return WireError(status, "SIZE_INVALID", message)
+
+
+def manifest_invalid(error: MalformedError) -> WireError:
+    return WireError(400, "MANIFEST_INVALID", error.diagnostics())
+
+
+def manifest_unknown(reference: str) -> WireError:
+    return WireError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry", reference)
+
+
+def manifest_blob_unknown(digest: str) -> WireError:
+    return WireError(
+        400, "MANIFEST_BLOB_UNKNOWN", "manifest references a manifest or blob unknown to the repository", digest
+    )
+
+
+def name_invalid(name: str) -> WireError:
+    return WireError(400, "NAME_INVALID", "invalid repository name", name)
+
+
+def name_unknown(name: str) -> WireError:
+    return WireError(404, "NAME_UNKNOWN", "repository name not known to registry", name)
+
+
+def tag_invalid(tag: str) -> WireError:
+    return WireError(400, "TAG_INVALID", "invalid tag", tag)
+
+
+def page_invalid(value: str) -> WireError:
+    return WireError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", value)
+
+
+def unsupported(allowed: str) -> WireError:
+    return WireError(405, "UNSUPPORTED", "the operation is unsupported", headers={"Allow": allowed})
+
+
+def no_such_route(path: str) -> WireError:
+    return WireError(404, "NAME_UNKNOWN", "no such resource", path)
+
+
+def precondition_failed(reference: str) -> WireError:
+    return WireError(412, "DENIED", "the condition of the request does not hold", reference)
+
+
+def range_unsatisfiable(size: int) -> WireError:
+    return WireError(
+        416, "SIZE_INVALID", "the range lies outside the blob", headers={"Content-Range": f"bytes */{size}"}
+    )
+
+
+def request_timeout() -> WireError:
+    return WireError(408, "BLOB_UPLOAD_INVALID", "the client sent nothing for too long").with_headers(
+        Connection="close"
+    )
+
+
+def of(error: LockgateError) -> WireError:
+    """The answer for an error of the station that no handler had a better code for."""
+    if isinstance(error, DiskFullError):
+        return WireError(507, "DENIED", "the registry's disk is full")
+    if isinstance(error, RefusedError):
+        return WireError(403, "DENIED", error.what, error.thing)
+    if isinstance(error, NotFoundError):
+        return WireError(404, "NAME_UNKNOWN", error.what, error.thing)
+    if isinstance(error, FailedError):
+        return WireError(503, "UNAVAILABLE", error.what).with_headers(Retry_After="5")
+    return WireError(400, "UNSUPPORTED", error.what, error.thing)
+
+
+INTERNAL: Final = WireError(500, "UNKNOWN", "the registry failed; its log says why")

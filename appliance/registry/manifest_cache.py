@@ -1,0 +1,48 @@
+"""Manifest bytes by digest alone, so that a hot pull reads no file. Who may see them is asked elsewhere, every time."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from appliance.store.blobs import BlobStore
+from bundles.errors import FailedError
+from bundles.oci.digest import Digest
+
+
+class ManifestCache:
+    """The most recently read manifests, up to `ceiling` bytes of them. Bytes of a digest never change, so no entry
+    is ever wrong; one whose links are gone is merely unused."""
+
+    def __init__(self, blobs: BlobStore, ceiling: int) -> None:
+        self._blobs = blobs
+        self._ceiling = ceiling
+        self._size = 0
+        self._entries: OrderedDict[Digest, bytes] = OrderedDict()
+
+    def get(self, digest: Digest) -> bytes | None:
+        """The bytes, if they are at hand. About 1 µs."""
+        body = self._entries.get(digest)
+        if body is not None:
+            self._entries.move_to_end(digest)
+        return body
+
+    def add(self, digest: Digest, body: bytes) -> None:
+        """Keep bytes that have been checked against their digest."""
+        if digest in self._entries or len(body) > self._ceiling:
+            return
+        self._entries[digest] = body
+        self._size += len(body)
+        while self._size > self._ceiling:
+            _, dropped = self._entries.popitem(last=False)
+            self._size -= len(dropped)
+
+    def read(self, digest: Digest) -> bytes:
+        """The bytes from the store, hashed again as they are read. Blocking.
+
+        Raises NotFoundError where the file is gone, FailedError where it has rotted: wrong bytes are never served.
+        """
+        with self._blobs.open_blob(digest) as stream:
+            body = stream.read()
+        if Digest.of(body, digest.algorithm) != digest:
+            raise FailedError("a manifest is damaged on disk", thing=str(digest), remedy="restore it from its bundle")
+        return body

@@ -1,0 +1,95 @@
+"""end-3 and end-9: manifests read by tag or digest, and taken away (specification: Pulling manifests, Deleting tags,
+Deleting Manifests)."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from aiohttp import web
+
+from appliance.registry import errors
+from appliance.registry.call import Call
+from appliance.registry.conditional import etag, matches
+from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.store.metadata import ManifestFacts
+from appliance.store.writes.registry import DeleteManifest, DeleteTag
+from bundles.errors import FailedError, MalformedError, NotFoundError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import check_tag
+
+_log: Final = logging.getLogger(__name__)
+
+
+def parse_reference(reference: str) -> Digest | str:
+    """A digest where there is a colon, else a tag; both valid. Raises RefusedRequestError, 400."""
+    if ":" in reference:
+        try:
+            return Digest.parse(reference)
+        except MalformedError as error:
+            raise RefusedRequestError(errors.digest_invalid(error)) from None
+    try:
+        return check_tag(reference)
+    except MalformedError:
+        raise RefusedRequestError(errors.tag_invalid(reference)) from None
+
+
+async def get_manifest(call: Call) -> web.StreamResponse | WireError:
+    """GET: the stored bytes under their stored type, whatever `Accept` says: nothing is ever converted.
+
+    304 for a known digest, 404 where the repository does not show it.
+    """
+    call.require("pull")
+    facts = _find(call)
+    if facts is None:
+        return errors.manifest_unknown(call.target.reference)
+    if matches(call.request.headers.get("If-None-Match"), facts.digest):
+        return web.Response(status=304, headers=_headers(facts))
+    body = call.worker.manifests.get(facts.digest)
+    if body is None:
+        try:
+            body = await call.worker.in_thread(call.worker.manifests.read, facts.digest)
+        except (NotFoundError, FailedError) as error:
+            _log.error("%s", error)
+            return errors.manifest_unknown(call.target.reference)
+        call.worker.manifests.add(facts.digest, body)
+    return web.Response(body=body, headers=_headers(facts), content_type=facts.media_type)
+
+
+async def head_manifest(call: Call) -> web.StreamResponse | WireError:
+    """HEAD: 200 with the headers of a GET, or 404."""
+    call.require("pull")
+    facts = _find(call)
+    if facts is None or not call.services.blobs.has_blob(facts.digest):
+        return errors.manifest_unknown(call.target.reference)
+    if matches(call.request.headers.get("If-None-Match"), facts.digest):
+        return web.Response(status=304, headers=_headers(facts))
+    headers = _headers(facts) | {"Content-Length": str(facts.size)}
+    return web.Response(headers=headers, content_type=facts.media_type)
+
+
+async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
+    """DELETE: by tag the tag goes, by digest the manifest and every tag on it: 202, and 404 in the next request."""
+    call.require("delete")
+    reference = parse_reference(call.target.reference)
+    if isinstance(reference, Digest):
+        deleted = await call.write(DeleteManifest(repository=call.name, digest=str(reference)))
+        act, thing = "delete-manifest", f"{call.name}@{reference}"
+    else:
+        deleted = await call.write(DeleteTag(repository=call.name, tag=reference))
+        act, thing = "delete-tag", f"{call.name}:{reference}"
+    if not deleted:
+        return errors.manifest_unknown(call.target.reference)
+    await call.record(act, thing)
+    return web.Response(status=202)
+
+
+def _find(call: Call) -> ManifestFacts | None:
+    reference = parse_reference(call.target.reference)
+    if isinstance(reference, Digest):
+        return call.services.metadata.linked_manifest(call.name, reference)
+    return call.services.metadata.tagged_manifest(call.name, reference)
+
+
+def _headers(facts: ManifestFacts) -> dict[str, str]:
+    return {"Docker-Content-Digest": str(facts.digest), "ETag": etag(facts.digest)}

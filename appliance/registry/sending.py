@@ -1,0 +1,127 @@
+"""A file's bytes to a client: os.sendfile on plain sockets, reads and writes under TLS. Neither holds the loop.
+
+sendfile runs in a thread on a duplicate of the socket's descriptor: reading a cold file blocks, and the event loop
+must not. It works alike on asyncio's loop and on uvloop, which has no sendfile of its own (docs/adr/0004).
+A client that takes its time holds no thread: the loop waits for its socket, up to a limit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import select
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
+
+from aiohttp import web
+
+from appliance import limits
+from appliance.registry.conditional import Span
+from bundles.limits import CHUNK, MIB
+
+_QUANTUM: Final = 8 * MIB
+"""What a thread sends before others get their turn."""
+
+_PATIENCE: Final = 20
+"""Milliseconds a thread waits for the socket to take more before it leaves the waiting to the loop."""
+
+_FLUSH_POLL: Final = 0.002
+
+
+class TruncatedError(Exception):
+    """The file ended before what was promised: the connection is cut, so that no client takes it for whole."""
+
+
+async def send_file(
+    request: web.Request, response: web.StreamResponse, fd: int, span: Span, threads: ThreadPoolExecutor
+) -> None:
+    """Send `span` of the file `fd` as the body of a prepared response. The caller keeps `fd` open meanwhile.
+
+    Raises ConnectionError when the client goes or takes nothing for `limits.SEND_IDLE`, TruncatedError when the file
+    is shorter than it was.
+    """
+    transport = request.transport
+    if transport is None:
+        raise ConnectionResetError
+    if transport.get_extra_info("ssl_object") is not None:
+        await _copy(response, fd, span, threads)
+        return
+    try:
+        async with asyncio.timeout(limits.SEND_IDLE):
+            while transport.get_write_buffer_size():  # the headers go first; nearly always they have gone already
+                await asyncio.sleep(_FLUSH_POLL)
+        await _sendfile(os.dup(transport.get_extra_info("socket").fileno()), os.dup(fd), span, threads)
+    except TimeoutError:
+        raise ConnectionResetError from None
+
+
+async def _copy(response: web.StreamResponse, fd: int, span: Span, threads: ThreadPoolExecutor) -> None:
+    loop = asyncio.get_running_loop()
+    position, end = span.start, span.start + span.length
+    while position < end:
+        piece = await loop.run_in_executor(threads, os.pread, fd, min(CHUNK, end - position), position)
+        if not piece:
+            raise TruncatedError
+        try:
+            await asyncio.wait_for(response.write(piece), limits.SEND_IDLE)
+        except TimeoutError:
+            raise ConnectionResetError from None
+        position += len(piece)
+
+
+async def _sendfile(out: int, source: int, span: Span, threads: ThreadPoolExecutor) -> None:
+    """Owns both descriptors: they are closed once no thread uses them, even if the request is cancelled."""
+    loop = asyncio.get_running_loop()
+    position, end = span.start, span.start + span.length
+    turn: Future[int] | None = None
+    try:
+        while position < end:
+            turn = threads.submit(_send_some, out, source, position, min(_QUANTUM, end - position))
+            sent = await asyncio.wrap_future(turn)
+            position += sent
+            if sent == 0:
+                await asyncio.wait_for(_writable(loop, out), limits.SEND_IDLE)
+    finally:
+        if turn is None or turn.done() or turn.cancel():
+            _close(out, source)
+        else:
+            turn.add_done_callback(lambda _: _close(out, source))
+
+
+def _send_some(out: int, source: int, position: int, count: int) -> int:
+    """Send up to `count` bytes; returns how many the socket took before it stayed full."""
+    sent = 0
+    while sent < count:
+        try:
+            taken = os.sendfile(out, source, position + sent, count - sent)
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(out, select.POLLOUT)
+            if not poll.poll(_PATIENCE):
+                break
+            continue
+        if taken == 0:
+            raise TruncatedError
+        sent += taken
+    return sent
+
+
+async def _writable(loop: asyncio.AbstractEventLoop, fd: int) -> None:
+    ready = loop.create_future()
+    loop.add_writer(fd, _settle, ready)
+    try:
+        await ready
+    finally:
+        loop.remove_writer(fd)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
+
+
+def _close(*descriptors: int) -> None:
+    for fd in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(fd)

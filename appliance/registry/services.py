@@ -1,0 +1,71 @@
+"""What the registry is handed: the store, the writer, and the ports to access and audit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from aiohttp import web
+
+from appliance import clock
+from appliance.registry.errors import WireError
+from appliance.store.blobs import BlobStore
+from appliance.store.metadata import Metadata
+from appliance.store.uploads import UploadSessions
+from appliance.store.writes.base import AsyncWriter
+
+Action = Literal["pull", "push", "delete", "list"]
+
+
+class Access(Protocol):
+    """Decides who may do what; one decision a request, and one for the source of a mount."""
+
+    def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
+        """None where it is allowed, else the answer. `repository` is "" for what belongs to none. Never blocks."""
+        ...
+
+
+class OpenAccess:
+    """Everybody may do everything: a station started with `--open`, on loopback."""
+
+    def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
+        return None
+
+
+class Acts(Protocol):
+    """Where the registry reports what was done; the station's adapter hands it to the audit port."""
+
+    def __call__(self, act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
+        """An act that is done. Blocking (called in a thread); raising turns the request into a failure."""
+        ...
+
+
+def unrecorded(act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
+    """The Acts of who keeps no audit log: unit tests."""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrySettings:
+    """What a site may choose. `chunk_minimum` is bytes; 0 sends no `OCI-Chunk-Min-Length`.
+
+    `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
+    reject them).
+    """
+
+    sparse_indexes: bool = False
+    chunk_minimum: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryServices:
+    """One worker's view of the station. `metadata` is read inline by the event loop's thread alone."""
+
+    blobs: BlobStore
+    metadata: Metadata
+    writer: AsyncWriter
+    uploads: UploadSessions
+    access: Access = field(default_factory=OpenAccess)
+    acts: Acts = unrecorded
+    settings: RegistrySettings = field(default_factory=RegistrySettings)
+    now: Callable[[], str] = clock.now

@@ -1,0 +1,134 @@
+"""A live registry on loopback over a real store, for tests: the application in a thread, SQLite and files beneath."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import http.client
+import json
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+from appliance.paths import StationPaths
+from appliance.registry.app import create_app
+from appliance.registry.services import RegistryServices
+from appliance.registry.serving import make_runner
+from appliance.store.blobs import BlobStore
+from appliance.store.metadata import Metadata
+from appliance.store.uploads import UploadSessions
+from appliance.store.writer import AsyncWriterService, WriterService
+from bundles.oci.digest import Digest
+
+EMPTY = b"{}"
+
+
+@dataclass
+class Answer:
+    """A response: status, headers (case-insensitive), body."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def code(self) -> str:
+        """The error code of the specification's error body."""
+        return str(self.json["errors"][0]["code"])
+
+
+@dataclass
+class Server:
+    """One worker: the registry's application on a port of its own, in a thread of its own."""
+
+    services: RegistryServices
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def __enter__(self) -> Server:
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self._runner = make_runner(create_app(self.services))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
+        """One request on a connection of its own."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        with contextlib.closing(connection):
+            connection.request(method, path, body=body, headers=dict(headers or {}))
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+
+    def push_blob(self, repository: str, body: bytes, algorithm: str = "sha256") -> Digest:
+        """A blob in one POST."""
+        digest = Digest.of(body, algorithm)
+        answer = self.ask("POST", f"/v2/{repository}/blobs/uploads/?digest={digest}", body)
+        assert answer.status == 201, answer.body
+        return digest
+
+    def push_manifest(self, repository: str, document: Mapping[str, Any] | bytes, reference: str = "") -> Digest:
+        """A manifest by tag, or by its sha256 digest; its Content-Type is the document's own mediaType."""
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        digest = Digest.of(body)
+        answer = self.ask(
+            "PUT",
+            f"/v2/{repository}/manifests/{reference or digest}",
+            body,
+            {"Content-Type": json.loads(body)["mediaType"]},
+        )
+        assert answer.status == 201, answer.body
+        return digest
+
+
+class Store:
+    """A station's store in a folder, and as many workers over it as a test asks for; a context manager."""
+
+    def __init__(self, root: Path) -> None:
+        self.paths = StationPaths(root)
+        self.writer = WriterService(self.paths.database)
+        self.blobs = BlobStore(self.paths)
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+        self.writer.close()
+
+    def serve(self, **services: Any) -> Server:
+        """Another worker: its own connection, its own memory, the same files."""
+        blobs = BlobStore(self.paths)
+        handed = RegistryServices(
+            blobs=blobs,
+            metadata=Metadata(self.paths.database),
+            writer=AsyncWriterService(self.writer),
+            uploads=UploadSessions(blobs),
+            **services,
+        )
+        return self._stack.enter_context(Server(handed))
