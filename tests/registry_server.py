@@ -14,6 +14,7 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance.observe.audit import MemoryAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.services import RegistryServices
@@ -112,6 +113,7 @@ class Store:
         self.paths = StationPaths(root)
         self.writer = WriterService(self.paths.database)
         self.blobs = BlobStore(self.paths)
+        self.audit = MemoryAudit()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Store:
@@ -129,6 +131,7 @@ class Store:
             metadata=Metadata(self.paths.database),
             writer=AsyncWriterService(self.writer),
             uploads=UploadSessions(blobs),
+            audit=self.audit,
             **services,
         )
         return self._stack.enter_context(Server(handed))

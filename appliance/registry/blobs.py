@@ -65,9 +65,11 @@ async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
     call.require("delete")
     digest = call.digest
-    if not await call.write(DeleteBlob(repository=call.name, digest=str(digest))):
+    if call.services.metadata.linked_blob(call.name, digest) is None:
         return errors.blob_unknown(digest)
-    await call.record("delete-blob", f"{call.name}@{digest}")
+    write = DeleteBlob(repository=call.name, digest=str(digest))
+    if not await call.write(write, "delete-blob", f"{call.name}@{digest}"):
+        return errors.blob_unknown(digest)
     return web.Response(status=202)
 
 

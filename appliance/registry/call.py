@@ -12,13 +12,14 @@ from typing import Any, ParamSpec, TypeVar
 from aiohttp import web
 
 from appliance import limits
+from appliance.observe.audit import AuditEvent, refusal
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
 from appliance.registry.services import Action, RegistryServices
 from appliance.store.writes.base import Write
-from bundles.errors import MalformedError
+from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
 P = ParamSpec("P")
@@ -67,14 +68,19 @@ class Call:
         if refusal is not None:
             raise RefusedRequestError(refusal)
 
-    async def write(self, write: Write) -> Any:
-        """Hand a transaction to the one writer; durable when it returns."""
-        return await self.services.writer.submit(write)
+    async def write(self, write: Write, act: str, thing: str, **detail: str) -> Any:
+        """Record an act and hand its transaction to the one writer; durable when it returns.
 
-    async def record(self, act: str, thing: str, **detail: str) -> None:
-        """Report an act that is done to the audit log, before the client hears of it."""
+        Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too.
+        """
         actor = str(self.request.get("actor", "anonymous"))
-        await self.worker.in_thread(self.services.acts, act, actor, thing, detail)
+        record = self.services.audit.record
+        await self.worker.in_thread(record, AuditEvent(act, actor, thing, "done", detail))
+        try:
+            return await self.services.writer.submit(write)
+        except LockgateError as error:
+            await self.worker.in_thread(record, refusal(act, actor, thing, error))
+            raise
 
 
 def parse_digest(text: str) -> Digest:

@@ -53,12 +53,12 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
     if missing:
         return errors.manifest_blob_unknown(str(missing[0]))
     crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
-    outcome = await call.write(_write(call, pushed, crc32, blobs, manifests))
+    write = _write(call, pushed, crc32, blobs, manifests)
+    outcome = await call.write(write, "push-manifest", f"{call.name}@{pushed.digest}", tags=" ".join(tags))
     if outcome["missing"]:
         return errors.manifest_blob_unknown(outcome["missing"][0])
     if outcome["stale"]:
         return errors.precondition_failed(call.target.reference)
-    await call.record("push-manifest", f"{call.name}@{pushed.digest}", tags=" ".join(tags))
     return _created(call, pushed)
 
 

@@ -13,6 +13,7 @@ from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.store.metadata import ManifestFacts
+from appliance.store.writes.base import Write
 from appliance.store.writes.registry import DeleteManifest, DeleteTag
 from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest
@@ -72,16 +73,15 @@ async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
     """DELETE: by tag the tag goes, by digest the manifest and every tag on it: 202, and 404 in the next request."""
     call.require("delete")
     reference = parse_reference(call.target.reference)
-    if isinstance(reference, Digest):
-        deleted = await call.write(DeleteManifest(repository=call.name, digest=str(reference)))
-        act, thing = "delete-manifest", f"{call.name}@{reference}"
-    else:
-        deleted = await call.write(DeleteTag(repository=call.name, tag=reference))
-        act, thing = "delete-tag", f"{call.name}:{reference}"
-    if not deleted:
+    if _find(call) is None:
         return errors.manifest_unknown(call.target.reference)
-    await call.record(act, thing)
-    return web.Response(status=202)
+    if isinstance(reference, Digest):
+        write: Write = DeleteManifest(repository=call.name, digest=str(reference))
+        deleted = await call.write(write, "delete-manifest", f"{call.name}@{reference}")
+    else:
+        write = DeleteTag(repository=call.name, tag=reference)
+        deleted = await call.write(write, "delete-tag", f"{call.name}:{reference}")
+    return web.Response(status=202) if deleted else errors.manifest_unknown(call.target.reference)
 
 
 def _find(call: Call) -> ManifestFacts | None:

@@ -48,12 +48,16 @@ async def send_file(
         await _copy(response, fd, span, threads)
         return
     try:
-        async with asyncio.timeout(limits.SEND_IDLE):
-            while transport.get_write_buffer_size():  # the headers go first; nearly always they have gone already
-                await asyncio.sleep(_FLUSH_POLL)
+        await asyncio.wait_for(_flushed(transport), limits.SEND_IDLE)
         await _sendfile(os.dup(transport.get_extra_info("socket").fileno()), os.dup(fd), span, threads)
     except TimeoutError:
         raise ConnectionResetError from None
+
+
+async def _flushed(transport: asyncio.WriteTransport) -> None:
+    """Until the headers have gone to the kernel: nearly always at once. A transport has no event for it."""
+    while transport.get_write_buffer_size():  # noqa: ASYNC110
+        await asyncio.sleep(_FLUSH_POLL)
 
 
 async def _copy(response: web.StreamResponse, fd: int, span: Span, threads: ThreadPoolExecutor) -> None:

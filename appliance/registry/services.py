@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from appliance import clock
+from appliance.observe.audit import AuditPort
 from appliance.registry.errors import WireError
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
@@ -33,18 +34,6 @@ class OpenAccess:
         return None
 
 
-class Acts(Protocol):
-    """Where the registry reports what was done; the station's adapter hands it to the audit port."""
-
-    def __call__(self, act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
-        """An act that is done. Blocking (called in a thread); raising turns the request into a failure."""
-        ...
-
-
-def unrecorded(act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
-    """The Acts of who keeps no audit log: unit tests."""
-
-
 @dataclass(frozen=True, slots=True)
 class RegistrySettings:
     """What a site may choose. `chunk_minimum` is bytes; 0 sends no `OCI-Chunk-Min-Length`.
@@ -65,7 +54,7 @@ class RegistryServices:
     metadata: Metadata
     writer: AsyncWriter
     uploads: UploadSessions
+    audit: AuditPort
     access: Access = field(default_factory=OpenAccess)
-    acts: Acts = unrecorded
     settings: RegistrySettings = field(default_factory=RegistrySettings)
     now: Callable[[], str] = clock.now

@@ -100,8 +100,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         if not readable or metadata.linked_blob(source, digest) is None:
             continue
         write = MountBlob(repository=call.name, source=source, digest=str(digest), at=call.services.now())
-        if await call.write(write):
-            await call.record("mount-blob", f"{call.name}@{digest}", source=source)
+        if await call.write(write, "mount-blob", f"{call.name}@{digest}", source=source):
             return _created(call, digest)
     return None
 
@@ -162,8 +161,8 @@ async def _finish(call: Call, session: UploadSession, digest: Digest) -> web.Str
     except MalformedError as error:
         return errors.digest_invalid(error)
     blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
-    await call.write(LinkBlob(repository=call.name, blob=blob, at=call.services.now()))
-    await call.record("push-blob", f"{call.name}@{digest}", size=str(tally.size))
+    link = LinkBlob(repository=call.name, blob=blob, at=call.services.now())
+    await call.write(link, "push-blob", f"{call.name}@{digest}", size=str(tally.size))
     return _created(call, digest)
 
 
