@@ -1,0 +1,122 @@
+"""What commands share: the station's folder, JSON, keys, calling the station, and following a job."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from bundles.display import safe
+from bundles.errors import UsageError
+
+if TYPE_CHECKING:
+    from appliance.control.client import ControlClient
+    from bundles.signing.keys import PrivateKey
+
+Answer = TypeVar("Answer")
+Command = TypeVar("Command", bound=Callable[..., Any])
+MB: Final = 1_000_000
+
+
+def station_option(command: Command) -> Command:
+    """`-C DIR`, or LOCKGATE_DIR, as `root: Path | None`."""
+    return click.option(
+        "-C", "root", type=click.Path(path_type=Path, file_okay=False), envvar="LOCKGATE_DIR", metavar="DIR",
+        help="The station's folder (or LOCKGATE_DIR).",
+    )(command)  # fmt: skip
+
+
+def json_option(command: Command) -> Command:
+    """`--json` as `as_json: bool`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")(command)
+
+
+def passphrase_option(command: Command) -> Command:
+    """`--passphrase-fd N` as `passphrase_fd: int | None`."""
+    return click.option(
+        "--passphrase-fd", type=int, metavar="N", help="Read the passphrase from descriptor N, up to a newline."
+    )(command)
+
+
+def detach_option(command: Command) -> Command:
+    """`--detach` as `detach: bool`."""
+    return click.option("--detach", is_flag=True, help="Start the job and print its id; do not wait for it.")(command)
+
+
+def station_root(root: Path | None) -> Path:
+    """The station's folder. Raises UsageError where none was named or it is not one."""
+    if root is None:
+        raise UsageError("no station was named", remedy="give -C DIR, or set LOCKGATE_DIR")
+    if not (root / "config.toml").is_file():
+        raise UsageError(
+            "not a station", thing=str(root), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
+        )
+    return root.resolve()
+
+
+def call(root: Path | None, ask: Callable[[ControlClient], Awaitable[Answer]]) -> Answer:
+    """Ask the running station."""
+    from appliance.control.client import ControlClient
+
+    folder = station_root(root)
+
+    async def run() -> Answer:
+        async with ControlClient(folder) as client:
+            return await ask(client)
+
+    return asyncio.run(run())
+
+
+def show(document: Any, as_json: bool, text: Callable[[], str]) -> None:
+    """Print a document as JSON, or as `text`."""
+    click.echo(json.dumps(document, indent=2, sort_keys=True) if as_json else text())
+
+
+def table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
+    """Columns of untrusted text, escaped."""
+    cells = [[safe(str(cell)) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
+    )
+
+
+def megabytes(size: float) -> str:
+    """Bytes as decimal megabytes."""
+    return f"{size / MB:,.1f} MB"
+
+
+def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = False) -> bytes:
+    """A passphrase from a descriptor, or typed at the terminal. Raises UsageError where there is neither."""
+    if passphrase_fd is not None:
+        try:
+            with os.fdopen(passphrase_fd, "rb", closefd=False) as file:
+                passphrase = file.readline().rstrip(b"\r\n")
+        except OSError:
+            raise UsageError(
+                "the passphrase cannot be read", thing=f"descriptor {passphrase_fd}", remedy="open it for reading"
+            ) from None
+    elif click.get_text_stream("stdin").isatty():
+        passphrase = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True).encode()
+    else:
+        raise UsageError("a passphrase is needed", thing=prompt, remedy="give it with --passphrase-fd")
+    if not passphrase:
+        raise UsageError("the passphrase is empty", thing=prompt, remedy="give one of at least a character")
+    return passphrase
+
+
+def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
+    """A private key by its name in the station's key folder, or by a path. It stays in this process."""
+    from bundles import limits
+    from bundles.files import read_small
+    from bundles.signing.keys import check_name, is_encrypted, load_private
+
+    path = Path(name) if "/" in name else root / "keys" / f"{check_name(name)}.pem"
+    encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
+    passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}") if encrypted else None
+    return load_private(path, passphrase)

@@ -1,0 +1,173 @@
+"""Following a job from the command line: progress, signing, interrupting."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from appliance.cli.context import MB, station_root
+from appliance.control.client import ControlClient, error_of
+from bundles.display import safe
+from bundles.errors import CancelledError, FailedError
+from bundles.signing.keys import PrivateKey
+
+_EVERY: Final = 5.0
+"""Seconds between two plain lines of progress where there is no terminal."""
+
+
+def run_job(
+    root: Path | None,
+    kind: str,
+    params: Mapping[str, Any],
+    *,
+    key: Callable[[], PrivateKey] | None = None,
+    detach: bool = False,
+) -> dict[str, Any]:
+    """Start a job, show how far it is on stderr, sign what it asks for, and return its result.
+
+    `key` gives the private key when the job stands in `to-sign`. Ctrl-C cancels the job. With `detach` the result is
+    `{"job": ID}`. Raises the error the job ended with.
+    """
+    folder = station_root(root)
+    return asyncio.run(_run(folder, kind, params, key, detach))
+
+
+def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
+    """Follow a job that somebody started. Ctrl-C stops looking and leaves it running."""
+    folder = station_root(root)
+
+    async def run() -> dict[str, Any]:
+        async with ControlClient(folder) as client:
+            return await _follow(client, job_id, None)
+
+    return asyncio.run(run())
+
+
+async def _run(
+    folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool
+) -> dict[str, Any]:
+    async with ControlClient(folder) as client:
+        job = await client.submit(kind, params)
+        if detach:
+            return {"job": job["id"]}
+        task = asyncio.ensure_future(_follow(client, job["id"], key))
+        loop = asyncio.get_running_loop()
+        interrupted = False
+
+        def interrupt() -> None:
+            nonlocal interrupted
+            interrupted = True
+            task.cancel()
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if not interrupted:
+                raise
+            with contextlib.suppress(FailedError):
+                await client.cancel(job["id"])
+            raise CancelledError(
+                "cancelled", thing=job["id"], remedy="nothing of it is visible; start it anew"
+            ) from None
+
+
+async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:
+    signed = False
+    with _Display() as display:
+        async for name, data in client.watch(job_id):
+            if name == "log":
+                display.log(data)
+                continue
+            display.show(data)
+            if data["state"] == "to-sign" and not signed:
+                if key is None:
+                    raise FailedError("the job waits for a signature", thing=job_id, remedy="sign it from the console")
+                signed = True
+                await _sign(client, job_id, key())
+            if data["state"] == "done":
+                result: dict[str, Any] = data["result"]
+                return result
+            error = error_of(data)
+            if error is not None:
+                raise error
+    raise FailedError("the job was lost from view", thing=job_id, remedy=f"see: lockgate job show {job_id}")
+
+
+async def _sign(client: ControlClient, job_id: str, key: PrivateKey) -> None:
+    payload, keyids, _ = await client.to_sign(job_id)
+    if key.public.keyid not in keyids:
+        raise FailedError("the job waits for another key", thing=", ".join(keyids))
+    await client.sign(job_id, key.public.keyid, key.sign(payload))
+
+
+class _Display:
+    """A bar on a terminal, plain lines elsewhere; both on stderr, both from the job's own counters."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._task: Any = None
+        self._phase = ""
+        self._said = 0.0
+
+    def __enter__(self) -> _Display:
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import (
+                BarColumn,
+                DownloadColumn,
+                Progress,
+                TextColumn,
+                TimeRemainingColumn,
+                TransferSpeedColumn,
+            )
+
+            columns = (
+                TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(),
+                TransferSpeedColumn(), TimeRemainingColumn(),
+            )  # fmt: skip
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def log(self, line: str) -> None:
+        """A line of the job's log."""
+        text = safe(line.partition(" ")[2])
+        if self._bar is not None:
+            self._bar.console.print(text, markup=False, highlight=False)
+        else:
+            click.echo(f"  {text}", err=True)
+
+    def show(self, job: dict[str, Any]) -> None:
+        """The job as it stands."""
+        phase = job["phase"] if job["state"] == "running" else job["state"]
+        if self._bar is not None:
+            if phase != self._phase:
+                self._task = self._bar.add_task(phase, total=job["total"] or None)
+            self._bar.update(self._task, completed=job["done"], total=job["total"] or None)
+        elif phase != self._phase or time.monotonic() - self._said > _EVERY:
+            self._said = time.monotonic()
+            click.echo(f"  {phase}{_amount(job)}", err=True)
+        self._phase = phase
+
+
+def _amount(job: dict[str, Any]) -> str:
+    if not job["total"]:
+        return ""
+    text = f" {job['done'] / MB:.1f} of {job['total'] / MB:.1f} MB"
+    if job["rate"] and job["seconds_left"] is not None:
+        text += f", {job['rate'] / MB:.1f} MB/s, {job['seconds_left']:.0f} s left"
+    return text

@@ -1,0 +1,54 @@
+"""`lockgate init`."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+
+import click
+
+from appliance.cli.context import json_option, show
+
+
+@click.command()
+@click.argument("root", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--site", required=True, metavar="NAME", help="The station's name: 1 to 32 of a-z, 0-9 and -.")
+@click.option("--side", required=True, type=click.Choice(["outside", "inside"]), help="Which side of the gap.")
+@click.option("--open", "open_", is_flag=True, help="For trying it out: loopback alone, no accounts, one approval.")
+@json_option
+def init(root: Path, site: str, side: str, open_: bool, as_json: bool) -> None:
+    """Make a station's data folder, config.toml and station keys."""
+    from appliance.config import Config, save_config
+    from appliance.observe.audit import AuditEvent, FileAudit
+    from appliance.paths import StationPaths
+    from bundles.errors import FailedError
+    from bundles.files import failures_named
+    from bundles.oci.reference import check_site
+    from bundles.signing.keys import create_private, save_private
+    from bundles.signing.trust import init_trust
+
+    paths = StationPaths(root.resolve())
+    check_site(site)
+    with failures_named(root, "the station cannot be made"):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if any(root.iterdir()):
+            raise FailedError("the folder is not empty", thing=str(root), remedy="give a new one")
+        root.chmod(0o700)
+        for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
+            folder.mkdir(mode=0o700)
+    init_trust(paths.trust, site)
+    keys = {}
+    for name in ("receipt", "audit"):
+        key = create_private()
+        save_private(paths.keys / f"{name}.pem", key, None)
+        keys[name] = key.public.keyid
+    actor = f"{getpass.getuser()}({os.geteuid()})"
+    FileAudit(paths.audit).record(AuditEvent("init", actor, site, "done", {"side": side, "open": open_, "keys": keys}))
+    save_config(paths.config, Config(site=site, side=side, open=open_))  # type: ignore[arg-type]
+    document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
+    show(
+        document,
+        as_json,
+        lambda: f"station {site} ({side}) in {paths.root}\nstart it with: lockgate serve -C {paths.root}",
+    )

@@ -1,0 +1,78 @@
+"""`lockgate job`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.context import call, json_option, megabytes, show, station_option, table
+
+
+@click.group()
+def job() -> None:
+    """Jobs: list, show, watch, log, cancel."""
+
+
+@job.command("list")
+@click.option("--limit", default=50, show_default=True)
+@station_option
+@json_option
+def list_(root: Path | None, limit: int, as_json: bool) -> None:
+    """The newest jobs."""
+    document = call(root, lambda client: client.get("/v1/jobs", limit=limit))
+    rows = [
+        (entry["id"], entry["kind"], entry["state"], _progress(entry), entry["actor"]) for entry in document["items"]
+    ]
+    show(document, as_json, lambda: table(rows, ("ID", "KIND", "STATE", "PROGRESS", "WHO")))
+
+
+@job.command("show")
+@click.argument("job_id", metavar="ID")
+@station_option
+@json_option
+def show_(root: Path | None, job_id: str, as_json: bool) -> None:
+    """A job as it stands."""
+    document = call(root, lambda client: client.job(job_id))
+    show(document, as_json, lambda: table([(key, document[key]) for key in sorted(document)], ("FIELD", "VALUE")))
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@station_option
+@json_option
+def watch(root: Path | None, job_id: str, as_json: bool) -> None:
+    """Follow a job until it ends. Ctrl-C stops looking; the job goes on."""
+    from appliance.cli.follow import watch_job
+
+    result = watch_job(root, job_id)
+    show(result, as_json, lambda: table(sorted(result.items()), ("FIELD", "VALUE")))
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@station_option
+@json_option
+def log(root: Path | None, job_id: str, as_json: bool) -> None:
+    """A job's log."""
+    document = call(root, lambda client: client.get(f"/v1/jobs/{job_id}/log"))
+    from bundles.display import safe
+
+    show(document, as_json, lambda: "\n".join(safe(line) for line in document["text"].splitlines()))
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@station_option
+@json_option
+def cancel(root: Path | None, job_id: str, as_json: bool) -> None:
+    """Cancel a job. Nothing of it becomes visible."""
+    document = call(root, lambda client: client.cancel(job_id))
+    show(document, as_json, lambda: f"{document['id']} is {document['state']}")
+
+
+def _progress(entry: dict[str, Any]) -> str:
+    if not entry["total"]:
+        return ""
+    return f"{entry['phase']} {megabytes(entry['done'])} of {megabytes(entry['total'])}"

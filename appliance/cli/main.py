@@ -1,0 +1,109 @@
+"""`lockgate`: the table of commands. A command's code is loaded when it is called, so that help is quick."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import tempfile
+import traceback
+from typing import Any, Final, NoReturn
+
+import click
+
+from bundles.errors import EXIT_FAILED, EXIT_USAGE, LockgateError
+
+COMMANDS: Final = {
+    "init": ("appliance.cli.init:init", "Make a station's data folder, config.toml and keys"),
+    "serve": ("appliance.cli.serve:serve", "Run the station: registry and control socket"),
+    "console": ("appliance.cli.console:console", "The console"),
+    "status": ("appliance.cli.status:status", "The station at a glance"),
+    "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, revoke"),
+    "collect": ("appliance.cli.collect:collect", "Bring artifacts into the station's registry"),
+    "bundle": ("appliance.cli.bundle:bundle", "Bundles: build, sign, verify, inspect, unpack"),
+    "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
+    "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
+    "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
+    "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
+    "audit": ("appliance.cli.audit:audit", "The audit log"),
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are `module:attribute` with a line of help each."""
+
+    def __init__(self, *args: Any, table: dict[str, tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._table = table
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self._table)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self._table:
+            return None
+        module, _, attribute = self._table[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, help_) for name, (_, help_) in self._table.items()])
+
+
+@click.command(cls=LazyGroup, table=COMMANDS, name="lockgate", context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="lockgate", prog_name="lockgate")
+def lockgate() -> None:
+    """Carry software across an air gap: collect, build and sign outside; verify, approve and serve inside.
+
+    Every command takes -C DIR (or LOCKGATE_DIR) and --json. Exit status: 0 done, 1 failed, 2 usage, 3 refused,
+    4 incomplete.
+    """
+
+
+def main() -> NoReturn:
+    """The command's entry: errors as one line on stderr, and the exit status that goes with them."""
+    try:
+        lockgate.main(prog_name="lockgate", standalone_mode=False)
+        status = 0
+    except click.exceptions.Exit as end:
+        status = end.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message())
+        status = EXIT_USAGE
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        hint = f"; see: {context.command_path} --help" if context is not None else ""
+        _say(" ".join(error.format_message().split()) + hint)
+        status = EXIT_USAGE
+    except click.Abort:
+        _say("interrupted")
+        status = EXIT_FAILED
+    except LockgateError as error:
+        _say(error.diagnostics())
+        status = error.exit_status
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_FAILED
+    except Exception:
+        _say(f"an internal error; its details are in {_keep_traceback()}")
+        status = EXIT_FAILED
+    raise SystemExit(status)
+
+
+def _say(text: str) -> None:
+    from bundles.display import safe
+
+    click.echo(f"lockgate: {safe(text)}", err=True)
+
+
+def _keep_traceback() -> str:
+    """The traceback in a file that only this account can read."""
+    descriptor, path = tempfile.mkstemp(prefix="lockgate-error-", suffix=".txt")
+    with os.fdopen(descriptor, "w") as file:
+        file.write(traceback.format_exc())
+    return path
+
+
+if __name__ == "__main__":
+    main()

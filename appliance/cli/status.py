@@ -1,0 +1,36 @@
+"""`lockgate status`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.context import call, json_option, megabytes, show, station_option
+from bundles.display import safe
+
+
+@click.command()
+@station_option
+@json_option
+def status(root: Path | None, as_json: bool) -> None:
+    """The station at a glance."""
+    document = call(root, lambda client: client.status())
+    show(document, as_json, lambda: _text(document))
+
+
+def _text(document: dict[str, Any]) -> str:
+    store, jobs = document["store"], document["jobs"]
+    last = document["last_import"]
+    lines = [
+        f"site         {document['site']} ({document['side']}{', open' if document['open'] else ''})",
+        f"registry     http://{document['listen']}",
+        f"version      {document['version']}, up since {document['started']}",
+        f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
+        f"jobs         {jobs['running']} running, {jobs['queued']} queued",
+        f"quarantine   {document['quarantine']}",
+        f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",
+        f"health       {'[ok]' if document['health']['ok'] else '[!!] FAIL'}",
+    ]
+    return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])

@@ -1,0 +1,148 @@
+"""The control API's client: what the command line and the console are made over."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import quote
+
+import aiohttp
+
+from appliance.paths import StationPaths
+from appliance.store.writer.frames import ShortPath
+from bundles.errors import FailedError, LockgateError, from_wire
+
+Json = dict[str, Any]
+_ENDED: Final = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
+_ATTEMPTS: Final = 40
+_PAUSE: Final = 0.25
+"""A watcher that lost the station looks for it again this often, ten seconds in all: a restart takes about one."""
+
+_LINE: Final = 8 * 1024 * 1024
+
+
+class ControlClient:
+    """A client of the station in `root`; an async context manager.
+
+    Every method raises the LockgateError that the station answered with, or FailedError where it is not running.
+    """
+
+    def __init__(self, root: Path, timeout: float | None = 60.0) -> None:
+        self._root = root.resolve()
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._short = ShortPath(StationPaths(self._root).control_socket)
+
+    async def __aenter__(self) -> ControlClient:
+        try:
+            path = self._short.__enter__()
+        except OSError:
+            raise self._gone() from None
+        connector = aiohttp.UnixConnector(path)
+        self._session = aiohttp.ClientSession("http://lockgate", connector=connector, timeout=self._timeout)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._session.close()
+        self._short.__exit__()
+
+    def _gone(self) -> FailedError:
+        return FailedError(
+            "the station is not running", thing=str(self._root), remedy=f"start it with: lockgate serve -C {self._root}"
+        )
+
+    async def request(self, method: str, path: str, body: Json | None = None, **query: object) -> Json:
+        """One request; query values that are None or empty are left out."""
+        wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
+        try:
+            async with self._session.request(method, path, json=body, params=wanted) as answer:
+                document: Json = await answer.json()
+                if answer.status >= 400:
+                    raise from_wire(document)
+                return document
+        except aiohttp.ClientConnectorError:
+            raise self._gone() from None
+        except (aiohttp.ClientError, json.JSONDecodeError) as error:
+            raise FailedError(
+                "the station did not answer", thing=str(error)[:160], remedy="look at its log, try again"
+            ) from None
+        except TimeoutError:
+            raise FailedError("the station did not answer in time", thing=path, remedy="try again") from None
+
+    async def get(self, path: str, **query: object) -> Json:
+        """GET, with a query."""
+        return await self.request("GET", path, None, **query)
+
+    async def post(self, path: str, body: Json | None = None) -> Json:
+        """POST a JSON body."""
+        return await self.request("POST", path, body or {})
+
+    async def status(self) -> Json:
+        """The station at a glance."""
+        return await self.get("/v1/status")
+
+    async def submit(self, kind: str, params: Mapping[str, Any]) -> Json:
+        """Queue a job; returns it."""
+        return await self.post("/v1/jobs", {"kind": kind, "params": dict(params)})
+
+    async def job(self, job_id: str) -> Json:
+        """A job as it stands."""
+        return await self.get(f"/v1/jobs/{quote(job_id)}")
+
+    async def cancel(self, job_id: str) -> Json:
+        """Cancel a job; returns it, ended."""
+        return await self.post(f"/v1/jobs/{quote(job_id)}/cancel")
+
+    async def to_sign(self, job_id: str) -> tuple[bytes, list[str], Json]:
+        """What a job in `to-sign` waits for: the exact bytes, the keys' ids, and a description."""
+        answer = await self.get(f"/v1/jobs/{quote(job_id)}/to-sign")
+        return base64.b64decode(answer["payload"]), list(answer["keyids"]), dict(answer["describe"])
+
+    async def sign(self, job_id: str, keyid: str, signature: bytes) -> Json:
+        """Hand in a signature."""
+        body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
+        return await self.post(f"/v1/jobs/{quote(job_id)}/signatures", body)
+
+    async def watch(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
+        """`("job", document)` and `("log", line)` as they come, until the job has ended.
+
+        A station that is started again is found again. Raises FailedError where it stays away.
+        """
+        failures = 0
+        while True:
+            try:
+                async for name, data in self._events(job_id):
+                    failures = 0
+                    yield name, data
+                    if name == "job" and data["state"] in _ENDED:
+                        return
+            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+                failures += 1
+                if failures > _ATTEMPTS:
+                    raise self._gone() from None
+            await asyncio.sleep(_PAUSE)
+
+    async def _events(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
+        timeout = aiohttp.ClientTimeout(total=None, sock_read=30.0)
+        path = f"/v1/jobs/{quote(job_id)}/events"
+        async with self._session.get(path, timeout=timeout, read_bufsize=_LINE) as answer:
+            if answer.status >= 400:
+                raise from_wire(await answer.json())
+            name = ""
+            async for raw in answer.content:
+                line = raw.decode().rstrip("\n")
+                if line.startswith("event: "):
+                    name = line.removeprefix("event: ")
+                elif line.startswith("data: "):
+                    yield name, json.loads(line.removeprefix("data: "))
+
+
+def error_of(job: Json) -> LockgateError | None:
+    """The error a job ended with, or None."""
+    return None if job.get("error") is None else from_wire(job["error"])

@@ -1,0 +1,108 @@
+"""A job as the control API shows it, and honest time left: from the same counters as everything else."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from appliance.store.writes.jobs import FINAL_STATES
+
+_WINDOW: Final = 15.0
+"""Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
+
+_COLUMNS: Final = "id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
+
+
+@dataclass(slots=True)
+class Job:
+    """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for."""
+
+    id: str
+    kind: str
+    params: dict[str, Any]
+    state: str
+    actor: str
+    created: str
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    started: str | None = None
+    finished: str | None = None
+    to_sign: dict[str, Any] | None = None
+    _seen: deque[tuple[float, int]] = field(default_factory=deque)
+
+    @property
+    def ended(self) -> bool:
+        return self.state in FINAL_STATES
+
+    def advance(self, phase: str, done: int, total: int) -> None:
+        """Take in a progress line."""
+        if phase != self.phase or done < self.done:
+            self._seen.clear()
+        self.phase, self.done, self.total = phase, done, total
+        moment = time.monotonic()
+        self._seen.append((moment, done))
+        while moment - self._seen[0][0] > _WINDOW:
+            self._seen.popleft()
+
+    @property
+    def rate(self) -> float | None:
+        """Bytes a second over the window, or None where nothing can be said yet."""
+        if self.ended or len(self._seen) < 2:
+            return None
+        (first, before), (last, after) = self._seen[0], self._seen[-1]
+        return (after - before) / (last - first) if last - first > 0.5 else None
+
+    def to_json(self) -> dict[str, Any]:
+        """The control API's form (docs/reference/control-api.md, Jobs)."""
+        rate = self.rate
+        left = (self.total - self.done) / rate if rate else None
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "params": self.params,
+            "state": self.state,
+            "phase": self.phase,
+            "done": self.done,
+            "total": self.total,
+            "rate": rate,
+            "seconds_left": left,
+            "result": self.result,
+            "error": self.error,
+            "actor": self.actor,
+            "created": self.created,
+            "started": self.started,
+            "finished": self.finished,
+            "to_sign": self.to_sign,
+        }
+
+
+def _job(row: tuple[Any, ...]) -> Job:
+    job_id, kind, params, state, phase, done, total, result, error, actor, created, started, finished = row
+    return Job(
+        id=job_id, kind=kind, params=json.loads(params), state=state, actor=actor, created=created, phase=phase,
+        done=done, total=total, result=json.loads(result) if result else None,
+        error=json.loads(error) if error else None, started=started, finished=finished,
+    )  # fmt: skip
+
+
+def find_job(reader: sqlite3.Connection, job_id: str) -> Job | None:
+    """The job of that id, or None."""
+    row = reader.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608  constant
+    return None if row is None else _job(row)
+
+
+def list_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Job]:
+    """Jobs, newest first (ids are ordered by time), those before the id `after` where it is given."""
+    rows = reader.execute(
+        f"SELECT {_COLUMNS} FROM jobs WHERE (? = '' OR id < ?) AND (? = '' OR state = ?)"  # noqa: S608  constant
+        " ORDER BY id DESC LIMIT ?",
+        (after, after, state, state, limit),
+    )
+    return [_job(row) for row in rows]

@@ -1,0 +1,303 @@
+"""The jobs of a station: a queue, subprocesses, and whoever watches.
+
+Runs in the control process's event loop. What a job reports is kept in memory and persisted when its state changes and
+at most once a second in between; after a power cut a job that had not ended starts again and goes on from what is
+durable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import secrets
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, Final
+
+from appliance import clock
+from appliance.control.job import Job, find_job, list_jobs
+from appliance.control.job_runner import PAYLOAD
+from appliance.control.kinds import kind_of
+from appliance.observe.audit import AuditEvent
+from appliance.station import Station
+from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.jobs import CreateJob, MoveJob
+from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
+from bundles.signing.keys import PublicKey
+
+RUNNING: Final = 2
+"""Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
+
+_LINE: Final = 8 * 1024 * 1024
+_GRACE: Final = 0.8
+"""Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
+
+_STATE_OF_EXIT: Final = {3: "refused", 4: "incomplete"}
+
+
+class Jobs:
+    """Every job of the station that has not ended, and the way to those that have."""
+
+    def __init__(self, station: Station, writer: AsyncWriter) -> None:
+        self._station, self._writer = station, writer
+        self._live: dict[str, Job] = {}
+        self._queue: list[str] = []
+        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._changed: dict[str, asyncio.Event] = {}
+        self._persisted: dict[str, float] = {}
+        self._cancelled: set[str] = set()
+        self._stopping = False
+
+    async def start(self) -> None:
+        """Take up again what had not ended."""
+        for state in ("queued", "running", "to-sign"):
+            for job in list_jobs(self._station.reader, 10_000, state=state):
+                job.state = "queued"
+                self._live[job.id] = job
+        self._queue = sorted(self._live)
+        self._schedule()
+
+    async def stop(self) -> None:
+        """End the subprocesses; their jobs go on at the next start."""
+        self._stopping = True
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for event in self._changed.values():
+            event.set()
+
+    async def submit(self, kind: str, params: dict[str, Any], actor: str) -> Job:
+        """Queue a job. Raises UsageError for an unknown kind."""
+        if self._stopping:
+            raise FailedError("the station is stopping", remedy="start it again, then try again")
+        kind_of(kind)
+        job_id = f"{clock.now().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
+        job = Job(job_id, kind, params, "queued", actor, clock.now())
+        folder = self._station.paths.job(job_id)
+        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+        await self._writer.submit(
+            CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
+        )
+        self._live[job_id] = job
+        self._queue.append(job_id)
+        self._schedule()
+        return job
+
+    def find(self, job_id: str) -> Job:
+        """A job, live or ended. Raises NotFoundError."""
+        job = self._live.get(job_id) or find_job(self._station.reader, job_id)
+        if job is None:
+            raise NotFoundError("no such job", thing=job_id, remedy="see: lockgate job list")
+        return job
+
+    def list(self, limit: int, after: str = "", state: str = "") -> list[Job]:
+        """Jobs, newest first; live ones as they stand now."""
+        listed = list_jobs(
+            self._station.reader, limit, after, "" if state in ("running", "to-sign", "queued") else state
+        )
+        current = [self._live.get(job.id, job) for job in listed]
+        return [job for job in current if not state or job.state == state]
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs run (or wait for a signature), and how many are queued."""
+        queued = sum(job.state == "queued" for job in self._live.values())
+        return {"running": len(self._live) - queued, "queued": queued}
+
+    def current(self) -> Job | None:
+        """The job that runs, the oldest where there are several."""
+        return next((job for _, job in sorted(self._live.items()) if job.state in ("running", "to-sign")), None)
+
+    async def cancel(self, job_id: str, actor: str) -> Job:
+        """Stop a job within a second. Raises UsageError where it has ended."""
+        job = self.find(job_id)
+        if job.ended or job_id not in self._live:
+            raise UsageError("the job has ended", thing=f"{job_id} is {job.state}", remedy="nothing is left to cancel")
+        self._cancelled.add(job_id)
+        await self._record(AuditEvent("job.cancel", actor, job_id))
+        process = self._processes.get(job_id)
+        if process is None:
+            if job_id in self._queue:
+                self._queue.remove(job_id)
+            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job_id)))
+            return job
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), _GRACE)
+        except TimeoutError:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        while not job.ended:
+            await self._wait(job_id, 1.0)
+        return job
+
+    async def sign(self, job_id: str, keyid: str, signature: bytes) -> Job:
+        """Hand a signature to a job in `to-sign`. Raises UsageError, RefusedError where it does not hold."""
+        job = self.find(job_id)
+        process = self._processes.get(job_id)
+        if job.to_sign is None or process is None or process.stdin is None:
+            raise UsageError("the job waits for no signature", thing=f"{job_id} is {job.state}")
+        if keyid not in job.to_sign["keyids"]:
+            raise RefusedError("the job waits for another key's signature", thing=keyid)
+        payload = await asyncio.to_thread((self._station.paths.job(job_id) / PAYLOAD).read_bytes)
+        key = await asyncio.to_thread(find_public_key, self._station, keyid)
+        if not key.verify(payload, signature):
+            raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
+        message = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
+        process.stdin.write(json.dumps(message).encode() + b"\n")
+        await process.stdin.drain()
+        return job
+
+    async def watch(self, job_id: str, every: float) -> AsyncIterator[Job | None]:
+        """The job at each change until it has ended; None where `every` seconds passed without one."""
+        job = self.find(job_id)
+        while True:
+            yield job
+            if job.ended or self._stopping:
+                return
+            while not await self._wait(job_id, every):
+                if job.ended or self._stopping:
+                    break
+                yield None
+
+    async def _wait(self, job_id: str, seconds: float) -> bool:
+        event = self._changed.setdefault(job_id, asyncio.Event())
+        try:
+            await asyncio.wait_for(event.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    def _notify(self, job_id: str) -> None:
+        event = self._changed.pop(job_id, None)
+        if event is not None:
+            event.set()
+
+    def _schedule(self) -> None:
+        while self._queue and not self._stopping:
+            running = sum(self._live[job_id].state == "running" for job_id in self._processes if job_id in self._live)
+            starting = sum(job.state == "starting" for job in self._live.values())
+            if running + starting >= RUNNING:
+                return
+            job = self._live[self._queue.pop(0)]
+            job.state = "starting"
+            task = asyncio.ensure_future(self._run(job))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _run(self, job: Job) -> None:
+        """One subprocess from start to end."""
+        folder = self._station.paths.job(job.id)
+        ending: dict[str, Any] = {}
+        try:
+            with (folder / "errors").open("ab") as errors:
+                process = await asyncio.create_subprocess_exec(
+                    sys.executable, "-m", "appliance.control.job_runner",
+                    str(self._station.paths.root), job.id, job.kind,
+                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, limit=_LINE,
+                )  # fmt: skip
+            self._processes[job.id] = process
+            job.state = "running"
+            job.started = job.started or clock.now()
+            await self._persist(job)
+            if process.stdin is None or process.stdout is None:
+                raise FailedError("a job's process has no pipes", thing=job.id)
+            process.stdin.write(json.dumps({"params": job.params, "actor": job.actor}).encode() + b"\n")
+            async for line in process.stdout:
+                await self._take(job, json.loads(line), ending)
+            await process.wait()
+        except (OSError, ValueError, LockgateError) as error:
+            ending["error"] = _wire(FailedError(f"the job could not be run ({error})", thing=job.id))
+        finally:
+            self._processes.pop(job.id, None)
+        if self._stopping and job.id not in self._cancelled:
+            return
+        await self._finish(job, ending, folder)
+        self._schedule()
+
+    async def _take(self, job: Job, message: dict[str, Any], ending: dict[str, Any]) -> None:
+        if "progress" in message:
+            job.advance(*message["progress"])
+            if time.monotonic() - self._persisted.get(job.id, 0.0) > 1.0:
+                await self._persist(job)
+        elif "log" in message:
+            await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), message["log"])
+        elif "to_sign" in message:
+            job.state, job.to_sign = "to-sign", message["to_sign"]
+            await self._persist(job)
+            self._schedule()
+        elif "signed" in message:
+            job.state, job.to_sign = "running", None
+            await self._persist(job)
+        else:
+            ending.update(message)
+        self._notify(job.id)
+
+    async def _finish(self, job: Job, ending: dict[str, Any], folder: Path) -> None:
+        error = ending.get("error")
+        if "done" in ending:
+            await self._end(job, "done", result=ending["done"])
+        elif job.id in self._cancelled:
+            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
+        elif error is not None:
+            await self._end(job, _STATE_OF_EXIT.get(error["exit_status"], "failed"), error=error)
+        else:
+            remedy = f"see {folder / 'errors'}, then start it again"
+            died = FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)
+            await self._end(job, "failed", error=_wire(died))
+
+    async def _end(
+        self, job: Job, state: str, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None
+    ) -> None:
+        job.state, job.result, job.error, job.to_sign = state, result, error, None
+        job.finished = clock.now()
+        await self._persist(job)
+        self._live.pop(job.id, None)
+        self._persisted.pop(job.id, None)
+        self._cancelled.discard(job.id)
+        self._notify(job.id)
+
+    async def _persist(self, job: Job) -> None:
+        self._persisted[job.id] = time.monotonic()
+        state = "running" if job.state == "starting" else job.state
+        await self._writer.submit(
+            MoveJob(
+                id=job.id, state=state, phase=job.phase, done=job.done, total=job.total, at=clock.now(),
+                result=json.dumps(job.result) if job.result is not None else None,
+                error=json.dumps(job.error) if job.error is not None else None,
+            )
+        )  # fmt: skip
+        self._notify(job.id)
+
+    async def _record(self, event: AuditEvent) -> None:
+        await asyncio.to_thread(self._station.audit.record, event)
+
+
+def _wire(error: LockgateError) -> dict[str, Any]:
+    return {**to_wire(error), "exit_status": error.exit_status}
+
+
+def find_public_key(station: Station, keyid: str) -> PublicKey:
+    """A public key of the station's key folder or trust folder. Raises UsageError where there is none."""
+    for path in sorted(station.paths.keys.glob("*.pub.pem")):
+        key = PublicKey.from_pem(path.read_bytes())
+        if key.keyid == keyid:
+            return key
+    record = station.trust().find(keyid)
+    if record is None:
+        raise UsageError(
+            "no such key", thing=keyid, remedy="create it, or pin its public half with: lockgate key trust"
+        )
+    return record.key
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append a time-stamped line to a job's log."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(f"{clock.now()} {text}\n")

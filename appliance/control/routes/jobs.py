@@ -1,0 +1,111 @@
+"""/v1/jobs: ask for work, follow it, sign for it, cancel it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from typing import Final
+
+from aiohttp import web
+
+from appliance.control.api import Control, audited, caller, page, page_of
+from appliance.control.job_runner import PAYLOAD
+from appliance.observe.audit import AuditEvent
+from bundles.errors import UsageError
+
+_HEARTBEAT: Final = 5.0
+_PAUSE: Final = 0.2
+"""Seconds between two events of one watcher: five a second are enough for an eye and kind to a serial line."""
+
+_LOG_CHUNK: Final = 256 * 1024
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    jobs = control.jobs
+
+    async def submit(request: web.Request) -> web.Response:
+        body = await request.json()
+        actor = caller(request)
+        kind, params = str(body["kind"]), dict(body["params"])
+        job = await audited(control, request, f"{kind}.start", kind, jobs.submit(kind, params, actor))
+        await control.record(AuditEvent(f"{kind}.start", actor, job.id, "done", {"params": params}))
+        return web.json_response(job.to_json(), status=201)
+
+    async def listed(request: web.Request) -> web.Response:
+        limit, after, _ = page_of(request)
+        found = [job.to_json() for job in jobs.list(limit, after, request.query.get("state", ""))]
+        return page(found, limit, lambda job: str(job["id"]))
+
+    async def show(request: web.Request) -> web.Response:
+        return web.json_response(jobs.find(request.match_info["id"]).to_json())
+
+    async def cancel(request: web.Request) -> web.Response:
+        job = await jobs.cancel(request.match_info["id"], caller(request))
+        return web.json_response(job.to_json())
+
+    async def log(request: web.Request) -> web.Response:
+        job = jobs.find(request.match_info["id"])
+        offset = int(request.query.get("after", "0"))
+        text, end = await asyncio.to_thread(_read_log, control, job.id, offset)
+        return web.json_response({"text": text, "offset": end})
+
+    async def to_sign(request: web.Request) -> web.Response:
+        job = jobs.find(request.match_info["id"])
+        if job.to_sign is None:
+            raise UsageError("the job waits for no signature", thing=f"{job.id} is {job.state}")
+        payload = await asyncio.to_thread((control.station.paths.job(job.id) / PAYLOAD).read_bytes)
+        return web.json_response({"payload": base64.b64encode(payload).decode(), **job.to_sign})
+
+    async def sign(request: web.Request) -> web.Response:
+        body = await request.json()
+        job_id, keyid = request.match_info["id"], str(body["keyid"])
+        signature = base64.b64decode(str(body["signature"]), validate=True)
+        job = await audited(control, request, "job.sign", job_id, jobs.sign(job_id, keyid, signature))
+        await control.record(AuditEvent("job.sign", caller(request), job_id, "done", {"keyid": keyid}))
+        return web.json_response(job.to_json())
+
+    async def events(request: web.Request) -> web.StreamResponse:
+        job_id = request.match_info["id"]
+        jobs.find(job_id)
+        response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
+        await response.prepare(request)
+        offset = 0
+        async for job in jobs.watch(job_id, _HEARTBEAT):
+            if job is None:
+                await response.write(b": still here\n\n")
+                continue
+            text, offset = await asyncio.to_thread(_read_log, control, job_id, offset)
+            for line in text.splitlines():
+                await response.write(_event("log", line))
+            await response.write(_event("job", job.to_json()))
+            await asyncio.sleep(_PAUSE)
+        return response
+
+    return [
+        web.post("/v1/jobs", submit),
+        web.get("/v1/jobs", listed),
+        web.get("/v1/jobs/{id}", show),
+        web.post("/v1/jobs/{id}/cancel", cancel),
+        web.get("/v1/jobs/{id}/log", log),
+        web.get("/v1/jobs/{id}/to-sign", to_sign),
+        web.post("/v1/jobs/{id}/signatures", sign),
+        web.get("/v1/jobs/{id}/events", events),
+    ]
+
+
+def _event(name: str, data: object) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _read_log(control: Control, job_id: str, offset: int) -> tuple[str, int]:
+    """Whole lines of the log from `offset`, and where they end."""
+    path = control.station.paths.job_log(job_id)
+    if not path.exists():
+        return "", offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        data = file.read(_LOG_CHUNK)
+    data = data[: data.rfind(b"\n") + 1]
+    return data.decode("utf-8", "replace"), offset + len(data)

@@ -1,0 +1,178 @@
+"""/v1/repositories, /v1/artifact, /v1/sbom: what the station serves, for people to look at."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance.control.api import Control, page, page_of
+from appliance.store.metadata import ManifestFacts
+from bundles import limits
+from bundles.errors import NotFoundError
+from bundles.oci.digest import Digest
+from bundles.oci.kinds import SBOM_TYPES, kind_of
+from bundles.oci.manifest import Manifest, parse_manifest
+from bundles.oci.reference import Reference, check_repository
+
+_REFERRERS: Final = 1000
+_SBOM_MOST: Final = 256 * limits.MIB
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    metadata = control.station.metadata
+
+    async def repositories(request: web.Request) -> web.Response:
+        limit, after, text = page_of(request)
+        found = [
+            {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes}
+            for entry in metadata.repositories(limit, after, text)
+        ]
+        return page(found, limit, lambda entry: str(entry["name"]))
+
+    async def tags(request: web.Request) -> web.Response:
+        name = check_repository(request.match_info["name"])
+        if not metadata.repository_exists(name):
+            raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
+        limit, after, text = page_of(request)
+        found = [
+            {
+                "tag": entry.tag,
+                "digest": str(entry.digest),
+                "media_type": entry.media_type,
+                "kind": kind_of(entry.media_type, entry.artifact_type),
+                "size": entry.size,
+                "updated": entry.updated,
+            }
+            for entry in metadata.tags(name, limit, after, text)
+        ]
+        return page(found, limit, lambda entry: str(entry["tag"]))
+
+    async def artifact(request: web.Request) -> web.Response:
+        reference = Reference.parse(request.query["ref"])
+        return web.json_response(await asyncio.to_thread(_read, control, *_look_up(control, reference)))
+
+    async def sbom(request: web.Request) -> web.Response:
+        digest = Digest.parse(request.query["digest"])
+        limit, after, text = page_of(request)
+        components = await asyncio.to_thread(_components, control, _sbom_of(control, digest))
+        wanted = [entry for entry in components if text.lower() in f"{entry['name']} {entry['version']}".lower()]
+        start = int(after or "0")
+        shown = wanted[start : start + limit]
+        more = start + limit if start + limit < len(wanted) else None
+        return web.json_response({"items": shown, "total": len(wanted), "next": None if more is None else str(more)})
+
+    return [
+        web.get("/v1/repositories", repositories),
+        web.get("/v1/repositories/{name:.+}/tags", tags),
+        web.get("/v1/artifact", artifact),
+        web.get("/v1/sbom", sbom),
+    ]
+
+
+def _look_up(control: Control, reference: Reference) -> tuple[Reference, ManifestFacts, list[ManifestFacts], list[str]]:
+    metadata = control.station.metadata
+    if reference.digest is not None:
+        facts = metadata.linked_manifest(reference.repository, reference.digest)
+    else:
+        facts = metadata.tagged_manifest(reference.repository, reference.tag or "")
+    if facts is None:
+        raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
+    referrers = metadata.referrers(reference.repository, facts.digest, _REFERRERS)
+    return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest)
+
+
+def _read(
+    control: Control, reference: Reference, facts: ManifestFacts, referrers: list[ManifestFacts], tags: list[str]
+) -> dict[str, Any]:
+    """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
+    raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
+    manifest = parse_manifest(raw, facts.media_type)
+    config = None
+    if (
+        manifest.config is not None
+        and manifest.config.media_type.endswith("json")
+        and manifest.config.size < limits.MIB
+    ):
+        config = json.loads(_blob(control, manifest.config.digest, limits.MIB))
+    return {
+        "reference": str(reference),
+        "digest": str(facts.digest),
+        "media_type": facts.media_type,
+        "artifact_type": facts.artifact_type,
+        "kind": kind_of(facts.media_type, facts.artifact_type),
+        "size": facts.size,
+        "total_size": facts.size + sum(blob.size for blob in (*manifest.blobs, *manifest.manifests)),
+        "raw": raw.decode(),
+        "config": config,
+        "annotations": dict(manifest.annotations),
+        "platforms": [
+            {"platform": str(child.platform or ""), "digest": str(child.digest), "size": child.size}
+            for child in manifest.manifests
+        ],
+        "layers": _layers(manifest),
+        "referrers": [
+            {
+                "digest": str(entry.digest),
+                "artifact_type": entry.artifact_type,
+                "kind": kind_of(entry.media_type, entry.artifact_type),
+                "size": entry.size,
+                "annotations": dict(entry.annotations),
+            }
+            for entry in referrers
+        ],
+        "sboms": [
+            {"digest": str(entry.digest), "subject": str(facts.digest)}
+            for entry in referrers
+            if entry.artifact_type in SBOM_TYPES
+        ],
+        "tags": tags,
+    }
+
+
+def _layers(manifest: Manifest) -> list[dict[str, Any]]:
+    return [
+        {"media_type": layer.media_type, "digest": str(layer.digest), "size": layer.size} for layer in manifest.layers
+    ]
+
+
+def _sbom_of(control: Control, digest: Digest) -> Digest:
+    """The SBOM manifest that `digest` is, or that refers to it. Visible ones alone."""
+    metadata = control.station.metadata
+    for repository in metadata.shown_anywhere(digest, "manifest"):
+        facts = metadata.linked_manifest(repository, digest)
+        if facts is not None and facts.artifact_type in SBOM_TYPES:
+            return digest
+        for referrer in metadata.referrers(repository, digest, _REFERRERS):
+            if referrer.artifact_type in SBOM_TYPES:
+                return referrer.digest
+    raise NotFoundError("no SBOM", thing=str(digest), remedy="it is made when the image is built into a bundle")
+
+
+def _components(control: Control, sbom: Digest) -> list[dict[str, Any]]:
+    """The components of a CycloneDX document (specification 1.6, components)."""
+    manifest = parse_manifest(_blob(control, sbom, limits.OCI_MANIFEST))
+    document = json.loads(_blob(control, manifest.layers[0].digest, _SBOM_MOST))
+    return [
+        {
+            "name": str(entry.get("name", "")),
+            "version": str(entry.get("version", "")),
+            "type": str(entry.get("type", "")),
+            "purl": str(entry.get("purl", "")),
+            "licenses": [_licence(licence) for licence in entry.get("licenses", [])],
+        }
+        for entry in document.get("components", [])
+    ]
+
+
+def _licence(entry: dict[str, Any]) -> str:
+    inner = entry.get("license", {})
+    return str(entry.get("expression") or inner.get("id") or inner.get("name") or "")
+
+
+def _blob(control: Control, digest: Digest, most: int) -> bytes:
+    with control.station.blobs.open_blob(digest) as file:
+        return file.read(most)

@@ -1,0 +1,48 @@
+"""GET /v1/status: the station at a glance."""
+
+from __future__ import annotations
+
+import shutil
+from importlib.metadata import version
+from typing import Any
+
+from aiohttp import web
+
+from appliance.control.api import Control
+from appliance.observe.health import checks
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def status(_: web.Request) -> web.Response:
+        return web.json_response(describe(control))
+
+    return [web.get("/v1/status", status)]
+
+
+def describe(control: Control) -> dict[str, Any]:
+    """The status document (docs/reference/control-api.md, Status)."""
+    station = control.station
+    blobs, size = station.metadata.totals()
+    found = checks(station)
+    one = station.reader.execute
+    quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
+    last = one("SELECT id, received FROM intake ORDER BY received DESC LIMIT 1").fetchone()
+    current = control.jobs.current()
+    return {
+        "site": station.config.site,
+        "side": station.config.side,
+        "open": station.config.open,
+        "version": version("lockgate"),
+        "listen": control.listen,
+        "started": control.started,
+        "store": {"blobs": blobs, "bytes": size, "free": shutil.disk_usage(station.paths.root).free},
+        "jobs": control.jobs.counts(),
+        "job": current.to_json() if current else None,
+        "quarantine": quarantine,
+        "last_import": {"id": last[0], "at": last[1]} if last else None,
+        "alerts": [f"{check['name']}: {check['detail']}" for check in found if not check["ok"]],
+        "health": {"ok": all(check["ok"] for check in found), "checks": found},
+        "approvals_needed": station.config.threshold,
+    }

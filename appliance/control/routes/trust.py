@@ -1,0 +1,56 @@
+"""/v1/trust, /v1/keys, /v1/audit: pinned keys, the station's own, and what happened."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from appliance.control.api import Control, page_of
+from appliance.observe.audit import tail
+from bundles.signing.keys import PublicKey, is_encrypted
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    paths = control.station.paths
+
+    async def trust(_: web.Request) -> web.Response:
+        folder = await asyncio.to_thread(control.station.trust)
+        items = [
+            {
+                "keyid": record.keyid,
+                "purposes": list(record.purposes),
+                "owner": record.owner,
+                "sites": list(record.sites),
+                "algorithm": record.key.algorithm,
+                "not_before": record.not_before,
+                "not_after": record.not_after,
+                "revoked": None if record.revoked is None else {"at": record.revoked.at, "why": record.revoked.why},
+                "fingerprint": record.key.fingerprint,
+            }
+            for record in folder.records
+        ]
+        return web.json_response({"items": items, "next": None})
+
+    def own_keys() -> list[dict[str, Any]]:
+        found = []
+        for path in sorted(paths.keys.glob("*.pub.pem")):
+            key = PublicKey.from_pem(path.read_bytes())
+            name = path.name.removesuffix(".pub.pem")
+            private = paths.keys / f"{name}.pem"
+            encrypted = private.exists() and is_encrypted(private.read_bytes())
+            found.append({"name": name, "keyid": key.keyid, "algorithm": key.algorithm, "encrypted": encrypted})
+        return found
+
+    async def keys(_: web.Request) -> web.Response:
+        return web.json_response({"items": await asyncio.to_thread(own_keys), "next": None})
+
+    async def audit(request: web.Request) -> web.Response:
+        limit, _, text = page_of(request)
+        events = await asyncio.to_thread(tail, paths.audit, limit if not text else 100_000)
+        wanted = [event for event in events if text in str(event)][-limit:]
+        return web.json_response({"items": wanted, "next": None})
+
+    return [web.get("/v1/trust", trust), web.get("/v1/keys", keys), web.get("/v1/audit", audit)]

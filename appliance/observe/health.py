@@ -1,0 +1,38 @@
+"""Health: the few things that, when they are wrong, make everything else wrong."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from appliance.station import Station
+from bundles import limits
+from bundles.errors import LockgateError
+
+_LEAST_FREE: Final = 512 * limits.MIB
+_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock before this is wrong: the program is younger."""
+
+
+def checks(station: Station) -> list[dict[str, Any]]:
+    """Each check as {name, ok, detail}."""
+    return [_space(station), _clock(), _trust(station)]
+
+
+def _space(station: Station) -> dict[str, Any]:
+    free = shutil.disk_usage(station.paths.root).free
+    return {"name": "space", "ok": free >= _LEAST_FREE, "detail": f"{free / 10**6:.0f} MB free"}
+
+
+def _clock() -> dict[str, Any]:
+    moment = datetime.now(UTC)
+    return {"name": "clock", "ok": moment >= _BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _trust(station: Station) -> dict[str, Any]:
+    try:
+        count = len(station.trust().records)
+    except LockgateError as error:
+        return {"name": "trust", "ok": False, "detail": error.diagnostics()}
+    return {"name": "trust", "ok": True, "detail": f"{count} pinned keys"}

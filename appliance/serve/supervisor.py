@@ -1,0 +1,186 @@
+"""The supervisor: holds the station's lock and the listening socket, starts the control process and the data-plane
+workers, starts again what dies, and ends them all together (docs/adr/0004).
+
+The workers inherit one listening socket: a worker that dies takes no connection with it that it had not accepted, and
+a port that another program holds is seen when it is bound, where SO_REUSEPORT would share it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from appliance.config import Config, is_loopback, load_config, split_listen
+from appliance.control import server
+from appliance.paths import StationPaths
+from appliance.serve import worker
+from appliance.station import station_lock
+from bundles.errors import FailedError, LockgateError, UsageError
+
+_PR_SET_PDEATHSIG: Final = 1
+_STOP: Final = 5.0
+"""Seconds the processes get to end before they are killed."""
+
+_START: Final = 10.0
+_PAUSE: Final = 0.5
+"""Seconds before a process that died is started again, so that a broken one does not spin."""
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+
+
+@dataclass(frozen=True, slots=True)
+class _Role:
+    name: str
+    run: Callable[[Callable[[], object]], None]
+
+
+def serve(root: Path, listen: str | None = None) -> int:
+    """Run the station in `root` until SIGTERM or SIGINT. Returns the exit status.
+
+    Raises UsageError (no station, an address that may not be), FailedError (running already, the port is in use).
+    """
+    paths = StationPaths(root.resolve())
+    config = load_config(paths.config)
+    host, port = split_listen(listen or config.listen)
+    _check_open(config, host)
+    with station_lock(paths), _listening(host, port) as listener:
+        port = listener.getsockname()[1]
+        address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        roles = [
+            _Role("control", lambda ready: server.run(paths.root, address, ready)),
+            *(
+                _Role(f"worker {number}", lambda ready: worker.run(paths.root, listener, ready))
+                for number in range(1, config.workers + 1)
+            ),
+        ]
+        return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving http://{address}")
+
+
+def _check_open(config: Config, host: str) -> None:
+    if not config.open:
+        raise UsageError(
+            "this station is not open, and TLS and accounts do not exist yet",
+            thing=config.site,
+            remedy="for trying it out on loopback, make one with: lockgate init --open",
+        )
+    if not is_loopback(host):
+        raise UsageError(
+            "an open station listens on loopback alone", thing=host, remedy="use 127.0.0.1, ::1 or localhost"
+        )
+
+
+@contextlib.contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((host, port))
+            listener.listen(1024)
+        except OSError as error:
+            raise FailedError(
+                f"cannot listen ({error.strerror})",
+                thing=f"{host}:{port}",
+                remedy="choose another address with --listen, or stop what holds it",
+            ) from None
+        listener.setblocking(False)
+        yield listener
+    finally:
+        listener.close()
+
+
+class _Supervisor:
+    """Starts the roles in order, each when the one before is ready, and keeps them going."""
+
+    def __init__(self, roles: list[_Role]) -> None:
+        self._roles = roles
+        self._children: dict[int, _Role] = {}
+
+    def run(self, announcement: str) -> int:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+        try:
+            for role in self._roles:
+                self._start(role)
+            print(announcement, flush=True)
+            while True:
+                number = signal.sigwait(_SIGNALS)
+                if number != signal.SIGCHLD:
+                    return 0
+                for role in self._reap():
+                    print(f"lockgate: {role.name} ended; it is started again", file=sys.stderr, flush=True)
+                    time.sleep(_PAUSE)
+                    self._start(role)
+        finally:
+            self._stop()
+
+    def _start(self, role: _Role) -> None:
+        """Fork the role and wait until it is ready. Raises FailedError where it does not get there."""
+        reading, writing = os.pipe()
+        parent = os.getpid()
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            os.close(reading)
+            _become(role, writing, parent)
+        os.close(writing)
+        self._children[child] = role
+        with os.fdopen(reading, "rb") as ready:
+            if not select.select([ready], [], [], _START)[0] or not ready.read(1):
+                raise FailedError(f"the {role.name} process did not start", remedy="see the line above")
+
+    def _reap(self) -> list[_Role]:
+        """The roles of children that have ended."""
+        ended = []
+        while self._children:
+            child, _ = os.waitpid(-1, os.WNOHANG)
+            if child == 0:
+                break
+            role = self._children.pop(child, None)
+            if role is not None:
+                ended.append(role)
+        return ended
+
+    def _stop(self) -> None:
+        """End the children, workers and control together; kill what does not end in time."""
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        deadline = time.monotonic() + _STOP
+        while self._children and time.monotonic() < deadline:
+            self._reap()
+            time.sleep(0.02)
+        for child in self._children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+
+
+def _become(role: _Role, writing: int, parent: int) -> None:
+    """The child's whole life; never returns."""
+    status = 1
+    try:
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        if os.getppid() == parent:
+            role.run(lambda: os.write(writing, b"1"))
+        status = 0
+    except LockgateError as error:
+        print(f"lockgate: {role.name}: {error.diagnostics()}", file=sys.stderr, flush=True)
+    except Exception:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)

@@ -1,0 +1,56 @@
+"""A data-plane worker: the registry over HTTP on the inherited socket."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from aiohttp import web
+
+from appliance.config import load_config
+from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.paths import StationPaths
+from appliance.registry.app import create_app
+from appliance.registry.services import RegistryServices
+from appliance.store.blobs import BlobStore
+from appliance.store.metadata import Metadata
+from appliance.store.uploads import UploadSessions
+from appliance.store.writer import AsyncSocketWriter
+
+_SHUTDOWN: Final = 2.0
+"""Seconds that transfers under way get to finish."""
+
+
+def run(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
+    """Serve until SIGTERM."""
+    asyncio.run(_serve(root, listener, ready))
+
+
+async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    paths = StationPaths(root)
+    load_config(paths.config)
+    blobs = BlobStore(paths)
+    writer = AsyncSocketWriter(paths.writer_socket)
+    audit = FileAudit(paths.audit)
+
+    def record(act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
+        audit.record(AuditEvent(act, actor, thing, "done", detail))
+
+    services = RegistryServices(
+        blobs=blobs, metadata=Metadata(paths.database), writer=writer, uploads=UploadSessions(blobs), acts=record
+    )
+    runner = web.AppRunner(create_app(services), access_log=None, handle_signals=False)
+    await runner.setup()
+    await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()
+    ready()
+    await stop.wait()
+    await runner.cleanup()
+    await writer.close()
