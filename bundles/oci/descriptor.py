@@ -14,6 +14,10 @@ from bundles.oci.digest import Digest
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z")
 
 
+_FIELDS: Final = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
+_PLATFORM_FIELDS: Final = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """An image's platform: `os`, `architecture`, and `variant` where it matters."""
@@ -28,7 +32,7 @@ class Platform:
     @classmethod
     def from_json(cls, data: Any) -> Platform:
         """A descriptor's `platform` object. Raises MalformedError."""
-        fields = expect_object(data, "platform")
+        fields = exact_keys(expect_object(data, "platform"), _PLATFORM_FIELDS, "platform")
         os, architecture = (expect_string(fields.get(key, ""), f"platform.{key}") for key in ("os", "architecture"))
         return cls(os, architecture, expect_string(fields.get("variant", ""), "platform.variant"))
 
@@ -48,11 +52,11 @@ class Descriptor:
     @classmethod
     def from_json(cls, data: Any, what: str = "descriptor") -> Descriptor:
         """A descriptor object, its required fields checked. Raises MalformedError."""
-        fields = expect_object(data, what)
+        fields = exact_keys(expect_object(data, what), _FIELDS, what)
         size = fields.get("size")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limits.INTEGER:
             raise MalformedError(f"{what}.size is not a size", thing=repr(size)[:80], remedy="give bytes as an integer")
-        urls = fields.get("urls") or []
+        urls = [] if fields.get("urls") is None else fields["urls"]
         if not isinstance(urls, list):
             raise MalformedError(f"{what}.urls is not a list", thing=repr(urls)[:80])
         platform = fields.get("platform")
@@ -60,7 +64,7 @@ class Descriptor:
             media_type=check_media_type(fields.get("mediaType"), f"{what}.mediaType"),
             digest=Digest.parse(expect_string(fields.get("digest"), f"{what}.digest")),
             size=size,
-            artifact_type=expect_string(fields.get("artifactType") or "", f"{what}.artifactType"),
+            artifact_type=optional_string(fields.get("artifactType"), f"{what}.artifactType"),
             platform=None if platform is None else Platform.from_json(platform),
             annotations=check_annotations(fields.get("annotations"), f"{what}.annotations"),
             urls=tuple(expect_string(url, f"{what}.urls") for url in urls),
@@ -74,11 +78,33 @@ def expect_object(data: Any, what: str) -> dict[str, Any]:
     return data
 
 
+def exact_keys(fields: dict[str, Any], known: frozenset[str], what: str) -> dict[str, Any]:
+    """`fields`, if no key is a known one in other letters. Raises MalformedError.
+
+    Readers in Go match keys without regard to case, the last one winning: `Layers` beside `layers` would be one image
+    to us and another to the client that runs it (threats: manifest confusion).
+    """
+    folded = {key.casefold() for key in known}
+    for key in fields:
+        if key not in known and key.casefold() in folded:
+            raise MalformedError(
+                f"{what} has a field in other letters than its own",
+                thing=repr(key)[:80],
+                remedy="field names are exact",
+            )
+    return fields
+
+
 def expect_string(data: Any, what: str) -> str:
     """`data`, if it is a JSON string. Raises MalformedError."""
     if not isinstance(data, str):
         raise MalformedError(f"{what} is not a string", thing=repr(data)[:80])
     return data
+
+
+def optional_string(data: Any, what: str) -> str:
+    """`data`, if it is a JSON string, or "" where it is absent or null. Raises MalformedError."""
+    return "" if data is None else expect_string(data, what)
 
 
 def check_media_type(data: Any, what: str) -> str:

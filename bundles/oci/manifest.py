@@ -14,7 +14,14 @@ from typing import Any, Final
 
 from bundles import limits, strict_json
 from bundles.errors import MalformedError
-from bundles.oci.descriptor import Descriptor, check_annotations, check_media_type, expect_object, expect_string
+from bundles.oci.descriptor import (
+    Descriptor,
+    check_annotations,
+    check_media_type,
+    exact_keys,
+    expect_object,
+    optional_string,
+)
 
 OCI_MANIFEST: Final = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX: Final = "application/vnd.oci.image.index.v1+json"
@@ -27,6 +34,12 @@ DOCKER_CONFIG: Final = "application/vnd.docker.container.image.v1+json"
 IMAGE_TYPES: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 INDEX_TYPES: Final = frozenset({OCI_INDEX, DOCKER_LIST})
 MANIFEST_TYPES: Final = IMAGE_TYPES | INDEX_TYPES
+
+_FIELDS: Final = frozenset(
+    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "subject", "annotations"}
+    | {"fsLayers", "history", "signatures"}
+)
+"""What a manifest or index of any kind is known by, Docker's schema 1 included."""
 
 EMPTY_JSON: Final = b"{}"
 """The empty descriptor's content (image specification, manifest.md, Guidance for an empty descriptor)."""
@@ -70,9 +83,8 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
     Raises MalformedError: too large, not JSON, duplicate keys, an unsupported or contradicting media type,
     a confusion of image and index, or a malformed descriptor.
     """
-    fields = expect_object(
-        strict_json.loads(raw, ceiling=limits.OCI_MANIFEST, what="manifest", floats=True), "manifest"
-    )
+    document = strict_json.loads(raw, ceiling=limits.OCI_MANIFEST, what="manifest", floats=True)
+    fields = exact_keys(expect_object(document, "manifest"), _FIELDS, "manifest")
     kind = _media_type(fields, media_type)
     if fields.get("schemaVersion") != 2:
         raise MalformedError("unsupported schemaVersion", thing=repr(fields.get("schemaVersion"))[:40], remedy="use 2")
@@ -86,7 +98,7 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
     layers = _descriptors(fields, "layers") if kind in IMAGE_TYPES else ()
     config = Descriptor.from_json(fields.get("config"), "config") if kind in IMAGE_TYPES else None
     subject = fields.get("subject")
-    artifact_type = expect_string(fields.get("artifactType") or "", "artifactType")
+    artifact_type = optional_string(fields.get("artifactType"), "artifactType")
     return Manifest(
         media_type=kind,
         manifests=manifests,
@@ -110,6 +122,13 @@ def _media_type(fields: dict[str, Any], announced: str | None) -> str:
             )
     guess = OCI_INDEX if "manifests" in fields else OCI_MANIFEST
     kind = announced or embedded or guess
+    if embedded is None and kind != guess and kind in MANIFEST_TYPES:
+        # The type of bytes that name none follows from the bytes: one digest has one type, whoever announces it.
+        raise MalformedError(
+            "confusion of media types",
+            thing=f"announced as {kind}, without mediaType it is {guess}",
+            remedy="name the type in mediaType",
+        )
     if kind not in MANIFEST_TYPES:
         raise MalformedError(
             "unsupported manifest media type", thing=repr(kind)[:160], remedy="use an OCI or Docker schema 2 type"
@@ -118,7 +137,11 @@ def _media_type(fields: dict[str, Any], announced: str | None) -> str:
 
 
 def _descriptors(fields: dict[str, Any], key: str) -> tuple[Descriptor, ...]:
-    listed = fields.get(key)
+    # Go writes an empty list as null; an image's layers may be left out (image specification: artifacts without
+    # content), while an index is known by its list.
+    listed = fields.get(key, [] if key == "layers" else None)
+    if listed is None and key in fields:
+        listed = []
     if not isinstance(listed, list):
         raise MalformedError(f"{key} is not a list", thing=repr(listed)[:80])
     if len(listed) > limits.MANIFEST_DESCRIPTORS:
