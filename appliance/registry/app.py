@@ -57,7 +57,7 @@ def create_app(services: RegistryServices) -> web.Application:
         worker.threads.shutdown(wait=True)
 
     app = web.Application(client_max_size=0)
-    app.router.add_route("*", "/{path:.*}", handle)
+    app.router.add_route("*", r"/{path:[\s\S]*}", handle)
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)
     return app
