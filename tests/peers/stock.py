@@ -1,0 +1,81 @@
+"""What peer tests share: running a stock tool, and an OCI layout that none of them has made."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import subprocess
+import tarfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bundles.oci.digest import Digest
+from tests.peer_tools import require
+
+OCI = "application/vnd.oci.image"
+
+
+def run(*command: object, folder: Path | None = None) -> str:
+    """A stock tool's stdout; its stderr where it fails."""
+    require(str(command[0]))
+    done = subprocess.run(
+        [str(part) for part in command], capture_output=True, text=True, cwd=folder, timeout=120, check=False
+    )
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+    return done.stdout
+
+
+class Layout:
+    """An OCI layout written by hand, so that no tool under test has made what it is tested with."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._entries: list[dict[str, Any]] = []
+        (folder / "blobs/sha256").mkdir(parents=True)
+        (folder / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+
+    def blob(self, body: bytes, media_type: str) -> dict[str, Any]:
+        """Its descriptor."""
+        digest = Digest.of(body)
+        (self.folder / "blobs" / digest.path).write_bytes(body)
+        return {"mediaType": media_type, "digest": str(digest), "size": len(body)}
+
+    def image(self, files: Mapping[str, bytes], architecture: str) -> dict[str, Any]:
+        """An image of one layer for each file."""
+        layers, diffs = [], []
+        for name, body in files.items():
+            stream = io.BytesIO()
+            with tarfile.open(fileobj=stream, mode="w") as tar:
+                member = tarfile.TarInfo(name)
+                member.size = len(body)
+                tar.addfile(member, io.BytesIO(body))
+            diffs.append(str(Digest.of(stream.getvalue())))
+            layers.append(self.blob(gzip.compress(stream.getvalue(), mtime=0), f"{OCI}.layer.v1.tar+gzip"))
+        config = {"os": "linux", "architecture": architecture, "rootfs": {"type": "layers", "diff_ids": diffs}}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": f"{OCI}.manifest.v1+json",
+            "config": self.blob(json.dumps(config).encode(), f"{OCI}.config.v1+json"),
+            "layers": layers,
+        }
+        described = self.blob(json.dumps(manifest).encode(), f"{OCI}.manifest.v1+json")
+        return described | {"platform": {"os": "linux", "architecture": architecture}}
+
+    def index(self, children: list[dict[str, Any]]) -> dict[str, Any]:
+        fields = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": children}
+        return self.blob(json.dumps(fields).encode(), f"{OCI}.index.v1+json")
+
+    def tag(self, name: str, described: Mapping[str, Any]) -> None:
+        entry = {key: described[key] for key in ("mediaType", "digest", "size")}
+        self._entries.append(entry | {"annotations": {"org.opencontainers.image.ref.name": name}})
+        fields = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": self._entries}
+        (self.folder / "index.json").write_text(json.dumps(fields))
+
+    def digest(self, name: str) -> str:
+        return next(
+            entry["digest"]
+            for entry in self._entries
+            if entry["annotations"]["org.opencontainers.image.ref.name"] == name
+        )
