@@ -1,0 +1,220 @@
+"""The one registry of actions: it feeds the keys, the command palette, the footer and the help.
+
+An action is carried out by the method `do_<name>` of the screen that is shown, or of the application. `allowed` says
+why it cannot be done now, in words for the person at the keyboard; the empty text means that it can.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from tui.draft import Draft
+from tui.station import FINAL_STATES, Artifact, IntakeDetail, IntakeEntry, Job, Status, Tag
+
+SCREENS: Final = (
+    "home",
+    "repositories",
+    "new_bundle",
+    "intake",
+    "jobs",
+    "trust",
+    "ledger",
+    "guides",
+    "help",
+)
+"""The screens of the keys 1 to 9, in that order."""
+
+TITLES: Final = {
+    "home": "Home",
+    "repositories": "Repositories",
+    "artifact": "Artifact",
+    "new_bundle": "New bundle",
+    "intake": "Intake",
+    "intake_entry": "Intake",
+    "jobs": "Jobs",
+    "job": "Job",
+    "trust": "Trust",
+    "ledger": "Ledger",
+    "guides": "Guides",
+    "guide": "Guide",
+    "help": "Help",
+}
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an action's predicate may look at."""
+
+    screen: str
+    status: Status | None = None
+    lost: bool = False
+    demo: bool = False
+    item: object | None = None
+    draft: Draft = field(default_factory=Draft)
+
+
+Allowed = Callable[[Context], str]
+
+
+def always(context: Context) -> str:
+    return ""
+
+
+def _reachable(context: Context) -> str:
+    return "the station does not answer" if context.lost or context.status is None else ""
+
+
+def _may(act: str, rule: Allowed = always) -> Allowed:
+    """`rule`, after: the station answers, and its policy lets this account do `act`."""
+
+    def allowed(context: Context) -> str:
+        reason = _reachable(context)
+        if not reason and context.status is not None:
+            reason = context.status.denied.get(act, "")
+        return reason or rule(context)
+
+    return allowed
+
+
+def _has_item(context: Context) -> str:
+    return "" if context.item is not None else "nothing is selected"
+
+
+def _pickable(context: Context) -> str:
+    return "" if isinstance(context.item, Tag | Artifact) else "choose a tag first"
+
+
+def _plannable(context: Context) -> str:
+    return context.draft.missing_for_plan()
+
+
+def _buildable(context: Context) -> str:
+    return context.draft.missing_for_build()
+
+
+def _approvable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, IntakeEntry | IntakeDetail):
+        return "choose a bundle first"
+    match item.state:
+        case "quarantined":
+            return ""
+        case "receiving":
+            return "volumes are still to come: import the next medium first"
+        case "approved":
+            return "enough people have approved it: release it"
+        case _:
+            return f"it is {item.state}"
+
+
+def _rejectable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, IntakeEntry | IntakeDetail):
+        return "choose a bundle first"
+    return "" if item.state in ("quarantined", "approved") else f"it is {item.state}"
+
+
+def _releasable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, IntakeEntry | IntakeDetail):
+        return "choose a bundle first"
+    if item.state == "quarantined":
+        given = item.approvals if isinstance(item, IntakeEntry) else len(item.approvals)
+        return f"{given} of {item.needed} approvals are given"
+    return "" if item.state == "approved" else f"it is {item.state}"
+
+
+def _cancellable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, Job):
+        return "choose a job first"
+    return f"it is {item.state} already" if item.state in FINAL_STATES else ""
+
+
+def _signable(context: Context) -> str:
+    item = context.item
+    if not isinstance(item, Job):
+        return "choose a job first"
+    return "" if item.state == "to-sign" else "it waits for no signature"
+
+
+def _not_home(context: Context) -> str:
+    return "this is the first screen" if context.screen == "home" else ""
+
+
+def _in_demo(context: Context) -> str:
+    return "" if context.demo else "only in the demo"
+
+
+@dataclass(frozen=True)
+class Action:
+    """`keys` are Textual key names, the first one is shown; `screens` empty means everywhere; a `hint` of 1 to 9
+    puts it in the footer, lowest first."""
+
+    name: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    screens: tuple[str, ...] = ()
+    allowed: Allowed = always
+    hint: int = 0
+
+    def on(self, screen: str) -> bool:
+        return not self.screens or screen in self.screens
+
+
+_LISTS: Final = ("home", "repositories", "artifact", "new_bundle", "intake", "jobs", "trust", "ledger", "guides")
+_FILTERED: Final = ("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help")
+_LANDING: Final = ("intake", "home")
+_BUNDLES: Final = ("intake", "intake_entry")
+_JOBS: Final = ("jobs", "job")
+
+ACTIONS: Final[tuple[Action, ...]] = (
+    Action("home", ("1",), "Home", "the station at a glance, and what to do next"),
+    Action("repositories", ("2",), "Repositories", "what the store holds, by repository and tag"),
+    Action("new_bundle", ("3",), "New bundle", "pick artifacts, plan, sign and write a bundle"),
+    Action("intake", ("4",), "Intake", "bundles that were carried in: verify, approve, release"),
+    Action("jobs", ("5",), "Jobs", "what runs, what waits, what ended"),
+    Action("trust", ("6",), "Trust", "pinned keys, their owners, purposes and fingerprints"),
+    Action("ledger", ("7",), "Ledger", "streams, and what came when"),
+    Action("guides", ("8",), "Guides", "carry out, bring in and recover, step by step"),
+    Action("help", ("question_mark", "9"), "Help", "keys, marks and words", hint=8),
+    Action("open", ("enter",), "Open", "open what the cursor is on", (*_LISTS, "guide"), _has_item, hint=1),
+    Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
+    Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
+    Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), _reachable, hint=6),
+    Action("palette", ("colon",), "Palette", "every action by name, with the reason where one is not allowed", hint=7),
+    Action("pick", ("space",), "Pick", "put the artifact into the next bundle, or take it out",
+           ("repositories", "artifact"), _pickable, hint=2),
+    Action("tree", ("t",), "Tree", "the artifact as a tree: platforms, layers, referrers", ("artifact",), hint=3),
+    Action("components", ("b",), "SBOM", "the components of its bill of materials", ("artifact",), hint=3),
+    Action("manifest", ("m",), "Manifest", "the manifest as stored", ("artifact",), hint=4),
+    Action("plan", ("p",), "Plan", "work out volumes and bytes; nothing is written", ("new_bundle",),
+           _may("build", _plannable), hint=2),
+    Action("build", ("b",), "Build", "lay out, hash, sign and write the bundle as planned", ("new_bundle",),
+           _may("build", _buildable), hint=3),
+    Action("clear", ("x",), "Start over", "empty the form of the new bundle", ("new_bundle",), hint=4),
+    Action("bring_in", ("i",), "Import", "verify a bundle from a medium or a folder into quarantine", _LANDING,
+           _may("import"), hint=2),
+    Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, _may("approve", _approvable),
+           hint=3),
+    Action("release", ("e",), "Release", "make the approved content visible to clients", _BUNDLES,
+           _may("release", _releasable), hint=3),
+    Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _BUNDLES, _may("reject", _rejectable),
+           hint=4),
+    Action("report", ("o",), "Report", "what this station found in the bundle", ("intake_entry",), hint=2),
+    Action("cancel", ("c",), "Cancel", "stop the job; nothing of it stays visible", _JOBS,
+           _may("cancel", _cancellable), hint=3),
+    Action("sign", ("n",), "Sign", "sign what the job waits for", _JOBS, _may("sign", _signable), hint=2),
+    Action("copy", ("y",), "Copy", "copy the name or digest to the terminal's clipboard"),
+    Action("save", ("s",), "Save", "write what this screen shows to a text file"),
+    Action("refresh", ("r",), "Refresh", "ask the station again"),
+    Action("redraw", ("ctrl+l",), "Redraw", "paint the whole screen again"),
+    Action("swap", ("w",), "Other side", "carry on at the demo's other station", (), _in_demo),
+    Action("back", ("escape",), "Back", "close what is open, or go back", (), _not_home, hint=9),
+    Action("quit", ("q", "ctrl+c"), "Quit", "leave the console; jobs go on", hint=9),
+)  # fmt: skip
+
+BY_NAME: Final = {action.name: action for action in ACTIONS}

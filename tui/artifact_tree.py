@@ -1,0 +1,76 @@
+"""An artifact as a tree of nodes: platforms, configuration, layers, and what refers to it."""
+
+from __future__ import annotations
+
+from bundles.display import safe
+from tui.station import Artifact, Layer
+from tui.texts import count, size
+from tui.widgets.tree import Node
+
+_SHORT = {
+    "application/vnd.oci.image.layer.v1.tar+gzip": "layer tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "layer tar+zstd",
+    "application/vnd.oci.image.layer.v1.tar": "layer tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "layer tar+gzip",
+    "application/vnd.oci.image.config.v1+json": "configuration",
+    "application/vnd.oci.empty.v1+json": "empty configuration",
+}
+
+
+def tree(artifact: Artifact) -> list[Node]:
+    """The artifact's own node, opened, with everything under it."""
+    root = Node(
+        f"{safe(artifact.kind)} {safe(artifact.reference)}",
+        size(artifact.total_size),
+        artifact.digest,
+        safe(artifact.media_type),
+        role="title",
+        children=parts(artifact),
+        open=True,
+    )
+    return [root]
+
+
+def parts(artifact: Artifact) -> list[Node]:
+    """What an artifact consists of, and what refers to it."""
+    nodes = [
+        Node(
+            f"platform {safe(one.platform)}",
+            size(one.size),
+            one.digest,
+            "an image of its own; enter shows its layers",
+            wanted=True,
+        )
+        for one in artifact.platforms
+    ]
+    if artifact.config is not None:
+        nodes.append(_content("configuration", artifact.config))
+    for number, layer in enumerate(artifact.layers, 1):
+        nodes.append(_content(f"layer {number} of {len(artifact.layers)}", layer))
+    nodes.append(_referrers(artifact))
+    if artifact.annotations:
+        notes = [Node(f"{safe(name)}: {safe(value)}", note=safe(value)) for name, value in artifact.annotations.items()]
+        nodes.append(Node(count(len(notes), "annotation"), children=notes))
+    return nodes
+
+
+def _content(label: str, content: Layer) -> Node:
+    kind = _SHORT.get(content.media_type, safe(content.media_type))
+    shown = label if kind in ("configuration",) else f"{label}  {kind}"
+    return Node(shown, size(content.size), content.digest, safe(content.media_type))
+
+
+def _referrers(artifact: Artifact) -> Node:
+    """Signatures, bills of materials and attestations; said in words where there are none."""
+    if not artifact.referrers:
+        return Node("[--] no signature and no SBOM refer to it", role="wait")
+    nodes = [
+        Node(
+            f"{safe(one.kind)}  {safe(one.artifact_type)}",
+            size(one.size),
+            one.digest,
+            "; ".join(f"{safe(name)}: {safe(value)}" for name, value in one.annotations.items()),
+        )
+        for one in artifact.referrers
+    ]
+    return Node(f"referrers: {count(len(nodes), 'document')}", children=nodes, open=True)

@@ -1,0 +1,191 @@
+"""The demo's intake: bundles of alpha at every stage, and what approvals do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from bundles.errors import RefusedError
+from tui import demo_data as data
+from tui.station import Approval, CarriedVolume, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
+
+STREAM: Final = "alpha.bravo"
+_OWNERS: Final = {
+    data.KEYIDS["officer"]: "M. Okafor, security officer",
+    data.KEYIDS["deputy"]: "T. Lindqvist, deputy officer",
+}
+_CARRIED: Final = (
+    ("base/debian", ("12.8", "bookworm"), "index"),
+    ("platform/postgres", ("16.6",), "index"),
+    ("team/payments-api", ("2.29.13",), "image"),
+    ("team/web-portal", ("7.1.1", "latest"), "image"),
+    ("charts/payments", ("0.15.1",), "chart"),
+)
+
+
+def _artifacts(sequence: int) -> list[dict[str, Any]]:
+    return [
+        {"repository": name, "tags": list(tags), "digest": data.digest(f"{name}:{tags[0]}"), "kind": kind}
+        for name, tags, kind in _CARRIED[: 2 + sequence % 4]
+    ]
+
+
+def _report(sequence: int, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+    names = [one["repository"] for one in artifacts]
+    return {
+        "type": "lockgate.report",
+        "bundle": bundle_id(sequence),
+        "verdict": "nothing found that speaks against release",
+        "integrity": {"volumes": 3, "blobs": 61, "bytes": 1_180 * data.MB, "verified": True},
+        "signers": ["Release Engineering, alpha"],
+        "artifacts": len(artifacts),
+        "added": [f"{one['repository']}:{one['tags'][0]}" for one in artifacts[:1]],
+        "changed": [f"{one['repository']}:{one['tags'][0]}" for one in artifacts[1:]],
+        "unchanged": [],
+        "components": {name: 68 + len(name) for name in names},
+    }
+
+
+def bundle_id(sequence: int) -> str:
+    return f"{STREAM}-{sequence:06d}"
+
+
+def make(sequence: int, state: str, received: str, approvals: Sequence[str] = (), sizes: int = 3) -> IntakeDetail:
+    """An entry with `sizes` volumes; of a `receiving` one the last volumes are still to come."""
+    artifacts = _artifacts(sequence)
+    arrived = sizes if state != "receiving" else max(sizes - 2, 1)
+    volumes = tuple(
+        CarriedVolume(
+            index=index,
+            medium=1 + (index > (sizes + 1) // 2),
+            size=400 * data.MB if index < sizes else 171 * data.MB,
+            verified=index <= arrived,
+        )
+        for index in range(1, sizes + 1)
+    )
+    whole = state != "receiving"
+    return IntakeDetail(
+        digest=data.digest(bundle_id(sequence)),
+        id=bundle_id(sequence),
+        stream=STREAM,
+        sequence=sequence,
+        state=state,
+        received=received,
+        artifacts=len(artifacts),
+        bytes=sum(volume.size for volume in volumes),
+        needed=2,
+        missing_volumes=tuple(volume.index for volume in volumes if not volume.verified),
+        manifest={
+            "id": bundle_id(sequence),
+            "stream": STREAM,
+            "sequence": sequence,
+            "created": data.day(60 + sequence // 2, "07:45:00"),
+            "purpose": "monthly update" if sequence % 2 else "security fixes",
+            "authorisation": f"CR-2026-{400 + sequence}",
+            "classification": "INTERNAL",
+            "artifacts": artifacts,
+        },
+        report=_report(sequence, artifacts) if whole else None,
+        report_digest=data.digest(f"report {sequence}") if whole else None,
+        approvals=tuple(
+            Approval(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received) for name in approvals
+        ),
+        volumes=volumes,
+    )
+
+
+def entries() -> list[IntakeDetail]:
+    """The intake at the demo's start, newest first."""
+    return [
+        make(7, "quarantined", "2026-05-04T13:41:07Z", sizes=24),
+        make(6, "receiving", "2026-05-04T09:12:44Z", sizes=6),
+        make(5, "approved", "2026-05-03T15:20:03Z", ("officer", "deputy")),
+        make(4, "rejected", "2026-04-27T10:02:31Z"),
+        make(3, "released", "2026-04-20T08:55:19Z", ("officer", "deputy")),
+        make(2, "released", "2026-04-06T08:31:52Z", ("officer", "deputy")),
+        make(1, "released", "2026-03-23T09:04:10Z", ("officer", "deputy")),
+    ]
+
+
+def summary(entry: IntakeDetail) -> IntakeEntry:
+    return IntakeEntry(
+        digest=entry.digest,
+        id=entry.id,
+        stream=entry.stream,
+        sequence=entry.sequence,
+        state=entry.state,
+        received=entry.received,
+        artifacts=entry.artifacts,
+        bytes=entry.bytes,
+        approvals=len(entry.approvals),
+        needed=entry.needed,
+        missing_volumes=entry.missing_volumes,
+    )
+
+
+def decide(entry: IntakeDetail, document: Mapping[str, Any], keyid: str, now: str) -> IntakeDetail:
+    """The entry after a signed decision. Raises RefusedError as the station would."""
+    owner = _OWNERS.get(keyid)
+    if owner is None:
+        raise RefusedError("this key may not approve", thing=keyid, remedy="use a key trusted for release")
+    if entry.state not in ("quarantined", "approved"):
+        raise RefusedError(
+            f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantined bundles are decided"
+        )
+    if document["decision"] == "reject":
+        return msgspec.structs.replace(entry, state="rejected")
+    if keyid in {approval.keyid for approval in entry.approvals}:
+        raise RefusedError("this key has approved already", thing=owner, remedy="have another person approve it")
+    approvals = (*entry.approvals, Approval(keyid=keyid, owner=owner, created=now))
+    state = "approved" if len(approvals) >= entry.needed else "quarantined"
+    return msgspec.structs.replace(entry, approvals=approvals, state=state)
+
+
+def references(entry: IntakeDetail) -> tuple[str, ...]:
+    """The references a release makes visible."""
+    return tuple(f"{one['repository']}:{tag}" for one in entry.manifest["artifacts"] for tag in one["tags"])
+
+
+def ledger(all_entries: Sequence[IntakeDetail]) -> list[LedgerRow]:
+    return [
+        LedgerRow(
+            stream=entry.stream,
+            sequence=entry.sequence,
+            digest=entry.digest,
+            id=entry.id,
+            state=entry.state,
+            created=entry.received,
+            actor="importer",
+        )
+        for entry in all_entries
+        if entry.state != "receiving"
+    ]
+
+
+def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBundle]) -> tuple[Stream, ...]:
+    rows = ledger(all_entries)
+    found = [
+        Stream(
+            stream=STREAM,
+            direction="in",
+            last_sequence=rows[0].sequence,
+            last_digest=rows[0].digest,
+            last_at=rows[0].created,
+            entries=len(rows),
+        )
+    ]
+    for name in sorted({bundle.stream for bundle in outgoing}):
+        sent = [bundle for bundle in outgoing if bundle.stream == name]
+        found.append(
+            Stream(
+                stream=name,
+                direction="out",
+                last_sequence=sent[0].sequence,
+                last_digest=sent[0].digest,
+                last_at=sent[0].created,
+                entries=len(sent),
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,267 @@
+"""What happens in the demo: plans, the scripts of jobs and their effects, the finder, the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from bundles.errors import FailedError, UsageError
+from bundles.media import capacity
+from tui import demo_data as data
+from tui import demo_intake
+from tui.demo_jobs import DemoJob, Phase, waiting
+from tui.station import (
+    AuditEvent,
+    Found,
+    JobError,
+    OutgoingBundle,
+    Plan,
+    PlannedMedium,
+    PlannedVolume,
+)
+
+if TYPE_CHECKING:
+    from tui.demo_station import DemoStation
+
+_TAMPERED: Final = JobError(
+    error="RefusedError",
+    what="a volume's bytes are not what was signed",
+    thing="alpha.bravo-000009/volumes/0002.7z",
+    remedy="do not use this medium; ask alpha to cut it again, and keep it for examination",
+    exit_status=3,
+)
+
+
+def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
+    """A plan for the draft's references: blobs packed into volumes in order."""
+    references = list(params["references"])
+    if not references:
+        raise UsageError("nothing to carry", thing="references", remedy="pick at least one artifact")
+    total = 0
+    for reference in references:
+        artifact = data.artifact(reference)
+        if artifact is None:
+            raise UsageError("no such artifact", thing=reference, remedy="look in Repositories")
+        total += artifact.total_size
+    largest = capacity(params.get("volume") or "fat32")
+    sizes = [largest] * (total // largest) + ([total % largest] if total % largest else [])
+    wanted = [str(medium["path"]) for medium in params["media"]]
+    known = {medium.path: medium.free for medium in station.mounted}
+    if any(medium.read_only and medium.path in wanted for medium in station.mounted):
+        raise FailedError("the medium is read-only", thing=wanted[0], remedy="choose another one")
+    free = [known.get(path, 100 * data.GB) for path in wanted]
+    if sum(free) < total:
+        raise FailedError(
+            "the media are too small for the bundle",
+            thing=f"{total - sum(free)} bytes more are needed",
+            remedy="free some space, or add another medium",
+        )
+    volumes = tuple(PlannedVolume(index=n, medium=1, size=size) for n, size in enumerate(sizes, 1))
+    media = tuple(
+        PlannedMedium(path=path, size=total if n == 0 else 0, free=room)
+        for n, (path, room) in enumerate(zip(wanted, free, strict=True))
+    )
+    return Plan(
+        blobs=9 * len(references), bytes=total, volumes=volumes, media=media, artifacts=len(references), requires=0
+    )
+
+
+def start(station: DemoStation, kind: str, params: dict[str, Any]) -> DemoJob:
+    """A new job of a kind. Raises UsageError as the station would."""
+    number = 1 + max((int(job.id.removeprefix("j")) for job in station.demo_jobs), default=0)
+    job = DemoJob(
+        id=f"j{number:04d}",
+        kind=kind,
+        params=params,
+        phases=(Phase(kind, data.MB, 2.0),),
+        end=dict,
+        began=station.seconds(),
+        created=station.now(),
+        time_of=station.time_of,
+    )
+    match kind:
+        case "build":
+            _build(station, job)
+        case "import":
+            _import(station, job)
+        case "receipt":
+            job.end = lambda: {"path": params["out"], "number": 4}
+        case _:
+            raise UsageError("no such kind of job", thing=kind, remedy="use build, import or receipt")
+    return job
+
+
+def _build(station: DemoStation, job: DemoJob) -> None:
+    params = job.params
+    made = plan(station, {**params, "media": [{"path": path} for path in params["out"]]})
+    stream = f"{station.site}.{params['to']}"
+    sequence = 1 + max((one.sequence for one in station.outgoing if one.stream == stream), default=0)
+    bundle = f"{stream}-{sequence:06d}"
+    folder = str(PurePosixPath(params["out"][0]) / bundle)
+    seconds = max(made.bytes / (400 * data.MB), 2.0)
+    volumes = tuple(f"volumes/{volume.index:04d}.7z" for volume in made.volumes)
+    job.phases = (
+        Phase("lay out and hash", made.bytes, seconds, tuple(f"hashed {name}" for name in volumes)),
+        Phase("write", made.bytes, seconds * 1.5, tuple(f"wrote and synced {name}" for name in volumes)),
+        Phase("compare", made.bytes, seconds, tuple(f"{name} reads back as signed" for name in volumes)),
+    )
+    job.gate = 1
+    job.to_sign = waiting(
+        f"SHA256SUMS of {bundle}\n".encode(),
+        params["sign_with"],
+        {"id": bundle, "to": params["to"], "artifacts": made.artifacts, "volumes": len(volumes), "bytes": made.bytes},
+    )
+
+    def end() -> dict[str, Any]:
+        digest = data.digest(bundle)
+        station.outgoing.insert(
+            0,
+            OutgoingBundle(
+                id=bundle, stream=stream, sequence=sequence, digest=digest, state="written", created=station.now()
+            ),
+        )
+        station.mounted = [
+            msgspec.structs.replace(medium, bundles=(*medium.bundles, bundle), free=medium.free - made.bytes)
+            if medium.path == params["out"][0]
+            else medium
+            for medium in station.mounted
+        ]
+        return {
+            "path": folder,
+            "id": bundle,
+            "digest": digest,
+            "volumes": len(volumes),
+            "bytes": made.bytes,
+            "signed_by": [params["sign_with"]],
+            "missing_signers": list(params.get("cosigners", ())),
+        }
+
+    job.end = end
+
+
+def _import(station: DemoStation, job: DemoJob) -> None:
+    path = str(job.params["paths"][0]).rstrip("/")
+    medium = next((one for one in station.mounted if path == one.path or path.startswith(one.path + "/")), None)
+    names = medium.bundles if medium else ()
+    name = PurePosixPath(path).name if PurePosixPath(path).name in names else names[0] if names else ""
+    if not name:
+        raise FailedError("no bundle here", thing=path, remedy="choose a medium that holds one")
+    sequence = int(name.rpartition("-")[2])
+    entry = demo_intake.make(sequence, "quarantined", station.now(), sizes=4)
+    lines = tuple(f"volume {volume.index:04d} holds" for volume in entry.volumes)
+    job.phases = (
+        Phase("verify signatures", 2_400, 0.8, ("SHA256SUMS is signed by Release Engineering, alpha",)),
+        Phase("ledger", 1, 0.4, (f"{name} follows what the ledger holds",)),
+        Phase("read into quarantine", entry.bytes, 9.0, lines),
+        Phase("inspect", entry.bytes, 3.0, ("integrity: every blob is what its digest says",)),
+    )
+    if sequence == 9:
+        job.phases = (*job.phases[:2], Phase("read into quarantine", entry.bytes, 4.0, lines[:1]))
+        job.end = _TAMPERED
+        return
+
+    def end() -> dict[str, Any]:
+        station.entries = [entry, *(one for one in station.entries if one.digest != entry.digest)]
+        return {
+            "id": entry.id,
+            "digest": entry.digest,
+            "state": entry.state,
+            "artifacts": entry.artifacts,
+            "bytes": entry.bytes,
+        }
+
+    job.end = end
+
+
+def find(station: DemoStation, query: str) -> Iterator[Found]:
+    """Anything whose name holds the query, or whose digest begins with it."""
+    for repository in data.repositories():
+        if query in repository.name:
+            yield Found(kind="repository", text=repository.name, ref=repository.name)
+    for repository in data.repositories():
+        for tag in data.tags(repository.name):
+            reference = f"{repository.name}:{tag.tag}"
+            if query in reference:
+                yield Found(kind="tag", text=reference, ref=reference)
+            elif tag.digest.removeprefix("sha256:").startswith(query.removeprefix("sha256:") or "-"):
+                yield Found(kind="digest", text=tag.digest, ref=f"{repository.name}@{tag.digest}")
+    for entry in station.entries:
+        if query in entry.id:
+            yield Found(kind="intake", text=f"{entry.id} {entry.state}", ref=entry.id)
+    for job in station.demo_jobs:
+        if query in f"{job.id} {job.kind}":
+            yield Found(kind="job", text=f"{job.id} {job.kind}", ref=job.id)
+    for key in data.trust():
+        if query.lower() in f"{key.keyid} {key.owner}".lower():
+            yield Found(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
+
+
+def bundles() -> tuple[OutgoingBundle, ...]:
+    """What was sent before the demo starts, newest first."""
+    return tuple(
+        OutgoingBundle(
+            id=f"bravo.charlie-{sequence:06d}",
+            stream="bravo.charlie",
+            sequence=sequence,
+            digest=data.digest(f"bravo.charlie-{sequence:06d}"),
+            state="voided" if sequence == 2 else "written",
+            created=data.day(50 + sequence * 3, "16:10:00"),
+        )
+        for sequence in (3, 2, 1)
+    )
+
+
+def history(station: DemoStation) -> list[DemoJob]:
+    """Jobs of the demo's past, newest first: one runs, one was refused, one failed, others are done."""
+    gb = data.GB
+
+    def job(number: int, kind: str, ago: float, seconds: float, **fields: Any) -> DemoJob:
+        return DemoJob(
+            id=f"j{number:04d}",
+            kind=kind,
+            phases=(Phase(fields.pop("phase", kind), fields.pop("bytes", gb), seconds, ("volume 0001 holds",)),),
+            began=station.began - ago,
+            created=station.time_of(station.began - ago),
+            time_of=station.time_of,
+            **fields,
+        )
+
+    full = JobError(
+        error="FailedError",
+        what="the medium is full",
+        thing="/media/usb-old",
+        remedy="free some space or choose another medium, and build again",
+    )
+    return [
+        job(
+            41,
+            "import",
+            90,
+            300,
+            phase="read into quarantine",
+            bytes=9 * gb,
+            params={"paths": ["/media/disc"]},
+            end=dict,
+        ),
+        job(40, "import", 1_140, 60, params={"paths": ["/media/usb-blue"]}, end=dict, actor="importer"),
+        job(39, "import", 4_000, 12, params={"paths": ["/media/usb-red"]}, end=_TAMPERED, actor="importer"),
+        job(38, "build", 90_000, 40, params={"to": "charlie", "out": ["/media/usb-old"]}, end=full),
+        job(37, "receipt", 172_000, 2, params={"out": "/media/usb-blue/receipt.json"}, end=dict),
+        job(36, "build", 260_000, 80, params={"to": "charlie", "out": ["/media/usb-blue"]}, end=dict),
+    ]
+
+
+def events() -> Iterator[AuditEvent]:
+    acts = (
+        ("import", "importer", "alpha.bravo-000007", "done"),
+        ("import", "importer", "alpha.bravo-000009", "refused"),
+        ("approve", "deputy", "alpha.bravo-000005", "done"),
+        ("approve", "officer", "alpha.bravo-000005", "done"),
+        ("reject", "officer", "alpha.bravo-000004", "done"),
+        ("release", "officer", "alpha.bravo-000003", "done"),
+    )
+    for number, (act, actor, thing, outcome) in enumerate(acts):
+        yield AuditEvent(time=data.day(64 - number, "13:41:07"), act=act, actor=actor, thing=thing, outcome=outcome)

@@ -1,0 +1,292 @@
+"""The in-memory station: it serves `lockgate console --demo`, the console's tests and the pictures in docs/screens.
+
+It keeps the promises of the control API that the console leans on: cursors, refusals with a remedy, jobs that wait
+for a signature, an intake that is visible to nobody before its release. It never stands in for a station in an
+integration test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from bundles.errors import NotFoundError, RefusedError, UsageError
+from tui import demo_data as data
+from tui import demo_intake, demo_scripts
+from tui.demo_jobs import DemoJob
+from tui.station import (
+    Artifact,
+    AuditEvent,
+    Check,
+    Component,
+    Found,
+    Health,
+    IntakeDetail,
+    IntakeEntry,
+    Job,
+    JobCounts,
+    JobError,
+    JobEvent,
+    LedgerRow,
+    LogPart,
+    Medium,
+    OutgoingBundle,
+    OwnKey,
+    Page,
+    Plan,
+    Repository,
+    Status,
+    StoreUse,
+    Stream,
+    Tag,
+    ToSign,
+    TrustedKey,
+)
+
+T = TypeVar("T")
+
+
+def _page(items: Sequence[T], key: Callable[[T], str], limit: int, after: str | None) -> Page[T]:
+    """Cursor paging over a list in the order of `key`'s values."""
+    start = 0
+    if after is not None:
+        start = next((place + 1 for place, item in enumerate(items) if key(item) == after), len(items))
+    part = tuple(items[start : start + limit])
+    more = start + limit < len(items)
+    return Page(part, key(part[-1]) if more else None)
+
+
+class DemoStation:
+    """A station of site `bravo` (inside) or `alpha` (outside) that lives in this process.
+
+    `seconds` is a clock in seconds that only goes forward; `epoch` is what it read at the demo's 2026-05-04T14:00:00Z.
+    """
+
+    def __init__(self, side: str = "inside", seconds: Callable[[], float] = time.monotonic) -> None:
+        self.side = side
+        self.site = "bravo" if side == "inside" else "alpha"
+        self.seconds = seconds
+        self.began = seconds()
+        self.start = datetime(2026, 5, 4, 14, 0, 0, tzinfo=UTC).timestamp()
+        self.mounted = data.media()
+        self.entries = demo_intake.entries()
+        self.outgoing = list(demo_scripts.bundles())
+        self.demo_jobs: list[DemoJob] = demo_scripts.history(self)
+        self.events: list[AuditEvent] = list(demo_scripts.events())
+
+    def now(self) -> str:
+        """The demo's time as the wire writes it."""
+        return self.time_of(self.seconds())
+
+    def time_of(self, seconds: float) -> str:
+        moment = datetime.fromtimestamp(self.start + seconds - self.began, UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def settle(self) -> None:
+        """Let jobs that ended since the last call take effect."""
+        now = self.seconds()
+        for job in self.demo_jobs:
+            if not job.settled and job.state(now) == "done" and not isinstance(job.end, JobError):
+                job.result = job.end()
+                job.settled = True
+
+    async def status(self) -> Status:
+        self.settle()
+        now = self.seconds()
+        running = sum(job.state(now) in ("running", "to-sign") for job in self.demo_jobs)
+        waiting = [entry for entry in self.entries if entry.state in ("quarantined", "approved")]
+        imported = max((entry.received for entry in self.entries), default=None)
+        return Status(
+            site=self.site,
+            side=self.side,
+            open=True,
+            version="0.1.0",
+            listen="127.0.0.1:5000",
+            started="2026-05-01T06:30:12Z",
+            store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
+            jobs=JobCounts(running=running, queued=0),
+            quarantine=len(waiting),
+            last_import=imported,
+            alerts=("the receipt for alpha.bravo is 9 days old: carry a new one back",)
+            if self.side == "inside"
+            else (),
+            health=Health(
+                ok=True,
+                checks=(
+                    Check(name="store", ok=True, detail="187.2 GB free"),
+                    Check(name="database", ok=True, detail="last commit 2 s ago"),
+                    Check(name="workers", ok=True, detail="2 of 2 answer"),
+                    Check(name="clock", ok=True, detail="in step with the last bundle"),
+                    Check(name="audit", ok=True, detail="418 events in one chain"),
+                ),
+            ),
+        )
+
+    async def repositories(self, *, matching: str = "", limit: int = 200, after: str | None = None) -> Page[Repository]:
+        found = [repository for repository in data.repositories() if matching in repository.name]
+        return _page(found, lambda repository: repository.name, limit, after)
+
+    async def tags(
+        self, repository: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Tag]:
+        found = [tag for tag in data.tags(repository) if matching in tag.tag]
+        return _page(found, lambda tag: tag.tag, limit, after)
+
+    async def artifact(self, reference: str) -> Artifact:
+        found = data.artifact(reference)
+        if found is None:
+            raise NotFoundError("no such artifact", thing=reference, remedy="look in Repositories")
+        return found
+
+    async def sbom(
+        self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Component]:
+        found = [component for component in data.components(digest) if matching in component.name]
+        return _page(found, lambda component: component.name, limit, after)
+
+    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]:
+        return tuple(demo_scripts.find(self, query))[:limit]
+
+    async def plan(self, params: Mapping[str, Any]) -> Plan:
+        return demo_scripts.plan(self, params)
+
+    async def start_job(self, kind: str, params: Mapping[str, Any]) -> Job:
+        job = demo_scripts.start(self, kind, dict(params))
+        self.demo_jobs.insert(0, job)
+        return job.snapshot(self.seconds())
+
+    async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[Job]:
+        self.settle()
+        found = [job.snapshot(self.seconds()) for job in self.demo_jobs]
+        return _page([job for job in found if state in ("", job.state)], lambda job: job.id, limit, after)
+
+    def demo_job(self, job_id: str) -> DemoJob:
+        for job in self.demo_jobs:
+            if job.id == job_id:
+                return job
+        raise NotFoundError("no such job", thing=job_id, remedy="look in Jobs")
+
+    async def job(self, job_id: str) -> Job:
+        self.settle()
+        return self.demo_job(job_id).snapshot(self.seconds())
+
+    async def cancel_job(self, job_id: str) -> Job:
+        job = self.demo_job(job_id)
+        if job.state(self.seconds()) in ("running", "to-sign", "queued"):
+            job.cancelled_at = self.seconds()
+        return job.snapshot(self.seconds())
+
+    async def job_events(self, job_id: str) -> AsyncIterator[JobEvent]:
+        shown, last = 0, None
+        while True:
+            job = await self.job(job_id)
+            if job != last:
+                last = job
+                yield JobEvent(job=job)
+            lines = self.demo_job(job_id).log(self.seconds()).splitlines()
+            for line in lines[shown:]:
+                yield JobEvent(log=line)
+            shown = len(lines)
+            if job.final:
+                return
+            await asyncio.sleep(0.2)
+
+    async def job_log(self, job_id: str, *, after: int = 0) -> LogPart:
+        text = self.demo_job(job_id).log(self.seconds())
+        return LogPart(text=text[after:], offset=len(text))
+
+    async def to_sign(self, job_id: str) -> ToSign:
+        job = await self.job(job_id)
+        if job.to_sign is None:
+            raise UsageError("the job waits for no signature", thing=job_id, remedy="look at its state")
+        return job.to_sign
+
+    async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> Job:
+        wanted = await self.to_sign(job_id)
+        self._check(keyid, base64.b64decode(wanted.payload), signature)
+        self.demo_job(job_id).signed_at = self.seconds()
+        return await self.job(job_id)
+
+    def _check(self, keyid: str, payload: bytes, signature: bytes) -> None:
+        from tui.keyring import demo_public
+
+        public = demo_public(keyid)
+        if public is None or not public.verify(payload, signature):
+            raise RefusedError("the signature does not hold", thing=keyid, remedy="sign with the key that was named")
+
+    async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[IntakeEntry]:
+        self.settle()
+        found = [demo_intake.summary(entry) for entry in self.entries if state in ("", entry.state)]
+        return _page(found, lambda entry: entry.digest, limit, after)
+
+    async def intake_entry(self, bundle: str) -> IntakeDetail:
+        self.settle()
+        for entry in self.entries:
+            if bundle in (entry.id, entry.digest):
+                return entry
+        raise NotFoundError("no such bundle in the intake", thing=bundle, remedy="look in Intake")
+
+    async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
+        entry = await self.intake_entry(bundle)
+        document = {
+            "bundle": entry.digest,
+            "decision": decision,
+            "keyid": keyid,
+            "report": entry.report_digest,
+            "type": "lockgate.approval",
+            "why": why,
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail:
+        entry = await self.intake_entry(bundle)
+        self._check(keyid, payload, signature)
+        decided = demo_intake.decide(entry, json.loads(payload), keyid, self.now())
+        self._replace(decided)
+        return decided
+
+    async def release(self, bundle: str) -> tuple[str, ...]:
+        entry = await self.intake_entry(bundle)
+        if entry.state != "approved":
+            raise RefusedError("not approved by enough people", thing=entry.id, remedy="have another person approve it")
+        self._replace(msgspec.structs.replace(entry, state="released"))
+        return demo_intake.references(entry)
+
+    def _replace(self, entry: IntakeDetail) -> None:
+        self.entries = [entry if one.digest == entry.digest else one for one in self.entries]
+
+    async def streams(self) -> tuple[Stream, ...]:
+        return demo_intake.streams(self.entries, self.outgoing)
+
+    async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]:
+        rows = [row for row in demo_intake.ledger(self.entries) if stream in ("", row.stream)]
+        return _page(rows, lambda row: row.id, limit, after)
+
+    async def bundles(self) -> Sequence[OutgoingBundle]:
+        self.settle()
+        return tuple(self.outgoing)
+
+    async def trust(self) -> Sequence[TrustedKey]:
+        return data.trust()
+
+    async def keys(self) -> Sequence[OwnKey]:
+        return tuple(
+            OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)
+            for name in ("engineer", "officer", "deputy")
+        )
+
+    async def media(self) -> Sequence[Medium]:
+        return tuple(self.mounted)
+
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]:
+        return _page(self.events, lambda event: event.time, limit, after)
+
+    async def close(self) -> None:
+        return None

@@ -1,0 +1,102 @@
+"""A question answered by choosing from a list, one thing or several."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+
+from tui.dialogs.dialog import Dialog
+from tui.look import Look
+from tui.texts import fit
+from tui.widgets.rows import RowList, Span
+
+
+@dataclass(frozen=True)
+class Option:
+    """A choice: `value` is the answer, `label` and `detail` are fit for display; `reason` says why it cannot be
+    chosen."""
+
+    value: str
+    label: str
+    detail: str = ""
+    reason: str = ""
+
+
+class OptionRows(RowList):
+    """The options as rows; marked ones carry a star."""
+
+    DEFAULT_CSS = "OptionRows { height: auto; }"
+
+    def __init__(self, look: Look, options: Sequence[Option], marked: Sequence[str] = ()) -> None:
+        super().__init__(look)
+        self.options = list(options)
+        self.marked = set(marked)
+        self.several = False
+
+    @property
+    def row_count(self) -> int:
+        return len(self.options)
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return max(min(len(self.options), 12), 1)
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        option = self.options[index]
+        label = option.label
+        if self.several:
+            label = f"{'[x]' if option.value in self.marked else '[ ]'} {label}"
+        detail = option.reason or option.detail
+        wide = min(max((len(one.label) for one in self.options), default=0) + (4 if self.several else 0), width)
+        role = "wait" if option.reason else "plain"
+        return [
+            (fit(label, wide, self.look.ellipsis), role),
+            (fit(f"  {detail}", width - wide, self.look.ellipsis), "note" if option.reason else "plain"),
+        ]
+
+
+class Choose(Dialog[tuple[str, ...]]):
+    """The values chosen, in the options' order; one unless `several`."""
+
+    def __init__(
+        self,
+        title: str,
+        options: Sequence[Option],
+        explain: str = "",
+        *,
+        several: bool = False,
+        marked: Sequence[str] = (),
+    ) -> None:
+        super().__init__(title, explain)
+        self._options = tuple(options)
+        self._several = several
+        self._marked = tuple(marked)
+        if several:
+            self.hint = "space: mark   enter: go on   esc: back"
+
+    def body(self) -> ComposeResult:
+        rows = OptionRows(self.console_app.look, self._options, self._marked)
+        rows.several = self._several
+        values = [option.value for option in self._options]
+        rows.cursor = values.index(self._marked[0]) if self._marked and self._marked[0] in values else 0
+        yield rows
+
+    def on_key(self, event: events.Key) -> None:
+        rows = self.query_one(OptionRows)
+        if event.key == "space" and self._several and self._options:
+            event.stop()
+            option = self._options[rows.cursor]
+            if not option.reason:
+                rows.marked ^= {option.value}
+                rows.refresh()
+            return
+        super().on_key(event)
+
+    def accept(self) -> None:
+        rows = self.query_one(OptionRows)
+        if self._several:
+            self.dismiss(tuple(option.value for option in self._options if option.value in rows.marked))
+        elif self._options and not self._options[rows.cursor].reason:
+            self.dismiss((self._options[rows.cursor].value,))

@@ -1,0 +1,73 @@
+"""Jump: go to any repository, tag, digest, bundle, job or key by a part of its name, or a digest's first digits."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from textual import events
+from textual.app import ComposeResult
+from textual.widgets import Input, Static
+
+from bundles.display import safe
+from bundles.errors import LockgateError
+from tui.dialogs.choose import Option, OptionRows
+from tui.dialogs.dialog import Dialog
+from tui.station import Found
+
+PAUSE: Final = 0.15
+LIMIT: Final = 12
+
+
+class Jump(Dialog[tuple[str, str]]):
+    """Answers with kind and reference of the thing to open. The station searches; typing never waits for it."""
+
+    hint = "type a part of a name, or a digest's beginning   up/down   enter: open   esc: back"
+
+    def __init__(self) -> None:
+        super().__init__("Jump to")
+        self._found: tuple[Found, ...] = ()
+
+    def body(self) -> ComposeResult:
+        yield Input(placeholder="repository, tag, digest, bundle, job or key", id="query")
+        rows = OptionRows(self.console_app.look, ())
+        rows.empty = "type to search"
+        yield rows
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        self.set_timer(PAUSE, lambda: self._quiet(event.value))
+
+    def _quiet(self, query: str) -> None:
+        if query == self.query_one(Input).value:
+            self.run_worker(self._search(query.strip()), group="find", exclusive=True)
+
+    async def _search(self, query: str) -> None:
+        if not query:
+            return
+        try:
+            found = await self.console_app.link.ask(lambda station: station.find(query, limit=LIMIT))
+        except LockgateError as error:
+            self.query_one("#hint", Static).update(f"[!!] {safe(error.diagnostics())}")
+            return
+        self.call_later(self._show, found)
+
+    def _show(self, found: tuple[Found, ...]) -> None:
+        self._found = found
+        rows = self.query_one(OptionRows)
+        rows.empty = "nothing found"
+        rows.options = [Option(one.ref, f"{one.kind:<11}", safe(one.text)) for one in found]
+        rows.cursor = 0
+        rows.changed()
+        rows.refresh(layout=True)
+
+    def on_key(self, event: events.Key) -> None:
+        rows = self.query_one(OptionRows)
+        if event.key in ("up", "down"):
+            event.stop()
+            rows.move_to(rows.cursor + (1 if event.key == "down" else -1))
+            return
+        super().on_key(event)
+
+    def accept(self) -> None:
+        if self._found:
+            chosen = self._found[self.query_one(OptionRows).cursor]
+            self.dismiss((chosen.kind, chosen.ref))

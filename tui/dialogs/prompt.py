@@ -1,0 +1,44 @@
+"""A question answered in a line of text: a path, a name, a reason, a passphrase."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+from textual.widgets import Input, Static
+
+from tui.dialogs.dialog import Dialog
+
+
+class Prompt(Dialog[str]):
+    """`check` says what is wrong with a text, or nothing; a masked text is never shown nor kept."""
+
+    def __init__(
+        self,
+        title: str,
+        explain: str = "",
+        *,
+        value: str = "",
+        masked: bool = False,
+        check: Callable[[str], str] = lambda text: "",
+    ) -> None:
+        super().__init__(title, explain)
+        self._value = value
+        self._masked = masked
+        self._check = check
+
+    def body(self) -> ComposeResult:
+        yield Input(self._value, password=self._masked, id="answer")
+
+    def accept(self) -> None:
+        text = self.query_one("#answer", Input).value
+        wrong = self._check(text)
+        if wrong:
+            self.query_one("#hint", Static).update(f"[!!] {wrong}")
+            return
+        self.dismiss(text)
+
+
+def needed(text: str) -> str:
+    """The check of a text that must not be empty."""
+    return "" if text.strip() else "this is needed"

@@ -1,0 +1,36 @@
+"""Save what a screen or a flow says to a text file of the person's choice."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bundles.errors import LockgateError
+from tui import clipboard
+from tui.dialogs.prompt import Prompt, needed
+
+if TYPE_CHECKING:
+    from tui.app import LockgateConsole
+
+
+def ask_and_save(app: LockgateConsole, subject: str, text: str) -> None:
+    """Ask for a path and write `text` there, in a thread; the message row tells how it went."""
+    stamp = app.now().replace(":", "").replace("-", "")
+    proposal = str(Path.cwd() / f"lockgate-{subject.replace('_', '-')}-{stamp}.txt")
+
+    def answered(path: str | None) -> None:
+        if path:
+            app.run_worker(_write(app, Path(path).expanduser(), text), group="save")
+
+    app.push_screen(Prompt("Save to which file?", "A new text file; no existing file is changed.", value=proposal,
+                           check=needed), answered)  # fmt: skip
+
+
+async def _write(app: LockgateConsole, path: Path, text: str) -> None:
+    try:
+        await asyncio.to_thread(clipboard.write, path, text)
+    except LockgateError as error:
+        app.call_later(app.tell, "bad", error.diagnostics())
+    else:
+        app.call_later(app.tell, "ok", f"saved to {path}")

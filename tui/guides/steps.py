@@ -1,0 +1,58 @@
+"""What a guide is made of: steps with their state, what to do, and the summary at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from tui.draft import Draft
+from tui.station import IntakeEntry, Job, Medium, Status
+
+
+@dataclass(frozen=True)
+class Step:
+    """`role` of `tui.look`; `act` names what enter does: an action, or a thing to open as `kind:reference`."""
+
+    role: str
+    name: str
+    text: str
+    act: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a guide looks at."""
+
+    status: Status
+    draft: Draft = field(default_factory=Draft)
+    jobs: Sequence[Job] = ()
+    intake: Sequence[IntakeEntry] = ()
+    media: Sequence[Medium] = ()
+
+
+TITLES: Final = {
+    "carry_out": "Carry out",
+    "bring_in": "Bring in",
+    "recover": "Recover",
+}
+
+ABOUT: Final = {
+    "carry_out": "Put artifacts of this station on a medium, signed, for another site.",
+    "bring_in": "Verify what came on a medium, look at it, approve it, release it.",
+    "recover": "Something failed, was refused or is missing: what it was, and what to do about each.",
+}
+
+
+def next_index(steps: Sequence[Step]) -> int:
+    """The step to do next: the first that waits for a person, else the first that is not done."""
+    for roles in (("need", "bad"), ("busy",), ("wait",)):
+        for index, step in enumerate(steps):
+            if step.role in roles:
+                return index
+    return max(len(steps) - 1, 0)
+
+
+def latest(jobs: Sequence[Job], kind: str) -> Job | None:
+    """The newest job of a kind; the station lists newest first."""
+    return next((job for job in jobs if job.kind == kind), None)

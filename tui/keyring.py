@@ -1,0 +1,66 @@
+"""The private keys this console may sign with: opened in this process, for one act, never sent anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from bundles.errors import UsageError
+from tui import demo_data
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PrivateKey, PublicKey
+
+
+class Keyring(Protocol):
+    """Blocking, because opening a key costs tenths of a second of key stretching: call it in a thread."""
+
+    def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
+        """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
+        ...
+
+
+class FolderKeyring:
+    """A station's `keys/` folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
+        from bundles.signing.keys import check_name, load_private
+
+        key = load_private(self._folder / f"{check_name(name)}.pem", passphrase.encode() or None)
+        return key.public.keyid, key.sign(payload)
+
+
+class DemoKeyring:
+    """The demo's people: keys derived from their names, one passphrase for all."""
+
+    def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
+        if passphrase != demo_data.PASSPHRASE:
+            raise UsageError(
+                "the passphrase does not open the key", thing=name, remedy=f"in the demo it is {demo_data.PASSPHRASE}"
+            )
+        key = demo_private(name)
+        return key.public.keyid, key.sign(payload)
+
+
+@lru_cache
+def demo_private(name: str) -> PrivateKey:
+    """The demo's key of a name: the same on every machine, and worth nothing for that reason."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from bundles.signing.keys import PrivateKey
+
+    secret = int.from_bytes(hashlib.sha256(f"lockgate demo {name}".encode()).digest(), "big") >> 8
+    return PrivateKey(ec.derive_private_key(secret, ec.SECP256R1()))
+
+
+def demo_public(keyid: str) -> PublicKey | None:
+    """The public half of the demo key with this id."""
+    for name, known in demo_data.KEYIDS.items():
+        if known == keyid:
+            return demo_private(name).public
+    return None

@@ -1,0 +1,254 @@
+"""What every screen has: the edge rows, keys through the registry, questions to the station, filter, messages.
+
+A worker asks the station and posts an `Answer`; only message handlers touch widgets. A screen that gets no answer keeps
+what it shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message as Posted
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from bundles.display import safe
+from bundles.errors import LockgateError
+from tui.actions import Context
+from tui.look import Look
+from tui.station import Station, StationLostError
+from tui.widgets import frame
+from tui.widgets.bars import Clock, Line, Message
+from tui.widgets.rows import RowList
+
+if TYPE_CHECKING:
+    from tui.app import LockgateConsole
+
+T = TypeVar("T")
+FILTER_PAUSE: Final = 0.15
+"""Seconds of quiet before a filter asks the station: fewer than a person's pause between words."""
+
+
+@dataclass
+class Answer(Posted):
+    """What the station said, and the method that shows it."""
+
+    then: Callable[[Any], None]
+    value: Any
+
+
+@dataclass
+class Refusal(Posted):
+    """The station said no, or nothing."""
+
+    error: LockgateError
+    otherwise: Callable[[LockgateError], None] | None
+
+
+class StationScreen(Screen[None], inherit_bindings=False):
+    """A screen over the station. `name_of` is its name in `tui.actions`."""
+
+    name_of: ClassVar[str]
+    BINDINGS: ClassVar[list[BindingType]] = []
+    AUTO_FOCUS = "RowList"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.filter_text = ""
+        self.ready = False
+
+    @property
+    def console_app(self) -> LockgateConsole:
+        return cast("LockgateConsole", self.app)
+
+    @property
+    def look(self) -> Look:
+        return self.console_app.look
+
+    def body(self) -> ComposeResult:
+        """The screen's own widgets."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        """Ask the station for what this screen shows."""
+
+    def item(self) -> object | None:
+        """What actions are about: the record under the cursor."""
+        return None
+
+    def as_text(self) -> str:
+        """What `save` writes."""
+        return "\n".join(widget.as_text() for widget in self.query(RowList) if widget.display)
+
+    def copied(self) -> str:
+        """What `copy` copies."""
+        return ""
+
+    def compose(self) -> ComposeResult:
+        look = self.look
+        with Horizontal(id="head"):
+            yield Line(look, "head", ident="headline")
+            yield Clock(look, "head", ident="clock")
+        yield Line(look, ident="tabs")
+        yield Line(look, "bad", ident="banner")
+        with Vertical(id="body"):
+            yield from self.body()
+        yield Input(placeholder="show only rows that hold this text; enter keeps it, esc clears it", id="filter")
+        yield Message(look, ident="message")
+        yield Line(look, ident="footer")
+
+    def on_mount(self) -> None:
+        self.query_one("#filter", Input).cursor_blink = False
+        self.ready = True
+        self.frame_changed()
+        self.load()
+
+    def on_screen_resume(self) -> None:
+        if self.ready:
+            self.frame_changed()
+        self.query_one(Clock).tick(self.console_app.now())
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self.frame_changed)
+
+    def context(self) -> Context:
+        app = self.console_app
+        return Context(self.name_of, app.status, app.link.lost, app.demo, self.item(), app.draft)
+
+    def frame_changed(self) -> None:
+        """Paint the edge rows that are not as they should be."""
+        app, look = self.console_app, self.look
+        if not self.ready:
+            return
+        self.query_one("#headline", Line).show(
+            frame.head(look, app.status, self.name_of, app.running_job, app.link.lost)
+        )
+        self.query_one("#tabs", Line).show(frame.tabs(look, self.name_of, self.size.width))
+        banner = self.query_one("#banner", Line)
+        banner.display = app.link.lost
+        if app.link.lost:
+            heard = app.link.heard_at[11:20] or "never"
+            text = (
+                f" [!!] the station does not answer since {app.link.lost_at[11:20]}; shown is what it said at {heard}"
+            )
+            banner.show([(text, "plain")])
+        self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context()))
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        self.query_one("#footer", Line).show(frame.footer(self.look, self.console_app.keymap, self.context()))
+
+    def ask(
+        self,
+        call: Callable[[Station], Awaitable[T]],
+        then: Callable[[T], None],
+        *,
+        group: str = "load",
+        otherwise: Callable[[LockgateError], None] | None = None,
+        patience: float | None = None,
+    ) -> None:
+        """Ask the station in a worker; a new question of a group takes the place of the one before."""
+
+        async def work() -> None:
+            try:
+                value = await self.console_app.link.ask(call, patience)
+            except LockgateError as error:
+                self.post_message(Refusal(error, otherwise))
+            else:
+                self.post_message(Answer(then, value))
+
+        self.run_worker(work(), group=group, exclusive=True)
+
+    def on_answer(self, message: Answer) -> None:
+        message.then(message.value)
+        self.frame_changed()
+
+    def on_refusal(self, message: Refusal) -> None:
+        if isinstance(message.error, StationLostError):
+            self.console_app.station_lost()
+        elif message.otherwise is not None:
+            message.otherwise(message.error)
+        else:
+            self.say("bad", message.error.diagnostics())
+        self.frame_changed()
+
+    def say(self, role: str, text: str) -> None:
+        """The message row: a mark and a sentence. Untrusted text is made fit here."""
+        self.query_one("#message", Message).say(role, safe(text))
+
+    def on_key(self, event: events.Key) -> None:
+        if isinstance(self.focused, Input):
+            self._key_while_typing(event)
+            return
+        action = self.console_app.keymap.action(self.name_of, event.key)
+        if action is not None:
+            event.stop()
+            event.prevent_default()
+            self.console_app.perform(action)
+
+    def _key_while_typing(self, event: events.Key) -> None:
+        if event.key == "escape":
+            event.stop()
+            self.close_filter(keep=False)
+        elif event.key in ("enter", "down", "up"):
+            event.stop()
+            self.close_filter(keep=True)
+        elif event.key in ("ctrl+c", "ctrl+l"):
+            event.stop()
+            action = self.console_app.keymap.action(self.name_of, event.key)
+            if action is not None:
+                self.console_app.perform(action)
+
+    def do_filter(self) -> None:
+        field = self.query_one("#filter", Input)
+        field.display = True
+        field.focus()
+
+    def close_filter(self, *, keep: bool) -> None:
+        """Leave the filter's input; without `keep` its text goes too."""
+        field = self.query_one("#filter", Input)
+        if not keep:
+            field.value = ""
+        field.display = bool(field.value)
+        self.filter_target().focus()
+
+    def filter_target(self) -> Widget:
+        """The list that the filter narrows."""
+        return next(iter(self.query(RowList).filter(":focus")), None) or self.query(RowList).first()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "filter" and event.value != self.filter_text:
+            self.filter_text = event.value
+            self.set_timer(FILTER_PAUSE, lambda: self._filter_quiet(event.value))
+
+    def _filter_quiet(self, text: str) -> None:
+        if text == self.filter_text:
+            self.filter_changed(text)
+
+    def filter_changed(self, text: str) -> None:
+        """Show only rows that hold `text`."""
+
+    def do_refresh(self) -> None:
+        self.load()
+
+    def do_next_pane(self) -> None:
+        self.focus_next("RowList")
+
+    def go_back(self) -> bool:
+        """Close what is open; whether there was something."""
+        if self.filter_text:
+            self.close_filter(keep=False)
+            return True
+        return False
+
+    def reveal(self, reference: str) -> None:
+        """Put the cursor on what the finder found."""
+
+    def state_changed(self) -> None:
+        """The station's state or its running job changed."""

@@ -1,0 +1,183 @@
+"""The questions behind the rows of the new bundle's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundles.display import safe
+from bundles.errors import LockgateError
+from bundles.media import capacity
+from tui.dialogs.choose import Choose, Option
+from tui.dialogs.prompt import Prompt
+from tui.draft import SINCE, VOLUMES
+from tui.screens.base import StationScreen
+from tui.station import Medium, OwnKey, Station, Stream, TrustedKey
+from tui.texts import size
+
+_OTHER = "another"
+_SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+class BundleFields(StationScreen):
+    """The base of the screen of a new bundle."""
+
+    def draft_changed(self) -> None:
+        """The draft is another one: paint it."""
+        raise NotImplementedError
+
+    def change(self, field: str) -> None:
+        """Ask for a field's value."""
+        match field:
+            case "references":
+                self._change_references()
+            case "to":
+                self.ask(_sites, self._change_to, group="field")
+            case "media":
+                self.ask(lambda station: station.media(), self._change_media, group="field")
+            case "volume":
+                self._change_volume()
+            case "since":
+                options = [Option(value, value, detail) for value, detail in SINCE]
+                self._choose("Carry what?", options, "since", (self.console_app.draft.since,))
+            case "key":
+                self.ask(lambda station: station.keys(), self._change_key, group="field")
+            case "cosigners":
+                self.ask(lambda station: station.trust(), self._change_cosigners, group="field")
+            case _:
+                self._write(f"{field.capitalize()}?", field, "It is written into the manifest and shown to approvers.")
+
+    def _set(self, **fields: object) -> None:
+        self.console_app.set_draft(self.console_app.draft.change(**fields))
+        self.draft_changed()
+
+    def _choose(self, title: str, options: Sequence[Option], field: str, marked: Sequence[str] = ()) -> None:
+        self.console_app.push_screen(
+            Choose(title, options, marked=marked), lambda chosen: self._set(**{field: chosen[0]}) if chosen else None
+        )
+
+    def _write(self, title: str, field: str, explain: str) -> None:
+        prompt = Prompt(title, explain, value=str(getattr(self.console_app.draft, field)))
+        self.console_app.push_screen(
+            prompt, lambda text: self._set(**{field: text.strip()}) if text is not None else None
+        )
+
+    def _change_references(self) -> None:
+        picked = self.console_app.draft.references
+        if not picked:
+            self.console_app.show_root("repositories")
+            self.console_app.call_later(
+                self.console_app.tell, "note", "enter opens a repository, space picks an artifact, 3 comes back"
+            )
+            return
+        options = [Option(one, safe(one)) for one in picked]
+        self.console_app.push_screen(
+            Choose("Which stay?", options, "More are picked under 2, Repositories.", several=True, marked=picked),
+            lambda chosen: self._set(references=chosen) if chosen is not None else None,
+        )
+
+    def _change_to(self, sites: tuple[str, ...]) -> None:
+        options = [Option(site, safe(site)) for site in sites]
+        options.append(Option(_OTHER, "another site", "type its name"))
+        self.console_app.push_screen(Choose("To which site?", options), self._site_chosen)
+
+    def _site_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if not chosen:
+            return
+        if chosen[0] != _OTHER:
+            self._set(to=chosen[0])
+            return
+        prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
+        self.console_app.push_screen(prompt, lambda text: self._set(to=text) if text else None)
+
+    def _change_media(self, media: Sequence[Medium]) -> None:
+        options = [
+            Option(
+                medium.path,
+                safe(medium.path),
+                f"{safe(medium.label)} {safe(medium.filesystem)}, {size(medium.free)} free",
+                "read-only" if medium.read_only else "",
+            )
+            for medium in media
+        ]
+        options.append(Option(_OTHER, "a folder", "type its path"))
+        self.console_app.push_screen(
+            Choose("Write to which media?", options, "Several are filled in this order.", several=True,
+                   marked=self.console_app.draft.media or (media[0].path if len(media) == 1 else "",)),
+            self._media_chosen,
+        )  # fmt: skip
+
+    def _media_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is None:
+            return
+        paths = tuple(path for path in chosen if path != _OTHER)
+        if _OTHER not in chosen:
+            self._set(media=paths)
+            return
+        prompt = Prompt("Which folder?", "The bundle's own folder is made in it.", check=_check_path)
+        self.console_app.push_screen(prompt, lambda text: self._set(media=(*paths, text)) if text else None)
+
+    def _change_volume(self) -> None:
+        options = [Option(value, value, detail) for value, detail in VOLUMES]
+        options.append(Option(_OTHER, "another size", "such as 40MB or 4GiB"))
+        self.console_app.push_screen(
+            Choose("The largest volume file?", options, marked=(self.console_app.draft.volume,)), self._volume_chosen
+        )
+
+    def _volume_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if not chosen:
+            return
+        if chosen[0] != _OTHER:
+            self._set(volume=chosen[0])
+            return
+        prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
+        self.console_app.push_screen(prompt, lambda text: self._set(volume=text) if text else None)
+
+    def _change_key(self, keys: Sequence[OwnKey]) -> None:
+        if not keys:
+            self.say("bad", "this station has no key to sign with: lockgate key create NAME")
+            return
+        by_name = {key.name: key for key in keys}
+        options = [Option(key.name, safe(key.name), key.keyid) for key in keys]
+
+        def chosen(names: tuple[str, ...] | None) -> None:
+            if names:
+                self._set(key=names[0], keyid=by_name[names[0]].keyid)
+
+        self.console_app.push_screen(Choose("Who signs?", options, marked=(self.console_app.draft.key,)), chosen)
+
+    def _change_cosigners(self, keys: Sequence[TrustedKey]) -> None:
+        options = [
+            Option(key.keyid, key.keyid, safe(key.owner))
+            for key in keys
+            if "bundle" in key.purposes and not key.revoked and key.keyid != self.console_app.draft.keyid
+        ]
+        self.console_app.push_screen(
+            Choose("Who must sign too?", options, "Until they have, the bundle is incomplete.", several=True,
+                   marked=self.console_app.draft.cosigners),
+            lambda chosen: self._set(cosigners=chosen) if chosen is not None else None,
+        )  # fmt: skip
+
+
+async def _sites(station: Station) -> tuple[str, ...]:
+    """Sites that bundles went to, and sites that keys are trusted for; not this one."""
+    status = await station.status()
+    streams: Sequence[Stream] = await station.streams()
+    sent = {one.stream.partition(".")[2] for one in streams if one.direction == "out"}
+    known = {site for key in await station.trust() for site in key.sites}
+    return tuple(sorted((sent | known) - {status.site}))
+
+
+def _check_site(text: str) -> str:
+    return "" if text and len(text) <= 32 and set(text) <= _SITE else "a site is named with a-z, 0-9 and - (at most 32)"
+
+
+def _check_path(text: str) -> str:
+    return "" if text.startswith("/") else "a path begins with /"
+
+
+def _check_size(text: str) -> str:
+    try:
+        capacity(text)
+    except LockgateError as error:
+        return error.diagnostics()
+    return ""

@@ -1,0 +1,133 @@
+"""Home: the station at a glance, and the next sensible action first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from bundles.display import safe
+from tui.look import Look
+from tui.next_action import Suggestion, suggestions
+from tui.screens.base import StationScreen
+from tui.station import IntakeEntry, Job, Page, Status
+from tui.texts import count, moment, number, percent, size, span
+from tui.widgets.panel import Panel, fact
+from tui.widgets.rows import RowList, Span
+
+
+class NextActions(RowList):
+    """The suggestions, most urgent first."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "What next", ident="suggestions", empty="looking for the station")
+        self.suggestions: list[Suggestion] = []
+
+    @property
+    def row_count(self) -> int:
+        return len(self.suggestions)
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        one = self.suggestions[index]
+        return [(f"{self.look.mark(one.role)} ", one.role), (one.text, "plain")]
+
+
+class HomeScreen(StationScreen):
+    name_of: ClassVar[str] = "home"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: tuple[Job, ...] = ()
+        self.entries: tuple[IntakeEntry, ...] = ()
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield NextActions(look)
+        yield Panel(look, "Running", ident="running")
+        with Horizontal(id="glance"):
+            yield Panel(look, "Station", ident="station")
+            yield Panel(look, "Health", ident="health")
+        yield Panel(look, "Alerts", ident="alerts")
+
+    def load(self) -> None:
+        self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
+        self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
+
+    def show_jobs(self, page: Page[Job]) -> None:
+        self.jobs = page.items
+        self.show_state()
+
+    def show_intake(self, page: Page[IntakeEntry]) -> None:
+        self.entries = page.items
+        self.show_state()
+
+    def state_changed(self) -> None:
+        self.show_state()
+        self.load()
+
+    def item(self) -> object | None:
+        rows = self.query_one(NextActions)
+        return rows.suggestions[rows.cursor] if rows.suggestions else None
+
+    def show_state(self) -> None:
+        """Paint everything from what is known."""
+        status = self.console_app.status
+        if status is None:
+            return
+        rows = self.query_one(NextActions)
+        rows.suggestions = suggestions(status, self.jobs, self.entries)
+        rows.changed()
+        self.query_one("#running", Panel).show(self._job_lines())
+        self.query_one("#station", Panel).show(self._station_lines(status))
+        self.query_one("#health", Panel).show(self._health_lines(status))
+        alerts = self.query_one("#alerts", Panel)
+        alerts.display = bool(status.alerts)
+        alerts.show([[("[!!] ", "bad"), (safe(text), "plain")] for text in status.alerts])
+
+    def _job_lines(self) -> list[list[Span]]:
+        job = self.console_app.running_job
+        if job is None:
+            return [[("[--] no job runs", "plain")]]
+        word, role = self.look.state(job.state)
+        left = f"{span(job.seconds_left)} left" if job.seconds_left is not None else ""
+        bar = self.look.bar(job.done, job.total, 24)
+        text = f"  {safe(job.kind)}  {bar} {percent(job.done, job.total):>4}  {safe(job.phase)}  {left}"
+        return [[(word, role), (text, "plain")]]
+
+    def _station_lines(self, status: Status) -> list[list[Span]]:
+        store = status.store
+        whole = store.bytes + store.free
+        return [
+            fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
+            fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
+            fact("since", moment(status.started)),
+            fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
+            fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
+            fact("quarantine", count(status.quarantine, "bundle")),
+            fact("last import", moment(status.last_import)),
+        ]
+
+    def _health_lines(self, status: Status) -> list[list[Span]]:
+        lines: list[list[Span]] = []
+        for check in status.health.checks:
+            role = "ok" if check.ok else "bad"
+            word = self.look.mark(role) if check.ok else f"{self.look.mark(role)} FAIL"
+            lines.append([(f"{word} {safe(check.name):<9} ", role), (safe(check.detail), "plain")])
+        return lines or [[("[--] no checks", "plain")]]
+
+    def do_open(self) -> None:
+        item = self.item()
+        if isinstance(item, Suggestion):
+            if item.kind == "guide":
+                self.console_app.open_guide(item.reference)
+            else:
+                self.console_app.open_thing(item.kind, item.reference)
+
+    def do_bring_in(self) -> None:
+        self.console_app.open_guide("bring_in")
+
+    def as_text(self) -> str:
+        panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
+        return "\n".join([self.query_one(NextActions).as_text(), *panels])

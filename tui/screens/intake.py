@@ -1,0 +1,90 @@
+"""Intake: the bundles that were carried in, and what each of them waits for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from bundles.display import safe
+from tui.checks import next_step
+from tui.screens.intake_acts import IntakeActs
+from tui.station import IntakeEntry, Page
+from tui.texts import moment, number, size
+from tui.widgets.panel import Panel, fact
+from tui.widgets.rows import RowList
+from tui.widgets.table import Column, Table
+
+
+class IntakeScreen(IntakeActs):
+    name_of: ClassVar[str] = "intake"
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield Table[IntakeEntry](
+            look,
+            "Intake",
+            (
+                Column("state", lambda one: look.state(one.state)[0], 16, role=lambda one: look.state(one.state)[1]),
+                Column("bundle", lambda one: safe(one.id)),
+                Column("approved", lambda one: f"{one.approvals} of {one.needed}", 8),
+                Column("bytes", lambda one: size(one.bytes), 9, right=True),
+                Column("received", lambda one: moment(one.received), 16),
+                Column("artifacts", lambda one: number(one.artifacts), 9, right=True, least=96),
+            ),
+            key=lambda one: one.digest,
+            ident="intake",
+            empty="nothing was carried in yet: i imports a bundle from a medium or a folder",
+        )
+        yield Panel(look, ident="detail")
+
+    @property
+    def table(self) -> Table[IntakeEntry]:
+        return self.query_one("#intake", Table)
+
+    def load(self) -> None:
+        self.ask(lambda station: station.intake(), self.show_intake)
+
+    def state_changed(self) -> None:
+        self.load()
+
+    def on_screen_resume(self) -> None:
+        super().on_screen_resume()
+        if self.ready:
+            self.load()
+
+    def show_intake(self, page: Page[IntakeEntry]) -> None:
+        wanted = self.filter_text
+        self.table.note = f"holding “{safe(wanted)}”" if wanted else ""
+        self.table.show([one for one in page.items if wanted in f"{one.id} {one.state}"], page.next)
+
+    def filter_changed(self, text: str) -> None:
+        self.load()
+
+    def on_table_more(self, message: Table.More) -> None:
+        self.ask(
+            lambda station: station.intake(after=message.after),
+            lambda page: self.table.extend(page.items, page.next),
+            group="more",
+        )
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        entry = self.table.current
+        if entry is not None:
+            role, text = next_step(entry)
+            lines = [fact("digest", safe(entry.digest), name_width=7), [(f"{self.look.mark(role)} {text}", role)]]
+            self.query_one("#detail", Panel).show(lines)
+        super().on_row_list_moved(message)
+
+    def item(self) -> object | None:
+        return self.table.current
+
+    def bundle_now(self) -> IntakeEntry | None:
+        return self.table.current
+
+    def do_open(self) -> None:
+        if self.table.current is not None:
+            self.console_app.open_thing("intake", self.table.current.id)
+
+    def copied(self) -> str:
+        return self.table.current.digest if self.table.current else ""

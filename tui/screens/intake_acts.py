@@ -1,0 +1,131 @@
+"""What can be done to a bundle in the intake: import one, approve, release, reject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundles.display import safe
+from tui.dialogs.choose import Choose, Option
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.prompt import Prompt, needed
+from tui.screens.signing import SigningScreen
+from tui.station import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, Station
+from tui.texts import size, words
+
+_ELSEWHERE = "another folder"
+
+
+class IntakeActs(SigningScreen):
+    """The base of screens that show the intake."""
+
+    def bundle_now(self) -> IntakeEntry | IntakeDetail | None:
+        """The bundle that actions are about."""
+        raise NotImplementedError
+
+    def bundle_decided(self, entry: IntakeDetail) -> None:
+        """The station took an approval or a refusal."""
+        self.load()
+        given, wanted = len(entry.approvals), entry.needed
+        match entry.state:
+            case "rejected":
+                self.say("ok", f"{entry.id} is rejected; its content is visible to nobody")
+            case "approved":
+                self.say("ok", f"approved, {given} of {wanted}; e releases it")
+            case _:
+                self.say("ok", f"approved, {given} of {wanted}; another person must approve it too")
+
+    def do_bring_in(self) -> None:
+        self.ask(lambda station: station.media(), self._ask_medium, group="media")
+
+    def _ask_medium(self, media: Sequence[Medium]) -> None:
+        options = [
+            Option(medium.path, safe(medium.path), f"{safe(medium.label)}  {words(medium.bundles)}") for medium in media
+        ]
+        options.append(Option(_ELSEWHERE, _ELSEWHERE, "type its path"))
+        self.console_app.push_screen(
+            Choose("Import from where?", options, "The medium is only read. Nothing becomes visible before a release."),
+            self._medium_chosen,
+        )
+
+    def _medium_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if not chosen:
+            return
+        if chosen[0] != _ELSEWHERE:
+            self.start_import(chosen[0])
+            return
+        prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        self.console_app.push_screen(prompt, lambda path: self.start_import(path) if path else None)
+
+    def start_import(self, path: str) -> None:
+        """Begin the import job and show it."""
+        self.ask(lambda station: station.start_job("import", {"paths": [path]}), self._import_begun, group="act")
+
+    def _import_begun(self, job: Job) -> None:
+        self.console_app.open_thing("job", job.id)
+
+    def do_approve(self) -> None:
+        self._decide("approve", "")
+
+    def do_reject(self) -> None:
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        prompt = Prompt(
+            f"Reject {safe(bundle.id)}: why?",
+            "The reason is signed and kept. A rejected bundle cannot be released, and its number is used up.",
+            check=needed,
+        )
+        self.console_app.push_screen(prompt, lambda why: self._decide("reject", why) if why else None)
+
+    def _decide(self, decision: str, why: str) -> None:
+        bundle = self.bundle_now()
+        if bundle is not None:
+            name, explain = bundle.id, explain_decision(bundle, decision, why)
+            self.ask(_release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
+
+    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
+        if not keys:
+            self.say("bad", "no key here is trusted for release: lockgate key create, then key trust --purpose release")
+            return
+
+        async def fetch(station: Station, keyid: str) -> bytes:
+            return await station.approval_payload(bundle, keyid=keyid, decision=decision, why=why)
+
+        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> IntakeDetail:
+            return await station.give_approval(bundle, payload=payload, keyid=keyid, signature=signature)
+
+        self.sign(keys, explain, fetch, send, self.bundle_decided)
+
+    def do_release(self) -> None:
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        question = Confirm(
+            f"Release {safe(bundle.id)}?", "Its artifacts become visible to every client of this registry, all at once."
+        )
+        self.console_app.push_screen(question, lambda yes: self._release(bundle.id) if yes else None)
+
+    def _release(self, bundle: str) -> None:
+        self.say("busy", "releasing")
+        self.ask(lambda station: station.release(bundle), self.released, group="act")
+
+    def released(self, references: tuple[str, ...]) -> None:
+        """The station released these references."""
+        self.load()
+        self.say("ok", f"released: {', '.join(references)}")
+
+
+def explain_decision(bundle: IntakeEntry | IntakeDetail, decision: str, why: str) -> str:
+    """What a person signs for, in words."""
+    what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
+    reason = f"\nReason: {safe(why)}" if why else ""
+    return (
+        f"{what}{reason}\nYou sign the bundle's digest and the report's digest. "
+        "The signature is made here; the key never leaves this console."
+    )
+
+
+async def _release_keys(station: Station) -> tuple[OwnKey, ...]:
+    """Own keys that are trusted for release."""
+    trusted = {key.keyid for key in await station.trust() if "release" in key.purposes and not key.revoked}
+    return tuple(key for key in await station.keys() if key.keyid in trusted)

@@ -1,0 +1,229 @@
+"""Repositories: what the store holds. Two panes beside each other where there is room, else one after the other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+
+from bundles.display import safe
+from tui.screens.base import StationScreen
+from tui.station import Page, Repository, Tag
+from tui.texts import moment, number, size
+from tui.widgets.panel import Panel
+from tui.widgets.rows import RowList
+from tui.widgets.table import Column, Table
+
+ROOMY = 110
+"""Columns from which both panes are shown."""
+
+
+class RepositoriesScreen(StationScreen):
+    name_of: ClassVar[str] = "repositories"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repository: str = ""
+        self._filters = {"repositories": "", "tags": ""}
+        self._wanted = ""
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        with Horizontal(classes="side-by-side"):
+            yield Table[Repository](
+                look,
+                "Repositories",
+                (
+                    Column("repository", lambda one: safe(one.name)),
+                    Column("tags", lambda one: number(one.tags), 7, right=True),
+                    Column("manifests", lambda one: number(one.manifests), 9, right=True, least=60),
+                    Column("bytes", lambda one: size(one.bytes), 9, right=True),
+                ),
+                key=lambda one: one.name,
+                ident="repositories",
+                empty="no repositories: push something, or collect it with: lockgate collect",
+            )
+            yield Table[Tag](
+                look,
+                "Tags",
+                (
+                    Column("tag", lambda one: safe(one.tag)),
+                    Column("kind", lambda one: safe(one.kind), 9),
+                    Column("bytes", lambda one: size(one.size), 9, right=True),
+                    Column("updated", lambda one: moment(one.updated), 16, least=56),
+                ),
+                key=lambda one: one.tag,
+                ident="tags",
+                empty="no tags",
+            )
+        yield Panel(look, ident="detail")
+
+    @property
+    def repositories(self) -> Table[Repository]:
+        return self.query_one("#repositories", Table)
+
+    @property
+    def tags(self) -> Table[Tag]:
+        return self.query_one("#tags", Table)
+
+    @property
+    def in_tags(self) -> bool:
+        return self.focused is self.tags
+
+    def on_mount(self) -> None:
+        self._arrange()
+        self.repositories.focus()
+
+    def on_resize(self) -> None:
+        super().on_resize()
+        self._arrange()
+
+    def on_descendant_focus(self) -> None:
+        self._arrange()
+        self.frame_changed()
+
+    def _arrange(self) -> None:
+        roomy = self.size.width >= ROOMY
+        tags = self.in_tags
+        self.repositories.display = roomy or not tags
+        self.tags.display = roomy or tags
+
+    def load(self) -> None:
+        wanted = self._filters["repositories"]
+        self.ask(lambda station: station.repositories(matching=wanted), self.show_repositories, group="repositories")
+        if self.repository:
+            self._load_tags()
+
+    def _load_tags(self) -> None:
+        name, wanted = self.repository, self._filters["tags"]
+        self.ask(lambda station: station.tags(name, matching=wanted), self.show_tags, group="tags")
+
+    def show_repositories(self, page: Page[Repository]) -> None:
+        self.repositories.show(page.items, page.next)
+        if self._wanted:
+            self.reveal(self._wanted)
+
+    def show_tags(self, page: Page[Tag]) -> None:
+        self.tags.show(page.items, page.next)
+
+    def on_table_more(self, message: Table.More) -> None:
+        after, name = message.after, self.repository
+        if message.table is self.tags:
+            wanted = self._filters["tags"]
+            self.ask(
+                lambda station: station.tags(name, matching=wanted, after=after),
+                lambda page: self.tags.extend(page.items, page.next),
+                group="tags",
+            )
+        else:
+            wanted = self._filters["repositories"]
+            self.ask(
+                lambda station: station.repositories(matching=wanted, after=after),
+                lambda page: self.repositories.extend(page.items, page.next),
+                group="repositories",
+            )
+
+    def on_row_list_moved(self, message: RowList.Moved) -> None:
+        self._follow_repository()
+        self._show_detail()
+        super().on_row_list_moved(message)
+
+    def _follow_repository(self) -> None:
+        """Show the tags of the repository under the cursor, where both panes are in view."""
+        current = self.repositories.current
+        if current is not None and current.name != self.repository and self.size.width >= ROOMY and not self.in_tags:
+            self._choose(current)
+
+    def _choose(self, repository: Repository) -> None:
+        self.repository = repository.name
+        self._filters["tags"] = ""
+        self.tags.title = f"Tags of {safe(repository.name)}"
+        self.tags.expected = repository.tags
+        self.tags.empty = "loading"
+        self.tags.cursor = 0
+        self.tags.show(())
+        self._load_tags()
+
+    def _show_detail(self) -> None:
+        tag = self.tags.current
+        detail = self.query_one("#detail", Panel)
+        detail.show([[(safe(tag.digest), "plain")]] if tag is not None and self.tags.display else [[("", "plain")]])
+
+    def item(self) -> object | None:
+        return self.tags.current if self.in_tags else self.repositories.current
+
+    def reference(self) -> str:
+        """`repository:tag` under the cursor; empty in the repositories' pane."""
+        tag = self.tags.current
+        return f"{self.repository}:{tag.tag}" if self.in_tags and tag else ""
+
+    def do_open(self) -> None:
+        repository = self.repositories.current
+        if self.in_tags:
+            self.console_app.open_thing("tag", self.reference())
+        elif repository is not None:
+            if repository.name != self.repository:
+                self._choose(repository)
+            self.tags.display = True
+            self.tags.focus()
+
+    def do_pick(self) -> None:
+        reference = self.reference()
+        draft = self.console_app.draft.toggle(reference)
+        self.console_app.set_draft(draft)
+        self.tags.marked = {one.removeprefix(f"{self.repository}:") for one in draft.references}
+        self.tags.refresh()
+        self.tags.move_to(self.tags.cursor + 1)
+        word = "picked" if reference in draft.references else "taken out"
+        self.say("ok", f"{reference} {word}; the new bundle holds {len(draft.references)} (3 shows it)")
+
+    def do_next_pane(self) -> None:
+        if self.in_tags:
+            self.repositories.display = True
+            self.repositories.focus()
+        else:
+            self.do_open()
+
+    def go_back(self) -> bool:
+        if super().go_back():
+            return True
+        if self.in_tags:
+            self.repositories.display = True
+            self.repositories.focus()
+            return True
+        return False
+
+    def filter_target(self) -> Widget:
+        return self.tags if self.tags.display and self._typing_for == "tags" else self.repositories
+
+    def do_filter(self) -> None:
+        self._typing_for = "tags" if self.in_tags else "repositories"
+        super().do_filter()
+
+    _typing_for = "repositories"
+
+    def filter_changed(self, text: str) -> None:
+        self._filters[self._typing_for] = text
+        table = self.tags if self._typing_for == "tags" else self.repositories
+        table.note = f"holding “{safe(text)}”" if text else ""
+        if self._typing_for == "tags":
+            self._load_tags()
+        else:
+            self.load()
+
+    def reveal(self, reference: str) -> None:
+        self._wanted = reference
+        names = [one.name for one in self.repositories.records]
+        if reference in names:
+            self._wanted = ""
+            self.repositories.display = True
+            self.repositories.focus()
+            self.repositories.move_to(names.index(reference))
+
+    def copied(self) -> str:
+        tag = self.tags.current
+        if self.in_tags and tag is not None:
+            return f"{self.repository}@{tag.digest}"
+        return self.repositories.current.name if self.repositories.current else ""

@@ -1,0 +1,63 @@
+"""Signing in this console: choose a key, give its passphrase, sign the station's exact bytes, send the signature."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
+
+from bundles.display import safe
+from bundles.errors import LockgateError
+from tui.dialogs.choose import Choose, Option
+from tui.dialogs.prompt import Prompt
+from tui.screens.base import Answer, Refusal, StationScreen
+from tui.station import OwnKey, Station
+
+T = TypeVar("T")
+
+Fetch = Callable[[Station, str], Awaitable[bytes]]
+"""Gives the bytes to sign for a key id."""
+
+Send = Callable[[Station, str, bytes, bytes], Awaitable[T]]
+"""Hands over key id, payload and signature."""
+
+
+class SigningScreen(StationScreen):
+    """A screen on which people sign."""
+
+    def sign(
+        self, keys: Sequence[OwnKey], explain: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]
+    ) -> None:
+        """Sign with one of `keys`; `explain` says what is signed. `then` gets what `send` answered."""
+
+        def chosen(key: OwnKey) -> None:
+            if key.encrypted:
+                prompt = Prompt(f"Passphrase of the key {safe(key.name)}", explain, masked=True)
+                self.console_app.push_screen(prompt, lambda text: None if text is None else go(key, text))
+            else:
+                go(key, "")
+
+        def go(key: OwnKey, passphrase: str) -> None:
+            self.say("busy", "opening the key and signing")
+            self.run_worker(self._sign(key, passphrase, fetch, send, then), group="act", exclusive=True)
+
+        if len(keys) == 1:
+            chosen(keys[0])
+            return
+        by_name = {key.name: key for key in keys}
+        options = [Option(key.name, safe(key.name), key.keyid) for key in keys]
+        self.console_app.push_screen(
+            Choose("Sign with which key?", options, explain),
+            lambda names: chosen(by_name[names[0]]) if names else None,
+        )
+
+    async def _sign(self, key: OwnKey, passphrase: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]) -> None:
+        link, keyring = self.console_app.link, self.console_app.keyring
+        try:
+            payload = await link.ask(lambda station: fetch(station, key.keyid))
+            keyid, signature = await asyncio.to_thread(keyring.sign, key.name, passphrase, payload)
+            answer = await link.ask(lambda station: send(station, keyid, payload, signature))
+        except LockgateError as error:
+            self.post_message(Refusal(error, None))
+        else:
+            self.post_message(Answer(then, answer))

@@ -1,0 +1,427 @@
+"""What the console asks of a station: the protocol of the control client, and the shapes that come back.
+
+The shapes mirror the control API's JSON (docs/internals/seams.md). `appliance.control.client` satisfies the protocol
+over the Unix socket, `tui.demo_station` in memory; nothing else in the console knows which one it talks to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from bundles.errors import FailedError
+
+T = TypeVar("T")
+
+
+class StationLostError(FailedError):
+    """The station does not answer; nothing is known about what it did with the call."""
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """A record as the control API sends it; fields of newer stations are ignored."""
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """Part of a list: `next` is the cursor of what follows, None at the end."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class Check(Shape, frozen=True, kw_only=True):
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Health(Shape, frozen=True, kw_only=True):
+    ok: bool = True
+    checks: tuple[Check, ...] = ()
+
+
+class StoreUse(Shape, frozen=True, kw_only=True):
+    """Bytes are of the store's blobs, and free on its file system."""
+
+    blobs: int = 0
+    bytes: int = 0
+    free: int = 0
+
+
+class JobCounts(Shape, frozen=True, kw_only=True):
+    running: int = 0
+    queued: int = 0
+
+
+class Status(Shape, frozen=True, kw_only=True):
+    """GET /v1/status. `denied` names the acts this account may not do, each with the reason."""
+
+    site: str
+    side: str
+    open: bool = False
+    version: str = ""
+    listen: str = ""
+    started: str = ""
+    store: StoreUse = StoreUse()
+    jobs: JobCounts = JobCounts()
+    quarantine: int = 0
+    last_import: str | None = None
+    alerts: tuple[str, ...] = ()
+    health: Health = Health()
+    denied: dict[str, str] = {}
+
+
+class Repository(Shape, frozen=True, kw_only=True):
+    name: str
+    tags: int
+    manifests: int
+    bytes: int
+
+
+class Tag(Shape, frozen=True, kw_only=True):
+    tag: str
+    digest: str
+    media_type: str
+    kind: str
+    size: int
+    updated: str
+
+
+class Platform(Shape, frozen=True, kw_only=True):
+    platform: str
+    digest: str
+    size: int
+
+
+class Layer(Shape, frozen=True, kw_only=True):
+    media_type: str
+    digest: str
+    size: int
+
+
+class Referrer(Shape, frozen=True, kw_only=True):
+    digest: str
+    artifact_type: str
+    kind: str
+    size: int
+    annotations: dict[str, str] = {}
+
+
+class SbomRef(Shape, frozen=True, kw_only=True):
+    digest: str
+    subject: str
+
+
+class Artifact(Shape, frozen=True, kw_only=True):
+    """GET /v1/artifact. `raw` is the manifest's text as stored."""
+
+    reference: str
+    digest: str
+    media_type: str
+    artifact_type: str | None = None
+    kind: str
+    size: int
+    total_size: int
+    raw: str
+    config: Layer | None = None
+    annotations: dict[str, str] = {}
+    platforms: tuple[Platform, ...] = ()
+    layers: tuple[Layer, ...] = ()
+    referrers: tuple[Referrer, ...] = ()
+    sboms: tuple[SbomRef, ...] = ()
+    tags: tuple[str, ...] = ()
+
+
+class Component(Shape, frozen=True, kw_only=True):
+    name: str
+    version: str
+    type: str
+    purl: str
+    licenses: tuple[str, ...] = ()
+
+
+class Found(Shape, frozen=True, kw_only=True):
+    """One answer of GET /v1/find: `ref` is what to open."""
+
+    kind: str
+    text: str
+    ref: str
+
+
+class PlannedVolume(Shape, frozen=True, kw_only=True):
+    index: int
+    medium: int
+    size: int
+
+
+class PlannedMedium(Shape, frozen=True, kw_only=True):
+    path: str
+    size: int
+    free: int | None = None
+
+
+class Plan(Shape, frozen=True, kw_only=True):
+    """POST /v1/plans: what a build would write, before anything is written."""
+
+    blobs: int
+    bytes: int
+    volumes: tuple[PlannedVolume, ...]
+    media: tuple[PlannedMedium, ...] = ()
+    artifacts: int = 0
+    requires: int = 0
+
+
+class ToSign(Shape, frozen=True, kw_only=True):
+    """What a job waits for: `payload` is base64 of the exact bytes to sign."""
+
+    payload: str
+    purpose: str
+    keyids: tuple[str, ...]
+    describe: dict[str, Any] = {}
+
+
+class JobError(Shape, frozen=True, kw_only=True):
+    error: str = ""
+    what: str
+    thing: str = ""
+    remedy: str = ""
+    exit_status: int = 1
+
+
+JobState = Literal["queued", "running", "to-sign", "done", "failed", "refused", "incomplete", "cancelled"]
+FINAL_STATES = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
+
+
+class Job(Shape, frozen=True, kw_only=True):
+    """A job: `done` and `total` in bytes, `rate` in bytes a second, `seconds_left` None when not known."""
+
+    id: str
+    kind: str
+    params: dict[str, Any] = {}
+    state: JobState
+    phase: str = ""
+    done: int = 0
+    total: int = 0
+    rate: int | None = None
+    seconds_left: int | None = None
+    result: dict[str, Any] | None = None
+    error: JobError | None = None
+    actor: str = ""
+    created: str = ""
+    started: str | None = None
+    finished: str | None = None
+    to_sign: ToSign | None = None
+
+    @property
+    def final(self) -> bool:
+        return self.state in FINAL_STATES
+
+
+class JobEvent(Shape, frozen=True, kw_only=True):
+    """One server-sent event of a job: its new state, or a line of its log."""
+
+    job: Job | None = None
+    log: str | None = None
+
+
+class LogPart(Shape, frozen=True, kw_only=True):
+    text: str
+    offset: int
+
+
+class IntakeEntry(Shape, frozen=True, kw_only=True):
+    digest: str
+    id: str
+    stream: str
+    sequence: int
+    state: str
+    received: str
+    artifacts: int = 0
+    bytes: int = 0
+    approvals: int = 0
+    needed: int = 1
+    missing_volumes: tuple[int, ...] = ()
+
+
+class Approval(Shape, frozen=True, kw_only=True):
+    keyid: str
+    owner: str
+    created: str
+
+
+class CarriedVolume(Shape, frozen=True, kw_only=True):
+    index: int
+    medium: int
+    size: int
+    verified: bool
+
+
+class CarriedArtifact(Shape, frozen=True, kw_only=True):
+    """An artifact as the bundle's manifest names it."""
+
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+    kind: str
+    platform: str | None = None
+
+
+class IntakeDetail(Shape, frozen=True, kw_only=True):
+    """GET /v1/intake/{id}: the entry with its report, approvals and volumes."""
+
+    digest: str
+    id: str
+    stream: str
+    sequence: int
+    state: str
+    received: str
+    artifacts: int = 0
+    bytes: int = 0
+    needed: int = 1
+    missing_volumes: tuple[int, ...] = ()
+    manifest: dict[str, Any] = {}
+    report: dict[str, Any] | None = None
+    report_digest: str | None = None
+    approvals: tuple[Approval, ...] = ()
+    volumes: tuple[CarriedVolume, ...] = ()
+
+
+class Stream(Shape, frozen=True, kw_only=True):
+    stream: str
+    direction: str
+    last_sequence: int
+    last_digest: str
+    last_at: str
+    entries: int = 0
+
+
+class LedgerRow(Shape, frozen=True, kw_only=True):
+    stream: str
+    sequence: int
+    digest: str
+    id: str
+    state: str
+    created: str
+    actor: str = ""
+
+
+class OutgoingBundle(Shape, frozen=True, kw_only=True):
+    id: str
+    stream: str
+    sequence: int
+    digest: str
+    state: str
+    created: str
+
+
+class TrustedKey(Shape, frozen=True, kw_only=True):
+    keyid: str
+    purposes: tuple[str, ...]
+    owner: str
+    sites: tuple[str, ...] = ()
+    algorithm: str
+    not_before: str | None = None
+    not_after: str | None = None
+    revoked: bool = False
+    fingerprint: str
+
+
+class OwnKey(Shape, frozen=True, kw_only=True):
+    """A private key of the station's folder, by name; its secret half never leaves that folder's owner."""
+
+    name: str
+    keyid: str
+    algorithm: str
+    encrypted: bool
+
+
+class Medium(Shape, frozen=True, kw_only=True):
+    """A mounted medium and the bundles seen on it."""
+
+    path: str
+    label: str = ""
+    filesystem: str = ""
+    size: int = 0
+    free: int = 0
+    read_only: bool = False
+    bundles: tuple[str, ...] = ()
+
+
+class AuditEvent(Shape, frozen=True, kw_only=True):
+    time: str
+    act: str
+    actor: str
+    thing: str
+    outcome: str
+
+
+class Station(Protocol):
+    """The control client, as far as the console needs it.
+
+    Every method raises `bundles.errors.LockgateError`: a refusal as the station gave it, `StationLostError` when it
+    does not answer.
+    """
+
+    async def status(self) -> Status: ...
+
+    async def repositories(
+        self, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Repository]: ...
+
+    async def tags(
+        self, repository: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Tag]: ...
+
+    async def artifact(self, reference: str) -> Artifact: ...
+
+    async def sbom(
+        self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Component]: ...
+
+    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]: ...
+
+    async def plan(self, params: Mapping[str, Any]) -> Plan: ...
+
+    async def start_job(self, kind: str, params: Mapping[str, Any]) -> Job: ...
+
+    async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[Job]: ...
+
+    async def job(self, job_id: str) -> Job: ...
+
+    async def cancel_job(self, job_id: str) -> Job: ...
+
+    def job_events(self, job_id: str) -> AsyncIterator[JobEvent]: ...
+
+    async def job_log(self, job_id: str, *, after: int = 0) -> LogPart: ...
+
+    async def to_sign(self, job_id: str) -> ToSign: ...
+
+    async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> Job: ...
+
+    async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[IntakeEntry]: ...
+
+    async def intake_entry(self, bundle: str) -> IntakeDetail: ...
+
+    async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes: ...
+
+    async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail: ...
+
+    async def release(self, bundle: str) -> tuple[str, ...]: ...
+
+    async def streams(self) -> tuple[Stream, ...]: ...
+
+    async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]: ...
+
+    async def bundles(self) -> Sequence[OutgoingBundle]: ...
+
+    async def trust(self) -> Sequence[TrustedKey]: ...
+
+    async def keys(self) -> Sequence[OwnKey]: ...
+
+    async def media(self) -> Sequence[Medium]: ...
+
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]: ...
+
+    async def close(self) -> None: ...

@@ -1,0 +1,1 @@
+"""Widgets shared by the screens: rows and tables, trees, checklists, bars, the edge rows."""

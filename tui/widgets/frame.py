@@ -1,0 +1,77 @@
+"""What the edge rows say: worked out from the application's state and the registry of actions, as plain spans."""
+
+from __future__ import annotations
+
+from tui.actions import ACTIONS, SCREENS, TITLES, Action, Context
+from tui.keymap import Keymap
+from tui.look import Look
+from tui.station import Job, Status
+from tui.texts import percent
+from tui.widgets.rows import Span
+
+HINTS = 7
+"""Key hints in the footer."""
+
+HELP_HINT = 7
+_ALWAYS = ("palette", "help")
+_SHORT = {"new_bundle": "Bundle", "guides": "Guide"}
+_FAMILY = {"artifact": "repositories", "intake_entry": "intake", "job": "jobs", "guide": "guides"}
+
+
+def head(look: Look, status: Status | None, screen: str, job: Job | None, lost: bool) -> list[Span]:
+    """Row 1 up to the clock: site, side, screen; then the running job and the quarantine count."""
+    if status is None:
+        return [(f" Lockgate {look.upright} {TITLES[screen]} {look.upright} looking for the station", "plain")]
+    running = "no job"
+    if job is not None and job.state == "to-sign":
+        running = f"[>>] {job.kind} waits to be signed"
+    elif job is not None:
+        running = f"[..] {job.kind} {percent(job.done, job.total)}".rstrip()
+    if lost:
+        running = "[!!] station lost"
+    bar = f" {look.upright} "
+    text = f" {status.site} {status.side}{bar}{TITLES[screen]}{bar}{running}{bar}quarantine {status.quarantine}{bar}"
+    return [(text, "plain")]
+
+
+def tabs(look: Look, screen: str, width: int) -> list[Span]:
+    """Row 2: the screens and their keys; brackets stand around the current one, for terminals without bold."""
+    current = _FAMILY.get(screen, screen)
+    roomy = width >= 100
+    spans: list[Span] = []
+    for number, name in enumerate(SCREENS, 1):
+        title = TITLES[name] if roomy else _SHORT.get(name, TITLES[name])
+        if name == "help":
+            continue
+        if name == current:
+            spans.append((f"[{number} {title}]", "title"))
+        else:
+            spans.append((f" {number} {title} ", "plain"))
+    return spans
+
+
+def hints(keymap: Keymap, context: Context) -> list[Action]:
+    """The footer's actions: those that can be done here and now, at most seven, the screen's own first, and always the
+    two that lead to all others."""
+    found = [
+        action
+        for action in ACTIONS
+        if action.hint and action.on(context.screen) and keymap.keys(action) and not action.allowed(context)
+    ]
+    found.sort(key=lambda action: action.hint)
+    always = [action for action in found if action.name in _ALWAYS]
+    others = [action for action in found if action.name not in _ALWAYS]
+    kept = others[: HINTS - len(always)]
+    return [*(action for action in kept if action.hint < HELP_HINT), *always, *kept[_before(kept) :]]
+
+
+def _before(actions: list[Action]) -> int:
+    return sum(action.hint < HELP_HINT for action in actions)
+
+
+def footer(look: Look, keymap: Keymap, context: Context) -> list[Span]:
+    """The last row: key and label of each hint."""
+    spans: list[Span] = [(" ", "plain")]
+    for action in hints(keymap, context):
+        spans += [(keymap.shown(action), "key"), (f" {action.label}   ", "plain")]
+    return spans

@@ -1,0 +1,79 @@
+"""A titled block of lines: facts beside each other, bars, checks. It wraps long values and never cuts a digest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.segment import Segment
+from rich.text import Text
+from textual.widget import Widget
+
+from tui.look import Look
+from tui.texts import wrap
+from tui.widgets.rows import Span
+
+
+def fact(name: str, value: str, role: str = "plain", *, name_width: int = 13) -> list[Span]:
+    """A line `name  value`."""
+    return [(f"{name:<{name_width}}", "plain"), (value, role)]
+
+
+class Panel(Widget):
+    """Lines of spans under a title; as high as its lines unless the stylesheet says otherwise."""
+
+    DEFAULT_CSS = "Panel { height: auto; width: 1fr; }"
+
+    def __init__(self, look: Look, title: str = "", *, ident: str | None = None) -> None:
+        super().__init__(id=ident)
+        self.look = look
+        self.title = title
+        self._lines: tuple[tuple[Span, ...], ...] = ()
+
+    def show(self, lines: Sequence[Sequence[Span]], title: str | None = None) -> None:
+        """Paint other lines; the layout is only done anew where their number changed."""
+        fresh = tuple(tuple(line) for line in lines)
+        if title is not None and title != self.title:
+            self.title = title
+        elif fresh == self._lines:
+            return
+        self._lines = fresh
+        self.refresh(layout=True)
+
+    def as_text(self) -> str:
+        """Title and lines as plain text, for a file."""
+        lines = ["".join(text for text, _ in line) for line in self._lines]
+        return "\n".join(([self.title] if self.title else []) + lines) + "\n"
+
+    def render(self) -> Text:
+        width = max(self.size.width, 1)
+        shown = Text(end="", no_wrap=True)
+        if self.title:
+            rule = self.look.line * max(width - len(self.title) - 1, 0)
+            shown.append(self.title, self.look.style("title"))
+            shown.append(f" {rule}\n", self.look.style("frame"))
+        for number, line in enumerate(self._wrapped(width)):
+            if number:
+                shown.append("\n")
+            for text, role in line:
+                shown.append(text, self.look.style(role))
+        return shown
+
+    def _wrapped(self, width: int) -> list[tuple[Span, ...]]:
+        """Lines that are too long go on below the beginning of their last span."""
+        lines: list[tuple[Span, ...]] = []
+        for line in self._lines:
+            if not line or sum(Segment(text).cell_length for text, _ in line) <= width:
+                lines.append(line)
+                continue
+            *heads, (last, role) = line
+            indent = sum(Segment(text).cell_length for text, _ in heads)
+            if indent > width // 2:
+                indent = 2
+                last, heads = "".join(text for text, _ in line), []
+            parts = wrap(last, max(width - indent, 8))
+            lines.append((*heads, (parts[0], role)))
+            lines.extend(((" " * indent, "plain"), (part, role)) for part in parts[1:])
+        return lines
+
+    def get_content_height(self, container: object, viewport: object, width: int) -> int:
+        return len(self._wrapped(max(width, 1))) + (1 if self.title else 0)

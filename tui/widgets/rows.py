@@ -1,0 +1,181 @@
+"""A list of rows with a cursor: the one widget that tables, trees and forms are made of.
+
+It paints itself line by line, so that ten thousand rows cost what the visible ones cost, and a cursor move repaints two
+rows. The view jumps by half a page at the edge: over a serial line that is fewer bytes than scrolling by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.look import Look
+from tui.texts import fit, number
+
+Span = tuple[str, str]
+"""A piece of a row: text already fit for display, and a role of `tui.look`."""
+
+_MOVES: Final = {
+    "up": -1, "down": 1, "k": -1, "j": 1,
+}  # fmt: skip
+
+
+class RowList(Widget, can_focus=True):
+    """Base of everything that is a list. Subclasses say how many rows there are and how one looks."""
+
+    DEFAULT_CSS = "RowList { height: 1fr; width: 1fr; }"
+    inherit_bindings: ClassVar[bool] = False
+
+    @dataclass
+    class Moved(Message):
+        """The cursor stands on another row."""
+
+        rows: RowList
+
+    def __init__(self, look: Look, title: str = "", *, ident: str | None = None, empty: str = "nothing here") -> None:
+        super().__init__(id=ident)
+        self.look = look
+        self.title = title
+        self.empty = empty
+        self.note = ""
+        self.cursor = 0
+        self.top = 0
+
+    @property
+    def row_count(self) -> int:
+        """Rows that can be painted now."""
+        raise NotImplementedError
+
+    @property
+    def row_total(self) -> str:
+        """The count shown beside the cursor's position; `+` where more is still to come."""
+        return number(self.row_count)
+
+    def heading(self, width: int) -> str:
+        """The line under the title: column names; none by default."""
+        return ""
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        """The spans of a row, in at most `width` cells."""
+        raise NotImplementedError
+
+    def as_text(self) -> str:
+        """Title, heading and rows as plain text, for a file."""
+        width = max(self.size.width, 100)
+        rows = ["".join(text for text, _ in self.row(index, width)).rstrip() for index in range(self.row_count)]
+        heads = [line.strip() for line in (self.title, self.heading(width)) if line.strip()]
+        return "\n".join([*heads, *(rows or [self.empty])]) + "\n"
+
+    def near_end(self) -> None:
+        """Called when the cursor or the view comes near the last row: time to ask for more."""
+
+    @property
+    def _heads(self) -> int:
+        return (1 if self.title else 0) + (1 if self.heading(self.size.width) else 0)
+
+    @property
+    def page(self) -> int:
+        """Rows that fit."""
+        return max(self.size.height - self._heads, 1)
+
+    def changed(self) -> None:
+        """Call after the rows changed: keeps the cursor within them and paints."""
+        self.cursor = max(min(self.cursor, self.row_count - 1), 0)
+        self._follow()
+        self.refresh()
+
+    def move_to(self, index: int) -> None:
+        """Put the cursor on a row; paints the two rows that changed, or the page where the view moved."""
+        target = max(min(index, self.row_count - 1), 0)
+        if target >= self.row_count - self.page:
+            self.near_end()
+        if target == self.cursor:
+            return
+        before, self.cursor = self.cursor, target
+        if self._follow():
+            self.refresh()
+        else:
+            self.refresh(*(self._line_of(row) for row in (before, target)), self._counter)
+        self.post_message(self.Moved(self))
+
+    @property
+    def _counter(self) -> Region:
+        return Region(0, 0, min(len(self.title) + 26, self.size.width), 1)
+
+    def _line_of(self, row: int) -> Region:
+        return Region(0, row - self.top + self._heads, self.size.width, 1)
+
+    def _follow(self) -> bool:
+        """Move the view so that the cursor is in it; whether it moved."""
+        page, top = self.page, self.top
+        if self.cursor < self.top or self.cursor >= self.top + page:
+            self.top = self.cursor - page // 2
+        self.top = max(min(self.top, self.row_count - page), 0)
+        return self.top != top
+
+    def on_resize(self) -> None:
+        self._follow()
+        self.refresh()
+
+    def on_focus(self) -> None:
+        self.refresh()
+
+    def on_blur(self) -> None:
+        self.refresh()
+
+    def on_key(self, event: events.Key) -> None:
+        target = self._target(event.key)
+        if target is not None:
+            event.stop()
+            event.prevent_default()
+            self.move_to(target)
+
+    def _target(self, key: str) -> int | None:
+        if key in _MOVES:
+            return self.cursor + _MOVES[key]
+        match key:
+            case "pageup":
+                return self.cursor - self.page
+            case "pagedown":
+                return self.cursor + self.page
+            case "home":
+                return 0
+            case "end":
+                return self.row_count - 1
+        return None
+
+    def render_line(self, y: int) -> Strip:
+        width = self.size.width
+        if self.title and y == 0:
+            return self._title_line(width)
+        if y < self._heads:
+            return _strip([(fit(self.heading(width), width), "title")], width, self.look)
+        index = y - self._heads + self.top
+        if not self.row_count and y == self._heads:
+            return _strip([("  " + self.empty, "plain")], width, self.look)
+        if index >= self.row_count:
+            return Strip.blank(width, self.look.style("plain"))
+        spans = list(self.row(index, width - 2))
+        if index != self.cursor:
+            return _strip([("  ", "plain"), *spans], width, self.look)
+        role = "cursor" if self.has_focus else "cursor-idle"
+        return _strip([("> " + "".join(text for text, _ in spans), role)], width, self.look, fill=role)
+
+    def _title_line(self, width: int) -> Strip:
+        place = f" {number(self.cursor + 1)} of {self.row_total}" if self.row_count else ""
+        note = f"  {self.note}" if self.note else ""
+        head = fit(f"{self.title}{place}{note}", min(width, len(self.title + place + note)), self.look.ellipsis)
+        return _strip([(head, "title"), (" ", "plain"), (self.look.line * width, "frame")], width, self.look)
+
+
+def _strip(spans: Sequence[Span], width: int, look: Look, fill: str = "plain") -> Strip:
+    strip = Strip([Segment(text, look.style(role)) for text, role in spans if text])
+    return strip.adjust_cell_length(width, look.style(fill))

@@ -1,0 +1,134 @@
+"""A table of records in columns, filled page by page from the station."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from textual.message import Message
+
+from tui.look import Look
+from tui.texts import fit, number
+from tui.widgets.rows import RowList, Span
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Column(Generic[T]):
+    """A column: `cell` gives text fit for display, `role` its look; width 0 takes what the others leave.
+
+    `spare` columns are left out, last first, where the table is narrower than `least` cells."""
+
+    name: str
+    cell: Callable[[T], str]
+    width: int = 0
+    right: bool = False
+    role: Callable[[T], str] = lambda record: "plain"
+    least: int = 0
+
+
+class Table(RowList, Generic[T]):
+    """Records with stable keys: the cursor stays on its record when the list is loaded again."""
+
+    @dataclass
+    class More(Message):
+        """The view is near the end of what was loaded, and the station has more after `cursor`."""
+
+        table: Table[Any]
+        after: str
+
+    def __init__(
+        self,
+        look: Look,
+        title: str,
+        columns: Sequence[Column[T]],
+        key: Callable[[T], str],
+        *,
+        ident: str | None = None,
+        empty: str = "nothing here",
+    ) -> None:
+        super().__init__(look, title, ident=ident, empty=empty)
+        self.columns = tuple(columns)
+        self.key = key
+        self.records: list[T] = []
+        self.next: str | None = None
+        self.expected: int | None = None
+        self.marked: set[str] = set()
+        self._asked: str | None = None
+
+    @property
+    def row_count(self) -> int:
+        return len(self.records)
+
+    @property
+    def row_total(self) -> str:
+        if self.next is None:
+            return number(len(self.records))
+        return number(self.expected) if self.expected else f"{number(len(self.records))}+"
+
+    @property
+    def current(self) -> T | None:
+        """The record under the cursor."""
+        return self.records[self.cursor] if self.cursor < len(self.records) else None
+
+    def show(self, records: Sequence[T], following: str | None = None) -> None:
+        """Replace the records; the cursor stays on the record it was on, where that is still there."""
+        key = self.key(self.current) if self.current is not None else None
+        self.records = list(records)
+        self.next, self._asked = following, None
+        if key is not None and (self.cursor >= len(records) or self.key(records[self.cursor]) != key):
+            self.cursor = next((i for i, record in enumerate(records) if self.key(record) == key), self.cursor)
+        self.changed()
+        self.post_message(self.Moved(self))
+
+    def extend(self, records: Sequence[T], following: str | None) -> None:
+        """Add the page that followed."""
+        first = len(self.records)
+        self.records.extend(records)
+        self.next, self._asked = following, None
+        if first < self.top + self.page:
+            self.refresh()
+        else:
+            self.refresh(self._counter)
+
+    def near_end(self) -> None:
+        if self.next is not None and self.next != self._asked:
+            self._asked = self.next
+            self.post_message(self.More(self, self.next))
+
+    def toggle_mark(self) -> None:
+        """Mark or unmark the record under the cursor, and go to the next."""
+        if self.current is not None:
+            self.marked ^= {self.key(self.current)}
+            self.refresh(self._line_of(self.cursor))
+            self.move_to(self.cursor + 1)
+
+    def _layout(self, width: int) -> list[tuple[Column[T], int]]:
+        """The columns that fit and their widths, two cells apart."""
+        shown = [column for column in self.columns if width >= column.least]
+        fixed = sum(column.width for column in shown) + 2 * (len(shown) - 1)
+        flexible = sum(1 for column in shown if not column.width)
+        spare = max(width - fixed, 6 * flexible)
+        return [(column, column.width or spare // flexible) for column in shown]
+
+    def heading(self, width: int) -> str:
+        cells = [
+            (column.name.rjust(wide) if column.right else column.name.ljust(wide))
+            for column, wide in self._layout(width - 2)
+        ]
+        return "  " + "  ".join(cells)
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        record = self.records[index]
+        spans: list[Span] = []
+        for column, wide in self._layout(width):
+            text = column.cell(record)
+            if spans:
+                spans.append(("  ", "plain"))
+            elif self.key(record) in self.marked:
+                text = f"* {text}"
+            cell = text.rjust(wide) if column.right and len(text) <= wide else fit(text, wide, self.look.ellipsis)
+            spans.append((cell, column.role(record)))
+        return spans

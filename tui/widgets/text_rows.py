@@ -1,0 +1,55 @@
+"""A document as rows: wrapped at the width, never cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundles.display import safe
+from tui.look import Look
+from tui.texts import wrap
+from tui.widgets.rows import RowList, Span
+
+
+class TextRows(RowList):
+    """Untrusted text, a paragraph a line."""
+
+    def __init__(self, look: Look, title: str, *, ident: str | None = None, empty: str = "empty") -> None:
+        super().__init__(look, title, ident=ident, empty=empty)
+        self.text = ""
+        self._rows: list[str] = []
+        self._wrapped_at = 0
+
+    @property
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def show(self, text: str) -> None:
+        """Another document; line ends part its rows, everything else passes the display function."""
+        self.text = "\n".join(safe(line) for line in text.expandtabs(4).split("\n"))
+        self._wrapped_at = 0
+        self.cursor = self.top = 0
+        self._wrap()
+        self.changed()
+
+    def on_resize(self) -> None:
+        self._wrap()
+        super().on_resize()
+
+    def _wrap(self) -> None:
+        width = self.size.width - 2
+        if width > 8 and width != self._wrapped_at:
+            self._wrapped_at = width
+            self._rows = [part for line in self.text.split("\n") for part in _keep_indent(line, width)]
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        return [(self._rows[index], "plain")]
+
+    def as_text(self) -> str:
+        return self.text + "\n"
+
+
+def _keep_indent(line: str, width: int) -> list[str]:
+    """Wrapped lines go on below their first one's indent."""
+    body = line.lstrip(" ")
+    indent = min(len(line) - len(body), width // 2)
+    return [" " * indent + part for part in wrap(body, width - indent)]
