@@ -102,7 +102,8 @@ def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = F
                 "the passphrase cannot be read", thing=f"descriptor {passphrase_fd}", remedy="open it for reading"
             ) from None
     elif click.get_text_stream("stdin").isatty():
-        passphrase = str(click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)).encode()
+        typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
+        passphrase = typed.encode()
     else:
         raise UsageError("a passphrase is needed", thing=prompt, remedy="give it with --passphrase-fd")
     if not passphrase:

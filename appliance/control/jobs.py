@@ -22,12 +22,12 @@ from appliance import clock
 from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
+from appliance.control.public_keys import find_public_key
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
-from bundles.signing.keys import PublicKey
 
 RUNNING: Final = 2
 """Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
@@ -146,7 +146,7 @@ class Jobs:
         if keyid not in job.to_sign["keyids"]:
             raise RefusedError("the job waits for another key's signature", thing=keyid)
         payload = await asyncio.to_thread((self._station.paths.job(job_id) / PAYLOAD).read_bytes)
-        key = await asyncio.to_thread(find_public_key, self._station, keyid)
+        key = await asyncio.to_thread(find_public_key, self._station.paths, keyid)
         if not key.verify(payload, signature):
             raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
         message = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
@@ -281,20 +281,6 @@ class Jobs:
 
 def _wire(error: LockgateError) -> dict[str, Any]:
     return {**to_wire(error), "exit_status": error.exit_status}
-
-
-def find_public_key(station: Station, keyid: str) -> PublicKey:
-    """A public key of the station's key folder or trust folder. Raises UsageError where there is none."""
-    for path in sorted(station.paths.keys.glob("*.pub.pem")):
-        key = PublicKey.from_pem(path.read_bytes())
-        if key.keyid == keyid:
-            return key
-    record = station.trust().find(keyid)
-    if record is None:
-        raise UsageError(
-            "no such key", thing=keyid, remedy="create it, or pin its public half with: lockgate key trust"
-        )
-    return record.key
 
 
 def append_line(path: Path, text: str) -> None:

@@ -58,7 +58,7 @@ class RemoteSource:
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """As Source.manifest."""
-        raw, _ = self._run(self._manifest(str(descriptor.digest)))
+        raw: bytes = self._run(self._manifest(str(descriptor.digest)))[0]
         if Digest.of(raw, descriptor.digest.algorithm) != descriptor.digest or len(raw) != descriptor.size:
             raise RefusedError("the registry sent another manifest", thing=str(descriptor.digest))
         return raw

@@ -110,13 +110,17 @@ def read_volume(
 
 
 class _Ranges:
-    """A lane that follows the ranges through the stream of chunks."""
+    """A lane that follows the ranges through the stream of chunks.
+
+    A whole blob that goes to a sink is hashed by its writer, which commits it only under its digest; everything else
+    (parts, and what nobody keeps) is hashed here.
+    """
 
     def __init__(self, name: str, ranges: list[Range], sink: VolumeSink | None) -> None:
         self._name, self._ranges, self._sink = name, ranges, sink
         self._position = 0
         self._next = 0
-        self._taken = 0
+        self._taken: int | None = None
         self._hasher: Hasher | None = None
         self._writer: BlobWriter | None = None
         self._lane: Lane[bytes] = Lane(self._take)
@@ -142,11 +146,16 @@ class _Ranges:
             current = self._ranges[self._next]
             if current.offset > end or (current.offset == end and current.length):
                 break
-            if self._hasher is None:
+            if self._taken is None:
                 self._begin(current)
-            start = current.offset + self._taken - self._position
-            piece = view[start : start + current.length - self._taken]
-            self._feed(piece)
+            taken = self._taken or 0
+            start = current.offset + taken - self._position
+            piece = view[start : start + current.length - taken]
+            if self._hasher is not None:
+                self._hasher.update(piece)
+            if self._writer is not None:
+                self._writer.write(piece)
+            self._taken = taken + len(piece)
             if self._taken < current.length:
                 break
             self._finish(current)
@@ -154,31 +163,30 @@ class _Ranges:
 
     def _begin(self, current: Range) -> None:
         self._taken = 0
-        self._hasher = new_hasher("sha256" if current.part is not None else current.digest.algorithm)
-        if self._sink is None or self._sink.has_blob(current.digest):
-            self._writer = None
-        elif current.part is None:
-            self._writer = self._sink.begin_blob(current.digest, current.blob_size)
-        elif not self._sink.has_part(current.digest, current.part):
-            self._writer = self._sink.begin_part(
-                current.digest, current.blob_size, current.part, current.blob_offset, current.length
-            )
-
-    def _feed(self, piece: memoryview) -> None:
-        self._taken += len(piece)
-        if self._hasher is not None:
-            self._hasher.update(piece)
-        if self._writer is not None:
-            self._writer.write(piece)
+        self._writer = None
+        if self._sink is not None and not self._sink.has_blob(current.digest):
+            if current.part is None:
+                self._writer = self._sink.begin_blob(current.digest, current.blob_size)
+            elif not self._sink.has_part(current.digest, current.part):
+                self._writer = self._sink.begin_part(
+                    current.digest, current.blob_size, current.part, current.blob_offset, current.length
+                )
+        if current.part is not None:
+            self._hasher = new_hasher("sha256")
+        else:
+            self._hasher = new_hasher(current.digest.algorithm) if self._writer is None else None
 
     def _finish(self, current: Range) -> None:
-        expected = current.sha256 or current.digest.hex
-        if self._hasher is None or self._hasher.hexdigest() != expected:
-            what = f"part {current.part} of " if current.part is not None else ""
-            raise RefusedError(f"the bytes of {what}{current.digest} are not the signed ones", thing=self._name)
+        if self._hasher is not None and self._hasher.hexdigest() != (current.sha256 or current.digest.hex):
+            raise self._refusal(current)
         if self._writer is not None:
-            self._writer.commit()
-        self._writer = None
-        self._hasher = None
-        self._taken = 0
+            try:
+                self._writer.commit()
+            except RefusedError:
+                raise self._refusal(current) from None
+        self._writer = self._hasher = self._taken = None
         self._next += 1
+
+    def _refusal(self, current: Range) -> RefusedError:
+        what = f"part {current.part} of " if current.part is not None else ""
+        return RefusedError(f"the bytes of {what}{current.digest} are not the signed ones", thing=self._name)

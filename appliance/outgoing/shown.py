@@ -1,0 +1,45 @@
+"""What this station's repositories show, for the closure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from appliance.store.blobs import BlobStore
+from appliance.store.metadata import ManifestFacts, Metadata
+from bundles.errors import FailedError
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
+from bundles.oci.reference import Reference
+
+_REFERRERS: Final = 10_000
+
+
+class StationShown:
+    """`appliance.outgoing.closure.Shown` over the store."""
+
+    def __init__(self, blobs: BlobStore, metadata: Metadata) -> None:
+        self._blobs, self._metadata = blobs, metadata
+
+    def resolve(self, reference: Reference) -> Descriptor | None:
+        """As Shown.resolve."""
+        if reference.digest is not None:
+            facts = self._metadata.linked_manifest(reference.repository, reference.digest)
+        else:
+            facts = self._metadata.tagged_manifest(reference.repository, reference.tag or "")
+        return None if facts is None else _descriptor(facts)
+
+    def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
+        """As Shown.referrers."""
+        return [_descriptor(facts) for facts in self._metadata.referrers(repository, digest, _REFERRERS)]
+
+    def read(self, digest: Digest, most: int) -> bytes:
+        """As Shown.read. Raises FailedError where the stored bytes are not the digest's."""
+        with self._blobs.open_blob(digest) as file:
+            raw = file.read(most + 1)
+        if Digest.of(raw, digest.algorithm) != digest:
+            raise FailedError("a stored blob has rotted or is too large", thing=str(digest), remedy="collect it again")
+        return raw
+
+
+def _descriptor(facts: ManifestFacts) -> Descriptor:
+    return Descriptor(facts.media_type, facts.digest, facts.size, artifact_type=facts.artifact_type)

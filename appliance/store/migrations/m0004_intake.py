@@ -1,0 +1,35 @@
+"""Intake: bundles on their way in, approvals, the ledger, and the receipts that were given."""
+
+from __future__ import annotations
+
+from sqlite_utils import Database
+
+_STATEMENTS = (
+    "CREATE TABLE intake (digest TEXT PRIMARY KEY, id TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " state TEXT NOT NULL CHECK (state IN ('receiving', 'quarantined', 'approved', 'released', 'rejected')),"
+    " manifest TEXT NOT NULL, report TEXT, report_digest TEXT, actor TEXT NOT NULL, received TEXT NOT NULL,"
+    " decided TEXT) STRICT, WITHOUT ROWID",
+    "CREATE INDEX intake_by_id ON intake (id)",
+    "CREATE TABLE intake_volumes (digest TEXT NOT NULL REFERENCES intake (digest), volume INTEGER NOT NULL,"
+    " verified TEXT NOT NULL, PRIMARY KEY (digest, volume)) STRICT, WITHOUT ROWID",
+    "CREATE TABLE approvals (digest TEXT NOT NULL REFERENCES intake (digest), keyid TEXT NOT NULL, owner TEXT NOT NULL,"
+    " document TEXT NOT NULL, signature BLOB NOT NULL, created TEXT NOT NULL, PRIMARY KEY (digest, keyid))"
+    " STRICT, WITHOUT ROWID",
+    "CREATE TABLE ledger (entry INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, sequence INTEGER NOT NULL,"
+    " digest TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL, created TEXT NOT NULL,"
+    " actor TEXT NOT NULL) STRICT",
+    "CREATE INDEX ledger_by_stream ON ledger (stream, sequence, entry)",
+    # Append-only by the database's own rule: no code path, and no slip in one, changes what was written.
+    "CREATE TRIGGER ledger_is_not_updated BEFORE UPDATE ON ledger BEGIN"
+    " SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TRIGGER ledger_is_not_deleted BEFORE DELETE ON ledger BEGIN"
+    " SELECT RAISE(ABORT, 'the ledger is append-only'); END",
+    "CREATE TABLE receipts (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, document TEXT NOT NULL,"
+    " created TEXT NOT NULL) STRICT",
+)
+
+
+def apply(db: Database) -> None:
+    """Create the intake tables."""
+    for statement in _STATEMENTS:
+        db.execute(statement)
