@@ -1,0 +1,110 @@
+"""Every operation asks whether its caller may, a mount asks for its source too, and every act is recorded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from appliance.observe.audit import AuditEvent
+from appliance.registry.errors import WireError
+from appliance.registry.services import Action
+from bundles.errors import FailedError
+from bundles.oci.digest import Digest
+from tests.conformance.shapes import image
+from tests.registry_server import Server, Store
+
+DENIED = WireError(403, "DENIED", "requested access to the resource is denied")
+
+
+@dataclass
+class Rules:
+    """Denies what is listed: (action, repository)."""
+
+    denied: set[tuple[str, str]] = field(default_factory=set)
+
+    def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
+        return DENIED if (action, repository) in self.denied else None
+
+
+@pytest.mark.parametrize(
+    ("action", "method", "path"),
+    [
+        ("pull", "GET", "blobs/{digest}"),
+        ("pull", "HEAD", "blobs/{digest}"),
+        ("pull", "GET", "manifests/v1"),
+        ("pull", "HEAD", "manifests/v1"),
+        ("pull", "GET", "tags/list"),
+        ("pull", "GET", "referrers/{digest}"),
+        ("push", "POST", "blobs/uploads/"),
+        ("push", "POST", "blobs/uploads/?digest={digest}"),
+        ("push", "GET", "blobs/uploads/x"),
+        ("push", "PATCH", "blobs/uploads/x"),
+        ("push", "PUT", "blobs/uploads/x?digest={digest}"),
+        ("push", "DELETE", "blobs/uploads/x"),
+        ("push", "PUT", "manifests/v1"),
+        ("delete", "DELETE", "manifests/v1"),
+        ("delete", "DELETE", "blobs/{digest}"),
+    ],
+)
+def test_every_operation_is_denied_before_anything_else_is_looked_at(
+    store: Store, action: Action, method: str, path: str
+) -> None:
+    server = store.serve(access=Rules({(action, "team/app")}))
+    answer = server.ask(method, f"/v2/team/app/{path.format(digest=Digest.of(b''))}")
+    assert answer.status == 403
+    if method != "HEAD":
+        assert answer.code == "DENIED"
+
+
+def test_the_base_and_the_catalog_belong_to_no_repository(store: Store) -> None:
+    server = store.serve(access=Rules({("list", "")}))
+    assert [server.ask("GET", path).status for path in ("/v2/", "/v2/_catalog")] == [403, 403]
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_mount_from_a_source_its_caller_may_not_read_becomes_an_upload(store: Store, named: bool) -> None:
+    rules = Rules()
+    server = store.serve(access=rules)
+    digest = server.push_blob("secret/app", b"secret")
+    rules.denied.add(("pull", "secret/app"))
+    source = "&from=secret/app" if named else ""
+    assert server.ask("POST", f"/v2/team/app/blobs/uploads/?mount={digest}{source}").status == 202
+    assert server.ask("HEAD", f"/v2/team/app/blobs/{digest}").status == 404
+
+
+def test_pushes_mounts_and_deletes_are_recorded(store: Store, server: Server) -> None:
+    content = image([])
+    digest = content.push(server, "team/app", "v1")
+    config = Digest.of(content.blobs[0])
+    server.ask("POST", f"/v2/team/copy/blobs/uploads/?mount={config}&from=team/app")
+    for rest in ("manifests/v1", f"manifests/{digest}", f"blobs/{config}"):
+        server.ask("DELETE", f"/v2/team/app/{rest}")
+    assert [(event.act, event.thing) for event in store.audit.events] == [
+        ("push-blob", f"team/app@{config}"),
+        ("push-manifest", f"team/app@{digest}"),
+        ("mount-blob", f"team/copy@{config}"),
+        ("delete-tag", "team/app:v1"),
+        ("delete-manifest", f"team/app@{digest}"),
+        ("delete-blob", f"team/app@{config}"),
+    ]
+
+
+def test_what_cannot_be_recorded_does_not_happen(store: Store, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: AuditEvent) -> None:
+        raise FailedError("the audit log cannot be written")
+
+    digest = server.push_blob("team/app", b"stays")
+    monkeypatch.setattr(store.audit, "record", full)
+    assert server.ask("DELETE", f"/v2/team/app/blobs/{digest}").status == 503
+    assert server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'new')}", b"new").status == 503
+    assert server.ask("GET", f"/v2/team/app/blobs/{digest}").body == b"stays"
+    assert server.ask("HEAD", f"/v2/team/app/blobs/{Digest.of(b'new')}").status == 404
+
+
+def test_an_act_that_fails_is_recorded_as_that(store: Store, server: Server) -> None:
+    store.writer.close()
+    answer = server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'new')}", b"new")
+    assert (answer.status, answer.code) == (503, "UNAVAILABLE")
+    assert [event.outcome for event in store.audit.events] == ["done", "failed"]
