@@ -41,6 +41,9 @@ UPLOAD_TALLIES: Final = 10_000
 UPLOAD_EXPIRES: Final = 24 * 60 * 60.0
 """An upload nobody has written to for a day is abandoned; its client starts again."""
 
+UPLOAD_SWEEP: Final = 60 * 60.0
+"""How often each worker looks for abandoned uploads."""
+
 UPLOAD_BUSY: Final = 10.0
 """How long a request waits for another that holds its session: as long as a dropped connection may go unnoticed."""
 

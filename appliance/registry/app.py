@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from appliance import limits
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -53,7 +55,10 @@ def create_app(services: RegistryServices) -> web.Application:
         return await _answer(request, worker)
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
+        sweeping = asyncio.create_task(_sweep_uploads(worker))
         yield
+        sweeping.cancel()
+        await asyncio.wait({sweeping})
         worker.threads.shutdown(wait=True)
 
     app = web.Application(client_max_size=0)
@@ -61,6 +66,19 @@ def create_app(services: RegistryServices) -> web.Application:
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)
     return app
+
+
+async def _sweep_uploads(worker: Worker) -> None:
+    """Remove abandoned uploads, now and every so often, until cancelled. Several workers may do so at once."""
+    while True:
+        try:
+            removed = await worker.in_thread(worker.services.uploads.sweep, limits.UPLOAD_EXPIRES)
+        except OSError as error:
+            _log.warning("abandoned uploads were not swept: %s", error)
+        else:
+            if removed:
+                _log.info("swept %d abandoned uploads", removed)
+        await asyncio.sleep(limits.UPLOAD_SWEEP)
 
 
 async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:

@@ -29,7 +29,7 @@ def make_runner(app: web.Application) -> web.AppRunner:
     )
 
 
-def new_loop(*, tls: bool) -> asyncio.AbstractEventLoop:
-    """The loop a worker is best run on: uvloop under TLS, where asyncio's is a third as fast, else asyncio's own,
-    which sends files a little faster (docs/adr/0004; measured by tests/bench/sending.py)."""
-    return uvloop.new_event_loop() if tls else asyncio.new_event_loop()
+def new_loop() -> asyncio.AbstractEventLoop:
+    """The loop a worker is run on: uvloop, the fastest for requests and under TLS, and since the registry sends files
+    itself also for those (docs/adr/0004-sending-blobs.md, measured by tests/bench/sending.py)."""
+    return uvloop.new_event_loop()
