@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tui.draft import Draft
-from tui.station import FINAL_STATES, Artifact, IntakeDetail, IntakeEntry, Job, Status, Tag
+from tui.results import opens
+from tui.station import FINAL_STATES, Artifact, IntakeEntry, Job, Status, Tag
 
 SCREENS: Final = (
     "home",
@@ -78,8 +79,12 @@ def _may(act: str, rule: Allowed = always) -> Allowed:
     return allowed
 
 
-def _has_item(context: Context) -> str:
-    return "" if context.item is not None else "nothing is selected"
+def _openable(context: Context) -> str:
+    if context.item is None:
+        return "nothing is selected"
+    if context.screen == "job" and isinstance(context.item, Job):
+        return "" if opens(context.item)[0] else "there is nothing to open yet"
+    return ""
 
 
 def _pickable(context: Context) -> str:
@@ -96,7 +101,7 @@ def _buildable(context: Context) -> str:
 
 def _approvable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry | IntakeDetail):
+    if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
     match item.state:
         case "quarantined":
@@ -111,18 +116,17 @@ def _approvable(context: Context) -> str:
 
 def _rejectable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry | IntakeDetail):
+    if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
     return "" if item.state in ("quarantined", "approved") else f"it is {item.state}"
 
 
 def _releasable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry | IntakeDetail):
+    if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
     if item.state == "quarantined":
-        given = item.approvals if isinstance(item, IntakeEntry) else len(item.approvals)
-        return f"{given} of {item.needed} approvals are given"
+        return f"{item.approvals} of {item.needed} approvals are given"
     return "" if item.state == "approved" else f"it is {item.state}"
 
 
@@ -181,7 +185,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("ledger", ("7",), "Ledger", "streams, and what came when"),
     Action("guides", ("8",), "Guides", "carry out, bring in and recover, step by step"),
     Action("help", ("question_mark", "9"), "Help", "keys, marks and words", hint=8),
-    Action("open", ("enter",), "Open", "open what the cursor is on", (*_LISTS, "guide"), _has_item, hint=1),
+    Action("open", ("enter",), "Open", "open what the cursor is on", (*_LISTS, "guide", "job"), _openable, hint=1),
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
     Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), _reachable, hint=6),

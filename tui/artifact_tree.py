@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from bundles.display import safe
 from tui.station import Artifact, Layer
 from tui.texts import count, size
 from tui.widgets.tree import Node
+
+
+class _Described(msgspec.Struct, frozen=True, rename={"media_type": "mediaType"}):
+    media_type: str
+    digest: str
+    size: int
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    config: _Described | None = None
+
 
 _SHORT = {
     "application/vnd.oci.image.layer.v1.tar+gzip": "layer tar+gzip",
@@ -43,8 +56,7 @@ def parts(artifact: Artifact) -> list[Node]:
         )
         for one in artifact.platforms
     ]
-    if artifact.config is not None:
-        nodes.append(_content("configuration", artifact.config))
+    nodes.extend(_configuration(artifact))
     for number, layer in enumerate(artifact.layers, 1):
         nodes.append(_content(f"layer {number} of {len(artifact.layers)}", layer))
     nodes.append(_referrers(artifact))
@@ -54,7 +66,23 @@ def parts(artifact: Artifact) -> list[Node]:
     return nodes
 
 
-def _content(label: str, content: Layer) -> Node:
+def _configuration(artifact: Artifact) -> list[Node]:
+    """The configuration's descriptor, from the manifest's own text, and what the document says it is for."""
+    try:
+        described = msgspec.json.decode(artifact.raw, type=_Manifest).config
+    except msgspec.DecodeError:
+        return []
+    if described is None:
+        return []
+    node = _content("configuration", described)
+    document = artifact.config or {}
+    parts = [str(document[name]) for name in ("os", "architecture", "variant") if document.get(name)]
+    if parts:
+        node.label += f" for {safe('/'.join(parts))}"
+    return [node]
+
+
+def _content(label: str, content: Layer | _Described) -> Node:
     kind = _SHORT.get(content.media_type, safe(content.media_type))
     shown = label if kind in ("configuration",) else f"{label}  {kind}"
     return Node(shown, size(content.size), content.digest, safe(content.media_type))
@@ -66,7 +94,7 @@ def _referrers(artifact: Artifact) -> Node:
         return Node("[--] no signature and no SBOM refer to it", role="wait")
     nodes = [
         Node(
-            f"{safe(one.kind)}  {safe(one.artifact_type)}",
+            f"{safe(one.kind)}  {safe(one.artifact_type or '')}",
             size(one.size),
             one.digest,
             "; ".join(f"{safe(name)}: {safe(value)}" for name, value in one.annotations.items()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from bundles.display import safe
 from tui.station import IntakeDetail, IntakeEntry, Job
@@ -19,41 +19,47 @@ class Check:
     detail: str = ""
 
 
-IMPORT_STEPS: Final = (
-    ("signatures", ("sign", "open", "verify sig"), "SHA256SUMS is signed by the keys that the trust folder names"),
-    ("ledger", ("ledger", "stream", "sequence"), "the bundle is for this site, new, and the next of its stream"),
-    ("volumes", ("volume", "read", "quarantine", "import", "verify"), "every volume's and blob's bytes are as signed"),
-    ("inspection", ("inspect", "report"), "what this station itself finds in the content"),
+STEPS: Final = (
+    ("signatures", "SHA256SUMS is signed by the keys that the trust folder names"),
+    ("ledger", "for this site, new, and the next of its stream"),
+    ("volumes", "every volume and blob is the signed one, byte for byte"),
+    ("inspection", "what this station itself finds in the content"),
 )
-"""The steps of an import, words of the phases that belong to each, and what each proves."""
+"""What an import goes through, and what each step proves."""
+
+_LEDGER: Final = ("replay", "fork", "gap", "rollback", "another site")
+_VOLUMES: Final = "verify and store"
+"""The import job's phase in which it reads volumes; before it there is none."""
 
 
 def of_import(job: Job) -> list[Check]:
     """The checklist of an import job: filled as far as its phase says; the step at which it ended bears the reason."""
-    place = _place(job.phase)
+    place = _place(job)
     checks: list[Check] = []
-    for number, (name, _, proves) in enumerate(IMPORT_STEPS):
+    for number, (name, proves) in enumerate(STEPS):
         if job.state == "done" or number < place:
             checks.append(Check("ok", name, proves))
         elif number > place or job.state == "queued":
             checks.append(Check("wait", name, proves))
         elif job.state == "cancelled":
-            checks.append(Check("wait", name, "cancelled here"))
+            checks.append(Check("wait", name, "cancelled here; what was verified is kept for the next try"))
         elif job.final and job.error is not None:
             role = "need" if job.state == "incomplete" else "bad"
             checks.append(Check(role, name, f"{safe(job.error.what)}: {safe(job.error.thing)}"))
         else:
-            checks.append(Check("busy", name, f"{safe(job.phase)} {percent(job.done, job.total)}"))
+            checks.append(Check("busy", name, f"{proves} {percent(job.done, job.total)}".rstrip()))
     return checks
 
 
-def _place(phase: str) -> int:
-    """The step a phase belongs to; the first where the phase says nothing."""
-    wanted = phase.lower()
-    for number, (_, words, _) in enumerate(IMPORT_STEPS):
-        if any(word in wanted for word in words):
-            return number
-    return 0
+def _place(job: Job) -> int:
+    """The step an import stands at. Before the volumes there is no phase: what was refused says which step it was."""
+    if job.phase == _VOLUMES:
+        whole = job.total > 0 and job.done >= job.total
+        return 3 if whole and job.state == "running" else 2
+    if job.phase:
+        return 3
+    what = job.error.what if job.error is not None else ""
+    return 1 if any(word in what for word in _LEDGER) else 0
 
 
 def of_entry(entry: IntakeDetail) -> list[Check]:
@@ -63,17 +69,31 @@ def of_entry(entry: IntakeDetail) -> list[Check]:
     volumes = f"{verified} of {len(entry.volumes)} verified"
     if entry.missing_volumes:
         volumes += ", still to come: " + ", ".join(f"{index:04d}" for index in entry.missing_volumes[:12])
-    verdict = str((entry.report or {}).get("verdict") or "this station's own report is ready: o shows it")
-    names = ", ".join(safe(approval.owner) for approval in entry.approvals)
-    given = f"{len(entry.approvals)} of {entry.needed}" + (f": {names}" if names else "")
+    found = verdict(entry.report)
+    names = ", ".join(safe(approval.owner) for approval in entry.decisions)
+    given = f"{entry.approvals} of {entry.needed}" + (f": {names}" if names else "")
     return [
         Check("ok", "signatures", "by the keys that the manifest names, all of them trusted here"),
         Check("ok" if whole else "wait", "ledger", f"number {entry.sequence} of {safe(entry.stream)}"),
         Check("ok" if whole else "need", "volumes", volumes),
-        Check("ok" if entry.report else "wait", "inspection", safe(verdict) if entry.report else ""),
+        Check(found[0], "inspection", found[1]),
         _approvals(entry, given),
         _release(entry),
     ]
+
+
+def verdict(report: dict[str, Any] | None) -> tuple[str, str]:
+    """The report in a line: the worst outcome of its sections, and what those sections say."""
+    if report is None:
+        return "wait", "when all volumes are verified"
+    sections = [one for one in report.get("sections", ()) if isinstance(one, dict)]
+    for outcome, role in (("fail", "bad"), ("note", "note")):
+        worst = [one for one in sections if one.get("outcome") == outcome]
+        if worst:
+            return role, "; ".join(
+                f"{safe(str(one.get('inspector')))}: {safe(str(one.get('summary')))}" for one in worst
+            )
+    return "ok", "nothing that speaks against release; o shows the report"
 
 
 def _approvals(entry: IntakeDetail, given: str) -> Check:
@@ -91,15 +111,17 @@ def _release(entry: IntakeDetail) -> Check:
     return Check("need" if waits else "wait", "release", "not visible to any client")
 
 
-def next_step(entry: IntakeEntry | IntakeDetail) -> tuple[str, str]:
+def next_step(entry: IntakeEntry) -> tuple[str, str]:
     """What a person does next with a bundle, as role and sentence."""
-    given = entry.approvals if isinstance(entry, IntakeEntry) else len(entry.approvals)
     match entry.state:
         case "receiving":
             missing = count(len(entry.missing_volumes), "volume") + " still to come"
             return "need", f"{missing}: insert the next medium and press i"
         case "quarantined":
-            return "need", f"read the report (o), then a approves or x rejects; {given} of {entry.needed} approved"
+            return (
+                "need",
+                f"read the report (o), then a approves or x rejects; {entry.approvals} of {entry.needed} approved",
+            )
         case "approved":
             return "need", "e releases it: its artifacts become visible to every client"
         case "released":

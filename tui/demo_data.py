@@ -17,6 +17,7 @@ from tui.station import (
     Platform,
     Referrer,
     Repository,
+    Revoked,
     SbomRef,
     Tag,
     TrustedKey,
@@ -187,7 +188,7 @@ def _made(
         size=1_412,
         total_size=tag.size,
         raw=json.dumps(document, indent=2),
-        config=config,
+        config={"architecture": "amd64", "os": "linux", "created": tag.updated} if config else None,
         annotations={
             "org.opencontainers.image.source": f"https://git.example/{repository}",
             "org.opencontainers.image.version": tag.tag,
@@ -267,11 +268,19 @@ def trust() -> tuple[TrustedKey, ...]:
         _trusted("officer", "M. Okafor, security officer", "release"),
         _trusted("deputy", "T. Lindqvist, deputy officer", "release"),
         _trusted("bravo-receipt", "bravo, this station", "receipt", "audit"),
-        _trusted("retired", "Release Engineering, alpha (2025)", "bundle", sites=("alpha",), revoked=True),
+        _trusted(
+            "retired",
+            "Release Engineering, alpha (2025)",
+            "bundle",
+            sites=("alpha",),
+            revoked=Revoked(at=day(10), why="the token was lost"),
+        ),
     )
 
 
-def _trusted(name: str, owner: str, *purposes: str, sites: tuple[str, ...] = (), revoked: bool = False) -> TrustedKey:
+def _trusted(
+    name: str, owner: str, *purposes: str, sites: tuple[str, ...] = (), revoked: Revoked | None = None
+) -> TrustedKey:
     return TrustedKey(
         keyid=KEYIDS[name],
         purposes=purposes,

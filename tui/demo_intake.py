@@ -9,7 +9,7 @@ import msgspec
 
 from bundles.errors import RefusedError
 from tui import demo_data as data
-from tui.station import Approval, CarriedVolume, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
+from tui.station import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
 
 STREAM: Final = "alpha.bravo"
 _OWNERS: Final = {
@@ -33,19 +33,48 @@ def _artifacts(sequence: int) -> list[dict[str, Any]]:
 
 
 def _report(sequence: int, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
-    names = [one["repository"] for one in artifacts]
+    new, moved = artifacts[:1], artifacts[1:]
     return {
-        "type": "lockgate.report",
+        "type": "application/vnd.lockgate.inspection-report.v1+json",
+        "site": "bravo",
         "bundle": bundle_id(sequence),
-        "verdict": "nothing found that speaks against release",
-        "integrity": {"volumes": 3, "blobs": 61, "bytes": 1_180 * data.MB, "verified": True},
-        "signers": ["Release Engineering, alpha"],
-        "artifacts": len(artifacts),
-        "added": [f"{one['repository']}:{one['tags'][0]}" for one in artifacts[:1]],
-        "changed": [f"{one['repository']}:{one['tags'][0]}" for one in artifacts[1:]],
-        "unchanged": [],
-        "components": {name: 68 + len(name) for name in names},
+        "digest": data.digest(bundle_id(sequence)),
+        "created": data.day(64, "13:40:59"),
+        "sections": [
+            {
+                "inspector": "integrity",
+                "outcome": "ok",
+                "summary": "every volume and 61 blobs are the signed ones",
+                "details": {"signers": [{"keyid": data.KEYIDS["engineer"], "owner": "Release Engineering, alpha"}]},
+            },
+            {
+                "inspector": "artifacts",
+                "outcome": "ok",
+                "summary": "2 index, 2 image, 1 chart",
+                "details": {"artifacts": artifacts},
+            },
+            {
+                "inspector": "changes",
+                "outcome": "note" if moved else "ok",
+                "summary": f"{len(new)} new, {len(moved)} moved, 0 unchanged tags",
+                "details": {
+                    "new": [_tagged(one) for one in new],
+                    "moved": [_tagged(one) for one in moved],
+                    "unchanged": [],
+                },
+            },
+            {
+                "inspector": "evidence",
+                "outcome": "ok",
+                "summary": "carried, not counted: 6 SBOMs, 4 signatures, 0 attestations",
+                "details": {"images_without_sbom": []},
+            },
+        ],
     }
+
+
+def _tagged(artifact: dict[str, Any]) -> dict[str, Any]:
+    return {"reference": f"{artifact['repository']}:{artifact['tags'][0]}", "digest": artifact["digest"]}
 
 
 def bundle_id(sequence: int) -> str:
@@ -89,8 +118,9 @@ def make(sequence: int, state: str, received: str, approvals: Sequence[str] = ()
         },
         report=_report(sequence, artifacts) if whole else None,
         report_digest=data.digest(f"report {sequence}") if whole else None,
-        approvals=tuple(
-            Approval(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received) for name in approvals
+        approvals=len(approvals),
+        decisions=tuple(
+            Decision(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received) for name in approvals
         ),
         volumes=volumes,
     )
@@ -119,7 +149,7 @@ def summary(entry: IntakeDetail) -> IntakeEntry:
         received=entry.received,
         artifacts=entry.artifacts,
         bytes=entry.bytes,
-        approvals=len(entry.approvals),
+        approvals=entry.approvals,
         needed=entry.needed,
         missing_volumes=entry.missing_volumes,
     )
@@ -135,12 +165,13 @@ def decide(entry: IntakeDetail, document: Mapping[str, Any], keyid: str, now: st
             f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantined bundles are decided"
         )
     if document["decision"] == "reject":
-        return msgspec.structs.replace(entry, state="rejected")
-    if keyid in {approval.keyid for approval in entry.approvals}:
+        decided = Decision(keyid=keyid, owner=owner, created=now, decision="reject", why=document["why"])
+        return msgspec.structs.replace(entry, state="rejected", approvals=0, decisions=(decided,))
+    if keyid in {approval.keyid for approval in entry.decisions}:
         raise RefusedError("this key has approved already", thing=owner, remedy="have another person approve it")
-    approvals = (*entry.approvals, Approval(keyid=keyid, owner=owner, created=now))
-    state = "approved" if len(approvals) >= entry.needed else "quarantined"
-    return msgspec.structs.replace(entry, approvals=approvals, state=state)
+    decisions = (*entry.decisions, Decision(keyid=keyid, owner=owner, created=now))
+    state = "approved" if len(decisions) >= entry.needed else "quarantined"
+    return msgspec.structs.replace(entry, approvals=len(decisions), decisions=decisions, state=state)
 
 
 def references(entry: IntakeDetail) -> tuple[str, ...]:
@@ -149,19 +180,25 @@ def references(entry: IntakeDetail) -> tuple[str, ...]:
 
 
 def ledger(all_entries: Sequence[IntakeDetail]) -> list[LedgerRow]:
-    return [
-        LedgerRow(
-            stream=entry.stream,
-            sequence=entry.sequence,
-            digest=entry.digest,
-            id=entry.id,
-            state=entry.state,
-            created=entry.received,
-            actor="importer",
-        )
-        for entry in all_entries
-        if entry.state != "receiving"
-    ]
+    """Append-only, oldest first: a row when a bundle came into quarantine, another when it was decided."""
+    rows: list[LedgerRow] = []
+    for entry in reversed(all_entries):
+        if entry.state == "receiving":
+            continue
+        for state in dict.fromkeys(("quarantined", entry.state)):
+            rows.append(
+                LedgerRow(
+                    entry=len(rows) + 1,
+                    stream=entry.stream,
+                    sequence=entry.sequence,
+                    digest=entry.digest,
+                    id=entry.id,
+                    state=state,
+                    created=entry.received,
+                    actor="importer(1001)" if state == "quarantined" else "officer(1002)",
+                )
+            )
+    return rows
 
 
 def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBundle]) -> tuple[Stream, ...]:
@@ -170,9 +207,9 @@ def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBund
         Stream(
             stream=STREAM,
             direction="in",
-            last_sequence=rows[0].sequence,
-            last_digest=rows[0].digest,
-            last_at=rows[0].created,
+            last_sequence=rows[-1].sequence,
+            last_digest=rows[-1].digest or "",
+            last_at=rows[-1].created,
             entries=len(rows),
         )
     ]
@@ -183,7 +220,7 @@ def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBund
                 stream=name,
                 direction="out",
                 last_sequence=sent[0].sequence,
-                last_digest=sent[0].digest,
+                last_digest=sent[0].digest or "",
                 last_at=sent[0].created,
                 entries=len(sent),
             )

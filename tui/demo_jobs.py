@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from tui.station import Job, JobError, JobState, ToSign
+import msgspec
+
+from tui.station import IntakeDetail, Job, JobError, ToSign
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class DemoJob:
     cancelled_at: float | None = None
     result: dict[str, Any] | None = None
     settled: bool = False
-    notes: list[str] = field(default_factory=list)
+    entry: IntakeDetail | None = None
 
     def _worked(self, now: float) -> float:
         """Seconds of work done by `now`: time spent waiting at the gate does not count."""
@@ -68,14 +70,14 @@ class DemoJob:
             left -= phase.seconds
         return len(self.phases), 0.0
 
-    def state(self, now: float) -> JobState:
+    def state(self, now: float) -> str:
         index, _ = self._place(now)
         if index < len(self.phases):
             if self.cancelled_at is not None:
                 return "cancelled"
             return "to-sign" if index == self.gate and self.signed_at is None else "running"
         if isinstance(self.end, JobError):
-            return {3: "refused", 4: "incomplete"}.get(self.end.exit_status, "failed")  # type: ignore[return-value]
+            return {3: "refused", 4: "incomplete"}.get(self.end.exit_status, "failed")
         return "done"
 
     def snapshot(self, now: float) -> Job:
@@ -84,7 +86,7 @@ class DemoJob:
         state = self.state(now)
         phase = self.phases[min(index, len(self.phases) - 1)]
         done = phase.bytes if index == len(self.phases) else int(phase.bytes * into / phase.seconds)
-        rate = int(phase.bytes / phase.seconds) if state == "running" else None
+        rate = phase.bytes / phase.seconds if state == "running" else None
         finished = None
         if state not in ("running", "to-sign", "queued"):
             finished = self.time_of(self._finish(now))
@@ -97,7 +99,7 @@ class DemoJob:
             done=done,
             total=phase.bytes,
             rate=rate,
-            seconds_left=int(phase.seconds - into) if state == "running" else None,
+            seconds_left=phase.seconds - into if state == "running" else None,
             result=self.result if state == "done" else None,
             error=self.end if isinstance(self.end, JobError) and finished and state != "cancelled" else None,
             actor=self.actor,
@@ -106,6 +108,21 @@ class DemoJob:
             finished=finished,
             to_sign=self.to_sign if state == "to-sign" else None,
         )
+
+    def arriving(self, now: float) -> IntakeDetail | None:
+        """The intake entry while its volumes are read: those that the bytes done cover are verified."""
+        index, _ = self._place(now)
+        if self.entry is None or self.state(now) != "running" or index == 0:
+            return None
+        done, read, volumes = self.snapshot(now).done, 0, []
+        for volume in self.entry.volumes:
+            read += volume.size
+            volumes.append(msgspec.structs.replace(volume, verified=read <= done))
+        missing = tuple(volume.index for volume in volumes if not volume.verified)
+        return msgspec.structs.replace(
+            self.entry, state="receiving", volumes=tuple(volumes), missing_volumes=missing, report=None,
+            report_digest=None,
+        )  # fmt: skip
 
     def _finish(self, now: float) -> float:
         if self.cancelled_at is not None and self.state(now) == "cancelled":
@@ -121,7 +138,7 @@ class DemoJob:
             if number == self.gate and self.signed_at is None:
                 lines.append("waiting for a signature")
                 break
-            lines.append(f"{phase.name} begins")
+            lines.append(f"{phase.name or 'open the bundle'} begins")
             shown = len(phase.log) if number < index else int(len(phase.log) * into / phase.seconds)
             lines.extend(phase.log[:shown])
         match self.state(now):
@@ -131,7 +148,7 @@ class DemoJob:
                 lines.append("done")
             case "failed" | "refused" | "incomplete" if isinstance(self.end, JobError):
                 lines.append(f"{self.end.what}: {self.end.thing}; {self.end.remedy}")
-        return "".join(f"{line}\n" for line in lines + self.notes)
+        return "".join(f"{line}\n" for line in lines)
 
 
 def waiting(text: bytes, keyid: str, describe: dict[str, Any]) -> ToSign:

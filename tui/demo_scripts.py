@@ -19,6 +19,7 @@ from tui.station import (
     JobError,
     OutgoingBundle,
     Plan,
+    PlannedArtifact,
     PlannedMedium,
     PlannedVolume,
 )
@@ -40,12 +41,13 @@ def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
     references = list(params["references"])
     if not references:
         raise UsageError("nothing to carry", thing="references", remedy="pick at least one artifact")
-    total = 0
+    found = []
     for reference in references:
         artifact = data.artifact(reference)
         if artifact is None:
             raise UsageError("no such artifact", thing=reference, remedy="look in Repositories")
-        total += artifact.total_size
+        found.append(artifact)
+    total = sum(artifact.total_size for artifact in found)
     largest = capacity(params.get("volume") or "fat32")
     sizes = [largest] * (total // largest) + ([total % largest] if total % largest else [])
     wanted = [str(medium["path"]) for medium in params["media"]]
@@ -59,14 +61,38 @@ def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
             thing=f"{total - sum(free)} bytes more are needed",
             remedy="free some space, or add another medium",
         )
-    volumes = tuple(PlannedVolume(index=n, medium=1, size=size) for n, size in enumerate(sizes, 1))
-    media = tuple(
-        PlannedMedium(path=path, size=total if n == 0 else 0, free=room)
-        for n, (path, room) in enumerate(zip(wanted, free, strict=True))
-    )
     return Plan(
-        blobs=9 * len(references), bytes=total, volumes=volumes, media=media, artifacts=len(references), requires=0
+        artifacts=tuple(
+            PlannedArtifact(
+                repository=artifact.reference.rpartition(":")[0],
+                tags=artifact.tags,
+                digest=artifact.digest,
+                kind=artifact.kind,
+            )
+            for artifact in found
+        ),
+        blobs=9 * len(found),
+        bytes=total,
+        volume=largest,
+        volumes=tuple(
+            PlannedVolume(index=number, medium=medium, size=size)
+            for number, (size, medium) in enumerate(zip(sizes, _assign(sizes, free), strict=True), 1)
+        ),
+        media=tuple(PlannedMedium(path=path, free=room) for path, room in zip(wanted, free, strict=True)),
     )
+
+
+def _assign(sizes: list[int], free: list[int]) -> list[int]:
+    """The medium of each volume: filled in order."""
+    assigned: list[int] = []
+    medium, left = 0, free[0]
+    for size in sizes:
+        while size > left and medium + 1 < len(free):
+            medium += 1
+            left = free[medium]
+        assigned.append(medium + 1)
+        left -= size
+    return assigned
 
 
 def start(station: DemoStation, kind: str, params: dict[str, Any]) -> DemoJob:
@@ -112,7 +138,13 @@ def _build(station: DemoStation, job: DemoJob) -> None:
     job.to_sign = waiting(
         f"SHA256SUMS of {bundle}\n".encode(),
         params["sign_with"],
-        {"id": bundle, "to": params["to"], "artifacts": made.artifacts, "volumes": len(volumes), "bytes": made.bytes},
+        {
+            "id": bundle,
+            "to": params["to"],
+            "artifacts": len(made.artifacts),
+            "volumes": len(volumes),
+            "bytes": made.bytes,
+        },
     )
 
     def end() -> dict[str, Any]:
@@ -151,15 +183,14 @@ def _import(station: DemoStation, job: DemoJob) -> None:
         raise FailedError("no bundle here", thing=path, remedy="choose a medium that holds one")
     sequence = int(name.rpartition("-")[2])
     entry = demo_intake.make(sequence, "quarantined", station.now(), sizes=4)
-    lines = tuple(f"volume {volume.index:04d} holds" for volume in entry.volumes)
+    job.entry = entry
+    lines = tuple(f"volumes/{volume.index:04d}.7z: every byte is the signed one" for volume in entry.volumes)
     job.phases = (
-        Phase("verify signatures", 2_400, 0.8, ("SHA256SUMS is signed by Release Engineering, alpha",)),
-        Phase("ledger", 1, 0.4, (f"{name} follows what the ledger holds",)),
-        Phase("read into quarantine", entry.bytes, 9.0, lines),
-        Phase("inspect", entry.bytes, 3.0, ("integrity: every blob is what its digest says",)),
+        Phase("", 0, 1.2, (f"{name}: signed by Release Engineering, alpha",)),
+        Phase("verify and store", entry.bytes, 9.0, lines),
     )
     if sequence == 9:
-        job.phases = (*job.phases[:2], Phase("read into quarantine", entry.bytes, 4.0, lines[:1]))
+        job.phases = (job.phases[0], Phase("verify and store", entry.bytes, 4.0, lines[:1]))
         job.end = _TAMPERED
         return
 
@@ -222,7 +253,14 @@ def history(station: DemoStation) -> list[DemoJob]:
         return DemoJob(
             id=f"j{number:04d}",
             kind=kind,
-            phases=(Phase(fields.pop("phase", kind), fields.pop("bytes", gb), seconds, ("volume 0001 holds",)),),
+            phases=(
+                Phase(
+                    fields.pop("phase", kind),
+                    fields.pop("bytes", gb),
+                    seconds,
+                    ("volumes/0001.7z: every byte is the signed one",),
+                ),
+            ),
             began=station.began - ago,
             created=station.time_of(station.began - ago),
             time_of=station.time_of,
@@ -241,7 +279,7 @@ def history(station: DemoStation) -> list[DemoJob]:
             "import",
             90,
             300,
-            phase="read into quarantine",
+            phase="verify and store",
             bytes=9 * gb,
             params={"paths": ["/media/disc"]},
             end=dict,

@@ -34,6 +34,7 @@ from tui.station import (
     JobCounts,
     JobError,
     JobEvent,
+    LastImport,
     LedgerRow,
     LogPart,
     Medium,
@@ -97,12 +98,19 @@ class DemoStation:
                 job.result = job.end()
                 job.settled = True
 
+    def entries_now(self) -> list[IntakeDetail]:
+        """The intake, with what is being read just now."""
+        self.settle()
+        now = self.seconds()
+        arriving = [entry for job in self.demo_jobs if (entry := job.arriving(now)) is not None]
+        return [*arriving, *self.entries]
+
     async def status(self) -> Status:
         self.settle()
         now = self.seconds()
         running = sum(job.state(now) in ("running", "to-sign") for job in self.demo_jobs)
         waiting = [entry for entry in self.entries if entry.state in ("quarantined", "approved")]
-        imported = max((entry.received for entry in self.entries), default=None)
+        newest = max(self.entries, key=lambda entry: entry.received)
         return Status(
             site=self.site,
             side=self.side,
@@ -113,7 +121,7 @@ class DemoStation:
             store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
             jobs=JobCounts(running=running, queued=0),
             quarantine=len(waiting),
-            last_import=imported,
+            last_import=LastImport(id=newest.id, at=newest.received),
             alerts=("the receipt for alpha.bravo is 9 days old: carry a new one back",)
             if self.side == "inside"
             else (),
@@ -222,13 +230,11 @@ class DemoStation:
             raise RefusedError("the signature does not hold", thing=keyid, remedy="sign with the key that was named")
 
     async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[IntakeEntry]:
-        self.settle()
-        found = [demo_intake.summary(entry) for entry in self.entries if state in ("", entry.state)]
+        found = [demo_intake.summary(entry) for entry in self.entries_now() if state in ("", entry.state)]
         return _page(found, lambda entry: entry.digest, limit, after)
 
     async def intake_entry(self, bundle: str) -> IntakeDetail:
-        self.settle()
-        for entry in self.entries:
+        for entry in self.entries_now():
             if bundle in (entry.id, entry.digest):
                 return entry
         raise NotFoundError("no such bundle in the intake", thing=bundle, remedy="look in Intake")
@@ -267,7 +273,7 @@ class DemoStation:
 
     async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]:
         rows = [row for row in demo_intake.ledger(self.entries) if stream in ("", row.stream)]
-        return _page(rows, lambda row: row.id, limit, after)
+        return _page(rows, lambda row: str(row.entry), limit, after)
 
     async def bundles(self) -> Sequence[OutgoingBundle]:
         self.settle()

@@ -16,10 +16,6 @@ VOLUMES: Final = (
     ("bd100", "100 GB"),
     ("1GB", "small files"),
 )
-SINCE: Final = (
-    ("none", "carry everything: the bundle is complete by itself"),
-    ("last", "leave out what the last receipt says is inside already"),
-)
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,6 @@ class Draft:
     to: str = ""
     media: tuple[str, ...] = ()
     volume: str = "fat32"
-    since: str = "none"
     key: str = ""
     keyid: str = ""
     cosigners: tuple[str, ...] = ()
@@ -79,7 +74,7 @@ class Draft:
             "references": list(self.references),
             "volume": self.volume,
             "media": [{"path": path} for path in self.media],
-            "since": self.since,
+            "since": "none",
         }
 
     def build_params(self) -> dict[str, Any]:
@@ -88,7 +83,7 @@ class Draft:
             "to": self.to,
             "out": list(self.media),
             "volume": self.volume,
-            "since": self.since,
+            "since": "none",
             "sign_with": self.keyid,
             "cosigners": list(self.cosigners),
             "references": list(self.references),

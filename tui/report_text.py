@@ -1,4 +1,4 @@
-"""The inspection report as a person reads it: any typed document, field by field, the verdict first."""
+"""The inspection report as a person reads it: any typed document, section by section."""
 
 from __future__ import annotations
 
@@ -7,18 +7,23 @@ from typing import Any
 
 from tui.station import IntakeDetail
 
-_FIRST = ("verdict", "findings", "added", "changed", "removed", "unchanged")
+_OUTCOMES = {"ok": "[ok]", "note": "[ i]", "fail": "[!!] FAIL"}
 
 
 def report_text(entry: IntakeDetail) -> str:
-    """The report and its digest; says so where there is none yet."""
-    if entry.report is None:
+    """The report's sections with their outcomes, then its digest; says so where there is none yet."""
+    report = entry.report
+    if report is None:
         return "no report yet: it is made when all volumes are verified"
-    fields = dict(entry.report)
-    fields.pop("type", None)
-    names = [name for name in _FIRST if name in fields] + [name for name in fields if name not in _FIRST]
-    lines = [line for name in names for line in _lines(name, fields[name], 0)]
-    return "\n".join([*lines, "", f"digest of this report: {entry.report_digest}"])
+    lines: list[str] = []
+    for section in report.get("sections", ()):
+        outcome = str(section.get("outcome"))
+        lines.append(f"{_OUTCOMES.get(outcome, outcome)} {section.get('inspector')}: {section.get('summary')}")
+        for name, value in dict(section.get("details") or {}).items():
+            lines.extend(_lines(str(name), value, 2))
+        lines.append("")
+    made = f"made by {report.get('site')} at {report.get('created')}"
+    return "\n".join([*lines, made, f"digest of this report {entry.report_digest}"])
 
 
 def _lines(name: str, value: Any, depth: int) -> Iterator[str]:

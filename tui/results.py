@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from bundles.display import safe
 from tui.station import Job
@@ -17,22 +17,66 @@ def result_lines(job: Job) -> list[list[Span]]:
     if not result:
         return []
     lines: list[list[Span]] = []
-    for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest"), ("state", "state")):
+    for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest")):
         if result.get(key):
-            lines.append(fact(name, safe(str(result[key]))))
+            lines.append(fact(name, safe(str(result[key])), name_width=7))
     carried = [_counted(result, "artifacts", "artifact"), _counted(result, "volumes", "volume")]
     if isinstance(result.get("bytes"), int):
         carried.append(size(result["bytes"]))
     if any(carried):
-        lines.append(fact("carries", ", ".join(part for part in carried if part)))
+        lines.append(fact("holds", ", ".join(part for part in carried if part), name_width=7))
     if result.get("references"):
-        lines.append(fact("artifacts", words(str(one) for one in result["references"])))
+        lines.append(fact("made", words(str(one) for one in result["references"]), name_width=7))
     if result.get("signed_by"):
-        lines.append(fact("signed by", words(str(one) for one in result["signed_by"])))
+        lines.append(fact("signed", words(str(one) for one in result["signed_by"]), name_width=7))
     if result.get("missing_signers"):
-        lines.append(fact("must co-sign", words(str(one) for one in result["missing_signers"]), "need"))
+        lines.append(
+            fact(
+                "co-sign",
+                f"still to come: {words(str(one) for one in result['missing_signers'])}",
+                "need",
+                name_width=7,
+            )
+        )
     return lines
 
 
 def _counted(result: dict[str, Any], key: str, noun: str) -> str:
     return count(result[key], noun) if isinstance(result.get(key), int) else ""
+
+
+def opens(job: Job | None) -> tuple[str, str]:
+    """What `enter` opens from a job: kind and reference; empty where there is nothing."""
+    if job is None:
+        return "", ""
+    result = job.result or {}
+    if job.kind == "import" and result.get("id"):
+        return "intake", str(result["id"])
+    references = result.get("references")
+    if references:
+        return "tag", str(references[0])
+    return "", ""
+
+
+_AFTER: Final = {
+    ("import", "done"): ("need", "enter opens the bundle: read its report, then approve it"),
+    ("import", "incomplete"): ("need", "insert the next medium and import again: it goes on where it was"),
+    ("import", "refused"): ("bad", "nothing of it was taken in; s saves this page for the sender"),
+}
+
+
+def after_job(job: Job) -> tuple[str, str]:
+    """What a person does when they have read how a job stands, as role and sentence."""
+    result = job.result or {}
+    if job.state == "to-sign":
+        return "need", "it waits for a signature: n signs it here"
+    if (job.kind, job.state) == ("build", "done"):
+        media = words(str(one) for one in result.get("media") or [result.get("path", "")])
+        if result.get("missing_signers"):
+            return "need", f"{media} is written and compared; it must be co-signed before it is imported"
+        return "ok", f"safe to remove: {media} was synced and read back as signed"
+    if job.state in ("failed", "refused", "cancelled"):
+        return _AFTER.get(
+            (job.kind, job.state), ("note", "nothing of it is visible; begin it again when the cause is gone")
+        )
+    return _AFTER.get((job.kind, job.state), ("plain", ""))

@@ -7,7 +7,7 @@ over the Unix socket, `tui.demo_station` in memory; nothing else in the console 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
@@ -55,6 +55,11 @@ class JobCounts(Shape, frozen=True, kw_only=True):
     queued: int = 0
 
 
+class LastImport(Shape, frozen=True, kw_only=True):
+    id: str
+    at: str
+
+
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status. `denied` names the acts this account may not do, each with the reason."""
 
@@ -67,7 +72,7 @@ class Status(Shape, frozen=True, kw_only=True):
     store: StoreUse = StoreUse()
     jobs: JobCounts = JobCounts()
     quarantine: int = 0
-    last_import: str | None = None
+    last_import: LastImport | None = None
     alerts: tuple[str, ...] = ()
     health: Health = Health()
     denied: dict[str, str] = {}
@@ -103,7 +108,7 @@ class Layer(Shape, frozen=True, kw_only=True):
 
 class Referrer(Shape, frozen=True, kw_only=True):
     digest: str
-    artifact_type: str
+    artifact_type: str | None = None
     kind: str
     size: int
     annotations: dict[str, str] = {}
@@ -115,7 +120,7 @@ class SbomRef(Shape, frozen=True, kw_only=True):
 
 
 class Artifact(Shape, frozen=True, kw_only=True):
-    """GET /v1/artifact. `raw` is the manifest's text as stored."""
+    """GET /v1/artifact. `raw` is the manifest's text as stored, `config` the image's configuration document."""
 
     reference: str
     digest: str
@@ -125,7 +130,7 @@ class Artifact(Shape, frozen=True, kw_only=True):
     size: int
     total_size: int
     raw: str
-    config: Layer | None = None
+    config: dict[str, Any] | None = None
     annotations: dict[str, str] = {}
     platforms: tuple[Platform, ...] = ()
     layers: tuple[Layer, ...] = ()
@@ -154,31 +159,43 @@ class PlannedVolume(Shape, frozen=True, kw_only=True):
     index: int
     medium: int
     size: int
+    blobs: int = 0
 
 
 class PlannedMedium(Shape, frozen=True, kw_only=True):
+    """A medium as named in the request, and the bytes free on it now."""
+
     path: str
-    size: int
     free: int | None = None
 
 
-class Plan(Shape, frozen=True, kw_only=True):
-    """POST /v1/plans: what a build would write, before anything is written."""
+class PlannedArtifact(Shape, frozen=True, kw_only=True):
+    repository: str
+    tags: tuple[str, ...] = ()
+    digest: str
+    kind: str = ""
 
+
+class Plan(Shape, frozen=True, kw_only=True):
+    """POST /v1/plans: what a build would write, before anything is written. `volume` is the largest volume's bytes,
+    `requires` counts blobs that are inside already, `sboms_to_make` images that the build will describe first."""
+
+    artifacts: tuple[PlannedArtifact, ...]
     blobs: int
     bytes: int
+    volume: int
     volumes: tuple[PlannedVolume, ...]
     media: tuple[PlannedMedium, ...] = ()
-    artifacts: int = 0
     requires: int = 0
+    sboms_to_make: int = 0
 
 
 class ToSign(Shape, frozen=True, kw_only=True):
-    """What a job waits for: `payload` is base64 of the exact bytes to sign."""
+    """What a job waits for: `payload` is base64 of the exact bytes to sign (empty where a job is listed)."""
 
-    payload: str
-    purpose: str
-    keyids: tuple[str, ...]
+    payload: str = ""
+    purpose: str = ""
+    keyids: tuple[str, ...] = ()
     describe: dict[str, Any] = {}
 
 
@@ -190,7 +207,6 @@ class JobError(Shape, frozen=True, kw_only=True):
     exit_status: int = 1
 
 
-JobState = Literal["queued", "running", "to-sign", "done", "failed", "refused", "incomplete", "cancelled"]
 FINAL_STATES = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
 
 
@@ -200,12 +216,12 @@ class Job(Shape, frozen=True, kw_only=True):
     id: str
     kind: str
     params: dict[str, Any] = {}
-    state: JobState
+    state: str
     phase: str = ""
     done: int = 0
     total: int = 0
-    rate: int | None = None
-    seconds_left: int | None = None
+    rate: float | None = None
+    seconds_left: float | None = None
     result: dict[str, Any] | None = None
     error: JobError | None = None
     actor: str = ""
@@ -232,12 +248,16 @@ class LogPart(Shape, frozen=True, kw_only=True):
 
 
 class IntakeEntry(Shape, frozen=True, kw_only=True):
+    """A bundle in the intake, as listed; `bytes` are of its volumes."""
+
     digest: str
     id: str
     stream: str
     sequence: int
     state: str
     received: str
+    decided: str | None = None
+    actor: str = ""
     artifacts: int = 0
     bytes: int = 0
     approvals: int = 0
@@ -245,10 +265,21 @@ class IntakeEntry(Shape, frozen=True, kw_only=True):
     missing_volumes: tuple[int, ...] = ()
 
 
-class Approval(Shape, frozen=True, kw_only=True):
+class Decision(Shape, frozen=True, kw_only=True):
+    """An approval, or the one rejection with its reason."""
+
     keyid: str
     owner: str
     created: str
+    decision: str = "approve"
+    why: str = ""
+    not_after: str = ""
+
+
+class ReleaseAnswer(Shape, frozen=True, kw_only=True):
+    """What a release made visible: references."""
+
+    released: tuple[str, ...]
 
 
 class CarriedVolume(Shape, frozen=True, kw_only=True):
@@ -258,33 +289,13 @@ class CarriedVolume(Shape, frozen=True, kw_only=True):
     verified: bool
 
 
-class CarriedArtifact(Shape, frozen=True, kw_only=True):
-    """An artifact as the bundle's manifest names it."""
+class IntakeDetail(IntakeEntry, frozen=True, kw_only=True):
+    """GET /v1/intake/{id}: the entry with its manifest, report, decisions and volumes."""
 
-    repository: str
-    tags: tuple[str, ...]
-    digest: str
-    kind: str
-    platform: str | None = None
-
-
-class IntakeDetail(Shape, frozen=True, kw_only=True):
-    """GET /v1/intake/{id}: the entry with its report, approvals and volumes."""
-
-    digest: str
-    id: str
-    stream: str
-    sequence: int
-    state: str
-    received: str
-    artifacts: int = 0
-    bytes: int = 0
-    needed: int = 1
-    missing_volumes: tuple[int, ...] = ()
     manifest: dict[str, Any] = {}
     report: dict[str, Any] | None = None
     report_digest: str | None = None
-    approvals: tuple[Approval, ...] = ()
+    decisions: tuple[Decision, ...] = ()
     volumes: tuple[CarriedVolume, ...] = ()
 
 
@@ -298,11 +309,15 @@ class Stream(Shape, frozen=True, kw_only=True):
 
 
 class LedgerRow(Shape, frozen=True, kw_only=True):
+    """A row of the append-only ledger: a bundle, and the state it came into at `created`."""
+
+    entry: int
     stream: str
     sequence: int
-    digest: str
+    digest: str | None = None
     id: str
     state: str
+    why: str | None = None
     created: str
     actor: str = ""
 
@@ -311,9 +326,15 @@ class OutgoingBundle(Shape, frozen=True, kw_only=True):
     id: str
     stream: str
     sequence: int
-    digest: str
+    digest: str | None = None
     state: str
+    job_id: str = ""
     created: str
+
+
+class Revoked(Shape, frozen=True, kw_only=True):
+    at: str
+    why: str
 
 
 class TrustedKey(Shape, frozen=True, kw_only=True):
@@ -324,7 +345,7 @@ class TrustedKey(Shape, frozen=True, kw_only=True):
     algorithm: str
     not_before: str | None = None
     not_after: str | None = None
-    revoked: bool = False
+    revoked: Revoked | None = None
     fingerprint: str
 
 

@@ -12,12 +12,12 @@ from bundles.display import safe
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
-def size(count: int) -> str:
+def size(count: float) -> str:
     """Bytes in decimal units with at most one digit after the point: `842 B`, `1.2 MB`."""
     value = float(count)
     for unit in _UNITS:
         if value < 999.95 or unit == _UNITS[-1]:
-            return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
+            return f"{int(count)} B" if unit == "B" else f"{value:.1f} {unit}"
         value /= 1000
     raise AssertionError("the last unit takes every number")
 
@@ -39,8 +39,9 @@ def percent(done: int, total: int) -> str:
     return f"{100 if done >= total else min(done * 100 // total, 99)}%"
 
 
-def span(seconds: int) -> str:
-    """A length of time: `45 s`, `12 min`, `3 h 05 min`, `4 d`."""
+def span(length: float) -> str:
+    """A length of time in seconds: `45 s`, `12 min`, `3 h 05 min`, `4 d`."""
+    seconds = int(length)
     if seconds < 60:
         return f"{max(seconds, 0)} s"
     minutes = seconds // 60

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from textual import events
 from textual.app import ComposeResult
 
 from tui.dialogs.dialog import Dialog
@@ -83,16 +82,15 @@ class Choose(Dialog[tuple[str, ...]]):
         rows.cursor = values.index(self._marked[0]) if self._marked and self._marked[0] in values else 0
         yield rows
 
-    def on_key(self, event: events.Key) -> None:
+    def pressed(self, key: str) -> bool:
         rows = self.query_one(OptionRows)
-        if event.key == "space" and self._several and self._options:
-            event.stop()
-            option = self._options[rows.cursor]
-            if not option.reason:
-                rows.marked ^= {option.value}
-                rows.refresh()
-            return
-        super().on_key(event)
+        if key != "space" or not self._several or not self._options:
+            return False
+        option = self._options[rows.cursor]
+        if not option.reason:
+            rows.marked ^= {option.value}
+            rows.refresh()
+        return True
 
     def accept(self) -> None:
         rows = self.query_one(OptionRows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual import events
 from textual.app import ComposeResult
 
 from tui.dialogs.dialog import Dialog
@@ -16,12 +15,11 @@ class Confirm(Dialog[bool]):
     def body(self) -> ComposeResult:
         yield from ()
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key in ("y", "n", "q"):
-            event.stop()
-            self.dismiss(event.key == "y")
-            return
-        super().on_key(event)
+    def pressed(self, key: str) -> bool:
+        if key in ("y", "n", "q"):
+            self.dismiss(key == "y")
+            return True
+        return False
 
     def accept(self) -> None:
         """Enter alone is neither yes nor no."""

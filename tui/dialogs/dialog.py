@@ -48,9 +48,19 @@ class Dialog(ModalScreen[R | None], inherit_bindings=False):
     def on_mount(self) -> None:
         for field in self.query(Input):
             field.cursor_blink = False
+        self.opened()
+
+    def opened(self) -> None:
+        """The dialog's widgets are there."""
+
+    def pressed(self, key: str) -> bool:
+        """Whether the dialog has a use of its own for a key."""
+        return False
 
     def on_key(self, event: events.Key) -> None:
-        if event.key in ("escape", "ctrl+c"):
+        if self.pressed(event.key):
+            event.stop()
+        elif event.key in ("escape", "ctrl+c"):
             event.stop()
             self.dismiss(None)
         elif event.key == "ctrl+l":

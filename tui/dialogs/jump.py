@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
@@ -59,13 +58,8 @@ class Jump(Dialog[tuple[str, str]]):
         rows.changed()
         rows.refresh(layout=True)
 
-    def on_key(self, event: events.Key) -> None:
-        rows = self.query_one(OptionRows)
-        if event.key in ("up", "down"):
-            event.stop()
-            rows.move_to(rows.cursor + (1 if event.key == "down" else -1))
-            return
-        super().on_key(event)
+    def pressed(self, key: str) -> bool:
+        return self.query_one(OptionRows).moved_by(key)
 
     def accept(self) -> None:
         if self._found:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from textual import events
 from textual.app import ComposeResult
 from textual.widgets import Input
 
@@ -26,8 +25,7 @@ class Palette(Dialog[Action]):
         yield Input(placeholder="action", id="query")
         yield OptionRows(self.console_app.look, ())
 
-    def on_mount(self) -> None:
-        super().on_mount()
+    def opened(self) -> None:
         self._narrow("")
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -50,14 +48,8 @@ class Palette(Dialog[Action]):
         reason = action.allowed(self._asked_from)
         return f"not now: {reason}" if reason else ""
 
-    def on_key(self, event: events.Key) -> None:
-        rows = self.query_one(OptionRows)
-        if event.key in ("up", "down", "pageup", "pagedown"):
-            event.stop()
-            step = {"up": -1, "down": 1, "pageup": -rows.page, "pagedown": rows.page}[event.key]
-            rows.move_to(rows.cursor + step)
-            return
-        super().on_key(event)
+    def pressed(self, key: str) -> bool:
+        return self.query_one(OptionRows).moved_by(key)
 
     def accept(self) -> None:
         rows = self.query_one(OptionRows)

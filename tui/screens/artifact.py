@@ -180,9 +180,8 @@ class ArtifactScreen(StationScreen):
         self.table.note = f"holding “{safe(text)}”" if text else ""
         self._load_components()
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def moved(self, rows: RowList | None) -> None:
         self._detail()
-        super().on_row_list_moved(message)
 
     def _detail(self) -> None:
         lines: list[list[Span]] = [[("", "plain")]]

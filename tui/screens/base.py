@@ -107,16 +107,35 @@ class StationScreen(Screen[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
         self.ready = True
+        self.rearrange()
         self.frame_changed()
         self.load()
 
     def on_screen_resume(self) -> None:
         if self.ready:
             self.frame_changed()
+            self.resumed()
         self.query_one(Clock).tick(self.console_app.now())
 
     def on_resize(self) -> None:
+        if self.ready:
+            self.rearrange()
         self.call_after_refresh(self.frame_changed)
+
+    def rearrange(self) -> None:
+        """Show and hide widgets as the size and the focus want it."""
+
+    def resumed(self) -> None:
+        """The screen is shown again after another one."""
+
+    def on_descendant_focus(self) -> None:
+        if self.ready:
+            self.rearrange()
+            self.moved(None)
+            self.frame_changed()
+
+    def moved(self, rows: RowList | None) -> None:
+        """The cursor of `rows` stands elsewhere, or (None) the focus does."""
 
     def context(self) -> Context:
         app = self.console_app
@@ -142,6 +161,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
         self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context()))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
+        self.moved(message.rows)
         self.query_one("#footer", Line).show(frame.footer(self.look, self.console_app.keymap, self.context()))
 
     def ask(

@@ -9,7 +9,7 @@ from bundles.errors import LockgateError
 from bundles.media import capacity
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt
-from tui.draft import SINCE, VOLUMES
+from tui.draft import VOLUMES
 from tui.screens.base import StationScreen
 from tui.station import Medium, OwnKey, Station, Stream, TrustedKey
 from tui.texts import size
@@ -36,9 +36,6 @@ class BundleFields(StationScreen):
                 self.ask(lambda station: station.media(), self._change_media, group="field")
             case "volume":
                 self._change_volume()
-            case "since":
-                options = [Option(value, value, detail) for value, detail in SINCE]
-                self._choose("Carry what?", options, "since", (self.console_app.draft.since,))
             case "key":
                 self.ask(lambda station: station.keys(), self._change_key, group="field")
             case "cosigners":
@@ -49,11 +46,6 @@ class BundleFields(StationScreen):
     def _set(self, **fields: object) -> None:
         self.console_app.set_draft(self.console_app.draft.change(**fields))
         self.draft_changed()
-
-    def _choose(self, title: str, options: Sequence[Option], field: str, marked: Sequence[str] = ()) -> None:
-        self.console_app.push_screen(
-            Choose(title, options, marked=marked), lambda chosen: self._set(**{field: chosen[0]}) if chosen else None
-        )
 
     def _write(self, title: str, field: str, explain: str) -> None:
         prompt = Prompt(title, explain, value=str(getattr(self.console_app.draft, field)))

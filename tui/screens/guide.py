@@ -12,7 +12,7 @@ from tui.actions import BY_NAME
 from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index
 from tui.look import Look
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeDetail, IntakeEntry, Station, Status
+from tui.station import IntakeEntry, Station, Status
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 
@@ -46,10 +46,8 @@ class GuideScreen(IntakeActs):
         yield StepRows(self.look, "Steps")
         yield Panel(self.look, "This step", ident="step")
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        if self.ready:
-            self.load()
+    def resumed(self) -> None:
+        self.load()
 
     def load(self) -> None:
         self.query_one("#about", Panel).show([[(ABOUT[self.guide], "plain")]])
@@ -70,9 +68,8 @@ class GuideScreen(IntakeActs):
         rows.changed()
         self._show_step()
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def moved(self, rows: RowList | None) -> None:
         self._show_step()
-        super().on_row_list_moved(message)
 
     def _show_step(self) -> None:
         step = self.item()
@@ -99,7 +96,7 @@ class GuideScreen(IntakeActs):
         elif kind in BY_NAME:
             self.console_app.perform(BY_NAME[kind])
 
-    def bundle_now(self) -> IntakeEntry | IntakeDetail | None:
+    def bundle_now(self) -> IntakeEntry | None:
         return None
 
     def as_text(self) -> str:

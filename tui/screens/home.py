@@ -106,7 +106,7 @@ class HomeScreen(StationScreen):
             fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
             fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
             fact("quarantine", count(status.quarantine, "bundle")),
-            fact("last import", moment(status.last_import)),
+            fact("last import", moment(status.last_import.at if status.last_import else None)),
         ]
 
     def _health_lines(self, status: Status) -> list[list[Span]]:

@@ -48,10 +48,8 @@ class IntakeScreen(IntakeActs):
     def state_changed(self) -> None:
         self.load()
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        if self.ready:
-            self.load()
+    def resumed(self) -> None:
+        self.load()
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
         wanted = self.filter_text
@@ -68,13 +66,12 @@ class IntakeScreen(IntakeActs):
             group="more",
         )
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def moved(self, rows: RowList | None) -> None:
         entry = self.table.current
         if entry is not None:
             role, text = next_step(entry)
             lines = [fact("digest", safe(entry.digest), name_width=7), [(f"{self.look.mark(role)} {text}", role)]]
             self.query_one("#detail", Panel).show(lines)
-        super().on_row_list_moved(message)
 
     def item(self) -> object | None:
         return self.table.current

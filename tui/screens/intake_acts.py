@@ -10,7 +10,7 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.signing import SigningScreen
 from tui.station import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, Station
-from tui.texts import size, words
+from tui.texts import size
 
 _ELSEWHERE = "another folder"
 
@@ -18,14 +18,14 @@ _ELSEWHERE = "another folder"
 class IntakeActs(SigningScreen):
     """The base of screens that show the intake."""
 
-    def bundle_now(self) -> IntakeEntry | IntakeDetail | None:
+    def bundle_now(self) -> IntakeEntry | None:
         """The bundle that actions are about."""
         raise NotImplementedError
 
     def bundle_decided(self, entry: IntakeDetail) -> None:
         """The station took an approval or a refusal."""
         self.load()
-        given, wanted = len(entry.approvals), entry.needed
+        given, wanted = entry.approvals, entry.needed
         match entry.state:
             case "rejected":
                 self.say("ok", f"{entry.id} is rejected; its content is visible to nobody")
@@ -39,11 +39,18 @@ class IntakeActs(SigningScreen):
 
     def _ask_medium(self, media: Sequence[Medium]) -> None:
         options = [
-            Option(medium.path, safe(medium.path), f"{safe(medium.label)}  {words(medium.bundles)}") for medium in media
+            Option(f"{medium.path}/{bundle}", safe(bundle), f"on {safe(medium.path)}  {safe(medium.label)}")
+            for medium in media
+            for bundle in medium.bundles
+        ]
+        options += [
+            Option(medium.path, safe(medium.path), safe(medium.label), "no bundle is on it")
+            for medium in media
+            if not medium.bundles
         ]
         options.append(Option(_ELSEWHERE, _ELSEWHERE, "type its path"))
         self.console_app.push_screen(
-            Choose("Import from where?", options, "The medium is only read. Nothing becomes visible before a release."),
+            Choose("Import what?", options, "The medium is only read. Nothing becomes visible before a release."),
             self._medium_chosen,
         )
 
@@ -115,7 +122,7 @@ class IntakeActs(SigningScreen):
         self.say("ok", f"released: {', '.join(references)}")
 
 
-def explain_decision(bundle: IntakeEntry | IntakeDetail, decision: str, why: str) -> str:
+def explain_decision(bundle: IntakeEntry, decision: str, why: str) -> str:
     """What a person signs for, in words."""
     what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
     reason = f"\nReason: {safe(why)}" if why else ""

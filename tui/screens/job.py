@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import PurePath
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -10,14 +11,16 @@ from textual.message import Message
 
 from bundles.display import safe
 from bundles.errors import LockgateError
-from tui.results import result_lines
+from tui.checks import of_import
+from tui.results import after_job, opens, result_lines
 from tui.screens.base import Refusal
 from tui.screens.job_acts import JobActs
-from tui.station import Job, StationLostError
-from tui.texts import count, moment, percent, size, span
+from tui.station import CarriedVolume, IntakeDetail, Job, Station, StationLostError
+from tui.texts import moment, percent, size, span
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import Span
+from tui.widgets.volumes import grid
 
 RETRY = 2.0
 """Seconds before a lost stream of events is asked for again."""
@@ -39,9 +42,12 @@ class JobScreen(JobActs):
         super().__init__()
         self.job_id = job_id
         self.job: Job | None = None
+        self.volumes: tuple[CarriedVolume, ...] | None = None
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Job {safe(self.job_id)}", ident="job")
+        yield Panel(self.look, "Checks", ident="checks")
+        yield Panel(self.look, "Volumes", ident="volumes")
         yield LogRows(self.look, "Log")
 
     def load(self) -> None:
@@ -77,35 +83,62 @@ class JobScreen(JobActs):
         before = self.job
         self.job = job
         self.query_one("#job", Panel).show(self._lines(job), f"Job {safe(job.id)}: {safe(job.kind)}")
+        self._show_checks(job)
         if before is None or before.state != job.state:
             self.frame_changed()
             if job.state == "to-sign" and before is not None:
                 self.do_sign()
 
+    def _show_checks(self, job: Job) -> None:
+        """An import's checklist fills as it verifies; the volumes are a grid once the signatures held."""
+        checks, volumes = self.query_one("#checks", Panel), self.query_one("#volumes", Panel)
+        checks.display = job.kind == "import"
+        volumes.display = job.kind == "import" and self.volumes is not None
+        if job.kind != "import":
+            return
+        marked = [(check, self.look.mark(check.role)) for check in of_import(job)]
+        checks.show([[(f"{mark} {check.name:<11} ", check.role), (check.detail, "plain")] for check, mark in marked])
+        if job.phase:
+            self.ask(lambda station: _entry_of(station, job), self._show_volumes, group="volumes")
+
+    def _show_volumes(self, entry: IntakeDetail | None) -> None:
+        if entry is not None:
+            self.volumes = entry.volumes
+            panel = self.query_one("#volumes", Panel)
+            panel.display = True
+            panel.show(grid(self.look, entry.volumes))
+
     def _lines(self, job: Job) -> list[list[Span]]:
         word, role = self.look.state(job.state)
-        lines = [fact("state", word, role), fact("phase", safe(job.phase))]
-        if not job.final:
-            bar = self.look.bar(job.done, job.total, 40)
+        phase = f": {safe(job.phase)}" if job.phase and not job.final else ""
+        lines: list[list[Span]] = [[(word, role), (phase, "plain")]]
+        if not job.final and job.total > 0:
             rate = f", {size(job.rate)}/s" if job.rate else ""
             left = f", {span(job.seconds_left)} left" if job.seconds_left is not None else ""
-            lines.append(fact("progress", f"{bar} {percent(job.done, job.total)}"))
-            lines.append(fact("", f"{size(job.done)} of {size(job.total)}{rate}{left}"))
-        lines.append(fact("begun", f"{moment(job.started or job.created)} by {safe(job.actor)}"))
-        if job.finished:
-            lines.append(fact("ended", moment(job.finished)))
+            bar = self.look.bar(job.done, job.total, 24)
+            text = f"{bar} {percent(job.done, job.total)}  {size(job.done)} of {size(job.total)}{rate}{left}"
+            lines.append([(text, "plain")])
+        ended = f", ended {moment(job.finished)}" if job.finished else ""
+        lines.append(fact("begun", f"{moment(job.started or job.created)} by {safe(job.actor)}{ended}", name_width=7))
         if job.error is not None:
-            lines.append(fact("what", safe(job.error.what), "bad"))
-            lines.append(fact("where", safe(job.error.thing)))
-            lines.append(fact("what to do", safe(job.error.remedy), "title"))
+            lines.append(fact("what", safe(job.error.what), "bad", name_width=7))
+            if job.error.thing:
+                lines.append(fact("where", safe(job.error.thing), name_width=7))
+            if job.error.remedy:
+                lines.append(fact("to do", safe(job.error.remedy), "title", name_width=7))
         lines.extend(result_lines(job))
-        if job.state == "to-sign":
-            asked = count(len(job.to_sign.keyids), "key") if job.to_sign else "a key"
-            lines.append(fact("next", f"n signs it here; it asks for {asked}", "need"))
+        role, text = after_job(job)
+        if text:
+            lines.append([(f"{self.look.mark(role)} {text}", role)])
         return lines
 
     def item(self) -> object | None:
         return self.job
+
+    def do_open(self) -> None:
+        kind, reference = opens(self.job)
+        if kind:
+            self.console_app.open_thing(kind, reference)
 
     def copied(self) -> str:
         result = (self.job.result or {}) if self.job else {}
@@ -113,3 +146,13 @@ class JobScreen(JobActs):
 
     def as_text(self) -> str:
         return self.query_one("#job", Panel).as_text() + "\n" + self.query_one(LogRows).as_text()
+
+
+async def _entry_of(station: Station, job: Job) -> IntakeDetail | None:
+    """The intake entry an import fills: by its result, else the one that is being received."""
+    name = (job.result or {}).get("id") or PurePath(str((job.params.get("paths") or [""])[0])).name
+    receiving = await station.intake(state="receiving")
+    entry = next((one for one in receiving.items if one.id == name or one.received >= job.created), None)
+    if entry is None and job.state != "done":
+        return None
+    return await station.intake_entry(entry.digest if entry is not None else str(name))

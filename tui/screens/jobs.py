@@ -11,7 +11,7 @@ from tui.look import STATES
 from tui.screens.base import StationScreen
 from tui.screens.job_acts import JobActs
 from tui.station import Job, Page
-from tui.texts import moment, percent, span
+from tui.texts import moment, percent, span, words
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
@@ -26,17 +26,16 @@ class JobsScreen(JobActs, StationScreen):
         def progress(job: Job) -> str:
             if job.final:
                 return moment(job.finished)
-            return f"{look.bar(job.done, job.total, 11)} {percent(job.done, job.total):>4}"
+            return f"{look.bar(job.done, job.total, 15)} {percent(job.done, job.total):>4}"
 
         yield Table[Job](
             look,
             "Jobs",
             (
                 Column("state", lambda job: look.state(job.state)[0], 15, role=lambda job: STATES[job.state]),
-                Column("job", lambda job: safe(job.id, width=8), 8),
                 Column("kind", lambda job: safe(job.kind), 8),
-                Column("phase", lambda job: safe(job.phase)),
-                Column("progress", progress, 16),
+                Column("what", _what),
+                Column("progress, or its end", progress, 20),
                 Column("left", lambda job: span(job.seconds_left) if job.seconds_left is not None else "", 10),
             ),
             key=lambda job: job.id,
@@ -71,15 +70,16 @@ class JobsScreen(JobActs, StationScreen):
     def filter_changed(self, text: str) -> None:
         self.load()
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def moved(self, rows: RowList | None) -> None:
         job = self.table.current
         lines = [[("", "plain")]]
         if job is not None and job.error is not None:
             lines = [[(f"{safe(job.error.what)}: {safe(job.error.thing)}; {safe(job.error.remedy)}", "bad")]]
         elif job is not None:
-            lines = [[(f"{safe(job.kind)} by {safe(job.actor)}, begun {moment(job.created)}", "plain")]]
+            lines = [
+                [(f"{safe(job.id)} by {safe(job.actor)}, begun {moment(job.created)}  {safe(job.phase)}", "plain")]
+            ]
         self.query_one("#detail", Panel).show(lines)
-        super().on_row_list_moved(message)
 
     def item(self) -> object | None:
         return self.table.current
@@ -96,3 +96,15 @@ class JobsScreen(JobActs, StationScreen):
 
     def copied(self) -> str:
         return self.table.current.id if self.table.current else ""
+
+
+def _what(job: Job) -> str:
+    """What a job is about, from its params: where from, or where to."""
+    params = job.params
+    for name in ("paths", "out", "references", "sources"):
+        value = params.get(name)
+        if isinstance(value, str):
+            return safe(value)
+        if isinstance(value, list) and value:
+            return words(str(one) for one in value)
+    return safe(job.phase)

@@ -50,7 +50,7 @@ class LedgerScreen(StationScreen):
                 Column("at", lambda row: moment(row.created), 16),
                 Column("by", lambda row: safe(row.actor), 12, least=70),
             ),
-            key=lambda row: row.id,
+            key=lambda row: str(row.entry),
             ident="entries",
             empty="nothing in this stream",
         )
@@ -85,6 +85,7 @@ class LedgerScreen(StationScreen):
         if stream.direction == "out":
             rows = [
                 LedgerRow(
+                    entry=number,
                     stream=one.stream,
                     sequence=one.sequence,
                     digest=one.digest,
@@ -92,7 +93,7 @@ class LedgerScreen(StationScreen):
                     state=one.state,
                     created=one.created,
                 )
-                for one in self.sent
+                for number, one in enumerate(self.sent)
                 if one.stream == stream.stream
             ]
         wanted = self.filter_text
@@ -106,22 +107,18 @@ class LedgerScreen(StationScreen):
     def filter_target(self) -> RowList:
         return self.entries
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        if message.rows is self.streams:
+    def moved(self, rows: RowList | None) -> None:
+        if rows is self.streams:
             self._show_entries()
-        self._detail()
-        super().on_row_list_moved(message)
-
-    def on_descendant_focus(self) -> None:
         self._detail()
 
     def _detail(self) -> None:
         row = self.item()
         lines: list[list[Span]] = [[("", "plain")]]
         if isinstance(row, LedgerRow):
-            lines = [fact("digest", safe(row.digest), name_width=8)]
+            lines = [fact("digest", safe(row.digest or "none"), name_width=7)]
         elif isinstance(row, Stream):
-            lines = [fact("last", safe(row.last_digest), name_width=8)]
+            lines = [fact("digest", safe(row.last_digest), name_width=7)]
         self.query_one("#detail", Panel).show(lines)
 
     def item(self) -> object | None:
@@ -153,4 +150,6 @@ class LedgerScreen(StationScreen):
 
     def copied(self) -> str:
         row = self.item()
-        return row.digest if isinstance(row, LedgerRow) else row.last_digest if isinstance(row, Stream) else ""
+        return (
+            row.digest or row.id if isinstance(row, LedgerRow) else row.last_digest if isinstance(row, Stream) else ""
+        )

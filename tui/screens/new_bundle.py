@@ -13,7 +13,8 @@ from tui.link import SLOW
 from tui.look import Look
 from tui.screens.bundle_fields import BundleFields
 from tui.station import Job, Plan
-from tui.texts import count, fit, size, words
+from tui.texts import count, fit, words
+from tui.widgets.plan_rows import PlanRows
 from tui.widgets.rows import RowList, Span
 
 FIELDS = (
@@ -21,7 +22,6 @@ FIELDS = (
     ("to", "Destination"),
     ("media", "Medium"),
     ("volume", "Largest volume"),
-    ("since", "Carry"),
     ("key", "Signing key"),
     ("cosigners", "Co-signers"),
     ("purpose", "Purpose"),
@@ -41,8 +41,6 @@ def value_of(draft: Draft, field: str) -> str:
             return f"{count(len(names), 'artifact')}: {words(names)}" if names else ""
         case "media":
             return ", then ".join(safe(path) for path in draft.media)
-        case "since":
-            return {"none": "everything", "last": "only what the last receipt does not name"}[draft.since]
         case "key":
             return f"{safe(draft.key)}  {draft.keyid}" if draft.key else ""
         case "cosigners":
@@ -78,47 +76,6 @@ class FormRows(RowList):
         return FIELDS[self.cursor][0]
 
 
-class PlanRows(RowList):
-    """What would be written: a bar per volume."""
-
-    def __init__(self, look: Look) -> None:
-        super().__init__(look, "Plan", ident="plan", empty="not made yet: p works it out, and writes nothing")
-        self.plan: Plan | None = None
-        self.largest = 1
-
-    @property
-    def row_count(self) -> int:
-        return 0 if self.plan is None else len(self.plan.media) + len(self.plan.volumes)
-
-    def show(self, plan: Plan | None, largest: int) -> None:
-        """Another plan, or none."""
-        self.plan, self.largest = plan, max(largest, 1)
-        self.note = ""
-        if plan is not None:
-            required = f", {count(plan.requires, 'blob')} inside already" if plan.requires else ""
-            carried = f"{count(plan.artifacts, 'artifact')}, {count(plan.blobs, 'blob')}, {size(plan.bytes)}"
-            self.note = f"{carried} in {count(len(plan.volumes), 'volume')}{required}"
-        self.cursor = 0
-        self.changed()
-
-    def row(self, index: int, width: int) -> Sequence[Span]:
-        plan = self.plan
-        if plan is None:
-            return []
-        if index < len(plan.media):
-            medium = plan.media[index]
-            if medium.free is None:
-                return [(f"medium {index + 1}  {safe(medium.path)}  takes {size(medium.size)}", "title")]
-            bar = self.look.bar(medium.size, medium.free, 22)
-            left = size(max(medium.free - medium.size, 0))
-            return [
-                (f"medium {index + 1}  {bar} {size(medium.size):>9}  {safe(medium.path)}, {left} stay free", "title")
-            ]
-        volume = plan.volumes[index - len(plan.media)]
-        bar = self.look.bar(volume.size, self.largest, 22)
-        return [(f"  {volume.index:04d}    {bar} {size(volume.size):>9}  on medium {volume.medium}", "plain")]
-
-
 class NewBundleScreen(BundleFields):
     name_of: ClassVar[str] = "new_bundle"
 
@@ -130,10 +87,8 @@ class NewBundleScreen(BundleFields):
     def form(self) -> FormRows:
         return self.query_one("#form", FormRows)
 
-    def on_screen_resume(self) -> None:
-        super().on_screen_resume()
-        if self.ready:
-            self.load()
+    def resumed(self) -> None:
+        self.load()
 
     def load(self) -> None:
         self.draft_changed()
@@ -144,7 +99,7 @@ class NewBundleScreen(BundleFields):
         self.form.refresh()
         rows = self.query_one(PlanRows)
         if draft.plan is not rows.plan:
-            rows.show(draft.plan, max((volume.size for volume in draft.plan.volumes), default=1) if draft.plan else 1)
+            rows.show(draft.plan)
         self.frame_changed()
 
     def item(self) -> object | None:

@@ -72,19 +72,7 @@ class RepositoriesScreen(StationScreen):
     def in_tags(self) -> bool:
         return self.focused is self.tags
 
-    def on_mount(self) -> None:
-        self._arrange()
-        self.repositories.focus()
-
-    def on_resize(self) -> None:
-        super().on_resize()
-        self._arrange()
-
-    def on_descendant_focus(self) -> None:
-        self._arrange()
-        self.frame_changed()
-
-    def _arrange(self) -> None:
+    def rearrange(self) -> None:
         roomy = self.size.width >= ROOMY
         tags = self.in_tags
         self.repositories.display = roomy or not tags
@@ -125,10 +113,9 @@ class RepositoriesScreen(StationScreen):
                 group="repositories",
             )
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
+    def moved(self, rows: RowList | None) -> None:
         self._follow_repository()
         self._show_detail()
-        super().on_row_list_moved(message)
 
     def _follow_repository(self) -> None:
         """Show the tags of the repository under the cursor, where both panes are in view."""

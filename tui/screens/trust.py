@@ -96,11 +96,7 @@ class TrustScreen(StationScreen):
             self.table.focus()
             self.table.move_to(ids.index(reference))
 
-    def on_row_list_moved(self, message: RowList.Moved) -> None:
-        self._detail()
-        super().on_row_list_moved(message)
-
-    def on_descendant_focus(self) -> None:
+    def moved(self, rows: RowList | None) -> None:
         self._detail()
 
     def _detail(self) -> None:

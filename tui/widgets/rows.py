@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from rich.segment import Segment
 from textual import events
@@ -22,10 +22,6 @@ from tui.texts import fit, number
 
 Span = tuple[str, str]
 """A piece of a row: text already fit for display, and a role of `tui.look`."""
-
-_MOVES: Final = {
-    "up": -1, "down": 1, "k": -1, "j": 1,
-}  # fmt: skip
 
 
 class RowList(Widget, can_focus=True):
@@ -122,8 +118,12 @@ class RowList(Widget, can_focus=True):
         return self.top != top
 
     def on_resize(self) -> None:
+        self.resized()
         self._follow()
         self.refresh()
+
+    def resized(self) -> None:
+        """The width may be another one."""
 
     def on_focus(self) -> None:
         self.refresh()
@@ -132,25 +132,32 @@ class RowList(Widget, can_focus=True):
         self.refresh()
 
     def on_key(self, event: events.Key) -> None:
-        target = self._target(event.key)
-        if target is not None:
+        if self.pressed(event.key):
             event.stop()
-            event.prevent_default()
+
+    def pressed(self, key: str) -> bool:
+        """Whether the list has a use for a key: by itself, for moving the cursor."""
+        target = self._target(key)
+        if target is not None:
             self.move_to(target)
+        return target is not None
+
+    def moved_by(self, key: str) -> bool:
+        """For dialogs in which someone types while the list is looked at: move by the keys that type nothing."""
+        return len(key) > 1 and key not in ("home", "end") and self.pressed(key)
 
     def _target(self, key: str) -> int | None:
-        if key in _MOVES:
-            return self.cursor + _MOVES[key]
-        match key:
-            case "pageup":
-                return self.cursor - self.page
-            case "pagedown":
-                return self.cursor + self.page
-            case "home":
-                return 0
-            case "end":
-                return self.row_count - 1
-        return None
+        targets = {
+            "up": self.cursor - 1,
+            "k": self.cursor - 1,
+            "down": self.cursor + 1,
+            "j": self.cursor + 1,
+            "pageup": self.cursor - self.page,
+            "pagedown": self.cursor + self.page,
+            "home": 0,
+            "end": self.row_count - 1,
+        }
+        return targets.get(key)
 
     def render_line(self, y: int) -> Strip:
         width = self.size.width

@@ -31,9 +31,8 @@ class TextRows(RowList):
         self._wrap()
         self.changed()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         self._wrap()
-        super().on_resize()
 
     def _wrap(self) -> None:
         width = self.size.width - 2

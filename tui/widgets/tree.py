@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from textual import events
 from textual.message import Message
 
 from tui.look import Look
@@ -73,15 +72,14 @@ class TreeRows(RowList):
         room = max(width - len(fact), 4)
         return [(fit("  " * depth + sign + node.label, room, self.look.ellipsis), node.role), (fact, "plain")]
 
-    def on_key(self, event: events.Key) -> None:
-        if event.key in ("right", "l"):
-            event.stop()
+    def pressed(self, key: str) -> bool:
+        if key in ("right", "l"):
             self.open_branch()
-        elif event.key in ("left", "h"):
-            event.stop()
+        elif key in ("left", "h"):
             self._close_branch()
         else:
-            super().on_key(event)
+            return super().pressed(key)
+        return True
 
     def open_branch(self) -> None:
         node = self.current

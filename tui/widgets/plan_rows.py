@@ -1,0 +1,61 @@
+"""A plan to look at: each medium with what it takes and what stays free, a bar per volume."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bundles.display import safe
+from tui.look import Look
+from tui.station import Plan, PlannedMedium, PlannedVolume
+from tui.texts import count, size
+from tui.widgets.rows import RowList, Span
+
+_BAR: Final = 22
+
+
+class PlanRows(RowList):
+    """Rows are media, each followed by its volumes."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "Plan", ident="plan", empty="not made yet: p works it out, and writes nothing")
+        self.plan: Plan | None = None
+        self._lines: list[tuple[int, PlannedMedium] | PlannedVolume] = []
+
+    @property
+    def row_count(self) -> int:
+        return len(self._lines)
+
+    def show(self, plan: Plan | None) -> None:
+        """Another plan, or none."""
+        self.plan = plan
+        self.note = "" if plan is None else _summary(plan)
+        self._lines = []
+        for number, medium in enumerate(plan.media if plan else (), 1):
+            self._lines.append((number, medium))
+            self._lines.extend(volume for volume in (plan.volumes if plan else ()) if volume.medium == number)
+        self.cursor = 0
+        self.changed()
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        line = self._lines[index]
+        if isinstance(line, PlannedVolume):
+            bar = self.look.bar(line.size, self.plan.volume if self.plan else 1, _BAR)
+            return [(f"  {line.index:04d}    {bar} {size(line.size):>9}", "plain")]
+        number, medium = line
+        taken = sum(volume.size for volume in self.plan.volumes if volume.medium == number) if self.plan else 0
+        if medium.free is None:
+            return [(f"medium {number}  {size(taken):>9}  {safe(medium.path)}", "title")]
+        bar = self.look.bar(taken, medium.free, _BAR)
+        left = f"{size(max(medium.free - taken, 0))} stay free"
+        return [(f"medium {number}  {bar} {size(taken):>9}  {safe(medium.path)}, {left}", "title")]
+
+
+def _summary(plan: Plan) -> str:
+    parts = [count(len(plan.artifacts), "artifact"), count(plan.blobs, "blob"), size(plan.bytes)]
+    text = ", ".join(parts) + f" in {count(len(plan.volumes), 'volume')}"
+    if plan.requires:
+        text += f", {count(plan.requires, 'blob')} inside already"
+    if plan.sboms_to_make:
+        text += f", {count(plan.sboms_to_make, 'SBOM')} to make"
+    return text
