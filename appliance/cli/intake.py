@@ -1,0 +1,189 @@
+"""`lockgate intake`."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.context import (
+    call,
+    detach_option,
+    json_option,
+    load_key,
+    megabytes,
+    passphrase_option,
+    show,
+    station_option,
+    station_root,
+    table,
+)
+from bundles.display import safe
+
+_KEY = click.option(
+    "--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a PEM's path."
+)
+
+
+@click.group()
+def intake() -> None:
+    """Bring a bundle in: import, list, show, approve, reject, release."""
+
+
+@intake.command("import")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@detach_option
+@station_option
+@json_option
+def import_(root: Path | None, folders: tuple[Path, ...], detach: bool, as_json: bool) -> None:
+    """Verify a bundle into quarantine. Give a folder for each medium that is here; the others may follow.
+
+    Exit status 3: refused; 4: good so far, volumes still to come. The last line is the bundle's id.
+    """
+    from appliance.cli.follow import run_job
+
+    result = run_job(root, "import", {"paths": [str(folder.absolute()) for folder in folders]}, detach=detach)
+    if detach:
+        show(result, as_json, lambda: str(result["job"]))
+        return
+    text = f"{result['artifacts']} artifacts, {megabytes(result['bytes'])}: {result['state']}\n{result['id']}"
+    show(result, as_json, lambda: text)
+
+
+@intake.command("list")
+@click.option("--state", default="", help="Only entries in this state.")
+@station_option
+@json_option
+def list_(root: Path | None, state: str, as_json: bool) -> None:
+    """What came in."""
+    document = call(root, lambda client: client.get("/v1/intake", state=state))
+    rows = [
+        (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), _count(entry), entry["received"])
+        for entry in document["items"]
+    ]
+    show(document, as_json, lambda: table(rows, ("ID", "STATE", "ARTIFACTS", "SIZE", "APPROVALS", "RECEIVED")))
+
+
+@intake.command("show")
+@click.argument("name", metavar="ID")
+@station_option
+@json_option
+def show_(root: Path | None, name: str, as_json: bool) -> None:
+    """An entry with its inspection report and approvals."""
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
+    show(document, as_json, lambda: _text(document))
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@_KEY
+@passphrase_option
+@station_option
+@json_option
+def approve(root: Path | None, name: str, key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
+    """Approve a quarantined bundle: sign its digest and its report's with your own key."""
+    _decide(root, name, key_name, passphrase_fd, "approve", "", as_json)
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@_KEY
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept.")
+@passphrase_option
+@station_option
+@json_option
+def reject(root: Path | None, name: str, key_name: str, why: str, passphrase_fd: int | None, as_json: bool) -> None:
+    """Reject a quarantined bundle for good, with a reason."""
+    _decide(root, name, key_name, passphrase_fd, "reject", why, as_json)
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@station_option
+@json_option
+def release(root: Path | None, name: str, as_json: bool) -> None:
+    """Make an approved bundle's content visible, all at once."""
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/release"))
+    show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["released"]))
+
+
+@intake.group()
+def stream() -> None:
+    """The ledger's streams: show, reset."""
+
+
+@stream.command("show")
+@click.argument("name", metavar="STREAM", required=False, default="")
+@station_option
+@json_option
+def show_stream(root: Path | None, name: str, as_json: bool) -> None:
+    """What came when, on one stream or on all."""
+    document = call(root, lambda client: client.get("/v1/ledger", stream=name, limit=1000))
+    rows = [
+        (
+            entry["stream"],
+            entry["sequence"],
+            entry["state"],
+            entry["created"],
+            entry["actor"],
+            entry["digest"] or entry["why"],
+        )
+        for entry in document["items"]
+    ]
+    show(document, as_json, lambda: table(rows, ("STREAM", "SEQUENCE", "STATE", "WHEN", "WHO", "DIGEST")))
+
+
+@stream.command()
+@click.argument("name", metavar="STREAM")
+@click.option("--sequence", type=int, required=True, help="The floor: the next bundle is the one after it.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept in the ledger.")
+@station_option
+@json_option
+def reset(root: Path | None, name: str, sequence: int, why: str, as_json: bool) -> None:
+    """Set a stream's floor by hand, after bundles were lost."""
+    body = {"sequence": sequence, "why": why}
+    document = call(root, lambda client: client.post(f"/v1/streams/{quote(name)}/reset", body))
+    show(document, as_json, lambda: f"{name} goes on behind {sequence}")
+
+
+def _decide(
+    root: Path | None, name: str, key_name: str, passphrase_fd: int | None, decision: str, why: str, as_json: bool
+) -> None:
+    key = load_key(station_root(root), key_name, passphrase_fd)
+    keyid = key.public.keyid
+    path = f"/v1/intake/{quote(name)}/approval"
+    answer = call(root, lambda client: client.get(path, keyid=keyid, decision=decision, why=why))
+    signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
+    body = {"payload": answer["payload"], "keyid": keyid, "signature": signature}
+    document = call(root, lambda client: client.post(path, body))
+    show(document, as_json, lambda: f"{document['id']} is {document['state']} ({_count(document)} approvals)")
+
+
+def _count(entry: dict[str, Any]) -> str:
+    return f"{entry['approvals']} of {entry['needed']}"
+
+
+def _text(document: dict[str, Any]) -> str:
+    lines = [
+        f"{document['id']}  {document['state']}",
+        f"  digest      {document['digest']}",
+        f"  received    {document['received']} by {document['actor']}",
+        f"  content     {document['artifacts']} artifacts, {megabytes(document['bytes'])}",
+        f"  approvals   {_count(document)}",
+    ]
+    for entry in document["decisions"]:
+        why = f": {entry['why']}" if entry["why"] else ""
+        lines.append(f"    {entry['decision']} by {entry['owner']} ({entry['keyid']}) at {entry['created']}{why}")
+    if document["missing_volumes"]:
+        lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
+    if document["report"] is not None:
+        lines.append(f"  report      {document['report_digest']}")
+        marks = {"ok": "[ok]", "note": "[..]", "fail": "[!!]"}
+        for section in document["report"]["sections"]:
+            lines.append(f"    {marks.get(section['outcome'], '[!!]')} {section['inspector']:<10} {section['summary']}")
+            for moved in section["details"].get("moved", []):
+                lines.append(f"         {moved['reference']} moves from {moved['from']} to {moved['to']}")
+    return "\n".join(safe(line) for line in lines)

@@ -1,0 +1,100 @@
+"""Approvals: the document a person signs, and what makes a signed one count.
+
+A document counts when it is byte for byte the one this station would have made for that key, bundle, report and
+decision, is in its time, and is signed by a key that is pinned for purpose `release` and not revoked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance import clock
+from appliance.intake.ledger import Entry, StoredApproval
+from appliance.station import Station
+from bundles import documents
+from bundles.documents import Approval
+from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.signing.keys import check_keyid
+from bundles.times import check_time
+
+_DECISIONS = ("approve", "reject")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A verified decision and whose it is."""
+
+    approval: Approval
+    owner: str
+
+
+def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
+    """The exact bytes for a person to sign. Raises UsageError, or FailedError where nothing is to be decided."""
+    check_keyid(keyid)
+    if decision not in _DECISIONS:
+        raise UsageError("unknown decision", thing=repr(decision)[:40], remedy="use approve or reject")
+    if decision == "reject" and not why.strip():
+        raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
+    if entry.report_digest is None or entry.state not in ("quarantined", "approved"):
+        raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+    return documents.encode(
+        Approval(
+            site=station.config.site,
+            bundle=entry.id,
+            digest=entry.digest,
+            report=entry.report_digest,
+            decision=decision,
+            why=why,
+            keyid=keyid,
+            created=clock.now(),
+            not_after=clock.after(station.config.approval_hours * 3600),
+        )
+    )
+
+
+def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Decision:
+    """The decision in a signed document. Raises RefusedError for anything that does not count."""
+    try:
+        approval = documents.decode(payload, Approval)
+        check_time(approval.created, "created")
+        check_time(approval.not_after, "not_after")
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=error.thing, remedy="sign the document that the station gives") from None
+    now = clock.now()
+    wanted = {
+        "site": station.config.site,
+        "bundle": entry.id,
+        "digest": entry.digest,
+        "report": entry.report_digest,
+        "keyid": keyid,
+    }
+    for name, value in wanted.items():
+        if getattr(approval, name) != value:
+            raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
+    if approval.decision not in _DECISIONS:
+        raise RefusedError("an approval that decides nothing", thing=repr(approval.decision)[:60])
+    lifetime = clock.seconds(approval.not_after) - clock.seconds(approval.created)
+    if lifetime > station.config.approval_hours * 3600:
+        raise RefusedError(
+            "the approval is valid for too long", thing=f"{lifetime} s", remedy="sign the station's own document"
+        )
+    if not approval.created <= clock.after(60) or now > approval.not_after:
+        raise RefusedError(
+            "the approval is out of its time", thing=f"{approval.created} to {approval.not_after}", remedy="sign anew"
+        )
+    record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
+    return Decision(approval, record.owner)
+
+
+def still_counting(station: Station, entry: Entry, stored: list[StoredApproval]) -> tuple[list[str], list[str]]:
+    """The keys whose stored approvals count now, each verified anew, and why the others do not."""
+    counting, objections = [], []
+    for approval in stored:
+        try:
+            decision = verify(station, entry, approval.document.encode(), approval.keyid, approval.signature)
+        except LockgateError as error:
+            objections.append(error.diagnostics())
+            continue
+        if decision.approval.decision == "approve":
+            counting.append(approval.keyid)
+    return counting, objections
