@@ -16,6 +16,7 @@ from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import Resource, parse
 from appliance.registry.services import RegistryServices
+from appliance.registry.serving import handler_args
 from bundles.errors import LockgateError
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse | WireError]]
@@ -48,7 +49,7 @@ ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
 
 
 def create_app(services: RegistryServices) -> web.Application:
-    """The registry over one worker's services. Serve it through `appliance.registry.serving`."""
+    """The registry over one worker's services, for any runner; `appliance.registry.serving` has one, and a loop."""
     worker = Worker(services)
 
     async def handle(request: web.Request) -> web.StreamResponse:
@@ -61,7 +62,7 @@ def create_app(services: RegistryServices) -> web.Application:
         await asyncio.wait({sweeping})
         worker.threads.shutdown(wait=True)
 
-    app = web.Application(client_max_size=0)
+    app = web.Application(handler_args=handler_args())
     app.router.add_route("*", r"/{path:[\s\S]*}", handle)
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)

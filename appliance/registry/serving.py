@@ -1,35 +1,57 @@
-"""How the registry's application is run: the HTTP settings that belong to it, and the event loop that suits it."""
+"""How the registry's application meets HTTP: its settings, its event loop, and its log of bad requests."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
+from typing import Any, Final
 
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from appliance import limits
+from bundles.display import safe
+
+_log: Final = logging.getLogger("appliance.registry.http")
 
 
-def make_runner(app: web.Application) -> web.AppRunner:
-    """A runner for `create_app`'s application; the caller sets it up and adds sites (plain or TLS).
+def handler_args() -> dict[str, Any]:
+    """What aiohttp's connections are to know, whoever runs the application.
 
     Request bodies are kept as they come: a blob pushed with a Content-Encoding is the encoded bytes.
     """
-    return web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        handle_signals=False,
-        keepalive_timeout=limits.KEEPALIVE,
-        lingering_time=limits.LINGER,
-        max_line_size=limits.REQUEST_LINE,
-        max_field_size=limits.REQUEST_LINE,
-        read_bufsize=limits.READ_BUFFER,
-        shutdown_timeout=limits.SHUTDOWN,
-    )
+    return {
+        "auto_decompress": False,
+        "keepalive_timeout": limits.KEEPALIVE,
+        "lingering_time": limits.LINGER,
+        "logger": _log,
+        "max_field_size": limits.REQUEST_LINE,
+        "max_line_size": limits.REQUEST_LINE,
+        "read_bufsize": limits.READ_BUFFER,
+    }
+
+
+def make_runner(app: web.Application) -> web.AppRunner:
+    """A runner for `create_app`'s application; the caller sets it up and adds sites (plain or TLS)."""
+    return web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=limits.SHUTDOWN)
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
     """The loop a worker is run on: uvloop, the fastest for requests and under TLS, and since the registry sends files
     itself also for those (docs/adr/0004-sending-blobs.md, measured by tests/bench/sending.py)."""
     return uvloop.new_event_loop()
+
+
+def _one_line(record: logging.LogRecord) -> bool:
+    """A request that is no HTTP is its sender's mistake: one line about it, no traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg = f"{record.getMessage()}: {safe(' '.join(error.message.split()), width=200)}"
+        record.args = None
+    return True
+
+
+_log.addFilter(_one_line)
