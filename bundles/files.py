@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -51,6 +52,9 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
+        # What carries our own process id is left from a process that was killed: ids come round again.
+        with contextlib.suppress(FileNotFoundError):
+            partial.unlink()
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
@@ -60,8 +64,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
             if replace:
                 partial.rename(path)
             else:
-                path.hardlink_to(partial)
-                partial.unlink()
+                _name_once(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink()
@@ -71,6 +74,20 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
         raise FailedError("the file exists", thing=str(path), remedy="choose another name") from None
     except OSError as error:
         raise os_failure(error, path, "cannot be written") from None
+
+
+def _name_once(partial: Path, path: Path) -> None:
+    """Give `partial` the name `path`, which nothing may have: FileExistsError where something does."""
+    try:
+        path.hardlink_to(partial)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        # FAT and exFAT have no hard links: an empty file takes the name, and the rename replaces our own file alone.
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        partial.rename(path)
+    else:
+        partial.unlink()
 
 
 def sync_folder(folder: Path) -> None:
@@ -100,8 +117,6 @@ _REMEDIES = {
 
 def os_failure(error: OSError, path: Path | str, what: str) -> FailedError:
     """An operating system's error as one line: what, which file, why, what to do."""
-    import errno
-
     code = errno.errorcode.get(error.errno or 0, "")
     reason = error.strerror or str(error)
     return FailedError(

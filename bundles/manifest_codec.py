@@ -20,21 +20,12 @@ from bundles.oci.descriptor import check_media_type
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_repository, check_site, check_tag
 from bundles.signing.keys import check_keyid
+from bundles.times import check_time
 
 KINDS: Final = ("index", "image", "chart", "sbom", "signature", "attestation", "file", "artifact")
-_TIME: Final = re.compile(
-    r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}Z\Z"
-)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
 _HEADER: Final = 32
 """Bytes before the first blob of a volume: 7z's start header."""
-
-
-def check_time(text: str, what: str) -> str:
-    """`YYYY-MM-DDTHH:MM:SSZ`. Raises MalformedError."""
-    if not _TIME.match(text):
-        raise MalformedError(f"{what} is not a time", thing=repr(text)[:60], remedy="write YYYY-MM-DDTHH:MM:SSZ")
-    return text
 
 
 def encode(manifest: BundleManifest) -> bytes:

@@ -9,13 +9,18 @@ from bundles.manifest import BundleManifest
 _DIGESTS = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384"}
 
 
+def _check(keyid: str, algorithm: str) -> str:
+    """The command that checks one signature; an algorithm that is not known is taken for the default."""
+    signature = f"SHA256SUMS.{keyid}.sig"
+    if algorithm == "ed25519":
+        return f"openssl pkeyutl -verify -pubin -inkey pub.pem -rawin -in SHA256SUMS -sigfile {signature}"
+    digest = _DIGESTS.get(algorithm, "sha256")
+    return f"openssl dgst -{digest} -verify pub.pem -signature {signature} SHA256SUMS"
+
+
 def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
     """The file's bytes; `algorithms` gives each signer's key algorithm, by key id."""
-    checks = "".join(
-        f"    openssl dgst -{_DIGESTS.get(algorithms.get(keyid, ''), 'sha256')} -verify pub.pem"
-        f" -signature SHA256SUMS.{keyid}.sig SHA256SUMS\n"
-        for keyid in manifest.signers
-    )
+    checks = "".join(f"    {_check(keyid, algorithms.get(keyid, ''))}\n" for keyid in manifest.signers)
     several = len({volume.medium for volume in manifest.volumes}) > 1
     delta = (
         "\nThis bundle is a delta: it needs blobs that the destination holds already, and alone it is not complete.\n"

@@ -82,7 +82,7 @@ def canonical(document: Any) -> bytes:
     """RFC 8785 bytes of plain Python data. Raises MalformedError for what JSON cannot hold."""
     try:
         return rfc8785.dumps(document)
-    except rfc8785.CanonicalizationError as error:
+    except (rfc8785.CanonicalizationError, UnicodeEncodeError) as error:  # the latter for a lone surrogate in a key
         raise MalformedError("not canonical JSON material", thing=str(error)[:120]) from None
 
 

@@ -3,16 +3,20 @@
 It reads no file, no clock and no network. Its rules, in the order in which they are applied; each refuses by name:
 
 1. The bytes of SHA256SUMS are in their one form, and name manifest.json and README.txt.
-2. At most `limits.SIGNATURES` signature files, each named `SHA256SUMS.<keyid>.sig`; none is missing altogether.
+2. There is a signature file, there are at most `limits.SIGNATURES`, and each is named `SHA256SUMS.<keyid>.sig`.
 3. Each signature is by a key pinned in the trust folder, found by keyid and never read from the medium; the algorithm
    is the pinned key's; the signature is in its one encoding and holds over the bytes of SHA256SUMS.
-4. manifest.json and README.txt are the ones SHA256SUMS names. Only now is the manifest read.
-5. The manifest is canonical, closed, consistent, of a known major format, and needs no unknown feature.
-6. SHA256SUMS names exactly the manifest's volumes, with the manifest's digests.
-7. The bundle is for this site.
-8. Each signing key is trusted for purpose `bundle` at this time, and for the bundle's source site; it is not revoked.
-9. The signers are exactly those the manifest names: none beside them, and (unless the caller only opens) none missing.
-10. The bundle is neither expired (`not_after`) nor from the future (`created`, a day's slack for clocks that drift).
+4. Each signing key is trusted for purpose `bundle`, is valid at this time, and is not revoked.
+5. manifest.json and README.txt are the ones SHA256SUMS names. Only now, with bytes that a trusted key stands for, is
+   the manifest parsed.
+6. The manifest is canonical, closed, consistent, of a known major format, and needs no unknown feature.
+7. SHA256SUMS names exactly the manifest's volumes, with the manifest's digests.
+8. The bundle is for this site.
+9. Each signing key is bound to the bundle's source site.
+10. The signers are exactly those the manifest names: none beside them, and (`require_all_signers`) none missing.
+11. The bundle is neither expired (`not_after`) nor from the future (`created`, a day's slack for clocks that drift).
+
+The sequence is not decided here: it needs the ledger (`bundles.ledger`).
 """
 
 from __future__ import annotations
@@ -21,7 +25,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from bundles import limits, sums
@@ -30,6 +34,7 @@ from bundles.manifest import BundleManifest, volume_path
 from bundles.manifest_codec import decode
 from bundles.oci.digest import Digest
 from bundles.signing.trust import TrustFolder, TrustRecord
+from bundles.times import later
 
 SIGNATURE_NAME: Final = re.compile(r"SHA256SUMS\.([0-9a-f]{16})\.sig\Z")
 _SLACK: Final = timedelta(days=1)
@@ -63,9 +68,13 @@ def decide(files: SmallFiles, trust: TrustFolder, now: str) -> Opened:
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing) from None
     signers = _check_signatures(files, trust)
+    for signer in signers:
+        _object(signer.objection("bundle", now))
     for name, data in ((sums.MANIFEST, files.manifest), (sums.README, files.readme)):
         if hashlib.sha256(data).hexdigest() != lines[name]:
-            raise RefusedError("the file's bytes are not the signed ones", thing=name)
+            raise RefusedError(
+                "the file's bytes are not the signed ones", thing=name, remedy="copy it again from the source's medium"
+            )
     try:
         manifest = decode(files.manifest)
     except MalformedError as error:
@@ -78,11 +87,7 @@ def decide(files: SmallFiles, trust: TrustFolder, now: str) -> Opened:
             remedy="carry it to where it belongs",
         )
     for signer in signers:
-        objection = signer.objection("bundle", now, manifest.source)
-        if objection is not None:
-            raise RefusedError(
-                "a signature that does not count", thing=objection, remedy="ask the source site to sign anew"
-            )
+        _object(signer.objection("bundle", now, manifest.source))
     seen = {signer.keyid for signer in signers}
     for keyid in sorted(seen - set(manifest.signers)):
         raise RefusedError("a signature that the manifest does not name", thing=f"{sums.NAME}.{keyid}.sig")
@@ -91,8 +96,15 @@ def decide(files: SmallFiles, trust: TrustFolder, now: str) -> Opened:
     return Opened(manifest, files.manifest, Digest.of(files.sums), signers, missing)
 
 
+def _object(objection: str | None) -> None:
+    if objection is not None:
+        raise RefusedError(
+            "a signature that does not count", thing=objection, remedy="ask the source site to sign anew"
+        )
+
+
 def require_all_signers(opened: Opened) -> None:
-    """Rule 9, second half. Raises RefusedError naming who is missing."""
+    """Rule 10, second half. Raises RefusedError naming who is missing."""
     if opened.missing_signers:
         raise RefusedError(
             "a signature is missing",
@@ -137,8 +149,7 @@ def _check_times(manifest: BundleManifest, now: str) -> None:
         raise RefusedError(
             "the bundle has expired", thing=f"{manifest.id}, not after {manifest.not_after}", remedy="build it anew"
         )
-    latest = datetime.strptime(now, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC) + _SLACK
-    if manifest.created > latest.strftime("%Y-%m-%dT%H:%M:%SZ"):
+    if manifest.created > later(now, _SLACK):
         raise RefusedError(
             "the bundle comes from the future",
             thing=f"{manifest.id}, created {manifest.created}",

@@ -7,14 +7,17 @@ files are capped and read once, and several folders must agree to the byte.
 from __future__ import annotations
 
 import os
+import stat
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
 from bundles import limits, sums
 from bundles.errors import IncompleteError, RefusedError, UsageError
-from bundles.files import os_failure, read_small
+from bundles.files import failures_named, read_small
 from bundles.lanes import Lane
 from bundles.manifest import volume_path
 from bundles.ports import Progress
@@ -64,24 +67,22 @@ def missing(opened: Opened, indexes: Sequence[int]) -> IncompleteError:
 def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The bundle's folder behind each path: itself, or the one bundle below it (a medium's mount point).
 
-    Raises UsageError where there is none, or more than one.
+    A folder that is named twice counts once. Raises UsageError where there is none, or more than one.
     """
-    return tuple(_find(path) for path in paths)
+    return tuple(dict.fromkeys(_find(path) for path in paths))
 
 
 def _find(path: Path) -> Path:
-    if (path / sums.NAME).is_file() or (path / sums.NAME).is_symlink():
-        return path
-    try:
-        below = sorted(entry for entry in path.iterdir() if (entry / sums.NAME).is_file())
-    except OSError as error:
-        raise os_failure(error, path, "the bundle cannot be read") from None
+    with failures_named(path, "the bundle cannot be read"):
+        names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(path)}
+        if sums.NAME in names:
+            return path
+        below = sorted(name for name, is_folder in names.items() if is_folder and (path / name / sums.NAME).exists())
     if len(below) == 1:
-        return below[0]
+        return path / below[0]
     if below:
-        names = ", ".join(entry.name for entry in below[:8])
-        raise UsageError("several bundles are here", thing=f"{path}: {names}", remedy="name one of them")
-    if (path / sums.MANIFEST).exists():
+        raise UsageError("several bundles are here", thing=f"{path}: {', '.join(below[:8])}", remedy="name one of them")
+    if sums.MANIFEST in names:
         raise RefusedError("the bundle lacks a file", thing=str(path / sums.NAME), remedy="copy the whole medium again")
     raise UsageError("no bundle is here", thing=str(path), remedy="give the folder that holds SHA256SUMS")
 
@@ -125,12 +126,14 @@ def read_all(bundle: OpenedBundle, progress: Progress) -> None:
     todo = [*sorted(bundle.volumes.items()), *bundle.copies]
     total = sum(manifest.volumes[index - 1].size for index, _ in todo)
     done = 0
+    turn = threading.Lock()
     progress("verify", 0, total)
 
     def advance(count: int) -> None:
         nonlocal done
-        done += count
-        progress("verify", done, total)
+        with turn:
+            done += count
+            progress("verify", done, total)
 
     def read(place: tuple[int, Path]) -> None:
         index, path = place
@@ -145,19 +148,22 @@ def read_all(bundle: OpenedBundle, progress: Progress) -> None:
 
 
 def _list(folder: Path) -> dict[str, list[str]]:
-    """The names in the folder and its `volumes`, refused where the format does not know them."""
+    """The names in the folder and its `volumes`, refused where the format does not know them or there are too many."""
     found: dict[str, list[str]] = {"": [], "volumes": []}
-    try:
+    with failures_named(folder, "the bundle cannot be read"):
         for entry in os.scandir(folder):
             if entry.name in _FOLDERS and entry.is_dir(follow_symlinks=False):
+                if entry.name == "volumes":
+                    found["volumes"] = [below.name for below in islice(os.scandir(entry.path), limits.VOLUMES + 1)]
                 continue
             if entry.name not in _CEILINGS and not SIGNATURE_NAME.match(entry.name):
                 raise _stranger(folder, entry.name)
             found[""].append(entry.name)
-        if (folder / "volumes").is_dir():
-            found["volumes"] = sorted(entry.name for entry in os.scandir(folder / "volumes"))
-    except OSError as error:
-        raise os_failure(error, folder, "the bundle cannot be read") from None
+            if len(found[""]) > len(_CEILINGS) + limits.SIGNATURES:
+                raise RefusedError("too many signature files", thing=str(folder))
+    if len(found["volumes"]) > limits.VOLUMES:
+        raise RefusedError("too many volumes", thing=str(folder / "volumes"))
+    found["volumes"].sort()
     return found
 
 
@@ -176,8 +182,6 @@ def _read(folder: Path, listing: dict[str, list[str]]) -> SmallFiles:
                 "the bundle lacks a file", thing=str(folder / name), remedy="copy the whole medium again"
             )
     names = [name for name in listing[""] if SIGNATURE_NAME.match(name)]
-    if len(names) > limits.SIGNATURES:
-        raise RefusedError("too many signature files", thing=str(folder))
     return SmallFiles(
         sums=read_small(folder / sums.NAME, _CEILINGS[sums.NAME]),
         manifest=read_small(folder / sums.MANIFEST, _CEILINGS[sums.MANIFEST]),
@@ -210,11 +214,13 @@ def _place(folders: Sequence[Path], listings: Sequence[dict[str, list[str]]], op
             path = folder / "volumes" / name
             if name not in known:
                 raise _stranger(folder, f"volumes/{name}")
-            if path.is_symlink() or not path.is_file():
+            with failures_named(path, "the volume cannot be read"):
+                status = path.lstat()
+            if not stat.S_ISREG(status.st_mode):
                 raise RefusedError("not a regular file", thing=str(path), remedy="a bundle holds regular files alone")
-            if path.stat().st_size != known[name].size:
+            if status.st_size != known[name].size:
                 raise RefusedError(
-                    f"the volume has {path.stat().st_size} bytes, not the signed {known[name].size}",
+                    f"the volume has {status.st_size} bytes, not the signed {known[name].size}",
                     thing=f"volumes/{name}",
                     remedy="copy it again from the source's medium",
                 )

@@ -55,10 +55,10 @@ def build(
     The key is used in this process and never reaches the station. The last line is the bundle's folder.
     """
     from appliance.cli.follow import run_job
-    from bundles.manifest_codec import check_time
     from bundles.media import capacity
     from bundles.oci.reference import Reference, check_site
     from bundles.signing.keys import check_keyid
+    from bundles.times import check_time
 
     folder = station_root(root)
     check_site(options["to"])

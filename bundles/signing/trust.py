@@ -1,6 +1,12 @@
 """The trust folder: which keys this station believes, for what, whose, and from where.
 
-`site.json` names the station's site. Each key is `<keyid>.pem` (its public half) and `<keyid>.json` (its record).
+| file | holds |
+|---|---|
+| `site.json` | `{"type", "site"}`: the site whose folder this is |
+| `<keyid>.pem` | a public key, exactly as `PublicKey.to_pem` writes it |
+| `<keyid>.json` | its record: type, keyid, owner, purposes, sites, algorithm, not_before, not_after, revoked |
+| `README.txt` | a note by people, never read |
+
 Nothing here is ever read from a medium. Files are checked against one another on every load: a PEM that is not the
 record's key, a name that is not its keyid, or a file that nobody accounts for is an error and not a warning. The
 record is written last, so a PEM that stands alone is an unfinished change and trusts nobody.
@@ -10,24 +16,33 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
 
 import msgspec
 
 from bundles import limits, strict_json
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, read_small, write_atomic
 from bundles.oci.reference import check_site
 from bundles.signing.keys import PublicKey, check_keyid
+from bundles.times import check_time
 
 PURPOSES: Final = ("bundle", "release", "receipt", "image", "audit", "verdict", "backup", "update")
+SITE_BOUND: Final = frozenset({"bundle", "receipt"})
+"""Purposes whose documents name the site they come from: a key for one is bound to the sites it may sign for."""
 SITE_TYPE: Final = "application/vnd.lockgate.site.v1+json"
 RECORD_TYPE: Final = "application/vnd.lockgate.trusted-key.v1+json"
+_SITE_FILE: Final = "site.json"
 _LOCK: Final = ".lock"
+_BESIDE: Final = re.compile(r"(?:README(?:\.txt|\.md)?|\.lock|\..+\.[0-9]+\.part)\Z")
+"""What may stand beside keys: a note, the lock, and what a change that was cut off left (bundles.files)."""
+_KEY_FILE: Final = re.compile(r"([0-9a-f]{16})\.(pem|json)\Z")
 
 
 class Revocation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -71,18 +86,21 @@ class TrustRecord:
         return self.key.keyid
 
     def objection(self, purpose: str, at: str, site: str | None = None) -> str | None:
-        """Why this key may not sign for `purpose` at time `at` (from `site`), or None where it may."""
+        """Why this key may not sign for `purpose` at time `at` (from `site`), or None where it may.
+
+        A revocation counts whatever the signature's age: nobody can tell when a stolen key was used.
+        """
+        who = f"key {self.keyid} of {self.owner}"
         if self.revoked is not None:
-            return f"key {self.keyid} of {self.owner} was revoked at {self.revoked.at}: {self.revoked.why}"
+            return f"{who} was revoked at {self.revoked.at}: {self.revoked.why}"
         if purpose not in self.purposes:
-            return f"key {self.keyid} of {self.owner} is trusted for {', '.join(self.purposes)}, not for {purpose}"
+            return f"{who} is trusted for {', '.join(self.purposes)}, not for {purpose}"
         if self.not_before is not None and at < self.not_before:
-            return f"key {self.keyid} of {self.owner} is not valid before {self.not_before}"
+            return f"{who} is not valid before {self.not_before}"
         if self.not_after is not None and at > self.not_after:
-            return f"key {self.keyid} of {self.owner} is not valid after {self.not_after}"
+            return f"{who} is not valid after {self.not_after}"
         if site is not None and site not in self.sites:
-            allowed = ", ".join(self.sites) or "no site"
-            return f"key {self.keyid} of {self.owner} may sign for {allowed}, not for {site}"
+            return f"{who} may sign for {', '.join(self.sites) or 'no site'}, not for {site}"
         return None
 
 
@@ -97,31 +115,28 @@ class TrustFolder:
     def load(cls, path: Path) -> TrustFolder:
         """Read and check the whole folder. Raises UsageError naming the file that is wrong."""
         names = _names(path)
-        if "site.json" not in names:
+        if _SITE_FILE not in names:
             raise UsageError(
                 "not a trust folder", thing=str(path), remedy="it must hold site.json (lockgate init makes one)"
             )
-        site = _decode(path / "site.json", _Site)
-        if site.type != SITE_TYPE:
-            raise UsageError("not a site's file", thing=str(path / "site.json"), remedy=f"its type must be {SITE_TYPE}")
-        keyids = {name.partition(".")[0] for name in names if name.endswith(".json") and name != "site.json"}
-        if len(keyids) > limits.TRUSTED_KEYS:
-            raise UsageError("too many trusted keys", thing=str(path), remedy=f"the ceiling is {limits.TRUSTED_KEYS}")
-        for name in names:
-            if name not in ("site.json", "README.txt") and name.partition(".")[2] not in ("pem", "json"):
+        for name in sorted(names):
+            if name != _SITE_FILE and not _KEY_FILE.match(name) and not _BESIDE.match(name):
                 raise UsageError(
                     "a file that does not belong in a trust folder", thing=str(path / name), remedy="remove it"
                 )
-        return cls(check_site(site.site), tuple(_load_record(path, keyid) for keyid in sorted(keyids)))
+        keyids = sorted(match[1] for match in map(_KEY_FILE.match, names) if match is not None and match[2] == "json")
+        if len(keyids) > limits.TRUSTED_KEYS:
+            raise UsageError("too many trusted keys", thing=str(path), remedy=f"the ceiling is {limits.TRUSTED_KEYS}")
+        return cls(_load_site(path / _SITE_FILE), tuple(_load_record(path, keyid) for keyid in keyids))
 
     def find(self, keyid: str) -> TrustRecord | None:
         """The record of a key, or None."""
         return next((record for record in self.records if record.keyid == keyid), None)
 
 
-def _names(path: Path) -> list[str]:
+def _names(path: Path) -> set[str]:
     try:
-        return sorted(entry.name for entry in path.iterdir() if not entry.name.startswith("."))
+        return {entry.name for entry in os.scandir(path)}
     except OSError as error:
         raise UsageError(
             f"the trust folder cannot be read ({error.strerror})",
@@ -139,28 +154,43 @@ def _decode(path: Path, cls: type[_Document]) -> _Document:
             strict_json.loads(read_small(path, limits.KEY_FILE), ceiling=limits.KEY_FILE, what=path.name), cls
         )
     except (LockgateError, msgspec.ValidationError) as error:
-        reason = error.what if isinstance(error, LockgateError) else str(error)
-        raise UsageError(f"a damaged trust file ({reason})", thing=str(path), remedy="trust the key again") from None
+        raise _damaged(path, error.what if isinstance(error, LockgateError) else str(error)) from None
+
+
+def _damaged(path: Path, reason: str) -> UsageError:
+    return UsageError(
+        f"a damaged trust file ({reason})", thing=str(path), remedy="restore it, or remove the key and trust it again"
+    )
+
+
+def _load_site(path: Path) -> str:
+    document = _decode(path, _Site)
+    if document.type != SITE_TYPE:
+        raise _damaged(path, f"its type is not {SITE_TYPE}")
+    try:
+        return check_site(document.site)
+    except MalformedError as error:
+        raise _damaged(path, error.what) from None
 
 
 def _load_record(path: Path, keyid: str) -> TrustRecord:
-    record = _decode(path / f"{keyid}.json", _Record)
+    file, pem_file = path / f"{keyid}.json", path / f"{keyid}.pem"
+    record = _decode(file, _Record)
     try:
-        key = PublicKey.from_pem(read_small(path / f"{keyid}.pem", limits.KEY_FILE))
+        pem = read_small(pem_file, limits.KEY_FILE)
+        key = PublicKey.from_pem(pem)
+        if key.to_pem() != pem:
+            raise MalformedError("bytes that are not the key's own")
     except LockgateError as error:
-        raise UsageError(
-            f"a damaged trust file ({error.what})", thing=str(path / f"{keyid}.pem"), remedy="trust the key again"
-        ) from None
-    known = set(record.purposes) <= set(PURPOSES)
-    if (
-        record.type != RECORD_TYPE
-        or (record.keyid, record.algorithm) != (key.keyid, key.algorithm)
-        or key.keyid != keyid
-        or not known
-    ):
-        raise UsageError(
-            "a trust record that is not its key's", thing=str(path / f"{keyid}.json"), remedy="trust the key again"
-        )
+        raise _damaged(pem_file, error.what) from None
+    if key.keyid != keyid:
+        raise _damaged(pem_file, f"it is key {key.keyid}")
+    if (record.type, record.keyid, record.algorithm) != (RECORD_TYPE, keyid, key.algorithm):
+        raise _damaged(file, "its type, keyid or algorithm is not the key's")
+    try:
+        _check_grant(record)
+    except MalformedError as error:
+        raise _damaged(file, error.what) from None
     return TrustRecord(
         key=key,
         owner=record.owner,
@@ -172,44 +202,73 @@ def _load_record(path: Path, keyid: str) -> TrustRecord:
     )
 
 
+def _check_grant(record: _Record) -> None:
+    """Everything about a record that does not depend on its key. Raises MalformedError."""
+    if not record.owner.strip():
+        raise MalformedError("it has no owner")
+    if not record.purposes or not set(record.purposes) <= set(PURPOSES):
+        raise MalformedError(f"its purposes are not of {', '.join(PURPOSES)}")
+    for name, values in (("purposes", record.purposes), ("sites", record.sites)):
+        if any(not before < after for before, after in pairwise(values)):
+            raise MalformedError(f"its {name} are out of order or have doubles")
+    for site in record.sites:
+        check_site(site)
+    if "bundle" in record.purposes and not record.sites:
+        raise MalformedError("a bundle key is bound to sites, and it names none")
+    times = {"not_before": record.not_before, "not_after": record.not_after}
+    times["revoked"] = None if record.revoked is None else record.revoked.at
+    for name, time in times.items():
+        if time is not None:
+            check_time(time, name)
+
+
 def init_trust(path: Path, site: str) -> None:
-    """Make a trust folder for a site."""
-    path.mkdir(mode=0o755)
-    document = {"type": SITE_TYPE, "site": check_site(site)}
-    write_atomic(path / "site.json", strict_json.canonical(document), replace=False)
+    """Make a trust folder for a site. Raises MalformedError for a site's name, FailedError where it cannot be made."""
+    check_site(site)
+    try:
+        path.mkdir(mode=0o755)
+    except OSError as error:
+        raise os_failure(error, path, "the trust folder cannot be made") from None
+    write_atomic(path / _SITE_FILE, strict_json.canonical({"type": SITE_TYPE, "site": site}), replace=False)
 
 
 def trust_key(
-    path: Path, key: PublicKey, *, purpose: str, owner: str, sites: list[str], not_after: str | None = None
+    path: Path,
+    key: PublicKey,
+    *,
+    purpose: str,
+    owner: str,
+    sites: Sequence[str] = (),
+    not_before: str | None = None,
+    not_after: str | None = None,
 ) -> TrustRecord:
     """Pin a key for a purpose; a key that is pinned already gains the purpose and the sites.
 
-    Raises UsageError: an unknown purpose, another owner, a revoked key, or a bundle key without a site.
+    A record has one list of sites for all its purposes, so what would widen a purpose that was not named is refused.
+    Raises UsageError: an unknown purpose, another owner, a revoked key, a bundle key without a site, or such widening;
+    MalformedError for a site or a time.
     """
     if purpose not in PURPOSES:
         raise UsageError("unknown purpose", thing=purpose, remedy=f"use one of {', '.join(PURPOSES)}")
     if not owner.strip():
         raise UsageError("a key needs an owner", remedy="say whose it is with --owner")
+    if purpose == "bundle" and not sites:
+        raise UsageError("a bundle key is bound to sites", thing=key.keyid, remedy="name them with --from SITE")
     for site in sites:
         check_site(site)
+    for name, time in (("not_before", not_before), ("not_after", not_after)):
+        if time is not None:
+            check_time(time, name)
     with _locked(path):
         known = TrustFolder.load(path).find(key.keyid)
-        if known is not None and known.revoked is not None:
-            raise UsageError("the key was revoked", thing=key.keyid, remedy="a revoked key stays so: create another")
-        if known is not None and known.owner != owner:
-            raise UsageError(
-                "the key has another owner", thing=f"{key.keyid}: {known.owner}", remedy="one key, one owner"
-            )
-        purposes = sorted({*(known.purposes if known else ()), purpose})
-        allowed = sorted({*(known.sites if known else ()), *sites})
-        if "bundle" in purposes and not allowed:
-            raise UsageError("a bundle key is bound to sites", thing=key.keyid, remedy="name them with --from SITE")
+        if known is not None:
+            _check_addition(known, purpose, owner, sites)
         record = TrustRecord(
             key=key,
             owner=owner,
-            purposes=tuple(purposes),
-            sites=tuple(allowed),
-            not_before=known.not_before if known else None,
+            purposes=tuple(sorted({*(known.purposes if known else ()), purpose})),
+            sites=tuple(sorted({*(known.sites if known else ()), *sites})),
+            not_before=not_before or (known.not_before if known else None),
             not_after=not_after or (known.not_after if known else None),
             revoked=None,
         )
@@ -217,12 +276,33 @@ def trust_key(
     return record
 
 
+def _check_addition(known: TrustRecord, purpose: str, owner: str, sites: Sequence[str]) -> None:
+    """Whether a pinned key may gain a purpose and sites. Raises UsageError."""
+    if known.revoked is not None:
+        raise UsageError("the key was revoked", thing=known.keyid, remedy="a revoked key stays so: create another")
+    if known.owner != owner:
+        raise UsageError(
+            "the key has another owner", thing=f"{known.keyid}: {known.owner}", remedy="one key, one owner"
+        )
+    others = SITE_BOUND & set(known.purposes) - {purpose}
+    widens_others = others and not set(sites) <= set(known.sites)
+    gains_unsaid = purpose in SITE_BOUND - set(known.purposes) and not set(known.sites) <= set(sites)
+    if widens_others or gains_unsaid:
+        raise UsageError(
+            "a key's sites hold for all its purposes",
+            thing=f"{known.keyid}: {', '.join(known.purposes)} from {', '.join(known.sites) or 'no site'}",
+            remedy="name the same sites, or use a key a purpose",
+        )
+
+
 def revoke_key(path: Path, keyid: str, *, why: str, at: str) -> TrustRecord:
-    """Mark a pinned key as revoked; it stays, with the reason. Raises UsageError where it is not pinned."""
+    """Mark a pinned key as revoked; it stays, with the first reason given. Raises UsageError where it is not pinned."""
+    check_keyid(keyid)
+    check_time(at, "the time of the revocation")
     if not why.strip():
         raise UsageError("a revocation needs a reason", thing=keyid, remedy="say it with --why")
     with _locked(path):
-        known = TrustFolder.load(path).find(check_keyid(keyid))
+        known = TrustFolder.load(path).find(keyid)
         if known is None:
             raise UsageError("no such trusted key", thing=keyid, remedy="see: lockgate key list")
         record = replace(known, revoked=known.revoked or Revocation(at=at, why=why))
@@ -248,9 +328,9 @@ def _save(path: Path, record: TrustRecord) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """One changer of a trust folder at a time."""
+    """One changer of a trust folder at a time. The running station's own lock is another one: it keeps reading."""
     try:
-        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise os_failure(error, path, "the trust folder cannot be changed") from None
     try:

@@ -81,3 +81,9 @@ def test_size_is_checked_before_anything_else() -> None:
 def test_what_is_not_json_is_named_so(raw: bytes) -> None:
     with pytest.raises(MalformedError, match="document"):
         read(raw)
+
+
+@pytest.mark.parametrize("raw", [b'"\\ud800"', b'{"\\udfff":1}', b'{"a":["\\ude00\\ud83d"]}'])
+def test_half_a_surrogate_pair_is_refused_wherever_it_stands(raw: bytes) -> None:
+    with pytest.raises(MalformedError):
+        strict_json.loads_canonical(raw, ceiling=1_000, what="document")
