@@ -52,6 +52,7 @@ class Context:
     status: Status | None = None
     lost: bool = False
     demo: bool = False
+    """Whether there is another demo station to carry on at."""
     item: object | None = None
     draft: Draft = field(default_factory=Draft)
 
@@ -77,6 +78,10 @@ def _may(act: str, rule: Allowed = always) -> Allowed:
         return reason or rule(context)
 
     return allowed
+
+
+def _has_step(context: Context) -> str:
+    return "" if context.item is not None else "do the steps before it"
 
 
 def _openable(context: Context) -> str:
@@ -148,6 +153,11 @@ def _not_home(context: Context) -> str:
     return "this is the first screen" if context.screen == "home" else ""
 
 
+def _cosignable(context: Context) -> str:
+    result = context.item.result if isinstance(context.item, Job) else None
+    return "" if result and result.get("missing_signers") else "no signature is missing"
+
+
 def _in_demo(context: Context) -> str:
     return "" if context.demo else "only in the demo"
 
@@ -166,10 +176,15 @@ class Action:
     hint: int = 0
 
     def on(self, screen: str) -> bool:
+        """Whether the action belongs to a screen."""
         return not self.screens or screen in self.screens
 
+    def offered(self, context: Context) -> bool:
+        """Whether the palette lists it: all but itself, and what only the demo has."""
+        return self.name != "palette" and (self.name != "swap" or context.demo)
 
-_LISTS: Final = ("home", "repositories", "artifact", "new_bundle", "intake", "jobs", "trust", "ledger", "guides")
+
+_LISTS: Final = ("home", "repositories", "artifact", "intake", "jobs", "job", "trust", "ledger", "guides")
 _FILTERED: Final = ("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help")
 _LANDING: Final = ("intake", "home")
 _BUNDLES: Final = ("intake", "intake_entry")
@@ -179,28 +194,30 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("home", ("1",), "Home", "the station at a glance, and what to do next"),
     Action("repositories", ("2",), "Repositories", "what the store holds, by repository and tag"),
     Action("new_bundle", ("3",), "New bundle", "pick artifacts, plan, sign and write a bundle"),
-    Action("intake", ("4",), "Intake", "bundles that were carried in: verify, approve, release"),
+    Action("intake", ("4",), "Intake", "what was carried in: verify, approve, release"),
     Action("jobs", ("5",), "Jobs", "what runs, what waits, what ended"),
-    Action("trust", ("6",), "Trust", "pinned keys, their owners, purposes and fingerprints"),
+    Action("trust", ("6",), "Trust", "pinned keys: owners, purposes, fingerprints"),
     Action("ledger", ("7",), "Ledger", "streams, and what came when"),
     Action("guides", ("8",), "Guides", "carry out, bring in and recover, step by step"),
     Action("help", ("question_mark", "9"), "Help", "keys, marks and words", hint=8),
-    Action("open", ("enter",), "Open", "open what the cursor is on", (*_LISTS, "guide", "job"), _openable, hint=1),
+    Action("open", ("enter",), "Open", "open what the cursor is on", _LISTS, _openable, hint=1),
+    Action("change", ("enter",), "Change", "change the field the cursor is on", ("new_bundle",), hint=1),
+    Action("step", ("enter",), "Do it", "do the step the cursor is on", ("guide",), _has_step, hint=1),
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
     Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), _reachable, hint=6),
-    Action("palette", ("colon",), "Palette", "every action by name, with the reason where one is not allowed", hint=7),
-    Action("pick", ("space",), "Pick", "put the artifact into the next bundle, or take it out",
+    Action("palette", ("colon",), "Palette", "every action by name, or why it is not allowed", hint=7),
+    Action("pick", ("space",), "Pick", "put it into the next bundle, or take it out",
            ("repositories", "artifact"), _pickable, hint=2),
     Action("tree", ("t",), "Tree", "the artifact as a tree: platforms, layers, referrers", ("artifact",), hint=3),
     Action("components", ("b",), "SBOM", "the components of its bill of materials", ("artifact",), hint=3),
     Action("manifest", ("m",), "Manifest", "the manifest as stored", ("artifact",), hint=4),
     Action("plan", ("p",), "Plan", "work out volumes and bytes; nothing is written", ("new_bundle",),
            _may("build", _plannable), hint=2),
-    Action("build", ("b",), "Build", "lay out, hash, sign and write the bundle as planned", ("new_bundle",),
+    Action("build", ("b",), "Build", "lay out, hash, sign and write it as planned", ("new_bundle",),
            _may("build", _buildable), hint=3),
     Action("clear", ("x",), "Start over", "empty the form of the new bundle", ("new_bundle",), hint=4),
-    Action("bring_in", ("i",), "Import", "verify a bundle from a medium or a folder into quarantine", _LANDING,
+    Action("bring_in", ("i",), "Import", "verify a bundle into quarantine", _LANDING,
            _may("import"), hint=2),
     Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, _may("approve", _approvable),
            hint=3),
@@ -211,8 +228,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("report", ("o",), "Report", "what this station found in the bundle", ("intake_entry",), hint=2),
     Action("cancel", ("c",), "Cancel", "stop the job; nothing of it stays visible", _JOBS,
            _may("cancel", _cancellable), hint=3),
+    Action("cosign", ("o",), "Co-sign", "put your signature onto written media", ("job",), _cosignable, hint=2),
     Action("sign", ("n",), "Sign", "sign what the job waits for", _JOBS, _may("sign", _signable), hint=2),
-    Action("copy", ("y",), "Copy", "copy the name or digest to the terminal's clipboard"),
+    Action("copy", ("y",), "Copy", "copy the name or digest to the clipboard"),
     Action("save", ("s",), "Save", "write what this screen shows to a text file"),
     Action("refresh", ("r",), "Refresh", "ask the station again"),
     Action("redraw", ("ctrl+l",), "Redraw", "paint the whole screen again"),

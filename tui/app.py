@@ -19,6 +19,8 @@ from bundles.errors import EXIT_DONE, EXIT_USAGE, LockgateError
 from tui import clipboard, terminal
 from tui.actions import SCREENS, Action
 from tui.draft import Draft
+from tui.guides.facts import gather
+from tui.guides.steps import Facts
 from tui.keymap import Keymap
 from tui.keymap import load as load_keymap
 from tui.link import Link
@@ -51,7 +53,8 @@ class Unseen(Message):
 
 
 class LockgateConsole(App[int], inherit_bindings=False):
-    """`station` is the control client or the demo; `now` gives the wire time that the clock shows."""
+    """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
+    station across the gap, which only the demo has."""
 
     CSS_PATH = "lockgate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -66,7 +69,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
         now: Callable[[], str],
         look: Look | None = None,
         keymap: Keymap | None = None,
-        demo: bool = False,
+        other: Station | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -76,10 +79,12 @@ class LockgateConsole(App[int], inherit_bindings=False):
         self.now = now
         self.look = look or Look()
         self.keymap = keymap or Keymap()
-        self.demo = demo
+        self.other = other
         self.status: Status | None = None
         self.running_job: Job | None = None
         self.draft = Draft()
+        self.guide = ""
+        self.guide_facts: Facts | None = None
         self._roots: dict[str, StationScreen] = {}
 
     @property
@@ -117,10 +122,16 @@ class LockgateConsole(App[int], inherit_bindings=False):
             jobs: Page[Job] = Page(())
             if status.jobs.running:
                 jobs = await self.link.ask(lambda station: station.jobs(limit=5))
+            if self.guide:
+                self.guide_facts = await self.link.ask(lambda station: gather(station, self.draft))
         except LockgateError as error:
             self.post_message(Unseen(error))
         else:
             self.post_message(Seen(status, next((job for job in jobs.items if not job.final), None), was_lost))
+
+    def look_now(self) -> None:
+        """Look at the station before the next turn: something was just begun."""
+        self.run_worker(self.look_at_station(), group="look", exclusive=True)
 
     def on_seen(self, message: Seen) -> None:
         changed = (message.status, message.running) != (self.status, self.running_job)
@@ -128,8 +139,8 @@ class LockgateConsole(App[int], inherit_bindings=False):
         shown = self.shown
         if shown is None or not shown.ready:
             return
+        shown.frame_changed()
         if changed or message.was_lost:
-            shown.frame_changed()
             shown.state_changed()
         if message.was_lost:
             shown.load()
@@ -223,6 +234,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
                 self.push_screen(make("intake_entry", reference))
             case "job":
                 self.push_screen(make("job", reference))
+                self.look_now()
             case "repository":
                 self.show_root("repositories")
                 self._roots["repositories"].reveal(reference)
@@ -232,7 +244,27 @@ class LockgateConsole(App[int], inherit_bindings=False):
 
     def open_guide(self, name: str) -> None:
         """Begin or go on with a guide: `carry_out`, `bring_in` or `recover`."""
+        self.guide, self.guide_facts = name, None
         self.push_screen(make("guide", name))
+
+    def do_guides(self) -> None:
+        """The guides, or straight back to the one that is being followed."""
+        guide = self.guide
+        self.show_root("guides")
+        if guide:
+            self.open_guide(guide)
+
+    def do_swap(self) -> None:
+        """Carry on at the demo's other station, as after a walk with the medium."""
+        if self.other is None:
+            return
+        self.other, self.link.station = self.link.station, self.other
+        self.status = self.running_job = self.guide_facts = None
+        self.guide, self.draft = "", Draft()
+        self.show_root("home")
+        for name in [name for name in self._roots if name != "home"]:
+            self.uninstall_screen(self._roots.pop(name))
+        self.look_now()
 
     def do_copy(self) -> None:
         shown = self.shown
@@ -270,16 +302,18 @@ def run(root: Path | None, demo: bool) -> int:
     if problem:
         sys.stderr.write(f"{problem}\n")
         return EXIT_USAGE
-    station, keyring, now = _demo()
-    console = LockgateConsole(
-        station, keyring, now=now, look=terminal.look(os.environ), keymap=load_keymap(root), demo=demo
-    )
-    return console.run(mouse=False) or EXIT_DONE
+    look, keymap = terminal.look(os.environ), load_keymap(root)
+    if demo or root is None:
+        from tui.demo_station import demo_pair
+        from tui.keyring import DemoKeyring
 
+        inside, outside = demo_pair()
+        console = LockgateConsole(inside, DemoKeyring(), now=inside.now, look=look, keymap=keymap, other=outside)
+    else:
+        from appliance.clock import now
+        from tui.control_station import ControlStation
+        from tui.keyring import FolderKeyring
 
-def _demo() -> tuple[Station, Keyring, Callable[[], str]]:
-    from tui.demo_station import DemoStation
-    from tui.keyring import DemoKeyring
-
-    station = DemoStation()
-    return station, DemoKeyring(), station.now
+        console = LockgateConsole(ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap)
+    status = console.run(mouse=False)
+    return console.return_code or status or EXIT_DONE

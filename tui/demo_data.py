@@ -255,7 +255,7 @@ def media() -> list[Medium]:
             filesystem="vfat",
             size=32 * GB,
             free=30 * GB,
-            bundles=("alpha.bravo-000009",),
+            bundles=("alpha.bravo-000008",),
         ),
         Medium(path="/media/disc", label="BRAVO_A", filesystem="udf", size=4_700_372_992, free=0, read_only=True),
     ]

@@ -32,13 +32,13 @@ def _artifacts(sequence: int) -> list[dict[str, Any]]:
     ]
 
 
-def _report(sequence: int, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
+def _report(name: str, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
     new, moved = artifacts[:1], artifacts[1:]
     return {
         "type": "application/vnd.lockgate.inspection-report.v1+json",
         "site": "bravo",
-        "bundle": bundle_id(sequence),
-        "digest": data.digest(bundle_id(sequence)),
+        "bundle": name,
+        "digest": data.digest(name),
         "created": data.day(64, "13:40:59"),
         "sections": [
             {
@@ -77,13 +77,22 @@ def _tagged(artifact: dict[str, Any]) -> dict[str, Any]:
     return {"reference": f"{artifact['repository']}:{artifact['tags'][0]}", "digest": artifact["digest"]}
 
 
-def bundle_id(sequence: int) -> str:
-    return f"{STREAM}-{sequence:06d}"
+def bundle_id(sequence: int, stream: str = STREAM) -> str:
+    return f"{stream}-{sequence:06d}"
 
 
-def make(sequence: int, state: str, received: str, approvals: Sequence[str] = (), sizes: int = 3) -> IntakeDetail:
+def make(
+    sequence: int,
+    state: str,
+    received: str,
+    approvals: Sequence[str] = (),
+    sizes: int = 3,
+    artifacts: list[dict[str, Any]] | None = None,
+    stream: str = STREAM,
+) -> IntakeDetail:
     """An entry with `sizes` volumes; of a `receiving` one the last volumes are still to come."""
-    artifacts = _artifacts(sequence)
+    artifacts = artifacts if artifacts is not None else _artifacts(sequence)
+    name = bundle_id(sequence, stream)
     arrived = sizes if state != "receiving" else max(sizes - 2, 1)
     volumes = tuple(
         CarriedVolume(
@@ -96,9 +105,9 @@ def make(sequence: int, state: str, received: str, approvals: Sequence[str] = ()
     )
     whole = state != "receiving"
     return IntakeDetail(
-        digest=data.digest(bundle_id(sequence)),
-        id=bundle_id(sequence),
-        stream=STREAM,
+        digest=data.digest(name),
+        id=name,
+        stream=stream,
         sequence=sequence,
         state=state,
         received=received,
@@ -107,8 +116,8 @@ def make(sequence: int, state: str, received: str, approvals: Sequence[str] = ()
         needed=2,
         missing_volumes=tuple(volume.index for volume in volumes if not volume.verified),
         manifest={
-            "id": bundle_id(sequence),
-            "stream": STREAM,
+            "id": name,
+            "stream": stream,
             "sequence": sequence,
             "created": data.day(60 + sequence // 2, "07:45:00"),
             "purpose": "monthly update" if sequence % 2 else "security fixes",
@@ -116,8 +125,8 @@ def make(sequence: int, state: str, received: str, approvals: Sequence[str] = ()
             "classification": "INTERNAL",
             "artifacts": artifacts,
         },
-        report=_report(sequence, artifacts) if whole else None,
-        report_digest=data.digest(f"report {sequence}") if whole else None,
+        report=_report(name, artifacts) if whole else None,
+        report_digest=data.digest(f"report of {name}") if whole else None,
         approvals=len(approvals),
         decisions=tuple(
             Decision(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received) for name in approvals
@@ -130,8 +139,10 @@ def entries() -> list[IntakeDetail]:
     """The intake at the demo's start, newest first."""
     return [
         make(7, "quarantined", "2026-05-04T13:41:07Z", sizes=24),
-        make(6, "receiving", "2026-05-04T09:12:44Z", sizes=6),
-        make(5, "approved", "2026-05-03T15:20:03Z", ("officer", "deputy")),
+        make(2, "receiving", "2026-05-04T09:12:44Z", sizes=6, stream="foxtrot.bravo"),
+        make(6, "approved", "2026-05-03T15:20:03Z", ("officer", "deputy")),
+        make(1, "released", "2026-05-02T11:04:50Z", ("officer", "deputy"), stream="foxtrot.bravo"),
+        make(5, "released", "2026-05-01T09:33:27Z", ("officer", "deputy")),
         make(4, "rejected", "2026-04-27T10:02:31Z"),
         make(3, "released", "2026-04-20T08:55:19Z", ("officer", "deputy")),
         make(2, "released", "2026-04-06T08:31:52Z", ("officer", "deputy")),
@@ -203,16 +214,19 @@ def ledger(all_entries: Sequence[IntakeDetail]) -> list[LedgerRow]:
 
 def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBundle]) -> tuple[Stream, ...]:
     rows = ledger(all_entries)
-    found = [
-        Stream(
-            stream=STREAM,
-            direction="in",
-            last_sequence=rows[-1].sequence,
-            last_digest=rows[-1].digest or "",
-            last_at=rows[-1].created,
-            entries=len(rows),
+    found = []
+    for name in sorted({row.stream for row in rows}):
+        came = [row for row in rows if row.stream == name]
+        found.append(
+            Stream(
+                stream=name,
+                direction="in",
+                last_sequence=came[-1].sequence,
+                last_digest=came[-1].digest or "",
+                last_at=came[-1].created,
+                entries=len({row.id for row in came}),
+            )
         )
-    ]
     for name in sorted({bundle.stream for bundle in outgoing}):
         sent = [bundle for bundle in outgoing if bundle.stream == name]
         found.append(

@@ -30,10 +30,17 @@ if TYPE_CHECKING:
 _TAMPERED: Final = JobError(
     error="RefusedError",
     what="a volume's bytes are not what was signed",
-    thing="alpha.bravo-000009/volumes/0002.7z",
+    thing="alpha.bravo-000008/volumes/0002.7z",
     remedy="do not use this medium; ask alpha to cut it again, and keep it for examination",
     exit_status=3,
 )
+
+
+_BAD_MEDIUM: Final = "/media/usb-red"
+
+
+def _refused(what: str, thing: str, remedy: str) -> JobError:
+    return JobError(error="RefusedError", what=what, thing=thing, remedy=remedy, exit_status=3)
 
 
 def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
@@ -51,8 +58,8 @@ def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
     largest = capacity(params.get("volume") or "fat32")
     sizes = [largest] * (total // largest) + ([total % largest] if total % largest else [])
     wanted = [str(medium["path"]) for medium in params["media"]]
-    known = {medium.path: medium.free for medium in station.mounted}
-    if any(medium.read_only and medium.path in wanted for medium in station.mounted):
+    known = {medium.path: medium.free for medium in station.carried.media}
+    if any(medium.read_only and medium.path in wanted for medium in station.carried.media):
         raise FailedError("the medium is read-only", thing=wanted[0], remedy="choose another one")
     free = [known.get(path, 100 * data.GB) for path in wanted]
     if sum(free) < total:
@@ -149,17 +156,21 @@ def _build(station: DemoStation, job: DemoJob) -> None:
 
     def end() -> dict[str, Any]:
         digest = data.digest(bundle)
+        station.carried.artifacts[bundle] = [
+            {"repository": one.repository, "tags": list(one.tags), "digest": one.digest, "kind": one.kind}
+            for one in made.artifacts
+        ]
         station.outgoing.insert(
             0,
             OutgoingBundle(
                 id=bundle, stream=stream, sequence=sequence, digest=digest, state="written", created=station.now()
             ),
         )
-        station.mounted = [
+        station.carried.media = [
             msgspec.structs.replace(medium, bundles=(*medium.bundles, bundle), free=medium.free - made.bytes)
             if medium.path == params["out"][0]
             else medium
-            for medium in station.mounted
+            for medium in station.carried.media
         ]
         return {
             "path": folder,
@@ -176,20 +187,38 @@ def _build(station: DemoStation, job: DemoJob) -> None:
 
 def _import(station: DemoStation, job: DemoJob) -> None:
     path = str(job.params["paths"][0]).rstrip("/")
-    medium = next((one for one in station.mounted if path == one.path or path.startswith(one.path + "/")), None)
+    medium = next((one for one in station.carried.media if path == one.path or path.startswith(one.path + "/")), None)
     names = medium.bundles if medium else ()
     name = PurePosixPath(path).name if PurePosixPath(path).name in names else names[0] if names else ""
     if not name:
         raise FailedError("no bundle here", thing=path, remedy="choose a medium that holds one")
     sequence = int(name.rpartition("-")[2])
-    entry = demo_intake.make(sequence, "quarantined", station.now(), sizes=4)
+    entry = demo_intake.make(
+        sequence,
+        "quarantined",
+        station.now(),
+        sizes=4,
+        artifacts=station.carried.artifacts.get(name),
+        stream=name.rpartition("-")[0],
+    )
     job.entry = entry
     lines = tuple(f"volumes/{volume.index:04d}.7z: every byte is the signed one" for volume in entry.volumes)
     job.phases = (
         Phase("", 0, 1.2, (f"{name}: signed by Release Engineering, alpha",)),
         Phase("verify and store", entry.bytes, 9.0, lines),
     )
-    if sequence == 9:
+    known = {one.sequence for one in station.entries if one.stream == entry.stream}
+    if sequence in known:
+        job.phases, job.end = (
+            job.phases[:1],
+            _refused(f"a replay: {name} is in the ledger", name, "nothing is to be done"),
+        )
+        return
+    if sequence > max(known, default=0) + 1:
+        before = demo_intake.bundle_id(sequence - 1, entry.stream)
+        job.phases, job.end = job.phases[:1], _refused(f"a gap: {before} did not come", name, "import it first")
+        return
+    if medium is not None and medium.path == _BAD_MEDIUM:
         job.phases = (job.phases[0], Phase("verify and store", entry.bytes, 4.0, lines[:1]))
         job.end = _TAMPERED
         return
@@ -230,8 +259,20 @@ def find(station: DemoStation, query: str) -> Iterator[Found]:
             yield Found(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
 
 
-def bundles() -> tuple[OutgoingBundle, ...]:
+def bundles(*, inside: bool) -> tuple[OutgoingBundle, ...]:
     """What was sent before the demo starts, newest first."""
+    if not inside:
+        return tuple(
+            OutgoingBundle(
+                id=demo_intake.bundle_id(sequence),
+                stream=demo_intake.STREAM,
+                sequence=sequence,
+                digest=data.digest(demo_intake.bundle_id(sequence)),
+                state="written",
+                created=data.day(60 + sequence // 2, "07:45:00"),
+            )
+            for sequence in range(8, 0, -1)
+        )
     return tuple(
         OutgoingBundle(
             id=f"bravo.charlie-{sequence:06d}",
@@ -295,7 +336,7 @@ def history(station: DemoStation) -> list[DemoJob]:
 def events() -> Iterator[AuditEvent]:
     acts = (
         ("import", "importer", "alpha.bravo-000007", "done"),
-        ("import", "importer", "alpha.bravo-000009", "refused"),
+        ("import", "importer", "alpha.bravo-000008", "refused"),
         ("approve", "deputy", "alpha.bravo-000005", "done"),
         ("approve", "officer", "alpha.bravo-000005", "done"),
         ("reject", "officer", "alpha.bravo-000004", "done"),

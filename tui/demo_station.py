@@ -12,6 +12,7 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -64,22 +65,36 @@ def _page(items: Sequence[T], key: Callable[[T], str], limit: int, after: str | 
     return Page(part, key(part[-1]) if more else None)
 
 
+@dataclass
+class Carried:
+    """What both stations of the demo see: the media, and what builds put onto them (artifacts by bundle)."""
+
+    media: list[Medium] = field(default_factory=data.media)
+    artifacts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
 class DemoStation:
     """A station of site `bravo` (inside) or `alpha` (outside) that lives in this process.
 
-    `seconds` is a clock in seconds that only goes forward; `epoch` is what it read at the demo's 2026-05-04T14:00:00Z.
+    `seconds` is a clock in seconds that only goes forward; the demo begins at 2026-05-04T14:00:00Z.
     """
 
-    def __init__(self, side: str = "inside", seconds: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        side: str = "inside",
+        seconds: Callable[[], float] = time.monotonic,
+        carried: Carried | None = None,
+    ) -> None:
         self.side = side
         self.site = "bravo" if side == "inside" else "alpha"
         self.seconds = seconds
         self.began = seconds()
         self.start = datetime(2026, 5, 4, 14, 0, 0, tzinfo=UTC).timestamp()
-        self.mounted = data.media()
-        self.entries = demo_intake.entries()
-        self.outgoing = list(demo_scripts.bundles())
-        self.demo_jobs: list[DemoJob] = demo_scripts.history(self)
+        self.carried = carried or Carried()
+        inside = side == "inside"
+        self.entries = demo_intake.entries() if inside else []
+        self.outgoing = list(demo_scripts.bundles(inside=inside))
+        self.demo_jobs: list[DemoJob] = demo_scripts.history(self) if inside else []
         self.events: list[AuditEvent] = list(demo_scripts.events())
 
     def now(self) -> str:
@@ -110,7 +125,7 @@ class DemoStation:
         now = self.seconds()
         running = sum(job.state(now) in ("running", "to-sign") for job in self.demo_jobs)
         waiting = [entry for entry in self.entries if entry.state in ("quarantined", "approved")]
-        newest = max(self.entries, key=lambda entry: entry.received)
+        newest = max(self.entries, key=lambda entry: entry.received, default=None)
         return Status(
             site=self.site,
             side=self.side,
@@ -121,7 +136,7 @@ class DemoStation:
             store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
             jobs=JobCounts(running=running, queued=0),
             quarantine=len(waiting),
-            last_import=LastImport(id=newest.id, at=newest.received),
+            last_import=LastImport(id=newest.id, at=newest.received) if newest else None,
             alerts=("the receipt for alpha.bravo is 9 days old: carry a new one back",)
             if self.side == "inside"
             else (),
@@ -132,7 +147,7 @@ class DemoStation:
                     Check(name="database", ok=True, detail="last commit 2 s ago"),
                     Check(name="workers", ok=True, detail="2 of 2 answer"),
                     Check(name="clock", ok=True, detail="in step with the last bundle"),
-                    Check(name="audit", ok=True, detail="418 events in one chain"),
+                    Check(name="audit", ok=True, detail="418 events, one chain"),
                 ),
             ),
         )
@@ -289,10 +304,16 @@ class DemoStation:
         )
 
     async def media(self) -> Sequence[Medium]:
-        return tuple(self.mounted)
+        return tuple(self.carried.media)
 
     async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]:
         return _page(self.events, lambda event: event.time, limit, after)
 
     async def close(self) -> None:
         return None
+
+
+def demo_pair(seconds: Callable[[], float] = time.monotonic) -> tuple[DemoStation, DemoStation]:
+    """The inside and the outside of the demo, with the same media to carry between them."""
+    carried = Carried()
+    return DemoStation("inside", seconds, carried), DemoStation("outside", seconds, carried)

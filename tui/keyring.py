@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -21,18 +22,28 @@ class Keyring(Protocol):
         """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
         ...
 
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
+        """Put this key's signature onto written media: the key's id, and the ids still to come."""
+        ...
+
 
 class FolderKeyring:
-    """A station's `keys/` folder."""
+    """A station's `keys/` folder; co-signing is recorded in its `audit/` folder."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, root: Path) -> None:
+        self._root = root
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         from bundles.signing.keys import check_name, load_private
 
-        key = load_private(self._folder / f"{check_name(name)}.pem", passphrase.encode() or None)
+        key = load_private(self._root / "keys" / f"{check_name(name)}.pem", passphrase.encode() or None)
         return key.public.keyid, key.sign(payload)
+
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
+        from tui.cosign import cosign
+
+        paths = [Path(folder) for folder in folders]
+        return cosign(paths, lambda payload: self.sign(name, passphrase, payload), self._root / "audit")
 
 
 class DemoKeyring:
@@ -45,6 +56,10 @@ class DemoKeyring:
             )
         key = demo_private(name)
         return key.public.keyid, key.sign(payload)
+
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
+        keyid, _ = self.sign(name, passphrase, b"")
+        return keyid, ()
 
 
 @lru_cache

@@ -27,7 +27,6 @@ _BASE: Final = {
     "title": Style(bold=True),
     "key": Style(bold=True),
     "cursor": Style(reverse=True),
-    "cursor-idle": Style(underline=True),
     "head": Style(reverse=True),
     "ok": _PLAIN,
     "bad": Style(bold=True),

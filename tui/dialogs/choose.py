@@ -34,6 +34,7 @@ class OptionRows(RowList):
         self.options = list(options)
         self.marked = set(marked)
         self.several = False
+        self.followed = True
 
     @property
     def row_count(self) -> int:

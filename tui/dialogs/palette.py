@@ -32,7 +32,8 @@ class Palette(Dialog[Action]):
         self._narrow(event.value)
 
     def _narrow(self, query: str) -> None:
-        here = [action for action in ACTIONS if action.on(self._asked_from.screen) and action.name != "palette"]
+        here = [action for action in ACTIONS if action.on(self._asked_from.screen) and action.offered(self._asked_from)]
+        here.sort(key=lambda action: (not action.screens, bool(action.allowed(self._asked_from))))
         self._found = rank(query, here, lambda action: f"{action.label} {action.help}")
         rows = self.query_one(OptionRows)
         keymap = self.console_app.keymap

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from bundles.display import safe
 from tui.guides.steps import Facts, Step, latest
 from tui.station import IntakeEntry, Job
 from tui.texts import count, percent, words
 
+_ORDER: Final = ("approved", "quarantined", "receiving")
+"""The most finished first: a release is one key away."""
+
 
 def steps(facts: Facts) -> list[Step]:
-    """The steps for the newest bundle that is not decided; for the next medium where there is none."""
+    """The steps for the bundle that is on its way in, else for the one that came in last, else for the next medium."""
     running = next((job for job in facts.jobs if job.kind == "import" and not job.final), None)
-    last = latest(facts.jobs, "import")
-    open_entries = [entry for entry in facts.intake if entry.state in ("receiving", "quarantined", "approved")]
     if running is not None:
-        how = f"{safe(running.phase)} {percent(running.done, running.total)}"
+        how = f"{safe(running.phase)} {percent(running.done, running.total)}".strip() or "signatures and ledger"
         return [
             Step("ok", "Insert the medium", words(str(path) for path in running.params.get("paths", ()))),
             Step("busy", "Verify", how, f"job:{running.id}"),
             *_waiting_steps(),
         ]
-    if not open_entries:
-        return [_insert(facts, last), Step("wait", "Verify", "signatures, ledger, every byte"), *_waiting_steps()]
-    entry = min(open_entries, key=_urgency)
-    return _entry_steps(entry)
-
-
-def _urgency(entry: IntakeEntry) -> tuple[int, int]:
-    """Approved before quarantined before receiving; the oldest number first, since streams are released in order."""
-    return ("approved", "quarantined", "receiving").index(entry.state), entry.sequence
+    undecided = [entry for entry in facts.intake if entry.state in _ORDER]
+    if undecided:
+        return _entry_steps(min(undecided, key=lambda entry: (_ORDER.index(entry.state), entry.sequence)))
+    last = latest(facts.jobs, "import")
+    imported = (last.result or {}).get("id") if last is not None else None
+    decided = next((entry for entry in facts.intake if entry.id == imported), None)
+    if decided is not None:
+        return _decided_steps(decided)
+    return [_insert(facts, last), Step("wait", "Verify", "signatures, ledger, every byte"), *_waiting_steps()]
 
 
 def _insert(facts: Facts, last: Job | None) -> Step:
@@ -41,9 +44,9 @@ def _insert(facts: Facts, last: Job | None) -> Step:
 
 def _waiting_steps() -> list[Step]:
     return [
-        Step("wait", "Read the report", "what this station itself found"),
-        Step("wait", "Approve", "with your key, over the bundle and the report"),
+        Step("wait", "Read the report, approve", "what this station itself found; then your signature"),
         Step("wait", "Release", "its artifacts become visible, all at once"),
+        Step("wait", "Summary", "who approved what, for your files"),
     ]
 
 
@@ -58,11 +61,25 @@ def _entry_steps(entry: IntakeEntry) -> list[Step]:
             *_waiting_steps(),
         ]
     approved = entry.state == "approved"
-    given = f"{entry.approvals} of {entry.needed} approvals"
+    given = f"{name}: {entry.approvals} of {entry.needed} approvals"
     return [
         Step("ok", "Insert the medium", f"{name} was read whole", opens),
         Step("ok", "Verify", "signatures, ledger and every byte hold", opens),
-        Step("ok" if approved else "need", "Read the report", "enter opens the bundle, o its report", opens),
-        Step("ok" if approved else "wait", "Approve", given if approved else f"{given}; a approves, x rejects", opens),
-        Step("need" if approved else "wait", "Release", "e releases it: visible to every client", opens),
+        Step("ok" if approved else "need", "Read the report, approve",
+             given if approved else f"{given}; enter opens it: o report, a approve, x reject", opens),
+        Step("need" if approved else "wait", "Release", f"{name}: enter opens it, e releases it", opens),
+        Step("wait", "Summary", "who approved what, for your files"),
+    ]  # fmt: skip
+
+
+def _decided_steps(entry: IntakeEntry) -> list[Step]:
+    opens = f"intake:{entry.id}"
+    released = entry.state == "released"
+    word = "its artifacts are visible to every client" if released else "rejected: nothing of it is visible"
+    return [
+        Step("ok", "Insert the medium", f"{safe(entry.id)} was read whole", opens),
+        Step("ok", "Verify", "signatures, ledger and every byte hold", opens),
+        Step("ok" if released else "bad", "Read the report, approve", safe(entry.state), opens),
+        Step("ok" if released else "wait", "Release", word, opens),
+        Step("need", "Summary", "enter saves it to a file; i imports the next bundle", "save"),
     ]

@@ -24,7 +24,7 @@ def _about(build: Job) -> str:
 
 def _form_steps(facts: Facts) -> list[Step]:
     draft = facts.draft
-    picked = "in Repositories: space picks, 8 comes back"
+    picked = "in Repositories: space picks"
     if draft.references:
         picked = count(len(draft.references), "artifact") + " picked"
     addressed = bool(draft.to and draft.media and draft.keyid)
@@ -56,6 +56,7 @@ def _build_steps(build: Job | None) -> list[Step]:
             ),
             Step("wait", "Write and compare", "every volume is written, synced and read back"),
             Step("wait", "Remove the medium", "when it says that it is safe, and not before"),
+            Step("wait", "Summary", "what was written and who signed, for your files"),
         ]
     opens = f"job:{build.id}"
     match build.state:
@@ -64,10 +65,12 @@ def _build_steps(build: Job | None) -> list[Step]:
             missing = result.get("missing_signers")
             sign = "signed" if not missing else f"still to co-sign: {safe(', '.join(str(one) for one in missing))}"
             path = safe(str(result.get("path", "")))
+            digest = safe(str(result.get("digest", "")))
             return [
                 Step("need" if missing else "ok", "Build and sign", sign, opens),
-                Step("ok", "Write and compare", f"{path} reads back as signed", opens),
-                Step("ok", "Remove the medium", "[safe to remove] carry it to the other station", opens),
+                Step("ok", "Write and compare", f"{path} reads back as signed, {digest}", opens),
+                Step("ok", "Remove the medium", "safe to remove: carry it to the other station", opens),
+                Step("need", "Summary", "enter saves it to a file; picking artifacts begins the next bundle", "save"),
             ]
         case "to-sign":
             return [

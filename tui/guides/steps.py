@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Final
 
 from tui.draft import Draft
@@ -51,6 +52,12 @@ def next_index(steps: Sequence[Step]) -> int:
             if step.role in roles:
                 return index
     return max(len(steps) - 1, 0)
+
+
+def steps_of(guide: str, facts: Facts) -> list[Step]:
+    """The steps of a guide by its name, as they stand."""
+    steps: list[Step] = import_module(f"tui.guides.{guide}").steps(facts)
+    return steps
 
 
 def latest(jobs: Sequence[Job], kind: str) -> Job | None:

@@ -98,6 +98,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
             yield Clock(look, "head", ident="clock")
         yield Line(look, ident="tabs")
         yield Line(look, "bad", ident="banner")
+        yield Line(look, "need", ident="ribbon")
         with Vertical(id="body"):
             yield from self.body()
         yield Input(placeholder="show only rows that hold this text; enter keeps it, esc clears it", id="filter")
@@ -139,7 +140,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
 
     def context(self) -> Context:
         app = self.console_app
-        return Context(self.name_of, app.status, app.link.lost, app.demo, self.item(), app.draft)
+        return Context(self.name_of, app.status, app.link.lost, app.other is not None, self.item(), app.draft)
 
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
@@ -158,11 +159,17 @@ class StationScreen(Screen[None], inherit_bindings=False):
                 f" [!!] the station does not answer since {app.link.lost_at[11:20]}; shown is what it said at {heard}"
             )
             banner.show([(text, "plain")])
-        self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context()))
+        ribbon = self.query_one("#ribbon", Line)
+        spans = frame.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
+        ribbon.display = bool(spans) and self.name_of != "guide"
+        ribbon.show(spans)
+        self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context(), self.size.width))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         self.moved(message.rows)
-        self.query_one("#footer", Line).show(frame.footer(self.look, self.console_app.keymap, self.context()))
+        self.query_one("#footer", Line).show(
+            frame.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
+        )
 
     def ask(
         self,

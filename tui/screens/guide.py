@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual.app import ComposeResult
 
 from tui.actions import BY_NAME
-from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index
+from tui.guides.facts import gather
+from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index, steps_of
 from tui.look import Look
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeEntry, Station, Status
+from tui.station import IntakeEntry
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 
@@ -51,15 +51,15 @@ class GuideScreen(IntakeActs):
 
     def load(self) -> None:
         self.query_one("#about", Panel).show([[(ABOUT[self.guide], "plain")]])
-        self.ask(_facts, self.show_facts)
+        draft = self.console_app.draft
+        self.ask(lambda station: gather(station, draft), self.show_facts)
 
     def state_changed(self) -> None:
         self.load()
 
-    def show_facts(self, facts: tuple[Status, Any, Any, Any]) -> None:
-        status, jobs, intake, media = facts
-        known = Facts(status, self.console_app.draft, jobs, intake, media)
-        steps: list[Step] = import_module(f"tui.guides.{self.guide}").steps(known)
+    def show_facts(self, facts: Facts) -> None:
+        self.console_app.guide_facts = facts
+        steps = steps_of(self.guide, facts)
         rows = self.query_one(StepRows)
         moved = [(step.role, step.name) for step in steps] != [(step.role, step.name) for step in self._seen]
         self._seen = rows.steps = steps
@@ -78,14 +78,14 @@ class GuideScreen(IntakeActs):
             lines = [fact(self.look.mark(role), step.text, name_width=5)]
             if step.act:
                 lines.append([("", "plain")])
-                lines.append([("     enter goes there", "key")])
+                lines.append([("     enter does it", "key")])
             self.query_one("#step", Panel).show(lines, step.name)
 
     def item(self) -> object | None:
         rows = self.query_one(StepRows)
         return rows.steps[rows.cursor] if rows.cursor < len(rows.steps) else None
 
-    def do_open(self) -> None:
+    def do_step(self) -> None:
         step = self.item()
         if not isinstance(step, Step) or not step.act:
             self.say("note", "nothing to do here yet: do the steps before it")
@@ -96,6 +96,10 @@ class GuideScreen(IntakeActs):
         elif kind in BY_NAME:
             self.console_app.perform(BY_NAME[kind])
 
+    def go_back(self) -> bool:
+        self.console_app.guide = ""
+        return False
+
     def bundle_now(self) -> IntakeEntry | None:
         return None
 
@@ -104,9 +108,3 @@ class GuideScreen(IntakeActs):
         for number, step in enumerate(self._seen, 1):
             lines.append(f"{self.look.mark(step.role)} {number}  {step.name}: {step.text}")
         return "\n".join(lines) + "\n"
-
-
-async def _facts(station: Station) -> tuple[Status, Any, Any, Any]:
-    """All that guides look at."""
-    jobs, intake = await station.jobs(limit=50), await station.intake(limit=50)
-    return await station.status(), jobs.items, intake.items, await station.media()

@@ -92,7 +92,7 @@ class HomeScreen(StationScreen):
             return [[("[--] no job runs", "plain")]]
         word, role = self.look.state(job.state)
         left = f"{span(job.seconds_left)} left" if job.seconds_left is not None else ""
-        bar = self.look.bar(job.done, job.total, 24)
+        bar = self.look.bar(job.done, job.total, 18)
         text = f"  {safe(job.kind)}  {bar} {percent(job.done, job.total):>4}  {safe(job.phase)}  {left}"
         return [[(word, role), (text, "plain")]]
 
@@ -100,13 +100,13 @@ class HomeScreen(StationScreen):
         store = status.store
         whole = store.bytes + store.free
         return [
-            fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
-            fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
-            fact("since", moment(status.started)),
-            fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
-            fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
-            fact("quarantine", count(status.quarantine, "bundle")),
-            fact("last import", moment(status.last_import.at if status.last_import else None)),
+            _fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
+            _fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
+            _fact("since", moment(status.started)),
+            _fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
+            _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
+            _fact("quarantine", count(status.quarantine, "bundle")),
+            _fact("last import", moment(status.last_import.at if status.last_import else None)),
         ]
 
     def _health_lines(self, status: Status) -> list[list[Span]]:
@@ -131,3 +131,7 @@ class HomeScreen(StationScreen):
     def as_text(self) -> str:
         panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
         return "\n".join([self.query_one(NextActions).as_text(), *panels])
+
+
+def _fact(name: str, value: str, role: str = "plain") -> list[Span]:
+    return fact(name, value, role, name_width=12)

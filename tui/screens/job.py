@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import PurePath
 from typing import ClassVar
 
+import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
 
@@ -13,9 +15,9 @@ from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.checks import of_import
 from tui.results import after_job, opens, result_lines
-from tui.screens.base import Refusal
+from tui.screens.base import Answer, Refusal
 from tui.screens.job_acts import JobActs
-from tui.station import CarriedVolume, IntakeDetail, Job, Station, StationLostError
+from tui.station import CarriedVolume, IntakeDetail, Job, OwnKey, Station, StationLostError
 from tui.texts import moment, percent, size, span
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
@@ -134,6 +136,40 @@ class JobScreen(JobActs):
 
     def item(self) -> object | None:
         return self.job
+
+    def do_cosign(self) -> None:
+        self.ask(lambda station: station.keys(), self._cosign_with, group="act")
+
+    def _cosign_with(self, keys: Sequence[OwnKey]) -> None:
+        result = (self.job.result or {}) if self.job else {}
+        wanted = [str(one) for one in result.get("missing_signers", ())]
+        fitting = [key for key in keys if key.keyid in wanted]
+        if not fitting:
+            self.say("bad", f"no key here is asked to co-sign; it waits for {', '.join(wanted)}")
+            return
+        folders = [str(one) for one in result.get("media") or [result.get("path", "")]]
+        explain = f"You co-sign {safe(str(result.get('id')))}. The signature file joins the written media."
+        self.choose_key(fitting, explain, lambda key, passphrase: self._cosign(folders, key, passphrase))
+
+    def _cosign(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
+        self.say("busy", "opening the key and co-signing")
+        self.run_worker(self._write_signature(folders, key, passphrase), group="act", exclusive=True)
+
+    async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
+        try:
+            done = await asyncio.to_thread(self.console_app.keyring.cosign, folders, key.name, passphrase)
+        except LockgateError as error:
+            self.post_message(Refusal(error, None))
+        else:
+            self.post_message(Answer(self._cosigned, done))
+
+    def _cosigned(self, done: tuple[str, tuple[str, ...]]) -> None:
+        keyid, missing = done
+        if self.job is not None:
+            signed = [*(self.job.result or {}).get("signed_by", ()), keyid]
+            result = {**(self.job.result or {}), "signed_by": signed, "missing_signers": list(missing)}
+            self.job_heard(msgspec.structs.replace(self.job, result=result))
+        self.say("ok", f"co-signed by {keyid}" + (f"; still to come: {', '.join(missing)}" if missing else ""))
 
     def do_open(self) -> None:
         kind, reference = opens(self.job)

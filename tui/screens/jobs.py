@@ -26,7 +26,7 @@ class JobsScreen(JobActs, StationScreen):
         def progress(job: Job) -> str:
             if job.final:
                 return moment(job.finished)
-            return f"{look.bar(job.done, job.total, 15)} {percent(job.done, job.total):>4}"
+            return f"{look.bar(job.done, job.total, 17)} {percent(job.done, job.total):>4}"
 
         yield Table[Job](
             look,
@@ -35,8 +35,8 @@ class JobsScreen(JobActs, StationScreen):
                 Column("state", lambda job: look.state(job.state)[0], 15, role=lambda job: STATES[job.state]),
                 Column("kind", lambda job: safe(job.kind), 8),
                 Column("what", _what),
-                Column("progress, or its end", progress, 20),
-                Column("left", lambda job: span(job.seconds_left) if job.seconds_left is not None else "", 10),
+                Column("progress, or its end", progress, 22),
+                Column("left", _left, 12, least=96),
             ),
             key=lambda job: job.id,
             ident="jobs",
@@ -72,7 +72,7 @@ class JobsScreen(JobActs, StationScreen):
 
     def moved(self, rows: RowList | None) -> None:
         job = self.table.current
-        lines = [[("", "plain")]]
+        lines = [[("", "plain")], [("", "plain")]]
         if job is not None and job.error is not None:
             lines = [[(f"{safe(job.error.what)}: {safe(job.error.thing)}; {safe(job.error.remedy)}", "bad")]]
         elif job is not None:
@@ -96,6 +96,10 @@ class JobsScreen(JobActs, StationScreen):
 
     def copied(self) -> str:
         return self.table.current.id if self.table.current else ""
+
+
+def _left(job: Job) -> str:
+    return span(job.seconds_left) if job.seconds_left is not None else ""
 
 
 def _what(job: Job) -> str:

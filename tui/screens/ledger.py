@@ -45,16 +45,21 @@ class LedgerScreen(StationScreen):
             look,
             "Bundles",
             (
-                Column("state", lambda row: look.state(row.state)[0], 16, role=lambda row: look.state(row.state)[1]),
+                Column("state", lambda row: self._state(row)[0], 16, role=lambda row: self._state(row)[1]),
                 Column("bundle", lambda row: safe(row.id)),
                 Column("at", lambda row: moment(row.created), 16),
-                Column("by", lambda row: safe(row.actor), 12, least=70),
+                Column("by", lambda row: safe(row.actor), 16, least=76),
             ),
             key=lambda row: str(row.entry),
             ident="entries",
             empty="nothing in this stream",
         )
         yield Panel(look, ident="detail")
+
+    def _state(self, row: LedgerRow) -> tuple[str, str]:
+        """The mark belongs to the last row of a bundle; earlier ones tell what it came through."""
+        last = max((one.entry for one in self.entries.records if one.id == row.id), default=row.entry)
+        return self.look.state(row.state) if row.entry == last else (f"     {safe(row.state)}", "plain")
 
     @property
     def streams(self) -> Table[Stream]:

@@ -14,6 +14,7 @@ from tui.look import Look
 from tui.screens.bundle_fields import BundleFields
 from tui.station import Job, Plan
 from tui.texts import count, fit, words
+from tui.widgets.panel import Panel
 from tui.widgets.plan_rows import PlanRows
 from tui.widgets.rows import RowList, Span
 
@@ -81,6 +82,7 @@ class NewBundleScreen(BundleFields):
 
     def body(self) -> ComposeResult:
         yield FormRows(self.look)
+        yield Panel(self.look, ident="next")
         yield PlanRows(self.look)
 
     @property
@@ -97,6 +99,7 @@ class NewBundleScreen(BundleFields):
         draft = self.console_app.draft
         self.form.draft = draft
         self.form.refresh()
+        self.query_one("#next", Panel).show([[(f"[>>] Next: {_next_step(draft)}", "need")]])
         rows = self.query_one(PlanRows)
         if draft.plan is not rows.plan:
             rows.show(draft.plan)
@@ -105,7 +108,7 @@ class NewBundleScreen(BundleFields):
     def item(self) -> object | None:
         return self.form.field
 
-    def do_open(self) -> None:
+    def do_change(self) -> None:
         if self.focused is self.form:
             self.change(self.form.field)
 
@@ -144,3 +147,9 @@ class NewBundleScreen(BundleFields):
     def as_text(self) -> str:
         names = "\n".join(f"  {safe(one)}" for one in self.console_app.draft.references)
         return super().as_text() + (f"\nArtifacts\n{names}\n" if names else "")
+
+
+def _next_step(draft: Draft) -> str:
+    if draft.plan is None:
+        return draft.missing_for_plan() or "p plans it; nothing is written"
+    return draft.missing_for_build() or "look at the plan, then b builds it"

@@ -30,16 +30,21 @@ class SigningScreen(StationScreen):
     ) -> None:
         """Sign with one of `keys`; `explain` says what is signed. `then` gets what `send` answered."""
 
+        def go(key: OwnKey, passphrase: str) -> None:
+            self.say("busy", "opening the key and signing")
+            self.run_worker(self._sign(key, passphrase, fetch, send, then), group="act", exclusive=True)
+
+        self.choose_key(keys, explain, go)
+
+    def choose_key(self, keys: Sequence[OwnKey], explain: str, go: Callable[[OwnKey, str], None]) -> None:
+        """Ask for one of `keys` (where there are several) and its passphrase (where it has one), then `go`."""
+
         def chosen(key: OwnKey) -> None:
             if key.encrypted:
                 prompt = Prompt(f"Passphrase of the key {safe(key.name)}", explain, masked=True)
                 self.console_app.push_screen(prompt, lambda text: None if text is None else go(key, text))
             else:
                 go(key, "")
-
-        def go(key: OwnKey, passphrase: str) -> None:
-            self.say("busy", "opening the key and signing")
-            self.run_worker(self._sign(key, passphrase, fetch, send, then), group="act", exclusive=True)
 
         if len(keys) == 1:
             chosen(keys[0])

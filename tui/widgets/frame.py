@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from tui.actions import ACTIONS, SCREENS, TITLES, Action, Context
+from dataclasses import replace
+
+from tui.actions import ACTIONS, BY_NAME, SCREENS, TITLES, Action, Context
+from tui.draft import Draft
+from tui.guides.steps import TITLES as GUIDES
+from tui.guides.steps import Facts, next_index, steps_of
 from tui.keymap import Keymap
 from tui.look import Look
 from tui.station import Job, Status
@@ -50,6 +55,17 @@ def tabs(look: Look, screen: str, width: int) -> list[Span]:
     return spans
 
 
+def ribbon(look: Look, keymap: Keymap, guide: str, facts: Facts | None, draft: Draft) -> list[Span]:
+    """While a guide is followed, its next step stands above every other screen."""
+    if not guide or facts is None:
+        return []
+    steps = steps_of(guide, replace(facts, draft=draft))
+    place = next_index(steps)
+    back = keymap.shown(BY_NAME["guides"])
+    text = f" {look.mark(steps[place].role)} {GUIDES[guide]}, step {place + 1} of {len(steps)}: {steps[place].name}"
+    return [(f"{text}   {back}: back to the guide", "plain")]
+
+
 def hints(keymap: Keymap, context: Context) -> list[Action]:
     """The footer's actions: those that can be done here and now, at most seven, the screen's own first, and always the
     two that lead to all others."""
@@ -69,9 +85,14 @@ def _before(actions: list[Action]) -> int:
     return sum(action.hint < HELP_HINT for action in actions)
 
 
-def footer(look: Look, keymap: Keymap, context: Context) -> list[Span]:
-    """The last row: key and label of each hint."""
+def footer(look: Look, keymap: Keymap, context: Context, width: int) -> list[Span]:
+    """The last row: key and label of each hint; those that do not fit are left out, never cut."""
     spans: list[Span] = [(" ", "plain")]
+    used = 1
     for action in hints(keymap, context):
-        spans += [(keymap.shown(action), "key"), (f" {action.label}   ", "plain")]
-    return spans
+        key, label = keymap.shown(action), f" {action.label}"
+        if used + len(key) + len(label) > width:
+            break
+        used += len(key) + len(label) + 3
+        spans += [(key, "key"), (f"{label}   ", "plain")]
+    return [*spans[:-1], (spans[-1][0].rstrip(), "plain")] if len(spans) > 1 else spans

@@ -11,7 +11,7 @@ from tui.station import Plan, PlannedMedium, PlannedVolume
 from tui.texts import count, size
 from tui.widgets.rows import RowList, Span
 
-_BAR: Final = 22
+_BAR: Final = 16
 
 
 class PlanRows(RowList):
@@ -48,7 +48,7 @@ class PlanRows(RowList):
             return [(f"medium {number}  {size(taken):>9}  {safe(medium.path)}", "title")]
         bar = self.look.bar(taken, medium.free, _BAR)
         left = f"{size(max(medium.free - taken, 0))} stay free"
-        return [(f"medium {number}  {bar} {size(taken):>9}  {safe(medium.path)}, {left}", "title")]
+        return [(f"medium {number}  {bar} {size(taken):>9}, {left}  {safe(medium.path)}", "title")]
 
 
 def _summary(plan: Plan) -> str:

@@ -42,6 +42,7 @@ class RowList(Widget, can_focus=True):
         self.title = title
         self.empty = empty
         self.note = ""
+        self.followed = False
         self.cursor = 0
         self.top = 0
 
@@ -171,9 +172,9 @@ class RowList(Widget, can_focus=True):
         if index >= self.row_count:
             return Strip.blank(width, self.look.style("plain"))
         spans = list(self.row(index, width - 2))
-        if index != self.cursor:
+        if index != self.cursor or not (self.has_focus or self.followed):
             return _strip([("  ", "plain"), *spans], width, self.look)
-        role = "cursor" if self.has_focus else "cursor-idle"
+        role = "cursor"
         return _strip([("> " + "".join(text for text, _ in spans), role)], width, self.look, fill=role)
 
     def _title_line(self, width: int) -> Strip:

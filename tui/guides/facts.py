@@ -1,0 +1,22 @@
+"""All that the guides look at, asked for at once."""
+
+from __future__ import annotations
+
+from tui.draft import Draft
+from tui.guides.steps import Facts
+from tui.station import Station
+
+_JOBS = 50
+_OPEN = ("approved", "quarantined", "receiving")
+
+
+async def gather(station: Station, draft: Draft) -> Facts:
+    """The station's state, newest jobs, what the intake waits for, what is plugged in."""
+    status = await station.status()
+    jobs = await station.jobs(limit=_JOBS)
+    entries = [entry for state in _OPEN for entry in (await station.intake(state=state)).items]
+    last = next((job for job in jobs.items if job.kind == "import"), None)
+    imported = (last.result or {}).get("id") if last is not None else None
+    if imported and all(entry.id != imported for entry in entries):
+        entries.append(await station.intake_entry(str(imported)))
+    return Facts(status, draft, jobs.items, tuple(entries), tuple(await station.media()))
