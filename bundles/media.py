@@ -1,8 +1,8 @@
 """Media and the packing of blobs into volumes.
 
-Packing keeps the plan's order, so that an artifact's blobs lie together; a few volumes stay open so that small blobs
-fill what large ones left. A blob larger than a volume is cut into parts that fill volumes. The same input gives the
-same packing.
+Packing keeps the plan's order, so that an artifact's blobs lie together; a few volumes stay open, so that small blobs
+fill what large ones left. Media are filled in their order; a blob larger than a volume is cut into parts that fill
+volumes. The same input gives the same packing. Sizes are exact: what is packed is never a byte over.
 """
 
 from __future__ import annotations
@@ -15,29 +15,38 @@ from typing import Final
 from bundles import limits
 from bundles.errors import FailedError, UsageError
 from bundles.oci.digest import Digest
-from bundles.volumes.frame import Piece, entry_overhead, volume_overhead
+from bundles.volumes.frame import FrameSize, Piece
+
+_DISC_RESERVE: Final = 80 * limits.MIB
+"""What a disc holds beside a volume: its file system, and the bundle's small files at their largest."""
 
 PROFILES: Final = {
     "fat32": 4 * 1024**3 - 1,
-    "dvd": 4_700_372_992,
-    "dvd-dl": 8_543_666_176,
-    "bd25": 25_025_314_816,
-    "bd50": 50_050_629_632,
-    "bd100": 100_103_356_416,
+    "dvd": 4_700_372_992 - _DISC_RESERVE,
+    "dvd-dl": 8_543_666_176 - _DISC_RESERVE,
+    "bd25": 25_025_314_816 - _DISC_RESERVE,
+    "bd50": 50_050_629_632 - _DISC_RESERVE,
+    "bd100": 100_103_356_416 - _DISC_RESERVE,
 }
-"""The largest file of FAT32, and the capacities of recordable discs, in bytes."""
+"""The largest volume by profile, in bytes: FAT32's largest file; of a disc's capacity, what leaves it room."""
 
 _UNITS: Final = {
     "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
     "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
 }  # fmt: skip
 _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
+_FLOOR: Final = 1024
+"""A volume of fewer bytes may not hold a part's own header."""
+
 _OPEN: Final = 8
 """Volumes that stay open while packing: enough for small blobs to fill gaps, few enough to stay linear."""
 
 
 def capacity(text: str) -> int:
-    """A profile's or size's bytes (`fat32`, `bd25`, `40MB`, `64MiB`, `1000000`). Raises UsageError."""
+    """The largest volume, in bytes, by a profile or a size: `fat32`, `bd25`, `40MB`, `64MiB`, `1000000`.
+
+    Raises UsageError.
+    """
     if text.lower() in PROFILES:
         return PROFILES[text.lower()]
     match = _SIZE.match(text.strip())
@@ -49,99 +58,163 @@ def capacity(text: str) -> int:
             remedy=f"use {', '.join(PROFILES)}, or a size such as 40MB or 4GiB",
         )
     size = int(match[1]) * factor
-    if size < limits.VOLUME_MINIMUM:
-        raise UsageError("a volume size too small", thing=text, remedy=f"the least is {limits.VOLUME_MINIMUM} bytes")
+    if not limits.VOLUME_MINIMUM <= size <= limits.INTEGER:
+        raise UsageError("a volume size out of range", thing=text, remedy=f"the least is {limits.VOLUME_MINIMUM} bytes")
     return size
 
 
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Which pieces each volume holds, and the medium (from 1) it goes to."""
+    """Which pieces each volume holds, and the medium (from 1) it goes to; media ascend without a gap."""
 
     volumes: tuple[tuple[Piece, ...], ...]
     media: tuple[int, ...]
-
-
-@dataclass(slots=True)
-class _Volume:
-    free: int
-    pieces: list[Piece] = field(default_factory=list)
 
 
 def pack(
     blobs: Sequence[tuple[Digest, int]],
     volume_size: int,
     media: Sequence[int | None] = (None,),
-    first_reserve: int = 0,
+    first: Sequence[tuple[str, int]] = (),
 ) -> Packing:
     """Pack blobs (digest, bytes) into volumes of at most `volume_size` bytes, and volumes onto media.
 
-    `media` are the bytes free on each (None: not known, as much as it takes); `first_reserve` is what volume 1 holds
-    beside blobs. Raises FailedError when the media cannot take it, naming the bytes that are missing.
+    `media` are the bytes free on each (None: not known, as much as it takes); `first` (name, bytes) are the entries
+    that volume 1 holds beside blobs. Blobs stay whole where they can; where the media do not suffice so, they are cut
+    where a medium ends. Raises FailedError naming the bytes that are missing, UsageError for too many volumes.
     """
-    largest = max((free for free in media if free is not None), default=None)
-    if largest is not None and None not in media:
-        volume_size = min(volume_size, largest)
-    if volume_size < max(limits.VOLUME_MINIMUM, first_reserve + volume_overhead()):
-        raise FailedError(
-            "the media are too small for a volume", thing=f"{volume_size} bytes free", remedy="free some space"
-        )
-    volumes = _fill(blobs, volume_size, first_reserve)
-    if len(volumes) > limits.VOLUMES:
-        raise UsageError("too many volumes", thing=str(len(volumes)), remedy="choose a larger --volume")
-    used = [volume_size - volume.free for volume in volumes]
-    return Packing(tuple(tuple(volume.pieces) for volume in volumes), _assign(used, media))
+    try:
+        packer = _Packer(volume_size, media, cut_at_ends=False)
+        packer.run(blobs, first)
+    except FailedError:
+        packer = _Packer(volume_size, media, cut_at_ends=True)
+        packer.run(blobs, first)
+    if len(packer.volumes) > limits.VOLUMES:
+        raise UsageError("too many volumes", thing=str(len(packer.volumes)), remedy="choose a larger --volume")
+    return Packing(
+        tuple(tuple(volume.pieces) for volume in packer.volumes), tuple(volume.medium + 1 for volume in packer.volumes)
+    )
 
 
-def _fill(blobs: Sequence[tuple[Digest, int]], volume_size: int, first_reserve: int) -> list[_Volume]:
-    fresh = volume_size - volume_overhead()
-    volumes = [_Volume(fresh - first_reserve)]
-    for digest, size in blobs:
+@dataclass(slots=True)
+class _Volume:
+    medium: int
+    frame: FrameSize = field(default_factory=FrameSize)
+    pieces: list[Piece] = field(default_factory=list)
+
+
+class _NoMediumError(Exception):
+    """The last medium is full."""
+
+
+class _Packer:
+    """First fit over the open volumes; then a new volume; then the next medium; then parts."""
+
+    def __init__(self, volume_size: int, media: Sequence[int | None], *, cut_at_ends: bool) -> None:
+        if volume_size < _FLOOR:
+            raise UsageError("a volume size too small", thing=str(volume_size), remedy="choose a larger --volume")
+        self._volume_size = volume_size
+        self._least = min(volume_size, limits.VOLUME_MINIMUM)
+        """A medium with less room left takes no further part: it would be all header."""
+        self._least_part = self._least // 2
+        self._free = [limits.INTEGER if free is None else free for free in media]
+        self._medium = 0
+        self._cut_at_ends = cut_at_ends
+        self.volumes: list[_Volume] = []
+
+    def run(self, blobs: Sequence[tuple[Digest, int]], first: Sequence[tuple[str, int]]) -> None:
+        """Place everything. Raises FailedError where the media do not take it."""
+        self._open_first(first)
+        try:
+            for digest, size in blobs:
+                self._place(digest, size)
+        except _NoMediumError:
+            whole = sum(size for _, size in blobs)
+            held = sum(piece.length for volume in self.volumes for piece in volume.pieces)
+            raise FailedError(
+                "the media are too small for the bundle",
+                thing=f"{whole - held} bytes more are needed",
+                remedy="free some space, or give another --out",
+            ) from None
+
+    def _open_first(self, first: Sequence[tuple[str, int]]) -> None:
+        needed = FrameSize()
+        for name, size in first:
+            needed.add(name, size)
+        if needed.size > self._volume_size:
+            raise UsageError(
+                "the volumes are too small for the bundle's index",
+                thing=f"{needed.size} bytes",
+                remedy="choose a larger --volume",
+            )
+        if self._free[0] < max(self._least, needed.size):
+            raise _too_small(0, self._free[0])
+        self.volumes.append(_Volume(0, needed))
+        self._free[0] -= needed.size
+
+    def _place(self, digest: Digest, size: int) -> None:
         whole = Piece(digest, 0, size)
-        needed = size + entry_overhead(whole.name)
-        target = next((volume for volume in volumes[-_OPEN:] if volume.free >= needed), None)
-        if target is None and needed > fresh:
-            _cut(volumes, digest, size, fresh)
-            continue
-        if target is None:
-            target = _Volume(fresh)
-            volumes.append(target)
-        target.pieces.append(whole)
-        target.free -= needed
-    return volumes
+        for volume in reversed(self.volumes[-_OPEN:]):
+            if volume.frame.size_with(whole.name, size) <= self._ceiling(volume):
+                self._add(volume, whole)
+                return
+        alone = FrameSize().size_with(whole.name, size)
+        if not self._fits_alone(alone, self._medium):
+            next_takes_it = self._fits_alone(alone, self._medium + 1) and not self._cut_at_ends
+            if not next_takes_it:
+                self._cut(digest, size)
+                return
+            self._medium += 1
+        self._add(self._open(), whole)
+
+    def _ceiling(self, volume: _Volume) -> int:
+        """The size that a volume may reach."""
+        return min(self._volume_size, volume.frame.size + self._free[volume.medium])
+
+    def _fits_alone(self, size: int, medium: int) -> bool:
+        return medium < len(self._free) and size <= min(self._volume_size, self._free[medium])
+
+    def _add(self, volume: _Volume, piece: Piece) -> None:
+        before = volume.frame.size
+        volume.frame.add(piece.name, piece.length)
+        volume.pieces.append(piece)
+        self._free[volume.medium] -= volume.frame.size - before
+
+    def _open(self) -> _Volume:
+        """A new volume on the current medium."""
+        volume = _Volume(self._medium)
+        self._free[self._medium] -= volume.frame.size
+        self.volumes.append(volume)
+        return volume
+
+    def _open_roomy(self) -> _Volume:
+        """A new volume on the current medium, or on the next where there is hardly room on it."""
+        if self._free[self._medium] < self._least:
+            self._medium += 1
+            if self._medium == len(self._free):
+                raise _NoMediumError
+            if self._free[self._medium] < self._least:
+                raise _too_small(self._medium, self._free[self._medium])
+        return self._open()
+
+    def _cut(self, digest: Digest, size: int) -> None:
+        """Put a blob into parts: what the last volume has left, then volumes filled whole."""
+        position, part = 0, 1
+        volume = self.volumes[-1]
+        while position < size:
+            name = Piece(digest, 0, 0, part).name
+            length = min(volume.frame.room_for(name, self._ceiling(volume)), size - position)
+            if length < min(self._least_part, size - position):
+                volume = self._open_roomy()
+                continue
+            self._add(volume, Piece(digest, position, length, part))
+            position += length
+            part += 1
 
 
-def _cut(volumes: list[_Volume], digest: Digest, size: int, fresh: int) -> None:
-    """Put a blob larger than a volume into parts: what the last volume has left, then whole volumes."""
-    position, part = 0, 1
-    while position < size:
-        overhead = entry_overhead(Piece(digest, 0, 0, part).name)
-        room = volumes[-1].free - overhead
-        if room < min(limits.VOLUME_MINIMUM // 2, size - position):
-            volumes.append(_Volume(fresh))
-            continue
-        length = min(room, size - position)
-        volumes[-1].pieces.append(Piece(digest, position, length, part))
-        volumes[-1].free -= length + overhead
-        position += length
-        part += 1
-
-
-def _assign(used: Sequence[int], media: Sequence[int | None]) -> tuple[int, ...]:
-    """The medium of each volume: media are filled in order, a volume never spans two."""
-    assigned: list[int] = []
-    medium, left = 0, media[0]
-    for size in used:
-        while left is not None and size > left:
-            medium += 1
-            if medium == len(media):
-                missing = sum(used[len(assigned) :]) - left
-                raise FailedError(
-                    "the media are too small for the bundle",
-                    thing=f"{missing} bytes more are needed",
-                    remedy="free some space, or give another --out",
-                )
-            left = media[medium]
-        assigned.append(medium + 1)
-        left = None if left is None else left - size
-    return tuple(assigned)
+def _too_small(medium: int, free: int) -> FailedError:
+    return FailedError(
+        "a medium is too small for a volume",
+        thing=f"medium {medium + 1}, {free} bytes of room",
+        remedy="free some space on it, or leave it out",
+    )

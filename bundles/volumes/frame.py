@@ -23,10 +23,6 @@ _FILETIME: Final = 132_000_000_000_000_000
 _ATTRIBUTES: Final = 0x8000 | (0o100444 << 16) | 0x01
 """Unix extension, regular file, mode 0444, read-only."""
 
-_TAIL_FIXED: Final = 128
-_ENTRY_FIXED: Final = 8 + 4 + 4 + 9 + 2
-"""Time, attributes, CRC-32, the longest size number, and the name's terminator."""
-
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -47,51 +43,106 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """An entry of a volume: a piece of a stored blob, or literal bytes (oci-layout, index.json)."""
+    """An entry of a volume: a piece of a stored blob, or literal bytes (oci-layout, index.json). `size` in bytes."""
 
     name: str
     size: int
-    crc32: int
     content: Piece | bytes
 
     @classmethod
+    def piece(cls, piece: Piece) -> Entry:
+        return cls(piece.name, piece.length, piece)
+
+    @classmethod
     def literal(cls, name: str, data: bytes) -> Entry:
-        return cls(name, len(data), zlib.crc32(data), data)
+        return cls(name, len(data), data)
 
 
 @dataclass(frozen=True, slots=True)
 class VolumeLayout:
-    """A volume, defined before it is written: `head`, each entry at its offset, `tail`; `size` is the file's."""
+    """A volume, defined before it is written: each entry at its offset; `size` is the whole file's, in bytes.
+
+    Only the CRC-32s are not yet in it: `ends` takes them, and gives the bytes before and behind the entries.
+    """
 
     entries: tuple[Entry, ...]
     offsets: tuple[int, ...]
-    head: bytes
-    tail: bytes
     size: int
+
+    def ends(self, crcs: Sequence[int]) -> tuple[bytes, bytes]:
+        """The start header (32 bytes) and the header behind the entries; `crcs` stand in the entries' order."""
+        tail = _tail(self.entries, crcs)
+        start = struct.pack("<QQI", self.size - len(tail) - START, len(tail), zlib.crc32(tail))
+        return b"7z\xbc\xaf\x27\x1c\x00\x04" + struct.pack("<I", zlib.crc32(start)) + start, tail
 
 
 def lay_out_volume(entries: Sequence[Entry]) -> VolumeLayout:
-    """Order the entries bytewise by name and give every byte its place. Reads nothing."""
+    """Order the entries (one or more) bytewise by name and give every byte its place. Reads nothing."""
     ordered = tuple(sorted(entries, key=lambda entry: entry.name.encode()))
+    frame = FrameSize()
     offsets = []
-    position = START
     for entry in ordered:
-        offsets.append(position)
-        position += entry.size
-    tail = _tail(ordered)
-    start = struct.pack("<QQI", position - START, len(tail), zlib.crc32(tail))
-    head = b"7z\xbc\xaf\x27\x1c\x00\x04" + struct.pack("<I", zlib.crc32(start)) + start
-    return VolumeLayout(ordered, tuple(offsets), head, tail, position + len(tail))
+        offsets.append(START + frame.data)
+        frame.add(entry.name, entry.size)
+    return VolumeLayout(ordered, tuple(offsets), frame.size)
 
 
-def entry_overhead(name: str) -> int:
-    """An upper bound of what an entry adds to a volume beside its bytes."""
-    return 2 * len(name) + _ENTRY_FIXED
+class FrameSize:
+    """The exact size of a volume while it grows: constant work an entry, in any order."""
+
+    __slots__ = ("_count", "_last", "_name_bytes", "_number_bytes", "data")
+
+    def __init__(self) -> None:
+        self.data = 0
+        """Bytes of the entries themselves."""
+        self._count = self._name_bytes = self._number_bytes = 0
+        self._last = ("", 0)
+
+    @property
+    def size(self) -> int:
+        """The whole file's bytes."""
+        return self._total(self._count, self.data, self._name_bytes, self._number_bytes, self._last[1])
+
+    def size_with(self, name: str, size: int) -> int:
+        """The whole file's bytes with one entry more."""
+        return self._total(
+            self._count + 1,
+            self.data + size,
+            self._name_bytes + _name_length(name),
+            self._number_bytes + number_length(size),
+            max(self._last, (name, size))[1],
+        )
+
+    def add(self, name: str, size: int) -> None:
+        """Count an entry of `size` bytes in."""
+        self._count += 1
+        self.data += size
+        self._name_bytes += _name_length(name)
+        self._number_bytes += number_length(size)
+        self._last = max(self._last, (name, size))
+
+    def room_for(self, name: str, ceiling: int) -> int:
+        """The most bytes that an entry may have for the file to stay within `ceiling`; negative where it cannot."""
+        length = ceiling - self.size_with(name, 0)
+        while length > 0 and (excess := self.size_with(name, length) - ceiling) > 0:
+            length -= excess
+        return length
+
+    @staticmethod
+    def _total(count: int, data: int, name_bytes: int, number_bytes: int, last: int) -> int:
+        """Mirrors `_tail`; the last entry's size is not written there."""
+        sizes = 1 + number_bytes - number_length(last) if count > 1 else 0
+        streams = 1 + (5 + number_length(data)) + (9 + number_length(data)) + (2 + number_length(count))
+        streams += sizes + (2 + 4 * count) + 2
+        properties = sum(
+            1 + number_length(length) + length for length in (1 + name_bytes, 2 + 8 * count, 2 + 4 * count)
+        )
+        return START + data + 1 + streams + 1 + number_length(count) + properties + 2
 
 
-def volume_overhead() -> int:
-    """An upper bound of what a volume without entries takes."""
-    return START + _TAIL_FIXED
+def _name_length(name: str) -> int:
+    """Bytes of an entry's name (ASCII, as every name of ours) in UTF-16 with its terminator."""
+    return 2 * len(name) + 2
 
 
 def number(value: int) -> bytes:
@@ -103,14 +154,20 @@ def number(value: int) -> bytes:
     return b"\xff" + value.to_bytes(8, "little")
 
 
-def _tail(entries: Sequence[Entry]) -> bytes:
+def number_length(value: int) -> int:
+    """Bytes of `number(value)`: seven bits a byte up to eight bytes, then nine."""
+    bits = value.bit_length()
+    return 9 if bits > 56 else -(-bits // 7) or 1
+
+
+def _tail(entries: Sequence[Entry], crcs: Sequence[int]) -> bytes:
     count = number(len(entries))
     total = number(sum(entry.size for entry in entries))
     pack_info = b"\x06\x00\x01\x09" + total + b"\x00"
     folder = b"\x07\x0b\x01\x00" + b"\x01\x01\x00" + b"\x0c" + total + b"\x00"
     sizes = b"\x09" + b"".join(number(entry.size) for entry in entries[:-1]) if len(entries) > 1 else b""
-    crcs = b"\x0a\x01" + b"".join(struct.pack("<I", entry.crc32) for entry in entries)
-    streams = b"\x04" + pack_info + folder + b"\x08\x0d" + count + sizes + crcs + b"\x00" + b"\x00"
+    checks = b"\x0a\x01" + struct.pack(f"<{len(entries)}I", *crcs)
+    streams = b"\x04" + pack_info + folder + b"\x08\x0d" + count + sizes + checks + b"\x00" + b"\x00"
     names = b"\x00" + b"".join(entry.name.encode("utf-16-le") + b"\x00\x00" for entry in entries)
     times = b"\x01\x00" + struct.pack("<Q", _FILETIME) * len(entries)
     attributes = b"\x01\x00" + struct.pack("<I", _ATTRIBUTES) * len(entries)

@@ -1,7 +1,7 @@
-"""Hashing a volume before it exists, and cutting it onto a medium.
+"""Cutting a volume onto a medium: streamed from the store, synced, read back past the page cache, compared.
 
-Both stream the stored blobs through the layout; nothing is staged. While it is hashed for the first time every blob is
-checked against its digest in a second lane, so that nothing rotten is ever signed.
+Nothing is staged. The start header depends on the CRC-32 of every entry, so it is written last, when they have passed;
+the comparison is with the signed sha256, so a volume is the signed one or it is not there.
 """
 
 from __future__ import annotations
@@ -9,142 +9,93 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from bundles import limits
-from bundles.errors import FailedError, LockgateError
-from bundles.files import failures_named, os_failure, sync_folder
+from bundles.errors import FailedError, RefusedError
+from bundles.files import failures_named, open_regular, sync_folder
 from bundles.lanes import Lane
-from bundles.oci.digest import new_hasher
 from bundles.ports import BlobReader
-from bundles.volumes.frame import Entry, Piece, VolumeLayout
+from bundles.volumes.cache import drop_pages, is_cached
+from bundles.volumes.frame import START, Piece, VolumeLayout
+from bundles.volumes.stream import Advance, Joined, check_blob, entry_chunks
+
+PARTIAL: Final = ".part"
+"""What a volume's name ends in while it grows."""
 
 _SYNC_EVERY: Final = 32 * limits.MIB
 """Progress counts synced bytes: a write that only reached the page cache is minutes away from a slow USB stick."""
 
-Advance = Callable[[int], object]
-"""Told how many bytes more are done."""
+_SYNC_QUEUE: Final = 2
+"""Syncs that may wait: writing goes on meanwhile, and what is dirty stays within three of `_SYNC_EVERY`."""
+
+Note = Callable[[str], object]
+"""Told a line for the record."""
 
 
-def stream_piece(piece: Piece, source: BlobReader) -> Iterator[bytes]:
-    """A piece's bytes in chunks. Raises FailedError where the store has fewer than it should."""
-    left = piece.length
-    with source.open_blob(piece.digest) as file:
-        file.seek(piece.offset)
-        while left:
-            chunk = file.read(min(limits.CHUNK, left))
-            if not chunk:
-                raise FailedError("a stored blob is too short", thing=str(piece.digest), remedy="run: lockgate scrub")
-            left -= len(chunk)
-            yield chunk
+def cut_volume(
+    layout: VolumeLayout,
+    sha256: str,
+    source: BlobReader,
+    path: Path,
+    advance: Advance,
+    note: Note = lambda _: None,
+) -> None:
+    """Write the volume to `path`, beside which it grows as `.part`; a volume that is there and compares is kept.
 
-
-def hash_volume(layout: VolumeLayout, source: BlobReader, advance: Advance) -> str:
-    """The volume's sha256 (hex), from one read; every entry is checked on the way, a whole blob against its digest and
-    a part against the CRC-32 it was laid out with. Raises FailedError naming a blob that is not what it should be."""
-    hasher = hashlib.sha256(layout.head)
-    with Lane(hasher.update) as volume_lane, _Checker() as checker:
-        for entry in layout.entries:
-            checker.begin(entry)
-            for chunk in entry_chunks(entry, source):
-                volume_lane.put(chunk)
-                checker.put(chunk)
-                advance(len(chunk))
-            checker.end()
-        volume_lane.put(layout.tail)
-    return hasher.hexdigest()
-
-
-def entry_chunks(entry: Entry, source: BlobReader) -> Iterator[bytes]:
-    """An entry's bytes in chunks."""
-    if isinstance(entry.content, bytes):
-        yield entry.content
-    else:
-        yield from stream_piece(entry.content, source)
-
-
-class _Checker:
-    """A lane that checks each entry's bytes against what it was laid out from."""
-
-    def __init__(self) -> None:
-        self._lane: Lane[Entry | bytes | None] = Lane(self._take)
-
-    def __enter__(self) -> _Checker:
-        self._lane.__enter__()
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._lane.__exit__(*exc)  # type: ignore[arg-type]
-
-    def begin(self, entry: Entry) -> None:
-        self._lane.put(entry)
-
-    def put(self, chunk: bytes) -> None:
-        self._lane.put(chunk)
-
-    def end(self) -> None:
-        self._lane.put(None)
-
-    def _take(self, item: Entry | bytes | None) -> None:
-        if isinstance(item, Entry):
-            self._entry, self._crc = item, 0
-            piece = item.content
-            self._hasher = (
-                new_hasher(piece.digest.algorithm) if isinstance(piece, Piece) and piece.part is None else None
-            )
-        elif item is None:
-            self._finish()
-        elif self._hasher is not None:
-            self._hasher.update(item)
-        else:
-            self._crc = zlib.crc32(item, self._crc)
-
-    def _finish(self) -> None:
-        piece = self._entry.content
-        if self._hasher is None:
-            good = self._crc == self._entry.crc32
-        else:
-            good = isinstance(piece, Piece) and self._hasher.hexdigest() == piece.digest.hex
-        if not good:
-            raise FailedError(
-                "a stored blob has rotted", thing=self._entry.name, remedy="collect it again, then build again"
-            )
-
-
-def cut_volume(layout: VolumeLayout, sha256: str, source: BlobReader, path: Path, advance: Advance) -> None:
-    """Write the volume to `path` beside which it grows as `.part`, sync it, read it back past the page cache, and
-    compare with the signed sha256. A volume that is there already and compares is kept.
-
-    `advance` counts each byte once when it is synced and once when it is compared. Raises FailedError naming the file
-    when the medium is full, read-only, pulled out, or gives back other bytes.
+    `advance` counts each byte once when it is synced and once when it is compared; `note` is told where the comparison
+    could not come from the medium. Raises FailedError naming the file when the medium is full, read-only, pulled out or
+    gives back other bytes, or naming the blob when the store no longer has the signed ones.
     """
-    if path.exists() and not path.is_symlink() and path.stat().st_size == layout.size:
-        with contextlib.suppress(FailedError):
-            compare_volume(path, layout.size, sha256, lambda _: None)
-            advance(2 * layout.size)
-            return
-    partial = path.with_name(path.name + ".part")
+    if _is_there(path, layout.size, sha256, advance):
+        advance(2 * layout.size)
+        return
+    partial = path.with_name(path.name + PARTIAL)
     with failures_named(path, "the volume cannot be written"):
-        partial.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        for stale in (path, partial):  # both first: a full medium has no room for a second copy
+            stale.unlink(missing_ok=True)
         try:
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
             try:
                 _write(descriptor, layout, source, advance)
             finally:
                 os.close(descriptor)
-            compare_volume(partial, layout.size, sha256, advance)
+            if not _compare(partial, layout.size, sha256, advance, note):
+                _blame(layout, source, path)
             partial.rename(path)
             sync_folder(path.parent)
         except BaseException:
             with contextlib.suppress(OSError):
-                partial.unlink()
+                partial.unlink(missing_ok=True)
             raise
 
 
+def _is_there(path: Path, size: int, sha256: str, advance: Advance) -> bool:
+    """Whether an earlier run left the volume whole. What is there and damaged, or cannot be read, is cut again."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedError("not a regular file", thing=str(path), remedy="move it off the medium")
+    if status.st_size != size:
+        return False
+    with contextlib.suppress(FailedError):
+        return _compare(path, size, sha256, lambda _: advance(0), lambda _: None)
+    return False
+
+
 def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: Advance) -> None:
+    """Reading, writing and syncing overlap, each in a thread of its own."""
+
+    def sync(count: int) -> None:
+        os.fdatasync(descriptor)
+        advance(count)
+
     unsynced = 0
 
     def take(chunk: bytes) -> None:
@@ -154,44 +105,56 @@ def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: A
             view = view[os.write(descriptor, view) :]
         unsynced += len(chunk)
         if unsynced >= _SYNC_EVERY:
-            os.fdatasync(descriptor)
-            advance(unsynced)
+            syncs.put(unsynced)
             unsynced = 0
 
-    with Lane(take) as lane:
-        lane.put(layout.head)
+    crcs = []
+    with Lane(sync, _SYNC_QUEUE) as syncs, Lane(take) as writes:
+        joined = Joined(writes.put)
+        joined.add(bytes(START))
         for entry in layout.entries:
+            crc32 = 0
             for chunk in entry_chunks(entry, source):
-                lane.put(chunk)
-        lane.put(layout.tail)
+                crc32 = zlib.crc32(chunk, crc32)
+                joined.add(chunk)
+            crcs.append(crc32)
+        head, tail = layout.ends(crcs)
+        joined.add(tail)
+        joined.flush()
+    os.pwrite(descriptor, head, 0)
     os.fsync(descriptor)
     advance(unsynced)
-    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def compare_volume(path: Path, size: int, sha256: str, advance: Advance) -> None:
-    """Read a written volume back from its medium and compare it with the signed sha256.
-
-    Its pages were dropped after the sync, so the bytes come from the medium (a tmpfs has none to go back to).
-    Raises FailedError naming the file.
-    """
+def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -> bool:
+    """Whether the file, read back from its medium, is the signed volume. Raises FailedError where it cannot be read."""
     hasher = hashlib.sha256()
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb", buffering=0) as file, Lane(hasher.update) as lane:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            seen = 0
-            while chunk := file.read(limits.CHUNK):
-                lane.put(chunk)
-                seen += len(chunk)
-                advance(len(chunk))
-    except LockgateError:
-        raise
-    except OSError as error:
-        raise os_failure(error, path, "the volume cannot be read back") from None
-    if seen != size or hasher.hexdigest() != sha256:
-        raise FailedError(
-            "the medium gives back other bytes than were written",
-            thing=str(path),
-            remedy="the medium is faulty: take another and run it again",
-        )
+    descriptor = open_regular(path)
+    with (
+        failures_named(path, "the volume cannot be read back"),
+        os.fdopen(descriptor, "rb", buffering=0) as file,
+        Lane(hasher.update) as lane,
+    ):
+        drop_pages(descriptor)
+        if is_cached(descriptor, size):
+            note(f"{path} was compared from the page cache: its file system has nothing behind it to read back from")
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        seen = 0
+        while chunk := file.read(limits.CHUNK):
+            lane.put(chunk)
+            seen += len(chunk)
+            advance(len(chunk))
+        drop_pages(descriptor)
+    return seen == size and hasher.hexdigest() == sha256
+
+
+def _blame(layout: VolumeLayout, source: BlobReader, path: Path) -> NoReturn:
+    """Say whose fault it is that a volume does not compare: a stored blob's, where one has rotted, else the medium's."""
+    for entry in layout.entries:
+        if isinstance(entry.content, Piece):
+            check_blob(entry.content.digest, source)
+    raise FailedError(
+        "the medium gives back other bytes than were written",
+        thing=str(path),
+        remedy="the medium is faulty: take another and run it again",
+    )
