@@ -1,27 +1,42 @@
-"""Typed signed documents beside the bundle: approval, inspection report, receipt.
+"""Typed signed documents beside the bundle: approval, inspection report, receipt (docs/internals/trust.md, Documents).
 
-Each is canonical JSON with a `type`; a key signs only documents of the type its purpose allows, so that one kind of
-document can never be passed off as another. A signed document on disk is `FILE` with `FILE.<keyid>.sig` beside it.
+Each is canonical JSON (RFC 8785), closed, with a `type`; a key's signature counts only for documents of the type that
+its purpose allows, so that one kind of document can never be passed off as another. Signatures are detached: the
+bytes that are verified are the bytes that are parsed. On disk a signed document is `FILE` with `FILE.<keyid>.sig`
+beside it, as SHA256SUMS has it, so that stock openssl checks both alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import pairwise
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from bundles import limits, strict_json
 from bundles.errors import MalformedError, RefusedError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import check_site
+from bundles.signing.keys import check_keyid
 from bundles.signing.trust import TrustFolder, TrustRecord
+from bundles.times import check_time
 
 APPROVAL_TYPE: Final = "application/vnd.lockgate.approval.v1+json"
 REPORT_TYPE: Final = "application/vnd.lockgate.inspection-report.v1+json"
 RECEIPT_TYPE: Final = "application/vnd.lockgate.receipt.v1+json"
 PURPOSE_OF: Final = {APPROVAL_TYPE: "release", RECEIPT_TYPE: "receipt"}
+"""What a key must be trusted for to sign a type. A report has no key: an approval holds its digest."""
+DECISIONS: Final = ("approve", "reject")
+OUTCOMES: Final = ("ok", "note", "fail")
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A person's decision over a bundle's digest and a report's digest. `decision` is `approve` or `reject`."""
+    """A person's decision over a bundle and what was found in it, on one site, within a time.
+
+    `bundle` is the bundle's id, `digest` and `report` the sha256 of its SHA256SUMS and of the report (`sha256:…`);
+    `decision` is `approve` or `reject`, `why` may be empty for an approval; `keyid` is the key that is to sign.
+    """
 
     type: str = APPROVAL_TYPE
     site: str
@@ -45,7 +60,7 @@ class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What this station itself found in a quarantined bundle."""
+    """What this station itself found in a quarantined bundle; `digest` is the sha256 of its SHA256SUMS."""
 
     type: str = REPORT_TYPE
     site: str
@@ -63,7 +78,7 @@ class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class StreamHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a stream stands: its last sequence and that bundle's digest."""
+    """Where a stream stands: its last sequence and that bundle's digest, empty where people set the sequence."""
 
     stream: str
     sequence: int
@@ -71,7 +86,8 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The inside's numbered statement of what it holds; `previous` is the sha256 of the receipt before it."""
+    """The inside's numbered statement of what it holds; `previous` is the sha256 of the receipt before it, or null
+    for number 1. `streams` stand ascending by name, `blobs` by digest, without doubles."""
 
     type: str = RECEIPT_TYPE
     site: str
@@ -83,45 +99,115 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 Document = TypeVar("Document", Approval, Report, Receipt)
+_TYPES: Final[dict[type, str]] = {Approval: APPROVAL_TYPE, Report: REPORT_TYPE, Receipt: RECEIPT_TYPE}
 
 
 def encode(document: Approval | Report | Receipt) -> bytes:
-    """Canonical bytes: what is signed and what is hashed."""
+    """Canonical bytes: what is signed and what is hashed. Raises MalformedError where a field cannot be."""
+    check(document)
     return strict_json.canonical(msgspec.to_builtins(document))
 
 
 def decode(raw: bytes, kind: type[Document]) -> Document:
-    """The document in `raw`, canonical and closed and of the kind asked for. Raises MalformedError."""
+    """The document in `raw`: canonical, closed, of the kind asked for, every field checked. Raises MalformedError."""
     name = kind.__name__.lower()
     fields = strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what=name)
-    expected = kind.__struct_defaults__[0] if kind.__struct_defaults__ else None
-    found = fields.get("type") if isinstance(fields, dict) else None
-    if found != expected:
-        raise MalformedError(f"not a {name}", thing=repr(found)[:120], remedy=f"its type must be {expected}")
+    found = _type_of(fields)
+    if found != _TYPES[kind]:
+        raise MalformedError(f"not a {name}", thing=repr(found)[:120], remedy=f"its type must be {_TYPES[kind]}")
     try:
         document = msgspec.convert(fields, kind, strict=True)
     except msgspec.ValidationError as error:
         raise MalformedError(f"a malformed {name}", thing=str(error)[:160]) from None
-    if encode(document) != raw:
-        raise MalformedError(f"the {name} is not canonical")
+    check(document)
+    if strict_json.canonical(msgspec.to_builtins(document)) != raw:
+        raise MalformedError(f"the {name} is not canonical", remedy="a default must be written")
     return document
+
+
+def check(document: Approval | Report | Receipt) -> None:
+    """Every rule that one document can break by itself. Raises MalformedError naming the field."""
+    check_site(document.site)
+    check_time(document.created, "created")
+    if isinstance(document, Receipt):
+        _check_receipt(document)
+        return
+    _check_sha256(document.digest, "digest")
+    if isinstance(document, Approval):
+        _check_approval(document)
+        return
+    for section in document.sections:
+        if section.outcome not in OUTCOMES:
+            raise MalformedError("an unknown outcome", thing=repr(section.outcome)[:60])
+
+
+def _check_approval(approval: Approval) -> None:
+    _check_sha256(approval.report, "report")
+    check_keyid(approval.keyid)
+    check_time(approval.not_after, "not_after")
+    if approval.not_after < approval.created:
+        raise MalformedError("not_after lies before created", thing=approval.not_after)
+    if approval.decision not in DECISIONS:
+        raise MalformedError("an approval that decides nothing", thing=repr(approval.decision)[:60])
+
+
+def _check_receipt(receipt: Receipt) -> None:
+    if not 1 <= receipt.number <= limits.INTEGER or (receipt.number == 1) != (receipt.previous is None):
+        raise MalformedError("a receipt's number and the one before it do not agree", thing=str(receipt.number))
+    if receipt.previous is not None:
+        _check_sha256(receipt.previous, "previous")
+    _ascending((head.stream for head in receipt.streams), "streams")
+    for head in receipt.streams:
+        source, _, destination = head.stream.partition(".")
+        check_site(source)
+        if destination != receipt.site or not 0 <= head.sequence <= limits.SEQUENCE:
+            raise MalformedError("a stream that does not lead here, or no sequence", thing=repr(head.stream)[:80])
+        if head.digest:
+            _check_sha256(head.digest, "a stream's digest")
+    _ascending((held.digest for held in receipt.blobs), "blobs")
+    for held in receipt.blobs:
+        Digest.parse(held.digest)
+        if not 0 <= held.size <= limits.INTEGER:
+            raise MalformedError("a blob's size is out of range", thing=held.digest)
 
 
 def check_signature(
     raw: bytes, keyid: str, signature: bytes, trust: TrustFolder, *, at: str, site: str | None
 ) -> TrustRecord:
-    """The pinned key behind a document's signature, allowed for the document's type at time `at`.
+    """The pinned key behind a document's signature, allowed for the document's type at time `at` (and from `site`).
 
-    Raises RefusedError: unknown or revoked key, another purpose, another site, or a signature that does not hold.
+    The signature is verified before the document is parsed. Raises RefusedError: an unknown or revoked key, another
+    purpose, another site, a type that nobody signs, or a signature that does not hold.
     """
-    kind = strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what="document").get("type")
-    purpose = PURPOSE_OF.get(kind)
     record = trust.find(keyid)
-    if record is None or purpose is None:
+    if record is None:
         raise RefusedError("the signer is unknown", thing=keyid, remedy="pin the key with: lockgate key trust")
+    if not record.key.verify(raw, signature):
+        raise RefusedError(
+            "the signature does not hold", thing=f"key {keyid}", remedy="the document or the signature was changed"
+        )
+    try:
+        kind = _type_of(strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what="the signed document"))
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=error.thing, remedy=error.remedy) from None
+    purpose = PURPOSE_OF.get(kind) if isinstance(kind, str) else None
+    if purpose is None:
+        raise RefusedError("a document of a type that nobody signs", thing=repr(kind)[:120])
     objection = record.objection(purpose, at, site)
     if objection is not None:
         raise RefusedError("a signature that does not count", thing=objection)
-    if not record.key.verify(raw, signature):
-        raise RefusedError("the signature does not hold", thing=f"{kind} by {keyid}")
     return record
+
+
+def _type_of(document: Any) -> Any:
+    return document.get("type") if isinstance(document, dict) else None
+
+
+def _check_sha256(text: str, what: str) -> None:
+    if Digest.parse(text).algorithm != "sha256":
+        raise MalformedError(f"{what} is not a sha256", thing=text[:80])
+
+
+def _ascending(values: Iterable[str], what: str) -> None:
+    if any(not before < after for before, after in pairwise(values)):
+        raise MalformedError(f"{what} is out of order or has doubles")

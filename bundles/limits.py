@@ -30,6 +30,9 @@ SIGNED_DOCUMENT: Final = 16 * MIB
 """Receipt, approval, report, checkpoint, policy."""
 
 README_FILE: Final = 64 * KIB
+SEQUENCE: Final = 999_999
+"""Bundle ids have six digits."""
+
 VOLUMES: Final = 9_999
 """Volume names have four digits."""
 

@@ -88,7 +88,7 @@ def _check_identity(manifest: BundleManifest) -> None:
         check_site(site)
     if manifest.source == manifest.destination:
         raise MalformedError("stream leads to its own source", thing=manifest.stream)
-    if not 1 <= manifest.sequence <= 999_999:
+    if not 1 <= manifest.sequence <= limits.SEQUENCE:
         raise MalformedError("sequence is out of range", thing=str(manifest.sequence))
     if manifest.id != bundle_id(manifest.stream, manifest.sequence):
         raise MalformedError("id is not the stream's and sequence's", thing=manifest.id)
