@@ -20,6 +20,7 @@ from appliance.registry.app import create_app
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import make_runner
 from appliance.store.blobs import BlobStore
+from appliance.store.files import Files
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService, WriterService
@@ -47,31 +48,10 @@ class Answer:
 
 
 @dataclass
-class Server:
-    """One worker: the registry's application on a port of its own, in a thread of its own."""
+class Client:
+    """A plain HTTP client of the registry at a port of loopback."""
 
-    services: RegistryServices
-    port: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-
-    def __enter__(self) -> Server:
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
-
-    async def _start(self) -> None:
-        self._runner = make_runner(create_app(self.services))
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
+    port: int
 
     @property
     def host(self) -> str:
@@ -106,6 +86,34 @@ class Server:
         return digest
 
 
+@dataclass
+class Server(Client):
+    """One worker: the registry's application on a port of its own, in a thread of its own."""
+
+    services: RegistryServices = field(kw_only=True)
+    port: int = 0
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+
+    def __enter__(self) -> Server:
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _start(self) -> None:
+        self._runner = make_runner(create_app(self.services))
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+
 class Store:
     """A station's store in a folder, and as many workers over it as a test asks for; a context manager."""
 
@@ -123,9 +131,9 @@ class Store:
         self._stack.close()
         self.writer.close()
 
-    def serve(self, **services: Any) -> Server:
+    def serve(self, files: Files | None = None, **services: Any) -> Server:
         """Another worker: its own connection, its own memory, the same files."""
-        blobs = BlobStore(self.paths)
+        blobs = BlobStore(self.paths, files)
         handed = RegistryServices(
             blobs=blobs,
             metadata=Metadata(self.paths.database),
@@ -134,4 +142,4 @@ class Store:
             audit=self.audit,
             **services,
         )
-        return self._stack.enter_context(Server(handed))
+        return self._stack.enter_context(Server(services=handed))
