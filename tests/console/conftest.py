@@ -1,0 +1,119 @@
+"""What console tests share: a clock that stands still, the demo's two stations, and a console driven by keys."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tui.app import LockgateConsole
+from tui.demo_station import DemoStation, demo_pair
+from tui.keymap import Keymap
+from tui.keyring import DemoKeyring
+from tui.look import Look
+
+PASSPHRASE = [*list("lockgate"), "minus", *list("demo")]
+"""The demo's passphrase as keys."""
+
+
+class Seconds:
+    """A clock that goes on only when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Driven:
+    """A console, the pilot that presses its keys, its stations and their clock."""
+
+    app: LockgateConsole
+    pilot: Pilot[Any]
+    inside: DemoStation
+    outside: DemoStation
+    seconds: Seconds
+
+    async def press(self, *keys: str) -> None:
+        """Press keys, and let what they began come to rest."""
+        for key in keys:
+            await self.pilot.press(key)
+            await self.rest()
+
+    async def rest(self) -> None:
+        """Wait until nothing is asked of the station any more (what follows jobs or the station goes on)."""
+        for _ in range(200):
+            await self.pilot.pause()
+            groups = {worker.group for worker in self.app.workers if not worker.is_finished}
+            if groups <= {"watch", "follow"}:
+                await self.pilot.pause()
+                return
+            await asyncio.sleep(0.005)
+        raise AssertionError(f"still asking: {groups}")
+
+    async def until(self, condition: Callable[[], bool], what: str = "") -> None:
+        """Wait for something that a stream of events or a timer brings about."""
+        for _ in range(400):
+            await self.pilot.pause()
+            if condition():
+                await self.rest()
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"it did not come: {what}\n{self.screen()}")
+
+    async def later(self, seconds: float) -> None:
+        """Let the demo's time pass, and the console see it."""
+        self.seconds.now += seconds
+        await self.app.look_at_station()
+        await self.rest()
+
+    async def shows(self, text: str) -> None:
+        """Wait until the screen shows a text."""
+        await self.until(lambda: text in self.screen(), text)
+
+    def screen(self) -> str:
+        """The screen as a person reads it, without colour."""
+        strips = self.app.screen._compositor.render_strips()
+        return "\n".join("".join(segment.text for segment in strip).rstrip() for strip in strips)
+
+    @property
+    def name(self) -> str:
+        """The name of the station screen that is shown."""
+        shown = self.app.shown
+        return shown.name_of if shown is not None else ""
+
+
+Drive = Callable[..., Any]
+
+
+@asynccontextmanager
+async def driven(
+    *,
+    size: tuple[int, int] = (80, 24),
+    look: Look | None = None,
+    keymap: Keymap | None = None,
+    station: Any = None,
+) -> AsyncIterator[Driven]:
+    """A console on the demo's inside (or on `station`), at rest after its first paint."""
+    seconds = Seconds()
+    inside, outside = demo_pair(seconds)
+    app = LockgateConsole(
+        station or inside, DemoKeyring(), now=inside.now, look=look or Look(colour=False), keymap=keymap, other=outside
+    )
+    async with app.run_test(size=size) as pilot:
+        driving = Driven(app, pilot, inside, outside, seconds)
+        await driving.until(lambda: app.status is not None or app.link.lost, "the first answer")
+        yield driving
+
+
+@pytest.fixture
+def drive() -> Drive:
+    """`async with drive() as console:` a console to press keys on."""
+    return driven
