@@ -25,7 +25,7 @@ from bundles.ports import BlobReader, BlobSource, Progress
 from bundles.volumes.frame import Entry, Piece, VolumeLayout, lay_out_volume
 from bundles.volumes.hashing import Measure, hash_volume, measure_parts
 from bundles.volumes.read import ranges_of
-from bundles.volumes.write import Note, cut_volume
+from bundles.volumes.write import Note, confirm_volume, is_whole, write_volume
 
 __all__ = ["Content", "LaidOut", "Signed", "lay_out", "layouts_of", "plan_volumes", "sums_of", "write"]
 
@@ -136,9 +136,9 @@ def write(
 ) -> list[Path]:
     """Write and compare every medium: `out[n - 1]` takes medium n. Returns the bundle's folder on each medium used.
 
-    Goes on where it was: a volume that is there and compares is kept. `note` is told lines for the record. Raises
-    FailedError naming the medium, or RefusedError where another bundle's files are in the way; all media are looked at
-    before the first volume is written.
+    All media are looked at before the first volume is written, and all volumes of a medium are written before the first
+    is compared. Goes on where it was: a volume that is there and compares is kept. `note` is told lines for the record.
+    Raises FailedError naming the medium, or RefusedError where another bundle's files are in the way.
     """
     manifest = bundle.manifest
     layout = layouts_of(manifest)
@@ -147,10 +147,12 @@ def write(
     for medium, folder in folders.items():
         prepare(folder, bundle, medium)
     for medium, folder in folders.items():
-        for volume in manifest.volumes:
-            if volume.medium == medium:
-                path = folder / volume_path(volume.index)
-                cut_volume(layout(volume.index), volume.sha256, source, path, counter.advance, note)
+        places = [(v, folder / volume_path(v.index)) for v in manifest.volumes if v.medium == medium]
+        fresh = [(v, path) for v, path in places if not is_whole(path, v.size, v.sha256, counter.advance)]
+        for volume, path in fresh:
+            write_volume(layout(volume.index), source, path, counter.advance)
+        for volume, path in fresh:
+            confirm_volume(layout(volume.index), volume.sha256, source, path, counter.advance, note)
         finish(folder, bundle)
     return list(folders.values())
 

@@ -71,7 +71,7 @@ def finish(folder: Path, bundle: Signed) -> None:
 
 
 def _left_behind(folder: Path, manifest: BundleManifest, medium: int) -> list[Path]:
-    """Partial files of an earlier run, to be removed. Raises RefusedError for a file that is not this bundle's."""
+    """Small files that an earlier run was writing, to be removed. Raises RefusedError for a file of another's."""
     small = {sums.MANIFEST, sums.README, sums.NAME, VOLUMES}
     volumes = {Path(volume_path(volume.index)).name for volume in manifest.volumes if volume.medium == medium}
     left = []
@@ -83,8 +83,6 @@ def _left_behind(folder: Path, manifest: BundleManifest, medium: int) -> list[Pa
     for path in sorted((folder / VOLUMES).iterdir()):
         if path.name.removesuffix(PARTIAL) not in volumes:
             raise _stranger(path)
-        if path.name.endswith(PARTIAL):
-            left.append(path)
     return left
 
 

@@ -1,7 +1,9 @@
 """Cutting a volume onto a medium: streamed from the store, synced, read back past the page cache, compared.
 
 Nothing is staged. The start header depends on the CRC-32 of every entry, so it is written last, when they have passed;
-the comparison is with the signed sha256, so a volume is the signed one or it is not there.
+the comparison is with the signed sha256, so a volume is the signed one or it is not there under its name.
+Writing and comparing are two steps: a stick that claims more room than it has writes over what came before, and only a
+comparison after the last write finds it.
 """
 
 from __future__ import annotations
@@ -45,48 +47,75 @@ def cut_volume(
     advance: Advance,
     note: Note = lambda _: None,
 ) -> None:
-    """Write the volume to `path`, beside which it grows as `.part`; a volume that is there and compares is kept.
+    """Write one volume to `path` and compare it; one that is there and compares is kept. Raises as the two steps."""
+    if not is_whole(path, layout.size, sha256, advance):
+        write_volume(layout, source, path, advance)
+        confirm_volume(layout, sha256, source, path, advance, note)
 
-    `advance` counts each byte once when it is synced and once when it is compared; `note` is told where the comparison
-    could not come from the medium. Raises FailedError naming the file when the medium is full, read-only, pulled out or
-    gives back other bytes, or naming the blob when the store no longer has the signed ones.
+
+def is_whole(path: Path, size: int, sha256: str, advance: Advance) -> bool:
+    """Whether an earlier run left the whole volume at `path`, or beside it, written and not yet compared.
+
+    `advance` then counts it twice, as written and as compared. Raises RefusedError for what is no regular file.
     """
-    if _is_there(path, layout.size, sha256, advance):
-        advance(2 * layout.size)
-        return
-    partial = path.with_name(path.name + PARTIAL)
+    for place in (path, _partial(path)):
+        with contextlib.suppress(FileNotFoundError, FailedError):
+            status = place.lstat()
+            if not stat.S_ISREG(status.st_mode):
+                raise RefusedError("not a regular file", thing=str(place), remedy="move it off the medium")
+            if status.st_size == size and _compare(place, size, sha256, lambda _: advance(0), lambda _: None):
+                if place != path:
+                    _name(place, path)
+                advance(2 * size)
+                return True
+    return False
+
+
+def write_volume(layout: VolumeLayout, source: BlobReader, path: Path, advance: Advance) -> None:
+    """Write the volume beside `path`, as `.part`, and sync it; `advance` counts synced bytes.
+
+    Raises FailedError naming the file when the medium is full, read-only or pulled out, or naming a blob that cannot be
+    read; then no part of it stays.
+    """
+    partial = _partial(path)
     with failures_named(path, "the volume cannot be written"):
         for stale in (path, partial):  # both first: a full medium has no room for a second copy
             stale.unlink(missing_ok=True)
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
         try:
-            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
-            try:
-                _write(descriptor, layout, source, advance)
-            finally:
-                os.close(descriptor)
-            if not _compare(partial, layout.size, sha256, advance, note):
-                _blame(layout, source, path)
-            partial.rename(path)
-            sync_folder(path.parent)
+            _write(descriptor, layout, source, advance)
         except BaseException:
             with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
+                partial.unlink()
             raise
+        finally:
+            os.close(descriptor)
 
 
-def _is_there(path: Path, size: int, sha256: str, advance: Advance) -> bool:
-    """Whether an earlier run left the volume whole. What is there and damaged, or cannot be read, is cut again."""
-    try:
-        status = path.lstat()
-    except OSError:
-        return False
-    if not stat.S_ISREG(status.st_mode):
-        raise RefusedError("not a regular file", thing=str(path), remedy="move it off the medium")
-    if status.st_size != size:
-        return False
-    with contextlib.suppress(FailedError):
-        return _compare(path, size, sha256, lambda _: advance(0), lambda _: None)
-    return False
+def confirm_volume(
+    layout: VolumeLayout, sha256: str, source: BlobReader, path: Path, advance: Advance, note: Note
+) -> None:
+    """Read what `write_volume` wrote back from the medium, compare, and give it its name.
+
+    `note` is told where the bytes could not come from the medium. Raises FailedError naming the file when the medium
+    gives back other bytes, or naming the blob when the store no longer has the signed ones; the file is then removed.
+    """
+    partial = _partial(path)
+    if not _compare(partial, layout.size, sha256, advance, note):
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        _blame(layout, source, path)
+    with failures_named(path, "the volume cannot be written"):
+        _name(partial, path)
+
+
+def _partial(path: Path) -> Path:
+    return path.with_name(path.name + PARTIAL)
+
+
+def _name(partial: Path, path: Path) -> None:
+    partial.rename(path)
+    sync_folder(path.parent)
 
 
 def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: Advance) -> None:
@@ -123,6 +152,7 @@ def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: A
         joined.flush()
     os.pwrite(descriptor, head, 0)
     os.fsync(descriptor)
+    drop_pages(descriptor)
     advance(unsynced)
 
 
@@ -149,7 +179,7 @@ def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -
 
 
 def _blame(layout: VolumeLayout, source: BlobReader, path: Path) -> NoReturn:
-    """Say whose fault it is that a volume does not compare: a stored blob's, where one has rotted, else the medium's."""
+    """Say why a volume does not compare: a stored blob has rotted since it was signed, or the medium is at fault."""
     for entry in layout.entries:
         if isinstance(entry.content, Piece):
             check_blob(entry.content.digest, source)

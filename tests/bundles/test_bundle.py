@@ -166,13 +166,18 @@ def test_openssl_and_sha256sum_confirm_the_bundle_as_the_readme_says(bundle: Sma
         subprocess.run(words, cwd=bundle.folder, check=True, capture_output=True)
 
 
-def test_a_full_medium_is_one_clear_line_and_leaves_no_partial_volume(bundle: SmallBundle, tmp_path: Path) -> None:
+def test_a_full_medium_is_one_clear_line_and_the_next_run_goes_on(bundle: SmallBundle, tmp_path: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("mounting a small tmpfs needs root")
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], check=True)
     try:
         with pytest.raises(FailedError, match=r"No space left.*free some space"):
             build.write(bundle.signed, bundle.store, [tmp_path], no_progress)
-        assert not list(tmp_path.rglob("*.part"))
+        assert not list(tmp_path.rglob("SHA256SUMS"))
+        (written,) = tmp_path.rglob("*.part")
+        inode = written.stat().st_ino
+        subprocess.run(["mount", "-o", "remount,size=8m", tmp_path], check=True)
+        (folder,) = build.write(bundle.signed, bundle.store, [tmp_path], no_progress)
+        assert (folder / "volumes/0001.7z").stat().st_ino == inode
     finally:
         subprocess.run(["umount", tmp_path], check=True)
