@@ -8,7 +8,8 @@ tag (specification: Enabling the Referrers API).
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -17,6 +18,9 @@ from appliance import limits
 from appliance.registry.call import Call
 from appliance.store.metadata import ManifestFacts
 from bundles.oci.manifest import OCI_INDEX
+
+_DESCRIPTOR: Final = 512
+"""Bytes of a descriptor beside its annotations, at most about so many."""
 
 
 async def list_referrers(call: Call) -> web.StreamResponse:
@@ -27,38 +31,39 @@ async def list_referrers(call: Call) -> web.StreamResponse:
     call.require("pull")
     kind = call.request.query.get("artifactType", "")
     after = call.request.query.get("last", "")
-    found = call.services.metadata.referrers(call.name, call.digest, limits.REFERRERS_PAGE + 1, after, kind)
-    page = _fit(found)
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(facts) for facts in page]}
+    page, more = _page(call.services.metadata.each_referrer(call.name, call.digest, after, kind))
     headers = {}
     if kind:
         headers["OCI-Filters-Applied"] = "artifactType"
-    if len(page) < len(found):
+    if more:
         query = {"last": str(page[-1].digest)} | ({"artifactType": kind} if kind else {})
         headers["Link"] = f'<{call.request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
-    return web.Response(body=json.dumps(index).encode(), headers=headers, content_type=OCI_INDEX)
+    body = await call.worker.in_thread(_index, page)
+    return web.Response(body=body, headers=headers, content_type=OCI_INDEX)
 
 
-def _fit(found: list[ManifestFacts]) -> list[ManifestFacts]:
-    """As many as one answer takes, and at least one."""
+def _page(referrers: Iterator[ManifestFacts]) -> tuple[list[ManifestFacts], bool]:
+    """As many as one answer takes, at least one, and whether there are more. Reads no further than that: annotations
+    may be megabytes each."""
     page: list[ManifestFacts] = []
     size = 0
-    for facts in found[: limits.REFERRERS_PAGE]:
-        size += len(json.dumps(_descriptor(facts)))
-        if page and size > limits.REFERRERS_BYTES:
-            break
+    for facts in referrers:
+        size += len(facts.annotations_json.encode()) + _DESCRIPTOR
+        if page and (size > limits.REFERRERS_BYTES or len(page) == limits.REFERRERS_PAGE):
+            return page, True
         page.append(facts)
-    return page
+    return page, False
+
+
+def _index(page: list[ManifestFacts]) -> bytes:
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [_descriptor(facts) for facts in page]}
+    return json.dumps(index, ensure_ascii=False).encode()
 
 
 def _descriptor(facts: ManifestFacts) -> dict[str, Any]:
-    descriptor: dict[str, Any] = {
-        "mediaType": facts.media_type,
-        "digest": str(facts.digest),
-        "size": facts.size,
-    }
+    descriptor: dict[str, Any] = {"mediaType": facts.media_type, "digest": str(facts.digest), "size": facts.size}
     if facts.artifact_type:
         descriptor["artifactType"] = facts.artifact_type
-    if facts.annotations:
-        descriptor["annotations"] = dict(facts.annotations)
+    if facts.annotations_json != "{}":
+        descriptor["annotations"] = facts.annotations
     return descriptor

@@ -7,9 +7,10 @@ a tag moved or a link taken away through one worker is so in the next request to
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,14 +33,22 @@ class BlobFacts:
 
 @dataclass(frozen=True, slots=True)
 class ManifestFacts:
-    """A held manifest. `artifact_type` is "" where it has none."""
+    """A held manifest. `artifact_type` is "" where it has none.
+
+    Annotations may be megabytes: they are kept as the JSON text they are stored as, and parsed when asked for.
+    """
 
     digest: Digest
     media_type: str
     artifact_type: str
     subject: Digest | None
     size: int
-    annotations: Mapping[str, str]
+    annotations_json: str
+
+    @property
+    def annotations(self) -> Mapping[str, str]:
+        annotations: dict[str, str] = json.loads(self.annotations_json)
+        return annotations
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +84,7 @@ def _manifest(row: tuple[str, str, str, str | None, int, str]) -> ManifestFacts:
         artifact_type,
         None if subject is None else Digest.parse(subject),
         size,
-        json.loads(annotations),
+        annotations,
     )
 
 
@@ -245,16 +254,22 @@ class Metadata:
     ) -> list[ManifestFacts]:
         """Manifests the repository shows whose subject is `subject`, by digest, after `after`.
 
-        Grows with `limit` and with the referrers that other repositories alone show.
+        Grows with `limit` (and the annotations of so many) and with the referrers that other repositories alone show.
         """
+        return list(itertools.islice(self.each_referrer(repository, subject, after, artifact_type), limit))
+
+    def each_referrer(
+        self, repository: str, subject: Digest, after: str = "", artifact_type: str = ""
+    ) -> Iterator[ManifestFacts]:
+        """As `referrers`, one at a time, for who stops at a number of bytes. To be consumed without a pause."""
         rows = self.connection.execute(
             f"SELECT {_MANIFEST} FROM manifests m"  # noqa: S608
             " JOIN links l ON l.digest = m.digest AND l.kind = 'manifest'"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
-            " WHERE m.subject = ? AND m.digest > ? AND (? = '' OR m.artifact_type = ?) ORDER BY m.digest LIMIT ?",
-            (repository, str(subject), after, artifact_type, artifact_type, limit),
+            " WHERE m.subject = ? AND m.digest > ? AND (? = '' OR m.artifact_type = ?) ORDER BY m.digest",
+            (repository, str(subject), after, artifact_type, artifact_type),
         )
-        return [_manifest(row) for row in rows]
+        return map(_manifest, rows)
 
     def manifests(self, repository: str, limit: int, after: str = "") -> list[ManifestFacts]:
         """Manifests the repository shows, by digest, after `after`. Grows with the repository's links up to there."""

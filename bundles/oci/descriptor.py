@@ -96,9 +96,13 @@ def exact_keys(fields: dict[str, Any], known: frozenset[str], what: str) -> dict
 
 
 def expect_string(data: Any, what: str) -> str:
-    """`data`, if it is a JSON string. Raises MalformedError."""
+    """`data`, if it is a JSON string of Unicode text: half a surrogate pair is none. Raises MalformedError."""
     if not isinstance(data, str):
         raise MalformedError(f"{what} is not a string", thing=repr(data)[:80])
+    try:
+        data.encode()
+    except UnicodeEncodeError:
+        raise MalformedError(f"{what} is not Unicode text", thing=ascii(data)[:80]) from None
     return data
 
 
@@ -120,5 +124,5 @@ def check_annotations(data: Any, what: str) -> dict[str, str]:
         return {}
     fields = expect_object(data, what)
     for key, value in fields.items():
-        expect_string(value, f"{what}.{key[:60]}")
+        expect_string(value, f"{what}.{expect_string(key, what)[:60]}")
     return fields

@@ -154,6 +154,7 @@ NO_MANIFESTS = {
     "an image with manifests": (image(manifests=[]).manifest, OCI_MANIFEST),
     "a field given twice": (image().manifest.replace(b'"layers"', b'"layers": [], "layers"'), OCI_MANIFEST),
     "a field in other letters": (image(Layers=[]).manifest, OCI_MANIFEST),
+    "half a surrogate pair": (image(annotations={"k": "\ud800"}).manifest, OCI_MANIFEST),
     "endless nesting": (b"[" * 100_000, OCI_MANIFEST),
 }
 

@@ -17,7 +17,7 @@ LARGE = os.urandom(700_000)
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
-@pytest.mark.parametrize("body", [b"", b"small", LARGE])
+@pytest.mark.parametrize("body", [b"", b"small", LARGE], ids=["empty", "small", "large"])
 def test_what_was_committed_reads_back_with_its_crc32(blobs: BlobStore, algorithm: str, body: bytes) -> None:
     digest = Digest.of(body, algorithm)
     writer = blobs.begin_blob(digest, len(body))
