@@ -63,23 +63,11 @@ class Opened:
 
 def decide(files: SmallFiles, trust: TrustFolder, now: str) -> Opened:
     """Apply the module's rules. Raises RefusedError with the first that does not hold."""
-    try:
-        lines = {line.path: line.sha256 for line in sums.parse(files.sums)}
-    except MalformedError as error:
-        raise RefusedError(error.what, thing=error.thing) from None
+    lines = _lines(files)
     signers = _check_signatures(files, trust)
     for signer in signers:
         _object(signer.objection("bundle", now))
-    for name, data in ((sums.MANIFEST, files.manifest), (sums.README, files.readme)):
-        if hashlib.sha256(data).hexdigest() != lines[name]:
-            raise RefusedError(
-                "the file's bytes are not the signed ones", thing=name, remedy="copy it again from the source's medium"
-            )
-    try:
-        manifest = decode(files.manifest)
-    except MalformedError as error:
-        raise RefusedError(error.what, thing=error.thing or sums.MANIFEST, remedy=error.remedy) from None
-    _check_lines(manifest, lines)
+    manifest = _read_manifest(files, lines)
     if manifest.destination != trust.site:
         raise RefusedError(
             "the bundle is for another site",
@@ -94,6 +82,37 @@ def decide(files: SmallFiles, trust: TrustFolder, now: str) -> Opened:
     _check_times(manifest, now)
     missing = tuple(keyid for keyid in manifest.signers if keyid not in seen)
     return Opened(manifest, files.manifest, Digest.of(files.sums), signers, missing)
+
+
+def consistent(files: SmallFiles) -> BundleManifest:
+    """Rules 1 and 5 to 7 alone: the small files agree with one another, whoever made them. Raises RefusedError.
+
+    This is what a co-signer needs to know of a bundle, and no reason to believe it.
+    """
+    return _read_manifest(files, _lines(files))
+
+
+def _lines(files: SmallFiles) -> dict[str, str]:
+    try:
+        return {line.path: line.sha256 for line in sums.parse(files.sums)}
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=error.thing or sums.NAME) from None
+
+
+def _read_manifest(files: SmallFiles, lines: Mapping[str, str]) -> BundleManifest:
+    for name, data in ((sums.MANIFEST, files.manifest), (sums.README, files.readme)):
+        if hashlib.sha256(data).hexdigest() != lines[name]:
+            raise RefusedError(
+                "the file's bytes are not the ones SHA256SUMS names",
+                thing=name,
+                remedy="copy it again from the source's medium",
+            )
+    try:
+        manifest = decode(files.manifest)
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=error.thing or sums.MANIFEST, remedy=error.remedy) from None
+    _check_lines(manifest, lines)
+    return manifest
 
 
 def _object(objection: str | None) -> None:

@@ -19,10 +19,10 @@ from bundles import limits, sums
 from bundles.errors import IncompleteError, RefusedError, UsageError
 from bundles.files import failures_named, read_small
 from bundles.lanes import Lane
-from bundles.manifest import volume_path
+from bundles.manifest import BundleManifest, volume_path
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import SIGNATURE_NAME, Opened, SmallFiles, decide, require_all_signers
+from bundles.verdict import SIGNATURE_NAME, Opened, SmallFiles, consistent, decide, require_all_signers
 from bundles.volumes.read import ranges_of, read_volume
 
 _CEILINGS: Final = {
@@ -31,6 +31,8 @@ _CEILINGS: Final = {
     sums.README: limits.README_FILE,
 }
 _FOLDERS: Final = ("volumes", "recovery")
+_MARKS: Final = (sums.NAME, sums.MANIFEST)
+"""Either makes a folder a bundle's: a medium that was cut off while it was written has no SHA256SUMS yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,15 +77,15 @@ def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
 def _find(path: Path) -> Path:
     with failures_named(path, "the bundle cannot be read"):
         names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(path)}
-        if sums.NAME in names:
+        if not names.keys().isdisjoint(_MARKS):
             return path
-        below = sorted(name for name, is_folder in names.items() if is_folder and (path / name / sums.NAME).exists())
+        below = sorted(
+            name for name, is_folder in names.items() if is_folder and any((path / name / m).exists() for m in _MARKS)
+        )
     if len(below) == 1:
         return path / below[0]
     if below:
         raise UsageError("several bundles are here", thing=f"{path}: {', '.join(below[:8])}", remedy="name one of them")
-    if sums.MANIFEST in names:
-        raise RefusedError("the bundle lacks a file", thing=str(path / sums.NAME), remedy="copy the whole medium again")
     raise UsageError("no bundle is here", thing=str(path), remedy="give the folder that holds SHA256SUMS")
 
 
@@ -100,7 +102,7 @@ def open_bundle(paths: Sequence[Path], trust: TrustFolder, now: str) -> OpenedBu
     for folder, listing in zip(folders[1:], listings[1:], strict=True):
         files = _join(files, _read(folder, listing), folder)
     opened = decide(files, trust, now)
-    places = _place(folders, listings, opened)
+    places = _place(folders, listings, opened.manifest)
     volumes = dict(reversed(places))
     copies = tuple((index, path) for index, path in places if volumes[index] != path)
     absent = tuple(volume.index for volume in opened.manifest.volumes if volume.index not in volumes)
@@ -119,12 +121,36 @@ def verify(paths: Sequence[Path], trust: TrustFolder, now: str, progress: Progre
     return bundle
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One medium whose files agree with one another: what is here is what SHA256SUMS names, whoever signed it."""
+
+    folder: Path
+    files: SmallFiles
+    manifest: BundleManifest
+
+
+def examine(path: Path, progress: Progress) -> Examined:
+    """Check a medium against itself, without any trust: what a co-signer does before signing its SHA256SUMS.
+
+    Raises RefusedError for a file that does not belong or whose bytes are not the ones that are to be signed.
+    """
+    (folder,) = find_folders([path])
+    listing = _list(folder)
+    files = _read(folder, listing)
+    manifest = consistent(files)
+    _read_places(manifest, _place([folder], [listing], manifest), progress)
+    return Examined(folder, files, manifest)
+
+
 def read_all(bundle: OpenedBundle, progress: Progress) -> None:
     """Read every volume that is here, every copy of it too, two at a time. Raises as `read_volume`."""
-    manifest = bundle.opened.manifest
+    _read_places(bundle.opened.manifest, [*sorted(bundle.volumes.items()), *bundle.copies], progress)
+
+
+def _read_places(manifest: BundleManifest, places: Sequence[tuple[int, Path]], progress: Progress) -> None:
     ranges = ranges_of(manifest)
-    todo = [*sorted(bundle.volumes.items()), *bundle.copies]
-    total = sum(manifest.volumes[index - 1].size for index, _ in todo)
+    total = sum(manifest.volumes[index - 1].size for index, _ in places)
     done = 0
     turn = threading.Lock()
     progress("verify", 0, total)
@@ -140,7 +166,7 @@ def read_all(bundle: OpenedBundle, progress: Progress) -> None:
         read_volume(path, manifest, index, ranges[index], None, advance)
 
     with Lane(read, depth=1) as second:
-        for number, place in enumerate(todo):
+        for number, place in enumerate(places):
             if number % 2:
                 second.put(place)
             else:
@@ -205,9 +231,11 @@ def _join(first: SmallFiles, other: SmallFiles, folder: Path) -> SmallFiles:
     return SmallFiles(first.sums, first.manifest, first.readme, {**first.signatures, **other.signatures})
 
 
-def _place(folders: Sequence[Path], listings: Sequence[dict[str, list[str]]], opened: Opened) -> list[tuple[int, Path]]:
+def _place(
+    folders: Sequence[Path], listings: Sequence[dict[str, list[str]]], manifest: BundleManifest
+) -> list[tuple[int, Path]]:
     """Where each volume lies (index and path), its size checked before anything is hashed."""
-    known = {volume_path(volume.index).removeprefix("volumes/"): volume for volume in opened.manifest.volumes}
+    known = {volume_path(volume.index).removeprefix("volumes/"): volume for volume in manifest.volumes}
     places: list[tuple[int, Path]] = []
     for folder, listing in zip(folders, listings, strict=True):
         for name in listing["volumes"]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +21,8 @@ from appliance.cli.context import (
 )
 from bundles.display import safe
 from bundles.errors import RefusedError, UsageError
+from bundles.manifest import volume_path
+from bundles.oci.digest import Digest
 
 if TYPE_CHECKING:
     from bundles.manifest import BundleManifest
@@ -52,6 +52,7 @@ def verify(root: Path | None, folders: tuple[Path, ...], trust_path: Path | None
     with _bar("verify") as progress:
         bundle = checking.verify(folders, trust, clock.now(), progress)
     manifest = bundle.opened.manifest
+    replay_checked = trust_path is None and _check_replay(station_root(root), manifest, str(bundle.opened.digest))
     size = sum(volume.size for volume in manifest.volumes)
     document = {
         "id": manifest.id,
@@ -61,7 +62,7 @@ def verify(root: Path | None, folders: tuple[Path, ...], trust_path: Path | None
         "artifacts": len(manifest.artifacts),
         "volumes": len(manifest.volumes),
         "bytes": size,
-        "replay_checked": False,
+        "replay_checked": replay_checked,
     }
 
     def text() -> str:
@@ -74,7 +75,9 @@ def verify(root: Path | None, folders: tuple[Path, ...], trust_path: Path | None
                 f"[ok] volumes        {len(manifest.volumes)}, {megabytes(size)}, every byte",
                 f"[ok] artifacts      {len(manifest.artifacts)}",
                 f"     digest         {bundle.opened.digest}",
-                "[..] replay         not checked: that needs the inside station's ledger",
+                "[ok] sequence       the next of its stream in this station's ledger"
+                if replay_checked
+                else "[..] replay         not checked: that needs the inside station's ledger (-C DIR)",
                 f"{manifest.id} verifies",
             ]
         )
@@ -101,31 +104,48 @@ def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
         manifest = decode(read_small(found / sums.MANIFEST, limits.BUNDLE_MANIFEST))
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing or str(found / sums.MANIFEST), remedy=error.remedy) from None
-    document = {"verified": False, "manifest": msgspec.to_builtins(manifest)}
-    show(document, as_json, lambda: _claims(manifest))
+    here = [volume.index for volume in manifest.volumes if (found / volume_path(volume.index)).exists()]
+    signed = [keyid for keyid in manifest.signers if (found / f"{sums.NAME}.{keyid}.sig").exists()]
+    document = {
+        "verified": False,
+        "folder": str(found),
+        "volumes_here": here,
+        "signatures_here": signed,
+        "manifest": msgspec.to_builtins(manifest),
+    }
+    show(document, as_json, lambda: _claims(manifest, here, signed))
 
 
-def _claims(manifest: BundleManifest) -> str:
+def _claims(manifest: BundleManifest, here: list[int], signed: list[str]) -> str:
+    media = len({volume.medium for volume in manifest.volumes})
+    size = sum(volume.size for volume in manifest.volumes)
     lines = [
         f"{manifest.id}  [!!] NOT VERIFIED: this is what it says of itself",
-        f"  stream        {manifest.stream}, sequence {manifest.sequence}",
+        f"  stream        {manifest.stream}, sequence {manifest.sequence}, after {manifest.previous or 'none'}",
         f"  made          {manifest.created} by {manifest.tool.name} {manifest.tool.version}",
         f"  valid until   {manifest.not_after}",
-        f"  signers       {', '.join(manifest.signers)}",
         f"  purpose       {manifest.purpose or '-'}",
         f"  authorised    {manifest.authorisation or '-'}",
         f"  label         {manifest.classification or '-'}",
-        f"  volumes       {len(manifest.volumes)} on {len({v.medium for v in manifest.volumes})} media, "
-        f"{megabytes(sum(volume.size for volume in manifest.volumes))}",
         f"  blobs         {len(manifest.blobs)} carried, {len(manifest.requires)} required",
         f"  evidence      {len(manifest.sboms)} SBOMs, {len(manifest.signatures)} signatures,"
         f" {len(manifest.attestations)} attestations",
+        "  signers",
+        *(f"    {keyid}  {'signature here' if keyid in signed else 'no signature here'}" for keyid in manifest.signers),
+        f"  volumes       {len(manifest.volumes)} on {media} media, {megabytes(size)}",
+        *(
+            f"    {volume_path(volume.index)}  medium {volume.medium}  {megabytes(volume.size):>12}"
+            f"  {'here' if volume.index in here else 'not here'}"
+            for volume in manifest.volumes
+        ),
         "  artifacts",
     ]
     for artifact in manifest.artifacts:
         tags = ", ".join(artifact.tags) or "-"
         platform = f" {artifact.platform}" if artifact.platform else ""
         lines.append(f"    {artifact.kind:<11} {artifact.repository}:{tags}{platform}  {artifact.digest}")
+    if manifest.sboms:
+        lines += ["  SBOMs", *(f"    {sbom.digest}  of {sbom.subject}" for sbom in manifest.sboms)]
     return "\n".join(safe(line) for line in lines)
 
 
@@ -156,41 +176,49 @@ def unpack(root: Path | None, folders: tuple[Path, ...], target: Path, trust_pat
 @station_option
 @json_option
 def sign(root: Path | None, folder: Path, key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
-    """Co-sign a bundle: check its small files, then write this key's signature beside SHA256SUMS."""
-    import hashlib
+    """Co-sign a bundle: check what is here against SHA256SUMS, then write this key's signature beside it.
 
-    from appliance.observe.audit import AuditEvent, FileAudit
-    from appliance.paths import StationPaths
-    from bundles import limits, sums
-    from bundles.files import read_small, write_atomic
-    from bundles.manifest_codec import decode
-    from bundles.verify import find_folders
+    The key must be one the bundle names as a signer. Where the bundle spans media, sign each: the same key leaves the
+    same signature.
+    """
+    from appliance.cli.recorded import recorded
+    from bundles import sums
+    from bundles.files import write_atomic
+    from bundles.verify import examine
 
-    (found,) = find_folders([folder])
-    station = station_root(root) if root is not None or "/" not in key_name else Path()
-    root_bytes = read_small(found / sums.NAME, limits.SUMS_FILE)
-    lines = {line.path: line.sha256 for line in sums.parse(root_bytes)}
-    raw = read_small(found / sums.MANIFEST, limits.BUNDLE_MANIFEST)
-    for name, data in ((sums.MANIFEST, raw), (sums.README, read_small(found / sums.README, limits.README_FILE))):
-        if hashlib.sha256(data).hexdigest() != lines[name]:
-            raise RefusedError("the file's bytes are not the ones SHA256SUMS names", thing=str(found / name))
-    manifest = decode(raw)
-    private = load_key(station, key_name, passphrase_fd)
-    keyid = private.public.keyid
+    named_by_path = "/" in key_name
+    station = None if named_by_path and root is None else station_root(root)
+    with _bar("check") as progress:
+        medium = examine(folder, progress)
+    private = load_key(station or Path(), key_name, passphrase_fd)
+    keyid, manifest = private.public.keyid, medium.manifest
     if keyid not in manifest.signers:
         raise RefusedError(
             "the bundle does not name this key as a signer", thing=keyid, remedy="build it with --cosigner " + keyid
         )
-    path = found / f"{sums.NAME}.{keyid}.sig"
-    write_atomic(path, private.sign(root_bytes))
-    if station != Path():
-        actor = f"{getpass.getuser()}({os.geteuid()})"
-        event = AuditEvent("bundle.sign", actor, manifest.id, "done", {"keyid": keyid, "folder": str(found)})
-        FileAudit(StationPaths(station).audit).record(event)
-    missing = [name for name in manifest.signers if not (found / f"{sums.NAME}.{name}.sig").exists()]
+    path = medium.folder / f"{sums.NAME}.{keyid}.sig"
+    detail = {"keyid": keyid, "folder": str(medium.folder), "digest": str(Digest.of(medium.files.sums))}
+    with recorded(station, "bundle.sign", manifest.id, detail) if station else nullcontext():
+        write_atomic(path, private.sign(medium.files.sums))
+    missing = [name for name in manifest.signers if not (medium.folder / f"{sums.NAME}.{name}.sig").exists()]
     document = {"id": manifest.id, "keyid": keyid, "signature": str(path), "missing_signers": missing}
     still = f"still missing: {', '.join(missing)}\n" if missing else ""
     show(document, as_json, lambda: f"{manifest.id} signed by {keyid}\n{still}{path}")
+
+
+def _check_replay(station: Path, manifest: BundleManifest, digest: str) -> bool:
+    """Ask the station's ledger; False where it has none yet. Raises RefusedError as `ledger_verdict`."""
+    from appliance.intake.ledger import history
+    from appliance.paths import StationPaths
+    from appliance.store.database import open_reader
+    from bundles.ledger import ledger_verdict
+
+    database = StationPaths(station).database
+    if not database.exists():
+        return False
+    with closing(open_reader(database)) as reader:
+        ledger_verdict(history(reader, manifest.stream), manifest, digest)
+    return True
 
 
 def _trust(root: Path | None, trust_path: Path | None) -> TrustFolder:

@@ -1,11 +1,12 @@
-"""`lockgate key`: works on the station's folder, without a running station."""
+"""`lockgate key`: works on the station's folder, whether the station runs or not.
+
+A running station holds the folder's own lock and reads the trust folder anew at each decision, so these commands take
+the trust folder's lock alone (bundles.signing.trust), and a revocation counts at once.
+"""
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -27,7 +28,7 @@ def key() -> None:
 
 @key.command()
 @click.argument("name")
-@click.option("--algorithm", default="ecdsa-p256", show_default=True, help="ecdsa-p256 or ecdsa-p384.")
+@click.option("--algorithm", default="ecdsa-p256", show_default=True, help="ecdsa-p256, ecdsa-p384 or ed25519.")
 @click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for a machine that signs by itself.")
 @passphrase_option
 @station_option
@@ -36,23 +37,27 @@ def create(
     root: Path | None, name: str, algorithm: str, no_passphrase: bool, passphrase_fd: int | None, as_json: bool
 ) -> None:
     """Make a key pair in the station's key folder, encrypted with a passphrase."""
-    from bundles.errors import UsageError
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from bundles.errors import FailedError, UsageError
     from bundles.signing.keys import check_name, create_private, save_private
 
-    folder = station_root(root)
-    check_name(name)
+    station = station_root(root)
+    path = StationPaths(station).keys / f"{check_name(name)}.pem"
+    if path.exists():
+        raise FailedError("the key exists", thing=str(path), remedy="choose another name")
     if no_passphrase and passphrase_fd is not None:
         raise UsageError("--no-passphrase and --passphrase-fd contradict one another", remedy="give one of them")
-    passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True)
     made = create_private(algorithm)
-    save_private(folder / "keys" / f"{name}.pem", made, passphrase)
+    passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True)
+    with recorded(station, "key.create", made.public.keyid, {"name": name, "algorithm": algorithm}):
+        save_private(path, made, passphrase)
     document = {
         "name": name,
         "keyid": made.public.keyid,
         "algorithm": algorithm,
         "fingerprint": made.public.fingerprint,
     }
-    _record(folder, "key.create", made.public.keyid, {"name": name})
     show(document, as_json, lambda: f"{name}: key {made.public.keyid}\nfingerprint {made.public.fingerprint}")
 
 
@@ -61,37 +66,48 @@ def create(
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
     """The station's own keys, and the pinned ones."""
-    from bundles.signing.keys import PublicKey
-    from bundles.signing.trust import TrustFolder
+    from appliance.control.public_keys import own_keys
+    from appliance.paths import StationPaths
+    from bundles.signing.trust import TrustFolder, TrustRecord
 
-    folder = station_root(root)
-    own = []
-    for path in sorted((folder / "keys").glob("*.pub.pem")):
-        public = PublicKey.from_pem(path.read_bytes())
-        own.append({"name": path.name.removesuffix(".pub.pem"), "keyid": public.keyid, "algorithm": public.algorithm})
-    trusted: list[dict[str, Any]] = [
-        {
-            "keyid": record.keyid,
-            "owner": record.owner,
-            "purposes": list(record.purposes),
-            "sites": list(record.sites),
-            "revoked": None if record.revoked is None else {"at": record.revoked.at, "why": record.revoked.why},
-        }
-        for record in TrustFolder.load(folder / "trust").records
-    ]
+    paths = StationPaths(station_root(root))
+    own = own_keys(paths)
+    trusted = TrustFolder.load(paths.trust).records
+    document = {
+        "keys": [
+            {"name": k.name, "keyid": k.key.keyid, "algorithm": k.key.algorithm, "encrypted": k.encrypted} for k in own
+        ],
+        "trusted": [
+            {
+                "keyid": record.keyid,
+                "owner": record.owner,
+                "algorithm": record.key.algorithm,
+                "purposes": list(record.purposes),
+                "sites": list(record.sites),
+                "not_before": record.not_before,
+                "not_after": record.not_after,
+                "revoked": None if record.revoked is None else {"at": record.revoked.at, "why": record.revoked.why},
+            }
+            for record in trusted
+        ],
+    }
+
+    def state(record: TrustRecord) -> str:
+        if record.revoked is not None:
+            return f"[!!] revoked {record.revoked.at}: {record.revoked.why}"
+        return f"[ok] until {record.not_after}" if record.not_after else "[ok]"
 
     def text() -> str:
-        mine = table([(entry["name"], entry["keyid"], entry["algorithm"]) for entry in own], ("KEY", "ID", "ALGORITHM"))
-        rows = [
-            (
-                entry["keyid"], entry["owner"], ", ".join(entry["purposes"]), ", ".join(entry["sites"]),
-                f"revoked {entry['revoked']['at']}: {entry['revoked']['why']}" if entry["revoked"] else "trusted",
-            )
-            for entry in trusted
-        ]  # fmt: skip
-        return mine + "\n\n" + table(rows, ("PINNED", "OWNER", "PURPOSES", "SITES", "STATE"))
+        mine = [(k.name, k.key.keyid, k.key.algorithm, "needed" if k.encrypted else "none") for k in own]
+        pinned = [(r.keyid, r.owner, ", ".join(r.purposes), ", ".join(r.sites) or "-", state(r)) for r in trusted]
+        return "\n\n".join(
+            [
+                table(mine, ("KEY", "ID", "ALGORITHM", "PASSPHRASE")),
+                table(pinned, ("PINNED", "OWNER", "PURPOSES", "SITES", "STATE")),
+            ]
+        )
 
-    show({"keys": own, "trusted": trusted}, as_json, text)
+    show(document, as_json, text)
 
 
 @key.command()
@@ -100,18 +116,13 @@ def list_(root: Path | None, as_json: bool) -> None:
 @json_option
 def export(root: Path | None, name: str, as_json: bool) -> None:
     """Print a key's public half, to be pinned elsewhere."""
-    from bundles import limits
-    from bundles.errors import UsageError
-    from bundles.files import read_small
-    from bundles.signing.keys import PublicKey, check_name
+    from appliance.paths import StationPaths
+    from bundles.signing.keys import PUBLIC_SUFFIX, check_name, load_public
 
-    path = station_root(root) / "keys" / f"{check_name(name)}.pub.pem"
-    if not path.is_file():
-        raise UsageError("no such key", thing=name, remedy="see: lockgate key list")
-    pem = read_small(path, limits.KEY_FILE)
-    public = PublicKey.from_pem(pem)
-    document = {"name": name, "keyid": public.keyid, "fingerprint": public.fingerprint, "pem": pem.decode()}
-    show(document, as_json, lambda: pem.decode().rstrip("\n"))
+    public = load_public(StationPaths(station_root(root)).keys / f"{check_name(name)}{PUBLIC_SUFFIX}")
+    pem = public.to_pem().decode()
+    document = {"name": name, "keyid": public.keyid, "fingerprint": public.fingerprint, "pem": pem}
+    show(document, as_json, lambda: pem.rstrip("\n"))
 
 
 @key.command()
@@ -119,27 +130,41 @@ def export(root: Path | None, name: str, as_json: bool) -> None:
 @click.option("--purpose", required=True, help="bundle, release, receipt, image, audit, verdict, backup or update.")
 @click.option("--owner", required=True, metavar="WHO", help="Whose key it is.")
 @click.option("--from", "sites", multiple=True, metavar="SITE", help="The sites a bundle or receipt key may sign for.")
+@click.option("--not-before", metavar="TIME", help="From when it counts, YYYY-MM-DDTHH:MM:SSZ.")
+@click.option("--not-after", metavar="TIME", help="Until when it counts.")
 @station_option
 @json_option
-def trust(root: Path | None, file: Path, purpose: str, owner: str, sites: tuple[str, ...], as_json: bool) -> None:
+def trust(
+    root: Path | None,
+    file: Path,
+    purpose: str,
+    owner: str,
+    sites: tuple[str, ...],
+    not_before: str | None,
+    not_after: str | None,
+    as_json: bool,
+) -> None:
     """Pin a public key for a purpose. Compare its fingerprint over another channel first."""
-    from bundles import limits
-    from bundles.errors import UsageError
-    from bundles.files import read_small
-    from bundles.signing.keys import PublicKey
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from bundles.display import safe
+    from bundles.signing.keys import load_public
     from bundles.signing.trust import trust_key
 
-    folder = station_root(root)
-    if not file.is_file():
-        raise UsageError("no such file", thing=str(file), remedy="give a public key in PEM")
-    public = PublicKey.from_pem(read_small(file, limits.KEY_FILE))
-    record = trust_key(folder / "trust", public, purpose=purpose, owner=owner, sites=list(sites))
-    _record(folder, "key.trust", public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)})
+    station = station_root(root)
+    public = load_public(file)
+    with recorded(station, "key.trust", public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)}):
+        record = trust_key(
+            StationPaths(station).trust, public,
+            purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
+        )  # fmt: skip
     document = {
         "keyid": public.keyid, "fingerprint": public.fingerprint, "owner": record.owner,
         "purposes": list(record.purposes), "sites": list(record.sites),
+        "not_before": record.not_before, "not_after": record.not_after,
     }  # fmt: skip
-    show(document, as_json, lambda: f"pinned {public.keyid} of {owner} for {purpose}\nfingerprint {public.fingerprint}")
+    line = f"pinned {public.keyid} of {safe(owner)} for {purpose}\nfingerprint {public.fingerprint}"
+    show(document, as_json, lambda: line)
 
 
 @key.command()
@@ -150,17 +175,15 @@ def trust(root: Path | None, file: Path, purpose: str, owner: str, sites: tuple[
 def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     """Stop believing a pinned key, from now on and at once."""
     from appliance import clock
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from bundles.display import safe
+    from bundles.signing.keys import check_keyid
     from bundles.signing.trust import revoke_key
 
-    folder = station_root(root)
-    record = revoke_key(folder / "trust", keyid, why=why, at=clock.now())
-    _record(folder, "key.revoke", keyid, {"why": why})
-    show({"keyid": keyid, "owner": record.owner, "why": why}, as_json, lambda: f"revoked {keyid} of {record.owner}")
-
-
-def _record(folder: Path, act: str, thing: str, detail: dict[str, object]) -> None:
-    from appliance.observe.audit import AuditEvent, FileAudit
-    from appliance.paths import StationPaths
-
-    actor = f"{getpass.getuser()}({os.geteuid()})"
-    FileAudit(StationPaths(folder).audit).record(AuditEvent(act, actor, thing, "done", detail))
+    station = station_root(root)
+    check_keyid(keyid)
+    with recorded(station, "key.revoke", keyid, {"why": why}):
+        record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
+    document = {"keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why}
+    show(document, as_json, lambda: f"revoked {keyid} of {safe(record.owner)}")

@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from appliance.paths import StationPaths
 from bundles import limits
-from bundles.errors import UsageError
+from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small
-from bundles.signing.keys import PublicKey
+from bundles.signing.keys import PUBLIC_SUFFIX, PublicKey, is_encrypted, load_public
 from bundles.signing.trust import TrustFolder
+
+
+@dataclass(frozen=True, slots=True)
+class OwnKey:
+    """A key that this station can sign with, by its public half. `encrypted`: it needs a passphrase."""
+
+    name: str
+    key: PublicKey
+    encrypted: bool
+
+
+def own_keys(paths: StationPaths) -> list[OwnKey]:
+    """The key folder, by name. Raises UsageError naming a file that is not what its name says."""
+    found = []
+    for path in sorted(paths.keys.glob(f"*{PUBLIC_SUFFIX}")):
+        name = path.name.removesuffix(PUBLIC_SUFFIX)
+        found.append(OwnKey(name, load_public(path), _needs_passphrase(paths, name)))
+    return found
+
+
+def _needs_passphrase(paths: StationPaths, name: str) -> bool:
+    """False where the private half is elsewhere: there is nothing to open."""
+    try:
+        return is_encrypted(read_small(paths.keys / f"{name}.pem", limits.KEY_FILE))
+    except LockgateError:
+        return False
 
 
 def find_public_key(paths: StationPaths, keyid: str) -> PublicKey:
     """The public key of that id. Raises UsageError where the station knows none."""
-    for path in sorted(paths.keys.glob("*.pub.pem")):
-        key = PublicKey.from_pem(read_small(path, limits.KEY_FILE))
-        if key.keyid == keyid:
-            return key
+    for own in own_keys(paths):
+        if own.key.keyid == keyid:
+            return own.key
     record = TrustFolder.load(paths.trust).find(keyid)
     if record is None:
         raise UsageError(

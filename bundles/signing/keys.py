@@ -166,6 +166,16 @@ def save_private(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
         raise os_failure(error, path, "the key cannot be written") from None
 
 
+def load_public(path: Path) -> PublicKey:
+    """Read a public key's PEM. Raises UsageError naming the file: missing, not a key, or of an unsupported kind."""
+    if not path.is_file():
+        raise UsageError("no such key", thing=str(path), remedy="give a public key in PEM")
+    try:
+        return PublicKey.from_pem(read_small(path, limits.KEY_FILE))
+    except MalformedError as error:
+        raise UsageError(error.what, thing=str(path), remedy=error.remedy) from None
+
+
 def is_encrypted(pem: bytes) -> bool:
     """Whether a PKCS#8 PEM needs a passphrase."""
     return _ENCRYPTED in pem

@@ -8,8 +8,8 @@ from typing import Any
 from aiohttp import web
 
 from appliance.control.api import Control, page_of
+from appliance.control.public_keys import own_keys
 from appliance.observe.audit import tail
-from bundles.signing.keys import PublicKey, is_encrypted
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -34,18 +34,19 @@ def routes(control: Control) -> list[web.RouteDef]:
         ]
         return web.json_response({"items": items, "next": None})
 
-    def own_keys() -> list[dict[str, Any]]:
-        found = []
-        for path in sorted(paths.keys.glob("*.pub.pem")):
-            key = PublicKey.from_pem(path.read_bytes())
-            name = path.name.removesuffix(".pub.pem")
-            private = paths.keys / f"{name}.pem"
-            encrypted = private.exists() and is_encrypted(private.read_bytes())
-            found.append({"name": name, "keyid": key.keyid, "algorithm": key.algorithm, "encrypted": encrypted})
-        return found
+    def own() -> list[dict[str, Any]]:
+        return [
+            {
+                "name": own.name,
+                "keyid": own.key.keyid,
+                "algorithm": own.key.algorithm,
+                "encrypted": own.encrypted,
+            }
+            for own in own_keys(paths)
+        ]
 
     async def keys(_: web.Request) -> web.Response:
-        return web.json_response({"items": await asyncio.to_thread(own_keys), "next": None})
+        return web.json_response({"items": await asyncio.to_thread(own), "next": None})
 
     async def audit(request: web.Request) -> web.Response:
         limit, _, text = page_of(request)

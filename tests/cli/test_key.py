@@ -1,0 +1,165 @@
+"""`lockgate key` on a station's folder: made, shown, pinned and revoked, and in the audit log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bundles.signing.keys import PublicKey, create_private, load_private
+from bundles.signing.trust import TrustFolder
+from tests.cli.conftest import Run
+
+Acts = Callable[[], list[tuple[str, str, str]]]
+
+
+@pytest.fixture
+def public(tmp_path: Path) -> Path:
+    """A public key that came over another channel."""
+    (tmp_path / "pub.pem").write_bytes(create_private().public.to_pem())
+    return tmp_path / "pub.pem"
+
+
+def test_a_key_is_made_under_a_passphrase(run: Run, station: Path, acts: Acts) -> None:
+    made = run("key", "create", "officer", "-C", station, "--json", passphrase="correct horse").document
+    key = load_private(station / "keys/officer.pem", b"correct horse")
+    assert made == {
+        "name": "officer", "algorithm": "ecdsa-p256", "keyid": key.public.keyid, "fingerprint": key.public.fingerprint,
+    }  # fmt: skip
+    assert acts() == [("key.create", key.public.keyid, "done")]
+
+
+@pytest.mark.parametrize("algorithm", ["ecdsa-p256", "ecdsa-p384", "ed25519"])
+def test_a_key_for_a_machine_has_no_passphrase(run: Run, station: Path, algorithm: str) -> None:
+    run("key", "create", "machine", "-C", station, "--no-passphrase", "--algorithm", algorithm)
+    assert load_private(station / "keys/machine.pem", None).public.algorithm == algorithm
+
+
+def test_a_key_without_a_terminal_needs_to_be_told_its_passphrase(
+    run: Run, station: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin.isatty", lambda: False)
+    ended = run("key", "create", "officer", "-C", station)
+    assert (ended.status, "--passphrase-fd" in ended.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "reason"),
+    [
+        (["../officer", "--no-passphrase"], 2, "malformed key name"),
+        (["officer.pub", "--no-passphrase"], 2, "malformed key name"),
+        (["officer", "--no-passphrase", "--algorithm", "rsa"], 2, "unknown key algorithm"),
+        (["officer", "--no-passphrase", "--passphrase-fd", "0"], 2, "contradict"),
+        (["receipt", "--no-passphrase"], 1, "the key exists"),
+    ],
+)
+def test_a_key_that_cannot_be_made_is_one_clear_line(
+    run: Run, station: Path, acts: Acts, arguments: list[str], status: int, reason: str
+) -> None:
+    ended = run("key", "create", *arguments, "-C", station)
+    assert (ended.status, ended.out) == (status, "")
+    assert reason in ended.err
+    assert acts() == []
+
+
+def test_an_exported_key_is_its_public_half_and_nothing_else(run: Run, station: Path) -> None:
+    run("key", "create", "officer", "-C", station, "--no-passphrase")
+    exported = run("key", "export", "officer", "-C", station).out
+    assert PublicKey.from_pem(exported.encode()) == load_private(station / "keys/officer.pem", None).public
+    assert "PRIVATE" not in exported
+
+
+def test_exporting_a_key_that_is_not_there_names_it(run: Run, station: Path) -> None:
+    ended = run("key", "export", "nobody", "-C", station)
+    assert (ended.status, "nobody.pub.pem" in ended.err) == (2, True)
+
+
+def test_a_key_is_pinned_for_a_purpose_and_a_site(run: Run, station: Path, public: Path, acts: Acts) -> None:
+    run("key", "trust", public, "--purpose", "bundle", "--owner", "Engineering", "--from", "alpha", "-C", station)
+    (record,) = TrustFolder.load(station / "trust").records
+    assert (record.owner, record.purposes, record.sites) == ("Engineering", ("bundle",), ("alpha",))
+    assert acts() == [("key.trust", record.keyid, "done")]
+
+
+def test_a_key_is_pinned_for_a_time(run: Run, station: Path, public: Path) -> None:
+    arguments = ("--purpose", "release", "--owner", "Officer", "-C", station)
+    run(
+        "key",
+        "trust",
+        public,
+        *arguments,
+        "--not-before",
+        "2026-01-01T00:00:00Z",
+        "--not-after",
+        "2027-01-01T00:00:00Z",
+    )
+    (record,) = TrustFolder.load(station / "trust").records
+    assert (record.not_before, record.not_after) == ("2026-01-01T00:00:00Z", "2027-01-01T00:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (["--purpose", "bundle", "--owner", "E"], "bound to sites"),
+        (["--purpose", "everything", "--owner", "E"], "unknown purpose"),
+        (["--purpose", "release", "--owner", ""], "needs an owner"),
+        (["--purpose", "bundle", "--owner", "E", "--from", "Alpha!"], "malformed site name"),
+        (["--purpose", "release", "--owner", "E", "--not-after", "soon"], "not a time"),
+    ],
+)
+def test_a_key_that_cannot_be_pinned_is_one_clear_line_and_in_the_log(
+    run: Run, station: Path, public: Path, acts: Acts, arguments: list[str], reason: str
+) -> None:
+    ended = run("key", "trust", public, *arguments, "-C", station)
+    assert (ended.status, reason in ended.err) == (2, True)
+    assert TrustFolder.load(station / "trust").records == ()
+    assert [outcome for _, _, outcome in acts()] == ["done", "failed"]
+
+
+def test_what_is_not_a_public_key_is_not_pinned_and_named(run: Run, station: Path, tmp_path: Path) -> None:
+    ended = run("key", "trust", station / "keys/receipt.pem", "--purpose", "release", "--owner", "E", "-C", station)
+    assert (ended.status, "receipt.pem" in ended.err) == (2, True)
+    ended = run("key", "trust", tmp_path / "nowhere.pem", "--purpose", "release", "--owner", "E", "-C", station)
+    assert (ended.status, "nowhere.pem" in ended.err) == (2, True)
+
+
+def test_a_revoked_key_says_so_in_the_list(run: Run, station: Path, public: Path, acts: Acts) -> None:
+    run("key", "trust", public, "--purpose", "release", "--owner", "Officer", "-C", station)
+    keyid = PublicKey.from_pem(public.read_bytes()).keyid
+    assert "[ok]" in run("key", "list", "-C", station).out
+    run("key", "revoke", keyid, "--why", "lost laptop", "-C", station)
+    assert "[!!] revoked" in (listed := run("key", "list", "-C", station).out)
+    assert "lost laptop" in listed
+    (entry,) = run("key", "list", "-C", station, "--json").document["trusted"]
+    assert entry["revoked"]["why"] == "lost laptop"
+    assert acts()[-1] == ("key.revoke", keyid, "done")
+
+
+def test_a_key_that_is_not_pinned_cannot_be_revoked(run: Run, station: Path) -> None:
+    ended = run("key", "revoke", "0" * 16, "--why", "lost", "-C", station)
+    assert (ended.status, "no such trusted key" in ended.err) == (2, True)
+    ended = run("key", "revoke", "officer", "--why", "lost", "-C", station)
+    assert (ended.status, "malformed key id" in ended.err) == (2, True)
+
+
+def test_the_list_says_which_keys_want_a_passphrase(run: Run, station: Path) -> None:
+    run("key", "create", "officer", "-C", station, passphrase="correct horse")
+    keys = {entry["name"]: entry for entry in run("key", "list", "-C", station, "--json").document["keys"]}
+    assert {name: entry["encrypted"] for name, entry in keys.items()} == {
+        "audit": False, "officer": True, "receipt": False,
+    }  # fmt: skip
+
+
+def test_nothing_is_pinned_where_the_log_cannot_be_written(run: Run, station: Path, public: Path) -> None:
+    (station / "audit/events.jsonl").unlink()
+    (station / "audit/events.jsonl").mkdir()
+    ended = run("key", "trust", public, "--purpose", "release", "--owner", "Officer", "-C", station)
+    assert (ended.status, "audit log" in ended.err) == (1, True)
+    assert TrustFolder.load(station / "trust").records == ()
+
+
+def test_a_folder_that_is_no_station_is_named(run: Run, tmp_path: Path) -> None:
+    ended = run("key", "list", "-C", tmp_path)
+    assert (ended.status, str(tmp_path) in ended.err) == (2, True)
+    assert run("key", "list").status == 2
