@@ -29,6 +29,9 @@ SIGNATURES: Final = 32
 SIGNED_DOCUMENT: Final = 16 * MIB
 """Receipt, approval, report, checkpoint, policy."""
 
+MANIFEST_TEXT: Final = 4_000
+"""Characters of a manifest's free text (purpose, authorisation, classification): a form's field, not a document."""
+
 README_FILE: Final = 64 * KIB
 SEQUENCE: Final = 999_999
 """Bundle ids have six digits."""

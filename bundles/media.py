@@ -207,6 +207,9 @@ class _Packer:
             if length < min(self._least_part, size - position):
                 volume = self._open_roomy()
                 continue
+            if length == size:  # a fresh volume took it whole after all
+                self._add(volume, Piece(digest, 0, size))
+                return
             self._add(volume, Piece(digest, position, length, part))
             position += length
             part += 1

@@ -90,18 +90,15 @@ def lay_out_volume(entries: Sequence[Entry]) -> VolumeLayout:
 class FrameSize:
     """The exact size of a volume while it grows: constant work an entry, in any order."""
 
-    __slots__ = ("_count", "_last", "_name_bytes", "_number_bytes", "data")
+    __slots__ = ("_count", "_last", "_name_bytes", "_number_bytes", "data", "size")
 
     def __init__(self) -> None:
         self.data = 0
         """Bytes of the entries themselves."""
         self._count = self._name_bytes = self._number_bytes = 0
         self._last = ("", 0)
-
-    @property
-    def size(self) -> int:
+        self.size = self._total(0, 0, 0, 0, 0)
         """The whole file's bytes."""
-        return self._total(self._count, self.data, self._name_bytes, self._number_bytes, self._last[1])
 
     def size_with(self, name: str, size: int) -> int:
         """The whole file's bytes with one entry more."""
@@ -115,6 +112,7 @@ class FrameSize:
 
     def add(self, name: str, size: int) -> None:
         """Count an entry of `size` bytes in."""
+        self.size = self.size_with(name, size)
         self._count += 1
         self.data += size
         self._name_bytes += _name_length(name)
@@ -134,9 +132,9 @@ class FrameSize:
         sizes = 1 + number_bytes - number_length(last) if count > 1 else 0
         streams = 1 + (5 + number_length(data)) + (9 + number_length(data)) + (2 + number_length(count))
         streams += sizes + (2 + 4 * count) + 2
-        properties = sum(
-            1 + number_length(length) + length for length in (1 + name_bytes, 2 + 8 * count, 2 + 4 * count)
-        )
+        names, times, attributes = 1 + name_bytes, 2 + 8 * count, 2 + 4 * count
+        properties = 3 + names + times + attributes
+        properties += number_length(names) + number_length(times) + number_length(attributes)
         return START + data + 1 + streams + 1 + number_length(count) + properties + 2
 
 
