@@ -11,6 +11,7 @@ from bundles import limits
 from bundles.build import Content
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.manifest import Artifact, Evidence
+from bundles.manifest_check import is_platform
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import kind_of
@@ -98,6 +99,7 @@ class _Walk:
         if found == "image" and platform is not None and platform.os == "unknown":
             found = "attestation"  # BuildKit's attestation manifests stand in the index with platform unknown/unknown
         described = str(platform) if platform is not None else self._platform(manifest, found)
+        described = described if is_platform(described) else ""  # a client's words; the manifest takes well-formed ones
         node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, found, described)
         self._nodes[key] = node
         self._blobs[descriptor.digest] = len(raw)
