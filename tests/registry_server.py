@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import http.client
 import json
+import ssl
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from appliance.observe.audit import MemoryAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.services import RegistryServices
-from appliance.registry.serving import make_runner
+from appliance.registry.serving import make_runner, new_loop
 from appliance.store.blobs import BlobStore
 from appliance.store.files import Files
 from appliance.store.metadata import Metadata
@@ -57,9 +58,12 @@ class Client:
     def host(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    def connect(self) -> http.client.HTTPConnection:
+        return http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+
     def ask(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Answer:
         """One request on a connection of its own."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
+        connection = self.connect()
         with contextlib.closing(connection):
             connection.request(method, path, body=body, headers=dict(headers or {}))
             answer = connection.getresponse()
@@ -92,24 +96,32 @@ class Server(Client):
 
     services: RegistryServices = field(kw_only=True)
     port: int = 0
-    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    tls: ssl.SSLContext | None = None
+    loop: asyncio.AbstractEventLoop = field(default_factory=new_loop)
 
     def __enter__(self) -> Server:
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._start(), self.loop).result(10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(30)
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        asyncio.run_coroutine_threadsafe(self._stop(), self.loop).result(30)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
-        self._loop.close()
+        self.loop.close()
+
+    async def _stop(self) -> None:
+        await self._runner.cleanup()
+        connections = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _start(self) -> None:
         self._runner = make_runner(create_app(self.services))
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
 
@@ -131,7 +143,13 @@ class Store:
         self._stack.close()
         self.writer.close()
 
-    def serve(self, files: Files | None = None, **services: Any) -> Server:
+    def serve(
+        self,
+        files: Files | None = None,
+        loop: asyncio.AbstractEventLoop | None = None,
+        tls: ssl.SSLContext | None = None,
+        **services: Any,
+    ) -> Server:
         """Another worker: its own connection, its own memory, the same files."""
         blobs = BlobStore(self.paths, files)
         handed = RegistryServices(
@@ -142,4 +160,4 @@ class Store:
             audit=self.audit,
             **services,
         )
-        return self._stack.enter_context(Server(services=handed))
+        return self._stack.enter_context(Server(services=handed, tls=tls, loop=loop or new_loop()))

@@ -94,7 +94,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         except MalformedError:
             raise RefusedRequestError(errors.name_invalid(call.request.query["from"])) from None
     else:
-        sources = metadata.shown_anywhere(digest)[: limits.MOUNT_SOURCES]
+        sources = metadata.shown_anywhere(digest, limit=limits.MOUNT_SOURCES)
     for source in sources:
         readable = call.services.access.check(call.request, "pull", source) is None
         if not readable or metadata.linked_blob(source, digest) is None:

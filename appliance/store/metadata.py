@@ -157,12 +157,12 @@ class Metadata:
             if self.connection.execute(statement, (str(digest), kind, repository)).fetchone() is None
         ]
 
-    def shown_anywhere(self, digest: Digest, kind: Kind = "blob") -> list[str]:
-        """The repositories that show the digest, by name. Grows with their number alone."""
+    def shown_anywhere(self, digest: Digest, kind: Kind = "blob", limit: int = 100) -> list[str]:
+        """Repositories that show the digest, at most `limit`. Grows with that number alone."""
         rows = self.connection.execute(
             "SELECT r.name FROM links l JOIN repositories r ON r.id = l.repository_id"
-            " WHERE l.digest = ? AND l.kind = ? ORDER BY r.name",
-            (str(digest), kind),
+            " WHERE l.digest = ? AND l.kind = ? ORDER BY l.repository_id LIMIT ?",
+            (str(digest), kind, limit),
         )
         return [name for (name,) in rows]
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.registry_server import Server
 
-oras = pytest.importorskip("oras.client").oras
+oras = pytest.importorskip("oras.client")
 pytestmark = pytest.mark.peer
 
 KIND = "application/vnd.example.report.v1"
@@ -18,7 +18,7 @@ KIND = "application/vnd.example.report.v1"
 
 @pytest.fixture
 def client() -> Any:
-    return oras.client.OrasClient(insecure=True, tls_verify=False)
+    return oras.OrasClient(insecure=True, tls_verify=False)
 
 
 @pytest.mark.parametrize("chunked", [False, True])
