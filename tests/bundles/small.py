@@ -110,7 +110,7 @@ def manifest_of(
 
 
 class SmallBundle:
-    """Four file artifacts, one empty and one larger than a volume, signed by one key and written to as many media as asked."""
+    """Four file artifacts, one empty and one larger than a volume, signed by one key, on as many media as asked."""
 
     def __init__(
         self, root: Path, *, media: int = 1, volume: int = 1_200_000, sequence: int = 1, **changes: object
