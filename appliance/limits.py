@@ -96,3 +96,15 @@ READ_BUFFER: Final = 256 * KIB
 
 SHUTDOWN: Final = 10.0
 """How long a stopping worker lets requests under way end."""
+
+# Inspection reports.
+
+REPORT_LIST: Final = 10_000
+"""Entries in one list of a report; four full lists stay below the 16 MiB of a signed document. What is left out is
+counted beside it."""
+
+CONFIG_READ: Final = MIB
+"""An image's configuration is read up to here; real ones are a few KiB."""
+
+REASON: Final = 2_000
+"""Characters of the reason for a decision; it stands in the ledger and on the form that is printed of it."""

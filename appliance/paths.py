@@ -47,6 +47,12 @@ class StationPaths:
         return self.store / "uploads"
 
     @property
+    def joins(self) -> Path:
+        """Blobs larger than a volume, growing from their parts. A folder of its own: the next medium may take weeks,
+        and what lies in `uploads` itself is swept after a day."""
+        return self.uploads / "joins"
+
+    @property
     def database(self) -> Path:
         return self.root / "metadata.sqlite"
 
@@ -62,6 +68,10 @@ class StationPaths:
     def writer_socket(self) -> Path:
         """Where workers and jobs hand their writes to the control process."""
         return self.run / "writer.sock"
+
+    def import_lock(self, stream: str) -> Path:
+        """Locked (flock) by the one import of a stream that runs."""
+        return self.run / f"import-{stream}.lock"
 
     @property
     def jobs(self) -> Path:

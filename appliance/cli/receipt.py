@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from glob import escape
 from pathlib import Path
 
 import click
@@ -48,7 +49,7 @@ def read(root: Path | None, file: Path, trust_path: Path | None, as_json: bool) 
         raise UsageError("no such file", thing=str(file), remedy="check the path")
     raw = read_small(file, limits.SIGNED_DOCUMENT)
     trust = TrustFolder.load(trust_path if trust_path is not None else station_root(root) / "trust")
-    signatures = sorted(file.parent.glob(f"{file.name}.????????????????.sig"))
+    signatures = sorted(file.parent.glob(f"{escape(file.name)}.????????????????.sig"))
     if len(signatures) != 1:
         raise RefusedError(
             "a receipt has one signature beside it", thing=str(file), remedy="copy FILE and FILE.KEYID.sig"

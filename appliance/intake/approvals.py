@@ -6,10 +6,12 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from appliance import clock
-from appliance.intake.ledger import Entry, StoredApproval
+from appliance import clock, limits
+from appliance.intake.ledger import Entry, StoredDecision
 from appliance.station import Station
 from bundles import documents
 from bundles.documents import Approval
@@ -17,15 +19,26 @@ from bundles.errors import FailedError, LockgateError, MalformedError, RefusedEr
 from bundles.signing.keys import check_keyid
 from bundles.times import check_time
 
-_DECISIONS = ("approve", "reject")
+_DECISIONS: Final = ("approve", "reject")
+_SLACK: Final = 60
+"""Seconds a document may come from the future: the station made it, and clocks are set back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """A verified decision and whose it is."""
+class Verified:
+    """A decision whose signature holds, and whose it is."""
 
     approval: Approval
     owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counting:
+    """The keys whose approvals count now, of how many people, and why the others do not."""
+
+    keyids: tuple[str, ...]
+    people: int
+    objections: tuple[str, ...]
 
 
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
@@ -35,6 +48,8 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise UsageError("unknown decision", thing=repr(decision)[:40], remedy="use approve or reject")
     if decision == "reject" and not why.strip():
         raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
+    if len(why) > limits.REASON:
+        raise UsageError("the reason is too long", thing=f"{len(why)} characters", remedy=f"use {limits.REASON}")
     if entry.report_digest is None or entry.state not in ("quarantined", "approved"):
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     return documents.encode(
@@ -52,7 +67,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
     )
 
 
-def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Decision:
+def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """The decision in a signed document. Raises RefusedError for anything that does not count."""
     try:
         approval = documents.decode(payload, Approval)
@@ -73,28 +88,31 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
             raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
     if approval.decision not in _DECISIONS:
         raise RefusedError("an approval that decides nothing", thing=repr(approval.decision)[:60])
+    if len(approval.why) > limits.REASON or (approval.decision == "reject" and not approval.why.strip()):
+        raise RefusedError("a decision whose reason is missing or too long", thing=entry.id, remedy="say it with --why")
     lifetime = clock.seconds(approval.not_after) - clock.seconds(approval.created)
     if lifetime > station.config.approval_hours * 3600:
         raise RefusedError(
             "the approval is valid for too long", thing=f"{lifetime} s", remedy="sign the station's own document"
         )
-    if not approval.created <= clock.after(60) or now > approval.not_after:
+    if not approval.created <= clock.after(_SLACK) or now > approval.not_after:
         raise RefusedError(
             "the approval is out of its time", thing=f"{approval.created} to {approval.not_after}", remedy="sign anew"
         )
     record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
-    return Decision(approval, record.owner)
+    return Verified(approval, record.owner)
 
 
-def still_counting(station: Station, entry: Entry, stored: list[StoredApproval]) -> tuple[list[str], list[str]]:
-    """The keys whose stored approvals count now, each verified anew, and why the others do not."""
-    counting, objections = [], []
-    for approval in stored:
+def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:
+    """Verify stored approvals anew: a key may have been revoked, and time has passed."""
+    keyids, owners, objections = [], set(), []
+    for kept in stored:
         try:
-            decision = verify(station, entry, approval.document.encode(), approval.keyid, approval.signature)
+            decision = verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue
         if decision.approval.decision == "approve":
-            counting.append(approval.keyid)
-    return counting, objections
+            keyids.append(kept.keyid)
+            owners.add(decision.owner)
+    return Counting(tuple(keyids), len(owners), tuple(objections))

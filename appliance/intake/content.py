@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from appliance.outgoing.collect import manifest_row
-from appliance.station import Station
+from appliance.store.blobs import BlobStore
+from appliance.store.metadata import Metadata
 from appliance.store.writes.intake import Released
+from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
-from bundles.errors import IncompleteError, MalformedError, RefusedError
+from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.manifest import Artifact, BundleManifest
+from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.ports import Progress
@@ -17,86 +20,105 @@ from bundles.ports import Progress
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """An artifact and the reading of its manifest."""
+    """An artifact and this station's own reading of its manifest."""
 
     artifact: Artifact
     manifest: Manifest
-    raw: bytes
+
+    @property
+    def name(self) -> str:
+        return f"{self.artifact.repository}@{self.artifact.digest}"
 
 
-def check_requires(station: Station, manifest: BundleManifest, progress: Progress) -> None:
-    """Re-hash what a delta stands on. Raises IncompleteError naming what is missing, RefusedError what has rotted."""
+def sizes_of(manifest: BundleManifest) -> dict[str, int]:
+    """Every blob a bundle stands on, carried or required, with its bytes."""
+    sizes = {blob.digest: blob.size for blob in manifest.blobs}
+    return sizes | {required.digest: required.size for required in manifest.requires}
+
+
+def check_held(blobs: BlobStore, metadata: Metadata, sizes: Mapping[str, int]) -> None:
+    """Whether the store has every blob at its size. Raises FailedError naming the first that it lacks."""
+    for text, size in sizes.items():
+        digest = Digest.parse(text)
+        if metadata.blob(digest) is None or not blobs.has_blob(digest) or blobs.size(digest) != size:
+            raise FailedError("a blob is missing from the store", thing=text, remedy="ask for a full bundle")
+
+
+def rehash_requires(blobs: BlobStore, manifest: BundleManifest, progress: Progress) -> None:
+    """Hash what a delta stands on anew. Raises FailedError naming what has rotted."""
     total, done = sum(required.size for required in manifest.requires), 0
     for required in manifest.requires:
         digest = Digest.parse(required.digest)
-        if not station.blobs.has_blob(digest):
-            raise IncompleteError("the delta's base is missing", thing=str(digest), remedy="ask for a full bundle")
         hasher = new_hasher(digest.algorithm)
-        with station.blobs.open_blob(digest) as file:
+        with blobs.open_blob(digest) as file:
             while chunk := file.read(limits.CHUNK):
                 hasher.update(chunk)
                 done += len(chunk)
                 progress("check the base", done, total)
         if hasher.hexdigest() != digest.hex:
-            raise RefusedError("the delta's base has rotted", thing=str(digest), remedy="ask for a full bundle")
+            raise FailedError("a stored blob has rotted", thing=str(digest), remedy="ask for a full bundle")
 
 
-def check_content(station: Station, manifest: BundleManifest) -> list[Checked]:
+def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
     """Read every artifact's manifest and require that everything it names is carried or required.
 
-    Raises RefusedError: a manifest that is not of its announced type, or that names what did not come.
+    Raises RefusedError: a manifest that is not of its announced type or size, or that names what did not come.
     """
-    sizes = {blob.digest: blob.size for blob in manifest.blobs}
-    sizes |= {required.digest: required.size for required in manifest.requires}
-    shown = {(artifact.repository, artifact.digest) for artifact in manifest.artifacts}
+    sizes = sizes_of(manifest)
+    shown = {(artifact.repository, artifact.digest): artifact for artifact in manifest.artifacts}
     checked = []
     for artifact in manifest.artifacts:
-        raw = read_manifest(station, Digest.parse(artifact.digest))
-        try:
-            found = parse_manifest(raw, artifact.mediaType)
-        except MalformedError as error:
-            raise RefusedError(error.what, thing=f"{artifact.repository}@{artifact.digest}: {error.thing}") from None
-        for blob in found.blobs:
+        entry = Checked(artifact, _parse(read_manifest(blobs, artifact), artifact))
+        for blob in entry.manifest.blobs:
             if sizes.get(str(blob.digest)) != blob.size:
-                raise RefusedError(
-                    "an artifact names a blob that did not come",
-                    thing=f"{artifact.repository}@{artifact.digest}: {blob.digest}",
-                )
-        for child in found.manifests:
-            if child.media_type in MANIFEST_TYPES and (artifact.repository, str(child.digest)) not in shown:
-                raise RefusedError(
-                    "an index names a manifest that did not come",
-                    thing=f"{artifact.repository}@{artifact.digest}: {child.digest}",
-                )
-        checked.append(Checked(artifact, found, raw))
+                raise RefusedError("an artifact names a blob that did not come", thing=f"{entry.name}: {blob.digest}")
+        for child in entry.manifest.manifests:
+            if child.media_type in MANIFEST_TYPES:
+                _check_child(entry, child, shown.get((artifact.repository, str(child.digest))))
+        checked.append(entry)
     return checked
 
 
-def read_manifest(station: Station, digest: Digest) -> bytes:
-    """A manifest's bytes from the store, hashed again. Raises RefusedError."""
-    with station.blobs.open_blob(digest) as file:
-        raw = file.read(limits.OCI_MANIFEST + 1)
-    if Digest.of(raw, digest.algorithm) != digest:
-        raise RefusedError("a manifest's bytes are not its digest's", thing=str(digest))
+def _parse(raw: bytes, artifact: Artifact) -> Manifest:
+    try:
+        return parse_manifest(raw, artifact.mediaType)
+    except MalformedError as error:
+        raise RefusedError(
+            error.what, thing=f"{artifact.repository}@{artifact.digest}: {error.thing}", remedy=error.remedy
+        ) from None
+
+
+def _check_child(parent: Checked, child: Descriptor, came: Artifact | None) -> None:
+    if came is None:
+        raise RefusedError("an index names a manifest that did not come", thing=f"{parent.name}: {child.digest}")
+    if (came.mediaType, came.size) != (child.media_type, child.size):
+        raise RefusedError(
+            "an index and the bundle differ about a manifest's type or size", thing=f"{parent.name}: {child.digest}"
+        )
+
+
+def read_manifest(blobs: BlobStore, artifact: Artifact) -> bytes:
+    """A manifest's bytes from the store, hashed again. Raises RefusedError where they are not the announced ones."""
+    digest = Digest.parse(artifact.digest)
+    try:
+        with blobs.open_blob(digest) as file:
+            raw = file.read(limits.OCI_MANIFEST + 1)
+    except NotFoundError as error:
+        raise RefusedError("an artifact's manifest did not come", thing=error.thing) from None
+    if len(raw) != artifact.size or Digest.of(raw, digest.algorithm) != digest:
+        raise RefusedError("a manifest's bytes are not the signed ones", thing=str(digest))
     return raw
 
 
-def to_release(station: Station, manifest: BundleManifest) -> tuple[Released, ...]:
-    """What a release shows, read and checked anew. Raises RefusedError where the store lacks a blob of it."""
-    sizes = {blob.digest: blob.size for blob in manifest.blobs}
-    sizes |= {required.digest: required.size for required in manifest.requires}
-    for text, size in sizes.items():
-        digest = Digest.parse(text)
-        if not station.blobs.has_blob(digest) or station.blobs.size(digest) != size:
-            raise RefusedError(
-                "a blob is missing from the store", thing=text, remedy="import the bundle's medium again"
-            )
-    released = []
-    for entry in check_content(station, manifest):
-        digest = Digest.parse(entry.artifact.digest)
-        row = manifest_row(digest, entry.raw, entry.manifest, station.metadata.crc32(digest))
-        blobs = tuple(str(blob.digest) for blob in entry.manifest.blobs)
-        released.append(
-            Released(repository=entry.artifact.repository, manifest=row, blobs=blobs, tags=tuple(entry.artifact.tags))
-        )
-    return tuple(released)
+def released(entry: Checked, metadata: Metadata) -> Released:
+    """What a release shows of an artifact."""
+    artifact, found = entry.artifact, entry.manifest
+    row = ManifestRow(
+        blob=BlobRow(digest=artifact.digest, size=artifact.size, crc32=metadata.crc32(Digest.parse(artifact.digest))),
+        media_type=found.media_type,
+        artifact_type=found.artifact_type,
+        subject=str(found.subject.digest) if found.subject else None,
+        annotations=dict(found.annotations),
+    )
+    named = tuple(str(blob.digest) for blob in found.blobs)
+    return Released(repository=artifact.repository, manifest=row, blobs=named, tags=tuple(artifact.tags))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,32 +11,39 @@ from bundles.ledger import LedgerRow
 from bundles.manifest import BundleManifest
 from bundles.manifest_codec import decode
 
-_COLUMNS: Final = "digest, id, stream, sequence, state, manifest, report, report_digest, actor, received, decided"
+_COLUMNS: Final = "digest, id, stream, sequence, state, artifacts, bytes, report_digest, job, actor, received, decided"
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A bundle in the intake. `manifest` and `report` are canonical JSON text; times are UTC text."""
+    """A bundle in the intake, without its documents. `bytes` are of its volumes; times are UTC text."""
 
     digest: str
     id: str
     stream: str
     sequence: int
     state: str
-    manifest: str
-    report: str | None
+    artifacts: int
+    bytes: int
     report_digest: str | None
+    job: str
     actor: str
     received: str
     decided: str | None
 
-    def read_manifest(self) -> BundleManifest:
-        """The manifest, decoded again."""
-        return decode(self.manifest.encode())
+
+@dataclass(frozen=True, slots=True)
+class CarriedVolume:
+    """A volume of an entry, and whether its blobs are verified and in the store."""
+
+    index: int
+    medium: int
+    size: int
+    verified: bool
 
 
 @dataclass(frozen=True, slots=True)
-class StoredApproval:
+class StoredDecision:
     """An approval or rejection as it was signed."""
 
     keyid: str
@@ -48,7 +54,7 @@ class StoredApproval:
 
 
 def history(reader: sqlite3.Connection, stream: str) -> list[LedgerRow]:
-    """What the ledger knows of a stream: each sequence's latest row."""
+    """What the ledger knows of a stream: each sequence's latest row, in order."""
     rows = reader.execute(
         "SELECT sequence, digest, state FROM ledger WHERE stream = ?1 AND entry IN"
         " (SELECT max(entry) FROM ledger WHERE stream = ?1 GROUP BY sequence) ORDER BY sequence",
@@ -57,45 +63,109 @@ def history(reader: sqlite3.Connection, stream: str) -> list[LedgerRow]:
     return [LedgerRow(*row) for row in rows]
 
 
+def find_by_digest(reader: sqlite3.Connection, digest: str) -> Entry | None:
+    """The entry of a bundle's digest."""
+    row = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE digest = ?",  # noqa: S608  constant
+        (digest,),
+    ).fetchone()
+    return None if row is None else Entry(*row)
+
+
 def find_entry(reader: sqlite3.Connection, name: str) -> Entry:
-    """The entry of an id or digest. Raises NotFoundError, UsageError where an id has several."""
+    """The entry of an id or digest. Raises NotFoundError, UsageError where an id has several.
+
+    Where two bundles were made under one number, the id is the one's that the ledger took.
+    """
     rows = reader.execute(
-        f"SELECT {_COLUMNS} FROM intake WHERE digest = ? OR id = ? LIMIT 2",  # noqa: S608  constant
+        f"SELECT {_COLUMNS} FROM intake WHERE digest = ? OR id = ? LIMIT 10",  # noqa: S608
         (name, name),
     ).fetchall()
-    if not rows:
+    found = [Entry(*row) for row in rows]
+    if not found:
         raise NotFoundError("no such bundle in the intake", thing=name, remedy="see: lockgate intake list")
-    if len(rows) > 1:
+    taken = [entry for entry in found if entry.state != "receiving"] or found
+    if len(taken) > 1:
         raise UsageError("several bundles have this id", thing=name, remedy="name it by its digest")
-    return Entry(*rows[0])
+    return taken[0]
 
 
-def list_entries(reader: sqlite3.Connection, limit: int, after: str, state: str) -> list[Entry]:
-    """Entries by id, behind `after`."""
+def list_entries(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Entry]:
+    """Entries by id and digest, behind the entry whose `cursor` is `after`."""
+    last_id, _, last_digest = after.partition(" ")
     rows = reader.execute(
-        f"SELECT {_COLUMNS} FROM intake WHERE id > ? AND (? = '' OR state = ?) ORDER BY id LIMIT ?",  # noqa: S608
-        (after, state, state, limit),
+        f"SELECT {_COLUMNS} FROM intake WHERE (id, digest) > (?, ?) AND (? = '' OR state = ?)"  # noqa: S608
+        " ORDER BY id, digest LIMIT ?",
+        (last_id, last_digest, state, state, limit),
     )
     return [Entry(*row) for row in rows]
 
 
-def approvals_of(reader: sqlite3.Connection, digest: str) -> list[StoredApproval]:
-    """The approvals (or the one rejection) of a bundle."""
+def cursor(entry: Entry) -> str:
+    """Where a list of entries goes on."""
+    return f"{entry.id} {entry.digest}"
+
+
+def manifest_text(reader: sqlite3.Connection, digest: str) -> str:
+    """A bundle's manifest, canonical JSON."""
+    return str(reader.execute("SELECT manifest FROM intake WHERE digest = ?", (digest,)).fetchone()[0])
+
+
+def read_manifest(reader: sqlite3.Connection, digest: str) -> BundleManifest:
+    """A bundle's manifest, decoded again."""
+    return decode(manifest_text(reader, digest).encode())
+
+
+def report_text(reader: sqlite3.Connection, digest: str) -> str | None:
+    """A bundle's inspection report, canonical JSON, or None before there is one."""
+    row = reader.execute("SELECT report FROM intake WHERE digest = ?", (digest,)).fetchone()
+    return None if row[0] is None else str(row[0])
+
+
+def previous_of(reader: sqlite3.Connection, stream: str, sequence: int) -> Entry | None:
+    """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
+    row = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE stream = ? AND sequence < ?"  # noqa: S608
+        " AND state IN ('quarantined', 'approved', 'released') ORDER BY sequence DESC LIMIT 1",
+        (stream, sequence),
+    ).fetchone()
+    return None if row is None else Entry(*row)
+
+
+def decisions_of(reader: sqlite3.Connection, digest: str) -> list[StoredDecision]:
+    """The approvals (or the one rejection) of a bundle, oldest first."""
     rows = reader.execute(
-        "SELECT keyid, owner, document, signature, created FROM approvals WHERE digest = ? ORDER BY created", (digest,)
+        "SELECT keyid, owner, document, signature, created FROM approvals WHERE digest = ? ORDER BY created, keyid",
+        (digest,),
     )
-    return [StoredApproval(*row) for row in rows]
+    return [StoredDecision(*row) for row in rows]
+
+
+def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:
+    """Every volume of a bundle, by index."""
+    rows = reader.execute(
+        "SELECT volume, medium, size, verified IS NOT NULL FROM intake_volumes WHERE digest = ? ORDER BY volume",
+        (digest,),
+    )
+    return [CarriedVolume(index, medium, size, bool(verified)) for index, medium, size, verified in rows]
 
 
 def verified_volumes(reader: sqlite3.Connection, digest: str) -> set[int]:
     """The volumes of a bundle whose blobs are in the store."""
-    return {index for (index,) in reader.execute("SELECT volume FROM intake_volumes WHERE digest = ?", (digest,))}
+    return {volume.index for volume in volumes_of(reader, digest) if volume.verified}
 
 
 def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str, Any]:
-    """An entry as the control API lists it (docs/reference/control-api.md, Intake)."""
-    manifest = json.loads(entry.manifest)
-    verified = verified_volumes(reader, entry.digest)
+    """An entry as the control API lists it (docs/reference/control-api.md, Intake).
+
+    `approvals` counts people, not keys.
+    """
+    approvals = 0
+    if entry.state != "rejected":
+        approvals = len({decision.owner for decision in decisions_of(reader, entry.digest)})
+    missing = reader.execute(
+        "SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL ORDER BY volume", (entry.digest,)
+    )
     return {
         "digest": entry.digest,
         "id": entry.id,
@@ -105,9 +175,9 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
         "received": entry.received,
         "decided": entry.decided,
         "actor": entry.actor,
-        "artifacts": len(manifest["artifacts"]),
-        "bytes": sum(volume["size"] for volume in manifest["volumes"]),
-        "approvals": len(approvals_of(reader, entry.digest)) if entry.state != "rejected" else 0,
+        "artifacts": entry.artifacts,
+        "bytes": entry.bytes,
+        "approvals": approvals,
         "needed": needed,
-        "missing_volumes": [v["index"] for v in manifest["volumes"] if v["index"] not in verified],
+        "missing_volumes": [index for (index,) in missing],
     }

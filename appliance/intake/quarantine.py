@@ -1,8 +1,9 @@
 """The `import` job: a bundle from its media into quarantine, verified as it is read.
 
-Until the last transaction nothing but an entry in state `receiving` tells of it, and that only once its signatures
-held; a refused bundle changes no link, no tag, no ledger row and no quarantine entry. A bundle that was cut off goes on
-at the volume, whatever the order in which its volumes come.
+In this order: signatures and destination, the ledger, space, every volume once, the artifacts' manifests, this
+station's own inspection, and one transaction that puts the bundle into quarantine and into the ledger. Before that one
+nothing but an entry in state `receiving` tells of it; a refused bundle leaves not even that. What was cut off goes on
+at the volume, whatever the order in which the media come.
 """
 
 from __future__ import annotations
@@ -12,34 +13,59 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
-from appliance.intake.content import check_content, check_requires
-from appliance.intake.inspectors import inspect
-from appliance.intake.ledger import find_entry, history, verified_volumes
+from appliance.intake import inspectors
+from appliance.intake.content import check_content, check_held, rehash_requires, sizes_of
+from appliance.intake.inspectors.port import Subject
+from appliance.intake.ledger import (
+    Entry,
+    find_by_digest,
+    history,
+    previous_of,
+    read_manifest,
+    verified_volumes,
+)
+from appliance.intake.locks import stream_turn
 from appliance.intake.sink import StoreSink
 from appliance.observe.audit import AuditEvent, refusal
-from appliance.station import Station
-from appliance.store.writes.intake import BeginIntake, Quarantine, RecordVolume
+from appliance.store.writes.intake import (
+    AbandonIntake,
+    BeginIntake,
+    ForgetVolumes,
+    Quarantine,
+    RecordVolume,
+    VolumeRow,
+)
 from bundles import documents, limits
-from bundles.errors import FailedError, LockgateError, NotFoundError
+from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.ledger import ledger_verdict
-from bundles.manifest import BundleManifest, volume_path
+from bundles.manifest import volume_path
 from bundles.oci.digest import Digest
 from bundles.verdict import require_all_signers
 from bundles.verify import OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
+_ACT = "intake.import"
 _RESERVE = 64 * limits.MIB
 """Bytes left free beside what the bundle needs, for metadata and logs."""
 
 
 def run(context: JobContext) -> Result:
-    """Import the bundle in `params["paths"]` (a folder a medium)."""
-    paths = [Path(path) for path in context.params["paths"]]
+    """Import the bundle in `params["paths"]` (a folder a medium). The result: id, digest, state, artifacts, bytes.
+
+    Raises RefusedError, IncompleteError naming the volumes still to come, FailedError; each is one audit event.
+    """
+    paths = context.params.get("paths")
+    if not isinstance(paths, list) or not paths or not all(isinstance(path, str) and path for path in paths):
+        raise UsageError("no folder was given", remedy="name the bundle's folder, one a medium")
+    named = ", ".join(paths)
     try:
-        return _import(context, paths)
+        return _import(context, [Path(path) for path in paths])
+    except IncompleteError as error:
+        detail = {"state": "receiving", "reason": error.diagnostics()}
+        context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
+        raise
     except LockgateError as error:
-        thing = ", ".join(map(str, paths))
-        context.station.audit.record(refusal("import", context.actor, thing, error))
+        context.station.audit.record(refusal(_ACT, context.actor, named, error))
         raise
 
 
@@ -47,100 +73,152 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
     station = context.station
     bundle = open_bundle(paths, station.trust(), clock.now())
     require_all_signers(bundle.opened)
-    manifest, digest = bundle.opened.manifest, bundle.opened.digest
-    ledger_verdict(history(station.reader, manifest.stream), manifest, str(digest))
-    verified = _still_held(station, manifest, digest)
-    _check_space(station, bundle, verified)
-    station.writer.submit(
-        BeginIntake(
-            digest=str(digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
-            manifest=bundle.opened.manifest_bytes.decode(), actor=context.actor, at=clock.now(),
-        )
-    )  # fmt: skip
-    context.log(f"{manifest.id}: signed by {', '.join(signer.owner for signer in bundle.opened.signers)}")
-    _read_volumes(context, bundle, verified)
-    absent = tuple(volume.index for volume in manifest.volumes if volume.index not in verified)
-    if absent:
-        raise missing(bundle.opened, absent)
-    check_requires(station, manifest, context.progress)
-    checked = check_content(station, manifest)
-    report = inspect(station, bundle.opened, checked)
-    raw = documents.encode(report)
-    station.writer.submit(
-        Quarantine(
-            digest=str(digest),
-            report=raw.decode(),
-            report_digest=str(Digest.of(raw)),
-            actor=context.actor,
-            at=clock.now(),
-        )
-    )
-    size = sum(volume.size for volume in manifest.volumes)
+    with stream_turn(station.paths, bundle.opened.manifest.stream, context.progress):
+        digest = str(bundle.opened.digest)
+        entry = find_by_digest(station.reader, digest)
+        if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
+            return _finish(context, bundle, entry)  # it was cut off between its last transaction and its answer
+        ledger_verdict(history(station.reader, bundle.opened.manifest.stream), bundle.opened.manifest, digest)
+        receiving = _Receiving(context, bundle)
+        try:
+            receiving.begin()
+            receiving.read()
+            receiving.require_all()
+            receiving.quarantine()
+        except RefusedError:
+            receiving.abandon()
+            raise
+        done = find_by_digest(station.reader, digest)
+        if done is None:
+            raise FailedError("the entry is gone", thing=digest, remedy="import the bundle again")
+        return _finish(context, bundle, done)
+
+
+def _finish(context: JobContext, bundle: OpenedBundle, entry: Entry) -> Result:
     detail = {
-        "digest": str(digest),
-        "report": str(Digest.of(raw)),
-        "bytes": size,
-        "folders": [str(f) for f in bundle.folders],
-    }
-    station.audit.record(AuditEvent("import", context.actor, manifest.id, "done", detail))
+        "digest": entry.digest, "report": entry.report_digest, "bytes": entry.bytes,
+        "folders": [str(folder) for folder in bundle.folders],
+    }  # fmt: skip
+    context.station.audit.record(AuditEvent(_ACT, context.actor, entry.id, "done", detail))
     return {
-        "id": manifest.id,
-        "digest": str(digest),
-        "state": "quarantined",
-        "artifacts": len(manifest.artifacts),
-        "bytes": size,
+        "id": entry.id,
+        "digest": entry.digest,
+        "state": entry.state,
+        "artifacts": entry.artifacts,
+        "bytes": entry.bytes,
     }
 
 
-def _still_held(station: Station, manifest: BundleManifest, digest: Digest) -> set[int]:
-    """Volumes that an earlier run verified and whose bytes the store still has; the others are read again."""
-    try:
-        find_entry(station.reader, str(digest))
-    except NotFoundError:
-        return set()
-    ranges = ranges_of(manifest)
-    sink = StoreSink(station, manifest, digest, set())
-    return {
-        index
-        for index in verified_volumes(station.reader, str(digest))
-        if all(
-            station.blobs.has_blob(entry.digest) or (entry.part is not None and sink.join_path(entry.digest).exists())
-            for entry in ranges.get(index, [])
+class _Receiving:
+    """One bundle on its way from its media into quarantine."""
+
+    def __init__(self, context: JobContext, bundle: OpenedBundle) -> None:
+        self.context, self.bundle, self.station = context, bundle, context.station
+        self.manifest, self.digest = bundle.opened.manifest, bundle.opened.digest
+        self.ranges = ranges_of(self.manifest)
+        self.verified = self._still_held()
+        self.sink = StoreSink(self.station, self.manifest, self.digest, self.verified)
+
+    def _still_held(self) -> set[int]:
+        """Volumes that an earlier run verified, whose bytes the store still has; the others are read again."""
+        recorded = verified_volumes(self.station.reader, str(self.digest))
+        before = StoreSink(self.station, self.manifest, self.digest, recorded)
+        lost = {index for index in recorded if not all(before.holds(entry) for entry in self.ranges[index])}
+        if lost:
+            self.station.writer.submit(ForgetVolumes(digest=str(self.digest), volumes=tuple(sorted(lost))))
+        return recorded - lost
+
+    def begin(self) -> None:
+        """Check the base and the space, then say that the bundle is coming in."""
+        manifest = self.manifest
+        check_held(
+            self.station.blobs,
+            self.station.metadata,
+            {required.digest: required.size for required in manifest.requires},
         )
-    }
+        self._check_space()
+        self.station.writer.submit(
+            BeginIntake(
+                digest=str(self.digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
+                manifest=self.bundle.opened.manifest_bytes.decode(), artifacts=len(manifest.artifacts),
+                volumes=tuple(VolumeRow(index=v.index, medium=v.medium, size=v.size) for v in manifest.volumes),
+                pins=tuple(sizes_of(manifest)), job=self.context.job_id, actor=self.context.actor, at=clock.now(),
+            )
+        )  # fmt: skip
+        owners = ", ".join(signer.owner for signer in self.bundle.opened.signers)
+        self.context.log(f"{manifest.id}: signed by {owners}")
 
+    def _check_space(self) -> None:
+        """Refuse early what cannot fit. Raises FailedError with the numbers."""
+        coming: dict[Digest, int] = {}
+        for index in self.bundle.volumes.keys() - self.verified:
+            for entry in self.ranges[index]:
+                begun = entry.part is not None and self.sink.join_path(entry.digest).exists()
+                if not begun and not self.sink.has_blob(entry.digest):
+                    coming[entry.digest] = entry.blob_size
+        needed = sum(coming.values()) + _RESERVE
+        free = shutil.disk_usage(self.station.paths.store).free
+        if needed > free:
+            raise FailedError(
+                "the store is too small for the bundle",
+                thing=f"{needed} bytes are needed, {free} are free",
+                remedy="free some space, then run it again",
+            )
 
-def _check_space(station: Station, bundle: OpenedBundle, verified: set[int]) -> None:
-    """Refuse early what cannot fit. Raises FailedError with the numbers."""
-    ranges = ranges_of(bundle.opened.manifest)
-    coming = [entry for index in bundle.volumes if index not in verified for entry in ranges[index]]
-    needed = sum(entry.length for entry in coming if not station.blobs.has_blob(entry.digest)) + _RESERVE
-    free = shutil.disk_usage(station.paths.store).free
-    if needed > free:
-        raise FailedError(
-            "the store is too small for the bundle",
-            thing=f"{needed} bytes are needed, {free} are free",
-            remedy="free some space, then run it again",
+    def read(self) -> None:
+        """Read each volume that is here and not yet verified; a second copy of one is held to its signature too."""
+        todo = [(index, path, False) for index, path in sorted(self.bundle.volumes.items())]
+        todo += [(index, path, True) for index, path in self.bundle.copies]
+        todo = [place for place in todo if place[0] not in self.verified]
+        total, done = sum(self.manifest.volumes[index - 1].size for index, _, _ in todo), 0
+        self.context.progress("verify and store", 0, total)
+
+        def advance(count: int) -> None:
+            nonlocal done
+            done += count
+            self.context.progress("verify and store", done, total)
+
+        for index, path, is_copy in todo:
+            read_volume(path, self.manifest, index, self.ranges[index], None if is_copy else self.sink, advance)
+            if not is_copy:
+                self._record(index)
+
+    def _record(self, index: int) -> None:
+        rows = self.sink.take_rows(self.ranges[index])
+        self.station.writer.submit(RecordVolume(digest=str(self.digest), volume=index, blobs=rows, at=clock.now()))
+        self.verified.add(index)
+        self.context.log(f"{volume_path(index)}: every byte is the signed one")
+
+    def require_all(self) -> None:
+        """Raises IncompleteError naming the volumes that came neither now nor before."""
+        absent = tuple(volume.index for volume in self.manifest.volumes if volume.index not in self.verified)
+        if absent:
+            raise missing(self.bundle.opened, absent)
+
+    def quarantine(self) -> None:
+        """Check what the blobs make together, inspect it, and put it into quarantine and the ledger."""
+        station, manifest = self.station, self.manifest
+        rehash_requires(station.blobs, manifest, self.context.progress)
+        check_held(station.blobs, station.metadata, sizes_of(manifest))
+        self.context.progress("inspect", 0, 0)
+        previous = previous_of(station.reader, manifest.stream, manifest.sequence)
+        subject = Subject(
+            opened=self.bundle.opened,
+            checked=check_content(station.blobs, manifest),
+            blobs=station.blobs,
+            metadata=station.metadata,
+            previous=None if previous is None else read_manifest(station.reader, previous.digest),
         )
+        report = documents.encode(inspectors.inspect(subject, station.config.site, clock.now()))
+        station.writer.submit(
+            Quarantine(
+                digest=str(self.digest), report=report.decode(), report_digest=str(Digest.of(report)),
+                job=self.context.job_id, actor=self.context.actor, at=clock.now(),
+            )
+        )  # fmt: skip
 
-
-def _read_volumes(context: JobContext, bundle: OpenedBundle, verified: set[int]) -> None:
-    """Read what is here and not yet verified; `verified` grows with each volume that is recorded."""
-    station, manifest = context.station, bundle.opened.manifest
-    ranges = ranges_of(manifest)
-    sink = StoreSink(station, manifest, bundle.opened.digest, verified)
-    todo = [index for index in sorted(bundle.volumes) if index not in verified]
-    total, done = sum(manifest.volumes[index - 1].size for index in todo), 0
-    context.progress("verify and store", 0, total)
-
-    def advance(count: int) -> None:
-        nonlocal done
-        done += count
-        context.progress("verify and store", done, total)
-
-    for index in todo:
-        read_volume(bundle.volumes[index], manifest, index, ranges[index], sink, advance)
-        rows = sink.take_rows(ranges[index])
-        station.writer.submit(RecordVolume(digest=str(bundle.opened.digest), volume=index, blobs=rows, at=clock.now()))
-        verified.add(index)
-        context.log(f"{volume_path(index)}: every byte is the signed one")
+    def abandon(self) -> None:
+        """A refused bundle leaves nothing, unless an earlier job had received some of it in good faith."""
+        mine = self.station.writer.submit(AbandonIntake(digest=str(self.digest), job=self.context.job_id))
+        if mine:
+            self.sink.discard()

@@ -7,45 +7,81 @@ delta. It is the only kind of document that key is good for.
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake.ledger import history
-from appliance.observe.audit import AuditEvent
+from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.writes.intake import AddReceipt
-from bundles import documents
+from bundles import documents, limits
 from bundles.documents import Held, Receipt, StreamHead
-from bundles.errors import FailedError
-from bundles.files import failures_named, write_atomic
+from bundles.errors import FailedError, LockgateError, UsageError
+from bundles.files import failures_named, read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
+
+_ACT: Final = "receipt.export"
+_DRAFT: Final = "receipt.json"
+"""The receipt in the job's own folder: a job that was cut off states again what it stated, under the same number."""
 
 
 def run(context: JobContext) -> Result:
     """Write a receipt to `params["out"]`, and its signature beside it as `<out>.<keyid>.sig`."""
+    out = context.params.get("out")
+    if not isinstance(out, str) or not out:
+        raise UsageError("no file was given", remedy="name a new file with --out")
+    try:
+        return _export(context, Path(out))
+    except LockgateError as error:
+        context.station.audit.record(refusal(_ACT, context.actor, out, error))
+        raise
+
+
+def _export(context: JobContext, out: Path) -> Result:
     station = context.station
-    out = Path(context.params["out"])
     key = load_private(station.paths.keys / "receipt.pem", None)
-    receipt = _state(station)
-    raw = documents.encode(receipt)
-    with failures_named(out, "the receipt cannot be written"):
-        if out.exists():
-            raise FailedError("the file exists", thing=str(out), remedy="choose another name")
-        if not out.parent.is_dir():
-            raise FailedError("no such folder", thing=str(out.parent), remedy="check the path")
-    station.writer.submit(
-        AddReceipt(number=receipt.number, digest=str(Digest.of(raw)), document=raw.decode(), at=receipt.created)
-    )
-    write_atomic(out, raw, replace=False)
+    raw = _drafted(context, out)
+    receipt = documents.decode(raw, Receipt)
+    digest = str(Digest.of(raw))
+    station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
+    if not _is_there(out, raw):
+        write_atomic(out, raw, replace=False)
     write_atomic(out.with_name(f"{out.name}.{key.public.keyid}.sig"), key.sign(raw))
-    detail = {"number": receipt.number, "digest": str(Digest.of(raw)), "blobs": len(receipt.blobs)}
-    station.audit.record(AuditEvent("receipt.export", context.actor, str(out), "done", detail))
+    detail = {"number": receipt.number, "digest": digest, "blobs": len(receipt.blobs)}
+    station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
     return {"path": str(out), "number": receipt.number, "keyid": key.public.keyid, "blobs": len(receipt.blobs)}
 
 
-def _state(station: Station) -> Receipt:
-    """What the station holds and shows: each stream's last bundle, and every linked blob."""
+def _drafted(context: JobContext, out: Path) -> bytes:
+    """The receipt's bytes: those an earlier run of this job fixed, or new ones."""
+    draft = context.folder / _DRAFT
+    if draft.exists():
+        return read_small(draft, limits.SIGNED_DOCUMENT)
+    with failures_named(out, "the receipt cannot be written"):
+        if out.exists() or out.is_symlink():
+            raise FailedError("the file exists", thing=str(out), remedy="choose another name")
+        if not out.parent.is_dir():
+            raise FailedError("no such folder", thing=str(out.parent), remedy="check the path")
+    raw = documents.encode(state_of(context.station, clock.now()))
+    if len(raw) > limits.SIGNED_DOCUMENT:
+        raise FailedError(
+            "the station holds more blobs than a receipt can list",
+            thing=f"{len(raw)} bytes, the ceiling is {limits.SIGNED_DOCUMENT}",
+            remedy="the outside builds full bundles without one",
+        )
+    write_atomic(draft, raw, 0o600)
+    return raw
+
+
+def _is_there(out: Path, raw: bytes) -> bool:
+    """Whether an earlier run of this job had written the file."""
+    return out.is_file() and read_small(out, limits.SIGNED_DOCUMENT) == raw
+
+
+def state_of(station: Station, at: str) -> Receipt:
+    """The next receipt: each stream's last bundle (no digest where people set its floor), and every blob shown."""
     read = station.reader.execute
     last = read("SELECT number, digest FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
     heads = []
@@ -60,7 +96,7 @@ def _state(station: Station) -> Receipt:
         site=station.config.site,
         number=(last[0] if last else 0) + 1,
         previous=last[1] if last else None,
-        created=clock.now(),
+        created=at,
         streams=heads,
         blobs=[Held(digest=digest, size=size) for digest, size in held],
     )

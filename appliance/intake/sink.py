@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
+from appliance import limits as station_limits
 from appliance.station import Station
-from appliance.store.blobs import FileBlobWriter, Tally
+from appliance.store.blobs import BlobStore, FileBlobWriter, Tally
+from appliance.store.files import explain
 from appliance.store.writes.registry import BlobRow
 from bundles import limits
-from bundles.errors import FailedError, RefusedError
-from bundles.files import os_failure
+from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.volumes.read import Range
@@ -21,37 +23,54 @@ from bundles.volumes.read import Range
 class StoreSink:
     """A VolumeSink over the blob store.
 
-    A blob larger than a volume grows in one file in `uploads/`, each part straight at its place, so nothing is written
-    twice; its digest is taken as the parts pass in order, or from one more read where they came out of order.
+    A blob larger than a volume grows in one file in `uploads/joins`, each part straight at its place, so nothing is
+    written twice; its digest is taken as the parts pass in order, or from one more read where they came out of order.
     """
 
     def __init__(self, station: Station, manifest: BundleManifest, bundle: Digest, verified: set[int]) -> None:
-        """`verified` are volumes that an earlier run recorded: their parts are durable."""
-        self._blobs, self._metadata = station.blobs, station.metadata
-        self._prefix = station.paths.uploads / f"join-{bundle.hex[:16]}"
+        """`verified` are volumes whose bytes an earlier run made durable, their parts among them."""
+        self._store, self._metadata = station.blobs, station.metadata
+        self._folder, self._prefix = station.paths.joins, f"{bundle.hex[:16]}-"
         self._rows: dict[Digest, BlobRow] = {}
         self._tallies: dict[Digest, Tally] = {}
         self._left: dict[Digest, set[int]] = {}
         for blob in manifest.blobs:
             if blob.parts:
-                open_parts = {number for number, part in enumerate(blob.parts, 1) if part.volume not in verified}
-                self._left[Digest.parse(blob.digest)] = open_parts
+                to_come = {number for number, part in enumerate(blob.parts, 1) if part.volume not in verified}
+                self._left[Digest.parse(blob.digest)] = to_come
+        if self._left and not self._folder.is_dir():
+            self._store.files.make_folder(self._folder)
+            self._store.files.sync_folder(self._folder.parent)
 
-    def take_rows(self, ranges: list[Range]) -> tuple[BlobRow, ...]:
+    def take_rows(self, ranges: Sequence[Range]) -> tuple[BlobRow, ...]:
         """The rows of a verified volume's blobs that are whole in the store. Clears them."""
-        digests = {entry.digest for entry in ranges}
-        rows = [self._rows.pop(digest) for digest in digests if digest in self._rows]
-        rows += [self._row_of(digest) for digest in digests - {Digest.parse(row.digest) for row in rows}
-                 if self._metadata.blob(digest) is None and self._blobs.has_blob(digest)]  # fmt: skip
+        rows = []
+        for digest in {entry.digest for entry in ranges}:
+            row = self._rows.pop(digest, None)
+            if row is None and self._metadata.blob(digest) is None and self._store.has_blob(digest):
+                row = self._row_of(digest)
+            if row is not None:
+                rows.append(row)
         return tuple(rows)
+
+    def holds(self, entry: Range) -> bool:
+        """Whether a range that was verified once still has its bytes: in the store, or on the way to being joined."""
+        if self._store.has_blob(entry.digest):
+            return True
+        return entry.part is not None and self.join_path(entry.digest).exists()
+
+    def discard(self) -> None:
+        """Throw away what has not become a blob."""
+        for digest in self._left:
+            self._store.files.remove(self.join_path(digest))
 
     def has_blob(self, digest: Digest) -> bool:
         """As BlobSink.has_blob."""
-        return self._blobs.has_blob(digest)
+        return self._store.has_blob(digest)
 
     def begin_blob(self, digest: Digest, size: int) -> _Noted:
         """As BlobSink.begin_blob."""
-        return _Noted(self, self._blobs.begin_blob(digest, size), digest, size)
+        return _Noted(self, self._store.begin_blob(digest, size), digest, size)
 
     def has_part(self, digest: Digest, number: int) -> bool:
         """As PartSink.has_part."""
@@ -65,11 +84,28 @@ class StoreSink:
         if tally is not None and tally.size != offset:
             del self._tallies[digest]
             tally = None
-        return _Part(self, digest, size, number, offset, tally)
+        descriptor = self._open_join(digest, size)
+        return _Part(self, self._store, descriptor, self.join_path(digest), digest, size, number, offset, tally)
 
     def join_path(self, digest: Digest) -> Path:
-        """The file in `uploads/` in which a blob's parts grow together."""
-        return self._prefix.with_name(f"{self._prefix.name}-{digest.hex}")
+        """The file in which a blob's parts grow together."""
+        return self._folder / f"{self._prefix}{digest.algorithm}-{digest.hex}"
+
+    def _open_join(self, digest: Digest, size: int) -> int:
+        """The file, at its full size from the beginning: a full disk shows before the work, not after it."""
+        path = self.join_path(digest)
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+        except OSError as error:
+            raise explain(error, path) from None
+        try:
+            if os.fstat(descriptor).st_size < size:
+                os.posix_fallocate(descriptor, 0, size)
+                self._store.files.sync_folder(self._folder)
+        except OSError as error:
+            os.close(descriptor)
+            raise explain(error, path) from None
+        return descriptor
 
     def note(self, digest: Digest, size: int, crc32: int) -> None:
         """A blob is whole and durable in the store."""
@@ -85,15 +121,15 @@ class StoreSink:
         if tally is None or tally.size != size:
             tally = _read_again(path, digest)
         if tally.digest != digest or tally.size != size:
-            path.unlink()
+            self._store.files.remove(path)
             raise RefusedError("the joined parts are not the signed blob", thing=str(digest))
-        self._blobs.place(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, digest)
+        self._store.place(os.open(path, os.O_RDONLY | os.O_CLOEXEC), path, digest)
         self.note(digest, size, tally.crc32)
 
     def _row_of(self, digest: Digest) -> BlobRow:
         """The row of a blob that a run that was cut off left behind: its CRC-32 takes a read."""
         crc32, size = 0, 0
-        with self._blobs.open_blob(digest) as file:
+        with self._store.open_blob(digest) as file:
             while chunk := file.read(limits.CHUNK):
                 crc32 = zlib.crc32(chunk, crc32)
                 size += len(chunk)
@@ -126,46 +162,48 @@ class _Noted:
 
 
 class _Part:
-    """A part on its way to its place in the whole."""
+    """A part on its way to its place in the whole, which is hashed beside the writing where `tally` has come so far."""
 
     def __init__(
-        self, sink: StoreSink, digest: Digest, size: int, number: int, offset: int, tally: Tally | None
-    ) -> None:
-        self._sink, self._digest, self._size, self._number = sink, digest, size, number
+        self, sink: StoreSink, store: BlobStore, descriptor: int, path: Path,
+        digest: Digest, size: int, number: int, offset: int, tally: Tally | None,
+    ) -> None:  # fmt: skip
+        self._sink, self._store, self._descriptor, self._path = sink, store, descriptor, path
+        self._digest, self._size, self._number = digest, size, number
         self._position, self._tally = offset, tally
-        self._path = sink.join_path(digest)
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, 0o600)
-            if os.fstat(self._descriptor).st_size < size:
-                os.posix_fallocate(self._descriptor, 0, size)
-        except OSError as error:
-            raise os_failure(error, self._path, "a blob cannot be stored") from None
 
     def write(self, data: bytes | memoryview) -> None:
-        if self._tally is not None:
-            self._tally.update(data)
-        view = memoryview(data)
+        if self._tally is None or len(data) < station_limits.HASH_INLINE:
+            if self._tally is not None:
+                self._tally.update(data)
+            self._write(data)
+            return
+        hashing = self._store.hashers.submit(self._tally.update, data)
         try:
-            while view:
-                written = os.pwrite(self._descriptor, view, self._position)
+            self._write(data)
+        finally:
+            hashing.result()
+
+    def _write(self, data: bytes | memoryview) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                written = os.pwrite(self._descriptor, rest, self._position)
                 self._position += written
-                view = view[written:]
+                rest = rest[written:]
         except OSError as error:
-            raise os_failure(error, self._path, "a blob cannot be stored") from None
+            raise explain(error, self._path) from None
 
     def commit(self) -> None:
         try:
-            os.fsync(self._descriptor)
+            self._store.files.sync(self._descriptor)
         except OSError as error:
-            raise FailedError(f"a blob cannot be stored ({error.strerror})", thing=str(self._digest)) from None
-        self._close()
+            raise explain(error, self._path) from None
+        self.cancel()
         self._sink.part_done(self._digest, self._size, self._number)
 
     def cancel(self) -> None:
-        self._close()
-
-    def _close(self) -> None:
+        """Let go of the file; the part's bytes are written over when it comes again."""
         if self._descriptor >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._descriptor)

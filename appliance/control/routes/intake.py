@@ -5,19 +5,28 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from appliance import clock
-from appliance.control.api import Control, audited, caller, page, page_of
-from appliance.intake import approvals
-from appliance.intake.content import to_release
-from appliance.intake.ledger import Entry, approvals_of, describe, find_entry, list_entries, verified_volumes
+from appliance.control.api import Control, audited, caller, page_of
+from appliance.intake import approvals, release
+from appliance.intake.ledger import (
+    Entry,
+    cursor,
+    decisions_of,
+    describe,
+    find_entry,
+    list_entries,
+    manifest_text,
+    report_text,
+    volumes_of,
+)
 from appliance.observe.audit import AuditEvent
 from appliance.station import open_station
-from appliance.store.writes.intake import Approve, Reject, Release, Released
-from bundles.errors import RefusedError
+from appliance.store.writes.base import Write
+from appliance.store.writes.intake import Approve, Decision, Reject
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -30,40 +39,38 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
-        found = [
-            describe(reader, entry, needed)
-            for entry in list_entries(reader, limit, after, request.query.get("state", ""))
-        ]
-        return page(found, limit, lambda entry: str(entry["id"]))
+        entries = list_entries(reader, limit, after, request.query.get("state", ""))
+        after = cursor(entries[-1]) if len(entries) == limit else ""
+        return web.json_response(
+            {"items": [describe(reader, entry, needed) for entry in entries], "next": after or None}
+        )
 
-    def whole(entry: Entry) -> dict[str, Any]:
-        manifest = json.loads(entry.manifest)
-        verified = verified_volumes(reader, entry.digest)
-        return {
-            **describe(reader, entry, needed),
-            "manifest": manifest,
-            "report": json.loads(entry.report) if entry.report else None,
+    async def whole(name: str) -> web.Response:
+        """An entry with its documents. They are JSON already, and large: they go out as they were stored."""
+        entry = find_entry(reader, name)
+        report = report_text(reader, entry.digest)
+        fields = describe(reader, entry, needed) | {
             "report_digest": entry.report_digest,
             "decisions": [
-                {"keyid": stored.keyid, "owner": stored.owner, "created": stored.created, **_decided(stored.document)}
-                for stored in approvals_of(reader, entry.digest)
+                {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
+                for kept in decisions_of(reader, entry.digest)
             ],
-            "volumes": [{**volume, "verified": volume["index"] in verified} for volume in manifest["volumes"]],
+            "volumes": [
+                {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
+                for volume in volumes_of(reader, entry.digest)
+            ],
+            "manifest": msgspec.Raw(manifest_text(reader, entry.digest).encode()),
+            "report": None if report is None else msgspec.Raw(report.encode()),
         }
+        return web.Response(body=msgspec.json.encode(fields), content_type="application/json")
 
     async def show(request: web.Request) -> web.Response:
-        return web.json_response(whole(entry_of(request)))
+        return await whole(request.match_info["id"])
 
     async def draft(request: web.Request) -> web.Response:
         query = request.query
-        payload = await asyncio.to_thread(
-            approvals.draft,
-            station,
-            entry_of(request),
-            query["keyid"],
-            query.get("decision", "approve"),
-            query.get("why", ""),
-        )
+        keyid, decision, why = query["keyid"], query.get("decision", "approve"), query.get("why", "")
+        payload = await asyncio.to_thread(approvals.draft, station, entry_of(request), keyid, decision, why)
         return web.json_response({"payload": base64.b64encode(payload).decode()})
 
     async def decide(request: web.Request) -> web.Response:
@@ -71,42 +78,35 @@ def routes(control: Control) -> list[web.RouteDef]:
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         keyid = str(body["keyid"])
         verifying = asyncio.to_thread(approvals.verify, station, entry, payload, keyid, signature)
-        decision = await audited(control, request, "intake.decide", entry.id, verifying)
-        approval, owner = decision.approval, decision.owner
-        common = {
-            "digest": entry.digest,
-            "keyid": keyid,
-            "owner": owner,
-            "document": payload.decode(),
-            "signature": signature,
-        }
-        write = (
-            Approve(**common, report_digest=approval.report, needed=needed, actor=actor, at=clock.now())
-            if approval.decision == "approve"
-            else Reject(**common, why=approval.why, actor=actor, at=clock.now())
-        )
-        await audited(control, request, f"intake.{approval.decision}", entry.id, control.writer.submit(write))
-        detail = {"keyid": keyid, "owner": owner, "why": approval.why, "report": approval.report}
-        await control.record(AuditEvent(f"intake.{approval.decision}", actor, entry.id, "done", detail))
-        return web.json_response(whole(entry_of(request)))
+        verified = await audited(control, request, "intake.decide", entry.id, verifying)
+        act = f"intake.{verified.approval.decision}"
+        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
+        write = _write(entry, verified, kept, needed, actor)
+        state = await audited(control, request, act, entry.id, control.writer.submit(write))
+        detail = {
+            "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
+            "why": verified.approval.why, "state": state,
+        }  # fmt: skip
+        await control.record(AuditEvent(act, actor, entry.id, "done", detail))
+        return await whole(entry.digest)
 
-    async def release(request: web.Request) -> web.Response:
+    async def let_out(request: web.Request) -> web.Response:
         entry, actor = entry_of(request), caller(request)
-        prepared = await audited(
-            control, request, "intake.release", entry.id, asyncio.to_thread(_prepare, control, entry, needed, actor)
-        )
-        await audited(control, request, "intake.release", entry.id, control.writer.submit(prepared))
-        references = _references(prepared.artifacts)
-        detail = {"approved_by": list(prepared.approved_by), "references": references}
+        preparing = asyncio.to_thread(_prepare, control, entry, actor)
+        prepared = await audited(control, request, "intake.release", entry.id, preparing)
+        await audited(control, request, "intake.release", entry.id, control.writer.submit(prepared.write))
+        detail = {
+            "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
+        }  # fmt: skip
         await control.record(AuditEvent("intake.release", actor, entry.id, "done", detail))
-        return web.json_response({"id": entry.id, "released": references})
+        return web.json_response({"id": entry.id, "released": prepared.references})
 
     return [
         web.get("/v1/intake", listed),
         web.get("/v1/intake/{id}", show),
         web.get("/v1/intake/{id}/approval", draft),
         web.post("/v1/intake/{id}/approval", decide),
-        web.post("/v1/intake/{id}/release", release),
+        web.post("/v1/intake/{id}/release", let_out),
     ]
 
 
@@ -115,28 +115,22 @@ def _decided(document: str) -> dict[str, str]:
     return {"decision": fields["decision"], "why": fields["why"], "not_after": fields["not_after"]}
 
 
-def _references(artifacts: tuple[Released, ...]) -> list[str]:
-    return [f"{artifact.repository}:{tag}" for artifact in artifacts for tag in artifact.tags]
+def _write(entry: Entry, verified: approvals.Verified, kept: Decision, needed: int, actor: str) -> Write:
+    report, at = verified.approval.report, clock.now()
+    if verified.approval.decision == "approve":
+        return Approve(
+            digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor=actor, at=at
+        )  # fmt: skip
+    return Reject(
+        digest=entry.digest, report_digest=report, decision=kept, why=verified.approval.why, actor=actor, at=at
+    )
 
 
-def _prepare(control: Control, entry: Entry, needed: int, actor: str) -> Release:
-    """Check everything anew, off the event loop and on connections of this thread's own. Raises RefusedError."""
+def _prepare(control: Control, entry: Entry, actor: str) -> release.Prepared:
+    """`release.prepare` off the event loop, on connections of this thread's own."""
     station = open_station(control.station.paths.root, control.station.writer)
     try:
-        stored = approvals_of(station.reader, entry.digest)
-        counting, objections = approvals.still_counting(station, entry, stored)
-        if entry.state == "approved" and len(counting) < needed:
-            reason = objections[0] if objections else f"{len(counting)} of {needed} approvals count"
-            raise RefusedError("an approval does not count any more", thing=reason, remedy="have it approved again")
-        return Release(
-            digest=entry.digest,
-            report_digest=entry.report_digest or "",
-            approved_by=tuple(counting),
-            needed=needed,
-            artifacts=to_release(station, entry.read_manifest()) if entry.state == "approved" else (),
-            actor=actor,
-            at=clock.now(),
-        )
+        return release.prepare(station, entry, actor)
     finally:
         station.metadata.close()
         station.reader.close()

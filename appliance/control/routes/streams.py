@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from aiohttp import web
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.control.api import Control, audited, caller, page, page_of
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.intake import ResetStream
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.reference import check_site
+
+_STREAMS: Final = (
+    "SELECT stream, 'in', sequence, digest, created, (SELECT count(*) FROM ledger l WHERE l.stream = o.stream)"
+    " FROM ledger o WHERE entry = (SELECT entry FROM ledger l WHERE l.stream = o.stream"
+    " ORDER BY sequence DESC, entry DESC LIMIT 1)"
+    " UNION ALL SELECT stream, 'out', sequence, digest, created,"
+    " (SELECT count(*) FROM bundles_out b WHERE b.stream = o.stream)"
+    " FROM bundles_out o WHERE sequence = (SELECT max(sequence) FROM bundles_out b WHERE b.stream = o.stream)"
+    " ORDER BY stream"
+)
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -17,17 +29,10 @@ def routes(control: Control) -> list[web.RouteDef]:
     station, read = control.station, control.station.reader.execute
 
     async def streams(_: web.Request) -> web.Response:
-        incoming = read(
-            "SELECT stream, 'in', max(sequence), count(*), max(created) FROM ledger GROUP BY stream ORDER BY stream"
-        ).fetchall()
-        outgoing = read(
-            "SELECT stream, 'out', max(sequence), count(*), max(created) FROM bundles_out"
-            " GROUP BY stream ORDER BY stream"
-        ).fetchall()
         items = [
-            {"stream": stream, "direction": way, "last_sequence": last, "entries": count, "last_at": at,
-             "last_digest": _last_digest(control, stream, way, last)}
-            for stream, way, last, count, at in (*incoming, *outgoing)
+            {"stream": stream, "direction": way, "last_sequence": last, "last_digest": digest or "",
+             "last_at": at, "entries": count}
+            for stream, way, last, digest, at, count in read(_STREAMS)
         ]  # fmt: skip
         return web.json_response({"items": items, "next": None})
 
@@ -46,17 +51,17 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def reset(request: web.Request) -> web.Response:
         body, actor = await request.json(), caller(request)
         stream, sequence, why = request.match_info["stream"], int(body["sequence"]), str(body["why"])
-        await audited(control, request, "stream.reset", stream, _reset(control, stream, sequence, why, actor))
-        detail = {"sequence": sequence, "why": why}
+        detail = {"sequence": sequence, "why": why[: limits.REASON]}
+        await audited(control, request, "stream.reset", stream, _reset(stream, sequence, why, actor))
         await control.record(AuditEvent("stream.reset", actor, stream, "done", detail))
         return web.json_response({"stream": stream, "sequence": sequence})
 
-    async def _reset(control: Control, stream: str, sequence: int, why: str, actor: str) -> None:
+    async def _reset(stream: str, sequence: int, why: str, actor: str) -> None:
         source, _, destination = stream.partition(".")
         check_site(source)
         if destination != station.config.site:
             raise UsageError("not a stream to this site", thing=stream, remedy=f"write SOURCE.{station.config.site}")
-        if not why.strip() or not 0 <= sequence <= 999_999:
+        if not why.strip() or len(why) > limits.REASON or not 0 <= sequence <= 999_999:
             raise UsageError("a reset needs a reason and a sequence", thing=stream, remedy="give --sequence and --why")
         if not station.config.open:
             raise RefusedError("a reset takes two people", thing=stream, remedy="only an open station allows one alone")
@@ -67,12 +72,3 @@ def routes(control: Control) -> list[web.RouteDef]:
         web.post("/v1/streams/{stream}/reset", reset),
         web.get("/v1/ledger", ledger),
     ]
-
-
-def _last_digest(control: Control, stream: str, way: str, sequence: int) -> str:
-    table = "ledger" if way == "in" else "bundles_out"
-    row = control.station.reader.execute(
-        f"SELECT digest FROM {table} WHERE stream = ? AND sequence = ? LIMIT 1",  # noqa: S608  two constants
-        (stream, sequence),
-    ).fetchone()
-    return str(row[0] or "") if row else ""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from appliance.intake.inspectors.port import Subject
+from appliance.intake.inspectors.port import Subject, listed
 from bundles.documents import Section
 
 
 def inspect(subject: Subject) -> Section:
-    """How many SBOMs, signatures and attestations came, and which images have no SBOM."""
+    """Every SBOM, signature and attestation that came, and which images have no SBOM (`note`)."""
     manifest = subject.opened.manifest
+    carried = [
+        {"kind": kind, "subject": entry.subject, "digest": entry.digest}
+        for kind, entries in (
+            ("sbom", manifest.sboms),
+            ("signature", manifest.signatures),
+            ("attestation", manifest.attestations),
+        )
+        for entry in entries
+    ]
     described = {entry.subject for entry in manifest.sboms}
     bare = [
-        f"{entry.artifact.repository}@{entry.artifact.digest}"
+        entry.name
         for entry in subject.checked
         if entry.artifact.kind == "image" and entry.artifact.digest not in described
     ]
@@ -19,6 +28,10 @@ def inspect(subject: Subject) -> Section:
         inspector="evidence",
         outcome="note" if bare else "ok",
         summary=f"carried, not counted: {len(manifest.sboms)} SBOMs, {len(manifest.signatures)} signatures, "
-        f"{len(manifest.attestations)} attestations",
-        details={"images_without_sbom": bare},
+        f"{len(manifest.attestations)} attestations" + (f"; {len(bare)} images without an SBOM" if bare else ""),
+        details={
+            "standing": "carried, not counted",
+            **listed("carried", carried),
+            **listed("images_without_sbom", bare),
+        },
     )

@@ -1,4 +1,4 @@
-"""Integrity: what was verified, byte for byte, and who signed."""
+"""Integrity: what was verified, byte for byte, who signed, and what the bundle says it is for."""
 
 from __future__ import annotations
 
@@ -7,13 +7,28 @@ from bundles.documents import Section
 
 
 def inspect(subject: Subject) -> Section:
-    """Signers with their owners, and the counts of what was hashed."""
+    """The signatures seen with their keys' owners, the counts of what was hashed, and the bundle's own words."""
     manifest = subject.opened.manifest
-    owners = [{"keyid": signer.keyid, "owner": signer.owner} for signer in subject.opened.signers]
-    size = sum(volume.size for volume in manifest.volumes)
+    signers = [
+        {"keyid": signer.keyid, "owner": signer.owner, "algorithm": signer.key.algorithm}
+        for signer in subject.opened.signers
+    ]
+    said = {
+        name: getattr(manifest, name)
+        for name in ("created", "not_after", "purpose", "authorisation", "classification", "previous", "voided")
+    }
+    owners = ", ".join(signer.owner for signer in subject.opened.signers)
+    counts = f"{len(manifest.volumes)} volumes and {len(manifest.blobs)} blobs"
     return Section(
         inspector="integrity",
         outcome="ok",
-        summary=f"{len(manifest.volumes)} volumes and {len(manifest.blobs)} blobs are the signed ones",
-        details={"signers": owners, "volumes": len(manifest.volumes), "blobs": len(manifest.blobs), "bytes": size},
+        summary=f"{counts} are the signed ones; signed by {owners}",
+        details={
+            "signers": signers,
+            "volumes": len(manifest.volumes),
+            "blobs": len(manifest.blobs),
+            "requires": len(manifest.requires),
+            "bytes": sum(volume.size for volume in manifest.volumes),
+            "says": said,
+        },
     )

@@ -1,24 +1,41 @@
-"""The inspectors' port."""
+"""The inspectors' port, and what they are handed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from appliance import limits
 from appliance.intake.content import Checked
-from appliance.station import Station
+from appliance.store.metadata import Metadata
 from bundles.documents import Section
+from bundles.manifest import BundleManifest
+from bundles.ports import BlobReader
 from bundles.verdict import Opened
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is inspected: the bundle as its signatures have it, and every artifact's manifest as it was read here."""
+    """What is inspected, and what it may be held against. Nothing here can be changed through it.
 
-    station: Station
+    `opened` is the bundle as its signatures have it, `checked` every artifact's manifest as it was read here, `blobs`
+    the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
+    """
+
     opened: Opened
-    checked: list[Checked]
+    checked: Sequence[Checked]
+    blobs: BlobReader
+    metadata: Metadata
+    previous: BundleManifest | None
 
 
 Inspector = Callable[[Subject], Section]
 """Looks at the subject and says what it found; raises a LockgateError where it could not look."""
+
+
+def listed(name: str, entries: Sequence[Any]) -> dict[str, Any]:
+    """A list for a section's details, cut where a report would grow too long, with how many were left out."""
+    left_out = len(entries) - limits.REPORT_LIST
+    kept = {name: list(entries[: limits.REPORT_LIST])}
+    return kept | {f"{name}_left_out": left_out} if left_out > 0 else kept

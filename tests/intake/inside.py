@@ -1,0 +1,170 @@
+"""An inside station in a folder, for tests: real files, a real SQLite file and the one writer; no sockets."""
+
+from __future__ import annotations
+
+import base64
+import sqlite3
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from appliance import clock
+from appliance.config import Config, save_config
+from appliance.control.kinds import Result
+from appliance.intake import approvals, quarantine, receipts, release
+from appliance.intake.ledger import find_entry
+from appliance.observe.audit import tail
+from appliance.paths import StationPaths
+from appliance.station import Station, open_station
+from appliance.store.writer import WriterService
+from appliance.store.writes.intake import Approve, Decision, Reject
+from bundles.manifest import bundle_id
+from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
+from bundles.signing.trust import init_trust, trust_key
+from tests.bundles.small import SmallBundle
+
+VISIBLE = ("repositories", "manifests", "links", "tags")
+INTAKE = ("intake", "intake_volumes", "pins", "approvals", "ledger", "receipts")
+
+
+def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2) -> None:
+    """A station's folder for site bravo."""
+    paths = StationPaths(root)
+    for folder in (root, paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
+        folder.mkdir(exist_ok=True)
+    init_trust(paths.trust, "bravo")
+    save_private(paths.keys / "receipt.pem", create_private(), None)
+    save_config(paths.config, Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed))
+
+
+@dataclass
+class Context:
+    """A job's context without a subprocess. `on_progress` may raise, as a cancel does."""
+
+    station: Station
+    params: Mapping[str, Any]
+    folder: Path
+    job_id: str
+    actor: str = "tester(0)"
+    on_progress: Callable[[str, int, int], object] = lambda *_: None
+    lines: list[str] = field(default_factory=list)
+
+    def progress(self, phase: str, done: int, total: int) -> None:
+        self.on_progress(phase, done, total)
+
+    def log(self, text: str) -> None:
+        self.lines.append(text)
+
+    def wait_signatures(
+        self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
+    ) -> dict[str, bytes]:
+        raise AssertionError("nothing on the inside waits for a signature")
+
+
+class Inside:
+    """The station, opened; a context manager."""
+
+    def __init__(self, root: Path, **config: Any) -> None:
+        self.root = root
+        make_station(root, **config)
+        self.writer = WriterService(StationPaths(root).database)
+        self.station = open_station(root, self.writer)
+        self.jobs = 0
+
+    def __enter__(self) -> Inside:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.station.metadata.close()
+        self.station.reader.close()
+        self.writer.close()
+
+    def trust(self, key: PublicKey, purpose: str = "bundle", owner: str = "Engineering") -> None:
+        sites = ["alpha"] if purpose == "bundle" else []
+        trust_key(self.station.paths.trust, key, purpose=purpose, owner=owner, sites=sites)
+
+    def officer(self, owner: str = "Officer") -> PrivateKey:
+        """A person with a key that is pinned for releases."""
+        key = create_private()
+        self.trust(key.public, "release", owner)
+        return key
+
+    def context(self, job_id: str = "", **params: Any) -> Context:
+        self.jobs += 1
+        job_id = job_id or f"job-{self.jobs}"
+        folder = self.station.paths.job(job_id)
+        folder.mkdir(exist_ok=True)
+        return Context(self.station, params, folder, job_id)
+
+    def bring(self, *folders: Path, job_id: str = "") -> Result:
+        """Import a bundle."""
+        return quarantine.run(self.context(job_id, paths=[str(folder) for folder in folders]))
+
+    def decide(self, name: str, key: PrivateKey, decision: str = "approve", why: str = "") -> str:
+        """Sign the station's own document and hand it in, as the control API does. Returns the entry's state."""
+        entry = find_entry(self.station.reader, name)
+        payload = approvals.draft(self.station, entry, key.public.keyid, decision, why)
+        return self.hand_in(name, key.public.keyid, payload, key.sign(payload))
+
+    def hand_in(self, name: str, keyid: str, payload: bytes, signature: bytes) -> str:
+        entry = find_entry(self.station.reader, name)
+        verified = approvals.verify(self.station, entry, payload, keyid, signature)
+        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
+        report, at = verified.approval.report, clock.now()
+        if verified.approval.decision == "reject":
+            why = verified.approval.why
+            return str(
+                self.writer.submit(
+                    Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor="tester(0)", at=at)
+                )
+            )
+        needed = self.station.config.threshold
+        return str(
+            self.writer.submit(
+                Approve(
+                    digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor="tester(0)", at=at
+                )
+            )
+        )
+
+    def release(self, name: str) -> list[str]:
+        prepared = release.prepare(self.station, find_entry(self.station.reader, name), "tester(0)")
+        self.writer.submit(prepared.write)
+        return prepared.references
+
+    def receipt(self, out: Path, job_id: str = "") -> Result:
+        return receipts.run(self.context(job_id, out=str(out)))
+
+    def state(self, name: str) -> str:
+        return find_entry(self.station.reader, name).state
+
+    def visible(self) -> dict[str, list[Any]]:
+        """Everything that decides what clients see."""
+        return dump(self.station.reader, VISIBLE)
+
+    def everything(self) -> dict[str, list[Any]]:
+        """What clients see, and what people know."""
+        return dump(self.station.reader, VISIBLE + INTAKE)
+
+    def events(self, act: str) -> list[dict[str, Any]]:
+        return [event for event in tail(self.station.paths.audit, 1000) if event["act"] == act]
+
+
+def dump(reader: sqlite3.Connection, tables: tuple[str, ...]) -> dict[str, list[Any]]:
+    """Every row of some tables."""
+    return {table: reader.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables}
+
+
+def small_bundle(root: Path, **changes: Any) -> SmallBundle:
+    """A bundle from alpha for bravo that is valid now."""
+    times = {"created": clock.now(), "not_after": clock.after(24 * 3600)}
+    return SmallBundle(root, **(times | changes))
+
+
+def name_of(sequence: int = 1) -> str:
+    return bundle_id("alpha.bravo", sequence)
+
+
+def encoded(data: bytes) -> str:
+    return base64.b64encode(data).decode()
