@@ -26,11 +26,12 @@ _log: Final = logging.getLogger(__name__)
 ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
     {
         "base": {"GET": base.support, "HEAD": base.support},
-        "catalog": {"GET": lists.list_repositories},
+        "catalog": {"GET": lists.list_repositories, "HEAD": lists.list_repositories},
         "blob": {"GET": blobs.get_blob, "HEAD": blobs.head_blob, "DELETE": blobs.delete_blob},
         "uploads": {"POST": uploads.start_upload},
         "upload": {
             "GET": uploads.upload_status,
+            "HEAD": uploads.upload_status,
             "PATCH": uploads.patch_upload,
             "PUT": uploads.put_upload,
             "DELETE": uploads.cancel_upload,
@@ -41,8 +42,8 @@ ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
             "PUT": manifest_push.put_manifest,
             "DELETE": manifests.delete_manifest,
         },
-        "tags": {"GET": lists.list_tags},
-        "referrers": {"GET": referrers.list_referrers},
+        "tags": {"GET": lists.list_tags, "HEAD": lists.list_tags},
+        "referrers": {"GET": referrers.list_referrers, "HEAD": referrers.list_referrers},
     }
 )
 """Every operation of the API; what a path allows and this does not list is a 405."""

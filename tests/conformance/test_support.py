@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.conformance.shapes import image
 from tests.registry_server import Server
 
 DIGEST = "sha256:" + "0" * 64
@@ -23,13 +24,13 @@ def test_the_base_says_that_this_is_a_registry(server: Server, method: str, path
     ("method", "path", "allowed"),
     [
         ("POST", "/v2/", "GET, HEAD"),
-        ("DELETE", "/v2/_catalog", "GET"),
+        ("DELETE", "/v2/_catalog", "GET, HEAD"),
         ("PUT", f"/v2/a/blobs/{DIGEST}", "GET, HEAD, DELETE"),
         ("GET", "/v2/a/blobs/uploads/", "POST"),
-        ("POST", "/v2/a/blobs/uploads/x", "GET, PATCH, PUT, DELETE"),
+        ("POST", "/v2/a/blobs/uploads/x", "GET, HEAD, PATCH, PUT, DELETE"),
         ("POST", "/v2/a/manifests/v1", "GET, HEAD, PUT, DELETE"),
-        ("PUT", "/v2/a/tags/list", "GET"),
-        ("OPTIONS", f"/v2/a/referrers/{DIGEST}", "GET"),
+        ("PUT", "/v2/a/tags/list", "GET, HEAD"),
+        ("OPTIONS", f"/v2/a/referrers/{DIGEST}", "GET, HEAD"),
     ],
 )
 def test_a_method_the_path_does_not_have_is_405_and_names_those_it_has(
@@ -87,3 +88,14 @@ def test_escapes_in_a_path_are_resolved_once(server: Server, repository: str) ->
     digest = str(server.push_blob(repository, b"escaped"))
     assert server.ask("GET", f"/v2/{repository}/blobs/{digest.replace(':', '%3A')}").body == b"escaped"
     assert server.ask("GET", f"/v2/{repository}/blobs/{digest.replace(':', '%253A')}").status == 400
+
+
+def test_head_has_the_headers_of_get_for_everything_that_can_be_read(server: Server, repository: str) -> None:
+    digest = image().push(server, repository, "v1")
+    upload = server.ask("POST", f"/v2/{repository}/blobs/uploads/").headers["Location"]
+    lists = ["/v2/", "/v2/_catalog", f"/v2/{repository}/tags/list?n=1", f"/v2/{repository}/referrers/{digest}"]
+    for path in [*lists, f"/v2/{repository}/manifests/v1", upload, f"/v2/{repository}/manifests/none"]:
+        head, whole = server.ask("HEAD", path), server.ask("GET", path)
+        assert (head.status, head.body) == (whole.status, b"")
+        for name in set(whole.headers.keys()) - {"Date"}:
+            assert head.headers[name] == whole.headers[name]
