@@ -32,6 +32,9 @@ SIGNED_DOCUMENT: Final = 16 * MIB
 MANIFEST_TEXT: Final = 4_000
 """Characters of a manifest's free text (purpose, authorisation, classification): a form's field, not a document."""
 
+LAYOUT_INDEX: Final = BUNDLE_MANIFEST
+"""index.json of a layout: an unpacked bundle's lists as much as its manifest may name."""
+
 README_FILE: Final = 64 * KIB
 SEQUENCE: Final = 999_999
 """Bundle ids have six digits."""

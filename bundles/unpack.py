@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from bundles import limits
 from bundles.errors import FailedError, IncompleteError, RefusedError
 from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest, Hasher, new_hasher
@@ -17,42 +19,61 @@ from bundles.verdict import require_all_signers
 from bundles.verify import OpenedBundle, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
+BLOBS = "blobs"
+
 
 def unpack(paths: Sequence[Path], trust: TrustFolder, now: str, to: Path, progress: Progress) -> OpenedBundle:
     """Verify the bundle in `paths` and write an OCI image layout into the new or empty folder `to`.
 
     Raises RefusedError as `verify`, IncompleteError where volumes are missing or the bundle is a delta (its layout is
-    then there, and the blobs it lacks are named), FailedError where `to` is in use or the disk is full.
+    then there, and what it lacks is named), FailedError where `to` is in use or the disk is full. After any other
+    failure than a delta's `to` is as empty as it was.
     """
     bundle = open_bundle(paths, trust, now)
     require_all_signers(bundle.opened)
     bundle.require_volumes()
     manifest = bundle.opened.manifest
-    with failures_named(to, "the layout cannot be written"):
-        if to.exists() and any(to.iterdir()):
-            raise FailedError("the folder is not empty", thing=str(to), remedy="give a new one")
+    with failures_named(to, "the layout cannot be written"), _emptied_on_failure(to):
         for algorithm in {blob.digest.partition(":")[0] for blob in manifest.blobs}:
-            (to / "blobs" / algorithm).mkdir(parents=True, exist_ok=True)
-        sink = _LayoutSink(to)
-        ranges = ranges_of(manifest)
-        total, done = sum(volume.size for volume in manifest.volumes), 0
-
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            progress("unpack", done, total)
-
-        for index, path in sorted(bundle.volumes.items()):
-            read_volume(path, manifest, index, ranges[index], sink, advance)
+            (to / BLOBS / algorithm).mkdir(parents=True)
+        _read_into(_LayoutSink(to), bundle, progress)
         write_atomic(to / INDEX, index_bytes(manifest.artifacts))
         write_atomic(to / LAYOUT_FILE, LAYOUT)
     if manifest.requires:
+        missing = manifest.requires[0].digest + (", …" if len(manifest.requires) > 1 else "")
         raise IncompleteError(
-            "the bundle is a delta, and alone it is not complete",
-            thing=f"{len(manifest.requires)} blobs are required",
-            remedy="the first is " + manifest.requires[0].digest,
+            f"the bundle is a delta, and alone it is not complete: {len(manifest.requires)} blobs are not in it",
+            thing=missing,
+            remedy="unpack the bundles before it too, and add their blobs to the layout",
         )
     return bundle
+
+
+@contextlib.contextmanager
+def _emptied_on_failure(to: Path) -> Iterator[None]:
+    """A new or empty folder, which is made so again where the work in it fails."""
+    if to.exists() and any(to.iterdir()):
+        raise FailedError("the folder is not empty", thing=str(to), remedy="give a new one")
+    try:
+        yield
+    except BaseException:
+        shutil.rmtree(to / BLOBS, ignore_errors=True)
+        (to / INDEX).unlink(missing_ok=True)
+        raise
+
+
+def _read_into(sink: _LayoutSink, bundle: OpenedBundle, progress: Progress) -> None:
+    manifest = bundle.opened.manifest
+    ranges = ranges_of(manifest)
+    total, done = sum(volume.size for volume in manifest.volumes), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        progress("unpack", done, total)
+
+    for index, path in sorted(bundle.volumes.items()):
+        read_volume(path, manifest, index, ranges[index], sink, advance)
 
 
 class _LayoutSink:
@@ -60,30 +81,31 @@ class _LayoutSink:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._parts: dict[Digest, int] = {}
+        self._left: dict[Digest, int] = {}
+        """Bytes of a blob in parts that are still to come."""
 
     def has_blob(self, digest: Digest) -> bool:
-        return (self._root / "blobs" / digest.path).exists()
+        return (self._root / BLOBS / digest.path).exists()
 
     def has_part(self, digest: Digest, number: int) -> bool:
         return False
 
     def begin_blob(self, digest: Digest, size: int) -> _LayoutBlob:
-        return _LayoutBlob(self._root / "blobs" / digest.path, digest)
+        return _LayoutBlob(self._root / BLOBS / digest.path, digest)
 
     def begin_part(self, digest: Digest, size: int, number: int, offset: int, length: int) -> _LayoutPart:
-        self._parts.setdefault(digest, size)
-        return _LayoutPart(self, self._root / "blobs" / digest.path, digest, offset, length)
+        self._left.setdefault(digest, size)
+        return _LayoutPart(self, self._root / BLOBS / digest.path, digest, offset, length)
 
     def part_done(self, digest: Digest, path: Path, length: int) -> None:
-        """Count a part; the last one has the whole checked and named."""
-        self._parts[digest] -= length
-        if self._parts[digest]:
+        """Count a part; the last one has the whole checked and named. Raises RefusedError."""
+        self._left[digest] -= length
+        if self._left[digest]:
             return
         hasher = new_hasher(digest.algorithm)
         partial = path.with_suffix(".part")
         with partial.open("rb") as file:
-            while chunk := file.read(1 << 20):
+            while chunk := file.read(limits.CHUNK):
                 hasher.update(chunk)
         if hasher.hexdigest() != digest.hex:
             raise RefusedError("the joined parts are not the signed blob", thing=str(digest))

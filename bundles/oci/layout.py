@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 from bundles import limits, strict_json
 from bundles.errors import MalformedError, NotFoundError, RefusedError, UsageError
@@ -17,6 +17,7 @@ from bundles.oci.manifest import OCI_INDEX
 
 LAYOUT_FILE: Final = "oci-layout"
 INDEX: Final = "index.json"
+LAYOUT_VERSION: Final = "1.0.0"
 LAYOUT: Final = b'{"imageLayoutVersion":"1.0.0"}'
 REF_NAME: Final = "org.opencontainers.image.ref.name"
 
@@ -36,24 +37,34 @@ class LayoutFolder:
     """An OCI image layout on disk. Paths come from validated digests alone, links are not followed."""
 
     def __init__(self, root: Path) -> None:
+        """Raises UsageError where `root` is no layout, MalformedError where it is one of another version."""
         self.root = root
         if not (root / LAYOUT_FILE).is_file() or not (root / INDEX).is_file():
             raise UsageError(
                 "not an OCI image layout", thing=str(root), remedy="it must hold oci-layout and index.json"
             )
+        document = self._load(LAYOUT_FILE, limits.OCI_MANIFEST)
+        version = document.get("imageLayoutVersion") if isinstance(document, dict) else None
+        if version != LAYOUT_VERSION:
+            raise MalformedError(
+                "an OCI image layout of another version",
+                thing=f"{root}: {version!r}"[:160],
+                remedy=f"{LAYOUT_VERSION} is read",
+            )
+
+    def _load(self, name: str, ceiling: int) -> Any:
+        return strict_json.loads(read_small(self.root / name, ceiling), ceiling=ceiling, what=name, floats=True)
 
     def entries(self) -> list[tuple[str | None, Descriptor]]:
         """The manifests that index.json lists, each with its name or None. Raises MalformedError."""
-        document = strict_json.loads(
-            read_small(self.root / INDEX, limits.OCI_MANIFEST), ceiling=limits.OCI_MANIFEST, what=INDEX, floats=True
-        )
+        document = self._load(INDEX, limits.LAYOUT_INDEX)
         if not isinstance(document, dict) or not isinstance(document.get("manifests"), list):
             raise MalformedError("index.json lists no manifests", thing=str(self.root))
         found = [Descriptor.from_json(entry, "index.json entry") for entry in document["manifests"]]
         return [(descriptor.annotations.get(REF_NAME), descriptor) for descriptor in found]
 
     def open_blob(self, digest: Digest) -> BinaryIO:
-        """A blob's bytes. Raises NotFoundError; the bytes are not yet checked."""
+        """A blob's bytes, not yet checked. Raises NotFoundError, or RefusedError for what is no regular file."""
         path = self.root / "blobs" / digest.path
         if not path.exists():
             raise NotFoundError(

@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from bundles.lanes import Lane
 from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
+from bundles.volumes.cache import drop_pages
 
 
 class PartSink(Protocol):
@@ -93,20 +95,21 @@ def read_volume(
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         with Lane(hasher.update) as volume_lane, _Ranges(name, ranges, sink) as follower:
             seen = 0
-            while True:
-                try:
-                    chunk = file.read(limits.CHUNK)
-                except OSError as error:
-                    raise os_failure(error, path, "the volume cannot be read") from None
-                if not chunk:
-                    break
+            while seen <= volume.size and (chunk := _read(file, path)):
                 volume_lane.put(chunk)
                 follower.put(chunk)
                 seen += len(chunk)
                 advance(len(chunk))
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+        drop_pages(descriptor)
     if seen != volume.size or hasher.hexdigest() != volume.sha256:
         raise RefusedError("the volume's bytes are not the signed ones", thing=name)
+
+
+def _read(file: FileIO, path: Path) -> bytes:
+    try:
+        return file.read(limits.CHUNK) or b""
+    except OSError as error:
+        raise os_failure(error, path, "the volume cannot be read") from None
 
 
 class _Ranges:
@@ -182,7 +185,11 @@ class _Ranges:
         if self._writer is not None:
             try:
                 self._writer.commit()
-            except RefusedError:
+            except RefusedError as error:
+                if current.part is not None:  # the part is good; what it completed is not
+                    raise RefusedError(
+                        error.what, thing=f"{error.thing} in {self._name}", remedy=error.remedy
+                    ) from None
                 raise self._refusal(current) from None
         self._writer = self._hasher = self._taken = None
         self._next += 1
