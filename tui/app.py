@@ -27,6 +27,7 @@ from tui.link import Link
 from tui.look import Look
 from tui.screens import make
 from tui.station import Job, Page, Station, StationLostError, Status
+from tui.work import begin
 
 if TYPE_CHECKING:
     from tui.keyring import Keyring
@@ -99,7 +100,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
         self.set_class(self.look.colour, "colour")
         self.show_root("home")
         self.set_interval(1.0, self._tick)
-        self.run_worker(self._watch(), group="watch", exclusive=True)
+        begin(self, self._watch, "watch")
 
     def _tick(self) -> None:
         from tui.widgets.bars import Clock
@@ -131,7 +132,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
 
     def look_now(self) -> None:
         """Look at the station before the next turn: something was just begun."""
-        self.run_worker(self.look_at_station(), group="look", exclusive=True)
+        begin(self, self.look_at_station, "look")
 
     def on_seen(self, message: Seen) -> None:
         changed = (message.status, message.running) != (self.status, self.running_job)
@@ -177,7 +178,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
     def perform(self, action: Action) -> None:
         """Carry out an action, or say why not."""
         shown = self.shown
-        if shown is None:
+        if shown is None or not shown.ready:
             return
         reason = action.allowed(shown.context())
         if reason:

@@ -32,8 +32,8 @@ def result_lines(job: Job) -> list[list[Span]]:
     if result.get("missing_signers"):
         lines.append(
             fact(
-                "co-sign",
-                f"still to come: {words(str(one) for one in result['missing_signers'])}",
+                "wanted",
+                f"co-signatures of {words(str(one) for one in result['missing_signers'])}",
                 "need",
                 name_width=7,
             )
@@ -73,7 +73,7 @@ def after_job(job: Job) -> tuple[str, str]:
     if (job.kind, job.state) == ("build", "done"):
         media = words(str(one) for one in result.get("media") or [result.get("path", "")])
         if result.get("missing_signers"):
-            return "need", f"{media} is written and compared; it must be co-signed before it is imported"
+            return "need", "written and compared; before it is imported, o co-signs it"
         return "ok", f"safe to remove: {media} was synced and read back as signed"
     if job.state in ("failed", "refused", "cancelled"):
         return _AFTER.get(

@@ -10,15 +10,13 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tui.app import LockgateConsole
 from tui.demo_station import DemoStation, demo_pair
 from tui.keymap import Keymap
 from tui.keyring import DemoKeyring
 from tui.look import Look
-
-PASSPHRASE = [*list("lockgate"), "minus", *list("demo")]
-"""The demo's passphrase as keys."""
 
 
 class Seconds:
@@ -42,10 +40,11 @@ class Driven:
     seconds: Seconds
 
     async def press(self, *keys: str) -> None:
-        """Press keys, and let what they began come to rest."""
+        """Press keys, and let what they began come to rest; typed text is pressed on without a rest."""
         for key in keys:
             await self.pilot.press(key)
-            await self.rest()
+            if len(key) > 1 or not isinstance(self.app.focused, Input):
+                await self.rest()
 
     async def rest(self) -> None:
         """Wait until nothing is asked of the station any more (what follows jobs or the station goes on)."""

@@ -11,13 +11,15 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui.early import EarlyKeys
+
 if TYPE_CHECKING:
     from tui.app import LockgateConsole
 
 R = TypeVar("R")
 
 
-class Dialog(ModalScreen[R | None], inherit_bindings=False):
+class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False):
     """`title` is the question in a line; `explain` says what follows from the answer."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -49,6 +51,7 @@ class Dialog(ModalScreen[R | None], inherit_bindings=False):
         for field in self.query(Input):
             field.cursor_blink = False
         self.opened()
+        self.now_ready()
 
     def opened(self) -> None:
         """The dialog's widgets are there."""
@@ -58,6 +61,8 @@ class Dialog(ModalScreen[R | None], inherit_bindings=False):
         return False
 
     def on_key(self, event: events.Key) -> None:
+        if self.too_early(event):
+            return
         if self.pressed(event.key):
             event.stop()
         elif event.key in ("escape", "ctrl+c"):

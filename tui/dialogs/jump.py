@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from textual.app import ComposeResult
@@ -12,6 +13,7 @@ from bundles.errors import LockgateError
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
 from tui.station import Found
+from tui.work import begin
 
 PAUSE: Final = 0.15
 LIMIT: Final = 12
@@ -37,7 +39,7 @@ class Jump(Dialog[tuple[str, str]]):
 
     def _quiet(self, query: str) -> None:
         if query == self.query_one(Input).value:
-            self.run_worker(self._search(query.strip()), group="find", exclusive=True)
+            begin(self, partial(self._search, query.strip()), "find")
 
     async def _search(self, query: str) -> None:
         if not query:

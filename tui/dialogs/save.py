@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundles.errors import LockgateError
 from tui import clipboard
 from tui.dialogs.prompt import Prompt, needed
+from tui.work import begin
 
 if TYPE_CHECKING:
     from tui.app import LockgateConsole
@@ -21,7 +23,7 @@ def ask_and_save(app: LockgateConsole, subject: str, text: str) -> None:
 
     def answered(path: str | None) -> None:
         if path:
-            app.run_worker(_write(app, Path(path).expanduser(), text), group="save")
+            begin(app, partial(_write, app, Path(path).expanduser(), text), "save")
 
     app.push_screen(Prompt("Save to which file?", "A new text file; no existing file is changed.", value=proposal,
                            check=needed), answered)  # fmt: skip

@@ -15,18 +15,19 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
 from textual.message import Message as Posted
-from textual.screen import Screen
 from textual.widget import Widget
 from textual.widgets import Input
 
 from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.actions import Context
+from tui.early import EarlyKeys
 from tui.look import Look
 from tui.station import Station, StationLostError
 from tui.widgets import frame
 from tui.widgets.bars import Clock, Line, Message
 from tui.widgets.rows import RowList
+from tui.work import begin
 
 if TYPE_CHECKING:
     from tui.app import LockgateConsole
@@ -52,7 +53,7 @@ class Refusal(Posted):
     otherwise: Callable[[LockgateError], None] | None
 
 
-class StationScreen(Screen[None], inherit_bindings=False):
+class StationScreen(EarlyKeys[None], inherit_bindings=False):
     """A screen over the station. `name_of` is its name in `tui.actions`."""
 
     name_of: ClassVar[str]
@@ -62,7 +63,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.filter_text = ""
-        self.ready = False
+        self.last_list: RowList | None = None
 
     @property
     def console_app(self) -> LockgateConsole:
@@ -107,8 +108,8 @@ class StationScreen(Screen[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
-        self.ready = True
         self.rearrange()
+        self.now_ready()
         self.frame_changed()
         self.load()
 
@@ -126,10 +127,15 @@ class StationScreen(Screen[None], inherit_bindings=False):
     def rearrange(self) -> None:
         """Show and hide widgets as the size and the focus want it."""
 
+    def on_unmount(self) -> None:
+        self.ready = False
+
     def resumed(self) -> None:
         """The screen is shown again after another one."""
 
-    def on_descendant_focus(self) -> None:
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        if isinstance(event.widget, RowList):
+            self.last_list = event.widget
         if self.ready:
             self.rearrange()
             self.moved(None)
@@ -145,7 +151,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
         app, look = self.console_app, self.look
-        if not self.ready:
+        if not self.ready or app.shown is not self:
             return
         self.query_one("#headline", Line).show(
             frame.head(look, app.status, self.name_of, app.running_job, app.link.lost)
@@ -190,7 +196,7 @@ class StationScreen(Screen[None], inherit_bindings=False):
             else:
                 self.post_message(Answer(then, value))
 
-        self.run_worker(work(), group=group, exclusive=True)
+        begin(self, work, group)
 
     def on_answer(self, message: Answer) -> None:
         message.then(message.value)
@@ -210,6 +216,8 @@ class StationScreen(Screen[None], inherit_bindings=False):
         self.query_one("#message", Message).say(role, safe(text))
 
     def on_key(self, event: events.Key) -> None:
+        if self.too_early(event):
+            return
         if isinstance(self.focused, Input):
             self._key_while_typing(event)
             return
@@ -247,7 +255,8 @@ class StationScreen(Screen[None], inherit_bindings=False):
 
     def filter_target(self) -> Widget:
         """The list that the filter narrows."""
-        return next(iter(self.query(RowList).filter(":focus")), None) or self.query(RowList).first()
+        shown = [rows for rows in self.query(RowList) if rows.display]
+        return next((rows for rows in shown if rows is self.last_list), shown[0])
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter" and event.value != self.filter_text:

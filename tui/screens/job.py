@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import Span
 from tui.widgets.volumes import grid
+from tui.work import begin
 
 RETRY = 2.0
 """Seconds before a lost stream of events is asked for again."""
@@ -53,7 +55,7 @@ class JobScreen(JobActs):
         yield LogRows(self.look, "Log")
 
     def load(self) -> None:
-        self.run_worker(self._follow(), group="follow", exclusive=True)
+        begin(self, self._follow, "follow")
 
     async def _follow(self) -> None:
         """Hear the job's events until it ends, over and over when the station goes away."""
@@ -153,7 +155,7 @@ class JobScreen(JobActs):
 
     def _cosign(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
         self.say("busy", "opening the key and co-signing")
-        self.run_worker(self._write_signature(folders, key, passphrase), group="act", exclusive=True)
+        begin(self, partial(self._write_signature, folders, key, passphrase), "act")
 
     async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
         try:

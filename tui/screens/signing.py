@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 from bundles.display import safe
@@ -12,6 +13,7 @@ from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt
 from tui.screens.base import Answer, Refusal, StationScreen
 from tui.station import OwnKey, Station
+from tui.work import begin
 
 T = TypeVar("T")
 
@@ -32,7 +34,7 @@ class SigningScreen(StationScreen):
 
         def go(key: OwnKey, passphrase: str) -> None:
             self.say("busy", "opening the key and signing")
-            self.run_worker(self._sign(key, passphrase, fetch, send, then), group="act", exclusive=True)
+            begin(self, partial(self._sign, key, passphrase, fetch, send, then), "act")
 
         self.choose_key(keys, explain, go)
 

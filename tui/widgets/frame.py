@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from bundles.display import safe
 from tui.actions import ACTIONS, BY_NAME, SCREENS, TITLES, Action, Context
 from tui.draft import Draft
 from tui.guides.steps import TITLES as GUIDES
@@ -29,13 +30,14 @@ def head(look: Look, status: Status | None, screen: str, job: Job | None, lost: 
         return [(f" Lockgate {look.upright} {TITLES[screen]} {look.upright} looking for the station", "plain")]
     running = "no job"
     if job is not None and job.state == "to-sign":
-        running = f"[>>] {job.kind} waits to be signed"
+        running = f"[>>] {safe(job.kind)} waits to be signed"
     elif job is not None:
-        running = f"[..] {job.kind} {percent(job.done, job.total)}".rstrip()
+        running = f"[..] {safe(job.kind)} {percent(job.done, job.total)}".rstrip()
     if lost:
         running = "[!!] station lost"
     bar = f" {look.upright} "
-    text = f" {status.site} {status.side}{bar}{TITLES[screen]}{bar}{running}{bar}quarantine {status.quarantine}{bar}"
+    station = f"{safe(status.site)} {safe(status.side)}"
+    text = f" {station}{bar}{TITLES[screen]}{bar}{running}{bar}quarantine {status.quarantine}{bar}"
     return [(text, "plain")]
 
 

@@ -1,0 +1,192 @@
+"""The main job from the screen alone: a bundle carried out, across, in and released; what is refused is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.console.keys import PASSPHRASE
+
+
+async def _pick_and_address(console: Any) -> None:
+    """From the guide: two artifacts, the first site offered, the first medium, the first key."""
+    await console.press("w", "8", "enter", "enter")
+    assert console.name == "repositories"
+    await console.press("enter", "space", "space", "3")
+    assert "2 artifacts" in console.screen()
+    await console.press("down", "enter", "enter")
+    await console.press("down", "enter", "space", "enter")
+    await console.press("down", "down", "enter", "enter")
+    assert "Next: p plans it" in console.screen()
+
+
+async def test_a_bundle_is_carried_out_across_and_in_by_keys_alone(drive: Any) -> None:
+    async with drive() as console:
+        await _pick_and_address(console)
+        await console.press("p")
+        assert "medium 1" in console.screen()
+        assert "0001" in console.screen()
+        assert not console.outside.demo_jobs, "a plan writes nothing and begins nothing"
+        await console.press("b")
+        console.seconds.now += 30
+        await console.shows("Passphrase of the key engineer")
+        assert "You sign bundle alpha.bravo-000009 for bravo." in console.screen()
+        await console.press(*PASSPHRASE, "enter")
+        console.seconds.now += 60
+        await console.shows("safe to remove: /media/usb-blue")
+
+        await console.press("w")
+        await console.shows("bravo inside")
+        await console.press("4", "i")
+        await console.shows("alpha.bravo-000009")
+        await console.press("escape", "i", "enter")
+        console.seconds.now += 60
+        await console.shows("enter opens the bundle")
+        await console.press("4", "i", "down", "enter")
+        console.seconds.now += 60
+        await console.shows("alpha.bravo-000009")
+        await console.shows("enter opens the bundle")
+        await console.press("enter")
+        await console.shows("Next: read the report")
+        await console.press("o")
+        assert "changes" in console.screen()
+        await console.press("escape", "a", "enter", *PASSPHRASE, "enter")
+        await console.shows("approved, 1 of 2")
+        await console.press("a", "down", "enter", *PASSPHRASE, "enter")
+        await console.shows("e releases it")
+        await console.press("e", "y")
+        await console.shows("released: base/debian:12.5, base/debian:12.6")
+        assert console.inside.entries[0].state == "released"
+
+
+async def test_a_tampered_bundle_shows_its_first_failure_and_what_to_do(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "i", "down", "enter")
+        console.seconds.now += 60
+        await console.shows("[!!] refused")
+        assert "[!!] volumes     a volume's bytes are not what was signed" in console.screen()
+        assert "do not use this medium" in console.screen()
+        assert all(entry.id != "alpha.bravo-000008" for entry in console.inside.entries)
+
+
+async def test_a_wrong_passphrase_signs_nothing_and_says_so(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "a", "enter", "x", "enter")
+        assert "the passphrase does not open the key" in console.screen()
+        assert console.inside.entries[0].approvals == 0
+
+
+async def test_a_passphrase_is_never_on_the_screen(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "a", "enter", *"secret")
+        assert "secret" not in console.screen()
+
+
+async def test_a_rejection_needs_a_reason(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "x", "enter")
+        assert "this is needed" in console.screen()
+        await console.press(*"no", "enter", "enter", *PASSPHRASE, "enter")
+        await console.shows("is rejected")
+        assert console.inside.entries[0].state == "rejected"
+
+
+async def test_the_same_person_does_not_approve_twice(drive: Any) -> None:
+    async with drive() as console:
+        for _ in range(2):
+            await console.press("4", "a", "enter", *PASSPHRASE, "enter")
+        assert "this key has approved already" in console.screen()
+
+
+async def test_a_job_is_cancelled_after_a_yes(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("5", "c", "n")
+        assert console.inside.demo_jobs[0].cancelled_at is None
+        await console.press("c", "y")
+        assert "import j0041 is cancelled" in console.screen()
+
+
+async def test_a_cosigner_puts_a_signature_onto_the_written_medium(drive: Any) -> None:
+    async with drive() as console:
+        await _pick_and_address(console)
+        console.app.set_draft(console.app.draft.change(cosigners=("a434ee58eb00eea7",)))
+        await console.press("3", "p", "b")
+        console.seconds.now += 30
+        await console.shows("Passphrase of the key engineer")
+        await console.press(*PASSPHRASE, "enter")
+        console.seconds.now += 60
+        await console.shows("o co-signs it")
+        await console.press("o", *PASSPHRASE, "enter")
+        await console.shows("co-signed by a434ee58eb00eea7")
+        assert "safe to remove" in console.screen()
+
+
+async def test_leaving_with_a_form_that_is_not_empty_asks_first(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("2", "enter", "space", "q")
+        assert "Leave the console?" in console.screen()
+        await console.press("escape")
+        assert console.app.return_code is None
+        await console.press("q", "y")
+        assert console.app.return_code == 0
+
+
+async def test_a_summary_is_saved_to_a_new_file_and_never_over_another(
+    drive: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with drive() as console:
+        console.app.open_thing("intake", "alpha.bravo-000006")
+        await console.rest()
+        await console.press("s", "enter")
+        await console.shows("saved to")
+        (saved,) = tmp_path.iterdir()
+        text = saved.read_text()
+        assert "alpha.bravo-000006" in text
+        assert "2 of 2: M. Okafor, security officer, T. Lindqvist, deputy officer" in text
+        await console.press("s", "enter")
+        await console.shows("the file exists")
+
+
+async def test_a_guide_comes_back_to_the_step_that_is_next(drive: Any) -> None:
+    async with drive() as console:
+        await _pick_and_address(console)
+        assert "Carry out, step 3 of 7: Plan" in console.screen()
+        await console.press("8")
+        assert console.name == "guide"
+        assert "> [>>] 3  Plan" in console.screen()
+        await console.press("escape", "1")
+        assert "step 3 of 7" not in console.screen(), "a guide that was left does not follow"
+
+
+async def test_bring_in_ends_with_a_summary_to_save(drive: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with drive() as console:
+        console.inside.entries = []
+        console.inside.demo_jobs = []
+        await console.press("r", "8", "down", "enter")
+        assert "> [>>] 1  Insert the medium" in console.screen()
+        console.inside.entries = [_released(console)]
+        console.inside.demo_jobs = [_import_of(console)]
+        await console.press("r")
+        await console.shows("> [>>] 5  Summary")
+        await console.press("enter", "enter")
+        await console.shows("saved to")
+        (saved,) = tmp_path.iterdir()
+        assert "alpha.bravo-000001 was read whole" in saved.read_text()
+
+
+def _released(console: Any) -> Any:
+    from tui import demo_intake
+
+    return demo_intake.make(1, "released", console.inside.now(), ("officer", "deputy"))
+
+
+def _import_of(console: Any) -> Any:
+    from tui.demo_jobs import DemoJob, Phase
+
+    inside = console.inside
+    return DemoJob(
+        "j0001", "import", {"paths": ["/media/usb-blue"]}, (Phase("verify and store", 1, 1.0),),
+        lambda: {"id": "alpha.bravo-000001"}, inside.seconds() - 60, inside.now(), inside.time_of,
+    )  # fmt: skip

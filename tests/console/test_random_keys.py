@@ -1,0 +1,46 @@
+"""Whatever is pressed, the console goes on: no traceback, no dead screen."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+from textual import events
+
+KEYS = (
+    *"123456789", *"abcdefghijklmnoprstuvwxyz", "slash", "colon", "question_mark", "space", "enter", "enter", "enter",
+    "escape", "escape", "tab", "up", "down", "down", "left", "right", "pageup", "pagedown", "home", "end", "backspace",
+    "ctrl+l", "shift+tab", "delete", "y",
+)  # fmt: skip
+
+
+async def _press_at_random(drive: Any, seed: int, count: int) -> None:
+    chosen = random.Random(seed)
+    async with drive() as console:
+        for number in range(count):
+            key = chosen.choice(KEYS)
+            console.app.post_message(events.Key(key, key if len(key) == 1 else None))
+            if number % 10 == 0:
+                await console.pilot.pause()
+            if number % 50 == 0:
+                console.seconds.now += chosen.random() * 5
+                await console.pilot.resize_terminal(chosen.randint(20, 300), chosen.randint(6, 100))
+                await console.pilot.pause()
+            assert console.app._exception is None, f"seed {seed}, key {number}: {key}"
+        for _ in range(12):
+            await console.pilot.press("escape")
+        await console.pilot.resize_terminal(80, 24)
+        await console.press("1")
+        assert console.name == "home"
+        assert "What next" in console.screen()
+
+
+@pytest.mark.parametrize("seed", range(4))
+async def test_five_hundred_random_keys_leave_a_console_that_works(drive: Any, seed: int) -> None:
+    await _press_at_random(drive, seed, 500)
+
+
+@pytest.mark.long
+async def test_ten_thousand_random_keys_leave_a_console_that_works(drive: Any) -> None:
+    await _press_at_random(drive, 20260504, 10_000)
