@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,10 +18,13 @@ from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
 from appliance.store.writes.intake import Approve, Decision, Reject
-from bundles.manifest import bundle_id
+from bundles import build
+from bundles.manifest import Artifact, bundle_id
+from bundles.oci.digest import Digest
+from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
 from bundles.signing.trust import init_trust, trust_key
-from tests.bundles.small import SmallBundle
+from tests.bundles.small import MemoryStore, SmallBundle, content_of, manifest_of, sign
 
 VISIBLE = ("repositories", "manifests", "links", "tags")
 INTAKE = ("intake", "intake_volumes", "pins", "approvals", "ledger", "receipts")
@@ -66,8 +68,10 @@ class Inside:
     """The station, opened; a context manager."""
 
     def __init__(self, root: Path, **config: Any) -> None:
+        """A new station, or the one that is there."""
         self.root = root
-        make_station(root, **config)
+        if not root.exists():
+            make_station(root, **config)
         self.writer = WriterService(StationPaths(root).database)
         self.station = open_station(root, self.writer)
         self.jobs = 0
@@ -166,5 +170,27 @@ def name_of(sequence: int = 1) -> str:
     return bundle_id("alpha.bravo", sequence)
 
 
-def encoded(data: bytes) -> str:
-    return base64.b64encode(data).decode()
+@dataclass(frozen=True)
+class Carried:
+    """A bundle of anything at all, honestly signed."""
+
+    folder: Path
+    key: PrivateKey
+    signed: build.Signed
+
+    @property
+    def digest(self) -> str:
+        return str(Digest.of(self.signed.sums))
+
+
+def carry(
+    root: Path, store: MemoryStore, artifacts: Sequence[Artifact], *, volume: int = 2_000_000, **changes: Any
+) -> Carried:
+    """A bundle of `artifacts` and whatever else the store holds, on one medium."""
+    key = create_private()
+    content = content_of(store, artifacts)
+    laid_out = build.lay_out(content, build.plan_volumes(content, volume, [None]), store, no_progress)
+    times = {"created": clock.now(), "not_after": clock.after(24 * 3600)}
+    signed = sign(manifest_of(content, laid_out, [key.public.keyid], **(times | changes)), [key])
+    root.mkdir()
+    return Carried(build.write(signed, store, [root], no_progress)[0], key, signed)

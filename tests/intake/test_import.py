@@ -1,4 +1,4 @@
-"""A bundle comes into quarantine verified byte for byte, from any media in any order, and resumes where it was cut off."""
+"""A bundle comes into quarantine verified byte for byte, from media in any order, and goes on where it was cut off."""
 
 from __future__ import annotations
 
