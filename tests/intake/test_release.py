@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -124,7 +125,7 @@ def test_a_tag_that_moves_is_in_the_report_and_moves_on_release(
     assert str(shown.digest) == artifact.digest
 
 
-def report_section(inside: Inside, name: str, inspector: str) -> dict[str, object]:
+def report_section(inside: Inside, name: str, inspector: str) -> dict[str, Any]:
     report = json.loads(report_text(inside.station.reader, find_entry(inside.station.reader, name).digest) or "")
     return next(section for section in report["sections"] if section["inspector"] == inspector)
 
