@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from bundles import sums
 from bundles.signing.keys import PrivateKey
+from bundles.verdict import SIGNATURE_NAME, SmallFiles
 
 HERE = Path(__file__).resolve().parent
 NOW = "2026-06-02T12:00:00Z"
@@ -39,3 +40,13 @@ KEYS = {
 
 def signature_name(key: str) -> str:
     return f"{sums.NAME}.{KEYS[key].public.keyid}.sig"
+
+
+def small_files(folder: Path) -> SmallFiles:
+    """A bundle's files beside its volumes, as bytes."""
+    return SmallFiles(
+        sums=(folder / sums.NAME).read_bytes(),
+        manifest=(folder / sums.MANIFEST).read_bytes(),
+        readme=(folder / sums.README).read_bytes(),
+        signatures={path.name: path.read_bytes() for path in folder.iterdir() if SIGNATURE_NAME.match(path.name)},
+    )

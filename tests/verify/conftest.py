@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import pytest
 
-from bundles import sums
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import SIGNATURE_NAME, SmallFiles
-from tests.vectors.known import HERE, MEDIA, ONE
+from bundles.verdict import SmallFiles
+from tests.vectors.known import HERE, MEDIA, ONE, small_files
 
 
 @dataclass(frozen=True)
@@ -23,15 +21,6 @@ class Judged:
     def having(self, **changes: object) -> Judged:
         """With other small files."""
         return replace(self, files=replace(self.files, **changes))  # type: ignore[arg-type]
-
-
-def small_files(folder: Path) -> SmallFiles:
-    return SmallFiles(
-        sums=(folder / sums.NAME).read_bytes(),
-        manifest=(folder / sums.MANIFEST).read_bytes(),
-        readme=(folder / sums.README).read_bytes(),
-        signatures={path.name: path.read_bytes() for path in folder.iterdir() if SIGNATURE_NAME.match(path.name)},
-    )
 
 
 @pytest.fixture(scope="session")
