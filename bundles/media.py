@@ -201,7 +201,7 @@ class _Packer:
         """Put a blob into parts: what the last volume has left, then volumes filled whole."""
         position, part = 0, 1
         volume = self.volumes[-1]
-        while position < size:
+        while True:
             name = Piece(digest, 0, 0, part).name
             length = min(volume.frame.room_for(name, self._ceiling(volume)), size - position)
             if length < min(self._least_part, size - position):
@@ -213,6 +213,8 @@ class _Packer:
             self._add(volume, Piece(digest, position, length, part))
             position += length
             part += 1
+            if position == size:
+                return
 
 
 def _too_small(medium: int, free: int) -> FailedError:
