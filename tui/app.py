@@ -8,11 +8,14 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import BindingType
 from textual.message import Message
+from textual.screen import Screen
 
 from bundles.display import safe
 from bundles.errors import EXIT_DONE, EXIT_USAGE, LockgateError
@@ -25,6 +28,7 @@ from tui.keymap import Keymap
 from tui.keymap import load as load_keymap
 from tui.link import Link
 from tui.look import Look
+from tui.quiet import Painted
 from tui.screens import make
 from tui.station import Job, Page, Station, StationLostError, Status
 from tui.work import begin
@@ -86,7 +90,24 @@ class LockgateConsole(App[int], inherit_bindings=False):
         self.draft = Draft()
         self.guide = ""
         self.guide_facts: Facts | None = None
+        self.painted = Painted()
         self._roots: dict[str, StationScreen] = {}
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        """Send what changed, in the place of Textual's whole regions (see `tui.quiet`)."""
+        driver = self._driver
+        if self.is_headless or driver is None or not isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            super()._display(screen, renderable)
+            return
+        changes = self.painted.changes(renderable, self.size, self.console._color_system)
+        if changes:
+            self._begin_update()
+            driver.write(changes)
+            self._end_update()
+            driver.flush()
+
+    def on_resize(self) -> None:
+        self.painted.forget()
 
     @property
     def shown(self) -> StationScreen | None:
@@ -285,6 +306,8 @@ class LockgateConsole(App[int], inherit_bindings=False):
             ask_and_save(self, self.shown.name_of, self.shown.as_text())
 
     def do_redraw(self) -> None:
+        """Paint everything, whatever another program wrote onto the terminal."""
+        self.painted.forget()
         self.refresh(layout=True)
 
     def do_quit(self) -> None:

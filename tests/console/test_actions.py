@@ -230,7 +230,7 @@ async def test_the_jump_finds_by_the_beginning_of_a_digest(drive: Any) -> None:
     async with drive() as console:
         tag = (await console.inside.tags("team/web-portal")).items[0]
         await console.press("g", *tag.digest.removeprefix("sha256:")[:8])
-        await console.shows("digest")
+        await console.shows("> digest")
         await console.press("enter")
         await console.shows(f"team/web-portal:{tag.tag}")
 

@@ -77,8 +77,10 @@ class HomeScreen(StationScreen):
         if status is None:
             return
         rows = self.query_one(NextActions)
-        rows.suggestions = suggestions(status, self.jobs, self.entries)
-        rows.changed()
+        fresh = suggestions(status, self.jobs, self.entries)
+        if fresh != rows.suggestions:
+            rows.suggestions = fresh
+            rows.changed()
         self.query_one("#running", Panel).show(self._job_lines())
         self.query_one("#station", Panel).show(self._station_lines(status))
         self.query_one("#health", Panel).show(self._health_lines(status))

@@ -10,10 +10,13 @@ from bundles.display import safe
 from tui.checks import next_step
 from tui.screens.intake_acts import IntakeActs
 from tui.station import IntakeEntry, Page
-from tui.texts import moment, number, size
-from tui.widgets.panel import Panel, fact
-from tui.widgets.rows import RowList
+from tui.texts import number, size
+from tui.widgets.panel import Panel
+from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
+
+LONG = 24
+"""A bundle's id longer than this may be cut in its column, and is shown whole below the list."""
 
 
 class IntakeScreen(IntakeActs):
@@ -29,7 +32,8 @@ class IntakeScreen(IntakeActs):
                 Column("bundle", lambda one: safe(one.id)),
                 Column("approved", lambda one: f"{one.approvals} of {one.needed}", 8),
                 Column("bytes", lambda one: size(one.bytes), 9, right=True),
-                Column("received", lambda one: moment(one.received), 16),
+                Column("received", lambda one: safe(one.received[:10]), 10),
+                Column("at", lambda one: safe(one.received[11:16]), 5, least=96),
                 Column("artifacts", lambda one: number(one.artifacts), 9, right=True, least=96),
             ),
             key=lambda one: one.digest,
@@ -70,7 +74,8 @@ class IntakeScreen(IntakeActs):
         entry = self.table.current
         if entry is not None:
             role, text = next_step(entry)
-            lines = [fact("digest", safe(entry.digest), name_width=7), [(f"{self.look.mark(role)} {text}", role)]]
+            name = [[(safe(entry.id), "title")]] if len(entry.id) > LONG else []
+            lines: list[list[Span]] = [*name, [(f"{self.look.mark(role)} {text}", role)]]
             self.query_one("#detail", Panel).show(lines)
 
     def item(self) -> object | None:

@@ -19,6 +19,9 @@ from tui.widgets.table import Column, Table
 ROOMY = 110
 """Columns from which both panes are shown."""
 
+LONG = 28
+"""A tag longer than this may be cut in its column, and is shown whole below the list."""
+
 
 class RepositoriesScreen(StationScreen):
     name_of: ClassVar[str] = "repositories"
@@ -52,7 +55,7 @@ class RepositoriesScreen(StationScreen):
                     Column("tag", lambda one: safe(one.tag)),
                     Column("kind", lambda one: safe(one.kind), 9),
                     Column("bytes", lambda one: size(one.size), 9, right=True),
-                    Column("updated", lambda one: moment(one.updated), 16, least=56),
+                    Column("updated", lambda one: moment(one.updated), 16, least=64),
                 ),
                 key=lambda one: one.tag,
                 ident="tags",
@@ -136,7 +139,11 @@ class RepositoriesScreen(StationScreen):
     def _show_detail(self) -> None:
         tag = self.tags.current
         detail = self.query_one("#detail", Panel)
-        detail.show([[(safe(tag.digest), "plain")]] if tag is not None and self.tags.display else [[("", "plain")]])
+        if tag is None or not self.tags.display:
+            detail.show([[("", "plain")]])
+            return
+        name = [[(safe(tag.tag), "title")]] if len(safe(tag.tag)) > LONG else []
+        detail.show([*name, [(safe(tag.digest), "plain")]])
 
     def item(self) -> object | None:
         return self.tags.current if self.in_tags else self.repositories.current
