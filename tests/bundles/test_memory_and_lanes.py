@@ -1,0 +1,114 @@
+"""Work overlaps in lanes, and a blob of any size passes through in bounded memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import zlib
+from pathlib import Path
+
+import pytest
+
+from bundles.lanes import Lane
+from bundles.oci.digest import new_hasher
+
+MIB = 1024 * 1024
+
+SCRIPT = """
+import re, sys
+from pathlib import Path
+from bundles import build
+from bundles.oci.digest import Digest
+from bundles.ports import no_progress
+from bundles.signing.keys import create_private
+from bundles.verify import verify
+from tests.bundles.small import LATER, manifest_of, sign, trust_of
+
+root, volume, crc = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
+digest = Digest.parse(sys.argv[4])
+
+class Store:
+    def open_blob(self, digest):
+        return (root / "blob").open("rb")
+    def crc32(self, digest):
+        return crc
+
+content = build.Content([], [(digest, (root / "blob").stat().st_size)])
+laid_out = build.lay_out(content, build.plan_volumes(content, volume, [None]), Store(), no_progress)
+key = create_private()
+signed = sign(manifest_of(content, laid_out, [key.public.keyid]), [key])
+(root / "out").mkdir()
+folders = build.write(signed, Store(), [root / "out"], no_progress)
+verify(folders, trust_of(root / "trust", key), LATER, no_progress)
+print(int(re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) // 1024)
+"""
+
+
+@pytest.mark.parametrize("volume", [400 * MIB, 64 * MIB], ids=["whole", "parts"])
+def test_a_blob_of_200_mib_is_laid_out_written_and_verified_within_100_mib(tmp_path: Path, volume: int) -> None:
+    with (tmp_path / "blob").open("wb") as blob:
+        blob.truncate(200 * MIB)
+    hasher, crc = new_hasher("sha256"), 0
+    for _ in range(200):
+        hasher.update(bytes(MIB))
+        crc = zlib.crc32(bytes(MIB), crc)
+    arguments = [str(tmp_path), str(volume), str(crc), f"sha256:{hasher.hexdigest()}"]
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments],
+        cwd=Path(__file__).parents[2], check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert int(done.stdout) < 100
+
+
+def test_a_lane_keeps_order() -> None:
+    seen: list[int] = []
+    with Lane(seen.append) as lane:
+        for number in range(1_000):
+            lane.put(number)
+    assert seen == list(range(1_000))
+
+
+def test_a_lane_s_error_reaches_who_puts_or_closes() -> None:
+    def work(number: int) -> None:
+        raise ValueError(number)
+
+    lane = Lane(work)
+    lane.put(7)
+    with pytest.raises(ValueError, match="7"):
+        lane.close()
+    with pytest.raises(ValueError, match="7"):
+        lane.put(8)
+
+
+def test_a_lane_holds_no_more_than_its_depth() -> None:
+    gate = threading.Event()
+    lane: Lane[int] = Lane(lambda _: gate.wait(10), depth=2)
+    for number in range(3):
+        lane.put(number)
+    blocked = threading.Thread(target=lane.put, args=(3,))
+    blocked.start()
+    blocked.join(0.05)
+    assert blocked.is_alive()
+    gate.set()
+    blocked.join()
+    lane.close()
+
+
+def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
+    gate, seen = threading.Event(), []
+
+    def work(number: int) -> None:
+        gate.wait(10)
+        seen.append(number)
+
+    def fail() -> None:
+        with Lane(work) as lane:
+            for number in range(5):
+                lane.put(number)
+            threading.Timer(0.05, gate.set).start()
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert seen == [0]

@@ -1,0 +1,124 @@
+"""Unpacking: an OCI image layout that stock tools read, or nothing at all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bundles import build
+from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
+from bundles.manifest import Required
+from bundles.oci.layout import LayoutFolder
+from bundles.ports import no_progress
+from bundles.signing.trust import TrustFolder
+from bundles.unpack import unpack
+from tests.bundles.small import LATER, SmallBundle, sign, trust_of
+from tests.peer_tools import require
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> SmallBundle:
+    return SmallBundle(tmp_path_factory.mktemp("bundle"), media=2)
+
+
+@pytest.fixture
+def trust(bundle: SmallBundle, tmp_path: Path) -> TrustFolder:
+    return trust_of(tmp_path / "trust", bundle.key)
+
+
+def test_every_blob_is_there_and_parts_are_joined(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    unpack(bundle.folders[::-1], trust, LATER, tmp_path / "layout", no_progress)
+    found = {str(path.relative_to(tmp_path / "layout/blobs")) for path in (tmp_path / "layout/blobs").glob("*/*")}
+    assert found == {digest.path for digest in bundle.store.blobs}
+    for digest, data in bundle.store.blobs.items():
+        assert (tmp_path / "layout/blobs" / digest.path).read_bytes() == data
+
+
+def test_the_layout_is_the_one_that_the_volumes_carry(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    require("7z")
+    unpack(bundle.folders, trust, LATER, tmp_path / "layout", no_progress)
+    subprocess.run(
+        ["7z", "x", f"-o{tmp_path}/stock", bundle.folder / "volumes/0001.7z"], check=True, capture_output=True
+    )
+    for name in ("index.json", "oci-layout"):
+        assert (tmp_path / "layout" / name).read_bytes() == (tmp_path / "stock" / name).read_bytes()
+
+
+def test_our_own_reader_finds_every_artifact_by_its_name(
+    bundle: SmallBundle, trust: TrustFolder, tmp_path: Path
+) -> None:
+    unpack(bundle.folders, trust, LATER, tmp_path / "layout", no_progress)
+    layout = LayoutFolder(tmp_path / "layout")
+    found = {name: str(descriptor.digest) for name, descriptor in layout.entries()}
+    assert found == {f"{artifact.repository}:{artifact.tags[0]}": artifact.digest for artifact in bundle.artifacts}
+    for _, descriptor in layout.entries():
+        layout.read_manifest(descriptor)
+
+
+def test_skopeo_reads_every_artifact_by_its_name(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    require("skopeo")
+    unpack(bundle.folders, trust, LATER, tmp_path / "layout", no_progress)
+    for artifact in bundle.artifacts:
+        name = f"oci:{tmp_path}/layout:{artifact.repository}:{artifact.tags[0]}"
+        raw = subprocess.run(["skopeo", "inspect", "--raw", name], check=True, capture_output=True).stdout
+        assert json.loads(raw)["artifactType"] == "application/vnd.example.file"
+
+
+def test_a_delta_s_layout_is_there_and_what_it_lacks_is_said(
+    bundle: SmallBundle, trust: TrustFolder, tmp_path: Path
+) -> None:
+    base = Required(digest="sha256:" + "0" * 64, size=5)
+    signed = sign(msgspec.structs.replace(bundle.manifest, requires=[base]), [bundle.key])
+    folders = []
+    for number in (1, 2):
+        (tmp_path / str(number)).mkdir()
+        folders.append(tmp_path / str(number))
+    media = build.write(signed, bundle.store, folders, no_progress)
+    with pytest.raises(IncompleteError, match=f"delta.*1 blobs are not in it.*{base.digest}"):
+        unpack(media, trust, LATER, tmp_path / "layout", no_progress)
+    assert LayoutFolder(tmp_path / "layout").entries()
+
+
+def test_a_missing_medium_is_named_and_nothing_is_written(
+    bundle: SmallBundle, trust: TrustFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(IncompleteError, match="bring medium 2"):
+        unpack(bundle.folders[:1], trust, LATER, tmp_path / "layout", no_progress)
+    assert not (tmp_path / "layout").exists()
+
+
+def test_a_damaged_bundle_leaves_nothing_behind(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    folders = [Path(shutil.copytree(folder, tmp_path / f"copy{n}")) for n, folder in enumerate(bundle.folders)]
+    last = sorted((folders[1] / "volumes").iterdir())[-1]
+    data = bytearray(last.read_bytes())
+    data[100] ^= 1
+    last.write_bytes(data)
+    (tmp_path / "layout").mkdir()
+    with pytest.raises(RefusedError, match=last.name):
+        unpack(folders, trust, LATER, tmp_path / "layout", no_progress)
+    assert list((tmp_path / "layout").iterdir()) == []
+
+
+def test_cancelling_leaves_nothing_behind(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path) -> None:
+    def cancel(phase: str, done: int, total: int) -> None:
+        assert phase == "unpack"
+        if done * 2 > total:
+            raise CancelledError("cancelled")
+
+    with pytest.raises(CancelledError):
+        unpack(bundle.folders, trust, LATER, tmp_path / "layout", cancel)
+    assert list((tmp_path / "layout").iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["file", "folder/thing"])
+def test_a_target_in_use_is_left_alone(bundle: SmallBundle, trust: TrustFolder, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).write_text("mine")
+    with pytest.raises(FailedError, match=r"not empty|Not a directory"):
+        unpack(bundle.folders, trust, LATER, tmp_path / name.partition("/")[0], no_progress)
+    assert (tmp_path / name).read_text() == "mine"
