@@ -18,7 +18,7 @@ from appliance import clock
 from appliance.control.jobs import Jobs
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
-from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.base import AsyncWriter, Write
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError, to_wire
 
 PAGE: Final = 100
@@ -97,6 +97,17 @@ async def audited(control: Control, request: web.Request, act: str, thing: str, 
         return await work
     except LockgateError as error:
         await control.record(refusal(act, caller(request), thing, error))
+        raise
+
+
+async def act(control: Control, event: AuditEvent, write: Write) -> Any:
+    """Record an act, then do it in one transaction. Recorded first: what cannot be recorded does not happen. One that
+    then fails is recorded as that, too."""
+    await control.record(event)
+    try:
+        return await control.writer.submit(write)
+    except LockgateError as error:
+        await control.record(refusal(event.act, event.actor, event.thing, error))
         raise
 
 

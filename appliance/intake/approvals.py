@@ -17,9 +17,7 @@ from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
 from bundles.signing.keys import check_keyid
-from bundles.times import check_time
 
-_DECISIONS: Final = ("approve", "reject")
 _SLACK: Final = 60
 """Seconds a document may come from the future: the station made it, and clocks are set back."""
 
@@ -44,7 +42,7 @@ class Counting:
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
     """The exact bytes for a person to sign. Raises UsageError, or FailedError where nothing is to be decided."""
     check_keyid(keyid)
-    if decision not in _DECISIONS:
+    if decision not in documents.DECISIONS:
         raise UsageError("unknown decision", thing=repr(decision)[:40], remedy="use approve or reject")
     if decision == "reject" and not why.strip():
         raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
@@ -68,14 +66,16 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
 
 
 def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
-    """The decision in a signed document. Raises RefusedError for anything that does not count."""
+    """The decision in a signed document; the signature is verified before the document is read.
+
+    Raises RefusedError for anything that does not count.
+    """
+    now = clock.now()
+    record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
     try:
         approval = documents.decode(payload, Approval)
-        check_time(approval.created, "created")
-        check_time(approval.not_after, "not_after")
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing, remedy="sign the document that the station gives") from None
-    now = clock.now()
     wanted = {
         "site": station.config.site,
         "bundle": entry.id,
@@ -86,21 +86,18 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
     for name, value in wanted.items():
         if getattr(approval, name) != value:
             raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
-    if approval.decision not in _DECISIONS:
-        raise RefusedError("an approval that decides nothing", thing=repr(approval.decision)[:60])
     if len(approval.why) > limits.REASON or (approval.decision == "reject" and not approval.why.strip()):
         raise RefusedError("a decision whose reason is missing or too long", thing=entry.id, remedy="say it with --why")
-    lifetime = clock.seconds(approval.not_after) - clock.seconds(approval.created)
-    if lifetime > station.config.approval_hours * 3600:
-        raise RefusedError(
-            "the approval is valid for too long", thing=f"{lifetime} s", remedy="sign the station's own document"
-        )
-    if not approval.created <= clock.after(_SLACK) or now > approval.not_after:
-        raise RefusedError(
-            "the approval is out of its time", thing=f"{approval.created} to {approval.not_after}", remedy="sign anew"
-        )
-    record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
+    _check_times(approval, now, station.config.approval_hours)
     return Verified(approval, record.owner)
+
+
+def _check_times(approval: Approval, now: str, hours: int) -> None:
+    span = f"{approval.created} to {approval.not_after}"
+    if clock.seconds(approval.not_after) - clock.seconds(approval.created) > hours * 3600:
+        raise RefusedError("the approval is valid for too long", thing=span, remedy="sign the station's own document")
+    if clock.seconds(approval.created) > clock.seconds(now) + _SLACK or now > approval.not_after:
+        raise RefusedError("the approval is out of its time", thing=span, remedy="sign anew")
 
 
 def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:

@@ -19,6 +19,7 @@ from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import (
     Entry,
     find_by_digest,
+    find_entry,
     history,
     previous_of,
     read_manifest,
@@ -77,7 +78,7 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
         digest = str(bundle.opened.digest)
         entry = find_by_digest(station.reader, digest)
         if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
-            return _finish(context, bundle, entry)  # it was cut off between its last transaction and its answer
+            return _result(entry)  # it was cut off between its last transaction and its answer
         ledger_verdict(history(station.reader, bundle.opened.manifest.stream), bundle.opened.manifest, digest)
         receiving = _Receiving(context, bundle)
         try:
@@ -88,18 +89,10 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
         except RefusedError:
             receiving.abandon()
             raise
-        done = find_by_digest(station.reader, digest)
-        if done is None:
-            raise FailedError("the entry is gone", thing=digest, remedy="import the bundle again")
-        return _finish(context, bundle, done)
+        return _result(find_entry(station.reader, digest))
 
 
-def _finish(context: JobContext, bundle: OpenedBundle, entry: Entry) -> Result:
-    detail = {
-        "digest": entry.digest, "report": entry.report_digest, "bytes": entry.bytes,
-        "folders": [str(folder) for folder in bundle.folders],
-    }  # fmt: skip
-    context.station.audit.record(AuditEvent(_ACT, context.actor, entry.id, "done", detail))
+def _result(entry: Entry) -> Result:
     return {
         "id": entry.id,
         "digest": entry.digest,
@@ -200,22 +193,34 @@ class _Receiving:
         station, manifest = self.station, self.manifest
         rehash_requires(station.blobs, manifest, self.context.progress)
         check_held(station.blobs, station.metadata, sizes_of(manifest))
-        self.context.progress("inspect", 0, 0)
-        previous = previous_of(station.reader, manifest.stream, manifest.sequence)
-        subject = Subject(
-            opened=self.bundle.opened,
-            checked=check_content(station.blobs, manifest),
-            blobs=station.blobs,
-            metadata=station.metadata,
-            previous=None if previous is None else read_manifest(station.reader, previous.digest),
-        )
-        report = documents.encode(inspectors.inspect(subject, station.config.site, clock.now()))
+        report = self._inspect()
+        detail = {
+            "digest": str(self.digest), "report": str(Digest.of(report)),
+            "bytes": sum(volume.size for volume in manifest.volumes),
+            "folders": [str(folder) for folder in self.bundle.folders],
+        }  # fmt: skip
+        # Recorded first: what cannot be recorded does not happen.
+        station.audit.record(AuditEvent(_ACT, self.context.actor, manifest.id, "done", detail))
         station.writer.submit(
             Quarantine(
                 digest=str(self.digest), report=report.decode(), report_digest=str(Digest.of(report)),
                 job=self.context.job_id, actor=self.context.actor, at=clock.now(),
             )
         )  # fmt: skip
+
+    def _inspect(self) -> bytes:
+        """The inspection report, canonical."""
+        self.context.progress("inspect", 0, 0)
+        reader, manifest = self.station.reader, self.manifest
+        previous = previous_of(reader, manifest.stream, manifest.sequence)
+        subject = Subject(
+            opened=self.bundle.opened,
+            checked=check_content(self.station.blobs, manifest),
+            blobs=self.station.blobs,
+            metadata=self.station.metadata,
+            previous=None if previous is None else read_manifest(reader, previous.digest),
+        )
+        return documents.encode(inspectors.inspect(subject, self.station.config.site, clock.now()))
 
     def abandon(self) -> None:
         """A refused bundle leaves nothing, unless an earlier job had received some of it in good faith."""

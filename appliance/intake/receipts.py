@@ -45,12 +45,12 @@ def _export(context: JobContext, out: Path) -> Result:
     raw = _drafted(context, out)
     receipt = documents.decode(raw, Receipt)
     digest = str(Digest.of(raw))
+    detail = {"number": receipt.number, "digest": digest, "blobs": len(receipt.blobs)}
+    station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
     station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
     if not _is_there(out, raw):
         write_atomic(out, raw, replace=False)
     write_atomic(out.with_name(f"{out.name}.{key.public.keyid}.sig"), key.sign(raw))
-    detail = {"number": receipt.number, "digest": digest, "blobs": len(receipt.blobs)}
-    station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
     return {"path": str(out), "number": receipt.number, "keyid": key.public.keyid, "blobs": len(receipt.blobs)}
 
 

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
-from appliance.control.api import Control, audited, caller, page_of
+from appliance.control.api import Control, act, audited, caller, page_of
 from appliance.intake import approvals, release
 from appliance.intake.ledger import (
     Entry,
@@ -79,26 +79,24 @@ def routes(control: Control) -> list[web.RouteDef]:
         keyid = str(body["keyid"])
         verifying = asyncio.to_thread(approvals.verify, station, entry, payload, keyid, signature)
         verified = await audited(control, request, "intake.decide", entry.id, verifying)
-        act = f"intake.{verified.approval.decision}"
-        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
-        write = _write(entry, verified, kept, needed, actor)
-        state = await audited(control, request, act, entry.id, control.writer.submit(write))
+        approval = verified.approval
         detail = {
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
-            "why": verified.approval.why, "state": state,
+            "why": approval.why,
         }  # fmt: skip
-        await control.record(AuditEvent(act, actor, entry.id, "done", detail))
+        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
+        event = AuditEvent(f"intake.{approval.decision}", actor, entry.id, "done", detail)
+        await act(control, event, _write(entry, verified, kept, needed, actor))
         return await whole(entry.digest)
 
     async def let_out(request: web.Request) -> web.Response:
         entry, actor = entry_of(request), caller(request)
         preparing = asyncio.to_thread(_prepare, control, entry, actor)
         prepared = await audited(control, request, "intake.release", entry.id, preparing)
-        await audited(control, request, "intake.release", entry.id, control.writer.submit(prepared.write))
         detail = {
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
         }  # fmt: skip
-        await control.record(AuditEvent("intake.release", actor, entry.id, "done", detail))
+        await act(control, AuditEvent("intake.release", actor, entry.id, "done", detail), prepared.write)
         return web.json_response({"id": entry.id, "released": prepared.references})
 
     return [

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.control.api import Control, audited, caller, page, page_of
+from appliance.control.api import Control, act, audited, caller, page, page_of
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.intake import ResetStream
 from bundles.errors import RefusedError, UsageError
@@ -51,12 +51,12 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def reset(request: web.Request) -> web.Response:
         body, actor = await request.json(), caller(request)
         stream, sequence, why = request.match_info["stream"], int(body["sequence"]), str(body["why"])
-        detail = {"sequence": sequence, "why": why[: limits.REASON]}
-        await audited(control, request, "stream.reset", stream, _reset(stream, sequence, why, actor))
-        await control.record(AuditEvent("stream.reset", actor, stream, "done", detail))
+        await audited(control, request, "stream.reset", stream, _check_reset(stream, sequence, why))
+        event = AuditEvent("stream.reset", actor, stream, "done", {"sequence": sequence, "why": why})
+        await act(control, event, ResetStream(stream=stream, sequence=sequence, why=why, actor=actor, at=clock.now()))
         return web.json_response({"stream": stream, "sequence": sequence})
 
-    async def _reset(stream: str, sequence: int, why: str, actor: str) -> None:
+    async def _check_reset(stream: str, sequence: int, why: str) -> None:
         source, _, destination = stream.partition(".")
         check_site(source)
         if destination != station.config.site:
@@ -65,7 +65,6 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise UsageError("a reset needs a reason and a sequence", thing=stream, remedy="give --sequence and --why")
         if not station.config.open:
             raise RefusedError("a reset takes two people", thing=stream, remedy="only an open station allows one alone")
-        await control.writer.submit(ResetStream(stream=stream, sequence=sequence, why=why, actor=actor, at=clock.now()))
 
     return [
         web.get("/v1/streams", streams),
