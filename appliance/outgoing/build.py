@@ -220,7 +220,7 @@ def _write(context: JobContext, order: _Order, bundle: building.Signed) -> Resul
     for path in order.out:
         check_medium(path)
     source = StationBlobSource(station.blobs, station.metadata)
-    folders = building.write(bundle, source, order.out, context.progress)
+    folders = building.write(bundle, source, order.out, context.progress, context.log)
     _settle(order.out)
     station.writer.submit(FinishBundle(id=manifest.id))
     digest = str(Digest.of(bundle.sums))
