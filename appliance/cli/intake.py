@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import click
@@ -23,9 +23,16 @@ from appliance.cli.context import (
 )
 from bundles.display import safe
 
+if TYPE_CHECKING:
+    from appliance.control.client import ControlClient
+
 _KEY = click.option(
     "--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a PEM's path."
 )
+
+_PAGE: Final = 1000
+_NOTES: Final = 40
+"""Lines of notes a section gets on a terminal."""
 
 
 @click.group()
@@ -59,7 +66,7 @@ def import_(root: Path | None, folders: tuple[Path, ...], detach: bool, as_json:
 @json_option
 def list_(root: Path | None, state: str, as_json: bool) -> None:
     """What came in."""
-    document = call(root, lambda client: client.get("/v1/intake", state=state))
+    document = call(root, lambda client: _whole_list(client, "/v1/intake", state=state))
     rows = [
         (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), _count(entry), entry["received"])
         for entry in document["items"]
@@ -121,7 +128,7 @@ def stream() -> None:
 @json_option
 def show_stream(root: Path | None, name: str, as_json: bool) -> None:
     """What came when, on one stream or on all."""
-    document = call(root, lambda client: client.get("/v1/ledger", stream=name, limit=1000))
+    document = call(root, lambda client: _whole_list(client, "/v1/ledger", stream=name))
     rows = [
         (
             entry["stream"],
@@ -147,6 +154,18 @@ def reset(root: Path | None, name: str, sequence: int, why: str, as_json: bool) 
     body = {"sequence": sequence, "why": why}
     document = call(root, lambda client: client.post(f"/v1/streams/{quote(name)}/reset", body))
     show(document, as_json, lambda: f"{name} goes on behind {sequence}")
+
+
+async def _whole_list(client: ControlClient, path: str, **query: str) -> dict[str, Any]:
+    """Every page of a list, as one."""
+    items: list[dict[str, Any]] = []
+    after = ""
+    while True:
+        page = await client.get(path, limit=_PAGE, after=after, **query)
+        items += page["items"]
+        if not page["next"]:
+            return {"items": items, "next": None}
+        after = page["next"]
 
 
 def _decide(
@@ -184,6 +203,14 @@ def _text(document: dict[str, Any]) -> str:
         marks = {"ok": "[ok]", "note": "[..]", "fail": "[!!]"}
         for section in document["report"]["sections"]:
             lines.append(f"    {marks.get(section['outcome'], '[!!]')} {section['inspector']:<10} {section['summary']}")
-            for moved in section["details"].get("moved", []):
-                lines.append(f"         {moved['reference']} moves from {moved['from']} to {moved['to']}")
+            lines += [f"         {noted}" for noted in _notes(section["details"])]
     return "\n".join(safe(line) for line in lines)
+
+
+def _notes(details: dict[str, Any]) -> list[str]:
+    """What an officer should not overlook in a section, a line each."""
+    found = [f"{moved['reference']} moves from {moved['from']} to {moved['to']}" for moved in details.get("moved", [])]
+    found += [f"another platform: {entry}" for entry in details.get("platforms_differ", [])]
+    found += [f"no SBOM: {name}" for name in details.get("images_without_sbom", [])]
+    more = len(found) - _NOTES
+    return [*found[:_NOTES], f"and {more} more: see --json"] if more > 0 else found
