@@ -158,12 +158,13 @@ class Jobs:
         """The job at each change until it has ended; None where `every` seconds passed without one."""
         job = self.find(job_id)
         while True:
+            ended = job.ended  # as it was yielded: it may end while the caller is busy with it
             yield job
-            if job.ended or self._stopping:
+            if ended or self._stopping:
                 return
-            while not await self._wait(job_id, every):
-                if job.ended or self._stopping:
-                    break
+            while not job.ended and not await self._wait(job_id, every):
+                if self._stopping:
+                    return
                 yield None
 
     async def _wait(self, job_id: str, seconds: float) -> bool:
