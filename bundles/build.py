@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from bundles import limits, sums
+from bundles.errors import UsageError
 from bundles.folder import Signed, finish, prepare
 from bundles.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume, volume_path
 from bundles.media import Packing, pack
@@ -67,23 +68,27 @@ class LaidOut:
 
 def plan_volumes(content: Content, volume_size: int, media: Sequence[int | None]) -> Packing:
     """Where every blob will lie; `media` are the bytes free on each. Raises FailedError where they do not suffice."""
-    usable = [None if free is None else max(free - _reserve(content, min(volume_size, free)), 0) for free in media]
+    usable = [None if free is None else max(free - _reserve(content, volume_size, free), 0) for free in media]
     first = [(entry.name, entry.size) for entry in _literals(content.artifacts)]
     return pack(content.blobs, volume_size, usable, first)
 
 
-def _reserve(content: Content, volume_size: int) -> int:
-    """What a medium must keep beside its volumes, in bytes: counted large rather than small."""
+def _reserve(content: Content, volume_size: int, free: int) -> int:
+    """What a medium with `free` bytes must keep beside its volumes, in bytes: counted large rather than small."""
     evidence = len(content.sboms) + len(content.signatures) + len(content.attestations)
-    volumes = 2 * content.size // max(volume_size, 1) + 2  # of two that follow one another, one is at least half full
     return (
         _SMALL_FILES
         + len(msgspec.json.encode(content.artifacts))
         + _BLOB_RECORD * (len(content.blobs) + len(content.requires))
         + _EVIDENCE_RECORD * evidence
-        + _VOLUME_RECORD * volumes
-        + _CLUSTER * volumes
+        + _VOLUME_RECORD * _most_volumes(content.size, min(volume_size, free))
+        + _CLUSTER * _most_volumes(min(content.size, free), volume_size)
     )
+
+
+def _most_volumes(size: int, volume_size: int) -> int:
+    """How many volumes `size` bytes may take: of two that follow one another, one is at least half full."""
+    return min(2 * size // max(volume_size, 1) + 2, limits.VOLUMES)
 
 
 def lay_out(content: Content, packing: Packing, source: BlobSource, progress: Progress) -> LaidOut:
@@ -144,6 +149,8 @@ def write(
     layout = layouts_of(manifest)
     counter = _Counter(progress, "write", 2 * sum(volume.size for volume in manifest.volumes))
     folders = {medium: out[medium - 1] / manifest.id for medium in sorted({v.medium for v in manifest.volumes})}
+    if len(set(folders.values())) < len(folders):
+        raise UsageError("two media are one folder", thing=str(out[0]), remedy="give each medium a folder of its own")
     for medium, folder in folders.items():
         prepare(folder, bundle, medium)
     for medium, folder in folders.items():

@@ -15,7 +15,7 @@ import msgspec
 import pytest
 
 from bundles import build
-from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedError
+from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedError, UsageError
 from bundles.manifest import volume_path
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
@@ -164,6 +164,12 @@ def test_every_medium_is_looked_at_before_the_first_is_written(tmp_path: Path) -
     with pytest.raises(FailedError, match=r"No such file.*gone.*mounted"):
         build.write(bundle.signed, bundle.store, [one, two], no_progress)
     assert not list(one.rglob("*.7z*"))
+
+
+def test_two_media_in_one_folder_are_a_usage_error(tmp_path: Path) -> None:
+    bundle = SmallBundle(tmp_path / "two", media=2)
+    with pytest.raises(UsageError, match="a folder of its own"):
+        build.write(bundle.signed, bundle.store, [tmp_path, tmp_path], no_progress)
 
 
 def test_a_read_only_medium_is_one_clear_line(bundle: SmallBundle, tmpfs: Path) -> None:
