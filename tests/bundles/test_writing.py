@@ -5,8 +5,11 @@ from __future__ import annotations
 import errno
 import io
 import os
+import pickle
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -99,6 +102,38 @@ def test_a_cancelled_write_leaves_no_torn_volume_and_goes_on(bundle: SmallBundle
     sizes = {f"{volume.index:04d}.7z.part": volume.size for volume in bundle.manifest.volumes}
     assert all(path.stat().st_size == sizes[path.name] for path in (folder / "volumes").iterdir())
     assert volumes_of(write(bundle, tmp_path)) == volumes_of(bundle.folder)
+
+
+KILLED = """
+import os, pickle, signal, sys
+from pathlib import Path
+from bundles import build
+
+signed, store = pickle.loads(Path(sys.argv[1]).read_bytes())
+calls = 0
+
+def progress(phase, done, total):
+    global calls
+    calls += 1
+    if calls == int(sys.argv[3]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+build.write(signed, store, [Path(sys.argv[2])], progress)
+"""
+
+
+@pytest.mark.parametrize("moment", [1, 2, 3, 4, 6, 8])
+def test_a_write_that_was_killed_goes_on_to_the_same_bytes(bundle: SmallBundle, tmp_path: Path, moment: int) -> None:
+    (tmp_path / "job").write_bytes(pickle.dumps((bundle.signed, bundle.store)))
+    out = tmp_path / "out"
+    out.mkdir()
+    arguments = [str(tmp_path / "job"), str(out), str(moment)]
+    root = Path(__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    folder = write(bundle, out)
+    assert volumes_of(folder) == volumes_of(bundle.folder)
+    assert sorted(path.name for path in folder.iterdir()) == sorted(path.name for path in bundle.folder.iterdir())
 
 
 @pytest.mark.parametrize(
