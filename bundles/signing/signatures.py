@@ -85,7 +85,7 @@ def signature_holds(algorithm: str, key: PublicMaterial, data: bytes, signature:
                 return False
             key.verify(signature, data)
         else:
-            if not _is_strict_der(signature, _CURVES[algorithm].order):
+            if not is_strict_der(signature, _CURVES[algorithm].order):
                 return False
             key.verify(signature, data, ec.ECDSA(_CURVES[algorithm].digest()))
     except InvalidSignature:
@@ -93,7 +93,9 @@ def signature_holds(algorithm: str, key: PublicMaterial, data: bytes, signature:
     return True
 
 
-def _is_strict_der(signature: bytes, order: int) -> bool:
+def is_strict_der(signature: bytes, order: int) -> bool:
+    """Whether these are the only bytes for an r and s from 1 to `order` - 1. The library's readers are strict today;
+    this rule does not rest on their staying so."""
     try:
         r, s = decode_dss_signature(signature)
     except ValueError:

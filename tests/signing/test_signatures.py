@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from bundles.signing.keys import PrivateKey, PublicKey, create_private
+from bundles.signing.signatures import is_strict_der
 from tests.peer_tools import require
 
 DATA = b"the bytes that are signed\n"
@@ -73,6 +74,15 @@ def test_r_and_s_are_in_range(ecdsa: PrivateKey, r_added: int, s_added: int) -> 
 @pytest.mark.parametrize("numbers", ["020100 020101", "020101 020100", "020100 020100", "0201ff 020101"])
 def test_zero_and_negative_numbers_are_no_signature(ecdsa: PrivateKey, numbers: str) -> None:
     assert not ecdsa.public.verify(DATA, bytes.fromhex("3006" + numbers))
+
+
+def test_the_form_is_decided_without_the_key() -> None:
+    assert is_strict_der(encode_dss_signature(1, 1), P256_ORDER)
+    assert is_strict_der(encode_dss_signature(P256_ORDER - 1, P256_ORDER - 1), P256_ORDER)
+    for r, s in ((0, 1), (1, 0), (P256_ORDER, 1), (1, P256_ORDER), (1 << 300, 1)):
+        assert not is_strict_der(encode_dss_signature(r, s), P256_ORDER)
+    for spelling in other_encodings(encode_dss_signature(1, 1)).values():
+        assert not is_strict_der(spelling, P256_ORDER)
 
 
 def test_the_hash_is_the_pinned_keys_and_not_the_signers_choice() -> None:
