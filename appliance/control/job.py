@@ -19,7 +19,8 @@ _COLUMNS: Final = "id, kind, params, state, phase, done, total, result, error, a
 
 @dataclass(slots=True)
 class Job:
-    """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for."""
+    """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for; `version` counts its
+    changes, so that who looked away for a moment knows."""
 
     id: str
     kind: str
@@ -35,6 +36,7 @@ class Job:
     started: str | None = None
     finished: str | None = None
     to_sign: dict[str, Any] | None = None
+    version: int = 0
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property

@@ -158,11 +158,12 @@ class Jobs:
         """The job at each change until it has ended; None where `every` seconds passed without one."""
         job = self.find(job_id)
         while True:
-            ended = job.ended  # as it was yielded: it may end while the caller is busy with it
+            # As it is yielded: it may change, or end, while the caller is busy with it.
+            ended, seen = job.ended, job.version
             yield job
             if ended or self._stopping:
                 return
-            while not job.ended and not await self._wait(job_id, every):
+            while job.version == seen and not await self._wait(job_id, every):
                 if self._stopping:
                     return
                 yield None
@@ -175,8 +176,9 @@ class Jobs:
             return False
         return True
 
-    def _notify(self, job_id: str) -> None:
-        event = self._changed.pop(job_id, None)
+    def _notify(self, job: Job) -> None:
+        job.version += 1
+        event = self._changed.pop(job.id, None)
         if event is not None:
             event.set()
 
@@ -238,7 +240,7 @@ class Jobs:
             await self._persist(job)
         else:
             ending.update(message)
-        self._notify(job.id)
+        self._notify(job)
 
     async def _finish(self, job: Job, ending: dict[str, Any], folder: Path) -> None:
         error = ending.get("error")
@@ -262,7 +264,7 @@ class Jobs:
         self._live.pop(job.id, None)
         self._persisted.pop(job.id, None)
         self._cancelled.discard(job.id)
-        self._notify(job.id)
+        self._notify(job)
 
     async def _persist(self, job: Job) -> None:
         self._persisted[job.id] = time.monotonic()
@@ -274,7 +276,7 @@ class Jobs:
                 error=json.dumps(job.error) if job.error is not None else None,
             )
         )  # fmt: skip
-        self._notify(job.id)
+        self._notify(job)
 
     async def _record(self, event: AuditEvent) -> None:
         await asyncio.to_thread(self._station.audit.record, event)

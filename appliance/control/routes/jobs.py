@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from typing import Final
 
@@ -72,15 +73,16 @@ def routes(control: Control) -> list[web.RouteDef]:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
         offset = 0
-        async for job in jobs.watch(job_id, _HEARTBEAT):
-            if job is None:
-                await response.write(b": still here\n\n")
-                continue
-            text, offset = await asyncio.to_thread(_read_log, control, job_id, offset)
-            for line in text.splitlines():
-                await response.write(_event("log", line))
-            await response.write(_event("job", job.to_json()))
-            await asyncio.sleep(_PAUSE)
+        with contextlib.suppress(ConnectionResetError):  # who watched has gone: no error of the station's
+            async for job in jobs.watch(job_id, _HEARTBEAT):
+                if job is None:
+                    await response.write(b": still here\n\n")
+                    continue
+                text, offset = await asyncio.to_thread(_read_log, control, job_id, offset)
+                for line in text.splitlines():
+                    await response.write(_event("log", line))
+                await response.write(_event("job", job.to_json()))
+                await asyncio.sleep(_PAUSE)
         return response
 
     return [

@@ -1,0 +1,32 @@
+"""Whoever watches a job sees every state it stops in, however slow they are to look."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from appliance.control.jobs import Jobs
+from appliance.paths import StationPaths
+from appliance.station import open_station
+from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
+from tests.intake.inside import make_station
+
+
+async def test_a_watcher_that_looks_away_still_sees_how_a_job_ended(tmp_path: Path) -> None:
+    make_station(tmp_path / "bravo")
+    paths = StationPaths(tmp_path / "bravo")
+    with WriterService(paths.database) as service:
+        station = open_station(tmp_path / "bravo", service)
+        jobs = Jobs(station, AsyncWriterService(service))
+        async with serve_writer(paths.writer_socket, service):
+            submitted = await jobs.submit("import", {"paths": []}, "tester(0)")
+            seen = []
+            async with asyncio.timeout(60):
+                async for job in jobs.watch(submitted.id, 30.0):
+                    assert job is not None, "a change was missed: only the heartbeat came"
+                    seen.append(job.state)
+                    while not job.ended:  # looks away until it is over
+                        await asyncio.sleep(0.05)
+            await jobs.stop()
+    assert seen[-1] == "failed"
+    assert len(seen) == 2
