@@ -108,3 +108,30 @@ CONFIG_READ: Final = MIB
 
 REASON: Final = 2_000
 """Characters of the reason for a decision; it stands in the ledger and on the form that is printed of it."""
+
+# Collecting and building.
+
+REMOTE_CONNECT: Final = 20.0
+REMOTE_IDLE: Final = 60.0
+"""A registry that sends nothing for so long is asked again."""
+
+REMOTE_ATTEMPTS: Final = 5
+"""With back-off doubling from half a second this rides out eight seconds; longer outages are a person's business."""
+
+REMOTE_REFERRERS: Final = 10_000
+"""Referrers of one manifest taken from a registry: its pages could go on for ever."""
+
+SBOM_AT_ONCE: Final = 2
+"""Images looked into at once: the machine's smallest size has two cores, and syft wants most of one each."""
+
+SBOM_TIME: Final = 1800.0
+"""An image of tens of gigabytes takes minutes; more is one made to keep syft busy."""
+
+SBOM_MEMORY: Final = 8 * 1024 * MIB
+"""Address space of a syft; Go reserves far more than it uses, and used are a few hundred MiB."""
+
+SBOM_DOCUMENT: Final = 64 * MIB
+"""One SBOM: about 20,000 components. Larger ones could not be shown either."""
+
+SBOM_ROOM: Final = 1024 * MIB
+"""What stays free on the station's disk while syft has uncompressed layers beside it: a layer may be a bomb."""

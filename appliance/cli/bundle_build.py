@@ -55,6 +55,8 @@ def build(
     The key is used in this process and never reaches the station. The last line is the bundle's folder.
     """
     from appliance.cli.follow import run_job
+    from appliance.control.public_keys import find_public_key
+    from appliance.paths import StationPaths
     from bundles.media import capacity
     from bundles.oci.reference import Reference, check_site
     from bundles.signing.keys import check_keyid
@@ -70,6 +72,7 @@ def build(
     if options["not_after"]:
         check_time(options["not_after"], "--not-after")
     key = load_key(folder, options.pop("sign_with"), passphrase_fd)
+    find_public_key(StationPaths(folder), key.public.keyid)
     params = {
         **options,
         "cosigners": list(options["cosigners"]),
@@ -82,12 +85,14 @@ def build(
 
 
 def _text(result: dict[str, Any]) -> str:
+    rate = result["bytes"] / max(result["seconds"], 0.001)
     lines = [
-        f"{result['id']}: {result['volumes']} volumes, {megabytes(result['bytes'])}",
+        f"{result['id']}: {result['volumes']} volumes, {megabytes(result['bytes'])},"
+        f" written and compared in {result['seconds']:.1f} s ({megabytes(rate)}/s)",
         f"signed by {', '.join(result['signed_by'])}",
     ]
     if result["missing_signers"]:
         lines.append(f"still to sign: {', '.join(result['missing_signers'])} (lockgate bundle sign)")
     lines += [f"medium: {path}" for path in result["media"][1:]]
-    lines.append("written and compared: safe to remove")
+    lines.append("safe to remove")
     return "\n".join([*lines, result["path"]])

@@ -26,12 +26,13 @@ def collect(
     """Bring artifacts into the station's registry.
 
     SOURCE is HOST/REPO:TAG (a registry), oci:DIR[:TAG] (an OCI image layout) or file:PATH (any file). With -f, sources
-    are read from a file: [[source]] tables with `from` and, where wanted, `as`.
+    are read from a file: [[source]] tables with `from` and, where wanted, `as`; its relative paths start at its folder.
+    The last lines are the references.
     """
     from appliance.cli.follow import run_job
 
     station_root(root)
-    entries = [_entry(text, as_) for text in sources]
+    entries = [_entry(text, as_, Path()) for text in sources]
     if as_ is not None and len(entries) != 1:
         raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
     if file is not None:
@@ -42,17 +43,17 @@ def collect(
     show(result, as_json, lambda: result["job"] if detach else "\n".join(result["references"]))
 
 
-def _entry(text: str, as_: str | None) -> dict[str, Any]:
-    """A source's params; paths are made absolute here, where the caller's folder is known."""
+def _entry(text: str, as_: str | None, base: Path) -> dict[str, Any]:
+    """A source's params; paths are made absolute here, from `base`, where the caller's folder is known."""
     from bundles.oci.reference import Reference, RemoteReference
 
-    if as_ is not None:
-        Reference.parse(as_)
+    if as_ is not None and Reference.parse(as_).tag is None:
+        raise UsageError("--as takes a tag", thing=as_, remedy="write REPO:TAG")
     if text.startswith("oci:"):
-        path, tag = _layout(text.removeprefix("oci:"))
+        path, tag = _layout(base, text.removeprefix("oci:"))
         return {"kind": "layout", "path": str(path), "tag": tag, "as": as_}
     if text.startswith("file:"):
-        path = Path(text.removeprefix("file:")).absolute()
+        path = (base / text.removeprefix("file:")).absolute()
         if not path.is_file():
             raise UsageError("no such file", thing=str(path), remedy="check the path")
         return {"kind": "file", "path": str(path), "as": as_}
@@ -60,13 +61,13 @@ def _entry(text: str, as_: str | None) -> dict[str, Any]:
     return {"kind": "registry", "reference": text, "as": as_}
 
 
-def _layout(text: str) -> tuple[Path, str | None]:
+def _layout(base: Path, text: str) -> tuple[Path, str | None]:
     """`DIR[:TAG]`: the longest folder that is there, and the tag behind it."""
-    if Path(text).is_dir():
-        return Path(text).absolute(), None
-    for position, character in enumerate(text):
-        if character == ":" and Path(text[:position]).is_dir():
-            return Path(text[:position]).absolute(), text[position + 1 :]
+    ends = [len(text), *(position for position in range(len(text) - 1, 0, -1) if text[position] == ":")]
+    for end in ends:
+        path = base / text[:end]
+        if path.is_dir():
+            return path.absolute(), text[end + 1 :] or None
     raise UsageError("no such OCI image layout", thing=text, remedy="write oci:DIR or oci:DIR:TAG")
 
 
@@ -83,11 +84,14 @@ def _collection(file: Path) -> list[dict[str, Any]]:
     listed = document.get("source")
     if set(document) != {"source"} or not isinstance(listed, list) or not listed:
         raise UsageError("not a collection", thing=str(file), remedy="write [[source]] tables with `from` and `as`")
-    entries = []
-    for number, source in enumerate(listed, 1):
-        if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as"}:
-            raise UsageError(
-                f"source {number} is malformed", thing=str(file), remedy="give `from` and, where wanted, `as`"
-            )
-        entries.append(_entry(str(source["from"]), str(source["as"]) if "as" in source else None))
-    return entries
+    return [_listed(number, source, file) for number, source in enumerate(listed, 1)]
+
+
+def _listed(number: int, source: Any, file: Path) -> dict[str, Any]:
+    if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as"}:
+        raise UsageError(
+            f"source {number} is malformed", thing=str(file), remedy="give `from` and, where wanted, `as`, alone"
+        )
+    if not all(isinstance(value, str) for value in source.values()):
+        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
+    return _entry(source["from"], source.get("as"), file.absolute().parent)

@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
-from bundles import limits
+from appliance.outgoing.sources import cosign_tags
+from bundles import limits, strict_json
 from bundles.build import Content
-from bundles.errors import NotFoundError, RefusedError, UsageError
+from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.manifest import Artifact, Evidence
 from bundles.manifest_check import is_platform
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import kind_of
+from bundles.oci.kinds import ATTESTATION_TYPES, CYCLONEDX, SBOM_TYPES, SIGNATURE_TYPES, kind_of
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.reference import Reference
 
-_COSIGN: Final = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
-"""Suffixes of the tags by which cosign attaches things where there is no referrers API (SIGNATURE_SPEC)."""
+_EVIDENCE: Final = ("sbom", "signature", "attestation")
+_BY_LAYER: Final = {
+    **dict.fromkeys(SBOM_TYPES, "sbom"),
+    **dict.fromkeys(SIGNATURE_TYPES, "signature"),
+    **dict.fromkeys(ATTESTATION_TYPES, "attestation"),
+}
+"""Evidence dressed as an image, as cosign and BuildKit make it, is known by its layers."""
+
+_BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
+"""The annotation by which BuildKit says in the index what an attestation manifest speaks of."""
 
 _CONFIG_MOST: Final = limits.MIB
 
@@ -31,12 +39,16 @@ class Shown(Protocol):
         """The manifest behind a tag or digest, or None."""
         ...
 
-    def referrers(self, repository: str, digest: Digest) -> Sequence[Descriptor]:
+    def blob(self, repository: str, digest: Digest) -> int | None:
+        """A blob's bytes, or None where the repository does not show it."""
+        ...
+
+    def referrers(self, repository: str, digest: Digest) -> Iterable[Descriptor]:
         """The manifests that refer to one; `artifact_type` set."""
         ...
 
     def read(self, digest: Digest, most: int) -> bytes:
-        """A small blob's or manifest's bytes. Raises NotFoundError."""
+        """A small blob's or manifest's bytes, checked. Raises FailedError."""
         ...
 
 
@@ -47,20 +59,24 @@ class _Node:
     descriptor: Descriptor
     manifest: Manifest
     kind: str
-    platform: str
+    platform: str = ""
     tags: set[str] = field(default_factory=set)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Closure:
-    """What was reached. `images` are the image manifests that an SBOM is owed for: (repository, digest)."""
+    """What was reached. `undescribed` are the images without a CycloneDX SBOM: (repository, digest)."""
 
     content: Content
-    images: list[tuple[str, Digest]]
+    undescribed: Sequence[tuple[str, Digest]]
 
 
 def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
-    """Follow every reference. Raises UsageError for one that is not shown, RefusedError for one too deep or large."""
+    """Follow every reference.
+
+    Raises UsageError for one that is not shown, FailedError for an artifact that is not whole, RefusedError for one
+    that is nested too deep or reaches too much.
+    """
     walk = _Walk(shown)
     if not references:
         raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
@@ -68,7 +84,7 @@ def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
         found = shown.resolve(reference)
         if found is None:
             raise UsageError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
-        node = walk.manifest(reference.repository, found, 0)
+        node = walk.reach(reference.repository, found, 0)
         if reference.tag is not None:
             node.tags.add(reference.tag)
     return walk.closure()
@@ -79,63 +95,89 @@ class _Walk:
         self._shown = shown
         self._nodes: dict[tuple[str, Digest], _Node] = {}
         self._blobs: dict[Digest, int] = {}
-        self._evidence: dict[str, set[tuple[str, str]]] = {"sbom": set(), "signature": set(), "attestation": set()}
-        self._images: list[tuple[str, Digest]] = []
+        self._evidence: dict[str, set[tuple[str, str]]] = {kind: set() for kind in _EVIDENCE}
+        self._described: set[tuple[str, Digest]] = set()
 
-    def manifest(
-        self, repository: str, descriptor: Descriptor, depth: int, kind: str = "", platform: Platform | None = None
-    ) -> _Node:
-        """Reach a manifest: its blobs, its children, and what refers to it."""
+    def reach(self, repository: str, descriptor: Descriptor, depth: int) -> _Node:
+        """Take in a manifest: its blobs, its children, and what refers to it."""
         key = (repository, descriptor.digest)
         if key in self._nodes:
             return self._nodes[key]
         if depth > limits.INDEX_DEPTH or len(self._nodes) + len(self._blobs) > limits.CLOSURE_NODES:
             raise RefusedError(
-                "an index is nested too deep or reaches too much", thing=f"{repository}@{descriptor.digest}"
+                "an artifact is nested too deep or reaches too much",
+                thing=f"{repository}@{descriptor.digest}",
+                remedy=f"at most {limits.INDEX_DEPTH} levels and {limits.CLOSURE_NODES} manifests and blobs",
             )
         raw = self._shown.read(descriptor.digest, limits.OCI_MANIFEST)
         manifest = parse_manifest(raw, descriptor.media_type)
-        found = kind or kind_of(manifest.media_type, manifest.artifact_type)
-        if found == "image" and platform is not None and platform.os == "unknown":
-            found = "attestation"  # BuildKit's attestation manifests stand in the index with platform unknown/unknown
-        described = str(platform) if platform is not None else self._platform(manifest, found)
-        described = described if is_platform(described) else ""  # a client's words; the manifest takes well-formed ones
-        node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, found, described)
+        node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, _kind(manifest))
         self._nodes[key] = node
         self._blobs[descriptor.digest] = len(raw)
         for blob in manifest.blobs:
-            self._blobs[blob.digest] = blob.size
-        if found == "image":
-            self._images.append(key)
+            self._take_blob(repository, blob, descriptor.digest)
+        node.platform = self._platform(node)
         for child in manifest.manifests:
-            if child.media_type in MANIFEST_TYPES:
-                self.manifest(repository, child, depth + 1, platform=child.platform)
-        self._referring(repository, descriptor.digest, depth)
+            self._child(repository, child, descriptor.digest, depth)
+        self._take_evidence(repository, descriptor.digest, depth)
         return node
 
-    def _referring(self, repository: str, subject: Digest, depth: int) -> None:
+    def _take_blob(self, repository: str, blob: Descriptor, owner: Digest) -> None:
+        size = self._shown.blob(repository, blob.digest)
+        if size is None:
+            raise _not_whole(repository, owner, blob.digest)
+        if size != blob.size:
+            raise RefusedError(
+                "a manifest gives a blob another size than it has",
+                thing=f"{blob.digest} of {repository}@{owner}",
+                remedy="make the image again",
+            )
+        self._blobs[blob.digest] = size
+
+    def _child(self, repository: str, child: Descriptor, index: Digest, depth: int) -> None:
+        """What an index names. Other types than a manifest's can only have been pushed as blobs."""
+        if child.media_type not in MANIFEST_TYPES:
+            self._take_blob(repository, child, index)
+            return
+        found = self._shown.resolve(Reference(repository, digest=child.digest))
+        if found is None:
+            raise _not_whole(repository, index, child.digest)
+        node = self.reach(repository, child, depth + 1)
+        if not node.platform and node.kind == "image":
+            node.platform = _well_formed(child.platform)
+        subject = child.annotations.get(_BUILDKIT_SUBJECT)
+        if node.kind == "attestation" and subject is not None:
+            self._evidence["attestation"].add((subject, str(child.digest)))
+
+    def _take_evidence(self, repository: str, subject: Digest, depth: int) -> None:
         for referrer in self._shown.referrers(repository, subject):
-            node = self.manifest(repository, referrer, depth + 1)
+            node = self.reach(repository, referrer, depth + 1)
             self._note(node.kind, subject, referrer.digest)
-        for suffix, kind in _COSIGN.items():
-            tag = f"{subject.algorithm}-{subject.hex}.{suffix}"
+            if node.manifest.artifact_type == CYCLONEDX:
+                self._described.add((repository, subject))
+        for tag, kind in cosign_tags(subject).items():
             found = self._shown.resolve(Reference(repository, tag=tag))
             if found is not None:
-                self.manifest(repository, found, depth + 1, kind).tags.add(tag)
+                node = self.reach(repository, found, depth + 1)
+                node.kind = kind
+                node.platform = ""
+                node.tags.add(tag)
                 self._note(kind, subject, found.digest)
 
     def _note(self, kind: str, subject: Digest, digest: Digest) -> None:
         if kind in self._evidence:
             self._evidence[kind].add((str(subject), str(digest)))
 
-    def _platform(self, manifest: Manifest, kind: str) -> str:
+    def _platform(self, node: _Node) -> str:
         """An image's platform by its config (image specification, config.md)."""
-        if kind != "image" or manifest.config is None or manifest.config.size > _CONFIG_MOST:
+        config = node.manifest.config
+        if node.kind != "image" or config is None or config.size > _CONFIG_MOST:
             return ""
+        raw = self._shown.read(config.digest, _CONFIG_MOST)
         try:
-            config: Any = json.loads(self._shown.read(manifest.config.digest, _CONFIG_MOST))
-            return str(Platform.from_json(config)) if isinstance(config, dict) else ""
-        except (ValueError, NotFoundError):
+            document = strict_json.loads(raw, ceiling=_CONFIG_MOST, what="config", floats=True)
+            return _well_formed(Platform.from_json(document))
+        except MalformedError:
             return ""
 
     def closure(self) -> Closure:
@@ -148,11 +190,37 @@ class _Walk:
             for (repository, digest), node in self._nodes.items()
         ]  # fmt: skip
         artifacts.sort(key=lambda artifact: (artifact.repository, artifact.digest))
-
-        def evidence(kind: str) -> list[Evidence]:
-            return [Evidence(subject=subject, digest=digest) for subject, digest in sorted(self._evidence[kind])]
-
-        content = Content(
-            artifacts, list(self._blobs.items()), (), evidence("sbom"), evidence("signature"), evidence("attestation")
+        carried = {artifact.digest for artifact in artifacts}
+        sboms, signatures, attestations = (
+            [
+                Evidence(subject=subject, digest=digest)
+                for subject, digest in sorted(self._evidence[kind])
+                if subject in carried
+            ]
+            for kind in _EVIDENCE
         )
-        return Closure(content, self._images)
+        content = Content(artifacts, list(self._blobs.items()), (), sboms, signatures, attestations)
+        images = [key for key, node in self._nodes.items() if node.kind == "image"]
+        return Closure(content, [key for key in images if key not in self._described])
+
+
+def _kind(manifest: Manifest) -> str:
+    kind = kind_of(manifest.media_type, manifest.artifact_type)
+    by_layer = {_BY_LAYER.get(layer.media_type, "") for layer in manifest.layers}
+    if kind in ("image", "artifact") and len(by_layer) == 1:
+        return by_layer.pop() or kind
+    return kind
+
+
+def _well_formed(platform: Platform | None) -> str:
+    """The platform's text: a client's words, of which the bundle's manifest takes well-formed ones alone."""
+    text = str(platform or "")
+    return text if is_platform(text) else ""
+
+
+def _not_whole(repository: str, owner: Digest, missing: Digest) -> FailedError:
+    return FailedError(
+        "an artifact is not whole in its repository",
+        thing=f"{repository}@{owner} lacks {missing}",
+        remedy="collect or push it again, whole",
+    )

@@ -1,24 +1,25 @@
 """The `collect` job: artifacts from layouts, files and registries into the store.
 
-A blob that is held is not fetched again, so a job that was cut off goes on where it was. Nothing is visible before
-one transaction an artifact: its blobs and manifests, and its tag last.
+A blob is recorded as soon as it is durable, and not fetched again, so a job that was cut off goes on where it was.
+Nothing is visible before one transaction an artifact: its blobs and manifests, and its tags last.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
-from appliance.observe.audit import AuditEvent
+from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
 from appliance.station import Station
-from appliance.store.writes.outgoing import AddArtifacts
+from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
-from bundles.errors import RefusedError, UsageError
+from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
@@ -27,19 +28,27 @@ from bundles.oci.reference import Reference, RemoteReference
 
 def run(context: JobContext) -> Result:
     """Collect `params["sources"]`, each `{kind: layout|file|registry, …, as}`. Returns `{"references": [...]}`."""
-    references = []
-    with closing_all([open_source(entry) for entry in context.params["sources"]]) as sources:
-        for source in sources:
-            for root in source.roots():
-                digest = _Collector(context, source, root.target.repository).take(root)
-                event = AuditEvent("collect", context.actor, str(root.target), "done", {"digest": str(digest)})
-                context.station.audit.record(event)
-                context.log(f"collected {root.target} as {digest}")
-                references.append(str(root.target))
+
+    def hashed(done: int, total: int) -> None:
+        context.progress("hash", done, total)
+
+    references: list[str] = []
+    thing = context.job_id
+    try:
+        with closing_all([open_source(entry, hashed) for entry in context.params["sources"]]) as sources:
+            for source in sources:
+                for root in source.roots():
+                    thing = str(root.target)
+                    _Collector(context, source, root).take()
+                    context.log(f"collected {root.target} as {root.descriptor.digest}")
+                    references.append(thing)
+    except LockgateError as error:
+        context.station.audit.record(refusal("collect", context.actor, thing, error))
+        raise
     return {"references": references}
 
 
-def open_source(entry: dict[str, Any]) -> Source:
+def open_source(entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
     """The source an entry describes. Raises UsageError."""
     as_ = Reference.parse(entry["as"]) if entry.get("as") else None
     if as_ is not None and as_.tag is None:
@@ -47,45 +56,62 @@ def open_source(entry: dict[str, Any]) -> Source:
     if entry["kind"] == "layout":
         return LayoutSource(Path(entry["path"]), entry.get("tag"), as_)
     if entry["kind"] == "file":
-        return FileSource(Path(entry["path"]), as_)
+        return FileSource(Path(entry["path"]), as_, hashed)
     if entry["kind"] == "registry":
         return RemoteSource(RemoteReference.parse(entry["reference"]), as_)
     raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy="use layout, file or registry")
 
 
+def shown_blobs(manifest: Manifest) -> list[Descriptor]:
+    """The blobs that a repository must show with a manifest: its own, and what an index lists that is no manifest."""
+    return [*manifest.blobs, *(child for child in manifest.manifests if child.media_type not in MANIFEST_TYPES)]
+
+
 class _Collector:
     """Takes one artifact with everything it names and everything that refers to it."""
 
-    def __init__(self, context: JobContext, source: Source, repository: str) -> None:
-        self._context, self._source, self._repository = context, source, repository
+    def __init__(self, context: JobContext, source: Source, root: Root) -> None:
+        self._context, self._source, self._root = context, source, root
         self._station: Station = context.station
         self._blobs: dict[Digest, BlobRow] = {}
         self._manifests: dict[Digest, ManifestRow] = {}
+        self._tags: dict[str, Digest] = {}
         self._done = self._total = 0
 
-    def take(self, root: Root) -> Digest:
-        """Take the artifact and make it visible. Returns its digest."""
-        self._take_manifest(root.descriptor, 0)
-        digest = str(root.descriptor.digest)
+    def take(self) -> None:
+        """Take the artifact and make it visible; the act is in the audit log first."""
+        target, digest = self._root.target, self._root.descriptor.digest
+        self._take_manifest(self._root.descriptor, 0)
+        if target.tag is not None:
+            self._tags[target.tag] = digest
+        detail = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
+        self._station.audit.record(AuditEvent("collect", self._context.actor, str(target), "done", detail))
         self._station.writer.submit(
             AddArtifacts(
-                repository=self._repository,
+                repository=target.repository,
                 blobs=tuple(self._blobs.values()),
                 manifests=tuple(self._manifests.values()),
-                tags=((root.target.tag, digest),) if root.target.tag else (),
+                tags=tuple((tag, str(digest)) for tag, digest in self._tags.items()),
                 at=clock.now(),
             )
         )
-        return root.descriptor.digest
 
-    def _take_manifest(self, descriptor: Descriptor, depth: int) -> None:
+    def _take_manifest(self, descriptor: Descriptor, depth: int, subject: Digest | None = None) -> None:
+        """Take a manifest and what belongs to it; one that was to refer to `subject` and does not is left alone."""
         if descriptor.digest in self._manifests:
             return
         if depth > limits.INDEX_DEPTH or len(self._blobs) + len(self._manifests) > limits.CLOSURE_NODES:
-            raise RefusedError("an index is nested too deep or too large", thing=str(descriptor.digest))
+            raise RefusedError(
+                "an artifact is nested too deep or reaches too much",
+                thing=str(descriptor.digest),
+                remedy=f"at most {limits.INDEX_DEPTH} levels and {limits.CLOSURE_NODES} blobs",
+            )
         raw = self._source.manifest(descriptor)
         manifest = parse_manifest(raw, descriptor.media_type)
-        wanted = [blob for blob in manifest.blobs if blob.digest not in self._blobs]
+        if subject is not None and (manifest.subject is None or manifest.subject.digest != subject):
+            self._context.log(f"left {descriptor.digest} alone: it does not refer to {subject}")
+            return
+        wanted = [blob for blob in shown_blobs(manifest) if blob.digest not in self._blobs]
         self._total += sum(blob.size for blob in wanted)
         for blob in wanted:
             self._take_blob(blob)
@@ -94,13 +120,23 @@ class _Collector:
                 self._take_manifest(child, depth + 1)
         crc32 = self._station.blobs.put(raw, descriptor.digest)
         self._manifests[descriptor.digest] = manifest_row(descriptor.digest, raw, manifest, crc32)
-        for referrer in self._source.referrers(descriptor.digest):
-            self._take_manifest(referrer, depth + 1)
+        self._take_evidence(descriptor.digest, depth)
+
+    def _take_evidence(self, digest: Digest, depth: int) -> None:
+        """What speaks about a manifest. A list may name what is gone: that is said, and no reason to stop."""
+        for referrer in self._source.referrers(digest):
+            try:
+                self._take_manifest(referrer, depth + 1, digest)
+            except NotFoundError as error:
+                self._context.log(f"left out {referrer.digest}, which refers to {digest}: {error.diagnostics()}")
+        for tag, attached in self._source.attached(digest).items():
+            self._take_manifest(attached, depth + 1)
+            self._tags[tag] = attached.digest
 
     def _take_blob(self, blob: Descriptor) -> None:
-        held = self._station.metadata.blob(blob.digest)
-        if held is not None and held.size == blob.size and self._station.blobs.has_blob(blob.digest):
-            self._blobs[blob.digest] = BlobRow(digest=str(blob.digest), size=held.size, crc32=held.crc32)
+        held = self._held(blob)
+        if held is not None:
+            self._blobs[blob.digest] = held
             self._advance(blob.size)
             return
         writer = self._station.blobs.begin_blob(blob.digest, blob.size)
@@ -112,7 +148,19 @@ class _Collector:
         except BaseException:
             writer.cancel()
             raise
-        self._blobs[blob.digest] = BlobRow(digest=str(blob.digest), size=blob.size, crc32=writer.crc32)
+        row = BlobRow(digest=str(blob.digest), size=blob.size, crc32=writer.crc32)
+        self._station.writer.submit(RecordBlobs(blobs=(row,), at=clock.now()))
+        self._blobs[blob.digest] = row
+
+    def _held(self, blob: Descriptor) -> BlobRow | None:
+        """A blob that need not be fetched. One that quarantine alone holds is: naming it must not make it visible."""
+        facts = self._station.metadata.blob(blob.digest)
+        if facts is None or facts.size != blob.size or not self._station.blobs.has_blob(blob.digest):
+            return None
+        pinned = self._station.reader.execute("SELECT 1 FROM pins WHERE digest = ?", (str(blob.digest),)).fetchone()
+        if pinned is not None and not self._station.metadata.shown_anywhere(blob.digest, limit=1):
+            return None
+        return BlobRow(digest=str(blob.digest), size=facts.size, crc32=facts.crc32)
 
     def _advance(self, count: int) -> None:
         self._done += count

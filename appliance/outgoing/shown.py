@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import ManifestFacts, Metadata
+from bundles import limits
 from bundles.errors import FailedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
-
-_REFERRERS: Final = 10_000
 
 
 class StationShown:
@@ -28,9 +25,14 @@ class StationShown:
             facts = self._metadata.tagged_manifest(reference.repository, reference.tag or "")
         return None if facts is None else _descriptor(facts)
 
+    def blob(self, repository: str, digest: Digest) -> int | None:
+        """As Shown.blob."""
+        facts = self._metadata.linked_blob(repository, digest)
+        return None if facts is None else facts.size
+
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         """As Shown.referrers."""
-        return [_descriptor(facts) for facts in self._metadata.referrers(repository, digest, _REFERRERS)]
+        return [_descriptor(facts) for facts in self._metadata.referrers(repository, digest, limits.CLOSURE_NODES)]
 
     def read(self, digest: Digest, most: int) -> bytes:
         """As Shown.read. Raises FailedError where the stored bytes are not the digest's."""

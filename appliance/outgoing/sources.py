@@ -4,21 +4,31 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Final, Protocol
 
 from bundles import limits, strict_json
-from bundles.errors import UsageError
+from bundles.errors import LockgateError, UsageError
 from bundles.files import failures_named, open_regular
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
 from bundles.oci.kinds import FILE_TYPE
 from bundles.oci.layout import LayoutFolder
-from bundles.oci.manifest import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST
+from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, OCI_EMPTY, OCI_MANIFEST, parse_manifest
 from bundles.oci.reference import Reference
+
+COSIGN: Final = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
+"""Suffixes of the tags by which cosign attaches things where there is no referrers API (SIGNATURE_SPEC)."""
+
+
+def cosign_tags(digest: Digest) -> dict[str, str]:
+    """The tags by which cosign attaches things to a manifest, each with the kind of what it names. It knows sha256."""
+    if digest.algorithm != "sha256":
+        return {}
+    return {f"{digest.algorithm}-{digest.hex}.{suffix}": kind for suffix, kind in COSIGN.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +55,26 @@ class Source(Protocol):
         ...
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
-        """Manifests that refer to `digest`."""
+        """Manifests that are said to refer to `digest`."""
+        ...
+
+    def attached(self, digest: Digest) -> dict[str, Descriptor]:
+        """What is attached to `digest` by cosign's tags, by tag."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files and connections."""
         ...
 
 
-def chunks(file: BinaryIO) -> Iterator[bytes]:
-    """A file's bytes in chunks, closed at the end."""
+def chunks(file: BinaryIO, path: Path) -> Iterator[bytes]:
+    """A file's bytes in chunks, closed at the end. Raises FailedError naming `path`."""
     with file:
-        while chunk := file.read(limits.CHUNK):
+        while True:
+            with failures_named(path, "the file cannot be read"):
+                chunk = file.read(limits.CHUNK)
+            if not chunk:
+                return
             yield chunk
 
 
@@ -61,16 +83,28 @@ class LayoutSource:
 
     def __init__(self, path: Path, tag: str | None, as_: Reference | None) -> None:
         self._layout, self._tag, self._as = LayoutFolder(path), tag, as_
+        self._entries = self._layout.entries()
+        self._subjects: dict[Digest, list[Descriptor]] | None = None
 
     def roots(self) -> list[Root]:
         """As Source.roots. A name is `repository:tag`, or a tag alone, which takes the folder's name as repository."""
-        named = [(name, found) for name, found in self._layout.entries() if name and self._tag in (None, name)]
+        named = [(name, found) for name, found in self._entries if name and self._tag in (None, name)]
         if not named:
             wanted = f"{self._layout.root}:{self._tag}" if self._tag else str(self._layout.root)
             raise UsageError("the layout names no such image", thing=wanted, remedy="see its index.json")
         if self._as is not None and len(named) > 1:
-            raise UsageError("--as names one artifact, the layout has several", thing=str(self._layout.root))
-        return [Root(found, self._as or self._reference(name)) for name, found in named]
+            raise UsageError(
+                "--as names one artifact, the layout has several",
+                thing=str(self._layout.root),
+                remedy="choose one with oci:DIR:TAG",
+            )
+        roots = [Root(found, self._as or self._reference(name)) for name, found in named]
+        targets = [root.target for root in roots]
+        if len(set(targets)) < len(targets):
+            raise UsageError(
+                "the layout names one thing twice", thing=str(self._layout.root), remedy="see its index.json"
+            )
+        return roots
 
     def _reference(self, name: str) -> Reference:
         if ":" in name:
@@ -78,49 +112,73 @@ class LayoutSource:
         return Reference(self._layout.root.resolve().name.lower(), tag=name)
 
     def manifest(self, descriptor: Descriptor) -> bytes:
+        """As Source.manifest."""
         return self._layout.read_manifest(descriptor)
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
-        return chunks(self._layout.open_blob(descriptor.digest))
+        """As Source.blob."""
+        return chunks(self._layout.open_blob(descriptor.digest), self._layout.root)
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
-        """A layout's index lists referrers as entries of their own, named or not (image-layout.md)."""
-        from bundles.oci.manifest import MANIFEST_TYPES, parse_manifest
+        """As Source.referrers: index.json lists them as entries of their own, named or not (image-layout.md)."""
+        if self._subjects is None:
+            self._subjects = {}
+            for _, descriptor in self._entries:
+                subject = self._subject_of(descriptor)
+                if subject is not None:
+                    self._subjects.setdefault(subject, []).append(descriptor)
+        return self._subjects.get(digest, [])
 
-        found = []
-        for name, descriptor in self._layout.entries():
-            if name is None and descriptor.media_type in MANIFEST_TYPES:
-                subject = parse_manifest(self.manifest(descriptor), descriptor.media_type).subject
-                if subject is not None and subject.digest == digest:
-                    found.append(descriptor)
-        return found
+    def _subject_of(self, descriptor: Descriptor) -> Digest | None:
+        """What an entry refers to; nothing where it cannot be read: then it could not be taken either."""
+        if descriptor.media_type not in MANIFEST_TYPES:
+            return None
+        try:
+            subject = parse_manifest(self.manifest(descriptor), descriptor.media_type).subject
+        except LockgateError:
+            return None
+        return None if subject is None else subject.digest
+
+    def attached(self, digest: Digest) -> dict[str, Descriptor]:
+        """As Source.attached."""
+        wanted = cosign_tags(digest)
+        named = ((name.rpartition(":")[2], found) for name, found in self._entries if name)
+        return {tag: found for tag, found in named if tag in wanted}
+
+    def close(self) -> None:
+        """As Source.close."""
 
 
 class FileSource:
     """A file as an OCI artifact (image specification, manifest.md, Guidelines for artifact usage).
 
-    Its manifest is the same whenever the file is: one layer with the file's name, no time.
+    Its manifest is the same whenever the file is: one layer with the file's name, no time. `advance` is told of bytes
+    as they are hashed.
     """
 
-    def __init__(self, path: Path, as_: Reference | None) -> None:
+    def __init__(
+        self, path: Path, as_: Reference | None, advance: Callable[[int, int], object] = lambda done, total: None
+    ) -> None:
         self._path = path
+        self._as = as_ or _default_reference(path.name)
+        self._advance = advance
         with failures_named(path, "the file cannot be read"):
             self._file = os.fdopen(open_regular(path.resolve()), "rb")
-        self._as = as_
-        self._blobs: dict[Digest, bytes] = {}
+        self._small: dict[Digest, bytes] = {}
 
     def roots(self) -> list[Root]:
-        """As Source.roots. Reads the file once for its digest."""
-        name = self._path.name
+        """As Source.roots. Reads the file once, for its digest."""
         hasher, size = new_hasher("sha256"), 0
-        while chunk := self._file.read(limits.CHUNK):
+        total = os.fstat(self._file.fileno()).st_size
+        for chunk in self._chunks():
             hasher.update(chunk)
             size += len(chunk)
+            self._advance(size, max(size, total))
         layer = {
             "mediaType": "application/octet-stream",
             "digest": f"sha256:{hasher.hexdigest()}",
             "size": size,
-            "annotations": {"org.opencontainers.image.title": name},
+            "annotations": {"org.opencontainers.image.title": self._path.name},
         }
         raw = strict_json.canonical(
             {
@@ -131,39 +189,50 @@ class FileSource:
                 "layers": [layer],
             }
         )
-        self._blobs = {Digest.of(raw): raw, Digest.of(EMPTY_JSON): EMPTY_JSON}
-        return [Root(Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw)), self._as or self._default(name))]
-
-    @staticmethod
-    def _default(name: str) -> Reference:
-        cleaned = "".join(
-            character if character.isalnum() and character.isascii() else "-" for character in name.lower()
-        )
-        cleaned = "-".join(part for part in cleaned.split("-") if part)
-        if not cleaned:
-            raise UsageError("the file's name gives no repository", thing=name, remedy="name one with --as REPO:TAG")
-        return Reference(f"files/{cleaned}", tag="latest")
+        self._small = {Digest.of(raw): raw, Digest.of(EMPTY_JSON): EMPTY_JSON}
+        return [Root(Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw)), self._as)]
 
     def manifest(self, descriptor: Descriptor) -> bytes:
-        return self._blobs[descriptor.digest]
+        """As Source.manifest."""
+        return self._small[descriptor.digest]
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
-        if descriptor.digest in self._blobs:
-            return chunks(io.BytesIO(self._blobs[descriptor.digest]))
+        """As Source.blob."""
+        if descriptor.digest in self._small:
+            return chunks(io.BytesIO(self._small[descriptor.digest]), self._path)
+        return self._chunks()
+
+    def _chunks(self) -> Iterator[bytes]:
         self._file.seek(0)
-        return chunks(os.fdopen(os.dup(self._file.fileno()), "rb"))
+        return chunks(os.fdopen(os.dup(self._file.fileno()), "rb"), self._path)
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
+        """As Source.referrers: a file has none."""
         return []
+
+    def attached(self, digest: Digest) -> dict[str, Descriptor]:
+        """As Source.attached: a file has nothing attached."""
+        return {}
+
+    def close(self) -> None:
+        """As Source.close."""
+        self._file.close()
+
+
+def _default_reference(name: str) -> Reference:
+    """`files/<name>:latest`, the name in the letters that a repository may have."""
+    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name.lower())
+    cleaned = "-".join(part for part in kept.split("-") if part)
+    if not cleaned:
+        raise UsageError("the file's name gives no repository", thing=repr(name), remedy="name one with --as REPO:TAG")
+    return Reference(f"files/{cleaned}", tag="latest")
 
 
 @contextmanager
 def closing_all(sources: list[Source]) -> Iterator[list[Source]]:
-    """Close what has a `close`, at the end."""
+    """Close them at the end."""
     try:
         yield sources
     finally:
         for source in sources:
-            close = getattr(source, "close", None)
-            if close is not None:
-                close()
+            source.close()

@@ -9,55 +9,72 @@ from typing import Any
 from aiohttp import web
 
 from appliance.control.api import Control
-from appliance.outgoing.build import check_medium
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.sbom import has_sbom
+from appliance.outgoing.media import check_volume_size, look_at, room_on
+from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
+from appliance.outgoing.plan import make_plan
 from appliance.outgoing.shown import StationShown
-from appliance.station import open_station
-from bundles import build as building
+from appliance.station import Station, open_station
+from bundles.errors import UsageError
 from bundles.media import capacity
-from bundles.oci.reference import Reference, check_site
 
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
     async def plan(request: web.Request) -> web.Response:
-        body = await request.json()
-        check_site(str(body["to"]))
-        references = [Reference.parse(str(text)) for text in body["references"]]
-        media = [Path(entry["path"]) for entry in body.get("media") or []]
-        volume = capacity(str(body.get("volume") or "fat32"))
-        return web.json_response(await asyncio.to_thread(_plan, control, references, media, volume))
+        params = convert(await request.json(), PlanParams)
+        return web.json_response(await asyncio.to_thread(_plan, control, params))
 
     return [web.post("/v1/plans", plan)]
 
 
-def _plan(control: Control, references: list[Reference], media: list[Path], volume: int) -> dict[str, Any]:
+def _plan(control: Control, params: PlanParams) -> dict[str, Any]:
     """The plan document, from connections of this thread's own."""
+    wanted = Wanted.read(params, control.station.config.site)
     station = open_station(control.station.paths.root, control.station.writer)
     try:
-        closure = closure_of(references, StationShown(station.blobs, station.metadata))
-        free: list[int | None] = [check_medium(path) for path in media]
-        packing = building.plan_volumes(closure.content, volume, free or [None])
-        volumes = [
-            {"index": index, "medium": medium, "size": sum(piece.length for piece in pieces), "blobs": len(pieces)}
-            for index, (pieces, medium) in enumerate(zip(packing.volumes, packing.media, strict=True), 1)
-        ]
-        missing = sum(not has_sbom(station, repository, digest) for repository, digest in closure.images)
-        return {
-            "artifacts": [
-                {"repository": entry.repository, "tags": entry.tags, "digest": entry.digest, "kind": entry.kind}
-                for entry in closure.content.artifacts
-            ],
-            "blobs": len(closure.content.blobs),
-            "bytes": closure.content.size,
-            "volume": volume,
-            "volumes": volumes,
-            "media": [{"path": str(path), "free": bytes_} for path, bytes_ in zip(media, free, strict=True)],
-            "requires": 0,
-            "sboms_to_make": missing,
-        }
+        return _document(station, wanted, params.media)
     finally:
         station.metadata.close()
         station.reader.close()
+
+
+def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> dict[str, Any]:
+    room = _room(media)
+    plan = make_plan(closure_of(wanted.references, StationShown(station.blobs, station.metadata)), wanted.volume, room)
+    sizes = plan.volume_sizes()
+    check_volume_size([look_at(Path(medium.path)) for medium in media if not medium.capacity], max(sizes))
+    packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
+    return {
+        "artifacts": [
+            {"repository": entry.repository, "tags": entry.tags, "digest": entry.digest, "kind": entry.kind}
+            for entry in plan.content.artifacts
+        ],
+        "blobs": len(plan.content.blobs),
+        "bytes": plan.content.size,
+        "volume": wanted.volume,
+        "volumes": [
+            {"index": index, "medium": medium, "size": size, "blobs": len(pieces)}
+            for index, (pieces, medium, size) in enumerate(packed, 1)
+        ],
+        "media": [
+            {"path": medium.path, "size": _taken(plan.packing.media, sizes, number), "free": free}
+            for number, (medium, free) in enumerate(zip(media, room, strict=True), 1)
+        ],
+        "requires": len(plan.content.requires),
+        "sboms_to_make": len(plan.undescribed),
+    }
+
+
+def _room(media: list[MediumParams]) -> list[int]:
+    """What each medium takes, in bytes: a folder what is free on it, one that is not there yet its capacity."""
+    for medium in media:
+        if not medium.capacity and not Path(medium.path).is_absolute():
+            raise UsageError("a medium's path is not absolute", thing=repr(medium.path), remedy="write it in full")
+    room = iter(room_on([look_at(Path(medium.path)) for medium in media if not medium.capacity]))
+    return [capacity(str(medium.capacity)) if medium.capacity else next(room) for medium in media]
+
+
+def _taken(media: tuple[int, ...], sizes: list[int], number: int) -> int:
+    return sum(size for medium, size in zip(media, sizes, strict=True) if medium == number)

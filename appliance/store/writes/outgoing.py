@@ -16,6 +16,7 @@ from appliance.store.writes.registry import (
     record_manifest,
     set_tag,
 )
+from bundles import limits
 from bundles.errors import FailedError
 from bundles.manifest import bundle_id
 
@@ -44,11 +45,23 @@ class AddArtifacts(Write, frozen=True):
             set_tag(db, repository, tag, digest, self.at)
 
 
+class RecordBlobs(Write, frozen=True):
+    """Blobs are durable in the store, visible to nobody yet: a collect that is cut off need not fetch them again."""
+
+    blobs: tuple[BlobRow, ...]
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        for blob in self.blobs:
+            record_blob(db, blob, self.at)
+
+
 class TakeSequence(Write, frozen=True):
     """A build takes the stream's next number, under the stream's lock: one bundle may wait for its signature at a time.
 
-    The result is `{"sequence", "previous", "voided"}`, the same again for the same job, or `{"waits_for": id}` while
-    another job's bundle stands in `to-sign`. A bundle whose job has ended unsigned is voided here.
+    The result is `{"sequence", "previous", "voided", "lapsed"}`, the same again for the same job until it is signed, or
+    `{"waits_for": id}` while another job's bundle stands in `to-sign`. One whose job has ended unsigned has lapsed: it
+    is voided here, and named. Raises FailedError when the stream has no number left.
     """
 
     stream: str
@@ -61,45 +74,60 @@ class TakeSequence(Write, frozen=True):
             " WHERE b.stream = ? AND b.state = 'to-sign'",
             (self.stream,),
         ).fetchone()
-        if waiting is not None and waiting[2] != self.job_id and waiting[3] not in (*FINAL_STATES, None):
-            return {"waits_for": waiting[0]}
-        if waiting is not None and waiting[2] == self.job_id:
-            return self._facts(db, waiting[1])
-        if waiting is not None:
-            db.execute("UPDATE bundles_out SET state = 'voided' WHERE id = ?", (waiting[0],))
-        db.execute(
+        if waiting is None:
+            return self._take(db, "")
+        bundle, sequence, job_id, job_state = waiting
+        if job_id == self.job_id:
+            return self._facts(db, sequence, "")
+        if job_state not in (*FINAL_STATES, None):
+            return {"waits_for": bundle}
+        db.execute("UPDATE bundles_out SET state = 'voided' WHERE id = ?", (bundle,))
+        return self._take(db, bundle)
+
+    def _take(self, db: sqlite3.Connection, lapsed: str) -> dict[str, Any]:
+        (sequence,) = db.execute(
             "INSERT INTO streams_out (stream, last_sequence) VALUES (?, 1)"
-            " ON CONFLICT (stream) DO UPDATE SET last_sequence = last_sequence + 1",
+            " ON CONFLICT (stream) DO UPDATE SET last_sequence = last_sequence + 1 RETURNING last_sequence",
             (self.stream,),
-        )
-        row = db.execute("SELECT last_sequence FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
+        ).fetchone()
+        if sequence > limits.SEQUENCE:
+            raise FailedError("the stream has no number left", thing=self.stream, remedy="give the site a new name")
         db.execute(
             "INSERT INTO bundles_out (id, stream, sequence, state, job_id, created) VALUES (?, ?, ?, 'to-sign', ?, ?)",
-            (bundle_id(self.stream, row[0]), self.stream, row[0], self.job_id, self.at),
+            (bundle_id(self.stream, sequence), self.stream, sequence, self.job_id, self.at),
         )
-        return self._facts(db, row[0])
+        return self._facts(db, sequence, lapsed)
 
-    def _facts(self, db: sqlite3.Connection, sequence: int) -> dict[str, Any]:
+    def _facts(self, db: sqlite3.Connection, sequence: int, lapsed: str) -> dict[str, Any]:
         row = db.execute("SELECT last_digest FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
         voided = db.execute(
-            "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' ORDER BY sequence", (self.stream,)
+            "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' AND sequence < ? ORDER BY sequence",
+            (self.stream, sequence),
         )
-        return {"sequence": sequence, "previous": row[0], "voided": [number for (number,) in voided]}
+        return {
+            "sequence": sequence,
+            "previous": row[0],
+            "voided": [number for (number,) in voided],
+            "lapsed": lapsed,
+        }
 
 
 class SignBundle(Write, frozen=True):
-    """A bundle was signed: its digest is the stream's last, and the number can no longer be voided."""
+    """A bundle was signed: its digest is the stream's last, and the number can no longer be voided.
+
+    Harmless where that is recorded already. Raises FailedError where the number was voided.
+    """
 
     id: str
     digest: str
 
     def apply(self, db: sqlite3.Connection) -> None:
-        changed = db.execute(
-            "UPDATE bundles_out SET state = 'signed', digest = ? WHERE id = ? AND state IN ('to-sign', 'signed')",
-            (self.digest, self.id),
-        ).rowcount
-        if not changed:
-            raise FailedError("the bundle's sequence was voided", thing=self.id, remedy="build it anew")
+        state, digest = db.execute("SELECT state, digest FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
+        if digest == self.digest:
+            return
+        if state != "to-sign":
+            raise FailedError("the bundle's number is taken or voided", thing=self.id, remedy="build it anew")
+        db.execute("UPDATE bundles_out SET state = 'signed', digest = ? WHERE id = ?", (self.digest, self.id))
         db.execute(
             "UPDATE streams_out SET last_digest = ? WHERE stream = (SELECT stream FROM bundles_out WHERE id = ?)",
             (self.digest, self.id),
@@ -116,9 +144,13 @@ class FinishBundle(Write, frozen=True):
 
 
 class VoidSequence(Write, frozen=True):
-    """A job gives up a number that it took and that was not signed. Harmless where it took none."""
+    """A job gives up the numbers that it took and that were not signed. The result names them, by bundle."""
 
     job_id: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
-        db.execute("UPDATE bundles_out SET state = 'voided' WHERE job_id = ? AND state = 'to-sign'", (self.job_id,))
+    def apply(self, db: sqlite3.Connection) -> list[str]:
+        rows = db.execute(
+            "UPDATE bundles_out SET state = 'voided' WHERE job_id = ? AND state = 'to-sign' RETURNING id",
+            (self.job_id,),
+        )
+        return [bundle for (bundle,) in rows.fetchall()]

@@ -1,0 +1,125 @@
+"""The media a bundle goes to: whether they can be written, how much they take, and whether they are still the same.
+
+All of it is asked before anything is written, and again before the writing begins: a bundle may have waited for its
+signature for days, or for the power to come back.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bundles.errors import FailedError
+from bundles.files import failures_named
+from bundles.manifest import BundleManifest, volume_path
+from bundles.media import PROFILES
+
+_MOUNTS: Final = Path("/proc/self/mountinfo")
+_FAT: Final = frozenset({"vfat", "msdos"})
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """A folder on a medium: `free` is bytes, `device` the file system's number (stat(2), st_dev)."""
+
+    path: Path
+    free: int
+    device: int
+
+
+def look_at(path: Path) -> Medium:
+    """A medium that can be written; where the folder is not there yet, the one it will be made in.
+
+    Raises FailedError naming the medium and what to do.
+    """
+    with failures_named(path, "the medium cannot be used"):
+        place = path if path.exists() else path.parent
+        status = place.stat()
+        usage = os.statvfs(place)
+    if not place.is_dir():
+        raise FailedError("the medium is not a folder", thing=str(path), remedy="give the folder it is mounted on")
+    if usage.f_flag & os.ST_RDONLY:
+        raise FailedError("the medium is read-only", thing=str(path), remedy="clear its write-protection")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise FailedError(
+            "the medium may not be written by the station", thing=str(path), remedy="check its owner and mode"
+        )
+    return Medium(path, usage.f_bavail * usage.f_frsize, status.st_dev)
+
+
+def room_on(media: Sequence[Medium]) -> list[int]:
+    """The bytes that each takes; two folders of one file system share its room, and the first has it."""
+    seen: set[int] = set()
+    room = []
+    for medium in media:
+        room.append(0 if medium.device in seen else medium.free)
+        seen.add(medium.device)
+    return room
+
+
+def check_volume_size(media: Sequence[Medium], volume_size: int) -> None:
+    """Raises FailedError for a FAT file system that cannot hold a volume of `volume_size` bytes."""
+    for medium in media:
+        if volume_size > PROFILES["fat32"] and _filesystem(medium.device) in _FAT:
+            raise FailedError(
+                "the medium's file system takes no files so large",
+                thing=f"{medium.path} (FAT, at most {PROFILES['fat32']} bytes)",
+                remedy="choose --volume fat32, or format it as exFAT",
+            )
+
+
+def check_room(manifest: BundleManifest, media: Sequence[Medium]) -> None:
+    """Whether each medium takes the volumes that it does not hold yet. Raises FailedError with the numbers."""
+    wanted: dict[int, int] = {}
+    free: dict[int, int] = {}
+    for volume in manifest.volumes:
+        if volume.medium > len(media):
+            raise FailedError(
+                "a medium is missing",
+                thing=f"{manifest.id} goes onto {manifest.volumes[-1].medium} media, {len(media)} are given",
+                remedy="give an --out for each",
+            )
+        medium = media[volume.medium - 1]
+        path = medium.path / manifest.id / volume_path(volume.index)
+        there = sum(held.stat().st_size for held in (path, path.with_name(path.name + ".part")) if held.is_file())
+        wanted[medium.device] = wanted.get(medium.device, 0) + max(volume.size - there, 0)
+        free[medium.device] = medium.free
+    for medium in media:
+        if wanted.get(medium.device, 0) > free.get(medium.device, 0):
+            raise FailedError(
+                "the medium has too little room",
+                thing=f"{medium.path} ({wanted[medium.device]} bytes are needed, {medium.free} are free)",
+                remedy="free some space on it, or take a larger one",
+            )
+
+
+def on_own_disk(media: Sequence[Medium], station: Path) -> dict[str, bool]:
+    """By path, whether a medium lies on the file system of the station itself."""
+    own = station.stat().st_dev
+    return {str(medium.path): medium.device == own for medium in media}
+
+
+def check_mounted(media: Sequence[Medium], station: Path, before: Mapping[str, bool]) -> None:
+    """Refuse to write under the mount point of a medium that was there `before` and has been taken out since.
+
+    Raises FailedError.
+    """
+    now = on_own_disk(media, station)
+    for path, own in now.items():
+        if own and not before.get(path, True):
+            raise FailedError(
+                "the medium is no longer mounted", thing=path, remedy="put it back and mount it, then run it again"
+            )
+
+
+def _filesystem(device: int) -> str:
+    """The type of a file system (proc(5), mountinfo); "" where it is not known."""
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    for line in _MOUNTS.read_text().splitlines():
+        fields, _, rest = line.partition(" - ")
+        if fields.split()[2] == wanted:
+            return rest.split()[0]
+    return ""

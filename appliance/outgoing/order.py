@@ -1,0 +1,124 @@
+"""What is asked for: a build job's params and a plan's request, checked at the edge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from appliance import clock
+from bundles import limits
+from bundles.errors import UsageError
+from bundles.media import capacity
+from bundles.oci.reference import Reference, check_site
+from bundles.signing.keys import check_keyid
+from bundles.times import check_time
+
+Params = TypeVar("Params", bound="_Params")
+
+
+class _Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    to: str
+    references: list[str]
+    volume: str | int = "fat32"
+    since: str = "none"
+
+
+class BuildParams(_Params, frozen=True):
+    """A build job's params: `out` are the media in their order, `sign_with` and `cosigners` key ids."""
+
+    out: list[str]
+    sign_with: str
+    cosigners: list[str] = []
+    purpose: str = ""
+    authorisation: str = ""
+    classification: str = ""
+    not_after: str | None = None
+
+
+class MediumParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A medium to plan for: a folder, or (where it is not there yet) its capacity, as a profile or a size."""
+
+    path: str = ""
+    capacity: str | int = ""
+
+
+class PlanParams(_Params, frozen=True):
+    """The body of POST /v1/plans."""
+
+    media: list[MediumParams] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What to carry where: `volume` is the largest volume in bytes."""
+
+    stream: str
+    references: tuple[Reference, ...]
+    volume: int
+
+    @classmethod
+    def read(cls, params: BuildParams | PlanParams, source: str) -> Wanted:
+        """Raises UsageError, MalformedError."""
+        check_site(params.to)
+        if params.to == source:
+            raise UsageError("a bundle for one's own site", thing=source, remedy="name the inside's site with --to")
+        if params.since != "none":
+            raise UsageError(
+                "this version builds no deltas", thing=f"--since {params.since}", remedy="leave it out, or say none"
+            )
+        references = tuple(dict.fromkeys(Reference.parse(text) for text in params.references))
+        if not references:
+            raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
+        return cls(f"{source}.{params.to}", references, capacity(str(params.volume or "fat32")))
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A build. Two orders are equal where they ask for the same bundle, on whichever media."""
+
+    wanted: Wanted
+    out: tuple[Path, ...] = field(compare=False)
+    sign_with: str
+    signers: tuple[str, ...]
+    purpose: str
+    authorisation: str
+    classification: str
+    not_after: str | None
+
+    @classmethod
+    def read(cls, params: Mapping[str, Any], source: str) -> Order:
+        """A build job's params, at the site `source`. Raises UsageError, MalformedError."""
+        given = convert(params, BuildParams)
+        out = tuple(Path(path) for path in given.out)
+        if not out:
+            raise UsageError("no medium was given", remedy="name a folder with --out")
+        if len({path.resolve() for path in out}) < len(out):
+            raise UsageError("a medium was given twice", thing=", ".join(given.out), remedy="name each --out once")
+        for path in out:
+            if not path.is_absolute():
+                raise UsageError("a medium's path is not absolute", thing=str(path), remedy="write it in full")
+        signers = tuple(sorted({check_keyid(keyid) for keyid in (given.sign_with, *given.cosigners)}))
+        if len(signers) > limits.SIGNATURES:
+            raise UsageError("too many signers", thing=str(len(signers)), remedy=f"at most {limits.SIGNATURES}")
+        for name in ("purpose", "authorisation", "classification"):
+            if len(getattr(given, name)) > limits.MANIFEST_TEXT:
+                raise UsageError("a text is too long", thing=name, remedy=f"at most {limits.MANIFEST_TEXT} characters")
+        if given.not_after is not None and check_time(given.not_after, "--not-after") <= clock.now():
+            raise UsageError("--not-after has passed", thing=given.not_after, remedy="give a time to come")
+        return cls(
+            wanted=Wanted.read(given, source), out=out, sign_with=given.sign_with, signers=signers,
+            purpose=given.purpose, authorisation=given.authorisation, classification=given.classification,
+            not_after=given.not_after,
+        )  # fmt: skip
+
+
+def convert(params: Mapping[str, Any], kind: type[Params]) -> Params:
+    """Plain JSON data as params of a kind, nothing unknown in it. Raises UsageError naming the field."""
+    try:
+        return msgspec.convert(params, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError("malformed parameters", thing=str(error)[:160], remedy="see: lockgate --help") from None

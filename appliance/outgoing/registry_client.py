@@ -1,0 +1,225 @@
+"""The pull half of the distribution API over aiohttp: retries with back-off, anonymous tokens, capped answers.
+
+Plain HTTP on loopback, HTTPS elsewhere; there the environment's proxy is used. Nothing here is trusted: whoever asks
+checks digests and sizes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
+
+import aiohttp
+
+from appliance import limits as station_limits
+from appliance.config import is_loopback
+from bundles import limits, strict_json
+from bundles.errors import FailedError, MalformedError, NotFoundError
+from bundles.oci.manifest import MANIFEST_TYPES
+
+TRANSIENT_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
+"""What may pass when it is tried again."""
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(
+    total=None, sock_connect=station_limits.REMOTE_CONNECT, sock_read=station_limits.REMOTE_IDLE
+)
+_CHALLENGE: Final = re.compile(r'(realm|service|scope)="([^"]*)"')
+_TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_ACCEPT: Final = ", ".join(sorted(MANIFEST_TYPES))
+_REAL_HOSTS: Final = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
+"""Where a registry answers under another name than people give it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A small answer: its bytes, its media type without parameters, and the path of the next page, or ""."""
+
+    raw: bytes
+    media_type: str
+    next: str
+
+
+class Transfer:
+    """A blob on its way; `read` gives it in chunks."""
+
+    def __init__(self, answer: aiohttp.ClientResponse) -> None:
+        self._answer = answer
+
+    async def skip(self, count: int) -> None:
+        """Throw away the next `count` bytes."""
+        while count > 0 and (chunk := await self._answer.content.read(min(count, limits.CHUNK))):
+            count -= len(chunk)
+
+    async def read(self) -> bytes:
+        """The next bytes, as many as are wanted at once; b"" at the end. Raises one of TRANSIENT_ERRORS."""
+        chunk = bytearray()
+        while len(chunk) < limits.CHUNK:
+            try:
+                piece = await self._answer.content.read(limits.CHUNK - len(chunk))
+            except TRANSIENT_ERRORS:
+                if chunk:
+                    break  # what came is good; the stream raises it again at the next read
+                raise
+            if not piece:
+                break
+            chunk += piece
+        return bytes(chunk)
+
+    def close(self) -> None:
+        self._answer.close()
+
+
+class RegistryClient:
+    """One repository of one registry. `back_off` is the seconds before the first retry; it doubles at each."""
+
+    def __init__(self, host: str, repository: str, back_off: float = 0.5) -> None:
+        self.host = host
+        self._repository = repository
+        self._back_off = back_off
+        self._loopback = is_loopback(urlsplit(f"//{host}").hostname or "")
+        scheme = "http" if self._loopback else "https"
+        self._base = f"{scheme}://{_REAL_HOSTS.get(host, host)}/v2/{self._name}"
+        self._session: aiohttp.ClientSession | None = None
+        self._token = ""
+
+    @property
+    def _name(self) -> str:
+        """The repository as the registry knows it: Docker's own images are in `library/`."""
+        alone = self.host in _REAL_HOSTS and "/" not in self._repository
+        return f"library/{self._repository}" if alone else self._repository
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def document(self, path: str) -> Document:
+        """A manifest or a list at `path` below the repository (or a `next` path), at most 4 MiB.
+
+        Raises NotFoundError, FailedError, MalformedError.
+        """
+
+        failures = 0
+        while True:
+            try:
+                async with await self.open(path, {"Accept": _ACCEPT}) as answer:
+                    raw = await _read_capped(answer, limits.OCI_MANIFEST, path)
+                    return Document(raw, answer.content_type, _next_page(answer))
+            except TRANSIENT_ERRORS as error:
+                failures += 1
+                await self.pause(path, failures, error)
+
+    async def transfer(self, path: str, start: int) -> Transfer:
+        """A blob's bytes from `start` on; where the registry knows no ranges (RFC 9110), the first are thrown away."""
+        answer = await self.open(path, {"Range": f"bytes={start}-"} if start else {})
+        transfer = Transfer(answer)
+        await transfer.skip(start if answer.status == 200 else 0)
+        return transfer
+
+    async def pause(self, path: str, failures: int, error: Exception) -> None:
+        """Wait before the next attempt. Raises FailedError after the last one, or where another would not help."""
+        if failures >= station_limits.REMOTE_ATTEMPTS or isinstance(error, aiohttp.ClientSSLError):
+            raise self._unreachable(path, error) from None
+        await asyncio.sleep(self._back_off * 2 ** (failures - 1))
+
+    def _unreachable(self, path: str, error: Exception) -> FailedError:
+        if isinstance(error, aiohttp.ClientSSLError):
+            reason, remedy = "its certificate is not trusted", "add its authority to this machine's certificates"
+        else:
+            reason = getattr(error, "message", "") or str(error) or type(error).__name__
+            remedy = "check the network, then run it again: what was fetched is kept"
+        return FailedError(f"the registry cannot be reached ({reason[:160]})", thing=self._where(path), remedy=remedy)
+
+    async def open(self, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """An answer of status 200 or 206, to be closed by the caller.
+
+        Raises NotFoundError, FailedError for a refusal that stays; one of TRANSIENT_ERRORS for one that may pass.
+        """
+        answer = await self._get(path, headers)
+        if answer.status == 401:
+            challenge = answer.headers.get("WWW-Authenticate", "")
+            answer.close()
+            self._token = await self._fetch_token(challenge)
+            answer = await self._get(path, headers)
+        if answer.status in (200, 206):
+            return answer
+        answer.close()
+        if answer.status in _TRANSIENT:
+            raise aiohttp.ClientResponseError(
+                answer.request_info, (), status=answer.status, message=f"it answered {answer.status}"
+            )
+        if answer.status in (401, 403):
+            raise self._account_wanted(path)
+        if 400 <= answer.status < 500:
+            raise NotFoundError("the registry has no such thing", thing=self._where(path), remedy="check the reference")
+        raise FailedError(f"the registry answered {answer.status}", thing=self._where(path), remedy="try again later")
+
+    async def _get(self, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        if self._session is None:
+            self._session = aiohttp.ClientSession(
+                timeout=_TIMEOUT, auto_decompress=False, trust_env=not self._loopback,
+                headers={"Accept-Encoding": "identity"}, read_bufsize=limits.CHUNK,
+            )  # fmt: skip
+        sent = {**headers, "Authorization": f"Bearer {self._token}"} if self._token else headers
+        return await self._session.get(urljoin(f"{self._base}/", path), headers=sent)
+
+    async def _fetch_token(self, challenge: str) -> str:
+        """An anonymous token (distribution token specification)."""
+        fields = dict(_CHALLENGE.findall(challenge))
+        realm = fields.get("realm", "")
+        if not challenge.lower().startswith("bearer ") or not self._may_ask(realm) or self._session is None:
+            raise self._account_wanted("")
+        query = {"scope": f"repository:{self._name}:pull"} | {
+            key: fields[key] for key in ("service", "scope") if key in fields
+        }
+        async with self._session.get(realm, params=query) as answer:
+            if answer.status in _TRANSIENT:
+                raise aiohttp.ClientResponseError(
+                    answer.request_info, (), status=answer.status, message="its token service is not ready"
+                )
+            if answer.status != 200:
+                raise self._account_wanted("")
+            raw = await _read_capped(answer, limits.MIB, "token")
+        document: Any = strict_json.loads(raw, ceiling=limits.MIB, what="token", floats=True)
+        token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
+        if not isinstance(token, str) or not token.isascii() or not token.isprintable():
+            raise self._account_wanted("")
+        return token
+
+    def _may_ask(self, realm: str) -> bool:
+        """A token service speaks HTTPS, as its registry does; on loopback either."""
+        parts = urlsplit(realm)
+        return parts.scheme == "https" or (parts.scheme == "http" and self._loopback)
+
+    def _account_wanted(self, path: str) -> FailedError:
+        return FailedError(
+            "the registry wants an account",
+            thing=self._where(path),
+            remedy="copy it into an OCI layout with skopeo, and collect that",
+        )
+
+    def _where(self, path: str) -> str:
+        return f"{self.host}/{self._repository}/{path}".rstrip("/")
+
+
+async def _read_capped(answer: aiohttp.ClientResponse, ceiling: int, what: str) -> bytes:
+    raw = bytearray()
+    while chunk := await answer.content.read(limits.CHUNK):
+        raw += chunk
+        if len(raw) > ceiling:
+            raise MalformedError("the registry's answer is too large", thing=what, remedy=f"at most {ceiling} bytes")
+    return bytes(raw)
+
+
+def _next_page(answer: aiohttp.ClientResponse) -> str:
+    """The path of the next page (RFC 8288, rel="next"), of the same registry alone; "" at the end."""
+    link = answer.links.get("next")
+    if link is None or "url" not in link:
+        return ""
+    target, here = urlsplit(str(link["url"])), urlsplit(str(answer.url))
+    if (target.scheme, target.netloc) != (here.scheme, here.netloc):
+        return ""
+    return f"{target.path}?{target.query}"

