@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from bundles.display import safe
+from tui.look import Look
 from tui.station import Artifact, Layer
 from tui.texts import count, size
 from tui.widgets.tree import Node
@@ -20,17 +21,18 @@ class _Manifest(msgspec.Struct, frozen=True):
     config: _Described | None = None
 
 
+_BAR = 14
 _SHORT = {
-    "application/vnd.oci.image.layer.v1.tar+gzip": "layer tar+gzip",
-    "application/vnd.oci.image.layer.v1.tar+zstd": "layer tar+zstd",
-    "application/vnd.oci.image.layer.v1.tar": "layer tar",
-    "application/vnd.docker.image.rootfs.diff.tar.gzip": "layer tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+gzip": "tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd": "tar+zstd",
+    "application/vnd.oci.image.layer.v1.tar": "tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip": "tar+gzip",
     "application/vnd.oci.image.config.v1+json": "configuration",
     "application/vnd.oci.empty.v1+json": "empty configuration",
 }
 
 
-def tree(artifact: Artifact) -> list[Node]:
+def tree(artifact: Artifact, look: Look) -> list[Node]:
     """The artifact's own node, opened, with everything under it."""
     root = Node(
         f"{safe(artifact.kind)} {safe(artifact.reference)}",
@@ -38,18 +40,18 @@ def tree(artifact: Artifact) -> list[Node]:
         artifact.digest,
         safe(artifact.media_type),
         role="title",
-        children=parts(artifact),
+        children=parts(artifact, look),
         open=True,
     )
     return [root]
 
 
-def parts(artifact: Artifact) -> list[Node]:
+def parts(artifact: Artifact, look: Look) -> list[Node]:
     """What an artifact consists of, and what refers to it."""
     nodes = [
         Node(
             f"platform {safe(one.platform)}",
-            size(one.size),
+            "",
             one.digest,
             "an image of its own; enter shows its layers",
             wanted=True,
@@ -57,8 +59,11 @@ def parts(artifact: Artifact) -> list[Node]:
         for one in artifact.platforms
     ]
     nodes.extend(_configuration(artifact))
+    largest = max((layer.size for layer in artifact.layers), default=0)
     for number, layer in enumerate(artifact.layers, 1):
-        nodes.append(_content(f"layer {number} of {len(artifact.layers)}", layer))
+        node = _content(f"layer {number} of {len(artifact.layers)}", layer)
+        node.fact = f"{look.bar(layer.size, largest, _BAR)} {node.fact:>9}"
+        nodes.append(node)
     nodes.append(_referrers(artifact))
     if artifact.annotations:
         notes = [Node(f"{safe(name)}: {safe(value)}", note=safe(value)) for name, value in artifact.annotations.items()]

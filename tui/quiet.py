@@ -21,6 +21,7 @@ Cell = tuple[str, Style | None]
 """A character and its style; the second cell of a wide character is empty text."""
 
 _NOTHING: Final[Cell] = ("", None)
+_SUBSTITUTES: Final = {"•": "*", "…": "~", "─": "-", "│": "|", "█": "#", "░": ".", "“": '"', "”": '"'}
 _BRIDGE: Final = 5
 """Unchanged cells that are cheaper to send again than to jump over: a cursor move costs six to eight bytes."""
 
@@ -28,7 +29,8 @@ _BRIDGE: Final = 5
 class Painted:
     """What the terminal shows, cell by cell; None where that is not known."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, ascii_only: bool = False) -> None:
+        self._ascii_only = ascii_only
         self._rows: list[list[Cell]] = []
         self._width = 0
 
@@ -51,7 +53,7 @@ class Painted:
         return "".join(parts)
 
     def _row(self, row: list[Cell], y: int, x: int, strip: Strip, pen: _Pen, parts: list[str]) -> None:
-        cells = _cells(strip)[: max(len(row) - x, 0)]
+        cells = (_plain(_cells(strip)) if self._ascii_only else _cells(strip))[: max(len(row) - x, 0)]
         if row[x : x + len(cells)] == cells:
             return
         for start, end in _runs(row, cells, x):
@@ -118,6 +120,11 @@ def _cells(strip: Strip) -> list[Cell]:
             cells.append((character, segment.style))
             cells.extend([("", segment.style)] * (cell_len(character) - 1))
     return cells
+
+
+def _plain(cells: list[Cell]) -> list[Cell]:
+    """For a terminal without Unicode: every other character is one that it has, a cell for a cell."""
+    return [(text if text.isascii() else _SUBSTITUTES.get(text, "?"), style) for text, style in cells]
 
 
 def _runs(row: list[Cell], cells: list[Cell], x: int) -> Iterator[tuple[int, int]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import locale
 import os
 from collections.abc import Mapping
 from typing import Final
@@ -28,13 +27,13 @@ def refusal(environment: Mapping[str, str], *, is_tty: bool) -> str:
     return ""
 
 
-def look(environment: Mapping[str, str], encoding: str | None = None) -> Look:
-    """Colours unless NO_COLOR, a monochrome terminal or LOCKGATE_MONOCHROME says otherwise; Unicode where the locale
-    is UTF-8 and LOCKGATE_ASCII is not set."""
+def look(environment: Mapping[str, str]) -> Look:
+    """Colours unless NO_COLOR, a monochrome terminal or LOCKGATE_MONOCHROME says otherwise; Unicode unless the terminal
+    is of the DEC family, the locale names another encoding, or LOCKGATE_ASCII is set."""
     term = environment.get("TERM", "")
     monochrome = "NO_COLOR" in environment or term.startswith(_MONOCHROME) or term.endswith(("-m", "-mono"))
-    text = encoding if encoding is not None else locale.getpreferredencoding(False)
-    plain = term.startswith(_MONOCHROME) or text.lower().replace("-", "") != "utf8"
+    locale = next((environment[name] for name in ("LC_ALL", "LC_CTYPE", "LANG") if environment.get(name)), "UTF-8")
+    plain = term.startswith(_MONOCHROME) or "utf" not in locale.lower()
     return Look(
         colour=not (monochrome or environment.get("LOCKGATE_MONOCHROME")),
         ascii=plain or bool(environment.get("LOCKGATE_ASCII")),
@@ -43,6 +42,5 @@ def look(environment: Mapping[str, str], encoding: str | None = None) -> Look:
 
 def prepare() -> None:
     """Settings that Textual reads from the environment when it is imported: call before that."""
-    os.environ.setdefault("TEXTUAL_FPS", "30")
     if os.environ.get("TERM", "").startswith(_PLAIN_KEYS):
         os.environ.setdefault("TEXTUAL_DISABLE_KITTY_KEY", "1")

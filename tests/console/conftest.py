@@ -12,7 +12,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tui.app import LockgateConsole
+from tui.console import LockgateConsole
 from tui.demo_station import DemoStation, demo_pair
 from tui.keymap import Keymap
 from tui.keyring import DemoKeyring

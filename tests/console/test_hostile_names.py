@@ -77,7 +77,7 @@ async def test_hostile_names_are_shown_and_do_nothing(drive: Any) -> None:
             for key in ("2", "enter", "3", "4", "5", "6", "7", "8", "question_mark"):
                 await console.press(key)
                 await _clean(console)
-            await console.press("2", "enter")
+            await console.press("2")
             text = await _clean(console)
             assert "\\x1b]0;owned\\x07" in text
             assert "\\u202egnp.exe" in text

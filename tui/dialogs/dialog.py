@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from tui.early import EarlyKeys
 
 if TYPE_CHECKING:
-    from tui.app import LockgateConsole
+    from tui.console import LockgateConsole
 
 R = TypeVar("R")
 

@@ -13,7 +13,7 @@ from tui.dialogs.prompt import Prompt, needed
 from tui.work import begin
 
 if TYPE_CHECKING:
-    from tui.app import LockgateConsole
+    from tui.console import LockgateConsole
 
 
 def ask_and_save(app: LockgateConsole, subject: str, text: str) -> None:

@@ -69,7 +69,7 @@ class ArtifactScreen(StationScreen):
     def show_artifact(self, artifact: Artifact) -> None:
         self.artifact = artifact
         self.query_one("#facts", Panel).show(self._facts(artifact))
-        self.branches.show(tree(artifact))
+        self.branches.show(tree(artifact, self.look))
         self.query_one("#manifest", TextRows).show(artifact.raw)
 
     def _facts(self, artifact: Artifact) -> list[list[Span]]:
@@ -87,7 +87,7 @@ class ArtifactScreen(StationScreen):
         repository = self.reference.partition("@")[0].rpartition(":")[0] or self.reference.partition("@")[0]
 
         def show(artifact: Artifact) -> None:
-            node.children, node.wanted = parts(artifact), False
+            node.children, node.wanted = parts(artifact, self.look), False
             self.branches.rebuilt()
 
         def refused(error: LockgateError) -> None:
@@ -177,7 +177,7 @@ class ArtifactScreen(StationScreen):
         return self.table
 
     def filter_changed(self, text: str) -> None:
-        self.table.note = f"holding “{safe(text)}”" if text else ""
+        self.table.note = f'holding "{safe(text)}"' if text else ""
         self._load_components()
 
     def moved(self, rows: RowList | None) -> None:

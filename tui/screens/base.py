@@ -30,7 +30,7 @@ from tui.widgets.rows import RowList
 from tui.work import begin
 
 if TYPE_CHECKING:
-    from tui.app import LockgateConsole
+    from tui.console import LockgateConsole
 
 T = TypeVar("T")
 FILTER_PAUSE: Final = 0.15

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from bundles.display import safe
 from tui.actions import ACTIONS, SCREENS, TITLES
 from tui.keymap import Keymap
 from tui.screens.base import StationScreen
@@ -67,5 +68,5 @@ class HelpScreen(StationScreen):
     def filter_changed(self, text: str) -> None:
         whole = help_text(self.console_app.keymap)
         rows = self.query_one(TextRows)
-        rows.note = f"holding “{text}”" if text else ""
+        rows.note = f'holding "{safe(text)}"' if text else ""
         rows.show("\n".join(line for line in whole.split("\n") if text.lower() in line.lower()))

@@ -57,7 +57,7 @@ class IntakeScreen(IntakeActs):
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
         wanted = self.filter_text
-        self.table.note = f"holding “{safe(wanted)}”" if wanted else ""
+        self.table.note = f'holding "{safe(wanted)}"' if wanted else ""
         self.table.show([one for one in page.items if wanted in f"{one.id} {one.state}"], page.next)
 
     def filter_changed(self, text: str) -> None:

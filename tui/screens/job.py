@@ -136,6 +136,11 @@ class JobScreen(JobActs):
             lines.append([(f"{self.look.mark(role)} {text}", role)])
         return lines
 
+    @property
+    def lines(self) -> int:
+        """Lines of the log that were heard."""
+        return self.query_one(LogRows).row_count
+
     def item(self) -> object | None:
         return self.job
 

@@ -56,7 +56,7 @@ class JobsScreen(JobActs, StationScreen):
 
     def show_jobs(self, page: Page[Job]) -> None:
         wanted = self.filter_text
-        self.table.note = f"holding “{safe(wanted)}”" if wanted else ""
+        self.table.note = f'holding "{safe(wanted)}"' if wanted else ""
         shown = [job for job in page.items if wanted in f"{job.id} {job.kind} {job.state} {job.actor}"]
         self.table.show(shown, None if wanted else page.next)
 

@@ -103,7 +103,7 @@ class LedgerScreen(StationScreen):
             ]
         wanted = self.filter_text
         self.entries.title = f"Bundles of {safe(stream.stream)}"
-        self.entries.note = f"holding “{safe(wanted)}”" if wanted else ""
+        self.entries.note = f'holding "{safe(wanted)}"' if wanted else ""
         self.entries.show([row for row in rows if wanted in f"{row.id} {row.state}"])
 
     def filter_changed(self, text: str) -> None:

@@ -201,7 +201,7 @@ class RepositoriesScreen(StationScreen):
     def filter_changed(self, text: str) -> None:
         self._filters[self._typing_for] = text
         table = self.tags if self._typing_for == "tags" else self.repositories
-        table.note = f"holding “{safe(text)}”" if text else ""
+        table.note = f'holding "{safe(text)}"' if text else ""
         if self._typing_for == "tags":
             self._load_tags()
         else:

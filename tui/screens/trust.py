@@ -80,7 +80,7 @@ class TrustScreen(StationScreen):
         self.trusted = keys
         wanted = self.filter_text.lower()
         shown = [key for key in keys if wanted in f"{key.keyid} {key.owner} {key.purposes} {key.sites}".lower()]
-        self.table.note = f"holding “{safe(self.filter_text)}”" if wanted else ""
+        self.table.note = f'holding "{safe(self.filter_text)}"' if wanted else ""
         self.table.show(shown)
         if self._wanted:
             self.reveal(self._wanted)

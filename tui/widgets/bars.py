@@ -61,7 +61,7 @@ class Clock(Line):
 class Message(Line):
     """What happened last, or why something is not allowed. Long refusals take as many rows as they need, up to four."""
 
-    DEFAULT_CSS = "Message { height: auto; min-height: 1; max-height: 4; }"
+    DEFAULT_CSS = "Message { height: auto; min-height: 1; max-height: 4; padding: 0 1; }"
 
     def say(self, role: str, text: str) -> None:
         """`text` must be fit for display; it is never cut short of four rows."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
 from textual.geometry import Region
@@ -178,10 +179,12 @@ class RowList(Widget, can_focus=True):
         return _strip([("> " + "".join(text for text, _ in spans), role)], width, self.look, fill=role)
 
     def _title_line(self, width: int) -> Strip:
-        place = f" {number(self.cursor + 1)} of {self.row_total}" if self.row_count else ""
+        place = f"  {number(self.cursor + 1)} of {self.row_total}" if self.row_count else ""
         note = f"  {self.note}" if self.note else ""
-        head = fit(f"{self.title}{place}{note}", min(width, len(self.title + place + note)), self.look.ellipsis)
-        return _strip([(head, "title"), (" ", "plain"), (self.look.line * width, "frame")], width, self.look)
+        title = fit(self.title, min(width, cell_len(self.title)), self.look.ellipsis)
+        rest = f"{place}{note} "
+        rest = fit(rest, min(width - cell_len(title), cell_len(rest)), self.look.ellipsis)
+        return _strip([(title, "title"), (rest, "plain"), (self.look.line * width, "frame")], width, self.look)
 
 
 def _strip(spans: Sequence[Span], width: int, look: Look, fill: str = "plain") -> Strip:

@@ -1,0 +1,170 @@
+"""Pictures of every screen, made from the demo: `python -m tui.pictures docs/screens`.
+
+The scenes are also what the snapshot tests look at: the demo's clock stands still, so that a picture changes only when
+the console does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tui.console import LockgateConsole
+from tui.demo_data import PASSPHRASE
+from tui.demo_station import demo_pair
+from tui.keyring import DemoKeyring
+from tui.look import Look
+from tui.screens.job import JobScreen
+from tui.station import Station, StationLostError
+
+_SIZE: Final = (80, 24)
+_PATIENCE: Final = 30.0
+_TYPING: Final = 0.25
+"""Seconds: filters and the finder wait for a pause in typing."""
+
+_STEADY: Final = {"watch", "follow"}
+"""Workers that go on as long as a screen is shown."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A picture's name and the keys that lead to it. `+30` lets thirty seconds of the demo pass, `lost` unplugs the
+    station, `passphrase` types the demo's."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+
+
+_FORM: Final = ("w", "2", "enter", "space", "space", "3", "down", "enter", "enter", "down", "enter", "space", "enter",
+                "down", "down", "enter", "enter")  # fmt: skip
+
+SCENES: Final = (
+    Scene("home"),
+    Scene("home-outside", ("w",)),
+    Scene("repositories", ("2",)),
+    Scene("tags", ("2", "end", "up", "up", "enter", "space", "space")),
+    Scene("filter", ("2", "slash", *"post")),
+    Scene("artifact", ("2", "enter", "down", "enter", "down", "enter")),
+    Scene("components", ("2", "enter", "down", "enter", "b")),
+    Scene("manifest", ("2", "enter", "down", "enter", "m")),
+    Scene("new-bundle", ("3",)),
+    Scene("plan", (*_FORM, "p")),
+    Scene("build", (*_FORM, "p", "b", "+1")),
+    Scene("sign", (*_FORM, "p", "b", "+30")),
+    Scene("built", (*_FORM, "p", "b", "+30", "passphrase", "enter", "+60")),
+    Scene("intake", ("4",)),
+    Scene("choose-bundle", ("4", "i")),
+    Scene("import", ("4", "i", "enter", "+6")),
+    Scene("refused", ("4", "i", "down", "enter", "+30")),
+    Scene("bundle", ("4", "enter")),
+    Scene("report", ("4", "enter", "o")),
+    Scene("approve", ("4", "enter", "a", "enter", *"lock")),
+    Scene("approved", ("4", "down", "down", "enter")),
+    Scene("jobs", ("5",)),
+    Scene("job", ("5", "enter")),
+    Scene("trust", ("6",)),
+    Scene("ledger", ("7",)),
+    Scene("guides", ("8",)),
+    Scene("guide-carry-out", ("w", "8", "enter")),
+    Scene("guide-bring-in", ("5", "c", "y", "8", "down", "enter")),
+    Scene("guide-recover", ("8", "down", "down", "enter")),
+    Scene("help", ("question_mark",)),
+    Scene("palette", ("4", "colon", "a")),
+    Scene("jump", ("g", *"postgres")),
+    Scene("lost", ("4", "lost")),
+)
+
+
+class Stage:
+    """A console on the demo's two stations with a clock that only the scene moves."""
+
+    def __init__(self, look: Look | None = None) -> None:
+        self.seconds = 1000.0
+        inside, outside = demo_pair(lambda: self.seconds)
+        self.app = LockgateConsole(inside, DemoKeyring(), now=inside.now, look=look or Look(), other=outside)
+
+    async def play(self, pilot: Pilot[Any], scene: Scene) -> None:
+        """Press the scene's keys."""
+        await rest(pilot)
+        for key in scene.keys:
+            if key.startswith("+"):
+                self.seconds += float(key)
+                await self._catch_up(pilot)
+            elif key == "lost":
+                await self._unplug()
+            elif key == "passphrase":
+                await pilot.press(*("minus" if letter == "-" else letter for letter in PASSPHRASE))
+            else:
+                await pilot.press(key)
+            await rest(pilot)
+        if isinstance(self.app.focused, Input):
+            await asyncio.sleep(_TYPING)
+        self.app.tick()
+        await rest(pilot)
+
+    async def _catch_up(self, pilot: Pilot[Any]) -> None:
+        """Wait until the job that is shown has heard everything that its station says."""
+        await self.app.look_at_station()
+        shown = self.app.shown
+        if isinstance(shown, JobScreen):
+            station = self.app.link.station
+            async with asyncio.timeout(_PATIENCE):
+                while shown.job != await station.job(shown.job_id) or shown.lines != await _lines(
+                    station, shown.job_id
+                ):
+                    await asyncio.sleep(0.02)
+                    await rest(pilot)
+
+    async def _unplug(self) -> None:
+        async def gone(**_: object) -> Any:
+            raise StationLostError("the station is not running")
+
+        for name in ("status", "intake", "jobs"):
+            setattr(self.app.link.station, name, gone)
+        await self.app.look_at_station()
+
+
+async def _lines(station: Station, job_id: str) -> int:
+    return len((await station.job_log(job_id)).text.splitlines())
+
+
+async def rest(pilot: Pilot[Any]) -> None:
+    """Wait until nothing is asked of the station any more. Raises TimeoutError where that does not come."""
+    async with asyncio.timeout(_PATIENCE):
+        while True:
+            await pilot.pause()
+            busy = {worker.group for worker in pilot.app.workers if not worker.is_finished}
+            if busy <= _STEADY and getattr(pilot.app, "status", None) is not None:
+                await pilot.pause()
+                return
+            await asyncio.sleep(0.005)
+
+
+async def paint(scene: Scene, size: tuple[int, int] = _SIZE, look: Look | None = None) -> str:
+    """The scene as SVG."""
+    stage = Stage(look)
+    async with stage.app.run_test(size=size) as pilot:
+        await stage.play(pilot, scene)
+        return stage.app.export_screenshot(title=f"Lockgate: {scene.name.replace('-', ' ')}")
+
+
+def main() -> int:
+    """Write every scene to the folder named; the exit status."""
+    if len(sys.argv) != 2:
+        sys.stderr.write("usage: python -m tui.pictures FOLDER\n")
+        return 2
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for scene in SCENES:
+        (folder / f"{scene.name}.svg").write_text(asyncio.run(paint(scene)), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
