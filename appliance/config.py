@@ -58,9 +58,28 @@ def load_config(path: Path) -> Config:
     return config
 
 
+_TEMPLATE: Final = """\
+# A Lockgate station (docs/reference/configuration.md).
+site = "{site}"
+side = "{side}"
+
+# For trying it out: anonymous push and pull on loopback, one approval suffices.
+open = {open}
+
+# Where the registry listens, and how many processes serve it.
+listen = "{listen}"
+workers = {workers}
+
+# People whose approvals a release takes, and hours an approval is good for.
+approvals_needed = {approvals_needed}
+approval_hours = {approval_hours}
+"""
+
+
 def save_config(path: Path, config: Config) -> None:
-    """Write a new config.toml with every setting, each with its default, so that it documents itself."""
-    write_atomic(path, msgspec.toml.encode(config), replace=False)
+    """Write a new config.toml with every setting, so that it documents itself."""
+    fields = msgspec.structs.asdict(config) | {"open": str(config.open).lower()}
+    write_atomic(path, _TEMPLATE.format(**fields).encode(), replace=False)
 
 
 def split_listen(text: str) -> tuple[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -101,7 +102,7 @@ def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = F
             raise UsageError(
                 "the passphrase cannot be read", thing=f"descriptor {passphrase_fd}", remedy="open it for reading"
             ) from None
-    elif click.get_text_stream("stdin").isatty():
+    elif sys.stdin.isatty():
         typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         passphrase = typed.encode()
     else:

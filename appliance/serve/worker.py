@@ -12,7 +12,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.config import load_config
-from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.observe.audit import FileAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.services import RegistryServices
@@ -39,13 +39,12 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     load_config(paths.config)
     blobs = BlobStore(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
-    audit = FileAudit(paths.audit)
-
-    def record(act: str, actor: str, thing: str, detail: dict[str, str]) -> None:
-        audit.record(AuditEvent(act, actor, thing, "done", detail))
-
     services = RegistryServices(
-        blobs=blobs, metadata=Metadata(paths.database), writer=writer, uploads=UploadSessions(blobs), acts=record
+        blobs=blobs,
+        metadata=Metadata(paths.database),
+        writer=writer,
+        uploads=UploadSessions(blobs),
+        audit=FileAudit(paths.audit),
     )
     runner = web.AppRunner(create_app(services), access_log=None, handle_signals=False)
     await runner.setup()

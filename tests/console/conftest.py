@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,6 +111,12 @@ async def driven(
         driving = Driven(app, pilot, inside, outside, seconds)
         await driving.until(lambda: app.status is not None or app.link.lost, "the first answer")
         yield driving
+
+
+@pytest.fixture(autouse=True)
+def _saves_go_to_a_folder_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a person saves without naming a folder goes to the working one."""
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.fixture

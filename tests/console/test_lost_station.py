@@ -65,7 +65,7 @@ async def test_a_console_that_starts_before_its_station_waits_for_it(drive: Any)
         assert "looking for the station" in console.screen()
         station.gone = False
         await console.app.look_at_station()
-        await console.shows("What next 1 of")
+        await console.shows("What next  1 of")
 
 
 async def test_keys_answer_while_the_station_does_not(drive: Any) -> None:
