@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
-import os
-import pwd
-import socket
-import struct
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -15,6 +12,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock
+from appliance.access.permissions import Caller, Permission, Rules
+from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
@@ -39,6 +38,8 @@ class Control:
     writer: AsyncWriter
     jobs: Jobs
     listen: str
+    callers: Callers
+    rules: Rules = field(default_factory=Rules)
     started: str = field(default_factory=clock.now)
 
     async def record(self, event: AuditEvent) -> None:
@@ -46,36 +47,70 @@ class Control:
         await asyncio.to_thread(self.station.audit.record, event)
 
 
+CONTROL: Final = web.AppKey("control", Control)
+_CALLER: Final = web.RequestKey("caller", Caller)
+
+
+def route(method: str, path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+    """A route, and what its caller must be allowed to. What depends on a request's body, its handler asks `require`."""
+
+    @functools.wraps(handler)
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        return await handler(request)
+
+    guarded.__dict__["permission"] = permission
+    return web.route(method, path, guarded)
+
+
+def get(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+    """A GET that takes `permission`."""
+    return route("GET", path, permission, handler)
+
+
+def post(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+    """A POST that takes `permission`."""
+    return route("POST", path, permission, handler)
+
+
+def delete(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+    """A DELETE that takes `permission`."""
+    return route("DELETE", path, permission, handler)
+
+
+def account(request: web.Request) -> Caller:
+    """Who calls, as `errors` found them."""
+    return request[_CALLER]
+
+
 def caller(request: web.Request) -> str:
-    """Who calls, by the socket's peer credentials (unix(7), SO_PEERCRED): `name(uid)`.
+    """Who calls, as the audit log names them."""
+    return account(request).name
 
-    Raises RefusedError for anybody but root and the station's owner.
-    """
-    uid = peer_uid(request)
-    if uid not in (0, os.geteuid()):
-        raise RefusedError("this account may not use the station", thing=str(uid), remedy="call as the station's owner")
+
+def may(request: web.Request, permission: Permission, repository: str = "") -> bool:
+    """Whether the caller is allowed to, for lists that show what one may see."""
+    return bool(request.app[CONTROL].rules.decide(account(request), permission, repository))
+
+
+async def require(request: web.Request, permission: Permission, repository: str = "") -> None:
+    """Go on only where the caller is allowed to. Raises RefusedError, and the refusal is an event."""
+    control = request.app[CONTROL]
     try:
-        name = pwd.getpwuid(uid).pw_name
-    except KeyError:
-        name = "uid"
-    return f"{name}({uid})"
-
-
-def peer_uid(request: web.Request) -> int:
-    """The caller's uid. Raises RefusedError where the transport has none."""
-    transport = request.transport
-    peer: socket.socket | None = transport.get_extra_info("socket") if transport is not None else None
-    if peer is None:
-        raise RefusedError("the caller is gone")
-    _, uid, _ = struct.unpack("3i", peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
-    return int(uid)
+        control.rules.require(account(request), permission, repository)
+    except RefusedError as error:
+        thing = f"{request.method} {request.path}"
+        await control.record(refusal(permission, caller(request), thing, error))
+        raise
 
 
 @web.middleware
 async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as the one JSON body, and nobody unknown past this point."""
+    """Every error as the one JSON body, and nobody past this point who may not: here, and nowhere else, it is asked.
+
+    A route that names no permission is nobody's.
+    """
     try:
-        caller(request)
+        await _admit(request)
         return await handler(request)
     except LockgateError as error:
         return failure(error)
@@ -83,6 +118,21 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         return failure(NotFoundError("no such resource", thing=request.path), error.status)
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
         return failure(UsageError("a malformed request", thing=f"{request.method} {request.path}: {error}"[:200]))
+
+
+async def _admit(request: web.Request) -> None:
+    control = request.app[CONTROL]
+    try:
+        request[_CALLER] = control.callers.identify(request)
+    except RefusedError as error:
+        await control.record(refusal("call", error.thing, f"{request.method} {request.path}", error))
+        raise
+    if request.match_info.http_exception is not None:
+        return
+    permission: Permission | None = getattr(request.match_info.handler, "permission", None)
+    if permission is None:
+        raise RefusedError("the route names no permission", thing=request.path, remedy="report it: this is a defect")
+    await require(request, permission)
 
 
 def failure(error: LockgateError, status: int | None = None) -> web.Response:

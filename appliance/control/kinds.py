@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from appliance.access.permissions import Permission
 from appliance.station import Station
 from bundles.errors import UsageError
 
@@ -45,12 +46,14 @@ class JobContext(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of job: its name, where its `run(context) -> result` lives, and a line about it."""
+    """A kind of job: its name, where its `run(context) -> result` lives, a line about it, and what whoever starts or
+    cancels one must be allowed to."""
 
     name: str
     module: str
     function: str
     summary: str
+    permission: Permission
 
     def load(self) -> Callable[[JobContext], Result]:
         """The function that does the work."""
@@ -61,10 +64,10 @@ class JobKind:
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store"),
-        JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media"),
-        JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine"),
-        JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds"),
+        JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store", "collect"),
+        JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build"),
+        JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import"),
+        JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt"),
     )
 }
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance.control.api import BODY, Control, errors
+from appliance.control.api import BODY, CONTROL, Control, errors
+from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.routes import bundles, find, intake, jobs, plans, repositories, status, streams, trust
 from appliance.paths import StationPaths
@@ -25,6 +26,7 @@ _SHUTDOWN = 1.0
 def application(control: Control) -> web.Application:
     """The control API over a station."""
     app = web.Application(middlewares=[errors], client_max_size=BODY)
+    app[CONTROL] = control
     for module in _MODULES:
         app.add_routes(module.routes(control))
     return app
@@ -46,7 +48,8 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         writer = AsyncWriterService(service)
         work = Jobs(station, writer)
         async with serve_writer(paths.writer_socket, service):
-            runner = web.AppRunner(application(Control(station, writer, work, listen)), access_log=None)
+            control = Control(station, writer, work, listen, Callers(station.config))
+            runner = web.AppRunner(application(control), access_log=None)
             await runner.setup()
             listener = listen_at(paths.control_socket)
             await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()

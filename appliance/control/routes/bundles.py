@@ -6,7 +6,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.control.api import Control, page, page_of
+from appliance.control.api import Control, get, page, page_of
 from appliance.store.writes.jobs import FINAL_STATES
 
 _NAMES: Final = ("id", "stream", "sequence", "digest", "state", "job_id", "created", "job_state")
@@ -28,4 +28,4 @@ def routes(control: Control) -> list[web.RouteDef]:
                 entry["state"] = "voided"  # nobody will sign it; the stream's next build records that
         return page(found, limit, lambda entry: str(entry["id"]))
 
-    return [web.get("/v1/bundles", listed)]
+    return [get("/v1/bundles", "status", listed)]

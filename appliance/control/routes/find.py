@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance.control.api import Control
+from appliance.control.api import Control, get
 from bundles import sums
 from bundles.errors import LockgateError
 
@@ -32,7 +32,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def media(_: web.Request) -> web.Response:
         return web.json_response({"items": await asyncio.to_thread(mounted), "next": None})
 
-    return [web.get("/v1/find", find), web.get("/v1/media", media)]
+    return [get("/v1/find", "status", find), get("/v1/media", "media", media)]
 
 
 def _names(control: Control, text: str, limit: int) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
-from appliance.control.api import Control, act, audited, caller, page_of
+from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
 from appliance.intake import approvals, release
 from appliance.intake.ledger import (
     Entry,
@@ -70,6 +70,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def draft(request: web.Request) -> web.Response:
         query = request.query
         keyid, decision, why = query["keyid"], query.get("decision", "approve"), query.get("why", "")
+        await require(request, "reject" if decision == "reject" else "approve")
         payload = await asyncio.to_thread(approvals.draft, station, entry_of(request), keyid, decision, why)
         return web.json_response({"payload": base64.b64encode(payload).decode()})
 
@@ -80,6 +81,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         verifying = asyncio.to_thread(approvals.verify, station, entry, payload, keyid, signature)
         verified = await audited(control, request, "intake.decide", entry.id, verifying)
         approval = verified.approval
+        await require(request, "reject" if approval.decision == "reject" else "approve")
         detail = {
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
             "why": approval.why,
@@ -100,11 +102,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"id": entry.id, "released": prepared.references})
 
     return [
-        web.get("/v1/intake", listed),
-        web.get("/v1/intake/{id}", show),
-        web.get("/v1/intake/{id}/approval", draft),
-        web.post("/v1/intake/{id}/approval", decide),
-        web.post("/v1/intake/{id}/release", let_out),
+        get("/v1/intake", "quarantine", listed),
+        get("/v1/intake/{id}", "quarantine", show),
+        get("/v1/intake/{id}/approval", "quarantine", draft),
+        post("/v1/intake/{id}/approval", "quarantine", decide),
+        post("/v1/intake/{id}/release", "release", let_out),
     ]
 
 

@@ -10,8 +10,9 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.control.api import Control, audited, caller, page, page_of
+from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
 from appliance.control.job_runner import PAYLOAD
+from appliance.control.kinds import kind_of
 from appliance.observe.audit import AuditEvent
 from bundles.errors import UsageError
 
@@ -30,6 +31,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         body = await request.json()
         actor = caller(request)
         kind, params = str(body["kind"]), dict(body["params"])
+        await require(request, kind_of(kind).permission)
         job = await audited(control, request, f"{kind}.start", kind, jobs.submit(kind, params, actor))
         await control.record(AuditEvent(f"{kind}.start", actor, job.id, "done", {"params": params}))
         return web.json_response(job.to_json(), status=201)
@@ -43,7 +45,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(jobs.find(request.match_info["id"]).to_json())
 
     async def cancel(request: web.Request) -> web.Response:
-        job = await jobs.cancel(request.match_info["id"], caller(request))
+        found = jobs.find(request.match_info["id"])
+        if not may(request, "operate"):
+            await require(request, kind_of(found.kind).permission)
+        job = await jobs.cancel(found.id, caller(request))
         return web.json_response(job.to_json())
 
     async def log(request: web.Request) -> web.Response:
@@ -86,14 +91,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         return response
 
     return [
-        web.post("/v1/jobs", submit),
-        web.get("/v1/jobs", listed),
-        web.get("/v1/jobs/{id}", show),
-        web.post("/v1/jobs/{id}/cancel", cancel),
-        web.get("/v1/jobs/{id}/log", log),
-        web.get("/v1/jobs/{id}/to-sign", to_sign),
-        web.post("/v1/jobs/{id}/signatures", sign),
-        web.get("/v1/jobs/{id}/events", events),
+        post("/v1/jobs", "status", submit),
+        get("/v1/jobs", "status", listed),
+        get("/v1/jobs/{id}", "status", show),
+        post("/v1/jobs/{id}/cancel", "status", cancel),
+        get("/v1/jobs/{id}/log", "status", log),
+        get("/v1/jobs/{id}/to-sign", "sign", to_sign),
+        post("/v1/jobs/{id}/signatures", "sign", sign),
+        get("/v1/jobs/{id}/events", "status", events),
     ]
 
 

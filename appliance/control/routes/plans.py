@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.control.api import Control
+from appliance.control.api import Control, post
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.media import check_volume_size, look_at, room_on
 from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
@@ -26,7 +26,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         params = convert(await request.json(), PlanParams)
         return web.json_response(await asyncio.to_thread(_plan, control, params))
 
-    return [web.post("/v1/plans", plan)]
+    return [post("/v1/plans", "build", plan)]
 
 
 def _plan(control: Control, params: PlanParams) -> dict[str, Any]:

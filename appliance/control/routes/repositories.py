@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance.control.api import Control, page, page_of
+from appliance.control.api import Control, get, page, page_of
 from appliance.store.metadata import ManifestFacts
 from bundles import limits
 from bundles.errors import NotFoundError
@@ -66,10 +66,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": shown, "total": len(wanted), "next": None if more is None else str(more)})
 
     return [
-        web.get("/v1/repositories", repositories),
-        web.get("/v1/repositories/{name:.+}/tags", tags),
-        web.get("/v1/artifact", artifact),
-        web.get("/v1/sbom", sbom),
+        get("/v1/repositories", "pull", repositories),
+        get("/v1/repositories/{name:.+}/tags", "pull", tags),
+        get("/v1/artifact", "pull", artifact),
+        get("/v1/sbom", "pull", sbom),
     ]
 
 

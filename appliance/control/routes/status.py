@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.control.api import Control
+from appliance.control.api import Control, get
 from appliance.observe.health import checks
 
 
@@ -18,7 +18,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def status(_: web.Request) -> web.Response:
         return web.json_response(describe(control))
 
-    return [web.get("/v1/status", status)]
+    return [get("/v1/status", "status", status)]
 
 
 def describe(control: Control) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.control.api import Control, act, audited, caller, page, page_of
+from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.intake import ResetStream
 from bundles.errors import RefusedError, UsageError
@@ -67,7 +67,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise RefusedError("a reset takes two people", thing=stream, remedy="only an open station allows one alone")
 
     return [
-        web.get("/v1/streams", streams),
-        web.post("/v1/streams/{stream}/reset", reset),
-        web.get("/v1/ledger", ledger),
+        get("/v1/streams", "status", streams),
+        post("/v1/streams/{stream}/reset", "reset", reset),
+        get("/v1/ledger", "status", ledger),
     ]

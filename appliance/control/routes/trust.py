@@ -7,7 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.control.api import Control, page_of
+from appliance.control.api import Control, get, page_of
 from appliance.control.public_keys import own_keys
 from appliance.observe.audit import tail
 
@@ -54,4 +54,4 @@ def routes(control: Control) -> list[web.RouteDef]:
         wanted = [event for event in events if text in str(event)][-limit:]
         return web.json_response({"items": wanted, "next": None})
 
-    return [web.get("/v1/trust", trust), web.get("/v1/keys", keys), web.get("/v1/audit", audit)]
+    return [get("/v1/trust", "status", trust), get("/v1/keys", "status", keys), get("/v1/audit", "audit", audit)]
