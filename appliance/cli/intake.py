@@ -123,7 +123,7 @@ def stream() -> None:
 
 
 @stream.command("show")
-@click.argument("name", metavar="STREAM", required=False, default="")
+@click.argument("name", metavar="[STREAM]", required=False, default="")
 @station_option
 @json_option
 def show_stream(root: Path | None, name: str, as_json: bool) -> None:

@@ -74,7 +74,7 @@ def main() -> NoReturn:
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see: {context.command_path} --help" if context is not None else ""
-        _say(" ".join(error.format_message().split()) + hint)
+        _say(" ".join(error.format_message().split()).rstrip(".") + hint)
         status = EXIT_USAGE
     except click.Abort:
         _say("interrupted")
