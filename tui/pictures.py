@@ -140,10 +140,15 @@ async def rest(pilot: Pilot[Any]) -> None:
         while True:
             await pilot.pause()
             busy = {worker.group for worker in pilot.app.workers if not worker.is_finished}
-            if busy <= _STEADY and getattr(pilot.app, "status", None) is not None:
+            if busy <= _STEADY and getattr(pilot.app, "status", None) is not None and not unheard(pilot.app):
                 await pilot.pause()
                 return
             await asyncio.sleep(0.005)
+
+
+def unheard(app: Any) -> bool:
+    """Whether a job is shown of which nothing was heard yet: whatever it does next would be the first that is seen."""
+    return isinstance(app.shown, JobScreen) and app.shown.job is None and not app.link.lost
 
 
 async def paint(scene: Scene, size: tuple[int, int] = _SIZE, look: Look | None = None) -> str:

@@ -18,6 +18,7 @@ from tui.demo_station import DemoStation, demo_pair
 from tui.keymap import Keymap
 from tui.keyring import DemoKeyring
 from tui.look import Look
+from tui.pictures import unheard
 
 
 class Seconds:
@@ -52,7 +53,7 @@ class Driven:
         for _ in range(200):
             await self.pilot.pause()
             groups = {worker.group for worker in self.app.workers if not worker.is_finished}
-            if groups <= {"watch", "follow"}:
+            if groups <= {"watch", "follow"} and not unheard(self.app):
                 await self.pilot.pause()
                 return
             await asyncio.sleep(0.005)
