@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -11,6 +12,11 @@ FORMAT: Final = "%Y-%m-%dT%H:%M:%SZ"
 def now() -> str:
     """The time, to the second."""
     return datetime.now(UTC).strftime(FORMAT)
+
+
+def micros() -> int:
+    """Microseconds since 1970: the order of events within a second."""
+    return time.time_ns() // 1000
 
 
 def after(seconds: int) -> str:

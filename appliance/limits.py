@@ -135,3 +135,27 @@ SBOM_DOCUMENT: Final = 64 * MIB
 
 SBOM_ROOM: Final = 1024 * MIB
 """What stays free on the station's disk while syft has uncompressed layers beside it: a layer may be a bomb."""
+
+# The audit log.
+
+AUDIT_LANES: Final = 99
+"""Processes that write at once; each has a lane of its own and leaves it to the next when it ends."""
+
+AUDIT_SEGMENT: Final = 16 * MIB
+"""A lane's file, about 40,000 events: small enough to look through, few enough to list."""
+
+AUDIT_CHECKPOINT: Final = 300.0
+"""How often a station that does something signs where its log stands: what an intruder can cut off unseen."""
+
+AUDIT_FLOOD: Final = 60.0
+AUDIT_FLOOD_FREE: Final = 5
+"""Of the same refusal, so many in a minute are written one by one; the others are counted."""
+
+AUDIT_FLOODS: Final = 4_096
+"""Different refusals that are counted at once, a few hundred bytes each; beyond, the oldest is written out."""
+
+AUDIT_PULLS: Final = 3_600.0
+"""A client that pulls the same manifest again within an hour is counted, not written again."""
+
+AUDIT_PULLED: Final = 20_000
+"""Pairs of client and manifest that a worker counts, about 400 bytes each."""

@@ -68,3 +68,6 @@ KEY_FILE: Final = 64 * KIB
 TRUSTED_KEYS: Final = 10_000
 INTEGER: Final = 2**53 - 1
 """RFC 8785: integers that every JSON reader keeps exactly."""
+
+AUDIT_LINE: Final = 8 * MIB
+"""One event or checkpoint: the longest names every reference of a release of some ten thousand artifacts."""

@@ -3,25 +3,42 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance.cli.context import call, json_option, show, station_option, table
+from appliance.cli.context import call, json_option, show, station_option, station_root, table
+from bundles.display import safe
+
+if TYPE_CHECKING:
+    from bundles.audit_log import Verified
 
 
 @click.group()
 def audit() -> None:
-    """The audit log."""
+    """The audit log: show, verify, export, prune."""
 
 
 @audit.command("show")
 @click.option("--limit", default=50, show_default=True, help="The newest so many.")
 @click.option("--filter", "text", default="", help="Events that contain this.")
+@click.option("--act", default="", help="Events whose act begins so, as intake. or key.revoke.")
+@click.option("--actor", default="", metavar="WHO", help="Events of this actor.")
+@click.option("--thing", default="", help="Events about this thing.")
+@click.option(
+    "--outcome", default="", type=click.Choice(["", "done", "refused", "failed"]), help="Events that ended so."
+)
+@click.option("--since", default="", metavar="TIME", help="From this time, YYYY-MM-DD[THH:MM:SSZ].")
+@click.option("--until", default="", metavar="TIME", help="Before this time.")
 @station_option
 @json_option
-def show_(root: Path | None, limit: int, text: str, as_json: bool) -> None:
+def show_(
+    root: Path | None, limit: int, text: str, act: str, actor: str, thing: str, outcome: str, since: str, until: str,
+    as_json: bool,
+) -> None:  # fmt: skip
     """The newest acts on this station, the latest last."""
-    document = call(root, lambda client: client.get("/v1/audit", limit=limit, filter=text))
+    query = {"act": act, "actor": actor, "thing": thing, "outcome": outcome, "since": since, "until": until}
+    document = call(root, lambda client: client.get("/v1/audit", limit=limit, filter=text, **query))
     rows = [
         (
             event["time"],
@@ -29,8 +46,126 @@ def show_(root: Path | None, limit: int, text: str, as_json: bool) -> None:
             event["outcome"],
             event["actor"],
             event["thing"],
-            event["detail"].get("reason", ""),
+            _note(event["detail"]),
         )
         for event in document["items"]
     ]
-    show(document, as_json, lambda: table(rows, ("TIME", "ACT", "OUTCOME", "WHO", "THING", "REASON")))
+    show(document, as_json, lambda: table(rows, ("TIME", "ACT", "OUTCOME", "WHO", "THING", "NOTE")))
+
+
+def _note(detail: dict[str, Any]) -> str:
+    reason = str(detail.get("reason", detail.get("why", "")))
+    return f"{reason} (and {detail['repeated']} more)" if "repeated" in detail else reason
+
+
+@audit.command()
+@click.option("--expect-head", default="", metavar="HEAD", help="A head from a receipt, a form or the console.")
+@click.option(
+    "--export", "exported", type=click.Path(path_type=Path), metavar="DIR", help="An export; needs no station."
+)
+@click.option("--key", "key_file", type=click.Path(path_type=Path), metavar="PEM", help="With --export: the audit key.")
+@click.option("--site", default="", metavar="NAME", help="With --export: the station it must be of.")
+@station_option
+@json_option
+def verify(
+    root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str, as_json: bool
+) -> None:
+    """Check every event of the log, on the station's folder or in an export. Exit status 3: something was changed.
+
+    A cut end shows against --expect-head: the head that somebody wrote down.
+    """
+    from bundles.errors import RefusedError
+
+    found = _verify(root, expect_head, exported, key_file, site)
+    document = {
+        "ok": not found.findings, "events": found.events, "lanes": found.lanes, "checkpoints": found.checkpoints,
+        "head": found.head, "head_expected": expect_head or None, "first": found.first, "last": found.last,
+        "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in found.findings],
+    }  # fmt: skip
+    lines = [f"[!!] {safe(each.text())}" for each in found.findings]
+    if not found.findings:
+        lines = [
+            f"[ok] {found.events} events in {found.lanes} lanes, {found.first} to {found.last}",
+            f"[ok] {found.checkpoints} checkpoints; the last covers {found.covered} events",
+            f"[ok] the log holds the head {expect_head}" if expect_head
+            else "[..] a cut end: not checked; give a head that was written down with --expect-head",
+            f"     head {found.head}",
+        ]  # fmt: skip
+    show(document, as_json, lambda: "\n".join(lines))
+    if found.findings:
+        raise RefusedError(
+            f"the audit log was changed: {len(found.findings)} findings",
+            thing=found.findings[0].text(),
+            remedy="keep this folder as it is, and compare it with the last export",
+        )
+
+
+def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str) -> Verified:
+    from appliance.config import load_config
+    from appliance.observe.audit_export import verify_export
+    from appliance.paths import StationPaths
+    from bundles import audit_log
+    from bundles.errors import UsageError
+    from bundles.signing.keys import PUBLIC_SUFFIX, load_public
+
+    if exported is not None:
+        if root is not None and key_file is None:
+            paths = StationPaths(station_root(root))
+            key_file, site = paths.keys / f"audit{PUBLIC_SUFFIX}", site or load_config(paths.config).site
+        if key_file is None or not site:
+            raise UsageError(
+                "an export is checked with a key that did not come with it",
+                remedy="give --key PEM and --site NAME, or -C DIR on the station itself",
+            )
+        return verify_export(exported, load_public(key_file), site, expect_head)
+    paths = StationPaths(station_root(root))
+    key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
+    return audit_log.verify(paths.audit, key, load_config(paths.config).site, expect_head, live=True)
+
+
+@audit.command()
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
+@station_option
+@json_option
+def export(root: Path | None, out: Path, as_json: bool) -> None:
+    """Write the whole log, and what was signed about each bundle, to a folder that verifies without a station.
+
+    The last line is the folder.
+    """
+    from appliance import clock
+    from appliance.cli.recorded import recorded
+    from appliance.config import load_config
+    from appliance.observe import audit_export
+    from appliance.paths import StationPaths
+
+    paths = StationPaths(station_root(root))
+    site, target = load_config(paths.config).site, out.absolute()
+    with recorded(paths.root, "audit.export", str(target), {}):
+        head = audit_export.export(paths, target, {}, site=site, at=clock.now())
+    document = {"path": str(target), "head": head, "site": site}
+    show(document, as_json, lambda: f"head {head}\n{safe(str(target))}")
+
+
+@audit.command()
+@click.option(
+    "--exported", required=True, type=click.Path(path_type=Path), metavar="DIR", help="An export that holds it."
+)
+@station_option
+@json_option
+def prune(root: Path | None, exported: Path, as_json: bool) -> None:
+    """Remove the log's oldest segments that an export holds. Nothing that is not in a verified export goes."""
+    from appliance.cli.recorded import recorded
+    from appliance.config import load_config
+    from appliance.observe import audit_export
+    from appliance.paths import StationPaths
+    from bundles.audit_log import PRUNED
+
+    paths = StationPaths(station_root(root))
+    cuts = audit_export.prunable(paths, exported, load_config(paths.config).site)
+    gone = 0
+    if cuts:
+        with recorded(paths.root, PRUNED, str(exported), {"lanes": cuts}):
+            gone = audit_export.prune(paths, cuts)
+    show(
+        {"removed": gone, "lanes": cuts}, as_json, lambda: f"{gone} segments removed; they are in {safe(str(exported))}"
+    )

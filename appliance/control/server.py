@@ -14,6 +14,7 @@ from appliance.control.api import BODY, CONTROL, Control, errors
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.routes import bundles, find, intake, jobs, plans, repositories, status, streams, trust
+from appliance.observe.checkpoints import keep_signing
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
@@ -54,9 +55,12 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             listener = listen_at(paths.control_socket)
             await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()
             await work.start()
+            signing = asyncio.create_task(keep_signing(paths))
             ready()
             await stop.wait()
             await work.stop()
             await runner.cleanup()
+            signing.cancel()
+            await asyncio.wait([signing])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()

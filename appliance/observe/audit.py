@@ -1,20 +1,27 @@
-"""The one port every act goes to, and its adapters: an append-only file, and a list for tests."""
+"""The one port every act goes to, and its adapters: the station's chained log, and a list for tests."""
 
 from __future__ import annotations
 
+import contextlib
+import heapq
 import json
 import os
-from collections.abc import Mapping
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from appliance import clock
-from bundles.errors import LockgateError
+from appliance import clock, limits
+from appliance.observe.lanes import Lane, lane_of
+from bundles.audit_log import Segment, segments
+from bundles.errors import FailedError, LockgateError
 from bundles.files import failures_named
 
 Outcome = Literal["done", "refused", "failed"]
-FILE: Final = "events.jsonl"
+_BLOCK: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,31 +43,113 @@ class AuditPort(Protocol):
         ...
 
 
+@dataclass(slots=True)
+class _Flood:
+    """The same refusal, again and again."""
+
+    event: AuditEvent
+    until: float
+    seen: int = 0
+    held: int = 0
+    since: str = ""
+
+
 class FileAudit:
-    """One JSON line an event, appended in one write and synced, so that lines of several processes never mix."""
+    """Appends to this process's lane of the log in `folder` (docs/internals/audit-log.md); safe for threads.
+
+    Of the same refusal within a minute the first few are written one by one, then those that make the count a power
+    of ten, and the others are counted: an intruder who knocks all night neither fills the disk nor hides in a crowd.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._path = folder / FILE
+        self._folder = folder
+        self._lane: Lane | None = None
+        self._floods: OrderedDict[tuple[str, ...], _Flood] = OrderedDict()
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
 
     def record(self, event: AuditEvent) -> None:
         """As AuditPort.record."""
-        line = {
-            "time": clock.now(),
-            "pid": os.getpid(),
-            "act": event.act,
-            "actor": event.actor,
-            "thing": event.thing,
-            "outcome": event.outcome,
-            "detail": dict(event.detail),
-        }
-        with failures_named(self._path, "the audit log cannot be written"):
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self._path, flags, 0o600)
-            try:
-                os.write(descriptor, (json.dumps(line, sort_keys=True) + "\n").encode())
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        for kept in self._admit(event):
+            self._append(kept)
+
+    def close(self) -> None:
+        """Write out what was only counted so far."""
+        with self._lock:
+            held = [flood for flood in self._floods.values() if flood.held]
+            self._floods.clear()
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        for flood in held:
+            self._append(_counted(flood))
+
+    def _append(self, event: AuditEvent) -> None:
+        if self._lane is None or self._lane.broken:
+            self._lane = None
+            self._lane = lane_of(self._folder)
+        self._lane.append(
+            {
+                "act": event.act,
+                "actor": event.actor,
+                "thing": event.thing,
+                "outcome": event.outcome,
+                "detail": dict(event.detail),
+            }
+        )
+
+    def _admit(self, event: AuditEvent) -> list[AuditEvent]:
+        """What is to be written now that `event` happened."""
+        moment = time.monotonic()
+        with self._lock:
+            found = [_counted(flood) for flood in self._ended(moment)]
+            if event.outcome == "done":
+                # A refusal may follow that takes this very event back: it must never be one that is only counted.
+                found += [_counted(flood) for flood in self._forget(event)]
+                return [*found, event]
+            key = (event.act, event.actor, event.thing, event.outcome, str(event.detail.get("reason", "")))
+            flood = self._floods.get(key)
+            if flood is None:
+                if len(self._floods) >= limits.AUDIT_FLOODS:
+                    _, oldest = self._floods.popitem(last=False)
+                    found += [_counted(oldest)] if oldest.held else []
+                flood = self._floods[key] = _Flood(event, moment + limits.AUDIT_FLOOD)
+            flood.seen += 1
+            if flood.seen <= limits.AUDIT_FLOOD_FREE:
+                return [*found, event]
+            flood.held += 1
+            flood.since = flood.since or clock.now()
+            if str(flood.seen).strip("0") == "1":
+                found.append(_counted(flood))
+                flood.held, flood.since = 0, ""
+            elif self._timer is None:
+                self._timer = threading.Timer(limits.AUDIT_FLOOD, self._tick)
+                self._timer.daemon = True
+                self._timer.start()
+            return found
+
+    def _ended(self, moment: float) -> Iterator[_Flood]:
+        while self._floods:
+            key, flood = next(iter(self._floods.items()))
+            if flood.until > moment:
+                return
+            del self._floods[key]
+            if flood.held:
+                yield flood
+
+    def _forget(self, event: AuditEvent) -> list[_Flood]:
+        same = [key for key in self._floods if key[:3] == (event.act, event.actor, event.thing)]
+        return [flood for flood in map(self._floods.pop, same) if flood.held]
+
+    def _tick(self) -> None:
+        with contextlib.suppress(FailedError):  # the next act meets the same full disk, and is refused
+            self.close()
+
+
+def _counted(flood: _Flood) -> AuditEvent:
+    event = flood.event
+    detail = {**event.detail, "repeated": flood.held, "since": flood.since, "until": clock.now()}
+    return AuditEvent(event.act, event.actor, event.thing, event.outcome, detail)
 
 
 class MemoryAudit:
@@ -80,11 +169,47 @@ def refusal(act: str, actor: str, thing: str, error: LockgateError) -> AuditEven
     return AuditEvent(act, actor, thing, outcome, {"reason": error.diagnostics()})
 
 
+def newest(folder: Path, holding: bytes = b"") -> Iterator[dict[str, Any]]:
+    """Every event whose line holds some bytes, the newest first, read only as far as the caller goes."""
+    lanes: dict[int, list[Segment]] = {}
+    for segment in segments(folder):
+        lanes.setdefault(segment.lane, []).append(segment)
+    streams = [_backwards(mine, holding) for mine in lanes.values()]
+    return heapq.merge(*streams, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
+
+
+def _backwards(mine: list[Segment], holding: bytes) -> Iterator[dict[str, Any]]:
+    for segment in reversed(mine):
+        for line in _lines_backwards(segment.path):
+            if holding in line:
+                with contextlib.suppress(ValueError):
+                    yield json.loads(line)
+
+
+def _lines_backwards(path: Path) -> Iterator[bytes]:
+    """A file's whole lines from its end; a last one without a newline is being written, and is left out."""
+    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+        at = file.seek(0, os.SEEK_END)
+        rest: list[bytes] = []
+        whole = False
+        while at > 0:
+            step = min(_BLOCK, at)
+            at -= step
+            file.seek(at)
+            first, *lines = (file.read(step)).split(b"\n")
+            if lines:
+                last = lines.pop() + b"".join(reversed(rest))
+                if whole and last:
+                    yield last
+                yield from reversed([line for line in lines if line])
+                rest, whole = [first], True
+            else:
+                rest.append(first)
+        if whole and (line := b"".join(reversed(rest))):
+            yield line
+
+
 def tail(folder: Path, limit: int) -> list[dict[str, Any]]:
     """The newest events, oldest first, each as its JSON object."""
-    path = folder / FILE
-    if not path.exists():
-        return []
-    with path.open("rb") as file:
-        lines = file.readlines()[-limit:]
-    return [json.loads(line) for line in lines if line.endswith(b"\n")]
+    found = [event for _, event in zip(range(limit), newest(folder), strict=False)]
+    return found[::-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,8 +153,8 @@ def test_the_list_says_which_keys_want_a_passphrase(run: Run, station: Path) -> 
 
 
 def test_nothing_is_pinned_where_the_log_cannot_be_written(run: Run, station: Path, public: Path) -> None:
-    (station / "audit/events.jsonl").unlink()
-    (station / "audit/events.jsonl").mkdir()
+    shutil.rmtree(station / "audit/lanes")
+    (station / "audit/lanes").touch()
     ended = run("key", "trust", public, "--purpose", "release", "--owner", "Officer", "-C", station)
     assert (ended.status, "audit log" in ended.err) == (1, True)
     assert TrustFolder.load(station / "trust").records == ()

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from appliance.control.api import Control, get, page_of
 from appliance.control.public_keys import own_keys
-from appliance.observe.audit import tail
+from appliance.observe.audit_query import FILTERS, Query, find_events
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -50,8 +50,8 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def audit(request: web.Request) -> web.Response:
         limit, _, text = page_of(request)
-        events = await asyncio.to_thread(tail, paths.audit, limit if not text else 100_000)
-        wanted = [event for event in events if text in str(event)][-limit:]
-        return web.json_response({"items": wanted, "next": None})
+        query = Query(text=text, **{name: request.query.get(name, "") for name in FILTERS})
+        events = await asyncio.to_thread(find_events, paths.audit, limit, query)
+        return web.json_response({"items": events, "next": None})
 
     return [get("/v1/trust", "status", trust), get("/v1/keys", "status", keys), get("/v1/audit", "audit", audit)]

@@ -1,0 +1,171 @@
+"""Taking the audit log off the box, and what may go from the box afterwards.
+
+An export is a folder that proves itself: the log's segments and checkpoints as they are, beside them each bundle's
+signed documents, and one SHA256SUMS over all of it, signed by the station's audit key. `sha256sum -c` and
+`openssl dgst` check it without a station; `lockgate audit verify --export` reads the chain in it too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from appliance.observe.checkpoints import audit_key, checkpoint
+from appliance.paths import StationPaths
+from bundles import limits
+from bundles.audit_log import CHECKPOINTS, LANES, Finding, Verified, checkpoint_lines, segments, verify
+from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.files import failures_named, open_regular, read_small, sync_folder
+from bundles.signing.keys import PublicKey
+
+SUMS: Final = "SHA256SUMS"
+README: Final = "README.txt"
+_TEXT: Final = """\
+The audit log of station {site}, exported at {at}.
+
+Head of the log: {head}
+
+To check it with stock tools, with the station's audit key {keyid} in audit.pem (from the station's commissioning
+record, never from this medium):
+
+  openssl dgst -sha256 -verify audit.pem -signature SHA256SUMS.{keyid}.sig SHA256SUMS
+  sha256sum -c --strict SHA256SUMS
+
+lanes/*.jsonl         events, a line each; prev is the sha256 of the line before it in the same lane
+checkpoints.jsonl     the station's signed statements of where each lane stood
+bundles/ID-DIGEST/    what was signed about a bundle: SHA256SUMS and its signatures, manifest.json, report.json,
+                      approvals/NNN.json and NNN.json.KEYID.sig, keys/KEYID.pem
+"""
+
+
+def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, site: str, at: str) -> str:
+    """Write the log and `documents` (by path) to the new folder `out`. Returns the head it ends with.
+
+    Raises FailedError where the folder exists or cannot be written; a folder that is not whole is removed again.
+    """
+    with failures_named(out, "the export cannot be written"):
+        out.mkdir(mode=0o700)
+    try:
+        with failures_named(out, "the export cannot be written"):
+            head = checkpoint(paths)
+            key = audit_key(paths)
+            (out / LANES).mkdir()
+            lines = checkpoint_lines(paths.audit)
+            for segment in segments(paths.audit):
+                _copy_whole_lines(segment.path, out / LANES / segment.path.name)
+            text = _TEXT.format(site=site, at=at, head=head, keyid=key.public.keyid)
+            _write(out / CHECKPOINTS, b"".join(lines))
+            _write(out / README, text.encode())
+            for name, data in documents.items():
+                (out / name).parent.mkdir(parents=True, exist_ok=True)
+                _write(out / name, data)
+            names = sorted(_files(out))
+            sums = "".join(f"{_sha256(out / name)}  {name}\n" for name in names).encode()
+            _write(out / SUMS, sums)
+            _write(out / f"{SUMS}.{key.public.keyid}.sig", key.sign(sums))
+            for folder, _, _ in os.walk(out):
+                sync_folder(Path(folder))
+            sync_folder(out.parent)
+            return head
+    except BaseException:
+        shutil.rmtree(out, ignore_errors=True)
+        raise
+
+
+def verify_export(folder: Path, key: PublicKey, site: str, expect_head: str = "") -> Verified:
+    """Everything in an export: its signature, every file, no file beside them, and the log's own chain."""
+    if not folder.is_dir():
+        raise UsageError("no such folder", thing=str(folder), remedy="give the folder of an export")
+    problems: list[Finding] = []
+    signature, sums = folder / f"{SUMS}.{key.keyid}.sig", folder / SUMS
+    listed: dict[str, str] = {}
+    if not sums.is_file() or not signature.is_file():
+        problems.append(Finding(SUMS, 0, f"it, or its signature by key {key.keyid}, is missing"))
+    else:
+        raw = read_small(sums, limits.SIGNED_DOCUMENT)
+        if not key.verify(raw, read_small(signature, limits.SIGNATURE_FILE)):
+            problems.append(Finding(SUMS, 0, f"the signature by key {key.keyid} does not hold"))
+        lines = raw.decode(errors="replace").splitlines()
+        listed = {line[66:]: line[:64] for line in lines if len(line) > 66}
+    here = set(_files(folder)) - {SUMS, signature.name}
+    for name in sorted(here ^ set(listed)):
+        problems.append(Finding(name, 0, "it is missing" if name in listed else "a file that SHA256SUMS does not name"))
+    for name in sorted(here & set(listed)):
+        if _sha256(folder / name) != listed[name]:
+            problems.append(Finding(name, 0, "its bytes are not the ones SHA256SUMS names"))
+    found = verify(folder, key, site, expect_head)
+    found.findings[:0] = problems
+    return found
+
+
+def prunable(paths: StationPaths, exported: Path, site: str) -> list[dict[str, object]]:
+    """The lanes' oldest segments that an export holds byte for byte and that nobody writes any more.
+
+    Each lane as {lane, from, prev, segments}: where it begins afterwards. Raises RefusedError where the export does
+    not verify.
+    """
+    found = verify_export(exported, audit_key(paths).public, site)
+    if found.findings:
+        raise RefusedError("the export does not verify", thing=found.findings[0].text(), remedy="export it anew")
+    lanes: dict[int, list[Path]] = {}
+    for segment in segments(paths.audit):
+        lanes.setdefault(segment.lane, []).append(segment.path)
+    cuts: list[dict[str, object]] = []
+    for lane, mine in lanes.items():
+        gone = []
+        for path in mine[:-1]:
+            copy = exported / LANES / path.name
+            if not copy.is_file() or _sha256(copy) != _sha256(path):
+                break
+            gone.append(path.name)
+        if gone:
+            first = _first_event(mine[len(gone)])
+            cuts.append({"lane": lane, "from": first["seq"], "prev": first["prev"], "segments": gone})
+    return cuts
+
+
+def prune(paths: StationPaths, cuts: list[dict[str, object]]) -> int:
+    """Remove what `prunable` found, once an event (`audit.prune`) says so. Returns how many segments went."""
+    names = [str(name) for cut in cuts for name in cut["segments"]]  # type: ignore[attr-defined]
+    lanes = paths.audit / LANES
+    with failures_named(lanes, "the audit log cannot be changed"):
+        for name in names:
+            (lanes / name).unlink(missing_ok=True)
+        sync_folder(lanes)
+    return len(names)
+
+
+def _first_event(path: Path) -> dict[str, object]:
+    with path.open("rb") as file:
+        line = file.readline()
+    if not line.endswith(b"\n"):
+        raise FailedError("the lane's newest segment is empty", thing=str(path), remedy="try again later")
+    fields: dict[str, object] = json.loads(line)
+    return fields
+
+
+def _files(folder: Path) -> list[str]:
+    return [str((Path(where) / name).relative_to(folder)) for where, _, names in os.walk(folder) for name in names]
+
+
+def _copy_whole_lines(source: Path, target: Path) -> None:
+    with os.fdopen(open_regular(source), "rb") as file:
+        data = file.read()
+    _write(target, data[: data.rfind(b"\n") + 1])
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("xb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with os.fdopen(open_regular(path), "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,349 @@
+"""The audit log's format, and what finds a change in it (docs/internals/audit-log.md). Files and cryptography alone.
+
+| path | holds |
+|---|---|
+| `lanes/NN.NNNNNN.jsonl` | a lane's segments: an event a line, as compact JSON |
+| `checkpoints.jsonl` | signed statements of every lane's last event, a line each |
+
+Each event names its lane, its number in it from 1 without a gap, and `prev`: the sha256 of the bytes of the line
+before it, newline and all (64 zeros for the first). A checkpoint names every lane's last number and that line's
+sha256, and the checkpoint before it, and is signed by the station's audit key. So an event that was edited, removed,
+inserted or moved breaks its lane's chain; a lane that lost its end or was written anew from some event on disagrees
+with a checkpoint; and a log that lost its last checkpoints too does not hold the head that somebody wrote down.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from bundles import limits, strict_json
+from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.files import failures_named, open_regular
+from bundles.oci.reference import check_site
+from bundles.signing.keys import PublicKey
+from bundles.times import check_time
+
+CHECKPOINT_TYPE: Final = "application/vnd.lockgate.audit-checkpoint.v1+json"
+LANES: Final = "lanes"
+CHECKPOINTS: Final = "checkpoints.jsonl"
+GENESIS: Final = "0" * 64
+PRUNED: Final = "audit.prune"
+"""The act whose event says where a lane begins after its oldest segments were exported and taken away."""
+
+_SEGMENT: Final = re.compile(r"(\d{2})\.(\d{6})\.jsonl\Z")
+_HEAD: Final = re.compile(r"([1-9][0-9]{0,15})-([0-9a-f]{64})\Z")
+_FIELDS: Final = frozenset(
+    ("act", "actor", "detail", "lane", "micros", "outcome", "pid", "prev", "seq", "thing", "time")
+)
+_FINDINGS: Final = 1_000
+
+
+class LaneHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A lane's last event: its number, and the sha256 of its line."""
+
+    lane: int
+    seq: int
+    head: str
+
+
+class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Every lane's last event at a time. `previous` is the sha256 of the checkpoint's line before, or null for 1."""
+
+    type: str = CHECKPOINT_TYPE
+    site: str
+    number: int
+    previous: str | None
+    created: str
+    lanes: list[LaneHead]
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A lane's file."""
+
+    lane: int
+    number: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, and where: a file's name, a line's number in it (0 for the file as a whole)."""
+
+    file: str
+    line: int
+    what: str
+
+    def text(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was looked at, and what was found."""
+
+    events: int = 0
+    lanes: int = 0
+    checkpoints: int = 0
+    head: str = ""
+    covered: int = 0
+    first: str = ""
+    last: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    def find(self, file: str, line: int, what: str) -> None:
+        if len(self.findings) < _FINDINGS:
+            self.findings.append(Finding(file, line, what))
+
+
+def segment_name(lane: int, number: int) -> str:
+    """A segment's file name."""
+    return f"{lane:02}.{number:06}.jsonl"
+
+
+def segments(folder: Path) -> list[Segment]:
+    """Every segment of a log, by lane and number."""
+    lanes = folder / LANES
+    if not lanes.is_dir():
+        return []
+    with failures_named(lanes, "the audit log cannot be read"):
+        matches = [(entry, _SEGMENT.match(entry.name)) for entry in os.scandir(lanes)]
+    return sorted(
+        (Segment(int(match[1]), int(match[2]), Path(entry.path)) for entry, match in matches if match is not None),
+        key=lambda segment: (segment.lane, segment.number),
+    )
+
+
+def line_of(fields: dict[str, Any]) -> bytes:
+    """An event's line. ASCII, so that grep finds what it holds; a slip in `detail` is shown as text, never lost."""
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def hash_of(line: bytes) -> str:
+    """What the next event's `prev` says of a line."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def head_name(number: int, line: bytes) -> str:
+    """How a checkpoint is written down on paper: its number and the sha256 of its line."""
+    return f"{number}-{hash_of(line)}"
+
+
+def check_head(text: str) -> str:
+    """A head as it was written down. Raises UsageError."""
+    if _HEAD.match(text) is None:
+        raise UsageError("not a head of an audit log", thing=repr(text)[:90], remedy="write it as NUMBER-SHA256")
+    return text
+
+
+def checkpoint_line(checkpoint: Checkpoint, keyid: str, signature: bytes) -> bytes:
+    """A signed checkpoint's line."""
+    return (
+        strict_json.canonical(
+            {
+                "checkpoint": msgspec.to_builtins(checkpoint),
+                "keyid": keyid,
+                "signature": base64.b64encode(signature).decode(),
+            }
+        )
+        + b"\n"
+    )
+
+
+def payload_of(checkpoint: Checkpoint) -> bytes:
+    """What the audit key signs."""
+    return strict_json.canonical(msgspec.to_builtins(checkpoint))
+
+
+def read_checkpoint(line: bytes, key: PublicKey, site: str) -> Checkpoint:
+    """A checkpoint whose signature holds. Raises MalformedError."""
+    fields = strict_json.loads_canonical(line.rstrip(b"\n"), ceiling=limits.AUDIT_LINE, what="the checkpoint")
+    if not isinstance(fields, dict) or set(fields) != {"checkpoint", "keyid", "signature"}:
+        raise MalformedError("not a checkpoint")
+    try:
+        signature = base64.b64decode(str(fields["signature"]), validate=True)
+        if base64.b64encode(signature).decode() != fields["signature"]:
+            raise MalformedError("a signature with slack")
+        if not key.verify(strict_json.canonical(fields["checkpoint"]), signature):
+            raise MalformedError("the checkpoint's signature does not hold")
+        checkpoint = msgspec.convert(fields["checkpoint"], Checkpoint, strict=True)
+    except (msgspec.ValidationError, binascii.Error) as error:
+        raise MalformedError("not a checkpoint", thing=str(error)[:120]) from None
+    if checkpoint.type != CHECKPOINT_TYPE or fields["keyid"] != key.keyid:
+        raise MalformedError("a checkpoint of another kind or key")
+    if checkpoint.site != site:
+        raise MalformedError(f"a checkpoint of another site: {checkpoint.site}")
+    check_site(checkpoint.site)
+    check_time(checkpoint.created, "created")
+    return checkpoint
+
+
+def lines_of(path: Path) -> Iterator[bytes]:
+    """A file's lines with their newlines; a last one without is given as it is. Raises LockgateError."""
+    with os.fdopen(open_regular(path), "rb") as file, failures_named(path, "the audit log cannot be read"):
+        while line := file.readline(limits.AUDIT_LINE + 1):
+            yield line
+
+
+@dataclass(slots=True)
+class _Lane:
+    """A lane while it is read: where it stands, and the hashes that checkpoints ask about."""
+
+    seq: int = 0
+    head: str = GENESIS
+    number: int = 0
+    hashes: dict[int, str] = field(default_factory=dict)
+    begins: tuple[int, str] | None = None
+
+
+def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, live: bool = False) -> Verified:
+    """Look at every event and every checkpoint of a log.
+
+    `live`: a station may be writing it, so that a last line without its newline is one that is being written.
+    Raises FailedError where a file cannot be read; whatever is wrong in what was read is in `findings`.
+    """
+    if expect_head:
+        check_head(expect_head)
+    found = Verified()
+    # The checkpoints first: while a station writes, the lanes then hold at least what these say.
+    checkpoints = _read_checkpoints(folder, key, site, found, live=live)
+    wanted: dict[int, set[int]] = {}
+    for checkpoint in checkpoints:
+        for lane_head in checkpoint.lanes:
+            wanted.setdefault(lane_head.lane, set()).add(lane_head.seq)
+    lanes: dict[int, _Lane] = {}
+    pruned: dict[tuple[int, int], str] = {}
+    for segment in segments(folder):
+        _read_segment(segment, lanes.setdefault(segment.lane, _Lane()), wanted, pruned, found, live=live)
+    found.lanes = len(lanes)
+    if not found.events:
+        found.find(LANES, 0, "there is no event")
+    for number, lane in lanes.items():
+        if lane.begins is not None and pruned.get((number, lane.begins[0])) != lane.begins[1]:
+            found.find(f"lane {number:02}", 0, f"the events before {lane.begins[0]} were removed")
+    _compare(checkpoints, lanes, found)
+    if checkpoints:
+        found.covered = sum(head.seq for head in checkpoints[-1].lanes)
+    heads = _heads(folder)
+    found.head = heads[-1] if heads else ""
+    if not checkpoints:
+        found.find(CHECKPOINTS, 0, "there is no checkpoint")
+    if expect_head and expect_head not in heads:
+        found.find(CHECKPOINTS, 0, f"the log's end was cut: it does not hold the head {expect_head}")
+    return found
+
+
+def _heads(folder: Path) -> list[str]:
+    path = folder / CHECKPOINTS
+    if not path.exists():
+        return []
+    return [head_name(number, line) for number, line in enumerate(lines_of(path), 1) if line.endswith(b"\n")]
+
+
+def _read_checkpoints(folder: Path, key: PublicKey, site: str, found: Verified, *, live: bool) -> list[Checkpoint]:
+    path = folder / CHECKPOINTS
+    checkpoints: list[Checkpoint] = []
+    if not path.exists():
+        return checkpoints
+    previous: str | None = None
+    for number, line in enumerate(lines_of(path), 1):
+        if not line.endswith(b"\n"):
+            if not live:
+                found.find(CHECKPOINTS, number, "the line is cut off")
+            break
+        try:
+            checkpoint = read_checkpoint(line, key, site)
+            if (checkpoint.number, checkpoint.previous) != (number, previous):
+                found.find(CHECKPOINTS, number, "a checkpoint was removed, inserted or moved before this one")
+            checkpoints.append(checkpoint)
+        except LockgateError as error:
+            found.find(CHECKPOINTS, number, error.diagnostics())
+        previous = hash_of(line)
+        found.checkpoints = number
+    return checkpoints
+
+
+def _read_segment(
+    segment: Segment, lane: _Lane, wanted: dict[int, set[int]], pruned: dict[tuple[int, int], str], found: Verified,
+    *, live: bool,
+) -> None:  # fmt: skip
+    name = segment.path.name
+    if lane.number and segment.number != lane.number + 1:
+        found.find(name, 0, f"the segment before it is not {lane.number:06}: one was removed")
+    lane.number = segment.number
+    asked = wanted.get(segment.lane, set())
+    for number, line in enumerate(lines_of(segment.path), 1):
+        if not line.endswith(b"\n"):
+            if not live:
+                found.find(name, number, "the line is cut off")
+            break
+        fields = _event(line)
+        if fields is None:
+            found.find(name, number, "not an event as a station writes it: it was edited")
+            lane.seq, lane.head = lane.seq + 1, hash_of(line)
+            continue
+        seq = fields["seq"]
+        if fields["lane"] != segment.lane:
+            found.find(name, number, f"an event of lane {fields['lane']:02}")
+        if lane.seq == 0 and seq > 1 and lane.begins is None:
+            lane.begins = (seq, fields["prev"])
+        elif seq != lane.seq + 1:
+            found.find(name, number, f"event {seq} follows event {lane.seq}: events were removed, inserted or moved")
+        elif fields["prev"] != lane.head:
+            found.find(name, number, f"event {lane.seq} before it was edited")
+        lane.seq, lane.head = seq, hash_of(line)
+        if seq in asked:
+            lane.hashes[seq] = lane.head
+        if fields["act"] == PRUNED and fields["outcome"] == "done":
+            for cut in fields["detail"].get("lanes", []):
+                pruned[(cut["lane"], cut["from"])] = cut["prev"]
+        found.events += 1
+        found.first = min(found.first or fields["time"], fields["time"])
+        found.last = max(found.last, fields["time"])
+
+
+def _event(line: bytes) -> dict[str, Any] | None:
+    """A line's fields, where they are an event's in the one form a station writes."""
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or set(fields) != _FIELDS or not isinstance(fields["detail"], dict):
+        return None
+    numbers = all(type(fields[name]) is int for name in ("seq", "lane", "pid", "micros"))
+    texts = all(isinstance(fields[name], str) for name in ("act", "actor", "outcome", "prev", "thing", "time"))
+    return fields if numbers and texts and line_of(fields) == line else None
+
+
+def _compare(checkpoints: list[Checkpoint], lanes: dict[int, _Lane], found: Verified) -> None:
+    """Every lane against what checkpoints said of it; what lies before a lane's beginning cannot be asked."""
+    for number, checkpoint in enumerate(checkpoints, 1):
+        for said in checkpoint.lanes:
+            lane = lanes.get(said.lane, _Lane())
+            if lane.begins is not None and said.seq < lane.begins[0]:
+                continue
+            seen = lane.hashes.get(said.seq)
+            if seen is None:
+                found.find(
+                    f"lane {said.lane:02}", 0,
+                    f"it ends at event {lane.seq}; checkpoint {number} saw event {said.seq}: its end was cut",
+                )  # fmt: skip
+            elif seen != said.head:
+                found.find(f"lane {said.lane:02}", 0, f"event {said.seq} is not the one checkpoint {number} saw")
+
+
+def checkpoint_lines(folder: Path) -> list[bytes]:
+    """The whole lines of the checkpoints' file."""
+    path = folder / CHECKPOINTS
+    return [line for line in lines_of(path) if line.endswith(b"\n")] if path.exists() else []

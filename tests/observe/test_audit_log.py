@@ -1,0 +1,431 @@
+"""The audit log: what it keeps whatever happens to its writers, and that no change in it goes unseen."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance import limits
+from appliance.observe import audit_export
+from appliance.observe.audit import FileAudit, newest, tail
+from appliance.observe.audit_query import Query, find_events
+from appliance.observe.checkpoints import checkpoint
+from appliance.paths import StationPaths
+from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.signing.keys import create_private, load_public, save_private
+from tests.observe.station import SITE, act, findings, look, make
+
+
+@pytest.fixture
+def paths(tmp_path: Path) -> StationPaths:
+    return make(tmp_path / "bravo")
+
+
+def fill(paths: StationPaths, count: int) -> FileAudit:
+    audit = FileAudit(paths.audit)
+    for number in range(1, count + 1):
+        act(audit, number)
+    return audit
+
+
+def lane(paths: StationPaths, number: int = 1, segment: int = 1) -> Path:
+    return paths.audit / "lanes" / f"{number:02}.{segment:06}.jsonl"
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def test_a_log_that_nobody_touched_verifies(paths: StationPaths) -> None:
+    fill(paths, 5)
+    head = checkpoint(paths)
+    found = look(paths, head)
+    assert (found.findings, found.events, found.covered, found.head) == ([], 5, 5, head)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda all_: [*all_[:2], all_[2].replace(b"operator", b"nobody11"), *all_[3:]], id="edited"),
+        pytest.param(lambda all_: [all_[0].replace(b"operator", b"nobody11"), *all_[1:]], id="the first edited"),
+        pytest.param(lambda all_: [*all_[:-1], all_[-1].replace(b"operator", b"nobody11")], id="the last edited"),
+        pytest.param(lambda all_: [*all_[:2], *all_[3:]], id="removed"),
+        pytest.param(lambda all_: all_[1:], id="the first removed"),
+        pytest.param(lambda all_: [*all_[:2], all_[1], *all_[2:]], id="inserted"),
+        pytest.param(lambda all_: [all_[0], all_[2], all_[1], *all_[3:]], id="reordered"),
+        pytest.param(lambda all_: all_[:-1], id="the end cut"),
+        pytest.param(lambda all_: [*all_[:-1], all_[-1][:-1]], id="the last line cut"),
+        pytest.param(lambda all_: [*all_[:2], b"{}\n", *all_[3:]], id="not an event"),
+        pytest.param(
+            lambda all_: [*all_[:2], all_[2].replace(b'":', b'": ', 1), *all_[3:]], id="the same in other bytes"
+        ),
+        pytest.param(lambda all_: [], id="emptied"),
+    ],
+)
+def test_a_change_is_found(paths: StationPaths, change: Callable[[list[bytes]], list[bytes]]) -> None:
+    fill(paths, 6)
+    checkpoint(paths)
+    whole = lines(lane(paths))
+    lane(paths).write_bytes(b"".join(change(whole)))
+    assert lines(lane(paths)) != whole
+    assert findings(paths)
+
+
+def test_a_lane_that_is_rewritten_whole_with_a_good_chain_is_found(paths: StationPaths, tmp_path: Path) -> None:
+    fill(paths, 6)
+    checkpoint(paths)
+    other = make(tmp_path / "other")
+    audit = FileAudit(other.audit)
+    for number in range(1, 7):
+        act(audit, number, actor="somebody(2)")
+    shutil.copy(lane(other), lane(paths))
+    assert any("is not the one checkpoint 1 saw" in text for text in findings(paths))
+
+
+def test_a_lane_that_is_taken_away_whole_is_found(paths: StationPaths) -> None:
+    first, second = FileAudit(paths.audit), paths.audit
+    act(first, 1)
+    done = multiprocessing.get_context("fork").Process(target=lambda: act(FileAudit(second), 2))
+    done.start()
+    done.join()
+    checkpoint(paths)
+    assert findings(paths) == []
+    lane(paths, 2).unlink()
+    assert any("its end was cut" in text for text in findings(paths))
+
+
+@pytest.mark.parametrize("place", ["first", "middle", "last"])
+def test_a_checkpoint_that_is_edited_or_taken_away_is_found(paths: StationPaths, place: str) -> None:
+    audit = FileAudit(paths.audit)
+    heads = []
+    for number in range(1, 5):
+        act(audit, number)
+        heads.append(checkpoint(paths))
+    file = paths.audit / "checkpoints.jsonl"
+    whole = lines(file)
+    at = {"first": 0, "middle": 2, "last": 3}[place]
+    file.write_bytes(b"".join([*whole[:at], *whole[at + 1 :]]))
+    assert findings(paths, heads[-1])
+    file.write_bytes(b"".join([*whole[:at], whole[at].replace(b'"seq":', b'"seq":1'), *whole[at + 1 :]]))
+    assert findings(paths)
+
+
+def test_a_log_cut_together_with_its_checkpoints_does_not_hold_the_head_that_was_written_down(
+    paths: StationPaths,
+) -> None:
+    audit = fill(paths, 3)
+    checkpoint(paths)
+    before = {file: file.read_bytes() for file in (lane(paths), paths.audit / "checkpoints.jsonl")}
+    act(audit, 4, act="intake.release")
+    head = checkpoint(paths)
+    for file, data in before.items():
+        file.write_bytes(data)
+    assert findings(paths) == []
+    assert any("end was cut" in text for text in findings(paths, head))
+
+
+def test_checkpoints_by_another_key_are_found(paths: StationPaths) -> None:
+    fill(paths, 3)
+    mine = (paths.keys / "audit.pub.pem").read_bytes()
+    for file in paths.keys.iterdir():
+        file.unlink()
+    save_private(paths.keys / "audit.pem", create_private(), None)
+    checkpoint(paths)
+    (paths.keys / "audit.pub.pem").write_bytes(mine)
+    assert any("signature does not hold" in text for text in findings(paths))
+
+
+def test_where_nothing_was_added_the_head_stays(paths: StationPaths) -> None:
+    audit = fill(paths, 1)
+    head = checkpoint(paths)
+    assert checkpoint(paths) == head
+    act(audit, 2)
+    assert checkpoint(paths) != head
+
+
+def test_a_head_that_is_none_is_a_slip_of_the_pen(paths: StationPaths) -> None:
+    with pytest.raises(UsageError, match="not a head"):
+        look(paths, "3-abc")
+
+
+def test_threads_and_processes_write_at_once_and_every_chain_holds(paths: StationPaths) -> None:
+    def write(number: int) -> None:
+        audit = FileAudit(paths.audit)
+        threads = [
+            threading.Thread(
+                target=lambda each: [act(audit, number * 1000 + each * 20 + n) for n in range(20)], args=(t,)
+            )
+            for t in range(4)
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    workers = [multiprocessing.get_context("fork").Process(target=write, args=(number,)) for number in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+        assert worker.exitcode == 0
+    checkpoint(paths)
+    found = look(paths)
+    assert (found.findings, found.events) == ([], 240)
+    assert len({event["thing"] for event in newest(paths.audit)}) == 240
+
+
+_VICTIM = """
+import sys
+from pathlib import Path
+from appliance.observe.audit import AuditEvent, FileAudit
+audit = FileAudit(Path(sys.argv[1]))
+number = 0
+while True:
+    number += 1
+    audit.record(AuditEvent("push", "client", str(number), "done", {"pad": "x" * 2000}))
+    print(number, flush=True)
+"""
+
+
+def test_what_was_recorded_outlives_a_kill_and_the_chain_goes_on(paths: StationPaths) -> None:
+    for _ in range(3):
+        victim = subprocess.Popen([sys.executable, "-c", _VICTIM, str(paths.audit)], stdout=subprocess.PIPE, text=True)
+        assert victim.stdout is not None
+        told = [victim.stdout.readline() for _ in range(15)][-1]
+        victim.send_signal(signal.SIGKILL)
+        rest = victim.stdout.read().split()
+        victim.wait()
+        kept = [int(event["thing"]) for event in tail(paths.audit, 10_000) if event["act"] == "push"]
+        assert int(rest[-1] if rest else told) in kept[-2:]
+    act(FileAudit(paths.audit), 1)
+    checkpoint(paths)
+    assert findings(paths) == []
+    assert not lane(paths, 2).exists()
+
+
+def test_what_a_power_cut_left_of_an_event_is_cut_off_and_said(paths: StationPaths) -> None:
+    audit = fill(paths, 3)
+    del audit
+    with lane(paths).open("ab") as file:
+        file.write(b'{"act":"intake.rel')
+    act(FileAudit(paths.audit), 4)
+    checkpoint(paths)
+    assert findings(paths) == []
+    assert [event["act"] for event in tail(paths.audit, 2)] == ["audit.repair", "intake.import"]
+
+
+def test_a_full_disk_stops_the_act_and_leaves_the_log_whole(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = fill(paths, 2)
+    real = os.write
+    with monkeypatch.context() as patch:
+        calls: list[int] = []
+
+        def short(descriptor: int, data: bytes) -> int:
+            calls.append(1)
+            if len(calls) > 1:
+                raise OSError(28, "No space left on device")
+            return real(descriptor, bytes(data)[:20])
+
+        patch.setattr(os, "write", short)
+        with pytest.raises(FailedError, match="cannot be written"):
+            act(audit, 3)
+    act(audit, 4)
+    checkpoint(paths)
+    assert (findings(paths), [event["thing"][-1] for event in tail(paths.audit, 9)]) == ([], ["1", "2", "4"])
+
+
+def test_a_damaged_lane_is_not_written_behind(paths: StationPaths) -> None:
+    fill(paths, 2)
+    lane(paths).write_bytes(b"not an event\n")
+    with pytest.raises(FailedError, match="audit log is damaged"):
+        act(FileAudit(paths.audit), 3)
+
+
+def test_a_flood_of_one_refusal_is_counted_and_nothing_else_is_lost(paths: StationPaths) -> None:
+    audit = FileAudit(paths.audit)
+    for _ in range(2_500):
+        act(audit, 1, outcome="refused", detail={"reason": "no"})
+    act(audit, 2, outcome="refused", detail={"reason": "another"})
+    audit.close()
+    events = tail(paths.audit, 10_000)
+    assert len(events) < 20
+    counted = sum(event["detail"].get("repeated", 1) for event in events if event["thing"].endswith("1"))
+    assert (counted, events[-2]["detail"]["reason"]) == (2_500, "another")
+
+
+def test_a_refusal_that_takes_back_an_act_is_never_only_counted(paths: StationPaths) -> None:
+    audit = FileAudit(paths.audit)
+    for _ in range(30):
+        act(audit, 1)
+        act(audit, 1, outcome="refused", detail={"reason": "no"})
+    assert [event["outcome"] for event in tail(paths.audit, 100)] == ["done", "refused"] * 30
+
+
+def test_lanes_rotate_and_the_chain_goes_through(paths: StationPaths, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    fill(paths, 30)
+    checkpoint(paths)
+    assert lane(paths, 1, 4).exists()
+    assert (findings(paths), look(paths).events) == ([], 30)
+    lane(paths, 1, 2).unlink()
+    assert any("was removed" in text for text in findings(paths))
+
+
+def test_only_what_an_export_holds_may_go_and_the_rest_still_verifies(
+    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    audit = fill(paths, 30)
+    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    cuts = audit_export.prunable(paths, tmp_path / "out", SITE)
+    act(audit, 31, act="audit.prune", detail={"lanes": cuts})
+    assert audit_export.prune(paths, cuts) > 2
+    assert findings(paths) == []
+    assert not lane(paths, 1, 1).exists()
+    lane(paths, 1, cuts[0]["segments"].__len__() + 1).unlink()  # type: ignore[attr-defined]
+    assert findings(paths)
+
+
+def test_nothing_goes_by_an_export_that_was_changed(
+    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    fill(paths, 30)
+    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    with (tmp_path / "out/lanes/01.000001.jsonl").open("ab") as file:
+        file.write(b"\n")
+    with pytest.raises(RefusedError, match="does not verify"):
+        audit_export.prunable(paths, tmp_path / "out", SITE)
+
+
+def edit(folder: Path, chance: random.Random) -> str:
+    """One random edit of an export, as somebody with an editor would make it. Says what it did."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    path = chance.choice(files)
+    data = path.read_bytes()
+    kind = chance.choice(["byte", "bit", "cut", "add", "delete", "line", "swap", "copy", "field", "rename", "new"])
+    everything = data.splitlines(keepends=True)
+    if kind == "byte":
+        at = chance.randrange(len(data))
+        path.write_bytes(data[:at] + bytes([(data[at] + chance.randrange(1, 256)) % 256]) + data[at + 1 :])
+    elif kind == "bit":
+        at = chance.randrange(len(data))
+        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :])
+    elif kind == "cut":
+        path.write_bytes(data[: chance.randrange(len(data))])
+    elif kind == "add":
+        path.write_bytes(data + chance.choice([b"\n", b" ", data[-20:], everything[-1]]))
+    elif kind == "delete":
+        path.unlink()
+    elif kind == "line":
+        at = chance.randrange(len(everything))
+        path.write_bytes(b"".join(everything[:at] + everything[at + 1 :]))
+    elif kind == "swap" and len(everything) > 1:
+        at = chance.randrange(len(everything) - 1)
+        path.write_bytes(b"".join([*everything[:at], everything[at + 1], everything[at], *everything[at + 2 :]]))
+    elif kind == "copy":
+        at = chance.randrange(len(everything))
+        path.write_bytes(b"".join([*everything[:at], everything[at], *everything[at:]]))
+    elif kind == "field":
+        log = folder / "lanes/01.000001.jsonl"
+        events = lines(log)
+        at = chance.randrange(len(events))
+        fields = json.loads(events[at])
+        fields[chance.choice(["act", "actor", "thing", "outcome", "time"])] = "2020"
+        events[at] = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
+        log.write_bytes(b"".join(events))
+    elif kind == "rename":
+        path.rename(path.with_name(path.name + "x"))
+    else:
+        (folder / "lanes/07.000001.jsonl").write_bytes(data)
+    return f"{kind} in {path.relative_to(folder)}"
+
+
+@pytest.mark.parametrize("resummed", [False, True], ids=["as it is", "with SHA256SUMS made anew"])
+def test_two_hundred_random_edits_of_an_export_are_two_hundred_found(
+    paths: StationPaths, tmp_path: Path, resummed: bool
+) -> None:
+    audit = fill(paths, 20)
+    checkpoint(paths)
+    act(audit, 21)
+    out = tmp_path / "out"
+    documents = {"bundles/alpha.bravo-000001/manifest.json": b"{}", "bundles/alpha.bravo-000001/report.json": b"{}"}
+    audit_export.export(paths, out, documents, site=SITE, at="2026-01-01T00:00:00Z")
+    key = load_public(paths.keys / "audit.pub.pem")
+    assert audit_export.verify_export(out, key, SITE).findings == []
+    chance, found = random.Random(7), 0
+    for _ in range(200):
+        copy = tmp_path / "copy"
+        shutil.copytree(out, copy)
+        what = edit(copy, chance)
+        if resummed and (copy / "SHA256SUMS").exists():
+            command = (
+                "find . -type f ! -name 'SHA256SUMS*' | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS"
+            )
+            subprocess.run(command, shell=True, cwd=copy, check=True)
+            if (copy / "SHA256SUMS").read_bytes() == (out / "SHA256SUMS").read_bytes():
+                command = "printf x >> README.txt"  # the edit was of SHA256SUMS itself, and is gone: make another
+                subprocess.run(command, shell=True, cwd=copy, check=True)
+        problems = audit_export.verify_export(copy, key, SITE).findings
+        assert problems, what
+        found += 1
+        shutil.rmtree(copy)
+    assert found == 200
+
+
+def test_an_export_is_checked_by_sha256sum_and_openssl_alone(paths: StationPaths, tmp_path: Path) -> None:
+    fill(paths, 3)
+    out = tmp_path / "out"
+    audit_export.export(paths, out, {}, site=SITE, at="2026-01-01T00:00:00Z")
+    (signature,) = out.glob("SHA256SUMS.*.sig")
+    check = ["openssl", "dgst", "-sha256", "-verify", str(paths.keys / "audit.pub.pem"), "-signature", signature.name]
+    assert subprocess.run([*check, "SHA256SUMS"], cwd=out, check=False).returncode == 0
+    assert (
+        subprocess.run(["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"], cwd=out, check=False).returncode == 0
+    )
+
+
+def test_an_export_that_fails_leaves_nothing(paths: StationPaths, tmp_path: Path) -> None:
+    fill(paths, 3)
+    (paths.keys / "audit.pem").unlink()
+    with pytest.raises(Exception, match="audit"):
+        audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    assert not (tmp_path / "out").exists()
+
+
+def test_events_are_found_by_what_they_are(paths: StationPaths) -> None:
+    audit = fill(paths, 4)
+    act(audit, 5, act="intake.release", outcome="refused", actor="anna", detail={"reason": "too few"})
+    checks = {
+        5: Query(act="intake."), 1: Query(act="intake.rel"), 0: Query(until="2020-01-01"),
+    }  # fmt: skip
+    for count, query in checks.items():
+        assert len(find_events(paths.audit, 100, query)) == count
+    for query in (
+        Query(actor="anna"),
+        Query(outcome="refused"),
+        Query(text="too few"),
+        Query(thing="alpha.bravo-000005"),
+    ):
+        assert [event["actor"] for event in find_events(paths.audit, 100, query)] == ["anna"]
+    assert len(find_events(paths.audit, 2, Query())) == 2
+
+
+def test_an_event_holds_whatever_a_client_can_make_it_hold(paths: StationPaths) -> None:
+    audit = FileAudit(paths.audit)
+    act(audit, 1, thing="a\nb\u202e\x00\udc80", detail={"x": object, "y": 1.5})
+    checkpoint(paths)
+    assert findings(paths) == []
