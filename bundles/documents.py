@@ -3,7 +3,8 @@
 Each is canonical JSON (RFC 8785), closed, with a `type`; a key's signature counts only for documents of the type that
 its purpose allows, so that one kind of document can never be passed off as another. Signatures are detached: the
 bytes that are verified are the bytes that are parsed. On disk a signed document is `FILE` with `FILE.<keyid>.sig`
-beside it, as SHA256SUMS has it, so that stock openssl checks both alike.
+beside it (or the files of the key's kind, bundles.signing.signature_files), as SHA256SUMS has it, so that stock
+openssl and ssh-keygen check both alike.
 """
 
 from __future__ import annotations
@@ -193,7 +194,12 @@ def check_signature(
     purpose = PURPOSE_OF.get(kind) if isinstance(kind, str) else None
     if purpose is None:
         raise RefusedError("a document of a type that nobody signs", thing=repr(kind)[:120])
+    rule = trust.policy.rule(purpose, site or "")
     objection = record.objection(purpose, at, site)
+    if objection is None and rule.algorithms and record.key.algorithm not in rule.algorithms:
+        objection = (
+            f"the policy takes {' or '.join(rule.algorithms)} for {purpose}, key {keyid} is {record.key.algorithm}"
+        )
     if objection is not None:
         raise RefusedError("a signature that does not count", thing=objection)
     return record

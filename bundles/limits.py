@@ -23,8 +23,15 @@ SUMS_FILE: Final = 4 * MIB
 SIGNATURE_FILE: Final = 16 * KIB
 """The largest signature kind (ML-DSA-87 is 4,627 bytes; CMS carries a chain)."""
 
+RSA_BITS_LEAST: Final = 2048
+RSA_BITS_MOST: Final = 8192
+"""RSA keys are verified from 2,048 bits on (SP 800-131A), and not beyond what verifies in a millisecond."""
+
 SIGNATURES: Final = 32
 """Signature files looked at in one bundle; notation CVE-2023-33957: attempts are capped."""
+
+SILENCE_DAYS: Final = 3_660
+"""Ten years: beyond it an alarm for a stream that is silent says nothing."""
 
 SIGNED_DOCUMENT: Final = 16 * MIB
 """Receipt, approval, report, checkpoint, policy."""

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from bundles.manifest import BundleManifest, Volume, volume_path
+from bundles.signing import hybrid, ssh_keys, sshsig
 
-_DIGESTS = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384"}
+_DIGESTS = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384", hybrid.ALGORITHM: "sha384"}
 
 
 def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
@@ -56,6 +57,9 @@ manifest.json, README.txt and each volume here are the files that were signed.
 def _check(keyid: str, algorithm: str, key: str) -> str:
     """The command that checks one signature; an algorithm that is not known is taken for the default."""
     signature = f"SHA256SUMS.{keyid}.sig"
+    if algorithm in ssh_keys.ALGORITHMS:
+        signature = f"SHA256SUMS.{keyid}.sshsig"
+        return f"ssh-keygen -Y verify -f allowed_signers -I {keyid} -n {sshsig.NAMESPACE} -s {signature} < SHA256SUMS"
     if algorithm == "ed25519":
         return f"openssl pkeyutl -verify -pubin -inkey {key} -rawin -in SHA256SUMS -sigfile {signature}"
     digest = _DIGESTS.get(algorithm, "sha256")

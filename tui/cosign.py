@@ -16,6 +16,7 @@ from bundles import limits, sums
 from bundles.errors import RefusedError, UsageError
 from bundles.files import read_small, write_atomic
 from bundles.manifest_codec import decode
+from bundles.signing.signature_files import by_key, files_of
 
 Sign = Callable[[bytes], tuple[str, bytes]]
 """Gives key id and signature over bytes."""
@@ -41,10 +42,12 @@ def cosign(folders: Sequence[Path], sign: Sign, audit: Path | None) -> tuple[str
     if keyid not in manifest.signers:
         raise RefusedError("the bundle does not name this key as a signer", thing=keyid, remedy="use a key it names")
     for folder in here:
-        write_atomic(folder / f"{sums.NAME}.{keyid}.sig", signature)
+        for name, data in files_of(sums.NAME, keyid, signature).items():
+            write_atomic(folder / name, data)
     if audit is not None:
         _record(audit, manifest.id, keyid, here)
-    missing = (name for name in manifest.signers if not (here[0] / f"{sums.NAME}.{name}.sig").exists())
+    signed = by_key((path.name for path in here[0].iterdir()), sums.NAME)
+    missing = (name for name in manifest.signers if name not in signed)
     return keyid, tuple(missing)
 
 

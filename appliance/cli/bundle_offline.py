@@ -97,6 +97,7 @@ def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
     from bundles.errors import MalformedError
     from bundles.files import read_small
     from bundles.manifest_codec import decode
+    from bundles.signing.signature_files import by_key
     from bundles.verify import find_folders
 
     (found,) = find_folders([folder])
@@ -105,7 +106,8 @@ def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing or str(found / sums.MANIFEST), remedy=error.remedy) from None
     here = [volume.index for volume in manifest.volumes if (found / volume_path(volume.index)).exists()]
-    signed = [keyid for keyid in manifest.signers if (found / f"{sums.NAME}.{keyid}.sig").exists()]
+    here_signed = by_key((path.name for path in found.iterdir()), sums.NAME)
+    signed = [keyid for keyid in manifest.signers if keyid in here_signed]
     document = {
         "verified": False,
         "folder": str(found),
@@ -170,38 +172,49 @@ def unpack(root: Path | None, folders: tuple[Path, ...], target: Path, trust_pat
 
 
 @click.command()
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a PEM's path.")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a key file's path.")
 @passphrase_option
 @station_option
 @json_option
-def sign(root: Path | None, folder: Path, key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
+def sign(root: Path | None, folders: tuple[Path, ...], key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
     """Co-sign a bundle: check what is here against SHA256SUMS, then write this key's signature beside it.
 
-    The key must be one the bundle names as a signer. Where the bundle spans media, sign each: the same key leaves the
-    same signature.
+    The key must be one the bundle names as a signer. Where the bundle spans media, name all of them that are here: a
+    hybrid key's or a token's signature differs each time it is made, and must be the same on all.
     """
     from appliance.cli.recorded import recorded
     from bundles import sums
     from bundles.files import write_atomic
+    from bundles.signing.signature_files import by_key, files_of
     from bundles.verify import examine
 
     named_by_path = "/" in key_name
     station = None if named_by_path and root is None else station_root(root)
     with _bar("check") as progress:
-        medium = examine(folder, progress)
+        media = [examine(folder, progress) for folder in folders]
+    manifest, signed_bytes = media[0].manifest, media[0].files.sums
+    for medium in media[1:]:
+        if medium.files.sums != signed_bytes:
+            raise RefusedError("the media are not of one bundle", thing=str(medium.folder), remedy="sign each alone")
     private = load_key(station or Path(), key_name, passphrase_fd)
-    keyid, manifest = private.public.keyid, medium.manifest
+    keyid = private.public.keyid
     if keyid not in manifest.signers:
         raise RefusedError(
             "the bundle does not name this key as a signer", thing=keyid, remedy="build it with --cosigner " + keyid
         )
-    path = medium.folder / f"{sums.NAME}.{keyid}.sig"
-    detail = {"keyid": keyid, "folder": str(medium.folder), "digest": str(Digest.of(medium.files.sums))}
+    detail = {"keyid": keyid, "folder": ", ".join(str(m.folder) for m in media), "digest": str(Digest.of(signed_bytes))}
     with recorded(station, "bundle.sign", manifest.id, detail) if station else nullcontext():
-        write_atomic(path, private.sign(medium.files.sums))
-    missing = [name for name in manifest.signers if not (medium.folder / f"{sums.NAME}.{name}.sig").exists()]
-    document = {"id": manifest.id, "keyid": keyid, "signature": str(path), "missing_signers": missing}
+        files = files_of(sums.NAME, keyid, private.sign(signed_bytes))
+        for medium in media:
+            for name, data in files.items():
+                write_atomic(medium.folder / name, data)
+    here = by_key((path.name for path in media[0].folder.iterdir()), sums.NAME)
+    missing = [name for name in manifest.signers if name not in here]
+    path = media[0].folder / min(files)
+    document = {
+        "id": manifest.id, "keyid": keyid, "signature": str(path), "files": sorted(files), "missing_signers": missing,
+    }  # fmt: skip
     still = f"still missing: {', '.join(missing)}\n" if missing else ""
     show(document, as_json, lambda: f"{manifest.id} signed by {keyid}\n{still}{path}")
 

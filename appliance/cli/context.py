@@ -92,8 +92,12 @@ def megabytes(size: float) -> str:
     return f"{size / MB:,.1f} MB"
 
 
-def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = False) -> bytes:
-    """A passphrase from a descriptor, or typed at the terminal. Raises UsageError where there is neither."""
+def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = False, name: str = "") -> bytes:
+    """A passphrase from a descriptor, from the service manager's credentials, or typed at the terminal.
+
+    The credential of key `name` is the file `lockgate.NAME` in $CREDENTIALS_DIRECTORY (systemd.exec(5)).
+    Raises UsageError where there is none of them.
+    """
     if passphrase_fd is not None:
         try:
             with os.fdopen(passphrase_fd, "rb", closefd=False) as file:
@@ -102,14 +106,29 @@ def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = F
             raise UsageError(
                 "the passphrase cannot be read", thing=f"descriptor {passphrase_fd}", remedy="open it for reading"
             ) from None
+    elif (credential := _credential(name)) is not None:
+        passphrase = credential
     elif sys.stdin.isatty():
         typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         passphrase = typed.encode()
     else:
-        raise UsageError("a passphrase is needed", thing=prompt, remedy="give it with --passphrase-fd")
+        raise UsageError(
+            "a passphrase is needed", thing=prompt, remedy="give it with --passphrase-fd, or as a systemd credential"
+        )
     if not passphrase:
         raise UsageError("the passphrase is empty", thing=prompt, remedy="give one of at least a character")
     return passphrase
+
+
+def _credential(name: str) -> bytes | None:
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    path = Path(folder) / f"lockgate.{name}" if folder and name else None
+    if path is None or not path.is_file():
+        return None
+    from bundles import limits
+    from bundles.files import read_small
+
+    return read_small(path, limits.KEY_FILE).split(b"\n", 1)[0].rstrip(b"\r")
 
 
 def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
@@ -117,8 +136,12 @@ def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
     from bundles import limits
     from bundles.files import read_small
     from bundles.signing.keys import check_name, is_encrypted, load_private
+    from bundles.signing.ssh_keys import TOKENS
 
     path = Path(name) if "/" in name else root / "keys" / f"{check_name(name)}.pem"
     encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
-    passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}") if encrypted else None
-    return load_private(path, passphrase)
+    passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
+    key = load_private(path, passphrase)
+    if key.public.algorithm in TOKENS:
+        click.echo("touch the token when it blinks", err=True)
+    return key

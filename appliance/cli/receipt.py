@@ -43,24 +43,27 @@ def read(root: Path | None, file: Path, trust_path: Path | None, as_json: bool) 
     from bundles.documents import Receipt, check_signature, decode
     from bundles.errors import MalformedError, RefusedError, UsageError
     from bundles.files import read_small
+    from bundles.signing.signature_files import by_key, join
     from bundles.signing.trust import TrustFolder
 
     if not file.is_file():
         raise UsageError("no such file", thing=str(file), remedy="check the path")
     raw = read_small(file, limits.SIGNED_DOCUMENT)
     trust = TrustFolder.load(trust_path if trust_path is not None else station_root(root) / "trust")
-    signatures = sorted(file.parent.glob(f"{escape(file.name)}.????????????????.sig"))
-    if len(signatures) != 1:
+    found = by_key((path.name for path in file.parent.glob(f"{escape(file.name)}.????????????????.*")), file.name)
+    if len(found) != 1:
         raise RefusedError(
-            "a receipt has one signature beside it", thing=str(file), remedy="copy FILE and FILE.KEYID.sig"
+            "a receipt has one key's signature beside it", thing=str(file), remedy="copy FILE and FILE.KEYID.sig"
         )
     try:
         document = decode(raw, Receipt)
     except MalformedError as error:
         raise RefusedError(error.what, thing=str(file), remedy=error.remedy) from None
-    keyid = signatures[0].name.split(".")[-2]
-    signature = read_small(signatures[0], limits.SIGNATURE_FILE)
-    signer = check_signature(raw, keyid, signature, trust, at=clock.now(), site=document.site)
+    ((keyid, names),) = found.items()
+    files = {kind: read_small(file.with_name(name), limits.SIGNATURE_FILE) for kind, name in names.items()}
+    pinned = trust.find(keyid)
+    signature = None if pinned is None else join(pinned.key.algorithm, files)
+    signer = check_signature(raw, keyid, signature or b"", trust, at=clock.now(), site=document.site)
     fields = {"signed_by": {"keyid": keyid, "owner": signer.owner}, "receipt": msgspec.to_builtins(document)}
     lines = [
         f"receipt {document.number} of {document.site}, {document.created}, signed by {safe(signer.owner)} ({keyid})",

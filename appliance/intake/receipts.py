@@ -21,6 +21,7 @@ from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.files import failures_named, read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
+from bundles.signing.signature_files import files_of
 
 _ACT: Final = "receipt.export"
 _DRAFT: Final = "receipt.json"
@@ -50,7 +51,8 @@ def _export(context: JobContext, out: Path) -> Result:
     station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
     if not _is_there(out, raw):
         write_atomic(out, raw, replace=False)
-    write_atomic(out.with_name(f"{out.name}.{key.public.keyid}.sig"), key.sign(raw))
+    for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
+        write_atomic(out.with_name(name), data)
     return {"path": str(out), "number": receipt.number, "keyid": key.public.keyid, "blobs": len(receipt.blobs)}
 
 

@@ -14,6 +14,7 @@ from bundles.build import Signed
 from bundles.files import read_small, write_atomic
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
+from bundles.signing.signature_files import by_key, files_of, parse_name
 
 _MEDIA: Final = "media.json"
 
@@ -43,7 +44,7 @@ class Fixed:
     @property
     def signed_by(self) -> list[str]:
         """The key ids whose signatures are there."""
-        return sorted(name.split(".")[1] for name in self.bundle.signatures)
+        return sorted(by_key(self.bundle.signatures, sums.NAME))
 
     @classmethod
     def load(cls, folder: Path) -> Fixed | None:
@@ -56,16 +57,14 @@ class Fixed:
             manifest_bytes=raw,
             readme=read_small(folder / sums.README, limits.README_FILE),
             sums=read_small(folder / sums.NAME, limits.SUMS_FILE),
-            signatures={
-                path.name: read_small(path, limits.SIGNATURE_FILE) for path in folder.glob(f"{sums.NAME}.*.sig")
-            },
+            signatures={path.name: read_small(path, limits.SIGNATURE_FILE) for path in _signature_paths(folder)},
         )
         media = msgspec.json.decode(read_small(folder / _MEDIA, limits.MIB), type=dict[str, bool])
         return cls(folder, bundle, media)
 
     def save(self) -> None:
         """Keep it; SHA256SUMS comes last, so that what is there is whole."""
-        for name in (sums.NAME, *(path.name for path in self.folder.glob(f"{sums.NAME}.*.sig"))):
+        for name in (sums.NAME, *(path.name for path in _signature_paths(self.folder))):
             (self.folder / name).unlink(missing_ok=True)  # of a number that was voided meanwhile
         write_atomic(self.folder / _MEDIA, msgspec.json.encode(dict(self.on_own_disk)))
         write_atomic(self.folder / sums.MANIFEST, self.bundle.manifest_bytes)
@@ -74,6 +73,11 @@ class Fixed:
 
     def with_signature(self, keyid: str, signature: bytes) -> Fixed:
         """The same with a signature more, kept."""
-        name = f"{sums.NAME}.{keyid}.sig"
-        write_atomic(self.folder / name, signature)
-        return replace(self, bundle=replace(self.bundle, signatures={**self.bundle.signatures, name: signature}))
+        files = files_of(sums.NAME, keyid, signature)
+        for name, data in files.items():
+            write_atomic(self.folder / name, data)
+        return replace(self, bundle=replace(self.bundle, signatures={**self.bundle.signatures, **files}))
+
+
+def _signature_paths(folder: Path) -> list[Path]:
+    return [path for path in folder.iterdir() if parse_name(path.name, sums.NAME)]

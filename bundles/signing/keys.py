@@ -1,6 +1,6 @@
-"""Private and public keys and their files: PKCS#8 and SubjectPublicKeyInfo, in PEM.
+"""Private and public keys and their files: PKCS#8 and SubjectPublicKeyInfo in PEM, cosign's form, and OpenSSH's.
 
-A key's id is the first 16 hex digits of sha256 over its SubjectPublicKeyInfo: a name, never a proof.
+A key's id is the first 16 hex digits of sha256 over its encoding: a name, never a proof.
 """
 
 from __future__ import annotations
@@ -9,16 +9,19 @@ import contextlib
 import hashlib
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bundles import limits
-from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.errors import FailedError, LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, read_small, sync_folder
+from bundles.signing import cosign_key, hybrid, signature_files, ssh_keys, ssh_sign, sshsig, words
 from bundles.signing.signatures import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
@@ -30,6 +33,9 @@ from bundles.signing.signatures import (
     signature_holds,
 )
 
+CREATABLE: Final = (*ALGORITHMS, hybrid.ALGORITHM)
+"""The algorithms that `create_private` makes keys of."""
+_HYBRID_BLOCKS: Final = 2
 PUBLIC_SUFFIX: Final = ".pub.pem"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _KEYID: Final = re.compile(r"[0-9a-f]{16}\Z")
@@ -59,84 +65,167 @@ def check_keyid(keyid: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """A public key with its algorithm; equal when the SubjectPublicKeyInfo (DER) is."""
+    """A public key with its algorithm; equal when its encoding is.
+
+    `encoded` is the SubjectPublicKeyInfo (DER); of a hybrid key both, ECDSA first; of an SSH key OpenSSH's blob.
+    """
 
     algorithm: str
-    spki: bytes
+    encoded: bytes
 
     @classmethod
     def from_pem(cls, pem: bytes) -> PublicKey:
-        """Read a PEM. Raises MalformedError: not a key, an unsupported kind, or bytes beside the one PEM block.
+        """Read a public key's file: one PEM block, the two of a hybrid key, or OpenSSH's line.
 
-        The block is encoded again and must be the same, so that a key has one form; line ends may differ.
+        Raises MalformedError: not a key, an unsupported kind, or bytes beside it. It is encoded again and must be the
+        same, so that a key has one form; line ends may differ, and so may the comment behind an SSH key.
         """
+        if ssh_keys.is_line(pem):
+            return cls.of_ssh(ssh_keys.parse_line(pem))
         try:
-            key = serialization.load_pem_public_key(pem)
+            found = hybrid.blocks(pem) if pem.count(b"-----BEGIN ") == _HYBRID_BLOCKS else [pem]
+            keys = [serialization.load_pem_public_key(block) for block in found]
         except (ValueError, TypeError, UnsupportedAlgorithm):
             raise MalformedError(
                 "not a public key in PEM", remedy="export one with: lockgate key export NAME"
             ) from None
-        public = cls.of(key)
+        if len(keys) == _HYBRID_BLOCKS:
+            public = cls.of(hybrid.public_of(*keys))
+        elif keys:
+            public = cls.of(keys[0])
+        else:
+            raise MalformedError("not a public key in PEM", remedy="it must hold one PEM block alone")
         if public.to_pem().splitlines() != pem.rstrip().splitlines():
             raise MalformedError("a public key file with bytes of its own", remedy="it must hold one PEM block alone")
         return public
 
     @classmethod
     def of(cls, key: object) -> PublicKey:
-        """The cryptography library's key as ours. Raises MalformedError for a kind that is not supported."""
+        """The cryptography library's key (or a hybrid pair) as ours. Raises MalformedError for an unsupported kind."""
+        if isinstance(key, hybrid.HybridPublic):
+            return cls(hybrid.ALGORITHM, b"".join(key.halves()))
         if not isinstance(key, PublicMaterial) or (algorithm := algorithm_of(key)) is None:
             raise _unsupported()
         encoding, form = serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
         return cls(algorithm, key.public_bytes(encoding, form))
 
+    @classmethod
+    def of_ssh(cls, blob: bytes) -> PublicKey:
+        """An SSH key from OpenSSH's blob. Raises MalformedError."""
+        return cls(ssh_keys.parse_blob(blob).algorithm, blob)
+
     @property
     def _key(self) -> PublicMaterial:
-        key = serialization.load_der_public_key(self.spki)
+        key = serialization.load_der_public_key(self.encoded)
         if not isinstance(key, PublicMaterial):
             raise _unsupported()
         return key
 
+    def _pair(self) -> hybrid.HybridPublic:
+        """Both halves of a hybrid key: a DER sequence says its own length, so the first ends where it says."""
+        end = int.from_bytes(self.encoded[1:2], "big") + 2
+        first, second = self.encoded[:end], self.encoded[end:]
+        return hybrid.public_of(serialization.load_der_public_key(first), serialization.load_der_public_key(second))
+
     @property
     def fingerprint(self) -> str:
-        """sha256 of the SubjectPublicKeyInfo, 64 hex digits."""
-        return hashlib.sha256(self.spki).hexdigest()
+        """sha256 of `encoded`, 64 hex digits. Of an SSH key it is what `ssh-keygen -l` shows, in hex."""
+        return hashlib.sha256(self.encoded).hexdigest()
 
     @property
     def keyid(self) -> str:
         return self.fingerprint[:16]
 
+    @property
+    def words(self) -> str:
+        """The fingerprint to be read over a telephone (bundles.signing.words)."""
+        return words.spoken(self.fingerprint)
+
     def to_pem(self) -> bytes:
-        """The SubjectPublicKeyInfo in PEM (RFC 7468, section 13)."""
+        """The key's file: SubjectPublicKeyInfo in PEM (RFC 7468, section 13), a hybrid key's two, an SSH key's line."""
+        if self.algorithm in ssh_keys.ALGORITHMS:
+            return ssh_keys.render_line(self.encoded)
+        if self.algorithm == hybrid.ALGORITHM:
+            return self._pair().to_pem()
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         return self._key.public_bytes(encoding, form)
 
     def verify(self, data: bytes, signature: bytes) -> bool:
-        """Whether `signature` is this key's over `data`, in its one form (bundles.signing.signatures)."""
+        """Whether `signature` is this key's over `data`, in its one form (bundles.signing.signatures).
+
+        A hybrid key's signature is both halves (bundles.signing.hybrid), an SSH key's the signature file's bytes.
+        """
+        if self.algorithm in ssh_keys.ALGORITHMS:
+            return sshsig.holds(self.encoded, data, signature)
+        if self.algorithm == hybrid.ALGORITHM:
+            return self._pair().holds(data, signature)
         return signature_holds(self.algorithm, self._key, data, signature)
+
+    def verify_files(self, data: bytes, files: Mapping[str, bytes]) -> bool:
+        """Whether these files (kind to bytes) are exactly the key's kinds, and its signature over `data`."""
+        signature = signature_files.join(self.algorithm, files)
+        return signature is not None and self.verify(data, signature)
 
 
 class PrivateKey:
     """A private key, held in this process alone."""
 
-    def __init__(self, key: PrivateMaterial) -> None:
+    def __init__(self, key: PrivateMaterial | hybrid.HybridPrivate) -> None:
         self._key = key
         self.public = PublicKey.of(key.public_key())
 
     def __repr__(self) -> str:
-        return f"PrivateKey({self.public.keyid})"
+        return f"{type(self).__name__}({self.public.keyid})"
 
     def sign(self, data: bytes) -> bytes:
-        """The signature over `data`; the same data gives the same bytes."""
+        """The signature over `data`; the same data gives the same bytes, but for a hybrid key's ML-DSA half."""
+        if isinstance(self._key, hybrid.HybridPrivate):
+            return self._key.sign(data)
         return make_signature(self.public.algorithm, self._key, data)
 
     def to_pem(self, passphrase: bytes | None) -> bytes:
         """PKCS#8 in PEM, encrypted where there is a passphrase (RFC 5958)."""
         encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
+        if isinstance(self._key, hybrid.HybridPrivate):
+            return self._key.to_pem(encryption)
         return self._key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, encryption)
+
+    def to_cosign(self, passphrase: bytes) -> bytes:
+        """The key as cosign keeps it. Raises UsageError for a key that cosign does not know."""
+        if self.public.algorithm != DEFAULT_ALGORITHM or isinstance(self._key, hybrid.HybridPrivate):
+            raise UsageError("cosign does not sign by this kind", thing=self.public.algorithm, remedy="use ecdsa-p256")
+        encoding, form = serialization.Encoding.DER, serialization.PrivateFormat.PKCS8
+        return cosign_key.seal_key(self._key.private_bytes(encoding, form, serialization.NoEncryption()), passphrase)
+
+
+class SshPrivateKey(PrivateKey):
+    """A key that OpenSSH keeps: in a file of its own, in an agent or on a FIDO token. ssh-keygen signs."""
+
+    def __init__(self, path: Path, data: bytes) -> None:
+        self._path = path
+        self.public = PublicKey.of_ssh(ssh_sign.public_blob(path, data))
+        if self.public.algorithm == ssh_keys.RSA:
+            raise UsageError("RSA keys verify only", thing=str(path), remedy="sign with an Ed25519 or ECDSA key")
+
+    def sign(self, data: bytes) -> bytes:
+        """The signature file over `data`; a token's differs each time. Raises FailedError with ssh-keygen's reason."""
+        return ssh_sign.sign(self._path, self.public.encoded, data)
+
+    def to_pem(self, passphrase: bytes | None) -> bytes:
+        raise UsageError(
+            "an SSH key stays in OpenSSH's own file", thing=str(self._path), remedy="change it with: ssh-keygen -p"
+        )
+
+    def to_cosign(self, passphrase: bytes) -> bytes:
+        raise UsageError("cosign does not sign by this kind", thing=self.public.algorithm, remedy="use ecdsa-p256")
 
 
 def create_private(algorithm: str = DEFAULT_ALGORITHM) -> PrivateKey:
     """A new key. Raises UsageError for an unknown algorithm."""
+    if algorithm == hybrid.ALGORITHM:
+        return PrivateKey(hybrid.HybridPrivate.generate())
+    if algorithm not in ALGORITHMS:
+        raise UsageError("unknown key algorithm", thing=algorithm, remedy=f"use one of {', '.join(CREATABLE)}")
     return PrivateKey(generate(algorithm))
 
 
@@ -145,11 +234,16 @@ def save_private(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
 
     Raises FailedError where either file exists or cannot be written; then neither is left behind.
     """
-    public = path.with_name(f"{path.stem}{PUBLIC_SUFFIX}")
+    save_files(path, key.to_pem(passphrase), key.public)
+
+
+def save_files(path: Path, private: bytes, public: PublicKey) -> None:
+    """As `save_private`, for a private half that is bytes already (one that OpenSSH keeps)."""
     made: list[Path] = []
+    public_path = path.with_name(f"{path.stem}{PUBLIC_SUFFIX}")
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        for file, data, mode in ((path, key.to_pem(passphrase), 0o600), (public, key.public.to_pem(), 0o644)):
+        for file, data, mode in ((path, private, 0o600), (public_path, public.to_pem(), 0o644)):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(file, flags, mode), "wb") as out:
                 made.append(file)
@@ -177,18 +271,20 @@ def load_public(path: Path) -> PublicKey:
 
 
 def is_encrypted(pem: bytes) -> bool:
-    """Whether a PKCS#8 PEM needs a passphrase."""
-    return _ENCRYPTED in pem
+    """Whether a private key's file needs a passphrase from us. ssh-keygen asks for an SSH key's by itself."""
+    return _ENCRYPTED in pem or cosign_key.is_cosign(pem)
 
 
 def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
-    """Read a private key.
+    """Read a private key: PKCS#8 (two of a hybrid key), cosign's form, or what OpenSSH keeps.
 
     Raises UsageError: no such file, a passphrase that is wrong, missing or not wanted, or no key of a supported kind.
     """
     if not path.is_file():
         raise UsageError("no such key", thing=str(path), remedy="make one with: lockgate key create NAME")
     pem = read_small(path, limits.KEY_FILE)
+    if ssh_sign.is_ssh(pem):
+        return SshPrivateKey(path, pem)
     if is_encrypted(pem) and not passphrase:
         raise UsageError(
             "the key needs its passphrase", thing=str(path), remedy="give it at the prompt or --passphrase-fd"
@@ -200,15 +296,29 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
             remedy="check that it is the right file, or give no passphrase",
         )
     try:
-        key = serialization.load_pem_private_key(pem, passphrase or None)
+        key = _open(pem, passphrase or None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         remedy = "type the passphrase again" if is_encrypted(pem) else "give a PKCS#8 PEM"
         what = "the passphrase does not open the key" if is_encrypted(pem) else "not a private key"
         raise UsageError(what, thing=str(path), remedy=remedy) from None
+    except LockgateError as error:
+        raise UsageError(error.what, thing=f"{path} {error.thing}".rstrip(), remedy=error.remedy) from None
+    if isinstance(key, hybrid.HybridPrivate):
+        return PrivateKey(key)
+    if isinstance(key, rsa.RSAPrivateKey):
+        raise UsageError("RSA keys verify only", thing=str(path), remedy=f"sign with one of {', '.join(CREATABLE)}")
     if not isinstance(key, PrivateMaterial) or algorithm_of(key.public_key()) is None:
-        raise UsageError("unsupported kind of key", thing=str(path), remedy=f"use one of {', '.join(ALGORITHMS)}")
+        raise UsageError("unsupported kind of key", thing=str(path), remedy=f"use one of {', '.join(CREATABLE)}")
     return PrivateKey(key)
 
 
+def _open(pem: bytes, passphrase: bytes | None) -> object:
+    if cosign_key.is_cosign(pem):
+        return serialization.load_der_private_key(cosign_key.open_key(pem, passphrase or b""), None)
+    if pem.count(b"-----BEGIN ") == _HYBRID_BLOCKS:
+        return hybrid.private_of(*(serialization.load_pem_private_key(one, passphrase) for one in hybrid.blocks(pem)))
+    return serialization.load_pem_private_key(pem, passphrase)
+
+
 def _unsupported() -> MalformedError:
-    return MalformedError("unsupported kind of key", remedy=f"use one of {', '.join(ALGORITHMS)}")
+    return MalformedError("unsupported kind of key", remedy=f"use one of {', '.join(CREATABLE)}")

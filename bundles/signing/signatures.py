@@ -5,6 +5,9 @@
 | `ecdsa-p256` | DER `SEQUENCE { r, s }` (RFC 3279, section 2.2.3) over SHA-256 |
 | `ecdsa-p384` | the same over SHA-384 |
 | `ed25519` | the 64 bytes of RFC 8032, section 5.1.6 |
+| `rsa` | PKCS#1 v1.5 over SHA-256 (RFC 8017, section 8.2), as long as the modulus; verified only |
+
+SSH keys (`bundles.signing.ssh_keys`) and hybrid ones (`bundles.signing.hybrid`) have forms of their own.
 
 DER leaves room for other bytes that say the same, so r and s must be in range, are encoded again, and must give the
 same bytes; an Ed25519 signature is of its exact length, and the library refuses an S out of range. ECDSA's nonce
@@ -19,16 +22,18 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from bundles import limits
 from bundles.errors import UsageError
 
-PublicMaterial = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
+PublicMaterial = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 PrivateMaterial = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 DEFAULT_ALGORITHM: Final = "ecdsa-p256"
 ED25519: Final = "ed25519"
+RSA: Final = "rsa"
 _ED25519_LENGTH: Final = 64
 
 
@@ -52,6 +57,7 @@ _CURVES: Final = {
     ),
 }
 ALGORITHMS: Final = (*_CURVES, ED25519)
+"""Those that a key here may sign by."""
 
 
 def generate(algorithm: str) -> PrivateMaterial:
@@ -64,9 +70,11 @@ def generate(algorithm: str) -> PrivateMaterial:
 
 
 def algorithm_of(key: PublicMaterial) -> str | None:
-    """The algorithm that a key signs by, or None for a curve that is not supported."""
+    """The algorithm that a key signs by, or None for a curve or size that is not supported."""
     if isinstance(key, ed25519.Ed25519PublicKey):
         return ED25519
+    if isinstance(key, rsa.RSAPublicKey):
+        return RSA if limits.RSA_BITS_LEAST <= key.key_size <= limits.RSA_BITS_MOST else None
     return next((name for name, known in _CURVES.items() if isinstance(key.curve, known.curve)), None)
 
 
@@ -84,6 +92,10 @@ def signature_holds(algorithm: str, key: PublicMaterial, data: bytes, signature:
             if len(signature) != _ED25519_LENGTH:
                 return False
             key.verify(signature, data)
+        elif isinstance(key, rsa.RSAPublicKey):
+            if len(signature) != (key.key_size + 7) // 8:
+                return False
+            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
         else:
             if not is_strict_der(signature, _CURVES[algorithm].order):
                 return False

@@ -5,6 +5,7 @@
 | `site.json` | `{"type", "site"}`: the site whose folder this is |
 | `<keyid>.pem` | a public key, exactly as `PublicKey.to_pem` writes it |
 | `<keyid>.json` | its record: type, keyid, owner, purposes, sites, algorithm, not_before, not_after, revoked |
+| `policy.json` | what is demanded beyond one signature (bundles.signing.policy); there may be none |
 | `README.txt` | a note by people, never read |
 
 Nothing here is ever read from a medium. Files are checked against one another on every load: a PEM that is not the
@@ -19,7 +20,7 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final, TypeVar
@@ -30,7 +31,9 @@ from bundles import limits, strict_json
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, read_small, write_atomic
 from bundles.oci.reference import check_site
+from bundles.signing import policy
 from bundles.signing.keys import PublicKey, check_keyid
+from bundles.signing.policy import PolicyFile, Rule, TrustPolicy, person
 from bundles.times import check_time
 
 PURPOSES: Final = ("bundle", "release", "receipt", "image", "audit", "verdict", "backup", "update")
@@ -110,6 +113,7 @@ class TrustFolder:
 
     site: str
     records: tuple[TrustRecord, ...]
+    policy: TrustPolicy = field(default_factory=TrustPolicy)
 
     @classmethod
     def load(cls, path: Path) -> TrustFolder:
@@ -120,14 +124,16 @@ class TrustFolder:
                 "not a trust folder", thing=str(path), remedy="it must hold site.json (lockgate init makes one)"
             )
         for name in sorted(names):
-            if name != _SITE_FILE and not _KEY_FILE.match(name) and not _BESIDE.match(name):
+            if name not in (_SITE_FILE, policy.FILE) and not _KEY_FILE.match(name) and not _BESIDE.match(name):
                 raise UsageError(
                     "a file that does not belong in a trust folder", thing=str(path / name), remedy="remove it"
                 )
         keyids = sorted(match[1] for match in map(_KEY_FILE.match, names) if match is not None and match[2] == "json")
         if len(keyids) > limits.TRUSTED_KEYS:
             raise UsageError("too many trusted keys", thing=str(path), remedy=f"the ceiling is {limits.TRUSTED_KEYS}")
-        return cls(_load_site(path / _SITE_FILE), tuple(_load_record(path, keyid) for keyid in keyids))
+        demands = _load_policy(path / policy.FILE) if policy.FILE in names else TrustPolicy()
+        records = tuple(_load_record(path, keyid) for keyid in keyids)
+        return cls(_load_site(path / _SITE_FILE), records, demands)
 
     def find(self, keyid: str) -> TrustRecord | None:
         """The record of a key, or None."""
@@ -145,7 +151,7 @@ def _names(path: Path) -> set[str]:
         ) from None
 
 
-_Document = TypeVar("_Document", _Record, _Site)
+_Document = TypeVar("_Document", _Record, _Site, PolicyFile)
 
 
 def _decode(path: Path, cls: type[_Document]) -> _Document:
@@ -171,6 +177,16 @@ def _load_site(path: Path) -> str:
         return check_site(document.site)
     except MalformedError as error:
         raise _damaged(path, error.what) from None
+
+
+def _load_policy(path: Path) -> TrustPolicy:
+    document = _decode(path, PolicyFile)
+    if document.type != policy.TYPE:
+        raise _damaged(path, f"its type is not {policy.TYPE}")
+    try:
+        return TrustPolicy(policy.check_rules(document.rules, PURPOSES))
+    except MalformedError as error:
+        raise _damaged(path, error.diagnostics()) from None
 
 
 def _load_record(path: Path, keyid: str) -> TrustRecord:
@@ -260,7 +276,13 @@ def trust_key(
         if time is not None:
             check_time(time, name)
     with _locked(path):
-        known = TrustFolder.load(path).find(key.keyid)
+        folder = TrustFolder.load(path)
+        known = folder.find(key.keyid)
+        for other in folder.records:
+            if other.owner != owner and person(other.owner) == person(owner):
+                raise UsageError(
+                    "the owner is spelt otherwise already", thing=repr(other.owner)[:80], remedy="spell it the same way"
+                )
         if known is not None:
             _check_addition(known, purpose, owner, sites)
         record = TrustRecord(
@@ -308,6 +330,41 @@ def revoke_key(path: Path, keyid: str, *, why: str, at: str) -> TrustRecord:
         record = replace(known, revoked=known.revoked or Revocation(at=at, why=why))
         _save(path, record)
     return record
+
+
+def set_rule(path: Path, rule: Rule) -> TrustPolicy:
+    """Put a rule in the place of the one for the same purpose and site. Raises UsageError for an impossible one."""
+    with _locked(path):
+        known = TrustFolder.load(path).policy.rules
+        others = [one for one in known if (one.purpose, one.site) != (rule.purpose, rule.site)]
+        try:
+            rules = policy.check_rules(sorted([*others, rule], key=lambda one: (one.purpose, one.site)), PURPOSES)
+        except MalformedError as error:
+            raise UsageError(error.what, thing=error.thing, remedy=error.remedy or "see: lockgate key policy") from None
+        document = msgspec.to_builtins(PolicyFile(type=policy.TYPE, rules=list(rules)))
+        write_atomic(path / policy.FILE, strict_json.canonical(document))
+    return TrustPolicy(rules)
+
+
+def export_trust(path: Path, to: Path) -> TrustFolder:
+    """Copy a trust folder, checked, to the new folder `to`: what an officer's own machine verifies with.
+
+    Raises UsageError for a damaged folder, FailedError where the copy cannot be written.
+    """
+    with _locked(path):
+        folder = TrustFolder.load(path)
+        names = [_SITE_FILE, *(f"{r.keyid}.{kind}" for r in folder.records for kind in ("pem", "json"))]
+        if folder.policy.rules:
+            names.append(policy.FILE)
+        try:
+            to.mkdir(mode=0o755)
+        except OSError as error:
+            raise os_failure(error, to, "the trust folder cannot be copied") from None
+        for name in names:
+            write_atomic(to / name, read_small(path / name, limits.KEY_FILE), replace=False)
+    if TrustFolder.load(to) != folder:
+        raise UsageError("the copy is not what was copied", thing=str(to), remedy="take another medium")
+    return folder
 
 
 def _save(path: Path, record: TrustRecord) -> None:

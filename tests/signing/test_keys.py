@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import dsa, ec, rsa
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, mldsa, rsa
 
 from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.signing.keys import (
@@ -85,9 +85,13 @@ def test_what_is_not_a_private_key_is_named_so(ecdsa: PrivateKey, tmp_path: Path
 
 def test_a_private_key_of_another_kind_is_named_so(tmp_path: Path) -> None:
     encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
-    for key in (rsa.generate_private_key(65537, 2048), ec.generate_private_key(ec.SECP256K1())):
+    for key, reason in (
+        (rsa.generate_private_key(65537, 2048), "RSA keys verify only"),
+        (ec.generate_private_key(ec.SECP256K1()), "unsupported kind of key"),
+        (mldsa.MLDSA87PrivateKey.generate(), "unsupported kind of key"),
+    ):
         (tmp_path / "odd.pem").write_bytes(key.private_bytes(encoding, form, serialization.NoEncryption()))
-        with pytest.raises(UsageError, match="unsupported kind of key"):
+        with pytest.raises(UsageError, match=reason):
             load_private(tmp_path / "odd.pem", None)
 
 
@@ -144,7 +148,7 @@ def armour(der: bytes) -> bytes:
 
 
 def test_public_keys_of_other_kinds_are_refused() -> None:
-    for key in (rsa.generate_private_key(65537, 2048), dsa.generate_private_key(2048)):
+    for key in (rsa.generate_private_key(65537, 1024), dsa.generate_private_key(2048)):
         pem = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         with pytest.raises(MalformedError, match="unsupported kind of key"):
             PublicKey.from_pem(pem)
@@ -174,7 +178,9 @@ def test_other_keyids_are_refused(keyid: str) -> None:
 
 
 def test_an_unknown_algorithm_is_refused_with_the_known_ones() -> None:
-    with pytest.raises(UsageError, match=r"unknown key algorithm: rsa; use one of ecdsa-p256, ecdsa-p384, ed25519"):
+    with pytest.raises(
+        UsageError, match=r"unknown key algorithm: rsa; use one of ecdsa-p256, ecdsa-p384, ed25519, ecdsa-p384\+ml"
+    ):
         create_private("rsa")
 
 

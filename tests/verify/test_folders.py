@@ -140,10 +140,10 @@ def test_recovery_data_is_neither_read_nor_in_the_way(one: Path, trust: TrustFol
         lambda folder: (folder / "recovery").symlink_to("/tmp"),
         lambda folder: (folder / "recovery").touch(),
         lambda folder: (folder / "volumes/0001.7z.part").touch(),
-        lambda folder: (folder / "SHA256SUMS.0123456789abcdef.sshsig").touch(),
+        lambda folder: (folder / "SHA256SUMS.0123456789abcdef.asc").touch(),
         lambda folder: (folder / "readme.txt").touch(),
     ],
-    ids=["folder", "folder in volumes", "linked recovery", "recovery file", "partial", "sshsig", "other case"],
+    ids=["folder", "folder in volumes", "linked recovery", "recovery file", "partial", "unknown kind", "other case"],
 )
 def test_what_does_not_belong_is_refused_by_name(one: Path, trust: TrustFolder, place: Callable[[Path], None]) -> None:
     place(one)
