@@ -97,6 +97,32 @@ READ_BUFFER: Final = 256 * KIB
 SHUTDOWN: Final = 10.0
 """How long a stopping worker lets requests under way end."""
 
+# Garbage collection and scrub.
+
+GATE_WAIT: Final = 0.5
+"""How long pushes wait for a collection that waits for one of them: a large one is synced for longer than that."""
+
+GC_BATCH: Final = 256
+"""Blobs taken away while pushes wait; some tens of milliseconds."""
+
+UNREFERENCED: Final = 24 * 60 * 60.0
+"""A blob that no manifest of its repository names stays so long: its manifest may be on its way, as an upload may."""
+
+GC_NAMED: Final = 1_000
+"""Blobs a collection names in its result; all are counted."""
+
+SCRUB_BATCH: Final = 256
+"""Blobs read between two looks into the metadata."""
+
+SCRUB_SAVE: Final = 5.0
+"""Seconds of reading that a power cut may cost a scrub."""
+
+DAMAGE_NAMED: Final = 1_000
+"""Damaged blobs named in a result; a disk that lost more than that is replaced as a whole."""
+
+VERIFIED_FILES: Final = 100_000
+"""Files a worker knows to be whole, about 200 bytes each; one forgotten is hashed again as it is served."""
+
 # Inspection reports.
 
 REPORT_LIST: Final = 10_000

@@ -53,6 +53,16 @@ class StationPaths:
         return self.uploads / "joins"
 
     @property
+    def damaged(self) -> Path:
+        """What was found damaged and withdrawn, `<algorithm>-<hex>`, until its bytes came again."""
+        return self.store / "damaged"
+
+    @property
+    def incoming_lock(self) -> Path:
+        """Locked (flock) together by jobs that bring blobs in, alone by garbage collection."""
+        return self.store / "incoming.lock"
+
+    @property
     def database(self) -> Path:
         return self.root / "metadata.sqlite"
 

@@ -67,6 +67,8 @@ KINDS: Final = {
         JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store", "collect"),
         JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build"),
         JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import"),
+        JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate"),
+        JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate"),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt"),
     )
 }

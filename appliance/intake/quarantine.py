@@ -27,7 +27,9 @@ from appliance.intake.ledger import (
 )
 from appliance.intake.locks import stream_turn
 from appliance.intake.sink import StoreSink
+from appliance.lifecycle.restore import restore
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.store.gate import incoming_turn
 from appliance.store.writes.intake import (
     AbandonIntake,
     BeginIntake,
@@ -74,11 +76,16 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
     station = context.station
     bundle = open_bundle(paths, station.trust(), clock.now())
     require_all_signers(bundle.opened)
-    with stream_turn(station.paths, bundle.opened.manifest.stream, context.progress):
+    with (
+        stream_turn(station.paths, bundle.opened.manifest.stream, context.progress),
+        incoming_turn(station.paths, context.progress, collects=False),
+    ):
         digest = str(bundle.opened.digest)
         entry = find_by_digest(station.reader, digest)
         if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
             return _result(entry)  # it was cut off between its last transaction and its answer
+        if entry is not None and entry.state != "receiving" and (restored := restore(context, bundle)):
+            return _result(entry) | {"restored": restored}
         ledger_verdict(history(station.reader, bundle.opened.manifest.stream), bundle.opened.manifest, digest)
         receiving = _Receiving(context, bundle)
         try:

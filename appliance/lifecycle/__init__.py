@@ -1,4 +1,4 @@
-"""Retention, garbage collection, scrub, backup: what keeps a station fit for years.
+"""What keeps a store healthy over years: garbage collection, scrub, and restoring what a scrub found damaged.
 
-What lives here: jobs that remove or check what is stored. What may not: anything a request waits for.
+What lives here: jobs over the whole store. What may not: deciding who may see content; links do that alone.
 """

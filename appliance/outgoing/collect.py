@@ -16,6 +16,7 @@ from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
 from appliance.station import Station
+from appliance.store.gate import incoming_turn
 from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
@@ -35,7 +36,10 @@ def run(context: JobContext) -> Result:
     references: list[str] = []
     thing = context.job_id
     try:
-        with closing_all([open_source(entry, hashed) for entry in context.params["sources"]]) as sources:
+        with (
+            incoming_turn(context.station.paths, context.progress, collects=False),
+            closing_all([open_source(entry, hashed) for entry in context.params["sources"]]) as sources,
+        ):
             for source in sources:
                 for root in source.roots():
                     thing = str(root.target)

@@ -15,12 +15,15 @@ from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
 from appliance.registry.sending import TruncatedError, send_file
+from appliance.registry.verified import identity_of
 from appliance.store.metadata import BlobFacts
 from appliance.store.writes.registry import DeleteBlob
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
 _log: Final = logging.getLogger(__name__)
+_HELD_BACK: Final = 64 * 1024
+"""Bytes at the end of an answer that wait for the verdict on the whole file."""
 
 
 async def get_blob(call: Call) -> web.StreamResponse | WireError:
@@ -30,6 +33,7 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     facts = call.services.metadata.linked_blob(call.name, digest)
     if facts is None:
         return errors.blob_unknown(digest)
+    call.refuse_blocked(digest)
     headers = _headers(digest)
     if call.request.headers.get("If-Match") and not matches(call.request.headers["If-Match"], digest):
         return errors.precondition_failed(str(digest))
@@ -53,8 +57,9 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     digest = call.digest
     facts = call.services.metadata.linked_blob(call.name, digest)
-    if facts is None or not _is_whole(call, facts):
+    if facts is None or not is_whole(call, facts):
         return errors.blob_unknown(digest)
+    call.refuse_blocked(digest)
     if matches(call.request.headers.get("If-None-Match"), digest):
         return web.Response(status=304, headers=_headers(digest))
     headers = _headers(digest) | {"Content-Length": str(facts.size)}
@@ -77,7 +82,7 @@ def _headers(digest: Digest) -> dict[str, str]:
     return {"Docker-Content-Digest": str(digest), "ETag": etag(digest), "Accept-Ranges": "bytes"}
 
 
-def _is_whole(call: Call, facts: BlobFacts) -> bool:
+def is_whole(call: Call, facts: BlobFacts) -> bool:
     """Whether the file is there with the size metadata knows. A damaged blob is answered as unknown: a client that
     pushes then sends it again, which heals it, and one that pulls never takes a part for the whole."""
     try:
@@ -112,6 +117,8 @@ async def _send(
     else:
         headers["Content-Range"] = f"bytes {span.start}-{span.start + span.length - 1}/{facts.size}"
     if span.length <= limits.SMALL_BLOB:
+        if not await call.worker.in_thread(_verified, call, stream, facts.digest):
+            return errors.blob_unknown(facts.digest)
         body = await call.worker.in_thread(os.pread, stream.fileno(), span.length, span.start)
         if len(body) != span.length:
             return errors.blob_unknown(facts.digest)
@@ -121,13 +128,41 @@ async def _send(
     response.content_length = span.length
     await response.prepare(call.request)
     try:
-        await send_file(call.request, response, stream.fileno(), span, call.worker.threads)
+        await _send_verified(call, response, stream, span, facts.digest)
         await response.write_eof()
     except (ConnectionError, TruncatedError, asyncio.CancelledError) as error:
         if isinstance(error, TruncatedError):
-            _log.error("blob %s was cut short while it was served", facts.digest)
+            _log.error("blob %s is damaged: it was not served to its end; run: lockgate scrub", facts.digest)
         if call.request.transport is not None:
             call.request.transport.abort()
         if isinstance(error, asyncio.CancelledError):
             raise
     return response
+
+
+def _verified(call: Call, stream: BinaryIO, digest: Digest) -> bool:
+    """Whether the file is whole: known to be, or hashed now. Blocking."""
+    verified = call.worker.verified
+    return verified.knows(identity_of(stream.fileno()), digest) or verified.check(stream.fileno(), digest)
+
+
+async def _send_verified(
+    call: Call, response: web.StreamResponse, stream: BinaryIO, span: Span, digest: Digest
+) -> None:
+    """Send a span; of a file that is not known to be whole, the last bytes only once it was hashed. Both at once: the
+    second read comes from memory. Raises TruncatedError where it is not whole: the connection is cut before the end,
+    so that no client takes it for an answer."""
+    fd, threads = stream.fileno(), call.worker.threads
+    if call.worker.verified.knows(identity_of(fd), digest):
+        await send_file(call.request, response, fd, span, threads)
+        return
+    checking = asyncio.ensure_future(call.worker.in_thread(call.worker.verified.check, fd, digest))
+    try:
+        held = min(_HELD_BACK, span.length)
+        if span.length > held:
+            await send_file(call.request, response, fd, Span(span.start, span.length - held), threads)
+        if not await asyncio.shield(checking):
+            raise TruncatedError
+        await send_file(call.request, response, fd, Span(span.start + span.length - held, held), threads)
+    finally:
+        await asyncio.wait({checking})  # the thread still reads the file that the caller is about to close

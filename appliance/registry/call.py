@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable
+import os
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, Final, ParamSpec, TypeVar
 
 from aiohttp import web
 
@@ -18,10 +20,12 @@ from appliance.registry.errors import RefusedRequestError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
 from appliance.registry.services import Action, RegistryServices
+from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
 from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
+_GATE_POLL: Final = 0.01
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -33,6 +37,7 @@ class Worker:
         self.services = services
         self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE)
+        self.verified = VerifiedFiles()
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` in one of the worker's threads."""
@@ -67,6 +72,23 @@ class Call:
         refusal = self.services.access.check(self.request, action, self.name)
         if refusal is not None:
             raise RefusedRequestError(refusal)
+
+    def refuse_blocked(self, digest: Digest) -> None:
+        """Go on only where nobody has blocked the digest. Raises RefusedRequestError with 403. Point read."""
+        why = self.services.metadata.blocked(digest)
+        if why is not None:
+            raise RefusedRequestError(errors.blocked(digest, why))
+
+    @asynccontextmanager
+    async def placing(self) -> AsyncIterator[None]:
+        """From before a blob gets its name until its link is durable: garbage collection waits for it, and it for
+        garbage collection (appliance.store.gate)."""
+        while (held := self.services.blobs.gate.try_place()) is None:  # noqa: ASYNC110  no event crosses processes
+            await asyncio.sleep(_GATE_POLL)
+        try:
+            yield
+        finally:
+            os.close(held)
 
     async def write(self, write: Write, act: str, thing: str, **detail: str) -> Any:
         """Record an act and hand its transaction to the one writer; durable when it returns.

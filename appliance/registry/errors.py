@@ -131,6 +131,10 @@ def range_unsatisfiable(size: int) -> WireError:
     )
 
 
+def blocked(digest: Digest, why: str) -> WireError:
+    return WireError(403, "DENIED", f"blocked: {why[:_SHOWN]}", str(digest))
+
+
 def request_timeout() -> WireError:
     return WireError(408, "BLOB_UPLOAD_INVALID", "the client sent nothing for too long").with_headers(
         Connection="close"

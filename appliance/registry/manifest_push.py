@@ -48,13 +48,16 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
         return errors.size_invalid("the body broke off")
     pushed = await call.worker.in_thread(_read, body, reference, _announced(call), tags)
     blobs, manifests = _needs(call, pushed.manifest)
+    call.refuse_blocked(pushed.digest)
     missing = call.services.metadata.unlinked(call.name, blobs, "blob")
     missing += call.services.metadata.unlinked(call.name, manifests, "manifest")
+    missing += await call.worker.in_thread(_withdrawn, call, [*blobs, *manifests])
     if missing:
         return errors.manifest_blob_unknown(str(missing[0]))
-    crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
-    write = _write(call, pushed, crc32, blobs, manifests)
-    outcome = await call.write(write, "push-manifest", f"{call.name}@{pushed.digest}", tags=" ".join(tags))
+    async with call.placing():
+        crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
+        write = _write(call, pushed, crc32, blobs, manifests)
+        outcome = await call.write(write, "push-manifest", f"{call.name}@{pushed.digest}", tags=" ".join(tags))
     if outcome["missing"]:
         return errors.manifest_blob_unknown(outcome["missing"][0])
     if outcome["stale"]:
@@ -104,6 +107,11 @@ def _needs(call: Call, manifest: Manifest) -> tuple[list[Digest], list[Digest]]:
     children = {child.digest: child.media_type for child in manifest.manifests}
     blobs += [digest for digest, kind in children.items() if kind not in MANIFEST_TYPES]
     return blobs, [digest for digest, kind in children.items() if kind in MANIFEST_TYPES]
+
+
+def _withdrawn(call: Call, digests: list[Digest]) -> list[Digest]:
+    """Those whose file is gone: a scrub found it damaged. Named as missing, so that the client sends them again."""
+    return [digest for digest in digests if not call.services.blobs.has_blob(digest)]
 
 
 def _write(call: Call, pushed: _Pushed, crc32: int, blobs: list[Digest], manifests: list[Digest]) -> PutManifest:

@@ -44,6 +44,7 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     facts = _find(call)
     if facts is None:
         return errors.manifest_unknown(call.target.reference)
+    call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
     body = call.worker.manifests.get(facts.digest)
@@ -63,6 +64,7 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     facts = _find(call)
     if facts is None or not call.services.blobs.has_blob(facts.digest):
         return errors.manifest_unknown(call.target.reference)
+    call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
     headers = _headers(facts) | {"Content-Length": str(facts.size)}

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,12 +14,15 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.registry import errors
+from appliance.registry.blobs import is_whole
 from appliance.registry.call import Call, parse_digest
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.receiving import InterruptedBodyError, receive
+from appliance.registry.verified import identity_of
+from appliance.store.blobs import Tally
 from appliance.store.uploads import BusyError, UploadSession
 from appliance.store.writes.registry import BlobRow, LinkBlob, MountBlob
-from bundles.errors import MalformedError, NotFoundError
+from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.reference import check_repository
 
@@ -88,6 +92,7 @@ async def cancel_upload(call: Call) -> web.StreamResponse:
 async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
     """The answer to a mount, or None where the blob is not shown in a repository the caller may read."""
     metadata = call.services.metadata
+    call.refuse_blocked(digest)
     if "from" in call.request.query:
         try:
             sources = [check_repository(call.request.query["from"])]
@@ -97,7 +102,8 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         sources = metadata.shown_anywhere(digest, limit=limits.MOUNT_SOURCES)
     for source in sources:
         readable = call.services.access.check(call.request, "pull", source) is None
-        if not readable or metadata.linked_blob(source, digest) is None:
+        facts = metadata.linked_blob(source, digest) if readable else None
+        if facts is None or not is_whole(call, facts):
             continue
         write = MountBlob(repository=call.name, source=source, digest=str(digest), at=call.services.now())
         if await call.write(write, "mount-blob", f"{call.name}@{digest}", source=source):
@@ -157,13 +163,24 @@ async def _finish(call: Call, session: UploadSession, digest: Digest) -> web.Str
     if refusal is not None:
         return refusal
     try:
-        tally = await call.worker.in_thread(session.commit, digest)
+        await call.worker.in_thread(session.check, digest)
     except MalformedError as error:
         return errors.digest_invalid(error)
-    blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
-    link = LinkBlob(repository=call.name, blob=blob, at=call.services.now())
-    await call.write(link, "push-blob", f"{call.name}@{digest}", size=str(tally.size))
+    call.refuse_blocked(digest)
+    async with call.placing():
+        tally = await call.worker.in_thread(_commit, call, session, digest)
+        blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
+        link = LinkBlob(repository=call.name, blob=blob, at=call.services.now())
+        await call.write(link, "push-blob", f"{call.name}@{digest}", size=str(tally.size))
     return _created(call, digest)
+
+
+def _commit(call: Call, session: UploadSession, digest: Digest) -> Tally:
+    """Make it a blob that this worker knows to be whole. Blocking."""
+    tally = session.commit(digest)
+    with contextlib.suppress(NotFoundError, FailedError), call.services.blobs.open_blob(digest) as file:
+        call.worker.verified.add(identity_of(file.fileno()), digest)
+    return tally
 
 
 def _where(call: Call, session: UploadSession) -> dict[str, str]:

@@ -18,6 +18,7 @@ from typing import BinaryIO, Final
 from appliance import limits
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
+from appliance.store.gate import Gate
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 
@@ -114,6 +115,7 @@ class BlobStore:
     def __init__(self, paths: StationPaths, files: Files | None = None) -> None:
         self.files: Files = files or OsFiles()
         self._paths = paths
+        self.gate = Gate(paths)
         self._hashers: ThreadPoolExecutor | None = None
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():

@@ -166,6 +166,11 @@ class Metadata:
         )
         return [name for (name,) in rows]
 
+    def blocked(self, digest: Digest) -> str | None:
+        """Why people have blocked the digest, or None. Point read."""
+        row = self.connection.execute("SELECT why FROM blocks WHERE digest = ?", (str(digest),)).fetchone()
+        return None if row is None else str(row[0])
+
     # What is held, seen or not
 
     def blob(self, digest: Digest) -> BlobFacts | None:

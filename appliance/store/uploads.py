@@ -65,18 +65,26 @@ class UploadSession:
             self._tally = Tally(self._tally.algorithm)
         self.offset = offset
 
-    def commit(self, digest: Digest) -> Tally:
-        """Check the digest and make it a blob; durable on return, and the session is over.
+    def check(self, digest: Digest) -> None:
+        """Read what is missing from the tally: after that, `commit` reads nothing.
 
-        Returns its size and CRC-32. Raises MalformedError where the bytes have another digest (the session is over
-        too: its bytes are of no use), FailedError where the disk fails.
+        Raises MalformedError where the bytes have another digest; the session is over then, its bytes are of no use.
         """
         tally = self._tally if self._tally.algorithm == digest.algorithm else Tally(digest.algorithm)
         while tally.size < self.offset:
             tally.update(os.pread(self._fd, min(CHUNK, self.offset - tally.size), tally.size))
+        self._tally = tally
         if tally.digest != digest:
             self.cancel()
             raise MalformedError("the content has another digest", thing=f"{digest} (found {tally.digest})")
+
+    def commit(self, digest: Digest) -> Tally:
+        """Check the digest and make it a blob; durable on return, and the session is over.
+
+        Returns its size and CRC-32. Raises MalformedError as `check` does, FailedError where the disk fails.
+        """
+        self.check(digest)
+        tally = self._tally
         fd, self._fd = self._fd, -1
         self._sessions.blobs.place(fd, self._path, digest)
         return tally

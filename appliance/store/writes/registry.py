@@ -58,6 +58,8 @@ def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
         "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (blob.digest, blob.size, blob.crc32, at),
     )
+    # Whoever records a blob has just made its bytes durable: a withdrawn one is whole again.
+    db.execute("UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", (at, blob.digest))
 
 
 def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> None:
@@ -107,7 +109,7 @@ def _unlinked(db: sqlite3.Connection, repository: int, digests: Iterable[str], k
     return [digest for digest in digests if not is_linked(db, repository, digest, kind)]
 
 
-def _forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
+def forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
     """A repository exists as long as it shows something."""
     if db.execute("SELECT 1 FROM links WHERE repository_id = ? LIMIT 1", (repository,)).fetchone() is None:
         db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
@@ -183,7 +185,7 @@ class PutManifest(Write, frozen=True):
         missing += _unlinked(db, repository, self.needs_manifests, "manifest")
         stale = self.condition is not None and not self.condition.holds(self._current(db, repository))
         if missing or stale:
-            _forget_if_empty(db, repository)
+            forget_if_empty(db, repository)
             return {"missing": missing, "stale": stale}
         record_manifest(db, self.manifest, self.at)
         link(db, repository, self.manifest.blob.digest, "manifest", self.at)
@@ -259,7 +261,7 @@ def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) ->
     deleted = db.execute(
         "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
     ).rowcount
-    _forget_if_empty(db, repository)
+    forget_if_empty(db, repository)
     return deleted > 0
 
 

@@ -1,0 +1,60 @@
+"""Which bundles carry a blob, so that a person knows what to fetch from the shelf."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.outgoing.fixed import Fixed
+from appliance.station import Station
+from bundles.errors import LockgateError
+from bundles.manifest import Blob, BundleManifest
+from bundles.manifest_codec import decode
+from bundles.oci.digest import Digest
+
+_MOST = 5
+"""Bundles named for one blob, the newest; one is enough to restore it."""
+
+
+def carriers(station: Station, digest: Digest) -> list[dict[str, Any]]:
+    """The newest bundles that carry the blob, of those that came in and those that were built here:
+    {id, digest, direction `in`/`out`, volumes [index], media [number]}. Grows with the bundles that are known."""
+    found = []
+    came = station.reader.execute(
+        "SELECT id, digest, manifest FROM intake WHERE state != 'receiving' AND instr(manifest, ?) > 0"
+        " ORDER BY received DESC",
+        (digest.hex,),
+    )
+    for bundle, sums, text in came:
+        described = _described(decode(text.encode()), digest)
+        if described is not None:
+            found.append({"id": bundle, "digest": sums, "direction": "in"} | described)
+        if len(found) == _MOST:
+            return found
+    built = station.reader.execute(
+        "SELECT id, digest, job_id FROM bundles_out WHERE state IN ('signed', 'written') ORDER BY created DESC"
+    )
+    for bundle, sums, job_id in built:
+        try:
+            fixed = Fixed.load(station.paths.job(job_id))
+        except (LockgateError, OSError):
+            continue
+        described = None if fixed is None else _described(fixed.manifest, digest)
+        if described is not None:
+            found.append({"id": bundle, "digest": sums, "direction": "out"} | described)
+        if len(found) == _MOST:
+            break
+    return found
+
+
+def _described(manifest: BundleManifest, digest: Digest) -> dict[str, Any] | None:
+    blob = next((blob for blob in manifest.blobs if blob.digest == str(digest)), None)
+    if blob is None:
+        return None
+    volumes = volumes_of(blob)
+    return {"volumes": volumes, "media": sorted({manifest.volumes[index - 1].medium for index in volumes})}
+
+
+def volumes_of(blob: Blob) -> list[int]:
+    """The volumes a blob lies in, whole or in parts."""
+    whole = [] if blob.volume is None else [blob.volume]
+    return sorted({*whole, *(part.volume for part in blob.parts or [])})

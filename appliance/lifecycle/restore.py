@@ -1,0 +1,56 @@
+"""Putting back what a scrub found damaged, from a bundle that came in before.
+
+Importing that bundle again changes nothing of what the ledger, quarantine or clients know of it: its signatures are
+verified, its volumes read as ever, and of what they carry only the withdrawn blobs are taken.
+"""
+
+from __future__ import annotations
+
+from appliance import clock
+from appliance.control.kinds import JobContext
+from appliance.intake.sink import StoreSink
+from appliance.lifecycle.carriers import volumes_of
+from appliance.observe.audit import AuditEvent
+from appliance.store.writes.outgoing import RecordBlobs
+from bundles.oci.digest import Digest
+from bundles.verify import OpenedBundle, missing
+from bundles.volumes.read import ranges_of, read_volume
+
+
+def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
+    """The digests that were put back; none where nothing of the bundle is damaged.
+
+    Raises IncompleteError naming the volumes that are needed and not here, RefusedError for bytes that are not the
+    signed ones.
+    """
+    station, manifest = context.station, bundle.opened.manifest
+    damaged = {digest for (digest,) in station.reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
+    wanted = {blob.digest: volumes_of(blob) for blob in manifest.blobs if blob.digest in damaged}
+    if not wanted:
+        return []
+    needed = sorted({index for volumes in wanted.values() for index in volumes})
+    absent = tuple(index for index in needed if index not in bundle.volumes)
+    if absent:
+        raise missing(bundle.opened, absent)
+    station.audit.record(
+        AuditEvent("restore-damaged", context.actor, manifest.id, "done", {"digests": sorted(wanted)[:100]})
+    )
+    ranges = ranges_of(manifest)
+    sink = StoreSink(station, manifest, bundle.opened.digest, set())
+    total, done = sum(manifest.volumes[index - 1].size for index in needed), 0
+
+    def advance(count: int) -> None:
+        nonlocal done
+        done += count
+        context.progress("restore", done, total)
+
+    for index in needed:
+        mine = [entry for entry in ranges[index] if str(entry.digest) in wanted]
+        read_volume(bundle.volumes[index], manifest, index, mine, sink, advance)
+    every = [entry for index in needed for entry in ranges[index] if str(entry.digest) in wanted]
+    rows = sink.take_rows(every)
+    station.writer.submit(RecordBlobs(blobs=rows, at=clock.now()))
+    for row in rows:
+        station.blobs.files.remove(station.paths.damaged / str(Digest.parse(row.digest)).replace(":", "-"))
+        context.log(f"{row.digest} is whole again")
+    return sorted(row.digest for row in rows)

@@ -1,0 +1,120 @@
+"""The transactions of garbage collection, scrub and blocks."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from appliance.store.writes.base import Write
+from appliance.store.writes.registry import forget_if_empty, repository_id
+
+_KEPT: Final = (
+    "SELECT EXISTS (SELECT 1 FROM links WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)"
+    " OR EXISTS (SELECT 1 FROM tags WHERE digest = ?1)"
+)
+
+
+class ForgetBlobs(Write, frozen=True):
+    """Blobs that nothing links or pins are no longer held. The result lists them, those without a row among them;
+    what was linked or pinned meanwhile is left out. The caller holds the store's gate, and takes the files away."""
+
+    digests: tuple[str, ...]
+
+    def apply(self, db: sqlite3.Connection) -> list[str]:
+        gone = [digest for digest in self.digests if not db.execute(_KEPT, (digest,)).fetchone()[0]]
+        for digest in gone:
+            db.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
+            db.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
+            db.execute("DELETE FROM damage WHERE digest = ?", (digest,))
+        return gone
+
+
+class UnlinkBlobs(Write, frozen=True):
+    """Blobs that no manifest of their repository names vanish from it. The result counts them.
+
+    `manifests` are those that the caller has read; where the repository shows another by now, nothing happens.
+    Links as young as `before` stay: their manifest may be on its way.
+    """
+
+    repository: str
+    digests: tuple[str, ...]
+    manifests: tuple[str, ...]
+    before: str
+
+    def apply(self, db: sqlite3.Connection) -> int:
+        repository = repository_id(db, self.repository)
+        if repository is None:
+            return 0
+        shown = db.execute("SELECT digest FROM links WHERE repository_id = ? AND kind = 'manifest'", (repository,))
+        if not {digest for (digest,) in shown} <= set(self.manifests):
+            return 0
+        unlinked = 0
+        for digest in self.digests:
+            unlinked += db.execute(
+                "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob' AND created < ?",
+                (repository, digest, self.before),
+            ).rowcount
+        forget_if_empty(db, repository)
+        return unlinked
+
+
+class SaveScrub(Write, frozen=True):
+    """How far a pass over the store is: every blob up to `position` was read. `finished` is empty until it is over."""
+
+    position: str
+    started: str
+    finished: str
+    blobs: int
+    bytes: int
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO scrub (id, position, started, finished, blobs, bytes) VALUES (1, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET position = excluded.position, started = excluded.started,"
+            " finished = excluded.finished, blobs = excluded.blobs, bytes = excluded.bytes",
+            (self.position, self.started, self.finished or None, self.blobs, self.bytes),
+        )
+
+
+class RecordDamage(Write, frozen=True):
+    """A blob was found damaged and is withdrawn until its bytes come again (`registry.record_blob` ends it)."""
+
+    digest: str
+    why: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO damage (digest, why, found, healed) VALUES (?, ?, ?, NULL)"
+            " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, found = excluded.found, healed = NULL",
+            (self.digest, self.why, self.at),
+        )
+
+
+class Block(Write, frozen=True):
+    """A digest is shown to nobody from the next request on, in whichever repository, until it is unblocked."""
+
+    digest: str
+    why: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO blocks (digest, why, actor, created) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (digest) DO UPDATE"
+            " SET why = excluded.why, actor = excluded.actor, created = excluded.created",
+            (self.digest, self.why, self.actor, self.at),
+        )
+        db.execute("UPDATE epoch SET value = value + 1")
+
+
+class Unblock(Write, frozen=True):
+    """A blocked digest is shown again. The result says whether it was blocked."""
+
+    digest: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        found = db.execute("DELETE FROM blocks WHERE digest = ?", (self.digest,)).rowcount > 0
+        db.execute("UPDATE epoch SET value = value + 1")
+        return found
