@@ -26,6 +26,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workers: int = 2
     approvals_needed: int = 2
     approval_hours: int = 72
+    sparse_indexes: bool = False
+    chunk_minimum: int = 0
 
     @property
     def threshold(self) -> int:
@@ -47,6 +49,7 @@ def load_config(path: Path) -> Config:
             ("workers", config.workers, 1, 64),
             ("approvals_needed", config.approvals_needed, 1, 16),
             ("approval_hours", config.approval_hours, 1, 24 * 366),
+            ("chunk_minimum", config.chunk_minimum, 0, limits.MIB * 1024),
         ):
             if not least <= value <= most:
                 raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
@@ -73,12 +76,21 @@ workers = {workers}
 # People whose approvals a release takes, and hours an approval is good for.
 approvals_needed = {approvals_needed}
 approval_hours = {approval_hours}
+
+# Whether an index may name manifests that its repository does not show.
+sparse_indexes = {sparse_indexes}
+
+# The least bytes of a chunk that clients are asked for; 0 asks for nothing.
+chunk_minimum = {chunk_minimum}
 """
 
 
 def save_config(path: Path, config: Config) -> None:
     """Write a new config.toml with every setting, so that it documents itself."""
-    fields = msgspec.structs.asdict(config) | {"open": str(config.open).lower()}
+    fields = msgspec.structs.asdict(config) | {
+        "open": str(config.open).lower(),
+        "sparse_indexes": str(config.sparse_indexes).lower(),
+    }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), replace=False)
 
 

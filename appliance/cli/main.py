@@ -24,6 +24,9 @@ COMMANDS: Final = {
     "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
     "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
+    "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
+    "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
+    "block": ("appliance.cli.block:block", "Blocked content: add, remove, list"),
     "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.audit:audit", "The audit log"),
 }

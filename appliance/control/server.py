@@ -13,14 +13,25 @@ from aiohttp import web
 from appliance.control.api import BODY, CONTROL, Control, errors
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
-from appliance.control.routes import bundles, find, intake, jobs, plans, repositories, status, streams, trust
+from appliance.control.routes import (
+    bundles,
+    find,
+    intake,
+    jobs,
+    lifecycle,
+    plans,
+    repositories,
+    status,
+    streams,
+    trust,
+)
 from appliance.observe.checkpoints import keep_signing
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
 
-_MODULES = (status, repositories, jobs, intake, streams, plans, bundles, trust, find)
+_MODULES = (status, repositories, jobs, intake, streams, plans, bundles, trust, find, lifecycle)
 _SHUTDOWN = 1.0
 
 

@@ -17,7 +17,7 @@ _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 def checks(station: Station) -> list[dict[str, Any]]:
     """Each check as {name, ok, detail}."""
-    return [_space(station), _clock(), _trust(station)]
+    return [_space(station), _clock(), _trust(station), _store(station)]
 
 
 def _space(station: Station) -> dict[str, Any]:
@@ -28,6 +28,15 @@ def _space(station: Station) -> dict[str, Any]:
 def _clock() -> dict[str, Any]:
     moment = datetime.now(UTC)
     return {"name": "clock", "ok": moment >= _BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _store(station: Station) -> dict[str, Any]:
+    count = station.reader.execute("SELECT count(*) FROM damage WHERE healed IS NULL").fetchone()[0]
+    last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
+    if count:
+        return {"name": "store", "ok": False, "detail": f"{count} damaged blobs withdrawn; see: lockgate scrub"}
+    scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"
+    return {"name": "store", "ok": True, "detail": scrubbed}
 
 
 def _trust(station: Station) -> dict[str, Any]:

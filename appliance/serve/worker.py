@@ -15,7 +15,7 @@ from appliance.config import load_config
 from appliance.observe.audit import FileAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
-from appliance.registry.services import RegistryServices
+from appliance.registry.services import RegistryServices, RegistrySettings
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
@@ -36,7 +36,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     paths = StationPaths(root)
-    load_config(paths.config)
+    config = load_config(paths.config)
     blobs = BlobStore(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
     services = RegistryServices(
@@ -45,6 +45,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         writer=writer,
         uploads=UploadSessions(blobs),
         audit=FileAudit(paths.audit),
+        settings=RegistrySettings(sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum),
     )
     runner = web.AppRunner(create_app(services), access_log=None, handle_signals=False)
     await runner.setup()

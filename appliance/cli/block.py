@@ -1,0 +1,47 @@
+"""`lockgate block`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.context import call, json_option, show, station_option, table
+from bundles.display import safe
+
+
+@click.group()
+def block() -> None:
+    """Blocks: content that is shown to nobody, wherever it is: add, remove, list."""
+
+
+@block.command()
+@click.argument("thing", metavar="DIGEST|REF")
+@click.option("--why", required=True, metavar="TEXT", help="The reason; clients and the audit log are told.")
+@station_option
+@json_option
+def add(root: Path | None, thing: str, why: str, as_json: bool) -> None:
+    """Block a blob or manifest by its digest, in every repository, from the next request on."""
+    document = call(root, lambda client: client.post("/v1/blocks", {"thing": thing, "why": why}))
+    show(document, as_json, lambda: f"blocked {safe(document['digest'])}")
+
+
+@block.command()
+@click.argument("digest", metavar="DIGEST")
+@station_option
+@json_option
+def remove(root: Path | None, digest: str, as_json: bool) -> None:
+    """Show blocked content again."""
+    document = call(root, lambda client: client.request("DELETE", f"/v1/blocks/{quote(digest)}"))
+    show(document, as_json, lambda: f"unblocked {safe(document['digest'])}")
+
+
+@block.command("list")
+@station_option
+@json_option
+def list_blocks(root: Path | None, as_json: bool) -> None:
+    """What is blocked, by whom and why."""
+    document = call(root, lambda client: client.get("/v1/blocks", limit=1000))
+    rows = [(entry["digest"], entry["created"], entry["actor"], entry["why"]) for entry in document["items"]]
+    show(document, as_json, lambda: table(rows, ("DIGEST", "WHEN", "WHO", "WHY")))

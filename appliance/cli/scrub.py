@@ -1,0 +1,64 @@
+"""`lockgate scrub`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from appliance.cli.context import detach_option, json_option, megabytes, show, station_option
+from bundles.display import safe
+from bundles.errors import FailedError, UsageError
+
+_TIME: Final = re.compile(r"(?P<number>[0-9]{1,7})(?P<unit>[smh]?)\Z")
+_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+@click.command()
+@click.option("--budget", metavar="TIME", help="Stop after this time (90s, 30m, 2h) and go on there next time.")
+@click.option("--restart", is_flag=True, help="Begin at the first blob, whatever was read before.")
+@detach_option
+@station_option
+@json_option
+def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as_json: bool) -> None:
+    """Read every blob from the disk and withdraw what is damaged, until its bytes come again.
+
+    Goes on where it was stopped. Names the bundles that can restore what is damaged: import one of them again. Exit
+    status 1: something is damaged.
+    """
+    from appliance.cli.follow import run_job
+
+    params = {"budget": _seconds(budget), "restart": restart}
+    result = run_job(root, "scrub", params, detach=detach)
+    show(result, as_json, lambda: result["job"] if detach else _text(result))
+    if not detach and result["damaged"]:
+        raise FailedError(
+            f"{len(result['damaged'])} blobs are damaged and withdrawn",
+            thing=result["damaged"][0]["digest"],
+            remedy="import a bundle that carries them again, or push them again",
+        )
+
+
+def _seconds(text: str | None) -> int | None:
+    if text is None:
+        return None
+    match = _TIME.match(text)
+    if match is None or not int(match["number"]):
+        raise UsageError("not a time", thing=text[:40], remedy="write 90s, 30m or 2h")
+    return int(match["number"]) * _SECONDS[match["unit"]]
+
+
+def _text(result: dict[str, Any]) -> str:
+    end = "the pass is complete" if result["complete"] else "stopped at its time; the next run goes on here"
+    lines = [f"{result['blobs']} blobs read, {megabytes(result['bytes'])}: {end}"]
+    for blob in result["damaged"]:
+        lines.append(f"[!!] {blob['digest']} {blob['why']}")
+        lines += [f"     shown as {safe(name)}" for name in blob["shown"]]
+        lines += [
+            f"     restore it from {safe(bundle['id'])}, medium {', '.join(map(str, bundle['media']))},"
+            f" volume {', '.join(map(str, bundle['volumes']))}"
+            for bundle in blob["bundles"]
+        ] or ["     no bundle known here carries it: push it again"]
+    return "\n".join(lines)
