@@ -1,0 +1,219 @@
+"""A scrub finds what is damaged, withdraws it, names who can restore it, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import http.client
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance import limits
+from appliance.lifecycle import scrub
+from appliance.observe.health import checks
+from bundles.errors import CancelledError, IncompleteError, RefusedError, UsageError
+from bundles.oci.digest import Digest
+from tests.conformance.shapes import image
+from tests.intake.inside import small_bundle
+from tests.lifecycle.conftest import Kept
+
+BODY = os.urandom(300_000)
+DIGEST = Digest.of(BODY)
+
+
+def truncate(kept: Kept) -> None:
+    os.truncate(kept.paths.blob(DIGEST), 1000)
+
+
+def rot(kept: Kept) -> None:
+    kept.rot(DIGEST, 150_000)
+
+
+def lose(kept: Kept) -> None:
+    kept.paths.blob(DIGEST).unlink()
+
+
+DAMAGE = {"truncated": truncate, "rotted": rot, "missing": lose}
+
+
+@pytest.mark.parametrize("why", sorted(DAMAGE))
+def test_damage_is_found_and_withdrawn_from_every_worker(kept: Kept, why: str) -> None:
+    kept.server.push_blob("team/app", BODY)
+    kept.server.push_blob("team/app", b"whole")
+    DAMAGE[why](kept)
+    result = kept.scrub()
+    assert result["complete"]
+    assert [(blob["digest"], blob["why"]) for blob in result["damaged"]] == [(str(DIGEST), why)]
+    assert result["damaged"][0]["shown"] == [f"team/app@{DIGEST}"]
+    for worker in kept.workers:
+        for method in ("GET", "HEAD"):
+            assert worker.ask(method, f"/v2/team/app/blobs/{DIGEST}").status == 404
+        assert worker.ask("GET", f"/v2/team/app/blobs/{Digest.of(b'whole')}").body == b"whole"
+
+
+@pytest.mark.parametrize("why", sorted(DAMAGE))
+def test_pushing_it_again_heals_it(kept: Kept, why: str) -> None:
+    kept.server.push_blob("team/app", BODY)
+    DAMAGE[why](kept)
+    kept.scrub()
+    kept.server.push_blob("team/other", BODY)
+    assert kept.server.ask("GET", f"/v2/team/app/blobs/{DIGEST}").body == BODY
+    again = kept.scrub()
+    assert (again["complete"], again["damaged"]) == (True, [])
+    kept.gc()
+    assert list(kept.paths.damaged.glob("*")) == []
+
+
+def test_a_manifest_that_names_a_withdrawn_blob_is_told_to_send_it_again(kept: Kept) -> None:
+    content = image()
+    for body in content.blobs:
+        kept.server.push_blob("team/app", body)
+    layer = Digest.of(content.blobs[1])
+    kept.rot(layer)
+    kept.scrub()
+    put = ("PUT", "/v2/team/app/manifests/v1", content.manifest, {"Content-Type": content.media_type})
+    refused = kept.server.ask(*put)
+    assert (refused.status, refused.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+    mount = kept.server.ask("POST", f"/v2/team/other/blobs/uploads/?mount={layer}&from=team/app")
+    assert mount.status == 202
+    kept.server.push_blob("team/app", content.blobs[1])
+    assert kept.server.ask(*put).status == 201
+
+
+@pytest.mark.parametrize("size", [1000, limits.SMALL_BLOB, 3_000_000])
+@pytest.mark.parametrize("header", [{}, {"Range": "bytes=0-99"}])
+def test_before_it_is_found_a_reader_never_gets_wrong_bytes_to_their_end(
+    kept: Kept, size: int, header: dict[str, str]
+) -> None:
+    body = os.urandom(size)
+    digest = kept.server.push_blob("team/app", body)
+    kept.rot(digest, 50)
+    for worker in kept.workers:
+        try:
+            answer = worker.ask("GET", f"/v2/team/app/blobs/{digest}", headers=header)
+        except (http.client.IncompleteRead, ConnectionResetError):
+            continue
+        assert answer.status == 404
+
+
+def test_a_file_that_is_known_to_be_whole_is_looked_at_again_once_it_was_written_to(kept: Kept) -> None:
+    digest = kept.server.push_blob("team/app", BODY)
+    assert kept.server.ask("GET", f"/v2/team/app/blobs/{digest}").body == BODY
+    kept.rot(digest)
+    with pytest.raises((http.client.IncompleteRead, ConnectionResetError)):
+        kept.server.ask("GET", f"/v2/team/app/blobs/{digest}")
+
+
+def bring_and_release(kept: Kept, root: Path, **changes: object) -> tuple[list[Path], str, list[Digest]]:
+    made = small_bundle(root, **changes)
+    kept.inside.trust(made.key.public)
+    officer = kept.inside.officer()
+    name = kept.inside.bring(*made.folders)["id"]
+    kept.inside.decide(name, officer)
+    kept.inside.release(name)
+    return made.folders, name, [Digest.parse(blob.digest) for blob in made.signed.manifest.blobs]
+
+
+def test_the_bundle_that_carried_it_is_named_and_heals_it(kept: Kept, tmp_path: Path) -> None:
+    folders, name, blobs = bring_and_release(kept, tmp_path / "carried")
+    before = kept.inside.everything()
+    for digest in blobs:
+        if kept.inside.station.blobs.size(digest):
+            kept.rot(digest)
+    damaged = kept.scrub()["damaged"]
+    assert {bundle["id"] for blob in damaged for bundle in blob["bundles"]} == {name}
+    assert all(blob["bundles"][0]["volumes"] and blob["bundles"][0]["media"] for blob in damaged)
+    result = kept.inside.bring(*folders)
+    assert (result["state"], len(result["restored"])) == ("released", len(damaged))
+    assert kept.scrub()["damaged"] == []
+    assert kept.inside.everything() == before, "the ledger, quarantine and what clients see are as they were"
+    with pytest.raises(RefusedError, match="replay"):
+        kept.inside.bring(*folders)
+
+
+def test_of_a_bundle_on_several_media_only_the_needed_volume_must_come(kept: Kept, tmp_path: Path) -> None:
+    folders, _, blobs = bring_and_release(kept, tmp_path / "spread", media=2)
+    victim = max(blobs, key=kept.inside.station.blobs.size)
+    kept.rot(victim)
+    [damaged] = kept.scrub()["damaged"]
+    needed = damaged["bundles"][0]["media"]
+    if len(needed) < len(folders):
+        absent = [folder for number, folder in enumerate(folders, 1) if number not in needed]
+        with pytest.raises(IncompleteError):
+            kept.inside.bring(*absent)
+    present = [folder for number, folder in enumerate(folders, 1) if number in needed]
+    assert kept.inside.bring(*present)["restored"] == [str(victim)]
+
+
+def test_a_bundle_whose_bytes_are_wrong_restores_nothing(kept: Kept, tmp_path: Path) -> None:
+    folders, _, blobs = bring_and_release(kept, tmp_path / "carried")
+    victim = max(blobs, key=kept.inside.station.blobs.size)
+    kept.rot(victim)
+    kept.scrub()
+    for volume in folders[0].glob("volumes/*.7z"):
+        with volume.open("r+b") as file:
+            file.seek(100)
+            file.write(b"\xff\x00\xff")
+    with pytest.raises(RefusedError):
+        kept.inside.bring(*folders)
+    assert [blob["digest"] for blob in kept.scrub()["damaged"]] == [str(victim)]
+
+
+def test_a_pass_goes_on_where_its_time_ended(kept: Kept) -> None:
+    for number in range(5):
+        kept.server.push_blob("team/app", os.urandom(100_000) + bytes([number]))
+    seen = []
+    while not (result := kept.scrub(budget=1e-6))["complete"]:
+        seen.append(result["blobs"])
+    assert seen == [1, 2, 3, 4]
+    assert result["blobs"] == 5
+    assert kept.scrub()["blobs"] == 5, "the next one begins anew"
+
+
+def test_a_pass_goes_on_where_it_was_cancelled(kept: Kept) -> None:
+    for number in range(4):
+        kept.server.push_blob("team/app", os.urandom(1000) + bytes([number]))
+    reads = iter(range(100))
+
+    def cancel(*_: object) -> None:
+        if next(reads) == 2:
+            raise CancelledError("cancelled")
+
+    with pytest.raises(CancelledError):
+        scrub.run(kept.context(cancel))
+    on = kept.inside.context()
+    assert scrub.run(on)["blobs"] == 4
+    assert "after 2 blobs" in on.lines[0]
+    assert kept.scrub(restart=True)["blobs"] == 4
+
+
+@pytest.mark.parametrize("budget", [0, -1, "1m", True])
+def test_a_budget_is_a_number_of_seconds(kept: Kept, budget: object) -> None:
+    with pytest.raises(UsageError):
+        kept.scrub(budget=budget)
+
+
+def test_what_was_healed_while_it_was_read_is_not_withdrawn(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept.server.push_blob("team/app", BODY)
+    rot(kept)
+    look: Callable[..., object] = scrub._Scrub._look
+
+    def and_push(self: scrub._Scrub, *args: object) -> object:
+        looked = look(self, *args)
+        kept.server.push_blob("team/app", BODY)
+        return looked
+
+    monkeypatch.setattr(scrub._Scrub, "_look", and_push)
+    assert kept.scrub()["damaged"] == []
+    assert kept.server.ask("GET", f"/v2/team/app/blobs/{DIGEST}").body == BODY
+
+
+def test_damage_is_an_alert_and_in_the_audit_log_until_it_is_healed(kept: Kept) -> None:
+    kept.server.push_blob("team/app", BODY)
+    rot(kept)
+    kept.scrub()
+    assert [check["ok"] for check in checks(kept.inside.station) if check["name"] == "store"] == [False]
+    assert [event["thing"] for event in kept.inside.events("withdraw-damaged")] == [str(DIGEST)]
+    kept.server.push_blob("team/app", BODY)
+    assert [check["ok"] for check in checks(kept.inside.station) if check["name"] == "store"] == [True]
