@@ -185,3 +185,8 @@ AUDIT_PULLS: Final = 3_600.0
 
 AUDIT_PULLED: Final = 20_000
 """Pairs of client and manifest that a worker counts, about 400 bytes each."""
+
+# Deltas.
+
+RECEIPTS_PINNED: Final = 8
+"""Receipts whose blobs are kept at once, where no bundle shows which of them the outside works with."""

@@ -88,6 +88,11 @@ class StationPaths:
         return self.root / "jobs"
 
     @property
+    def wants(self) -> Path:
+        """Want-lists: what deltas stood on and this station did not hold, to be carried back."""
+        return self.root / "wants"
+
+    @property
     def audit(self) -> Path:
         return self.root / "audit"
 

@@ -17,6 +17,7 @@ import msgspec
 
 from bundles import limits, strict_json
 from bundles.errors import MalformedError, RefusedError
+from bundles.manifest import bundle_id
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_site
 from bundles.signing.keys import check_keyid
@@ -26,7 +27,8 @@ from bundles.times import check_time
 APPROVAL_TYPE: Final = "application/vnd.lockgate.approval.v1+json"
 REPORT_TYPE: Final = "application/vnd.lockgate.inspection-report.v1+json"
 RECEIPT_TYPE: Final = "application/vnd.lockgate.receipt.v1+json"
-PURPOSE_OF: Final = {APPROVAL_TYPE: "release", RECEIPT_TYPE: "receipt"}
+WANTS_TYPE: Final = "application/vnd.lockgate.want-list.v1+json"
+PURPOSE_OF: Final = {APPROVAL_TYPE: "release", RECEIPT_TYPE: "receipt", WANTS_TYPE: "receipt"}
 """What a key must be trusted for to sign a type. A report has no key: an approval holds its digest."""
 DECISIONS: Final = ("approve", "reject")
 OUTCOMES: Final = ("ok", "note", "fail")
@@ -88,7 +90,8 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The inside's numbered statement of what it holds; `previous` is the sha256 of the receipt before it, or null
-    for number 1. `streams` stand ascending by name, `blobs` by digest, without doubles."""
+    for number 1. `streams` stand ascending by name, `blobs` by digest, without doubles; `blobs` is null where only the
+    streams' sequences are told (a receipt that leaks no inventory)."""
 
     type: str = RECEIPT_TYPE
     site: str
@@ -96,14 +99,35 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     previous: str | None
     created: str
     streams: list[StreamHead]
+    blobs: list[Held] | None
+
+
+class WantList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a delta stands on and the inside does not hold: the bundle could not be taken in.
+
+    `bundle` is its id, `digest` the sha256 of its SHA256SUMS, `blobs` ascend by digest, at least one, without doubles.
+    """
+
+    type: str = WANTS_TYPE
+    site: str
+    bundle: str
+    stream: str
+    sequence: int
+    digest: str
+    created: str
     blobs: list[Held]
 
 
-Document = TypeVar("Document", Approval, Report, Receipt)
-_TYPES: Final[dict[type, str]] = {Approval: APPROVAL_TYPE, Report: REPORT_TYPE, Receipt: RECEIPT_TYPE}
+Document = TypeVar("Document", Approval, Report, Receipt, WantList)
+_TYPES: Final[dict[type, str]] = {
+    Approval: APPROVAL_TYPE,
+    Report: REPORT_TYPE,
+    Receipt: RECEIPT_TYPE,
+    WantList: WANTS_TYPE,
+}
 
 
-def encode(document: Approval | Report | Receipt) -> bytes:
+def encode(document: Approval | Report | Receipt | WantList) -> bytes:
     """Canonical bytes: what is signed and what is hashed. Raises MalformedError where a field cannot be."""
     check(document)
     return strict_json.canonical(msgspec.to_builtins(document))
@@ -126,7 +150,7 @@ def decode(raw: bytes, kind: type[Document]) -> Document:
     return document
 
 
-def check(document: Approval | Report | Receipt) -> None:
+def check(document: Approval | Report | Receipt | WantList) -> None:
     """Every rule that one document can break by itself. Raises MalformedError naming the field."""
     check_site(document.site)
     check_time(document.created, "created")
@@ -134,6 +158,9 @@ def check(document: Approval | Report | Receipt) -> None:
         _check_receipt(document)
         return
     _check_sha256(document.digest, "digest")
+    if isinstance(document, WantList):
+        _check_wants(document)
+        return
     if isinstance(document, Approval):
         _check_approval(document)
         return
@@ -165,8 +192,24 @@ def _check_receipt(receipt: Receipt) -> None:
             raise MalformedError("a stream that does not lead here, or no sequence", thing=repr(head.stream)[:80])
         if head.digest:
             _check_sha256(head.digest, "a stream's digest")
-    _ascending((held.digest for held in receipt.blobs), "blobs")
-    for held in receipt.blobs:
+    _check_held(receipt.blobs or [])
+
+
+def _check_wants(wants: WantList) -> None:
+    source, _, destination = wants.stream.partition(".")
+    check_site(source)
+    if destination != wants.site or not 1 <= wants.sequence <= limits.SEQUENCE:
+        raise MalformedError("a stream that does not lead here, or no sequence", thing=repr(wants.stream)[:80])
+    if wants.bundle != bundle_id(wants.stream, wants.sequence):
+        raise MalformedError("the bundle is not the stream's and sequence's", thing=repr(wants.bundle)[:80])
+    if not wants.blobs:
+        raise MalformedError("a want-list that wants nothing", thing=wants.bundle)
+    _check_held(wants.blobs)
+
+
+def _check_held(blobs: list[Held]) -> None:
+    _ascending((held.digest for held in blobs), "blobs")
+    for held in blobs:
         Digest.parse(held.digest)
         if not 0 <= held.size <= limits.INTEGER:
             raise MalformedError("a blob's size is out of range", thing=held.digest)

@@ -15,6 +15,9 @@ from bundles.oci.digest import Digest
 TYPE: Final = "application/vnd.lockgate.bundle.v1+json"
 FORMAT_MAJOR: Final = 1
 FORMAT_MINOR: Final = 0
+BASE_EXTENSION: Final = "lockgate.base"
+"""The extension that says what a delta was built on: `{"receipt": the receipt's number, or 0}`."""
+
 KNOWN_CRIT: Final[frozenset[str]] = frozenset()
 """Features this reader knows; a bundle whose `crit` names another is refused."""
 

@@ -188,6 +188,8 @@ class Plan(Shape, frozen=True, kw_only=True):
     media: tuple[PlannedMedium, ...] = ()
     requires: int = 0
     sboms_to_make: int = 0
+    base: str = ""
+    space: dict[str, int] = {}
 
 
 class ToSign(Shape, frozen=True, kw_only=True):

@@ -9,6 +9,9 @@ from appliance.cli.main import LazyGroup
 _COMMANDS = {
     "build": ("appliance.cli.bundle_build:build", "Build a signed bundle and write it to its media"),
     "sign": ("appliance.cli.bundle_offline:sign", "Co-sign a bundle on its medium"),
+    "list": ("appliance.cli.bundle_sent:list_", "The bundles that this station made"),
+    "deltas": ("appliance.cli.bundle_sent:deltas", "What each inside is known to hold, and since when"),
+    "void": ("appliance.cli.bundle_sent:void", "Say that a bundle will never come in: its media are lost"),
     "verify": ("appliance.cli.bundle_offline:verify", "Check signatures and every byte; needs no station"),
     "inspect": ("appliance.cli.bundle_offline:inspect", "Say what a bundle claims to hold, unverified"),
     "unpack": ("appliance.cli.bundle_offline:unpack", "Verify, and write an OCI image layout"),
@@ -17,4 +20,4 @@ _COMMANDS = {
 
 @click.command(cls=LazyGroup, table=_COMMANDS)
 def bundle() -> None:
-    """Bundles: build, sign, verify, inspect, unpack."""
+    """Bundles: build, sign, list, void, verify, inspect, unpack."""

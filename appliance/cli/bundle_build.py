@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.context import (
+    call,
     json_option,
     load_key,
     megabytes,
@@ -31,9 +32,14 @@ from appliance.cli.context import (
 )
 @click.option("--volume", default="fat32", show_default=True, metavar="PROFILE|SIZE", help="The largest volume file.")
 @click.option(
-    "--since", default="none", show_default=True, metavar="last|RECEIPT|none", help="What to build a delta on."
+    "--since",
+    default="none",
+    show_default=True,
+    metavar="last|RECEIPT|none",
+    help="What to build a delta on.",
 )
-@click.option("--sign-with", required=True, metavar="KEY", help="A name in the key folder, or a PEM's path.")
+@click.option("--dry-run", is_flag=True, help="Say what it would carry, and where to; write and sign nothing.")
+@click.option("--sign-with", metavar="KEY", help="A name in the key folder, or a PEM's path.")
 @click.option("--cosigner", "cosigners", multiple=True, metavar="KEYID", help="Who else is to sign; see: bundle sign.")
 @click.option("--purpose", default="", help="What it is for.")
 @click.option("--authorisation", default="", help="The reference of whoever allowed it.")
@@ -47,6 +53,7 @@ def build(
     references: tuple[str, ...],
     out: tuple[Path, ...],
     passphrase_fd: int | None,
+    dry_run: bool,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -57,6 +64,7 @@ def build(
     from appliance.cli.follow import run_job
     from appliance.control.public_keys import find_public_key
     from appliance.paths import StationPaths
+    from bundles.errors import UsageError
     from bundles.media import capacity
     from bundles.oci.reference import Reference, check_site
     from bundles.signing.keys import check_keyid
@@ -71,6 +79,13 @@ def build(
         check_keyid(keyid)
     if options["not_after"]:
         check_time(options["not_after"], "--not-after")
+    if options["since"] not in ("last", "none"):
+        options["since"] = str(Path(options["since"]).absolute())
+    if dry_run:
+        _dry_run(root, references, out, options, as_json)
+        return
+    if options["sign_with"] is None:
+        raise UsageError("no key was named", remedy="say who signs with --sign-with KEY")
     key = load_key(folder, options.pop("sign_with"), passphrase_fd)
     find_public_key(StationPaths(folder), key.public.keyid)
     params = {
@@ -82,6 +97,36 @@ def build(
     }
     result = run_job(root, "build", params, key=lambda: key)
     show(result, as_json, lambda: _text(result))
+
+
+def _dry_run(
+    root: Path | None, references: tuple[str, ...], out: tuple[Path, ...], options: dict[str, Any], as_json: bool
+) -> None:
+    """Show the plan."""
+    asked = {name: options[name] for name in ("to", "volume", "since")}
+    media = [{"path": str(path.absolute())} for path in out]
+    plan = call(
+        root, lambda client: client.post("/v1/plans", {**asked, "references": list(references), "media": media})
+    )
+    show(plan, as_json, lambda: _plan_text(plan))
+
+
+def _plan_text(plan: dict[str, Any]) -> str:
+    space = plan["space"]
+    lines = [
+        f"{len(plan['artifacts'])} artifacts, {plan['blobs']} blobs, {megabytes(plan['bytes'])},"
+        f" {len(plan['volumes'])} volumes",
+        f"stands on {plan['base']}: {plan['requires']} blobs, {megabytes(plan['required_bytes'])} are not carried",
+        *(
+            f"medium {number}: {medium['path']}, {megabytes(medium['size'])} of {megabytes(medium['free'])} free"
+            for number, medium in enumerate(plan["media"], 1)
+        ),
+        f"at its peak it takes {megabytes(space['outside'])} here, {megabytes(space['media'])} on the media"
+        f" and {megabytes(space['inside'])} inside",
+    ]
+    if plan["sboms_to_make"]:
+        lines.append(f"{plan['sboms_to_make']} SBOMs are still to be made, and come on top")
+    return "\n".join([*lines, "nothing was written"])
 
 
 def _text(result: dict[str, Any]) -> str:

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "bundle": ("appliance.cli.bundle:bundle", "Bundles: build, sign, verify, inspect, unpack"),
     "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
+    "media": ("appliance.cli.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),

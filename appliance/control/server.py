@@ -19,6 +19,7 @@ from appliance.control.routes import (
     intake,
     jobs,
     lifecycle,
+    media,
     plans,
     repositories,
     status,
@@ -31,7 +32,7 @@ from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
 
-_MODULES = (status, repositories, jobs, intake, streams, plans, bundles, trust, find, lifecycle)
+_MODULES = (status, repositories, jobs, intake, streams, plans, bundles, media, trust, find, lifecycle)
 _SHUTDOWN = 1.0
 
 

@@ -13,9 +13,8 @@ from bundles import limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.manifest import Artifact, BundleManifest
 from bundles.oci.descriptor import Descriptor
-from bundles.oci.digest import Digest, new_hasher
+from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
-from bundles.ports import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +41,6 @@ def check_held(blobs: BlobStore, metadata: Metadata, sizes: Mapping[str, int]) -
         digest = Digest.parse(text)
         if metadata.blob(digest) is None or not blobs.has_blob(digest) or blobs.size(digest) != size:
             raise FailedError("a blob is missing from the store", thing=text, remedy="ask for a full bundle")
-
-
-def rehash_requires(blobs: BlobStore, manifest: BundleManifest, progress: Progress) -> None:
-    """Hash what a delta stands on anew. Raises FailedError naming what has rotted."""
-    total, done = sum(required.size for required in manifest.requires), 0
-    for required in manifest.requires:
-        digest = Digest.parse(required.digest)
-        hasher = new_hasher(digest.algorithm)
-        with blobs.open_blob(digest) as file:
-            while chunk := file.read(limits.CHUNK):
-                hasher.update(chunk)
-                done += len(chunk)
-                progress("check the base", done, total)
-        if hasher.hexdigest() != digest.hex:
-            raise FailedError("a stored blob has rotted", thing=str(digest), remedy="ask for a full bundle")
 
 
 def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:

@@ -14,7 +14,8 @@ from pathlib import Path
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake import inspectors
-from appliance.intake.content import check_content, check_held, rehash_requires, sizes_of
+from appliance.intake.base import receipt_of, rehash_base, require_base
+from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import (
     Entry,
@@ -131,11 +132,7 @@ class _Receiving:
     def begin(self) -> None:
         """Check the base and the space, then say that the bundle is coming in."""
         manifest = self.manifest
-        check_held(
-            self.station.blobs,
-            self.station.metadata,
-            {required.digest: required.size for required in manifest.requires},
-        )
+        require_base(self.context, manifest, self.digest)
         self._check_space()
         self.station.writer.submit(
             BeginIntake(
@@ -198,7 +195,7 @@ class _Receiving:
     def quarantine(self) -> None:
         """Check what the blobs make together, inspect it, and put it into quarantine and the ledger."""
         station, manifest = self.station, self.manifest
-        rehash_requires(station.blobs, manifest, self.context.progress)
+        rehash_base(self.context, manifest, self.digest)
         check_held(station.blobs, station.metadata, sizes_of(manifest))
         report = self._inspect()
         detail = {
@@ -212,6 +209,7 @@ class _Receiving:
             Quarantine(
                 digest=str(self.digest), report=report.decode(), report_digest=str(Digest.of(report)),
                 job=self.context.job_id, actor=self.context.actor, at=clock.now(),
+                pins=len(sizes_of(manifest)), receipt=receipt_of(manifest),
             )
         )  # fmt: skip
 

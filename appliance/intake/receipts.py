@@ -29,7 +29,10 @@ _DRAFT: Final = "receipt.json"
 
 
 def run(context: JobContext) -> Result:
-    """Write a receipt to `params["out"]`, and its signature beside it as `<out>.<keyid>.sig`."""
+    """Write a receipt to `params["out"]`, and its signature beside it as `<out>.<keyid>.sig`.
+
+    With `params["sequence_only"]` it says where each stream stands, and not one word of what is held.
+    """
     out = context.params.get("out")
     if not isinstance(out, str) or not out:
         raise UsageError("no file was given", remedy="name a new file with --out")
@@ -46,14 +49,18 @@ def _export(context: JobContext, out: Path) -> Result:
     raw = _drafted(context, out)
     receipt = documents.decode(raw, Receipt)
     digest = str(Digest.of(raw))
-    detail = {"number": receipt.number, "digest": digest, "blobs": len(receipt.blobs)}
+    detail = {
+        "number": receipt.number,
+        "digest": digest,
+        "blobs": None if receipt.blobs is None else len(receipt.blobs),
+    }
     station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
     station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
     if not _is_there(out, raw):
         write_atomic(out, raw, replace=False)
     for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
         write_atomic(out.with_name(name), data)
-    return {"path": str(out), "number": receipt.number, "keyid": key.public.keyid, "blobs": len(receipt.blobs)}
+    return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs")}}
 
 
 def _drafted(context: JobContext, out: Path) -> bytes:
@@ -66,12 +73,13 @@ def _drafted(context: JobContext, out: Path) -> bytes:
             raise FailedError("the file exists", thing=str(out), remedy="choose another name")
         if not out.parent.is_dir():
             raise FailedError("no such folder", thing=str(out.parent), remedy="check the path")
-    raw = documents.encode(state_of(context.station, clock.now()))
+    inventory = context.params.get("sequence_only") is not True
+    raw = documents.encode(state_of(context.station, clock.now(), inventory=inventory))
     if len(raw) > limits.SIGNED_DOCUMENT:
         raise FailedError(
             "the station holds more blobs than a receipt can list",
             thing=f"{len(raw)} bytes, the ceiling is {limits.SIGNED_DOCUMENT}",
-            remedy="the outside builds full bundles without one",
+            remedy="export it with --sequence-only",
         )
     write_atomic(draft, raw, 0o600)
     return raw
@@ -82,8 +90,9 @@ def _is_there(out: Path, raw: bytes) -> bool:
     return out.is_file() and read_small(out, limits.SIGNED_DOCUMENT) == raw
 
 
-def state_of(station: Station, at: str) -> Receipt:
-    """The next receipt: each stream's last bundle (no digest where people set its floor), and every blob shown."""
+def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
+    """The next receipt: each stream's last bundle (no digest where people set its floor), and every blob shown (none
+    without `inventory`)."""
     read = station.reader.execute
     last = read("SELECT number, digest FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
     heads = []
@@ -100,5 +109,5 @@ def state_of(station: Station, at: str) -> Receipt:
         previous=last[1] if last else None,
         created=at,
         streams=heads,
-        blobs=[Held(digest=digest, size=size) for digest, size in held],
+        blobs=[Held(digest=digest, size=size) for digest, size in held] if inventory else None,
     )

@@ -18,6 +18,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.control.public_keys import find_public_key
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing import unwritten
+from appliance.outgoing.base import NONE, Base, base_of, take
 from appliance.outgoing.closure import Closure, closure_of
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import (
@@ -30,10 +31,11 @@ from appliance.outgoing.media import (
     room_on,
 )
 from appliance.outgoing.order import Order
-from appliance.outgoing.plan import Plan, make_plan
+from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom import make_sboms
 from appliance.outgoing.shown import StationShown
 from appliance.store.station_source import StationBlobSource
+from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequence, VoidSequence
 from bundles import build as building
 from bundles import manifest_codec, readme
@@ -60,7 +62,11 @@ def run(context: JobContext) -> Result:
             closure = closure_of(order.wanted.references, shown)
             fixed = held.enter_context(unwritten.take_up(context, order, closure.content))
         if fixed is None:
-            fixed = _fix(context, order, _plan(context, order, closure))
+            take(context.station, order.wanted.stream, order.wanted.since, context.actor)
+            base = base_of(context.station, order.wanted.stream, order.wanted.since)
+            if order.wanted.since != NONE:
+                context.log(f"stands on {base.origin}")
+            fixed = _fix(context, order, _plan(context, order, closure, base), base)
         fixed = _signed(context, order, fixed)
         return _write(context, order, fixed)
 
@@ -90,19 +96,21 @@ def _resumed(context: JobContext, order: Order) -> Fixed | None:
     return fixed if taken["sequence"] == fixed.manifest.sequence else None
 
 
-def _plan(context: JobContext, order: Order, closure: Closure) -> Plan:
+def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
     media = _media(order)
-    plan = make_plan(closure, order.wanted.volume, room_on(media))
+    plan = make_plan(closure, order.wanted.volume, room_on(media), base)
+    check_space(context.station, plan)
     if plan.undescribed:
         make_sboms(context, plan.undescribed)
         shown = StationShown(context.station.blobs, context.station.metadata)
-        plan = make_plan(closure_of(order.wanted.references, shown), order.wanted.volume, room_on(_media(order)))
+        closure = closure_of(order.wanted.references, shown)
+        plan = make_plan(closure, order.wanted.volume, room_on(_media(order)), base)
     check_volume_size(media, max(plan.volume_sizes()))
     content = plan.content
     context.log(
         f"{len(content.artifacts)} artifacts, {len(content.blobs)} blobs, {content.size} bytes,"
-        f" {len(plan.packing.volumes)} volumes"
+        f" {len(plan.packing.volumes)} volumes; {len(content.requires)} blobs are required and not carried"
     )
     return plan
 
@@ -116,7 +124,7 @@ def _media(order: Order) -> list[Medium]:
     return media
 
 
-def _fix(context: JobContext, order: Order, plan: Plan) -> Fixed:
+def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     """Lay out, take the sequence, and fix every byte that will be signed."""
     station = context.station
     own = on_own_disk(_media(order), station.paths.root)
@@ -125,7 +133,7 @@ def _fix(context: JobContext, order: Order, plan: Plan) -> Fixed:
     source = StationBlobSource(station.blobs, station.metadata)
     laid_out = building.lay_out(plan.content, plan.packing, source, context.progress)
     taken = _take_sequence(context, order.wanted.stream)
-    manifest = _manifest(order, plan.content, laid_out, taken)
+    manifest = _manifest(order, plan.content, laid_out, taken, base)
     algorithms = {keyid: _algorithm(context, keyid) for keyid in order.signers}
     raw = manifest_codec.encode(manifest)
     text = readme.render(manifest, algorithms)
@@ -154,13 +162,13 @@ def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
 
 
 def _manifest(
-    order: Order, content: building.Content, laid_out: building.LaidOut, taken: Mapping[str, Any]
+    order: Order, content: building.Content, laid_out: building.LaidOut, taken: Mapping[str, Any], base: Base
 ) -> BundleManifest:
     return BundleManifest(
         type=TYPE,
         format=Format(major=FORMAT_MAJOR, minor=FORMAT_MINOR),
         crit=[],
-        extensions={},
+        extensions=base.extensions(),
         id=bundle_id(order.wanted.stream, taken["sequence"]),
         stream=order.wanted.stream,
         sequence=taken["sequence"],
@@ -206,6 +214,10 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
         signatures = context.wait_signatures(fixed.bundle.sums, "bundle", [order.sign_with], describe)
         fixed = fixed.with_signature(order.sign_with, signatures[order.sign_with])
     context.station.writer.submit(SignBundle(id=fixed.manifest.id, digest=str(fixed.digest)))
+    carried = tuple(HeldRow(blob.digest, blob.size) for blob in fixed.manifest.blobs)
+    context.station.writer.submit(
+        RecordCarried(stream=order.wanted.stream, sequence=fixed.manifest.sequence, blobs=carried)
+    )
     return fixed
 
 

@@ -10,15 +10,12 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
+from appliance.mounts import FAT, filesystem_of
 from bundles.errors import FailedError
 from bundles.files import failures_named
 from bundles.manifest import BundleManifest, volume_path
 from bundles.media import PROFILES
-
-_MOUNTS: Final = Path("/proc/self/mountinfo")
-_FAT: Final = frozenset({"vfat", "msdos"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ def room_on(media: Sequence[Medium]) -> list[int]:
 def check_volume_size(media: Sequence[Medium], volume_size: int) -> None:
     """Raises FailedError for a FAT file system that cannot hold a volume of `volume_size` bytes."""
     for medium in media:
-        if volume_size > PROFILES["fat32"] and _filesystem(medium.device) in _FAT:
+        if volume_size > PROFILES["fat32"] and filesystem_of(medium.device) in FAT:
             raise FailedError(
                 "the medium's file system takes no files so large",
                 thing=f"{medium.path} (FAT, at most {PROFILES['fat32']} bytes)",
@@ -113,13 +110,3 @@ def check_mounted(media: Sequence[Medium], station: Path, before: Mapping[str, b
             raise FailedError(
                 "the medium is no longer mounted", thing=path, remedy="put it back and mount it, then run it again"
             )
-
-
-def _filesystem(device: int) -> str:
-    """The type of a file system (proc(5), mountinfo); "" where it is not known."""
-    wanted = f"{os.major(device)}:{os.minor(device)}"
-    for line in _MOUNTS.read_text().splitlines():
-        fields, _, rest = line.partition(" - ")
-        if fields.split()[2] == wanted:
-            return rest.split()[0]
-    return ""

@@ -54,11 +54,13 @@ class PlanParams(_Params, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to carry where: `volume` is the largest volume in bytes."""
+    """What to carry where: `volume` is the largest volume in bytes, `since` is `none`, `last`, or the path of a receipt
+    or want-list."""
 
     stream: str
     references: tuple[Reference, ...]
     volume: int
+    since: str = "none"
 
     @classmethod
     def read(cls, params: BuildParams | PlanParams, source: str) -> Wanted:
@@ -66,14 +68,16 @@ class Wanted:
         check_site(params.to)
         if params.to == source:
             raise UsageError("a bundle for one's own site", thing=source, remedy="name the inside's site with --to")
-        if params.since != "none":
+        if params.since not in ("none", "last") and not Path(params.since).is_absolute():
             raise UsageError(
-                "this version builds no deltas", thing=f"--since {params.since}", remedy="leave it out, or say none"
+                "neither last nor none, and no receipt's full path",
+                thing=f"since {params.since!r}"[:120],
+                remedy="say last, none, or name a receipt or want-list",
             )
         references = tuple(dict.fromkeys(Reference.parse(text) for text in params.references))
         if not references:
             raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
-        return cls(f"{source}.{params.to}", references, capacity(str(params.volume or "fat32")))
+        return cls(f"{source}.{params.to}", references, capacity(str(params.volume or "fat32")), params.since)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
+from appliance import limits as station_limits
+from appliance.outgoing.base import Base
 from appliance.outgoing.closure import Closure
+from appliance.station import Station
+from bundles import limits
 from bundles.build import Content, plan_volumes
+from bundles.errors import FailedError
 from bundles.media import Packing
 from bundles.oci.digest import Digest
 from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.volumes.frame import FrameSize
+
+FULL: Final = Base()
+STORE_RESERVE: Final = 64 * limits.MIB
+"""Bytes an inside leaves free beside what a bundle needs, for metadata and logs."""
+
+_MANIFEST_RECORD: Final = 400
+"""Bytes that a blob, an artifact or a volume takes in manifest.json, counted large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +48,44 @@ class Plan:
             sizes.append(frame.size)
         return sizes
 
+    def space(self, volumes: Sequence[int]) -> Space:
+        """What the plan takes at its peak on each side; `volumes` are `volume_sizes()`."""
+        manifest = _MANIFEST_RECORD * (
+            len(self.content.blobs) + len(self.content.requires) + len(self.content.artifacts) + len(volumes)
+        )
+        scans = station_limits.SBOM_ROOM if self.undescribed else 0
+        return Space(
+            outside=2 * manifest + scans,
+            media=sum(volumes) + manifest * max(self.packing.media, default=1),
+            inside=self.content.size + 2 * manifest + STORE_RESERVE,
+        )
 
-def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None]) -> Plan:
-    """The plan of what was reached, for volumes of at most `volume_size` bytes on media that take `room` bytes each
-    (None: as much as it needs). Raises FailedError where the media do not suffice, UsageError for too small volumes."""
-    packing = plan_volumes(closure.content, volume_size, room or [None])
-    return Plan(closure.content, packing, closure.undescribed)
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Bytes at the peak: on the outside station's disk beside what its store holds (no copy of the content is made), on
+    the media together, and on the inside station's disk, where everything that is carried is new to it."""
+
+    outside: int
+    media: int
+    inside: int
+
+
+def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], base: Base = FULL) -> Plan:
+    """The plan of what was reached and the inside does not hold (`base`), for volumes of at most `volume_size` bytes on
+    media that take `room` bytes each (None: as much as it needs). Raises FailedError where the media do not suffice,
+    UsageError for too small volumes."""
+    content = base.without(closure.content)
+    packing = plan_volumes(content, volume_size, room or [None])
+    return Plan(content, packing, closure.undescribed)
+
+
+def check_space(station: Station, plan: Plan) -> None:
+    """Refuse early what does not fit on the station's own disk. Raises FailedError with the numbers."""
+    needed, free = plan.space(plan.volume_sizes()).outside, shutil.disk_usage(station.paths.jobs).free
+    if needed > free:
+        raise FailedError(
+            "the station's disk is too small for the build",
+            thing=f"{needed} bytes are needed, {free} are free",
+            remedy="free some space, then run it again",
+        )

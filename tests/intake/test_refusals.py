@@ -183,7 +183,7 @@ def test_a_delta_whose_base_is_missing_fails_before_it_is_read(inside: Inside, t
     made = carry(tmp_path / "carried", store, [artifact], requires=base)
     inside.trust(made.key.public)
     before = inside.everything()
-    with pytest.raises(FailedError, match="missing from the store"):
+    with pytest.raises(FailedError, match="stands on blobs that are not here"):
         inside.bring(made.folder)
     assert inside.everything() == before
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from appliance.outgoing import media
 from appliance.outgoing.media import Medium, check_mounted, check_room, check_volume_size, look_at, room_on
 from bundles.errors import FailedError
 from bundles.manifest import BundleManifest, volume_path
@@ -92,7 +91,7 @@ def test_a_volume_larger_than_fat_takes_is_refused_before_it_is_written(
 ) -> None:
     mounts = tmp_path / "mountinfo"
     mounts.write_text("36 35 8:1 / /media/usb rw shared:1 - vfat /dev/sdb1 rw\n36 35 8:2 / /x rw - ext4 /dev/sdb2 rw\n")
-    monkeypatch.setattr(media, "_MOUNTS", mounts)
+    monkeypatch.setattr("appliance.mounts.MOUNTINFO", mounts)
     stick, disk = Medium(Path("/media/usb"), 10**12, 0x801), Medium(Path("/x"), 10**12, 0x802)
     with pytest.raises(FailedError, match=r"/media/usb \(FAT"):
         check_volume_size([disk, stick], 4 * 1024**3)

@@ -9,10 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from appliance.control.api import Control, post
+from appliance.outgoing.base import base_of
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.media import check_volume_size, look_at, room_on
 from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
-from appliance.outgoing.plan import make_plan
+from appliance.outgoing.plan import check_space, make_plan
 from appliance.outgoing.shown import StationShown
 from appliance.station import Station, open_station
 from bundles.errors import UsageError
@@ -42,8 +43,12 @@ def _plan(control: Control, params: PlanParams) -> dict[str, Any]:
 
 def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> dict[str, Any]:
     room = _room(media)
-    plan = make_plan(closure_of(wanted.references, StationShown(station.blobs, station.metadata)), wanted.volume, room)
+    base = base_of(station, wanted.stream, wanted.since)
+    closure = closure_of(wanted.references, StationShown(station.blobs, station.metadata))
+    plan = make_plan(closure, wanted.volume, room, base)
+    check_space(station, plan)
     sizes = plan.volume_sizes()
+    space = plan.space(sizes)
     check_volume_size([look_at(Path(medium.path)) for medium in media if not medium.capacity], max(sizes))
     packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
     return {
@@ -63,6 +68,9 @@ def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> di
             for number, (medium, free) in enumerate(zip(media, room, strict=True), 1)
         ],
         "requires": len(plan.content.requires),
+        "required_bytes": sum(required.size for required in plan.content.requires),
+        "base": base.origin,
+        "space": {"outside": space.outside, "media": space.media, "inside": space.inside},
         "sboms_to_make": len(plan.undescribed),
     }
 

@@ -7,12 +7,14 @@ visible in `Release` and nowhere else.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from dataclasses import dataclass
 
 import msgspec
 
 from appliance.store.writes.base import Write
+from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.registry import (
     BlobRow,
     ManifestRow,
@@ -161,7 +163,9 @@ class ForgetVolumes(Write, frozen=True):
 class Quarantine(Write, frozen=True):
     """Everything was verified and inspected: the bundle is in quarantine and in the ledger.
 
-    Raises RefusedError where the ledger moved on meanwhile, FailedError where a volume is not verified.
+    `pins` counts the blobs that it carries and stands on, all of them kept since it began to come in; `receipt` is the
+    number of the receipt it was built on. Raises RefusedError where the ledger moved on meanwhile, FailedError where a
+    volume is not verified.
     """
 
     digest: str
@@ -170,6 +174,8 @@ class Quarantine(Write, frozen=True):
     job: str
     actor: str
     at: str
+    pins: int = 0
+    receipt: int | None = None
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = _entry(db, self.digest)
@@ -187,6 +193,11 @@ class Quarantine(Write, frozen=True):
             "UPDATE intake SET report = ?, report_digest = ?, job = ?, actor = ? WHERE digest = ?",
             (self.report, self.report_digest, self.job, self.actor, self.digest),
         )
+        pinned = db.execute("SELECT count(*) FROM pins WHERE bundle = ?", (self.digest,)).fetchone()[0]
+        if pinned < self.pins:
+            raise FailedError("what the bundle stands on is not pinned", thing=entry.id, remedy="import it again")
+        if self.receipt is not None:
+            base_used(db, entry.stream, self.receipt)
         _move(db, self.digest, entry, "quarantined", self.actor, self.at)
 
 
@@ -328,7 +339,7 @@ class ResetStream(Write, frozen=True):
 
 
 class AddReceipt(Write, frozen=True):
-    """A receipt was made under the next number; harmless where this very one was recorded before.
+    """A receipt was made under the next number, and what it states is kept; harmless where this very one was recorded.
 
     Raises FailedError where another took the number meanwhile.
     """
@@ -348,3 +359,5 @@ class AddReceipt(Write, frozen=True):
             "INSERT INTO receipts (number, digest, document, created) VALUES (?, ?, ?, ?)",
             (self.number, self.digest, self.document, self.at),
         )
+        listed = json.loads(self.document).get("blobs")
+        pin_receipt(db, self.number, None if listed is None else [blob["digest"] for blob in listed])

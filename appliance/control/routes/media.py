@@ -1,0 +1,66 @@
+"""GET /v1/media: what is mounted; GET /v1/deltas: what each inside is known to hold; and voiding a lost bundle."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from appliance import limits
+from appliance.control.api import Control, act, audited, caller, get, post
+from appliance.mounts import mounted_media
+from appliance.observe.audit import AuditEvent
+from appliance.store.writes.deltas import VoidBundle
+from bundles.errors import UsageError
+
+_DELTAS: Final = (
+    "SELECT s.stream, s.last_sequence, r.number, r.created, r.taken, r.inventory,"
+    " (SELECT h.sequence FROM receipt_heads h WHERE h.site = r.site AND h.stream = s.stream),"
+    " (SELECT count(*) FROM known_inside k WHERE k.site = r.site),"
+    " (SELECT coalesce(sum(size), 0) FROM known_inside k WHERE k.site = r.site),"
+    " (SELECT count(DISTINCT c.digest) FROM carried_out c WHERE c.stream = s.stream),"
+    " (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT c.digest, c.size FROM carried_out c"
+    " WHERE c.stream = s.stream)),"
+    " (SELECT count(*) FROM wants_taken w JOIN bundles_out b ON b.id = w.bundle WHERE b.stream = s.stream)"
+    " FROM streams_out s LEFT JOIN receipts_taken r ON r.site = substr(s.stream, instr(s.stream, '.') + 1)"
+    " ORDER BY s.stream"
+)
+_NAMES: Final = (
+    "stream", "last_sequence", "receipt", "receipt_created", "receipt_taken", "inventory", "confirmed_sequence",
+    "confirmed_blobs", "confirmed_bytes", "carried_blobs", "carried_bytes", "want_lists",
+)  # fmt: skip
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def media(_: web.Request) -> web.Response:
+        found = await asyncio.to_thread(mounted_media)
+        return web.json_response({"items": msgspec.to_builtins(found), "next": None})
+
+    async def deltas(_: web.Request) -> web.Response:
+        items: list[dict[str, Any]] = []
+        for row in control.station.reader.execute(_DELTAS):
+            entry = dict(zip(_NAMES, row, strict=True))
+            items.append(entry | {"inventory": bool(entry["inventory"])})
+        return web.json_response({"items": items, "next": None})
+
+    async def void(request: web.Request) -> web.Response:
+        body, actor, name = await request.json(), caller(request), request.match_info["id"]
+        why = str(body.get("why", ""))
+        await audited(control, request, "bundle.void", name, _check_why(why, name))
+        event = AuditEvent("bundle.void", actor, name, "done", {"why": why})
+        voided = await act(control, event, VoidBundle(id=name))
+        return web.json_response({"voided": voided})
+
+    async def _check_why(why: str, name: str) -> None:
+        if not why.strip() or len(why) > limits.REASON:
+            raise UsageError("voiding a bundle needs a reason", thing=name, remedy="give --why")
+
+    return [
+        get("/v1/media", "media", media),
+        get("/v1/deltas", "build", deltas),
+        post("/v1/bundles/{id}/void", "build", void),
+    ]

@@ -1,0 +1,170 @@
+"""A delta's base: what the inside is known to hold, by a receipt, or assumed to, by what earlier bundles carried.
+
+By receipt is sure: the inside keeps what a receipt states until a bundle is built on a later one. By sequence is
+assumed: where it is wrong, the import names what is missing in a want-list, and the next plan reads that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+from appliance import clock
+from appliance.observe.audit import AuditEvent
+from appliance.station import Station
+from appliance.store.writes.deltas import HeadRow, HeldRow, TakeReceipt, TakeWants
+from bundles.build import Content
+from bundles.documents import Receipt, WantList
+from bundles.errors import RefusedError
+from bundles.manifest import BASE_EXTENSION, Required
+from bundles.statement import Statement, open_statement
+
+NONE: Final = "none"
+LAST: Final = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Digests (text) that need not be carried. `receipt` is the number it rests on, 0 for none; `confirmed` counts
+    what a receipt lists, the rest is assumed from the stream's bundles."""
+
+    digests: frozenset[str] = frozenset()
+    receipt: int = 0
+    confirmed: int = 0
+    origin: str = "nothing: the bundle is full"
+
+    def without(self, content: Content) -> Content:
+        """The content with what the inside holds required instead of carried."""
+        if not self.digests:
+            return content
+        carried = [(digest, size) for digest, size in content.blobs if str(digest) not in self.digests]
+        required = [
+            Required(digest=str(digest), size=size) for digest, size in content.blobs if str(digest) in self.digests
+        ]
+        return replace(content, blobs=carried, requires=sorted(required, key=lambda entry: entry.digest))
+
+    def extensions(self) -> dict[str, Any]:
+        """The manifest's `extensions`."""
+        return {BASE_EXTENSION: {"receipt": self.receipt}} if self.digests else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is recorded of a site: its last receipt, and the blobs by how they are known."""
+
+    receipt: int = 0
+    inventory: bool = False
+    head: int = 0
+    held: frozenset[str] = frozenset()
+    carried: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By digest, the first and the last sequence that carried it."""
+
+
+def base_of(station: Station, stream: str, since: str) -> Base:
+    """The base that `since` names (`none`, `last`, or the path of a receipt or want-list), as a plan looks at it:
+    nothing is recorded. Raises UsageError, RefusedError for a document that does not count."""
+    if since == NONE:
+        return Base()
+    known = _known(station.reader, stream)
+    if since == LAST:
+        return _last(known)
+    document = _read(station, stream, since).document
+    if isinstance(document, WantList):
+        return _last(known, frozenset(held.digest for held in document.blobs), document.sequence)
+    if document.number < known.receipt:
+        raise RefusedError(
+            f"a replay: receipt {known.receipt} was taken already",
+            thing=f"receipt {document.number} of {document.site}",
+            remedy="bring the latest receipt",
+        )
+    return _by_receipt(document, known, stream)
+
+
+def take(station: Station, stream: str, since: str, actor: str) -> None:
+    """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it."""
+    if since in (NONE, LAST):
+        return
+    statement = _read(station, stream, since)
+    document, at = statement.document, clock.now()
+    detail: dict[str, Any] = {"digest": str(statement.digest), "site": document.site, "keyid": statement.signer.keyid}
+    if isinstance(document, WantList):
+        voided = station.writer.submit(
+            TakeWants(
+                site=document.site, bundle=document.bundle, stream=document.stream, sequence=document.sequence,
+                bundle_digest=document.digest, digest=str(statement.digest),
+                blobs=tuple(held.digest for held in document.blobs), at=at,
+            )
+        )  # fmt: skip
+        if voided:
+            detail |= {"blobs": len(document.blobs), "voided": voided}
+            station.audit.record(AuditEvent("wants.take", actor, document.bundle, "done", detail))
+        return
+    blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
+    source = stream.partition(".")[0]
+    new = station.writer.submit(
+        TakeReceipt(
+            site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
+            created=document.created, blobs=blobs, at=at,
+            heads=tuple(
+                HeadRow(head.stream, head.sequence, head.digest)
+                for head in document.streams if head.stream.partition(".")[0] == source
+            ),
+        )
+    )  # fmt: skip
+    if new:
+        detail["number"] = document.number
+        station.audit.record(AuditEvent("receipt.take", actor, document.site, "done", detail))
+
+
+def _read(station: Station, stream: str, since: str) -> Statement:
+    statement = open_statement(Path(since), station.trust(), clock.now())
+    site = stream.partition(".")[2]
+    if statement.document.site != site:
+        raise RefusedError("another site's receipt", thing=f"{since} is of {statement.document.site}, not {site}")
+    if isinstance(statement.document, WantList) and statement.document.stream != stream:
+        raise RefusedError("another stream's want-list", thing=f"{since} is of {statement.document.stream}")
+    return statement
+
+
+def _known(reader: sqlite3.Connection, stream: str) -> _Known:
+    site = stream.partition(".")[2]
+    row = reader.execute("SELECT number, inventory FROM receipts_taken WHERE site = ?", (site,)).fetchone()
+    head = reader.execute("SELECT sequence FROM receipt_heads WHERE site = ? AND stream = ?", (site, stream)).fetchone()
+    held = reader.execute("SELECT digest FROM known_inside WHERE site = ?", (site,))
+    carried = reader.execute(
+        "SELECT digest, min(sequence), max(sequence) FROM carried_out WHERE stream = ? GROUP BY digest", (stream,)
+    )
+    return _Known(
+        receipt=row[0] if row else 0,
+        inventory=bool(row and row[1]),
+        head=head[0] if head else 0,
+        held=frozenset(digest for (digest,) in held),
+        carried={digest: (first, last) for digest, first, last in carried},
+    )
+
+
+def _last(known: _Known, wanted: frozenset[str] = frozenset(), before: int | None = None) -> Base:
+    """What is known, and what the stream's bundles have carried since; not what is `wanted`, nor what bundles from
+    number `before` on carried."""
+    floor = known.head if known.inventory else 0
+    carried = {
+        digest for digest, (first, last) in known.carried.items() if last > floor and (before is None or first < before)
+    }
+    digests = (known.held | carried) - wanted
+    if not digests:
+        return Base()
+    origin = f"receipt {known.receipt}" if known.receipt else "what the stream's bundles carried (assumed)"
+    if known.receipt and carried - known.held:
+        origin += ", and what bundles carried since (assumed)"
+    return Base(digests, known.receipt, len(known.held - wanted), origin)
+
+
+def _by_receipt(receipt: Receipt, known: _Known, stream: str) -> Base:
+    if receipt.blobs is not None:
+        digests = frozenset(held.digest for held in receipt.blobs)
+        return Base(digests, receipt.number, len(digests), f"receipt {receipt.number}")
+    head = next((head.sequence for head in receipt.streams if head.stream == stream), 0)
+    digests = frozenset(digest for digest, (first, _) in known.carried.items() if first <= head)
+    return Base(digests, receipt.number, 0, f"what bundles up to {head} carried (assumed; receipt {receipt.number})")

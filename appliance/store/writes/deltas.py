@@ -1,0 +1,212 @@
+"""The transactions of deltas: what the outside knows an inside to hold, and what a receipt keeps there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+import msgspec
+
+from appliance import limits
+from appliance.store.writes.base import Write
+from bundles.errors import RefusedError, UsageError
+
+
+class HeldRow(msgspec.Struct, frozen=True, array_like=True):
+    """A blob and its bytes."""
+
+    digest: str
+    size: int
+
+
+class HeadRow(msgspec.Struct, frozen=True, array_like=True):
+    """Where one of our streams stands inside: the sequence, and that bundle's digest ("" where people set it)."""
+
+    stream: str
+    sequence: int
+    digest: str
+
+
+class RecordCarried(Write, frozen=True):
+    """What a signed bundle carries, so that the stream's next may be a delta. Harmless where it is recorded."""
+
+    stream: str
+    sequence: int
+    blobs: tuple[HeldRow, ...]
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.executemany(
+            "INSERT INTO carried_out (stream, sequence, digest, size) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(self.stream, self.sequence, blob.digest, blob.size) for blob in self.blobs],
+        )
+
+
+class TakeReceipt(Write, frozen=True):
+    """A receipt whose signature counts says what its site holds; it takes the place of the one before.
+
+    `blobs` is None where it lists none. The result is whether it is a new one. Raises RefusedError for one that was
+    superseded (a replay), another of the same number, or one that knows another bundle under a number of ours.
+    """
+
+    site: str
+    number: int
+    digest: str
+    previous: str | None
+    created: str
+    heads: tuple[HeadRow, ...]
+    blobs: tuple[HeldRow, ...] | None
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        if not self._is_new(db):
+            return False
+        for head in self.heads:
+            _check_head(db, head)
+        db.execute("DELETE FROM receipt_heads WHERE site = ?", (self.site,))
+        db.execute("DELETE FROM known_inside WHERE site = ?", (self.site,))
+        db.execute(
+            "INSERT OR REPLACE INTO receipts_taken (site, number, digest, inventory, created, taken)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (self.site, self.number, self.digest, self.blobs is not None, self.created, self.at),
+        )
+        db.executemany(
+            "INSERT INTO receipt_heads (site, stream, sequence) VALUES (?, ?, ?)",
+            [(self.site, head.stream, head.sequence) for head in self.heads],
+        )
+        db.executemany(
+            "INSERT INTO known_inside (site, digest, size) VALUES (?, ?, ?)",
+            [(self.site, blob.digest, blob.size) for blob in self.blobs or ()],
+        )
+        return True
+
+    def _is_new(self, db: sqlite3.Connection) -> bool:
+        row = db.execute("SELECT number, digest FROM receipts_taken WHERE site = ?", (self.site,)).fetchone()
+        if row is None:
+            return True
+        number, digest = row
+        name = f"receipt {self.number} of {self.site}"
+        if self.number == number:
+            if self.digest == digest:
+                return False
+            raise RefusedError("a fork: another receipt of this number was taken", thing=name, remedy="trust neither")
+        if self.number < number:
+            raise RefusedError(
+                f"a replay: receipt {number} was taken already", thing=name, remedy="bring the latest receipt"
+            )
+        if self.number == number + 1 and self.previous != digest:
+            raise RefusedError("a fork: the receipt follows another one", thing=name, remedy="trust neither")
+        return True
+
+
+def _check_head(db: sqlite3.Connection, head: HeadRow) -> None:
+    """The inside's last bundle must be ours. One that was voided and got in after all counts again."""
+    row = db.execute(
+        "SELECT id, digest, state FROM bundles_out WHERE stream = ? AND sequence = ?", (head.stream, head.sequence)
+    ).fetchone()
+    if row is None or not head.digest:
+        return
+    bundle, digest, state = row
+    if digest != head.digest:
+        raise RefusedError(
+            "the inside has another bundle of this number",
+            thing=bundle,
+            remedy="find out who made it",
+        )
+    if state == "voided":
+        db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (bundle,))
+        _follow_last(db, head.stream)
+
+
+class TakeWants(Write, frozen=True):
+    """A want-list whose signature counts: its site lacks `blobs`, and could not take `bundle` in.
+
+    The bundle is voided, and so is every later one of the stream, which follow it; the next names them. Blobs that are
+    wanted are no longer known inside. The result is the ids that were voided. Harmless where it was taken before.
+    Raises UsageError for a bundle that this station did not make.
+    """
+
+    site: str
+    bundle: str
+    stream: str
+    sequence: int
+    bundle_digest: str
+    digest: str
+    blobs: tuple[str, ...]
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> list[str]:
+        row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (self.bundle,)).fetchone()
+        if row is None or row[0] != self.bundle_digest:
+            raise UsageError("a want-list for a bundle that was not made here", thing=self.bundle)
+        if db.execute("SELECT 1 FROM wants_taken WHERE digest = ?", (self.digest,)).fetchone():
+            return []
+        db.execute(
+            "INSERT INTO wants_taken (digest, bundle, taken) VALUES (?, ?, ?)", (self.digest, self.bundle, self.at)
+        )
+        for blob in self.blobs:
+            db.execute("DELETE FROM known_inside WHERE site = ? AND digest = ?", (self.site, blob))
+            db.execute("DELETE FROM carried_out WHERE stream = ? AND digest = ?", (self.stream, blob))
+        return void_from(db, self.stream, self.sequence)
+
+
+class VoidBundle(Write, frozen=True):
+    """A signed bundle will never come in (its media are lost): it and every later one of the stream are voided.
+
+    The result is their ids. Raises UsageError for a bundle that is not signed.
+    """
+
+    id: str
+
+    def apply(self, db: sqlite3.Connection) -> list[str]:
+        row = db.execute("SELECT stream, sequence, state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
+        if row is None or row[2] not in ("signed", "written"):
+            raise UsageError("no signed bundle of this id", thing=self.id, remedy="see: lockgate bundle list")
+        return void_from(db, row[0], row[1])
+
+
+def void_from(db: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+    """Void the signed bundles of a stream from a number on: they cannot come in. Their numbers, by id."""
+    rows = db.execute(
+        "UPDATE bundles_out SET state = 'voided' WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written')"
+        " RETURNING id",
+        (stream, sequence),
+    ).fetchall()
+    db.execute("DELETE FROM carried_out WHERE stream = ? AND sequence >= ?", (stream, sequence))
+    _follow_last(db, stream)
+    return sorted(bundle for (bundle,) in rows)
+
+
+def _follow_last(db: sqlite3.Connection, stream: str) -> None:
+    """The stream's next bundle follows the last one that counts."""
+    db.execute(
+        "UPDATE streams_out SET last_digest = (SELECT digest FROM bundles_out WHERE stream = ?1"
+        " AND state IN ('signed', 'written') ORDER BY sequence DESC LIMIT 1) WHERE stream = ?1",
+        (stream,),
+    )
+
+
+def pin_receipt(db: sqlite3.Connection, number: int, blobs: Sequence[str] | None) -> None:
+    """Keep what a receipt says is held, until a bundle is built on a later one; `blobs` None is all that is shown."""
+    holder = f"receipt:{number}"
+    if blobs is None:
+        db.execute("INSERT OR IGNORE INTO pins (bundle, digest) SELECT DISTINCT ?, digest FROM links", (holder,))
+    else:
+        db.executemany("INSERT OR IGNORE INTO pins (bundle, digest) VALUES (?, ?)", [(holder, pin) for pin in blobs])
+    _unpin_receipts(db, number - limits.RECEIPTS_PINNED + 1)
+
+
+def base_used(db: sqlite3.Connection, stream: str, receipt: int) -> None:
+    """A bundle of a stream was built on a receipt: those that every stream has left behind hold nothing any more."""
+    db.execute(
+        "INSERT INTO stream_bases (stream, receipt) VALUES (?, ?)"
+        " ON CONFLICT (stream) DO UPDATE SET receipt = max(receipt, excluded.receipt)",
+        (stream, receipt),
+    )
+    _unpin_receipts(db, db.execute("SELECT min(receipt) FROM stream_bases").fetchone()[0])
+
+
+def _unpin_receipts(db: sqlite3.Connection, floor: int) -> None:
+    """Let go of what receipts before number `floor` hold."""
+    for (holder,) in db.execute("SELECT DISTINCT bundle FROM pins WHERE bundle GLOB 'receipt:*'").fetchall():
+        if int(holder.partition(":")[2]) < floor:
+            db.execute("DELETE FROM pins WHERE bundle = ?", (holder,))

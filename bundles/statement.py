@@ -1,0 +1,65 @@
+"""What the inside tells the outside, read from files: a receipt or a want-list, with its one signature beside it.
+
+`FILE` holds the document, `FILE.<keyid>.sig` the signature; the key comes from the reader's own trust folder (purpose
+`receipt`, valid now). The signature is verified before the document is parsed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from glob import escape
+from pathlib import Path
+
+from bundles import limits, strict_json
+from bundles.documents import RECEIPT_TYPE, WANTS_TYPE, Receipt, WantList, check_signature, decode
+from bundles.errors import MalformedError, RefusedError, UsageError
+from bundles.files import read_small
+from bundles.oci.digest import Digest
+from bundles.signing.signature_files import by_key, join
+from bundles.signing.trust import TrustFolder, TrustRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """A document whose signature counts, its exact bytes, and the pinned key that signed it."""
+
+    document: Receipt | WantList
+    raw: bytes
+    signer: TrustRecord
+
+    @property
+    def digest(self) -> Digest:
+        return Digest.of(self.raw)
+
+
+def open_statement(path: Path, trust: TrustFolder, now: str) -> Statement:
+    """Read and verify a receipt or a want-list. Raises UsageError, RefusedError naming what does not hold."""
+    if not path.is_file():
+        raise UsageError("no such file", thing=str(path), remedy="check the path")
+    raw = read_small(path, limits.SIGNED_DOCUMENT)
+    found = by_key((beside.name for beside in path.parent.glob(f"{escape(path.name)}.????????????????.*")), path.name)
+    if len(found) != 1:
+        raise RefusedError(
+            "a receipt has one key's signature beside it", thing=str(path), remedy="copy FILE and FILE.KEYID.sig"
+        )
+    ((keyid, names),) = found.items()
+    files = {kind: read_small(path.with_name(name), limits.SIGNATURE_FILE) for kind, name in names.items()}
+    pinned = trust.find(keyid)
+    signature = (None if pinned is None else join(pinned.key.algorithm, files)) or b""
+    check_signature(raw, keyid, signature, trust, at=now, site=None)
+    try:
+        document = _decode(raw)
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=str(path), remedy=error.remedy) from None
+    signer = check_signature(raw, keyid, signature, trust, at=now, site=document.site)
+    return Statement(document, raw, signer)
+
+
+def _decode(raw: bytes) -> Receipt | WantList:
+    fields = strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what="receipt")
+    kind = fields.get("type") if isinstance(fields, dict) else None
+    if kind == WANTS_TYPE:
+        return decode(raw, WantList)
+    if kind == RECEIPT_TYPE:
+        return decode(raw, Receipt)
+    raise MalformedError("not a receipt, and no want-list", thing=repr(kind)[:120])
