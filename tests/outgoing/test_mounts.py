@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -64,4 +63,4 @@ def test_a_medium_that_was_pulled_out_is_left_out(tmp_path: Path) -> None:
 
 
 def test_the_machine_s_own_mounts_are_read() -> None:
-    assert any(mount.path == Path("/proc") and mount.device == os.stat("/proc").st_dev for mount in mounts())
+    assert any(mount.path == Path("/proc") and mount.device == Path("/proc").stat().st_dev for mount in mounts())
