@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import functools
 import json
+import logging
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -18,13 +20,16 @@ from appliance.control.jobs import Jobs
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
-from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError, to_wire
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
 
 PAGE: Final = 100
 PAGE_MOST: Final = 1000
 BODY: Final = 32 * 1024 * 1024
 """The largest request: an approval's document with a report beside it stays far below."""
 
+_log: Final = logging.getLogger(__name__)
+_DECLINED: Final = {405: "no such method here", 413: "the request is too large"}
+_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _STATUS: Final = {1: 409, 2: 400, 3: 403, 4: 409}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -111,13 +116,27 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     try:
         await _admit(request)
+        await _check_text(request)
         return await handler(request)
     except LockgateError as error:
         return failure(error)
     except web.HTTPException as error:
-        return failure(NotFoundError("no such resource", thing=request.path), error.status)
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError) as error:
-        return failure(UsageError("a malformed request", thing=f"{request.method} {request.path}: {error}"[:200]))
+        what = _DECLINED.get(error.status, "no such resource")
+        return failure(NotFoundError(what, thing=f"{request.method} {request.path}"), error.status)
+    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        return failure(UsageError("a malformed request", thing=f"{request.method} {request.path}: {reason}"[:200]))
+    except Exception:
+        _log.exception("%s %s failed", request.method, request.path)
+        return failure(FailedError("the station failed inside", thing=request.path, remedy="see its log"), 500)
+
+
+async def _check_text(request: web.Request) -> None:
+    """Half a surrogate pair is text that no file, database or log can hold. Raises ValueError."""
+    if request.body_exists:
+        raw = await request.read()
+        if _SURROGATE.search(raw):
+            json.dumps(json.loads(raw), ensure_ascii=False).encode()
 
 
 async def _admit(request: web.Request) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance.control.api import BODY, CONTROL, Control, errors
+from appliance.control import openapi
+from appliance.control.api import BODY, CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.routes import (
@@ -42,6 +43,11 @@ def application(control: Control) -> web.Application:
     app[CONTROL] = control
     for module in _MODULES:
         app.add_routes(module.routes(control))
+
+    async def describe(_: web.Request) -> web.Response:
+        return web.json_response(openapi.document(app))
+
+    app.add_routes([get(openapi.PATH, "status", describe)])
     return app
 
 

@@ -1,0 +1,125 @@
+"""The control API as an OpenAPI document, made from its routes: what is served is in it, and nothing else.
+
+Paths, methods, path parameters and permissions come from the routes themselves; what a query or a body may hold stands
+in the two tables below (docs/reference/control-api.md says it in words).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance.control.kinds import KINDS
+
+PATH: Final = "/v1/openapi.json"
+_PARAMETER: Final = re.compile(r"\{(?P<name>\w+)(?::[^}]*)?\}")
+
+_TEXT: Final = {"type": "string"}
+_COUNT: Final = {"type": "integer", "minimum": 0}
+_DIGEST: Final = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$"}
+_BASE64: Final = {"type": "string", "format": "byte"}
+_PAGE: Final = {"limit": {"type": "integer", "minimum": 1}, "after": _TEXT}
+_FILTERED: Final = _PAGE | {"filter": _TEXT}
+
+QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "GET /v1/repositories": _FILTERED,
+    "GET /v1/repositories/{name}/tags": _FILTERED,
+    "GET /v1/artifact": {"ref!": _TEXT},
+    "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
+    "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
+    "GET /v1/jobs": _PAGE | {"state": _TEXT},
+    "GET /v1/jobs/{id}/log": {"after": _COUNT},
+    "GET /v1/intake": _PAGE | {"state": _TEXT},
+    "GET /v1/intake/{id}/approval": {
+        "keyid!": _TEXT, "decision": {"type": "string", "enum": ["approve", "reject"]}, "why": _TEXT,
+    },
+    "GET /v1/ledger": {"stream": _TEXT, "limit": _PAGE["limit"], "after": _COUNT},
+    "GET /v1/bundles": _PAGE,
+    "GET /v1/audit": _PAGE,
+    "GET /v1/blocks": _PAGE,
+}  # fmt: skip
+"""Query parameters by route; `!` marks one that must be there."""
+
+BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
+    "POST /v1/jobs": {"kind!": {"type": "string", "enum": sorted(KINDS)}, "params!": {"type": "object"}},
+    "POST /v1/jobs/{id}/signatures": {"keyid!": _TEXT, "signature!": _BASE64},
+    "POST /v1/intake/{id}/approval": {"payload!": _BASE64, "keyid!": _TEXT, "signature!": _BASE64},
+    "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
+    "POST /v1/plans": {"to!": _TEXT, "references!": {"type": "array", "items": _TEXT}, "volume": _TEXT},
+    "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
+}
+"""Fields of bodies by route; `!` marks one that must be there. A POST that is not here takes an object."""
+
+_ERROR: Final = {
+    "type": "object",
+    "required": ["error", "what", "thing", "remedy", "exit_status"],
+    "properties": dict.fromkeys(("error", "what", "thing", "remedy"), _TEXT) | {"exit_status": {"type": "integer"}},
+}
+_DECLINED: Final = {
+    "400": "a malformed request",
+    "403": "refused: not allowed, not trusted, or against a rule",
+    "404": "no such thing",
+    "405": "no such method here",
+    "409": "failed, or incomplete",
+    "413": "too large",
+}
+
+
+def document(app: web.Application) -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the application's routes."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in app.router.routes():
+        if route.resource is None or route.method == "HEAD":
+            continue
+        path = _PARAMETER.sub(r"{\g<name>}", route.resource.canonical)
+        permission = getattr(route.handler, "permission", "")
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, permission)
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Lockgate control API", "version": version("lockgate")},
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": {"Error": _ERROR}},
+    }
+
+
+def _operation(method: str, path: str, permission: str) -> dict[str, Any]:
+    key = f"{method} {path}"
+    kind = "text/event-stream" if path.endswith("/events") else "application/json"
+    shown = {"application/json": {"schema": {"type": "object"}}} if kind == "application/json" else {kind: {}}
+    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    parameters = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+        for name in _PARAMETER.findall(path)
+    ]
+    parameters += [
+        {"name": name.rstrip("!"), "in": "query", "required": name.endswith("!"), "schema": schema}
+        for name, schema in QUERIES.get(key, {}).items()
+    ]
+    operation: dict[str, Any] = {
+        "operationId": re.sub(r"\W+", "-", key).strip("-").lower(),
+        "description": f"Takes the permission `{permission}`.",
+        "parameters": parameters,
+        "responses": {
+            "200": {"description": "done", "content": shown},
+            "201": {"description": "made", "content": shown},
+            **{code: {"description": text, "content": error} for code, text in _DECLINED.items()},
+        },
+    }
+    if method == "POST":
+        operation["requestBody"] = {
+            "required": key in BODIES,
+            "content": {"application/json": {"schema": _body(BODIES.get(key, {}))}},
+        }
+    return operation
+
+
+def _body(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": [name.rstrip("!") for name in fields if name.endswith("!")],
+        "properties": {name.rstrip("!"): schema for name, schema in fields.items()},
+    }

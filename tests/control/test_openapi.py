@@ -1,0 +1,179 @@
+"""The control API is what its OpenAPI document says, whatever is sent to it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from aiohttp import web
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis.errors import Unsatisfiable
+from schemathesis import GenerationMode
+
+from appliance.access.permissions import Caller, Permission, Rules
+from appliance.control import openapi
+from appliance.control.api import Control
+from appliance.control.callers import Callers
+from appliance.control.jobs import Jobs
+from appliance.control.server import application
+from appliance.paths import StationPaths
+from appliance.station import open_station
+from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
+from tests.intake.inside import make_station
+
+EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))
+
+
+class Anybody(Callers):
+    """Callers who come over TCP, where there are no credentials."""
+
+    def __init__(self) -> None:
+        """One caller for all."""
+
+    def identify(self, request: web.Request) -> Caller:
+        return Caller("tester")
+
+
+class Everything(Rules):
+    """Rules that stop nobody: what lies behind them is under test."""
+
+    def require(self, caller: Caller, permission: Permission, repository: str = "") -> None:
+        return
+
+
+@contextlib.contextmanager
+def serving(root: Path) -> Iterator[tuple[str, web.Application]]:
+    """The control API of a station on a port of loopback, with its jobs."""
+    make_station(root)
+    paths = StationPaths(root)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    with WriterService(paths.database) as service:
+        station = open_station(root, service)
+        writer = AsyncWriterService(service)
+
+        async def start() -> tuple[web.AppRunner, Jobs, Any, web.Application]:
+            held = contextlib.AsyncExitStack()
+            await held.enter_async_context(serve_writer(paths.writer_socket, service))
+            jobs = Jobs(station, writer)
+            app = application(Control(station, writer, jobs, "127.0.0.1:0", Anybody(), Everything()))
+            runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", 0).start()
+            return runner, jobs, held, app
+
+        async def stop(runner: web.AppRunner, jobs: Jobs, held: Any) -> None:
+            await jobs.stop()
+            await runner.cleanup()
+            await held.aclose()
+
+        thread.start()
+        runner, jobs, held, app = asyncio.run_coroutine_threadsafe(start(), loop).result(10)
+        try:
+            yield f"http://127.0.0.1:{runner.addresses[0][1]}", app
+        finally:
+            asyncio.run_coroutine_threadsafe(stop(runner, jobs, held), loop).result(30)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join()
+            loop.close()
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, web.Application]]:
+    with serving(tmp_path_factory.mktemp("control") / "bravo") as it:
+        yield it
+
+
+def test_every_route_is_in_the_document_with_its_parameters(served: tuple[str, web.Application]) -> None:
+    described = openapi.document(served[1])["paths"]
+    for route in served[1].router.routes():
+        if route.resource is None or route.method == "HEAD":
+            continue
+        path = openapi._PARAMETER.sub(r"{\g<name>}", route.resource.canonical)
+        operation = described[path][route.method.lower()]
+        named = {parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "path"}
+        assert named == set(openapi._PARAMETER.findall(path))
+        assert getattr(route.handler, "permission", "?") in operation["description"]
+
+
+def test_the_tables_describe_no_route_that_is_not_there(served: tuple[str, web.Application]) -> None:
+    described = {
+        f"{method.upper()} {path}"
+        for path, methods in openapi.document(served[1])["paths"].items()
+        for method in methods
+    }
+    assert set(openapi.QUERIES) | set(openapi.BODIES) <= described
+
+
+def test_it_is_served(served: tuple[str, web.Application]) -> None:
+    schema = schemathesis.openapi.from_url(f"{served[0]}{openapi.PATH}")
+    assert "/v1/status" in schema.raw_schema["paths"]
+
+
+def check(base: str, operation: Any, mode: GenerationMode) -> int:
+    """Send what the operation allows (or what it does not); returns how many requests were answered."""
+    answered = 0
+
+    @settings(
+        max_examples=EXAMPLES, deadline=None, database=None, derandomize=True,
+        suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate],
+    )  # fmt: skip
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def send(case: schemathesis.Case) -> None:
+        nonlocal answered
+        answer = case.call(base_url=base, timeout=30)
+        answered += 1
+        assert answer.status_code < 500, (operation.label, answer.status_code, answer.text[:300])
+        assert str(answer.status_code) in operation.definition.raw["responses"], (operation.label, answer.status_code)
+        if answer.status_code >= 400:
+            assert set(answer.json()) >= {"error", "what", "thing", "remedy", "exit_status"}
+            assert "Traceback" not in answer.text
+
+    with contextlib.suppress(Unsatisfiable):  # nothing is wrong for an operation that takes nothing
+        send()
+    return answered
+
+
+MALFORMED = {
+    "no number": ("GET", "/v1/ledger?after=x", None),
+    "a number beyond numbers": ("GET", "/v1/ledger?after=1" + "0" * 40, None),
+    "a list": ("POST", "/v1/jobs", b"[]"),
+    "half an object": ("POST", "/v1/jobs", b"{"),
+    "brackets without end": ("POST", "/v1/jobs", b"[" * 100_000),
+    "no params": ("POST", "/v1/jobs", b'{"kind": "gc", "params": null}'),
+    "an infinite sequence": ("POST", "/v1/streams/alpha.bravo/reset", b'{"sequence": 1e400, "why": "x"}'),
+    "half a surrogate pair": ("POST", "/v1/blocks", b'{"thing": "a:b", "why": "\\ud800"}'),
+    "bytes that are no text": ("POST", "/v1/blocks", b"\xff\xfe"),
+}
+
+
+@pytest.mark.parametrize("case", sorted(MALFORMED))
+def test_a_malformed_request_is_one_clear_answer(
+    served: tuple[str, web.Application], case: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    method, path, body = MALFORMED[case]
+    answer = requests.request(method, served[0] + path, data=body, timeout=30)
+    assert (answer.status_code, answer.json()["exit_status"]) == (400, 2)
+    assert "malformed" in answer.json()["what"]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
+def test_whatever_is_sent_is_answered_as_described_without_a_traceback(
+    served: tuple[str, web.Application], mode: GenerationMode, caplog: pytest.LogCaptureFixture
+) -> None:
+    base, app = served
+    caplog.set_level(logging.WARNING)
+    operations = [found.ok() for found in schemathesis.openapi.from_dict(openapi.document(app)).get_all_operations()]
+    answered = {operation.label: check(base, operation, mode) for operation in operations}
+    assert sum(count > 0 for count in answered.values()) > 15
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
