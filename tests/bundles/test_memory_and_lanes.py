@@ -96,9 +96,10 @@ def test_a_lane_holds_no_more_than_its_depth() -> None:
 
 
 def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
-    gate, seen = threading.Event(), []
+    begun, gate, seen = threading.Event(), threading.Event(), []
 
     def work(number: int) -> None:
+        begun.set()
         gate.wait(10)
         seen.append(number)
 
@@ -106,6 +107,7 @@ def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
         with Lane(work) as lane:
             for number in range(5):
                 lane.put(number)
+            begun.wait(10)
             threading.Timer(0.05, gate.set).start()
             raise KeyError
 
