@@ -6,13 +6,14 @@ why it cannot be done now, in words for the person at the keyboard; the empty te
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
 
-from tui.draft import Draft
+from tui.action import Action, Context, may, reachable
+from tui.more import LISTED, MORE
 from tui.results import opens
-from tui.station import FINAL_STATES, Artifact, IntakeEntry, Job, Status, Tag
+from tui.station import FINAL_STATES, Artifact, IntakeEntry, Job, Tag
+
+__all__ = ["ACTIONS", "BY_NAME", "ROOTS", "SCREENS", "TITLES", "Action", "Context"]
 
 SCREENS: Final = (
     "home",
@@ -23,9 +24,12 @@ SCREENS: Final = (
     "trust",
     "ledger",
     "guides",
-    "help",
+    "more",
 )
 """The screens of the keys 1 to 9, in that order."""
+
+ROOTS: Final = (*SCREENS, "help", *(further.name for further in LISTED))
+"""Screens that are about no one thing: they are made once and keep what they show."""
 
 TITLES: Final = {
     "home": "Home",
@@ -40,44 +44,10 @@ TITLES: Final = {
     "ledger": "Ledger",
     "guides": "Guides",
     "guide": "Guide",
+    "more": "More",
     "help": "Help",
+    **{further.name: further.title for further in MORE},
 }
-
-
-@dataclass(frozen=True)
-class Context:
-    """What an action's predicate may look at."""
-
-    screen: str
-    status: Status | None = None
-    lost: bool = False
-    demo: bool = False
-    """Whether there is another demo station to carry on at."""
-    item: object | None = None
-    draft: Draft = field(default_factory=Draft)
-
-
-Allowed = Callable[[Context], str]
-
-
-def always(context: Context) -> str:
-    return ""
-
-
-def _reachable(context: Context) -> str:
-    return "the station does not answer" if context.lost or context.status is None else ""
-
-
-def _may(act: str, rule: Allowed = always) -> Allowed:
-    """`rule`, after: the station answers, and its policy lets this account do `act`."""
-
-    def allowed(context: Context) -> str:
-        reason = _reachable(context)
-        if not reason and context.status is not None:
-            reason = context.status.denied.get(act, "")
-        return reason or rule(context)
-
-    return allowed
 
 
 def _has_step(context: Context) -> str:
@@ -162,31 +132,15 @@ def _in_demo(context: Context) -> str:
     return "" if context.demo else "only in the demo"
 
 
-@dataclass(frozen=True)
-class Action:
-    """`keys` are Textual key names, the first one is shown; `screens` empty means everywhere; a `hint` of 1 to 9
-    puts it in the footer, lowest first."""
-
-    name: str
-    keys: tuple[str, ...]
-    label: str
-    help: str
-    screens: tuple[str, ...] = ()
-    allowed: Allowed = always
-    hint: int = 0
-
-    def on(self, screen: str) -> bool:
-        """Whether the action belongs to a screen."""
-        return not self.screens or screen in self.screens
-
-    def offered(self, context: Context) -> bool:
-        """Whether the palette lists it: all but itself, and what only the demo has."""
-        return self.name != "palette" and (self.name != "swap" or context.demo)
-
-
-_LISTS: Final = ("home", "repositories", "artifact", "intake", "jobs", "job", "trust", "ledger", "guides")
-_FILTERED: Final = ("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help")
-_LANDING: Final = ("intake", "home")
+_LISTS: Final = (
+    *("home", "repositories", "artifact", "intake", "jobs", "job", "trust", "ledger", "guides", "more"),
+    *(further.name for further in MORE if further.opens),
+)
+_FILTERED: Final = (
+    *("repositories", "artifact", "intake", "jobs", "trust", "ledger", "help"),
+    *(further.name for further in MORE if further.filters),
+)
+_LANDING: Final = ("intake", "home", "media")
 _BUNDLES: Final = ("intake", "intake_entry")
 _JOBS: Final = ("jobs", "job")
 
@@ -199,13 +153,14 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("trust", ("6",), "Trust", "pinned keys: owners, purposes, fingerprints"),
     Action("ledger", ("7",), "Ledger", "streams, and what came when"),
     Action("guides", ("8",), "Guides", "carry out, bring in and recover, step by step"),
-    Action("help", ("question_mark", "9"), "Help", "keys, marks and words", hint=8),
+    Action("more", ("9",), "More", "further screens, each by its name"),
+    Action("help", ("question_mark",), "Help", "keys, marks and words", hint=8),
     Action("open", ("enter",), "Open", "open what the cursor is on", _LISTS, _openable, hint=1),
     Action("change", ("enter",), "Change", "change the field the cursor is on", ("new_bundle",), hint=1),
     Action("step", ("enter",), "Do it", "do the step the cursor is on", ("guide",), _has_step, hint=1),
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
-    Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), _reachable, hint=6),
+    Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), reachable, hint=6),
     Action("palette", ("colon",), "Palette", "every action by name, or why it is not allowed", hint=7),
     Action("pick", ("space",), "Pick", "put it into the next bundle, or take it out",
            ("repositories", "artifact"), _pickable, hint=2),
@@ -213,23 +168,23 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("components", ("b",), "SBOM", "the components of its bill of materials", ("artifact",), hint=3),
     Action("manifest", ("m",), "Manifest", "the manifest as stored", ("artifact",), hint=4),
     Action("plan", ("p",), "Plan", "work out volumes and bytes; nothing is written", ("new_bundle",),
-           _may("build", _plannable), hint=2),
+           may("build", _plannable), hint=2),
     Action("build", ("b",), "Build", "lay out, hash, sign and write it as planned", ("new_bundle",),
-           _may("build", _buildable), hint=3),
+           may("build", _buildable), hint=3),
     Action("clear", ("x",), "Start over", "empty the form of the new bundle", ("new_bundle",), hint=4),
     Action("bring_in", ("i",), "Import", "verify a bundle into quarantine", _LANDING,
-           _may("import"), hint=2),
-    Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, _may("approve", _approvable),
+           may("import"), hint=2),
+    Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, may("approve", _approvable),
            hint=3),
     Action("release", ("e",), "Release", "make the approved content visible to clients", _BUNDLES,
-           _may("release", _releasable), hint=3),
-    Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _BUNDLES, _may("reject", _rejectable),
+           may("release", _releasable), hint=3),
+    Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _BUNDLES, may("reject", _rejectable),
            hint=4),
     Action("report", ("o",), "Report", "what this station found in the bundle", ("intake_entry",), hint=2),
     Action("cancel", ("c",), "Cancel", "stop the job; nothing of it stays visible", _JOBS,
-           _may("cancel", _cancellable), hint=3),
+           may("cancel", _cancellable), hint=3),
     Action("cosign", ("o",), "Co-sign", "put your signature onto written media", ("job",), _cosignable, hint=2),
-    Action("sign", ("n",), "Sign", "sign what the job waits for", _JOBS, _may("sign", _signable), hint=2),
+    Action("sign", ("n",), "Sign", "sign what the job waits for", _JOBS, may("sign", _signable), hint=2),
     Action("copy", ("y",), "Copy", "copy the name or digest to the clipboard"),
     Action("save", ("s",), "Save", "write what this screen shows to a text file"),
     Action("refresh", ("r",), "Refresh", "ask the station again"),
@@ -237,6 +192,8 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("swap", ("w",), "Other side", "carry on at the demo's other station", (), _in_demo),
     Action("back", ("escape",), "Back", "close what is open, or go back", (), _not_home, hint=9),
     Action("quit", ("q", "ctrl+c"), "Quit", "leave the console; jobs go on", hint=9),
+    *(Action(further.name, (), further.title, further.about) for further in LISTED),
+    *(action for further in MORE for action in further.actions),
 )  # fmt: skip
 
 BY_NAME: Final = {action.name: action for action in ACTIONS}

@@ -17,13 +17,14 @@ from textual.screen import Screen
 from bundles.display import safe
 from bundles.errors import EXIT_DONE, LockgateError
 from tui import clipboard
-from tui.actions import SCREENS, Action
+from tui.actions import ROOTS, Action
 from tui.draft import Draft
 from tui.guides.facts import gather
 from tui.guides.steps import Facts
 from tui.keymap import Keymap
 from tui.link import Link
 from tui.look import Look
+from tui.more import BY_SCREEN
 from tui.quiet import Painted
 from tui.screens import make
 from tui.station import Job, Page, Station, StationLostError, Status
@@ -207,7 +208,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
             if method is not None:
                 method()
                 return
-        if action.name in SCREENS:
+        if action.name in ROOTS:
             self.show_root(action.name)
 
     def set_draft(self, draft: Draft) -> None:
@@ -222,6 +223,8 @@ class LockgateConsole(App[int], inherit_bindings=False):
             return
         if len(self.screen_stack) > 2:
             self.pop_screen()
+        elif shown is not None and shown.name_of in BY_SCREEN:
+            self.show_root("more")
         elif shown is not None and shown.name_of != "home":
             self.show_root("home")
 
@@ -245,7 +248,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
             self.open_thing(*target)
 
     def open_thing(self, kind: str, reference: str) -> None:
-        """Open what the finder found: a repository, tag, digest, intake entry, job or key."""
+        """Open what the finder found: a repository, tag, digest, intake entry, job, key or screen."""
         match kind:
             case "tag" | "digest" | "artifact":
                 self.push_screen(make("artifact", reference))
@@ -260,6 +263,12 @@ class LockgateConsole(App[int], inherit_bindings=False):
             case "key":
                 self.show_root("trust")
                 self._roots["trust"].reveal(reference)
+            case "screen":
+                self.show_root(reference)
+
+    def open_further(self, name: str, reference: str) -> None:
+        """Open a further screen that is about one thing (see `tui.more`)."""
+        self.push_screen(make(name, reference))
 
     def open_guide(self, name: str) -> None:
         """Begin or go on with a guide: `carry_out`, `bring_in` or `recover`."""

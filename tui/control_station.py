@@ -61,53 +61,53 @@ class ControlStation:
                 raise StationLostError(error.what, thing=error.thing, remedy=error.remedy) from None
             raise
 
-    async def _get(self, shape: type[T], path: str, **query: object) -> T:
+    async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         return _as(shape, await self._call("GET", path, None, query))
 
-    async def _post(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
+    async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return _as(shape, await self._call("POST", path, body, {}))
 
     async def status(self) -> shapes.Status:
-        return await self._get(shapes.Status, "/v1/status")
+        return await self.fetch(shapes.Status, "/v1/status")
 
     async def repositories(
         self, *, matching: str = "", limit: int = 200, after: str | None = None
     ) -> Page[shapes.Repository]:
-        return await self._get(Page[shapes.Repository], "/v1/repositories", filter=matching, limit=limit, after=after)
+        return await self.fetch(Page[shapes.Repository], "/v1/repositories", filter=matching, limit=limit, after=after)
 
     async def tags(
         self, repository: str, *, matching: str = "", limit: int = 200, after: str | None = None
     ) -> Page[shapes.Tag]:
         path = f"/v1/repositories/{quote(repository)}/tags"
-        return await self._get(Page[shapes.Tag], path, filter=matching, limit=limit, after=after)
+        return await self.fetch(Page[shapes.Tag], path, filter=matching, limit=limit, after=after)
 
     async def artifact(self, reference: str) -> shapes.Artifact:
-        return await self._get(shapes.Artifact, "/v1/artifact", ref=reference)
+        return await self.fetch(shapes.Artifact, "/v1/artifact", ref=reference)
 
     async def sbom(
         self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
     ) -> Page[shapes.Component]:
-        return await self._get(
+        return await self.fetch(
             Page[shapes.Component], "/v1/sbom", digest=digest, filter=matching, limit=limit, after=after
         )
 
     async def find(self, query: str, *, limit: int = 20) -> tuple[shapes.Found, ...]:
-        return (await self._get(Page[shapes.Found], "/v1/find", q=query, limit=limit)).items
+        return (await self.fetch(Page[shapes.Found], "/v1/find", q=query, limit=limit)).items
 
     async def plan(self, params: Mapping[str, Any]) -> shapes.Plan:
-        return await self._post(shapes.Plan, "/v1/plans", params)
+        return await self.send(shapes.Plan, "/v1/plans", params)
 
     async def start_job(self, kind: str, params: Mapping[str, Any]) -> shapes.Job:
-        return await self._post(shapes.Job, "/v1/jobs", {"kind": kind, "params": dict(params)})
+        return await self.send(shapes.Job, "/v1/jobs", {"kind": kind, "params": dict(params)})
 
     async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.Job]:
-        return await self._get(Page[shapes.Job], "/v1/jobs", state=state, limit=limit, after=after)
+        return await self.fetch(Page[shapes.Job], "/v1/jobs", state=state, limit=limit, after=after)
 
     async def job(self, job_id: str) -> shapes.Job:
-        return await self._get(shapes.Job, f"/v1/jobs/{quote(job_id)}")
+        return await self.fetch(shapes.Job, f"/v1/jobs/{quote(job_id)}")
 
     async def cancel_job(self, job_id: str) -> shapes.Job:
-        return await self._post(shapes.Job, f"/v1/jobs/{quote(job_id)}/cancel", {})
+        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id)}/cancel", {})
 
     async def job_events(self, job_id: str) -> AsyncIterator[shapes.JobEvent]:
         client = await self._open()
@@ -123,24 +123,24 @@ class ControlStation:
             raise
 
     async def job_log(self, job_id: str, *, after: int = 0) -> shapes.LogPart:
-        return await self._get(shapes.LogPart, f"/v1/jobs/{quote(job_id)}/log", after=after)
+        return await self.fetch(shapes.LogPart, f"/v1/jobs/{quote(job_id)}/log", after=after)
 
     async def to_sign(self, job_id: str) -> shapes.ToSign:
-        return await self._get(shapes.ToSign, f"/v1/jobs/{quote(job_id)}/to-sign")
+        return await self.fetch(shapes.ToSign, f"/v1/jobs/{quote(job_id)}/to-sign")
 
     async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> shapes.Job:
         body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
-        return await self._post(shapes.Job, f"/v1/jobs/{quote(job_id)}/signatures", body)
+        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id)}/signatures", body)
 
     async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.IntakeEntry]:
-        return await self._get(Page[shapes.IntakeEntry], "/v1/intake", state=state, limit=limit, after=after)
+        return await self.fetch(Page[shapes.IntakeEntry], "/v1/intake", state=state, limit=limit, after=after)
 
     async def intake_entry(self, bundle: str) -> shapes.IntakeDetail:
-        return await self._get(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}")
+        return await self.fetch(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}")
 
     async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
         path = f"/v1/intake/{quote(bundle)}/approval"
-        answer = await self._get(shapes.ToSign, path, keyid=keyid, decision=decision, why=why)
+        answer = await self.fetch(shapes.ToSign, path, keyid=keyid, decision=decision, why=why)
         return base64.b64decode(answer.payload)
 
     async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> shapes.IntakeDetail:
@@ -149,31 +149,31 @@ class ControlStation:
             "keyid": keyid,
             "signature": base64.b64encode(signature).decode(),
         }
-        return await self._post(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}/approval", body)
+        return await self.send(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}/approval", body)
 
     async def release(self, bundle: str) -> tuple[str, ...]:
-        return (await self._post(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle)}/release", {})).released
+        return (await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle)}/release", {})).released
 
     async def streams(self) -> tuple[shapes.Stream, ...]:
-        return (await self._get(Page[shapes.Stream], "/v1/streams")).items
+        return (await self.fetch(Page[shapes.Stream], "/v1/streams")).items
 
     async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.LedgerRow]:
-        return await self._get(Page[shapes.LedgerRow], "/v1/ledger", stream=stream, limit=limit, after=after)
+        return await self.fetch(Page[shapes.LedgerRow], "/v1/ledger", stream=stream, limit=limit, after=after)
 
     async def bundles(self) -> tuple[shapes.OutgoingBundle, ...]:
-        return (await self._get(Page[shapes.OutgoingBundle], "/v1/bundles", limit=1000)).items
+        return (await self.fetch(Page[shapes.OutgoingBundle], "/v1/bundles", limit=1000)).items
 
     async def trust(self) -> tuple[shapes.TrustedKey, ...]:
-        return (await self._get(Page[shapes.TrustedKey], "/v1/trust")).items
+        return (await self.fetch(Page[shapes.TrustedKey], "/v1/trust")).items
 
     async def keys(self) -> tuple[shapes.OwnKey, ...]:
-        return (await self._get(Page[shapes.OwnKey], "/v1/keys")).items
+        return (await self.fetch(Page[shapes.OwnKey], "/v1/keys")).items
 
     async def media(self) -> tuple[shapes.Medium, ...]:
-        return (await self._get(Page[shapes.Medium], "/v1/media")).items
+        return (await self.fetch(Page[shapes.Medium], "/v1/media")).items
 
     async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[shapes.AuditEvent]:
-        return await self._get(Page[shapes.AuditEvent], "/v1/audit", limit=limit, after=after)
+        return await self.fetch(Page[shapes.AuditEvent], "/v1/audit", limit=limit, after=after)
 
     async def close(self) -> None:
         client, self._client = self._client, None

@@ -20,7 +20,7 @@ import msgspec
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui import demo_data as data
-from tui import demo_intake, demo_scripts
+from tui import demo_intake, demo_more, demo_scripts
 from tui.demo_jobs import DemoJob
 from tui.station import (
     Artifact,
@@ -119,6 +119,12 @@ class DemoStation:
         now = self.seconds()
         arriving = [entry for job in self.demo_jobs if (entry := job.arriving(now)) is not None]
         return [*arriving, *self.entries]
+
+    async def fetch(self, shape: type[T], path: str, **query: object) -> T:
+        return demo_more.answer(self, shape, path, query)
+
+    async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
+        return demo_more.answer(self, shape, path, body)
 
     async def status(self) -> Status:
         self.settle()

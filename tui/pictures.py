@@ -20,6 +20,7 @@ from tui.demo_data import PASSPHRASE
 from tui.demo_station import demo_pair
 from tui.keyring import DemoKeyring
 from tui.look import Look
+from tui.more import LISTED, MORE, Further
 from tui.screens.job import JobScreen
 from tui.station import Station, StationLostError
 
@@ -43,6 +44,13 @@ class Scene:
 
 _FORM: Final = ("w", "2", "enter", "space", "space", "3", "down", "enter", "enter", "down", "enter", "space", "enter",
                 "down", "down", "enter", "enter")  # fmt: skip
+
+
+def _keys_to(further: Further) -> tuple[str, ...]:
+    """The keys from the first screen to a further one: by its place in More, or as its entry says."""
+    place = LISTED.index(further) if further in LISTED else 0
+    return ("9", *("down",) * place, *(("enter",) if further in LISTED else ()), *further.keys)
+
 
 SCENES: Final = (
     Scene("home"),
@@ -75,10 +83,13 @@ SCENES: Final = (
     Scene("guide-bring-in", ("5", "c", "y", "8", "down", "enter")),
     Scene("guide-recover", ("8", "down", "down", "enter")),
     Scene("help", ("question_mark",)),
-    Scene("palette", ("4", "colon", "a")),
+    Scene("palette", ("4", "colon", *"rele")),
     Scene("jump", ("g", *"postgres")),
     Scene("lost", ("4", "lost")),
+    *(Scene(further.name, _keys_to(further)) for further in MORE),
 )
+ONLY_IN_DOCS: Final = (Scene("more", ("9",)),)
+"""Pictures that change with every further screen; tests say in words what they show."""
 
 
 class Stage:
@@ -160,13 +171,15 @@ async def paint(scene: Scene, size: tuple[int, int] = _SIZE, look: Look | None =
 
 
 def main() -> int:
-    """Write every scene to the folder named; the exit status."""
-    if len(sys.argv) != 2:
-        sys.stderr.write("usage: python -m tui.pictures FOLDER\n")
+    """Write every scene, or those named, to the folder named; the exit status."""
+    if len(sys.argv) < 2:
+        sys.stderr.write("usage: python -m tui.pictures FOLDER [SCENE ...]\n")
         return 2
-    folder = Path(sys.argv[1])
+    folder, wanted = Path(sys.argv[1]), sys.argv[2:]
     folder.mkdir(parents=True, exist_ok=True)
-    for scene in SCENES:
+    for scene in (*SCENES, *ONLY_IN_DOCS):
+        if wanted and scene.name not in wanted:
+            continue
         (folder / f"{scene.name}.svg").write_text(asyncio.run(paint(scene)), encoding="utf-8")
     return 0
 

@@ -387,6 +387,14 @@ class Station(Protocol):
     does not answer.
     """
 
+    async def fetch(self, shape: type[T], path: str, **query: object) -> T:
+        """What GET of a path of the control API answers; further screens ask with it."""
+        ...
+
+    async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
+        """What POST to a path answers."""
+        ...
+
     async def status(self) -> Status: ...
 
     async def repositories(

@@ -9,12 +9,13 @@ import pytest
 from textual.widgets import Input
 
 from tui import demo_intake
-from tui.actions import ACTIONS, SCREENS, Action, Context
+from tui.actions import ACTIONS, ROOTS, Action, Context
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.jump import Jump
 from tui.dialogs.palette import Palette
 from tui.dialogs.prompt import Prompt
+from tui.more import BY_SCREEN, LISTED, MORE
 from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
@@ -32,7 +33,7 @@ async def reach(console: Any, screen: str, action: str) -> None:
         app.open_thing("job", await _job(console, action))
     elif screen == "guide":
         app.open_guide("carry_out")
-    elif screen in SCREENS:
+    elif screen in ROOTS:
         app.show_root(screen)
     await console.rest()
     if screen == "new_bundle" and action in ("plan", "build"):
@@ -107,7 +108,7 @@ def _collapsed(console: Any) -> bool:
 
 
 EFFECTS: dict[str, Callable[[Any], bool]] = {
-    **{name: at(name) for name in SCREENS},
+    **{name: at(name) for name in ROOTS},
     "next_pane": lambda console: console.app.focused.id == "own",
     "filter": lambda console: isinstance(console.app.focused, Input),
     "jump": asks(Jump),
@@ -149,15 +150,24 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("open", "trust"): says("shown below"),
     ("open", "ledger"): lambda console: console.app.focused.id == "entries",
     ("open", "guides"): at("guide"),
+    ("open", "more"): at(LISTED[0].name),
     ("bring_in", "home"): at("guide"),
     ("filter", "artifact"): shows_pane("components"),
+    ("bring_in", "media"): asks(Choose),
 }
 """Where an action does something of its own on a screen."""
 
 WHERE = {"next_pane": "trust", "refresh": "intake", "back": "jobs", "copy": "intake"}
 """Where an action that is everywhere is tried; at home where nothing is said."""
 
-CASES = [(action, screen) for action in ACTIONS for screen in (action.screens or (WHERE.get(action.name, "home"),))]
+OWN_TESTS = {action.name for further in MORE for action in further.actions}
+CASES = [
+    (action, screen)
+    for action in ACTIONS
+    if action.keys and action.name not in OWN_TESTS
+    for screen in (action.screens or (WHERE.get(action.name, "home"),))
+    if screen not in BY_SCREEN or (action.name, screen) in ELSEWHERE
+]
 
 
 def named(value: object) -> str:
@@ -176,7 +186,7 @@ async def test_an_action_is_carried_out_by_its_key(drive: Any, action: Action, s
 
 def test_every_action_has_its_words_and_a_key_that_terminals_pass_on() -> None:
     for action in ACTIONS:
-        assert action.keys
+        assert action.keys or action.name in BY_SCREEN
         assert action.label
         assert len(action.help) <= 53, f"the help of {action.name} does not fit its line at 80 columns"
         for key in action.keys:
@@ -186,7 +196,7 @@ def test_every_action_has_its_words_and_a_key_that_terminals_pass_on() -> None:
 
 
 def test_no_key_means_two_things_on_one_screen() -> None:
-    screens = {screen for action in ACTIONS for screen in action.screens} | set(SCREENS)
+    screens = {screen for action in ACTIONS for screen in action.screens} | set(ROOTS)
     for screen in screens:
         keys = [key for action in ACTIONS if action.on(screen) for key in action.keys]
         assert len(keys) == len(set(keys)), f"{screen}: {sorted(key for key in keys if keys.count(key) > 1)}"
@@ -239,7 +249,7 @@ async def test_the_footer_never_has_more_than_seven_hints_and_cuts_none(drive: A
     from tui.widgets import frame
 
     async with drive() as console:
-        for screen in SCREENS:
+        for screen in ROOTS:
             console.app.show_root(screen)
             await console.rest()
             context: Context = console.app.shown.context()

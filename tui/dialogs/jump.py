@@ -1,4 +1,4 @@
-"""Jump: go to any repository, tag, digest, bundle, job or key by a part of its name, or a digest's first digits."""
+"""Jump: go to anything by a part of its name, or to a digest by its first digits."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.widgets import Input, Static
 
 from bundles.display import safe
 from bundles.errors import LockgateError
+from tui.actions import ROOTS, TITLES
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
 from tui.station import Found
@@ -29,7 +30,7 @@ class Jump(Dialog[tuple[str, str]]):
         self._found: tuple[Found, ...] = ()
 
     def body(self) -> ComposeResult:
-        yield Input(placeholder="repository, tag, digest, bundle, job or key", id="query")
+        yield Input(placeholder="repository, tag, digest, bundle, job, key or screen", id="query")
         rows = OptionRows(self.console_app.look, ())
         rows.empty = "type to search"
         yield rows
@@ -49,7 +50,9 @@ class Jump(Dialog[tuple[str, str]]):
         except LockgateError as error:
             self.query_one("#hint", Static).update(f"[!!] {safe(error.diagnostics())}")
             return
-        self.call_later(self._show, found)
+        screens = [name for name in ROOTS if TITLES[name].lower().startswith(query.lower())]
+        named = [Found(kind="screen", text=TITLES[name], ref=name) for name in screens]
+        self.call_later(self._show, (*named, *found)[:LIMIT])
 
     def _show(self, found: tuple[Found, ...]) -> None:
         self._found = found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from tui.more import MORE
+
 if TYPE_CHECKING:
     from tui.screens.base import StationScreen
 
@@ -21,7 +23,9 @@ _CLASSES: Final = {
     "ledger": "LedgerScreen",
     "guides": "GuidesScreen",
     "guide": "GuideScreen",
+    "more": "MoreScreen",
     "help": "HelpScreen",
+    **{further.name: further.screen for further in MORE},
 }
 
 

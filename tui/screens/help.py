@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from bundles.display import safe
 from tui.actions import ACTIONS, SCREENS, TITLES
 from tui.keymap import Keymap
+from tui.more import BY_SCREEN, LISTED
 from tui.screens.base import StationScreen
 from tui.widgets.text_rows import TextRows
 
@@ -36,6 +37,7 @@ def help_text(keymap: Keymap) -> str:
         keys = _keys(keymap, screen)
         if keys:
             parts += ["", f"{TITLES[screen]}{' of one bundle' if screen == 'intake_entry' else ''}", keys]
+    parts += ["", "Further screens", *(f"  9        {further.title:<13} {further.about}" for further in LISTED)]
     parts += ["", "In lists", "  up down  page up  page down  home  end  j k: move   left right: close, open a branch"]
     parts += ["", "Marks", _indent(_MARKS), "", "Words", _indent(_WORDS)]
     parts += [
@@ -48,7 +50,11 @@ def help_text(keymap: Keymap) -> str:
 
 
 def _keys(keymap: Keymap, screen: str) -> str:
-    found = [action for action in ACTIONS if (screen in action.screens if screen else not action.screens)]
+    found = [
+        action
+        for action in ACTIONS
+        if (screen in action.screens if screen else not action.screens) and action.name not in BY_SCREEN
+    ]
     return "\n".join(f"  {keymap.shown(action):<8} {action.label:<13} {action.help}" for action in found)
 
 

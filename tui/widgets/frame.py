@@ -11,6 +11,7 @@ from tui.guides.steps import TITLES as GUIDES
 from tui.guides.steps import Facts, next_index, steps_of
 from tui.keymap import Keymap
 from tui.look import Look
+from tui.more import MORE
 from tui.station import Job, Status
 from tui.texts import percent
 from tui.widgets.rows import Span
@@ -20,8 +21,14 @@ HINTS = 7
 
 HELP_HINT = 7
 _ALWAYS = ("palette", "help")
-_SHORT = {"new_bundle": "Bundle", "guides": "Guide"}
-_FAMILY = {"artifact": "repositories", "intake_entry": "intake", "job": "jobs", "guide": "guides"}
+_SHORT = {"repositories": "Repo", "new_bundle": "Bundle", "guides": "Guide"}
+_FAMILY = {
+    "artifact": "repositories",
+    "intake_entry": "intake",
+    "job": "jobs",
+    "guide": "guides",
+    **{further.name: further.under for further in MORE},
+}
 
 
 def head(look: Look, status: Status | None, screen: str, job: Job | None, lost: bool) -> list[Span]:
@@ -48,8 +55,6 @@ def tabs(look: Look, screen: str, width: int) -> list[Span]:
     spans: list[Span] = []
     for number, name in enumerate(SCREENS, 1):
         title = TITLES[name] if roomy else _SHORT.get(name, TITLES[name])
-        if name == "help":
-            continue
         if name == current:
             spans.append((f"[{number} {title}]", "title"))
         else:

@@ -1,0 +1,52 @@
+"""The further screens: what stands under key 9, beside the eight that have a key of their own.
+
+To add a screen:
+
+1. one file `tui/screens/<name>.py` with a `StationScreen` (`name_of = "<name>"`); it asks the station with
+   `self.ask(lambda station: station.fetch(SHAPE, "/v1/...", limit=200), self.show_it)` and changes something with
+   `station.send(SHAPE, "/v1/...", body)`; its shapes (`tui.station.Shape`) stand in that file;
+2. one entry in `MORE` below, in the order of the alphabet: it is then in More, in the palette and in the jump, has a
+   title, a place in the help, and a picture at 80x24 and 120x40 in the snapshot tests and in docs/screens;
+3. one demo module `tui/demo_<name>.py`, named in the entry, with `answer(station, path, arguments) -> object | None`:
+   the JSON-like document or the shape for a path of yours, None for any other. Nothing in it may be random or late;
+4. one test file `tests/console/test_more_<name>.py` that presses each of its actions; then
+   `pytest tests/console/test_snapshots.py -k <name> --snapshot-update` and
+   `python -m tui.pictures docs/screens <name> more`.
+
+A screen about one thing (of a bundle, of a key) has `listed=False` and is opened by `console_app.open_further(name,
+reference)`. Actions of a screen's own are in its entry, with `may("<permission>", rule)` where the account needs one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from tui.action import Action
+
+
+@dataclass(frozen=True)
+class Further:
+    """A further screen: `screen` is its class in `tui.screens.<name>`, `about` at most 53 characters. `opens` and
+    `filters` give it the actions of these names; `under` names the screen in whose place of the tab row it belongs;
+    `keys` lead from More to what its picture shows."""
+
+    name: str
+    screen: str
+    title: str
+    about: str
+    demo: str = ""
+    listed: bool = True
+    opens: bool = False
+    filters: bool = False
+    under: str = "more"
+    actions: tuple[Action, ...] = ()
+    keys: tuple[str, ...] = ()
+
+
+MORE: Final[tuple[Further, ...]] = (
+    Further("media", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
+)
+
+LISTED: Final = tuple(further for further in MORE if further.listed)
+BY_SCREEN: Final = {further.name: further for further in MORE}
