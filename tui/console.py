@@ -121,10 +121,10 @@ class LockgateConsole(App[int], inherit_bindings=False):
         begin(self, self._watch, "watch")
 
     def tick(self) -> None:
-        """Show the time."""
+        """Show the time, under a dialog too."""
         from tui.widgets.bars import Clock
 
-        if self.shown is not None and self.shown is self.screen:
+        if self.shown is not None:
             for clock in self.shown.query(Clock):
                 clock.tick(self.now())
 
