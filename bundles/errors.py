@@ -63,7 +63,7 @@ class RefusedError(LockgateError):
 
 
 class IncompleteError(LockgateError):
-    """Good so far, and something is still to come (exit 4): volumes on another medium, a co-signature."""
+    """Good so far, and something is still to come (exit 4): volumes on another medium."""
 
     exit_status = EXIT_INCOMPLETE
 

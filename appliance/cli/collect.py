@@ -55,7 +55,8 @@ def _entry(text: str, as_: str | None, base: Path) -> dict[str, Any]:
     if text.startswith("file:"):
         path = (base / text.removeprefix("file:")).absolute()
         if not path.is_file():
-            raise UsageError("no such file", thing=str(path), remedy="check the path")
+            what = "not a file" if path.exists() else "no such file"
+            raise UsageError(what, thing=str(path), remedy="give a file's path")
         return {"kind": "file", "path": str(path), "as": as_}
     RemoteReference.parse(text)
     return {"kind": "registry", "reference": text, "as": as_}

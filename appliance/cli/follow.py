@@ -46,6 +46,7 @@ def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
 
     async def run() -> dict[str, Any]:
         async with ControlClient(folder) as client:
+            await client.job(job_id)  # a station that is not there is told at once; one that goes away is waited for
             return await _follow(client, job_id, None)
 
     return asyncio.run(run())
@@ -153,7 +154,7 @@ class _Display:
 
     def show(self, job: dict[str, Any]) -> None:
         """The job as it stands."""
-        phase = job["phase"] if job["state"] == "running" else job["state"]
+        phase = (job["phase"] if job["state"] == "running" else "") or job["state"]
         if self._bar is not None:
             if phase != self._phase:
                 self._task = self._bar.add_task(phase, total=job["total"] or None)

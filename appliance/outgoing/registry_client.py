@@ -7,6 +7,7 @@ checks digests and sizes.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Final
@@ -128,6 +129,10 @@ class RegistryClient:
     def _unreachable(self, path: str, error: Exception) -> FailedError:
         if isinstance(error, aiohttp.ClientSSLError):
             reason, remedy = "its certificate is not trusted", "add its authority to this machine's certificates"
+        elif isinstance(error, aiohttp.ClientConnectorError):
+            number = error.errno or 0
+            reason = os.strerror(number) if number > 0 else error.strerror or str(error)
+            remedy = "check the name and the network, then run it again: what was fetched is kept"
         else:
             reason = getattr(error, "message", "") or str(error) or type(error).__name__
             remedy = "check the network, then run it again: what was fetched is kept"

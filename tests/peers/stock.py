@@ -5,11 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
 import subprocess
 import tarfile
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from bundles.oci.digest import Digest
 from tests.peer_tools import require
@@ -25,6 +29,33 @@ def run(*command: object, folder: Path | None = None) -> str:
     )
     assert done.returncode == 0, f"{command}: {done.stderr}"
     return done.stdout
+
+
+@contextmanager
+def docker_registry_in(folder: Path) -> Iterator[str]:
+    """Docker's own registry, empty, over plain HTTP on loopback: its host and port."""
+    require("docker-registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{probe.getsockname()[1]}"
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{host}'}}\n"
+        f"storage: {{filesystem: {{rootdirectory: '{folder}'}}}}\n"
+    )
+    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                urlopen(f"http://{host}/v2/", timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield host
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Layout:

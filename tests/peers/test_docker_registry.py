@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.request import urlopen
 
 import pytest
 
 from bundles.oci.digest import Digest
-from tests.peer_tools import require
-from tests.peers.stock import Layout, run
+from tests.peers.stock import Layout, docker_registry_in, run
 from tests.registry_server import Server
 
 pytestmark = pytest.mark.peer
@@ -25,29 +20,8 @@ TLS = ("--src-tls-verify=false", "--dest-tls-verify=false")
 @pytest.fixture(scope="module")
 def docker_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Its host and port."""
-    require("docker-registry")
-    folder = tmp_path_factory.mktemp("docker-registry")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{probe.getsockname()[1]}"
-    (folder / "config.yml").write_text(
-        f"version: 0.1\nlog: {{level: error}}\nhttp: {{addr: '{host}'}}\n"
-        f"storage: {{filesystem: {{rootdirectory: '{folder}'}}}}\n"
-    )
-    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stderr=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 30
-        while True:
-            try:
-                urlopen(f"http://{host}/v2/", timeout=5).close()
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+    with docker_registry_in(tmp_path_factory.mktemp("docker-registry")) as host:
         yield host
-    finally:
-        process.kill()
-        process.wait()
 
 
 @pytest.mark.parametrize("name", ["amd64", "both"])

@@ -1,0 +1,115 @@
+"""`collect` takes what people have: a layout, a file, a reference at a registry, and a list of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.demo.pull import pull
+from appliance.demo.stage import Station
+from bundles.oci.digest import Digest
+from bundles.oci.reference import Reference
+from tests.peers.stock import Layout, docker_registry_in, run
+
+
+@pytest.fixture(scope="module")
+def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    with Station(tmp_path_factory.mktemp("collecting") / "alpha", "alpha", "outside") as station:
+        yield station
+
+
+@pytest.fixture(scope="module")
+def layout(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """Two images and an index over both."""
+    layout = Layout(tmp_path_factory.mktemp("layout"))
+    images = [layout.image({"etc/arch": arch.encode()}, arch) for arch in ("amd64", "arm64")]
+    layout.tag("one", images[0])
+    layout.tag("both", layout.index(images))
+    return layout
+
+
+def digest(station: Station, reference: str) -> str:
+    return str(pull(station.base, Reference.parse(reference)).digest)
+
+
+def test_an_image_of_a_layout_keeps_its_digest(alpha: Station, layout: Layout) -> None:
+    collected = alpha.run("collect", f"oci:{layout.folder}:both", "--as", "team/both:1")
+    assert collected.last_line == "team/both:1"
+    assert digest(alpha, "team/both:1") == layout.digest("both")
+
+
+def test_a_whole_layout_brings_all_its_names(alpha: Station, tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "layout")
+    layout.tag("team/a:1", layout.image({"a": b"a"}, "amd64"))
+    layout.tag("team/b:2", layout.image({"b": b"b"}, "amd64"))
+    collected = alpha.run("collect", f"oci:{layout.folder}", "--json").json
+    assert sorted(collected["references"]) == ["team/a:1", "team/b:2"]
+    assert digest(alpha, "team/b:2") == layout.digest("team/b:2")
+
+
+def test_a_file_becomes_an_artifact_of_its_bytes(alpha: Station, tmp_path: Path) -> None:
+    (tmp_path / "firmware.bin").write_bytes(b"firmware")
+    assert alpha.run("collect", f"file:{tmp_path}/firmware.bin", "--as", "files/firmware:2").last_line == (
+        "files/firmware:2"
+    )
+    sizes = pull(alpha.base, Reference.parse("files/firmware:2")).sizes
+    assert sizes[Digest.of(b"firmware")] == 8
+
+
+def test_a_reference_at_another_registry_comes_with_every_platform(
+    alpha: Station, layout: Layout, tmp_path: Path
+) -> None:
+    with docker_registry_in(tmp_path) as host:
+        run("skopeo", "copy", "--quiet", "--all", "--dest-tls-verify=false",
+            f"oci:{layout.folder}:both", f"docker://{host}/there/both:1")  # fmt: skip
+        assert alpha.run("collect", f"{host}/there/both:1").last_line == "there/both:1"
+        alpha.run("collect", f"{host}/there/both@{layout.digest('both')}", "--as", "by/digest:1")
+        missing = alpha.run("collect", f"{host}/there/both:nosuch", expect=1)
+    assert digest(alpha, "there/both:1") == digest(alpha, "by/digest:1") == layout.digest("both")
+    assert "there/both" in missing.stderr.splitlines()[-1]
+    assert "nosuch" in missing.stderr.splitlines()[-1]
+
+
+def test_a_registry_that_is_not_there_is_one_clear_line(alpha: Station) -> None:
+    failed = alpha.run("collect", "127.0.0.1:1/there/both:1", expect=1)
+    assert failed.stderr.splitlines()[-1].startswith(
+        "lockgate: the registry cannot be reached (Connection refused): 127.0.0.1:1/there/both"
+    )
+
+
+def test_a_collection_lists_sources_from_where_it_lies(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("as signed")
+    (tmp_path / "collection.toml").write_text(
+        f'[[source]]\nfrom = "oci:{layout.folder}:one"\nas = "listed/one:1"\n\n'
+        '[[source]]\nfrom = "file:note.txt"\nas = "listed/note:1"\n'
+    )
+    collected = alpha.run("collect", "-f", tmp_path / "collection.toml", "--json").json
+    assert collected["references"] == ["listed/one:1", "listed/note:1"]
+    assert digest(alpha, "listed/one:1") == layout.digest("one")
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("source = 1", "not a collection"),
+        ("[[source]]\nas = 'a:1'", "source 1 is malformed"),
+        ("[[source]]\nfrom = 'oci:x'\nplatform = 'y'", "source 1 is malformed"),
+        ("[[source]]\nfrom = 5", "source 1 is malformed"),
+        ("[[source]\n", "not a collection"),
+    ],
+)
+def test_a_malformed_collection_is_named(alpha: Station, tmp_path: Path, text: str, reason: str) -> None:
+    (tmp_path / "collection.toml").write_text(text)
+    failed = alpha.run("collect", "-f", tmp_path / "collection.toml", expect=2)
+    assert reason in failed.stderr
+    assert str(tmp_path / "collection.toml") in failed.stderr
+
+
+def test_what_was_fetched_stays_when_a_later_source_fails(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "first").write_text("1")
+    failed = alpha.run("collect", f"file:{tmp_path}/first", f"oci:{layout.folder}:nosuch", expect=2)
+    assert "nosuch" in failed.stderr.splitlines()[-1]
+    assert "first" in json.dumps(alpha.run("repo", "list", "--json").json)
