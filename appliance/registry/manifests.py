@@ -87,7 +87,14 @@ async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
 
 
 def _find(call: Call) -> ManifestFacts | None:
-    reference = parse_reference(call.target.reference)
+    """What the path names. What can be no tag points at nothing: a reader is told 404, as of any other (the
+    specification's own suite asks for such a one); who pushes or deletes it is told what is wrong with it."""
+    try:
+        reference = parse_reference(call.target.reference)
+    except RefusedRequestError as refusal:
+        if refusal.error.code == "TAG_INVALID":
+            return None
+        raise
     if isinstance(reference, Digest):
         return call.services.metadata.linked_manifest(call.name, reference)
     return call.services.metadata.tagged_manifest(call.name, reference)

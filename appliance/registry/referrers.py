@@ -29,7 +29,8 @@ async def list_referrers(call: Call) -> web.StreamResponse:
     `artifactType` filters, and the answer says so. An answer is at most about 4 MiB; `Link` leads on.
     """
     call.require("pull")
-    kind = call.request.query.get("artifactType", "")
+    # A media type holds no blank: one that is there was a plus sign, which the client forgot to escape.
+    kind = call.request.query.get("artifactType", "").replace(" ", "+")
     after = call.request.query.get("last", "")
     page, more = _page(call.services.metadata.each_referrer(call.name, call.digest, after, kind))
     headers = {}

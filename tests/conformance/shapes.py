@@ -115,42 +115,60 @@ def artifact(artifact_type: str = EXAMPLE, layers: Iterable[str] = (EXAMPLE,), *
     return image(layers, config=OCI_EMPTY, config_body=b"{}", artifactType=artifact_type, **more)
 
 
-def inline_data() -> Content:
+def inline_data(algorithm: str = "sha256") -> Content:
     """An artifact whose config stands in its descriptor as well."""
     fields = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": EXAMPLE,
-        "config": descriptor(b"{}", OCI_EMPTY, data="e30="),
-        "layers": [descriptor(b"{}", OCI_EMPTY, data="e30=")],
+        "config": descriptor(b"{}", OCI_EMPTY, algorithm, data="e30="),
+        "layers": [descriptor(b"{}", OCI_EMPTY, algorithm, data="e30=")],
     }
-    return Content(document(fields), [b"{}"])
+    return Content(document(fields), [b"{}"], algorithm=algorithm)
 
 
 def every_shape() -> dict[str, Content]:
-    """By name; each call makes new content."""
+    """By name, each of sha256 and of sha512; each call makes new content."""
     return {
-        "image": image(),
-        "image of uncompressed layers": image([PLAIN_LAYER]),
-        "image of foreign layers": image([FOREIGN_LAYER, LAYER]),
-        "image without layers": image([]),
-        "image with custom fields": image(**{"org.example.custom": {"nested": [1, 2.5, None]}}),
-        "image with a large manifest": image(annotations={f"large-{number}": "A" * 10_000 for number in range(390)}),
-        "image of sha512": image(algorithm="sha512"),
-        "docker image": image([DOCKER_LAYER], media_type=DOCKER_MANIFEST, config=DOCKER_CONFIG),
-        "docker image of foreign layers": image(
-            [DOCKER_FOREIGN_LAYER, DOCKER_LAYER], media_type=DOCKER_MANIFEST, config=DOCKER_CONFIG
+        f"{name}{suffix}": content
+        for algorithm, suffix in (("sha256", ""), ("sha512", " of sha512"))
+        for name, content in _shapes(algorithm).items()
+    } | {"index of mixed digests": index([image(), image(algorithm="sha512")])}
+
+
+def _shapes(algorithm: str) -> dict[str, Content]:
+    def an_image(*layers: str, **more: Any) -> Content:
+        return image(layers, algorithm=algorithm, **more)
+
+    def docker(*layers: str) -> Content:
+        return an_image(*layers, media_type=DOCKER_MANIFEST, config=DOCKER_CONFIG)
+
+    def an_artifact(*layers: str) -> Content:
+        return artifact(layers=layers, algorithm=algorithm)
+
+    def an_index(*children: Content, **more: Any) -> Content:
+        return index(children, algorithm=algorithm, **more)
+
+    plain = (LAYER, PLAIN_LAYER)
+    large = {f"large-{number}": "A" * 10_000 for number in range(390)}
+    return {
+        "image": an_image(*plain),
+        "image of uncompressed layers": an_image(PLAIN_LAYER),
+        "image of foreign layers": an_image(FOREIGN_LAYER, LAYER),
+        "image without layers": an_image(),
+        "image with custom fields": an_image(*plain, **{"org.example.custom": {"nested": [1, 2.5, None]}}),
+        "image with a large manifest": an_image(*plain, annotations=large),
+        "docker image": docker(DOCKER_LAYER),
+        "docker image of foreign layers": docker(DOCKER_FOREIGN_LAYER, DOCKER_LAYER),
+        "docker list": an_index(docker(DOCKER_LAYER), media_type=DOCKER_LIST),
+        "index": an_index(an_image(*plain), an_image(*plain)),
+        "index with custom fields": an_index(an_image(*plain), **{"org.example.custom": [True]}),
+        "nested index": an_index(
+            an_index(an_image(*plain), an_image(*plain)), an_index(an_image(*plain), an_image(*plain))
         ),
-        "docker list": index(
-            [image([DOCKER_LAYER], media_type=DOCKER_MANIFEST, config=DOCKER_CONFIG)], media_type=DOCKER_LIST
-        ),
-        "index": index([image(), image()]),
-        "index of sha512": index([image(algorithm="sha512")], algorithm="sha512"),
-        "index of mixed digests": index([image(), image(algorithm="sha512")]),
-        "nested index": index([index([image(), image()]), index([image()])]),
-        "empty index": index([]),
-        "artifact": artifact(),
-        "artifact without layers": artifact(layers=[]),
-        "artifact index": index([artifact(), artifact()], artifactType=EXAMPLE),
-        "inline data": inline_data(),
+        "empty index": an_index(),
+        "artifact": an_artifact(EXAMPLE),
+        "artifact without layers": an_artifact(),
+        "artifact index": an_index(an_artifact(EXAMPLE), an_artifact(EXAMPLE), artifactType=EXAMPLE),
+        "inline data": inline_data(algorithm),
     }

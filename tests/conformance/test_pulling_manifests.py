@@ -55,3 +55,11 @@ def test_a_config_blob_is_no_manifest_and_a_manifest_is_no_blob(server: Server, 
     assert server.ask("GET", f"/v2/{repository}/blobs/{digest}").status == 404
     config = server.push_blob(repository, content.blobs[0])
     assert server.ask("GET", f"/v2/{repository}/manifests/{config}").status == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+@pytest.mark.parametrize("tag", [".INVALID_MANIFEST_NAME", "-v1", "a" * 129, "%C3%A9"])
+def test_what_can_be_no_tag_points_at_nothing(server: Server, repository: str, method: str, tag: str) -> None:
+    answer = server.ask(method, f"/v2/{repository}/manifests/{tag}")
+    assert answer.status == 404
+    assert method == "HEAD" or answer.code == "MANIFEST_UNKNOWN"

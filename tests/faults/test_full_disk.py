@@ -112,16 +112,22 @@ def test_a_job_that_finds_no_room_leaves_nothing(store: Store, disk: FillingDisk
     assert blobs.size(DIGEST) == len(BODY)
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A real file system of 16 MiB."""
+@pytest.fixture(params=["tmpfs", "ext4"])
+def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A real file system of some 16 MiB: one in memory, and one with a journal on a loop device."""
     folder = tmp_path / "small"
     folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder], capture_output=True, text=True, check=False
-    )
+    if request.param == "tmpfs":
+        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
+    else:
+        picture = tmp_path / "disk.img"
+        with picture.open("wb") as file:
+            file.truncate(24 << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", picture], check=True)
+        command = ["mount", "-o", "loop", picture, folder]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
-        pytest.skip(f"needs to mount a tmpfs: {mounted.stderr.strip()}")
+        pytest.skip(f"needs to mount a {request.param}: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
