@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 from appliance import limits
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
@@ -64,10 +64,21 @@ def create_app(services: RegistryServices) -> web.Application:
         worker.threads.shutdown(wait=True)
 
     app = web.Application(handler_args=handler_args())
-    app.router.add_route("*", r"/{path:[\s\S]*}", handle)
+    app.router.add_route("*", r"/{path:[\s\S]*}", handle, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)
     return app
+
+
+async def _expect(request: web.Request) -> web.StreamResponse | None:
+    """RFC 9110, section 10.1.1: whoever waits to be asked for a body is asked; any other expectation is refused."""
+    if request.version != HttpVersion11:
+        return None
+    if request.headers.get("Expect", "").lower() != "100-continue":
+        return errors.respond(errors.EXPECTATION)
+    await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+    request.writer.output_size = 0  # the answer's own bytes are counted from here
+    return None
 
 
 async def _sweep_uploads(worker: Worker) -> None:

@@ -154,4 +154,5 @@ def of(error: LockgateError) -> WireError:
     return WireError(400, "UNSUPPORTED", error.what, error.thing)
 
 
+EXPECTATION: Final = WireError(417, "UNSUPPORTED", "an expectation that cannot be met")
 INTERNAL: Final = WireError(500, "UNKNOWN", "the registry failed; its log says why")

@@ -183,6 +183,12 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -
         assert client.recv(1000).startswith(b"HTTP/1.1 201 ")
 
 
+@pytest.mark.parametrize("expectation", [b"x", b"\xc3", b"200-ok", b""])
+def test_an_expectation_that_cannot_be_met_is_refused(server: Server, expectation: bytes) -> None:
+    answer = send(server, b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: " + expectation + b"\r\n\r\n")
+    assert answer.split()[1] in ((b"417", b"200") if not expectation else (b"417",))
+
+
 def test_ten_thousand_abandoned_uploads_are_swept(store: Store, server: Server) -> None:
     sessions = server.services.uploads
     for _ in range(10_000):
@@ -199,9 +205,9 @@ def memory() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
-def strange_requests(count: int) -> Iterator[bytes]:
+def strange_requests(count: int, seed: int = 4) -> Iterator[bytes]:
     """Requests that are nearly right, from one seed."""
-    dice = random.Random(4)
+    dice = random.Random(seed)
     words = ["v2", "team", "app", "blobs", "uploads", "manifests", "tags", "list", "_catalog", "referrers", "v1", "..",
              str(DIGEST), "sha512:" + "0" * 128, "%2e%2e", "%", "\u20ac", "", "A", "a" * 300]  # fmt: skip
     queries = [
@@ -251,6 +257,22 @@ def test_strange_requests_get_no_5xx_no_traceback_and_no_memory(
     assert not [status for status in found if status.startswith(b"5")]
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
     assert memory() - before < 32_000_000
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_strange_requests_leave_memory_flat(
+    server: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Raw requests, mutated as before, of many seeds; memory is looked at after each ten thousand."""
+    held: list[int] = []
+    with ThreadPoolExecutor(8) as threads:
+        for round_number in range(10):
+            requests = strange_requests(10_000, seed=100 + round_number)
+            answers = threads.map(lambda request: send(server, request, patience=0.2), requests)
+            assert not [answer[:200] for answer in answers if b"HTTP/1.1 5" in answer or b"HTTP/1.0 5" in answer]
+            held.append(memory())
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert held[-1] - held[2] < 16_000_000, held
 
 
 def test_a_connection_used_for_many_requests_stays_right(server: Server) -> None:
