@@ -120,8 +120,8 @@ SCRUB_SAVE: Final = 5.0
 DAMAGE_NAMED: Final = 1_000
 """Damaged blobs named in a result; a disk that lost more than that is replaced as a whole."""
 
-VERIFIED_FILES: Final = 100_000
-"""Files a worker knows to be whole, about 200 bytes each; one forgotten is hashed again as it is served."""
+VERIFIED_FILES: Final = 20_000
+"""Files a worker knows to be whole, about 500 bytes each; one forgotten is hashed again as it is served."""
 
 # Inspection reports.
 

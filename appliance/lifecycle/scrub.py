@@ -173,12 +173,8 @@ class _Scrub:
     def _withdraw(self, digest: Digest, looked: _Looked) -> None:
         """Move the file that was read out of the way. Under the gate: nobody heals or collects it meanwhile."""
         station = self._station
-        path = station.paths.blob(digest)
         with self._gate.collecting():
-            try:
-                inode = path.lstat().st_ino
-            except FileNotFoundError:
-                inode = 0
+            inode = station.blobs.inode(digest)
             known = station.reader.execute(
                 "SELECT (SELECT count(*) FROM blobs WHERE digest = ?1),"
                 " (SELECT count(*) FROM damage WHERE digest = ?1 AND healed IS NULL)",
@@ -191,10 +187,7 @@ class _Scrub:
             station.audit.record(AuditEvent("withdraw-damaged", self._context.actor, str(digest), "done", detail))
             station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
             if inode:
-                files = station.blobs.files
-                files.make_folder(station.paths.damaged)
-                files.rename(path, station.paths.damaged / f"{digest.algorithm}-{digest.hex}")
-                files.sync_folder(path.parent)
+                station.blobs.set_aside(digest)
         names = ", ".join(carrier["id"] for carrier in carriers(station, digest))
         remedy = f"restore it from {names}" if names else "push it again; no bundle here carries it"
         self._context.log(f"{digest} is {looked.why} and withdrawn; {remedy}")

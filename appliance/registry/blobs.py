@@ -18,7 +18,7 @@ from appliance.registry.sending import TruncatedError, send_file
 from appliance.registry.verified import identity_of
 from appliance.store.metadata import BlobFacts
 from appliance.store.writes.registry import DeleteBlob
-from bundles.errors import NotFoundError
+from bundles.errors import LockgateError, NotFoundError
 from bundles.oci.digest import Digest
 
 _log: Final = logging.getLogger(__name__)
@@ -118,6 +118,7 @@ async def _send(
         headers["Content-Range"] = f"bytes {span.start}-{span.start + span.length - 1}/{facts.size}"
     if span.length <= limits.SMALL_BLOB:
         if not await call.worker.in_thread(_verified, call, stream, facts.digest):
+            await _withdraw(call, stream, facts.digest)
             return errors.blob_unknown(facts.digest)
         body = await call.worker.in_thread(os.pread, stream.fileno(), span.length, span.start)
         if len(body) != span.length:
@@ -132,7 +133,7 @@ async def _send(
         await response.write_eof()
     except (ConnectionError, TruncatedError, asyncio.CancelledError) as error:
         if isinstance(error, TruncatedError):
-            _log.error("blob %s is damaged: it was not served to its end; run: lockgate scrub", facts.digest)
+            _log.error("blob %s is damaged: it was not served to its end", facts.digest)
         if call.request.transport is not None:
             call.request.transport.abort()
         if isinstance(error, asyncio.CancelledError):
@@ -144,6 +145,14 @@ def _verified(call: Call, stream: BinaryIO, digest: Digest) -> bool:
     """Whether the file is whole: known to be, or hashed now. Blocking."""
     verified = call.worker.verified
     return verified.knows(identity_of(stream.fileno()), digest) or verified.check(stream.fileno(), digest)
+
+
+async def _withdraw(call: Call, stream: BinaryIO, digest: Digest) -> None:
+    """What was found damaged is shown no more, so that clients which ask before they push send it again."""
+    try:
+        await call.worker.withdraw(digest, os.fstat(stream.fileno()).st_ino)
+    except LockgateError as error:
+        _log.error("blob %s is damaged and could not be withdrawn: %s", digest, error)
 
 
 async def _send_verified(
@@ -162,6 +171,7 @@ async def _send_verified(
         if span.length > held:
             await send_file(call.request, response, fd, Span(span.start, span.length - held), threads)
         if not await asyncio.shield(checking):
+            await _withdraw(call, stream, digest)
             raise TruncatedError
         await send_file(call.request, response, fd, Span(span.start + span.length - held, held), threads)
     finally:

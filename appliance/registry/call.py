@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from appliance.registry.routes import Target
 from appliance.registry.services import Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
+from appliance.store.writes.lifecycle import RecordDamage
 from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
@@ -38,6 +40,23 @@ class Worker:
         self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE)
         self.verified = VerifiedFiles()
+        self._withdrawing = asyncio.Lock()
+
+    async def withdraw(self, digest: Digest, inode: int) -> None:
+        """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.
+
+        One at a time: who waits for the gate holds a thread, and pushes need threads to let go of it.
+        """
+        services = self.services
+        async with self._withdrawing:
+            with contextlib.ExitStack() as held:
+                await self.in_thread(held.enter_context, services.blobs.gate.collecting())
+                if services.blobs.inode(digest) != inode:
+                    return  # it was pushed again, or collected, meanwhile
+                event = AuditEvent("withdraw-damaged", "station", str(digest), "done", {"why": "rotted"})
+                await self.in_thread(services.audit.record, event)
+                await services.writer.submit(RecordDamage(digest=str(digest), why="rotted", at=services.now()))
+                await self.in_thread(services.blobs.set_aside, digest)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` in one of the worker's threads."""

@@ -198,6 +198,24 @@ class BlobStore:
             self.files.remove(path)
             raise explain(error, path) from None
 
+    def inode(self, digest: Digest) -> int:
+        """Which file the blob is, 0 where there is none: it is another one after every `place`."""
+        try:
+            return self._paths.blob(digest).lstat().st_ino
+        except FileNotFoundError:
+            return 0
+
+    def set_aside(self, digest: Digest) -> None:
+        """Move a damaged blob's file to `damaged/`; durable on return. The caller holds the gate alone, so that it is
+        still the file that was found damaged. Raises FailedError."""
+        path, aside = self._paths.blob(digest), self._paths.damaged
+        try:
+            self.files.make_folder(aside)
+            self.files.rename(path, aside / f"{digest.algorithm}-{digest.hex}")
+            self.files.sync_folder(path.parent)
+        except OSError as error:
+            raise explain(error, path) from None
+
     def remove(self, digest: Digest) -> None:
         """Take the blob's bytes away (garbage collection alone: no link and no quarantine names it)."""
         self.files.remove(self._paths.blob(digest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 from collections.abc import Callable
@@ -95,6 +96,21 @@ def test_before_it_is_found_a_reader_never_gets_wrong_bytes_to_their_end(
         except (http.client.IncompleteRead, ConnectionResetError):
             continue
         assert answer.status == 404
+
+
+@pytest.mark.parametrize("size", [1000, 3_000_000])
+def test_what_a_reader_found_damaged_is_withdrawn_at_once_and_healed_by_a_push(kept: Kept, size: int) -> None:
+    body = os.urandom(size)
+    digest = kept.server.push_blob("team/app", body)
+    path = f"/v2/team/app/blobs/{digest}"
+    kept.rot(digest, 50)
+    with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
+        kept.workers[1].ask("GET", path)
+    assert [worker.ask("HEAD", path).status for worker in kept.workers] == [404, 404]
+    assert [blob["why"] for blob in scrub.damages(kept.inside.station)] == ["rotted"]
+    kept.server.push_blob("team/app", body)
+    assert [worker.ask("GET", path).body == body for worker in kept.workers] == [True, True]
+    assert scrub.damages(kept.inside.station) == []
 
 
 def test_a_file_that_is_known_to_be_whole_is_looked_at_again_once_it_was_written_to(kept: Kept) -> None:
