@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from appliance.access.settings import AccessSettings, TlsSettings
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small, write_atomic
@@ -28,6 +29,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     approval_hours: int = 72
     sparse_indexes: bool = False
     chunk_minimum: int = 0
+    metrics_listen: str = ""
+    access: AccessSettings = AccessSettings()
+    tls: TlsSettings = TlsSettings()
 
     @property
     def threshold(self) -> int:
@@ -45,6 +49,10 @@ def load_config(path: Path) -> Config:
         config = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=Config, strict=True)
         check_site(config.site)
         split_listen(config.listen)
+        if config.metrics_listen:
+            split_listen(config.metrics_listen)
+        config.access.check()
+        config.tls.check()
         for name, value, least, most in (
             ("workers", config.workers, 1, 64),
             ("approvals_needed", config.approvals_needed, 1, 16),
@@ -82,6 +90,32 @@ sparse_indexes = {sparse_indexes}
 
 # The least bytes of a chunk that clients are asked for; 0 asks for nothing.
 chunk_minimum = {chunk_minimum}
+
+# Where monitoring reads the metrics, without a password; empty: on the control socket alone.
+metrics_listen = "{metrics_listen}"
+
+[access]
+# Repositories that anybody may pull, for example ["public/**"].
+anonymous_pull = []
+# Networks the registry may be spoken to from, for example ["10.0.0.0/8"]; empty: from everywhere.
+addresses = []
+# Requests a second of one account or address on one worker; 0: as docs/reference/configuration.md says.
+requests_per_second = 0.0
+# The group whose system accounts may reach the control socket, each with its own account here; empty: the owner alone.
+socket_group = ""
+
+[access.role_addresses]
+# Networks from which a role counts, for example writer = ["10.1.0.0/16"].
+
+[tls]
+# The server's certificate chain and key, and what clients are to trust.
+certificate = "tls/server.pem"
+key = "tls/server.key"
+ca = "tls/ca.pem"
+# Whether clients show certificates, and whose: "off", "optional" or "required".
+clients = "off"
+client_ca = ""
+minimum = "1.2"
 """
 
 

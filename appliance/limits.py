@@ -190,3 +190,92 @@ AUDIT_PULLED: Final = 20_000
 
 RECEIPTS_PINNED: Final = 8
 """Receipts whose blobs are kept at once, where no bundle shows which of them the outside works with."""
+
+# Access.
+
+PASSWORD: Final = (12, 1024)
+"""Characters of a password: the fewest that a person chooses (SP 800-63B asks for 8, or 15 where it stands alone), and
+the most that are hashed."""
+
+ARGON2_PERSON: Final = (3, 64 * 1024)
+"""Passes and KiB of memory for a person's password (RFC 9106, section 4, second recommended option)."""
+
+ARGON2_ROBOT: Final = (1, 8 * 1024)
+"""The same for a robot's secret, which has 256 random bits: no dictionary helps, and a thousand robots come at once."""
+
+ARGON2_THREADS: Final = 2
+"""Passwords hashed at once in a process: 128 MiB at most, and a core stays free of them for a while."""
+
+ARGON2_QUEUE: Final = 1_000
+"""Log-ins that wait for such a thread; more are told to come back."""
+
+LOGIN_CACHE: Final = 4_096
+"""Log-ins a worker remembers, so that a client that sends its password with every request costs one hash."""
+
+LOGIN_CACHE_TIME: Final = 300.0
+"""How long it does; any change of any account forgets all of them at once."""
+
+LOGIN_FREE: Final = 5
+"""Failed log-ins of a name before it is locked."""
+
+LOGIN_LOCKS: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512, 900)
+"""Seconds that each further failure locks a name for: at most about a hundred guesses a day."""
+
+LOGIN_FORGET: Final = 24 * 60 * 60
+"""A name's failures are forgotten after a day without one."""
+
+TOKEN_LIFE: Final = 300
+"""Seconds a bearer token is good for: longer than a request may wait, short enough to need no list of dead ones."""
+
+TOKEN_SKEW: Final = 5
+"""Seconds that the clocks of two processes on one machine may seem to be apart while one is set."""
+
+TOKEN_KEY_LIFE: Final = 24 * 60 * 60
+"""Seconds after which a new key signs the tokens; the old one is kept for as long as its last token lives."""
+
+TOKEN_CACHE: Final = 8_192
+"""Tokens a worker remembers as verified."""
+
+TOKEN_LENGTH: Final = 12 * KIB
+"""Characters of a token; below the ceiling of a header."""
+
+TOKEN_BODY: Final = 64 * KIB
+"""A form posted to the token endpoint."""
+
+TOKEN_SCOPES: Final = 128
+"""Scopes in one request for a token: a mount needs two, a sync of many repositories some more."""
+
+REFRESH_LIFE: Final = 30 * 24 * 60 * 60
+"""Seconds after which a log-in must be made again."""
+
+ROBOT_LIFE: Final = (90, 366)
+"""Days a robot's secret is good for: unless asked otherwise, and at most."""
+
+ROBOT_OVERLAP: Final = 24 * 60 * 60
+"""Seconds the secret before stays good after a rotation, unless asked otherwise: time to carry the new one around."""
+
+SESSION_IDLE: Final = 15 * 60
+"""Seconds without a call after which a person logs in again (SP 800-53 AC-12)."""
+
+SESSION_LIFE: Final = 12 * 60 * 60
+"""Seconds after which a person logs in again in any case: a shift."""
+
+REQUEST_RATE: Final = (500.0, 5_000.0)
+"""Requests a second of one account or address on one worker in the long run, and at once: above what one machine's
+stock clients send, below what starves the others."""
+
+FAILURE_RATE: Final = (1.0, 60.0)
+"""The same for log-ins that fail, by address."""
+
+BUCKETS: Final = 20_000
+"""Accounts and addresses counted at once in a worker; those that asked longest ago are forgotten first."""
+
+CERTIFICATE_DAYS: Final = (30, 7, 1)
+"""Days before a certificate's end at which the station speaks up, each time louder."""
+
+CA_DAYS: Final = 3650
+SERVER_DAYS: Final = 397
+"""What `lockgate init` makes: the longest that strict clients take of a server's certificate is 398 days."""
+
+TLS_HANDSHAKE: Final = 15.0
+"""Seconds a client gets for its TLS handshake."""

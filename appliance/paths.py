@@ -34,6 +34,21 @@ class StationPaths:
         return self.root / "keys"
 
     @property
+    def token_keys(self) -> Path:
+        """The keys that sign bearer tokens: `<kid>.pem`, mode 0600, made and taken away by the control process."""
+        return self.keys / "tokens"
+
+    @property
+    def first_code(self) -> Path:
+        """The hash of the one-time code that makes the first administrator, while there is none."""
+        return self.keys / "first-administrator"
+
+    @property
+    def tls(self) -> Path:
+        """The site's own CA and the server's certificate: `ca.pem`, `ca.key`, `server.pem`, `server.key`."""
+        return self.root / "tls"
+
+    @property
     def store(self) -> Path:
         return self.root / "store"
 
@@ -73,6 +88,11 @@ class StationPaths:
     @property
     def control_socket(self) -> Path:
         return self.run / "control.sock"
+
+    @property
+    def metrics(self) -> Path:
+        """Counters of the processes that run, one file each; emptied when the station starts."""
+        return self.run / "metrics"
 
     @property
     def writer_socket(self) -> Path:

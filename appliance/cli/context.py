@@ -62,12 +62,13 @@ def station_root(root: Path | None) -> Path:
 
 def call(root: Path | None, ask: Callable[[ControlClient], Awaitable[Answer]]) -> Answer:
     """Ask the running station."""
+    from appliance.cli.sessions import kept_session
     from appliance.control.client import ControlClient
 
     folder = station_root(root)
 
     async def run() -> Answer:
-        async with ControlClient(folder) as client:
+        async with ControlClient(folder, session=kept_session(folder)) as client:
             return await ask(client)
 
     return asyncio.run(run())

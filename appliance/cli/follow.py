@@ -14,6 +14,7 @@ from typing import Any, Final
 import click
 
 from appliance.cli.context import MB, station_root
+from appliance.cli.sessions import kept_session
 from appliance.control.client import ControlClient, error_of
 from bundles.display import safe
 from bundles.errors import CancelledError, FailedError
@@ -45,7 +46,7 @@ def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
     folder = station_root(root)
 
     async def run() -> dict[str, Any]:
-        async with ControlClient(folder) as client:
+        async with ControlClient(folder, session=kept_session(folder)) as client:
             await client.job(job_id)  # a station that is not there is told at once; one that goes away is waited for
             return await _follow(client, job_id, None)
 
@@ -55,7 +56,7 @@ def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
 async def _run(
     folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool
 ) -> dict[str, Any]:
-    async with ControlClient(folder) as client:
+    async with ControlClient(folder, session=kept_session(folder)) as client:
         job = await client.submit(kind, params)
         if detach:
             return {"job": job["id"]}

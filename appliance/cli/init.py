@@ -16,9 +16,15 @@ from appliance.cli.context import json_option, show
 @click.option("--site", required=True, metavar="NAME", help="The station's name: 1 to 32 of a-z, 0-9 and -.")
 @click.option("--side", required=True, type=click.Choice(["outside", "inside"]), help="Which side of the gap.")
 @click.option("--open", "open_", is_flag=True, help="For trying it out: loopback alone, no accounts, one approval.")
+@click.option("--name", "names", multiple=True, metavar="HOST", help="What clients call it by, for its certificate.")
 @json_option
-def init(root: Path, site: str, side: str, open_: bool, as_json: bool) -> None:
-    """Make a station's data folder, config.toml and station keys."""
+def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], as_json: bool) -> None:
+    """Make a station's data folder, config.toml and station keys.
+
+    Without --open also its CA and certificate, and the one-time code that makes the first administrator.
+    """
+    from appliance.access.certificates import default_names, make_ca, make_server
+    from appliance.access.first import make_code
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
     from appliance.paths import StationPaths
@@ -45,10 +51,17 @@ def init(root: Path, site: str, side: str, open_: bool, as_json: bool) -> None:
         keys[name] = key.public.keyid
     actor = f"{getpass.getuser()}({os.geteuid()})"
     FileAudit(paths.audit).record(AuditEvent("init", actor, site, "done", {"side": side, "open": open_, "keys": keys}))
-    save_config(paths.config, Config(site=site, side=side, open=open_))  # type: ignore[arg-type]
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
-    show(
-        document,
-        as_json,
-        lambda: f"station {site} ({side}) in {paths.root}\nstart it with: lockgate serve -C {paths.root}",
-    )
+    lines = [f"station {site} ({side}) in {paths.root}"]
+    if not open_:
+        make_ca(paths, site)
+        made = make_server(paths, list(dict.fromkeys([*names, *default_names()])))
+        document |= {"certificate": made.not_after, "code": make_code(paths)}
+        lines += [
+            f"its certificate is good until {made.not_after}",
+            f"one-time code for the first administrator, shown once: {document['code']}",
+            f"use it with: lockgate user claim NAME -C {paths.root}",
+        ]
+    save_config(paths.config, Config(site=site, side=side, open=open_))  # type: ignore[arg-type]
+    lines.append(f"start it with: lockgate serve -C {paths.root}")
+    show(document, as_json, lambda: "\n".join(lines))

@@ -28,6 +28,11 @@ COMMANDS: Final = {
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
     "block": ("appliance.cli.block:block", "Blocked content: add, remove, list"),
+    "user": ("appliance.cli.user:user", "Accounts: claim, create, list, password, log in and out"),
+    "role": ("appliance.cli.role:role", "Roles: list, grant, withdraw, explain"),
+    "token": ("appliance.cli.token:token", "Robots' secrets and log-ins: create, rotate, list, revoke"),
+    "trust": ("appliance.cli.trust:trust", "What clients need so that they trust this station"),
+    "tls": ("appliance.cli.trust:tls", "The server's certificate: show, renew, reload"),
     "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.audit:audit", "The audit log"),
 }

@@ -25,7 +25,7 @@ def _text(document: dict[str, Any]) -> str:
     last = document["last_import"]
     lines = [
         f"site         {document['site']} ({document['side']}{', open' if document['open'] else ''})",
-        f"registry     http://{document['listen']}",
+        f"registry     {'http' if document['open'] else 'https'}://{document['listen']}",
         f"version      {document['version']}, up since {document['started']}",
         f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",

@@ -14,7 +14,9 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock
-from appliance.access.permissions import Caller, Permission, Rules
+from appliance.access.accounts import Accounts
+from appliance.access.identity import Identity, Nobody
+from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.observe.audit import AuditEvent, refusal
@@ -45,7 +47,13 @@ class Control:
     listen: str
     callers: Callers
     rules: Rules = field(default_factory=Rules)
+    identity: Identity = field(default_factory=Nobody)
     started: str = field(default_factory=clock.now)
+
+    @property
+    def accounts(self) -> Accounts:
+        """The station's accounts, read on the control process's own connection."""
+        return Accounts(self.station.reader)
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""
@@ -80,6 +88,14 @@ def post(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
 def delete(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
     """A DELETE that takes `permission`."""
     return route("DELETE", path, permission, handler)
+
+
+ANYBODY: Final = "anybody"
+
+
+def anybody(method: str, path: str, handler: Handler) -> web.RouteDef:
+    """A route for whoever reaches the socket: logging in, and nothing else."""
+    return route(method, path, ANYBODY, handler)  # type: ignore[arg-type]
 
 
 def account(request: web.Request) -> Caller:
@@ -141,6 +157,10 @@ async def _check_text(request: web.Request) -> None:
 
 async def _admit(request: web.Request) -> None:
     control = request.app[CONTROL]
+    permission = getattr(request.match_info.handler, "permission", None)
+    if permission == ANYBODY:
+        request[_CALLER] = ANONYMOUS
+        return
     try:
         request[_CALLER] = control.callers.identify(request)
     except RefusedError as error:
@@ -148,7 +168,6 @@ async def _admit(request: web.Request) -> None:
         raise
     if request.match_info.http_exception is not None:
         return
-    permission: Permission | None = getattr(request.match_info.handler, "permission", None)
     if permission is None:
         raise RefusedError("the route names no permission", thing=request.path, remedy="report it: this is a defect")
     await require(request, permission)

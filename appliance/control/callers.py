@@ -1,34 +1,99 @@
-"""Who calls the control API: the socket's peer credentials, made an account."""
+"""Who calls the control API: a log-in's session, or else the socket's peer credentials, made an account."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import secrets
 import socket
 import struct
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
 
 from aiohttp import web
 
+from appliance import limits
+from appliance.access.accounts import Account, Accounts
+from appliance.access.passwords import fingerprint
 from appliance.access.permissions import Caller
 from appliance.config import Config
 from bundles.errors import RefusedError
 
+_BEARER: Final = "Bearer "
+_SESSIONS: Final = 1_000
+"""Log-ins at once; the one that was silent for longest ends when there are more."""
+
+
+@dataclass(slots=True)
+class _Session:
+    """Times are time.monotonic()."""
+
+    account: str
+    generation: int
+    since: float
+    last: float
+
 
 class Callers:
-    """Knows callers by the uid at the other end of the Unix socket (unix(7), SO_PEERCRED)."""
+    """Knows callers by the session they name (`Authorization: Bearer`), or by the uid at the other end of the Unix
+    socket (unix(7), SO_PEERCRED). Sessions are this process's own: a restart ends them."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, accounts: Accounts, now: Callable[[], float] = time.monotonic) -> None:
+        self._config, self._accounts, self._now = config, accounts, now
+        self._sessions: dict[str, _Session] = {}
 
     def identify(self, request: web.Request) -> Caller:
         """The caller. On an open station root and the station's owner may do everything.
 
-        Raises RefusedError for everybody else.
+        Raises RefusedError for everybody else without an account, and for a session that is over.
         """
         uid = peer_uid(request)
-        if not self._config.open or uid not in (0, os.geteuid()):
-            raise RefusedError("this account may not use the station", thing=str(uid), remedy="call as the owner")
-        return Caller(system_name(uid), "system", uid=uid, everything=True)
+        if self._config.open:
+            if uid not in (0, os.geteuid()):
+                raise RefusedError("this account may not use the station", thing=str(uid), remedy="call as the owner")
+            return Caller(system_name(uid), "system", uid=uid, everything=True)
+        sent = request.headers.get("Authorization", "")
+        if sent:
+            return self._of_session(sent.removeprefix(_BEARER)).caller()
+        account = self._accounts.of_uid(uid)
+        if account is None or account.disabled is not None:
+            raise RefusedError(
+                "no account stands for this system account",
+                thing=system_name(uid),
+                remedy="log in with: lockgate user login NAME",
+            )
+        return account.caller()
+
+    def log_in(self, account: Account) -> str:
+        """A new session of an account that has proved itself; what the client is to send."""
+        token, moment = secrets.token_urlsafe(32), self._now()
+        self._sessions[fingerprint(token)] = _Session(account.name, account.generation, moment, moment)
+        while len(self._sessions) > _SESSIONS:
+            del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].last)]
+        return token
+
+    def log_out(self, request: web.Request) -> None:
+        """End the session that the request names, if it names one."""
+        self._sessions.pop(fingerprint(request.headers.get("Authorization", "").removeprefix(_BEARER)), None)
+
+    def _of_session(self, token: str) -> Account:
+        key, moment = fingerprint(token), self._now()
+        session = self._sessions.get(key)
+        account = self._accounts.find(session.account) if session else None
+        if (
+            session is None
+            or account is None
+            or account.disabled is not None
+            or account.generation != session.generation
+            or moment - session.last > limits.SESSION_IDLE
+            or moment - session.since > limits.SESSION_LIFE
+        ):
+            self._sessions.pop(key, None)
+            raise RefusedError("the log-in is over", remedy="log in again")
+        session.last = moment
+        return account
 
 
 def peer_uid(request: web.Request) -> int:
@@ -45,6 +110,6 @@ def system_name(uid: int) -> str:
     """A system account as the audit log names it: `name(uid)`."""
     try:
         name = pwd.getpwuid(uid).pw_name
-    except KeyError:
+    except (KeyError, OverflowError):
         name = "uid"
     return f"{name}({uid})"

@@ -32,8 +32,11 @@ class ControlClient:
     Every method raises the LockgateError that the station answered with, or FailedError where it is not running.
     """
 
-    def __init__(self, root: Path, timeout: float | None = 60.0) -> None:
+    def __init__(self, root: Path, timeout: float | None = 60.0, session: str | None = None) -> None:
+        """`session`: what `log_in` returned, where one calls as a person and not as the system account. It may be
+        set later, and changed: `client.session = …`."""
         self._root = root.resolve()
+        self.session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout)
         self._short = ShortPath(StationPaths(self._root).control_socket)
 
@@ -61,7 +64,7 @@ class ControlClient:
         """One request; query values that are None or empty are left out."""
         wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
         try:
-            async with self._session.request(method, path, json=body, params=wanted) as answer:
+            async with self._session.request(method, path, json=body, params=wanted, headers=self._headers()) as answer:
                 document: Json = await answer.json()
                 if answer.status >= 400:
                     raise from_wire(document)
@@ -82,6 +85,26 @@ class ControlClient:
     async def post(self, path: str, body: Json | None = None) -> Json:
         """POST a JSON body."""
         return await self.request("POST", path, body or {})
+
+    def _headers(self) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.session}"} if self.session else {}
+
+    async def log_in(self, account: str, password: str) -> Json:
+        """Be that person from now on; returns who that is. Raises RefusedError, and then nothing has changed."""
+        answer = await self.post("/v1/session", {"account": account, "password": password})
+        self.session = str(answer.pop("session"))
+        return answer
+
+    async def who(self) -> Json:
+        """Who one is: account, roles, permissions."""
+        return await self.get("/v1/session")
+
+    async def log_out(self) -> None:
+        """End the session; it is forgotten here whatever the station says."""
+        try:
+            await self.request("DELETE", "/v1/session")
+        finally:
+            self.session = None
 
     async def status(self) -> Json:
         """The station at a glance."""
@@ -131,7 +154,7 @@ class ControlClient:
     async def _events(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=30.0)
         path = f"/v1/jobs/{quote(job_id)}/events"
-        async with self._session.get(path, timeout=timeout, read_bufsize=_LINE) as answer:
+        async with self._session.get(path, timeout=timeout, read_bufsize=_LINE, headers=self._headers()) as answer:
             if answer.status >= 400:
                 raise from_wire(await answer.json())
             name = ""

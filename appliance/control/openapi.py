@@ -41,6 +41,8 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/bundles": _PAGE,
     "GET /v1/audit": _PAGE,
     "GET /v1/blocks": _PAGE,
+    "GET /v1/accounts": _FILTERED,
+    "GET /v1/accounts/{name}/explain": {"repository!": _TEXT, "address": _TEXT},
 }  # fmt: skip
 """Query parameters by route; `!` marks one that must be there."""
 
@@ -51,6 +53,17 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
     "POST /v1/plans": {"to!": _TEXT, "references!": {"type": "array", "items": _TEXT}, "volume": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
+    "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},
+    "POST /v1/accounts": {
+        "name!": _TEXT,
+        "kind": {"type": "string", "enum": ["person", "robot"]},
+        "full_name": _TEXT,
+        "password": _TEXT,
+        "uid": _COUNT,
+        "days": _COUNT,
+    },
+    "POST /v1/accounts/{name}/password": {"password!": _TEXT, "old": _TEXT},
+    "POST /v1/accounts/{name}/secret": {"days": _COUNT, "overlap_seconds": _COUNT},
 }
 """Fields of bodies by route; `!` marks one that must be there. A POST that is not here takes an object."""
 

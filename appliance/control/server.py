@@ -5,16 +5,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from aiohttp import web
 
+from appliance.access.accounts import Accounts
+from appliance.access.identity import Identity, StationIdentity
+from appliance.access.passwords import HashingThreads
+from appliance.access.token_keys import rotate
 from appliance.control import openapi
 from appliance.control.api import BODY, CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
+from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
+    accounts,
     bundles,
     find,
     intake,
@@ -23,18 +30,28 @@ from appliance.control.routes import (
     media,
     plans,
     repositories,
+    session,
     status,
     streams,
+    tls,
+    tokens,
     trust,
 )
 from appliance.observe.checkpoints import keep_signing
 from appliance.paths import StationPaths
-from appliance.station import open_station
+from appliance.station import Station, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
+from appliance.store.writes.base import AsyncWriter
+from bundles.errors import LockgateError
 
-_MODULES = (status, repositories, jobs, intake, streams, plans, bundles, media, trust, find, lifecycle)
+_MODULES = (
+    status, repositories, jobs, intake, streams, plans, bundles, media, trust, find, lifecycle, session, accounts,
+    tokens, tls,
+)  # fmt: skip
 _SHUTDOWN = 1.0
+_ROTATE = 10 * 60.0
+"""Seconds between two looks whether the keys for tokens are due."""
 
 
 def application(control: Control) -> web.Application:
@@ -66,19 +83,50 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         station = open_station(root, service)
         writer = AsyncWriterService(service)
         work = Jobs(station, writer)
-        async with serve_writer(paths.writer_socket, service):
-            control = Control(station, writer, work, listen, Callers(station.config))
+        async with (
+            serve_writer(paths.writer_socket, service),
+            _access(station, writer) as (accounts, identity),
+        ):
+            callers, rules = Callers(station.config, accounts), station.config.access.rules()
+            control = Control(station, writer, work, listen, callers, rules, identity)
             runner = web.AppRunner(application(control), access_log=None)
             await runner.setup()
             listener = listen_at(paths.control_socket)
             await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()
-            await work.start()
-            signing = asyncio.create_task(keep_signing(paths))
-            ready()
-            await stop.wait()
-            await work.stop()
+            admit_group(station.config, paths)
+            async with monitoring(station.config, control):
+                await work.start()
+                signing = asyncio.create_task(keep_signing(paths))
+                ready()
+                await stop.wait()
+                await work.stop()
             await runner.cleanup()
             signing.cancel()
             await asyncio.wait([signing])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+@contextlib.asynccontextmanager
+async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[Accounts, Identity]]:
+    """Who is who; on a station with accounts also the keys for tokens, which change once a day."""
+    accounts, threads = Accounts(station.reader), HashingThreads()
+    changing = None
+    if not station.config.open:
+        await asyncio.to_thread(rotate, station.paths.token_keys)
+        changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
+    try:
+        yield accounts, StationIdentity(accounts, writer, threads)
+    finally:
+        threads.close()
+        if changing is not None:
+            changing.cancel()
+
+
+async def _keep_rotating(folder: Path) -> None:
+    while True:
+        await asyncio.sleep(_ROTATE)
+        try:
+            await asyncio.to_thread(rotate, folder)
+        except LockgateError as error:
+            print(f"lockgate: the keys for tokens: {error.diagnostics()}", file=sys.stderr, flush=True)

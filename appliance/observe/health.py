@@ -6,6 +6,7 @@ import shutil
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from appliance.access import alerts
 from appliance.station import Station
 from bundles import limits
 from bundles.errors import LockgateError
@@ -16,8 +17,9 @@ _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def checks(station: Station) -> list[dict[str, Any]]:
-    """Each check as {name, ok, detail}."""
-    return [_space(station), _clock(), _trust(station), _store(station)]
+    """Each check as {name, ok, detail}, some with `alerts` that are no failure yet."""
+    certificates = alerts.check(station.config, station.paths.root)
+    return [_space(station), _clock(), _trust(station), _store(station), certificates]
 
 
 def _space(station: Station) -> dict[str, Any]:

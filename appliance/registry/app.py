@@ -97,7 +97,8 @@ async def _sweep_uploads(worker: Worker) -> None:
 async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     """One request answered; whatever goes wrong is one of the specification's error bodies, never a traceback."""
     try:
-        outcome = await _dispatch(request, worker)
+        answer = await worker.services.access.admit(request)
+        outcome = await _dispatch(request, worker) if answer is None else answer
     except RefusedRequestError as refusal:
         outcome = refusal.error
     except LockgateError as error:
@@ -108,6 +109,8 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     except Exception:
         _log.exception("%s %s failed", request.method, request.path)
         outcome = errors.INTERNAL
+    for event in worker.services.access.events(request, outcome):
+        await worker.in_thread(worker.services.audit.record, event)
     return errors.respond(outcome) if isinstance(outcome, WireError) else outcome
 
 

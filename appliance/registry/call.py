@@ -109,6 +109,10 @@ class Call:
         finally:
             os.close(held)
 
+    def may(self, action: Action, name: str) -> bool:
+        """Whether the caller may, on another repository than the path's."""
+        return self.services.access.check(self.request, action, name) is None
+
     async def write(self, write: Write, act: str, thing: str, **detail: str) -> Any:
         """Record an act and hand its transaction to the one writer; durable when it returns.
 

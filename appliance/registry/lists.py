@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from typing import Final
 from urllib.parse import urlencode
@@ -28,11 +29,24 @@ async def list_tags(call: Call) -> web.StreamResponse | WireError:
 
 
 async def list_repositories(call: Call) -> web.StreamResponse:
-    """GET `_catalog`: names in bytewise order after `last`, at most `n`; `Link` where there are more."""
+    """GET `_catalog`: names the caller may pull in bytewise order after `last`, at most `n`; `Link` for more."""
     call.require("list")
     wanted, after = _page(call)
-    names = call.services.metadata.repository_names(wanted + 1, after) if wanted else []
+    names = await _seen(call, wanted + 1, after) if wanted else []
     return _answer({"repositories": names[:wanted]}, _link(call, names, wanted))
+
+
+async def _seen(call: Call, wanted: int, after: str) -> list[str]:
+    """So many names that the caller may pull; the pages between do not tell how many there are beside."""
+    found: list[str] = []
+    while len(found) < wanted:
+        names = call.services.metadata.repository_names(limits.PAGE, after)
+        found += [name for name in names if call.may("pull", name)]
+        if len(names) < limits.PAGE:
+            break
+        after = names[-1]
+        await asyncio.sleep(0)
+    return found[:wanted]
 
 
 def _page(call: Call) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from appliance import clock
-from appliance.observe.audit import AuditPort
+from appliance.observe.audit import AuditEvent, AuditPort
 from appliance.registry.errors import WireError
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
@@ -20,15 +20,30 @@ Action = Literal["pull", "push", "delete", "list"]
 
 
 class Access(Protocol):
-    """Decides who may do what; one decision a request, and one for the source of a mount."""
+    """Decides who may do what: `admit` once for each request, before anything of it is looked at, and `check` where
+    it is known what it wants; a mount also for its source, the catalog for each name."""
+
+    async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
+        """Find out who sends the request. None where it goes on, else its answer (a refusal, or a token)."""
+        ...
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         """None where it is allowed, else the answer. `repository` is "" for what belongs to none. Never blocks."""
         ...
 
+    def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
+        """What the audit log is to hear of a request that is about to be answered with `outcome`."""
+        ...
+
 
 class OpenAccess:
     """Everybody may do everything: a station started with `--open`, on loopback."""
+
+    async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
+        return None
+
+    def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
+        return []
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return None

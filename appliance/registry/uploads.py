@@ -101,8 +101,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
     else:
         sources = metadata.shown_anywhere(digest, limit=limits.MOUNT_SOURCES)
     for source in sources:
-        readable = call.services.access.check(call.request, "pull", source) is None
-        facts = metadata.linked_blob(source, digest) if readable else None
+        facts = metadata.linked_blob(source, digest) if call.may("pull", source) else None
         if facts is None or not is_whole(call, facts):
             continue
         write = MountBlob(repository=call.name, source=source, digest=str(digest), at=call.services.now())

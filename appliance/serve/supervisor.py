@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import socket
+import sqlite3
 import sys
 import time
 import traceback
@@ -21,11 +22,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from appliance.access.accounts import Accounts
+from appliance.access.tls import server_context
 from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
+from appliance.observe import metrics
 from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
+from appliance.store.database import open_reader
 from bundles.errors import FailedError, LockgateError, UsageError
 
 _PR_SET_PDEATHSIG: Final = 1
@@ -36,7 +41,7 @@ _START: Final = 10.0
 _PAUSE: Final = 0.5
 """Seconds before a process that died is started again, so that a broken one does not spin."""
 
-_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD)
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,12 @@ def serve(root: Path, listen: str | None = None) -> int:
     paths = StationPaths(root.resolve())
     config = load_config(paths.config)
     host, port = split_listen(listen or config.listen)
-    _check_open(config, host)
+    if config.open:
+        _check_open(host)
+    else:
+        _check_closed(config, paths)
+    scheme = "http" if config.open else "https"
+    metrics.prepare(paths)
     with station_lock(paths), _listening(host, port) as listener:
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -64,20 +74,33 @@ def serve(root: Path, listen: str | None = None) -> int:
                 for number in range(1, config.workers + 1)
             ),
         ]
-        return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving http://{address}")
+        return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
 
 
-def _check_open(config: Config, host: str) -> None:
-    if not config.open:
-        raise UsageError(
-            "this station is not open, and TLS and accounts do not exist yet",
-            thing=config.site,
-            remedy="for trying it out on loopback, make one with: lockgate init --open",
-        )
+def _check_open(host: str) -> None:
     if not is_loopback(host):
         raise UsageError(
             "an open station listens on loopback alone", thing=host, remedy="use 127.0.0.1, ::1 or localhost"
         )
+
+
+def _check_closed(config: Config, paths: StationPaths) -> None:
+    """TLS can start, and somebody can log in. Raises UsageError, FailedError."""
+    server_context(config, paths)
+    if not paths.database.is_file() or not _somebody(paths):
+        raise UsageError(
+            "the station has no accounts yet",
+            thing=config.site,
+            remedy=f"make the first administrator with: lockgate user claim NAME -C {paths.root}",
+        )
+
+
+def _somebody(paths: StationPaths) -> bool:
+    with contextlib.closing(open_reader(paths.database)) as reader:
+        try:
+            return Accounts(reader).exist()
+        except sqlite3.OperationalError:  # the database is of a version before accounts
+            return False
 
 
 @contextlib.contextmanager
@@ -116,6 +139,9 @@ class _Supervisor:
             print(announcement, flush=True)
             while True:
                 number = signal.sigwait(_SIGNALS)
+                if number == signal.SIGHUP:
+                    self._pass_on(signal.SIGHUP)
+                    continue
                 if number != signal.SIGCHLD:
                     return 0
                 for role in self._reap():
@@ -152,11 +178,14 @@ class _Supervisor:
                 ended.append(role)
         return ended
 
-    def _stop(self) -> None:
-        """End the children, workers and control together; kill what does not end in time."""
+    def _pass_on(self, number: int) -> None:
         for child in self._children:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(child, signal.SIGTERM)
+                os.kill(child, number)
+
+    def _stop(self) -> None:
+        """End the children, workers and control together; kill what does not end in time."""
+        self._pass_on(signal.SIGTERM)
         deadline = time.monotonic() + _STOP
         while self._children and time.monotonic() < deadline:
             self._reap()
@@ -172,6 +201,7 @@ def _become(role: _Role, writing: int, parent: int) -> None:
     status = 1
     try:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
         if os.getppid() == parent:
             role.run(lambda: os.write(writing, b"1"))

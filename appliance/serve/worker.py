@@ -1,33 +1,46 @@
-"""A data-plane worker: the registry over HTTP on the inherited socket."""
+"""A data-plane worker: the registry over HTTP or HTTPS on the inherited socket."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
-from collections.abc import Callable
+import ssl
+import sys
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Final
 
 from aiohttp import web
 
-from appliance.config import load_config
+from appliance import limits
+from appliance.access.accounts import Accounts
+from appliance.access.gate import Gate
+from appliance.access.identity import StationIdentity
+from appliance.access.passwords import HashingThreads
+from appliance.access.tls import server_context
+from appliance.access.token_endpoint import StationAccess, TokenEndpoint
+from appliance.config import Config, load_config
 from appliance.observe.audit import FileAudit
+from appliance.observe.metrics import RegistryMetrics
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
-from appliance.registry.services import RegistryServices, RegistrySettings
+from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
+from appliance.registry.serving import make_runner, new_loop
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncSocketWriter
+from bundles.errors import LockgateError
 
-_SHUTDOWN: Final = 2.0
-"""Seconds that transfers under way get to finish."""
+_BACKLOG: Final = 1024
 
 
 def run(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
     """Serve until SIGTERM."""
-    asyncio.run(_serve(root, listener, ready))
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(root, listener, ready))
 
 
 async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
@@ -39,18 +52,84 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     config = load_config(paths.config)
     blobs = BlobStore(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
-    services = RegistryServices(
-        blobs=blobs,
-        metadata=Metadata(paths.database),
-        writer=writer,
-        uploads=UploadSessions(blobs),
-        audit=FileAudit(paths.audit),
-        settings=RegistrySettings(sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum),
-    )
-    runner = web.AppRunner(create_app(services), access_log=None, handle_signals=False)
-    await runner.setup()
-    await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()
-    ready()
-    await stop.wait()
-    await runner.cleanup()
+    metadata = Metadata(paths.database)
+    async with station_access(config, paths, metadata, writer) as access:
+        services = RegistryServices(
+            blobs=blobs, metadata=metadata, writer=writer, uploads=UploadSessions(blobs),
+            audit=FileAudit(paths.audit), access=access,
+            settings=RegistrySettings(sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum),
+        )  # fmt: skip
+        app = create_app(services)
+        app.on_response_prepare.append(RegistryMetrics().count)
+        runner = make_runner(app)
+        await runner.setup()
+        front = Front(runner, listener, None if config.open else lambda: server_context(config, paths))
+        await front.open()
+        loop.add_signal_handler(signal.SIGHUP, front.reload_soon)
+        ready()
+        await stop.wait()
+        front.close()
+        await runner.cleanup()
     await writer.close()
+
+
+@contextlib.asynccontextmanager
+async def station_access(
+    config: Config, paths: StationPaths, metadata: Metadata, writer: AsyncSocketWriter
+) -> AsyncIterator[Access]:
+    """Who may do what on this station: everybody everything on an open one, else what accounts and roles say."""
+    if config.open:
+        yield OpenAccess()
+        return
+    accounts, threads = Accounts(metadata.connection), HashingThreads()
+    gate = Gate(
+        paths, accounts, StationIdentity(accounts, writer, threads), config.access.rules(),
+        issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,
+    )  # fmt: skip
+    try:
+        yield StationAccess(gate, TokenEndpoint(gate, writer))
+    finally:
+        threads.close()
+
+
+class Front:
+    """The listening side of a worker. A reload opens a second listener on the same socket and closes the first: what
+    was accepted goes on under the certificate it began with, and nobody meets a closed door in between."""
+
+    def __init__(
+        self, runner: web.AppRunner, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None
+    ) -> None:
+        self._runner, self._listener, self._context = runner, listener, context
+        self._server: asyncio.AbstractServer | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> None:
+        """Accept connections. Raises FailedError where TLS cannot start."""
+        context = None if self._context is None else await asyncio.to_thread(self._context)
+        old, loop = self._server, asyncio.get_running_loop()
+        assert self._runner.server is not None  # noqa: S101  the runner was set up
+        self._server = await loop.create_server(
+            self._runner.server, sock=self._listener.dup(), ssl=context, backlog=_BACKLOG,
+            ssl_handshake_timeout=None if context is None else limits.TLS_HANDSHAKE,
+        )  # fmt: skip
+        if old is not None:
+            old.close()
+
+    def reload_soon(self) -> None:
+        """Take up the certificate's files as they are now; a bad one leaves things as they were, and says so."""
+        if self._context is None:
+            return
+        task = asyncio.create_task(self._reload())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _reload(self) -> None:
+        try:
+            await self.open()
+        except LockgateError as error:
+            print(f"lockgate: the certificate was not reloaded: {error.diagnostics()}", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """Accept no more."""
+        if self._server is not None:
+            self._server.close()

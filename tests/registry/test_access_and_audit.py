@@ -9,7 +9,7 @@ from aiohttp import web
 
 from appliance.observe.audit import AuditEvent
 from appliance.registry.errors import WireError
-from appliance.registry.services import Action
+from appliance.registry.services import Action, OpenAccess
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -19,7 +19,7 @@ DENIED = WireError(403, "DENIED", "requested access to the resource is denied")
 
 
 @dataclass
-class Rules:
+class Rules(OpenAccess):
     """Denies what is listed: (action, repository)."""
 
     denied: set[tuple[str, str]] = field(default_factory=set)

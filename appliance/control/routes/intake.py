@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
+from appliance.control.routes.accounts import check_key
 from appliance.intake import approvals, release
 from appliance.intake.ledger import (
     Entry,
@@ -78,6 +79,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         entry, body, actor = entry_of(request), await request.json(), caller(request)
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         keyid = str(body["keyid"])
+        holder = await audited(control, request, "intake.decide", entry.id, check_key(control, request, keyid))
         verifying = asyncio.to_thread(approvals.verify, station, entry, payload, keyid, signature)
         verified = await audited(control, request, "intake.decide", entry.id, verifying)
         approval = verified.approval
@@ -86,7 +88,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
             "why": approval.why,
         }  # fmt: skip
-        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
+        kept = Decision(keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature)
         event = AuditEvent(f"intake.{approval.decision}", actor, entry.id, "done", detail)
         await act(control, event, _write(entry, verified, kept, needed, actor))
         return await whole(entry.digest)

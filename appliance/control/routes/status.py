@@ -42,7 +42,10 @@ def describe(control: Control) -> dict[str, Any]:
         "job": current.to_json() if current else None,
         "quarantine": quarantine,
         "last_import": {"id": last[0], "at": last[1]} if last else None,
-        "alerts": [f"{check['name']}: {check['detail']}" for check in found if not check["ok"]],
+        "alerts": [
+            *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
+            *(text for check in found for text in check.pop("alerts", ())),
+        ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},
         "approvals_needed": station.config.threshold,
     }

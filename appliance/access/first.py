@@ -1,0 +1,37 @@
+"""The one-time code that makes the first administrator: shown once, kept as a hash, gone when it was used."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Final
+
+from appliance.access.passwords import hash_secret, verify
+from appliance.paths import StationPaths
+from bundles.errors import RefusedError
+from bundles.files import read_small, write_atomic
+from bundles.limits import KEY_FILE
+
+_LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
+_WAIT: Final = 1.0
+"""Seconds a wrong code costs: 80 random bits need no more."""
+
+
+def make_code(paths: StationPaths) -> str:
+    """A new code, 16 letters in fours. The one before is void."""
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(16))
+    write_atomic(paths.first_code, hash_secret(letters).encode(), 0o600)
+    return "-".join(letters[start : start + 4] for start in range(0, 16, 4))
+
+
+def check_code(paths: StationPaths, code: str) -> None:
+    """Raises RefusedError where it is not the code, or there is none. Blocking."""
+    stored = read_small(paths.first_code, KEY_FILE).decode() if paths.first_code.is_file() else None
+    if not verify(stored, "".join(code.split("-")).strip().upper(), robot=True):
+        time.sleep(_WAIT)
+        raise RefusedError("not the one-time code", remedy="make a new one with: lockgate user code")
+
+
+def forget_code(paths: StationPaths) -> None:
+    """It was used."""
+    paths.first_code.unlink(missing_ok=True)

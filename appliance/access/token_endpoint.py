@@ -1,0 +1,219 @@
+"""`/token`: the Docker token protocol, GET and OAuth2 POST (distribution: Token Authentication Specification, Token
+Scope Documentation, OAuth2 Token Authentication).
+
+A token is given for what of the scopes the account may have now, be it nothing: a client then hears at the registry
+what it lacks, and nobody learns here what exists.
+"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+from aiohttp import web
+
+from appliance import clock, limits
+from appliance.access.accounts import Account, Refresh
+from appliance.access.gate import Gate, ticket_of
+from appliance.access.passwords import fingerprint, new_secret, same
+from appliance.access.permissions import Caller
+from appliance.access.scopes import granted, parse_scopes
+from appliance.access.tokens import Claims, new_id, sign
+from appliance.observe.audit import AuditEvent
+from appliance.registry.errors import WireError
+from appliance.registry.receiving import InterruptedBodyError, read_small
+from appliance.registry.services import Action
+from appliance.store.writes.access import AddRefresh, RotateRefresh
+from appliance.store.writes.base import AsyncWriter
+from bundles.errors import UsageError
+
+PATH: Final = "/token"
+MARK: Final = "lgt_"
+"""What a refresh token begins with; then its id, an underscore, and 256 random bits."""
+
+_NO_HASH: Final = "0" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request for a token. `offline`: with a refresh token beside it."""
+
+    scopes: list[str]
+    service: str
+    offline: bool
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Login:
+    """Who asks, by what session, and the refresh token that is handed back."""
+
+    caller: Caller
+    session: str = ""
+    refresh: str = ""
+    expires: str = ""
+
+
+class TokenEndpoint:
+    """Gives tokens to whom the gate recognises."""
+
+    def __init__(self, gate: Gate, writer: AsyncWriter) -> None:
+        self._gate, self._writer = gate, writer
+
+    async def answer(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
+        """The answer, and the events that go with it."""
+        try:
+            if request.method == "GET":
+                return await self._get(request)
+            if request.method == "POST":
+                return await self._post(request)
+        except UsageError as error:
+            return WireError(400, "UNSUPPORTED", error.what, error.thing), []
+        return WireError(405, "UNSUPPORTED", "the operation is unsupported", headers={"Allow": "GET, POST"}), []
+
+    async def _get(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
+        query = request.query
+        asked = _Asked(
+            query.getall("scope", []), query.get("service", ""), query.get("offline_token") in ("true", "1"),
+            query.get("client_id", ""),
+        )  # fmt: skip
+        ticket = ticket_of(request)
+        if ticket.access is not None:  # a token is no way to another one
+            return self._gate.challenge(request, "list", ""), []
+        return await self._give(asked, _Login(ticket.caller, ticket.session))
+
+    async def _post(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
+        form = await _form(request)
+        asked = _Asked(
+            [form.get("scope", "")], form.get("service", ""), form.get("access_type") == "offline",
+            form.get("client_id", ""),
+        )  # fmt: skip
+        kind = form.get("grant_type", "")
+        if kind == "password":
+            known = await self._gate.prove(request, form.get("username", ""), form.get("password", ""))
+            if isinstance(known, WireError):
+                return known, []
+            return await self._give(asked, _Login(known.account.caller(request.remote or ""), known.secret))
+        if kind == "refresh_token":
+            login = await self._renew(request, form.get("refresh_token", ""), asked.offline)
+            if login is None:
+                return self._gate.challenge(request, "list", ""), []
+            return await self._give(asked, login)
+        raise UsageError("unsupported grant_type", thing=kind[:60], remedy="use password or refresh_token")
+
+    async def _renew(self, request: web.Request, token: str, rotate: bool) -> _Login | None:
+        """The log-in that a refresh token stands for; None for one that is not good (any more).
+
+        One that was rotated away and comes again is somebody's copy: the log-in ends for both.
+        """
+        kept, account = self._kept(token)
+        if kept is None or account is None:
+            return None
+        caller = account.caller(request.remote or "")
+        if not rotate and kept.used is None:
+            return _Login(caller, kept.family, token, kept.expires)
+        fresh_id, fresh = secrets.token_hex(16), new_secret()
+        write = RotateRefresh(old=kept.id, id=fresh_id, hash=fingerprint(fresh), at=clock.now())
+        if not await self._writer.submit(write):
+            return None
+        return _Login(caller, kept.family, f"{MARK}{fresh_id}_{fresh}", kept.expires)
+
+    def _kept(self, token: str) -> tuple[Refresh | None, Account | None]:
+        accounts = self._gate.accounts
+        parts = token.split("_", 2)
+        right = len(parts) == 3 and token.startswith(MARK)
+        found = accounts.refresh(parts[1]) if right else None
+        good = same(fingerprint(parts[2] if right else ""), found.hash if found else _NO_HASH)
+        if found is None or not good or found.revoked is not None or found.expires <= clock.now():
+            return None, None
+        account = accounts.find(found.account)
+        return found, None if account is None or account.disabled is not None else account
+
+    async def _give(self, asked: _Asked, login: _Login) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
+        gate = self._gate
+        if asked.service not in ("", gate.audience):
+            raise UsageError("another service's tokens are not given here", thing=asked.service[:120])
+        access = granted(parse_scopes(asked.scopes), login.caller, gate.rules)
+        now, events, refresh, session = int(time.time()), [], login.refresh, login.session
+        nobody = login.caller.kind == "anonymous"
+        if asked.offline and not refresh and login.caller.kind == "person":
+            session, refresh = secrets.token_hex(16), ""
+            token_id, secret = session, new_secret()
+            await self._writer.submit(
+                AddRefresh(
+                    id=token_id, family=session, account=login.caller.name, client=asked.client[:120],
+                    hash=fingerprint(secret), expires=clock.after(limits.REFRESH_LIFE), at=clock.now(),
+                )
+            )  # fmt: skip
+            refresh = f"{MARK}{token_id}_{secret}"
+            detail = {"address": login.caller.address, "client": asked.client[:120], "session": session}
+            events.append(AuditEvent("token.login", login.caller.name, session, "done", detail))
+        ring = await gate.ring()
+        claims = Claims(
+            issuer=gate.issuer, audience=gate.audience, subject="" if nobody else login.caller.name, issued=now,
+            expires=min(now + limits.TOKEN_LIFE, self._end_of(login)), id=new_id(),
+            generation=login.caller.generation, session=session, access=access,
+        )  # fmt: skip
+        token = sign(claims, ring.kid, ring.signs)
+        document: dict[str, Any] = {
+            "token": token,
+            "access_token": token,
+            "expires_in": claims.expires - now,
+            "issued_at": clock.now(),
+            "scope": " ".join(map(str, access)),
+            "token_type": "Bearer",
+        }
+        if refresh:
+            document["refresh_token"] = refresh
+        return web.json_response(document, headers={"Cache-Control": "no-store", "Pragma": "no-cache"}), events
+
+    def _end_of(self, login: _Login) -> int:
+        """When what the token was asked for with is over."""
+        if login.expires:
+            return clock.seconds(login.expires)
+        secret = self._gate.accounts.secret(login.session) if login.session else None
+        return clock.seconds(secret.expires) if secret else 1 << 40
+
+
+async def _form(request: web.Request) -> Mapping[str, str]:
+    """The fields of a form, each once. Raises UsageError; RefusedRequestError, 413, for one that is too large."""
+    if request.content_type != "application/x-www-form-urlencoded":
+        raise UsageError("not a form", thing=request.content_type, remedy="send application/x-www-form-urlencoded")
+    too_large = WireError(413, "SIZE_INVALID", f"a form may have {limits.TOKEN_BODY} bytes")
+    try:
+        body = await read_small(request, limits.TOKEN_BODY, too_large)
+        pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=32)
+    except (InterruptedBodyError, ValueError):
+        raise UsageError("a malformed form", remedy="send application/x-www-form-urlencoded") from None
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise UsageError("a field stands twice in the form", remedy="send each once")
+    return fields
+
+
+class StationAccess:
+    """The registry's `Access` of a station with accounts: the gate, and the endpoint that gives tokens for it."""
+
+    def __init__(self, gate: Gate, endpoint: TokenEndpoint) -> None:
+        self._gate, self._endpoint = gate, endpoint
+
+    async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
+        """As Access.admit."""
+        refusal = await self._gate.admit(request)
+        if refusal is not None or request.path != PATH:
+            return refusal
+        answer, events = await self._endpoint.answer(request)
+        ticket_of(request).events += events
+        return answer
+
+    def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
+        """As Access.check."""
+        return self._gate.check(request, action, repository)
+
+    def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
+        """As Access.events."""
+        return [*ticket_of(request).events, *self._gate.refusals(request, outcome)]

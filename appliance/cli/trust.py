@@ -1,0 +1,102 @@
+"""`lockgate trust snippet` and `lockgate tls`: what clients need to trust the station, and its certificates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from appliance.cli.context import call, json_option, show, station_option, station_root, table
+
+
+@click.group()
+def trust() -> None:
+    """What clients need so that they trust this station."""
+
+
+@trust.command()
+@click.argument("client", type=click.Choice(["containerd", "podman", "docker", "k3s", "helm", "skopeo"]))
+@click.option(
+    "--host", metavar="HOST[:PORT]", help="How the client reaches the registry (default: configured address)."
+)
+@station_option
+@json_option
+def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> None:
+    """Print the configuration that a client needs, as a shell script to read and run there as root."""
+    from appliance.access.certificates import load, names_of
+    from appliance.access.snippets import CLIENTS
+    from appliance.config import load_config, split_listen
+    from appliance.paths import StationPaths
+    from bundles.errors import UsageError
+    from bundles.files import read_small
+    from bundles.limits import MIB
+
+    paths = StationPaths(station_root(root))
+    config = load_config(paths.config)
+    if config.open:
+        raise UsageError("an open station has no certificate", thing=config.site, remedy="make one without --open")
+    _, port = split_listen(config.listen)
+    names = names_of(load(config.tls.path(paths.root, "certificate")))
+    reach = host or f"{names[0] if names else 'localhost'}:{port}"
+    pem = read_small(config.tls.path(paths.root, "ca"), MIB).decode()
+    made = CLIENTS[client](reach if ":" in reach else f"{reach}:{port}", pem)
+    document = {"client": client, "host": reach, "files": dict(made.files), "commands": list(made.commands)}
+    show(document, as_json, made.text)
+
+
+@click.group()
+def tls() -> None:
+    """The server's certificate: show, renew, reload."""
+
+
+@tls.command("show")
+@station_option
+@json_option
+def show_(root: Path | None, as_json: bool) -> None:
+    """The certificates, until when they are good, and for which names."""
+    from appliance.access.alerts import expiries
+    from appliance.access.certificates import load, names_of
+    from appliance.config import load_config
+
+    station = station_root(root)
+    found = expiries(load_config(station / "config.toml"), station)
+    items = [
+        {"name": entry.name, "path": str(entry.path), "not_after": entry.not_after, "days": entry.days,
+         "level": entry.level, "names": names_of(load(entry.path))}
+        for entry in found
+    ]  # fmt: skip
+    rows = [
+        (entry["name"], "[!!]" if entry["level"] else "[ok]", f"{entry['not_after']} ({entry['days']} days)",
+         ", ".join(entry["names"]) or "-")  # type: ignore[arg-type]
+        for entry in items
+    ]  # fmt: skip
+    show({"items": items}, as_json, lambda: table(rows, ("CERTIFICATE", "STATE", "UNTIL", "NAMES")))
+
+
+@tls.command()
+@click.option("--name", "names", multiple=True, metavar="HOST", help="A name or address (default: those it has now).")
+@station_option
+@json_option
+def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
+    """Make a new server certificate by the site's CA. A running station takes it up with `tls reload`."""
+    from appliance.access.certificates import SERVER, default_names, load, make_server, names_of
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+
+    paths = StationPaths(station_root(root))
+    old = paths.tls / SERVER
+    wanted = list(names) or (names_of(load(old)) if old.is_file() else default_names())
+    with recorded(paths.root, "tls.renew", paths.root.name, {"names": wanted}):
+        made = make_server(paths, wanted)
+    document = {"path": str(made.path), "not_after": made.not_after, "names": wanted}
+    show(document, as_json, lambda: f"a certificate until {made.not_after}\ntake it up with: lockgate tls reload")
+
+
+@tls.command()
+@station_option
+@json_option
+def reload(root: Path | None, as_json: bool) -> None:
+    """Let the running station take up the certificate's files; no connection is dropped."""
+    document: dict[str, Any] = call(root, lambda client: client.post("/v1/tls/reload"))
+    show(document, as_json, lambda: f"reloaded; good until {document['items'][0]['not_after']}")

@@ -1,0 +1,311 @@
+"""`lockgate user`: accounts of people and robots, and who one is."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
+from bundles.display import safe
+
+
+def password_option(command: Any) -> Any:
+    """`--password-fd N` as `password_fd: int | None`."""
+    return click.option(
+        "--password-fd", type=int, metavar="N", help="Read the password from descriptor N, up to a newline."
+    )(command)
+
+
+def read_password(password_fd: int | None, prompt: str, *, confirm: bool = False) -> str:
+    """A password from a descriptor, or typed. Raises UsageError."""
+    from bundles.errors import UsageError
+
+    try:
+        return read_passphrase(password_fd, prompt, confirm=confirm).decode()
+    except UnicodeDecodeError:
+        raise UsageError("a password is UTF-8 text", thing=prompt, remedy="type it again") from None
+    except UsageError as error:
+        if "passphrase" not in error.what:
+            raise
+        what = error.what.replace("passphrase", "password")
+        raise UsageError(what, thing=error.thing, remedy=error.remedy.replace("passphrase", "password")) from None
+
+
+def path_of(name: str, what: str = "") -> str:
+    """An account's path in the control API."""
+    return f"/v1/accounts/{quote(name, safe='')}{what}"
+
+
+def change(root: Path | None, name: str, what: str, as_json: bool, line: str, **body: object) -> None:
+    """A change of an account, and a line about it."""
+    document = call(root, lambda client: client.post(path_of(name, f"/{what}"), body))
+    show(document, as_json, lambda: line)
+
+
+@click.group()
+def user() -> None:
+    """Accounts: create, list, show, password, enable, disable, bind; log in and out."""
+
+
+@user.command()
+@click.argument("name")
+@click.option("--full-name", default="", metavar="TEXT", help="Whose account it is.")
+@click.option("--code-fd", type=int, metavar="N", help="Read the one-time code from descriptor N, up to a newline.")
+@password_option
+@station_option
+@json_option
+def claim(
+    root: Path | None, name: str, full_name: str, code_fd: int | None, password_fd: int | None, as_json: bool
+) -> None:
+    """Make the first administrator, with the one-time code that `lockgate init` showed. The station must not run."""
+    from appliance import clock
+    from appliance.access.accounts import check_name
+    from appliance.access.first import check_code, forget_code
+    from appliance.access.passwords import check_password, hash_password
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from appliance.station import station_lock
+    from appliance.store.database import open_writer
+    from appliance.store.writer import LocalWriter
+    from appliance.store.writes.access import FirstAdministrator
+
+    station = station_root(root)
+    paths = StationPaths(station)
+    check_name(name)
+    with station_lock(paths):
+        with recorded(station, "account.claim", name, {"role": "administrator"}):
+            check_code(paths, read_passphrase(code_fd, "One-time code").decode("utf-8", "replace"))
+            password = check_password(read_password(password_fd, f"New password of {name}", confirm=True))
+            with contextlib.closing(open_writer(paths.database)) as database:
+                write = FirstAdministrator(
+                    name=name, full_name=full_name, password=hash_password(password), uid=None, at=clock.now()
+                )
+                LocalWriter(database).submit(write)
+        paths.database.chmod(0o600)
+        forget_code(paths)
+    document = {"name": name, "role": "administrator"}
+    show(document, as_json, lambda: f"{name} is administrator\nstart the station with: lockgate serve -C {station}")
+
+
+@user.command()
+@station_option
+@json_option
+def code(root: Path | None, as_json: bool) -> None:
+    """Make a new one-time code for the first administrator. The station must not run, and must have none yet."""
+    from appliance.access.first import make_code
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from appliance.station import station_lock
+    from bundles.errors import RefusedError
+
+    station = station_root(root)
+    paths = StationPaths(station)
+    with station_lock(paths), recorded(station, "account.code", station.name, {}):
+        if not paths.first_code.is_file():
+            raise RefusedError("the first administrator has been made", thing=str(station), remedy="ask them")
+        made = make_code(paths)
+    show({"code": made}, as_json, lambda: f"one-time code {made}")
+
+
+@user.command()
+@click.argument("name")
+@password_option
+@station_option
+@json_option
+def login(root: Path | None, name: str, password_fd: int | None, as_json: bool) -> None:
+    """Be that person in the commands that follow, until `user logout` or fifteen silent minutes."""
+    from appliance.cli.sessions import keep_session
+    from appliance.control.client import ControlClient
+
+    station = station_root(root)
+    password = read_password(password_fd, f"Password of {name}")
+
+    async def ask(client: ControlClient) -> dict[str, Any]:
+        client.session = None
+        answer = await client.log_in(name, password)
+        keep_session(station, str(client.session))
+        return answer
+
+    document = call(root, ask)
+    show(document, as_json, lambda: _who(document))
+
+
+@user.command()
+@station_option
+@json_option
+def logout(root: Path | None, as_json: bool) -> None:
+    """End the log-in of this command line."""
+    from appliance.cli.sessions import forget_session, kept_session
+    from bundles.errors import RefusedError
+
+    station = station_root(root)
+    if kept_session(station) is not None:
+        try:
+            call(root, lambda client: client.log_out())
+        except RefusedError:  # it was over already
+            pass
+        finally:
+            forget_session(station)
+    show({}, as_json, lambda: "logged out")
+
+
+@user.command()
+@station_option
+@json_option
+def whoami(root: Path | None, as_json: bool) -> None:
+    """Who this command line is to the station, and what they may."""
+    document = call(root, lambda client: client.who())
+    show(document, as_json, lambda: _who(document))
+
+
+def _who(document: dict[str, Any]) -> str:
+    held = ", ".join(f"{entry['role']} on {entry['pattern']}" for entry in document["roles"])
+    nothing = "all: the station is open" if document["open"] else "none"
+    lines = [f"account  {safe(document['account'])}", f"roles    {held or nothing}"]
+    return "\n".join([*lines, f"may      {', '.join(document['permissions']) or 'nothing'}"])
+
+
+@user.command()
+@click.argument("name")
+@click.option("--full-name", default="", metavar="TEXT", help="Whose account it is.")
+@click.option("--uid", type=int, metavar="UID", help="The system account that calls for it through the socket.")
+@password_option
+@station_option
+@json_option
+def create(
+    root: Path | None, name: str, full_name: str, uid: int | None, password_fd: int | None, as_json: bool
+) -> None:
+    """Make a person's account, without roles. Robots: `lockgate token create`."""
+    from appliance.access.accounts import check_name
+    from appliance.access.passwords import check_password
+
+    station_root(root)
+    check_name(name)
+    password = check_password(read_password(password_fd, f"Password of {name}", confirm=True))
+    body = {"name": name, "full_name": full_name, "uid": uid, "password": password}
+    document = call(root, lambda client: client.post("/v1/accounts", body))
+    show(document, as_json, lambda: f"made {name}\ngive it a role with: lockgate role grant {name} ROLE")
+
+
+@user.command("list")
+@click.option("--filter", "text", default="", metavar="TEXT", help="Those whose name contains it.")
+@station_option
+@json_option
+def list_(root: Path | None, text: str, as_json: bool) -> None:
+    """The accounts, with their roles and state."""
+    from appliance.control.client import ControlClient
+
+    async def ask(client: ControlClient) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        after = ""
+        while True:
+            answer = await client.get("/v1/accounts", limit=500, after=after, filter=text)
+            items += answer["items"]
+            after = answer["next"]
+            if not after:
+                return items
+
+    found = call(root, ask)
+    rows = [(entry["name"], entry["kind"], entry["full_name"], _roles(entry), _state(entry)) for entry in found]
+    show({"items": found}, as_json, lambda: table(rows, ("ACCOUNT", "KIND", "WHO", "ROLES", "STATE")))
+
+
+def _roles(entry: dict[str, Any]) -> str:
+    held = (f"{role['role']}" + ("" if role["pattern"] == "**" else f" {role['pattern']}") for role in entry["roles"])
+    return ", ".join(held) or "-"
+
+
+def _state(entry: dict[str, Any]) -> str:
+    if entry["disabled"]:
+        return f"[!!] disabled {entry['disabled']}"
+    return f"[!!] locked until {entry['locked_until']}" if entry["locked_until"] else "[ok]"
+
+
+@user.command("show")
+@click.argument("name")
+@station_option
+@json_option
+def show_(root: Path | None, name: str, as_json: bool) -> None:
+    """An account: roles, keys, the system account it stands for, its state."""
+    document = call(root, lambda client: client.get(path_of(name)))
+
+    def text() -> str:
+        fields = [
+            ("account", document["name"]), ("kind", document["kind"]), ("who", document["full_name"] or "-"),
+            ("roles", _roles(document)), ("keys", ", ".join(document["keys"]) or "-"),
+            ("uid", "-" if document["uid"] is None else str(document["uid"])), ("state", _state(document)),
+            ("created", document["created"]),
+        ]  # fmt: skip
+        return "\n".join(f"{name:<8} {safe(value)}" for name, value in fields)
+
+    show(document, as_json, text)
+
+
+@user.command()
+@click.argument("name")
+@click.option("--old-fd", type=int, metavar="N", help="Read the old password from descriptor N, for one's own.")
+@password_option
+@station_option
+@json_option
+def password(root: Path | None, name: str, old_fd: int | None, password_fd: int | None, as_json: bool) -> None:
+    """Set a password: one's own with the old one, an administrator anybody's. Tokens made before are void."""
+    from appliance.access.passwords import check_password
+
+    me = call(root, lambda client: client.who())["account"]
+    body = {"old": read_password(old_fd, "Old password")} if me == name else {}
+    body["password"] = check_password(read_password(password_fd, f"New password of {name}", confirm=True))
+    document = call(root, lambda client: client.post(path_of(name, "/password"), body))
+    show(document, as_json, lambda: f"the password of {name} is set; log in again where it was used")
+
+
+@user.command()
+@click.argument("name")
+@station_option
+@json_option
+def disable(root: Path | None, name: str, as_json: bool) -> None:
+    """Shut an account out at once, with every token it has."""
+    change(root, name, "disable", as_json, f"{name} is disabled")
+
+
+@user.command()
+@click.argument("name")
+@station_option
+@json_option
+def enable(root: Path | None, name: str, as_json: bool) -> None:
+    """Let an account in again; unlocks it too."""
+    change(root, name, "enable", as_json, f"{name} may log in")
+
+
+@user.command()
+@click.argument("name")
+@click.option("--uid", type=int, metavar="UID", help="The system account; without it, none any more.")
+@station_option
+@json_option
+def bind(root: Path | None, name: str, uid: int | None, as_json: bool) -> None:
+    """Let a system account call for this account through the control socket."""
+    line = f"{name} is nobody's system account" if uid is None else f"uid {uid} calls for {name}"
+    change(root, name, "uid", as_json, line, uid=uid)
+
+
+@user.command("bind-key")
+@click.argument("name")
+@click.argument("keyid")
+@station_option
+@json_option
+def bind_key(root: Path | None, name: str, keyid: str, as_json: bool) -> None:
+    """Say that a key's approvals are this person's."""
+    change(root, name, "bind-key", as_json, f"{keyid} stands for {name}", keyid=keyid)
+
+
+@user.command("unbind-key")
+@click.argument("name")
+@click.argument("keyid")
+@station_option
+@json_option
+def unbind_key(root: Path | None, name: str, keyid: str, as_json: bool) -> None:
+    """Say that a key stands for this person no more."""
+    change(root, name, "unbind-key", as_json, f"{keyid} stands for nobody", keyid=keyid)

@@ -1,0 +1,70 @@
+"""How the station is reached beside its own control socket: other system accounts of a group, and monitoring."""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import os
+from collections.abc import AsyncIterator
+
+from aiohttp import web
+
+from appliance.config import Config, split_listen
+from appliance.control.api import Control
+from appliance.control.routes.tls import answer
+from appliance.paths import StationPaths
+from bundles.errors import FailedError, UsageError
+
+_SHUTDOWN = 1.0
+
+
+def admit_group(config: Config, paths: StationPaths) -> None:
+    """Let the members of `socket_group` reach the control socket, and nothing else in the station's folder.
+
+    Raises UsageError for a group that does not exist, FailedError where its owner is not in it.
+    """
+    name = config.access.socket_group
+    if not name:
+        return
+    try:
+        group = grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise UsageError("no such group", thing=name, remedy="check socket_group in config.toml") from None
+    for path in paths.root.glob(f"{paths.database.name}*"):
+        path.chmod(0o600)
+    try:
+        for path, mode in ((paths.root, 0o710), (paths.run, 0o710), (paths.control_socket, 0o660)):
+            os.chown(path, -1, group)
+            path.chmod(mode)
+    except PermissionError:
+        raise FailedError(
+            "the control socket cannot be given to the group", thing=name, remedy="make the station's owner a member"
+        ) from None
+
+
+@contextlib.asynccontextmanager
+async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
+    """`GET /metrics` on `metrics_listen`, where the site wants it. Raises FailedError."""
+    if not config.metrics_listen:
+        yield
+        return
+
+    async def metrics(_: web.Request) -> web.Response:
+        return await answer(control)
+
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
+    await runner.setup()
+    host, port = split_listen(config.metrics_listen)
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        await runner.cleanup()
+        raise FailedError(
+            f"metrics cannot listen ({error.strerror})", thing=config.metrics_listen, remedy="change metrics_listen"
+        ) from None
+    try:
+        yield
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,161 @@
+"""/v1/accounts: people and robots, their roles and keys."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance import clock
+from appliance.access.accounts import Account, check_name
+from appliance.access.passwords import check_password, hash_password
+from appliance.access.permissions import EVERYTHING, check_pattern, check_role
+from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
+from appliance.control.routes.tokens import days, give_secret
+from appliance.observe.audit import AuditEvent
+from appliance.store.writes import access as writes
+from appliance.store.writes.base import Write
+from bundles.errors import RefusedError, UsageError
+from bundles.oci.reference import check_repository
+
+_KEYID: Final = re.compile(r"[0-9a-f]{16}\Z")
+_CHANGES: Final = "disable|enable|uid|grant|withdraw|bind-key|unbind-key|revoke"
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    accounts = control.accounts
+
+    async def listed(request: web.Request) -> web.Response:
+        limit, after, text = page_of(request)
+        found = [describe(control, entry) for entry in accounts.page(limit, after, text)]
+        return page(found, limit, lambda entry: str(entry["name"]))
+
+    async def show(request: web.Request) -> web.Response:
+        return answer(request.match_info["name"])
+
+    def answer(name: str, **more: object) -> web.Response:
+        return web.json_response(describe(control, accounts.get(name)) | more)
+
+    async def do(request: web.Request, what: str, name: str, write: Write, **detail: object) -> None:
+        await act(control, AuditEvent(f"account.{what}", caller(request), name, "done", detail), write)
+
+    async def create(request: web.Request) -> web.Response:
+        body = await request.json()
+        robot = str(body.get("kind", "person")) == "robot"
+        name, full_name = check_name(str(body["name"]), robot=robot), check_text(body.get("full_name", ""))
+        if robot:
+            write = writes.CreateAccount(name=name, kind="robot", full_name=full_name, at=clock.now())
+            await do(request, "create", name, write, kind="robot")
+            return await give_secret(control, request, name, days(body), 0)
+        hashed = await asyncio.to_thread(hash_password, check_password(str(body["password"])))
+        uid = None if body.get("uid") is None else int(body["uid"])
+        write = writes.CreateAccount(
+            name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now()
+        )
+        await do(request, "create", name, write, kind="person", uid=uid)
+        return answer(name)
+
+    async def password(request: web.Request) -> web.Response:
+        name, body = request.match_info["name"], await request.json()
+        if account(request).name != name:
+            await require(request, "account")
+        elif await control.identity.identify(name, str(body.get("old", ""))) is None:
+            raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
+        hashed = await asyncio.to_thread(hash_password, check_password(str(body["password"])))
+        await do(request, "password", name, writes.SetPassword(account=name, password=hashed, at=clock.now()))
+        return web.json_response({"name": name})
+
+    async def change(request: web.Request) -> web.Response:
+        name, what, body = request.match_info["name"], request.match_info["what"], await request.json()
+        accounts.get(name)
+        write, detail = _change(name, what, body)
+        await do(request, what, name, write, **detail)
+        return answer(name)
+
+    async def explain(request: web.Request) -> web.Response:
+        found = accounts.get(request.match_info["name"])
+        repository = check_repository(request.query["repository"])
+        who = found.caller(request.query.get("address", ""))
+        off = f"the account is disabled since {found.disabled}"
+        items = [
+            {"permission": permission, "allowed": bool(decision) and found.disabled is None,
+             "why": off if found.disabled else decision.why}
+            for permission, decision in control.rules.explain(who, repository)
+        ]  # fmt: skip
+        return web.json_response({"account": found.name, "repository": repository, "items": items})
+
+    return [
+        get("/v1/accounts", "account", listed),
+        post("/v1/accounts", "account", create),
+        get("/v1/accounts/{name}", "account", show),
+        get("/v1/accounts/{name}/explain", "account", explain),
+        post("/v1/accounts/{name}/password", "status", password),
+        post(f"/v1/accounts/{{name}}/{{what:{_CHANGES}}}", "account", change),
+    ]
+
+
+def _change(name: str, what: str, body: dict[str, Any]) -> tuple[Write, dict[str, Any]]:
+    """The transaction of a change, and its detail for the audit log."""
+    now = clock.now()
+    if what in ("disable", "enable", "revoke"):
+        plain: dict[str, Write] = {
+            "disable": writes.DisableAccount(account=name, at=now),
+            "enable": writes.EnableAccount(account=name),
+            "revoke": writes.RevokeTokens(account=name, at=now),
+        }
+        return plain[what], {}
+    if what == "uid":
+        uid = None if body["uid"] is None else int(body["uid"])
+        return writes.BindUid(account=name, uid=uid), {"uid": uid}
+    if what in ("grant", "withdraw"):
+        role, pattern = check_role(str(body["role"])), str(body.get("pattern", ""))
+        detail = {"role": role, "pattern": pattern or EVERYTHING}
+        if what == "withdraw":
+            return writes.WithdrawRole(account=name, role=role, pattern=pattern), detail
+        return writes.GrantRole(account=name, role=role, pattern=check_pattern(pattern or EVERYTHING)), detail
+    keyid = str(body["keyid"])
+    if not _KEYID.match(keyid):
+        raise UsageError("not a key's id", thing=repr(keyid)[:60], remedy="see: lockgate key list")
+    if what == "bind-key":
+        return writes.BindKey(account=name, keyid=keyid, at=now), {"keyid": keyid}
+    return writes.UnbindKey(account=name, keyid=keyid), {"keyid": keyid}
+
+
+def describe(control: Control, entry: Account) -> dict[str, Any]:
+    """An account as the control API shows it; never a hash."""
+    return {
+        "name": entry.name,
+        "kind": entry.kind,
+        "full_name": entry.full_name,
+        "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in entry.grants],
+        "keys": control.accounts.keys_of(entry.name),
+        "uid": entry.uid,
+        "disabled": entry.disabled,
+        "locked_until": control.accounts.locked_until(entry.name, clock.now()),
+        "created": entry.created,
+    }
+
+
+def check_text(value: object) -> str:
+    """A person's name, or what a robot is for. Raises UsageError."""
+    text = str(value).strip()
+    if len(text) > 200 or not text.isprintable():
+        raise UsageError("a name has at most 200 printable characters", thing=repr(text)[:60])
+    return text
+
+
+async def check_key(control: Control, request: web.Request, keyid: str) -> str | None:
+    """Whose key it is: the caller's own account, or None on an open station. Raises RefusedError for another's."""
+    if control.station.config.open:
+        return None
+    holder = control.accounts.holder_of(keyid)
+    if holder != account(request).name:
+        raise RefusedError(
+            "the key does not stand for you",
+            thing=keyid,
+            remedy="have an administrator bind it: lockgate user bind-key NAME KEYID",
+        )
+    return holder

@@ -1,0 +1,59 @@
+"""/v1/session: log in as a person, see who one is, log out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from appliance import limits
+from appliance.access.permissions import PERMISSIONS, Caller
+from appliance.control.api import Control, account, anybody, caller, delete, get
+from appliance.control.callers import peer_uid, system_name
+from appliance.observe.audit import AuditEvent, refusal
+from bundles.errors import LockgateError, RefusedError
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def log_in(request: web.Request) -> web.Response:
+        body = await request.json()
+        name, password = str(body["account"]), str(body["password"])
+        actor = system_name(peer_uid(request))
+        try:
+            known = await control.identity.identify(name, password)
+            if known is None or known.account.kind != "person":
+                raise RefusedError("wrong name or password", remedy="try again")
+        except LockgateError as error:
+            await control.record(refusal("session.login", actor, name[:64], error))
+            raise
+        await control.record(AuditEvent("session.login", name, name, "done", {"by": actor}))
+        session = control.callers.log_in(known.account)
+        return web.json_response(describe(control, known.account.caller()) | {"session": session})
+
+    async def show(request: web.Request) -> web.Response:
+        return web.json_response(describe(control, account(request)))
+
+    async def log_out(request: web.Request) -> web.Response:
+        control.callers.log_out(request)
+        await control.record(AuditEvent("session.logout", caller(request), caller(request)))
+        return web.json_response({})
+
+    return [
+        anybody("POST", "/v1/session", log_in),
+        get("/v1/session", "status", show),
+        delete("/v1/session", "status", log_out),
+    ]
+
+
+def describe(control: Control, who: Caller) -> dict[str, Any]:
+    """The caller, what they hold, and what they may; seconds after which a silent session ends."""
+    return {
+        "account": who.name,
+        "kind": who.kind,
+        "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in who.grants],
+        "permissions": [permission for permission in PERMISSIONS if control.rules.decide(who, permission)],
+        "idle_seconds": limits.SESSION_IDLE,
+        "open": control.station.config.open,
+    }

@@ -1,0 +1,83 @@
+"""/v1/tls, /v1/metrics: the certificates, and what monitoring reads."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from typing import Any
+
+from aiohttp import web
+
+from appliance.access.alerts import expiries
+from appliance.access.certificates import load, names_of
+from appliance.access.tls import server_context
+from appliance.control.api import Control, audited, caller, get, post
+from appliance.control.routes.status import describe
+from appliance.observe.audit import AuditEvent
+from appliance.observe.metrics import CONTENT_TYPE, Gauges, render
+from bundles.errors import LockgateError, UsageError
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    station = control.station
+
+    def certificates() -> list[dict[str, Any]]:
+        return [
+            {"name": entry.name, "path": str(entry.path), "not_after": entry.not_after, "days": entry.days,
+             "names": names_of(load(entry.path))}
+            for entry in expiries(station.config, station.paths.root)
+        ]  # fmt: skip
+
+    async def show(_: web.Request) -> web.Response:
+        return web.json_response({"items": await asyncio.to_thread(certificates), "next": None})
+
+    async def reload(request: web.Request) -> web.Response:
+        if station.config.open:
+            raise UsageError("an open station has no certificate", thing=station.config.site)
+        trying = asyncio.to_thread(server_context, station.config, station.paths)
+        await audited(control, request, "tls.reload", station.config.site, trying)
+        await control.record(AuditEvent("tls.reload", caller(request), station.config.site))
+        os.kill(os.getppid(), signal.SIGHUP)  # the supervisor passes it on to every worker
+        return await show(request)
+
+    async def metrics(_: web.Request) -> web.Response:
+        return await answer(control)
+
+    return [
+        get("/v1/tls", "status", show),
+        post("/v1/tls/reload", "operate", reload),
+        get("/v1/metrics", "status", metrics),
+    ]
+
+
+async def answer(control: Control) -> web.Response:
+    """The metrics as text."""
+    found = gauges(control)
+    return web.Response(body=await asyncio.to_thread(render, found), headers={"Content-Type": CONTENT_TYPE})
+
+
+def gauges(control: Control) -> Gauges:
+    """The station's state as numbers. Names and labels are a promise (docs/reference/metrics.md)."""
+    status, station = describe(control), control.station
+    store, jobs = status["store"], status["jobs"]
+    left: dict[tuple[tuple[str, str], ...], float]
+    try:
+        left = {(("certificate", entry.name),): float(entry.seconds_left)
+                for entry in expiries(station.config, station.paths.root)}  # fmt: skip
+    except LockgateError:
+        left = {(("certificate", "server"),): -1.0}
+    checks: dict[tuple[tuple[str, str], ...], float] = {
+        (("check", check["name"]),): float(check["ok"]) for check in status["health"]["checks"]
+    }
+    return {
+        "lockgate_up": ("The station runs", {(("site", status["site"]), ("side", status["side"])): 1.0}),
+        "lockgate_store_blobs": ("Blobs held", {(): float(store["blobs"])}),
+        "lockgate_store_bytes": ("Bytes held", {(): float(store["bytes"])}),
+        "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store["free"])}),
+        "lockgate_jobs": ("Jobs", {(("state", name),): float(count) for name, count in jobs.items()}),
+        "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status["quarantine"])}),
+        "lockgate_health": ("1 where the check is well", checks),
+        "lockgate_certificate_seconds_left": ("Seconds until a certificate ends", left),
+    }

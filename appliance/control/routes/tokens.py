@@ -1,0 +1,81 @@
+"""Robots' secrets and people's log-ins: given, listed, taken away."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance import clock, limits
+from appliance.access.identity import MARK
+from appliance.access.passwords import hash_secret, new_secret
+from appliance.control.api import Control, act, caller, get, post
+from appliance.observe.audit import AuditEvent
+from appliance.store.writes.access import AddSecret, RevokeToken
+from bundles.errors import UsageError
+
+_DAY: Final = 24 * 60 * 60
+_OVERLAP: Final = 30 * _DAY
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    accounts = control.accounts
+
+    async def rotate(request: web.Request) -> web.Response:
+        body = await request.json()
+        overlap = int(body.get("overlap_seconds", limits.ROBOT_OVERLAP))
+        if not 0 <= overlap <= _OVERLAP:
+            raise UsageError("the overlap is 0 to 30 days", thing=f"{overlap} s")
+        name = accounts.get(request.match_info["name"]).name
+        return await give_secret(control, request, name, days(body), overlap)
+
+    async def tokens(request: web.Request) -> web.Response:
+        name, now = accounts.get(request.match_info["name"]).name, clock.now()
+        items = [
+            {"id": entry.id, "kind": "secret", "client": "", "created": entry.created, "expires": entry.expires,
+             "state": "revoked" if entry.revoked else "over" if entry.expires <= now else "good"}
+            for entry in accounts.secrets_of(name)
+        ] + [
+            {"id": entry.family, "kind": "log-in", "client": entry.client, "created": entry.created,
+             "expires": entry.expires, "state": "good"}
+            for entry in accounts.logins(name, now)
+        ]  # fmt: skip
+        return web.json_response({"items": items, "next": None})
+
+    async def revoke(request: web.Request) -> web.Response:
+        token_id = request.match_info["id"]
+        write = RevokeToken(id=token_id, at=clock.now())
+        await act(control, AuditEvent("token.revoke", caller(request), token_id), write)
+        return web.json_response({"id": token_id})
+
+    return [
+        get("/v1/accounts/{name}/tokens", "account", tokens),
+        post("/v1/accounts/{name}/secret", "account", rotate),
+        post("/v1/tokens/{id}/revoke", "account", revoke),
+    ]
+
+
+async def give_secret(control: Control, request: web.Request, name: str, lasting: int, overlap: int) -> web.Response:
+    """A robot's new secret, for `lasting` days; the ones before end after `overlap` seconds. It is in this answer,
+    and nowhere else."""
+    secret_id = secrets.token_hex(8)
+    secret = f"{MARK}{secret_id}_{new_secret()}"
+    write = AddSecret(
+        account=name, id=secret_id, hash=await asyncio.to_thread(hash_secret, secret), at=clock.now(),
+        expires=clock.after(lasting * _DAY), old_until=clock.after(overlap),
+    )  # fmt: skip
+    event = AuditEvent("account.secret", caller(request), name, "done", {"id": secret_id, "expires": write.expires})
+    await act(control, event, write)
+    return web.json_response({"name": name, "secret": secret, "secret_id": secret_id, "expires": write.expires})
+
+
+def days(body: dict[str, Any]) -> int:
+    """How many days a robot's secret is to last. Raises UsageError."""
+    usual, most = limits.ROBOT_LIFE
+    wanted = int(body.get("days") or usual)
+    if not 1 <= wanted <= most:
+        raise UsageError(f"a secret lasts 1 to {most} days", thing=str(wanted), remedy="rotate it when it ends")
+    return wanted

@@ -1,0 +1,79 @@
+"""Metrics in Prometheus' text format: counters of every worker, and the station's state when it is asked.
+
+The counters of several processes are files in `run/metrics` (prometheus_client's multiprocess mode), emptied when the
+station starts.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance.paths import StationPaths
+
+_FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+Gauges = Mapping[str, tuple[str, Mapping[tuple[tuple[str, str], ...], float]]]
+"""Name -> (help, labels -> value)."""
+
+
+def prepare(paths: StationPaths) -> None:
+    """Empty the counters; before any process is started, since the library looks for its folder when it is loaded."""
+    shutil.rmtree(paths.metrics, ignore_errors=True)
+    paths.metrics.mkdir(mode=0o700)
+    os.environ[_FOLDER] = str(paths.metrics)
+
+
+class RegistryMetrics:
+    """One worker's counters."""
+
+    def __init__(self) -> None:
+        from prometheus_client import CollectorRegistry, Counter
+
+        self._requests = Counter(
+            "lockgate_registry_requests", "Requests answered by the registry", ("method", "status"),
+            registry=CollectorRegistry(),
+        )  # fmt: skip
+        self._kept: dict[tuple[str, int], Callable[[], None]] = {}
+
+    async def count(self, request: web.Request, response: web.StreamResponse) -> None:
+        """An answer is about to be sent. What a client calls its method is not a label: names are not for ever."""
+        key = (request.method, response.status)
+        add = self._kept.get(key)
+        if add is None:
+            method = request.method if request.method in _METHODS else "other"
+            add = self._requests.labels(method, str(response.status)).inc
+            if len(self._kept) < _KEPT:
+                self._kept[key] = add
+        add()
+
+
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
+_KEPT: Final = 256
+
+
+def render(gauges: Gauges) -> bytes:
+    """Everything, as the text that monitoring reads. Blocking: it reads the counters' files."""
+    from prometheus_client import CollectorRegistry, generate_latest
+    from prometheus_client.core import GaugeMetricFamily
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    class _State:
+        def collect(self) -> Iterator[Any]:
+            for name, (text, values) in gauges.items():
+                labels = next(iter(values), ())
+                family = GaugeMetricFamily(name, text, labels=[key for key, _ in labels])
+                for found, value in values.items():
+                    family.add_metric([label for _, label in found], value)
+                yield family
+
+    registry = CollectorRegistry()
+    registry.register(_State())
+    if _FOLDER in os.environ:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -1,0 +1,380 @@
+"""The transactions of access: accounts, their roles, keys and secrets.
+
+Whatever takes something away bumps the epoch, so that every worker forgets its verdicts and tokens at once, and the
+account's generation, so that tokens made before are void.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final, Literal
+
+from appliance.access.permissions import check_pattern, check_role, clash
+from appliance.store.writes.base import Write
+from bundles.errors import NotFoundError, RefusedError, UsageError
+
+
+def _account(db: sqlite3.Connection, name: str) -> str:
+    """The kind of an account. Raises NotFoundError."""
+    row = db.execute("SELECT kind FROM accounts WHERE name = ?", (name,)).fetchone()
+    if row is None:
+        raise NotFoundError("no such account", thing=name, remedy="see: lockgate user list")
+    return str(row[0])
+
+
+def _void(db: sqlite3.Connection, account: str) -> None:
+    """Everything decided about the account so far is void, on every worker, from its next request on."""
+    db.execute("UPDATE accounts SET generation = generation + 1 WHERE name = ?", (account,))
+    bump(db)
+
+
+def bump(db: sqlite3.Connection) -> None:
+    """Everything decided about anybody is to be decided again."""
+    db.execute("UPDATE epoch SET value = value + 1")
+
+
+def _keep_an_administrator(db: sqlite3.Connection) -> None:
+    row = db.execute(
+        "SELECT 1 FROM accounts a JOIN grants g ON g.account = a.name"
+        " WHERE g.role = 'administrator' AND a.disabled IS NULL LIMIT 1"
+    ).fetchone()
+    if row is None:
+        raise RefusedError("the station would have no administrator", remedy="make another account administrator first")
+
+
+class CreateAccount(Write, frozen=True):
+    """A new account, without roles. `password` is an argon2id hash, None for robots. Raises UsageError."""
+
+    name: str
+    kind: Literal["person", "robot"]
+    full_name: str
+    at: str
+    password: str | None = None
+    uid: int | None = None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        if db.execute("SELECT 1 FROM accounts WHERE name = ?", (self.name,)).fetchone() is not None:
+            raise UsageError("the account exists", thing=self.name, remedy="choose another name: names are not reused")
+        _uid_is_free(db, self.uid)
+        db.execute(
+            "INSERT INTO accounts (name, kind, full_name, password, uid, generation, created)"
+            " VALUES (?, ?, ?, ?, ?, 1, ?)",
+            (self.name, self.kind, self.full_name, self.password, self.uid, self.at),
+        )
+
+
+def _uid_is_free(db: sqlite3.Connection, uid: int | None) -> None:
+    row = db.execute("SELECT name FROM accounts WHERE uid = ?", (uid,)).fetchone()
+    if row is not None:
+        raise UsageError("the system account is another's", thing=f"uid {uid} is {row[0]}", remedy="unbind it first")
+
+
+class FirstAdministrator(Write, frozen=True):
+    """The first account, an administrator; made once. Raises RefusedError where there is an administrator."""
+
+    name: str
+    full_name: str
+    password: str
+    uid: int | None
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        if db.execute("SELECT 1 FROM grants WHERE role = 'administrator' LIMIT 1").fetchone() is not None:
+            raise RefusedError("the station has an administrator", remedy="ask them for an account")
+        CreateAccount(
+            name=self.name, kind="person", full_name=self.full_name, at=self.at, password=self.password, uid=self.uid
+        ).apply(db)
+        GrantRole(account=self.name, role="administrator").apply(db)
+
+
+class SetPassword(Write, frozen=True):
+    """Another password; what was made with the old one is void, a lock is gone."""
+
+    account: str
+    password: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        if _account(db, self.account) != "person":
+            raise UsageError("a robot has no password", thing=self.account, remedy="use: lockgate token rotate")
+        db.execute("UPDATE accounts SET password = ? WHERE name = ?", (self.password, self.account))
+        RevokeTokens(account=self.account, at=self.at).apply(db)
+        ForgetFailures(name=self.account).apply(db)
+
+
+class BindUid(Write, frozen=True):
+    """The system account that calls for this account through the Unix socket; None unbinds."""
+
+    account: str
+    uid: int | None
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        db.execute("UPDATE accounts SET uid = NULL WHERE name = ?", (self.account,))
+        _uid_is_free(db, self.uid)
+        db.execute("UPDATE accounts SET uid = ? WHERE name = ?", (self.uid, self.account))
+        _void(db, self.account)
+
+
+class DisableAccount(Write, frozen=True):
+    """The account may do nothing from now on. Raises RefusedError for the last administrator."""
+
+    account: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        db.execute("UPDATE accounts SET disabled = ? WHERE name = ? AND disabled IS NULL", (self.at, self.account))
+        held = db.execute("SELECT 1 FROM grants WHERE account = ? AND role = 'administrator'", (self.account,))
+        if held.fetchone() is not None:
+            _keep_an_administrator(db)
+        RevokeTokens(account=self.account, at=self.at).apply(db)
+
+
+class EnableAccount(Write, frozen=True):
+    """The account may log in again; a lock is gone."""
+
+    account: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        db.execute("UPDATE accounts SET disabled = NULL WHERE name = ?", (self.account,))
+        ForgetFailures(name=self.account).apply(db)
+        _void(db, self.account)
+
+
+class GrantRole(Write, frozen=True):
+    """A role on a pattern. Raises RefusedError where it clashes with a role the account holds."""
+
+    account: str
+    role: str
+    pattern: str = "**"
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        kind = _account(db, self.account)
+        role = check_role(self.role)
+        if kind == "robot" and role in ("security-officer", "administrator", "auditor"):
+            raise RefusedError(f"{role} is a person's role", thing=self.account, remedy="give it to a person")
+        held = [check_role(row[0]) for row in db.execute("SELECT role FROM grants WHERE account = ?", (self.account,))]
+        pair = clash([*held, role])
+        if pair is not None:
+            raise RefusedError(
+                f"separation of duties: nobody is {pair[0]} and {pair[1]}",
+                thing=self.account,
+                remedy="give the role to another account",
+            )
+        db.execute(
+            "INSERT INTO grants (account, role, pattern) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.account, role, check_pattern(self.pattern)),
+        )
+        bump(db)
+
+
+class WithdrawRole(Write, frozen=True):
+    """A role on a pattern goes; on every pattern where it is "". Raises NotFoundError where it was not held."""
+
+    account: str
+    role: str
+    pattern: str = ""
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        gone = db.execute(
+            "DELETE FROM grants WHERE account = ? AND role = ? AND (? = '' OR pattern = ?)",
+            (self.account, check_role(self.role), self.pattern, self.pattern),
+        ).rowcount
+        if not gone:
+            raise NotFoundError("the account does not hold the role", thing=f"{self.account}: {self.role}")
+        if self.role == "administrator":
+            _keep_an_administrator(db)
+        bump(db)
+
+
+class BindKey(Write, frozen=True):
+    """A key's approvals are this person's. Raises UsageError where the key is another's."""
+
+    account: str
+    keyid: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        if _account(db, self.account) != "person":
+            raise RefusedError("a key stands for a person", thing=self.account, remedy="bind it to a person's account")
+        row = db.execute("SELECT account FROM account_keys WHERE keyid = ?", (self.keyid,)).fetchone()
+        if row is not None and row[0] != self.account:
+            raise UsageError("the key is another's", thing=f"{self.keyid} is {row[0]}'s", remedy="unbind it first")
+        db.execute(
+            "INSERT INTO account_keys (keyid, account, bound) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.keyid, self.account, self.at),
+        )
+        bump(db)
+
+
+class UnbindKey(Write, frozen=True):
+    """The key stands for nobody. Raises NotFoundError where it did not stand for the account."""
+
+    account: str
+    keyid: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        gone = db.execute(
+            "DELETE FROM account_keys WHERE keyid = ? AND account = ?", (self.keyid, self.account)
+        ).rowcount
+        if not gone:
+            raise NotFoundError("the key is not the account's", thing=f"{self.account}: {self.keyid}")
+        bump(db)
+
+
+class AddSecret(Write, frozen=True):
+    """A robot's further secret; the ones before stay good until `old_until` at most ("" leaves them as they are)."""
+
+    account: str
+    id: str
+    hash: str
+    expires: str
+    at: str
+    old_until: str = ""
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        if _account(db, self.account) != "robot":
+            raise UsageError("a person has a password", thing=self.account, remedy="use: lockgate user password")
+        if self.old_until:
+            db.execute(
+                "UPDATE robot_secrets SET expires = min(expires, ?) WHERE account = ? AND revoked IS NULL",
+                (self.old_until, self.account),
+            )
+        db.execute(
+            "INSERT INTO robot_secrets (id, account, hash, created, expires) VALUES (?, ?, ?, ?, ?)",
+            (self.id, self.account, self.hash, self.at, self.expires),
+        )
+        bump(db)
+
+
+class AddRefresh(Write, frozen=True):
+    """What a log-in gave to renew its tokens with. `client` is what the client calls itself."""
+
+    id: str
+    family: str
+    account: str
+    client: str
+    hash: str
+    expires: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        db.execute("DELETE FROM refresh_tokens WHERE expires < ?", (self.at,))
+        db.execute(
+            "INSERT INTO refresh_tokens (id, family, account, client, hash, created, expires)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.id, self.family, self.account, self.client, self.hash, self.at, self.expires),
+        )
+
+
+class RotateRefresh(Write, frozen=True):
+    """A refresh token is given for another one, once (RFC 9700, section 4.14.2).
+
+    The result is False where it had been given before: then somebody has a copy, and the whole family is revoked.
+    """
+
+    old: str
+    id: str
+    hash: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> bool:
+        row = db.execute(
+            "SELECT family, account, client, expires, used FROM refresh_tokens WHERE id = ? AND revoked IS NULL",
+            (self.old,),
+        ).fetchone()
+        if row is None:
+            return False
+        family, account, client, expires, used = row
+        if used is not None:
+            db.execute("UPDATE refresh_tokens SET revoked = ? WHERE family = ?", (self.at, family))
+            bump(db)
+            return False
+        db.execute("UPDATE refresh_tokens SET used = ? WHERE id = ?", (self.at, self.old))
+        db.execute(
+            "INSERT INTO refresh_tokens (id, family, account, client, hash, created, expires)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.id, family, account, client, self.hash, self.at, expires),
+        )
+        return True
+
+
+class RevokeToken(Write, frozen=True):
+    """A robot's secret, or a log-in with all it gave, is void now. Raises NotFoundError."""
+
+    id: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        gone = db.execute(
+            "UPDATE refresh_tokens SET revoked = coalesce(revoked, ?) WHERE family = ?", (self.at, self.id)
+        ).rowcount
+        gone += db.execute(
+            "UPDATE robot_secrets SET revoked = coalesce(revoked, ?) WHERE id = ?", (self.at, self.id)
+        ).rowcount
+        if not gone:
+            raise NotFoundError("no such token", thing=self.id, remedy="see: lockgate token list")
+        bump(db)
+
+
+class RevokeTokens(Write, frozen=True):
+    """Every token the account has got is void now; a robot's secrets stay."""
+
+    account: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        _account(db, self.account)
+        db.execute(
+            "UPDATE refresh_tokens SET revoked = ? WHERE account = ? AND revoked IS NULL", (self.at, self.account)
+        )
+        _void(db, self.account)
+
+
+FAILURES_KEPT: Final = 10_000
+"""Names in `failed_logins`: whoever tries more names than this forgets the oldest, and no disk fills up."""
+
+
+class RecordFailure(Write, frozen=True):
+    """A log-in failed. `locks` are the times until which each further failure locks, the first after `free` failures.
+
+    The result is the time until which the name is locked, or None.
+    """
+
+    name: str
+    at: str
+    forget_before: str
+    free: int
+    locks: tuple[str, ...]
+
+    def apply(self, db: sqlite3.Connection) -> str | None:
+        db.execute("DELETE FROM failed_logins WHERE last < ?", (self.forget_before,))
+        row = db.execute("SELECT failures FROM failed_logins WHERE name = ?", (self.name,)).fetchone()
+        failures = (row[0] if row else 0) + 1
+        over = failures - self.free
+        until = self.locks[min(over, len(self.locks)) - 1] if over > 0 else None
+        db.execute(
+            "INSERT INTO failed_logins (name, failures, last, locked_until) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
+            " DO UPDATE SET failures = excluded.failures, last = excluded.last, locked_until = excluded.locked_until",
+            (self.name, failures, self.at, until),
+        )
+        if row is None:
+            db.execute(
+                "DELETE FROM failed_logins WHERE name IN (SELECT name FROM failed_logins ORDER BY last DESC"
+                " LIMIT -1 OFFSET ?)",
+                (FAILURES_KEPT,),
+            )
+        return until
+
+
+class ForgetFailures(Write, frozen=True):
+    """A log-in succeeded, or an administrator unlocked the name."""
+
+    name: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM failed_logins WHERE name = ?", (self.name,))
