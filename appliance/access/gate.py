@@ -161,7 +161,10 @@ class Gate:
 
     def challenge(self, request: web.Request, action: Action, repository: str, error: str = "") -> WireError:
         """401 with where to get a token and for what (distribution: Token Authentication Specification)."""
-        scope = f"repository:{repository}:{_ASKED[action]}" if repository else ""
+        # Who asks whether a blob is there is mostly about to push it, and some clients (oras for Python) ask for a
+        # token once: this one is for both, as far as the account's roles go.
+        asked: Action = "push" if request.method == "HEAD" and "/blobs/" in request.path else action
+        scope = f"repository:{repository}:{_ASKED[asked]}" if repository else ""
         if not repository and request.path == _CATALOG:
             scope = "registry:catalog:*"
         return self._unauthorized(request, scope, error)

@@ -16,9 +16,10 @@ def role() -> None:
 
 
 @role.command("list")
+@station_option
 @json_option
-def list_(as_json: bool) -> None:
-    """The roles: what each gives, and what it rules out whatever else an account holds."""
+def list_(root: Path | None, as_json: bool) -> None:
+    """The roles: what each gives, and what it rules out whatever else an account holds. The same on every station."""
     from appliance.access.permissions import GIVES, PERMISSIONS, ROLES, RULES_OUT
 
     document = {

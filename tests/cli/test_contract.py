@@ -178,7 +178,9 @@ def test_a_bad_source_is_named_before_anything_starts(run: Run, station: Path, t
 
 def test_a_passphrase_never_comes_from_the_arguments() -> None:
     secret = [o for c in COMMANDS.values() for p in c.params for o in p.opts if "pass" in o]
-    assert set(secret) <= {"--passphrase-fd", "--no-passphrase"}
+    assert set(secret) <= {"--passphrase-fd", "--no-passphrase", "--password-fd"}
+    descriptors = [p for c in COMMANDS.values() for p in c.params for o in p.opts if o.endswith("-fd")]
+    assert all(isinstance(parameter.type, click.types.IntParamType) for parameter in descriptors)
 
 
 def test_an_error_in_the_program_is_one_line_and_a_private_file(
