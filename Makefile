@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_JOBS ?= auto
 
-.PHONY: demo test test-long lint bench lock clean
+.PHONY: demo test test-long lint bench verifier lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -27,6 +27,9 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+verifier: $(STAMP)
+	$(BIN)/python packaging/verifier
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench

@@ -28,9 +28,16 @@ APPROVAL_TYPE: Final = "application/vnd.lockgate.approval.v1+json"
 REPORT_TYPE: Final = "application/vnd.lockgate.inspection-report.v1+json"
 RECEIPT_TYPE: Final = "application/vnd.lockgate.receipt.v1+json"
 WANTS_TYPE: Final = "application/vnd.lockgate.want-list.v1+json"
-PURPOSE_OF: Final = {APPROVAL_TYPE: "release", RECEIPT_TYPE: "receipt", WANTS_TYPE: "receipt"}
+OVERRIDE_TYPE: Final = "application/vnd.lockgate.override.v1+json"
+PURPOSE_OF: Final = {
+    APPROVAL_TYPE: "release",
+    OVERRIDE_TYPE: "release",
+    RECEIPT_TYPE: "receipt",
+    WANTS_TYPE: "receipt",
+}
 """What a key must be trusted for to sign a type. A report has no key: an approval holds its digest."""
 DECISIONS: Final = ("approve", "reject")
+OVERRIDES: Final = ("stream-floor", "clock-floor")
 OUTCOMES: Final = ("ok", "note", "fail")
 
 
@@ -47,6 +54,27 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     digest: str
     report: str
     decision: str
+    why: str
+    keyid: str
+    created: str
+    not_after: str
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person says of a stream where its own record does not suffice; two people say it before it counts.
+
+    `act` is `stream-floor` (the next bundle is `sequence` + 1; it follows `digest`, `sha256:...`, where that is known,
+    else it is empty) or `clock-floor` (no bundle so far was made after `floor`, a time). Fields that an act does not
+    use are 0 or empty. `why` is the reason.
+    """
+
+    type: str = OVERRIDE_TYPE
+    site: str
+    act: str
+    stream: str
+    sequence: int
+    digest: str
+    floor: str
     why: str
     keyid: str
     created: str
@@ -118,16 +146,17 @@ class WantList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     blobs: list[Held]
 
 
-Document = TypeVar("Document", Approval, Report, Receipt, WantList)
+Document = TypeVar("Document", Approval, Report, Receipt, WantList, Override)
 _TYPES: Final[dict[type, str]] = {
     Approval: APPROVAL_TYPE,
     Report: REPORT_TYPE,
     Receipt: RECEIPT_TYPE,
     WantList: WANTS_TYPE,
+    Override: OVERRIDE_TYPE,
 }
 
 
-def encode(document: Approval | Report | Receipt | WantList) -> bytes:
+def encode(document: Approval | Report | Receipt | WantList | Override) -> bytes:
     """Canonical bytes: what is signed and what is hashed. Raises MalformedError where a field cannot be."""
     check(document)
     return strict_json.canonical(msgspec.to_builtins(document))
@@ -150,12 +179,15 @@ def decode(raw: bytes, kind: type[Document]) -> Document:
     return document
 
 
-def check(document: Approval | Report | Receipt | WantList) -> None:
+def check(document: Approval | Report | Receipt | WantList | Override) -> None:
     """Every rule that one document can break by itself. Raises MalformedError naming the field."""
     check_site(document.site)
     check_time(document.created, "created")
     if isinstance(document, Receipt):
         _check_receipt(document)
+        return
+    if isinstance(document, Override):
+        _check_override(document)
         return
     _check_sha256(document.digest, "digest")
     if isinstance(document, WantList):
@@ -177,6 +209,26 @@ def _check_approval(approval: Approval) -> None:
         raise MalformedError("not_after lies before created", thing=approval.not_after)
     if approval.decision not in DECISIONS:
         raise MalformedError("an approval that decides nothing", thing=repr(approval.decision)[:60])
+
+
+def _check_override(override: Override) -> None:
+    source, _, destination = override.stream.partition(".")
+    check_site(source)
+    check_keyid(override.keyid)
+    check_time(override.not_after, "not_after")
+    if destination != override.site or override.act not in OVERRIDES:
+        raise MalformedError("an override of an unknown act or another site", thing=repr(override.act)[:60])
+    if not override.why.strip():
+        raise MalformedError("an override without a reason", thing=override.stream)
+    if not 0 <= override.sequence <= limits.SEQUENCE:
+        raise MalformedError("an override's sequence is out of range", thing=str(override.sequence))
+    if override.digest:
+        _check_sha256(override.digest, "digest")
+    if override.act == "clock-floor":
+        check_time(override.floor, "floor")
+    unused = (override.floor,) if override.act == "stream-floor" else (override.sequence, override.digest)
+    if any(unused):
+        raise MalformedError("an override with fields of another act", thing=override.act)
 
 
 def _check_receipt(receipt: Receipt) -> None:

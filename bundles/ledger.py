@@ -1,19 +1,35 @@
-"""The sequence decision: what a bundle is to a stream's history. Pure; the history is the ledger's rows."""
+"""The sequence decision: what a bundle is to a stream's history. Pure; the history is the ledger's rows.
+
+| name | what it means | how to go on |
+|---|---|---|
+| replay | this very bundle came before | nothing: what it carried is here, or was rejected |
+| fork | two bundles under one number, or two histories | ask the source site; trust neither until then |
+| rollback | an older number that never came, after newer ones | bring the next one; have what it carried built anew |
+| gap | numbers between are neither here nor voided | import them first, or two people set the floor |
+
+A number that the source voided (a bundle cancelled or lost) is none that is missing, and needs nobody. Where the trust
+folder's policy allows gaps, a gap is let in and said.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest, bundle_id
+
+_NAMED: Final = 3
+"""Missing numbers that a refusal names; the others are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
     """A bundle that a station has seen: `digest` is the sha256 of its SHA256SUMS (`sha256:…`), `state` the intake's.
 
-    The state `reset` marks a floor that people set by hand: what comes next is `sequence + 1`, whatever it follows.
+    The state `reset` marks a floor that people set by hand: what comes next is `sequence + 1`. It follows `digest`
+    where people entered one, and anything where they did not.
     """
 
     sequence: int
@@ -21,8 +37,12 @@ class LedgerRow:
     state: str
 
 
-def ledger_verdict(history: Sequence[LedgerRow], manifest: BundleManifest, digest: str) -> None:
-    """Let a fresh bundle pass. Raises RefusedError naming one of:
+def ledger_verdict(
+    history: Sequence[LedgerRow], manifest: BundleManifest, digest: str, *, gaps_allowed: bool = False
+) -> str:
+    """Let a fresh bundle pass; the result says what of it was let in by policy (a gap), or is empty.
+
+    Raises RefusedError naming one of:
 
     - replay: this sequence, this digest, is in the ledger;
     - fork: this sequence, another digest, is in the ledger, or `previous` is not the digest of the one before;
@@ -30,42 +50,55 @@ def ledger_verdict(history: Sequence[LedgerRow], manifest: BundleManifest, diges
     - gap: sequences between are neither here nor voided.
     """
     last = max(history, key=lambda row: row.sequence, default=None)
-    for row in history:
-        if row.sequence == manifest.sequence and row.state != "reset":
-            if row.digest == digest:
-                raise RefusedError(
-                    f"a replay: this bundle is in the ledger as {row.state}",
-                    thing=manifest.id,
-                    remedy=f"see: lockgate intake show {manifest.id}",
-                )
-            raise RefusedError(
-                "a fork: the ledger has another bundle of this sequence",
-                thing=manifest.id,
-                remedy="two bundles were made under one number: ask the source site, and trust neither",
-            )
+    _check_seen(history, manifest, digest)
     floor = last.sequence if last else 0
     if manifest.sequence <= floor:
         raise RefusedError(
-            f"a rollback: the stream is at {floor} already", thing=manifest.id, remedy="bring the next bundle instead"
+            f"a rollback: the stream is at {floor} already",
+            thing=manifest.id,
+            remedy="it is older than what is here: bring the next bundle; what it alone carried must be built anew",
         )
     between = set(range(floor + 1, manifest.sequence)) - set(manifest.voided)
+    if not between and last is None and manifest.previous is not None:
+        between = {0}
     if between:
-        named = ", ".join(bundle_id(manifest.stream, number) for number in sorted(between)[:3])
-        more = f" and {len(between) - 3} more" if len(between) > 3 else ""
-        raise RefusedError(
-            f"a gap: {named}{more} did not come",
-            thing=manifest.id,
-            remedy="import what is missing first, or see: lockgate intake stream reset",
-        )
-    if last is not None and last.state != "reset" and manifest.previous != last.digest:
+        return _gap(between, manifest, gaps_allowed)
+    if last is not None and last.digest and manifest.previous != last.digest:
         raise RefusedError(
             "a fork: the bundle follows another one than the ledger's last",
             thing=manifest.id,
-            remedy="ask the source site which bundles it made, and trust neither",
+            remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
         )
-    if last is None and manifest.previous is not None:
+    return ""
+
+
+def _check_seen(history: Sequence[LedgerRow], manifest: BundleManifest, digest: str) -> None:
+    for row in history:
+        if row.sequence != manifest.sequence or row.state == "reset":
+            continue
+        if row.digest == digest:
+            raise RefusedError(
+                f"a replay: this bundle is in the ledger as {row.state}",
+                thing=manifest.id,
+                remedy=f"it came before, nothing is to be done: see lockgate intake show {manifest.id}",
+            )
         raise RefusedError(
-            "a gap: the bundle follows one that did not come",
+            "a fork: the ledger has another bundle of this sequence",
             thing=manifest.id,
-            remedy="import the first one first, or see: lockgate intake stream reset",
+            remedy="two bundles were made under one number: ask the source site, and trust neither",
         )
+
+
+def _gap(between: set[int], manifest: BundleManifest, allowed: bool) -> str:
+    numbers = sorted(between - {0})
+    named = ", ".join(bundle_id(manifest.stream, number) for number in numbers[:_NAMED])
+    more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+    what = f"a gap: {named}{more} did not come" if numbers else "a gap: the bundle follows one that did not come"
+    if allowed:
+        return f"{what}; the policy allows it"
+    raise RefusedError(
+        what,
+        thing=manifest.id,
+        remedy="import what is missing first; where it is lost, two people set the floor with: lockgate intake stream"
+        f" reset {manifest.stream} --sequence {manifest.sequence - 1}",
+    )

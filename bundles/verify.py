@@ -7,6 +7,7 @@ files are capped and read once, and several folders must agree to the byte.
 from __future__ import annotations
 
 import os
+import re
 import stat
 import threading
 from collections.abc import Sequence
@@ -31,6 +32,17 @@ _CEILINGS: Final = {
     sums.README: limits.README_FILE,
 }
 _FOLDERS: Final = ("volumes", "recovery")
+_DROPPING: Final = re.compile(
+    r"\._.*|\.DS_Store|\.Trashes|\.fseventsd|\.Spotlight-V100|\.TemporaryItems|\.Trash-[0-9]+"
+    r"|System Volume Information|Thumbs\.db|desktop\.ini|\$RECYCLE\.BIN|LOST\.DIR",
+    re.DOTALL,
+)
+"""What desktops leave on every medium that they mount. It is never opened, and never part of a bundle."""
+_NAMES_MOST: Final = 1024
+"""Names looked at in a bundle's folder: more than all that may be there."""
+_DROPPINGS: Final = 256
+"""Droppings that are named; a medium with more is no longer one that a desktop only looked at."""
+DROPPINGS_REMEDY: Final = "a desktop left it: harmless, delete it, and mount media read-only"
 _MARKS: Final = (sums.NAME, sums.MANIFEST)
 """Either makes a folder a bundle's: a medium that was cut off while it was written has no SHA256SUMS yet."""
 
@@ -39,7 +51,8 @@ _MARKS: Final = (sums.NAME, sums.MANIFEST)
 class OpenedBundle:
     """A bundle whose signatures hold, and where its volumes lie.
 
-    `volumes` by index; `copies` are further places of the same ones, `missing_volumes` are in no folder given.
+    `volumes` by index; `copies` are further places of the same ones, `missing_volumes` are in no folder given;
+    `droppings` are what a desktop left beside them, not read.
     """
 
     opened: Opened
@@ -48,6 +61,7 @@ class OpenedBundle:
     volumes: dict[int, Path]
     copies: tuple[tuple[int, Path], ...]
     missing_volumes: tuple[int, ...]
+    droppings: tuple[Path, ...] = ()
 
     def require_volumes(self) -> None:
         """Raises IncompleteError naming each missing volume and its medium."""
@@ -94,19 +108,43 @@ def open_bundle(paths: Sequence[Path], trust: TrustFolder, now: str) -> OpenedBu
 
     Raises RefusedError for everything that is untrusted or does not belong, naming the file.
     """
+    return open_gathered(gather(paths), trust, now)
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """The small files of a bundle's media, read once and not yet decided about, and the names beside them."""
+
+    folders: tuple[Path, ...]
+    listings: tuple[Listing, ...]
+    files: SmallFiles
+
+    @property
+    def droppings(self) -> tuple[Path, ...]:
+        """What a desktop left on the media."""
+        return tuple(path for listing in self.listings for path in listing.droppings)
+
+
+def gather(paths: Sequence[Path]) -> Gathered:
+    """Read the small files in `paths`, one folder a medium. Raises RefusedError for what does not belong, by name."""
     folders = find_folders(paths)
     if not folders:
         raise UsageError("no folder was given", remedy="name the bundle's folder")
-    listings = [_list(folder) for folder in folders]
+    listings = tuple(_list(folder) for folder in folders)
     files = _read(folders[0], listings[0])
     for folder, listing in zip(folders[1:], listings[1:], strict=True):
         files = _join(files, _read(folder, listing), folder)
-    opened = decide(files, trust, now)
-    places = _place(folders, listings, opened.manifest)
+    return Gathered(folders, listings, files)
+
+
+def open_gathered(gathered: Gathered, trust: TrustFolder, now: str) -> OpenedBundle:
+    """Decide about what was gathered, and find its volumes. Raises as `open_bundle`."""
+    opened = decide(gathered.files, trust, now)
+    places = _place(gathered.folders, gathered.listings, opened.manifest)
     volumes = dict(reversed(places))
     copies = tuple((index, path) for index, path in places if volumes[index] != path)
     absent = tuple(volume.index for volume in opened.manifest.volumes if volume.index not in volumes)
-    return OpenedBundle(opened, files, folders, volumes, copies, absent)
+    return OpenedBundle(opened, gathered.files, gathered.folders, volumes, copies, absent, gathered.droppings)
 
 
 def verify(paths: Sequence[Path], trust: TrustFolder, now: str, progress: Progress) -> OpenedBundle:
@@ -173,24 +211,40 @@ def _read_places(manifest: BundleManifest, places: Sequence[tuple[int, Path]], p
                 read(place)
 
 
-def _list(folder: Path) -> dict[str, list[str]]:
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The names in a bundle's folder and in its `volumes`, droppings aside."""
+
+    small: tuple[str, ...]
+    volumes: tuple[str, ...]
+    droppings: tuple[Path, ...]
+
+
+def _list(folder: Path) -> Listing:
     """The names in the folder and its `volumes`, refused where the format does not know them or there are too many."""
-    found: dict[str, list[str]] = {"": [], "volumes": []}
+    small: list[str] = []
+    volumes: list[str] = []
+    droppings: list[Path] = []
     with failures_named(folder, "the bundle cannot be read"):
-        for entry in os.scandir(folder):
-            if entry.name in _FOLDERS and entry.is_dir(follow_symlinks=False):
+        for entry in islice(os.scandir(folder), _NAMES_MOST):
+            if _DROPPING.fullmatch(entry.name):
+                droppings.append(folder / entry.name)
+            elif entry.name in _FOLDERS and entry.is_dir(follow_symlinks=False):
                 if entry.name == "volumes":
-                    found["volumes"] = [below.name for below in islice(os.scandir(entry.path), limits.VOLUMES + 1)]
-                continue
-            if entry.name not in _CEILINGS and not SIGNATURE_NAME.match(entry.name):
+                    volumes = [below.name for below in islice(os.scandir(entry.path), limits.VOLUMES + _DROPPINGS + 1)]
+            elif entry.name not in _CEILINGS and not SIGNATURE_NAME.match(entry.name):
                 raise _stranger(folder, entry.name)
-            found[""].append(entry.name)
-            if len(found[""]) > len(_CEILINGS) + limits.SIGNATURES:
-                raise RefusedError("too many signature files", thing=str(folder))
-    if len(found["volumes"]) > limits.VOLUMES:
-        raise RefusedError("too many volumes", thing=str(folder / "volumes"))
-    found["volumes"].sort()
-    return found
+            else:
+                small.append(entry.name)
+            if len(small) > len(_CEILINGS) + limits.SIGNATURES:
+                raise RefusedError("too many signature files", thing=str(folder), remedy="remove those not named")
+    droppings += [folder / "volumes" / name for name in volumes if _DROPPING.fullmatch(name)]
+    volumes = [name for name in volumes if not _DROPPING.fullmatch(name)]
+    if len(volumes) > limits.VOLUMES:
+        raise RefusedError("too many volumes", thing=str(folder / "volumes"), remedy="copy the medium again")
+    if len(droppings) > _DROPPINGS:
+        raise RefusedError("too many files that are not the bundle's", thing=str(droppings[0]), remedy="delete them")
+    return Listing(tuple(small), tuple(sorted(volumes)), tuple(sorted(droppings)))
 
 
 def _stranger(folder: Path, name: str) -> RefusedError:
@@ -201,13 +255,13 @@ def _stranger(folder: Path, name: str) -> RefusedError:
     )
 
 
-def _read(folder: Path, listing: dict[str, list[str]]) -> SmallFiles:
+def _read(folder: Path, listing: Listing) -> SmallFiles:
     for name in _CEILINGS:
-        if name not in listing[""]:
+        if name not in listing.small:
             raise RefusedError(
                 "the bundle lacks a file", thing=str(folder / name), remedy="copy the whole medium again"
             )
-    names = [name for name in listing[""] if SIGNATURE_NAME.match(name)]
+    names = [name for name in listing.small if SIGNATURE_NAME.match(name)]
     return SmallFiles(
         sums=read_small(folder / sums.NAME, _CEILINGS[sums.NAME]),
         manifest=read_small(folder / sums.MANIFEST, _CEILINGS[sums.MANIFEST]),
@@ -231,14 +285,12 @@ def _join(first: SmallFiles, other: SmallFiles, folder: Path) -> SmallFiles:
     return SmallFiles(first.sums, first.manifest, first.readme, {**first.signatures, **other.signatures})
 
 
-def _place(
-    folders: Sequence[Path], listings: Sequence[dict[str, list[str]]], manifest: BundleManifest
-) -> list[tuple[int, Path]]:
+def _place(folders: Sequence[Path], listings: Sequence[Listing], manifest: BundleManifest) -> list[tuple[int, Path]]:
     """Where each volume lies (index and path), its size checked before anything is hashed."""
     known = {volume_path(volume.index).removeprefix("volumes/"): volume for volume in manifest.volumes}
     places: list[tuple[int, Path]] = []
     for folder, listing in zip(folders, listings, strict=True):
-        for name in listing["volumes"]:
+        for name in listing.volumes:
             path = folder / "volumes" / name
             if name not in known:
                 raise _stranger(folder, f"volumes/{name}")

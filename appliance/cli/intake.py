@@ -145,15 +145,63 @@ def show_stream(root: Path | None, name: str, as_json: bool) -> None:
 
 @stream.command()
 @click.argument("name", metavar="STREAM")
-@click.option("--sequence", type=int, required=True, help="The floor: the next bundle is the one after it.")
+@click.option("--sequence", type=int, help="The floor: the next bundle is the one after it.")
+@click.option("--digest", default="", metavar="DIGEST", help="The digest of that bundle, which the next one follows.")
+@click.option("--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Take both from this site's receipt.")
+@click.option("--clock", "floor", default="", metavar="TIME", help="Instead: no bundle so far was made after TIME.")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept in the ledger.")
+@click.option("--key", "key_name", metavar="KEY", help="Sign it: a name in the key folder, or a key file's path.")
+@passphrase_option
 @station_option
 @json_option
-def reset(root: Path | None, name: str, sequence: int, why: str, as_json: bool) -> None:
-    """Set a stream's floor by hand, after bundles were lost."""
-    body = {"sequence": sequence, "why": why}
-    document = call(root, lambda client: client.post(f"/v1/streams/{quote(name)}/reset", body))
-    show(document, as_json, lambda: f"{name} goes on behind {sequence}")
+def reset(
+    root: Path | None,
+    name: str,
+    sequence: int | None,
+    digest: str,
+    receipt: Path | None,
+    floor: str,
+    why: str,
+    key_name: str | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Set a stream's floor by hand: after bundles were lost, after a restore, or where a clock was wrong.
+
+    Two people say the same, each with their own release key (--key); the second one's word does it. On an open
+    station one person suffices, without a key.
+    """
+    from appliance.cli.receipt import head_in
+    from bundles.errors import UsageError
+
+    if receipt is not None:
+        sequence, digest = head_in(station_root(root), receipt, name)
+    if (sequence is None) == (not floor):
+        raise UsageError("a reset sets one floor", thing=name, remedy="give --sequence, --receipt or --clock")
+    said = {"sequence": sequence or 0, "digest": digest, "floor": floor, "why": why}
+    document = _say(root, name, said, key_name, passphrase_fd)
+
+    def text() -> str:
+        if document["people"] < document["needed"]:
+            more = "a second person now gives the same command with their own key"
+            return f"{name}: {document['people']} of {document['needed']} people; {more}"
+        return f"{name} goes on behind {sequence}" if not floor else f"no bundle so far counts as made after {floor}"
+
+    show(document, as_json, text)
+
+
+def _say(
+    root: Path | None, name: str, said: dict[str, Any], key_name: str | None, passphrase_fd: int | None
+) -> dict[str, Any]:
+    path = f"/v1/streams/{quote(name)}"
+    if key_name is None:
+        return call(root, lambda client: client.post(f"{path}/reset", said))
+    key = load_key(station_root(root), key_name, passphrase_fd)
+    keyid = key.public.keyid
+    answer = call(root, lambda client: client.get(f"{path}/override", keyid=keyid, **said))
+    signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
+    body = {"payload": answer["payload"], "keyid": keyid, "signature": signature}
+    return call(root, lambda client: client.post(f"{path}/override", body))
 
 
 async def _whole_list(client: ControlClient, path: str, **query: str) -> dict[str, Any]:

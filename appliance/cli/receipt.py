@@ -69,3 +69,25 @@ def _text(statement: Statement) -> str:
     if document.blobs is None:
         return "\n".join([*lines, "  no inventory"])
     return "\n".join([*lines, f"  {len(document.blobs)} blobs, {sum(blob.size for blob in document.blobs)} bytes"])
+
+
+def head_in(station: Path, file: Path, stream: str) -> tuple[int, str]:
+    """Where a stream stands by a receipt of this station's own: sequence and digest, to enter after a restore.
+
+    Raises RefusedError for a receipt that the station's receipt key did not sign, UsageError where it lacks the stream.
+    """
+    from appliance import clock
+    from bundles.errors import UsageError
+    from bundles.signing.keys import PUBLIC_SUFFIX, load_public
+    from bundles.signing.trust import TrustFolder, TrustRecord
+    from bundles.statement import open_statement
+
+    own = TrustRecord(
+        key=load_public(station / "keys" / f"receipt{PUBLIC_SUFFIX}"), owner="this station", purposes=("receipt",),
+        sites=(stream.partition(".")[2],), not_before=None, not_after=None, revoked=None,
+    )  # fmt: skip
+    document = open_statement(file, TrustFolder(own.sites[0], (own,)), clock.now()).document
+    for head in document.streams if isinstance(document, Receipt) else ():
+        if head.stream == stream:
+            return head.sequence, head.digest
+    raise UsageError("the receipt does not name the stream", thing=stream, remedy="give --sequence from a printed head")

@@ -27,10 +27,12 @@ from appliance.intake.ledger import (
     verified_volumes,
 )
 from appliance.intake.locks import stream_turn
+from appliance.intake.overrides import trusted_now
 from appliance.intake.sink import StoreSink
 from appliance.lifecycle.restore import restore
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.store.gate import incoming_turn
+from appliance.store.writes.floors import require_open
 from appliance.store.writes.intake import (
     AbandonIntake,
     BeginIntake,
@@ -45,7 +47,7 @@ from bundles.ledger import ledger_verdict
 from bundles.manifest import volume_path
 from bundles.oci.digest import Digest
 from bundles.verdict import require_all_signers
-from bundles.verify import OpenedBundle, missing, open_bundle
+from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
 _ACT = "intake.import"
@@ -75,7 +77,8 @@ def run(context: JobContext) -> Result:
 
 def _import(context: JobContext, paths: list[Path]) -> Result:
     station = context.station
-    bundle = open_bundle(paths, station.trust(), clock.now())
+    trust = station.trust()
+    bundle = open_bundle(paths, trust, trusted_now(station.reader))
     require_all_signers(bundle.opened)
     with (
         stream_turn(station.paths, bundle.opened.manifest.stream, context.progress),
@@ -87,8 +90,13 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
             return _result(entry)  # it was cut off between its last transaction and its answer
         if entry is not None and entry.state != "receiving" and (restored := restore(context, bundle)):
             return _result(entry) | {"restored": restored}
-        ledger_verdict(history(station.reader, bundle.opened.manifest.stream), bundle.opened.manifest, digest)
-        receiving = _Receiving(context, bundle)
+        manifest = bundle.opened.manifest
+        require_open(station.reader, manifest.stream)
+        gaps = trust.policy.rule("bundle", manifest.source).gaps
+        let_in = ledger_verdict(history(station.reader, manifest.stream), manifest, digest, gaps_allowed=gaps)
+        if let_in:
+            context.log(f"{manifest.id}: {let_in}")
+        receiving = _Receiving(context, bundle, let_in)
         try:
             receiving.begin()
             receiving.read()
@@ -113,7 +121,8 @@ def _result(entry: Entry) -> Result:
 class _Receiving:
     """One bundle on its way from its media into quarantine."""
 
-    def __init__(self, context: JobContext, bundle: OpenedBundle) -> None:
+    def __init__(self, context: JobContext, bundle: OpenedBundle, let_in: str) -> None:
+        self.let_in = let_in
         self.context, self.bundle, self.station = context, bundle, context.station
         self.manifest, self.digest = bundle.opened.manifest, bundle.opened.digest
         self.ranges = ranges_of(self.manifest)
@@ -142,6 +151,8 @@ class _Receiving:
                 pins=tuple(sizes_of(manifest)), job=self.context.job_id, actor=self.context.actor, at=clock.now(),
             )
         )  # fmt: skip
+        for dropping in self.bundle.droppings:
+            self.context.log(f"not the bundle's, not read: {dropping}; {DROPPINGS_REMEDY}")
         owners = ", ".join(signer.owner for signer in self.bundle.opened.signers)
         self.context.log(f"{manifest.id}: signed by {owners}")
 
@@ -208,6 +219,7 @@ class _Receiving:
         station.writer.submit(
             Quarantine(
                 digest=str(self.digest), report=report.decode(), report_digest=str(Digest.of(report)),
+                made=manifest.created, why=self.let_in,
                 job=self.context.job_id, actor=self.context.actor, at=clock.now(),
                 pins=len(sizes_of(manifest)), receipt=receipt_of(manifest),
             )

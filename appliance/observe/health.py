@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from appliance.access import alerts
+from appliance.intake.overrides import trusted_now
+from appliance.intake.silence import shut_streams, silent_streams
 from appliance.station import Station
 from bundles import limits
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, RefusedError
 
 _LEAST_FREE: Final = 512 * limits.MIB
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -19,7 +21,7 @@ _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def checks(station: Station) -> list[dict[str, Any]]:
     """Each check as {name, ok, detail}, some with `alerts` that are no failure yet."""
     certificates = alerts.check(station.config, station.paths.root)
-    return [_space(station), _clock(), _trust(station), _store(station), certificates]
+    return [_space(station), _clock(station), _trust(station), _store(station), *_ledger(station), certificates]
 
 
 def _space(station: Station) -> dict[str, Any]:
@@ -27,8 +29,12 @@ def _space(station: Station) -> dict[str, Any]:
     return {"name": "space", "ok": free >= _LEAST_FREE, "detail": f"{free / 10**6:.0f} MB free"}
 
 
-def _clock() -> dict[str, Any]:
+def _clock(station: Station) -> dict[str, Any]:
     moment = datetime.now(UTC)
+    try:
+        trusted_now(station.reader)
+    except RefusedError as error:
+        return {"name": "clock", "ok": False, "detail": error.diagnostics()}
     return {"name": "clock", "ok": moment >= _BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
 
 
@@ -47,3 +53,14 @@ def _trust(station: Station) -> dict[str, Any]:
     except LockgateError as error:
         return {"name": "trust", "ok": False, "detail": error.diagnostics()}
     return {"name": "trust", "ok": True, "detail": f"{count} pinned keys"}
+
+
+def _ledger(station: Station) -> list[dict[str, Any]]:
+    """Streams that are silent for longer than the policy lets pass, and streams that a restore shut."""
+    if station.config.side != "inside":
+        return []
+    try:
+        alarms = [*silent_streams(station), *shut_streams(station)]
+    except LockgateError:
+        alarms = []  # a damaged trust folder is a check of its own
+    return [{"name": "streams", "ok": not alarms, "detail": "; ".join(alarms) or "none is silent or shut"}]

@@ -134,7 +134,7 @@ def test_swapped_volumes_are_refused(folder: Path, trust: TrustFolder) -> None:
         "volumes/.hidden",
         "extra.txt",
         "SHA256SUMS.sig",
-        "._README.txt",
+        "_README.txt",
     ],
 )
 def test_a_file_that_does_not_belong_is_refused_by_name(folder: Path, trust: TrustFolder, name: str) -> None:

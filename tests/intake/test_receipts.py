@@ -96,7 +96,9 @@ def test_a_number_is_taken_once(inside: Inside) -> None:
 
 def test_a_floor_that_people_set_stands_in_the_receipt(inside: Inside, bundle: SmallBundle, tmp_path: Path) -> None:
     released(inside, bundle)
-    inside.writer.submit(ResetStream(stream="alpha.bravo", sequence=7, why="lost", actor="x", at=clock.now()))
+    inside.writer.submit(
+        ResetStream(stream="alpha.bravo", sequence=7, digest="", why="lost", actor="x", at=clock.now())
+    )
     inside.receipt(tmp_path / "r1")
     (head,) = read(tmp_path / "r1").streams
     assert (head.sequence, head.digest) == (7, "")
@@ -105,7 +107,9 @@ def test_a_floor_that_people_set_stands_in_the_receipt(inside: Inside, bundle: S
 def test_a_floor_is_never_set_below_where_the_stream_is(inside: Inside, bundle: SmallBundle) -> None:
     inside.bring(bundle.folder)
     with pytest.raises(RefusedError, match="already"):
-        inside.writer.submit(ResetStream(stream="alpha.bravo", sequence=0, why="x", actor="x", at=clock.now()))
+        inside.writer.submit(
+            ResetStream(stream="alpha.bravo", sequence=0, digest="", why="x", actor="x", at=clock.now())
+        )
 
 
 def test_an_export_is_one_event(inside: Inside, tmp_path: Path) -> None:

@@ -122,7 +122,14 @@ class Intake(RuleBasedStateMachine):
         known = self.known.get((number, twin))
         taken = self.submit(
             Quarantine(
-                digest=self.digest(number, twin), report="{}", report_digest="report", job=job, actor="tester", at=AT
+                digest=self.digest(number, twin),
+                report="{}",
+                report_digest="report",
+                made=AT,
+                why="",
+                job=job,
+                actor="tester",
+                at=AT,
             )
         )
         complete = known is not None and known.state == "receiving" and len(known.verified) == VOLUMES
@@ -174,7 +181,7 @@ class Intake(RuleBasedStateMachine):
 
     @rule(floor=st.integers(0, 5))
     def reset(self, floor: int) -> None:
-        if self.submit(ResetStream(stream=STREAM, sequence=floor, why="lost", actor="t", at=AT)):
+        if self.submit(ResetStream(stream=STREAM, sequence=floor, digest="", why="lost", actor="t", at=AT)):
             self.floor = max(self.floor, floor)
 
     @invariant()

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Final
+import asyncio
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.intake import overrides
 from appliance.observe.audit import AuditEvent
+from appliance.station import open_station
 from appliance.store.writes.intake import ResetStream
-from bundles.errors import RefusedError, UsageError
-from bundles.oci.reference import check_site
+from appliance.store.writes.ledger import SayOverride, SetClockFloor
+from bundles.documents import Override
+from bundles.errors import RefusedError
 
 _STREAMS: Final = (
     "SELECT stream, 'in', sequence, digest, created, (SELECT count(*) FROM ledger l WHERE l.stream = o.stream)"
@@ -48,26 +54,84 @@ def routes(control: Control) -> list[web.RouteDef]:
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return page(found, limit, lambda entry: str(entry["entry"]))
 
-    async def reset(request: web.Request) -> web.Response:
-        body, actor = await request.json(), caller(request)
-        stream, sequence, why = request.match_info["stream"], int(body["sequence"]), str(body["why"])
-        await audited(control, request, "stream.reset", stream, _check_reset(stream, sequence, why))
-        event = AuditEvent("stream.reset", actor, stream, "done", {"sequence": sequence, "why": why})
-        await act(control, event, ResetStream(stream=stream, sequence=sequence, why=why, actor=actor, at=clock.now()))
-        return web.json_response({"stream": stream, "sequence": sequence})
+    async def draft(request: web.Request) -> web.Response:
+        query, subject = request.query, _subject(request, request.query)
+        payload = await asyncio.to_thread(overrides.draft, station, subject, query["keyid"], query.get("why", ""))
+        return web.json_response({"payload": base64.b64encode(payload).decode()})
 
-    async def _check_reset(stream: str, sequence: int, why: str) -> None:
-        source, _, destination = stream.partition(".")
-        check_site(source)
-        if destination != station.config.site:
-            raise UsageError("not a stream to this site", thing=stream, remedy=f"write SOURCE.{station.config.site}")
-        if not why.strip() or len(why) > limits.REASON or not 0 <= sequence <= 999_999:
-            raise UsageError("a reset needs a reason and a sequence", thing=stream, remedy="give --sequence and --why")
+    async def say(request: web.Request) -> web.Response:
+        body, actor = await request.json(), caller(request)
+        payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
+        stream, keyid = request.match_info["stream"], str(body["keyid"])
+        saying = asyncio.to_thread(_say, control, payload, keyid, signature, actor)
+        write, override = await audited(control, request, "stream.override", stream, saying)
+        if override.stream != stream:
+            raise RefusedError("the override is for another stream", thing=override.stream, remedy="sign it anew")
+        detail = {
+            "act": override.act, "sequence": override.sequence, "digest": override.digest, "floor": override.floor,
+            "why": override.why, "keyid": keyid, "owner": write.said.owner,
+        }  # fmt: skip
+        people = await act(control, AuditEvent("stream.override", actor, stream, "done", detail), write)
+        if people >= write.needed:
+            await control.record(AuditEvent("stream.reset", actor, stream, "done", {**detail, "why": write.why}))
+        return web.json_response({"stream": stream, "people": people, "needed": write.needed, **_shown(override)})
+
+    async def reset(request: web.Request) -> web.Response:
+        """On an open station alone: one person's word, unsigned."""
+        body, actor = await request.json(), caller(request)
+        subject, why = _subject(request, body), str(body["why"])
+        await audited(control, request, "stream.reset", subject.stream, _check_alone(subject, why))
+        event = AuditEvent("stream.reset", actor, subject.stream, "done", {**_of(subject), "why": why})
+        at = clock.now()
+        if subject.floor:
+            await act(control, event, SetClockFloor(floor=subject.floor, why=why, actor=actor, at=at))
+        else:
+            write = ResetStream(
+                stream=subject.stream, sequence=subject.sequence, digest=subject.digest, why=why, actor=actor, at=at
+            )
+            await act(control, event, write)
+        return web.json_response({"people": 1, "needed": 1, **_of(subject)})
+
+    async def _check_alone(subject: overrides.Subject, why: str) -> None:
+        overrides.check(station, subject, why)
         if not station.config.open:
-            raise RefusedError("a reset takes two people", thing=stream, remedy="only an open station allows one alone")
+            raise RefusedError(
+                "a reset takes two people",
+                thing=subject.stream,
+                remedy="each signs it with their own key: give --key",
+            )
 
     return [
         get("/v1/streams", "status", streams),
+        get("/v1/streams/{stream}/override", "reset", draft),
+        post("/v1/streams/{stream}/override", "reset", say),
         post("/v1/streams/{stream}/reset", "reset", reset),
         get("/v1/ledger", "status", ledger),
     ]
+
+
+def _subject(request: web.Request, fields: Mapping[str, Any]) -> overrides.Subject:
+    return overrides.Subject(
+        stream=request.match_info["stream"],
+        sequence=int(fields.get("sequence") or 0),
+        digest=str(fields.get("digest") or ""),
+        floor=str(fields.get("floor") or ""),
+    )
+
+
+def _of(subject: overrides.Subject) -> dict[str, Any]:
+    return {"stream": subject.stream, "sequence": subject.sequence, "digest": subject.digest, "floor": subject.floor}
+
+
+def _shown(override: Override) -> dict[str, Any]:
+    return {"sequence": override.sequence, "digest": override.digest, "floor": override.floor}
+
+
+def _say(control: Control, payload: bytes, keyid: str, signature: bytes, actor: str) -> tuple[SayOverride, Override]:
+    """`overrides.say` off the event loop, on connections of this thread's own."""
+    station = open_station(control.station.paths.root, control.station.writer)
+    try:
+        return overrides.say(station, payload, keyid, signature, actor)
+    finally:
+        station.metadata.close()
+        station.reader.close()

@@ -15,6 +15,7 @@ import msgspec
 
 from appliance.store.writes.base import Write
 from appliance.store.writes.deltas import base_used, pin_receipt
+from appliance.store.writes.floors import raise_clock_floor, require_open
 from appliance.store.writes.registry import (
     BlobRow,
     ManifestRow,
@@ -166,11 +167,14 @@ class Quarantine(Write, frozen=True):
     `pins` counts the blobs that it carries and stands on, all of them kept since it began to come in; `receipt` is the
     number of the receipt it was built on. Raises RefusedError where the ledger moved on meanwhile, FailedError where a
     volume is not verified.
+    `made` is the bundle's `created`, which the clock's floor follows; `why` is what policy let in, a gap.
     """
 
     digest: str
     report: str
     report_digest: str
+    made: str
+    why: str
     job: str
     actor: str
     at: str
@@ -181,6 +185,7 @@ class Quarantine(Write, frozen=True):
         entry = _entry(db, self.digest)
         if entry.state != "receiving":
             raise RefusedError(f"a replay: this bundle is in the ledger as {entry.state}", thing=entry.id)
+        require_open(db, entry.stream)
         last = db.execute("SELECT max(sequence) FROM ledger WHERE stream = ?", (entry.stream,)).fetchone()[0]
         if last is not None and last >= entry.sequence:
             raise RefusedError(f"a rollback: the stream is at {last} already", thing=entry.id)
@@ -198,7 +203,8 @@ class Quarantine(Write, frozen=True):
             raise FailedError("what the bundle stands on is not pinned", thing=entry.id, remedy="import it again")
         if self.receipt is not None:
             base_used(db, entry.stream, self.receipt)
-        _move(db, self.digest, entry, "quarantined", self.actor, self.at)
+        _move(db, self.digest, entry, "quarantined", self.actor, self.at, self.why)
+        raise_clock_floor(db, self.made, entry.id, self.actor, self.at)
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
@@ -317,10 +323,12 @@ class Release(Write, frozen=True):
 
 
 class ResetStream(Write, frozen=True):
-    """People set a stream's floor by hand: the next bundle is `sequence + 1`, whatever it follows."""
+    """People set a stream's floor by hand: the next bundle is `sequence + 1`. It follows `digest` where they entered
+    one, and anything where it is empty."""
 
     stream: str
     sequence: int
+    digest: str
     why: str
     actor: str
     at: str
@@ -333,8 +341,8 @@ class ResetStream(Write, frozen=True):
             )
         db.execute(
             "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor)"
-            " VALUES (?, ?, '', '', 'reset', ?, ?, ?)",
-            (self.stream, self.sequence, self.why, self.at, self.actor),
+            " VALUES (?, ?, ?, '', 'reset', ?, ?, ?)",
+            (self.stream, self.sequence, self.digest, self.why, self.at, self.actor),
         )
 
 

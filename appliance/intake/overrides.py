@@ -1,0 +1,152 @@
+"""Overrides: what two people say where the ledger or the clock alone would refuse, and what else guards an import.
+
+An override counts when it is byte for byte what this station would have made for that key and subject, in its time,
+signed by a key pinned for purpose `release`. Two people of distinct owners must have said the same; on an open station,
+which is for trying it out, one suffices.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+from appliance import clock, limits
+from appliance.station import Station
+from appliance.store.writes.ledger import Said, SayOverride
+from bundles import documents
+from bundles.documents import Override
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
+from bundles.signing.keys import check_keyid
+from bundles.signing.policy import person
+from bundles.times import later
+
+PEOPLE: Final = 2
+"""Who must say an override, whatever a release takes."""
+_SLACK: Final = timedelta(days=1)
+"""How far the station's clock may stand behind the newest bundle: as `bundles.verdict` has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What people agree on: a stream's floor (`sequence`, `digest`), or the clock's (`floor`)."""
+
+    stream: str
+    sequence: int
+    digest: str
+    floor: str
+
+    @property
+    def act(self) -> str:
+        return "clock-floor" if self.floor else "stream-floor"
+
+    def text(self) -> str:
+        """One line that stands for it."""
+        return f"{self.act} {self.stream} {self.sequence} {self.digest} {self.floor}"
+
+
+def people_needed(station: Station) -> int:
+    """How many people an override takes here."""
+    return 1 if station.config.open else PEOPLE
+
+
+def draft(station: Station, subject: Subject, keyid: str, why: str) -> bytes:
+    """The exact bytes for a person to sign. Raises UsageError, MalformedError."""
+    return _draft(station, subject, check_keyid(keyid), why)
+
+
+def check(station: Station, subject: Subject, why: str) -> None:
+    """Whether people could say this at all. Raises UsageError."""
+    _draft(station, subject, "0" * 16, why)
+
+
+def _draft(station: Station, subject: Subject, keyid: str, why: str) -> bytes:
+    source, _, destination = subject.stream.partition(".")
+    if destination != station.config.site or not source:
+        raise UsageError(
+            "not a stream to this site", thing=subject.stream, remedy=f"write SOURCE.{station.config.site}"
+        )
+    if not why.strip() or len(why) > limits.REASON:
+        raise UsageError("a reset needs a reason", thing=subject.stream, remedy=f"give --why, up to {limits.REASON}")
+    try:
+        return documents.encode(
+            Override(
+                site=station.config.site,
+                act=subject.act,
+                stream=subject.stream,
+                sequence=subject.sequence,
+                digest=subject.digest,
+                floor=subject.floor,
+                why=why,
+                keyid=keyid,
+                created=clock.now(),
+                not_after=clock.after(station.config.approval_hours * 3600),
+            )
+        )
+    except MalformedError as error:
+        raise UsageError(error.what, thing=error.thing, remedy=error.remedy or "see: lockgate intake stream") from None
+
+
+def verify(station: Station, payload: bytes, keyid: str, signature: bytes) -> tuple[Override, str]:
+    """A signed override and whose it is. Raises RefusedError for anything that does not count."""
+    now = clock.now()
+    record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
+    try:
+        override = documents.decode(payload, Override)
+    except MalformedError as error:
+        raise RefusedError(error.what, thing=error.thing, remedy="sign the document that the station gives") from None
+    if override.keyid != keyid or override.site != station.config.site or len(override.why) > limits.REASON:
+        raise RefusedError("an override for another key or site", thing=override.stream, remedy="sign it anew")
+    span = clock.seconds(override.not_after) - clock.seconds(override.created)
+    out_of_time = override.created > later(now, timedelta(minutes=1)) or now > override.not_after
+    if out_of_time or span > station.config.approval_hours * 3600:
+        raise RefusedError(
+            "the override is out of its time",
+            thing=f"{override.created} to {override.not_after}",
+            remedy="sign it anew",
+        )
+    return override, record.owner
+
+
+def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: str) -> tuple[SayOverride, Override]:
+    """The write that records a person's word, with whom else it counts. Raises RefusedError."""
+    override, owner = verify(station, payload, keyid, signature)
+    subject = Subject(override.stream, override.sequence, override.digest, override.floor)
+    counting, reasons = [], {person(owner): f"{owner}: {override.why}"}
+    rows = station.reader.execute(
+        "SELECT keyid, document, signature FROM overrides WHERE subject = ? AND spent IS NULL", (subject.text(),)
+    )
+    for other, document, signed in rows.fetchall():
+        try:
+            earlier, whose = verify(station, document.encode(), other, signed)
+        except LockgateError:
+            continue  # a key that was revoked meanwhile, or a word that is out of its time
+        counting.append(other)
+        reasons.setdefault(person(whose), f"{whose}: {earlier.why}")
+    write = SayOverride(
+        subject=subject.text(), said=Said(keyid=keyid, owner=owner, document=payload.decode(), signature=signature),
+        counting=tuple(counting), needed=people_needed(station), stream=override.stream, sequence=override.sequence,
+        digest=override.digest, floor=override.floor, why="; ".join(reasons.values()), actor=actor, at=clock.now(),
+    )  # fmt: skip
+    return write, override
+
+
+def trusted_now(reader: sqlite3.Connection) -> str:
+    """The time that an import is decided by: the clock's, and never before the newest bundle that came in.
+
+    Raises RefusedError where the clock stands more than a day behind it: then one of the two is wrong.
+    """
+    row = reader.execute("SELECT floor, why FROM clock_floors ORDER BY entry DESC LIMIT 1").fetchone()
+    now = clock.now()
+    if row is None:
+        return now
+    floor, of = str(row[0]), str(row[1])
+    if floor > later(now, _SLACK):
+        raise RefusedError(
+            "the clock stands before what has come in already",
+            thing=f"it is {now} here, and {of or 'a bundle'} was made {floor}",
+            remedy="set this station's clock; where another's clock was wrong, two people set the floor back with:"
+            " lockgate intake stream reset STREAM --clock TIME",
+        )
+    return max(now, floor)

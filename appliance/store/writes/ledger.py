@@ -1,0 +1,87 @@
+"""The ledger's exceptional transactions: floors that people set, and the shutting after a restore."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import msgspec
+
+from appliance.store.writes.base import Write
+from appliance.store.writes.floors import set_clock_floor
+from appliance.store.writes.intake import ResetStream
+from bundles.signing.policy import person
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's signed override, whose signature the caller verified, and whose it is."""
+
+    keyid: str
+    owner: str
+    document: str
+    signature: bytes
+
+
+class SayOverride(Write, frozen=True):
+    """A person's word for an override; enough people's, of distinct owners, do it. The result is how many count.
+
+    `subject` is what they agree on; `counting` are the keys of earlier words that the caller verified anew. A stream's
+    floor is `stream`, `sequence` and `digest`, the clock's is `floor`: the other stays empty.
+    """
+
+    subject: str
+    said: Said
+    counting: tuple[str, ...]
+    needed: int
+    stream: str
+    sequence: int
+    digest: str
+    floor: str
+    why: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> int:
+        db.execute(
+            "INSERT INTO overrides (subject, keyid, owner, document, signature, created) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (subject, keyid) WHERE spent IS NULL DO UPDATE SET document = excluded.document,"
+            " signature = excluded.signature, created = excluded.created, owner = excluded.owner",
+            (self.subject, self.said.keyid, self.said.owner, self.said.document, self.said.signature, self.at),
+        )
+        rows = db.execute(
+            "SELECT keyid, owner FROM overrides WHERE subject = ? AND spent IS NULL", (self.subject,)
+        ).fetchall()
+        people = len({person(owner) for keyid, owner in rows if keyid in {*self.counting, self.said.keyid}})
+        if people < max(self.needed, 1):
+            return people
+        if self.floor:
+            set_clock_floor(db, self.floor, self.why, self.actor, self.at)
+        else:
+            ResetStream(
+                stream=self.stream, sequence=self.sequence, digest=self.digest, why=self.why, actor=self.actor,
+                at=self.at,
+            ).apply(db)  # fmt: skip
+        db.execute("UPDATE overrides SET spent = ? WHERE subject = ? AND spent IS NULL", (self.at, self.subject))
+        return people
+
+
+class SetClockFloor(Write, frozen=True):
+    """The clock's floor, set by one person: an open station's way."""
+
+    floor: str
+    why: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        set_clock_floor(db, self.floor, self.why, self.actor, self.at)
+
+
+class ShutImports(Write, frozen=True):
+    """A backup was restored: the ledger may be behind, so no stream takes a bundle until its floor is set anew."""
+
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        last = db.execute("SELECT coalesce(max(entry), 0) FROM ledger").fetchone()[0]
+        db.execute("INSERT INTO restores (ledger_entry, created, actor) VALUES (?, ?, ?)", (last, self.at, self.actor))

@@ -1,0 +1,91 @@
+"""`lockgate-verify DIR… --trust DIR`: exit status 0 done, 1 failed, 2 usage, 3 refused, 4 incomplete.
+
+Further commands register in COMMANDS: a first word that is one of them is a command, anything else a folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from bundles.display import safe
+from bundles.errors import EXIT_FAILED, LockgateError
+from bundles.files import write_atomic
+from bundles.ports import no_progress
+from bundles.signing.trust import TrustFolder
+from bundles.times import FORMAT
+from bundles.verifier.examine import examine
+from bundles.verifier.report import page, text
+
+VERSION: Final = "0.1.0"
+NAME: Final = "lockgate-verify"
+COMMANDS: Final[dict[str, str]] = {}
+"""First word to `module:function`; the function takes the words behind it and gives the exit status."""
+_BAR: Final = 40
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program; the result is its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        if words and words[0] in COMMANDS:
+            module, _, name = COMMANDS[words[0]].partition(":")
+            command: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)
+            return command(words[1:])
+        return _verify(words)
+    except LockgateError as error:
+        print(f"{NAME}: {safe(error.diagnostics())}", file=sys.stderr)
+        return error.exit_status
+    except KeyboardInterrupt:
+        print(f"{NAME}: interrupted", file=sys.stderr)
+        return EXIT_FAILED
+    except BrokenPipeError:
+        return EXIT_FAILED
+
+
+def _verify(words: Sequence[str]) -> int:
+    asked = _parser().parse_args(words)
+    trust = TrustFolder.load(asked.trust)
+    now = datetime.now(UTC).strftime(FORMAT)
+    progress = _show if sys.stderr.isatty() and not asked.json else no_progress
+    found = examine(asked.folders, trust, now, progress)
+    if progress is _show:
+        print("\r" + " " * (_BAR + 24) + "\r", end="", file=sys.stderr)
+    print(json.dumps(found.to_json(), indent=2, sort_keys=True) if asked.json else text(found))
+    if asked.report is not None:
+        write_atomic(asked.report, page(found, f"{NAME} {VERSION}").encode(), replace=False)
+    if found.error is not None:
+        print(f"{NAME}: {safe(found.error.diagnostics())}", file=sys.stderr)
+    return found.exit_status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=NAME,
+        description="Verify a Lockgate bundle: who signed it, that it is for this site, and every byte of every volume."
+        " Nothing is written to the medium.",
+        epilog="Exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 incomplete (good so far, volumes still to come).",
+    )
+    parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="The bundle's folder on each medium.")
+    parser.add_argument("--trust", metavar="DIR", type=Path, required=True, help="A trust folder, or a copy of one.")
+    parser.add_argument("--json", action="store_true", help="Print one JSON document.")
+    parser.add_argument("--report", metavar="FILE", type=Path, help="Write a page to print: a new text file.")
+    parser.add_argument("--version", action="version", version=f"{NAME} {VERSION}")
+    return parser
+
+
+def _show(phase: str, done: int, total: int) -> None:
+    part = done / total if total else 1.0
+    bar = "#" * int(part * _BAR)
+    print(f"\r{phase} [{bar:<{_BAR}}] {part:4.0%}", end="", file=sys.stderr, flush=True)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Findings as text for a terminal, and as one page to print and sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bundles.display import safe
+from bundles.verifier.examine import Findings
+from bundles.verify import DROPPINGS_REMEDY
+
+_WIDTH: Final = 78
+_LINES: Final = 60
+"""Lines of a page; what does not fit is counted, and the JSON has it all."""
+_VOLUMES: Final = 8
+_SIGNERS: Final = 4
+_MARKS: Final = {"ok": "[ok]", "refused": "[!!]", "not reached": "[--]"}
+_HEADLINES: Final = {
+    "ok": "VERIFIES: every signature, every rule, every byte",
+    "incomplete": "INCOMPLETE: good so far, and not whole",
+    "refused": "REFUSED: do not use it",
+    "failed": "NOT CHECKED: it could not be read",
+}
+
+
+def text(found: Findings) -> str:
+    """The findings for a terminal."""
+    lines = [f"{_MARKS.get(rule.outcome, '[!!]')} {rule.rule}" for rule in found.rules]
+    for signer in found.signers:
+        lines += _signer(signer.owner, signer.keyid, signer.key.algorithm, signer.key.words)
+    for path, medium, size, outcome in found.volumes:
+        mark = "[ok]" if outcome.startswith("every") else "[..]"
+        lines.append(f"{mark} {path}  medium {medium}  {size / 10**6:,.1f} MB  {outcome}")
+    lines += [f"[..] not the bundle's, not read: {path}; {DROPPINGS_REMEDY}" for path in found.droppings]
+    if found.digest:
+        lines.append(f"     digest {found.digest}")
+    lines.append("[..] replay was not checked: that needs the inside station's ledger")
+    lines.append(f"{_name(found)}: {_HEADLINES[found.verdict]}")
+    return "\n".join(safe(line) for line in lines)
+
+
+def page(found: Findings, tool: str) -> str:
+    """The findings as one page: at most 60 lines of 78 characters, with places to sign."""
+    manifest = found.manifest
+    lines = [
+        "LOCKGATE VERIFICATION REPORT".center(_WIDTH).rstrip(),
+        "=" * _WIDTH,
+        f"Bundle      {_name(found)}",
+        f"Digest      {found.digest or '-'}",
+        f"For site    {found.site}" + (f", from {manifest.source}" if manifest else ""),
+        f"Valid       {manifest.created} to {manifest.not_after}" if manifest else "Valid       -",
+        f"Verified    {found.at} with {tool}",
+        f"VERDICT     {_HEADLINES[found.verdict]}",
+    ]
+    if found.error is not None:
+        lines += _wrapped(found.error.diagnostics(), "            ")
+    lines += ["", "RULES"]
+    lines += [f"  {_MARKS.get(rule.outcome, '[!!]')} {rule.rule}" for rule in found.rules]
+    lines += ["", "SIGNERS"]
+    for signer in found.signers[:_SIGNERS]:
+        lines += _signer(signer.owner, signer.keyid, signer.key.algorithm, signer.key.words)
+    lines += _more(found.signers, _SIGNERS, "signers") or ([] if found.signers else ["  none that counts"])
+    lines += ["", "VOLUMES"]
+    lines += [
+        f"  {path}  medium {medium}  {size:>15,} bytes  {outcome}"
+        for path, medium, size, outcome in found.volumes[:_VOLUMES]
+    ]
+    lines += _more(found.volumes, _VOLUMES, "volumes") or ([] if found.volumes else ["  none was read"])
+    if found.droppings:
+        lines += [f"  {len(found.droppings)} files that a desktop left: {DROPPINGS_REMEDY}"]
+    lines += ["", "Replay was not checked: that needs the inside station's ledger."]
+    signing = ["", "Name ____________________  Date ____________  Signature ______________________"]
+    return "\n".join([*(safe(line)[:_WIDTH] for line in lines[: _LINES - len(signing)]), *signing]) + "\n"
+
+
+def _name(found: Findings) -> str:
+    return found.manifest.id if found.manifest else "the bundle"
+
+
+def _signer(owner: str, keyid: str, algorithm: str, words: str) -> list[str]:
+    return [f"  signed by {owner}, key {keyid} ({algorithm})", *_wrapped(words, "    ")]
+
+
+def _wrapped(content: str, indent: str) -> list[str]:
+    lines, line = [], indent
+    for word in content.split():
+        if len(line) + len(word) + 1 > _WIDTH and line.strip():
+            lines.append(line.rstrip())
+            line = indent
+        line += word + " "
+    return [*lines, line.rstrip()]
+
+
+def _more(found: Sequence[object], most: int, what: str) -> list[str]:
+    return [f"  and {len(found) - most} more {what}: see --json"] if len(found) > most else []
