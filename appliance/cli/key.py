@@ -19,16 +19,23 @@ from appliance.cli.context import (
     station_root,
     table,
 )
+from appliance.cli.key_keep import escrow, import_, recover, rotate
+from appliance.cli.key_trust import ceremony, export_trust, policy, review
 
 
 @click.group()
 def key() -> None:
-    """Keys: create, list, export, trust, revoke."""
+    """Keys: create, import, rotate, escrow, list, export; trust, ceremony, policy, review, revoke."""
 
 
 @key.command()
 @click.argument("name")
-@click.option("--algorithm", default="ecdsa-p256", show_default=True, help="ecdsa-p256, ecdsa-p384 or ed25519.")
+@click.option(
+    "--algorithm",
+    default="ecdsa-p256",
+    show_default=True,
+    help="ecdsa-p256, ecdsa-p384, ed25519 or ecdsa-p384+ml-dsa-87.",
+)
 @click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for a machine that signs by itself.")
 @passphrase_option
 @station_option
@@ -49,7 +56,9 @@ def create(
     if no_passphrase and passphrase_fd is not None:
         raise UsageError("--no-passphrase and --passphrase-fd contradict one another", remedy="give one of them")
     made = create_private(algorithm)
-    passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True)
+    passphrase = (
+        None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True, name=name)
+    )
     with recorded(station, "key.create", made.public.keyid, {"name": name, "algorithm": algorithm}):
         save_private(path, made, passphrase)
     document = {
@@ -57,8 +66,10 @@ def create(
         "keyid": made.public.keyid,
         "algorithm": algorithm,
         "fingerprint": made.public.fingerprint,
+        "words": made.public.words,
     }
-    show(document, as_json, lambda: f"{name}: key {made.public.keyid}\nfingerprint {made.public.fingerprint}")
+    lines = f"{name}: key {made.public.keyid}\nfingerprint {made.public.fingerprint}\nwords {made.public.words}"
+    show(document, as_json, lambda: lines)
 
 
 @key.command("list")
@@ -112,17 +123,69 @@ def list_(root: Path | None, as_json: bool) -> None:
 
 @key.command()
 @click.argument("name")
+@click.option(
+    "--private", "private_form", type=click.Choice(["pkcs8", "cosign"]), help="The private key instead, in this form."
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="A new file (a private key's is needed).")
+@passphrase_option
 @station_option
 @json_option
-def export(root: Path | None, name: str, as_json: bool) -> None:
-    """Print a key's public half, to be pinned elsewhere."""
+def export(
+    root: Path | None,
+    name: str,
+    private_form: str | None,
+    out: Path | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Print a key's public half, to be pinned elsewhere; or write the private key, under its passphrase."""
     from appliance.paths import StationPaths
+    from bundles.errors import UsageError
+    from bundles.files import write_atomic
     from bundles.signing.keys import PUBLIC_SUFFIX, check_name, load_public
 
-    public = load_public(StationPaths(station_root(root)).keys / f"{check_name(name)}{PUBLIC_SUFFIX}")
-    pem = public.to_pem().decode()
-    document = {"name": name, "keyid": public.keyid, "fingerprint": public.fingerprint, "pem": pem}
-    show(document, as_json, lambda: pem.rstrip("\n"))
+    station = station_root(root)
+    public = load_public(StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}")
+    document = {
+        "name": name, "keyid": public.keyid, "algorithm": public.algorithm, "fingerprint": public.fingerprint,
+        "words": public.words,
+    }  # fmt: skip
+    if private_form is None:
+        pem = public.to_pem()
+        if out is not None:
+            write_atomic(out, pem, replace=False)
+        text = str(out) if out is not None else pem.decode().rstrip("\n")
+        show({**document, "pem": pem.decode()}, as_json, lambda: text)
+        return
+    if out is None:
+        raise UsageError("a private key is not printed", thing=name, remedy="give a new file with --out")
+    _write_private(station, name, private_form, out, passphrase_fd)
+    show({**document, "file": str(out)}, as_json, lambda: str(out))
+
+
+def _write_private(station: Path, name: str, form: str, out: Path, passphrase_fd: int | None) -> None:
+    from appliance.cli.recorded import recorded
+    from appliance.paths import StationPaths
+    from bundles.errors import UsageError
+    from bundles.files import write_atomic
+    from bundles.signing.keys import load_private
+
+    path = StationPaths(station).keys / f"{name}.pem"
+    if not _encrypted(path):
+        raise UsageError("the key has no passphrase", thing=name, remedy="only a key with one leaves the key folder")
+    passphrase = read_passphrase(passphrase_fd, f"Passphrase of {name}", name=name)
+    key = load_private(path, passphrase)
+    sealed = key.to_cosign(passphrase) if form == "cosign" else key.to_pem(passphrase)
+    with recorded(station, "key.export", key.public.keyid, {"name": name, "form": form}):
+        write_atomic(out, sealed, 0o600, replace=False)
+
+
+def _encrypted(path: Path) -> bool:
+    from bundles import limits
+    from bundles.files import read_small
+    from bundles.signing.keys import is_encrypted
+
+    return path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
 
 
 @key.command()
@@ -161,9 +224,11 @@ def trust(
     document = {
         "keyid": public.keyid, "fingerprint": public.fingerprint, "owner": record.owner,
         "purposes": list(record.purposes), "sites": list(record.sites),
-        "not_before": record.not_before, "not_after": record.not_after,
+        "not_before": record.not_before, "not_after": record.not_after, "words": public.words,
     }  # fmt: skip
-    line = f"pinned {public.keyid} of {safe(owner)} for {purpose}\nfingerprint {public.fingerprint}"
+    line = (
+        f"pinned {public.keyid} of {safe(owner)} for {purpose}\nfingerprint {public.fingerprint}\nwords {public.words}"
+    )
     show(document, as_json, lambda: line)
 
 
@@ -173,7 +238,10 @@ def trust(
 @station_option
 @json_option
 def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
-    """Stop believing a pinned key, from now on and at once."""
+    """Stop believing a pinned key, from now on and at once.
+
+    What was released on its signature before stays, and is listed here to be recalled where it must be.
+    """
     from appliance import clock
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
@@ -185,5 +253,30 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     check_keyid(keyid)
     with recorded(station, "key.revoke", keyid, {"why": why}):
         record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
-    document = {"keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why}
-    show(document, as_json, lambda: f"revoked {keyid} of {safe(record.owner)}")
+    signed = _signed_by(station, keyid)
+    document = {
+        "keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why,
+        "at": "" if record.revoked is None else record.revoked.at, "signed": signed,
+    }  # fmt: skip
+    lines = [f"revoked {keyid} of {safe(record.owner)}"]
+    lines += [f"  {one['id']} is {one['state']}: {one['as']} by this key" for one in signed]
+    show(document, as_json, lambda: "\n".join(lines))
+
+
+def _signed_by(station: Path, keyid: str) -> list[dict[str, str]]:
+    """The bundles of this station that the key signed or approved, for a recall."""
+    from contextlib import closing
+
+    from appliance.intake.signed import signed_by
+    from appliance.paths import StationPaths
+    from appliance.store.database import open_reader
+
+    database = StationPaths(station).database
+    if not database.exists():
+        return []
+    with closing(open_reader(database)) as reader:
+        return signed_by(reader, keyid)
+
+
+for _command in (import_, rotate, escrow, recover, ceremony, policy, review, export_trust):
+    key.add_command(_command)

@@ -27,6 +27,7 @@ def test_a_key_is_made_under_a_passphrase(run: Run, station: Path, acts: Acts) -
     key = load_private(station / "keys/officer.pem", b"correct horse")
     assert made == {
         "name": "officer", "algorithm": "ecdsa-p256", "keyid": key.public.keyid, "fingerprint": key.public.fingerprint,
+        "words": key.public.words,
     }  # fmt: skip
     assert acts() == [("key.create", key.public.keyid, "done")]
 
