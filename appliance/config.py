@@ -35,8 +35,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     @property
     def threshold(self) -> int:
-        """How many people's approvals a release takes: one on an open station, else `approvals_needed`."""
-        return 1 if self.open else self.approvals_needed
+        """How many people's approvals a release takes: one on an open station, else two at least."""
+        return 1 if self.open else max(2, self.approvals_needed)
 
 
 def load_config(path: Path) -> Config:
@@ -55,7 +55,7 @@ def load_config(path: Path) -> Config:
         config.tls.check()
         for name, value, least, most in (
             ("workers", config.workers, 1, 64),
-            ("approvals_needed", config.approvals_needed, 1, 16),
+            ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
             ("approval_hours", config.approval_hours, 1, 24 * 366),
             ("chunk_minimum", config.chunk_minimum, 0, limits.MIB * 1024),
         ):

@@ -162,6 +162,9 @@ SBOM_DOCUMENT: Final = 64 * MIB
 SBOM_ROOM: Final = 1024 * MIB
 """What stays free on the station's disk while syft has uncompressed layers beside it: a layer may be a bomb."""
 
+BREAK_GLASS_ALERT: Final = 7 * 24 * 60 * 60
+"""How long an opened sealed key stands among the alerts: until everybody's next shift."""
+
 # The audit log.
 
 AUDIT_LANES: Final = 99

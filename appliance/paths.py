@@ -82,6 +82,11 @@ class StationPaths:
         return self.root / "metadata.sqlite"
 
     @property
+    def approvals(self) -> Path:
+        """Who must agree before a release; optional."""
+        return self.root / "approvals.toml"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

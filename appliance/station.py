@@ -13,6 +13,7 @@ from pathlib import Path
 from appliance.config import Config, load_config
 from appliance.observe.audit import AuditPort, FileAudit
 from appliance.paths import StationPaths
+from appliance.policy.approvals import Policy, load_policy
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.metadata import Metadata
@@ -36,6 +37,10 @@ class Station:
     def trust(self) -> TrustFolder:
         """The trust folder as it is now: read again at each decision, so that a revocation counts at once."""
         return TrustFolder.load(self.paths.trust)
+
+    def policy(self) -> Policy:
+        """Who must agree before a release, read again at each decision as well."""
+        return load_policy(self.paths.approvals)
 
 
 def open_station(root: Path, writer: Writer) -> Station:

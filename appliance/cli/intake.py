@@ -37,7 +37,7 @@ _NOTES: Final = 40
 
 @click.group()
 def intake() -> None:
-    """Bring a bundle in: import, list, show, approve, reject, release."""
+    """Bring a bundle in: import, list, show, approve, reject, release, withdraw."""
 
 
 @intake.command("import")
@@ -86,13 +86,52 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
 
 @intake.command()
 @click.argument("name", metavar="ID")
-@_KEY
+@click.option("--key", "key_name", metavar="KEY", help="A name in the key folder, or a PEM's path.")
+@click.option(
+    "--approval", "file", type=click.Path(path_type=Path), metavar="FILE",
+    help="An approval signed elsewhere (lockgate-verify approve), with its FILE.KEYID.sig beside it.",
+)  # fmt: skip
 @passphrase_option
 @station_option
 @json_option
-def approve(root: Path | None, name: str, key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
+def approve(
+    root: Path | None, name: str, key_name: str | None, file: Path | None, passphrase_fd: int | None, as_json: bool
+) -> None:
     """Approve a quarantined bundle: sign its digest and its report's with your own key."""
-    _decide(root, name, key_name, passphrase_fd, "approve", "", as_json)
+    from bundles.errors import UsageError
+
+    if (key_name is None) == (file is None):
+        raise UsageError("one approval at a time", remedy="give --key KEY, or --approval FILE")
+    if file is not None:
+        _hand_in(root, name, file, as_json)
+    else:
+        _decide(root, name, str(key_name), passphrase_fd, "approve", "", as_json)
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A new file.")
+@station_option
+@json_option
+def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
+    """Write a bundle's inspection report to a file, for an officer who approves it on another machine.
+
+    The last line is the file.
+    """
+    from bundles import strict_json
+    from bundles.errors import FailedError
+    from bundles.files import write_atomic
+    from bundles.oci.digest import Digest
+
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
+    if document["report"] is None:
+        raise FailedError("the bundle was not inspected yet", thing=name, remedy="import it to its end first")
+    raw = strict_json.canonical(document["report"])
+    if str(Digest.of(raw)) != document["report_digest"]:
+        raise FailedError("the report that came is not the one the station named", thing=name, remedy="try again")
+    write_atomic(out, raw, replace=False)
+    fields = {"path": str(out), "report_digest": document["report_digest"]}
+    show(fields, as_json, lambda: f"report {document['report_digest']}\n{safe(str(out))}")
 
 
 @intake.command()
@@ -109,12 +148,31 @@ def reject(root: Path | None, name: str, key_name: str, why: str, passphrase_fd:
 
 @intake.command()
 @click.argument("name", metavar="ID")
+@click.option(
+    "--only", multiple=True, metavar="REF",
+    help="Only this artifact (repository, repository:tag or repository@digest) and what belongs to it; repeatable.",
+)  # fmt: skip
 @station_option
 @json_option
-def release(root: Path | None, name: str, as_json: bool) -> None:
+def release(root: Path | None, name: str, only: tuple[str, ...], as_json: bool) -> None:
     """Make an approved bundle's content visible, all at once."""
-    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/release"))
+    path = f"/v1/intake/{quote(name)}/release"
+    document = call(root, lambda client: client.post(path, {"only": list(only)}))
     show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["released"]))
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept.")
+@station_option
+@json_option
+def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
+    """Take a release back: its content is no longer visible, and its tags stand where they stood.
+
+    The content stays in quarantine; approved anew, it can be released again.
+    """
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/withdraw", {"why": why}))
+    show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["withdrawn"]))
 
 
 @intake.group()
@@ -229,6 +287,30 @@ def _decide(
     show(document, as_json, lambda: f"{document['id']} is {document['state']} ({_count(document)} approvals)")
 
 
+def _hand_in(root: Path | None, name: str, file: Path, as_json: bool) -> None:
+    """Hand in an approval that was signed on another machine."""
+    from glob import escape
+
+    from bundles import limits
+    from bundles.errors import RefusedError, UsageError
+    from bundles.files import read_small
+
+    if not file.is_file():
+        raise UsageError("no such file", thing=str(file), remedy="check the path")
+    signatures = sorted(file.parent.glob(f"{escape(file.name)}.????????????????.sig"))
+    if len(signatures) != 1:
+        raise RefusedError(
+            "an approval has one signature beside it", thing=str(file), remedy="copy FILE and FILE.KEYID.sig"
+        )
+    body = {
+        "payload": base64.b64encode(read_small(file, limits.SIGNED_DOCUMENT)).decode(),
+        "keyid": signatures[0].name.split(".")[-2],
+        "signature": base64.b64encode(read_small(signatures[0], limits.SIGNATURE_FILE)).decode(),
+    }
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/approval", body))
+    show(document, as_json, lambda: f"{document['id']} is {document['state']} ({_count(document)} approvals)")
+
+
 def _count(entry: dict[str, Any]) -> str:
     return f"{entry['approvals']} of {entry['needed']}"
 
@@ -244,6 +326,11 @@ def _text(document: dict[str, Any]) -> str:
     for entry in document["decisions"]:
         why = f": {entry['why']}" if entry["why"] else ""
         lines.append(f"    {entry['decision']} by {entry['owner']} ({entry['keyid']}) at {entry['created']}{why}")
+    lines.append("  steps")
+    lines += [
+        f"    {step['at']} {step['state']} by {step['actor']}" + (f": {step['note']}" if step["note"] else "")
+        for step in document["steps"]
+    ]
     if document["missing_volumes"]:
         lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
     if document["report"] is not None:

@@ -23,6 +23,7 @@ from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
     accounts,
     bundles,
+    custody,
     find,
     intake,
     jobs,
@@ -46,8 +47,8 @@ from appliance.store.writes.base import AsyncWriter
 from bundles.errors import LockgateError
 
 _MODULES = (
-    status, repositories, jobs, intake, streams, plans, bundles, media, trust, find, lifecycle, session, accounts,
-    tokens, tls,
+    status, repositories, jobs, intake, custody, streams, plans, bundles, media, trust, find, lifecycle, session,
+    accounts, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _ROTATE = 10 * 60.0

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from appliance import clock, limits
-from appliance.intake.ledger import Entry, StoredDecision
+from appliance.intake.facts import demand_of
+from appliance.intake.ledger import Entry, StoredDecision, importer_of
+from appliance.names import same_name
+from appliance.observe.audit import newest
+from appliance.policy.approvals import Demand, check_apart, is_sealed, person
 from appliance.station import Station
 from bundles import documents
 from bundles.documents import Approval
@@ -28,15 +32,25 @@ class Verified:
 
     approval: Approval
     owner: str
+    sealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """The keys whose approvals count now, of how many people, and why the others do not."""
+    """The keys whose approvals count now, whose they are, and why the others do not.
+
+    `keyids` and `owners` are people's daily keys, `sealed` and `sealed_owners` those from sealed envelopes.
+    """
 
     keyids: tuple[str, ...]
-    people: int
+    owners: tuple[str, ...]
+    sealed: tuple[str, ...]
+    sealed_owners: tuple[str, ...]
     objections: tuple[str, ...]
+
+    @property
+    def people(self) -> int:
+        return len({same_name(owner) for owner in self.owners})
 
 
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
@@ -48,7 +62,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
     if len(why) > limits.REASON:
         raise UsageError("the reason is too long", thing=f"{len(why)} characters", remedy=f"use {limits.REASON}")
-    if entry.report_digest is None or entry.state not in ("quarantined", "approved"):
+    if entry.report_digest is None or entry.state not in ("quarantined", "approved", "withdrawn"):
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     return documents.encode(
         Approval(
@@ -60,15 +74,25 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
             why=why,
             keyid=keyid,
             created=clock.now(),
-            not_after=clock.after(station.config.approval_hours * 3600),
+            not_after=clock.after(_hours(station, entry, keyid) * 3600),
         )
     )
+
+
+def _hours(station: Station, entry: Entry, keyid: str) -> int:
+    """How long an approval of this bundle by this key is good for."""
+    policy = station.policy()
+    wanted = demand_of(station, policy, entry)
+    if policy.break_glass is not None and is_sealed(policy, keyid):
+        return min(policy.break_glass.hours, wanted.hours)
+    return wanted.hours
 
 
 def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """The decision in a signed document; the signature is verified before the document is read.
 
-    Raises RefusedError for anything that does not count.
+    Raises RefusedError for anything that does not count: also where the policy sets the person and the importer apart,
+    or a sealed key was opened before.
     """
     now = clock.now()
     record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
@@ -88,8 +112,22 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
             raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
     if len(approval.why) > limits.REASON or (approval.decision == "reject" and not approval.why.strip()):
         raise RefusedError("a decision whose reason is missing or too long", thing=entry.id, remedy="say it with --why")
-    _check_times(approval, now, station.config.approval_hours)
-    return Verified(approval, record.owner)
+    _check_times(approval, now, _hours(station, entry, keyid))
+    policy = station.policy()
+    sealed = is_sealed(policy, keyid)
+    if approval.decision == "approve":
+        takes = demand_of(station, policy, entry)
+        check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=[record.owner])
+        _check_unused(station, keyid, sealed=sealed)
+    return Verified(approval, record.owner, sealed)
+
+
+def _check_unused(station: Station, keyid: str, *, sealed: bool) -> None:
+    used = station.reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
+    if used is not None:
+        raise RefusedError("a sealed key opens once", thing=f"{keyid}, for {used[0]}", remedy="seal a new key")
+    if sealed and station.config.open:
+        raise RefusedError("an open station has no sealed keys", thing=keyid, remedy="approve with your own key")
 
 
 def _check_times(approval: Approval, now: str, hours: int) -> None:
@@ -101,15 +139,64 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
 
 
 def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:
-    """Verify stored approvals anew: a key may have been revoked, and time has passed."""
-    keyids, owners, objections = [], set(), []
+    """Verify stored approvals anew: a key may have been revoked, time has passed, and a database can be edited or come
+    back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
+    counting: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+    objections = []
+    undone = _last_undone(station, entry) if stored else ""
     for kept in stored:
         try:
             decision = verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue
-        if decision.approval.decision == "approve":
-            keyids.append(kept.keyid)
-            owners.add(decision.owner)
-    return Counting(tuple(keyids), len(owners), tuple(objections))
+        if decision.approval.decision != "approve":
+            continue
+        if decision.approval.created < undone:
+            objections.append(f"it was taken back at {undone}, after the approval by {decision.owner}")
+            continue
+        counting[decision.sealed].append((kept.keyid, decision.owner))
+    plain, sealed = counting[False], counting[True]
+    return Counting(
+        keyids=tuple(keyid for keyid, _ in plain),
+        owners=tuple(owner for _, owner in plain),
+        sealed=tuple(keyid for keyid, _ in sealed),
+        sealed_owners=tuple(owner for _, owner in sealed),
+        objections=tuple(objections),
+    )
+
+
+def _last_undone(station: Station, entry: Entry) -> str:
+    """When the audit log last saw the bundle rejected or withdrawn: no backup and no edited row takes that back."""
+    for event in newest(station.paths.audit, entry.digest.encode()):
+        undone = event["act"] in ("intake.reject", "intake.withdraw") and event["outcome"] == "done"
+        if undone and event["thing"] == entry.id and event["detail"].get("digest") == entry.digest:
+            return str(event["time"])
+    return ""
+
+
+def choose(station: Station, entry: Entry, wanted: Demand, counting: Counting, releaser: str) -> tuple[bool, int]:
+    """Whether people's daily keys let a bundle out (False) or sealed ones do (True), and how many people that takes.
+
+    Raises RefusedError where neither are enough, or one person is two of those that the policy sets apart.
+    """
+    policy = station.policy()
+    importer = importer_of(station.reader, entry)
+    if counting.people >= wanted.people:
+        check_apart(policy, wanted, importer=importer, approvers=counting.owners, releaser=releaser)
+        return False, wanted.people
+    broken = policy.break_glass
+    if broken is not None and counting.sealed:
+        # Two others: neither who brought it, nor who releases it, nor who approved it by the usual way.
+        others = {same_name(owner) for owner in counting.sealed_owners}
+        others -= {same_name(owner) for owner in counting.owners}
+        others -= {person(policy, importer), person(policy, releaser)}
+        if len(others) >= broken.people:
+            return True, broken.people
+        raise RefusedError(
+            "too few others opened a sealed key",
+            thing=f"{entry.id}: {len(others)} of {broken.people}",
+            remedy="who imported, approved or releases it does not count among them",
+        )
+    reason = counting.objections[0] if counting.objections else f"{counting.people} of {wanted.people} count"
+    raise RefusedError("too few approvals count now", thing=f"{entry.id}: {reason}", remedy="have it approved again")

@@ -6,10 +6,12 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
+from appliance.store.writes.intake import people
 from bundles.errors import NotFoundError, UsageError
 from bundles.ledger import LedgerRow
 from bundles.manifest import BundleManifest
 from bundles.manifest_codec import decode
+from bundles.verdict import SmallFiles
 
 _COLUMNS: Final = "digest, id, stream, sequence, state, artifacts, bytes, report_digest, job, actor, received, decided"
 
@@ -141,6 +143,30 @@ def decisions_of(reader: sqlite3.Connection, digest: str) -> list[StoredDecision
     return [StoredDecision(*row) for row in rows]
 
 
+def importer_of(reader: sqlite3.Connection, entry: Entry) -> str:
+    """The account that brought a bundle into quarantine."""
+    row = reader.execute(
+        "SELECT actor FROM transitions WHERE digest = ? AND state = 'quarantined' ORDER BY entry DESC LIMIT 1",
+        (entry.digest,),
+    ).fetchone()
+    return entry.actor if row is None else str(row[0])
+
+
+def steps_of(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
+    """Every step a bundle took, in order: state, at, actor, note."""
+    rows = reader.execute("SELECT state, at, actor, note FROM transitions WHERE digest = ? ORDER BY entry", (digest,))
+    return [{"state": state, "at": at, "actor": actor, "note": note} for state, at, actor, note in rows]
+
+
+def signed_files(reader: sqlite3.Connection, digest: str) -> SmallFiles | None:
+    """A bundle's small files as they came in, or None where an older program did not keep them."""
+    row = reader.execute("SELECT sums, readme FROM intake_sums WHERE digest = ?", (digest,)).fetchone()
+    if row is None:
+        return None
+    signatures = dict(reader.execute("SELECT name, signature FROM intake_signatures WHERE digest = ?", (digest,)))
+    return SmallFiles(row[0], manifest_text(reader, digest).encode(), row[1], signatures)
+
+
 def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:
     """Every volume of a bundle, by index."""
     rows = reader.execute(
@@ -162,7 +188,7 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
     """
     approvals = 0
     if entry.state != "rejected":
-        approvals = len({decision.owner for decision in decisions_of(reader, entry.digest)})
+        approvals = people(decision.owner for decision in decisions_of(reader, entry.digest))
     missing = reader.execute(
         "SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL ORDER BY volume", (entry.digest,)
     )

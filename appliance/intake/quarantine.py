@@ -37,8 +37,10 @@ from appliance.store.writes.intake import (
     AbandonIntake,
     BeginIntake,
     ForgetVolumes,
+    Inspected,
     Quarantine,
     RecordVolume,
+    Verified,
     VolumeRow,
 )
 from bundles import documents, limits
@@ -86,6 +88,9 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
     ):
         digest = str(bundle.opened.digest)
         entry = find_by_digest(station.reader, digest)
+        if entry is not None and entry.state == "quarantined" and entry.report_digest is None:
+            _Receiving(context, bundle).inspect()  # it was cut off, or an inspector was down
+            return _result(find_entry(station.reader, digest))
         if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
             return _result(entry)  # it was cut off between its last transaction and its answer
         if entry is not None and entry.state != "receiving" and (restored := restore(context, bundle)):
@@ -105,6 +110,7 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
         except RefusedError:
             receiving.abandon()
             raise
+        receiving.inspect()
         return _result(find_entry(station.reader, digest))
 
 
@@ -143,12 +149,16 @@ class _Receiving:
         manifest = self.manifest
         require_base(self.context, manifest, self.digest)
         self._check_space()
+        if find_by_digest(self.station.reader, str(self.digest)) is None:
+            self._event("intake.receive", {"job": self.context.job_id})
         self.station.writer.submit(
             BeginIntake(
                 digest=str(self.digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
                 manifest=self.bundle.opened.manifest_bytes.decode(), artifacts=len(manifest.artifacts),
                 volumes=tuple(VolumeRow(index=v.index, medium=v.medium, size=v.size) for v in manifest.volumes),
                 pins=tuple(sizes_of(manifest)), job=self.context.job_id, actor=self.context.actor, at=clock.now(),
+                sums=self.bundle.files.sums, readme=self.bundle.files.readme,
+                signatures=dict(self.bundle.files.signatures),
             )
         )  # fmt: skip
         for dropping in self.bundle.droppings:
@@ -204,24 +214,41 @@ class _Receiving:
             raise missing(self.bundle.opened, absent)
 
     def quarantine(self) -> None:
-        """Check what the blobs make together, inspect it, and put it into quarantine and the ledger."""
+        """Check what the blobs make together, and put it into quarantine and the ledger."""
         station, manifest = self.station, self.manifest
         rehash_base(self.context, manifest, self.digest)
         check_held(station.blobs, station.metadata, sizes_of(manifest))
-        report = self._inspect()
-        detail = {
-            "digest": str(self.digest), "report": str(Digest.of(report)),
-            "bytes": sum(volume.size for volume in manifest.volumes),
-            "folders": [str(folder) for folder in self.bundle.folders],
-        }  # fmt: skip
-        # Recorded first: what cannot be recorded does not happen.
-        station.audit.record(AuditEvent(_ACT, self.context.actor, manifest.id, "done", detail))
+        check_content(station.blobs, manifest)
+        digest, actor = str(self.digest), self.context.actor
+        size = sum(volume.size for volume in manifest.volumes)
+        self._event("intake.verify", {"volumes": len(manifest.volumes), "bytes": size})
+        station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now()))
+        signers = [{"keyid": one.keyid, "owner": one.owner} for one in self.bundle.opened.signers]
+        folders = [str(folder) for folder in self.bundle.folders]
+        self._event(_ACT, {"bytes": size, "folders": folders, "signers": signers})
         station.writer.submit(
             Quarantine(
-                digest=str(self.digest), report=report.decode(), report_digest=str(Digest.of(report)),
-                made=manifest.created, why=self.let_in,
-                job=self.context.job_id, actor=self.context.actor, at=clock.now(),
+                digest=digest, made=manifest.created, why=self.let_in,
+                job=self.context.job_id, actor=actor, at=clock.now(),
                 pins=len(sizes_of(manifest)), receipt=receipt_of(manifest),
+            )
+        )  # fmt: skip
+
+    def _event(self, act: str, detail: dict[str, object]) -> None:
+        """Recorded first: what cannot be recorded does not happen."""
+        event = AuditEvent(act, self.context.actor, self.manifest.id, "done", {"digest": str(self.digest), **detail})
+        self.station.audit.record(event)
+
+    def inspect(self) -> None:
+        """This station's own report about what is in quarantine. A required inspector that is down blocks: until it
+        has looked there is no report, and so nothing to approve."""
+        report = self._inspect()
+        digest = str(Digest.of(report))
+        self._event("intake.inspect", {"report": digest})
+        self.station.writer.submit(
+            Inspected(
+                digest=str(self.digest), report=report.decode(), report_digest=digest, actor=self.context.actor,
+                at=clock.now(),
             )
         )  # fmt: skip
 

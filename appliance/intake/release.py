@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.intake import approvals
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
-from appliance.intake.ledger import Entry, decisions_of, read_manifest
+from appliance.intake.facts import demand_of
+from appliance.intake.ledger import Entry, decisions_of, read_manifest, report_text, signed_files
 from appliance.station import Station
+from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.intake import Release
-from bundles.errors import FailedError, RefusedError
+from bundles import limits as bundle_limits
+from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.manifest import BundleManifest
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import parse_manifest
+from bundles.verdict import decide, require_all_signers
+
+_BY_HAND: Final = "the database was changed by hand: see the audit log, and have the bundle carried in anew"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,40 +32,127 @@ class Prepared:
     references: list[str]
 
 
-def prepare(station: Station, entry: Entry, actor: str) -> Prepared:
-    """The transaction that releases an approved bundle.
+def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()) -> Prepared:
+    """The transaction that releases an approved bundle, or of it the artifacts that `only` names.
 
-    Every approval's signature is verified again against the trust folder as it is now, and every blob must be in the
-    store at its size; the transaction itself then checks the state, the report and the approvals once more.
+    Nothing that the database says is believed: the bundle's own signatures, the report's digest and every approval's
+    signature are verified again against the trust folder as it is now, and every blob must be in the store at its
+    size; the transaction itself then checks the state, the report and the approvals once more.
     Raises FailedError where the bundle is not approved or the store lacks a blob, RefusedError where too few approvals
-    count.
+    count or anything was changed, UsageError where `only` names what is not in the bundle.
     """
-    if entry.state != "approved" or entry.report_digest is None:
-        raise FailedError(
-            f"the bundle is {entry.state}, not approved",
-            thing=entry.id,
-            remedy=f"see: lockgate intake show {entry.id}",
-        )
-    needed = station.config.threshold
+    shown = shown_of(station, entry)
+    if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
+        raise _not_approved(entry)
+    manifest = check_unchanged(station, entry)
+    wanted = demand_of(station, station.policy(), entry)
     counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest))
-    if counting.people < needed:
-        reason = counting.objections[0] if counting.objections else f"{counting.people} of {needed} count"
-        raise RefusedError(
-            "too few approvals count now", thing=f"{entry.id}: {reason}", remedy="have it approved again"
-        )
-    manifest = read_manifest(station.reader, entry.digest)
+    sealed, needed = approvals.choose(station, entry, wanted, counting, actor)
     check_held(station.blobs, station.metadata, sizes_of(manifest))
-    checked = check_content(station.blobs, manifest)
+    every = check_content(station.blobs, manifest)
+    left = [one for one in every if (one.artifact.repository, one.artifact.digest) not in shown]
+    if not left:
+        raise _not_approved(entry)
+    checked = chosen(left, every, only) if only else left
     write = Release(
         digest=entry.digest,
         report_digest=entry.report_digest,
-        approved_by=counting.keyids,
+        approved_by=counting.sealed if sealed else counting.keyids,
         needed=needed,
         artifacts=tuple(released(artifact, station.metadata) for artifact in checked),
         actor=actor,
         at=clock.now(),
+        whole=len(checked) == len(left),
+        sealed=sealed,
     )
     return Prepared(write, references(checked))
+
+
+def _not_approved(entry: Entry) -> FailedError:
+    return FailedError(
+        f"the bundle is {entry.state}, not approved", thing=entry.id, remedy=f"see: lockgate intake show {entry.id}"
+    )
+
+
+def shown_of(station: Station, entry: Entry) -> set[tuple[str, str]]:
+    """The artifacts that earlier releases of the bundle showed, as (repository, digest)."""
+    rows = station.reader.execute(
+        "SELECT repository, item FROM released WHERE digest = ? AND kind = 'manifest'", (entry.digest,)
+    )
+    return {(repository, item) for repository, item in rows}
+
+
+def check_unchanged(station: Station, entry: Entry) -> BundleManifest:
+    """The manifest that the bundle's signers signed; what the database holds must be that, and the report the one
+    whose digest was approved. Raises RefusedError for anything that was changed by hand, or a signer since revoked."""
+    files = signed_files(station.reader, entry.digest)
+    if files is None or str(Digest.of(files.sums)) != entry.digest:
+        raise RefusedError("the bundle's signed files are not in the store", thing=entry.id, remedy=_BY_HAND)
+    opened = decide(files, station.trust(), entry.received)
+    require_all_signers(opened)
+    if (opened.manifest.id, opened.manifest.stream) != (entry.id, entry.stream):
+        raise RefusedError("the entry is not the bundle that was signed", thing=entry.id, remedy=_BY_HAND)
+    report = report_text(station.reader, entry.digest)
+    if report is None or str(Digest.of(report.encode())) != entry.report_digest:
+        raise RefusedError("the inspection report was changed", thing=entry.id, remedy=_BY_HAND)
+    return opened.manifest
+
+
+def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str]) -> list[Checked]:
+    """The artifacts that `only` names (`repository`, `repository:tag`, `repository@digest`), with what lies beneath an
+    index and what refers to any of them. Raises UsageError naming a reference that the bundle does not hold."""
+    taken: set[tuple[str, str]] = set()
+    for name in only:
+        named = {_key(one) for one in every if name in _names(one)}
+        if not named:
+            raise UsageError("the bundle does not hold this artifact", thing=name, remedy="see: lockgate intake show")
+        taken |= named
+    size = -1
+    while size != len(taken):
+        size = len(taken)
+        for one in every:
+            repository = one.artifact.repository
+            if _key(one) in taken:
+                taken |= {(repository, str(child.digest)) for child in one.manifest.manifests}
+            elif one.manifest.subject is not None and (repository, str(one.manifest.subject.digest)) in taken:
+                taken.add(_key(one))
+    found = [one for one in left if _key(one) in taken]
+    if not found:
+        raise FailedError("these artifacts were released before", thing=", ".join(only)[:120])
+    return found
+
+
+def _key(one: Checked) -> tuple[str, str]:
+    return one.artifact.repository, one.artifact.digest
+
+
+def _names(one: Checked) -> set[str]:
+    artifact = one.artifact
+    return {artifact.repository, one.name, *(f"{artifact.repository}:{tag}" for tag in artifact.tags)}
+
+
+def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Withdraw:
+    """The transaction that takes a release back. Raises UsageError without a reason, FailedError where nothing of it
+    is released."""
+    if not why.strip() or len(why) > limits.REASON:
+        raise UsageError("a withdrawal needs a reason", thing=entry.id, remedy=f"say it with --why, to {limits.REASON}")
+    if entry.state != "released":
+        raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
+    keep = []
+    going = shown_of(station, entry)
+    for repository in sorted({name for name, _ in going}):
+        rows = station.reader.execute(
+            "SELECT l.digest, m.media_type FROM links l JOIN repositories r ON r.id = l.repository_id"
+            " JOIN manifests m ON m.digest = l.digest WHERE r.name = ? AND l.kind = 'manifest'",
+            (repository,),
+        )
+        for digest, media_type in rows.fetchall():
+            if (repository, digest) not in going:
+                with station.blobs.open_blob(Digest.parse(digest)) as file:
+                    found = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
+                keep += [(repository, str(blob.digest)) for blob in found.blobs]
+    pins = tuple(sizes_of(read_manifest(station.reader, entry.digest)))
+    return Withdraw(digest=entry.digest, keep=tuple(keep), pins=pins, why=why, actor=actor, at=clock.now())
 
 
 def references(checked: Sequence[Checked]) -> list[str]:

@@ -12,8 +12,9 @@ from appliance import clock
 from appliance.config import Config, save_config
 from appliance.control.kinds import Result
 from appliance.intake import approvals, quarantine, receipts, release
+from appliance.intake.facts import demand_of
 from appliance.intake.ledger import find_entry
-from appliance.observe.audit import tail
+from appliance.observe.audit import AuditEvent, tail
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
@@ -36,7 +37,8 @@ def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2) -
     for folder in (root, paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
         folder.mkdir(exist_ok=True)
     init_trust(paths.trust, "bravo")
-    save_private(paths.keys / "receipt.pem", create_private(), None)
+    for name in ("receipt", "audit"):
+        save_private(paths.keys / f"{name}.pem", create_private(), None)
     save_config(paths.config, Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed))
 
 
@@ -114,7 +116,9 @@ class Inside:
     def hand_in(self, name: str, keyid: str, payload: bytes, signature: bytes) -> str:
         entry = find_entry(self.station.reader, name)
         verified = approvals.verify(self.station, entry, payload, keyid, signature)
-        kept = Decision(keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature)
+        kept = Decision(
+            keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature, sealed=verified.sealed
+        )
         report, at = verified.approval.report, clock.now()
         if verified.approval.decision == "reject":
             why = verified.approval.why
@@ -123,7 +127,10 @@ class Inside:
                     Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor="tester(0)", at=at)
                 )
             )
-        needed = self.station.config.threshold
+        policy = self.station.policy()
+        needed = demand_of(self.station, policy, entry).people
+        if verified.sealed and policy.break_glass is not None:
+            needed = policy.break_glass.people
         return str(
             self.writer.submit(
                 Approve(
@@ -132,10 +139,18 @@ class Inside:
             )
         )
 
-    def release(self, name: str) -> list[str]:
-        prepared = release.prepare(self.station, find_entry(self.station.reader, name), "tester(0)")
+    def release(self, name: str, only: Sequence[str] = (), actor: str = "tester(0)") -> list[str]:
+        prepared = release.prepare(self.station, find_entry(self.station.reader, name), actor, only)
         self.writer.submit(prepared.write)
         return prepared.references
+
+    def withdraw(self, name: str, why: str = "recalled") -> list[str]:
+        """As the control API does: recorded, then done."""
+        entry = find_entry(self.station.reader, name)
+        write = release.prepare_withdraw(self.station, entry, why, "tester(0)")
+        detail = {"digest": entry.digest, "why": why}
+        self.station.audit.record(AuditEvent("intake.withdraw", "tester(0)", entry.id, "done", detail))
+        return list(self.writer.submit(write))
 
     def receipt(self, out: Path, job_id: str = "") -> Result:
         return receipts.run(self.context(job_id, out=str(out)))

@@ -193,15 +193,5 @@ def test_the_write_itself_refuses_what_the_ledger_took_meanwhile(inside: Inside,
 
     result = inside.bring(bundle.folder)
     with pytest.raises(RefusedError, match="replay"):
-        inside.writer.submit(
-            Quarantine(
-                digest=result["digest"],
-                report="{}",
-                report_digest="",
-                made=clock.now(),
-                why="",
-                job="other",
-                actor="x",
-                at=clock.now(),
-            )
-        )
+        moved = Quarantine(digest=result["digest"], made=clock.now(), why="", job="other", actor="x", at=clock.now())
+        inside.writer.submit(moved)

@@ -13,18 +13,21 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.base import Write
+from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.intake import (
     AbandonIntake,
     Approve,
     BeginIntake,
     Decision,
     ForgetVolumes,
+    Inspected,
     Quarantine,
     RecordVolume,
     Reject,
     Release,
     Released,
     ResetStream,
+    Verified,
     VolumeRow,
 )
 from appliance.store.writes.registry import BlobRow, ManifestRow
@@ -49,6 +52,12 @@ class Known:
     state: str = "receiving"
     verified: set[int] = field(default_factory=set)
     owners: dict[str, str] = field(default_factory=dict)
+    checked: bool = False
+    reported: bool = False
+
+    @property
+    def decidable(self) -> bool:
+        return self.reported and self.state in ("quarantined", "approved", "withdrawn")
 
 
 class Intake(RuleBasedStateMachine):
@@ -117,25 +126,34 @@ class Intake(RuleBasedStateMachine):
         if known is not None and known.state == "receiving" and known.job == job:
             del self.known[number, twin]
 
+    @rule(number=numbers, twin=twins)
+    def verified(self, number: int, twin: str) -> None:
+        known = self.known.get((number, twin))
+        taken = self.submit(Verified(digest=self.digest(number, twin), actor="tester", at=AT))
+        assert taken == (known is not None and known.state == "receiving" and len(known.verified) == VOLUMES)
+        if taken and known is not None:
+            known.checked = True
+
     @rule(number=numbers, twin=twins, job=jobs)
     def quarantine(self, number: int, twin: str, job: str) -> None:
         known = self.known.get((number, twin))
         taken = self.submit(
-            Quarantine(
-                digest=self.digest(number, twin),
-                report="{}",
-                report_digest="report",
-                made=AT,
-                why="",
-                job=job,
-                actor="tester",
-                at=AT,
-            )
+            Quarantine(digest=self.digest(number, twin), made=AT, why="", job=job, actor="tester", at=AT)
         )
-        complete = known is not None and known.state == "receiving" and len(known.verified) == VOLUMES
+        complete = known is not None and known.state == "receiving" and known.checked
+        complete = complete and known is not None and len(known.verified) == VOLUMES
         assert taken == (complete and number > self.floor)
         if taken and known is not None:
             known.state, known.job, self.floor = "quarantined", job, number
+
+    @rule(number=numbers, twin=twins)
+    def inspected(self, number: int, twin: str) -> None:
+        known = self.known.get((number, twin))
+        digest = self.digest(number, twin)
+        taken = self.submit(Inspected(digest=digest, report="{}", report_digest="report", actor="tester", at=AT))
+        assert taken == (known is not None and known.state == "quarantined" and not known.reported)
+        if taken and known is not None:
+            known.reported = True
 
     @rule(number=numbers, twin=twins, key=st.sampled_from(sorted(KEYS)), report=st.sampled_from(("report", "other")))
     def approve(self, number: int, twin: str, key: str, report: str) -> None:
@@ -146,7 +164,7 @@ class Intake(RuleBasedStateMachine):
                 digest=self.digest(number, twin), report_digest=report, decision=kept, needed=NEEDED, actor="t", at=AT
             )
         )
-        assert taken == (known is not None and known.state in ("quarantined", "approved") and report == "report")
+        assert taken == (known is not None and known.decidable and report == "report")
         if taken and known is not None:
             known.owners[key] = KEYS[key]
             if len(set(known.owners.values())) >= NEEDED:
@@ -159,7 +177,7 @@ class Intake(RuleBasedStateMachine):
         taken = self.submit(
             Reject(digest=self.digest(number, twin), report_digest="report", decision=kept, why="no", actor="t", at=AT)
         )
-        assert taken == (known is not None and known.state in ("quarantined", "approved"))
+        assert taken == (known is not None and known.decidable)
         if taken and known is not None:
             known.state = "rejected"
 
@@ -178,6 +196,17 @@ class Intake(RuleBasedStateMachine):
         assert taken == (known is not None and known.state == "approved" and len(counted) >= NEEDED)
         if taken and known is not None:
             known.state = "released"
+
+    @rule(number=numbers, twin=twins)
+    def withdraw(self, number: int, twin: str) -> None:
+        known = self.known.get((number, twin))
+        pins = (self.blob(number, twin).digest,)
+        write = Withdraw(digest=self.digest(number, twin), keep=(), pins=pins, why="recalled", actor="t", at=AT)
+        taken = self.submit(write)
+        assert taken == (known is not None and known.state == "released")
+        if taken and known is not None:
+            known.state = "withdrawn"
+            known.owners.clear()
 
     @rule(floor=st.integers(0, 5))
     def reset(self, floor: int) -> None:

@@ -11,8 +11,10 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
+from appliance.control.own_station import on_own_station
 from appliance.control.routes.accounts import check_key
 from appliance.intake import approvals, release
+from appliance.intake.facts import demand_of
 from appliance.intake.ledger import (
     Entry,
     cursor,
@@ -22,18 +24,21 @@ from appliance.intake.ledger import (
     list_entries,
     manifest_text,
     report_text,
+    steps_of,
     volumes_of,
 )
 from appliance.observe.audit import AuditEvent
-from appliance.station import open_station
 from appliance.store.writes.base import Write
 from appliance.store.writes.intake import Approve, Decision, Reject
+from bundles.errors import UsageError
 
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     station, reader = control.station, control.station.reader
-    needed = station.config.threshold
+
+    def needed(entry: Entry) -> int:
+        return demand_of(station, station.policy(), entry).people
 
     def entry_of(request: web.Request) -> Entry:
         return find_entry(reader, request.match_info["id"])
@@ -43,14 +48,15 @@ def routes(control: Control) -> list[web.RouteDef]:
         entries = list_entries(reader, limit, after, request.query.get("state", ""))
         after = cursor(entries[-1]) if len(entries) == limit else ""
         return web.json_response(
-            {"items": [describe(reader, entry, needed) for entry in entries], "next": after or None}
+            {"items": [describe(reader, entry, needed(entry)) for entry in entries], "next": after or None}
         )
 
     async def whole(name: str) -> web.Response:
         """An entry with its documents. They are JSON already, and large: they go out as they were stored."""
         entry = find_entry(reader, name)
         report = report_text(reader, entry.digest)
-        fields = describe(reader, entry, needed) | {
+        fields = describe(reader, entry, needed(entry)) | {
+            "steps": steps_of(reader, entry.digest),
             "report_digest": entry.report_digest,
             "decisions": [
                 {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
@@ -88,20 +94,36 @@ def routes(control: Control) -> list[web.RouteDef]:
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
             "why": approval.why,
         }  # fmt: skip
-        kept = Decision(keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature)
+        kept = Decision(
+            keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature,
+            sealed=verified.sealed,
+        )  # fmt: skip
         event = AuditEvent(f"intake.{approval.decision}", actor, entry.id, "done", detail)
-        await act(control, event, _write(entry, verified, kept, needed, actor))
+        if verified.sealed:
+            await control.record(AuditEvent("break-glass.open", actor, entry.id, "done", detail))
+        broken = station.policy().break_glass
+        takes = broken.people if verified.sealed and broken is not None else needed(entry)
+        await act(control, event, _write(entry, verified, kept, takes, actor))
         return await whole(entry.digest)
 
     async def let_out(request: web.Request) -> web.Response:
         entry, actor = entry_of(request), caller(request)
-        preparing = asyncio.to_thread(_prepare, control, entry, actor)
+        body = await request.json() if request.can_read_body else {}
+        if not isinstance(body, dict):
+            raise UsageError("the body is no object")
+        only = body.get("only", [])
+        if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+            raise UsageError("`only` is a list of references")
+        preparing = asyncio.to_thread(_prepare, control, entry, actor, only)
         prepared = await audited(control, request, "intake.release", entry.id, preparing)
         detail = {
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
+            "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
+        if prepared.write.sealed:
+            await control.record(AuditEvent("break-glass.release", actor, entry.id, "done", detail))
         await act(control, AuditEvent("intake.release", actor, entry.id, "done", detail), prepared.write)
-        return web.json_response({"id": entry.id, "released": prepared.references})
+        return web.json_response({"id": entry.id, "released": prepared.references, "whole": prepared.write.whole})
 
     return [
         get("/v1/intake", "quarantine", listed),
@@ -128,11 +150,6 @@ def _write(entry: Entry, verified: approvals.Verified, kept: Decision, needed: i
     )
 
 
-def _prepare(control: Control, entry: Entry, actor: str) -> release.Prepared:
-    """`release.prepare` off the event loop, on connections of this thread's own."""
-    station = open_station(control.station.paths.root, control.station.writer)
-    try:
-        return release.prepare(station, entry, actor)
-    finally:
-        station.metadata.close()
-        station.reader.close()
+def _prepare(control: Control, entry: Entry, actor: str, only: list[str]) -> release.Prepared:
+    """`release.prepare` off the event loop."""
+    return on_own_station(control, lambda own: release.prepare(own, entry, actor, only))

@@ -8,6 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance import clock, limits
 from appliance.control.api import Control, get
 from appliance.observe.health import checks
 
@@ -45,7 +46,15 @@ def describe(control: Control) -> dict[str, Any]:
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
             *(text for check in found for text in check.pop("alerts", ())),
+            *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},
         "approvals_needed": station.config.threshold,
     }
+
+
+def _broken_glass(used: list[tuple[str, str, str, str]]) -> list[str]:
+    """Sealed keys that were opened within a week: nobody who looks at the station may overlook it."""
+    since = clock.after(-limits.BREAK_GLASS_ALERT)
+    return [f"break-glass: sealed key {keyid} released {name} at {at} ({actor})" for keyid, name, at, actor in used
+            if at > since]  # fmt: skip

@@ -6,7 +6,8 @@ from sqlite_utils import Database
 
 _STATEMENTS = (
     "CREATE TABLE intake (digest TEXT PRIMARY KEY, id TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL,"
-    " state TEXT NOT NULL CHECK (state IN ('receiving', 'quarantined', 'approved', 'released', 'rejected')),"
+    " state TEXT NOT NULL CHECK (state IN ('receiving', 'quarantined', 'approved', 'released', 'withdrawn',"
+    " 'rejected')),"
     # A list shows a hundred entries, and a manifest may be of 64 MiB: what it shows stands beside it.
     " artifacts INTEGER NOT NULL, bytes INTEGER NOT NULL, manifest TEXT NOT NULL, report TEXT, report_digest TEXT,"
     # The job that began it, then the one that completed it: how a job that was cut off knows its own work again.

@@ -1,25 +1,31 @@
 """The transactions of the inside half: quarantine, approval, release, and the ledger's rows.
 
-An entry's states and the only ways between them: receiving -> quarantined -> approved -> released, and rejected from
-quarantined or approved. Each step but the first appends a row to the ledger in the same transaction. Content becomes
-visible in `Release` and nowhere else.
+An entry's states and the only ways between them: receiving -> quarantined -> approved -> released -> withdrawn, from
+there approved again, and rejected from quarantined, approved or withdrawn. Each but the first appends a row to the
+ledger in the same transaction. Beside them `transitions` has every step by its full name (received, verified,
+quarantined, inspected, …), one a transaction, and the database refuses one that was skipped. Content becomes visible in
+`Release` and nowhere else.
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import msgspec
 
+from appliance.names import same_name
 from appliance.store.writes.base import Write
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.floors import raise_clock_floor, require_open
 from appliance.store.writes.registry import (
     BlobRow,
+    Kind,
     ManifestRow,
     ensure_repository,
+    is_linked,
     link,
     record_blob,
     record_manifest,
@@ -29,7 +35,7 @@ from bundles.errors import FailedError, NotFoundError, RefusedError
 
 
 @dataclass(frozen=True, slots=True)
-class _Entry:
+class IntakeEntry:
     id: str
     stream: str
     sequence: int
@@ -38,32 +44,51 @@ class _Entry:
     job: str
 
 
-def _entry(db: sqlite3.Connection, digest: str) -> _Entry:
+def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
     row = db.execute(
         "SELECT id, stream, sequence, state, report_digest, job FROM intake WHERE digest = ?", (digest,)
     ).fetchone()
     if row is None:
         raise NotFoundError("no such bundle in the intake", thing=digest)
-    return _Entry(*row)
+    return IntakeEntry(*row)
 
 
-def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> _Entry:
+def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
     """The entry, where people may still decide about it by this report."""
-    entry = _entry(db, digest)
-    if entry.state not in ("quarantined", "approved"):
+    entry = entry_of(db, digest)
+    if entry.state not in ("quarantined", "approved", "withdrawn"):
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     if entry.report_digest != report_digest:
         raise RefusedError("the inspection report changed", thing=entry.id, remedy="read it again, then decide")
     return entry
 
 
-def _move(db: sqlite3.Connection, digest: str, entry: _Entry, state: str, actor: str, at: str, why: str = "") -> None:
-    """Change the entry's state and append the ledger's row, together."""
+def move(
+    db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str = ""
+) -> None:
+    """Change the entry's state, append the ledger's row and the step, together."""
     db.execute("UPDATE intake SET state = ?, decided = ? WHERE digest = ?", (state, at, digest))
     db.execute(
         "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (entry.stream, entry.sequence, digest, entry.id, state, why, at, actor),
     )
+    _step(db, digest, entry.id, state, actor, at, why)
+
+
+def _step(db: sqlite3.Connection, digest: str, name: str, state: str, actor: str, at: str, note: str = "") -> None:
+    """Append a step; the database refuses one that may not follow the last."""
+    try:
+        db.execute(
+            "INSERT INTO transitions (digest, id, state, at, actor, note) VALUES (?, ?, ?, ?, ?, ?)",
+            (digest, name, state, at, actor, note),
+        )
+    except sqlite3.IntegrityError as error:
+        raise RefusedError(f"{error}: the bundle cannot be {state} now", thing=name) from None
+
+
+def _last_step(db: sqlite3.Connection, digest: str) -> str:
+    row = db.execute("SELECT state FROM transitions WHERE digest = ? ORDER BY entry DESC LIMIT 1", (digest,)).fetchone()
+    return "" if row is None else str(row[0])
 
 
 class VolumeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +116,9 @@ class BeginIntake(Write, frozen=True):
     job: str
     actor: str
     at: str
+    sums: bytes = b""
+    readme: bytes = b""
+    signatures: dict[str, bytes] = msgspec.field(default_factory=dict)
 
     def apply(self, db: sqlite3.Connection) -> None:
         size = sum(volume.size for volume in self.volumes)
@@ -107,6 +135,14 @@ class BeginIntake(Write, frozen=True):
             [(self.digest, volume.index, volume.medium, volume.size) for volume in self.volumes],
         )
         db.executemany("INSERT INTO pins (bundle, digest) VALUES (?, ?)", [(self.digest, pin) for pin in self.pins])
+        db.execute(
+            "INSERT INTO intake_sums (digest, sums, readme) VALUES (?, ?, ?)", (self.digest, self.sums, self.readme)
+        )
+        db.executemany(
+            "INSERT INTO intake_signatures (digest, name, signature) VALUES (?, ?, ?)",
+            [(self.digest, name, signature) for name, signature in self.signatures.items()],
+        )
+        _step(db, self.digest, self.id, "received", self.actor, self.at)
 
 
 class AbandonIntake(Write, frozen=True):
@@ -125,7 +161,8 @@ class AbandonIntake(Write, frozen=True):
         if mine is None:
             return False
         db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))
-        db.execute("DELETE FROM intake_volumes WHERE digest = ?", (self.digest,))
+        for table in ("intake_volumes", "intake_sums", "intake_signatures"):
+            db.execute(f"DELETE FROM {table} WHERE digest = ?", (self.digest,))  # noqa: S608  constants
         db.execute("DELETE FROM intake WHERE digest = ?", (self.digest,))
         return True
 
@@ -154,15 +191,38 @@ class ForgetVolumes(Write, frozen=True):
     volumes: tuple[int, ...]
 
     def apply(self, db: sqlite3.Connection) -> None:
-        if _entry(db, self.digest).state == "receiving":
+        if entry_of(db, self.digest).state == "receiving":
             db.executemany(
                 "UPDATE intake_volumes SET verified = NULL WHERE digest = ? AND volume = ?",
                 [(self.digest, volume) for volume in self.volumes],
             )
 
 
+def _require_volumes(db: sqlite3.Connection, digest: str, entry: IntakeEntry) -> None:
+    owed = db.execute(
+        "SELECT min(volume) FROM intake_volumes WHERE digest = ? AND verified IS NULL", (digest,)
+    ).fetchone()[0]
+    if owed is not None:
+        raise FailedError(f"volume {owed} is not verified", thing=entry.id, remedy="import the bundle again")
+
+
+class Verified(Write, frozen=True):
+    """Every volume was read and is the signed one. Raises FailedError where one is not, or the bundle is further."""
+
+    digest: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        entry = entry_of(db, self.digest)
+        if entry.state != "receiving":
+            raise FailedError(f"the bundle is {entry.state}", thing=entry.id)
+        _require_volumes(db, self.digest, entry)
+        _step(db, self.digest, entry.id, "verified", self.actor, self.at)
+
+
 class Quarantine(Write, frozen=True):
-    """Everything was verified and inspected: the bundle is in quarantine and in the ledger.
+    """Everything was verified: the bundle is in quarantine and in the ledger.
 
     `pins` counts the blobs that it carries and stands on, all of them kept since it began to come in; `receipt` is the
     number of the receipt it was built on. Raises RefusedError where the ledger moved on meanwhile, FailedError where a
@@ -171,8 +231,6 @@ class Quarantine(Write, frozen=True):
     """
 
     digest: str
-    report: str
-    report_digest: str
     made: str
     why: str
     job: str
@@ -182,47 +240,75 @@ class Quarantine(Write, frozen=True):
     receipt: int | None = None
 
     def apply(self, db: sqlite3.Connection) -> None:
-        entry = _entry(db, self.digest)
+        entry = entry_of(db, self.digest)
         if entry.state != "receiving":
             raise RefusedError(f"a replay: this bundle is in the ledger as {entry.state}", thing=entry.id)
         require_open(db, entry.stream)
         last = db.execute("SELECT max(sequence) FROM ledger WHERE stream = ?", (entry.stream,)).fetchone()[0]
         if last is not None and last >= entry.sequence:
             raise RefusedError(f"a rollback: the stream is at {last} already", thing=entry.id)
-        owed = db.execute(
-            "SELECT min(volume) FROM intake_volumes WHERE digest = ? AND verified IS NULL", (self.digest,)
-        ).fetchone()[0]
-        if owed is not None:
-            raise FailedError(f"volume {owed} is not verified", thing=entry.id, remedy="import the bundle again")
-        db.execute(
-            "UPDATE intake SET report = ?, report_digest = ?, job = ?, actor = ? WHERE digest = ?",
-            (self.report, self.report_digest, self.job, self.actor, self.digest),
-        )
+        _require_volumes(db, self.digest, entry)
         pinned = db.execute("SELECT count(*) FROM pins WHERE bundle = ?", (self.digest,)).fetchone()[0]
         if pinned < self.pins:
             raise FailedError("what the bundle stands on is not pinned", thing=entry.id, remedy="import it again")
         if self.receipt is not None:
             base_used(db, entry.stream, self.receipt)
-        _move(db, self.digest, entry, "quarantined", self.actor, self.at, self.why)
+        db.execute("UPDATE intake SET job = ?, actor = ? WHERE digest = ?", (self.job, self.actor, self.digest))
+        move(db, self.digest, entry, "quarantined", self.actor, self.at, self.why)
         raise_clock_floor(db, self.made, entry.id, self.actor, self.at)
 
 
+class Inspected(Write, frozen=True):
+    """This station's own report about a bundle in quarantine. Raises FailedError where it has one, or is elsewhere."""
+
+    digest: str
+    report: str
+    report_digest: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        entry = entry_of(db, self.digest)
+        if entry.state != "quarantined" or entry.report_digest is not None:
+            raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="it was inspected before")
+        db.execute(
+            "UPDATE intake SET report = ?, report_digest = ? WHERE digest = ?",
+            (self.report, self.report_digest, self.digest),
+        )
+        _step(db, self.digest, entry.id, "inspected", self.actor, self.at, self.report_digest)
+
+
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """A person's signed document, whose signature the caller verified, and whose it is."""
+    """A person's signed document, whose signature the caller verified, and whose it is.
+
+    `sealed`: by a key that is kept sealed for emergencies, and counts among its like alone.
+    """
 
     keyid: str
     owner: str
     document: str
     signature: bytes
+    sealed: bool = False
 
 
-def _keep(db: sqlite3.Connection, digest: str, decision: Decision, at: str) -> None:
+def _keep(db: sqlite3.Connection, digest: str, decision: Decision, actor: str, at: str) -> None:
     db.execute(
-        "INSERT INTO approvals (digest, keyid, owner, document, signature, created) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT DO UPDATE SET owner = excluded.owner, document = excluded.document,"
-        " signature = excluded.signature, created = excluded.created",
-        (digest, decision.keyid, decision.owner, decision.document, decision.signature, at),
+        "INSERT INTO approvals (digest, keyid, owner, document, signature, created, sealed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner,"
+        " document = excluded.document, signature = excluded.signature, created = excluded.created,"
+        " sealed = excluded.sealed",
+        (digest, decision.keyid, decision.owner, decision.document, decision.signature, at, decision.sealed),
     )
+    db.execute(
+        "INSERT INTO decisions (digest, keyid, owner, document, signature, actor, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (digest, decision.keyid, decision.owner, decision.document, decision.signature, actor, at),
+    )
+
+
+def people(owners: Iterable[str]) -> int:
+    """How many people some keys' owners are: the same name in other letters or spaces is the same person."""
+    return len({same_name(owner) for owner in owners})
 
 
 class Approve(Write, frozen=True):
@@ -237,10 +323,13 @@ class Approve(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> str:
         entry = _decidable(db, self.digest, self.report_digest)
-        _keep(db, self.digest, self.decision, self.at)
-        owners = db.execute("SELECT count(DISTINCT owner) FROM approvals WHERE digest = ?", (self.digest,)).fetchone()
-        if entry.state == "quarantined" and owners[0] >= max(self.needed, 1):
-            _move(db, self.digest, entry, "approved", self.actor, self.at)
+        _keep(db, self.digest, self.decision, self.actor, self.at)
+        owners = db.execute(
+            "SELECT owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.decision.sealed)
+        )
+        given = people(owner for (owner,) in owners)
+        if entry.state != "approved" and given >= max(self.needed, 1):
+            move(db, self.digest, entry, "approved", self.actor, self.at)
             return "approved"
         return entry.state
 
@@ -259,9 +348,9 @@ class Reject(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> str:
         entry = _decidable(db, self.digest, self.report_digest)
         db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
-        _keep(db, self.digest, self.decision, self.at)
+        _keep(db, self.digest, self.decision, self.actor, self.at)
         db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))
-        _move(db, self.digest, entry, "rejected", self.actor, self.at, self.why)
+        move(db, self.digest, entry, "rejected", self.actor, self.at, self.why)
         return "rejected"
 
 
@@ -278,6 +367,8 @@ class Release(Write, frozen=True):
     """Quarantined content becomes visible: links, then tags, in this one transaction.
 
     `approved_by` are the keys whose approvals the caller verified anew; they must be of `needed` distinct owners.
+    `whole` says whether nothing of the bundle is left to release afterwards; `sealed` that these are keys from sealed
+    envelopes, each of which opens once.
     """
 
     digest: str
@@ -287,25 +378,66 @@ class Release(Write, frozen=True):
     artifacts: tuple[Released, ...]
     actor: str
     at: str
+    whole: bool = True
+    sealed: bool = False
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = self._approved(db)
         for artifact in self.artifacts:
             repository = ensure_repository(db, artifact.repository, self.at)
             for blob in artifact.blobs:
-                link(db, repository, blob, "blob", self.at)
+                self._show(db, repository, artifact.repository, "blob", blob)
             record_manifest(db, artifact.manifest, self.at)
-            link(db, repository, artifact.manifest.blob.digest, "manifest", self.at)
+            self._show(db, repository, artifact.repository, "manifest", artifact.manifest.blob.digest)
         for artifact in self.artifacts:
             repository = ensure_repository(db, artifact.repository, self.at)
             for tag in artifact.tags:
-                set_tag(db, repository, tag, artifact.manifest.blob.digest, self.at)
-        db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))  # the links keep it from now on
-        _move(db, self.digest, entry, "released", self.actor, self.at)
+                self._tag(db, repository, artifact, tag)
+        if self.whole:
+            db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))  # the links keep it from now on
+        if self.sealed:
+            self._unseal(db, entry)
+        note = "" if self.whole else "in part: " + ", ".join(
+            sorted({artifact.repository for artifact in self.artifacts})[:20]
+        )  # fmt: skip
+        move(db, self.digest, entry, "released", self.actor, self.at, note)
 
-    def _approved(self, db: sqlite3.Connection) -> _Entry:
-        entry = _entry(db, self.digest)
-        if entry.state != "approved":
+    def _show(self, db: sqlite3.Connection, repository: int, name: str, kind: Kind, item: str) -> None:
+        made = not is_linked(db, repository, item, kind)
+        link(db, repository, item, kind, self.at)
+        self._remember(db, name, kind, item, item, None, made=made)
+
+    def _tag(self, db: sqlite3.Connection, repository: int, artifact: Released, tag: str) -> None:
+        row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
+        previous, target = (None if row is None else str(row[0])), artifact.manifest.blob.digest
+        set_tag(db, repository, tag, target, self.at)
+        self._remember(db, artifact.repository, "tag", tag, target, previous, made=previous != target)
+
+    def _remember(
+        self, db: sqlite3.Connection, name: str, kind: str, item: str, target: str, previous: str | None, *, made: bool
+    ) -> None:
+        db.execute(
+            "INSERT INTO released (digest, repository, kind, item, target, made, previous, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.digest, name, kind, item, target, made, previous, self.at),
+        )
+
+    def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
+        for keyid in self.approved_by:
+            used = db.execute(
+                "INSERT INTO sealed_keys_used (keyid, digest, id, at, actor) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (keyid, self.digest, entry.id, self.at, self.actor),
+            ).rowcount
+            if not used:
+                raise RefusedError("a sealed key opens once", thing=keyid, remedy="seal a new key, and name it")
+
+    def _approved(self, db: sqlite3.Connection) -> IntakeEntry:
+        entry = entry_of(db, self.digest)
+        rest = entry.state == "released" and bool(
+            db.execute("SELECT 1 FROM pins WHERE bundle = ?", (self.digest,)).fetchone()
+        )
+        if entry.state != "approved" and not rest:
             raise FailedError(
                 f"the bundle is {entry.state}, not approved",
                 thing=entry.id,
@@ -313,11 +445,19 @@ class Release(Write, frozen=True):
             )
         if entry.report_digest != self.report_digest:
             raise RefusedError("the inspection report changed", thing=entry.id, remedy="approve it anew")
-        stored = dict(db.execute("SELECT keyid, owner FROM approvals WHERE digest = ?", (self.digest,)))
-        owners = {stored[keyid] for keyid in self.approved_by if keyid in stored}
-        if len(owners) < max(self.needed, 1):
+        if _last_step(db, self.digest) != entry.state:
             raise RefusedError(
-                f"{len(owners)} of {self.needed} approvals count", thing=entry.id, remedy="have it approved again"
+                f"the record of steps says {_last_step(db, self.digest)}, not {entry.state}",
+                thing=entry.id,
+                remedy="the database was changed by hand: see the audit log",
+            )
+        stored = dict(
+            db.execute("SELECT keyid, owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.sealed))
+        )
+        owners = people(stored[keyid] for keyid in self.approved_by if keyid in stored)
+        if owners < max(self.needed, 1):
+            raise RefusedError(
+                f"{owners} of {self.needed} approvals count", thing=entry.id, remedy="have it approved again"
             )
         return entry
 

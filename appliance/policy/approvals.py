@@ -1,0 +1,169 @@
+"""Who must agree before a bundle is released: the station's `approvals.toml` (docs/reference/approvals.md).
+
+Decided from values alone. What the file cannot do is lower anything: a rule raises the number of people for the
+bundles it names, and on a station that is not open no bundle is released by one person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from appliance.config import Config
+from appliance.names import same_name
+from bundles import limits
+from bundles.errors import LockgateError, RefusedError, UsageError
+from bundles.files import read_small
+from bundles.manifest_check import KINDS
+from bundles.signing.keys import check_keyid
+
+FILE: Final = "approvals.toml"
+Separation = Literal["importer-approver", "importer-releaser", "approver-releaser"]
+_PEOPLE_MOST: Final = 16
+_HOURS_MOST: Final = 24 * 366
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many people must approve bundles of these streams, labels and kinds; each a list of patterns (`*`, `?`)."""
+
+    approvals: int
+    streams: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    classifications: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    kinds: list[str] = msgspec.field(default_factory=lambda: ["*"])
+    hours: int | None = None
+
+    def names(self, facts: Facts) -> bool:
+        """Whether the rule is about a bundle."""
+        return (
+            _any(self.streams, [facts.stream])
+            and _any(self.classifications, [facts.classification])
+            and (self.kinds == ["*"] or _any(self.kinds, facts.kinds))
+        )
+
+
+class BreakGlass(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Keys in sealed envelopes, for when the people a rule asks for cannot be reached."""
+
+    keys: list[str]
+    people: int = 2
+    hours: int = 4
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """approvals.toml. `people` says which accounts are a person's: `"Anna Berg" = ["anna"]`."""
+
+    rule: list[Rule] = []
+    separate: list[Separation] = msgspec.field(default_factory=lambda: ["importer-approver"])
+    people: dict[str, list[str]] = {}
+    break_glass: BreakGlass | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a bundle's signed manifest says that rules ask about."""
+
+    stream: str
+    classification: str
+    kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a bundle takes: people, hours an approval of it is good for, and who may not be the same person."""
+
+    people: int
+    hours: int
+    separate: frozenset[str]
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy, or the default where there is no file. Raises UsageError naming the file and the field."""
+    if not path.exists() and not path.is_symlink():
+        return Policy()
+    try:
+        policy = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=Policy, strict=True)
+        _check(policy)
+    except LockgateError as error:
+        reason = f"{error.what}: {error.thing}" if error.thing else error.what
+        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
+    return policy
+
+
+def _check(policy: Policy) -> None:
+    for number, rule in enumerate(policy.rule, 1):
+        _within(f"rule {number}: approvals", rule.approvals, 1, _PEOPLE_MOST)
+        _within(f"rule {number}: hours", rule.hours or 1, 1, _HOURS_MOST)
+        for name in ("streams", "classifications", "kinds"):
+            if not getattr(rule, name):
+                raise UsageError(f"rule {number}: {name} is empty and names nothing")
+        for kind in rule.kinds:
+            if not any(fnmatchcase(known, kind) for known in KINDS):
+                raise UsageError(f"rule {number}: no kind of artifact is so named", thing=kind)
+    if policy.break_glass is not None:
+        _within("break_glass: people", policy.break_glass.people, 2, _PEOPLE_MOST)
+        _within("break_glass: hours", policy.break_glass.hours, 1, 24)
+        for keyid in policy.break_glass.keys:
+            check_keyid(keyid)
+        if len(set(policy.break_glass.keys)) < policy.break_glass.people:
+            raise UsageError("break_glass: fewer keys than people")
+    accounts = [account for mine in policy.people.values() for account in mine]
+    if len(accounts) != len(set(accounts)):
+        raise UsageError("people: an account is given to two people")
+
+
+def _within(name: str, value: int, least: int, most: int) -> None:
+    if not least <= value <= most:
+        raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
+
+
+def demand(policy: Policy, config: Config, facts: Facts) -> Demand:
+    """What a bundle takes on this station."""
+    if config.open:
+        return Demand(config.threshold, config.approval_hours, frozenset())
+    rules = [rule for rule in policy.rule if rule.names(facts)]
+    hours = min([config.approval_hours, *(rule.hours for rule in rules if rule.hours is not None)])
+    return Demand(max([config.threshold, *(rule.approvals for rule in rules)]), hours, frozenset(policy.separate))
+
+
+def is_sealed(policy: Policy, keyid: str) -> bool:
+    """Whether a key is one that is kept sealed."""
+    return policy.break_glass is not None and keyid in policy.break_glass.keys
+
+
+def person(policy: Policy, account: str) -> str:
+    """Whose an account is: the name of the policy's `people`, or the account's own, in one spelling."""
+    bare = account.partition("(")[0]
+    for name, accounts in policy.people.items():
+        if account in accounts or bare in accounts:
+            return same_name(name)
+    return same_name(bare)
+
+
+def check_apart(
+    policy: Policy, wanted: Demand, *, importer: str, approvers: Iterable[str] = (), releaser: str = ""
+) -> None:
+    """Raises RefusedError where one person is two of those that the policy sets apart.
+
+    `importer` and `releaser` are accounts, `approvers` owners of keys; "" is nobody yet.
+    """
+    brought = person(policy, importer)
+    agreed: Sequence[str] = [same_name(owner) for owner in approvers]
+    let = person(policy, releaser) if releaser else ""
+    if "importer-approver" in wanted.separate and brought in agreed:
+        raise RefusedError("who imported the bundle may not approve it", thing=importer, remedy="ask somebody else")
+    if "importer-releaser" in wanted.separate and let == brought:
+        raise RefusedError("who imported the bundle may not release it", thing=releaser, remedy="ask somebody else")
+    if "approver-releaser" in wanted.separate and let in agreed:
+        raise RefusedError("who approved the bundle may not release it", thing=releaser, remedy="ask somebody else")
+
+
+def _any(patterns: Sequence[str], values: Iterable[str]) -> bool:
+    return any(fnmatchcase(value, pattern) for value in values for pattern in patterns)
