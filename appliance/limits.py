@@ -135,6 +135,20 @@ CONFIG_READ: Final = MIB
 REASON: Final = 2_000
 """Characters of the reason for a decision; it stands in the ledger and on the form that is printed of it."""
 
+LAYER_ENTRIES: Final = 2_000_000
+"""Entries of one layer; a whole distribution has a few hundred thousand."""
+
+LAYER_NAME: Final = MIB
+"""A name or a pax header in a layer."""
+
+LAYER_RATIO: Final = 200
+LAYER_FLOOR: Final = 256 * MIB
+LAYER_BYTES: Final = 64 * 1024 * MIB
+"""How far a layer may grow: by what real ones do tenfold, at least the floor (sparse files), never past the last."""
+
+LAYERS_TIME: Final = 1_800.0
+"""All layers of a bundle; at 200 MB/s this is 360 GB. Who sends more than that to be looked at keeps people waiting."""
+
 # Collecting and building.
 
 REMOTE_CONNECT: Final = 20.0

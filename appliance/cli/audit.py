@@ -11,12 +11,13 @@ from appliance.cli.context import call, json_option, show, station_option, stati
 from bundles.display import safe
 
 if TYPE_CHECKING:
+    from appliance.paths import StationPaths
     from bundles.audit_log import Verified
 
 
 @click.group()
 def audit() -> None:
-    """The audit log: show, verify, export, prune."""
+    """The audit log: show, verify, export, prune, recall."""
 
 
 @audit.command("show")
@@ -141,9 +142,47 @@ def export(root: Path | None, out: Path, as_json: bool) -> None:
     paths = StationPaths(station_root(root))
     site, target = load_config(paths.config).site, out.absolute()
     with recorded(paths.root, "audit.export", str(target), {}):
-        head = audit_export.export(paths, target, {}, site=site, at=clock.now())
+        head = audit_export.export(paths, target, _documents(paths), site=site, at=clock.now())
     document = {"path": str(target), "head": head, "site": site}
     show(document, as_json, lambda: f"head {head}\n{safe(str(target))}")
+
+
+def _documents(paths: StationPaths) -> dict[str, bytes]:
+    from appliance.intake.custody import signed_documents
+    from appliance.store.database import open_reader
+    from bundles.signing.trust import TrustFolder
+
+    if not paths.database.exists():
+        return {}
+    reader = open_reader(paths.database)
+    try:
+        return signed_documents(reader, TrustFolder.load(paths.trust))
+    finally:
+        reader.close()
+
+
+@audit.command()
+@click.argument("thing", metavar="KEYID|DIGEST")
+@station_option
+@json_option
+def recall(root: Path | None, thing: str, as_json: bool) -> None:
+    """Of a key or content that is no longer believed: the bundles that held it, the tags it became, who pulled them."""
+    document = call(root, lambda client: client.get("/v1/recall", thing=thing))
+
+    def text() -> str:
+        bundles = [(one["id"], one["state"], one["as"], one["digest"]) for one in document["bundles"]]
+        tags = [(one["reference"], one["shown"], one["bundle"]) for one in document["tags"]]
+        pulls = [
+            (one["actor"], one["count"], one["last"], " ".join(one["from"]), one["thing"]) for one in document["pulls"]
+        ]
+        tables = (
+            (bundles, ("BUNDLE", "STATE", "AS", "DIGEST")),
+            (tags, ("TAG", "SHOWN", "FROM")),
+            (pulls, ("PULLED BY", "TIMES", "LAST", "FROM", "WHAT")),
+        )
+        return "\n\n".join(table(rows, head) if rows else f"{head[0]}: none" for rows, head in tables)
+
+    show(document, as_json, text)
 
 
 @audit.command()

@@ -15,6 +15,7 @@ _COMMANDS = {
     "verify": ("appliance.cli.bundle_offline:verify", "Check signatures and every byte; needs no station"),
     "inspect": ("appliance.cli.bundle_offline:inspect", "Say what a bundle claims to hold, unverified"),
     "unpack": ("appliance.cli.bundle_offline:unpack", "Verify, and write an OCI image layout"),
+    "custody": ("appliance.cli.bundle_custody:custody", "Print a bundle's custody record; record a hand-over"),
 }
 
 

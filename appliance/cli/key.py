@@ -260,6 +260,7 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     }  # fmt: skip
     lines = [f"revoked {keyid} of {safe(record.owner)}"]
     lines += [f"  {one['id']} is {one['state']}: {one['as']} by this key" for one in signed]
+    lines.append(f"what it touched, and who pulled it: lockgate audit recall {keyid}")
     show(document, as_json, lambda: "\n".join(lines))
 
 

@@ -40,6 +40,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/ledger": {"stream": _TEXT, "limit": _PAGE["limit"], "after": _COUNT},
     "GET /v1/bundles": _PAGE,
     "GET /v1/audit": _FILTERED | dict.fromkeys(("act", "actor", "thing", "outcome", "since", "until"), _TEXT),
+    "GET /v1/recall": {"thing!": _TEXT},
     "GET /v1/blocks": _PAGE,
     "GET /v1/accounts": _FILTERED,
     "GET /v1/accounts/{name}/explain": {"repository!": _TEXT, "address": _TEXT},
@@ -52,6 +53,8 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/intake/{id}/approval": {"payload!": _BASE64, "keyid!": _TEXT, "signature!": _BASE64},
     "POST /v1/intake/{id}/release": {"only": {"type": "array", "items": _TEXT}},
     "POST /v1/intake/{id}/withdraw": {"why!": _TEXT},
+    "POST /v1/bundles/{id}/custody": {"giver!": _TEXT, "taker!": _TEXT, "medium!": _TEXT}
+    | dict.fromkeys(("serial", "seal", "note"), _TEXT),
     "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
     "POST /v1/plans": {"to!": _TEXT, "references!": {"type": "array", "items": _TEXT}, "volume": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},

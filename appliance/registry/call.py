@@ -16,6 +16,7 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.manifest_cache import ManifestCache
@@ -39,6 +40,7 @@ class Worker:
         self.services = services
         self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE)
+        self.pulls = Pulls()
         self.verified = VerifiedFiles()
         self._withdrawing = asyncio.Lock()
 
@@ -126,6 +128,13 @@ class Call:
         except LockgateError as error:
             await self.worker.in_thread(record, refusal(act, actor, thing, error))
             raise
+
+    async def pulled(self, digest: Digest) -> None:
+        """Record that the caller takes a manifest, before it goes out; a repeated pull is counted."""
+        actor, address = str(self.request.get("actor", "anonymous")), self.request.remote or ""
+        event = self.worker.pulls.note(actor, f"{self.name}@{digest}", address, self.target.reference)
+        if event is not None:
+            await self.worker.in_thread(self.services.audit.record, event)
 
 
 def parse_digest(text: str) -> Digest:

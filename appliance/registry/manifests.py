@@ -55,6 +55,7 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
             _log.error("%s", error)
             return errors.manifest_unknown(call.target.reference)
         call.worker.manifests.add(facts.digest, body)
+    await call.pulled(facts.digest)
     return web.Response(body=body, headers=_headers(facts), content_type=facts.media_type)
 
 

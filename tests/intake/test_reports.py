@@ -64,7 +64,14 @@ def test_a_report_is_about_one_bundle_at_one_site(inside: Inside, bundle: SmallB
     report = report_of(inside)
     assert (report.site, report.bundle) == ("bravo", name_of())
     assert report.digest == str(Digest.of(bundle.signed.sums))
-    assert [found.inspector for found in report.sections] == ["integrity", "artifacts", "changes", "evidence"]
+    assert [found.inspector for found in report.sections] == [
+        "integrity",
+        "artifacts",
+        "changes",
+        "differences",
+        "evidence",
+        "layers",
+    ]
 
 
 def test_integrity_names_who_signed(inside: Inside, bundle: SmallBundle) -> None:

@@ -108,3 +108,11 @@ def test_an_act_that_fails_is_recorded_as_that(store: Store, server: Server) -> 
     answer = server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'new')}", b"new")
     assert (answer.status, answer.code) == (503, "UNAVAILABLE")
     assert [event.outcome for event in store.audit.events] == ["done", "failed"]
+
+
+def test_who_takes_a_manifest_is_recorded_once_an_hour(store: Store, server: Server) -> None:
+    digest = image([]).push(server, "team/app", "v1")
+    for _ in range(3):
+        assert server.ask("GET", "/v2/team/app/manifests/v1").status == 200
+    pulls = [event for event in store.audit.events if event.act == "pull"]
+    assert [(event.thing, event.detail["reference"]) for event in pulls] == [(f"team/app@{digest}", "v1")]

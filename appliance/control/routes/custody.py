@@ -1,16 +1,31 @@
-"""What happens to a bundle after its release: /v1/intake/{id}/withdraw."""
+"""Custody and recall: what happens to a bundle between people and after its release.
+
+/v1/intake/{id}/withdraw, /v1/bundles/{id}/custody, /v1/recall.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
+from typing import Any, Final
 
+import msgspec
 from aiohttp import web
 
-from appliance.control.api import Control, act, audited, caller, post
+from appliance import clock
+from appliance.control.api import Control, act, audited, caller, get, post
 from appliance.control.own_station import on_own_station
+from appliance.intake import custody
 from appliance.intake.ledger import find_entry
+from appliance.intake.recall import recall
 from appliance.intake.release import prepare_withdraw
 from appliance.observe.audit import AuditEvent
+from appliance.observe.checkpoints import checkpoint
+from appliance.station import Station
+from appliance.store.writes.custody import HandOver
+from bundles.errors import NotFoundError, UsageError
+
+_BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}-[0-9]{6}\Z")
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -25,4 +40,45 @@ def routes(control: Control) -> list[web.RouteDef]:
         gone = await act(control, AuditEvent("intake.withdraw", actor, entry.id, "done", detail), write)
         return web.json_response({"id": entry.id, "withdrawn": gone})
 
-    return [post("/v1/intake/{id}/withdraw", "withdraw", withdraw)]
+    async def record(request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        document = await asyncio.to_thread(on_own_station, control, lambda own: _record(own, name))
+        return web.json_response(document)
+
+    async def hand_over(request: web.Request) -> web.Response:
+        name, actor = _bundle(request.match_info["id"]), caller(request)
+        try:
+            fields = msgspec.convert(await request.json(), custody.HandOverFields, strict=True)
+        except msgspec.ValidationError as error:
+            raise UsageError("a malformed hand-over", thing=str(error)[:160]) from None
+        custody.check_handover(fields)
+        said = msgspec.structs.asdict(fields)
+        write = HandOver(bundle=name, actor=actor, at=clock.now(), **said)
+        await act(control, AuditEvent("custody.hand-over", actor, name, "done", said), write)
+        return await record(request)
+
+    async def recalled(request: web.Request) -> web.Response:
+        thing = request.query["thing"]
+        return web.json_response(await asyncio.to_thread(on_own_station, control, lambda own: recall(own, thing)))
+
+    return [
+        post("/v1/intake/{id}/withdraw", "withdraw", withdraw),
+        get("/v1/bundles/{id}/custody", "custody", record),
+        post("/v1/bundles/{id}/custody", "custody", hand_over),
+        get("/v1/recall", "audit", recalled),
+    ]
+
+
+def _bundle(name: str) -> str:
+    if _BUNDLE.match(name) is None:
+        raise UsageError("not a bundle's id", thing=name[:80], remedy="it is STREAM-SEQUENCE, as alpha.bravo-000001")
+    return name
+
+
+def _record(station: Station, name: str) -> dict[str, Any]:
+    head = checkpoint(station.paths)
+    try:
+        entry = find_entry(station.reader, name)
+    except NotFoundError:
+        return custody.record_of(station, _bundle(name), None, head)
+    return custody.record_of(station, entry.id, entry, head)

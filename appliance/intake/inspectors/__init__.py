@@ -10,15 +10,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from appliance.intake.inspectors import artifacts, changes, evidence, integrity
+from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers
 from appliance.intake.inspectors.port import Inspector, Subject
 from bundles.documents import Report
 
-INSPECTORS: Final[tuple[Inspector, ...]] = (integrity.inspect, artifacts.inspect, changes.inspect, evidence.inspect)
+INSPECTORS: Final[tuple[Inspector, ...]] = (
+    integrity.inspect,
+    artifacts.inspect,
+    changes.inspect,
+    differences.inspect,
+    evidence.inspect,
+    layers.inspect,
+)
 
 
 def inspect(subject: Subject, site: str, at: str, inspectors: Sequence[Inspector] = INSPECTORS) -> Report:
-    """The inspection report of `site` about a bundle: a section an inspector, in their order."""
+    """The inspection report of `site` about a bundle: a section an inspector, in their order.
+
+    Every inspector is required: one that is down raises its LockgateError here, and there is no report to approve.
+    """
     return Report(
         site=site,
         bundle=subject.opened.manifest.id,
