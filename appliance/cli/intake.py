@@ -89,7 +89,7 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
 @click.option("--key", "key_name", metavar="KEY", help="A name in the key folder, or a PEM's path.")
 @click.option(
     "--approval", "file", type=click.Path(path_type=Path), metavar="FILE",
-    help="An approval signed elsewhere (lockgate-verify approve), with its FILE.KEYID.sig beside it.",
+    help="An approval signed on another machine, with its FILE.KEYID.sig beside it.",
 )  # fmt: skip
 @passphrase_option
 @station_option
