@@ -89,7 +89,7 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
         digest = str(bundle.opened.digest)
         entry = find_by_digest(station.reader, digest)
         if entry is not None and entry.state == "quarantined" and entry.report_digest is None:
-            _Receiving(context, bundle).inspect()  # it was cut off, or an inspector was down
+            _Receiving(context, bundle, "").inspect()  # it was cut off, or an inspector was down
             return _result(find_entry(station.reader, digest))
         if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
             return _result(entry)  # it was cut off between its last transaction and its answer

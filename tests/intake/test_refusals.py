@@ -192,6 +192,6 @@ def test_the_write_itself_refuses_what_the_ledger_took_meanwhile(inside: Inside,
     from appliance.store.writes.intake import Quarantine
 
     result = inside.bring(bundle.folder)
+    moved = Quarantine(digest=result["digest"], made=clock.now(), why="", job="other", actor="x", at=clock.now())
     with pytest.raises(RefusedError, match="replay"):
-        moved = Quarantine(digest=result["digest"], made=clock.now(), why="", job="other", actor="x", at=clock.now())
         inside.writer.submit(moved)
