@@ -7,6 +7,7 @@ volume that failed on its medium, or was cut off by a power cut, is cut again by
 from __future__ import annotations
 
 import hashlib
+import threading
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,8 +17,10 @@ from typing import Final
 import msgspec
 
 from bundles import limits, sums
-from bundles.errors import UsageError
+from bundles.errors import FailedError, LockgateError, UsageError
+from bundles.files import failures_named
 from bundles.folder import Signed, finish, prepare
+from bundles.lanes import at_once
 from bundles.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume, volume_path
 from bundles.media import Packing, pack
 from bundles.oci.digest import Digest
@@ -104,7 +107,7 @@ def lay_out(content: Content, packing: Packing, source: BlobSource, progress: Pr
     for index, (pieces, medium) in enumerate(zip(packing.volumes, packing.media, strict=True), 1):
         layout = _layout(index, pieces, content.artifacts)
         crcs = [_crc32(entry, measured, source) for entry in layout.entries]
-        sha256 = hash_volume(layout, crcs, measured, source, counter.advance)
+        sha256 = hash_volume(layout, crcs, source, counter.advance)
         volumes.append(Volume(index=index, medium=medium, size=layout.size, sha256=sha256))
         for entry, offset in zip(layout.entries, layout.offsets, strict=True):
             if isinstance(entry.content, Piece):
@@ -142,7 +145,8 @@ def write(
     """Write and compare every medium: `out[n - 1]` takes medium n. Returns the bundle's folder on each medium used.
 
     All media are looked at before the first volume is written, and all volumes of a medium are written before the first
-    is compared. Goes on where it was: a volume that is there and compares is kept. `note` is told lines for the record.
+    is compared. Media on different drives are written at once; one that fails does not stop the others. Goes on where
+    it was: a volume that is there and compares is kept. `note` is told lines for the record, from several threads.
     Raises FailedError naming the medium, or RefusedError where another bundle's files are in the way.
     """
     manifest = bundle.manifest
@@ -153,15 +157,44 @@ def write(
         raise UsageError("two media are one folder", thing=str(out[0]), remedy="give each medium a folder of its own")
     for medium, folder in folders.items():
         prepare(folder, bundle, medium)
-    for medium, folder in folders.items():
+
+    def write_medium(medium: int) -> None:
+        folder = folders[medium]
         places = [(v, folder / volume_path(v.index)) for v in manifest.volumes if v.medium == medium]
         fresh = [(v, path) for v, path in places if not is_whole(path, v.size, v.sha256, counter.advance)]
         for volume, path in fresh:
             write_volume(layout(volume.index), source, path, counter.advance)
-        for volume, path in fresh:
+
+        def confirm(place: tuple[Volume, Path]) -> None:
+            volume, path = place
             confirm_volume(layout(volume.index), volume.sha256, source, path, counter.advance, note)
+
+        at_once(confirm, fresh, 2)
         finish(folder, bundle)
+
+    _on_every_drive(write_medium, folders)
     return list(folders.values())
+
+
+def _on_every_drive(write_medium: Callable[[int], None], folders: Mapping[int, Path]) -> None:
+    """Write media on different drives at once, those of one drive in turn. One that fails does not keep the others from
+    being finished; its error is raised when they are."""
+    drives: dict[int, list[int]] = {}
+    for medium, folder in folders.items():
+        with failures_named(folder, "the medium cannot be written"):
+            drives.setdefault(folder.stat().st_dev, []).append(medium)
+    failed: list[LockgateError] = []
+
+    def write_drive(media: Sequence[int]) -> None:
+        for medium in media:
+            try:
+                write_medium(medium)
+            except FailedError as error:
+                failed.append(error)
+
+    at_once(write_drive, list(drives.values()), limits.DRIVES)
+    if failed:
+        raise failed[0]
 
 
 def _literals(artifacts: Sequence[Artifact]) -> list[Entry]:
@@ -195,8 +228,10 @@ class _Counter:
 
     def __init__(self, progress: Progress, phase: str, total: int) -> None:
         self._progress, self._phase, self._total, self._done = progress, phase, total, 0
+        self._turn = threading.Lock()
         progress(phase, 0, total)
 
     def advance(self, count: int) -> None:
-        self._done += count
-        self._progress(self._phase, min(self._done, self._total), self._total)
+        with self._turn:
+            self._done += count
+            self._progress(self._phase, min(self._done, self._total), self._total)

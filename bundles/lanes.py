@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Final, Generic, TypeVar
 
 Item = TypeVar("Item")
 _DEPTH: Final = 8
 """Chunks that may wait in a lane."""
+
+_END: Final = object()
 
 
 class Lane(Generic[Item]):
@@ -65,3 +67,33 @@ class Lane(Generic[Item]):
             self._error = self._error or error
             self._queue.put([])
             self._thread.join()
+
+
+def at_once(work: Callable[[Item], object], items: Sequence[Item], lanes: int) -> None:
+    """Do `work` on every item, in at most `lanes` threads, this one among them; an item goes to whichever is free.
+
+    The first error is raised when all have ended; nothing new is begun after it.
+    """
+    waiting = iter(items)
+    turn = threading.Lock()
+    failed: list[BaseException] = []
+
+    def drain(_: object = None) -> None:
+        while not failed:
+            with turn:
+                item = next(waiting, _END)
+            if item is _END:
+                return
+            try:
+                work(item)  # type: ignore[arg-type]
+            except BaseException as error:
+                failed.append(error)
+
+    others = [threading.Thread(target=drain, daemon=True) for _ in range(min(lanes, len(items)) - 1)]
+    for thread in others:
+        thread.start()
+    drain()
+    for thread in others:
+        thread.join()
+    if failed:
+        raise failed[0]

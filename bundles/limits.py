@@ -50,6 +50,9 @@ VOLUMES: Final = 9_999
 """Volume names have four digits."""
 
 MEDIA: Final = 999
+DRIVES: Final = 8
+"""Drives written or read at once: more than a person has hands and a small machine has ports."""
+
 VOLUME_MINIMUM: Final = 1 * MIB
 """Smaller volumes are all header."""
 

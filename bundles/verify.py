@@ -71,12 +71,13 @@ class OpenedBundle:
 
 def missing(opened: Opened, indexes: Sequence[int]) -> IncompleteError:
     """The error that names volumes still to come and the media they are on."""
-    media = sorted({opened.manifest.volumes[index - 1].medium for index in indexes})
+    volumes = opened.manifest.volumes
+    media = sorted({volumes[index - 1].medium for index in indexes})
     named = ", ".join(volume_path(index) for index in indexes[:8]) + (", …" if len(indexes) > 8 else "")
     return IncompleteError(
         f"{opened.manifest.id}: volumes still to come",
         thing=named,
-        remedy=f"bring medium {', '.join(map(str, media))}",
+        remedy=f"insert medium {', '.join(map(str, media))} of {volumes[-1].medium}",
     )
 
 

@@ -9,12 +9,14 @@ at the volume, whatever the order in which the media come.
 from __future__ import annotations
 
 import shutil
+import threading
 from pathlib import Path
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake import inspectors
 from appliance.intake.base import receipt_of, rehash_base, require_base
+from appliance.intake.blocked import blocked
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import (
@@ -45,6 +47,8 @@ from appliance.store.writes.intake import (
 )
 from bundles import documents, limits
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
+from bundles.files import failures_named
+from bundles.lanes import at_once
 from bundles.ledger import ledger_verdict
 from bundles.manifest import volume_path
 from bundles.oci.digest import Digest
@@ -53,6 +57,9 @@ from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
 _ACT = "intake.import"
+_NAMED = 8
+"""Artifacts named in one line of the log."""
+
 _RESERVE = 64 * limits.MIB
 """Bytes left free beside what the bundle needs, for metadata and logs."""
 
@@ -124,6 +131,15 @@ def _result(entry: Entry) -> Result:
     }
 
 
+def _by_drive(places: list[tuple[int, Path, bool]]) -> list[list[tuple[int, Path, bool]]]:
+    """The volumes of each drive, in their order: drives are read at once, one drive's volumes in turn."""
+    drives: dict[int, list[tuple[int, Path, bool]]] = {}
+    for place in places:
+        with failures_named(place[1], "the volume cannot be read"):
+            drives.setdefault(place[1].stat().st_dev, []).append(place)
+    return list(drives.values())
+
+
 class _Receiving:
     """One bundle on its way from its media into quarantine."""
 
@@ -191,15 +207,32 @@ class _Receiving:
         total, done = sum(self.manifest.volumes[index - 1].size for index, _, _ in todo), 0
         self.context.progress("verify and store", 0, total)
 
+        turn = threading.Lock()
+
         def advance(count: int) -> None:
             nonlocal done
-            done += count
-            self.context.progress("verify and store", done, total)
+            with turn:
+                done += count
+                self.context.progress("verify and store", done, total)
 
-        for index, path, is_copy in todo:
-            read_volume(path, self.manifest, index, self.ranges[index], None if is_copy else self.sink, advance)
-            if not is_copy:
-                self._record(index)
+        def read_drive(places: list[tuple[int, Path, bool]]) -> None:
+            for index, path, is_copy in places:
+                try:
+                    read_volume(path, self.manifest, index, self.ranges[index], None if is_copy else self.sink, advance)
+                except (RefusedError, FailedError):
+                    self._log_blocked({index})
+                    raise
+                if not is_copy:
+                    self._record(index)
+
+        at_once(read_drive, _by_drive(todo), limits.DRIVES)
+
+    def _log_blocked(self, absent: set[int]) -> None:
+        """Say which artifacts wait for each volume that is not here, or not good."""
+        for index, names in blocked(self.station.blobs, self.manifest, absent).items():
+            medium = self.manifest.volumes[index - 1].medium
+            shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+            self.context.log(f"{volume_path(index)} (medium {medium}) is needed by {shown or 'no artifact alone'}")
 
     def _record(self, index: int) -> None:
         rows = self.sink.take_rows(self.ranges[index])
@@ -211,6 +244,7 @@ class _Receiving:
         """Raises IncompleteError naming the volumes that came neither now nor before."""
         absent = tuple(volume.index for volume in self.manifest.volumes if volume.index not in self.verified)
         if absent:
+            self._log_blocked(set(absent))
             raise missing(self.bundle.opened, absent)
 
     def quarantine(self) -> None:

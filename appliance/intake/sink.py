@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +18,7 @@ from bundles import limits
 from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
+from bundles.volumes.cache import Trail
 from bundles.volumes.read import Range
 
 
@@ -25,6 +27,7 @@ class StoreSink:
 
     A blob larger than a volume grows in one file in `uploads/joins`, each part straight at its place, so nothing is
     written twice; its digest is taken as the parts pass in order, or from one more read where they came out of order.
+    Volumes of several drives may be read at once.
     """
 
     def __init__(self, station: Station, manifest: BundleManifest, bundle: Digest, verified: set[int]) -> None:
@@ -34,6 +37,7 @@ class StoreSink:
         self._rows: dict[Digest, BlobRow] = {}
         self._tallies: dict[Digest, Tally] = {}
         self._left: dict[Digest, set[int]] = {}
+        self._turn = threading.Lock()
         for blob in manifest.blobs:
             if blob.parts:
                 to_come = {number for number, part in enumerate(blob.parts, 1) if part.volume not in verified}
@@ -45,12 +49,13 @@ class StoreSink:
     def take_rows(self, ranges: Sequence[Range]) -> tuple[BlobRow, ...]:
         """The rows of a verified volume's blobs that are whole in the store. Clears them."""
         rows = []
-        for digest in {entry.digest for entry in ranges}:
-            row = self._rows.pop(digest, None)
-            if row is None and self._metadata.blob(digest) is None and self._store.has_blob(digest):
-                row = self._row_of(digest)
-            if row is not None:
-                rows.append(row)
+        with self._turn:
+            for digest in {entry.digest for entry in ranges}:
+                row = self._rows.pop(digest, None)
+                if row is None and self._metadata.blob(digest) is None and self._store.has_blob(digest):
+                    row = self._row_of(digest)
+                if row is not None:
+                    rows.append(row)
         return tuple(rows)
 
     def holds(self, entry: Range) -> bool:
@@ -78,12 +83,13 @@ class StoreSink:
 
     def begin_part(self, digest: Digest, size: int, number: int, offset: int, length: int) -> _Part:
         """As PartSink.begin_part."""
-        if number == 1:
-            self._tallies[digest] = Tally(digest.algorithm)
-        tally = self._tallies.get(digest)
-        if tally is not None and tally.size != offset:
-            del self._tallies[digest]
-            tally = None
+        with self._turn:
+            if number == 1:
+                self._tallies[digest] = Tally(digest.algorithm)
+            tally = self._tallies.get(digest)
+            if tally is not None and tally.size != offset:
+                del self._tallies[digest]
+                tally = None
         descriptor = self._open_join(digest, size)
         return _Part(self, self._store, descriptor, self.join_path(digest), digest, size, number, offset, tally)
 
@@ -113,10 +119,11 @@ class StoreSink:
 
     def part_done(self, digest: Digest, size: int, number: int) -> None:
         """A part is durable; the last one makes the blob. Raises RefusedError where the whole is not its digest's."""
-        self._left[digest].discard(number)
-        if self._left[digest]:
-            return
-        tally = self._tallies.pop(digest, None)
+        with self._turn:
+            self._left[digest].discard(number)
+            if self._left[digest]:
+                return
+            tally = self._tallies.pop(digest, None)
         path = self.join_path(digest)
         if tally is None or tally.size != size:
             tally = _read_again(path, digest)
@@ -171,6 +178,7 @@ class _Part:
         self._sink, self._store, self._descriptor, self._path = sink, store, descriptor, path
         self._digest, self._size, self._number = digest, size, number
         self._position, self._tally = offset, tally
+        self._trail = Trail(descriptor, written=True, start=offset)
 
     def write(self, data: bytes | memoryview) -> None:
         if self._tally is None or len(data) < station_limits.HASH_INLINE:
@@ -190,6 +198,7 @@ class _Part:
             while rest:
                 written = os.pwrite(self._descriptor, rest, self._position)
                 self._position += written
+                self._trail.advance(written)
                 rest = rest[written:]
         except OSError as error:
             raise explain(error, self._path) from None

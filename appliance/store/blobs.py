@@ -21,6 +21,7 @@ from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
+from bundles.volumes.cache import Trail
 
 _HASHERS: Final = 2
 """Threads that hash beside the writing one; the machine's smallest size has two cores."""
@@ -60,6 +61,7 @@ class FileBlobWriter:
         self._path = store.upload_path("blob")
         self._fd = store.create(self._path)
         fcntl.flock(self._fd, fcntl.LOCK_EX)  # a sweep leaves it alone, however long the job pauses
+        self._trail = Trail(self._fd, written=True)
 
     @property
     def crc32(self) -> int:
@@ -88,6 +90,7 @@ class FileBlobWriter:
     def _write(self, data: bytes | memoryview) -> None:
         try:
             self._store.files.write(self._fd, data)
+            self._trail.advance(len(data))
         except OSError as error:
             self.cancel()
             raise explain(error, self._path) from None

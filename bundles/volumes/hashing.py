@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bundles.lanes import Lane
@@ -49,17 +49,16 @@ def measure_parts(pieces: Sequence[Piece], source: BlobReader, advance: Advance)
     return measured
 
 
-def hash_volume(
-    layout: VolumeLayout, crcs: Sequence[int], parts: Mapping[Piece, Measure], source: BlobReader, advance: Advance
-) -> str:
+def hash_volume(layout: VolumeLayout, crcs: Sequence[int], source: BlobReader, advance: Advance) -> str:
     """The volume's sha256 (hex), from one read. `crcs` stand in the entries' order.
 
-    Every entry is checked in the same pass: its CRC-32, and a whole blob against its digest, a part against its sha256.
+    Every entry is checked in the same pass: a whole blob against its digest, and each by its CRC-32 (a part was hashed
+    when it was measured; this says that it is still the same).
     Raises FailedError naming a blob that is not what it should be.
     """
     head, tail = layout.ends(crcs)
     hasher = hashlib.sha256(head)
-    checker = _Checker(parts)
+    checker = _Checker()
     with Lane(hasher.update) as volume_lane, Lane(checker.take) as check_lane:
         joined = Joined(volume_lane.put)
         for entry, expected in zip(layout.entries, crcs, strict=True):
@@ -80,10 +79,9 @@ def hash_volume(
 
 
 class _Checker:
-    """Follows the entries and holds each stored piece against its digest."""
+    """Follows the entries and holds each whole blob against its digest."""
 
-    def __init__(self, parts: Mapping[Piece, Measure]) -> None:
-        self._parts = parts
+    def __init__(self) -> None:
         self._piece: Piece | None = None
         self._hasher: Hasher | None = None
 
@@ -92,9 +90,9 @@ class _Checker:
         entry, chunk = item
         if entry.content is not self._piece:
             self.finish()
-            if isinstance(entry.content, Piece):
+            if isinstance(entry.content, Piece) and entry.content.part is None:
                 self._piece = entry.content
-                self._hasher = new_hasher("sha256" if self._piece.part else self._piece.digest.algorithm)
+                self._hasher = new_hasher(self._piece.digest.algorithm)
         if self._hasher is not None:
             self._hasher.update(chunk)
 
@@ -102,7 +100,5 @@ class _Checker:
         """Close the last entry."""
         piece, hasher = self._piece, self._hasher
         self._piece = self._hasher = None
-        if piece is not None and hasher is not None:
-            expected = self._parts[piece].sha256 if piece.part else piece.digest.hex
-            if hasher.hexdigest() != expected:
-                raise rotten(piece.digest)
+        if piece is not None and hasher is not None and hasher.hexdigest() != piece.digest.hex:
+            raise rotten(piece.digest)

@@ -22,7 +22,7 @@ from bundles.lanes import Lane
 from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
-from bundles.volumes.cache import drop_pages
+from bundles.volumes.cache import Trail, drop_pages
 
 
 class PartSink(Protocol):
@@ -93,12 +93,14 @@ def read_volume(
         if size != volume.size:
             raise RefusedError(f"the volume has {size} bytes, not the signed {volume.size}", thing=name)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
+        trail = Trail(descriptor, written=False)
         with Lane(hasher.update) as volume_lane, _Ranges(name, ranges, sink) as follower:
             seen = 0
             while seen <= volume.size and (chunk := _read(file, path)):
                 volume_lane.put(chunk)
                 follower.put(chunk)
                 seen += len(chunk)
+                trail.advance(len(chunk))
                 advance(len(chunk))
         drop_pages(descriptor)
     if seen != volume.size or hasher.hexdigest() != volume.sha256:

@@ -22,7 +22,7 @@ from bundles.errors import FailedError, RefusedError
 from bundles.files import failures_named, open_regular, sync_folder
 from bundles.lanes import Lane
 from bundles.ports import BlobReader
-from bundles.volumes.cache import drop_pages, is_cached
+from bundles.volumes.cache import Trail, drop_pages, is_cached
 from bundles.volumes.frame import START, Piece, VolumeLayout
 from bundles.volumes.stream import Advance, Joined, check_blob, entry_chunks
 
@@ -143,7 +143,7 @@ def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: A
         joined.add(bytes(START))
         for entry in layout.entries:
             crc32 = 0
-            for chunk in entry_chunks(entry, source):
+            for chunk in entry_chunks(entry, source, last=True):
                 crc32 = zlib.crc32(chunk, crc32)
                 joined.add(chunk)
             crcs.append(crc32)
@@ -170,9 +170,11 @@ def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -
             note(f"{path} was compared from the page cache: its file system has nothing behind it to read back from")
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         seen = 0
+        trail = Trail(descriptor, written=False)
         while chunk := file.read(limits.CHUNK):
             lane.put(chunk)
             seen += len(chunk)
+            trail.advance(len(chunk))
             advance(len(chunk))
         drop_pages(descriptor)
     return seen == size and hasher.hexdigest() == sha256

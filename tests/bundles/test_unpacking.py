@@ -87,7 +87,7 @@ def test_a_delta_s_layout_is_there_and_what_it_lacks_is_said(
 def test_a_missing_medium_is_named_and_nothing_is_written(
     bundle: SmallBundle, trust: TrustFolder, tmp_path: Path
 ) -> None:
-    with pytest.raises(IncompleteError, match="bring medium 2"):
+    with pytest.raises(IncompleteError, match="insert medium 2 of 2"):
         unpack(bundle.folders[:1], trust, LATER, tmp_path / "layout", no_progress)
     assert not (tmp_path / "layout").exists()
 

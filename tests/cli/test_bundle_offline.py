@@ -73,7 +73,7 @@ def test_a_changed_bundle_is_refused_with_status_3_and_one_line(run: Run, folder
 def test_a_bundle_with_volumes_to_come_is_status_4_and_names_them(run: Run, folder: Path, trust: Path) -> None:
     (folder / "volumes/0002.7z").unlink()
     ended = run("bundle", "verify", folder, "--trust", trust)
-    assert (ended.status, "volumes/0002.7z; bring medium 1" in ended.err) == (4, True)
+    assert (ended.status, "volumes/0002.7z; insert medium 1 of 1" in ended.err) == (4, True)
 
 
 def test_verify_needs_to_know_whom_to_trust(run: Run, folder: Path, tmp_path: Path) -> None:

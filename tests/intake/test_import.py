@@ -76,7 +76,7 @@ def test_media_may_come_one_by_one_in_any_order(inside: Inside, spread: SmallBun
         inside.bring(first)
     other = next(volume for volume in spread.manifest.volumes if volume.medium == order[1] + 1)
     assert volume_path(other.index) in caught.value.thing
-    assert caught.value.remedy == f"bring medium {order[1] + 1}"
+    assert caught.value.remedy == f"insert medium {order[1] + 1} of 2"
     assert inside.state(name_of()) == "receiving"
     assert history(inside.station.reader, "alpha.bravo") == []
     shutil.rmtree(first)
@@ -125,7 +125,7 @@ def test_a_verified_volume_whose_bytes_were_lost_is_read_again(inside: Inside, s
         inside.station.blobs.remove(digest)
     with pytest.raises(IncompleteError) as caught:
         inside.bring(spread.out[1])
-    assert caught.value.remedy == "bring medium 1"
+    assert caught.value.remedy == "insert medium 1 of 2"
     assert inside.bring(spread.out[0])["state"] == "quarantined"
 
 

@@ -103,7 +103,7 @@ def test_a_medium_that_is_still_to_come_is_status_4_and_named(bravo: Station, tm
     pin(bravo, tmp_path, made.key.public)
     incomplete = bravo.run("intake", "import", made.out[1], expect=4)
     assert "volumes/0001.7z" in one_line(incomplete)
-    assert "bring medium 1" in one_line(incomplete)
+    assert "insert medium 1 of " in one_line(incomplete)
     assert bravo.run("intake", "list", "--json").json["items"][0]["state"] == "receiving"
     shutil.rmtree(made.out[1])
     assert bravo.run("intake", "import", made.out[0]).last_line == name_of()

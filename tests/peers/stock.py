@@ -96,14 +96,18 @@ class Layout:
 
     def artifact(self, blobs: Mapping[str, bytes]) -> dict[str, Any]:
         """An artifact of one blob for each name; no image, so nothing describes it."""
-        manifest = {
+        return self.manifest([self.blob(body, "application/octet-stream") for body in blobs.values()])
+
+    def manifest(self, layers: list[dict[str, Any]]) -> dict[str, Any]:
+        """An artifact of blobs that are there."""
+        fields = {
             "schemaVersion": 2,
             "mediaType": f"{OCI}.manifest.v1+json",
             "artifactType": "application/vnd.example.model",
             "config": self.blob(b"{}", f"{OCI}.empty.v1+json"),
-            "layers": [self.blob(body, "application/octet-stream") for body in blobs.values()],
+            "layers": layers,
         }
-        return self.blob(json.dumps(manifest).encode(), f"{OCI}.manifest.v1+json")
+        return self.blob(json.dumps(fields).encode(), f"{OCI}.manifest.v1+json")
 
     def index(self, children: list[dict[str, Any]]) -> dict[str, Any]:
         fields = {"schemaVersion": 2, "mediaType": f"{OCI}.index.v1+json", "manifests": children}

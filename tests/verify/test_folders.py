@@ -87,7 +87,7 @@ def test_a_volume_may_lie_on_another_medium_than_it_was_written_to(media: list[P
 def test_a_medium_alone_is_good_so_far_and_names_what_is_to_come(media: list[Path], trust: TrustFolder) -> None:
     bundle = open_bundle(media[:1], trust, NOW)
     assert bundle.missing_volumes == (2, 3)
-    with pytest.raises(IncompleteError, match=r"volumes/0002\.7z, volumes/0003\.7z; bring medium 2"):
+    with pytest.raises(IncompleteError, match=r"volumes/0002\.7z, volumes/0003\.7z; insert medium 2 of 2"):
         bundle.require_volumes()
 
 
