@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tui.console import LockgateConsole
 from tui.demo_data import PASSPHRASE
@@ -26,9 +25,6 @@ from tui.station import Station, StationLostError
 
 _SIZE: Final = (80, 24)
 _PATIENCE: Final = 30.0
-_TYPING: Final = 0.25
-"""Seconds: filters and the finder wait for a pause in typing."""
-
 _STEADY: Final = {"watch", "follow"}
 """Workers that go on as long as a screen is shown."""
 
@@ -114,8 +110,7 @@ class Stage:
             else:
                 await pilot.press(key)
             await rest(pilot)
-        if isinstance(self.app.focused, Input):
-            await asyncio.sleep(_TYPING)
+        await self.app.look_at_station()
         self.app.tick()
         await rest(pilot)
 
@@ -158,7 +153,10 @@ async def rest(pilot: Pilot[Any]) -> None:
 
 
 def unheard(app: Any) -> bool:
-    """Whether a job is shown of which nothing was heard yet: whatever it does next would be the first that is seen."""
+    """Whether something is still to come without being asked for: typed text that waits for a pause, or the first word
+    of a job that is shown (whatever it does next would be the first that is seen)."""
+    if getattr(app.screen, "waits", False):
+        return True
     return isinstance(app.shown, JobScreen) and app.shown.job is None and not app.link.lost
 
 

@@ -28,6 +28,7 @@ class Jump(Dialog[tuple[str, str]]):
     def __init__(self) -> None:
         super().__init__("Jump to")
         self._found: tuple[Found, ...] = ()
+        self.waits = False
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="repository, tag, digest, bundle, job, key or screen", id="query")
@@ -36,10 +37,12 @@ class Jump(Dialog[tuple[str, str]]):
         yield rows
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        self.waits = True
         self.set_timer(PAUSE, lambda: self._quiet(event.value))
 
     def _quiet(self, query: str) -> None:
         if query == self.query_one(Input).value:
+            self.waits = False
             begin(self, partial(self._search, query.strip()), "find")
 
     async def _search(self, query: str) -> None:

@@ -63,6 +63,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
     def __init__(self) -> None:
         super().__init__()
         self.filter_text = ""
+        self.waits = False
+        """Whether typed text was not taken in yet: a pause in the typing is waited for."""
         self.last_list: RowList | None = None
 
     @property
@@ -261,10 +263,12 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter" and event.value != self.filter_text:
             self.filter_text = event.value
+            self.waits = True
             self.set_timer(FILTER_PAUSE, lambda: self._filter_quiet(event.value))
 
     def _filter_quiet(self, text: str) -> None:
         if text == self.filter_text:
+            self.waits = False
             self.filter_changed(text)
 
     def filter_changed(self, text: str) -> None:
