@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
@@ -21,6 +22,7 @@ from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
 from bundles.signing.keys import check_keyid
+from bundles.times import later
 
 _SLACK: Final = 60
 """Seconds a document may come from the future: the station made it, and clocks are set back."""
@@ -64,6 +66,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise UsageError("the reason is too long", thing=f"{len(why)} characters", remedy=f"use {limits.REASON}")
     if entry.report_digest is None or entry.state not in ("quarantined", "approved", "withdrawn"):
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+    now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
     return documents.encode(
         Approval(
             site=station.config.site,
@@ -73,8 +76,8 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
             decision=decision,
             why=why,
             keyid=keyid,
-            created=clock.now(),
-            not_after=clock.after(_hours(station, entry, keyid) * 3600),
+            created=now,
+            not_after=later(now, timedelta(hours=_hours(station, entry, keyid))),
         )
     )
 

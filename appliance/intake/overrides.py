@@ -69,6 +69,7 @@ def _draft(station: Station, subject: Subject, keyid: str, why: str) -> bytes:
         )
     if not why.strip() or len(why) > limits.REASON:
         raise UsageError("a reset needs a reason", thing=subject.stream, remedy=f"give --why, up to {limits.REASON}")
+    now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
     try:
         return documents.encode(
             Override(
@@ -80,8 +81,8 @@ def _draft(station: Station, subject: Subject, keyid: str, why: str) -> bytes:
                 floor=subject.floor,
                 why=why,
                 keyid=keyid,
-                created=clock.now(),
-                not_after=clock.after(station.config.approval_hours * 3600),
+                created=now,
+                not_after=later(now, timedelta(hours=station.config.approval_hours)),
             )
         )
     except MalformedError as error:

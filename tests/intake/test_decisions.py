@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -160,6 +161,16 @@ def test_an_approval_that_is_out_of_its_time_no_longer_counts(
     monkeypatch.setattr(clock, "now", lambda: later)
     with pytest.raises(RefusedError, match="out of its time"):
         quarantined.release(NAME)
+
+
+def test_a_second_that_passes_while_an_approval_is_drafted_does_not_make_it_too_long(
+    quarantined: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = clock.after
+    seconds = itertools.count()
+    monkeypatch.setattr(clock, "now", lambda: real(next(seconds)))
+    monkeypatch.setattr(clock, "after", lambda span: real(span + next(seconds)))
+    assert quarantined.decide(NAME, quarantined.officer()) == "approved"
 
 
 def test_an_approval_whose_stored_bytes_were_changed_no_longer_counts(quarantined: Inside) -> None:
