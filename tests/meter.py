@@ -1,10 +1,11 @@
-"""Measures a station's jobs from outside: peak memory and bytes written, read from /proc while they run."""
+"""Measures a station's jobs from outside: peak memory and bytes written, read from /proc."""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -12,25 +13,24 @@ from types import TracebackType
 
 @dataclass
 class JobMeter:
-    """Watches every job process of the station in `folder` while the `with` block runs.
+    """Watches the processes of the running station in `folder`, and those of its jobs, while the `with` block runs.
 
-    Afterwards `peak_memory` is the largest VmHWM seen (bytes) and `written` the sum of each process's write_bytes
-    (proc(5): bytes this process caused to be sent to the storage layer).
+    Afterwards `peak_memory` is the largest VmHWM seen of a job (bytes), and `written` what the station and the jobs
+    that ended caused to be sent to the storage layer (write_bytes of proc(5), bytes). The kernel adds a child's
+    counters to its parent's when the child is waited for, so nothing a job wrote just before it ended is missed.
     """
 
     folder: Path
     peak_memory: int = 0
+    written: int = 0
 
     def __post_init__(self) -> None:
-        self._written: dict[int, int] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
-    @property
-    def written(self) -> int:
-        return sum(self._written.values())
-
     def __enter__(self) -> JobMeter:
+        self._station = list(self._processes(b"serve"))
+        self._before = sum(map(_write_bytes, self._station))
         self._thread.start()
         return self
 
@@ -39,20 +39,26 @@ class JobMeter:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        self.written = sum(map(_write_bytes, self._station)) - self._before
 
     def _watch(self) -> None:
-        needle = str(self.folder).encode()
         while not self._stop.is_set():
-            for process in Path("/proc").glob("[0-9]*"):
-                with contextlib.suppress(OSError, ValueError, IndexError):
-                    command = (process / "cmdline").read_bytes()
-                    if b"job_runner" in command and needle in command:
-                        self._look_at(process)
+            for process in self._processes(b"appliance.control.job_runner"):
+                with contextlib.suppress(OSError, IndexError):
+                    peak = int((process / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+                    self.peak_memory = max(self.peak_memory, peak)
             time.sleep(0.05)
 
-    def _look_at(self, process: Path) -> None:
-        status = (process / "status").read_text()
-        peak = int(status.split("VmHWM:")[1].split()[0]) * 1024
-        self.peak_memory = max(self.peak_memory, peak)
-        counters = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
-        self._written[int(process.name)] = int(counters["write_bytes"])
+    def _processes(self, word: bytes) -> Iterator[Path]:
+        """The /proc folders of the processes with this word, and the station's folder, among their arguments."""
+        folder = str(self.folder).encode()
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                arguments = (process / "cmdline").read_bytes().split(b"\0")
+                if word in arguments and folder in arguments:
+                    yield process
+
+
+def _write_bytes(process: Path) -> int:
+    counters = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
+    return int(counters["write_bytes"])
