@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_JOBS ?= auto
 
-.PHONY: demo test test-long lint bench bench-media verifier lock clean
+.PHONY: demo test test-long lint bench bench-media bench-verify verifier lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,9 @@ bench: $(STAMP)
 
 bench-media: $(STAMP)
 	$(BIN)/python -m tests.bench.media
+
+bench-verify: $(STAMP)
+	$(BIN)/python -m tests.bench.verify
 
 lock:
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --extra dev --strip-extras \

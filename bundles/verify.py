@@ -200,16 +200,19 @@ def _read_places(manifest: BundleManifest, places: Sequence[tuple[int, Path]], p
             done += count
             progress("verify", done, total)
 
-    def read(place: tuple[int, Path]) -> None:
-        index, path = place
-        read_volume(path, manifest, index, ranges[index], None, advance)
+    last = len(places) - 1
+
+    def read(item: tuple[int, tuple[int, Path]]) -> None:
+        number, (index, path) = item
+        beside = number % 2 == 1 or number < last
+        read_volume(path, manifest, index, ranges[index], None, advance, beside=beside)
 
     with Lane(read, depth=1) as second:
         for number, place in enumerate(places):
             if number % 2:
-                second.put(place)
+                second.put((number, place))
             else:
-                read(place)
+                read((number, place))
 
 
 @dataclass(frozen=True, slots=True)

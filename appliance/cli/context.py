@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import sys
@@ -70,6 +69,8 @@ def call(root: Path | None, ask: Callable[[ControlClient], Awaitable[Answer]]) -
     async def run() -> Answer:
         async with ControlClient(folder, session=kept_session(folder)) as client:
             return await ask(client)
+
+    import asyncio  # here: it takes longer to load than what most offline commands do
 
     return asyncio.run(run())
 

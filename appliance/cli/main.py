@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-import tempfile
-import traceback
 from typing import Any, Final, NoReturn
 
 import click
@@ -108,6 +106,9 @@ def _say(text: str) -> None:
 
 def _keep_traceback() -> str:
     """The traceback in a file that only this account can read."""
+    import tempfile
+    import traceback
+
     descriptor, path = tempfile.mkstemp(prefix="lockgate-error-", suffix=".txt")
     with os.fdopen(descriptor, "w") as file:
         file.write(traceback.format_exc())

@@ -1,7 +1,10 @@
 """Reading blobs out of a volume at signed offsets, verified as they are read. No archive is ever parsed here.
 
-One pass over the file: one lane takes the volume's own sha256, another follows the manifest's ranges, hashes each blob
-or part, and hands it on. A blob is committed when its own digest holds; the volume is good when its sha256 does.
+One pass over the file: its bytes go to the volume's own sha256 and to what follows the manifest's ranges, hashes each
+blob or part, and hands it on. A blob is committed when its own digest holds; the volume is good when its sha256 does.
+
+Both digests are signed and neither follows from the other, so each byte is hashed twice. The two go on in lanes where
+a core is free for the second one, or a sink is slow; else a chunk is hashed twice while it is in the core's cache.
 """
 
 from __future__ import annotations
@@ -9,20 +12,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bundles import limits
 from bundles.errors import RefusedError
-from bundles.files import open_regular, os_failure
+from bundles.files import failures_named, open_regular
 from bundles.lanes import Lane
 from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
 from bundles.volumes.cache import Trail, drop_pages
+
+_IN_CACHE: Final = 256 * limits.KIB
+"""What is hashed twice by one core: within its second cache, and still long enough to let other threads go on."""
+_UNREADABLE: Final = "the volume cannot be read"
 
 
 class PartSink(Protocol):
@@ -78,11 +85,14 @@ def read_volume(
     ranges: list[Range],
     sink: VolumeSink | None,
     advance: Callable[[int], object],
+    *,
+    beside: bool = False,
 ) -> None:
     """Read volume `index` at `path` once, verifying all of it; blobs go to `sink` where there is one.
 
-    `advance` is told of bytes read. Raises RefusedError naming the file and the reason; FailedError when the
-    medium or the sink fails. Blobs committed before a refusal have their own digests.
+    `advance` is told of bytes read; `beside` says that another volume is read at the same time, and keeps the other
+    core busy. Raises RefusedError naming the file and the reason; FailedError when the medium or the sink fails. Blobs
+    committed before a refusal have their own digests.
     """
     volume = manifest.volumes[index - 1]
     name = volume_path(index)
@@ -94,11 +104,16 @@ def read_volume(
             raise RefusedError(f"the volume has {size} bytes, not the signed {volume.size}", thing=name)
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         trail = Trail(descriptor, written=False)
-        with Lane(hasher.update) as volume_lane, _Ranges(name, ranges, sink) as follower:
-            seen = 0
-            while seen <= volume.size and (chunk := _read(file, path)):
-                volume_lane.put(chunk)
-                follower.put(chunk)
+        in_lanes = sink is not None or (not beside and len(os.sched_getaffinity(0)) > 1)
+        chunks = _chunks(file, path, volume.size) if in_lanes else _same_chunk(file, path, volume.size)
+        seen = 0
+        with _Ranges(name, ranges, sink) as follower, contextlib.ExitStack() as lanes:
+            takers: list[Callable[[bytes | memoryview], object]] = [hasher.update, follower.take]
+            if in_lanes:
+                takers = [lanes.enter_context(Lane(taker)).put for taker in takers]
+            for chunk in chunks:
+                for take in takers:
+                    take(chunk)
                 seen += len(chunk)
                 trail.advance(len(chunk))
                 advance(len(chunk))
@@ -107,15 +122,27 @@ def read_volume(
         raise RefusedError("the volume's bytes are not the signed ones", thing=name)
 
 
-def _read(file: FileIO, path: Path) -> bytes:
-    try:
-        return file.read(limits.CHUNK) or b""
-    except OSError as error:
-        raise os_failure(error, path, "the volume cannot be read") from None
+def _chunks(file: FileIO, path: Path, size: int) -> Iterator[bytes]:
+    """The file's bytes, until it ends or has had more than `size`: a file may grow while it is read."""
+    seen = 0
+    with failures_named(path, _UNREADABLE):
+        while seen <= size and (chunk := file.read(limits.CHUNK)):
+            seen += len(chunk)
+            yield chunk
+
+
+def _same_chunk(file: FileIO, path: Path, size: int) -> Iterator[memoryview]:
+    """As `_chunks`, all in one small piece of memory, which is whoever's took it until the next one is asked for."""
+    seen = 0
+    room = memoryview(bytearray(_IN_CACHE))
+    with failures_named(path, _UNREADABLE):
+        while seen <= size and (count := file.readinto(room)):
+            seen += count
+            yield room[:count]
 
 
 class _Ranges:
-    """A lane that follows the ranges through the stream of chunks.
+    """Follows the ranges through the stream of chunks.
 
     A whole blob that goes to a sink is hashed by its writer, which commits it only under its digest; everything else
     (parts, and what nobody keeps) is hashed here.
@@ -128,23 +155,17 @@ class _Ranges:
         self._taken: int | None = None
         self._hasher: Hasher | None = None
         self._writer: BlobWriter | None = None
-        self._lane: Lane[bytes] = Lane(self._take)
 
     def __enter__(self) -> _Ranges:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        try:
-            self._lane.__exit__(kind, error, None)
-        finally:
-            if self._writer is not None:
-                with contextlib.suppress(OSError):
-                    self._writer.cancel()
+        if self._writer is not None:
+            with contextlib.suppress(OSError):
+                self._writer.cancel()
 
-    def put(self, chunk: bytes) -> None:
-        self._lane.put(chunk)
-
-    def _take(self, chunk: bytes) -> None:
+    def take(self, chunk: bytes | memoryview) -> None:
+        """The volume's next bytes. Raises RefusedError for a blob or part that is not the signed one."""
         view = memoryview(chunk)
         end = self._position + len(view)
         while self._next < len(self._ranges):
