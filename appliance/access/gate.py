@@ -30,7 +30,7 @@ from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import parse
-from appliance.registry.services import Action
+from appliance.registry.services import ACTOR, Action
 from bundles.errors import RefusedError
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
@@ -112,7 +112,7 @@ class Gate:
         refusal = await self._recognise(request, ticket, sent[0])
         if refusal is None and ticket.caller.kind != "anonymous":
             empty = self._requests.take(f"account {ticket.caller.name}")
-            request["actor"] = ticket.caller.name
+            request[ACTOR] = ticket.caller.name
             return None if empty is None else _slow_down(request, empty)
         return refusal
 

@@ -21,7 +21,7 @@ from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
-from appliance.registry.services import Action, RegistryServices
+from appliance.registry.services import ACTOR, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
 from appliance.store.writes.lifecycle import RecordDamage
@@ -120,7 +120,7 @@ class Call:
 
         Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too.
         """
-        actor = str(self.request.get("actor", "anonymous"))
+        actor = self.request.get(ACTOR, "anonymous")
         record = self.services.audit.record
         await self.worker.in_thread(record, AuditEvent(act, actor, thing, "done", detail))
         try:
@@ -131,7 +131,7 @@ class Call:
 
     async def pulled(self, digest: Digest) -> None:
         """Record that the caller takes a manifest, before it goes out; a repeated pull is counted."""
-        actor, address = str(self.request.get("actor", "anonymous")), self.request.remote or ""
+        actor, address = self.request.get(ACTOR, "anonymous"), self.request.remote or ""
         event = self.worker.pulls.note(actor, f"{self.name}@{digest}", address, self.target.reference)
         if event is not None:
             await self.worker.in_thread(self.services.audit.record, event)

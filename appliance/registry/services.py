@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 from aiohttp import web
 
@@ -17,6 +17,9 @@ from appliance.store.uploads import UploadSessions
 from appliance.store.writes.base import AsyncWriter
 
 Action = Literal["pull", "push", "delete", "list"]
+
+ACTOR: Final = web.RequestKey("actor", str)
+"""Whose account a request is, for the audit log; `Access.admit` sets it where it is somebody's."""
 
 
 class Access(Protocol):

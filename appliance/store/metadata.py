@@ -10,11 +10,12 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from appliance import limits
 from appliance.store.database import open_reader
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
@@ -157,8 +158,8 @@ class Metadata:
             if self.connection.execute(statement, (str(digest), kind, repository)).fetchone() is None
         ]
 
-    def shown_anywhere(self, digest: Digest, kind: Kind = "blob", limit: int = 100) -> list[str]:
-        """Repositories that show the digest, at most `limit`. Grows with that number alone."""
+    def shown_anywhere(self, digest: Digest, kind: Kind = "blob", limit: int = limits.MOUNT_SOURCES) -> list[str]:
+        """Repositories that show the digest, at most `limit` (-1: all). Grows with that number alone."""
         rows = self.connection.execute(
             "SELECT r.name FROM links l JOIN repositories r ON r.id = l.repository_id"
             " WHERE l.digest = ? AND l.kind = ? ORDER BY l.repository_id LIMIT ?",
@@ -207,20 +208,29 @@ class Metadata:
         )
         return [name for (name,) in rows]
 
-    def repositories(self, limit: int, after: str = "", text: str = "") -> list[RepositoryFacts]:
-        """Repositories whose name contains `text`, after `after`, with their counts.
+    def repositories(
+        self, limit: int, after: str = "", text: str = "", shown: Callable[[str], bool] = lambda _: True
+    ) -> list[RepositoryFacts]:
+        """Repositories whose name contains `text` and is to be shown, after `after`, with their counts.
 
-        Grows with the links of the repositories on the page, and with all names where few contain `text`.
+        Grows with the links of the repositories on the page, and with all names where few are wanted.
         """
-        rows = self.connection.execute(
-            "SELECT r.name, (SELECT count(*) FROM tags t WHERE t.repository_id = r.id),"
-            " (SELECT count(*) FROM links l WHERE l.repository_id = r.id AND l.kind = 'manifest'),"
-            " (SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.digest IN"
-            " (SELECT l.digest FROM links l WHERE l.repository_id = r.id))"
-            " FROM repositories r WHERE r.name > ? AND r.name LIKE ? ESCAPE '\\' ORDER BY r.name LIMIT ?",
-            (after, _like(text), limit),
+        names = self.connection.execute(
+            "SELECT id, name FROM repositories WHERE name > ? AND name LIKE ? ESCAPE '\\' ORDER BY name",
+            (after, _like(text)),
         )
-        return [RepositoryFacts(*row) for row in rows]
+        wanted = itertools.islice((row for row in names if shown(row[1])), limit)
+        return [self._repository(*row) for row in wanted]
+
+    def _repository(self, row_id: int, name: str) -> RepositoryFacts:
+        counts = self.connection.execute(
+            "SELECT (SELECT count(*) FROM tags t WHERE t.repository_id = ?1),"
+            " (SELECT count(*) FROM links l WHERE l.repository_id = ?1 AND l.kind = 'manifest'),"
+            " (SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.digest IN"
+            " (SELECT l.digest FROM links l WHERE l.repository_id = ?1))",
+            (row_id,),
+        ).fetchone()
+        return RepositoryFacts(name, *counts)
 
     def tag_names(self, repository: str, limit: int, after: str = "") -> list[str]:
         """Tags in bytewise order, after `after`. Grows with `limit` alone."""

@@ -28,4 +28,4 @@ def routes(control: Control) -> list[web.RouteDef]:
                 entry["state"] = "voided"  # nobody will sign it; the stream's next build records that
         return page(found, limit, lambda entry: str(entry["id"]))
 
-    return [get("/v1/bundles", "status", listed)]
+    return [get("/v1/bundles", "custody", listed)]

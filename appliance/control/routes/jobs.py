@@ -11,10 +11,12 @@ from typing import Final
 from aiohttp import web
 
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
+from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
-from appliance.observe.audit import AuditEvent
-from bundles.errors import UsageError
+from appliance.control.view import job_view, require_all, sees
+from appliance.observe.audit import AuditEvent, refusal
+from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0
 _PAUSE: Final = 0.2
@@ -32,33 +34,35 @@ def routes(control: Control) -> list[web.RouteDef]:
         actor = caller(request)
         kind, params = str(body["kind"]), dict(body["params"])
         await require(request, kind_of(kind).permission)
+        if "references" in params:
+            await require_all(request, params["references"])
         job = await audited(control, request, f"{kind}.start", kind, jobs.submit(kind, params, actor))
         await control.record(AuditEvent(f"{kind}.start", actor, job.id, "done", {"params": params}))
         return web.json_response(job.to_json(), status=201)
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
-        found = [job.to_json() for job in jobs.list(limit, after, request.query.get("state", ""))]
+        found = [job_view(request, job) for job in jobs.list(limit, after, request.query.get("state", ""))]
         return page(found, limit, lambda job: str(job["id"]))
 
     async def show(request: web.Request) -> web.Response:
-        return web.json_response(jobs.find(request.match_info["id"]).to_json())
+        return web.json_response(job_view(request, jobs.find(request.match_info["id"])))
 
     async def cancel(request: web.Request) -> web.Response:
         found = jobs.find(request.match_info["id"])
         if not may(request, "operate"):
             await require(request, kind_of(found.kind).permission)
         job = await jobs.cancel(found.id, caller(request))
-        return web.json_response(job.to_json())
+        return web.json_response(job_view(request, job))
 
     async def log(request: web.Request) -> web.Response:
-        job = jobs.find(request.match_info["id"])
+        job = await _own(control, request)
         offset = int(request.query.get("after", "0"))
         text, end = await asyncio.to_thread(_read_log, control, job.id, offset)
         return web.json_response({"text": text, "offset": end})
 
     async def to_sign(request: web.Request) -> web.Response:
-        job = jobs.find(request.match_info["id"])
+        job = await _own(control, request)
         if job.to_sign is None:
             raise UsageError("the job waits for no signature", thing=f"{job.id} is {job.state}")
         payload = await asyncio.to_thread((control.station.paths.job(job.id) / PAYLOAD).read_bytes)
@@ -66,7 +70,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def sign(request: web.Request) -> web.Response:
         body = await request.json()
-        job_id, keyid = request.match_info["id"], str(body["keyid"])
+        job_id, keyid = (await _own(control, request)).id, str(body["keyid"])
         signature = base64.b64decode(str(body["signature"]), validate=True)
         job = await audited(control, request, "job.sign", job_id, jobs.sign(job_id, keyid, signature))
         await control.record(AuditEvent("job.sign", caller(request), job_id, "done", {"keyid": keyid}))
@@ -74,19 +78,17 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def events(request: web.Request) -> web.StreamResponse:
         job_id = request.match_info["id"]
-        jobs.find(job_id)
+        reads, offset = sees(request, jobs.find(job_id)), 0
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream", "Cache-Control": "no-store"})
         await response.prepare(request)
-        offset = 0
         with contextlib.suppress(ConnectionResetError):  # who watched has gone: no error of the station's
             async for job in jobs.watch(job_id, _HEARTBEAT):
                 if job is None:
                     await response.write(b": still here\n\n")
                     continue
-                text, offset = await asyncio.to_thread(_read_log, control, job_id, offset)
-                for line in text.splitlines():
-                    await response.write(_event("log", line))
-                await response.write(_event("job", job.to_json()))
+                if reads:
+                    offset = await _lines(control, job_id, offset, response)
+                await response.write(_event("job", job_view(request, job)))
                 await asyncio.sleep(_PAUSE)
         return response
 
@@ -100,6 +102,24 @@ def routes(control: Control) -> list[web.RouteDef]:
         post("/v1/jobs/{id}/signatures", "sign", sign),
         get("/v1/jobs/{id}/events", "status", events),
     ]
+
+
+async def _own(control: Control, request: web.Request) -> Job:
+    """The job, where its words are the caller's to read. Raises RefusedError, and the refusal is an event."""
+    job = control.jobs.find(request.match_info["id"])
+    if not sees(request, job):
+        error = RefusedError("the job is another's", thing=job.id, remedy="ask who started it")
+        await control.record(refusal("job.read", caller(request), job.id, error))
+        raise error
+    return job
+
+
+async def _lines(control: Control, job_id: str, offset: int, response: web.StreamResponse) -> int:
+    """Send the whole lines of the log from `offset` as events; where they end."""
+    text, end = await asyncio.to_thread(_read_log, control, job_id, offset)
+    for line in text.splitlines():
+        await response.write(_event("log", line))
+    return end
 
 
 def _event(name: str, data: object) -> bytes:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.control.api import Control, act, audited, caller, delete, get, page, page_of, post
+from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
+from appliance.control.view import shows
 from appliance.lifecycle.scrub import damages
 from appliance.observe.audit import AuditEvent
+from appliance.store.metadata import Kind
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
@@ -20,22 +23,31 @@ def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     station = control.station
 
-    async def damage(_: web.Request) -> web.Response:
-        return web.json_response({"items": await asyncio.to_thread(damages, station), "next": None})
+    async def damage(request: web.Request) -> web.Response:
+        """All of it for whoever looks after the store, else what they may pull; bundles for who has to do with them."""
+        found, shown = await asyncio.to_thread(damages, station), shows(request)
+        if not may(request, "operate"):
+            seen = ([ref for ref in entry["shown"] if shown(Reference.parse(ref).repository)] for entry in found)
+            found = [entry | {"shown": refs} for entry, refs in zip(found, seen, strict=True) if refs]
+            if not may(request, "custody"):
+                found = [entry | {"bundles": []} for entry in found]
+        return web.json_response({"items": found, "next": None})
 
     async def blocks(request: web.Request) -> web.Response:
+        """All of them for whoever may change them, else those of content in repositories that one may pull."""
         limit, after, _ = page_of(request)
         rows = station.reader.execute(
-            "SELECT digest, why, actor, created FROM blocks WHERE digest > ? ORDER BY digest LIMIT ?", (after, limit)
+            "SELECT digest, why, actor, created FROM blocks WHERE digest > ? ORDER BY digest", (after,)
         )
-        names = ("digest", "why", "actor", "created")
-        found = [dict(zip(names, row, strict=True)) for row in rows]
+        names, everything = ("digest", "why", "actor", "created"), may(request, "policy")
+        seen = itertools.islice((row for row in rows if everything or _shown(request, row[0])), limit)
+        found = [dict(zip(names, row, strict=True)) for row in seen]
         return page(found, limit, lambda entry: str(entry["digest"]))
 
     async def block(request: web.Request) -> web.Response:
         body, actor = await request.json(), caller(request)
         thing, why = str(body["thing"]), str(body["why"]).strip()
-        digest = str(await audited(control, request, "block", thing, _digest(thing, why)))
+        digest = str(await audited(control, request, "block", thing, _digest(request, thing, why)))
         event = AuditEvent("block", actor, digest, "done", {"thing": thing, "why": why})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=clock.now()))
         return web.json_response({"digest": digest, "why": why}, status=201)
@@ -46,7 +58,12 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise NotFoundError("nothing is blocked by that digest", thing=digest, remedy="see: lockgate block list")
         return web.json_response({"digest": digest})
 
-    async def _digest(thing: str, why: str) -> Digest:
+    def _shown(request: web.Request, digest: str) -> bool:
+        kinds: tuple[Kind, ...] = ("manifest", "blob")
+        found = (station.metadata.shown_anywhere(Digest.parse(digest), kind, -1) for kind in kinds)
+        return any(map(shows(request), itertools.chain.from_iterable(found)))
+
+    async def _digest(request: web.Request, thing: str, why: str) -> Digest:
         if not why or len(why) > limits.REASON:
             raise UsageError("a block needs a reason", thing=thing, remedy=f"at most {limits.REASON} characters")
         if thing.partition(":")[0] in ALGORITHMS and "/" not in thing and "@" not in thing:
@@ -54,6 +71,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         reference = Reference.parse(thing)
         if reference.digest is not None:
             return reference.digest
+        await require(request, "pull", reference.repository)
         facts = station.metadata.tagged_manifest(reference.repository, reference.tag or "")
         if facts is None:
             raise NotFoundError("no such artifact", thing=thing, remedy="see: lockgate repo list")

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.control.api import Control, post
+from appliance.control.view import require_all
 from appliance.outgoing.base import base_of
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.media import check_volume_size, look_at, room_on
@@ -25,6 +26,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def plan(request: web.Request) -> web.Response:
         params = convert(await request.json(), PlanParams)
+        await require_all(request, params.references)
         return web.json_response(await asyncio.to_thread(_plan, control, params))
 
     return [post("/v1/plans", "build", plan)]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
 
-from appliance.control.api import Control, get, page, page_of
+from appliance.control.api import Control, get, page, page_of, require
+from appliance.control.view import shows
 from appliance.store.metadata import ManifestFacts
 from bundles import limits
 from bundles.errors import NotFoundError
@@ -29,12 +31,13 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, text = page_of(request)
         found = [
             {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes}
-            for entry in metadata.repositories(limit, after, text)
+            for entry in metadata.repositories(limit, after, text, shows(request))
         ]
         return page(found, limit, lambda entry: str(entry["name"]))
 
     async def tags(request: web.Request) -> web.Response:
         name = check_repository(request.match_info["name"])
+        await require(request, "pull", name)
         if not metadata.repository_exists(name):
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         limit, after, text = page_of(request)
@@ -53,12 +56,13 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def artifact(request: web.Request) -> web.Response:
         reference = Reference.parse(request.query["ref"])
+        await require(request, "pull", reference.repository)
         return web.json_response(await asyncio.to_thread(_read, control, *_look_up(control, reference)))
 
     async def sbom(request: web.Request) -> web.Response:
         digest = Digest.parse(request.query["digest"])
         limit, after, text = page_of(request)
-        components = await asyncio.to_thread(_components, control, _sbom_of(control, digest))
+        components = await asyncio.to_thread(_components, control, _sbom_of(control, digest, shows(request)))
         wanted = [entry for entry in components if text.lower() in f"{entry['name']} {entry['version']}".lower()]
         start = int(after or "0")
         shown = wanted[start : start + limit]
@@ -139,10 +143,10 @@ def _layers(manifest: Manifest) -> list[dict[str, Any]]:
     ]
 
 
-def _sbom_of(control: Control, digest: Digest) -> Digest:
+def _sbom_of(control: Control, digest: Digest, shown: Callable[[str], bool]) -> Digest:
     """The SBOM manifest that `digest` is, or that refers to it. Visible ones alone."""
     metadata = control.station.metadata
-    for repository in metadata.shown_anywhere(digest, "manifest"):
+    for repository in filter(shown, metadata.shown_anywhere(digest, "manifest", -1)):
         facts = metadata.linked_manifest(repository, digest)
         if facts is not None and facts.artifact_type in SBOM_TYPES:
             return digest

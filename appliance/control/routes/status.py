@@ -9,28 +9,30 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.control.api import Control, get
+from appliance.control.api import Control, get, may
+from appliance.control.view import job_view
 from appliance.observe.health import checks
 
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
-    async def status(_: web.Request) -> web.Response:
-        return web.json_response(describe(control))
+    async def status(request: web.Request) -> web.Response:
+        current = control.jobs.current()
+        document = describe(control) | {"job": job_view(request, current) if current else None}
+        return web.json_response(document if may(request, "custody") else document | {"last_import": None})
 
     return [get("/v1/status", "status", status)]
 
 
 def describe(control: Control) -> dict[str, Any]:
-    """The status document (docs/reference/control-api.md, Status)."""
+    """The status document (docs/reference/control-api.md, Status), but for the job that runs."""
     station = control.station
     blobs, size = station.metadata.totals()
     found = checks(station)
     one = station.reader.execute
     quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
     last = one("SELECT id, received FROM intake ORDER BY received DESC LIMIT 1").fetchone()
-    current = control.jobs.current()
     return {
         "site": station.config.site,
         "side": station.config.side,
@@ -40,7 +42,6 @@ def describe(control: Control) -> dict[str, Any]:
         "started": control.started,
         "store": {"blobs": blobs, "bytes": size, "free": shutil.disk_usage(station.paths.root).free},
         "jobs": control.jobs.counts(),
-        "job": current.to_json() if current else None,
         "quarantine": quarantine,
         "last_import": {"id": last[0], "at": last[1]} if last else None,
         "alerts": [

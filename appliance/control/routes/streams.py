@@ -102,11 +102,11 @@ def routes(control: Control) -> list[web.RouteDef]:
             )
 
     return [
-        get("/v1/streams", "status", streams),
+        get("/v1/streams", "custody", streams),
         get("/v1/streams/{stream}/override", "reset", draft),
         post("/v1/streams/{stream}/override", "reset", say),
         post("/v1/streams/{stream}/reset", "reset", reset),
-        get("/v1/ledger", "status", ledger),
+        get("/v1/ledger", "custody", ledger),
     ]
 
 

@@ -1,0 +1,69 @@
+"""What a caller may see of things that several routes show: deny by default, and no hint of what was left out.
+
+A repository, its tags and its digests: whoever may pull it. A job's words (what it was asked for, where it stands, what
+came of it, its log): whoever started it, and whoever may start its kind or sign for it and may pull all that it names.
+Of other people's jobs the rest is shown, so that everybody knows that the station is busy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance.access.permissions import Permission
+from appliance.control.api import caller, may, require
+from appliance.control.job import Job
+from appliance.control.kinds import KINDS
+from bundles.errors import LockgateError, UsageError
+from bundles.oci.reference import Reference
+
+_ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine"}
+"""Who else has to do with a kind of job: a build's co-signers, and who decides about an import."""
+
+_HIDDEN: Final[dict[str, Any]] = {
+    "params": {}, "phase": "", "result": None, "error": None, "actor": "", "to_sign": None,
+}  # fmt: skip
+
+
+def shows(request: web.Request) -> Callable[[str], bool]:
+    """Whether the caller may see a repository, by its name."""
+    return lambda repository: may(request, "pull", repository)
+
+
+async def require_all(request: web.Request, references: object) -> None:
+    """Go on only where the caller may pull every reference of a list, be it there or not.
+
+    Raises UsageError for what is no list of texts, MalformedError, RefusedError.
+    """
+    if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
+        raise UsageError("`references` is a list of references")
+    for repository in dict.fromkeys(Reference.parse(text).repository for text in references):
+        await require(request, "pull", repository)
+
+
+def sees(request: web.Request, job: Job) -> bool:
+    """Whether a job's words are the caller's to read."""
+    if job.actor == caller(request):
+        return True
+    concerned = [KINDS[job.kind].permission, *([_ALSO[job.kind]] if job.kind in _ALSO else [])]
+    return any(may(request, permission) for permission in concerned) and all(
+        may(request, "pull", repository) for repository in _named(job)
+    )
+
+
+def job_view(request: web.Request, job: Job) -> dict[str, Any]:
+    """The job as the caller may see it."""
+    return job.to_json() if sees(request, job) else job.to_json() | _HIDDEN
+
+
+def _named(job: Job) -> Iterable[str]:
+    """The repositories that a job's params and result name."""
+    for document in (job.params, job.result or {}):
+        references = document.get("references")
+        for text in references if isinstance(references, list) else ():
+            try:
+                yield Reference.parse(str(text)).repository
+            except LockgateError:  # it was refused for that
+                continue

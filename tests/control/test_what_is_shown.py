@@ -1,0 +1,273 @@
+"""What the control API shows is what its caller may pull: lists leave the rest out, and nothing hints that it is there.
+
+One station: team/app and vault/app with an SBOM each, a bundle in quarantine, a damaged and a blocked blob of
+vault/app, and a job of each kind that names it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from appliance import clock
+from appliance.access.permissions import Caller, Grant
+from appliance.control.api import ANYBODY, Control
+from appliance.control.callers import Callers
+from appliance.control.jobs import Jobs
+from appliance.control.server import application
+from appliance.observe.audit import MemoryAudit
+from appliance.store.writer import AsyncWriterService
+from appliance.store.writes.jobs import CreateJob, MoveJob
+from appliance.store.writes.lifecycle import Block, RecordDamage
+from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from bundles.oci.digest import Digest
+from bundles.oci.kinds import CYCLONEDX
+from tests.conformance.shapes import Content, artifact, image
+from tests.control.test_who_may_call import each_route, served
+from tests.intake.inside import Inside, small_bundle
+
+OURS, THEIRS = "team/app", "vault/app"
+JOBS: dict[str, dict[str, Any]] = {
+    "build": {"references": [f"{THEIRS}:1"], "to": "vault-site"},
+    "collect": {"sources": [{"kind": "file", "path": "/srv/vault/app"}], "as": f"{THEIRS}:1"},
+    "import": {"paths": ["/media/vault/app"]},
+    "gc": {"dry_run": False, "note": THEIRS},
+}
+
+
+class Anyone(Callers):
+    """Callers that are whoever the test says."""
+
+    def __init__(self) -> None:
+        self.now = Caller("alice")
+
+    def identify(self, request: web.Request) -> Caller:
+        return self.now
+
+
+@dataclasses.dataclass
+class Desk:
+    """The station's control API, and what nobody may learn of it."""
+
+    client: aiohttp.ClientSession
+    app: web.Application
+    callers: Anyone
+    audit: MemoryAudit
+    images: dict[str, Content]
+    sboms: dict[str, Content]
+    bundle: str
+
+    def be(self, *grants: str, name: str = "alice") -> None:
+        """Be somebody with roles, each `role` or `role pattern`."""
+        held = (text.partition(" ") for text in grants)
+        self.callers.now = Caller(name, grants=tuple(Grant(role, where or "**") for role, _, where in held))  # type: ignore[arg-type]
+
+    async def get(self, path: str, **query: Any) -> tuple[int, Any]:
+        async with self.client.get(path, params=query) as answer:
+            return answer.status, await answer.json(content_type=None)
+
+    async def items(self, path: str, **query: Any) -> list[Any]:
+        status, document = await self.get(path, **query)
+        assert status == 200, document
+        return list(document["items"])
+
+
+def put(inside: Inside, repository: str, content: Content, tag: str, **more: Any) -> None:
+    rows = [_row(inside, body) for body in (*content.blobs, content.manifest)]
+    manifest = ManifestRow(blob=rows[-1], media_type=content.media_type, **more)
+    inside.writer.submit(PutManifest(repository=repository, manifest=manifest, at=clock.now(), tags=(tag,)))
+
+
+def _row(inside: Inside, body: bytes) -> BlobRow:
+    digest = Digest.of(body)
+    return BlobRow(digest=str(digest), size=len(body), crc32=inside.station.blobs.put(body, digest))
+
+
+def sbom_of(content: Content) -> Content:
+    components = {"components": [{"name": "vaultlib", "version": "1"}]}
+    made = artifact(CYCLONEDX, (CYCLONEDX,), subject=content.described())
+    document = json.loads(made.manifest)
+    body = json.dumps(components).encode()
+    document["layers"] = [{"mediaType": CYCLONEDX, "digest": str(Digest.of(body)), "size": len(body)}]
+    return Content(json.dumps(document).encode(), [made.blobs[0], body])
+
+
+@asynccontextmanager
+async def a_desk(root: Path) -> AsyncIterator[Desk]:
+    images = {name: image(config_body=json.dumps({"of": name}).encode()) for name in (OURS, THEIRS)}
+    sboms = {name: sbom_of(content) for name, content in images.items()}
+    with Inside(root / "bravo") as inside:
+        for name, content in images.items():
+            put(inside, name, content, "1")
+            put(inside, name, sboms[name], "sbom", artifact_type=CYCLONEDX, subject=str(content.digest))
+        carried = small_bundle(root / "carried")
+        inside.trust(carried.key.public)
+        result = inside.bring(carried.folder)
+        secret = [str(Digest.of(body)) for body in images[THEIRS].blobs]
+        inside.writer.submit(Block(digest=secret[0], why="for the vault", actor="bob", at=clock.now()))
+        inside.writer.submit(RecordDamage(digest=str(images[THEIRS].digest), why="rotted", at=clock.now()))
+        for number, (kind, params) in enumerate(JOBS.items(), 100):
+            job = CreateJob(id=f"job-{number}", kind=kind, params=json.dumps(params), actor="bob", at=clock.now())
+            inside.writer.submit(job)
+            inside.writer.submit(
+                MoveJob(
+                    id=job.id, state="done", phase=f"reading {THEIRS}", done=1, total=1, at=clock.now(),
+                    result=json.dumps(result | ({"references": [f"{THEIRS}:1"]} if kind == "collect" else {})),
+                )
+            )  # fmt: skip
+            folder = inside.station.paths.job(job.id)
+            folder.mkdir()
+            (folder / "log").write_text(f"{THEIRS} was read\n")
+        audit, callers = MemoryAudit(), Anyone()
+        station = dataclasses.replace(inside.station, audit=audit)
+        writer = AsyncWriterService(inside.writer)
+        control = Control(station, writer, Jobs(station, writer), "127.0.0.1:0", callers)
+        app = application(control)
+        async with served(app, root) as client:
+            yield Desk(client, app, callers, audit, images, sboms, result["id"])
+
+
+def words_of(desk: Desk) -> list[str]:
+    """What gives something away: names, digests, ids, and what people said."""
+    secret = [desk.images[THEIRS], desk.sboms[THEIRS]]
+    digests = [Digest.of(body).hex for content in secret for body in (*content.blobs[:1], content.manifest)]
+    return ["vault", "bob", desk.bundle, *digests]
+
+
+VALUES = {
+    "name": THEIRS.replace("/", "%2F"), "id": "job-100", "stream": "alpha.bravo", "digest": "0" * 8,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("who", ["reader team/**", "writer team/**", "maintainer team/**", "administrator", "nobody"])
+async def test_no_route_gives_away_what_its_caller_may_not_see(who: str, tmp_path: Path) -> None:
+    """Every GET there is, asked bare and for each secret thing by its name."""
+    async with a_desk(tmp_path) as desk:
+        desk.be(*([] if who == "nobody" else [who]))
+        secrets = words_of(desk)
+        things = [f"{THEIRS}:1", f"{THEIRS}@{desk.images[THEIRS].digest}", str(desk.images[THEIRS].digest), desk.bundle]
+        asked = 0
+        for method, path, permission in each_route(desk.app):
+            if method != "GET" or permission == ANYBODY:
+                continue
+            for thing in ("", *things):
+                values = VALUES if thing != desk.bundle else VALUES | {"id": desk.bundle}
+                url = re.sub(r"\{(\w+)[^}]*\}", lambda match, known=values: known[match[1]], path)  # type: ignore[misc]
+                query = dict.fromkeys(("ref", "digest", "q", "thing", "filter"), thing) if thing else {}
+                async with desk.client.get(url, params=query, timeout=aiohttp.ClientTimeout(30)) as answer:
+                    text = (await answer.read()).decode()
+                if answer.status >= 400:  # an error names what was asked for, as it was sent
+                    for said in filter(None, (thing, thing.partition("@")[0], *values.values(), THEIRS)):
+                        text = text.replace(said, "")
+                told = [word for word in secrets if word in text]
+                assert (who, path) in ALLOWED or not told, (path, thing, answer.status, told, text[:300])
+                asked += 1
+        assert asked > 100
+
+
+ALLOWED = {
+    ("administrator", "/v1/damage"),  # who looks after the store is told what is damaged, and where it was shown
+    ("administrator", "/v1/jobs/{id}"), ("administrator", "/v1/jobs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [THEIRS, "vault/no-such-thing"])
+async def test_a_repository_one_may_not_pull_is_refused_in_the_same_words_whether_it_exists(
+    name: str, tmp_path: Path
+) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.be("reader team/**")
+        for path, query in (
+            (f"/v1/repositories/{name.replace('/', '%2F')}/tags", {}),
+            ("/v1/artifact", {"ref": f"{name}:1"}),
+        ):
+            status, document = await desk.get(path, **query)
+            said = json.dumps(document).replace(name, "NAME")
+            assert status == 403
+            assert said == json.dumps(
+                {
+                    "error": "RefusedError", "what": "alice may not pull (no role gives pull on NAME)", "thing": "NAME",
+                    "remedy": "ask an administrator for the role that gives it", "exit_status": 3,
+                }
+            )  # fmt: skip
+            assert desk.audit.events[-1].outcome == "refused"
+
+
+async def test_lists_hold_what_one_may_pull_and_pages_do_not_tell_what_lies_between(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.be("reader")
+        assert [entry["name"] for entry in await desk.items("/v1/repositories")] == [OURS, THEIRS]
+        desk.be("reader team/**")
+        status, document = await desk.get("/v1/repositories", limit=1)
+        assert (status, [entry["name"] for entry in document["items"]]) == (200, [OURS])
+        assert document["items"][0]["tags"] == 2
+        assert [entry["tag"] for entry in await desk.items(f"/v1/repositories/{OURS}/tags")] == ["1", "sbom"]
+        status, document = await desk.get("/v1/artifact", ref=f"{OURS}:1")
+        assert status == 200, document
+        assert (status, [entry["digest"] for entry in document["sboms"]]) == (200, [str(desk.sboms[OURS].digest)])
+
+
+async def test_an_sbom_is_shown_to_whoever_may_pull_its_image(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        theirs, ours = (str(desk.images[name].digest) for name in (THEIRS, OURS))
+        desk.be("reader team/**")
+        assert [entry["name"] for entry in await desk.items("/v1/sbom", digest=ours)] == ["vaultlib"]
+        assert (await desk.get("/v1/sbom", digest=theirs))[0] == 404
+        assert (await desk.get("/v1/sbom", digest=str(desk.sboms[THEIRS].digest)))[0] == 404
+        desk.be("reader")
+        assert [entry["name"] for entry in await desk.items("/v1/sbom", digest=theirs)] == ["vaultlib"]
+
+
+async def test_a_search_finds_what_one_may_pull_and_the_quarantine_for_officers_alone(tmp_path: Path) -> None:
+    async def found(query: str) -> set[str]:
+        return {entry["kind"] for entry in await desk.items("/v1/find", q=query)}
+
+    async with a_desk(tmp_path) as desk:
+        prefix = str(desk.images[THEIRS].digest)[:20]
+        seen = {}
+        for who in ("reader team/**", "reader", "security-officer", "courier", "administrator", "auditor"):
+            desk.be(who)
+            seen[who] = [await found(text) for text in ("vault", f"{THEIRS}:", prefix, "alpha.bravo")]
+        nothing: list[set[str]] = [set()] * 4
+        assert seen == {
+            "reader team/**": nothing, "courier": nothing, "administrator": nothing, "auditor": nothing,
+            "reader": [{"repository"}, {"tag"}, {"digest"}, set()],
+            "security-officer": [{"repository"}, {"tag"}, {"digest"}, {"intake"}],
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("who", "reads"),
+    [
+        ("reader", set()),
+        ("administrator", {"gc"}),
+        ("collector", {"build", "collect"}),
+        ("courier", {"import"}),
+        ("security-officer", {"build", "import"}),
+        ("collector team/**", set()),
+        ("auditor", set()),
+    ],
+)
+async def test_a_jobs_words_are_for_those_it_concerns(who: str, reads: set[str], tmp_path: Path) -> None:
+    """Whoever may start its kind (a co-signer: a build; an officer: an import) and may pull what it names."""
+    async with a_desk(tmp_path) as desk:
+        desk.be(who)
+        listed = await desk.items("/v1/jobs")
+        assert [entry["state"] for entry in listed] == ["done"] * len(JOBS)
+        for number, kind in enumerate(JOBS, 100):
+            one = (await desk.get(f"/v1/jobs/job-{number}"))[1]
+            log, _ = await desk.get(f"/v1/jobs/job-{number}/log")
+            words = bool(one["params"]), one["actor"] == "bob", one["result"] is not None, log == 200
+            assert words == (kind in reads,) * 4, kind
+            assert (THEIRS in json.dumps(one)) is (kind in reads)
+        desk.be(who, name="bob")
+        assert all(entry["params"] for entry in await desk.items("/v1/jobs")), "one's own"
