@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_JOBS ?= auto
 
-.PHONY: demo test test-long lint bench bench-media bench-verify verifier lock clean
+.PHONY: demo test test-long lint bench bench-access bench-media manual bench-verify verifier lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -31,11 +31,17 @@ lint: $(STAMP)
 verifier: $(STAMP)
 	$(BIN)/python packaging/verifier
 
+manual: $(STAMP)
+	$(BIN)/python packaging/manual
+
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
 
 bench-media: $(STAMP)
 	$(BIN)/python -m tests.bench.media
+
+bench-access: $(STAMP)
+	$(BIN)/python -m tests.bench.access
 
 bench-verify: $(STAMP)
 	$(BIN)/python -m tests.bench.verify

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from appliance.cli.completion import KEY
 from appliance.cli.context import (
     call,
     json_option,
@@ -39,7 +40,7 @@ from appliance.cli.context import (
     help="What to build a delta on.",
 )
 @click.option("--dry-run", is_flag=True, help="Say what it would carry, and where to; write and sign nothing.")
-@click.option("--sign-with", metavar="KEY", help="A name in the key folder, or a PEM's path.")
+@click.option("--sign-with", type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path.")
 @click.option("--cosigner", "cosigners", multiple=True, metavar="KEYID", help="Who else is to sign; see: bundle sign.")
 @click.option("--purpose", default="", help="What it is for.")
 @click.option("--authorisation", default="", help="The reference of whoever allowed it.")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from appliance.cli.completion import KEY
 from appliance.cli.context import (
     json_option,
     load_key,
@@ -173,7 +174,9 @@ def unpack(root: Path | None, folders: tuple[Path, ...], target: Path, trust_pat
 
 @click.command()
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a key file's path.")
+@click.option(
+    "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a key file's path."
+)
 @passphrase_option
 @station_option
 @json_option

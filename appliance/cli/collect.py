@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from appliance.cli.completion import SOURCE
 from appliance.cli.context import detach_option, json_option, show, station_option, station_root
 from bundles import limits
 from bundles.errors import UsageError
 
 
 @click.command()
-@click.argument("sources", metavar="SOURCE...", nargs=-1)
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=SOURCE)
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="A collection.toml that lists sources.")
 @click.option("--as", "as_", metavar="REPO:TAG", help="The name it gets here; for a single artifact.")
 @detach_option

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import os
 from pathlib import Path
 
 import click
@@ -25,6 +23,7 @@ def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], 
     """
     from appliance.access.certificates import default_names, make_ca, make_server
     from appliance.access.first import make_code
+    from appliance.cli.recorded import actor
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
     from appliance.paths import StationPaths
@@ -38,19 +37,21 @@ def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], 
     check_site(site)
     with failures_named(root, "the station cannot be made"):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if any(root.iterdir()):
+        linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
+        if len(list(root.iterdir())) > linked:
             raise FailedError("the folder is not empty", thing=str(root), remedy="give a new one")
         root.chmod(0o700)
         for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
-            folder.mkdir(mode=0o700)
+            folder.mkdir(mode=0o700, exist_ok=linked)
     init_trust(paths.trust, site)
     keys = {}
     for name in ("receipt", "audit"):
         key = create_private()
         save_private(paths.keys / f"{name}.pem", key, None)
         keys[name] = key.public.keyid
-    actor = f"{getpass.getuser()}({os.geteuid()})"
-    FileAudit(paths.audit).record(AuditEvent("init", actor, site, "done", {"side": side, "open": open_, "keys": keys}))
+    FileAudit(paths.audit).record(
+        AuditEvent("init", actor(), site, "done", {"side": side, "open": open_, "keys": keys})
+    )
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
     lines = [f"station {site} ({side}) in {paths.root}"]
     if not open_:

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from appliance.cli.completion import KEY
 from appliance.cli.context import (
     call,
     detach_option,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from appliance.control.client import ControlClient
 
 _KEY = click.option(
-    "--key", "key_name", required=True, metavar="KEY", help="A name in the key folder, or a PEM's path."
+    "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path."
 )
 
 _PAGE: Final = 1000
@@ -86,7 +87,7 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
 
 @intake.command()
 @click.argument("name", metavar="ID")
-@click.option("--key", "key_name", metavar="KEY", help="A name in the key folder, or a PEM's path.")
+@click.option("--key", "key_name", type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path.")
 @click.option(
     "--approval", "file", type=click.Path(path_type=Path), metavar="FILE",
     help="An approval signed on another machine, with its FILE.KEYID.sig beside it.",
@@ -208,7 +209,7 @@ def show_stream(root: Path | None, name: str, as_json: bool) -> None:
 @click.option("--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Take both from this site's receipt.")
 @click.option("--clock", "floor", default="", metavar="TIME", help="Instead: no bundle so far was made after TIME.")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept in the ledger.")
-@click.option("--key", "key_name", metavar="KEY", help="Sign it: a name in the key folder, or a key file's path.")
+@click.option("--key", "key_name", type=KEY, metavar="KEY", help="Sign it: a name in the key folder, or a path.")
 @passphrase_option
 @station_option
 @json_option

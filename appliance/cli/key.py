@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.completion import KEY
 from appliance.cli.context import (
     json_option,
     passphrase_option,
@@ -122,7 +123,7 @@ def list_(root: Path | None, as_json: bool) -> None:
 
 
 @key.command()
-@click.argument("name")
+@click.argument("name", type=KEY)
 @click.option(
     "--private", "private_form", type=click.Choice(["pkcs8", "cosign"]), help="The private key instead, in this form."
 )

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.completion import KEY
 from appliance.cli.context import (
     json_option,
     load_key,
@@ -62,7 +63,7 @@ def import_(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=KEY)
 @click.option("--algorithm", help="The new key's (default: the old one's).")
 @click.option("--no-passphrase", is_flag=True, help="Leave the new key unencrypted.")
 @passphrase_option
@@ -113,7 +114,7 @@ def rotate(
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", type=KEY)
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
 @click.option("--shares", default=3, show_default=True, help="How many people get a share.")
 @click.option("--needed", default=2, show_default=True, help="How many of them together open the copy.")

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import os
 import sys
-from typing import Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
 from bundles.errors import EXIT_FAILED, EXIT_USAGE, LockgateError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
     "init": ("appliance.cli.init:init", "Make a station's data folder, config.toml and keys"),
@@ -33,6 +36,7 @@ COMMANDS: Final = {
     "tls": ("appliance.cli.trust:tls", "The server's certificate: show, renew, reload"),
     "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.audit:audit", "The audit log"),
+    "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),
 }
 
 
@@ -52,6 +56,16 @@ class LazyGroup(click.Group):
         module, _, attribute = self._table[cmd_name][0].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The commands as the table says them: Tab loads no command's code before one was chosen."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=help_) for name, (_, help_) in self._table.items()]
+        return [
+            *(item for item in found if item.value.startswith(incomplete)),
+            *click.Command.shell_complete(self, ctx, incomplete),
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

@@ -39,7 +39,7 @@ def test_every_command_prints_one_json_document_when_asked(name: str) -> None:
     assert "--json" in {option for parameter in COMMANDS[name].params for option in parameter.opts}
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"init"}))
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {"init", "completion"}))
 def test_every_command_takes_the_stations_folder_or_the_environments(name: str) -> None:
     (station,) = (parameter for parameter in COMMANDS[name].params if "-C" in parameter.opts)
     assert station.envvar == "LOCKGATE_DIR"

@@ -1,0 +1,83 @@
+"""`lockgate completion`: what Tab offers, in bash, zsh and fish."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from appliance.cli.context import json_option, show
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+_VARIABLE: Final = "_LOCKGATE_COMPLETE"
+"""By this variable the script asks the program itself, so that what is offered is what this version takes."""
+
+
+@click.command()
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@json_option
+def completion(shell: str, as_json: bool) -> None:
+    """Print a script that completes commands, options, choices, keys and files in a shell.
+
+    bash: to /usr/share/bash-completion/completions/lockgate, or sourced from ~/.bashrc. zsh: to a file named _lockgate
+    in a folder of $fpath. fish: to ~/.config/fish/completions/lockgate.fish.
+    """
+    from click.shell_completion import get_completion_class
+
+    from appliance.cli.main import lockgate
+
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101  the choices are those click knows
+    script = kind(lockgate, {}, "lockgate", _VARIABLE).source()
+    show({"shell": shell, "script": script}, as_json, script.rstrip)
+
+
+class KeyName(click.ParamType[str]):
+    """A key's name in the station's key folder, or the path of a key file."""
+
+    name = "key"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names in the folder that -C or LOCKGATE_DIR names; a path once there is a slash in it."""
+        from click.shell_completion import CompletionItem
+
+        if "/" in incomplete:
+            return [CompletionItem(incomplete, type="file")]
+        root = ctx.params.get("root")
+        names = sorted(path.stem for path in (Path(root) / "keys").glob("*.pem")) if root else []
+        return [CompletionItem(name) for name in names if name.startswith(incomplete) and not name.endswith(".pub")]
+
+
+class Source(click.ParamType[str]):
+    """What `collect` takes: `file:PATH`, `oci:DIR[:TAG]`, or a registry's reference."""
+
+    name = "source"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The two prefixes, and paths behind them; bash hands over what stands behind the colon alone."""
+        from click.shell_completion import CompletionItem
+
+        kind, colon, path = incomplete.partition(":")
+        if colon and kind in ("file", "oci"):
+            return [CompletionItem(f"{kind}:{found}") for found in _paths(path)]
+        kinds = [prefix for prefix in ("file:", "oci:") if prefix.startswith(incomplete)]
+        return [CompletionItem(prefix) for prefix in kinds] or [CompletionItem(incomplete, type="file")]
+
+
+def _paths(begun: str) -> Iterator[str]:
+    folder, slash, start = begun.rpartition("/")
+    try:
+        found = sorted(Path(folder + slash or ".").iterdir())
+    except OSError:
+        return
+    for path in found:
+        if path.name.startswith(start):
+            yield f"{folder}{slash}{path.name}" + ("/" if path.is_dir() else "")
+
+
+KEY: Final = KeyName()
+SOURCE: Final = Source()
