@@ -83,7 +83,11 @@ MOUNT_SOURCES: Final = 100
 # Connections to the registry.
 
 KEEPALIVE: Final = 75.0
-"""An idle connection is closed after so long; longer than the pauses inside a push or a pull."""
+"""A connection without a whole request is closed after so long, from its TLS handshake on or from the answer before:
+longer than the pauses inside a push or a pull. What has come of a request's head gains no time (slow loris)."""
+
+REQUEST_HEADERS: Final = 128
+"""Headers of a request; stock clients send a dozen."""
 
 LINGER: Final = 5.0
 """How long the rest of a refused body is read away, so that its sender sees the answer."""
@@ -277,6 +281,15 @@ SESSION_IDLE: Final = 15 * 60
 SESSION_LIFE: Final = 12 * 60 * 60
 """Seconds after which a person logs in again in any case: a shift."""
 
+SESSIONS: Final = 1_000
+"""Log-ins on the control socket at once; the one that was silent for longest ends when there are more."""
+
+CONTROL_BODY: Final = 32 * MIB
+"""A request to the control API: an approval's document with a report beside it stays far below."""
+
+CONTROL_PAGE: Final = (100, 1_000)
+"""Items in one answer of the control API: where the caller asked for no number, and at most."""
+
 REQUEST_RATE: Final = (500.0, 5_000.0)
 """Requests a second of one account or address on one worker in the long run, and at once: above what one machine's
 stock clients send, below what starves the others."""
@@ -286,6 +299,15 @@ FAILURE_RATE: Final = (1.0, 60.0)
 
 BUCKETS: Final = 20_000
 """Accounts and addresses counted at once in a worker; those that asked longest ago are forgotten first."""
+
+FIRST_CODE_WAIT: Final = 1.0
+"""Seconds a wrong one-time code costs: 80 random bits need no more."""
+
+TOKEN_KEYS_READ: Final = 30.0
+"""Seconds after which a worker looks for a newer key for tokens; one that a token names is looked for at once."""
+
+TOKEN_KEYS_TURN: Final = 10 * 60.0
+"""Seconds between two looks whether a new key is due."""
 
 CERTIFICATE_DAYS: Final = (30, 7, 1)
 """Days before a certificate's end at which the station speaks up, each time louder."""

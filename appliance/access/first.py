@@ -6,6 +6,7 @@ import secrets
 import time
 from typing import Final
 
+from appliance import limits
 from appliance.access.passwords import hash_secret, verify
 from appliance.paths import StationPaths
 from bundles.errors import RefusedError
@@ -13,8 +14,6 @@ from bundles.files import read_small, write_atomic
 from bundles.limits import KEY_FILE
 
 _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
-_WAIT: Final = 1.0
-"""Seconds a wrong code costs: 80 random bits need no more."""
 
 
 def make_code(paths: StationPaths) -> str:
@@ -28,7 +27,7 @@ def check_code(paths: StationPaths, code: str) -> None:
     """Raises RefusedError where it is not the code, or there is none. Blocking."""
     stored = read_small(paths.first_code, KEY_FILE).decode() if paths.first_code.is_file() else None
     if not verify(stored, "".join(code.split("-")).strip().upper(), robot=True):
-        time.sleep(_WAIT)
+        time.sleep(limits.FIRST_CODE_WAIT)
         raise RefusedError("not the one-time code", remedy="make a new one with: lockgate user code")
 
 

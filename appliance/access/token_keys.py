@@ -21,10 +21,7 @@ from bundles.files import read_small, write_atomic
 from bundles.limits import KEY_FILE
 
 _NAME: Final = re.compile(r"(?P<made>[0-9]{10,12})-[0-9a-f]{16}\Z")
-_REREAD: Final = 30.0
-"""Seconds after which a worker looks for a newer key."""
-
-_KEPT: Final = limits.TOKEN_LIFE + 10 * _REREAD
+_KEPT: Final = limits.TOKEN_LIFE + 10 * limits.TOKEN_KEYS_READ
 """Seconds a key is kept after another took over: no worker signs with it any more, and no token of it lives."""
 
 
@@ -40,7 +37,7 @@ class Ring:
     @property
     def stale(self) -> bool:
         """Whether it is time to read them again."""
-        return time.monotonic() - self.read > _REREAD
+        return time.monotonic() - self.read > limits.TOKEN_KEYS_READ
 
 
 def rotate(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
@@ -23,11 +23,6 @@ from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
-
-PAGE: Final = 100
-PAGE_MOST: Final = 1000
-BODY: Final = 32 * 1024 * 1024
-"""The largest request: an approval's document with a report beside it stays far below."""
 
 _log: Final = logging.getLogger(__name__)
 _DECLINED: Final = {405: "no such method here", 413: "the request is too large"}
@@ -201,8 +196,9 @@ async def act(control: Control, event: AuditEvent, write: Write) -> Any:
 
 def page_of(request: web.Request) -> tuple[int, str, str]:
     """`limit`, `after` and `filter` of a list's query."""
-    limit = int(request.query.get("limit", str(PAGE)))
-    return max(1, min(limit, PAGE_MOST)), request.query.get("after", ""), request.query.get("filter", "")
+    usual, most = limits.CONTROL_PAGE
+    limit = int(request.query.get("limit", str(usual)))
+    return max(1, min(limit, most)), request.query.get("after", ""), request.query.get("filter", "")
 
 
 def page(items: Sequence[Any], limit: int, cursor: Callable[[Any], str]) -> web.Response:

@@ -22,8 +22,6 @@ from appliance.config import Config
 from bundles.errors import RefusedError
 
 _BEARER: Final = "Bearer "
-_SESSIONS: Final = 1_000
-"""Log-ins at once; the one that was silent for longest ends when there are more."""
 
 
 @dataclass(slots=True)
@@ -70,7 +68,7 @@ class Callers:
         """A new session of an account that has proved itself; what the client is to send."""
         token, moment = secrets.token_urlsafe(32), self._now()
         self._sessions[fingerprint(token)] = _Session(account.name, account.generation, moment, moment)
-        while len(self._sessions) > _SESSIONS:
+        while len(self._sessions) > limits.SESSIONS:
             del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].last)]
         return token
 

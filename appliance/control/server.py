@@ -11,12 +11,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from appliance import limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.control import openapi
-from appliance.control.api import BODY, CONTROL, Control, errors, get
+from appliance.control.api import CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.reach import admit_group, monitoring
@@ -51,13 +52,11 @@ _MODULES = (
     accounts, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
-_ROTATE = 10 * 60.0
-"""Seconds between two looks whether the keys for tokens are due."""
 
 
 def application(control: Control) -> web.Application:
     """The control API over a station."""
-    app = web.Application(middlewares=[errors], client_max_size=BODY)
+    app = web.Application(middlewares=[errors], client_max_size=limits.CONTROL_BODY)
     app[CONTROL] = control
     for module in _MODULES:
         app.add_routes(module.routes(control))
@@ -126,7 +125,7 @@ async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[
 
 async def _keep_rotating(folder: Path) -> None:
     while True:
-        await asyncio.sleep(_ROTATE)
+        await asyncio.sleep(limits.TOKEN_KEYS_TURN)
         try:
             await asyncio.to_thread(rotate, folder)
         except LockgateError as error:

@@ -26,6 +26,7 @@ def handler_args() -> dict[str, Any]:
         "keepalive_timeout": limits.KEEPALIVE,
         "lingering_time": limits.LINGER,
         "logger": _log,
+        "max_headers": limits.REQUEST_HEADERS,
         "max_field_size": limits.REQUEST_LINE,
         "max_line_size": limits.REQUEST_LINE,
         "read_bufsize": limits.READ_BUFFER,
