@@ -16,6 +16,7 @@ import msgspec
 
 from bundles.errors import FailedError
 from tui import station as shapes
+from tui.desk import Desk, FolderDesk
 from tui.station import Page, StationLostError
 
 if TYPE_CHECKING:
@@ -41,8 +42,13 @@ class ControlStation:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._desk = FolderDesk(root)
         self._client: ControlClient | None = None
         self._opening = asyncio.Lock()
+
+    @property
+    def desk(self) -> Desk:
+        return self._desk
 
     async def _open(self) -> ControlClient:
         async with self._opening:
@@ -165,6 +171,9 @@ class ControlStation:
 
     async def trust(self) -> tuple[shapes.TrustedKey, ...]:
         return (await self.fetch(Page[shapes.TrustedKey], "/v1/trust")).items
+
+    async def rules(self) -> tuple[shapes.Rule, ...]:
+        return (await self.fetch(Page[shapes.Rule], "/v1/trust/rules")).items
 
     async def keys(self) -> tuple[shapes.OwnKey, ...]:
         return (await self.fetch(Page[shapes.OwnKey], "/v1/keys")).items

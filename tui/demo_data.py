@@ -18,6 +18,7 @@ from tui.station import (
     Referrer,
     Repository,
     Revoked,
+    Rule,
     SbomRef,
     Tag,
     TrustedKey,
@@ -31,6 +32,7 @@ LAYER: Final = "application/vnd.oci.image.layer.v1.tar+gzip"
 CONFIG: Final = "application/vnd.oci.image.config.v1+json"
 CYCLONEDX: Final = "application/vnd.cyclonedx+json"
 SIGSTORE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+HYBRID: Final = "ecdsa-p384+ml-dsa-87"
 PASSPHRASE: Final = "lockgate-demo"  # noqa: S105
 """What opens the demo's private keys."""
 
@@ -265,6 +267,8 @@ def trust() -> tuple[TrustedKey, ...]:
     """The pinned keys of the inside."""
     return (
         _trusted("engineer", "Release Engineering, alpha", "bundle", sites=("alpha",)),
+        _built("foxtrot build", "Foxtrot Systems, build service"),
+        _built("foxtrot qa", "Foxtrot Systems, quality"),
         _trusted("officer", "M. Okafor, security officer", "release"),
         _trusted("deputy", "T. Lindqvist, deputy officer", "release"),
         _trusted("bravo-receipt", "bravo, this station", "receipt", "audit"),
@@ -275,6 +279,31 @@ def trust() -> tuple[TrustedKey, ...]:
             sites=("alpha",),
             revoked=Revoked(at=day(10), why="the token was lost"),
         ),
+    )
+
+
+def rules() -> tuple[Rule, ...]:
+    """What the demo's trust folders demand beyond one signature."""
+    return (
+        Rule(purpose="bundle", site="alpha", silence_days=14),
+        Rule(purpose="bundle", site="echo", silence_days=14),
+        Rule(purpose="bundle", site="foxtrot", signers=2, algorithms=(HYBRID,), silence_days=30),
+        Rule(purpose="release", signers=2),
+    )
+
+
+def _built(name: str, owner: str) -> TrustedKey:
+    """A key of foxtrot's, whose site takes two owners with hybrid keys."""
+    fingerprint = digest(name).removeprefix("sha256:")
+    return TrustedKey(
+        keyid=fingerprint[:16],
+        purposes=("bundle",),
+        owner=owner,
+        sites=("foxtrot",),
+        algorithm=HYBRID,
+        not_before="2026-01-01T00:00:00Z",
+        not_after="2028-12-31T23:59:59Z",
+        fingerprint=fingerprint,
     )
 
 

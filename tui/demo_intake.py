@@ -119,7 +119,7 @@ def make(
             "id": name,
             "stream": stream,
             "sequence": sequence,
-            "created": data.day(60 + sequence // 2, "07:45:00"),
+            "created": data.day(56 + min(sequence // 2, 3), "07:45:00"),
             "purpose": "monthly update" if sequence % 2 else "security fixes",
             "authorisation": f"CR-2026-{400 + sequence}",
             "classification": "INTERNAL",
@@ -147,6 +147,8 @@ def entries() -> list[IntakeDetail]:
         make(3, "released", "2026-04-20T08:55:19Z", ("officer", "deputy")),
         make(2, "released", "2026-04-06T08:31:52Z", ("officer", "deputy")),
         make(1, "released", "2026-03-23T09:04:10Z", ("officer", "deputy")),
+        make(3, "released", "2026-03-16T10:21:00Z", ("officer", "deputy"), stream="echo.bravo"),
+        make(1, "released", "2026-03-02T09:40:12Z", ("officer", "deputy"), stream="echo.bravo"),
     ]
 
 

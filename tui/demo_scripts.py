@@ -36,6 +36,13 @@ _TAMPERED: Final = JobError(
 )
 
 
+_FORKED: Final = JobError(
+    error="RefusedError",
+    what="a fork: the ledger has another bundle of this sequence",
+    thing="alpha.bravo-000004",
+    remedy="two bundles were made under one number: ask the source site, and trust neither",
+    exit_status=3,
+)
 _BAD_MEDIUM: Final = "/media/usb-red"
 
 
@@ -254,7 +261,7 @@ def find(station: DemoStation, query: str) -> Iterator[Found]:
     for job in station.demo_jobs:
         if query in f"{job.id} {job.kind}":
             yield Found(kind="job", text=f"{job.id} {job.kind}", ref=job.id)
-    for key in data.trust():
+    for key in station.trusted:
         if query.lower() in f"{key.keyid} {key.owner}".lower():
             yield Found(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
 
@@ -330,6 +337,7 @@ def history(station: DemoStation) -> list[DemoJob]:
         job(38, "build", 90_000, 40, params={"to": "charlie", "out": ["/media/usb-old"]}, end=full),
         job(37, "receipt", 172_000, 2, params={"out": "/media/usb-blue/receipt.json"}, end=dict),
         job(36, "build", 260_000, 80, params={"to": "charlie", "out": ["/media/usb-blue"]}, end=dict),
+        job(35, "import", 690_000, 3, params={"paths": ["/media/usb-old"]}, end=_FORKED, actor="importer"),
     ]
 
 

@@ -21,6 +21,7 @@ import msgspec
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui import demo_data as data
 from tui import demo_intake, demo_more, demo_scripts
+from tui.demo_desk import DemoDesk
 from tui.demo_jobs import DemoJob
 from tui.station import (
     Artifact,
@@ -44,6 +45,7 @@ from tui.station import (
     Page,
     Plan,
     Repository,
+    Rule,
     Status,
     StoreUse,
     Stream,
@@ -95,6 +97,13 @@ class DemoStation:
         self.entries = demo_intake.entries() if inside else []
         self.outgoing = list(demo_scripts.bundles(inside=inside))
         self.demo_jobs: list[DemoJob] = demo_scripts.history(self) if inside else []
+        self.desk = DemoDesk(self)
+        self.said: set[str] = set()
+        self.trusted = list(data.trust())
+        self.own_keys = [
+            OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)
+            for name in ("engineer", "officer", "deputy")
+        ]
         self.events: list[AuditEvent] = list(demo_scripts.events())
 
     def now(self) -> str:
@@ -301,13 +310,13 @@ class DemoStation:
         return tuple(self.outgoing)
 
     async def trust(self) -> Sequence[TrustedKey]:
-        return data.trust()
+        return tuple(self.trusted)
+
+    async def rules(self) -> Sequence[Rule]:
+        return data.rules()
 
     async def keys(self) -> Sequence[OwnKey]:
-        return tuple(
-            OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)
-            for name in ("engineer", "officer", "deputy")
-        )
+        return tuple(self.own_keys)
 
     async def media(self) -> Sequence[Medium]:
         return tuple(self.carried.media)

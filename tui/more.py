@@ -22,7 +22,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from tui.action import Action
+from tui.action import Action, Context, may
+from tui.station import LedgerRow, OwnKey, Stream, TrustedKey
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,58 @@ class Further:
     keys: tuple[str, ...] = ()
 
 
+READING: Final = "reading"
+"""What actions on Verify are about while it reads."""
+_KEYS: Final = ("trust", "key")
+
+
+def _revocable(context: Context) -> str:
+    if not isinstance(context.item, TrustedKey):
+        return "choose a pinned key first"
+    return "it is revoked already" if context.item.revoked else ""
+
+
+def _incoming(context: Context) -> str:
+    item = context.item
+    if isinstance(item, Stream):
+        return "" if item.direction == "in" else "only a stream that is carried in has a floor"
+    return "" if isinstance(item, LedgerRow) else "choose a stream first"
+
+
+def _reading(context: Context) -> str:
+    return "" if context.item == READING else "nothing is being verified"
+
+
+def _own(context: Context) -> str:
+    return "" if isinstance(context.item, OwnKey) else "choose a key this station can sign with (tab)"
+
+
 MORE: Final[tuple[Further, ...]] = (
+    Further(
+        "key", "KeyScreen", "Key", "a pinned key, and what stands on it", demo="tui.demo_desk", listed=False,
+        under="trust", keys=("6", "enter"),
+        actions=(
+            Action("pin", ("p",), "Pin", "trust a key from a file, its words compared", _KEYS, may("trust"), hint=2),
+            Action("ceremony", ("c",), "Ceremony", "first trust: type what is heard, keep a record", _KEYS,
+                   may("trust"), hint=4),
+            Action("revoke", ("x",), "Revoke", "stop believing a key, with the reason", _KEYS,
+                   may("trust", _revocable), hint=3),
+            Action("floor", ("f",), "Set floor", "two people say where a stream goes on, or the clock", ("ledger",),
+                   may("reset", _incoming), hint=3),
+            Action("rotate", ("o",), "Rotate", "a new key under a name; the old one is kept", ("trust",),
+                   may("trust", _own), hint=3),
+        ),
+    ),
     Further("media", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
-)
+    Further(
+        "verify", "VerifyScreen", "Verify", "check a bundle without taking anything in",
+        keys=("v", "enter"),
+        actions=(
+            Action("check", ("v",), "Verify", "choose a medium or a folder, and verify it", ("verify",), hint=1),
+            Action("stop", ("c",), "Stop", "stop verifying", ("verify",), _reading, hint=3),
+        ),
+    ),
+)  # fmt: skip
 
 LISTED: Final = tuple(further for further in MORE if further.listed)
 BY_SCREEN: Final = {further.name: further for further in MORE}

@@ -7,11 +7,14 @@ over the Unix socket, `tui.demo_station` in memory; nothing else in the console 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from bundles.errors import FailedError
+
+if TYPE_CHECKING:
+    from tui.desk import Desk
 
 T = TypeVar("T")
 
@@ -324,6 +327,17 @@ class LedgerRow(Shape, frozen=True, kw_only=True):
     actor: str = ""
 
 
+class ClockFloor(Shape, frozen=True, kw_only=True):
+    """GET /v1/clock: no bundle so far was made after `floor` (empty: none came); `why` is that bundle, or what people
+    said who set it."""
+
+    now: str
+    floor: str = ""
+    why: str = ""
+    created: str = ""
+    actor: str = ""
+
+
 class OutgoingBundle(Shape, frozen=True, kw_only=True):
     id: str
     stream: str
@@ -349,6 +363,17 @@ class TrustedKey(Shape, frozen=True, kw_only=True):
     not_after: str | None = None
     revoked: Revoked | None = None
     fingerprint: str
+
+
+class Rule(Shape, frozen=True, kw_only=True):
+    """What is demanded beyond one good signature, for a purpose from a site (empty: any)."""
+
+    purpose: str
+    site: str = ""
+    signers: int = 1
+    algorithms: tuple[str, ...] = ()
+    gaps: bool = False
+    silence_days: int = 0
 
 
 class OwnKey(Shape, frozen=True, kw_only=True):
@@ -386,6 +411,11 @@ class Station(Protocol):
     Every method raises `bundles.errors.LockgateError`: a refusal as the station gave it, `StationLostError` when it
     does not answer.
     """
+
+    @property
+    def desk(self) -> Desk:
+        """What is done at the station's folder, without its control socket."""
+        ...
 
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         """What GET of a path of the control API answers; further screens ask with it."""
@@ -448,6 +478,8 @@ class Station(Protocol):
     async def bundles(self) -> Sequence[OutgoingBundle]: ...
 
     async def trust(self) -> Sequence[TrustedKey]: ...
+
+    async def rules(self) -> Sequence[Rule]: ...
 
     async def keys(self) -> Sequence[OwnKey]: ...
 

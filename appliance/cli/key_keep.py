@@ -80,36 +80,20 @@ def rotate(
     """Make a new key under a name. The old one is kept as NAME.KEYID, to sign until the new one is pinned."""
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
-    from bundles.errors import FailedError
-    from bundles.files import os_failure, sync_folder
-    from bundles.signing.keys import CREATABLE, PUBLIC_SUFFIX, check_name, create_private, load_public, save_private
+    from bundles.signing.rotation import Rotation
 
     station = station_root(root)
-    folder = StationPaths(station).keys
-    old = load_public(folder / f"{check_name(name)}{PUBLIC_SUFFIX}")
-    kept = check_name(f"{name}.{old.keyid}")
-    wanted = algorithm or (old.algorithm if old.algorithm in CREATABLE else CREATABLE[0])
-    made = create_private(wanted)
+    planned = Rotation.prepare(StationPaths(station).keys, name, algorithm)
+    public, old, kept = planned.made.public, planned.old, planned.kept
     passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"New passphrase for {name}", confirm=True)
-    moves = [(folder / f"{name}{suffix}", folder / f"{kept}{suffix}") for suffix in (".pem", PUBLIC_SUFFIX)]
-    for _, target in moves:
-        if target.exists():
-            raise FailedError("the key was rotated before", thing=str(target), remedy="move the old key away first")
-    detail = {"name": name, "old": old.keyid, "algorithm": wanted}
-    with recorded(station, "key.rotate", made.public.keyid, detail):
-        try:
-            for source, target in moves:
-                if source.exists():
-                    source.rename(target)
-            sync_folder(folder)
-        except OSError as error:
-            raise os_failure(error, folder, "the old key cannot be moved") from None
-        save_private(folder / f"{name}.pem", made, passphrase)
+    detail = {"name": name, "old": old.keyid, "algorithm": public.algorithm}
+    with recorded(station, "key.rotate", public.keyid, detail):
+        planned.carry_out(passphrase)
     document = {
-        "name": name, "keyid": made.public.keyid, "fingerprint": made.public.fingerprint,
-        "words": made.public.words, "old": {"name": kept, "keyid": old.keyid},
+        "name": name, "keyid": public.keyid, "fingerprint": public.fingerprint,
+        "words": public.words, "old": {"name": kept, "keyid": old.keyid},
     }  # fmt: skip
-    line = f"{name}: key {made.public.keyid}, the old one is {kept}; {_DAY_TO_SPEAK}\n{made.public.words}"
+    line = f"{name}: key {public.keyid}, the old one is {kept}; {_DAY_TO_SPEAK}\n{public.words}"
     show(document, as_json, lambda: line)
 
 

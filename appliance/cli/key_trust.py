@@ -40,15 +40,12 @@ def ceremony(
     from appliance import clock
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
-    from bundles.errors import RefusedError, UsageError
-    from bundles.files import write_atomic
+    from bundles.errors import UsageError
+    from bundles.signing.ceremony import FirstTrust
     from bundles.signing.keys import load_public
-    from bundles.signing.pages import ceremony as page
-    from bundles.signing.trust import TrustFolder, trust_key
 
     station = station_root(root)
-    trust = StationPaths(station).trust
-    public, site = load_public(file), TrustFolder.load(trust).site
+    public = load_public(file)
     if record.exists():
         raise UsageError("the record exists", thing=str(record), remedy="give a new file")
     if heard is None:
@@ -56,31 +53,12 @@ def ceremony(
             raise UsageError("nothing was heard", thing=owner, remedy="type it at a terminal, or give --heard")
         click.echo(f"Call {owner} on a number you know, and have the words of the key read out.", err=True)
         heard = str(click.prompt("What you hear", err=True))
+    first = FirstTrust(public, purpose, owner, sites, not_after, witness, record)
     detail = {"purpose": purpose, "owner": owner, "sites": list(sites), "witness": witness, "keyid": public.keyid}
     with recorded(station, "key.ceremony", public.keyid, detail):
-        if _digits(heard) != public.fingerprint:
-            raise RefusedError(
-                "what was read out is not this key's fingerprint", thing=public.keyid, remedy="do not trust the file"
-            )
-        text = page(public, purpose=purpose, owner=owner, sites=sites, site=site, witness=witness, at=clock.now())
-        trust_key(trust, public, purpose=purpose, owner=owner, sites=sites, not_after=not_after)
-        write_atomic(record, text.encode(), replace=False)
+        first.carry_out(StationPaths(station).trust, heard, clock.now())
     document = {"keyid": public.keyid, "fingerprint": public.fingerprint, "words": public.words, "record": str(record)}
     show(document, as_json, lambda: f"pinned {public.keyid} for {purpose}: print and sign the record\n{record}")
-
-
-def _digits(heard: str) -> str:
-    """What was heard, words or digits, as hex. Raises UsageError naming the first wrong word's place."""
-    from bundles.errors import UsageError
-    from bundles.signing.words import fingerprint_of
-
-    plain = heard.replace(" ", "").replace(":", "").lower()
-    if plain and all(letter in "0123456789abcdef" for letter in plain):
-        return plain
-    try:
-        return fingerprint_of(heard)
-    except ValueError as error:
-        raise UsageError(str(error), thing="what you heard", remedy="have it read again from there") from None
 
 
 @click.command()

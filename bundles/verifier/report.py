@@ -39,8 +39,12 @@ def text(found: Findings) -> str:
     return "\n".join(safe(line) for line in lines)
 
 
-def page(found: Findings, tool: str) -> str:
-    """The findings as one page: at most 60 lines of 78 characters, with places to sign."""
+UNASKED: Final = "Replay was not checked: that needs the inside station's ledger."
+
+
+def page(found: Findings, tool: str, replay: str = UNASKED) -> str:
+    """The findings as one page: at most 60 lines of 78 characters, with places to sign. `replay` is what a station's
+    ledger said of the sequence."""
     manifest = found.manifest
     lines = [
         "LOCKGATE VERIFICATION REPORT".center(_WIDTH).rstrip(),
@@ -68,7 +72,7 @@ def page(found: Findings, tool: str) -> str:
     lines += _more(found.volumes, _VOLUMES, "volumes") or ([] if found.volumes else ["  none was read"])
     if found.droppings:
         lines += [f"  {len(found.droppings)} files that a desktop left: {DROPPINGS_REMEDY}"]
-    lines += ["", "Replay was not checked: that needs the inside station's ledger."]
+    lines += ["", *_wrapped(replay, "")]
     signing = ["", "Name ____________________  Date ____________  Signature ______________________"]
     return "\n".join([*(safe(line)[:_WIDTH] for line in lines[: _LINES - len(signing)]), *signing]) + "\n"
 

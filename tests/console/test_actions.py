@@ -147,7 +147,7 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("open", "intake"): at("intake_entry"),
     ("open", "jobs"): at("job"),
     ("open", "job"): at("intake_entry"),
-    ("open", "trust"): says("shown below"),
+    ("open", "trust"): at("key"),
     ("open", "ledger"): lambda console: console.app.focused.id == "entries",
     ("open", "guides"): at("guide"),
     ("open", "more"): at(LISTED[0].name),

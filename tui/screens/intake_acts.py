@@ -8,7 +8,7 @@ from bundles.display import safe
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.signing import SigningScreen
+from tui.screens.signing import SigningScreen, release_keys
 from tui.station import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, Station
 from tui.texts import size
 
@@ -88,7 +88,7 @@ class IntakeActs(SigningScreen):
         bundle = self.bundle_now()
         if bundle is not None:
             name, explain = bundle.id, explain_decision(bundle, decision, why)
-            self.ask(_release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
+            self.ask(release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
 
     def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
         if not keys:
@@ -130,9 +130,3 @@ def explain_decision(bundle: IntakeEntry, decision: str, why: str) -> str:
         f"{what}{reason}\nYou sign the bundle's digest and the report's digest. "
         "The signature is made here; the key never leaves this console."
     )
-
-
-async def _release_keys(station: Station) -> tuple[OwnKey, ...]:
-    """Own keys that are trusted for release."""
-    trusted = {key.keyid for key in await station.trust() if "release" in key.purposes and not key.revoked}
-    return tuple(key for key in await station.keys() if key.keyid in trusted)

@@ -1,22 +1,42 @@
-"""Ledger: the streams, and which bundle of each came or went when."""
+"""Ledger: the streams, which bundle of each came or went when, and what is out of the ordinary with how to go on."""
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
+from functools import partial
 from typing import ClassVar
+from urllib.parse import quote
 
 from textual.app import ComposeResult
 
 from bundles.display import safe
-from tui.screens.base import StationScreen
-from tui.station import LedgerRow, OutgoingBundle, Page, Stream
+from tui.dialogs.form import Field, Form
+from tui.dialogs.prompt import needed
+from tui.screens.signing import SigningScreen, release_keys
+from tui.standing import standing, standing_out
+from tui.station import ClockFloor, Job, LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Shape, Station, Stream
 from tui.texts import moment
+from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 
 
-class LedgerScreen(StationScreen):
+class Payload(Shape, frozen=True, kw_only=True):
+    """What a person signs, in base64."""
+
+    payload: str
+
+
+class Said(Shape, frozen=True, kw_only=True):
+    """How many people have said the same, of how many."""
+
+    people: int
+    needed: int
+
+
+class LedgerScreen(SigningScreen):
     name_of: ClassVar[str] = "ledger"
 
     def __init__(self) -> None:
@@ -24,6 +44,9 @@ class LedgerScreen(StationScreen):
         self.rows: tuple[LedgerRow, ...] = ()
         self.sent: Sequence[OutgoingBundle] = ()
         self.following: str | None = None
+        self.jobs: tuple[Job, ...] = ()
+        self.rules: Sequence[Rule] = ()
+        self.clock: ClockFloor | None = None
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -54,6 +77,7 @@ class LedgerScreen(StationScreen):
             ident="entries",
             empty="nothing in this stream",
         )
+        yield MarkRows(look, "How it stands", ident="standing", empty="no stream is chosen")
         yield Panel(look, ident="detail")
 
     def _state(self, row: LedgerRow) -> tuple[str, str]:
@@ -73,6 +97,32 @@ class LedgerScreen(StationScreen):
         self.ask(lambda station: station.streams(), self.streams.show, group="streams")
         self.ask(lambda station: station.ledger(), self.show_ledger, group="ledger")
         self.ask(lambda station: station.bundles(), self.show_sent, group="bundles")
+        self.ask(lambda station: station.jobs(state="refused"), self.show_refused, group="refused")
+        self.ask(lambda station: station.rules(), self.show_rules, group="rules")
+        self.ask(lambda station: station.fetch(ClockFloor, "/v1/clock"), self.show_clock, group="clock")
+
+    def show_refused(self, page: Page[Job]) -> None:
+        self.jobs = page.items
+        self._show_standing()
+
+    def show_rules(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self._show_standing()
+
+    def show_clock(self, clock: ClockFloor) -> None:
+        self.clock = clock
+        self._show_standing()
+
+    def _show_standing(self) -> None:
+        stream = self.streams.current
+        if stream is None:
+            return
+        rows = self.query_one("#standing", MarkRows)
+        rows.title = f"How {safe(stream.stream)} stands"
+        if stream.direction == "in":
+            rows.show(standing(stream, self.rows, self.jobs, self.rules, self.clock))
+        else:
+            rows.show(standing_out(stream, self.sent))
 
     def show_ledger(self, page: Page[LedgerRow]) -> None:
         self.rows, self.following = page.items, page.next
@@ -101,6 +151,7 @@ class LedgerScreen(StationScreen):
                 for number, one in enumerate(self.sent)
                 if one.stream == stream.stream
             ]
+        self._show_standing()
         wanted = self.filter_text
         self.entries.title = f"Bundles of {safe(stream.stream)}"
         self.entries.note = f'holding "{safe(wanted)}"' if wanted else ""
@@ -142,19 +193,78 @@ class LedgerScreen(StationScreen):
                 self.say("note", f"{row.id} was carried out; its job is kept under Jobs")
 
     def do_next_pane(self) -> None:
-        target: RowList = self.streams if self.focused is self.entries else self.entries
-        target.focus()
+        lists: tuple[RowList, ...] = (self.streams, self.entries, self.query_one("#standing", MarkRows))
+        place = next((at for at, rows in enumerate(lists) if rows is self.focused), 0)
+        lists[(place + 1) % len(lists)].focus()
 
     def go_back(self) -> bool:
         if super().go_back():
             return True
-        if self.focused is self.entries:
+        if self.focused is not self.streams:
             self.streams.focus()
             return True
         return False
+
+    def do_floor(self) -> None:
+        stream = self.streams.current
+        if stream is None:
+            return
+        fields = (
+            Field("sequence", "goes on behind", hint="the number it follows, as 12", check=_number),
+            Field("digest", "its digest", hint="of that bundle, where it is known: sha256:..."),
+            Field("floor", "or the clock", hint="instead: no bundle so far was made after 2026-05-04T00:00:00Z"),
+            Field("why", "why", hint="the reason, which is kept in the ledger", check=needed),
+        )
+        explain = (
+            "Two people say the same, each with their own release key; the second one's word does it. Numbers below "
+            "the floor that never came are then refused for ever."
+        )
+        self.console_app.push_screen(
+            Form(f"Set the floor of {safe(stream.stream)}", fields, explain),
+            lambda answers: self._floor_keys(stream.stream, answers) if answers else None,
+        )
+
+    def _floor_keys(self, stream: str, answers: dict[str, str]) -> None:
+        if bool(answers["sequence"]) == bool(answers["floor"]):
+            self.say("bad", "a floor is a number or a time: give one of them")
+            return
+        self.ask(release_keys, partial(self._sign_floor, stream, answers), group="act")
+
+    def _sign_floor(self, stream: str, answers: dict[str, str], keys: tuple[OwnKey, ...]) -> None:
+        if not keys:
+            self.say("bad", "no key here is trusted for release: p on Trust pins one")
+            return
+        path = f"/v1/streams/{quote(stream)}/override"
+        said = {**answers, "sequence": answers["sequence"] or "0"}
+        target = f"behind {said['sequence']}" if not said["floor"] else f"with the clock's floor at {said['floor']}"
+
+        async def fetch(station: Station, keyid: str) -> bytes:
+            return base64.b64decode((await station.fetch(Payload, path, keyid=keyid, **said)).payload)
+
+        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Said:
+            body = {
+                "payload": base64.b64encode(payload).decode(),
+                "keyid": keyid,
+                "signature": base64.b64encode(signature).decode(),
+            }
+            return await station.send(Said, path, body)
+
+        explain = f"You say that {safe(stream)} goes on {safe(target)}.\nReason: {safe(said['why'])}"
+        self.sign(keys, explain, fetch, send, partial(self._floor_said, stream))
+
+    def _floor_said(self, stream: str, said: Said) -> None:
+        self.load()
+        if said.people < said.needed:
+            self.say("need", f"{stream}: {said.people} of {said.needed} people said so; a second one says the same now")
+        else:
+            self.say("ok", f"the floor of {stream} is set")
 
     def copied(self) -> str:
         row = self.item()
         return (
             row.digest or row.id if isinstance(row, LedgerRow) else row.last_digest if isinstance(row, Stream) else ""
         )
+
+
+def _number(text: str) -> str:
+    return "" if not text or (text.isdecimal() and int(text) > 0) else "write a number, as 12"

@@ -68,3 +68,9 @@ class SigningScreen(StationScreen):
             self.post_message(Refusal(error, None))
         else:
             self.post_message(Answer(then, answer))
+
+
+async def release_keys(station: Station) -> tuple[OwnKey, ...]:
+    """Own keys that are trusted for release."""
+    trusted = {key.keyid for key in await station.trust() if "release" in key.purposes and not key.revoked}
+    return tuple(key for key in await station.keys() if key.keyid in trusted)

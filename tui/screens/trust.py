@@ -1,4 +1,4 @@
-"""Trust: whose signatures count for what, and the keys this station can sign with."""
+"""Trust: whose signatures count for what, the keys this station can sign with, and what is demanded."""
 
 from __future__ import annotations
 
@@ -8,15 +8,20 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
-from tui.screens.base import StationScreen
-from tui.station import OwnKey, TrustedKey
+from tui.fingerprints import word_lines
+from tui.screens.trust_acts import TrustActs
+from tui.station import OwnKey, Rule, TrustedKey
 from tui.texts import words
+from tui.trusted import key_state, rule_text, searched, validity
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 
+RULES = 4
+"""Rules that the screen shows; a station has one or two."""
 
-class TrustScreen(StationScreen):
+
+class TrustScreen(TrustActs):
     name_of: ClassVar[str] = "trust"
 
     def __init__(self) -> None:
@@ -37,7 +42,7 @@ class TrustScreen(StationScreen):
             ),
             key=lambda key: key.keyid,
             ident="trusted",
-            empty="no keys are pinned: lockgate key trust FILE --purpose PURPOSE --owner WHO",
+            empty="no keys are pinned: p pins one from a file",
         )
         yield Table[OwnKey](
             look,
@@ -48,21 +53,15 @@ class TrustScreen(StationScreen):
                 Column("algorithm", lambda key: safe(key.algorithm), 12),
                 Column("passphrase", lambda key: "needed" if key.encrypted else "none", 10),
             ),
-            key=lambda key: key.keyid,
+            key=lambda key: key.name,
             ident="own",
             empty="no keys: lockgate key create NAME",
         )
+        yield Panel(look, "Demanded beyond one good signature", ident="rules")
         yield Panel(look, ident="detail")
 
     def _state(self, key: TrustedKey) -> tuple[str, str]:
-        now = self.console_app.now()
-        if key.revoked:
-            return "[!!] revoked", "bad"
-        if key.not_after is not None and key.not_after < now:
-            return "[!!] expired", "bad"
-        if key.not_before is not None and key.not_before > now:
-            return "[--] not yet", "wait"
-        return "[ok] valid", "ok"
+        return key_state(key, self.console_app.now())
 
     @property
     def table(self) -> Table[TrustedKey]:
@@ -75,11 +74,21 @@ class TrustScreen(StationScreen):
     def load(self) -> None:
         self.ask(lambda station: station.trust(), self.show_trust, group="trust")
         self.ask(lambda station: station.keys(), self.own.show, group="keys")
+        self.ask(lambda station: station.rules(), self.show_rules, group="rules")
+
+    def resumed(self) -> None:
+        self.load()
+
+    def show_rules(self, rules: Sequence[Rule]) -> None:
+        lines: list[list[Span]] = [[(rule_text(rule), "plain")] for rule in rules[:RULES]]
+        if len(rules) > RULES:
+            lines.append([(f"and {len(rules) - RULES} more: lockgate key policy", "plain")])
+        self.query_one("#rules", Panel).show(lines or [[("nothing: one signer by any kind of key suffices", "plain")]])
 
     def show_trust(self, keys: Sequence[TrustedKey]) -> None:
         self.trusted = keys
         wanted = self.filter_text.lower()
-        shown = [key for key in keys if wanted in f"{key.keyid} {key.owner} {key.purposes} {key.sites}".lower()]
+        shown = [key for key in keys if wanted in searched(key)]
         self.table.note = f'holding "{safe(self.filter_text)}"' if wanted else ""
         self.table.show(shown)
         if self._wanted:
@@ -103,16 +112,15 @@ class TrustScreen(StationScreen):
         key = self.item()
         lines: list[list[Span]] = [[("", "plain")]]
         if isinstance(key, TrustedKey):
+            spoken = word_lines(key.fingerprint)
             lines = [
-                fact("owner", safe(key.owner), name_width=10),
-                fact("purposes", f"{words(key.purposes)}; for sites: {words(key.sites)}", name_width=10),
-                fact("valid", f"{_date(key.not_before)} to {_date(key.not_after)}", name_width=10),
-                fact("sha256", safe(key.fingerprint), name_width=10),
+                fact("valid", f"{validity(key)}; sites: {words(key.sites)}; {safe(key.algorithm)}", name_width=7),
+                fact(
+                    "words", f"{spoken[0] if spoken else ''} ...  enter shows all, and what stands on it", name_width=7
+                ),
             ]
         elif isinstance(key, OwnKey):
-            lines = [
-                fact("key", f"{safe(key.name)} {key.keyid}; its public half: lockgate key export {safe(key.name)}")
-            ]
+            lines = [fact("public", f"its public half: lockgate key export {safe(key.name)}", name_width=7)]
         self.query_one("#detail", Panel).show(lines)
 
     def item(self) -> object | None:
@@ -122,10 +130,15 @@ class TrustScreen(StationScreen):
         return self.table.current
 
     def do_open(self) -> None:
-        self._detail()
         key = self.item()
         if isinstance(key, TrustedKey):
-            self.say("note", "the whole record is shown below the lists; y copies the fingerprint")
+            self.console_app.open_further("key", key.keyid)
+        elif isinstance(key, OwnKey):
+            pinned = [one for one in self.trusted if one.keyid == key.keyid]
+            if pinned:
+                self.console_app.open_further("key", key.keyid)
+            else:
+                self.say("note", f"{key.name} is not pinned here; its public half: lockgate key export {key.name}")
 
     def do_next_pane(self) -> None:
         target: RowList = self.table if self.focused is self.own else self.own
@@ -137,7 +150,3 @@ class TrustScreen(StationScreen):
 
     def as_text(self) -> str:
         return super().as_text() + "\n" + "\n".join(f"{key.keyid} {key.fingerprint}" for key in self.trusted) + "\n"
-
-
-def _date(time: str | None) -> str:
-    return safe(time[:10]) if time else "always"

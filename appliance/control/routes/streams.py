@@ -1,4 +1,4 @@
-"""/v1/streams and /v1/ledger: where each stream stands, and what came when."""
+"""/v1/streams, /v1/ledger and /v1/clock: where each stream stands, what came when, and the clock's floor."""
 
 from __future__ import annotations
 
@@ -54,6 +54,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         found = [dict(zip(names, row, strict=True)) for row in rows]
         return page(found, limit, lambda entry: str(entry["entry"]))
 
+    async def clock_floor(_: web.Request) -> web.Response:
+        row = read("SELECT floor, why, created, actor FROM clock_floors ORDER BY entry DESC LIMIT 1").fetchone()
+        floor = dict(zip(("floor", "why", "created", "actor"), row or ("", "", "", ""), strict=True))
+        return web.json_response({"now": clock.now(), **floor})
+
     async def draft(request: web.Request) -> web.Response:
         query, subject = request.query, _subject(request, request.query)
         payload = await asyncio.to_thread(overrides.draft, station, subject, query["keyid"], query.get("why", ""))
@@ -107,6 +112,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         post("/v1/streams/{stream}/override", "reset", say),
         post("/v1/streams/{stream}/reset", "reset", reset),
         get("/v1/ledger", "custody", ledger),
+        get("/v1/clock", "custody", clock_floor),
     ]
 
 

@@ -1,10 +1,11 @@
-"""/v1/trust, /v1/keys, /v1/audit: pinned keys, the station's own, and what happened."""
+"""/v1/trust, /v1/keys, /v1/audit: pinned keys and rules, the station's own keys, and what happened."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from appliance.control.api import Control, get, page_of
@@ -34,6 +35,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         ]
         return web.json_response({"items": items, "next": None})
 
+    async def rules(_: web.Request) -> web.Response:
+        folder = await asyncio.to_thread(control.station.trust)
+        return web.json_response({"items": [msgspec.to_builtins(rule) for rule in folder.policy.rules], "next": None})
+
     def own() -> list[dict[str, Any]]:
         return [
             {
@@ -54,4 +59,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         events = await asyncio.to_thread(find_events, paths.audit, limit, query)
         return web.json_response({"items": events, "next": None})
 
-    return [get("/v1/trust", "status", trust), get("/v1/keys", "status", keys), get("/v1/audit", "audit", audit)]
+    return [
+        get("/v1/trust", "status", trust),
+        get("/v1/trust/rules", "status", rules),
+        get("/v1/keys", "status", keys),
+        get("/v1/audit", "audit", audit),
+    ]
