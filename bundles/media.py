@@ -1,8 +1,10 @@
 """Media and the packing of blobs into volumes.
 
 Packing keeps the plan's order, so that an artifact's blobs lie together; a few volumes stay open, so that small blobs
-fill what large ones left. Media are filled in their order; a blob larger than a volume is cut into parts that fill
-volumes. The same input gives the same packing. Sizes are exact: what is packed is never a byte over.
+fill what large ones left. Media are filled in their order, each to `FILLED` or better before the next is begun: a blob
+larger than a volume, or than what a medium has left below that, is cut into parts. Nothing goes back to a medium that
+is full, so an artifact lies on neighbouring media. The same input gives the same packing. Sizes are exact: what is
+packed is never a byte over.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ from bundles.volumes.frame import FrameSize, Piece
 _DISC_RESERVE: Final = 80 * limits.MIB
 """What a disc holds beside a volume: its file system, and the bundle's small files at their largest."""
 
-PROFILES: Final = {
-    "fat32": 4 * 1024**3 - 1,
-    "dvd": 4_700_372_992 - _DISC_RESERVE,
-    "dvd-dl": 8_543_666_176 - _DISC_RESERVE,
-    "bd25": 25_025_314_816 - _DISC_RESERVE,
-    "bd50": 50_050_629_632 - _DISC_RESERVE,
-    "bd100": 100_103_356_416 - _DISC_RESERVE,
+_DISC_FILE_SYSTEM: Final = 4 * limits.MIB
+"""What ISO 9660 with Joliet, or UDF, takes of a disc for itself; counted large."""
+
+_DISCS: Final = {
+    "dvd": 4_700_372_992,
+    "dvd-dl": 8_543_666_176,
+    "bd25": 25_025_314_816,
+    "bd50": 50_050_629_632,
+    "bd100": 100_103_356_416,
 }
+"""Bytes of a disc: DVD+R (ECMA-349), DVD+R DL (ECMA-364), BD-R of one, two and three layers."""
+
+PROFILES: Final = {"fat32": 4 * 1024**3 - 1} | {name: size - _DISC_RESERVE for name, size in _DISCS.items()}
 """The largest volume by profile, in bytes: FAT32's largest file; of a disc's capacity, what leaves it room."""
 
 _UNITS: Final = {
@@ -38,6 +45,9 @@ _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
 _FLOOR: Final = 1024
 """A volume of fewer bytes may not hold a part's own header."""
 
+FILLED: Final = 0.95
+"""How full a medium is, of what it takes, before a blob that it could hold a part of goes whole to the next."""
+
 _OPEN: Final = 8
 """Volumes that stay open while packing: enough for small blobs to fill gaps, few enough to stay linear."""
 
@@ -47,8 +57,8 @@ def capacity(text: str) -> int:
 
     Raises UsageError.
     """
-    if text.lower() in PROFILES:
-        return PROFILES[text.lower()]
+    if text.strip().lower() in PROFILES:
+        return PROFILES[text.strip().lower()]
     match = _SIZE.match(text.strip())
     factor = _UNITS.get(match[2].upper()) if match else None
     if match is None or factor is None:
@@ -63,12 +73,20 @@ def capacity(text: str) -> int:
     return size
 
 
+def disc_of(text: str) -> int | None:
+    """The bytes that one medium takes, where `text` is a profile of a disc; None where it is as large as it is."""
+    size = _DISCS.get(text.strip().lower())
+    return None if size is None else size - _DISC_FILE_SYSTEM
+
+
 @dataclass(frozen=True, slots=True)
 class Packing:
-    """Which pieces each volume holds, and the medium (from 1) it goes to; media ascend without a gap."""
+    """Which pieces each volume holds, and the medium (from 1) it goes to; media ascend without a gap. `sizes` are the
+    volumes' bytes, exact, where `pack` made it."""
 
     volumes: tuple[tuple[Piece, ...], ...]
     media: tuple[int, ...]
+    sizes: tuple[int, ...] = ()
 
 
 def pack(
@@ -80,8 +98,9 @@ def pack(
     """Pack blobs (digest, bytes) into volumes of at most `volume_size` bytes, and volumes onto media.
 
     `media` are the bytes free on each (None: not known, as much as it takes); `first` (name, bytes) are the entries
-    that volume 1 holds beside blobs. Blobs stay whole where they can; where the media do not suffice so, they are cut
-    where a medium ends. Raises FailedError naming the bytes that are missing, UsageError for too many volumes.
+    that volume 1 holds beside blobs. Blobs stay whole where a medium is `FILLED` without cutting; where the media do
+    not suffice so, each is filled to its end. Raises FailedError naming the bytes that are missing, UsageError for too
+    many volumes.
     """
     try:
         packer = _Packer(volume_size, media, cut_at_ends=False)
@@ -92,7 +111,9 @@ def pack(
     if len(packer.volumes) > limits.VOLUMES:
         raise UsageError("too many volumes", thing=str(len(packer.volumes)), remedy="choose a larger --volume")
     return Packing(
-        tuple(tuple(volume.pieces) for volume in packer.volumes), tuple(volume.medium + 1 for volume in packer.volumes)
+        tuple(tuple(volume.pieces) for volume in packer.volumes),
+        tuple(volume.medium + 1 for volume in packer.volumes),
+        tuple(volume.frame.size for volume in packer.volumes),
     )
 
 
@@ -118,6 +139,7 @@ class _Packer:
         """A medium with less room left takes no further part: it would be all header."""
         self._least_part = self._least // 2
         self._free = [limits.INTEGER if free is None else free for free in media]
+        self._may_stay_free = [free * (1 - FILLED) for free in self._free]
         self._medium = 0
         self._cut_at_ends = cut_at_ends
         self.volumes: list[_Volume] = []
@@ -155,17 +177,22 @@ class _Packer:
     def _place(self, digest: Digest, size: int) -> None:
         whole = Piece(digest, 0, size)
         for volume in reversed(self.volumes[-_OPEN:]):
-            if volume.frame.size_with(whole.name, size) <= self._ceiling(volume):
+            on_it = volume.medium == self._medium
+            if on_it and volume.frame.size_with(whole.name, size) <= self._ceiling(volume):
                 self._add(volume, whole)
                 return
         alone = FrameSize().size_with(whole.name, size)
         if not self._fits_alone(alone, self._medium):
-            next_takes_it = self._fits_alone(alone, self._medium + 1) and not self._cut_at_ends
-            if not next_takes_it:
+            if not self._may_go_on(alone):
                 self._cut(digest, size)
                 return
             self._medium += 1
         self._add(self._open(), whole)
+
+    def _may_go_on(self, size: int) -> bool:
+        """Whether the current medium is full enough to leave it for the next, which takes `size` bytes in one piece."""
+        is_full = self._free[self._medium] <= self._may_stay_free[self._medium]
+        return is_full and not self._cut_at_ends and self._fits_alone(size, self._medium + 1)
 
     def _ceiling(self, volume: _Volume) -> int:
         """The size that a volume may reach."""

@@ -16,20 +16,20 @@ import rfc8785
 from bundles import limits
 from bundles.errors import MalformedError
 
-_STRUCTURE: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 def depth_of(raw: bytes, ceiling: int) -> int:
     """The deepest nesting of arrays and objects, counted without parsing; stops one past `ceiling`."""
     depth = deepest = 0
-    for token in _STRUCTURE.finditer(raw):
-        first = token.group()[:1]
-        if first in b"[{":
+    for bracket in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
+        if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)
             if deepest > ceiling:
                 return deepest
-        elif first in b"]}":
+        else:
             depth -= 1
     return deepest
 

@@ -10,9 +10,9 @@ import os
 import re
 import stat
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,9 @@ _CEILINGS: Final = {
     sums.README: limits.README_FILE,
 }
 _FOLDERS: Final = ("volumes", "recovery")
+_SHOUTED: Final = {name.upper(): name for name in (sums.README, *_FOLDERS)}
+_SHOUTED_VOLUME: Final = re.compile(r"[0-9]{4}\.7Z")
+"""Short names as some readers of FAT show them: they drop the bits that say which letters are small."""
 _DROPPING: Final = re.compile(
     r"\._.*|\.DS_Store|\.Trashes|\.fseventsd|\.Spotlight-V100|\.TemporaryItems|\.Trash-[0-9]+"
     r"|System Volume Information|Thumbs\.db|desktop\.ini|\$RECYCLE\.BIN|LOST\.DIR",
@@ -217,38 +220,49 @@ def _read_places(manifest: BundleManifest, places: Sequence[tuple[int, Path]], p
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The names in a bundle's folder and in its `volumes`, droppings aside."""
+    """The names in a bundle's folder and in its `volumes`, droppings aside, each with where it lies."""
 
-    small: tuple[str, ...]
-    volumes: tuple[str, ...]
+    small: Mapping[str, Path]
+    volumes: Sequence[tuple[str, Path]]
     droppings: tuple[Path, ...]
 
 
 def _list(folder: Path) -> Listing:
     """The names in the folder and its `volumes`, refused where the format does not know them or there are too many."""
-    small: list[str] = []
-    volumes: list[str] = []
+    small: dict[str, Path] = {}
+    volumes: list[tuple[str, Path]] = []
     droppings: list[Path] = []
+    folders: set[str] = set()
     with failures_named(folder, "the bundle cannot be read"):
         for entry in islice(os.scandir(folder), _NAMES_MOST):
+            name = _SHOUTED.get(entry.name, entry.name)
             if _DROPPING.fullmatch(entry.name):
                 droppings.append(folder / entry.name)
-            elif entry.name in _FOLDERS and entry.is_dir(follow_symlinks=False):
-                if entry.name == "volumes":
-                    volumes = [below.name for below in islice(os.scandir(entry.path), limits.VOLUMES + _DROPPINGS + 1)]
-            elif entry.name not in _CEILINGS and not SIGNATURE_NAME.match(entry.name):
+            elif name in _FOLDERS and name not in folders and entry.is_dir(follow_symlinks=False):
+                folders.add(name)
+                if name == "volumes":
+                    below = islice(os.scandir(entry.path), limits.VOLUMES + _DROPPINGS + 1)
+                    volumes = sorted((_whispered(volume.name), Path(volume.path)) for volume in below)
+            elif (name not in _CEILINGS and not SIGNATURE_NAME.match(name)) or name in small:
                 raise _stranger(folder, entry.name)
             else:
-                small.append(entry.name)
+                small[name] = folder / entry.name
             if len(small) > len(_CEILINGS) + limits.SIGNATURES:
                 raise RefusedError("too many signature files", thing=str(folder), remedy="remove those not named")
-    droppings += [folder / "volumes" / name for name in volumes if _DROPPING.fullmatch(name)]
-    volumes = [name for name in volumes if not _DROPPING.fullmatch(name)]
+    droppings += [path for name, path in volumes if _DROPPING.fullmatch(name)]
+    volumes = [(name, path) for name, path in volumes if not _DROPPING.fullmatch(name)]
+    for (name, _), (again, path) in pairwise(volumes):
+        if name == again:
+            raise _stranger(folder, f"volumes/{path.name}")
     if len(volumes) > limits.VOLUMES:
         raise RefusedError("too many volumes", thing=str(folder / "volumes"), remedy="copy the medium again")
     if len(droppings) > _DROPPINGS:
         raise RefusedError("too many files that are not the bundle's", thing=str(droppings[0]), remedy="delete them")
-    return Listing(tuple(small), tuple(sorted(volumes)), tuple(sorted(droppings)))
+    return Listing(small, tuple(volumes), tuple(sorted(droppings)))
+
+
+def _whispered(name: str) -> str:
+    return name.lower() if _SHOUTED_VOLUME.fullmatch(name) else name
 
 
 def _stranger(folder: Path, name: str) -> RefusedError:
@@ -265,12 +279,13 @@ def _read(folder: Path, listing: Listing) -> SmallFiles:
             raise RefusedError(
                 "the bundle lacks a file", thing=str(folder / name), remedy="copy the whole medium again"
             )
-    names = [name for name in listing.small if SIGNATURE_NAME.match(name)]
+    files = {name: read_small(listing.small[name], ceiling) for name, ceiling in _CEILINGS.items()}
+    signed = {name: path for name, path in listing.small.items() if SIGNATURE_NAME.match(name)}
     return SmallFiles(
-        sums=read_small(folder / sums.NAME, _CEILINGS[sums.NAME]),
-        manifest=read_small(folder / sums.MANIFEST, _CEILINGS[sums.MANIFEST]),
-        readme=read_small(folder / sums.README, _CEILINGS[sums.README]),
-        signatures={name: read_small(folder / name, limits.SIGNATURE_FILE) for name in names},
+        sums=files[sums.NAME],
+        manifest=files[sums.MANIFEST],
+        readme=files[sums.README],
+        signatures={name: read_small(path, limits.SIGNATURE_FILE) for name, path in sorted(signed.items())},
     )
 
 
@@ -294,8 +309,7 @@ def _place(folders: Sequence[Path], listings: Sequence[Listing], manifest: Bundl
     known = {volume_path(volume.index).removeprefix("volumes/"): volume for volume in manifest.volumes}
     places: list[tuple[int, Path]] = []
     for folder, listing in zip(folders, listings, strict=True):
-        for name in listing.volumes:
-            path = folder / "volumes" / name
+        for name, path in listing.volumes:
             if name not in known:
                 raise _stranger(folder, f"volumes/{name}")
             with failures_named(path, "the volume cannot be read"):

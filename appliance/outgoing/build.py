@@ -99,14 +99,14 @@ def _resumed(context: JobContext, order: Order) -> Fixed | None:
 def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
     media = _media(order)
-    plan = make_plan(closure, order.wanted.volume, room_on(media), base)
+    plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
     check_space(context.station, plan)
     if plan.undescribed:
         make_sboms(context, plan.undescribed)
         shown = StationShown(context.station.blobs, context.station.metadata)
         closure = closure_of(order.wanted.references, shown)
-        plan = make_plan(closure, order.wanted.volume, room_on(_media(order)), base)
-    check_volume_size(media, max(plan.volume_sizes()))
+        plan = make_plan(closure, order.wanted.volume, room_on(_media(order), order.wanted.disc), base)
+    check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
     context.log(
         f"{len(content.artifacts)} artifacts, {len(content.blobs)} blobs, {content.size} bytes,"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -39,8 +39,8 @@ class Shown(Protocol):
         """The manifest behind a tag or digest, or None."""
         ...
 
-    def blob(self, repository: str, digest: Digest) -> int | None:
-        """A blob's bytes, or None where the repository does not show it."""
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, int]:
+        """The bytes of those blobs that the repository shows."""
         ...
 
     def referrers(self, repository: str, digest: Digest) -> Iterable[Descriptor]:
@@ -114,30 +114,31 @@ class _Walk:
         node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, _kind(manifest))
         self._nodes[key] = node
         self._blobs[descriptor.digest] = len(raw)
-        for blob in manifest.blobs:
-            self._take_blob(repository, blob, descriptor.digest)
+        self._take_blobs(repository, manifest.blobs, descriptor.digest)
         node.platform = self._platform(node)
         for child in manifest.manifests:
             self._child(repository, child, descriptor.digest, depth)
         self._take_evidence(repository, descriptor.digest, depth)
         return node
 
-    def _take_blob(self, repository: str, blob: Descriptor, owner: Digest) -> None:
-        size = self._shown.blob(repository, blob.digest)
-        if size is None:
-            raise _not_whole(repository, owner, blob.digest)
-        if size != blob.size:
-            raise RefusedError(
-                "a manifest gives a blob another size than it has",
-                thing=f"{blob.digest} of {repository}@{owner}",
-                remedy="make the image again",
-            )
-        self._blobs[blob.digest] = size
+    def _take_blobs(self, repository: str, blobs: Sequence[Descriptor], owner: Digest) -> None:
+        sizes = self._shown.sizes(repository, [blob.digest for blob in blobs])
+        for blob in blobs:
+            size = sizes.get(blob.digest)
+            if size is None:
+                raise _not_whole(repository, owner, blob.digest)
+            if size != blob.size:
+                raise RefusedError(
+                    "a manifest gives a blob another size than it has",
+                    thing=f"{blob.digest} of {repository}@{owner}",
+                    remedy="make the image again",
+                )
+            self._blobs[blob.digest] = size
 
     def _child(self, repository: str, child: Descriptor, index: Digest, depth: int) -> None:
         """What an index names. Other types than a manifest's can only have been pushed as blobs."""
         if child.media_type not in MANIFEST_TYPES:
-            self._take_blob(repository, child, index)
+            self._take_blobs(repository, [child], index)
             return
         found = self._shown.resolve(Reference(repository, digest=child.digest))
         if found is None:

@@ -47,13 +47,16 @@ def look_at(path: Path) -> Medium:
     return Medium(path, usage.f_bavail * usage.f_frsize, status.st_dev)
 
 
-def room_on(media: Sequence[Medium]) -> list[int]:
-    """The bytes that each takes; two folders of one file system share its room, and the first has it."""
-    seen: set[int] = set()
+def room_on(media: Sequence[Medium], most: int | None = None) -> list[int]:
+    """The bytes that each takes, at `most` so many: a folder that is to become a disc takes what the disc does.
+
+    Folders of one file system share its room, in their order.
+    """
+    left = {medium.device: medium.free for medium in media}
     room = []
     for medium in media:
-        room.append(0 if medium.device in seen else medium.free)
-        seen.add(medium.device)
+        room.append(left[medium.device] if most is None else min(left[medium.device], most))
+        left[medium.device] -= room[-1]
     return room
 
 

@@ -12,7 +12,7 @@ import msgspec
 from appliance import clock
 from bundles import limits
 from bundles.errors import UsageError
-from bundles.media import capacity
+from bundles.media import capacity, disc_of
 from bundles.oci.reference import Reference, check_site
 from bundles.signing.keys import check_keyid
 from bundles.times import check_time
@@ -54,13 +54,14 @@ class PlanParams(_Params, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to carry where: `volume` is the largest volume in bytes, `since` is `none`, `last`, or the path of a receipt
-    or want-list."""
+    """What to carry where: `volume` is the largest volume in bytes, `disc` what one medium takes where each is to
+    become a disc, `since` is `none`, `last`, or the path of a receipt or want-list."""
 
     stream: str
     references: tuple[Reference, ...]
     volume: int
     since: str = "none"
+    disc: int | None = None
 
     @classmethod
     def read(cls, params: BuildParams | PlanParams, source: str) -> Wanted:
@@ -77,7 +78,8 @@ class Wanted:
         references = tuple(dict.fromkeys(Reference.parse(text) for text in params.references))
         if not references:
             raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
-        return cls(f"{source}.{params.to}", references, capacity(str(params.volume or "fat32")), params.since)
+        profile = str(params.volume or "fat32")
+        return cls(f"{source}.{params.to}", references, capacity(profile), params.since, disc_of(profile))
 
 
 @dataclass(frozen=True, slots=True)

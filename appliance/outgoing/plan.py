@@ -16,8 +16,6 @@ from bundles.build import Content, plan_volumes
 from bundles.errors import FailedError
 from bundles.media import Packing
 from bundles.oci.digest import Digest
-from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
-from bundles.volumes.frame import FrameSize
 
 FULL: Final = Base()
 STORE_RESERVE: Final = 64 * limits.MIB
@@ -35,21 +33,9 @@ class Plan:
     packing: Packing
     undescribed: Sequence[tuple[str, Digest]]
 
-    def volume_sizes(self) -> list[int]:
-        """The bytes of each volume, exact."""
-        sizes = []
-        for index, pieces in enumerate(self.packing.volumes, 1):
-            frame = FrameSize()
-            for piece in pieces:
-                frame.add(piece.name, piece.length)
-            if index == 1:
-                frame.add(INDEX, len(index_bytes(self.content.artifacts)))
-                frame.add(LAYOUT_FILE, len(LAYOUT))
-            sizes.append(frame.size)
-        return sizes
-
-    def space(self, volumes: Sequence[int]) -> Space:
-        """What the plan takes at its peak on each side; `volumes` are `volume_sizes()`."""
+    def space(self) -> Space:
+        """What the plan takes at its peak on each side."""
+        volumes = self.packing.sizes
         manifest = _MANIFEST_RECORD * (
             len(self.content.blobs) + len(self.content.requires) + len(self.content.artifacts) + len(volumes)
         )
@@ -82,7 +68,7 @@ def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], ba
 
 def check_space(station: Station, plan: Plan) -> None:
     """Refuse early what does not fit on the station's own disk. Raises FailedError with the numbers."""
-    needed, free = plan.space(plan.volume_sizes()).outside, shutil.disk_usage(station.paths.jobs).free
+    needed, free = plan.space().outside, shutil.disk_usage(station.paths.jobs).free
     if needed > free:
         raise FailedError(
             "the station's disk is too small for the build",

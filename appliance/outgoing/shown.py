@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import ManifestFacts, Metadata
 from bundles import limits
@@ -25,10 +27,9 @@ class StationShown:
             facts = self._metadata.tagged_manifest(reference.repository, reference.tag or "")
         return None if facts is None else _descriptor(facts)
 
-    def blob(self, repository: str, digest: Digest) -> int | None:
-        """As Shown.blob."""
-        facts = self._metadata.linked_blob(repository, digest)
-        return None if facts is None else facts.size
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, int]:
+        """As Shown.sizes."""
+        return self._metadata.linked_sizes(repository, digests)
 
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         """As Shown.referrers."""

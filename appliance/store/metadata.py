@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -124,6 +124,18 @@ class Metadata:
             (str(digest), repository),
         ).fetchone()
         return None if row is None else BlobFacts(digest, *row)
+
+    def linked_sizes(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, int]:
+        """The bytes of those blobs that the repository shows, in one read: a point read each is ten times the work."""
+        names = {str(digest): digest for digest in digests}
+        rows = self.connection.execute(
+            "SELECT b.digest, b.size FROM json_each(?) AS wanted"
+            " CROSS JOIN links l ON l.digest = wanted.value AND l.kind = 'blob'"
+            " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            " CROSS JOIN blobs b ON b.digest = l.digest",
+            (json.dumps(list(names)), repository),
+        )
+        return {names[digest]: size for digest, size in rows}
 
     def linked_manifest(self, repository: str, digest: Digest) -> ManifestFacts | None:
         """The manifest, if the repository shows it. Point read."""

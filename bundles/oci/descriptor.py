@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from bundles import limits
@@ -56,13 +57,17 @@ class Descriptor:
         size = fields.get("size")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limits.INTEGER:
             raise MalformedError(f"{what}.size is not a size", thing=repr(size)[:80], remedy="give bytes as an integer")
+        media_type = check_media_type(fields.get("mediaType"), f"{what}.mediaType")
+        digest = Digest.parse(expect_string(fields.get("digest"), f"{what}.digest"))
+        if len(fields) == 3:  # nothing beside them: a plan may read a hundred thousand
+            return cls(media_type, digest, size)
         urls = [] if fields.get("urls") is None else fields["urls"]
         if not isinstance(urls, list):
             raise MalformedError(f"{what}.urls is not a list", thing=repr(urls)[:80])
         platform = fields.get("platform")
         return cls(
-            media_type=check_media_type(fields.get("mediaType"), f"{what}.mediaType"),
-            digest=Digest.parse(expect_string(fields.get("digest"), f"{what}.digest")),
+            media_type=media_type,
+            digest=digest,
             size=size,
             artifact_type=optional_string(fields.get("artifactType"), f"{what}.artifactType"),
             platform=None if platform is None else Platform.from_json(platform),
@@ -84,15 +89,21 @@ def exact_keys(fields: dict[str, Any], known: frozenset[str], what: str) -> dict
     Readers in Go match keys without regard to case, the last one winning: `Layers` beside `layers` would be one image
     to us and another to the client that runs it (threats: manifest confusion).
     """
-    folded = {key.casefold() for key in known}
+    if fields.keys() <= known:
+        return fields
     for key in fields:
-        if key not in known and key.casefold() in folded:
+        if key not in known and key.casefold() in _folded(known):
             raise MalformedError(
                 f"{what} has a field in other letters than its own",
                 thing=repr(key)[:80],
                 remedy="field names are exact",
             )
     return fields
+
+
+@cache
+def _folded(known: frozenset[str]) -> frozenset[str]:
+    return frozenset(key.casefold() for key in known)
 
 
 def expect_string(data: Any, what: str) -> str:

@@ -112,12 +112,12 @@ class FrameSize:
 
     def add(self, name: str, size: int) -> None:
         """Count an entry of `size` bytes in."""
-        self.size = self.size_with(name, size)
         self._count += 1
         self.data += size
         self._name_bytes += _name_length(name)
         self._number_bytes += number_length(size)
         self._last = max(self._last, (name, size))
+        self.size = self._total(self._count, self.data, self._name_bytes, self._number_bytes, self._last[1])
 
     def room_for(self, name: str, ceiling: int) -> int:
         """The most bytes that an entry may have for the file to stay within `ceiling`; negative where it cannot."""
@@ -129,13 +129,14 @@ class FrameSize:
     @staticmethod
     def _total(count: int, data: int, name_bytes: int, number_bytes: int, last: int) -> int:
         """Mirrors `_tail`; the last entry's size is not written there."""
-        sizes = 1 + number_bytes - number_length(last) if count > 1 else 0
-        streams = 1 + (5 + number_length(data)) + (9 + number_length(data)) + (2 + number_length(count))
-        streams += sizes + (2 + 4 * count) + 2
+        long = _LENGTHS  # number_length() without the call: a plan asks for this some hundred thousand times
+        sizes = 1 + number_bytes - long[last.bit_length()] if count > 1 else 0
+        counted = long[count.bit_length()]
+        streams = 1 + 5 + 9 + 2 * long[data.bit_length()] + 2 + counted + sizes + (2 + 4 * count) + 2
         names, times, attributes = 1 + name_bytes, 2 + 8 * count, 2 + 4 * count
         properties = 3 + names + times + attributes
-        properties += number_length(names) + number_length(times) + number_length(attributes)
-        return START + data + 1 + streams + 1 + number_length(count) + properties + 2
+        properties += long[names.bit_length()] + long[times.bit_length()] + long[attributes.bit_length()]
+        return START + data + 1 + streams + 1 + counted + properties + 2
 
 
 def _name_length(name: str) -> int:
@@ -152,10 +153,13 @@ def number(value: int) -> bytes:
     return b"\xff" + value.to_bytes(8, "little")
 
 
+_LENGTHS: Final = (1, *(-(-bits // 7) for bits in range(1, 57)), *(9 for _ in range(57, 65)))
+"""By bits of a value."""
+
+
 def number_length(value: int) -> int:
     """Bytes of `number(value)`: seven bits a byte up to eight bytes, then nine."""
-    bits = value.bit_length()
-    return 9 if bits > 56 else -(-bits // 7) or 1
+    return _LENGTHS[value.bit_length()]
 
 
 def _tail(entries: Sequence[Entry], crcs: Sequence[int]) -> bytes:

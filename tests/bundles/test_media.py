@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from bundles import limits
 from bundles.errors import FailedError, UsageError
-from bundles.media import PROFILES, Packing, capacity, pack
+from bundles.media import PROFILES, Packing, capacity, disc_of, pack
 from bundles.oci.digest import Digest
 from bundles.volumes.frame import Entry, FrameSize, lay_out_volume
 
@@ -129,10 +130,67 @@ def test_a_blob_is_cut_where_a_medium_ends_rather_than_not_carried() -> None:
     assert [len(pieces) for pieces in packing.volumes] == [2, 2]
 
 
-def test_a_blob_goes_whole_to_the_next_medium_where_there_is_room() -> None:
-    packing = pack(blobs_of([6_000_000, 6_000_000]), 10_000_000, [10_000_000, 10_000_000])
+def test_a_blob_goes_whole_to_the_next_medium_where_the_first_is_full_enough() -> None:
+    packing = pack(blobs_of([9_600_000, 6_000_000]), 10_000_000, [10_000_000, 10_000_000])
     assert packing.media == (1, 2)
     assert all(piece.part is None for pieces in packing.volumes for piece in pieces)
+
+
+def test_a_blob_is_cut_rather_than_leave_a_medium_half_empty() -> None:
+    packing = pack(blobs_of([6_000_000, 6_000_000]), 10_000_000, [10_000_000, 10_000_000])
+    assert packing.media == (1, 2)
+    assert size_of(packing, 0) > 9_900_000
+    assert_every_byte_once(packing, blobs_of([6_000_000, 6_000_000]))
+
+
+GB = 10**9
+artifacts = st.lists(st.lists(st.integers(200, 30 * GB), min_size=1, max_size=6), min_size=1, max_size=25)
+capacities = st.lists(st.sampled_from([4 * GB, 8 * GB, 25 * GB, 32 * GB, 64 * GB]), min_size=40, max_size=40)
+
+
+@given(artifacts, capacities, st.sampled_from([PROFILES["fat32"], PROFILES["dvd"], 40 * GB, 1 * GB]))
+def test_media_are_filled_to_95_percent_while_an_artifact_stays_on_few(
+    artifacts: list[list[int]], media: list[int], volume_size: int
+) -> None:
+    blobs = blobs_of([size for sizes in artifacts for size in sizes])
+    try:
+        packing = pack(blobs, volume_size, media, INDEX)
+    except FailedError:  # more than forty media take
+        assert sum(size for _, size in blobs) > 0.95 * sum(media)
+        return
+    held: Counter[int] = Counter()
+    of_blob: dict[Digest, set[int]] = {}
+    for pieces, medium in zip(packing.volumes, packing.media, strict=True):
+        for piece in pieces:
+            held[medium] += piece.length
+            of_blob.setdefault(piece.digest, set()).add(medium)
+    for medium in range(1, packing.media[-1]):
+        assert held[medium] >= 0.95 * media[medium - 1]
+    start = 0
+    for sizes in artifacts:
+        named = set().union(*(of_blob[digest] for digest, _ in blobs[start : start + len(sizes)]))
+        first, last = min(named), max(named)
+        assert named == set(range(first, last + 1)), "neighbours"
+        assert sum(media[first : last - 1]) <= sum(sizes), "no medium between its first and its last holds another's"
+        start += len(sizes)
+
+
+@pytest.mark.parametrize("profile", ["dvd", "dvd-dl", "bd25", "bd50", "bd100"])
+def test_a_medium_of_a_disc_s_profile_takes_a_disc(profile: str) -> None:
+    disc = disc_of(profile.upper())
+    assert disc is not None
+    assert capacity(profile) < disc
+    blobs = blobs_of([3 * GB] * 40)
+    packing = pack(blobs, capacity(profile), [disc] * 30)
+    for medium in range(1, packing.media[-1] + 1):
+        held = sum(size_of(packing, i) for i, number in enumerate(packing.media) if number == medium)
+        assert held <= disc
+        assert held >= 0.95 * disc or medium == packing.media[-1]
+
+
+@pytest.mark.parametrize("text", ["fat32", "40MB", ""])
+def test_what_is_no_disc_is_as_large_as_it_is(text: str) -> None:
+    assert disc_of(text) is None
 
 
 def test_a_stick_larger_than_a_file_may_be_takes_several_volumes() -> None:

@@ -39,8 +39,8 @@ class FakeShown:
             return None
         return self._descriptor(digest)
 
-    def blob(self, repository: str, digest: Digest) -> int | None:
-        return len(self.content[digest]) if (repository, digest) in self.links else None
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, int]:
+        return {digest: len(self.content[digest]) for digest in digests if (repository, digest) in self.links}
 
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         manifests = [found for name, found in sorted(self.links) if name == repository and self._is_manifest(found)]

@@ -11,8 +11,10 @@ from appliance.outgoing.closure import closure_of
 from appliance.outgoing.plan import make_plan
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
+from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference
+from bundles.volumes.frame import Entry, lay_out_volume
 from tests.outgoing.shown import FakeShown
 
 MIB = 1024 * 1024
@@ -97,4 +99,6 @@ def test_a_plan_places_every_blob_and_its_volumes_have_the_sizes_it_says(
     assert sorted((str(piece.digest), piece.length) for piece in placed) == sorted(
         (str(digest), size) for digest, size in plan.content.blobs
     )
-    assert all(size <= MIB for size in plan.volume_sizes())
+    first = [Entry.literal(INDEX, index_bytes(plan.content.artifacts)), Entry.literal(LAYOUT_FILE, LAYOUT)]
+    for number, (pieces, size) in enumerate(zip(plan.packing.volumes, plan.packing.sizes, strict=True)):
+        assert size == lay_out_volume([*map(Entry.piece, pieces), *([] if number else first)]).size <= MIB

@@ -55,6 +55,12 @@ def test_two_folders_of_one_file_system_share_its_room() -> None:
     assert room_on(media) == [100, 0, 50]
 
 
+def test_folders_that_are_to_become_discs_take_a_disc_each_of_the_room_that_there_is() -> None:
+    media = [Medium(Path(f"/d{number}"), 100, DISK) for number in range(4)]
+    assert room_on(media, 40) == [40, 40, 20, 0]
+    assert room_on([Medium(Path("/stick"), 30, STICK)], 40) == [30]
+
+
 def test_too_little_room_is_told_with_its_numbers(manifest: BundleManifest, tmp_path: Path) -> None:
     needed = of_medium(manifest, 1)
     full = [Medium(tmp_path / "one", needed - 1, STICK), Medium(tmp_path / "two", 10**9, OTHER)]

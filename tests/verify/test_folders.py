@@ -45,6 +45,21 @@ def test_other_things_on_a_medium_are_not_in_the_way(one: Path) -> None:
     assert find_folders([one.parent]) == (one,)
 
 
+def test_short_names_that_a_reader_of_fat_shows_in_capitals_are_the_bundle_s(one: Path, trust: TrustFolder) -> None:
+    for path in (*one.glob("volumes/*.7z"), one / "volumes", one / "README.txt"):
+        path.rename(path.with_name(path.name.upper()))
+    assert verify([one], trust, NOW, no_progress).opened.manifest.id == ONE.rpartition("/")[2]
+
+
+@pytest.mark.parametrize("name", ["README.TXT", "VOLUMES", "volumes/0001.7Z", "MANIFEST.JSON", "sha256sums"])
+def test_a_name_in_two_spellings_or_in_any_other_one_is_refused(one: Path, trust: TrustFolder, name: str) -> None:
+    place = one / name
+    known = {path.name.upper(): path for path in one.rglob("*")}[place.name.upper()]
+    shutil.copytree(known, place) if known.is_dir() else shutil.copy(known, place)
+    with pytest.raises(RefusedError, match="(?i)does not belong.*" + place.name):
+        open_bundle([one], trust, NOW)
+
+
 def test_several_bundles_on_a_medium_are_listed_and_none_is_chosen(one: Path) -> None:
     shutil.copytree(BUNDLES / MEDIA[0], one.parent / "alpha.bravo-000002")
     with pytest.raises(UsageError, match=r"several bundles.*alpha\.bravo-000001, alpha\.bravo-000002"):

@@ -18,7 +18,7 @@ from appliance.outgoing.plan import check_space, make_plan
 from appliance.outgoing.shown import StationShown
 from appliance.station import Station, open_station
 from bundles.errors import UsageError
-from bundles.media import capacity
+from bundles.media import capacity, disc_of
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -44,13 +44,12 @@ def _plan(control: Control, params: PlanParams) -> dict[str, Any]:
 
 
 def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> dict[str, Any]:
-    room = _room(media)
+    room = _room(media, wanted.disc)
     base = base_of(station, wanted.stream, wanted.since)
     closure = closure_of(wanted.references, StationShown(station.blobs, station.metadata))
     plan = make_plan(closure, wanted.volume, room, base)
     check_space(station, plan)
-    sizes = plan.volume_sizes()
-    space = plan.space(sizes)
+    sizes, space = plan.packing.sizes, plan.space()
     check_volume_size([look_at(Path(medium.path)) for medium in media if not medium.capacity], max(sizes))
     packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
     return {
@@ -77,14 +76,20 @@ def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> di
     }
 
 
-def _room(media: list[MediumParams]) -> list[int]:
-    """What each medium takes, in bytes: a folder what is free on it, one that is not there yet its capacity."""
+def _room(media: list[MediumParams], disc: int | None) -> list[int]:
+    """What each medium takes, in bytes: a folder what is free on it (a disc's at most, where it is to become one), one
+    that is not there yet its capacity."""
     for medium in media:
         if not medium.capacity and not Path(medium.path).is_absolute():
             raise UsageError("a medium's path is not absolute", thing=repr(medium.path), remedy="write it in full")
-    room = iter(room_on([look_at(Path(medium.path)) for medium in media if not medium.capacity]))
-    return [capacity(str(medium.capacity)) if medium.capacity else next(room) for medium in media]
+    room = iter(room_on([look_at(Path(medium.path)) for medium in media if not medium.capacity], disc))
+    return [_capacity(str(medium.capacity)) if medium.capacity else next(room) for medium in media]
 
 
-def _taken(media: tuple[int, ...], sizes: list[int], number: int) -> int:
+def _capacity(text: str) -> int:
+    """A medium's bytes by a profile or a size."""
+    return disc_of(text) or capacity(text)
+
+
+def _taken(media: tuple[int, ...], sizes: tuple[int, ...], number: int) -> int:
     return sum(size for medium, size in zip(media, sizes, strict=True) if medium == number)
