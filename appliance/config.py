@@ -27,6 +27,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     workers: int = 2
     approvals_needed: int = 2
     approval_hours: int = 72
+    partial_imports: list[str] = msgspec.field(default_factory=list)
     sparse_indexes: bool = False
     chunk_minimum: int = 0
     metrics_listen: str = ""
@@ -84,6 +85,9 @@ workers = {workers}
 # People whose approvals a release takes, and hours an approval is good for.
 approvals_needed = {approvals_needed}
 approval_hours = {approval_hours}
+
+# Streams whose bundles may be taken in without volumes that are lost (intake import --partial), as ["alpha.*"].
+partial_imports = {partial_imports}
 
 # Whether an index may name manifests that its repository does not show.
 sparse_indexes = {sparse_indexes}

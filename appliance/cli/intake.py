@@ -43,21 +43,24 @@ def intake() -> None:
 
 @intake.command("import")
 @click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--partial", is_flag=True, help="Take in what is whole without volumes that are lost for good.")
 @detach_option
 @station_option
 @json_option
-def import_(root: Path | None, folders: tuple[Path, ...], detach: bool, as_json: bool) -> None:
+def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach: bool, as_json: bool) -> None:
     """Verify a bundle into quarantine. Give a folder for each medium that is here; the others may follow.
 
     Exit status 3: refused; 4: good so far, volumes still to come. The last line is the bundle's id.
     """
     from appliance.cli.follow import run_job
 
-    result = run_job(root, "import", {"paths": [str(folder.absolute()) for folder in folders]}, detach=detach)
+    params = {"paths": [str(folder.absolute()) for folder in folders], "partial": partial}
+    result = run_job(root, "import", params, detach=detach)
     if detach:
         show(result, as_json, lambda: str(result["job"]))
         return
-    text = f"{result['artifacts']} artifacts, {megabytes(result['bytes'])}: {result['state']}\n{result['id']}"
+    without = f", without volumes {', '.join(map(str, absent))}" if (absent := result["missing_volumes"]) else ""
+    text = f"{result['artifacts']} artifacts, {megabytes(result['bytes'])}: {result['state']}{without}\n{result['id']}"
     show(result, as_json, lambda: text)
 
 

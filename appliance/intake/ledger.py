@@ -181,6 +181,11 @@ def verified_volumes(reader: sqlite3.Connection, digest: str) -> set[int]:
     return {volume.index for volume in volumes_of(reader, digest) if volume.verified}
 
 
+def missing_volumes(reader: sqlite3.Connection, digest: str) -> list[int]:
+    """The volumes of a bundle that did not come (yet)."""
+    return [volume.index for volume in volumes_of(reader, digest) if not volume.verified]
+
+
 def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str, Any]:
     """An entry as the control API lists it (docs/reference/control-api.md, Intake).
 
@@ -189,9 +194,6 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
     approvals = 0
     if entry.state != "rejected":
         approvals = people(decision.owner for decision in decisions_of(reader, entry.digest))
-    missing = reader.execute(
-        "SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL ORDER BY volume", (entry.digest,)
-    )
     return {
         "digest": entry.digest,
         "id": entry.id,
@@ -205,5 +207,5 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
         "bytes": entry.bytes,
         "approvals": approvals,
         "needed": needed,
-        "missing_volumes": [index for (index,) in missing],
+        "missing_volumes": missing_volumes(reader, entry.digest),
     }

@@ -3,36 +3,41 @@
 In this order: signatures and destination, the ledger, space, every volume once, the artifacts' manifests, this
 station's own inspection, and one transaction that puts the bundle into quarantine and into the ledger. Before that one
 nothing but an entry in state `receiving` tells of it; a refused bundle leaves not even that. What was cut off goes on
-at the volume, whatever the order in which the media come.
+at the volume, whatever the order in which the media come. Where volumes are lost and the station's configuration allows
+it, what is whole without them is taken in alone; the rest comes with a later bundle.
 """
 
 from __future__ import annotations
 
 import shutil
 import threading
+from collections.abc import Set
+from dataclasses import replace
 from pathlib import Path
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake import inspectors
 from appliance.intake.base import receipt_of, rehash_base, require_base
-from appliance.intake.blocked import blocked
+from appliance.intake.blocked import blocked, whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import (
-    Entry,
     find_by_digest,
     find_entry,
     history,
+    missing_volumes,
     previous_of,
     read_manifest,
     verified_volumes,
 )
 from appliance.intake.locks import stream_turn
 from appliance.intake.overrides import trusted_now
+from appliance.intake.partial import require_partial_allowed
 from appliance.intake.sink import StoreSink
 from appliance.lifecycle.restore import restore
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.station import Station
 from appliance.store.gate import incoming_turn
 from appliance.store.writes.floors import require_open
 from appliance.store.writes.intake import (
@@ -50,7 +55,7 @@ from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedE
 from bundles.files import failures_named
 from bundles.lanes import at_once
 from bundles.ledger import ledger_verdict
-from bundles.manifest import volume_path
+from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest
 from bundles.verdict import require_all_signers
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
@@ -65,16 +70,21 @@ _RESERVE = 64 * limits.MIB
 
 
 def run(context: JobContext) -> Result:
-    """Import the bundle in `params["paths"]` (a folder a medium). The result: id, digest, state, artifacts, bytes.
+    """Import the bundle in `params["paths"]` (a folder a medium); with `params["partial"]` even where volumes are lost.
+
+    The result: id, digest, state, artifacts, bytes, missing_volumes.
 
     Raises RefusedError, IncompleteError naming the volumes still to come, FailedError; each is one audit event.
     """
     paths = context.params.get("paths")
     if not isinstance(paths, list) or not paths or not all(isinstance(path, str) and path for path in paths):
         raise UsageError("no folder was given", remedy="name the bundle's folder, one a medium")
+    partial = context.params.get("partial", False)
+    if not isinstance(partial, bool):
+        raise UsageError("`partial` is true or false")
     named = ", ".join(paths)
     try:
-        return _import(context, [Path(path) for path in paths])
+        return _import(context, [Path(path) for path in paths], partial=partial)
     except IncompleteError as error:
         detail = {"state": "receiving", "reason": error.diagnostics()}
         context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
@@ -84,7 +94,7 @@ def run(context: JobContext) -> Result:
         raise
 
 
-def _import(context: JobContext, paths: list[Path]) -> Result:
+def _import(context: JobContext, paths: list[Path], *, partial: bool) -> Result:
     station = context.station
     trust = station.trust()
     bundle = open_bundle(paths, trust, trusted_now(station.reader))
@@ -97,12 +107,16 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
         entry = find_by_digest(station.reader, digest)
         if entry is not None and entry.state == "quarantined" and entry.report_digest is None:
             _Receiving(context, bundle, "").inspect()  # it was cut off, or an inspector was down
-            return _result(find_entry(station.reader, digest))
+            return _result(station, digest)
         if entry is not None and entry.state != "receiving" and entry.job == context.job_id:
-            return _result(entry)  # it was cut off between its last transaction and its answer
+            return _result(station, digest)  # it was cut off between its last transaction and its answer
         if entry is not None and entry.state != "receiving" and (restored := restore(context, bundle)):
-            return _result(entry) | {"restored": restored}
+            return _result(station, digest) | {"restored": restored}
         manifest = bundle.opened.manifest
+        if entry is not None and entry.state != "receiving":
+            _refuse_late_volumes(station, manifest, digest)
+        if partial:
+            require_partial_allowed(station, manifest.stream)
         require_open(station.reader, manifest.stream)
         gaps = trust.policy.rule("bundle", manifest.source).gaps
         let_in = ledger_verdict(history(station.reader, manifest.stream), manifest, digest, gaps_allowed=gaps)
@@ -110,25 +124,37 @@ def _import(context: JobContext, paths: list[Path]) -> Result:
             context.log(f"{manifest.id}: {let_in}")
         receiving = _Receiving(context, bundle, let_in)
         try:
-            receiving.begin()
+            receiving.begin(partial=partial)
             receiving.read()
-            receiving.require_all()
+            receiving.require(partial=partial)
             receiving.quarantine()
         except RefusedError:
             receiving.abandon()
             raise
         receiving.inspect()
-        return _result(find_entry(station.reader, digest))
+        return _result(station, digest)
 
 
-def _result(entry: Entry) -> Result:
+def _result(station: Station, digest: str) -> Result:
+    entry = find_entry(station.reader, digest)
     return {
         "id": entry.id,
         "digest": entry.digest,
         "state": entry.state,
         "artifacts": entry.artifacts,
         "bytes": entry.bytes,
+        "missing_volumes": missing_volumes(station.reader, digest),
     }
+
+
+def _refuse_late_volumes(station: Station, manifest: BundleManifest, digest: str) -> None:
+    """Say what became of a volume that comes after its bundle was taken in without it."""
+    if absent := missing_volumes(station.reader, digest):
+        raise RefusedError(
+            f"a replay: the bundle was taken in without {', '.join(map(volume_path, absent))}",
+            thing=manifest.id,
+            remedy=f"carry a receipt to {manifest.source}: the next bundle built on it brings what was in them",
+        )
 
 
 def _by_drive(places: list[tuple[int, Path, bool]]) -> list[list[tuple[int, Path, bool]]]:
@@ -160,11 +186,11 @@ class _Receiving:
             self.station.writer.submit(ForgetVolumes(digest=str(self.digest), volumes=tuple(sorted(lost))))
         return recorded - lost
 
-    def begin(self) -> None:
+    def begin(self, *, partial: bool) -> None:
         """Check the base and the space, then say that the bundle is coming in."""
         manifest = self.manifest
         require_base(self.context, manifest, self.digest)
-        self._check_space()
+        self._check_space(self.bundle.volumes.keys() if partial else self.ranges.keys())
         if find_by_digest(self.station.reader, str(self.digest)) is None:
             self._event("intake.receive", {"job": self.context.job_id})
         self.station.writer.submit(
@@ -182,10 +208,10 @@ class _Receiving:
         owners = ", ".join(signer.owner for signer in self.bundle.opened.signers)
         self.context.log(f"{manifest.id}: signed by {owners}")
 
-    def _check_space(self) -> None:
-        """Refuse early what cannot fit. Raises FailedError with the numbers."""
+    def _check_space(self, volumes: Set[int]) -> None:
+        """Refuse early what cannot fit, with what is still to come. Raises FailedError with the numbers."""
         coming: dict[Digest, int] = {}
-        for index in self.bundle.volumes.keys() - self.verified:
+        for index in volumes - self.verified:
             for entry in self.ranges[index]:
                 begun = entry.part is not None and self.sink.join_path(entry.digest).exists()
                 if not begun and not self.sink.has_blob(entry.digest):
@@ -240,33 +266,44 @@ class _Receiving:
         self.verified.add(index)
         self.context.log(f"{volume_path(index)}: every byte is the signed one")
 
-    def require_all(self) -> None:
-        """Raises IncompleteError naming the volumes that came neither now nor before."""
-        absent = tuple(volume.index for volume in self.manifest.volumes if volume.index not in self.verified)
+    def require(self, *, partial: bool) -> None:
+        """Raises IncompleteError naming the volumes that came neither now nor before; where a `partial` import is
+        asked for, only where nothing is whole without them."""
+        absent = self._absent()
         if absent:
             self._log_blocked(set(absent))
-            raise missing(self.bundle.opened, absent)
+            if not partial or not whole_without(self.station.blobs, self.manifest, set(absent)).artifacts:
+                raise missing(self.bundle.opened, absent)
+
+    def _absent(self) -> tuple[int, ...]:
+        return tuple(volume.index for volume in self.manifest.volumes if volume.index not in self.verified)
 
     def quarantine(self) -> None:
         """Check what the blobs make together, and put it into quarantine and the ledger."""
-        station, manifest = self.station, self.manifest
+        station, absent = self.station, self._absent()
+        manifest = whole_without(station.blobs, self.manifest, set(absent)) if absent else self.manifest
         rehash_base(self.context, manifest, self.digest)
         check_held(station.blobs, station.metadata, sizes_of(manifest))
         check_content(station.blobs, manifest)
         digest, actor = str(self.digest), self.context.actor
         size = sum(volume.size for volume in manifest.volumes)
-        self._event("intake.verify", {"volumes": len(manifest.volumes), "bytes": size})
-        station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now()))
+        without = f"without {', '.join(map(volume_path, absent))}" if absent else ""
+        detail = {"missing_volumes": list(absent)} if absent else {}
+        self._event("intake.verify", {"volumes": len(manifest.volumes) - len(absent), "bytes": size, **detail})
+        station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now(), missing=absent))
         signers = [{"keyid": one.keyid, "owner": one.owner} for one in self.bundle.opened.signers]
         folders = [str(folder) for folder in self.bundle.folders]
-        self._event(_ACT, {"bytes": size, "folders": folders, "signers": signers})
+        self._event(_ACT, {"bytes": size, "folders": folders, "signers": signers, **detail})
         station.writer.submit(
             Quarantine(
-                digest=digest, made=manifest.created, why=self.let_in,
+                digest=digest, made=manifest.created, why="; ".join(filter(None, (self.let_in, without))),
                 job=self.context.job_id, actor=actor, at=clock.now(),
-                pins=len(sizes_of(manifest)), receipt=receipt_of(manifest),
+                pins=len(sizes_of(self.manifest)), receipt=receipt_of(manifest), missing=absent,
             )
         )  # fmt: skip
+        if absent:
+            self.sink.discard()
+            self.context.log(f"{manifest.id} was taken in {without}: {len(manifest.artifacts)} artifacts are whole")
 
     def _event(self, act: str, detail: dict[str, object]) -> None:
         """Recorded first: what cannot be recorded does not happen."""
@@ -289,10 +326,14 @@ class _Receiving:
     def _inspect(self) -> bytes:
         """The inspection report, canonical."""
         self.context.progress("inspect", 0, 0)
-        reader, manifest = self.station.reader, self.manifest
+        reader = self.station.reader
+        absent = tuple(missing_volumes(reader, str(self.digest)))
+        manifest = whole_without(self.station.blobs, self.manifest, set(absent)) if absent else self.manifest
         previous = previous_of(reader, manifest.stream, manifest.sequence)
         subject = Subject(
-            opened=self.bundle.opened,
+            opened=replace(self.bundle.opened, manifest=manifest),
+            missing_volumes=absent,
+            left_out=len(self.manifest.artifacts) - len(manifest.artifacts),
             checked=check_content(self.station.blobs, manifest),
             blobs=self.station.blobs,
             metadata=self.station.metadata,

@@ -8,12 +8,14 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.intake import approvals
+from appliance.intake.blocked import whole_without
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, decisions_of, read_manifest, report_text, signed_files
 from appliance.station import Station
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.intake import Release
+from bundles import documents
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.manifest import BundleManifest
@@ -45,6 +47,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
         raise _not_approved(entry)
     manifest = check_unchanged(station, entry)
+    if absent := missing_in(entry, report_text(station.reader, entry.digest)):
+        manifest = whole_without(station.blobs, manifest, absent)
     wanted = demand_of(station, station.policy(), entry)
     counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest))
     sealed, needed = approvals.choose(station, entry, wanted, counting, actor)
@@ -66,6 +70,18 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         sealed=sealed,
     )
     return Prepared(write, references(checked))
+
+
+def missing_in(entry: Entry, report: str | None) -> set[int]:
+    """The volumes that the approved report says did not come: what needs them is not released, whatever the store has
+    come to hold since. Raises RefusedError for a report that says so in no way that this program writes."""
+    found = documents.decode((report or "").encode(), documents.Report).sections
+    said = next((section.details for section in found if section.inspector == "integrity"), {}).get("missing_volumes")
+    if said is None:
+        return set()
+    if not isinstance(said, list) or not all(isinstance(index, int) for index in said):
+        raise RefusedError("the inspection report is not one of this station's", thing=entry.id, remedy=_BY_HAND)
+    return set(said)
 
 
 def _not_approved(entry: Entry) -> FailedError:

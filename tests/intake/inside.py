@@ -31,7 +31,7 @@ VISIBLE = ("repositories", "manifests", "links", "tags")
 INTAKE = ("intake", "intake_volumes", "pins", "approvals", "ledger", "receipts")
 
 
-def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2) -> None:
+def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2, **settings: Any) -> None:
     """A station's folder for site bravo."""
     paths = StationPaths(root)
     for folder in (root, paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
@@ -39,7 +39,8 @@ def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2) -
     init_trust(paths.trust, "bravo")
     for name in ("receipt", "audit"):
         save_private(paths.keys / f"{name}.pem", create_private(), None)
-    save_config(paths.config, Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed))
+    config = Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed, **settings)
+    save_config(paths.config, config)
 
 
 @dataclass

@@ -18,11 +18,13 @@ def inspect(subject: Subject) -> Section:
         for name in ("created", "not_after", "purpose", "authorisation", "classification", "previous", "voided")
     }
     owners = ", ".join(signer.owner for signer in subject.opened.signers)
-    counts = f"{len(manifest.volumes)} volumes and {len(manifest.blobs)} blobs"
+    missing = subject.missing_volumes
+    counts = f"{len(manifest.volumes) - len(missing)} volumes and {len(manifest.blobs)} blobs"
+    without = f"; {len(missing)} volumes did not come: {subject.left_out} artifacts are left out" if missing else ""
     return Section(
         inspector="integrity",
-        outcome="ok",
-        summary=f"{counts} are the signed ones; signed by {owners}",
+        outcome="note" if missing else "ok",
+        summary=f"{counts} are the signed ones{without}; signed by {owners}",
         details={
             "signers": signers,
             "volumes": len(manifest.volumes),
@@ -30,5 +32,6 @@ def inspect(subject: Subject) -> Section:
             "requires": len(manifest.requires),
             "bytes": sum(volume.size for volume in manifest.volumes),
             "says": said,
+            **({"missing_volumes": list(missing), "artifacts_left_out": subject.left_out} if missing else {}),
         },
     )

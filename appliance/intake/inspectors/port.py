@@ -21,6 +21,8 @@ class Subject:
 
     `opened` is the bundle as its signatures have it, `checked` every artifact's manifest as it was read here, `blobs`
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
+    Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
+    `left_out` counts the artifacts that are not.
     """
 
     opened: Opened
@@ -28,6 +30,8 @@ class Subject:
     blobs: BlobReader
     metadata: Metadata
     previous: BundleManifest | None
+    missing_volumes: tuple[int, ...] = ()
+    left_out: int = 0
 
 
 Inspector = Callable[[Subject], Section]

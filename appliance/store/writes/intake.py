@@ -198,26 +198,30 @@ class ForgetVolumes(Write, frozen=True):
             )
 
 
-def _require_volumes(db: sqlite3.Connection, digest: str, entry: IntakeEntry) -> None:
-    owed = db.execute(
-        "SELECT min(volume) FROM intake_volumes WHERE digest = ? AND verified IS NULL", (digest,)
-    ).fetchone()[0]
-    if owed is not None:
-        raise FailedError(f"volume {owed} is not verified", thing=entry.id, remedy="import the bundle again")
+def _require_volumes(db: sqlite3.Connection, digest: str, entry: IntakeEntry, missing: tuple[int, ...]) -> None:
+    """Every volume was verified but those that policy lets be `missing`."""
+    rows = db.execute("SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL", (digest,))
+    owed = sorted({volume for (volume,) in rows} - set(missing))
+    if owed:
+        raise FailedError(f"volume {owed[0]} is not verified", thing=entry.id, remedy="import the bundle again")
 
 
 class Verified(Write, frozen=True):
-    """Every volume was read and is the signed one. Raises FailedError where one is not, or the bundle is further."""
+    """Every volume was read and is the signed one, but for those that policy lets be `missing`.
+
+    Raises FailedError where one is not, or the bundle is further.
+    """
 
     digest: str
     actor: str
     at: str
+    missing: tuple[int, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state != "receiving":
             raise FailedError(f"the bundle is {entry.state}", thing=entry.id)
-        _require_volumes(db, self.digest, entry)
+        _require_volumes(db, self.digest, entry, self.missing)
         _step(db, self.digest, entry.id, "verified", self.actor, self.at)
 
 
@@ -227,7 +231,8 @@ class Quarantine(Write, frozen=True):
     `pins` counts the blobs that it carries and stands on, all of them kept since it began to come in; `receipt` is the
     number of the receipt it was built on. Raises RefusedError where the ledger moved on meanwhile, FailedError where a
     volume is not verified.
-    `made` is the bundle's `created`, which the clock's floor follows; `why` is what policy let in, a gap.
+    `made` is the bundle's `created`, which the clock's floor follows; `why` is what policy let in: a gap, or a bundle
+    without its `missing` volumes.
     """
 
     digest: str
@@ -238,6 +243,7 @@ class Quarantine(Write, frozen=True):
     at: str
     pins: int = 0
     receipt: int | None = None
+    missing: tuple[int, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = entry_of(db, self.digest)
@@ -247,7 +253,7 @@ class Quarantine(Write, frozen=True):
         last = db.execute("SELECT max(sequence) FROM ledger WHERE stream = ?", (entry.stream,)).fetchone()[0]
         if last is not None and last >= entry.sequence:
             raise RefusedError(f"a rollback: the stream is at {last} already", thing=entry.id)
-        _require_volumes(db, self.digest, entry)
+        _require_volumes(db, self.digest, entry, self.missing)
         pinned = db.execute("SELECT count(*) FROM pins WHERE bundle = ?", (self.digest,)).fetchone()[0]
         if pinned < self.pins:
             raise FailedError("what the bundle stands on is not pinned", thing=entry.id, remedy="import it again")
