@@ -31,7 +31,7 @@ from bundles.volumes.hashing import Measure, hash_volume, measure_parts
 from bundles.volumes.read import ranges_of
 from bundles.volumes.write import Note, confirm_volume, is_whole, write_volume
 
-__all__ = ["Content", "LaidOut", "Signed", "lay_out", "layouts_of", "plan_volumes", "sums_of", "write"]
+__all__ = ["Content", "LaidOut", "Signed", "lay_out", "layouts_of", "plan_volumes", "sums_of", "write", "write_media"]
 
 _SMALL_FILES: Final = 256 * limits.KIB
 _BLOB_RECORD: Final = 320
@@ -149,12 +149,22 @@ def write(
     it was: a volume that is there and compares is kept. `note` is told lines for the record, from several threads.
     Raises FailedError naming the medium, or RefusedError where another bundle's files are in the way.
     """
+    media = sorted({volume.medium for volume in bundle.manifest.volumes})
+    return write_media(bundle, source, {medium: out[medium - 1] for medium in media}, progress, note)
+
+
+def write_media(
+    bundle: Signed, source: BlobReader, places: Mapping[int, Path], progress: Progress, note: Note = lambda _: None
+) -> list[Path]:
+    """As `write`, of the media in `places` alone: medium by number, and the folder that it goes to."""
     manifest = bundle.manifest
     layout = layouts_of(manifest)
-    counter = _Counter(progress, "write", 2 * sum(volume.size for volume in manifest.volumes))
-    folders = {medium: out[medium - 1] / manifest.id for medium in sorted({v.medium for v in manifest.volumes})}
+    total = sum(volume.size for volume in manifest.volumes if volume.medium in places)
+    counter = _Counter(progress, "write", 2 * total)
+    folders = {medium: place / manifest.id for medium, place in places.items()}
     if len(set(folders.values())) < len(folders):
-        raise UsageError("two media are one folder", thing=str(out[0]), remedy="give each medium a folder of its own")
+        named = str(next(iter(places.values())))
+        raise UsageError("two media are one folder", thing=named, remedy="give each medium a folder of its own")
     for medium, folder in folders.items():
         prepare(folder, bundle, medium)
 

@@ -8,6 +8,7 @@ from appliance.cli.main import LazyGroup
 
 _COMMANDS = {
     "build": ("appliance.cli.bundle_build:build", "Build a signed bundle and write it to its media"),
+    "recut": ("appliance.cli.bundle_recut:recut", "Cut a medium again, byte for byte"),
     "sign": ("appliance.cli.bundle_offline:sign", "Co-sign a bundle on its medium"),
     "list": ("appliance.cli.bundle_sent:list_", "The bundles that this station made"),
     "deltas": ("appliance.cli.bundle_sent:deltas", "What each inside is known to hold, and since when"),
@@ -21,4 +22,4 @@ _COMMANDS = {
 
 @click.command(cls=LazyGroup, table=_COMMANDS)
 def bundle() -> None:
-    """Bundles: build, sign, list, void, verify, inspect, unpack."""
+    """Bundles: build, recut, sign, list, void, verify, inspect, unpack."""

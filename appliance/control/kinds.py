@@ -66,6 +66,7 @@ KINDS: Final = {
     for kind in (
         JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store", "collect"),
         JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build"),
+        JobKind("recut", "appliance.outgoing.recut", "run", "cut media of a bundle again", "build"),
         JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import"),
         JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate"),
         JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate"),

@@ -23,6 +23,7 @@ from appliance.outgoing.closure import Closure, closure_of
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import (
     Medium,
+    by_number,
     check_mounted,
     check_room,
     check_volume_size,
@@ -227,7 +228,7 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     check_mounted(media, station.paths.root, fixed.on_own_disk)
     media = _media(order)
     check_volume_size(media, max(volume.size for volume in manifest.volumes))
-    check_room(manifest, media)
+    check_room(manifest, by_number(manifest, media))
     detail = {"digest": str(fixed.digest), "bytes": fixed.size, "media": [str(path) for path in order.out]}
     station.audit.record(AuditEvent("bundle.write", context.actor, manifest.id, "done", detail))
     source = StationBlobSource(station.blobs, station.metadata)

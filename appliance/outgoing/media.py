@@ -71,23 +71,30 @@ def check_volume_size(media: Sequence[Medium], volume_size: int) -> None:
             )
 
 
-def check_room(manifest: BundleManifest, media: Sequence[Medium]) -> None:
-    """Whether each medium takes the volumes that it does not hold yet. Raises FailedError with the numbers."""
+def by_number(manifest: BundleManifest, media: Sequence[Medium]) -> dict[int, Medium]:
+    """The bundle's media, by number. Raises FailedError where fewer are given."""
+    if manifest.volumes[-1].medium > len(media):
+        raise FailedError(
+            "a medium is missing",
+            thing=f"{manifest.id} goes onto {manifest.volumes[-1].medium} media, {len(media)} are given",
+            remedy="give an --out for each",
+        )
+    return dict(enumerate(media, 1))
+
+
+def check_room(manifest: BundleManifest, media: Mapping[int, Medium]) -> None:
+    """Whether each medium takes those of its volumes that it does not hold yet. Raises FailedError with the numbers."""
     wanted: dict[int, int] = {}
     free: dict[int, int] = {}
     for volume in manifest.volumes:
-        if volume.medium > len(media):
-            raise FailedError(
-                "a medium is missing",
-                thing=f"{manifest.id} goes onto {manifest.volumes[-1].medium} media, {len(media)} are given",
-                remedy="give an --out for each",
-            )
-        medium = media[volume.medium - 1]
+        medium = media.get(volume.medium)
+        if medium is None:
+            continue
         path = medium.path / manifest.id / volume_path(volume.index)
         there = sum(held.stat().st_size for held in (path, path.with_name(path.name + ".part")) if held.is_file())
         wanted[medium.device] = wanted.get(medium.device, 0) + max(volume.size - there, 0)
         free[medium.device] = medium.free
-    for medium in media:
+    for medium in media.values():
         if wanted.get(medium.device, 0) > free.get(medium.device, 0):
             raise FailedError(
                 "the medium has too little room",

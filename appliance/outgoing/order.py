@@ -17,7 +17,7 @@ from bundles.oci.reference import Reference, check_site
 from bundles.signing.keys import check_keyid
 from bundles.times import check_time
 
-Params = TypeVar("Params", bound="_Params")
+Params = TypeVar("Params", bound=msgspec.Struct)
 
 
 class _Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,7 +29,7 @@ def take_up(context: JobContext, order: Order, content: Content) -> Iterator[Fix
     """
     for job_id, params in _candidates(context, order.wanted.stream):
         folder = context.station.paths.job(job_id)
-        with _lock(folder) as held:
+        with locked(folder) as held:
             fixed = Fixed.load(folder) if held else None
             if fixed is None:
                 continue
@@ -63,7 +63,7 @@ def _same(order: Order, params: str) -> bool:
 
 
 @contextmanager
-def _lock(folder: Path) -> Iterator[bool]:
+def locked(folder: Path) -> Iterator[bool]:
     """The lock in a job's folder, which its process holds as long as it runs; False where it is held."""
     try:
         descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -195,6 +195,6 @@ def _spread(road: Road, reference: str, media: list[Path]) -> list[Path]:
     """Build onto five media, each with room for a fifth of it."""
     patch = pytest.MonkeyPatch()
     with patch.context() as patched:
-        patched.setattr("appliance.outgoing.build.room_on", lambda found: [3_100_000 for _ in found])
+        patched.setattr("appliance.outgoing.build.room_on", lambda found, _: [3_100_000 for _ in found])
         result = road.outside.build(media, reference)
     return [Path(path) for path in result["media"]]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.outgoing.media import Medium, check_mounted, check_room, check_volume_size, look_at, room_on
+from appliance.outgoing.media import Medium, by_number, check_mounted, check_room, check_volume_size, look_at, room_on
 from bundles.errors import FailedError
 from bundles.manifest import BundleManifest, volume_path
 from tests.bundles.small import SmallBundle
@@ -65,8 +65,9 @@ def test_too_little_room_is_told_with_its_numbers(manifest: BundleManifest, tmp_
     needed = of_medium(manifest, 1)
     full = [Medium(tmp_path / "one", needed - 1, STICK), Medium(tmp_path / "two", 10**9, OTHER)]
     with pytest.raises(FailedError, match=rf"one \({needed} bytes are needed, {needed - 1} are free\)"):
-        check_room(manifest, full)
-    check_room(manifest, [Medium(tmp_path / "one", needed, STICK), full[1]])
+        check_room(manifest, by_number(manifest, full))
+    check_room(manifest, {1: Medium(tmp_path / "one", needed, STICK), 2: full[1]})
+    check_room(manifest, {2: full[1]})
 
 
 def test_what_is_on_a_medium_already_needs_no_room(manifest: BundleManifest, tmp_path: Path) -> None:
@@ -75,12 +76,12 @@ def test_what_is_on_a_medium_already_needs_no_room(manifest: BundleManifest, tmp
     path.parent.mkdir(parents=True)
     path.write_bytes(bytes(first.size))
     needed = of_medium(manifest, 1) - first.size
-    check_room(manifest, [Medium(tmp_path / "one", needed, STICK), Medium(tmp_path / "two", 10**9, OTHER)])
+    check_room(manifest, {1: Medium(tmp_path / "one", needed, STICK), 2: Medium(tmp_path / "two", 10**9, OTHER)})
 
 
 def test_a_bundle_over_two_media_does_not_go_onto_one(manifest: BundleManifest, tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="goes onto 2 media, 1 are given"):
-        check_room(manifest, [Medium(tmp_path, 10**12, STICK)])
+        by_number(manifest, [Medium(tmp_path, 10**12, STICK)])
 
 
 def test_a_medium_that_was_taken_out_is_not_written_beside(tmp_path: Path) -> None:

@@ -1,0 +1,103 @@
+"""The `recut` job: media of a bundle that was made here, cut again byte for byte onto others.
+
+A medium that was written and compared can still rot or be lost on its way. Its bytes follow from what was signed, which
+the station keeps, and from the store; nothing is signed, numbered or planned anew, and the other media stay good.
+"""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import msgspec
+
+from appliance.control.kinds import JobContext, Result
+from appliance.observe.audit import AuditEvent, refusal
+from appliance.outgoing.fixed import Fixed
+from appliance.outgoing.media import check_room, check_volume_size, look_at
+from appliance.outgoing.order import convert
+from appliance.outgoing.unwritten import locked
+from appliance.store.station_source import StationBlobSource
+from bundles import build as building
+from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
+from bundles.files import failures_named
+
+
+class RecutParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The job's params: medium `media[n]` of the bundle goes to the folder `out[n]`."""
+
+    id: str
+    media: list[int]
+    out: list[str]
+
+
+def run(context: JobContext) -> Result:
+    """Cut media again. The result: path, media (folders), id, digest, volumes, bytes, seconds.
+
+    Raises NotFoundError, UsageError for media that the bundle has not, FailedError for what cannot be read or written.
+    """
+    params = convert(context.params, RecutParams)
+    try:
+        return _recut(context, params)
+    except LockgateError as error:
+        context.station.audit.record(refusal("bundle.recut", context.actor, params.id, error))
+        raise
+
+
+def _recut(context: JobContext, params: RecutParams) -> Result:
+    station = context.station
+    row = station.reader.execute("SELECT state, job_id FROM bundles_out WHERE id = ?", (params.id,)).fetchone()
+    if row is None:
+        raise NotFoundError("no such bundle was made here", thing=params.id, remedy="see: lockgate bundle list")
+    state, job_id = row
+    if state not in ("signed", "written"):
+        raise FailedError(f"the bundle is {state}", thing=params.id, remedy="build anew: the next one carries it")
+    with locked(station.paths.job(job_id)) as held:
+        fixed = Fixed.load(station.paths.job(job_id)) if held else None
+        if fixed is None:
+            raise FailedError("the bundle is being written", thing=params.id, remedy="wait for its build to end")
+        return _write(context, fixed, _places(params, fixed))
+
+
+def _places(params: RecutParams, fixed: Fixed) -> dict[int, Path]:
+    """The folder for each medium that is to be cut."""
+    there = sorted({volume.medium for volume in fixed.manifest.volumes})
+    if not params.media or len(params.media) != len(params.out):
+        raise UsageError(
+            "a folder for each medium, and no more", remedy="give --medium N --out DIR, as often as needed"
+        )
+    strange = [number for number in params.media if number not in there]
+    if strange or len(set(params.media)) < len(params.media):
+        named = ", ".join(map(str, strange or params.media))
+        raise UsageError("no such media, or one twice", thing=named, remedy=f"{params.id} has 1 to {there[-1]}")
+    if not all(Path(path).is_absolute() for path in params.out):
+        raise UsageError("a medium's path is not absolute", thing=", ".join(params.out), remedy="write it in full")
+    return dict(zip(params.media, map(Path, params.out), strict=True))
+
+
+def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result:
+    station, manifest = context.station, fixed.manifest
+    media = {number: look_at(path) for number, path in places.items()}
+    volumes = [volume for volume in manifest.volumes if volume.medium in places]
+    size = sum(volume.size for volume in volumes)
+    check_volume_size(list(media.values()), max(volume.size for volume in volumes))
+    check_room(manifest, media)
+    detail = {"digest": str(fixed.digest), "bytes": size, "media": {str(n): str(path) for n, path in places.items()}}
+    station.audit.record(AuditEvent("bundle.recut", context.actor, manifest.id, "done", detail))
+    for path in places.values():
+        with failures_named(path, "the medium cannot be written"):
+            path.mkdir(exist_ok=True)
+    source = StationBlobSource(station.blobs, station.metadata)
+    started = time.monotonic()
+    folders = building.write_media(fixed.bundle, source, places, context.progress, context.log)
+    return {
+        "path": str(folders[0]),
+        "media": [str(folder) for folder in folders],
+        "id": manifest.id,
+        "digest": str(fixed.digest),
+        "volumes": len(volumes),
+        "bytes": size,
+        "seconds": round(time.monotonic() - started, 3),
+        "signed_by": fixed.signed_by,
+        "missing_signers": [keyid for keyid in manifest.signers if keyid not in fixed.signed_by],
+    }
