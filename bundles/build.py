@@ -33,7 +33,7 @@ from bundles.volumes.write import Note, confirm_volume, is_whole, write_volume
 
 __all__ = ["Content", "LaidOut", "Signed", "lay_out", "layouts_of", "plan_volumes", "sums_of", "write", "write_media"]
 
-_SMALL_FILES: Final = 256 * limits.KIB
+_SMALL_FILES: Final = 128 * limits.KIB
 _BLOB_RECORD: Final = 320
 _EVIDENCE_RECORD: Final = 340
 _VOLUME_RECORD: Final = 400

@@ -45,8 +45,12 @@ _SIZE: Final = re.compile(r"([0-9]{1,15})\s*([A-Za-z]*)\Z")
 _FLOOR: Final = 1024
 """A volume of fewer bytes may not hold a part's own header."""
 
-FILLED: Final = 0.95
-"""How full a medium is, of what it takes, before a blob that it could hold a part of goes whole to the next."""
+FILLED: Final = 0.99
+"""How full a medium is, of what it takes, before a blob that it could hold a part of goes whole to the next: with what
+the small files and the ends of clusters take, 95 % or better of what was free on it."""
+
+_LEAST: Final = 256 * limits.KIB
+"""A medium, or a volume, with less room left takes no further part: it would be all header, and one seek more."""
 
 _OPEN: Final = 8
 """Volumes that stay open while packing: enough for small blobs to fill gaps, few enough to stay linear."""
@@ -135,8 +139,7 @@ class _Packer:
         if volume_size < _FLOOR:
             raise UsageError("a volume size too small", thing=str(volume_size), remedy="choose a larger --volume")
         self._volume_size = volume_size
-        self._least = min(volume_size, limits.VOLUME_MINIMUM)
-        """A medium with less room left takes no further part: it would be all header."""
+        self._least = min(volume_size, _LEAST)
         self._least_part = self._least // 2
         self._free = [limits.INTEGER if free is None else free for free in media]
         self._may_stay_free = [free * (1 - FILLED) for free in self._free]

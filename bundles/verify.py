@@ -251,9 +251,9 @@ def _list(folder: Path) -> Listing:
                 raise RefusedError("too many signature files", thing=str(folder), remedy="remove those not named")
     droppings += [path for name, path in volumes if _DROPPING.fullmatch(name)]
     volumes = [(name, path) for name, path in volumes if not _DROPPING.fullmatch(name)]
-    for (name, _), (again, path) in pairwise(volumes):
+    for (name, first), (again, second) in pairwise(volumes):
         if name == again:
-            raise _stranger(folder, f"volumes/{path.name}")
+            raise _stranger(folder, f"volumes/{second.name if first.name == name else first.name}")
     if len(volumes) > limits.VOLUMES:
         raise RefusedError("too many volumes", thing=str(folder / "volumes"), remedy="copy the medium again")
     if len(droppings) > _DROPPINGS:

@@ -131,7 +131,7 @@ def test_a_blob_is_cut_where_a_medium_ends_rather_than_not_carried() -> None:
 
 
 def test_a_blob_goes_whole_to_the_next_medium_where_the_first_is_full_enough() -> None:
-    packing = pack(blobs_of([9_600_000, 6_000_000]), 10_000_000, [10_000_000, 10_000_000])
+    packing = pack(blobs_of([9_910_000, 6_000_000]), 10_000_000, [10_000_000, 10_000_000])
     assert packing.media == (1, 2)
     assert all(piece.part is None for pieces in packing.volumes for piece in pieces)
 

@@ -9,14 +9,17 @@ import itertools
 import os
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance.intake import quarantine
 from appliance.outgoing import build
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError
+from bundles.volumes.read import read_volume
 from tests.deltas.conftest import Road
 from tests.deltas.conftest import road as road  # noqa: PLC0414  a fixture
 from tests.intake.inside import Inside
@@ -100,6 +103,62 @@ def test_a_medium_that_fills_while_it_is_written_goes_on_when_it_has_room(road: 
     whole(road, Path(again["path"]), reference)
 
 
+@pytest.mark.parametrize("kind", ["ext4", "tmpfs"])
+def test_real_media_are_filled_to_95_percent(road: Road, mount: Mount, kind: str) -> None:
+    media = [mount(kind, 24 * MIB) for _ in range(4)]
+    room = [shutil.disk_usage(medium).free for medium in media]
+    reference = road.make("1", **{f"layer{number}": os.urandom(3 * MIB) for number in range(16)})
+    result = road.outside.build(media, reference, volume="4MiB")
+    used = [before - shutil.disk_usage(medium).free for before, medium in zip(room, media, strict=True)]
+    folders = [Path(path) for path in result["media"]]
+    for taken, free in list(zip(used, room, strict=True))[: len(folders) - 1]:
+        assert 0.95 * free <= taken <= free
+    for folder in reversed(folders[1:]):
+        with pytest.raises(IncompleteError):
+            road.inside.bring(folder)
+    whole(road, folders[0], reference)
+
+
+def test_drives_are_written_at_once_and_one_that_fills_does_not_keep_the_other_from_its_end(
+    road: Road, mount: Mount
+) -> None:
+    media = [mount("tmpfs", 12 * MIB) for _ in range(2)]
+    reference = road.make("1", **{f"layer{number}": os.urandom(3 * MIB) for number in range(6)})
+    context = road.outside.building(media, reference, volume="4MiB")
+
+    def fill(phase: str, done: int, total: int) -> None:
+        if phase == "write" and not (media[1] / "stranger").exists():
+            (media[1] / "stranger").write_bytes(bytes(9 * MIB))
+
+    context.on_progress = fill
+    with pytest.raises(FailedError, match=rf"{media[1]}.*No space left|No space left.*{media[1]}"):
+        road.outside.run(context, build.run)
+    assert (media[0] / "alpha.bravo-000001/SHA256SUMS").exists()
+    assert not (media[1] / "alpha.bravo-000001/SHA256SUMS").exists()
+    (media[1] / "stranger").unlink()
+    kept = {path.name: path.stat().st_ino for path in media[0].rglob("*.7z")}
+    again = road.outside.build(media, reference, volume="4MiB")
+    assert {path.name: path.stat().st_ino for path in media[0].rglob("*.7z")} == kept
+    with pytest.raises(IncompleteError, match="insert medium 1 of 2"):
+        road.inside.bring(Path(again["media"][1]))
+    whole(road, Path(again["media"][0]), reference)
+
+
+def test_drives_are_read_at_once(road: Road, mount: Mount, monkeypatch: pytest.MonkeyPatch) -> None:
+    media = [mount("tmpfs", 12 * MIB) for _ in range(2)]
+    reference = road.make("1", **{f"layer{number}": os.urandom(3 * MIB) for number in range(6)})
+    result = road.outside.build(media, reference, volume="16MiB")
+    together = threading.Barrier(2)
+
+    def meet(path: Path, *rest: Any) -> None:
+        together.wait(60)  # neither would get past it alone
+        read_volume(path, *rest)
+
+    monkeypatch.setattr(quarantine, "read_volume", meet)
+    road.inside.bring(*map(Path, result["media"]))
+    assert road.inside.state("alpha.bravo-000001") == "quarantined"
+
+
 def test_a_medium_torn_away_while_it_is_written_is_cut_again_on_another(road: Road, mount: Mount) -> None:
     medium, other = mount("ext4", 48 * MIB), mount("ext4", 48 * MIB)
     reference = road.make("1", data=os.urandom(12 * MIB))
@@ -149,8 +208,10 @@ def test_a_flipped_sector_is_refused_and_the_volume_cut_again_alone_is_the_same(
     bad[MIB : MIB + 512] = bytes(512)
     volume.chmod(0o600)
     volume.write_bytes(bad)
+    context = road.inside.context(paths=[str(folder)])
     with pytest.raises(RefusedError, match=r"volumes/0002\.7z"):
-        road.inside.bring(folder)
+        quarantine.run(context)
+    assert any(line.startswith("volumes/0002.7z (medium 1) is needed by ") for line in context.lines)
     kept = {path.name: path.stat().st_ino for path in folder.rglob("*.7z") if path != volume}
     build.run(road.outside.context("build", built.params, built.job_id))
     assert {path.name: path.read_bytes() for path in folder.rglob("*.7z")} == good
@@ -195,6 +256,6 @@ def _spread(road: Road, reference: str, media: list[Path]) -> list[Path]:
     """Build onto five media, each with room for a fifth of it."""
     patch = pytest.MonkeyPatch()
     with patch.context() as patched:
-        patched.setattr("appliance.outgoing.build.room_on", lambda found, _: [3_100_000 for _ in found])
+        patched.setattr("appliance.outgoing.build.room_on", lambda found, _: [2_100_000 for _ in found])
         result = road.outside.build(media, reference)
     return [Path(path) for path in result["media"]]

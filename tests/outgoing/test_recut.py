@@ -37,7 +37,7 @@ class Sent:
         for medium in self.media:
             medium.mkdir()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr("appliance.outgoing.build.room_on", lambda found, _: [3 * MIB for _ in found])
+            patched.setattr("appliance.outgoing.build.room_on", lambda found, _: [5 * MIB // 2 for _ in found])
             result = outside.build(self.media, reference)
         self.folders = [Path(path) for path in result["media"]]
         assert len(self.folders) == 3
