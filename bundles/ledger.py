@@ -52,23 +52,13 @@ def ledger_verdict(
     last = max(history, key=lambda row: row.sequence, default=None)
     _check_seen(history, manifest, digest)
     floor = last.sequence if last else 0
-    if manifest.sequence <= floor:
-        raise RefusedError(
-            f"a rollback: the stream is at {floor} already",
-            thing=manifest.id,
-            remedy="it is older than what is here: bring the next bundle; what it alone carried must be built anew",
-        )
+    _check_rollback(floor, manifest)
     between = set(range(floor + 1, manifest.sequence)) - set(manifest.voided)
     if not between and last is None and manifest.previous is not None:
         between = {0}
     if between:
         return _gap(between, manifest, gaps_allowed)
-    if last is not None and last.digest and manifest.previous != last.digest:
-        raise RefusedError(
-            "a fork: the bundle follows another one than the ledger's last",
-            thing=manifest.id,
-            remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
-        )
+    _check_history(last, manifest)
     return ""
 
 
@@ -86,6 +76,24 @@ def _check_seen(history: Sequence[LedgerRow], manifest: BundleManifest, digest: 
             "a fork: the ledger has another bundle of this sequence",
             thing=manifest.id,
             remedy="two bundles were made under one number: ask the source site, and trust neither",
+        )
+
+
+def _check_rollback(floor: int, manifest: BundleManifest) -> None:
+    if manifest.sequence <= floor:
+        raise RefusedError(
+            f"a rollback: the stream is at {floor} already",
+            thing=manifest.id,
+            remedy="it is older than what is here: bring the next bundle; what it alone carried must be built anew",
+        )
+
+
+def _check_history(last: LedgerRow | None, manifest: BundleManifest) -> None:
+    if last is not None and last.digest and manifest.previous != last.digest:
+        raise RefusedError(
+            "a fork: the bundle follows another one than the ledger's last",
+            thing=manifest.id,
+            remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
         )
 
 

@@ -189,8 +189,11 @@ def stream() -> None:
 @station_option
 @json_option
 def show_stream(root: Path | None, name: str, as_json: bool) -> None:
-    """What came when, on one stream or on all."""
+    """What came when, on one stream or on all, and which streams a restore shut."""
     document = call(root, lambda client: _whole_list(client, "/v1/ledger", stream=name))
+    streams = call(root, lambda client: client.get("/v1/streams"))["items"]
+    document["shut"] = {one["stream"]: one["shut"] for one in streams if one["shut"] and name in ("", one["stream"])}
+    shut = "".join(f"\n[!!] {safe(why)}" for why in document["shut"].values())
     rows = [
         (
             entry["stream"],
@@ -202,7 +205,7 @@ def show_stream(root: Path | None, name: str, as_json: bool) -> None:
         )
         for entry in document["items"]
     ]
-    show(document, as_json, lambda: table(rows, ("STREAM", "SEQUENCE", "STATE", "WHEN", "WHO", "DIGEST")))
+    show(document, as_json, lambda: table(rows, ("STREAM", "SEQUENCE", "STATE", "WHEN", "WHO", "DIGEST")) + shut)
 
 
 @stream.command()

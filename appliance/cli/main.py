@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
+    "restore": ("appliance.cli.restore:restore", "Say that the station's folder was put back from a copy"),
     "block": ("appliance.cli.block:block", "Blocked content: add, remove, list"),
     "user": ("appliance.cli.user:user", "Accounts: claim, create, list, password, log in and out"),
     "role": ("appliance.cli.role:role", "Roles: list, grant, withdraw, explain"),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Final
 
 from appliance import clock
 from appliance.station import Station
 from appliance.store.writes.floors import require_open
-from bundles.errors import RefusedError
+from bundles.errors import LockgateError, RefusedError
 
 _DAY: Final = 24 * 3600
 
@@ -32,12 +33,18 @@ def silent_streams(station: Station) -> list[str]:
     return lines
 
 
-def shut_streams(station: Station) -> list[str]:
-    """A line for each known stream that a restore shut."""
-    lines = []
-    for (stream,) in station.reader.execute("SELECT DISTINCT stream FROM ledger ORDER BY stream").fetchall():
+def shut_streams(station: Station) -> dict[str, str]:
+    """Each stream that a restore shut, with a line about it: those of the ledger, and of every source that is trusted
+    (none where the trust folder is damaged, which is a check of its own)."""
+    known = {str(stream) for (stream,) in station.reader.execute("SELECT DISTINCT stream FROM ledger")}
+    with suppress(LockgateError):
+        for record in station.trust().records:
+            if "bundle" in record.purposes:
+                known.update(f"{site}.{station.config.site}" for site in record.sites)
+    found = {}
+    for stream in sorted(known):
         try:
             require_open(station.reader, stream)
         except RefusedError as error:
-            lines.append(error.diagnostics())
-    return lines
+            found[stream] = error.diagnostics()
+    return found

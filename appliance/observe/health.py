@@ -60,7 +60,7 @@ def _ledger(station: Station) -> list[dict[str, Any]]:
     if station.config.side != "inside":
         return []
     try:
-        alarms = [*silent_streams(station), *shut_streams(station)]
+        alarms = [*silent_streams(station), *shut_streams(station).values()]
     except LockgateError:
         alarms = []  # a damaged trust folder is a check of its own
     return [{"name": "streams", "ok": not alarms, "detail": "; ".join(alarms) or "none is silent or shut"}]

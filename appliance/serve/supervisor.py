@@ -26,6 +26,7 @@ from appliance.access.accounts import Accounts
 from appliance.access.tls import server_context
 from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
+from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
 from appliance.paths import StationPaths
 from appliance.serve import worker
@@ -65,6 +66,8 @@ def serve(root: Path, listen: str | None = None) -> int:
     scheme = "http" if config.open else "https"
     metrics.prepare(paths)
     with station_lock(paths), _listening(host, port) as listener:
+        if config.side == "inside" and (forgotten := shut_if_forgotten(paths)):
+            print(f"lockgate: the ledger has forgotten {forgotten}: imports are shut", file=sys.stderr, flush=True)
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         roles = [

@@ -88,12 +88,7 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
     kind = _media_type(fields, media_type)
     if fields.get("schemaVersion") != 2:
         raise MalformedError("unsupported schemaVersion", thing=repr(fields.get("schemaVersion"))[:40], remedy="use 2")
-    forbidden = ("layers", "config", "fsLayers") if kind in INDEX_TYPES else ("manifests", "fsLayers")
-    for key in forbidden:
-        if key in fields:
-            raise MalformedError(
-                "confusion of manifest and index", thing=f"{key} in a {kind}", remedy="use one or the other"
-            )
+    _check_confusion(fields, kind)
     manifests = _descriptors(fields, "manifests") if kind in INDEX_TYPES else ()
     layers = _descriptors(fields, "layers") if kind in IMAGE_TYPES else ()
     config = Descriptor.from_json(fields.get("config"), "config") if kind in IMAGE_TYPES else None
@@ -108,6 +103,16 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
         artifact_type=artifact_type or (config.media_type if config else ""),
         annotations=check_annotations(fields.get("annotations"), "annotations"),
     )
+
+
+def _check_confusion(fields: Mapping[str, Any], kind: str) -> None:
+    """Whether what makes the other kind stands in it. Raises MalformedError."""
+    forbidden = ("layers", "config", "fsLayers") if kind in INDEX_TYPES else ("manifests", "fsLayers")
+    for key in forbidden:
+        if key in fields:
+            raise MalformedError(
+                "confusion of manifest and index", thing=f"{key} in a {kind}", remedy="use one or the other"
+            )
 
 
 def _media_type(fields: dict[str, Any], announced: str | None) -> str:

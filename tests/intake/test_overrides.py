@@ -149,10 +149,10 @@ def test_after_a_restore_no_stream_takes_a_bundle_until_its_floor_is_entered(clo
     with pytest.raises(RefusedError, match=r"imports are shut since the restore.*--receipt FILE"):
         closed.bring(second.folder)
     assert closed.everything() == before
-    assert "imports are shut" in shut_streams(closed.station)[0]
+    assert "imports are shut" in shut_streams(closed.station)[STREAM]
     for person in ("Anna", "Bo"):
         say(closed, closed.officer(person), floor(1, own), "from receipt 4")
-    assert shut_streams(closed.station) == []
+    assert shut_streams(closed.station) == {}
     assert closed.bring(second.folder)["state"] == "quarantined"
 
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.intake import overrides
+from appliance.intake.silence import shut_streams
 from appliance.observe.audit import AuditEvent
 from appliance.station import open_station
 from appliance.store.writes.intake import ResetStream
@@ -35,10 +36,16 @@ def routes(control: Control) -> list[web.RouteDef]:
     station, read = control.station, control.station.reader.execute
 
     async def streams(_: web.Request) -> web.Response:
+        shut = shut_streams(station) if station.config.side == "inside" else {}
         items = [
             {"stream": stream, "direction": way, "last_sequence": last, "last_digest": digest or "",
-             "last_at": at, "entries": count}
+             "last_at": at, "entries": count, "shut": shut.pop(stream, "")}
             for stream, way, last, digest, at, count in read(_STREAMS)
+        ]  # fmt: skip
+        items += [
+            {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "entries": 0,
+             "shut": why}
+            for stream, why in shut.items()
         ]  # fmt: skip
         return web.json_response({"items": items, "next": None})
 

@@ -1,0 +1,65 @@
+"""A station's folder that was put back from a copy: its ledger may have forgotten what came in since the copy was made.
+
+`lockgate restore` says so of the whole folder, since nothing inside it can tell. Where the database alone was put back,
+the station sees it when it starts: its audit log tells of a bundle that its ledger does not know. Either way no stream
+takes a bundle until two people have entered where it stood (appliance.store.writes.floors).
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from typing import Any, Final
+
+from appliance import clock
+from appliance.observe.audit import AuditEvent, FileAudit, newest
+from appliance.paths import StationPaths
+from appliance.store.database import open_writer
+from appliance.store.writer.service import LocalWriter
+from appliance.store.writes.ledger import ShutImports
+from bundles.errors import FailedError
+
+ACT: Final = "restore"
+_INSPECTED: Final = "intake.inspect"
+"""The first act on a bundle that is recorded after the ledger took it: an import that was cut off leaves none."""
+
+
+def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
+    """Shut imports in a station that does not run; where each stream stood in this copy: {stream, sequence, digest}.
+
+    Raises FailedError for a database that is damaged: then the copy is not one to go on with.
+    """
+    with closing(open_writer(paths.database)) as connection:
+        try:
+            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            found = str(error)
+        if found != "ok":
+            raise FailedError("the copy's database is damaged", thing=str(found), remedy="put back an older copy")
+        LocalWriter(connection).submit(ShutImports(actor=actor, at=clock.now()))
+        rows = connection.execute(
+            "SELECT stream, sequence, coalesce(digest, '') FROM ledger l WHERE entry = (SELECT entry FROM ledger o"
+            " WHERE o.stream = l.stream ORDER BY sequence DESC, entry DESC LIMIT 1) ORDER BY stream"
+        )
+        return [{"stream": stream, "sequence": sequence, "digest": digest} for stream, sequence, digest in rows]
+
+
+def shut_if_forgotten(paths: StationPaths) -> str:
+    """Before the station starts: shut imports where the audit log knows of a bundle that the ledger does not.
+
+    Returns that bundle's id, or "" where nothing is missing or people know of it already.
+    """
+    last = next((event for event in newest(paths.audit, _INSPECTED.encode()) if event["act"] == _INSPECTED), None)
+    if last is None:
+        return ""
+    with closing(open_writer(paths.database)) as connection:
+        digest = last["detail"].get("digest")
+        known = connection.execute("SELECT 1 FROM ledger WHERE digest = ?", (digest,)).fetchone()
+        shut = connection.execute("SELECT max(created) FROM restores").fetchone()[0]
+        if known is not None or (shut is not None and shut >= last["time"]):
+            return ""
+        name = str(last["thing"])
+        why = f"the audit log knows {name}, which the ledger does not"
+        FileAudit(paths.audit).record(AuditEvent(ACT, "station", name, "done", {"why": why}))
+        LocalWriter(connection).submit(ShutImports(actor="station", at=clock.now()))
+    return name

@@ -1,0 +1,203 @@
+"""After a restore, over a live station with accounts: imports stay shut until two people say where a stream stood."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from appliance import clock
+from appliance.observe.audit import tail
+from bundles.oci.digest import Digest
+from bundles.signing.keys import create_private, save_private
+from bundles.signing.trust import trust_key
+from tests.access.test_station import PASSWORD, Live
+from tests.bundles.small import SmallBundle
+from tests.intake.inside import name_of, small_bundle
+
+STREAM = "alpha.bravo"
+NAMES = ("ada", "cora", "anna", "bo")
+
+
+@dataclass
+class Site:
+    """A closed station, and its people's log-ins: ada administers, cora carries, anna and bo decide."""
+
+    folder: Path
+    people: dict[str, Live]
+    logged_in: set[str] = field(default_factory=set)
+    """Since the station started: a log-in ends with it."""
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "bravo"
+
+    def start(self) -> None:
+        self.people["ada"].start()
+        self.logged_in.clear()
+
+    def stop(self) -> None:
+        self.people["ada"].stop()
+
+    def run(self, who: str, *words: object, expect: int = 0) -> str:
+        if who != "ada" and who not in self.logged_in:
+            self.people[who].call("user", "login", who, password=PASSWORD)
+            self.logged_in.add(who)
+        return self.people[who].call(*words, expect=expect)
+
+    def say(self, who: str, *words: object, expect: int = 0) -> str:
+        """One of the two officers' word about the stream."""
+        why = f"{who} looked"
+        return self.run(who, "intake", "stream", "reset", STREAM, *words, "--why", why, "--key", who, expect=expect)
+
+    def bring(self, made: SmallBundle, expect: int = 0) -> str:
+        return self.run("cora", "intake", "import", made.folder, expect=expect)
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The station's folder with its accounts, before anything came in."""
+    root = tmp_path_factory.mktemp("prepared") / "bravo"
+    ada = Live(root, root.parent)
+    made = json.loads(ada.call("init", root, "--site", "bravo", "--side", "inside", "--json"))
+    ada.call("user", "claim", "ada", code=made["code"], password=PASSWORD)
+    ada.start()
+    ada.call("user", "login", "ada", password=PASSWORD)
+    for name, role in (("cora", "courier"), ("anna", "security-officer"), ("bo", "security-officer")):
+        ada.call("user", "create", name, password=PASSWORD)
+        ada.call("role", "grant", name, role)
+    ada.stop()
+    for name in ("anna", "bo"):
+        own = create_private()
+        save_private(root / f"keys/{name}.pem", own, None)
+        trust_key(root / "trust", own.public, purpose="release", owner=name, sites=[])
+    return root
+
+
+@pytest.fixture
+def site(prepared: Path, tmp_path: Path) -> Iterator[Site]:
+    copy(prepared, tmp_path / "bravo")
+    for name in NAMES:
+        (tmp_path / name).mkdir()
+    site = Site(tmp_path, {name: Live(tmp_path / "bravo", tmp_path / name) for name in NAMES})
+    site.start()
+    yield site
+    site.stop()
+
+
+def copy(root: Path, to: Path) -> None:
+    """A copy of a stopped station's folder."""
+    shutil.copytree(root, to, ignore=shutil.ignore_patterns("run"))
+    (to / "run").mkdir()
+
+
+def bundle(site: Site, sequence: int, previous: SmallBundle | None = None, **changes: object) -> SmallBundle:
+    follows = None if previous is None else str(Digest.of(previous.signed.sums))
+    made = small_bundle(site.folder / f"carried{sequence}", sequence=sequence, previous=follows, **changes)
+    trust_key(site.root / "trust", made.key.public, purpose="bundle", owner="Engineering", sites=["alpha"])
+    return made
+
+
+def test_a_station_that_was_put_back_takes_nothing_until_two_people_enter_its_receipts_head(site: Site) -> None:
+    first = bundle(site, 1)
+    site.bring(first)
+    site.stop()
+    copy(site.root, site.folder / "copy")
+    site.start()
+    second = bundle(site, 2, first)
+    site.bring(second)
+    receipt = site.folder / "receipt.json"
+    site.run("cora", "receipt", "export", "--out", receipt)
+    trust = shutil.copytree(site.root / "trust", site.folder / "trust-now")
+    assert "the station is running already" in site.run("ada", "restore", "--why", "too early", expect=1)
+
+    site.stop()
+    shutil.rmtree(site.root)
+    copy(site.folder / "copy", site.root)
+    shutil.copytree(trust, site.root / "trust", dirs_exist_ok=True)
+    said = json.loads(site.run("ada", "restore", "--why", "the disk died; Monday's copy", "--json"))
+    assert said["people"] == 2
+    head = {"stream": STREAM, "sequence": 1, "digest": str(Digest.of(first.signed.sums))}
+    assert said["streams"] == [head]
+
+    site.start()
+    assert "imports are shut since the restore" in site.bring(second, expect=3)
+    status = json.loads(site.run("anna", "status", "--json"))
+    assert not status["health"]["ok"]
+    assert any("imports are shut" in alert for alert in status["alerts"])
+    assert f"[!!] imports are shut since the restore of {clock.now()[:10]}" in site.run(
+        "anna", "intake", "stream", "show"
+    )
+    assert "a reset takes two people" in site.run(
+        "anna", "intake", "stream", "reset", STREAM, "--receipt", receipt, "--why", "alone", expect=3
+    )
+    assert "1 of 2 people" in site.say("anna", "--receipt", receipt)
+    assert "1 of 2 people" in site.say("anna", "--receipt", receipt)
+    assert "imports are shut" in site.bring(second, expect=3)
+    assert "goes on behind 2" in site.say("bo", "--receipt", receipt)
+
+    assert "a rollback: the stream is" in site.bring(second, expect=3)
+    third = bundle(site, 3, second)
+    assert site.bring(third).splitlines()[-1] == name_of(3)
+    assert "[!!]" not in site.run("anna", "intake", "stream", "show")
+    assert json.loads(site.run("anna", "status", "--json"))["health"]["ok"]
+    acts = [event["act"] for event in tail(site.root / "audit", 200)]
+    assert acts.count("restore") == 1
+    assert acts.count("stream.reset") >= 1
+
+
+def test_a_database_that_was_put_back_alone_is_seen_when_the_station_starts(site: Site) -> None:
+    first = bundle(site, 1)
+    site.bring(first)
+    site.stop()
+    monday = site.folder / "monday"
+    monday.mkdir()
+    for path in site.root.glob("metadata.sqlite*"):
+        shutil.copy(path, monday)
+    site.start()
+    second = bundle(site, 2, first)
+    site.bring(second)
+    site.stop()
+    for left in site.root.glob("metadata.sqlite*"):
+        left.unlink()
+    shutil.copytree(monday, site.root, dirs_exist_ok=True)
+    site.start()
+    assert "imports are shut since the restore" in site.bring(second, expect=3)
+    digest = str(Digest.of(second.signed.sums))
+    site.say("anna", "--sequence", 2, "--digest", digest)
+    site.say("bo", "--sequence", 2, "--digest", digest)
+    site.stop()
+    site.start()  # what people know of is not shut again
+    assert site.bring(bundle(site, 3, second)).splitlines()[-1] == name_of(3)
+
+
+def test_two_people_set_a_clock_back_that_a_bundle_of_2099_had_put_forward(site: Site) -> None:
+    import sqlite3
+
+    with sqlite3.connect(site.root / "metadata.sqlite") as db:  # as it stands after a bundle came in by a wrong clock
+        db.execute("INSERT INTO clock_floors (floor, why, created, actor) VALUES ('2099-01-01T00:00:00Z', ?, ?, 'x')",
+                   (name_of(7), clock.now()))  # fmt: skip
+    db.close()
+    made = bundle(site, 1)
+    assert "the clock stands before what has come in already" in site.bring(made, expect=3)
+    now = clock.now()
+    assert "1 of 2 people" in site.say("anna", "--clock", now)
+    assert "the clock stands before" in site.bring(made, expect=3)
+    assert "no bundle so far counts as made after" in site.say("bo", "--clock", now)
+    assert site.bring(made).splitlines()[-1] == name_of()
+
+
+def test_a_restore_is_for_a_stopped_inside_station_and_has_a_reason(site: Site, tmp_path: Path) -> None:
+    site.stop()
+    assert "needs a reason" in site.run("ada", "restore", "--why", " ", expect=2)
+    site.run("ada", "init", tmp_path / "alpha", "--site", "alpha", "--side", "outside", "--open")
+    said = site.run("ada", "restore", "-C", tmp_path / "alpha", "--why", "x", expect=2)
+    assert "an outside station takes no bundles in" in said
+    (site.root / "metadata.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
+    for left in site.root.glob("metadata.sqlite-*"):
+        left.unlink()
+    site.run("ada", "restore", "--why", "a bad copy", expect=1)
