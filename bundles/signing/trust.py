@@ -266,8 +266,7 @@ def trust_key(
     """
     if purpose not in PURPOSES:
         raise UsageError("unknown purpose", thing=purpose, remedy=f"use one of {', '.join(PURPOSES)}")
-    if not owner.strip():
-        raise UsageError("a key needs an owner", remedy="say whose it is with --owner")
+    policy.check_owner(owner)
     if purpose == "bundle" and not sites:
         raise UsageError("a bundle key is bound to sites", thing=key.keyid, remedy="name them with --from SITE")
     for site in sites:

@@ -42,6 +42,26 @@ def test_one_person_stays_one_however_the_name_is_spelt(owner: str) -> None:
     assert person(owner) == person("Anna")
 
 
+@pytest.mark.parametrize(
+    "owner", ["A\u200bda", "Ada\u2060", "\u202eadA", "Ada\u034f", "Ada\ufe0f", "\u0410da", "Ad\u03b1"]
+)
+def test_an_owner_who_could_pass_for_another_is_not_pinned(folder: Path, owner: str) -> None:
+    with pytest.raises(UsageError, match=r"nobody sees|two alphabets"):
+        trust_key(folder, create_private().public, purpose="release", owner=owner)
+
+
+@pytest.mark.parametrize("owner", ["A\u200bda", "\u202eAda", "Ada\u034f\ufe0f"])
+def test_what_nobody_sees_makes_no_second_person_of_a_record_written_by_hand(owner: str) -> None:
+    assert person(owner) == person("Ada")
+
+
+@pytest.mark.parametrize(
+    "owner", ["Zo\u00eb M\u00fcller", "\u0410\u043d\u043d\u0430", "\u5c71\u7530 Ken", "O'Neil-3 (deputy)"]
+)
+def test_owners_have_names_of_their_own_language(folder: Path, owner: str) -> None:
+    assert trust_key(folder, create_private().public, purpose="release", owner=owner).owner == owner
+
+
 def test_an_owner_is_spelt_one_way(folder: Path) -> None:
     trust_key(folder, create_private().public, purpose="release", owner="Anna")
     with pytest.raises(UsageError, match=r"spelt otherwise already: 'Anna'"):
