@@ -194,7 +194,10 @@ def _parse_manifest(files: SmallFiles) -> BundleManifest:
     try:
         return decode(files.manifest)
     except MalformedError as error:
-        raise RefusedError(error.what, thing=error.thing or sums.MANIFEST, remedy=error.remedy) from None
+        where = error.thing
+        if sums.MANIFEST not in f"{error.what} {where}":
+            where = f"{sums.MANIFEST}: {where}" if where else sums.MANIFEST
+        raise RefusedError(error.what, thing=where, remedy=error.remedy) from None
 
 
 def _check_destination(manifest: BundleManifest, trust: TrustFolder) -> None:
