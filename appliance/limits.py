@@ -306,6 +306,9 @@ FIRST_CODE_WAIT: Final = 1.0
 TOKEN_KEYS_READ: Final = 30.0
 """Seconds after which a worker looks for a newer key for tokens; one that a token names is looked for at once."""
 
+TOKEN_KEY_SPREAD: Final = 2 * TOKEN_KEYS_READ
+"""Seconds before a new key signs: until then every worker has read it."""
+
 TOKEN_KEYS_TURN: Final = 10 * 60.0
 """Seconds between two looks whether a new key is due."""
 

@@ -21,7 +21,7 @@ from bundles.files import read_small, write_atomic
 from bundles.limits import KEY_FILE
 
 _NAME: Final = re.compile(r"(?P<made>[0-9]{10,12})-[0-9a-f]{16}\Z")
-_KEPT: Final = limits.TOKEN_LIFE + 10 * limits.TOKEN_KEYS_READ
+_KEPT: Final = limits.TOKEN_LIFE + 2 * (limits.TOKEN_KEY_SPREAD + limits.TOKEN_KEYS_READ)
 """Seconds a key is kept after another took over: no worker signs with it any more, and no token of it lives."""
 
 
@@ -63,7 +63,10 @@ def rotate(folder: Path) -> bool:
 
 
 def load(folder: Path) -> Ring:
-    """The keys. Blocking, below a millisecond. Raises FailedError where there are none."""
+    """The keys. Blocking, below a millisecond. Raises FailedError where there are none.
+
+    The newest signs that every worker has read by now: a token is good everywhere from the moment it is given.
+    """
     keys: dict[str, ec.EllipticCurvePrivateKey] = {}
     for name in _names(folder):
         try:
@@ -76,7 +79,9 @@ def load(folder: Path) -> Ring:
         keys[name] = key
     if not keys:
         raise FailedError("there is no key for tokens", thing=str(folder), remedy="start the station again")
-    kid = max(keys)
+    now = clock.seconds(clock.now())
+    known = [name for name in keys if now - _made(name) >= limits.TOKEN_KEY_SPREAD]
+    kid = max(known) if known else min(keys)
     publics = {name: key.public_key() for name, key in keys.items()}
     return Ring(kid, keys[kid], MappingProxyType(publics), time.monotonic())
 

@@ -8,10 +8,8 @@ import os
 import signal
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,57 +18,8 @@ import pytest
 
 from appliance.access.certificates import Expiry
 from appliance.access.snippets import CLIENTS
+from tests.access.live import PASSWORD, Live
 from tests.peers.stock import Layout, run
-
-PASSWORD = "a password of some length"
-
-
-@dataclass
-class Live:
-    """A running station and its folder; `lockgate` as somebody whose log-in is kept in `home`."""
-
-    root: Path
-    home: Path
-    port: int = 0
-    process: subprocess.Popen[str] | None = None
-
-    def call(self, *words: object, expect: int = 0, user: int | None = None, **secrets: str) -> str:
-        """A command's stdout. `code="X"` is handed over as --code-fd."""
-        command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
-        handed = []
-        for name, secret in secrets.items():
-            reading, writing = os.pipe()
-            os.write(writing, secret.encode() + b"\n")
-            os.close(writing)
-            command += [f"--{name}-fd", str(reading)]
-            handed.append(reading)
-        environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)}
-        done = subprocess.run(
-            command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False, user=user
-        )
-        for descriptor in handed:
-            os.close(descriptor)
-        assert done.returncode == expect, (words, done.stdout, done.stderr)
-        return done.stdout if expect == 0 else done.stderr
-
-    def start(self) -> None:
-        environment = os.environ | {"XDG_RUNTIME_DIR": str(self.home)}
-        command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.root), "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
-        assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().rpartition(":")[2])
-
-    def stop(self) -> None:
-        if self.process is not None:
-            self.process.send_signal(signal.SIGTERM)
-            self.process.wait(20)
-
-    @property
-    def host(self) -> str:
-        return f"localhost:{self.port}"
-
-    def trusting(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.root / "tls/ca.pem"))
 
 
 @pytest.fixture(scope="module")

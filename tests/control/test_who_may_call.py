@@ -39,8 +39,8 @@ class Played(Callers):
 
 
 @contextmanager
-def a_station(root: Path, callers: Callers) -> Iterator[tuple[Control, MemoryAudit]]:
-    make_station(root)
+def a_station(root: Path, callers: Callers, *, open_: bool = True) -> Iterator[tuple[Control, MemoryAudit]]:
+    make_station(root, open_=open_)
     paths = StationPaths(root)
     with WriterService(paths.database) as service:
         audit = MemoryAudit()

@@ -1,0 +1,78 @@
+"""A whole station without --open, for tests: the real program, over TLS, with a log-in kept in a folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import ssl
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+PASSWORD = "a password of some length"
+
+
+@dataclass
+class Live:
+    """A running station and its folder; `lockgate` as somebody whose log-in is kept in `home`."""
+
+    root: Path
+    home: Path
+    port: int = 0
+    process: subprocess.Popen[str] | None = None
+
+    def call(self, *words: object, expect: int = 0, user: int | None = None, **secrets: str) -> str:
+        """A command's stdout. `code="X"` is handed over as --code-fd."""
+        command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
+        handed = []
+        for name, secret in secrets.items():
+            reading, writing = os.pipe()
+            os.write(writing, secret.encode() + b"\n")
+            os.close(writing)
+            command += [f"--{name}-fd", str(reading)]
+            handed.append(reading)
+        environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)}
+        done = subprocess.run(
+            command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False, user=user
+        )
+        for descriptor in handed:
+            os.close(descriptor)
+        assert done.returncode == expect, (words, done.stdout, done.stderr)
+        return done.stdout if expect == 0 else done.stderr
+
+    def start(self) -> None:
+        environment = os.environ | {"XDG_RUNTIME_DIR": str(self.home)}
+        command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.root), "--listen", "127.0.0.1:0"]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        assert self.process.stdout is not None
+        self.port = int(self.process.stdout.readline().rpartition(":")[2])
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            self.process.wait(20)
+
+    @property
+    def host(self) -> str:
+        return f"localhost:{self.port}"
+
+    def trusting(self) -> ssl.SSLContext:
+        return ssl.create_default_context(cafile=str(self.root / "tls/ca.pem"))
+
+    def make(self) -> None:
+        """`init`, and `ada` as the first administrator."""
+        made = json.loads(self.call("init", self.root, "--site", "bravo", "--side", "inside", "--json"))
+        self.call("user", "claim", "ada", code=made["code"], password=PASSWORD)
+
+    def configure(self, **settings: str) -> None:
+        """Replace settings of config.toml by name; values as TOML writes them."""
+        config = self.root / "config.toml"
+        lines = config.read_text().splitlines()
+        config.write_text("\n".join(_set(line, settings) for line in lines) + "\n")
+
+
+def _set(line: str, settings: dict[str, str]) -> str:
+    name = line.partition(" = ")[0]
+    return f"{name} = {settings[name]}" if name in settings else line
