@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 from bundles.display import safe
-from bundles.errors import UsageError
+from bundles.errors import FailedError, UsageError
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
@@ -24,10 +24,10 @@ MB: Final = 1_000_000
 
 
 def station_option(command: Command) -> Command:
-    """`-C DIR`, or LOCKGATE_DIR, as `root: Path | None`."""
+    """`-C DIR`, or LOCKGATE_DIR, as `root: Path | None`. Members of `socket_group` may enter it and not list it."""
     return click.option(
-        "-C", "root", type=click.Path(path_type=Path, file_okay=False), envvar="LOCKGATE_DIR", metavar="DIR",
-        help="The station's folder (or LOCKGATE_DIR).",
+        "-C", "root", type=click.Path(path_type=Path, file_okay=False, readable=False), envvar="LOCKGATE_DIR",
+        metavar="DIR", help="The station's folder (or LOCKGATE_DIR).",
     )(command)  # fmt: skip
 
 
@@ -49,10 +49,18 @@ def detach_option(command: Command) -> Command:
 
 
 def station_root(root: Path | None) -> Path:
-    """The station's folder. Raises UsageError where none was named or it is not one."""
+    """The station's folder. Raises UsageError where none was named or it is not one, FailedError where it is shut."""
     if root is None:
         raise UsageError("no station was named", remedy="give -C DIR, or set LOCKGATE_DIR")
-    if not (root / "config.toml").is_file():
+    try:
+        there = (root / "config.toml").is_file()
+    except PermissionError:
+        raise FailedError(
+            "this system account may not enter the station's folder",
+            thing=str(root),
+            remedy="call as its owner, or as a member of the group that socket_group in config.toml names",
+        ) from None
+    if not there:
         raise UsageError(
             "not a station", thing=str(root), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
         )

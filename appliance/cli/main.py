@@ -104,6 +104,9 @@ def main() -> NoReturn:
     except LockgateError as error:
         _say(error.diagnostics())
         status = error.exit_status
+    except PermissionError as error:  # in a command that works on a folder: whoever calls is not its owner
+        _say(f"permission denied: {error.filename}; call as the system account that owns it")
+        status = EXIT_FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = EXIT_FAILED

@@ -22,9 +22,10 @@ class OwnKey:
 
 
 def own_keys(paths: StationPaths) -> list[OwnKey]:
-    """The key folder, by name. Raises UsageError naming a file that is not what its name says."""
+    """The key folder, by name. Raises UsageError naming a file that is not what its name says, PermissionError."""
     found = []
-    for path in sorted(paths.keys.glob(f"*{PUBLIC_SUFFIX}")):
+    # Not glob: that takes a folder it may not read for an empty one.
+    for path in sorted(entry for entry in paths.keys.iterdir() if entry.name.endswith(PUBLIC_SUFFIX)):
         name = path.name.removesuffix(PUBLIC_SUFFIX)
         found.append(OwnKey(name, load_public(path), _needs_passphrase(paths, name)))
     return found

@@ -62,7 +62,9 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
     except OSError as error:
         await runner.cleanup()
         raise FailedError(
-            f"metrics cannot listen ({error.strerror})", thing=config.metrics_listen, remedy="change metrics_listen"
+            f"metrics cannot listen ({os.strerror(error.errno or 0)})",
+            thing=config.metrics_listen,
+            remedy="change metrics_listen",
         ) from None
     try:
         yield

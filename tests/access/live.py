@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import os
 import signal
 import ssl
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 PASSWORD = "a password of some length"
+NOBODY = 65_534
+PATHS = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])}
+"""What this Python imports from, for another one that may read it."""
 
 
 @dataclass
@@ -23,9 +31,20 @@ class Live:
     port: int = 0
     process: subprocess.Popen[str] | None = None
 
-    def call(self, *words: object, expect: int = 0, user: int | None = None, **secrets: str) -> str:
-        """A command's stdout. `code="X"` is handed over as --code-fd."""
-        command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
+    def call(
+        self,
+        *words: object,
+        expect: int = 0,
+        user: int | None = None,
+        groups: Sequence[int] | None = None,
+        **secrets: str,
+    ) -> str:
+        """A command's stdout, or its stderr where it is to fail; as `user`, who is in `groups` alone.
+
+        `code="X"` is handed over as --code-fd.
+        """
+        python = sys.executable if user is None else python_of_others()
+        command = [python, "-m", "appliance.cli.main", *map(str, words)]
         handed = []
         for name, secret in secrets.items():
             reading, writing = os.pipe()
@@ -33,10 +52,11 @@ class Live:
             os.close(writing)
             command += [f"--{name}-fd", str(reading)]
             handed.append(reading)
-        environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)}
+        environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)} | PATHS
         done = subprocess.run(
-            command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False, user=user
-        )
+            command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False,
+            user=user, group=user, extra_groups=groups, cwd="/",
+        )  # fmt: skip
         for descriptor in handed:
             os.close(descriptor)
         assert done.returncode == expect, (words, done.stdout, done.stderr)
@@ -71,6 +91,21 @@ class Live:
         config = self.root / "config.toml"
         lines = config.read_text().splitlines()
         config.write_text("\n".join(_set(line, settings) for line in lines) + "\n")
+
+
+@functools.cache
+def python_of_others() -> str:
+    """A Python that other system accounts can run with this one's libraries; skips the test where there is none."""
+    for python in (sys.executable, "/usr/bin/python3"):
+        command = [python, "-c", "import appliance.control.client, aiohttp, msgspec, cryptography"]
+        with contextlib.suppress(OSError):
+            done = subprocess.run(
+                command, user=NOBODY, group=NOBODY, extra_groups=[], cwd="/", env=os.environ | PATHS, check=False,
+                capture_output=True,
+            )  # fmt: skip
+            if done.returncode == 0:
+                return python
+    pytest.skip("another account can run no Python with the libraries of this one")
 
 
 def _set(line: str, settings: dict[str, str]) -> str:

@@ -1,0 +1,174 @@
+"""Who reaches a station beside its owner: members of the socket's group, each as the account bound to them; monitoring.
+
+The commands run as another system account (uid 65534, without the owner's groups), as real processes.
+"""
+
+from __future__ import annotations
+
+import grp
+import http.client
+import json
+import os
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.access.live import NOBODY, PASSWORD, Live, python_of_others
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another system account: needs root")
+
+
+@pytest.fixture(scope="module")
+def group() -> str:
+    """A group that nobody is in by itself."""
+    return grp.getgrnam("daemon").gr_name
+
+
+@pytest.fixture(scope="module")
+def free() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def live(group: str, free: int) -> Iterator[Live]:
+    """A station in a folder that others may pass through, with a group for its socket and a port for metrics."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        station = Live(Path(folder) / "bravo", Path(folder) / "home")
+        station.home.mkdir()
+        station.make()
+        station.configure(socket_group=f'"{group}"', metrics_listen=f'"127.0.0.1:{free}"')
+        station.start()
+        station.call("user", "login", "ada", password=PASSWORD)
+        station.call("user", "create", "alice", password=PASSWORD)
+        station.call("role", "grant", "alice", "reader")
+        yield station
+        station.stop()
+
+
+@pytest.fixture
+def stranger(live: Live) -> Iterator[Live]:
+    """The same station, for somebody who keeps no log-in."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        yield Live(live.root, Path(folder), port=live.port)
+
+
+def as_nobody(stranger: Live, *words: object, expect: int, groups: list[int], **secrets: str) -> str:
+    return stranger.call(*words, expect=expect, user=NOBODY, groups=groups, **secrets)
+
+
+def test_who_is_not_in_the_group_gets_no_further_than_the_folder(stranger: Live) -> None:
+    for words in (("status",), ("key", "list"), ("user", "login", "ada")):
+        said = as_nobody(stranger, *words, expect=1, groups=[])
+        assert f"this system account may not enter the station's folder: {stranger.root}; call as its owner" in said
+
+
+def test_the_group_opens_the_socket_and_nothing_else(live: Live, group: str) -> None:
+    gid = grp.getgrnam(group).gr_gid
+    for path, mode in ((live.root, 0o710), (live.root / "run", 0o710), (live.root / "run/control.sock", 0o660)):
+        assert (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (gid, mode), path
+    others = [path for path in live.root.rglob("*") if path.lstat().st_gid == gid]
+    assert {path.relative_to(live.root).as_posix() for path in others} == {"run", "run/control.sock"}
+    reachable = [path for path in live.root.iterdir() if path.is_file() and path.stat().st_mode & 0o077]
+    assert [path.name for path in reachable if path.name.startswith("metadata")] == []
+
+
+def test_a_member_without_an_account_is_refused_and_it_is_an_event(live: Live, stranger: Live, group: str) -> None:
+    gid = grp.getgrnam(group).gr_gid
+    for words in (("status",), ("repo", "list"), ("user", "list"), ("intake", "list"), ("job", "list")):
+        said = as_nobody(stranger, *words, expect=3, groups=[gid])
+        assert "no account stands for this system account" in said
+    log = "".join(path.read_text() for path in (live.root / "audit").rglob("*.jsonl"))
+    assert f"({NOBODY})" in log
+
+
+def test_a_member_is_the_account_bound_to_the_uid_and_no_more(live: Live, stranger: Live, group: str) -> None:
+    gid = grp.getgrnam(group).gr_gid
+    live.call("user", "bind", "alice", "--uid", NOBODY)
+    try:
+        who = json.loads(as_nobody(stranger, "user", "whoami", "--json", expect=0, groups=[gid]))
+        assert (who["account"], who["roles"]) == ("alice", [{"role": "reader", "pattern": "**"}])
+        assert "may not account" in as_nobody(stranger, "user", "list", expect=3, groups=[gid])
+        assert "may not account" in as_nobody(
+            stranger, "role", "grant", "alice", "administrator", expect=3, groups=[gid]
+        )
+    finally:
+        live.call("user", "bind", "alice")
+    assert "no account stands" in as_nobody(stranger, "status", expect=3, groups=[gid])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("key", "list"), ("key", "create", "mine", "--no-passphrase"), ("trust", "snippet", "skopeo"), ("tls", "show"),
+        ("tls", "renew"), ("user", "code"), ("user", "claim", "eve"), ("serve",), ("audit", "verify"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_what_works_on_the_folder_is_the_owners_and_says_so(stranger: Live, group: str, words: tuple[str, ...]) -> None:
+    """One clear line, and nothing in the folder changes."""
+    before = {path: path.lstat().st_mtime_ns for path in stranger.root.rglob("*") if "run" not in path.parts}
+    said = as_nobody(stranger, *words, expect=1, groups=[grp.getgrnam(group).gr_gid])
+    assert "internal error" not in said
+    assert str(stranger.root) in said
+    assert "ermission denied" in said or "may not" in said
+    after = {path: path.lstat().st_mtime_ns for path in stranger.root.rglob("*") if "run" not in path.parts}
+    assert {path for path in before if before[path] != after.get(path)} <= set((stranger.root / "audit").rglob("*"))
+
+
+def test_a_member_may_log_in_as_a_person(stranger: Live, group: str) -> None:
+    gid = grp.getgrnam(group).gr_gid
+    as_nobody(stranger, "user", "login", "alice", expect=0, groups=[gid], password=PASSWORD)
+    assert json.loads(as_nobody(stranger, "user", "whoami", "--json", expect=0, groups=[gid]))["account"] == "alice"
+
+
+def test_the_writers_socket_is_the_owners_alone(live: Live, group: str) -> None:
+    """Whoever could speak to it would write what they like: it is below the group's folder, and shut."""
+    gid = grp.getgrnam(group).gr_gid
+    script = (
+        "import socket,sys; s=socket.socket(socket.AF_UNIX)\n"
+        "try: s.connect(sys.argv[1])\n"
+        "except PermissionError: sys.exit(7)"
+    )
+    for name, expected in (("writer.sock", 7), ("control.sock", 0)):
+        command = [python_of_others(), "-c", script, live.root / "run" / name]
+        done = subprocess.run(command, user=NOBODY, group=NOBODY, extra_groups=[gid], check=False, cwd="/")
+        assert done.returncode == expected, name
+
+
+def test_monitoring_reads_metrics_without_a_password_and_nothing_else(free: int) -> None:
+    def ask(method: str, path: str) -> tuple[int, str]:
+        connection = http.client.HTTPConnection("127.0.0.1", free, timeout=60)
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+
+    status, text = ask("GET", "/metrics")
+    assert status == 200
+    for name in ("lockgate_up", 'lockgate_certificate_seconds_left{certificate="server"}', "lockgate_health"):
+        assert name in text
+    assert "alice" not in text
+    for method, path in (("POST", "/metrics"), ("GET", "/"), ("GET", "/v1/status"), ("GET", "/v2/")):
+        assert ask(method, path)[0] in (404, 405)
+
+
+def test_a_group_that_does_not_exist_and_a_port_that_is_taken_are_named(tmp_path: Path) -> None:
+    station = Live(tmp_path / "bravo", tmp_path)
+    station.make()
+    station.configure(socket_group='"no-such-group"')
+    assert "no such group: no-such-group; check socket_group" in station.call("serve", expect=1)
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        held.listen()
+        address = f"127.0.0.1:{held.getsockname()[1]}"
+        station.configure(socket_group='""', metrics_listen=f'"{address}"')
+        said = station.call("serve", "--listen", "127.0.0.1:0", expect=1)
+    assert f"metrics cannot listen (Address already in use): {address}; change metrics_listen" in said
