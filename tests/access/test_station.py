@@ -78,20 +78,6 @@ def test_skopeo_logs_in_pushes_mounts_pulls_and_deletes(live: Live, layout: Layo
 
 
 @pytest.mark.peer
-def test_buildah_logs_in_and_pushes_with_a_robots_secret(live: Live, layout: Layout, certs: Path) -> None:
-    made = json.loads(live.call("token", "create", "robot-build", "--json"))
-    live.call("role", "grant", "robot-build", "writer", "--on", "team/**")
-    auth = certs / "auth.json"
-    run("skopeo", "--version")
-    log_in = ["buildah", "login", "--cert-dir", str(certs), "--authfile", str(auth), "-u", "robot-build"]
-    done = subprocess.run([*log_in, "--password-stdin", live.host], input=made["secret"], text=True, check=False)
-    assert done.returncode == 0
-    target = f"docker://{live.host}/team/robot:1"
-    run("skopeo", "copy", "--quiet", "--authfile", auth, "--dest-cert-dir", certs, f"oci:{layout.folder}:1", target)
-    run("skopeo", "inspect", "--authfile", auth, "--cert-dir", certs, target)
-
-
-@pytest.mark.peer
 def test_oras_pushes_and_pulls(live: Live, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     oras = pytest.importorskip("oras.client")
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(live.root / "tls/ca.pem"))
