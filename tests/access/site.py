@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -13,7 +14,7 @@ from appliance.access.accounts import Accounts
 from appliance.access.gate import Gate
 from appliance.access.identity import MARK, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
-from appliance.access.permissions import Rules, parse_networks
+from appliance.access.permissions import Role, Rules, parse_networks
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.store.metadata import Metadata
 from appliance.store.writer import AsyncWriterService
@@ -36,14 +37,21 @@ class Site(Store):
         self.gates: list[Gate] = []
 
     def worker(
-        self, *, anonymous: tuple[str, ...] = (), addresses: tuple[str, ...] = (), rate: float = 0.0, **more: Any
+        self,
+        *,
+        anonymous: tuple[str, ...] = (),
+        addresses: tuple[str, ...] = (),
+        roles: Mapping[Role, tuple[str, ...]] | None = None,
+        rate: float = 0.0,
+        **more: Any,
     ) -> Server:
-        """A worker with its own memory of tokens and log-ins."""
+        """A worker with its own memory of tokens and log-ins; `roles` count from those addresses alone."""
         accounts = Accounts(Metadata(self.paths.database).connection)
         threads, writer = HashingThreads(), AsyncWriterService(self.writer)
         self._stack.callback(threads.close)
+        at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
         gate = Gate(
-            self.paths, accounts, StationIdentity(accounts, writer, threads), Rules(anonymous),
+            self.paths, accounts, StationIdentity(accounts, writer, threads), Rules(anonymous, at_home),
             issuer="bravo", networks=parse_networks(addresses), rate=rate,
         )  # fmt: skip
         self.gates.append(gate)

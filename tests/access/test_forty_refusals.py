@@ -2,6 +2,8 @@
 
 One site: `alice` writes team/**, `owner` maintains everything, `robot-ci` reads team/app, anybody may pull public/**.
 secret/app holds an image, its SBOM as a referrer, and a layer; one more image is in quarantine.
+An administrator's acts by the socket from another uid are in test_reach.py, what lists may name in
+tests/control/test_what_is_shown.py.
 """
 
 from __future__ import annotations
@@ -462,3 +464,85 @@ def test_72_an_address_that_is_not_on_the_list(place: Place, tmp_path: Path) -> 
     refused(place, answer, 403, "DENIED")
     near = place.site.worker(addresses=("127.0.0.0/8",))
     assert near.ask("GET", "/v2/public/app/tags/list", headers=basic("owner")).status == 200
+
+
+def test_73_addresses_are_the_connections_and_not_a_headers(place: Place) -> None:
+    far = place.site.worker(addresses=("10.0.0.0/8",))
+    place.site.audit.events.clear()
+    for name in ("X-Forwarded-For", "X-Real-IP", "Forwarded"):
+        sent = basic("owner") | {name: "for=10.0.0.1" if name == "Forwarded" else "10.0.0.1"}
+        assert far.ask("GET", f"{SECRET}/tags/list", headers=sent).status == 403
+    assert {event.detail["address"] for event in place.site.audit.events} == {"127.0.0.1"}
+
+
+def test_74_a_role_that_counts_elsewhere_does_not_count_here(place: Place) -> None:
+    away = place.site.worker(roles={"writer": ("10.0.0.0/8",)})
+    got = ask_token(away, basic("alice"), PUSH)
+    assert got.json["scope"] == ""
+    place.site.audit.events.clear()
+    refused(place, away.ask("POST", "/v2/team/app/blobs/uploads/", headers=basic("alice")), 403, "DENIED")
+    assert place.get("/v2/team/app/blobs/uploads/", basic("alice"), "POST").status == 202
+
+
+def test_75_an_upload_of_a_secret_repository_is_not_carried_on_elsewhere(place: Place) -> None:
+    """The session's id is known, as it would be from a log: it belongs to its repository."""
+    begun = place.get(f"{SECRET}/blobs/uploads/", basic("owner"), "POST")
+    upload = begun.headers["Location"].rpartition("/")[2].partition("?")[0]
+    for method, query in (("GET", ""), ("PATCH", ""), ("PUT", f"?digest={Digest.of(b'x')}"), ("DELETE", "")):
+        answer = place.get(f"/v2/team/app/blobs/uploads/{upload}{query}", basic("alice"), method, b"x")
+        assert (answer.status, answer.code) == (404, "BLOB_UPLOAD_UNKNOWN")
+    assert place.get(f"{SECRET}/blobs/uploads/{upload}", basic("owner")).status == 204
+
+
+def test_76_a_manifest_does_not_pull_a_secret_layer_into_ones_own_repository(place: Place) -> None:
+    layer = b"a secret layer"
+    wanted = {"mediaType": "application/octet-stream", "digest": str(place.layer), "size": len(layer)}
+    made = image()
+    for body in made.blobs:
+        path = f"/v2/team/app/blobs/uploads/?digest={Digest.of(body)}"
+        assert place.get(path, basic("alice"), "POST", body).status == 201
+    document = json.loads(made.manifest)
+    document["layers"].append(wanted)
+    headers = basic("alice") | {"Content-Type": made.media_type}
+    answer = place.get("/v2/team/app/manifests/stolen", headers, "PUT", json.dumps(document).encode())
+    assert (answer.status, answer.code) == (400, "MANIFEST_BLOB_UNKNOWN")
+    assert place.get("/v2/team/app/manifests/stolen", basic("alice")).status == 404
+
+
+@pytest.mark.parametrize("parameter", ["access_token", "token", "authorization"])
+def test_77_a_token_in_the_address_is_none(place: Place, parameter: str) -> None:
+    """Addresses end up in logs."""
+    got = place.token("owner", "repository:secret/app:pull")
+    refused(place, place.get(f"{SECRET}/manifests/1?{parameter}={got}"), 401, "UNAUTHORIZED")
+
+
+def test_78_another_method_in_a_header_is_not_the_requests(place: Place) -> None:
+    for name in ("X-HTTP-Method-Override", "X-Method-Override", "X-HTTP-Method"):
+        sent = bearer(place.token("owner", "repository:team/app:*")) | {name: "DELETE"}
+        assert place.get("/v2/team/app/manifests/1", sent).status == 200
+    assert place.get("/v2/team/app/manifests/1", basic("owner")).status == 200
+
+
+def test_79_a_whole_url_as_the_path_is_asked_like_its_path(place: Place) -> None:
+    request = f"GET http://127.0.0.1{SECRET}/manifests/1 HTTP/1.1\r\nHost: public\r\nConnection: close\r\n\r\n"
+    assert raw(place, request.encode()).split(b" ", 2)[1] in (b"400", b"401", b"404")
+
+
+def test_80_another_account_in_the_query_is_not_who_asks(place: Place) -> None:
+    answer = ask_token(place.server, basic("alice"), "repository:secret/app:pull", account="owner")
+    assert answer.json["scope"] == ""
+    refused(place, place.get(f"{SECRET}/manifests/1", bearer(answer.json["token"])), 403, "DENIED")
+
+
+def test_81_a_robots_secret_and_a_refresh_token_are_no_bearer_tokens(place: Place) -> None:
+    _, secret, _ = place.robot
+    refresh = ask_token(place.server, basic("alice"), PULL, offline_token="true").json["refresh_token"]
+    place.site.audit.events.clear()
+    refused(place, place.get("/v2/team/app/tags/list", bearer(secret)), 401, "UNAUTHORIZED")
+    place.site.audit.events.clear()
+    refused(place, place.get("/v2/team/app/tags/list", bearer(refresh)), 401, "UNAUTHORIZED")
+
+
+def test_82_a_person_without_a_password_and_a_robots_name_with_one_open_nothing(place: Place) -> None:
+    for name in ("robot-ci", "ROBOT-CI", "alice\x00", "Alice", " alice"):
+        assert place.get("/v2/team/app/tags/list", basic(name)).status == 401, name
