@@ -102,6 +102,14 @@ class Verified:
     last: str = ""
     findings: list[Finding] = field(default_factory=list)
 
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; `ok` says that nothing was found."""
+        return {
+            "ok": not self.findings, "events": self.events, "lanes": self.lanes, "checkpoints": self.checkpoints,
+            "covered": self.covered, "head": self.head, "first": self.first, "last": self.last,
+            "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in self.findings],
+        }  # fmt: skip
+
     def find(self, file: str, line: int, what: str) -> None:
         if len(self.findings) < _FINDINGS:
             self.findings.append(Finding(file, line, what))

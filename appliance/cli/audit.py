@@ -78,11 +78,7 @@ def verify(
     from bundles.errors import RefusedError
 
     found = _verify(root, expect_head, exported, key_file, site)
-    document = {
-        "ok": not found.findings, "events": found.events, "lanes": found.lanes, "checkpoints": found.checkpoints,
-        "head": found.head, "head_expected": expect_head or None, "first": found.first, "last": found.last,
-        "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in found.findings],
-    }  # fmt: skip
+    document = found.to_json() | {"head_expected": expect_head or None}
     lines = [f"[!!] {safe(each.text())}" for each in found.findings]
     if not found.findings:
         lines = [

@@ -23,6 +23,8 @@ from appliance.control.jobs import Jobs
 from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
     accounts,
+    approvals,
+    audit,
     bundles,
     custody,
     find,
@@ -48,8 +50,8 @@ from appliance.store.writes.base import AsyncWriter
 from bundles.errors import LockgateError
 
 _MODULES = (
-    status, repositories, jobs, intake, custody, streams, plans, bundles, media, trust, find, lifecycle, session,
-    accounts, tokens, tls,
+    status, repositories, jobs, intake, approvals, custody, audit, streams, plans, bundles, media, trust, find,
+    lifecycle, session, accounts, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 

@@ -77,12 +77,12 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
             why=why,
             keyid=keyid,
             created=now,
-            not_after=later(now, timedelta(hours=_hours(station, entry, keyid))),
+            not_after=later(now, timedelta(hours=hours_of(station, entry, keyid))),
         )
     )
 
 
-def _hours(station: Station, entry: Entry, keyid: str) -> int:
+def hours_of(station: Station, entry: Entry, keyid: str) -> int:
     """How long an approval of this bundle by this key is good for."""
     policy = station.policy()
     wanted = demand_of(station, policy, entry)
@@ -115,7 +115,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
             raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
     if len(approval.why) > limits.REASON or (approval.decision == "reject" and not approval.why.strip()):
         raise RefusedError("a decision whose reason is missing or too long", thing=entry.id, remedy="say it with --why")
-    _check_times(approval, now, _hours(station, entry, keyid))
+    _check_times(approval, now, hours_of(station, entry, keyid))
     policy = station.policy()
     sealed = is_sealed(policy, keyid)
     if approval.decision == "approve":
@@ -141,6 +141,11 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
         raise RefusedError("the approval is out of its time", thing=span, remedy="sign anew")
 
 
+def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> Verified:
+    """`verify` of a decision as the database holds it."""
+    return verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
+
+
 def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:
     """Verify stored approvals anew: a key may have been revoked, time has passed, and a database can be edited or come
     back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
@@ -149,7 +154,7 @@ def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecisi
     undone = _last_undone(station, entry) if stored else ""
     for kept in stored:
         try:
-            decision = verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
+            decision = verify_stored(station, entry, kept)
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue

@@ -45,6 +45,24 @@ def check_handover(fields: HandOverFields) -> None:
         raise UsageError("nobody hands a medium to themselves", thing=fields.giver, remedy="name the two people")
 
 
+_LISTED: Final = (
+    "SELECT id, max(direction), max(state), max(at), (SELECT count(*) FROM handovers h WHERE h.bundle = each.id) FROM ("
+    "SELECT id, 'in' AS direction, state, coalesce(decided, received) AS at FROM intake"
+    " UNION ALL SELECT id, 'out', state, created FROM bundles_out"
+    " UNION ALL SELECT bundle, '', '', max(at) FROM handovers GROUP BY bundle"
+    ") each WHERE id > ? AND instr(id, ?) GROUP BY id ORDER BY id LIMIT ?"
+)
+
+
+def list_bundles(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
+    """Every bundle that has a custody record here, by id: {id, direction, state, at, handovers}.
+
+    `direction` is `in`, `out`, or "" for one that only passed through people's hands; `at` its last step or hand-over.
+    """
+    names = ("id", "direction", "state", "at", "handovers")
+    return [dict(zip(names, row, strict=True)) for row in reader.execute(_LISTED, (after, text, limit))]
+
+
 def handovers(reader: sqlite3.Connection, bundle: str) -> list[dict[str, str]]:
     """Every hand-over of a bundle, in order."""
     names = ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor")

@@ -34,6 +34,11 @@ class Entry:
     decided: str | None
 
 
+def entry_columns() -> str:
+    """The columns of `intake` that make an Entry, in its order."""
+    return _COLUMNS
+
+
 @dataclass(frozen=True, slots=True)
 class CarriedVolume:
     """A volume of an entry, and whether its blobs are verified and in the store."""

@@ -169,24 +169,29 @@ def refusal(act: str, actor: str, thing: str, error: LockgateError) -> AuditEven
     return AuditEvent(act, actor, thing, outcome, {"reason": error.diagnostics()})
 
 
-def newest(folder: Path, holding: bytes = b"") -> Iterator[dict[str, Any]]:
-    """Every event whose line holds some bytes, the newest first, read only as far as the caller goes."""
+def newest(folder: Path, holding: bytes = b"", before: Mapping[int, int] | None = None) -> Iterator[dict[str, Any]]:
+    """Every event whose line holds some bytes, the newest first, read only as far as the caller goes; of each lane
+    that `before` names, only those below that number."""
+    ends = dict(before or {})
     lanes: dict[int, list[Segment]] = {}
     for segment in segments(folder):
         lanes.setdefault(segment.lane, []).append(segment)
-    streams = [_backwards(mine, holding) for mine in lanes.values()]
+    streams = [_backwards(mine, holding, ends.get(lane)) for lane, mine in lanes.items()]
     return heapq.merge(*streams, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
 
 
-def _backwards(mine: list[Segment], holding: bytes) -> Iterator[dict[str, Any]]:
+def _backwards(mine: list[Segment], holding: bytes, end: int | None) -> Iterator[dict[str, Any]]:
     for segment in reversed(mine):
-        for line in _lines_backwards(segment.path):
-            if holding in line:
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+        for line in lines_backwards(segment.path):
+            if holding not in line:
+                continue
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                if end is None or event["seq"] < end:
+                    yield event
 
 
-def _lines_backwards(path: Path) -> Iterator[bytes]:
+def lines_backwards(path: Path) -> Iterator[bytes]:
     """A file's whole lines from its end; a last one without a newline is being written, and is left out."""
     with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
         at = file.seek(0, os.SEEK_END)

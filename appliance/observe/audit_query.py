@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from appliance.observe.audit import newest
+from bundles.errors import UsageError
 
+_PLACE: Final = re.compile(r"[0-9]{1,2}-[0-9]{1,15}\Z")
 FILTERS: Final = ("act", "actor", "thing", "outcome", "since", "until")
 
 
@@ -38,7 +40,28 @@ class Query:
         )
 
 
-def find_events(folder: Path, limit: int, query: Query) -> list[dict[str, Any]]:
-    """The newest `limit` events that `query` takes, oldest first."""
-    found = list(islice((event for event in newest(folder) if query.takes(event)), limit))
-    return found[::-1]
+def find_events(folder: Path, limit: int, query: Query, after: str = "") -> tuple[list[dict[str, Any]], str]:
+    """The newest `limit` events that `query` takes, oldest first, and where the older ones go on ("" at the end).
+
+    `after` is what an earlier call said of that: how far it had come in each lane, so that nothing is shown twice or
+    left out, whatever the clock did. Raises UsageError for one that is none.
+    """
+    come = _places(after)
+    found: list[dict[str, Any]] = []
+    for event in newest(folder, before=come):
+        if len(found) == limit:
+            return found[::-1], " ".join(f"{lane}-{seq}" for lane, seq in sorted(come.items()))
+        come[event["lane"]] = event["seq"]
+        if query.takes(event):
+            found.append(event)
+    return found[::-1], ""
+
+
+def _places(text: str) -> dict[int, int]:
+    places = {}
+    for part in text.split():
+        if _PLACE.match(part) is None:
+            raise UsageError("not a place in the audit log", thing=repr(text)[:60], remedy="give a page's `next`")
+        lane, _, seq = part.partition("-")
+        places[int(lane)] = int(seq)
+    return places

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.config import load_config
+from appliance.observe.audit import lines_backwards
 from appliance.observe.lanes import last_event
 from appliance.paths import StationPaths
 from bundles.audit_log import (
@@ -71,10 +73,30 @@ def checkpoint(paths: StationPaths) -> str:
         return head_name(made.number, line)
 
 
-def last_head(folder: Path) -> str:
-    """The newest checkpoint's head, or "" before the first."""
-    lines = checkpoint_lines(folder)
-    return head_name(len(lines), lines[-1]) if lines else ""
+def last_checkpoint(folder: Path) -> dict[str, Any]:
+    """The newest checkpoint: {head, created, events}; before the first, {"head": "", "created": None, "events": 0}.
+
+    Only the file's end is read: a station asks for it at every look.
+    """
+    path = folder / CHECKPOINTS
+    line = next(lines_backwards(path), None) if path.exists() else None
+    said = None if line is None else _said(line)
+    if line is None or said is None:
+        return {"head": "", "created": None, "events": 0}
+    return {
+        "head": head_name(said["number"], line + b"\n"),
+        "created": said["created"],
+        "events": sum(lane["seq"] for lane in said["lanes"]),
+    }
+
+
+def _said(line: bytes) -> dict[str, Any] | None:
+    """What a checkpoint's line says, unverified; None where it is damaged, which `audit verify` tells of."""
+    try:
+        said = json.loads(line)["checkpoint"]
+        return said if {"number", "created", "lanes"} <= set(said) else None
+    except (ValueError, TypeError, KeyError):
+        return None
 
 
 async def keep_signing(paths: StationPaths) -> None:

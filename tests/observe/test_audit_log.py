@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.observe import audit_export
 from appliance.observe.audit import FileAudit, newest, tail
 from appliance.observe.audit_query import Query, find_events
-from appliance.observe.checkpoints import checkpoint
+from appliance.observe.checkpoints import checkpoint, last_checkpoint
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
@@ -413,15 +413,57 @@ def test_events_are_found_by_what_they_are(paths: StationPaths) -> None:
         5: Query(act="intake."), 1: Query(act="intake.rel"), 0: Query(until="2020-01-01"),
     }  # fmt: skip
     for count, query in checks.items():
-        assert len(find_events(paths.audit, 100, query)) == count
+        assert len(find_events(paths.audit, 100, query)[0]) == count
     for query in (
         Query(actor="anna"),
         Query(outcome="refused"),
         Query(text="too few"),
         Query(thing="alpha.bravo-000005"),
     ):
-        assert [event["actor"] for event in find_events(paths.audit, 100, query)] == ["anna"]
-    assert len(find_events(paths.audit, 2, Query())) == 2
+        assert [event["actor"] for event in find_events(paths.audit, 100, query)[0]] == ["anna"]
+    assert len(find_events(paths.audit, 2, Query())[0]) == 2
+
+
+def test_pages_lead_to_the_oldest_event_and_show_each_once(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_process() -> None:
+        act(FileAudit(paths.audit), 100)
+
+    audit = fill(paths, 7)
+    done = multiprocessing.get_context("fork").Process(target=other_process)
+    done.start()
+    done.join()
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "micros", lambda: 1)  # a clock that was set back
+        act(audit, 8)
+    pages, after = [], ""
+    while True:
+        found, after = find_events(paths.audit, 3, Query(act="intake."), after)
+        pages.append([event["thing"] for event in found])
+        if not after:
+            break
+        act(audit, 9)  # what happens meanwhile is on no later page
+    shown = [thing for one in pages for thing in one]
+    assert sorted(shown) == sorted({*(f"alpha.bravo-{n:06}" for n in range(1, 9)), "alpha.bravo-000100"})
+    assert [len(one) for one in pages] == [3, 3, 3]
+
+
+def test_a_place_in_the_log_that_is_none_is_refused(paths: StationPaths) -> None:
+    with pytest.raises(UsageError, match="not a place"):
+        find_events(paths.audit, 3, Query(), "x")
+
+
+def test_the_last_head_is_read_from_the_end(paths: StationPaths) -> None:
+    assert last_checkpoint(paths.audit)["head"] == ""
+    audit = fill(paths, 3)
+    for number in range(4, 7):
+        head = checkpoint(paths)
+        assert (last_checkpoint(paths.audit)["head"], last_checkpoint(paths.audit)["events"]) == (head, number - 1)
+        act(audit, number)
+    with (paths.audit / "checkpoints.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    assert last_checkpoint(paths.audit)["head"] == ""
 
 
 def test_an_event_holds_whatever_a_client_can_make_it_hold(paths: StationPaths) -> None:

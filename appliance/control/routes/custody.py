@@ -1,6 +1,6 @@
 """Custody and recall: what happens to a bundle between people and after its release.
 
-/v1/intake/{id}/withdraw, /v1/bundles/{id}/custody, /v1/recall.
+/v1/intake/{id}/withdraw, /v1/custody, /v1/bundles/{id}/custody, /v1/recall.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
-from appliance.control.api import Control, act, audited, caller, get, post
+from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.control.own_station import on_own_station
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
@@ -40,6 +40,15 @@ def routes(control: Control) -> list[web.RouteDef]:
         gone = await act(control, AuditEvent("intake.withdraw", actor, entry.id, "done", detail), write)
         return web.json_response({"id": entry.id, "withdrawn": gone})
 
+    async def listed(request: web.Request) -> web.Response:
+        limit, after, text = page_of(request)
+
+        def look(own: Station) -> list[dict[str, Any]]:
+            return custody.list_bundles(own.reader, limit, after, text)
+
+        found = await asyncio.to_thread(on_own_station, control, look)
+        return page(found, limit, lambda entry: str(entry["id"]))
+
     async def record(request: web.Request) -> web.Response:
         name = request.match_info["id"]
         document = await asyncio.to_thread(on_own_station, control, lambda own: _record(own, name))
@@ -63,6 +72,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     return [
         post("/v1/intake/{id}/withdraw", "withdraw", withdraw),
+        get("/v1/custody", "custody", listed),
         get("/v1/bundles/{id}/custody", "custody", record),
         post("/v1/bundles/{id}/custody", "custody", hand_over),
         get("/v1/recall", "audit", recalled),

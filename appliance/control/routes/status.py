@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.control.api import Control, get, may
 from appliance.control.view import job_view
+from appliance.observe.checkpoints import last_checkpoint
 from appliance.observe.health import checks
 
 
@@ -51,6 +52,7 @@ def describe(control: Control) -> dict[str, Any]:
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},
         "approvals_needed": station.config.threshold,
+        "audit": last_checkpoint(station.paths.audit),
     }
 
 

@@ -1,4 +1,4 @@
-"""/v1/trust, /v1/keys, /v1/audit: pinned keys and rules, the station's own keys, and what happened."""
+"""/v1/trust, /v1/keys: pinned keys and rules, and the station's own keys."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from appliance.control.api import Control, get, page_of
+from appliance.control.api import Control, get
 from appliance.control.public_keys import own_keys
-from appliance.observe.audit_query import FILTERS, Query, find_events
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -53,15 +52,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def keys(_: web.Request) -> web.Response:
         return web.json_response({"items": await asyncio.to_thread(own), "next": None})
 
-    async def audit(request: web.Request) -> web.Response:
-        limit, _, text = page_of(request)
-        query = Query(text=text, **{name: request.query.get(name, "") for name in FILTERS})
-        events = await asyncio.to_thread(find_events, paths.audit, limit, query)
-        return web.json_response({"items": events, "next": None})
-
     return [
         get("/v1/trust", "status", trust),
         get("/v1/trust/rules", "status", rules),
         get("/v1/keys", "status", keys),
-        get("/v1/audit", "audit", audit),
     ]

@@ -1,0 +1,43 @@
+"""/v1/approvals: what waits for people, for them to look at. Decisions go to /v1/intake/{id}/approval."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+from aiohttp import web
+
+from appliance.control.api import Control, get, page_of
+from appliance.control.own_station import on_own_station
+from appliance.intake import pending
+from appliance.intake.ledger import cursor, find_entry
+from appliance.station import Station
+from bundles.signing.keys import check_keyid
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def listed(request: web.Request) -> web.Response:
+        limit, after, text = page_of(request)
+
+        def look(own: Station) -> dict[str, Any]:
+            entries = pending.list_pending(own.reader, limit, after, text)
+            more = cursor(entries[-1]) if len(entries) == limit else None
+            return {"items": [pending.summary(own, entry) for entry in entries], "next": more}
+
+        return web.json_response(await asyncio.to_thread(on_own_station, control, look))
+
+    async def show(request: web.Request) -> web.Response:
+        name, keyid = request.match_info["id"], request.query.get("keyid", "")
+        if keyid:
+            check_keyid(keyid)
+
+        def look(own: Station) -> bytes:
+            return msgspec.json.encode(pending.detail(own, find_entry(own.reader, name), keyid))
+
+        body = await asyncio.to_thread(on_own_station, control, look)
+        return web.Response(body=body, content_type="application/json")
+
+    return [get("/v1/approvals", "quarantine", listed), get("/v1/approvals/{id}", "quarantine", show)]

@@ -1,0 +1,50 @@
+"""/v1/audit: what happened on the station, a page at a time, and whether its record holds."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from aiohttp import web
+
+from appliance.control.api import Control, caller, get, page_of
+from appliance.observe.audit import AuditEvent, Outcome
+from appliance.observe.audit_query import FILTERS, Query, find_events
+from appliance.observe.checkpoints import checkpoint, last_checkpoint
+from bundles.audit_log import check_head, verify
+from bundles.errors import LockgateError
+from bundles.signing.keys import PUBLIC_SUFFIX, load_public
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    station, paths = control.station, control.station.paths
+
+    async def events(request: web.Request) -> web.Response:
+        limit, after, text = page_of(request)
+        query = Query(text=text, **{name: request.query.get(name, "") for name in FILTERS})
+        found, more = await asyncio.to_thread(find_events, paths.audit, limit, query, after)
+        return web.json_response({"items": found, "next": more or None})
+
+    async def head(_: web.Request) -> web.Response:
+        return web.json_response(await asyncio.to_thread(last_checkpoint, paths.audit))
+
+    async def check(request: web.Request) -> web.Response:
+        expected = request.query.get("expect_head", "")
+        if expected:
+            check_head(expected)
+        with contextlib.suppress(LockgateError):  # a last checkpoint that is not this station's is a finding below
+            await asyncio.to_thread(checkpoint, paths)
+        key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
+        found = await asyncio.to_thread(verify, paths.audit, key, station.config.site, expected, live=True)
+        document = found.to_json() | {"head_expected": expected or None}
+        outcome: Outcome = "failed" if found.findings else "done"
+        detail = {"events": found.events, "head": found.head, "findings": len(found.findings)}
+        await control.record(AuditEvent("audit.verify", caller(request), station.config.site, outcome, detail))
+        return web.json_response(document)
+
+    return [
+        get("/v1/audit", "audit", events),
+        get("/v1/audit/head", "audit", head),
+        get("/v1/audit/check", "audit", check),
+    ]

@@ -1,0 +1,147 @@
+"""What waits for people: whose it is, what it is, what it changes, what was found, and what a signature will do.
+
+For the console's and the command line's eyes. Nothing here decides: a decision and a release look again for themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from typing import Any, Final
+
+from appliance.intake.approvals import Counting, hours_of, still_counting, verify_stored
+from appliance.intake.facts import demand_of, facts_of
+from appliance.intake.ledger import (
+    Entry,
+    decisions_of,
+    describe,
+    entry_columns,
+    importer_of,
+    manifest_text,
+    report_text,
+    steps_of,
+)
+from appliance.names import same_name
+from appliance.policy.approvals import is_sealed
+from appliance.station import Station
+from bundles.errors import LockgateError
+from bundles.manifest_codec import decode
+
+PENDING: Final = ("quarantined", "approved", "withdrawn")
+"""States about which people still decide."""
+
+
+def list_pending(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[Entry]:
+    """Entries that wait for people, by id and digest, behind the one whose `ledger.cursor` is `after`; `text` is part
+    of the id."""
+    last_id, _, last_digest = after.partition(" ")
+    marks = ", ".join("?" * len(PENDING))
+    rows = reader.execute(
+        f"SELECT {entry_columns()} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?) AND state IN ({marks})"  # noqa: S608
+        " ORDER BY id, digest LIMIT ?",
+        (last_id, last_digest, text, *PENDING, limit),
+    )
+    return [Entry(*row) for row in rows]
+
+
+def summary(station: Station, entry: Entry) -> dict[str, Any]:
+    """An entry in the list of what waits (docs/reference/control-api.md, Approvals): nothing is verified for it."""
+    wanted = demand_of(station, station.policy(), entry)
+    facts = facts_of(station.reader, entry)
+    fields = describe(station.reader, entry, wanted.people)
+    report = report_text(station.reader, entry.digest)
+    return fields | {
+        "source": entry.stream.partition(".")[0],
+        "importer": importer_of(station.reader, entry),
+        "classification": facts.classification,
+        "kinds": list(facts.kinds),
+        "hours": wanted.hours,
+        "waits_for": _waits_for(entry, report),
+        "report_digest": entry.report_digest,
+        "found": _found(report),
+        "people": [
+            {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created}
+            for kept in decisions_of(station.reader, entry.digest)
+        ],
+    }
+
+
+def detail(station: Station, entry: Entry, keyid: str = "") -> dict[str, Any]:
+    """The same of one entry, every approval verified as a release would, with its report; and what the signature of
+    `keyid` will do, where one is given."""
+    manifest = decode(manifest_text(station.reader, entry.digest).encode())
+    report = report_text(station.reader, entry.digest)
+    counting = still_counting(station, entry, decisions_of(station.reader, entry.digest))
+    sections = {} if report is None else {one["inspector"]: one for one in json.loads(report)["sections"]}
+    return summary(station, entry) | {
+        "purpose": manifest.purpose,
+        "authorisation": manifest.authorisation,
+        "created": manifest.created,
+        "not_after": manifest.not_after,
+        "steps": steps_of(station.reader, entry.digest),
+        "approvals": counting.people,
+        "people": _people(station, entry, counting),
+        "signers": sections.get("integrity", {}).get("details", {}).get("signers", []),
+        "changes": sections.get("changes"),
+        "differences": sections.get("differences"),
+        "report": None if report is None else json.loads(report),
+        "effect": None if not keyid else _effect(station, entry, counting, keyid),
+    }
+
+
+def _waits_for(entry: Entry, report: str | None) -> str:
+    if report is None:
+        return "inspection"
+    return "release" if entry.state == "approved" else "approvals"
+
+
+def _found(report: str | None) -> list[dict[str, str]]:
+    sections = [] if report is None else json.loads(report)["sections"]
+    return [{name: one[name] for name in ("inspector", "outcome", "summary")} for one in sections]
+
+
+def _people(station: Station, entry: Entry, counting: Counting) -> list[dict[str, Any]]:
+    counts = {*counting.keyids, *counting.sealed}
+    policy = station.policy()
+    people = []
+    for kept in decisions_of(station.reader, entry.digest):
+        why = ""
+        if kept.keyid not in counts:
+            try:
+                verify_stored(station, entry, kept)
+                why = "it was taken back after this approval"
+            except LockgateError as error:
+                why = error.diagnostics()
+        people.append(
+            {
+                "keyid": kept.keyid,
+                "owner": kept.owner,
+                "created": kept.created,
+                "not_after": json.loads(kept.document)["not_after"],
+                "sealed": is_sealed(policy, kept.keyid),
+                "counts": kept.keyid in counts,
+                "why": why,
+            }
+        )
+    return people
+
+
+def _effect(station: Station, entry: Entry, counting: Counting, keyid: str) -> dict[str, Any]:
+    """What an approval by a key will do, in numbers and in a sentence."""
+    wanted, policy = demand_of(station, station.policy(), entry), station.policy()
+    record = station.trust().find(keyid)
+    owner = "" if record is None else record.owner
+    sealed, hours = is_sealed(policy, keyid), hours_of(station, entry, keyid)
+    needed = policy.break_glass.people if sealed and policy.break_glass is not None else wanted.people
+    before = {same_name(one) for one in (counting.sealed_owners if sealed else counting.owners)}
+    after = len(before | {same_name(owner)})
+    if record is None:
+        text = f"nothing: key {keyid} is not pinned here"
+    elif same_name(owner) in before:
+        text = f"nothing new: {owner} has approved it already"
+    elif after >= needed:
+        text = f"approval {after} of {needed}: {entry.id} may then be released, within {hours} hours"
+    else:
+        text = f"approval {after} of {needed}: {needed - after} more must follow within {hours} hours"
+    return {"owner": owner, "sealed": sealed, "hours": hours, "approvals": after, "needed": needed,
+            "enough": record is not None and after >= needed, "text": text}  # fmt: skip
