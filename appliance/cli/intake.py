@@ -22,18 +22,13 @@ from appliance.cli.context import (
     station_root,
     table,
 )
+from appliance.cli.intake_decide import approve, count, reject
 from bundles.display import safe
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
 
-_KEY = click.option(
-    "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path."
-)
-
 _PAGE: Final = 1000
-_NOTES: Final = 40
-"""Lines of notes a section gets on a terminal."""
 
 
 @click.group()
@@ -72,7 +67,7 @@ def list_(root: Path | None, state: str, as_json: bool) -> None:
     """What came in."""
     document = call(root, lambda client: _whole_list(client, "/v1/intake", state=state))
     rows = [
-        (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), _count(entry), entry["received"])
+        (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), count(entry), entry["received"])
         for entry in document["items"]
     ]
     show(document, as_json, lambda: table(rows, ("ID", "STATE", "ARTIFACTS", "SIZE", "APPROVALS", "RECEIVED")))
@@ -86,30 +81,6 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
     """An entry with its inspection report and approvals."""
     document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
     show(document, as_json, lambda: _text(document))
-
-
-@intake.command()
-@click.argument("name", metavar="ID")
-@click.option("--key", "key_name", type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path.")
-@click.option(
-    "--approval", "file", type=click.Path(path_type=Path), metavar="FILE",
-    help="An approval signed on another machine, with its FILE.KEYID.sig beside it.",
-)  # fmt: skip
-@passphrase_option
-@station_option
-@json_option
-def approve(
-    root: Path | None, name: str, key_name: str | None, file: Path | None, passphrase_fd: int | None, as_json: bool
-) -> None:
-    """Approve a quarantined bundle: sign its digest and its report's with your own key."""
-    from bundles.errors import UsageError
-
-    if (key_name is None) == (file is None):
-        raise UsageError("one approval at a time", remedy="give --key KEY, or --approval FILE")
-    if file is not None:
-        _hand_in(root, name, file, as_json)
-    else:
-        _decide(root, name, str(key_name), passphrase_fd, "approve", "", as_json)
 
 
 @intake.command()
@@ -136,18 +107,6 @@ def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
     write_atomic(out, raw, replace=False)
     fields = {"path": str(out), "report_digest": document["report_digest"]}
     show(fields, as_json, lambda: f"report {document['report_digest']}\n{safe(str(out))}")
-
-
-@intake.command()
-@click.argument("name", metavar="ID")
-@_KEY
-@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept.")
-@passphrase_option
-@station_option
-@json_option
-def reject(root: Path | None, name: str, key_name: str, why: str, passphrase_fd: int | None, as_json: bool) -> None:
-    """Reject a quarantined bundle for good, with a reason."""
-    _decide(root, name, key_name, passphrase_fd, "reject", why, as_json)
 
 
 @intake.command()
@@ -281,54 +240,15 @@ async def _whole_list(client: ControlClient, path: str, **query: str) -> dict[st
         after = page["next"]
 
 
-def _decide(
-    root: Path | None, name: str, key_name: str, passphrase_fd: int | None, decision: str, why: str, as_json: bool
-) -> None:
-    key = load_key(station_root(root), key_name, passphrase_fd)
-    keyid = key.public.keyid
-    path = f"/v1/intake/{quote(name)}/approval"
-    answer = call(root, lambda client: client.get(path, keyid=keyid, decision=decision, why=why))
-    signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
-    body = {"payload": answer["payload"], "keyid": keyid, "signature": signature}
-    document = call(root, lambda client: client.post(path, body))
-    show(document, as_json, lambda: f"{document['id']} is {document['state']} ({_count(document)} approvals)")
-
-
-def _hand_in(root: Path | None, name: str, file: Path, as_json: bool) -> None:
-    """Hand in an approval that was signed on another machine."""
-    from glob import escape
-
-    from bundles import limits
-    from bundles.errors import RefusedError, UsageError
-    from bundles.files import read_small
-
-    if not file.is_file():
-        raise UsageError("no such file", thing=str(file), remedy="check the path")
-    signatures = sorted(file.parent.glob(f"{escape(file.name)}.????????????????.sig"))
-    if len(signatures) != 1:
-        raise RefusedError(
-            "an approval has one signature beside it", thing=str(file), remedy="copy FILE and FILE.KEYID.sig"
-        )
-    body = {
-        "payload": base64.b64encode(read_small(file, limits.SIGNED_DOCUMENT)).decode(),
-        "keyid": signatures[0].name.split(".")[-2],
-        "signature": base64.b64encode(read_small(signatures[0], limits.SIGNATURE_FILE)).decode(),
-    }
-    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/approval", body))
-    show(document, as_json, lambda: f"{document['id']} is {document['state']} ({_count(document)} approvals)")
-
-
-def _count(entry: dict[str, Any]) -> str:
-    return f"{entry['approvals']} of {entry['needed']}"
-
-
 def _text(document: dict[str, Any]) -> str:
+    from bundles import inspection
+
     lines = [
         f"{document['id']}  {document['state']}",
         f"  digest      {document['digest']}",
         f"  received    {document['received']} by {document['actor']}",
         f"  content     {document['artifacts']} artifacts, {megabytes(document['bytes'])}",
-        f"  approvals   {_count(document)}",
+        f"  approvals   {count(document)}",
     ]
     for entry in document["decisions"]:
         why = f": {entry['why']}" if entry["why"] else ""
@@ -342,17 +262,9 @@ def _text(document: dict[str, Any]) -> str:
         lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
     if document["report"] is not None:
         lines.append(f"  report      {document['report_digest']}")
-        marks = {"ok": "[ok]", "note": "[..]", "fail": "[!!]"}
-        for section in document["report"]["sections"]:
-            lines.append(f"    {marks.get(section['outcome'], '[!!]')} {section['inspector']:<10} {section['summary']}")
-            lines += [f"         {noted}" for noted in _notes(section["details"])]
+        lines += [f"    {line}" for line in inspection.lines(document["report"]["sections"])]
     return "\n".join(safe(line) for line in lines)
 
 
-def _notes(details: dict[str, Any]) -> list[str]:
-    """What an officer should not overlook in a section, a line each."""
-    found = [f"{moved['reference']} moves from {moved['from']} to {moved['to']}" for moved in details.get("moved", [])]
-    found += [f"another platform: {entry}" for entry in details.get("platforms_differ", [])]
-    found += [f"no SBOM: {name}" for name in details.get("images_without_sbom", [])]
-    more = len(found) - _NOTES
-    return [*found[:_NOTES], f"and {more} more: see --json"] if more > 0 else found
+for _command in (approve, reject):
+    intake.add_command(_command)

@@ -25,7 +25,7 @@ from bundles.verifier.report import page, text
 
 VERSION: Final = "0.1.0"
 NAME: Final = "lockgate-verify"
-COMMANDS: Final[dict[str, str]] = {}
+COMMANDS: Final[dict[str, str]] = {"approve": "bundles.verifier.approve:run"}
 """First word to `module:function`; the function takes the words behind it and gives the exit status."""
 _BAR: Final = 40
 
@@ -70,7 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         prog=NAME,
         description="Verify a Lockgate bundle: who signed it, that it is for this site, and every byte of every volume."
         " Nothing is written to the medium.",
-        epilog="Exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 incomplete (good so far, volumes still to come).",
+        epilog="`lockgate-verify approve --help`: sign an approval of a bundle on your own machine."
+        " Exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 incomplete (good so far, volumes still to come).",
     )
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="The bundle's folder on each medium.")
     parser.add_argument("--trust", metavar="DIR", type=Path, required=True, help="A trust folder, or a copy of one.")
