@@ -6,12 +6,14 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
+from appliance.access.accounts import Accounts
+from appliance.access.permissions import Permission
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of
 from appliance.names import same_name
@@ -39,20 +41,35 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """The keys whose approvals count now, whose they are, and why the others do not.
+    """The keys whose approvals count now, with the names of their people, and why the others do not.
 
-    `keyids` and `owners` are people's daily keys, `sealed` and `sealed_owners` those from sealed envelopes.
+    `plain` are people's daily keys, `sealed` those from sealed envelopes.
     """
 
-    keyids: tuple[str, ...]
-    owners: tuple[str, ...]
-    sealed: tuple[str, ...]
-    sealed_owners: tuple[str, ...]
+    plain: Mapping[str, frozenset[str]]
+    sealed: Mapping[str, frozenset[str]]
     objections: tuple[str, ...]
 
     @property
     def people(self) -> int:
-        return len({same_name(owner) for owner in self.owners})
+        return len(people_of(self.plain.values()))
+
+
+def names_of(station: Station, keyid: str, owner: str) -> frozenset[str]:
+    """What a key's person is known by: the owner it is pinned for, and whose account it stands for. Who shares a name
+    with somebody is the same person."""
+    holder = Accounts(station.reader).holder_of(keyid)
+    return frozenset({same_name(owner)} | ({person(station.policy(), holder)} if holder else set()))
+
+
+def people_of(known: Iterable[frozenset[str]]) -> list[frozenset[str]]:
+    """Each person once, with all their names."""
+    people: list[frozenset[str]] = []
+    for names in known:
+        same = [one for one in people if one & names]
+        people = [one for one in people if not one & names]
+        people.append(names.union(*same))
+    return people
 
 
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
@@ -118,11 +135,26 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
     _check_times(approval, now, hours_of(station, entry, keyid))
     policy = station.policy()
     sealed = is_sealed(policy, keyid)
+    _check_holder(station, keyid, approval)
     if approval.decision == "approve":
         takes = demand_of(station, policy, entry)
-        check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=[record.owner])
+        names = names_of(station, keyid, record.owner)
+        check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=names)
         _check_unused(station, keyid, sealed=sealed)
     return Verified(approval, record.owner, sealed)
+
+
+def _check_holder(station: Station, keyid: str, approval: Approval) -> None:
+    """Whoever the key stands for may decide so, today. Raises RefusedError."""
+    accounts = Accounts(station.reader)
+    holder = None if station.config.open else accounts.holder_of(keyid)
+    account = accounts.find(holder) if holder else None
+    if account is None:
+        return
+    if account.disabled is not None:
+        raise RefusedError("the key's account is disabled", thing=f"{account.name}, key {keyid}", remedy="ask another")
+    verb: Permission = "reject" if approval.decision == "reject" else "approve"
+    station.config.access.rules().require(account.caller(), verb)
 
 
 def _check_unused(station: Station, keyid: str, *, sealed: bool) -> None:
@@ -141,6 +173,13 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
         raise RefusedError("the approval is out of its time", thing=span, remedy="sign anew")
 
 
+def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
+    """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too."""
+    decision = verify(station, entry, payload, keyid, signature)
+    require_not_undone(decision, logged(station, entry).undone)
+    return decision
+
+
 def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> Verified:
     """`verify` of a decision as the database holds it."""
     return verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
@@ -149,38 +188,50 @@ def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> Verif
 def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:
     """Verify stored approvals anew: a key may have been revoked, time has passed, and a database can be edited or come
     back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
-    counting: dict[bool, list[tuple[str, str]]] = {False: [], True: []}
+    counting: dict[bool, dict[str, frozenset[str]]] = {False: {}, True: {}}
     objections = []
-    undone = _last_undone(station, entry) if stored else ""
+    undone = logged(station, entry).undone if stored else ""
     for kept in stored:
         try:
             decision = verify_stored(station, entry, kept)
+            require_not_undone(decision, undone)
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue
-        if decision.approval.decision != "approve":
-            continue
-        if decision.approval.created < undone:
-            objections.append(f"it was taken back at {undone}, after the approval by {decision.owner}")
-            continue
-        counting[decision.sealed].append((kept.keyid, decision.owner))
-    plain, sealed = counting[False], counting[True]
-    return Counting(
-        keyids=tuple(keyid for keyid, _ in plain),
-        owners=tuple(owner for _, owner in plain),
-        sealed=tuple(keyid for keyid, _ in sealed),
-        sealed_owners=tuple(owner for _, owner in sealed),
-        objections=tuple(objections),
-    )
+        if decision.approval.decision == "approve":
+            counting[decision.sealed][kept.keyid] = names_of(station, kept.keyid, decision.owner)
+    return Counting(counting[False], counting[True], tuple(objections))
 
 
-def _last_undone(station: Station, entry: Entry) -> str:
-    """When the audit log last saw the bundle rejected or withdrawn: no backup and no edited row takes that back."""
+def require_not_undone(decision: Verified, undone: str) -> None:
+    """A decision is not older than what took the bundle back. Raises RefusedError."""
+    if decision.approval.created < undone:
+        raise RefusedError(
+            f"it was taken back at {undone}, after the approval by {decision.owner}", thing=decision.approval.bundle,
+            remedy="sign anew",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """What the audit log says of a bundle: when it was last rejected or withdrawn, and who brought it in; "" where it
+    does not say. No backup and no edited row takes that back."""
+
+    undone: str = ""
+    importer: str = ""
+
+
+def logged(station: Station, entry: Entry) -> Logged:
+    """Read the log back to the bundle's import."""
+    undone = ""
     for event in newest(station.paths.audit, entry.digest.encode()):
-        undone = event["act"] in ("intake.reject", "intake.withdraw") and event["outcome"] == "done"
-        if undone and event["thing"] == entry.id and event["detail"].get("digest") == entry.digest:
-            return str(event["time"])
-    return ""
+        if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
+            continue
+        if event["act"] in ("intake.reject", "intake.withdraw"):
+            undone = undone or str(event["time"])
+        if event["act"] == "intake.import":
+            return Logged(undone, str(event["actor"]))
+    return Logged(undone)
 
 
 def choose(station: Station, entry: Entry, wanted: Demand, counting: Counting, releaser: str) -> tuple[bool, int]:
@@ -191,14 +242,14 @@ def choose(station: Station, entry: Entry, wanted: Demand, counting: Counting, r
     policy = station.policy()
     importer = importer_of(station.reader, entry)
     if counting.people >= wanted.people:
-        check_apart(policy, wanted, importer=importer, approvers=counting.owners, releaser=releaser)
+        every = frozenset[str]().union(*counting.plain.values())
+        check_apart(policy, wanted, importer=importer, approvers=every, releaser=releaser)
         return False, wanted.people
     broken = policy.break_glass
     if broken is not None and counting.sealed:
         # Two others: neither who brought it, nor who releases it, nor who approved it by the usual way.
-        others = {same_name(owner) for owner in counting.sealed_owners}
-        others -= {same_name(owner) for owner in counting.owners}
-        others -= {person(policy, importer), person(policy, releaser)}
+        not_they = {person(policy, importer), person(policy, releaser)}.union(*counting.plain.values())
+        others = [names for names in people_of(counting.sealed.values()) if not names & not_they]
         if len(others) >= broken.people:
             return True, broken.people
         raise RefusedError(

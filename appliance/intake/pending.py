@@ -9,7 +9,7 @@ import json
 import sqlite3
 from typing import Any, Final
 
-from appliance.intake.approvals import Counting, hours_of, still_counting, verify_stored
+from appliance.intake.approvals import Counting, hours_of, names_of, people_of, still_counting, verify_stored
 from appliance.intake.facts import demand_of, facts_of
 from appliance.intake.ledger import (
     Entry,
@@ -21,7 +21,6 @@ from appliance.intake.ledger import (
     report_text,
     steps_of,
 )
-from appliance.names import same_name
 from appliance.policy.approvals import is_sealed
 from appliance.station import Station
 from bundles.errors import LockgateError
@@ -101,7 +100,7 @@ def _found(report: str | None) -> list[dict[str, str]]:
 
 
 def _people(station: Station, entry: Entry, counting: Counting) -> list[dict[str, Any]]:
-    counts = {*counting.keyids, *counting.sealed}
+    counts = {*counting.plain, *counting.sealed}
     policy = station.policy()
     people = []
     for kept in decisions_of(station.reader, entry.digest):
@@ -133,11 +132,12 @@ def _effect(station: Station, entry: Entry, counting: Counting, keyid: str) -> d
     owner = "" if record is None else record.owner
     sealed, hours = is_sealed(policy, keyid), hours_of(station, entry, keyid)
     needed = policy.break_glass.people if sealed and policy.break_glass is not None else wanted.people
-    before = {same_name(one) for one in (counting.sealed_owners if sealed else counting.owners)}
-    after = len(before | {same_name(owner)})
+    before = people_of((counting.sealed if sealed else counting.plain).values())
+    mine = names_of(station, keyid, owner)
+    after = len(people_of([*before, mine]))
     if record is None:
         text = f"nothing: key {keyid} is not pinned here"
-    elif same_name(owner) in before:
+    elif after == len(before):
         text = f"nothing new: {owner} has approved it already"
     elif after >= needed:
         text = f"approval {after} of {needed}: {entry.id} may then be released, within {hours} hours"

@@ -11,7 +11,7 @@ from appliance.intake import approvals
 from appliance.intake.blocked import whole_without
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
 from appliance.intake.facts import demand_of
-from appliance.intake.ledger import Entry, decisions_of, read_manifest, report_text, signed_files
+from appliance.intake.ledger import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
 from appliance.station import Station
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.intake import Release
@@ -61,7 +61,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     write = Release(
         digest=entry.digest,
         report_digest=entry.report_digest,
-        approved_by=counting.sealed if sealed else counting.keyids,
+        approved_by=tuple(counting.sealed if sealed else counting.plain),
         needed=needed,
         artifacts=tuple(released(artifact, station.metadata) for artifact in checked),
         actor=actor,
@@ -106,6 +106,9 @@ def check_unchanged(station: Station, entry: Entry) -> BundleManifest:
         raise RefusedError("the bundle's signed files are not in the store", thing=entry.id, remedy=_BY_HAND)
     opened = decide(files, station.trust(), entry.received)
     require_all_signers(opened)
+    said = approvals.logged(station, entry).importer
+    if said and said != importer_of(station.reader, entry):
+        raise RefusedError("the audit log says that another imported it", thing=f"{entry.id}: {said}", remedy=_BY_HAND)
     if (opened.manifest.id, opened.manifest.stream) != (entry.id, entry.stream):
         raise RefusedError("the entry is not the bundle that was signed", thing=entry.id, remedy=_BY_HAND)
     report = report_text(station.reader, entry.digest)

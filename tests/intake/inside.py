@@ -116,7 +116,7 @@ class Inside:
 
     def hand_in(self, name: str, keyid: str, payload: bytes, signature: bytes) -> str:
         entry = find_entry(self.station.reader, name)
-        verified = approvals.verify(self.station, entry, payload, keyid, signature)
+        verified = approvals.verify_new(self.station, entry, payload, keyid, signature)
         kept = Decision(
             keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature, sealed=verified.sealed
         )

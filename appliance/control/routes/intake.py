@@ -12,7 +12,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
 from appliance.control.own_station import on_own_station
-from appliance.control.routes.accounts import check_key
+from appliance.control.routes.accounts import check_holder
 from appliance.intake import approvals, release
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import (
@@ -85,8 +85,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         entry, body, actor = entry_of(request), await request.json(), caller(request)
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         keyid = str(body["keyid"])
-        holder = await audited(control, request, "intake.decide", entry.id, check_key(control, request, keyid))
-        verifying = asyncio.to_thread(approvals.verify, station, entry, payload, keyid, signature)
+        holder = await audited(control, request, "intake.decide", entry.id, check_holder(control, keyid))
+        verifying = asyncio.to_thread(approvals.verify_new, station, entry, payload, keyid, signature)
         verified = await audited(control, request, "intake.decide", entry.id, verifying)
         approval = verified.approval
         await require(request, "reject" if approval.decision == "reject" else "approve")
