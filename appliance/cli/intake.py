@@ -33,7 +33,7 @@ _PAGE: Final = 1000
 
 @click.group()
 def intake() -> None:
-    """Bring a bundle in: import, list, show, approve, reject, release, withdraw."""
+    """Bring a bundle in: import, list, show, inspect, approve, reject, release, withdraw."""
 
 
 @intake.command("import")
@@ -81,6 +81,27 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
     """An entry with its inspection report and approvals."""
     document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
     show(document, as_json, lambda: _text(document))
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@detach_option
+@station_option
+@json_option
+def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
+    """Inspect a quarantined bundle anew: after an inspector was mended or added, or what is served has changed.
+
+    The new report takes the place of the old one, and every approval by that one is void. The last line is the
+    report's digest.
+    """
+    from appliance.cli.follow import run_job
+
+    result = run_job(root, "inspect", {"id": name}, detach=detach)
+    if detach:
+        show(result, as_json, lambda: str(result["job"]))
+        return
+    lines = [f"{one['outcome']:<5} {one['inspector']}" for one in result["sections"]]
+    show(result, as_json, lambda: "\n".join(safe(line) for line in [*lines, result["report_digest"]]))
 
 
 @intake.command()

@@ -68,6 +68,7 @@ KINDS: Final = {
         JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build"),
         JobKind("recut", "appliance.outgoing.recut", "run", "cut media of a bundle again", "build"),
         JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import"),
+        JobKind("inspect", "appliance.intake.inspection", "run", "inspect what is in quarantine anew", "quarantine"),
         JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate"),
         JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate"),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt"),

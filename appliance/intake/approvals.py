@@ -15,11 +15,12 @@ from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.permissions import Permission
 from appliance.intake.facts import demand_of
-from appliance.intake.ledger import Entry, StoredDecision, importer_of
+from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.names import same_name
 from appliance.observe.audit import newest
-from appliance.policy.approvals import Demand, check_apart, is_sealed, person
+from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
+from appliance.store.writes.intake import DECIDABLE
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
@@ -81,8 +82,10 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
     if len(why) > limits.REASON:
         raise UsageError("the reason is too long", thing=f"{len(why)} characters", remedy=f"use {limits.REASON}")
-    if entry.report_digest is None or entry.state not in ("quarantined", "approved", "withdrawn"):
+    if entry.report_digest is None or entry.state not in DECIDABLE:
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+    if decision == "approve":
+        check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))
     now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
     return documents.encode(
         Approval(
@@ -140,6 +143,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
         takes = demand_of(station, policy, entry)
         names = names_of(station, keyid, record.owner)
         check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=names)
+        check_inspected(policy, entry.id, inspected_by(station.reader, entry.digest))
         _check_unused(station, keyid, sealed=sealed)
     return Verified(approval, record.owner, sealed)
 

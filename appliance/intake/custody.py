@@ -131,6 +131,8 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
         keys |= {one.split(".")[1] for one in files.signatures}
         if report is not None:
             found[f"{folder}/report.json"] = report.encode()
+        for named, text in reader.execute("SELECT report_digest, report FROM reports WHERE digest = ?", (digest,)):
+            found[f"{folder}/reports/{named.partition(':')[2]}.json"] = text.encode()
         decided = reader.execute(
             "SELECT keyid, document, signature FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
         )

@@ -129,6 +129,16 @@ def report_text(reader: sqlite3.Connection, digest: str) -> str | None:
     return None if row[0] is None else str(row[0])
 
 
+def inspected_by(reader: sqlite3.Connection, digest: str) -> list[str]:
+    """The inspectors that have a section in a bundle's report."""
+    rows = reader.execute(
+        "SELECT json_extract(s.value, '$.inspector') FROM intake, json_each(intake.report, '$.sections') s"
+        " WHERE intake.digest = ?",
+        (digest,),
+    )
+    return [str(name) for (name,) in rows]
+
+
 def previous_of(reader: sqlite3.Connection, stream: str, sequence: int) -> Entry | None:
     """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
     row = reader.execute(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Final
+from typing import Any
 
 from appliance.intake.approvals import Counting, hours_of, names_of, people_of, still_counting, verify_stored
 from appliance.intake.facts import demand_of, facts_of
@@ -23,22 +23,20 @@ from appliance.intake.ledger import (
 )
 from appliance.policy.approvals import is_sealed
 from appliance.station import Station
+from appliance.store.writes.intake import DECIDABLE
 from bundles.errors import LockgateError
 from bundles.manifest_codec import decode
-
-PENDING: Final = ("quarantined", "approved", "withdrawn")
-"""States about which people still decide."""
 
 
 def list_pending(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[Entry]:
     """Entries that wait for people, by id and digest, behind the one whose `ledger.cursor` is `after`; `text` is part
     of the id."""
     last_id, _, last_digest = after.partition(" ")
-    marks = ", ".join("?" * len(PENDING))
+    marks = ", ".join("?" * len(DECIDABLE))
     rows = reader.execute(
         f"SELECT {entry_columns()} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?) AND state IN ({marks})"  # noqa: S608
         " ORDER BY id, digest LIMIT ?",
-        (last_id, last_digest, text, *PENDING, limit),
+        (last_id, last_digest, text, *DECIDABLE, limit),
     )
     return [Entry(*row) for row in rows]
 
@@ -49,13 +47,19 @@ def summary(station: Station, entry: Entry) -> dict[str, Any]:
     facts = facts_of(station.reader, entry)
     fields = describe(station.reader, entry, wanted.people)
     report = report_text(station.reader, entry.digest)
+    absent = sorted(set(station.policy().required_inspectors) - {one["inspector"] for one in _found(report)})
     return fields | {
         "source": entry.stream.partition(".")[0],
         "importer": importer_of(station.reader, entry),
         "classification": facts.classification,
         "kinds": list(facts.kinds),
         "hours": wanted.hours,
-        "waits_for": _waits_for(entry, report),
+        "waits_for": "inspection"
+        if report is None or absent
+        else "release"
+        if entry.state == "approved"
+        else "approvals",
+        "inspectors_missing": absent,
         "report_digest": entry.report_digest,
         "found": _found(report),
         "people": [
@@ -86,12 +90,6 @@ def detail(station: Station, entry: Entry, keyid: str = "") -> dict[str, Any]:
         "report": None if report is None else json.loads(report),
         "effect": None if not keyid else _effect(station, entry, counting, keyid),
     }
-
-
-def _waits_for(entry: Entry, report: str | None) -> str:
-    if report is None:
-        return "inspection"
-    return "release" if entry.state == "approved" else "approvals"
 
 
 def _found(report: str | None) -> list[dict[str, str]]:

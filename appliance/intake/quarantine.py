@@ -17,18 +17,15 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
-from appliance.intake import inspectors
 from appliance.intake.base import receipt_of, rehash_base, require_base
 from appliance.intake.blocked import blocked, whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
-from appliance.intake.inspectors.port import Subject
+from appliance.intake.inspection import make_report, record
 from appliance.intake.ledger import (
     find_by_digest,
     find_entry,
     history,
     missing_volumes,
-    previous_of,
-    read_manifest,
     verified_volumes,
 )
 from appliance.intake.locks import stream_turn
@@ -44,13 +41,12 @@ from appliance.store.writes.intake import (
     AbandonIntake,
     BeginIntake,
     ForgetVolumes,
-    Inspected,
     Quarantine,
     RecordVolume,
     Verified,
     VolumeRow,
 )
-from bundles import documents, limits
+from bundles import limits
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.files import failures_named
 from bundles.lanes import at_once
@@ -313,33 +309,9 @@ class _Receiving:
     def inspect(self) -> None:
         """This station's own report about what is in quarantine. A required inspector that is down blocks: until it
         has looked there is no report, and so nothing to approve."""
-        report = self._inspect()
-        digest = str(Digest.of(report))
-        self._event("intake.inspect", {"report": digest})
-        self.station.writer.submit(
-            Inspected(
-                digest=str(self.digest), report=report.decode(), report_digest=digest, actor=self.context.actor,
-                at=clock.now(),
-            )
-        )  # fmt: skip
-
-    def _inspect(self) -> bytes:
-        """The inspection report, canonical."""
         self.context.progress("inspect", 0, 0)
-        reader = self.station.reader
-        absent = tuple(missing_volumes(reader, str(self.digest)))
-        manifest = whole_without(self.station.blobs, self.manifest, set(absent)) if absent else self.manifest
-        previous = previous_of(reader, manifest.stream, manifest.sequence)
-        subject = Subject(
-            opened=replace(self.bundle.opened, manifest=manifest),
-            missing_volumes=absent,
-            left_out=len(self.manifest.artifacts) - len(manifest.artifacts),
-            checked=check_content(self.station.blobs, manifest),
-            blobs=self.station.blobs,
-            metadata=self.station.metadata,
-            previous=None if previous is None else read_manifest(reader, previous.digest),
-        )
-        return documents.encode(inspectors.inspect(subject, self.station.config.site, clock.now()))
+        report = make_report(self.station, self.bundle.opened)
+        record(self.station, str(self.digest), self.manifest.id, report, self.context.actor)
 
     def abandon(self) -> None:
         """A refused bundle leaves nothing, unless an earlier job had received some of it in good faith."""

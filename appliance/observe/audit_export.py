@@ -39,7 +39,8 @@ record, never from this medium):
 lanes/*.jsonl         events, a line each; prev is the sha256 of the line before it in the same lane
 checkpoints.jsonl     the station's signed statements of where each lane stood
 bundles/ID-DIGEST/    what was signed about a bundle: SHA256SUMS and its signatures, manifest.json, report.json,
-                      approvals/NNN.json and NNN.json.KEYID.sig, keys/KEYID.pem
+                      reports/HEX.json (every report by its sha256), decisions/NNN.json and NNN.json.KEYID.sig
+keys/KEYID.pem        the public keys of those who signed
 """
 
 

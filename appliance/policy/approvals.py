@@ -6,7 +6,8 @@ bundles it names, and on a station that is not open no bundle is released by one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -24,6 +25,7 @@ from bundles.signing.keys import check_keyid
 
 FILE: Final = "approvals.toml"
 Separation = Literal["importer-approver", "importer-releaser", "approver-releaser"]
+_INSPECTOR: Final = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _PEOPLE_MOST: Final = 16
 _HOURS_MOST: Final = 24 * 366
 
@@ -61,6 +63,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     separate: list[Separation] = msgspec.field(default_factory=lambda: ["importer-approver"])
     people: dict[str, list[str]] = {}
     break_glass: BreakGlass | None = None
+    required_inspectors: list[str] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,9 @@ def _check(policy: Policy) -> None:
             check_keyid(keyid)
         if len(set(policy.break_glass.keys)) < policy.break_glass.people:
             raise UsageError("break_glass: fewer keys than people")
+    for name in policy.required_inspectors:
+        if _INSPECTOR.match(name) is None:
+            raise UsageError("required_inspectors: not an inspector's name", thing=repr(name)[:60])
     accounts = [account for mine in policy.people.values() for account in mine]
     if len(accounts) != len(set(accounts)):
         raise UsageError("people: an account is given to two people")
@@ -131,6 +137,17 @@ def demand(policy: Policy, config: Config, facts: Facts) -> Demand:
     rules = [rule for rule in policy.rule if rule.names(facts)]
     hours = min([config.approval_hours, *(rule.hours for rule in rules if rule.hours is not None)])
     return Demand(max([config.threshold, *(rule.approvals for rule in rules)]), hours, frozenset(policy.separate))
+
+
+def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str]) -> None:
+    """Every inspector that the policy requires now has a section in the report. Raises RefusedError naming it."""
+    absent = sorted(set(policy.required_inspectors) - set(inspectors))
+    if absent:
+        raise RefusedError(
+            f"a required inspector has not looked at it: {', '.join(absent)}",
+            thing=bundle,
+            remedy=f"run: lockgate intake inspect {bundle}",
+        )
 
 
 def is_sealed(policy: Policy, keyid: str) -> bool:

@@ -10,7 +10,7 @@ import pytest
 from appliance import limits
 from appliance.intake import inspectors
 from appliance.intake.content import check_content
-from appliance.intake.inspectors.port import Subject, listed
+from appliance.intake.inspectors.port import Named, Subject, listed
 from appliance.intake.ledger import find_entry, report_text
 from bundles import documents
 from bundles.documents import Report, Section
@@ -139,7 +139,7 @@ def test_a_further_inspector_is_a_further_section(inside: Inside, tmp_path: Path
     station, manifest = inside.station, made.signed.manifest
     opened = Opened(manifest, made.signed.manifest_bytes, Digest.parse(made.digest), (), ())
     subject = Subject(opened, check_content(station.blobs, manifest), station.blobs, station.metadata, None)
-    report = inspectors.inspect(subject, "bravo", "2026-06-01T00:00:00Z", [names])
+    report = inspectors.inspect(subject, "bravo", "2026-06-01T00:00:00Z", (), [Named("names", names)])
     assert [found.summary for found in report.sections] == [name_of()]
 
 

@@ -74,7 +74,7 @@ def test_what_crossed_on_another_day_is_not_shown(exported: tuple[Path, Path, st
 @pytest.mark.parametrize(
     ("block", "what"),
     [(0, "lanes/01.000001.jsonl"), (1, "lanes/01.000001.jsonl"), (3, "bundles/*/manifest.json"),
-     (3, "bundles/*/SHA256SUMS"), (4, "bundles/*/decisions/001.json"), (4, "bundles/*/report.json")],
+     (3, "bundles/*/SHA256SUMS"), (4, "bundles/*/decisions/001.json"), (4, "bundles/*/reports/*.json")],
 )  # fmt: skip
 def test_the_page_finds_what_was_changed(
     exported: tuple[Path, Path, str], tmp_path: Path, block: int, what: str

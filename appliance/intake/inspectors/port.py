@@ -38,6 +38,15 @@ Inspector = Callable[[Subject], Section]
 """Looks at the subject and says what it found; raises a LockgateError where it could not look."""
 
 
+@dataclass(frozen=True, slots=True)
+class Named:
+    """An inspector, and the name of its section. `always`: whatever the policy says, no report is made without it."""
+
+    name: str
+    inspect: Inspector
+    always: bool = True
+
+
 def listed(name: str, entries: Sequence[Any]) -> dict[str, Any]:
     """A list for a section's details, cut where a report would grow too long, with how many were left out."""
     left_out = len(entries) - limits.REPORT_LIST

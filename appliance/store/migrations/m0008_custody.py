@@ -21,10 +21,10 @@ _STEPS = (
     ("withdrawn", "approved"),
     ("withdrawn", "rejected"),
 )
-_ALLOWED = ", ".join(f"('{before}', '{after}')" for before, after in _STEPS)
 
 
-def _append_only(table: str, what: str) -> tuple[str, str]:
+def append_only(table: str, what: str) -> tuple[str, str]:
+    """Triggers that refuse to change or take away a table's rows."""
     return (  # constants, both
         f"CREATE TRIGGER {table}_is_not_updated BEFORE UPDATE ON {table} BEGIN"
         f" SELECT RAISE(ABORT, '{what} is append-only'); END",
@@ -34,18 +34,24 @@ def _append_only(table: str, what: str) -> tuple[str, str]:
 
 
 _LAST = "coalesce((SELECT state FROM transitions WHERE digest = NEW.digest ORDER BY entry DESC LIMIT 1), '')"
-_SKIPS_NOTHING = (
-    f"CREATE TRIGGER transitions_skip_nothing BEFORE INSERT ON transitions WHEN ({_LAST}, NEW.state)"
-    f" NOT IN (VALUES {_ALLOWED}) BEGIN SELECT RAISE(ABORT, 'a step was skipped'); END"
-)
+
+
+def skips_nothing(more: tuple[tuple[str, str], ...] = ()) -> str:
+    """The trigger that knows which step may follow which; `more` pairs came with later programs."""
+    allowed = ", ".join(f"('{before}', '{after}')" for before, after in (*_STEPS, *more))
+    return (
+        f"CREATE TRIGGER transitions_skip_nothing BEFORE INSERT ON transitions WHEN ({_LAST}, NEW.state)"
+        f" NOT IN (VALUES {allowed}) BEGIN SELECT RAISE(ABORT, 'a step was skipped'); END"
+    )
+
 
 _STATEMENTS = (
     "CREATE TABLE transitions (entry INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, id TEXT NOT NULL,"
     " state TEXT NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, note TEXT NOT NULL) STRICT",
     "CREATE INDEX transitions_by_digest ON transitions (digest, entry)",
-    *_append_only("transitions", "the record of steps"),
+    *append_only("transitions", "the record of steps"),
     # No code path, and no slip in one, skips a step: the database itself knows which step may follow which.
-    _SKIPS_NOTHING,
+    skips_nothing(),
     # What the bundle's signers signed, so that a release can be held against it and an export can show it.
     "CREATE TABLE intake_sums (digest TEXT PRIMARY KEY REFERENCES intake (digest), sums BLOB NOT NULL,"
     " readme BLOB NOT NULL) STRICT, WITHOUT ROWID",
@@ -56,7 +62,7 @@ _STATEMENTS = (
     " owner TEXT NOT NULL, document TEXT NOT NULL, signature BLOB NOT NULL, actor TEXT NOT NULL,"
     " created TEXT NOT NULL) STRICT",
     "CREATE INDEX decisions_by_digest ON decisions (digest, entry)",
-    *_append_only("decisions", "the record of decisions"),
+    *append_only("decisions", "the record of decisions"),
     "ALTER TABLE approvals ADD COLUMN sealed INTEGER NOT NULL DEFAULT 0",
     # What a release showed: `made` where it was not shown before, `previous` where a tag stood before.
     "CREATE TABLE released (digest TEXT NOT NULL REFERENCES intake (digest), repository TEXT NOT NULL,"
@@ -71,7 +77,7 @@ _STATEMENTS = (
     " giver TEXT NOT NULL, taker TEXT NOT NULL, medium TEXT NOT NULL, serial TEXT NOT NULL, seal TEXT NOT NULL,"
     " note TEXT NOT NULL, actor TEXT NOT NULL) STRICT",
     "CREATE INDEX handovers_by_bundle ON handovers (bundle, entry)",
-    *_append_only("handovers", "the record of hand-overs"),
+    *append_only("handovers", "the record of hand-overs"),
 )
 
 

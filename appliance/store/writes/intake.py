@@ -1,7 +1,8 @@
 """The transactions of the inside half: quarantine, approval, release, and the ledger's rows.
 
 An entry's states and the only ways between them: receiving -> quarantined -> approved -> released -> withdrawn, from
-there approved again, and rejected from quarantined, approved or withdrawn. Each but the first appends a row to the
+there approved again, and rejected from quarantined, approved or withdrawn; a new inspection report puts an approved
+or withdrawn one back into quarantine. Each but the first appends a row to the
 ledger in the same transaction. Beside them `transitions` has every step by its full name (received, verified,
 quarantined, inspected, …), one a transaction, and the database refuses one that was skipped. Content becomes visible in
 `Release` and nowhere else.
@@ -13,6 +14,7 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -32,6 +34,9 @@ from appliance.store.writes.registry import (
     set_tag,
 )
 from bundles.errors import FailedError, NotFoundError, RefusedError
+
+DECIDABLE: Final = ("quarantined", "approved", "withdrawn")
+"""States in which a bundle is inspected and decided about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +61,7 @@ def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
 def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
     """The entry, where people may still decide about it by this report."""
     entry = entry_of(db, digest)
-    if entry.state not in ("quarantined", "approved", "withdrawn"):
+    if entry.state not in DECIDABLE:
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     if entry.report_digest != report_digest:
         raise RefusedError("the inspection report changed", thing=entry.id, remedy="read it again, then decide")
@@ -67,12 +72,16 @@ def move(
     db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str = ""
 ) -> None:
     """Change the entry's state, append the ledger's row and the step, together."""
+    _stand(db, digest, entry, state, actor, at, why)
+    _step(db, digest, entry.id, state, actor, at, why)
+
+
+def _stand(db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str) -> None:
     db.execute("UPDATE intake SET state = ?, decided = ? WHERE digest = ?", (state, at, digest))
     db.execute(
         "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (entry.stream, entry.sequence, digest, entry.id, state, why, at, actor),
     )
-    _step(db, digest, entry.id, state, actor, at, why)
 
 
 def _step(db: sqlite3.Connection, digest: str, name: str, state: str, actor: str, at: str, note: str = "") -> None:
@@ -265,7 +274,8 @@ class Quarantine(Write, frozen=True):
 
 
 class Inspected(Write, frozen=True):
-    """This station's own report about a bundle in quarantine. Raises FailedError where it has one, or is elsewhere."""
+    """This station's own report about a bundle in quarantine. Where it has another one already, every approval by that
+    one is void, and the bundle is in quarantine again. Raises FailedError where the bundle is elsewhere."""
 
     digest: str
     report: str
@@ -275,12 +285,21 @@ class Inspected(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = entry_of(db, self.digest)
-        if entry.state != "quarantined" or entry.report_digest is not None:
-            raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="it was inspected before")
+        if entry.state not in DECIDABLE:
+            raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is inspected")
+        if entry.report_digest == self.report_digest:
+            return
+        db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
         db.execute(
             "UPDATE intake SET report = ?, report_digest = ? WHERE digest = ?",
             (self.report, self.report_digest, self.digest),
         )
+        db.execute(
+            "INSERT INTO reports (digest, report_digest, report, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.digest, self.report_digest, self.report, self.at),
+        )
+        if entry.state != "quarantined":
+            _stand(db, self.digest, entry, "quarantined", self.actor, self.at, "inspected anew")
         _step(db, self.digest, entry.id, "inspected", self.actor, self.at, self.report_digest)
 
 

@@ -1,0 +1,112 @@
+"""Inspection: this station's own report about what is in quarantine, and the `inspect` job that makes it anew.
+
+A new report is another document: whoever approved the bundle by the old one is asked again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from appliance import clock
+from appliance.control.kinds import JobContext, Result
+from appliance.intake import inspectors
+from appliance.intake.blocked import whole_without
+from appliance.intake.content import check_content, check_held, sizes_of
+from appliance.intake.inspectors.port import Subject
+from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
+from appliance.intake.locks import stream_turn
+from appliance.observe.audit import AuditEvent, refusal
+from appliance.station import Station
+from appliance.store.writes.intake import DECIDABLE, Inspected
+from bundles import documents
+from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.files import read_small, write_atomic
+from bundles.limits import SIGNED_DOCUMENT
+from bundles.oci.digest import Digest
+from bundles.verdict import Opened, decide, require_all_signers
+
+_ACT = "intake.inspect"
+_DRAFT = "report.json"
+"""The report in the job's folder: a job that was cut off does not void approvals twice."""
+
+
+def make_report(station: Station, opened: Opened) -> bytes:
+    """What every inspector finds, canonical. Raises FailedError where a required one is missing or could not look."""
+    reader, whole = station.reader, opened.manifest
+    absent = tuple(missing_volumes(reader, str(opened.digest)))
+    manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
+    previous = previous_of(reader, manifest.stream, manifest.sequence)
+    subject = Subject(
+        opened=replace(opened, manifest=manifest),
+        missing_volumes=absent,
+        left_out=len(whole.artifacts) - len(manifest.artifacts),
+        checked=check_content(station.blobs, manifest),
+        blobs=station.blobs,
+        metadata=station.metadata,
+        previous=None if previous is None else read_manifest(reader, previous.digest),
+    )
+    required = station.policy().required_inspectors
+    return documents.encode(inspectors.inspect(subject, station.config.site, clock.now(), required))
+
+
+def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str) -> str:
+    """Keep a report: an event, then one transaction. Returns its digest."""
+    digest = str(Digest.of(report))
+    station.audit.record(AuditEvent(_ACT, actor, name, "done", {"digest": entry_digest, "report": digest}))
+    station.writer.submit(
+        Inspected(digest=entry_digest, report=report.decode(), report_digest=digest, actor=actor, at=clock.now())
+    )
+    return digest
+
+
+def run(context: JobContext) -> Result:
+    """Inspect the bundle `params["id"]` anew. The result: id, digest, state, report_digest, sections.
+
+    Raises FailedError where it is not in quarantine, or a required inspector could not look; RefusedError where it is
+    no longer what was signed.
+    """
+    name = context.params.get("id")
+    if not isinstance(name, str) or not name:
+        raise UsageError("no bundle was named", remedy="name its id")
+    entry = find_entry(context.station.reader, name)
+    try:
+        with stream_turn(context.station.paths, entry.stream, context.progress):
+            return _inspect(context, find_entry(context.station.reader, entry.digest))
+    except LockgateError as error:
+        context.station.audit.record(refusal(_ACT, context.actor, entry.id, error))
+        raise
+
+
+def _inspect(context: JobContext, entry: Entry) -> Result:
+    station, draft = context.station, context.folder / _DRAFT
+    if entry.state not in DECIDABLE:
+        raise FailedError(
+            f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is inspected; withdraw it first"
+        )
+    if not draft.exists():
+        context.progress("inspect", 0, 0)
+        write_atomic(draft, make_report(station, reopened(station, entry)), 0o600)
+    raw = read_small(draft, SIGNED_DOCUMENT)
+    if entry.report_digest != str(Digest.of(raw)):
+        record(station, entry.digest, entry.id, raw, context.actor)
+    sections = documents.decode(raw, documents.Report).sections
+    for section in sections:
+        context.log(f"{section.inspector}: {section.outcome}, {section.summary}")
+    now = find_entry(station.reader, entry.digest)
+    return {"id": now.id, "digest": now.digest, "state": now.state, "report_digest": now.report_digest,
+            "sections": [{"inspector": one.inspector, "outcome": one.outcome} for one in sections]}  # fmt: skip
+
+
+def reopened(station: Station, entry: Entry) -> Opened:
+    """A bundle in quarantine by its own signatures, verified anew, its blobs in the store. Raises RefusedError."""
+    files = signed_files(station.reader, entry.digest)
+    if files is None or str(Digest.of(files.sums)) != entry.digest:
+        raise RefusedError(
+            "the bundle's signed files are not in the store", thing=entry.id, remedy="have the bundle carried in anew"
+        )
+    opened = decide(files, station.trust(), entry.received)
+    require_all_signers(opened)
+    absent = set(missing_volumes(station.reader, entry.digest))
+    manifest = whole_without(station.blobs, opened.manifest, absent) if absent else opened.manifest
+    check_held(station.blobs, station.metadata, sizes_of(manifest))
+    return opened
