@@ -209,6 +209,9 @@ AUDIT_PULLED: Final = 20_000
 
 # Deltas.
 
+RECEIPT_CUSTODY: Final = 1_000
+"""Bundles whose custody one receipt tells, the latest: some three megabytes of the 16 of a signed document."""
+
 RECEIPTS_PINNED: Final = 8
 """Receipts whose blobs are kept at once, where no bundle shows which of them the outside works with."""
 

@@ -148,9 +148,14 @@ def head_name(number: int, line: bytes) -> str:
     return f"{number}-{hash_of(line)}"
 
 
+def is_head(text: str) -> bool:
+    """Whether a text is a head, as NUMBER-SHA256."""
+    return _HEAD.match(text) is not None
+
+
 def check_head(text: str) -> str:
     """A head as it was written down. Raises UsageError."""
-    if _HEAD.match(text) is None:
+    if not is_head(text):
         raise UsageError("not a head of an audit log", thing=repr(text)[:90], remedy="write it as NUMBER-SHA256")
     return text
 

@@ -16,6 +16,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from bundles import limits, strict_json
+from bundles.audit_log import is_head
+from bundles.custody import CustodyPart, check_parts
 from bundles.errors import MalformedError, RefusedError
 from bundles.manifest import bundle_id
 from bundles.oci.digest import Digest
@@ -119,7 +121,11 @@ class StreamHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The inside's numbered statement of what it holds; `previous` is the sha256 of the receipt before it, or null
     for number 1. `streams` stand ascending by name, `blobs` by digest, without doubles; `blobs` is null where only the
-    streams' sequences are told (a receipt that leaks no inventory)."""
+    streams' sequences are told (a receipt that leaks no inventory).
+
+    `head` is the head of the site's audit log when the receipt was made (bundles.audit_log), or empty; `custody` what
+    happened there to the bundles that moved since the receipt the other side is known to have, null where `blobs` is.
+    """
 
     type: str = RECEIPT_TYPE
     site: str
@@ -128,6 +134,8 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     created: str
     streams: list[StreamHead]
     blobs: list[Held] | None
+    head: str = ""
+    custody: list[CustodyPart] | None = None
 
 
 class WantList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -245,6 +253,9 @@ def _check_receipt(receipt: Receipt) -> None:
         if head.digest:
             _check_sha256(head.digest, "a stream's digest")
     _check_held(receipt.blobs or [])
+    if receipt.head and not is_head(receipt.head):
+        raise MalformedError("not a head of an audit log", thing=repr(receipt.head)[:90])
+    check_parts(receipt.custody or [], receipt.site)
 
 
 def _check_wants(wants: WantList) -> None:

@@ -81,3 +81,6 @@ INTEGER: Final = 2**53 - 1
 
 AUDIT_LINE: Final = 8 * MIB
 """One event or checkpoint: the longest names every reference of a release of some ten thousand artifacts."""
+
+CUSTODY_TEXT: Final = 2_000
+"""Characters of one text in a custody record, a reason or a note among them."""

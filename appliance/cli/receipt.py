@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import call, json_option, show, station_option, station_root
 from bundles.display import safe
 from bundles.documents import Receipt
 from bundles.statement import Statement
@@ -29,8 +29,31 @@ def export(root: Path | None, out: Path, sequence_only: bool, as_json: bool) -> 
     params = {"out": str(out.absolute())} | ({"sequence_only": True} if sequence_only else {})
     result = run_job(root, "receipt", params)
     listed = "no inventory" if result["blobs"] is None else f"{result['blobs']} blobs"
-    text = f"receipt {result['number']}, {listed}, signed by {result['keyid']}\n{result['path']}"
+    lines = [f"receipt {result['number']}, {listed}, signed by {result['keyid']}", f"audit head {result['head']}"]
+    text = "\n".join([*lines, result["path"]])
     show(result, as_json, lambda: text)
+
+
+@receipt.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@station_option
+@json_option
+def take(root: Path | None, file: Path, as_json: bool) -> None:
+    """Record a receipt or want-list that came back: what the inside holds, and its part of each bundle's custody.
+
+    A build with --since takes one, too. Each is taken once; an older one after it is a replay. Exit status 3: refused.
+    """
+    document = call(root, lambda client: client.post("/v1/receipts", {"path": str(file.absolute())}))
+
+    def text() -> str:
+        was = "" if document["new"] else ", which was taken before"
+        if "number" not in document:
+            return f"want-list of {safe(document['site'])} for {safe(document['bundle'])}{was}"
+        lines = [f"receipt {document['number']} of {safe(document['site'])}{was}"]
+        lines += [f"  custody of {safe(name)}" for name in document["custody"]]
+        return "\n".join([*lines, f"  audit head {safe(document['head'])}"])
+
+    show(document, as_json, text)
 
 
 @receipt.command()
@@ -63,6 +86,8 @@ def _text(statement: Statement) -> str:
         lines = [
             f"receipt {document.number} of {document.site}, {document.created}, {by}",
             *(f"  {safe(head.stream)} is at {head.sequence} ({safe(head.digest)})" for head in document.streams),
+            *([f"  audit head {document.head}"] if document.head else []),
+            *(f"  {safe(part.bundle)} is {safe(part.state)}" for part in document.custody or []),
         ]
     else:
         lines = [f"want-list of {document.site} for {document.bundle}, {document.created}, {by}"]

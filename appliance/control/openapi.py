@@ -44,6 +44,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/approvals": _FILTERED,
     "GET /v1/approvals/{id}": {"keyid": _TEXT},
     "GET /v1/custody": _FILTERED,
+    "GET /v1/receipts": {"limit": _PAGE["limit"]},
     "GET /v1/recall": {"thing!": _TEXT},
     "GET /v1/blocks": _PAGE,
     "GET /v1/accounts": _FILTERED,
@@ -59,6 +60,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/intake/{id}/withdraw": {"why!": _TEXT},
     "POST /v1/bundles/{id}/custody": {"giver!": _TEXT, "taker!": _TEXT, "medium!": _TEXT}
     | dict.fromkeys(("serial", "seal", "note"), _TEXT),
+    "POST /v1/receipts": {"path!": _TEXT},
     "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
     "POST /v1/plans": {"to!": _TEXT, "references!": {"type": "array", "items": _TEXT}, "volume": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},

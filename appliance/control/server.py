@@ -33,6 +33,7 @@ from appliance.control.routes import (
     lifecycle,
     media,
     plans,
+    receipts,
     repositories,
     session,
     status,
@@ -50,8 +51,8 @@ from appliance.store.writes.base import AsyncWriter
 from bundles.errors import LockgateError
 
 _MODULES = (
-    status, repositories, jobs, intake, approvals, custody, audit, streams, plans, bundles, media, trust, find,
-    lifecycle, session, accounts, tokens, tls,
+    status, repositories, jobs, intake, approvals, custody, audit, streams, plans, bundles, media, receipts, trust,
+    find, lifecycle, session, accounts, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 

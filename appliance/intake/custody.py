@@ -1,22 +1,24 @@
-"""A bundle's custody record: every step, signature, hand-over and audit event of it, as one document, and as a form."""
+"""A bundle's custody record: every step, signature, hand-over and audit event of it, of both sides, as one document."""
 
 from __future__ import annotations
 
-import html
 import json
 import sqlite3
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from appliance import limits
-from appliance.intake.ledger import Entry, signed_files, steps_of
+from appliance.intake.ledger import Entry, read_manifest, signed_files, steps_of
 from appliance.observe.audit import newest
+from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
 from bundles import sums
-from bundles.display import safe
+from bundles.custody import CustodyPart
 from bundles.errors import UsageError
+from bundles.limits import CUSTODY_TEXT
+from bundles.manifest import BundleManifest
+from bundles.signing.signature_files import by_key
 from bundles.signing.trust import TrustFolder
 
 
@@ -71,9 +73,11 @@ def handovers(reader: sqlite3.Connection, bundle: str) -> list[dict[str, str]]:
 
 
 def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> dict[str, Any]:
-    """The custody record: {id, digest, site, head, steps, signatures, decisions, handovers, events}.
+    """The custody record: {id, digest, site, head, state, made, steps, signatures, decisions, handovers, events, other,
+    timeline}.
 
-    A bundle that this station made or carries has no `entry`: its hand-overs and events are there all the same.
+    A bundle that this station made has no `entry`. `other` is the part of the side that it went to, as that side's
+    latest receipt tells it; `timeline` has both sides' steps, decisions and hand-overs in one order.
     """
     reader = station.reader
     events = [
@@ -81,25 +85,109 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
         for event in newest(station.paths.audit, bundle.encode())
         if event["thing"] == bundle
     ]
-    return {
+    out = reader.execute("SELECT digest, state, job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
+    signed = None if entry is None else signed_files(reader, entry.digest)
+    manifest = None if entry is None else read_manifest(reader, entry.digest)
+    names = list(signed.signatures) if signed is not None else []
+    if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out[2]))) is not None:
+        manifest = fixed.manifest if fixed.manifest.id == bundle else None
+        names = list(fixed.bundle.signatures) if manifest is not None else []
+    record = {
         "id": bundle,
         "site": station.config.site,
         "head": head,
-        "digest": "" if entry is None else entry.digest,
-        "state": "" if entry is None else entry.state,
+        "digest": entry.digest if entry is not None else (out[0] or "") if out is not None else "",
+        "state": entry.state if entry is not None else out[1] if out is not None else "",
+        "made": None if manifest is None else _made(manifest),
         "steps": [] if entry is None else steps_of(reader, entry.digest),
-        "signatures": [] if entry is None else _signatures(reader, entry, station.trust()),
+        "signatures": _signatures(names, station.trust()),
         "decisions": [] if entry is None else _decisions(reader, entry.digest),
         "handovers": handovers(reader, bundle),
         "events": events[::-1],
+        "other": _other(reader, bundle),
+    }
+    return record | {"timeline": _timeline(record)}
+
+
+def _made(manifest: BundleManifest) -> dict[str, str]:
+    """What its signers signed about where it comes from."""
+    return {
+        "source": manifest.source, "created": manifest.created, "not_after": manifest.not_after,
+        "purpose": manifest.purpose, "authorisation": manifest.authorisation,
+        "classification": manifest.classification, "tool": f"{manifest.tool.name} {manifest.tool.version}",
+    }  # fmt: skip
+
+
+def _other(reader: sqlite3.Connection, bundle: str) -> dict[str, Any] | None:
+    row = reader.execute(
+        "SELECT site, head, number, receipt, created, taken, keyid, owner, document FROM custody_taken"
+        " WHERE bundle = ?",
+        (bundle,),
+    ).fetchone()
+    if row is None:
+        return None
+    site, head, number, digest, created, taken, keyid, owner, document = row
+    receipt = {
+        "number": number, "digest": digest, "created": created, "taken": taken, "keyid": keyid, "owner": owner,
+    }  # fmt: skip
+    part = json.loads(document)
+    return {"site": site, "head": head, "receipt": receipt} | {
+        name: part[name] for name in ("digest", "state", "steps", "decisions", "handovers")
     }
 
 
-def _signatures(reader: sqlite3.Connection, entry: Entry, trust: TrustFolder) -> list[dict[str, str]]:
-    files = signed_files(reader, entry.digest)
+def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
+    """What people and stations did, of both sides, by time; of the side that made it the audit log tells."""
     found = []
-    for name in sorted(files.signatures) if files is not None else []:
-        keyid = name.split(".")[1]
+    for side in (record, record["other"] or {}):
+        site = side.get("site", "")
+        found += [(one["at"], site, one["state"], one["actor"], one["note"]) for one in side.get("steps", [])]
+        for one in side.get("decisions", []):
+            found.append((one["at"], site, f"{one['decision']} signed", one["owner"], one["why"]))
+        for one in side.get("handovers", []):
+            seal = f"seal {one['seal']}" if one["seal"] else ""
+            note = " ".join(filter(None, (one["medium"], one["serial"], seal, one["note"])))
+            found.append((one["at"], site, "handed over", f"{one['giver']} to {one['taker']}", note))
+    for event in record["events"]:
+        if event["act"].startswith("bundle.") and event["outcome"] == "done":
+            found.append((event["time"], record["site"], event["act"], event["actor"], ""))
+    made = record["made"]
+    if made is not None and made["source"] != record["site"]:
+        signers = ", ".join(one["owner"] or one["keyid"] for one in record["signatures"])
+        found.append((made["created"], made["source"], "made", signers, made["purpose"]))
+    names = ("at", "site", "what", "who", "note")
+    return [dict(zip(names, one, strict=True)) for one in sorted(found, key=lambda one: one[0])]
+
+
+def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
+    """This side's part of the record of each bundle that came in, for a receipt: of those that moved since the receipt
+    which the other side built on last, since it is known to have that one; the latest, where there are very many."""
+    rows = reader.execute(
+        "SELECT i.id, i.digest, i.state,"
+        " max(coalesce((SELECT max(at) FROM transitions t WHERE t.digest = i.digest), ''),"
+        " coalesce((SELECT max(at) FROM handovers h WHERE h.bundle = i.id), '')) AS moved FROM intake i"
+        " WHERE i.state <> 'receiving' AND moved >= coalesce((SELECT r.created FROM stream_bases b JOIN receipts r"
+        " ON r.number = b.receipt WHERE b.stream = i.stream), '') ORDER BY moved DESC, i.id LIMIT ?",
+        (limits.RECEIPT_CUSTODY,),
+    ).fetchall()
+    parts = []
+    for bundle, digest, state, _ in sorted(rows):
+        lists = {
+            "steps": steps_of(reader, digest),
+            "decisions": _decisions(reader, digest),
+            "handovers": handovers(reader, bundle),
+        }
+        cut = {
+            name: [{key: value[:CUSTODY_TEXT] for key, value in one.items()} for one in items]
+            for name, items in lists.items()
+        }
+        parts.append(msgspec.convert({"bundle": bundle, "digest": digest, "state": state} | cut, CustodyPart))
+    return parts
+
+
+def _signatures(names: list[str], trust: TrustFolder) -> list[dict[str, str]]:
+    found = []
+    for keyid in sorted(by_key(names, sums.NAME)):
         record = trust.find(keyid)
         found.append({"keyid": keyid, "owner": "" if record is None else record.owner})
     return found
@@ -145,63 +233,3 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
         if record is not None:
             found[f"keys/{keyid}.pem"] = record.key.to_pem()
     return found
-
-
-_HEADINGS: Final = (
-    ("steps", "Steps", ("at", "state", "actor", "note")),
-    ("signatures", "Signed by", ("keyid", "owner")),
-    ("decisions", "Decisions", ("at", "decision", "owner", "keyid", "why")),
-    ("handovers", "Hand-overs", ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor")),
-    ("events", "Audit log", ("time", "act", "outcome", "actor", "lane", "seq")),
-)
-
-
-def as_text(record: dict[str, Any]) -> str:
-    """The record as a form to print and sign by hand."""
-    lines = [
-        f"CUSTODY RECORD  {record['id']}",
-        f"station         {record['site']}",
-        f"digest          {record['digest'] or 'not brought in here'}",
-        f"state           {record['state'] or '-'}",
-        f"audit head      {record['head']}",
-    ]
-    for name, title, columns in _HEADINGS:
-        lines += ["", title]
-        rows = [[safe(str(row[column]), width=60) for column in columns] for row in record[name]]
-        widths = [max([len(column), *(len(row[at]) for row in rows)]) for at, column in enumerate(columns)]
-        for row in [list(columns), *rows] if rows else [["none"]]:
-            lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())
-    lines += ["", "Handed over by ______________________  Taken by ______________________  Date ____________"]
-    return "\n".join(lines)
-
-
-def as_html(record: dict[str, Any]) -> str:
-    """The same form as one HTML page without scripts, pictures or links."""
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        f"<title>Custody record {_cell(record['id'])}</title>",
-        "<style>body{font:11pt serif}table{border-collapse:collapse}td,th{border:1px solid;padding:2px 6px;"
-        "text-align:left;overflow-wrap:anywhere}code{overflow-wrap:anywhere}</style>",
-        f"<h1>Custody record {_cell(record['id'])}</h1>",
-        f"<p>Station {_cell(record['site'])}, state {_cell(record['state'] or '-')}",
-        f"<p>Digest <code>{_cell(record['digest'] or 'not brought in here')}</code>",
-        f"<p>Head of the audit log <code>{_cell(record['head'])}</code>",
-    ]
-    for name, title, columns in _HEADINGS:
-        parts.append(f"<h2>{title}</h2><table><tr>" + "".join(f"<th>{column}" for column in columns))
-        for row in record[name]:
-            parts.append("<tr>" + "".join(f"<td>{_cell(row[column])}" for column in columns))
-        parts.append("</table>")
-    parts.append("<p>Handed over by ____________________ Taken by ____________________ Date ____________</html>")
-    return "\n".join(parts) + "\n"
-
-
-def _cell(value: object) -> str:
-    return html.escape(safe(str(value)))
-
-
-def write_form(path: Path, record: dict[str, Any]) -> None:
-    """The HTML form as a new file."""
-    from bundles.files import write_atomic
-
-    write_atomic(path, as_html(record).encode(), replace=False)

@@ -11,8 +11,10 @@ from typing import Final
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
+from appliance.intake import custody
 from appliance.intake.ledger import history
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.checkpoints import checkpoint
 from appliance.station import Station
 from appliance.store.writes.intake import AddReceipt
 from bundles import documents, limits
@@ -53,6 +55,7 @@ def _export(context: JobContext, out: Path) -> Result:
         "number": receipt.number,
         "digest": digest,
         "blobs": None if receipt.blobs is None else len(receipt.blobs),
+        "head": receipt.head,
     }
     station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
     station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
@@ -60,7 +63,7 @@ def _export(context: JobContext, out: Path) -> Result:
         write_atomic(out, raw, replace=False)
     for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
         write_atomic(out.with_name(name), data)
-    return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs")}}
+    return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs", "head")}}
 
 
 def _drafted(context: JobContext, out: Path) -> bytes:
@@ -91,8 +94,8 @@ def _is_there(out: Path, raw: bytes) -> bool:
 
 
 def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
-    """The next receipt: each stream's last bundle (no digest where people set its floor), and every blob shown (none
-    without `inventory`)."""
+    """The next receipt: each stream's last bundle (no digest where people set its floor), the audit log's head, and
+    every blob shown and what happened to each bundle (neither without `inventory`)."""
     read = station.reader.execute
     last = read("SELECT number, digest FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
     heads = []
@@ -110,4 +113,6 @@ def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
         created=at,
         streams=heads,
         blobs=[Held(digest=digest, size=size) for digest, size in held] if inventory else None,
+        head=checkpoint(station.paths),
+        custody=custody.parts_since_known(station.reader) if inventory else None,
     )

@@ -11,10 +11,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
 from appliance import clock
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
-from appliance.store.writes.deltas import HeadRow, HeldRow, TakeReceipt, TakeWants
+from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
+from bundles import strict_json
 from bundles.build import Content
 from bundles.documents import Receipt, WantList
 from bundles.errors import RefusedError
@@ -84,9 +87,29 @@ def base_of(station: Station, stream: str, since: str) -> Base:
 
 def take(station: Station, stream: str, since: str, actor: str) -> None:
     """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it."""
-    if since in (NONE, LAST):
-        return
-    statement = _read(station, stream, since)
+    if since not in (NONE, LAST):
+        _take(station, _read(station, stream, since), stream.partition(".")[0], actor)
+
+
+def take_file(station: Station, path: Path, actor: str) -> dict[str, Any]:
+    """Record a receipt or want-list that came back, for whichever of our streams: {site, number or bundle, new, head,
+    custody}. Raises RefusedError where it tells of no stream from here, or does not count."""
+    statement = open_statement(path, station.trust(), clock.now())
+    document, source = statement.document, station.config.site
+    streams = [document.stream] if isinstance(document, WantList) else [head.stream for head in document.streams]
+    if not any(stream.partition(".")[0] == source for stream in streams):
+        raise RefusedError(
+            "it tells of no stream from this site", thing=f"{path} of {document.site}", remedy="take it where it leads"
+        )
+    new = _take(station, statement, source, actor)
+    if isinstance(document, WantList):
+        return {"site": document.site, "bundle": document.bundle, "new": new}
+    told = [part.bundle for part in document.custody or [] if part.bundle.startswith(f"{source}.")]
+    return {"site": document.site, "number": document.number, "new": new, "head": document.head, "custody": told}
+
+
+def _take(station: Station, statement: Statement, source: str, actor: str) -> bool:
+    """Whether it is a new one."""
     document, at = statement.document, clock.now()
     detail: dict[str, Any] = {"digest": str(statement.digest), "site": document.site, "keyid": statement.signer.keyid}
     if isinstance(document, WantList):
@@ -100,9 +123,8 @@ def take(station: Station, stream: str, since: str, actor: str) -> None:
         if voided:
             detail |= {"blobs": len(document.blobs), "voided": voided}
             station.audit.record(AuditEvent("wants.take", actor, document.bundle, "done", detail))
-        return
+        return bool(voided)
     blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
-    source = stream.partition(".")[0]
     new = station.writer.submit(
         TakeReceipt(
             site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
@@ -111,11 +133,18 @@ def take(station: Station, stream: str, since: str, actor: str) -> None:
                 HeadRow(head.stream, head.sequence, head.digest)
                 for head in document.streams if head.stream.partition(".")[0] == source
             ),
+            custody=tuple(
+                CustodyRow(part.bundle, part.digest, strict_json.canonical(msgspec.to_builtins(part)).decode())
+                for part in document.custody or () if part.bundle.startswith(f"{source}.")
+            ),
+            head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
         )
     )  # fmt: skip
     if new:
-        detail["number"] = document.number
+        # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
+        detail |= {"number": document.number, "head": document.head}
         station.audit.record(AuditEvent("receipt.take", actor, document.site, "done", detail))
+    return bool(new)
 
 
 def _read(station: Station, stream: str, since: str) -> Statement:

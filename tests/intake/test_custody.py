@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.intake import custody
+from appliance.intake import custody, custody_form
 from appliance.intake.ledger import find_entry
 from appliance.intake.recall import recall
 from appliance.observe.audit import AuditEvent
@@ -38,14 +38,14 @@ def record(station: Inside) -> dict[str, object]:
 
 
 def test_a_record_has_steps_signers_decisions_hand_overs_and_the_logs_head(released: Inside) -> None:
-    form = custody.as_text(record(released))
+    form = custody_form.as_text(record(released))
     for word in ("received", "verified", "quarantined", "inspected", "approved", "released", "Engineering", "USB-7",
                  "0042", "intake.import", "custody.hand-over", checkpoint(released.station.paths)):  # fmt: skip
         assert word in form
 
 
 def test_the_page_shows_names_as_text(released: Inside, tmp_path: Path) -> None:
-    custody.write_form(tmp_path / "form.html", record(released))
+    custody_form.write_form(tmp_path / "form.html", record(released))
     page = (tmp_path / "form.html").read_text()
     assert "Anna &lt;b&gt;Berg&lt;/b&gt;" in page
     assert "<b>" not in page

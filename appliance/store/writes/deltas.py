@@ -27,6 +27,14 @@ class HeadRow(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
+class CustodyRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a receipt says happened inside to one of our bundles: its part of the record, as JSON."""
+
+    bundle: str
+    digest: str
+    document: str
+
+
 class RecordCarried(Write, frozen=True):
     """What a signed bundle carries, so that the stream's next may be a delta. Harmless where it is recorded."""
 
@@ -56,6 +64,10 @@ class TakeReceipt(Write, frozen=True):
     heads: tuple[HeadRow, ...]
     blobs: tuple[HeldRow, ...] | None
     at: str
+    custody: tuple[CustodyRow, ...] = ()
+    head: str = ""
+    keyid: str = ""
+    owner: str = ""
 
     def apply(self, db: sqlite3.Connection) -> bool:
         if not self._is_new(db):
@@ -77,6 +89,17 @@ class TakeReceipt(Write, frozen=True):
             "INSERT INTO known_inside (site, digest, size) VALUES (?, ?, ?)",
             [(self.site, blob.digest, blob.size) for blob in self.blobs or ()],
         )
+        for part in self.custody:
+            _check_bundle(db, part.bundle, part.digest)
+        db.executemany(
+            "INSERT OR REPLACE INTO custody_taken (site, bundle, digest, number, receipt, head, keyid, owner, document,"
+            " created, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                (self.site, part.bundle, part.digest, self.number, self.digest, self.head, self.keyid, self.owner,
+                 part.document, self.created, self.at)
+                for part in self.custody
+            ],
+        )  # fmt: skip
         return True
 
     def _is_new(self, db: sqlite3.Connection) -> bool:
@@ -115,6 +138,13 @@ def _check_head(db: sqlite3.Connection, head: HeadRow) -> None:
     if state == "voided":
         db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (bundle,))
         _follow_last(db, head.stream)
+
+
+def _check_bundle(db: sqlite3.Connection, bundle: str, digest: str) -> None:
+    """What the inside tells of a bundle is about the one that was signed here under that id. Raises RefusedError."""
+    row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
+    if row is not None and row[0] and row[0] != digest:
+        raise RefusedError("the inside has another bundle of this number", thing=bundle, remedy="find out who made it")
 
 
 class TakeWants(Write, frozen=True):

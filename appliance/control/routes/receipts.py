@@ -1,0 +1,45 @@
+"""/v1/receipts: those that this station gave, and those that came back to it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance.control.api import Control, audited, caller, get, page_of, post
+from appliance.control.own_station import on_own_station
+from appliance.outgoing.base import take_file
+from appliance.station import Station
+from bundles.errors import UsageError
+
+_LISTED: Final = (
+    "SELECT 'out', ?, number, digest, created, created, coalesce(json_extract(document, '$.head'), '') FROM receipts"
+    " UNION ALL SELECT 'in', site, number, digest, created, taken, coalesce((SELECT head FROM custody_taken c"
+    " WHERE c.site = t.site AND c.number = t.number LIMIT 1), '') FROM receipts_taken t ORDER BY 5 DESC, 3 DESC LIMIT ?"
+)
+_NAMES: Final = ("direction", "site", "number", "digest", "created", "at", "head")
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def listed(request: web.Request) -> web.Response:
+        limit, _, _ = page_of(request)
+
+        def look(own: Station) -> list[dict[str, Any]]:
+            rows = own.reader.execute(_LISTED, (own.config.site, limit))
+            return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+
+        items = await asyncio.to_thread(on_own_station, control, look)
+        return web.json_response({"items": items, "next": None})
+
+    async def take(request: web.Request) -> web.Response:
+        path, actor = str((await request.json())["path"]), caller(request)
+        if not Path(path).is_absolute():
+            raise UsageError("not a whole path", thing=path[:120], remedy="name the file from the root")
+        taking = asyncio.to_thread(on_own_station, control, lambda own: take_file(own, Path(path), actor))
+        return web.json_response(await audited(control, request, "receipt.take", path, taking))
+
+    return [get("/v1/receipts", "receipt", listed), post("/v1/receipts", "receipt", take)]
