@@ -158,27 +158,22 @@ def _documents(paths: StationPaths) -> dict[str, bytes]:
 
 
 @audit.command()
-@click.argument("thing", metavar="KEYID|DIGEST")
+@click.argument("thing", metavar="KEYID|DIGEST|REF")
 @station_option
 @json_option
 def recall(root: Path | None, thing: str, as_json: bool) -> None:
     """Of a key or content that is no longer believed: the bundles that held it, the tags it became, who pulled them."""
     document = call(root, lambda client: client.get("/v1/recall", thing=thing))
 
-    def text() -> str:
-        bundles = [(one["id"], one["state"], one["as"], one["digest"]) for one in document["bundles"]]
-        tags = [(one["reference"], one["shown"], one["bundle"]) for one in document["tags"]]
-        pulls = [
-            (one["actor"], one["count"], one["last"], " ".join(one["from"]), one["thing"]) for one in document["pulls"]
-        ]
-        tables = (
-            (bundles, ("BUNDLE", "STATE", "AS", "DIGEST")),
-            (tags, ("TAG", "SHOWN", "FROM")),
-            (pulls, ("PULLED BY", "TIMES", "LAST", "FROM", "WHAT")),
-        )
-        return "\n\n".join(table(rows, head) if rows else f"{head[0]}: none" for rows, head in tables)
+    show(document, as_json, lambda: recalled(document))
 
-    show(document, as_json, text)
+
+def recalled(document: dict[str, Any]) -> str:
+    """What a recall found, as tables."""
+    from appliance.intake.recall import lines
+
+    parts = [table(rows, head) if rows else f"{head[0]}: none" for rows, head in lines(document)]
+    return "\n\n".join([*parts, f"pulls are known since {safe(document['pulls_since'] or '-')}"])
 
 
 @audit.command()

@@ -22,9 +22,16 @@ def block() -> None:
 @station_option
 @json_option
 def add(root: Path | None, thing: str, why: str, as_json: bool) -> None:
-    """Block a blob or manifest by its digest, in every repository, from the next request on."""
+    """Block a blob or manifest by its digest, in every repository, from the next request on.
+
+    Which bundles held it, the tags it became, and who pulled it is listed here.
+    """
+    from appliance.cli.audit import recalled
+
     document = call(root, lambda client: client.post("/v1/blocks", {"thing": thing, "why": why}))
-    show(document, as_json, lambda: f"blocked {safe(document['digest'])}")
+    found = document["recall"]
+    said = "no bundle has anything to do with it" if found is None else recalled(found)
+    show(document, as_json, lambda: f"blocked {safe(document['digest'])}\n{said}")
 
 
 @block.command()

@@ -7,6 +7,7 @@ the trust folder's lock alone (bundles.signing.trust), and a revocation counts a
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -241,9 +242,11 @@ def trust(
 def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     """Stop believing a pinned key, from now on and at once.
 
-    What was released on its signature before stays, and is listed here to be recalled where it must be.
+    What was released on its signature before stays, and is listed here to be recalled where it must be: bundles, the
+    tags they became, and who pulled them.
     """
     from appliance import clock
+    from appliance.cli.audit import recalled
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
     from bundles.display import safe
@@ -254,30 +257,33 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     check_keyid(keyid)
     with recorded(station, "key.revoke", keyid, {"why": why}):
         record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
-    signed = _signed_by(station, keyid)
+    found = _recall(station, keyid)
     document = {
         "keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why,
-        "at": "" if record.revoked is None else record.revoked.at, "signed": signed,
+        "at": "" if record.revoked is None else record.revoked.at, "recall": found,
     }  # fmt: skip
     lines = [f"revoked {keyid} of {safe(record.owner)}"]
-    lines += [f"  {one['id']} is {one['state']}: {one['as']} by this key" for one in signed]
-    lines.append(f"what it touched, and who pulled it: lockgate audit recall {keyid}")
+    lines.append("no bundle has anything to do with it" if found is None else recalled(found))
     show(document, as_json, lambda: "\n".join(lines))
 
 
-def _signed_by(station: Path, keyid: str) -> list[dict[str, str]]:
-    """The bundles of this station that the key signed or approved, for a recall."""
+def _recall(station: Path, keyid: str) -> dict[str, Any] | None:
+    """The bundles that the key signed or decided about, the tags they became, and who pulled them."""
     from contextlib import closing
 
-    from appliance.intake.signed import signed_by
+    from appliance.intake.recall import recall
     from appliance.paths import StationPaths
     from appliance.store.database import open_reader
+    from bundles.errors import NotFoundError
 
-    database = StationPaths(station).database
-    if not database.exists():
-        return []
-    with closing(open_reader(database)) as reader:
-        return signed_by(reader, keyid)
+    paths = StationPaths(station)
+    if not paths.database.exists():
+        return None
+    with closing(open_reader(paths.database)) as reader:
+        try:
+            return recall(reader, paths, keyid)
+        except NotFoundError:
+            return None
 
 
 for _command in (import_, rotate, escrow, recover, ceremony, policy, review, export_trust):

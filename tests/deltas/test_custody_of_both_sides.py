@@ -1,4 +1,4 @@
-"""A receipt carries the inside's audit head and its part of each bundle's custody; the outside makes one record of it."""
+"""A receipt carries the inside's audit head and its part of each bundle's custody; the outside joins it to its own."""
 
 from __future__ import annotations
 
@@ -188,9 +188,6 @@ def test_a_part_that_is_none_is_not_read(parts: list[dict[str, object]], said: s
 
 
 def test_a_head_that_is_none_is_not_read() -> None:
+    times = {"created": "2026-01-01T00:00:00Z", "previous": None}
     with pytest.raises(MalformedError, match="not a head"):
-        documents.encode(
-            Receipt(
-                site="bravo", number=1, previous=None, created="2026-01-01T00:00:00Z", streams=[], blobs=[], head="x"
-            )
-        )
+        documents.encode(Receipt(site="bravo", number=1, streams=[], blobs=[], head="x", **times))

@@ -69,7 +69,7 @@ def test_a_recall_of_a_key_names_bundles_tags_and_who_pulled_them(released: Insi
     thing = f"files/thing@{artifact.digest}"
     released.station.audit.record(AuditEvent("pull", "cluster", thing, "done", detail))
     released.station.audit.record(AuditEvent("pull", "other", "files/unrelated@sha256:00", "done", detail))
-    found = recall(released.station, bundle.key.public.keyid)
+    found = recall(released.station.reader, released.station.paths, bundle.key.public.keyid)
     assert [(one["id"], one["state"], one["as"]) for one in found["bundles"]] == [(NAME, "released", "signed it")]
     assert {one["reference"]: one["shown"] for one in found["tags"]}["files/thing:1"] == "yes"
     assert [(one["actor"], one["count"], one["from"]) for one in found["pulls"]] == [("cluster", 3, ["192.0.2.7"])]
@@ -77,15 +77,17 @@ def test_a_recall_of_a_key_names_bundles_tags_and_who_pulled_them(released: Insi
 
 def test_a_recall_of_an_artifact_names_only_what_it_became(released: Inside, bundle: SmallBundle) -> None:
     artifact = next(one for one in bundle.artifacts if one.repository == "files/thing")
-    found = recall(released.station, artifact.digest)
+    found = recall(released.station.reader, released.station.paths, artifact.digest)
     assert [one["reference"] for one in found["tags"]] == ["files/thing:1"]
     released.withdraw(NAME)
-    assert [one["shown"] for one in recall(released.station, artifact.digest)["tags"]] == ["no"]
+    assert [
+        one["shown"] for one in recall(released.station.reader, released.station.paths, artifact.digest)["tags"]
+    ] == ["no"]
 
 
 def test_a_recall_of_what_nobody_brought_says_so(released: Inside) -> None:
     with pytest.raises(NotFoundError, match="no bundle"):
-        recall(released.station, "0" * 16)
+        recall(released.station.reader, released.station.paths, "0" * 16)
 
 
 def test_a_clients_pulls_are_one_event_and_a_count() -> None:

@@ -66,6 +66,7 @@ class Closed:
     process: subprocess.Popen[str] | None = None
     sessions: dict[str, str] = field(default_factory=dict)
     bundles: int = 0
+    port: int = 0
 
     def __post_init__(self) -> None:
         self.root = self.folder / "bravo"
@@ -109,7 +110,9 @@ class Closed:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         log.close()
         assert self.process.stdout is not None
-        assert "https://" in self.process.stdout.readline()
+        ready = self.process.stdout.readline()
+        assert "https://" in ready
+        self.port = int(ready.rpartition(":")[2])
         self.sessions.clear()
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:

@@ -13,7 +13,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
-from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
 from appliance.control.own_station import on_own_station
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
@@ -68,14 +68,20 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def recalled(request: web.Request) -> web.Response:
         thing = request.query["thing"]
-        return web.json_response(await asyncio.to_thread(on_own_station, control, lambda own: recall(own, thing)))
+        if not may(request, "policy"):  # an officer, who revokes and blocks, sees what that means
+            await require(request, "audit")
+
+        def look(own: Station) -> dict[str, Any]:
+            return recall(own.reader, own.paths, thing)
+
+        return web.json_response(await asyncio.to_thread(on_own_station, control, look))
 
     return [
         post("/v1/intake/{id}/withdraw", "withdraw", withdraw),
         get("/v1/custody", "custody", listed),
         get("/v1/bundles/{id}/custody", "custody", record),
         post("/v1/bundles/{id}/custody", "custody", hand_over),
-        get("/v1/recall", "audit", recalled),
+        get("/v1/recall", "status", recalled),
     ]
 
 

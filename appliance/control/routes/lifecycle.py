@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from typing import Any
 
 from aiohttp import web
 
 from appliance import clock, limits
 from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
+from appliance.control.own_station import on_own_station
 from appliance.control.view import shows
+from appliance.intake.recall import recall
 from appliance.lifecycle.scrub import damages
 from appliance.observe.audit import AuditEvent
+from appliance.station import Station
 from appliance.store.metadata import Kind
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import NotFoundError, UsageError
@@ -50,7 +54,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         digest = str(await audited(control, request, "block", thing, _digest(request, thing, why)))
         event = AuditEvent("block", actor, digest, "done", {"thing": thing, "why": why})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=clock.now()))
-        return web.json_response({"digest": digest, "why": why}, status=201)
+        found = await asyncio.to_thread(on_own_station, control, lambda own: _recall(own, digest))
+        return web.json_response({"digest": digest, "why": why, "recall": found}, status=201)
 
     async def unblock(request: web.Request) -> web.Response:
         digest = str(Digest.parse(request.match_info["digest"]))
@@ -83,3 +88,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         post("/v1/blocks", "policy", block),
         delete("/v1/blocks/{digest}", "policy", unblock),
     ]
+
+
+def _recall(station: Station, digest: str) -> dict[str, Any] | None:
+    try:
+        return recall(station.reader, station.paths, digest)
+    except NotFoundError:
+        return None

@@ -1,0 +1,76 @@
+"""Recall: of a key or content, the bundles that held it, on both sides, and everything that stands above it."""
+
+from __future__ import annotations
+
+import pytest
+
+from appliance.intake.recall import recall
+from appliance.observe.audit import AuditEvent
+from appliance.outgoing.base import take_file
+from bundles.errors import NotFoundError
+from bundles.oci.digest import Digest
+from tests.deltas.conftest import Road
+from tests.intake.inside import Inside
+from tests.outgoing.outside import Outside
+
+
+def found(station: Inside | Outside, thing: str) -> dict[str, list[dict[str, str]]]:
+    return recall(station.station.reader, station.station.paths, thing)  # type: ignore[return-value]
+
+
+def test_a_layer_is_recalled_with_the_artifacts_that_name_it_and_no_others(road: Road) -> None:
+    bad, good = road.make("bad", a=b"evil", b=b"shared"), road.make("good", a=b"fine", b=b"other")
+    name = road.release(road.build(bad, good))
+    seen = found(road.inside, str(Digest.of(b"evil")))
+    assert [(one["id"], one["as"], one["direction"]) for one in seen["bundles"]] == [(name, "blob", "in")]
+    assert [(one["reference"], one["shown"]) for one in seen["tags"]] == [(bad, "yes")]
+
+
+def test_a_delta_that_stands_on_it_is_recalled_too(road: Road) -> None:
+    first = road.release(road.build(road.make("1", a=b"evil")))
+    second = road.release(road.build(road.make("2", a=b"evil", b=b"more"), since=str(road.receipt())))
+    assert [one["id"] for one in found(road.inside, str(Digest.of(b"evil")))["bundles"]] == [first, second]
+
+
+def test_who_pulled_what_stands_above_it_is_named(road: Road) -> None:
+    reference = road.make("1", a=b"evil")
+    road.release(road.build(reference))
+    (tag,) = found(road.inside, str(Digest.of(b"evil")))["tags"]
+    for actor, count in (("cluster", 2), ("cluster", 1), ("laptop", 1)):
+        event = AuditEvent("pull", actor, f"tools@{tag['digest']}", "done", {"from": f"host-{actor}", "count": count})
+        road.inside.station.audit.record(event)
+    seen = found(road.inside, str(Digest.of(b"evil")))
+    assert [(one["actor"], one["count"], one["from"]) for one in seen["pulls"]] == [
+        ("cluster", 3, ["host-cluster"]), ("laptop", 1, ["host-laptop"]),
+    ]  # fmt: skip
+    assert seen["pulls_since"] <= seen["pulls"][0]["last"]
+    assert found(road.inside, reference)["pulls"] == seen["pulls"]
+
+
+def test_the_outside_names_the_bundles_it_sent_and_what_became_of_them(road: Road) -> None:
+    reference = road.make("1", a=b"evil")
+    name = road.release(road.build(reference))
+    key = road.outside.key.public.keyid
+    for thing, how in ((str(Digest.of(b"evil")), "carried it"), (key, "signed it")):
+        seen = found(road.outside, thing)
+        assert [(one["id"], one["as"], one["direction"], one["state"]) for one in seen["bundles"]] == [
+            (name, how, "out", "written")
+        ]
+        assert [one["reference"] for one in seen["tags"]] == [reference]
+    take_file(road.outside.station, road.receipt(), "tester(0)")
+    (bundle,) = found(road.outside, key)["bundles"]
+    assert bundle["state"] == "bravo says released"
+
+
+def test_an_officers_key_is_recalled_with_what_they_decided_also_after_a_withdrawal(road: Road) -> None:
+    name = road.release(road.build(road.make("1", a=b"one")))
+    road.inside.withdraw(name)
+    (bundle,) = found(road.inside, road.officer.public.keyid)["bundles"]
+    assert (bundle["id"], bundle["as"], bundle["state"]) == (name, "decided about it", "withdrawn")
+
+
+@pytest.mark.parametrize("thing", ["*", "0" * 16, "sha256:" + "0" * 64, "tools:none", "a@b", "' OR 1"])
+def test_what_nobody_brought_is_said_so(road: Road, thing: str) -> None:
+    road.release(road.build(road.make("1", a=b"one")))
+    with pytest.raises(NotFoundError, match="no bundle"):
+        found(road.inside, thing)
