@@ -183,6 +183,9 @@ SBOM_ROOM: Final = 1024 * MIB
 BREAK_GLASS_ALERT: Final = 7 * 24 * 60 * 60
 """How long an opened sealed key stands among the alerts: until everybody's next shift."""
 
+RELEASES_LOOKED_AT: Final = 600.0
+"""How often the station holds what it shows against its audit log: a second or so of reading for a million events."""
+
 # The audit log.
 
 AUDIT_LANES: Final = 99

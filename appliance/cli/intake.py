@@ -33,7 +33,7 @@ _PAGE: Final = 1000
 
 @click.group()
 def intake() -> None:
-    """Bring a bundle in: import, list, show, inspect, approve, reject, release, withdraw."""
+    """Bring a bundle in: import, list, show, inspect, approve, reject, release, withdraw, check."""
 
 
 @intake.command("import")
@@ -102,6 +102,26 @@ def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
         return
     lines = [f"{one['outcome']:<5} {one['inspector']}" for one in result["sections"]]
     show(result, as_json, lambda: "\n".join(safe(line) for line in [*lines, result["report_digest"]]))
+
+
+@intake.command()
+@station_option
+@json_option
+def check(root: Path | None, as_json: bool) -> None:
+    """Hold what clients see of every bundle against the audit log. Exit status 3: something is shown that nobody
+    released; the database was changed by hand.
+    """
+    from bundles.errors import RefusedError
+
+    document = call(root, lambda client: client.get("/v1/releases/check"))
+    rows = [(one["bundle"], one["repository"], one["kind"], one["digest"]) for one in document["items"]]
+    text = table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) if rows else "[ok] all that is shown was released"
+    show(document, as_json, lambda: text)
+    if rows:
+        raise RefusedError(
+            "content is shown that nobody released", thing=f"{rows[0][0]} in {rows[0][1]}",
+            remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
+        )  # fmt: skip
 
 
 @intake.command()

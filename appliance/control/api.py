@@ -44,6 +44,8 @@ class Control:
     rules: Rules = field(default_factory=Rules)
     identity: Identity = field(default_factory=Nobody)
     started: str = field(default_factory=clock.now)
+    unexplained: list[dict[str, str]] = field(default_factory=list)
+    """What was last found to be shown without a release (appliance.intake.unexplained)."""
 
     @property
     def accounts(self) -> Accounts:

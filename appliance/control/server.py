@@ -20,6 +20,7 @@ from appliance.control import openapi
 from appliance.control.api import CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
+from appliance.control.own_station import on_own_station
 from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
     accounts,
@@ -42,6 +43,7 @@ from appliance.control.routes import (
     tokens,
     trust,
 )
+from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
@@ -100,14 +102,26 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             async with monitoring(station.config, control):
                 await work.start()
                 signing = asyncio.create_task(keep_signing(paths))
+                looking = asyncio.create_task(_keep_looking(control))
                 ready()
                 await stop.wait()
                 await work.stop()
             await runner.cleanup()
-            signing.cancel()
-            await asyncio.wait([signing])
+            for task in (signing, looking):
+                task.cancel()
+            await asyncio.wait([signing, looking])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+async def _keep_looking(control: Control) -> None:
+    """Look now and then whether anything is shown that nobody released; what is found stands among the alerts."""
+    while True:
+        try:
+            control.unexplained = await asyncio.to_thread(on_own_station, control, unexplained)
+        except LockgateError as error:
+            print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
+        await asyncio.sleep(limits.RELEASES_LOOKED_AT)
 
 
 @contextlib.asynccontextmanager

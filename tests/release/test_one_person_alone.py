@@ -259,6 +259,31 @@ def test_an_approval_made_elsewhere_is_as_good_as_one_made_here(closed: Closed, 
     assert closed.release("clara", name)
 
 
+def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: str) -> None:
+    released = closed.brought()
+    closed.approve("anna", released)
+    closed.approve("boris", released)
+    closed.release("clara", released)
+    assert closed.cli("vera", "intake", "check").stdout == "[ok] all that is shown was released\n"
+    at = "2026-01-01T00:00:00Z"
+    wanted = f"FROM intake, json_each(manifest, '$.blobs') b WHERE intake.id = '{name}'"
+    edit(
+        closed,
+        f"INSERT INTO repositories (name, created) VALUES ('stolen', '{at}')",
+        "INSERT INTO links (repository_id, digest, kind, created) SELECT (SELECT id FROM repositories WHERE"
+        f" name = 'stolen'), json_extract(b.value, '$.digest'), 'blob', '{at}' {wanted}",
+        f"UPDATE intake SET state = 'released' WHERE id = '{name}'",
+    )
+    said = closed.cli("vera", "intake", "check", expect=3)
+    assert name in said.stdout
+    assert released not in said.stdout
+    assert "nobody released" in said.stderr
+    alerts = closed.ask("vera", "GET", "/v1/status")["alerts"]
+    assert any(f"release: {name} is shown and nobody released it" in alert for alert in alerts)
+    edit(closed, "DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
+
+
 @pytest.fixture
 def older(closed: Closed, tmp_path: Path) -> Iterator[Path]:
     """A backup of the database, made while the station ran."""

@@ -1,4 +1,5 @@
-"""/v1/approvals: what waits for people, for them to look at. Decisions go to /v1/intake/{id}/approval."""
+"""/v1/approvals: what waits for people, for them to look at (decisions go to /v1/intake/{id}/approval); and
+/v1/releases/check: whether what is shown was released."""
 
 from __future__ import annotations
 
@@ -8,10 +9,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from appliance.control.api import Control, get, page_of
+from appliance.control.api import Control, get, may, page_of, require
 from appliance.control.own_station import on_own_station
 from appliance.intake import pending
 from appliance.intake.ledger import cursor, find_entry
+from appliance.intake.unexplained import unexplained
 from appliance.station import Station
 from bundles.signing.keys import check_keyid
 
@@ -40,4 +42,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         body = await asyncio.to_thread(on_own_station, control, look)
         return web.Response(body=body, content_type="application/json")
 
-    return [get("/v1/approvals", "quarantine", listed), get("/v1/approvals/{id}", "quarantine", show)]
+    async def check(request: web.Request) -> web.Response:
+        if not may(request, "audit"):
+            await require(request, "quarantine")
+        control.unexplained = await asyncio.to_thread(on_own_station, control, unexplained)
+        return web.json_response({"ok": not control.unexplained, "items": control.unexplained, "next": None})
+
+    return [
+        get("/v1/releases/check", "status", check),
+        get("/v1/approvals", "quarantine", listed),
+        get("/v1/approvals/{id}", "quarantine", show),
+    ]

@@ -1,0 +1,101 @@
+"""What clients see of bundles that came in, and no release in the audit log explains: a database edited by hand.
+
+Visibility is a link, and links are rows; whoever writes to the database's file can make one. The audit log cannot be
+written along with it: so every link to a bundle's content must follow from a release of it, or from a client's push.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from appliance.observe.audit import newest
+from appliance.station import Station
+
+_MOVES: Final = {"intake.release": True, "intake.withdraw": False, "intake.reject": False}
+_EXACT: Final = frozenset({"push-manifest", "push-blob", "mount-blob"})
+_NOT: Final = ("intake.", "custody.", "pull", "registry.", "delete-", "session.", "token.", "account.")
+_LISTED: Final = 1_000
+
+
+@dataclass(slots=True)
+class _Log:
+    """What the audit log explains: bundles (by digest) that are released now, links that were made one by one,
+    repositories that something else of the station's filled, and bundles whose import it still holds."""
+
+    released: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    links: set[str] = field(default_factory=set)
+    repositories: set[str] = field(default_factory=set)
+    imported: set[str] = field(default_factory=set)
+
+
+def unexplained(station: Station) -> list[dict[str, str]]:
+    """Each link of a bundle's content that nothing explains: {repository, digest, kind, bundle}, a thousand at most.
+
+    Of bundles whose import is no longer in the log (it was exported and pruned) nothing can be said.
+    """
+    read, log = station.reader.execute, _read(station)
+    entries = read("SELECT id, digest FROM intake").fetchall()
+    hidden = [(name, digest) for name, digest in entries if digest in log.imported and digest not in log.released]
+    found: list[dict[str, str]] = []
+    for name, digest in hidden:
+        rows = read(
+            "SELECT DISTINCT r.name, l.digest, l.kind FROM intake i, json_each(i.manifest, '$.blobs') b"
+            " JOIN links l ON l.digest = json_extract(b.value, '$.digest')"
+            " JOIN repositories r ON r.id = l.repository_id WHERE i.digest = ?",
+            (digest,),
+        ).fetchall()
+        for repository, item, kind in rows:
+            if f"{repository}@{item}" in log.links or repository in log.repositories:
+                continue
+            if not _released_otherwise(station, item, log):
+                found.append({"repository": repository, "digest": item, "kind": kind, "bundle": name})
+    return found[:_LISTED]
+
+
+def _read(station: Station) -> _Log:
+    log = _Log()
+    for event in newest(station.paths.audit):
+        act, thing = str(event["act"]), str(event["thing"])
+        if event["outcome"] != "done":
+            continue
+        digest = str(event["detail"].get("digest", ""))
+        if act in _MOVES and digest not in log.moved:
+            log.moved.add(digest)
+            if _MOVES[act]:
+                log.released.add(digest)
+        elif act == "intake.import":
+            log.imported.add(digest)
+        elif act in _EXACT:
+            log.links.add(thing)
+        elif not act.startswith(_NOT):
+            log.repositories |= _repository(thing)
+    return log
+
+
+def _repository(thing: str) -> set[str]:
+    name = thing.partition("@")[0]
+    return {name, name.rpartition(":")[0]} - {""}
+
+
+def _released_otherwise(station: Station, item: str, log: _Log) -> bool:
+    """Whether a bundle that is released, or one that the log no longer knows, holds the same content."""
+    rows = station.reader.execute(
+        "SELECT i.digest FROM intake i WHERE EXISTS (SELECT 1 FROM json_each(i.manifest, '$.blobs') b"
+        " WHERE json_extract(b.value, '$.digest') = ?)",
+        (item,),
+    )
+    return any(digest in log.released or digest not in log.imported for (digest,) in rows)
+
+
+def alarms(found: list[dict[str, str]]) -> list[str]:
+    """A line for each bundle of which something is shown that nobody released."""
+    bundles: dict[str, dict[str, Any]] = {}
+    for one in found:
+        bundles.setdefault(one["bundle"], {"count": 0, "first": one["repository"]})["count"] += 1
+    return [
+        f"release: {name} is shown and nobody released it ({one['count']} links, {one['first']}): the database was"
+        " changed by hand; see: lockgate intake check"
+        for name, one in bundles.items()
+    ]
