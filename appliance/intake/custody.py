@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance import limits
+from appliance.control.public_keys import own_keys
 from appliance.intake.ledger import Entry, read_manifest, signed_files, steps_of
 from appliance.observe.audit import newest
 from appliance.outgoing.fixed import Fixed
@@ -100,7 +101,7 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
         "state": entry.state if entry is not None else out[1] if out is not None else "",
         "made": None if manifest is None else _made(manifest),
         "steps": [] if entry is None else steps_of(reader, entry.digest),
-        "signatures": _signatures(names, station.trust()),
+        "signatures": _signatures(names, station),
         "decisions": [] if entry is None else _decisions(reader, entry.digest),
         "handovers": handovers(reader, bundle),
         "events": events[::-1],
@@ -139,6 +140,13 @@ def _other(reader: sqlite3.Connection, bundle: str) -> dict[str, Any] | None:
 def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
     """What people and stations did, of both sides, by time; of the side that made it the audit log tells."""
     found = []
+    made = record["made"]
+    if made is not None and made["source"] != record["site"]:
+        signers = ", ".join(one["owner"] or one["keyid"] for one in record["signatures"])
+        found.append((made["created"], made["source"], "made", signers, made["purpose"]))
+    for event in record["events"]:
+        if event["act"].startswith("bundle.") and event["outcome"] == "done":
+            found.append((event["time"], record["site"], event["act"], event["actor"], ""))
     for side in (record, record["other"] or {}):
         site = side.get("site", "")
         found += [(one["at"], site, one["state"], one["actor"], one["note"]) for one in side.get("steps", [])]
@@ -148,13 +156,6 @@ def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
             seal = f"seal {one['seal']}" if one["seal"] else ""
             note = " ".join(filter(None, (one["medium"], one["serial"], seal, one["note"])))
             found.append((one["at"], site, "handed over", f"{one['giver']} to {one['taker']}", note))
-    for event in record["events"]:
-        if event["act"].startswith("bundle.") and event["outcome"] == "done":
-            found.append((event["time"], record["site"], event["act"], event["actor"], ""))
-    made = record["made"]
-    if made is not None and made["source"] != record["site"]:
-        signers = ", ".join(one["owner"] or one["keyid"] for one in record["signatures"])
-        found.append((made["created"], made["source"], "made", signers, made["purpose"]))
     names = ("at", "site", "what", "who", "note")
     return [dict(zip(names, one, strict=True)) for one in sorted(found, key=lambda one: one[0])]
 
@@ -185,11 +186,13 @@ def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
     return parts
 
 
-def _signatures(names: list[str], trust: TrustFolder) -> list[dict[str, str]]:
-    found = []
+def _signatures(names: list[str], station: Station) -> list[dict[str, str]]:
+    """Who signed, by the owners of the pinned keys, and by the names of this station's own."""
+    own = {mine.key.keyid: f"{station.config.site}'s own key {mine.name}" for mine in own_keys(station.paths)}
+    trust, found = station.trust(), []
     for keyid in sorted(by_key(names, sums.NAME)):
         record = trust.find(keyid)
-        found.append({"keyid": keyid, "owner": "" if record is None else record.owner})
+        found.append({"keyid": keyid, "owner": own.get(keyid, "") if record is None else record.owner})
     return found
 
 
