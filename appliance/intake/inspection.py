@@ -46,7 +46,9 @@ def make_report(station: Station, opened: Opened) -> bytes:
         previous=None if previous is None else read_manifest(reader, previous.digest),
     )
     required = station.policy().required_inspectors
-    return documents.encode(inspectors.inspect(subject, station.config.site, clock.now(), required))
+    return documents.encode(
+        inspectors.inspect(subject, station.config.site, clock.now(), required, inspectors.INSPECTORS)
+    )
 
 
 def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str) -> str:
