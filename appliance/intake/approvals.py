@@ -16,6 +16,7 @@ from appliance.access.accounts import Accounts
 from appliance.access.permissions import Permission
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
+from appliance.intake.overrides import trusted_now
 from appliance.names import same_name
 from appliance.observe.audit import newest
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
@@ -114,10 +115,11 @@ def hours_of(station: Station, entry: Entry, keyid: str) -> int:
 def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """The decision in a signed document; the signature is verified before the document is read.
 
+    The time is the clock's, and never before the newest bundle that came in: a clock that was set back revives nothing.
     Raises RefusedError for anything that does not count: also where the policy sets the person and the importer apart,
     or a sealed key was opened before.
     """
-    now = clock.now()
+    now = trusted_now(station.reader)
     record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
     try:
         approval = documents.decode(payload, Approval)
@@ -180,7 +182,7 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
 def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too."""
     decision = verify(station, entry, payload, keyid, signature)
-    require_not_undone(decision, logged(station, entry).undone)
+    require_not_undone(decision, taken_back(station, entry))
     return decision
 
 
@@ -194,7 +196,7 @@ def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecisi
     back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
     counting: dict[bool, dict[str, frozenset[str]]] = {False: {}, True: {}}
     objections = []
-    undone = logged(station, entry).undone if stored else ""
+    undone = taken_back(station, entry) if stored else ""
     for kept in stored:
         try:
             decision = verify_stored(station, entry, kept)
@@ -214,6 +216,13 @@ def require_not_undone(decision: Verified, undone: str) -> None:
             f"it was taken back at {undone}, after the approval by {decision.owner}", thing=decision.approval.bundle,
             remedy="sign anew",
         )  # fmt: skip
+
+
+def taken_back(station: Station, entry: Entry) -> str:
+    """Before when no decision about a bundle counts: its last rejection or withdrawal in the audit log, or a restore of
+    the station, which may have lost one. "" for none."""
+    restored = station.reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0]
+    return max(logged(station, entry).undone, str(restored))
 
 
 @dataclass(frozen=True, slots=True)

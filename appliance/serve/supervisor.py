@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import select
 import signal
@@ -32,7 +33,8 @@ from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
 from appliance.store.database import open_reader
-from bundles.errors import FailedError, LockgateError, UsageError
+from bundles.audit_log import lines_of, segments
+from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 
 _PR_SET_PDEATHSIG: Final = 1
 _STOP: Final = 5.0
@@ -60,7 +62,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     config = load_config(paths.config)
     host, port = split_listen(listen or config.listen)
     if config.open:
-        _check_open(host)
+        _check_open(host, paths)
     else:
         _check_closed(config, paths)
     scheme = "http" if config.open else "https"
@@ -80,7 +82,14 @@ def serve(root: Path, listen: str | None = None) -> int:
         return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
 
 
-def _check_open(host: str) -> None:
+def _check_open(host: str, paths: StationPaths) -> None:
+    """On loopback alone, and never a station that was made for two persons. Raises UsageError, RefusedError."""
+    if _was_closed(paths) or (paths.database.is_file() and _somebody(paths)):
+        raise RefusedError(
+            "a station with accounts is never opened: one person would release alone",
+            thing=str(paths.config),
+            remedy="set open = false again; for trying things out make another with: lockgate init --open",
+        )
     if not is_loopback(host):
         raise UsageError(
             "an open station listens on loopback alone", thing=host, remedy="use 127.0.0.1, ::1 or localhost"
@@ -96,6 +105,17 @@ def _check_closed(config: Config, paths: StationPaths) -> None:
             thing=config.site,
             remedy=f"make the first administrator with: lockgate user claim NAME -C {paths.root}",
         )
+
+
+def _was_closed(paths: StationPaths) -> bool:
+    """Whether the audit log's first event, while it is here, says that the station was made without --open."""
+    for segment in segments(paths.audit)[:1]:
+        for line in lines_of(segment.path):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                event = json.loads(line)
+                return event["act"] == "init" and event["detail"].get("open") is False
+            return False
+    return False
 
 
 def _somebody(paths: StationPaths) -> bool:

@@ -71,7 +71,7 @@ class Closed:
     def __post_init__(self) -> None:
         self.root = self.folder / "bravo"
         self.paths = StationPaths(self.root)
-        self._command("init", self.root, "--site", "bravo", "--side", "inside", "--name", "localhost")
+        self.command("init", self.root, "--site", "bravo", "--side", "inside", "--name", "localhost")
         writes: list[Write] = [
             FirstAdministrator(name="ada", full_name="", password=HASH, uid=None, at=clock.now()),
         ]
@@ -145,11 +145,11 @@ class Closed:
             from appliance.cli.sessions import keep_session
 
             keep_session(self.root, self.sessions[who])
-            return self._command(*words, "-C", self.root, expect=expect)
+            return self.command(*words, "-C", self.root, expect=expect)
         finally:
             os.environ.pop("XDG_RUNTIME_DIR") if before is None else os.environ.update(XDG_RUNTIME_DIR=before)
 
-    def _command(self, *words: object, expect: int = 0) -> Said:
+    def command(self, *words: object, expect: int = 0) -> Said:
         command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == expect, (words, done.stdout, done.stderr)

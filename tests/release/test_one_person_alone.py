@@ -329,3 +329,71 @@ def test_a_backup_from_before_a_rejection_or_a_withdrawal_releases_nothing(close
     closed.approve("boris", withdrawn)
     with pytest.raises(LockgateError):
         closed.approve("boris", "alpha.bravo-000001")
+
+
+def test_a_station_that_was_made_for_two_is_never_opened(closed: Closed, older: Path) -> None:
+    """`open = true` in the configuration would let one person decide; the audit log remembers how it was made."""
+    closed.stop()
+    before = closed.paths.config.read_text()
+    closed.paths.config.write_text(before.replace("open = false", "open = true"))
+    try:
+        said = closed.command("serve", "-C", closed.root, "--listen", "127.0.0.1:0", expect=3).stderr
+        assert "never opened" in said
+        shutil.copy(closed.paths.database, older)
+        closed.paths.database.unlink()  # nor without its accounts
+        assert "never opened" in closed.command("serve", "-C", closed.root, "--listen", "127.0.0.1:0", expect=3).stderr
+    finally:
+        closed.paths.config.write_text(before)
+        shutil.copy(older, closed.paths.database)
+
+
+def test_a_restore_voids_every_approval(closed: Closed) -> None:
+    """What was withdrawn or rejected after the backup is not known any more: people are asked again."""
+    from appliance.store.writes.ledger import ShutImports
+
+    name = closed.brought()
+    closed.approve("anna", name)
+    closed.approve("boris", name)
+    made = clock.now()
+    while clock.now() == made:
+        pass
+    closed.stop()
+    closed.write(ShutImports(actor="restore", at=clock.now()))
+    closed.start()
+    assert "taken back" in closed.refusal("clara", name)
+    closed.approve("anna", name)
+    closed.approve("boris", name)
+    assert closed.release("clara", name)
+
+
+def test_a_clock_that_was_set_back_revives_no_approval(closed: Closed, name: str) -> None:
+    boris = closed.keys["boris"]
+    closed.approve("anna", name)
+    payload = closed.draft("boris", name, boris)
+    floor = "INSERT INTO clock_floors (floor, why, created, actor) VALUES ('{}', 'x', '', '')"
+    edit(closed, floor.format(clock.after(80 * 3600)))
+    try:
+        with pytest.raises(RefusedError, match="the clock stands before"):
+            closed.hand_in("boris", name, boris.public.keyid, payload, boris.sign(payload))
+        edit(closed, floor.format(clock.after(20 * 3600)))
+        old = dated(closed, name, 60)  # good for 12 hours by the clock
+        with pytest.raises(RefusedError, match="out of its time"):
+            closed.hand_in("boris", name, boris.public.keyid, old, boris.sign(old))
+    finally:
+        edit(closed, "DELETE FROM clock_floors WHERE why = 'x'")
+
+
+def test_two_sealed_envelopes_in_one_hand_are_one_person(closed: Closed, name: str) -> None:
+    boris = closed.keys["boris"].public.keyid
+    other = closed.keys["clara"].public.keyid
+    closed.paths.approvals.write_text(f'[break_glass]\nkeys = ["{boris}", "{other}"]\n')
+    try:
+        payload = closed.draft("boris", name, closed.keys["boris"])
+        with pytest.raises(RefusedError, match="used by whom it stands for"):
+            closed.hand_in("clara", name, boris, payload, closed.keys["boris"].sign(payload))
+        closed.hand_in("boris", name, boris, payload, closed.keys["boris"].sign(payload))
+        assert closed.approve("clara", name) == "approved"
+        assert "too few others" in closed.refusal("clara", name)
+        assert closed.release("anna", name)
+    finally:
+        closed.paths.approvals.unlink()

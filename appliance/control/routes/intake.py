@@ -28,9 +28,10 @@ from appliance.intake.ledger import (
     volumes_of,
 )
 from appliance.observe.audit import AuditEvent
+from appliance.policy.approvals import is_sealed
 from appliance.store.writes.base import Write
 from appliance.store.writes.intake import Approve, Decision, Reject
-from bundles.errors import UsageError
+from bundles.errors import RefusedError, UsageError
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -85,7 +86,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         entry, body, actor = entry_of(request), await request.json(), caller(request)
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         keyid = str(body["keyid"])
-        holder = await audited(control, request, "intake.decide", entry.id, check_holder(control, keyid))
+        holder = await audited(control, request, "intake.decide", entry.id, _holder(control, keyid, actor))
         verifying = asyncio.to_thread(approvals.verify_new, station, entry, payload, keyid, signature)
         verified = await audited(control, request, "intake.decide", entry.id, verifying)
         approval = verified.approval
@@ -132,6 +133,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         post("/v1/intake/{id}/approval", "quarantine", decide),
         post("/v1/intake/{id}/release", "release", let_out),
     ]
+
+
+async def _holder(control: Control, keyid: str, actor: str) -> str | None:
+    """The account a key stands for. A sealed key is used by its own holder, logged in: who holds two envelopes is
+    still one person. Raises RefusedError."""
+    holder = await check_holder(control, keyid)
+    if holder not in (None, actor) and is_sealed(control.station.policy(), keyid):
+        raise RefusedError(
+            "a sealed key is used by whom it stands for", thing=f"{keyid} is {holder}'s", remedy="have them log in"
+        )
+    return holder
 
 
 def _decided(document: str) -> dict[str, str]:
