@@ -16,8 +16,9 @@ from appliance.control.client import ControlClient
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import LockgateError, RefusedError
+from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import revoke_key
-from tests.release.closed import Closed
+from tests.release.closed import PASSWORD, Closed
 
 
 @pytest.fixture
@@ -204,6 +205,15 @@ def test_who_imported_it_is_none_of_the_two_whatever_they_became_since(closed: C
     assert is_hidden(closed, name)
 
 
+def officer(closed: Closed, who: str, owner: str) -> PrivateKey:
+    """A further officer, made by the administrator."""
+    closed.ask("ada", "POST", "/v1/accounts", {"name": who, "full_name": "", "password": PASSWORD})
+    closed.ask("ada", "POST", f"/v1/accounts/{who}/grant", {"role": "security-officer", "pattern": "**"})
+    key = closed.key(owner)
+    closed.ask("ada", "POST", f"/v1/accounts/{who}/bind-key", {"keyid": key.public.keyid})
+    return key
+
+
 def test_an_approval_does_not_outlive_its_key_or_its_account(closed: Closed) -> None:
     closed.ask(
         "ada", "POST", "/v1/accounts", {"name": "dora", "full_name": "", "password": "a password of some length"}
@@ -384,16 +394,19 @@ def test_a_clock_that_was_set_back_revives_no_approval(closed: Closed, name: str
 
 
 def test_two_sealed_envelopes_in_one_hand_are_one_person(closed: Closed, name: str) -> None:
-    boris = closed.keys["boris"].public.keyid
-    other = closed.keys["clara"].public.keyid
-    closed.paths.approvals.write_text(f'[break_glass]\nkeys = ["{boris}", "{other}"]\n')
+    keys = {}
+    for who, owner in (("erik", "Duty Officer"), ("frida", "Site Manager")):
+        keys[who] = officer(closed, who, owner)
+    named = ", ".join(f'"{key.public.keyid}"' for key in keys.values())
+    closed.paths.approvals.write_text(f"[break_glass]\nkeys = [{named}]\n")
     try:
-        payload = closed.draft("boris", name, closed.keys["boris"])
+        erik = keys["erik"]
+        payload = closed.draft("erik", name, erik)
         with pytest.raises(RefusedError, match="used by whom it stands for"):
-            closed.hand_in("clara", name, boris, payload, closed.keys["boris"].sign(payload))
-        closed.hand_in("boris", name, boris, payload, closed.keys["boris"].sign(payload))
-        assert closed.approve("clara", name) == "approved"
-        assert "too few others" in closed.refusal("clara", name)
+            closed.hand_in("frida", name, erik.public.keyid, payload, erik.sign(payload))
+        closed.hand_in("erik", name, erik.public.keyid, payload, erik.sign(payload))
+        assert closed.approve("frida", name, keys["frida"]) == "approved"
+        assert "too few others" in closed.refusal("frida", name)
         assert closed.release("anna", name)
     finally:
         closed.paths.approvals.unlink()
