@@ -9,6 +9,8 @@ from typing import Any, Final
 from bundles.display import safe
 from bundles.files import write_atomic
 
+_CELL: Final = 80
+"""Characters of a cell on the form: a digest is shown whole."""
 _STEPS: Final = ("steps", "Steps", ("at", "state", "actor", "note"))
 _DECISIONS: Final = ("decisions", "Decisions", ("at", "decision", "owner", "keyid", "why"))
 _HANDOVERS: Final = ("handovers", "Hand-overs", ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor"))
@@ -69,7 +71,7 @@ def _table_lines(record: dict[str, Any], headings: tuple[tuple[str, str, tuple[s
     lines = []
     for name, title, columns in headings:
         lines += ["", title]
-        rows = [[safe(str(row[column]), width=60) for column in columns] for row in record[name]]
+        rows = [[safe(str(row[column]), width=_CELL) for column in columns] for row in record[name]]
         widths = [max([len(column), *(len(row[at]) for row in rows)]) for at, column in enumerate(columns)]
         for row in [list(columns), *rows] if rows else [["none"]]:
             lines.append("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=False)).rstrip())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bundles.errors import LockgateError, RefusedError
+from bundles.errors import LockgateError, NotFoundError, RefusedError
 from tests.release.closed import Closed
 
 
@@ -85,3 +85,5 @@ def test_every_bundle_with_a_custody_record_is_listed(closed: Closed) -> None:
     assert [one["seal"] for one in record["handovers"]] == ["0042"]
     (entry,) = closed.ask("vera", "GET", "/v1/custody", filter=name)["items"]
     assert (entry["direction"], entry["state"], entry["handovers"]) == ("in", "quarantined", 1)
+    with pytest.raises(NotFoundError, match="nothing is known"):
+        closed.ask("vera", "GET", "/v1/bundles/nowhere.bravo-000001/custody")

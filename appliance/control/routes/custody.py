@@ -96,5 +96,8 @@ def _record(station: Station, name: str) -> dict[str, Any]:
     try:
         entry = find_entry(station.reader, name)
     except NotFoundError:
-        return custody.record_of(station, _bundle(name), None, head)
+        record = custody.record_of(station, _bundle(name), None, head)
+        if not any(record[part] for part in ("state", "handovers", "events", "other")):
+            raise NotFoundError("nothing is known of this bundle here", thing=name, remedy="check its id") from None
+        return record
     return custody.record_of(station, entry.id, entry, head)
