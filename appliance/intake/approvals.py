@@ -182,7 +182,7 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
 def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too."""
     decision = verify(station, entry, payload, keyid, signature)
-    require_not_undone(decision, taken_back(station, entry))
+    require_not_undone(decision, taken_back(station, logged(station, entry)))
     return decision
 
 
@@ -191,12 +191,14 @@ def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> Verif
     return verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
 
 
-def still_counting(station: Station, entry: Entry, stored: Sequence[StoredDecision]) -> Counting:
+def still_counting(
+    station: Station, entry: Entry, stored: Sequence[StoredDecision], said: Logged | None = None
+) -> Counting:
     """Verify stored approvals anew: a key may have been revoked, time has passed, and a database can be edited or come
     back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
     counting: dict[bool, dict[str, frozenset[str]]] = {False: {}, True: {}}
     objections = []
-    undone = taken_back(station, entry) if stored else ""
+    undone = taken_back(station, said or logged(station, entry)) if stored else ""
     for kept in stored:
         try:
             decision = verify_stored(station, entry, kept)
@@ -218,13 +220,6 @@ def require_not_undone(decision: Verified, undone: str) -> None:
         )  # fmt: skip
 
 
-def taken_back(station: Station, entry: Entry) -> str:
-    """Before when no decision about a bundle counts: its last rejection or withdrawal in the audit log, or a restore of
-    the station, which may have lost one. "" for none."""
-    restored = station.reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0]
-    return max(logged(station, entry).undone, str(restored))
-
-
 @dataclass(frozen=True, slots=True)
 class Logged:
     """What the audit log says of a bundle: when it was last rejected or withdrawn, and who brought it in; "" where it
@@ -232,6 +227,13 @@ class Logged:
 
     undone: str = ""
     importer: str = ""
+
+
+def taken_back(station: Station, said: Logged) -> str:
+    """Before when no decision about a bundle counts: its last rejection or withdrawal in the audit log, or a restore of
+    the station, which may have lost one. "" for none."""
+    restored = station.reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0]
+    return max(said.undone, str(restored))
 
 
 def logged(station: Station, entry: Entry) -> Logged:

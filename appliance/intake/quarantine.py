@@ -12,7 +12,6 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Set
-from dataclasses import replace
 from pathlib import Path
 
 from appliance import clock

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from appliance.intake.ledger import manifest_text
-from appliance.observe.audit import newest
+from appliance.observe.audit import begins, newest
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
@@ -161,9 +161,7 @@ def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
 def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:
     """Who pulled any of the digests, and when the audit log begins."""
     who: dict[tuple[str, str], dict[str, Any]] = {}
-    since = ""
-    for event in newest(paths.audit):
-        since = event["time"]
+    for event in newest(paths.audit, b'"act":"pull"'):
         if event["act"] != "pull" or event["thing"].rpartition("@")[2] not in digests:
             continue
         key = (event["actor"], event["thing"])
@@ -174,7 +172,7 @@ def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]]
         address = event["detail"].get("from", "")
         if address and address not in pull["from"]:
             pull["from"].append(address)
-    return sorted(who.values(), key=lambda pull: (pull["thing"], pull["actor"])), since
+    return sorted(who.values(), key=lambda pull: (pull["thing"], pull["actor"])), begins(paths.audit)
 
 
 def lines(found: dict[str, Any]) -> Iterable[tuple[list[tuple[object, ...]], tuple[str, ...]]]:

@@ -46,11 +46,12 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     shown = shown_of(station, entry)
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
         raise _not_approved(entry)
-    manifest = check_unchanged(station, entry)
+    said = approvals.logged(station, entry)
+    manifest = check_unchanged(station, entry, said.importer)
     if absent := missing_in(entry, report_text(station.reader, entry.digest)):
         manifest = whole_without(station.blobs, manifest, absent)
     wanted = demand_of(station, station.policy(), entry)
-    counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest))
+    counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest), said)
     sealed, needed = approvals.choose(station, entry, wanted, counting, actor)
     check_held(station.blobs, station.metadata, sizes_of(manifest))
     every = check_content(station.blobs, manifest)
@@ -98,17 +99,21 @@ def shown_of(station: Station, entry: Entry) -> set[tuple[str, str]]:
     return {(repository, item) for repository, item in rows}
 
 
-def check_unchanged(station: Station, entry: Entry) -> BundleManifest:
-    """The manifest that the bundle's signers signed; what the database holds must be that, and the report the one
-    whose digest was approved. Raises RefusedError for anything that was changed by hand, or a signer since revoked."""
+def check_unchanged(station: Station, entry: Entry, importer: str) -> BundleManifest:
+    """The manifest that the bundle's signers signed. What the database holds must be that, the report the one whose
+    digest was approved, and who brought it in the one whom the audit log names (`importer`, "" for nobody).
+
+    Raises RefusedError for anything that was changed by hand, or a signer since revoked.
+    """
     files = signed_files(station.reader, entry.digest)
     if files is None or str(Digest.of(files.sums)) != entry.digest:
         raise RefusedError("the bundle's signed files are not in the store", thing=entry.id, remedy=_BY_HAND)
     opened = decide(files, station.trust(), entry.received)
     require_all_signers(opened)
-    said = approvals.logged(station, entry).importer
-    if said and said != importer_of(station.reader, entry):
-        raise RefusedError("the audit log says that another imported it", thing=f"{entry.id}: {said}", remedy=_BY_HAND)
+    if importer not in ("", importer_of(station.reader, entry)):
+        raise RefusedError(
+            "the audit log says that another imported it", thing=f"{entry.id}: {importer}", remedy=_BY_HAND
+        )
     if (opened.manifest.id, opened.manifest.stream) != (entry.id, entry.stream):
         raise RefusedError("the entry is not the bundle that was signed", thing=entry.id, remedy=_BY_HAND)
     report = report_text(station.reader, entry.digest)

@@ -56,10 +56,8 @@ def unexplained(station: Station) -> list[dict[str, str]]:
 
 def _read(station: Station) -> _Log:
     log = _Log()
-    for event in newest(station.paths.audit):
+    for event in newest(station.paths.audit, b'"outcome":"done"', without=b'"act":"pull"'):
         act, thing = str(event["act"]), str(event["thing"])
-        if event["outcome"] != "done":
-            continue
         digest = str(event["detail"].get("digest", ""))
         if act in _MOVES and digest not in log.moved:
             log.moved.add(digest)

@@ -169,21 +169,23 @@ def refusal(act: str, actor: str, thing: str, error: LockgateError) -> AuditEven
     return AuditEvent(act, actor, thing, outcome, {"reason": error.diagnostics()})
 
 
-def newest(folder: Path, holding: bytes = b"", before: Mapping[int, int] | None = None) -> Iterator[dict[str, Any]]:
-    """Every event whose line holds some bytes, the newest first, read only as far as the caller goes; of each lane
-    that `before` names, only those below that number."""
+def newest(
+    folder: Path, holding: bytes = b"", before: Mapping[int, int] | None = None, without: bytes = b""
+) -> Iterator[dict[str, Any]]:
+    """Every event whose line holds some bytes, and not others, the newest first, read only as far as the caller goes;
+    of each lane that `before` names, only those below that number."""
     ends = dict(before or {})
     lanes: dict[int, list[Segment]] = {}
     for segment in segments(folder):
         lanes.setdefault(segment.lane, []).append(segment)
-    streams = [_backwards(mine, holding, ends.get(lane)) for lane, mine in lanes.items()]
+    streams = [_backwards(mine, holding, without, ends.get(lane)) for lane, mine in lanes.items()]
     return heapq.merge(*streams, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
 
 
-def _backwards(mine: list[Segment], holding: bytes, end: int | None) -> Iterator[dict[str, Any]]:
+def _backwards(mine: list[Segment], holding: bytes, without: bytes, end: int | None) -> Iterator[dict[str, Any]]:
     for segment in reversed(mine):
         for line in lines_backwards(segment.path):
-            if holding not in line:
+            if holding not in line or (without and without in line):
                 continue
             with contextlib.suppress(ValueError):
                 event = json.loads(line)
@@ -212,6 +214,17 @@ def lines_backwards(path: Path) -> Iterator[bytes]:
                 rest.append(first)
         if whole and (line := b"".join(reversed(rest))):
             yield line
+
+
+def begins(folder: Path) -> str:
+    """When the first event that is still in the log was; "" for an empty one."""
+    times = []
+    for segment in segments(folder):
+        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
+            line = file.readline()
+        with contextlib.suppress(ValueError, KeyError):
+            times.append(str(json.loads(line)["time"]))
+    return min(times, default="")
 
 
 def tail(folder: Path, limit: int) -> list[dict[str, Any]]:
