@@ -192,7 +192,7 @@ async def act(control: Control, event: AuditEvent, write: Write) -> Any:
     try:
         return await control.writer.submit(write)
     except LockgateError as error:
-        await control.record(refusal(event.act, event.actor, event.thing, error))
+        await control.record(refusal(event.act, event.actor, event.thing, error, recorded=True))
         raise
 
 

@@ -56,8 +56,16 @@ def unexplained(station: Station) -> list[dict[str, str]]:
 
 def _read(station: Station) -> _Log:
     log = _Log()
-    for event in newest(station.paths.audit, b'"outcome":"done"', without=b'"act":"pull"'):
+    taken_back: set[tuple[str, str]] = set()
+    for event in newest(station.paths.audit, without=b'"act":"pull"'):
         act, thing = str(event["act"]), str(event["thing"])
+        if event["outcome"] != "done":
+            if event["detail"].get("takes_back"):
+                taken_back.add((act, thing))
+            continue
+        if (act, thing) in taken_back:  # recorded first, and then it did not happen
+            taken_back.discard((act, thing))
+            continue
         digest = str(event["detail"].get("digest", ""))
         if act in _MOVES and digest not in log.moved:
             log.moved.add(digest)

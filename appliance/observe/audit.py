@@ -163,10 +163,12 @@ class MemoryAudit:
         self.events.append(event)
 
 
-def refusal(act: str, actor: str, thing: str, error: LockgateError) -> AuditEvent:
-    """The event of an act that was refused (exit 3) or failed."""
+def refusal(act: str, actor: str, thing: str, error: LockgateError, *, recorded: bool = False) -> AuditEvent:
+    """The event of an act that was refused (exit 3) or failed; `recorded`: it was recorded as done before, and this
+    takes that back."""
     outcome: Outcome = "refused" if error.exit_status == 3 else "failed"
-    return AuditEvent(act, actor, thing, outcome, {"reason": error.diagnostics()})
+    detail = {"reason": error.diagnostics()} | ({"takes_back": True} if recorded else {})
+    return AuditEvent(act, actor, thing, outcome, detail)
 
 
 def newest(

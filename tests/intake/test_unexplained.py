@@ -1,0 +1,125 @@
+"""Everything that is shown follows from the audit log; what does not is found, and what does raises no alarm."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance import clock
+from appliance.intake.ledger import find_entry
+from appliance.intake.unexplained import alarms, unexplained
+from appliance.observe.audit import AuditEvent, refusal
+from bundles.errors import FailedError
+from tests.intake.inside import Inside, name_of, small_bundle
+
+NAME = name_of()
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[Inside]:
+    with Inside(tmp_path / "strict", open_=False) as station:
+        made = small_bundle(tmp_path / "carried")
+        station.trust(made.key.public, owner="Builder")
+        station.bring(made.folder)
+        yield station
+
+
+def link(station: Inside, kind: str, repository: str = "stolen") -> str:
+    """A row made by hand: the first artifact's manifest, or a blob of it, shown in a repository."""
+    which = {"manifest": "$.artifacts[0].digest", "blob": "$.blobs[0].digest"}[kind]
+    with sqlite3.connect(station.station.paths.database) as intruder:
+        digest = intruder.execute(f"SELECT json_extract(manifest, '{which}') FROM intake").fetchone()[0]
+        intruder.execute("INSERT OR IGNORE INTO repositories (name, created) VALUES (?, ?)", (repository, clock.now()))
+        intruder.execute(
+            "INSERT INTO links (repository_id, digest, kind, created) SELECT id, ?, ?, ? FROM repositories"
+            " WHERE name = ?",
+            (digest, kind, clock.now(), repository),
+        )
+    intruder.close()
+    return str(digest)
+
+
+def say(station: Inside, act: str, thing: str = NAME, **detail: object) -> None:
+    station.station.audit.record(AuditEvent(act, "tester(0)", thing, "done", detail))
+
+
+def digest_of(station: Inside) -> str:
+    return find_entry(station.station.reader, NAME).digest
+
+
+def released(station: Inside) -> None:
+    for owner in ("Anna", "Boris"):
+        station.decide(NAME, station.officer(owner))
+    say(station, "intake.release", digest=digest_of(station))
+    station.release(NAME)
+
+
+def test_nothing_is_shown_and_nothing_found(strict: Inside) -> None:
+    assert unexplained(strict.station) == []
+
+
+def test_what_was_released_is_explained_until_it_is_withdrawn(strict: Inside) -> None:
+    released(strict)
+    assert unexplained(strict.station) == []
+    strict.withdraw(NAME)
+    assert unexplained(strict.station) == []
+    link(strict, "manifest")
+    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
+
+
+@pytest.mark.parametrize("kind", ["manifest", "blob"])
+def test_a_link_made_by_hand_is_found(strict: Inside, kind: str) -> None:
+    digest = link(strict, kind)
+    found = unexplained(strict.station)
+    assert found == [{"repository": "stolen", "digest": digest, "kind": kind, "bundle": NAME}]
+    assert NAME in alarms(found)[0]
+
+
+def test_a_state_set_by_hand_explains_nothing(strict: Inside) -> None:
+    link(strict, "manifest")
+    with sqlite3.connect(strict.station.paths.database) as intruder:
+        intruder.execute("UPDATE intake SET state = 'released'")
+    intruder.close()
+    assert unexplained(strict.station)
+
+
+def test_a_release_that_was_recorded_and_did_not_happen_explains_nothing(strict: Inside) -> None:
+    link(strict, "manifest")
+    say(strict, "intake.release", digest=digest_of(strict))
+    error = FailedError("the bundle is quarantined, not approved")
+    strict.station.audit.record(refusal("intake.release", "tester(0)", NAME, error, recorded=True))
+    assert unexplained(strict.station)
+
+
+def test_a_later_refusal_takes_no_release_back(strict: Inside) -> None:
+    released(strict)
+    error = FailedError("the bundle is released, not approved")
+    strict.station.audit.record(refusal("intake.release", "tester(0)", NAME, error))
+    assert unexplained(strict.station) == []
+
+
+@pytest.mark.parametrize("act", ["push-manifest", "push-blob", "mount-blob"])
+def test_what_a_client_pushed_is_explained_by_that_very_link(strict: Inside, act: str) -> None:
+    digest = link(strict, "manifest", "mine")
+    say(strict, act, f"mine@{digest}")
+    assert unexplained(strict.station) == []
+    link(strict, "manifest", "stolen")
+    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
+
+
+def test_what_the_station_itself_put_into_a_repository_is_explained(strict: Inside) -> None:
+    link(strict, "manifest", "mine")
+    say(strict, "collect", "mine:1")
+    assert unexplained(strict.station) == []
+
+
+@pytest.mark.parametrize(
+    ("act", "thing"), [("pull", "stolen@{}"), ("intake.inspect", "stolen"), ("delete-tag", "stolen:1")]
+)
+def test_what_changes_nothing_explains_nothing(strict: Inside, act: str, thing: str) -> None:
+    digest = link(strict, "manifest")
+    say(strict, act, thing.format(digest))
+    assert unexplained(strict.station)
