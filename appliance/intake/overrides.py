@@ -126,7 +126,10 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
         counting.append(other)
         reasons.setdefault(person(whose), f"{whose}: {earlier.why}")
     write = SayOverride(
-        subject=subject.text(), said=Said(keyid=keyid, owner=owner, document=payload.decode(), signature=signature),
+        subject=subject.text(),
+        said=Said(
+            keyid=keyid, owner=owner, document=payload.decode(), signature=signature, created=override.created
+        ),
         counting=tuple(counting), needed=people_needed(station), stream=override.stream, sequence=override.sequence,
         digest=override.digest, floor=override.floor, why="; ".join(reasons.values()), actor=actor, at=clock.now(),
     )  # fmt: skip

@@ -80,9 +80,28 @@ def test_people_must_say_the_same(closed: Inside) -> None:
 
 def test_a_word_is_spent_once(closed: Inside) -> None:
     anna, bo = closed.officer("Anna"), closed.officer("Bo")
-    assert (say(closed, anna, floor(2)), say(closed, bo, floor(2))) == (1, 2)
-    assert say(closed, anna, floor(2)) == 1
+    payload = overrides.draft(closed.station, floor(2), anna.public.keyid, "the courier lost it")
+    write, _ = overrides.say(closed.station, payload, anna.public.keyid, anna.sign(payload), "tester(0)")
+    assert (closed.writer.submit(write), say(closed, bo, floor(2))) == (1, 2)
+    assert say(closed, bo, floor(2), "once more") == 1
     assert len(rows(closed)) == 1
+    with pytest.raises(RefusedError, match="counts no more: it was spent"):
+        closed.writer.submit(write)  # in Bo's hands, who heard Anna say it
+    assert len(rows(closed)) == 1
+
+
+def test_no_word_counts_beyond_a_restore(closed: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
+    anna, bo = closed.officer("Anna"), closed.officer("Bo")
+    payload = overrides.draft(closed.station, floor(2), anna.public.keyid, "before")
+    assert say(closed, anna, floor(2), "before, and kept") == 1
+    later = clock.after(60)
+    monkeypatch.setattr(clock, "now", lambda: later)
+    closed.writer.submit(ShutImports(actor="tester(0)", at=later))
+    assert say(closed, bo, floor(2)) == 1
+    write, _ = overrides.say(closed.station, payload, anna.public.keyid, anna.sign(payload), "tester(0)")
+    with pytest.raises(RefusedError, match="counts no more: a copy was restored"):
+        closed.writer.submit(write)
+    assert say(closed, anna, floor(2)) == 2
 
 
 def test_the_word_of_a_key_that_was_revoked_meanwhile_does_not_count(closed: Inside) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from appliance.store.writes.base import Write
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
+from bundles.errors import RefusedError
 from bundles.signing.policy import person
 
 
@@ -19,10 +20,13 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
     owner: str
     document: str
     signature: bytes
+    created: str
 
 
 class SayOverride(Write, frozen=True):
     """A person's word for an override; enough people's, of distinct owners, do it. The result is how many count.
+
+    Raises RefusedError for a word that was spent, or that is older than a restore.
 
     `subject` is what they agree on; `counting` are the keys of earlier words that the caller verified anew. A stream's
     floor is `stream`, `sequence` and `digest`, the clock's is `floor`: the other stays empty.
@@ -41,6 +45,7 @@ class SayOverride(Write, frozen=True):
     at: str
 
     def apply(self, db: sqlite3.Connection) -> int:
+        self._require_fresh(db)
         db.execute(
             "INSERT INTO overrides (subject, keyid, owner, document, signature, created) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (subject, keyid) WHERE spent IS NULL DO UPDATE SET document = excluded.document,"
@@ -63,6 +68,18 @@ class SayOverride(Write, frozen=True):
         db.execute("UPDATE overrides SET spent = ? WHERE subject = ? AND spent IS NULL", (self.at, self.subject))
         return people
 
+    def _require_fresh(self, db: sqlite3.Connection) -> None:
+        """A signed word is in other hands once it was said: it counts once, and not beyond a restore."""
+        said = self.said
+        spent = db.execute(
+            "SELECT 1 FROM overrides WHERE keyid = ? AND document = ? AND spent IS NOT NULL LIMIT 1",
+            (said.keyid, said.document),
+        ).fetchone()
+        restored = db.execute("SELECT max(created) FROM restores").fetchone()[0]
+        if spent is not None or (restored is not None and said.created < restored):
+            why = "it was spent" if spent is not None else f"a copy was restored at {restored}"
+            raise RefusedError(f"the override counts no more: {why}", thing=self.stream, remedy="sign it anew")
+
 
 class SetClockFloor(Write, frozen=True):
     """The clock's floor, set by one person: an open station's way."""
@@ -77,11 +94,15 @@ class SetClockFloor(Write, frozen=True):
 
 
 class ShutImports(Write, frozen=True):
-    """A backup was restored: the ledger may be behind, so no stream takes a bundle until its floor is set anew."""
+    """A backup was restored: the ledger may be behind, so no stream takes a bundle until its floor is set anew.
+
+    What one person of two had said before counts no more.
+    """
 
     actor: str
     at: str
 
     def apply(self, db: sqlite3.Connection) -> None:
         last = db.execute("SELECT coalesce(max(entry), 0) FROM ledger").fetchone()[0]
+        db.execute("UPDATE overrides SET spent = ? WHERE spent IS NULL", (self.at,))
         db.execute("INSERT INTO restores (ledger_entry, created, actor) VALUES (?, ?, ?)", (last, self.at, self.actor))
