@@ -248,7 +248,7 @@ def reset(
 
     def text() -> str:
         if document["people"] < document["needed"]:
-            more = "a second person now gives the same command with their own key"
+            more = "a second person now gives the same command with their own key and log-in"
             return f"{name}: {document['people']} of {document['needed']} people; {more}"
         return f"{name} goes on behind {sequence}" if not floor else f"no bundle so far counts as made after {floor}"
 

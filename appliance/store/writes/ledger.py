@@ -47,15 +47,19 @@ class SayOverride(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> int:
         self._require_fresh(db)
         db.execute(
-            "INSERT INTO overrides (subject, keyid, owner, document, signature, created) VALUES (?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (subject, keyid) WHERE spent IS NULL DO UPDATE SET document = excluded.document,"
-            " signature = excluded.signature, created = excluded.created, owner = excluded.owner",
-            (self.subject, self.said.keyid, self.said.owner, self.said.document, self.said.signature, self.at),
-        )
+            "INSERT INTO overrides (subject, keyid, owner, document, signature, created, actor)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (subject, keyid) WHERE spent IS NULL DO UPDATE SET"
+            " document = excluded.document, signature = excluded.signature, created = excluded.created,"
+            " owner = excluded.owner, actor = excluded.actor",
+            (self.subject, self.said.keyid, self.said.owner, self.said.document, self.said.signature, self.at,
+             self.actor),
+        )  # fmt: skip
         rows = db.execute(
-            "SELECT keyid, owner FROM overrides WHERE subject = ? AND spent IS NULL", (self.subject,)
+            "SELECT keyid, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL", (self.subject,)
         ).fetchall()
-        people = len({person(owner) for keyid, owner in rows if keyid in {*self.counting, self.said.keyid}})
+        words = [(person(owner), actor) for keyid, owner, actor in rows if keyid in {*self.counting, self.said.keyid}]
+        # Two keys of one owner are one person, and so are two owners' keys in the hands of one log-in.
+        people = min(len({owner for owner, _ in words}), len({actor for _, actor in words}))
         if people < max(self.needed, 1):
             return people
         if self.floor:
