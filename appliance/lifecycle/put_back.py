@@ -7,21 +7,27 @@ takes a bundle until two people have entered where it stood (appliance.store.wri
 
 from __future__ import annotations
 
+import json
+import mmap
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
-from appliance.observe.audit import AuditEvent, FileAudit, newest
+from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer.service import LocalWriter
 from appliance.store.writes.ledger import ShutImports
+from bundles.audit_log import segments
 from bundles.errors import FailedError
+from bundles.files import failures_named
 
+_MARK: Final = b'"act":"intake.inspect"'
+"""The first act on a bundle that is recorded after the ledger took it (an import that was cut off leaves none), as it
+stands in an event's line: within a text its quotes would be escaped."""
 ACT: Final = "restore"
-_INSPECTED: Final = "intake.inspect"
-"""The first act on a bundle that is recorded after the ledger took it: an import that was cut off leaves none."""
 
 
 def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
@@ -49,7 +55,7 @@ def shut_if_forgotten(paths: StationPaths) -> str:
 
     Returns that bundle's id, or "" where nothing is missing or people know of it already.
     """
-    last = next((event for event in newest(paths.audit, _INSPECTED.encode()) if event["act"] == _INSPECTED), None)
+    last = _last_inspected(paths.audit)
     if last is None:
         return ""
     with closing(open_writer(paths.database)) as connection:
@@ -63,3 +69,29 @@ def shut_if_forgotten(paths: StationPaths) -> str:
         FileAudit(paths.audit).record(AuditEvent(ACT, "station", name, "done", {"why": why}))
         LocalWriter(connection).submit(ShutImports(actor="station", at=clock.now()))
     return name
+
+
+def _last_inspected(folder: Path) -> dict[str, Any] | None:
+    """The newest event of an inspection. A log of gigabytes of pulls is searched for its bytes, and not read line by
+    line: this is looked for whenever the station starts."""
+    found: dict[int, dict[str, Any]] = {}
+    for segment in reversed(segments(folder)):
+        if segment.lane not in found and (event := _last_in(segment.path)):
+            found[segment.lane] = event
+    return max(found.values(), key=lambda event: int(event["micros"]), default=None)
+
+
+def _last_in(path: Path) -> dict[str, Any] | None:
+    """The last such event of a segment. A line that was cut off or damaged is none: the log's own check names it."""
+    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+        if not path.stat().st_size:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            at = text.rfind(b"\n")
+            while (at := text.rfind(_MARK, 0, max(at, 0))) >= 0:
+                start = text.rfind(b"\n", 0, at) + 1
+                with suppress(ValueError):
+                    event: dict[str, Any] = json.loads(text[start : text.find(b"\n", at)])
+                    return event
+                at = start
+    return None

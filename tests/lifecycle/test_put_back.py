@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,13 +12,15 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.observe.audit import tail
+from appliance.lifecycle.put_back import shut_if_forgotten
+from appliance.observe.audit import AuditEvent, tail
+from bundles.audit_log import segments
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.access.test_station import PASSWORD, Live
 from tests.bundles.small import SmallBundle
-from tests.intake.inside import name_of, small_bundle
+from tests.intake.inside import Inside, name_of, small_bundle
 
 STREAM = "alpha.bravo"
 NAMES = ("ada", "cora", "anna", "bo")
@@ -176,8 +179,6 @@ def test_a_database_that_was_put_back_alone_is_seen_when_the_station_starts(site
 
 
 def test_two_people_set_a_clock_back_that_a_bundle_of_2099_had_put_forward(site: Site) -> None:
-    import sqlite3
-
     with sqlite3.connect(site.root / "metadata.sqlite") as db:  # as it stands after a bundle came in by a wrong clock
         db.execute("INSERT INTO clock_floors (floor, why, created, actor) VALUES ('2099-01-01T00:00:00Z', ?, ?, 'x')",
                    (name_of(7), clock.now()))  # fmt: skip
@@ -201,3 +202,25 @@ def test_a_restore_is_for_a_stopped_inside_station_and_has_a_reason(site: Site, 
     for left in site.root.glob("metadata.sqlite-*"):
         left.unlink()
     site.run("ada", "restore", "--why", "a bad copy", expect=1)
+
+
+def test_what_the_log_knows_is_found_behind_later_events_and_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    with Inside(tmp_path / "bravo", open_=False) as inside:
+        made = small_bundle(tmp_path / "carried")
+        inside.trust(made.key.public)
+        assert shut_if_forgotten(inside.station.paths) == ""  # no log yet
+        inside.bring(made.folder)
+        for number in range(300):
+            inside.station.audit.record(AuditEvent("pull", "x", f'"act":"intake.inspect" {number}'))
+        paths = inside.station.paths
+    assert shut_if_forgotten(paths) == ""
+    for segment in segments(paths.audit):
+        with segment.path.open("ab") as file:
+            file.write(b'{"act":"intake.inspect","deta')
+    with sqlite3.connect(paths.database) as db:
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall():
+            db.execute(f"DROP TRIGGER {name}")
+        db.execute("DELETE FROM ledger")
+    db.close()
+    assert shut_if_forgotten(paths) == name_of()
+    assert shut_if_forgotten(paths) == ""  # people know
