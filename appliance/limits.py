@@ -56,7 +56,7 @@ BODY_IDLE: Final = 60.0
 """A client that sends nothing of its body for so long has gone (slow loris)."""
 
 SEND_IDLE: Final = 60.0
-"""A client that takes nothing of a blob for so long has gone."""
+"""A client that takes nothing of a blob, or not all of a manifest or a list, for so long has gone."""
 
 MANIFEST_CACHE: Final = 32 * MIB
 """Manifests a worker keeps by digest; their visibility is read anew on every request."""

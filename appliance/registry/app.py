@@ -15,6 +15,7 @@ from appliance.registry import base, blobs, errors, lists, manifest_push, manife
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import Resource, parse
+from appliance.registry.sending import in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
 from bundles.errors import LockgateError
@@ -54,7 +55,7 @@ def create_app(services: RegistryServices) -> web.Application:
     worker = Worker(services)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        return await _answer(request, worker)
+        return await in_pieces(request, await _answer(request, worker))
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep_uploads(worker))

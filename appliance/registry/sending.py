@@ -18,13 +18,16 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.registry.conditional import Span
-from bundles.limits import CHUNK, MIB
+from bundles.limits import CHUNK, KIB, MIB
 
 _QUANTUM: Final = 8 * MIB
 """What a thread sends before others get their turn."""
 
 _PATIENCE: Final = 20
 """Milliseconds a thread waits for the socket to take more before it leaves the waiting to the loop."""
+
+_PIECE: Final = 256 * KIB
+"""Of an answer that is in memory: what a connection's buffers hold, more or less."""
 
 _FLUSH_POLL: Final = 0.002
 
@@ -45,12 +48,38 @@ async def send_file(
     if transport is None:
         raise ConnectionResetError
     if transport.get_extra_info("ssl_object") is not None:
-        await _copy(response, fd, span, threads)
+        await _copy(request, response, fd, span, threads)
         return
     try:
         await asyncio.wait_for(_flushed(transport), limits.SEND_IDLE)
         await _sendfile(os.dup(transport.get_extra_info("socket").fileno()), os.dup(fd), span, threads)
     except TimeoutError:
+        raise ConnectionResetError from None
+
+
+async def in_pieces(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
+    """An answer of some MiB (a manifest, a list), sent in pieces so that its client is waited for only so long; any
+    other as it is.
+
+    aiohttp hands a whole body to the transport at once, where it stays for as long as nobody takes it. Raises
+    ConnectionError when the client takes nothing for `limits.SEND_IDLE`.
+    """
+    if not isinstance(whole, web.Response) or not isinstance(whole.body, bytes) or len(whole.body) <= _PIECE:
+        return whole
+    response = web.StreamResponse(status=whole.status, headers=whole.headers)
+    response.content_length = len(whole.body)
+    await response.prepare(request)
+    for start in range(0, len(whole.body), _PIECE):
+        await _write(request, response, whole.body[start : start + _PIECE])
+    return response
+
+
+async def _write(request: web.Request, response: web.StreamResponse, piece: bytes) -> None:
+    try:
+        await asyncio.wait_for(response.write(piece), limits.SEND_IDLE)
+    except TimeoutError:
+        if request.transport is not None:
+            request.transport.abort()  # a close would wait until what was written before has been taken
         raise ConnectionResetError from None
 
 
@@ -60,17 +89,16 @@ async def _flushed(transport: asyncio.WriteTransport) -> None:
         await asyncio.sleep(_FLUSH_POLL)
 
 
-async def _copy(response: web.StreamResponse, fd: int, span: Span, threads: ThreadPoolExecutor) -> None:
+async def _copy(
+    request: web.Request, response: web.StreamResponse, fd: int, span: Span, threads: ThreadPoolExecutor
+) -> None:
     loop = asyncio.get_running_loop()
     position, end = span.start, span.start + span.length
     while position < end:
         piece = await loop.run_in_executor(threads, os.pread, fd, min(CHUNK, end - position), position)
         if not piece:
             raise TruncatedError
-        try:
-            await asyncio.wait_for(response.write(piece), limits.SEND_IDLE)
-        except TimeoutError:
-            raise ConnectionResetError from None
+        await _write(request, response, piece)
         position += len(piece)
 
 

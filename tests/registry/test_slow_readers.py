@@ -1,0 +1,63 @@
+"""A client that takes nothing of its answer has so much time, and then holds neither memory nor a connection."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+
+from appliance import limits
+from appliance.access.certificates import make_ca, make_server
+from appliance.access.tls import server_context
+from appliance.config import Config
+from tests.conformance.shapes import LAYER, image
+from tests.registry_server import Server, Store
+
+
+def connections(server: Server) -> int:
+    assert server._runner.server is not None
+    return len(server._runner.server.connections)
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_an_answer_of_some_megabytes_is_not_kept_for_ever(
+    store: Store, secure: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = None
+    if secure:
+        make_ca(store.paths, "bravo")
+        make_server(store.paths, ["127.0.0.1"])
+        context = server_context(Config(site="bravo", side="inside"), store.paths)
+    large = {f"large-{number}": "A" * 10_000 for number in range(390)}
+    image((LAYER,), annotations=large).push(store.serve(), "team/app", "1")
+    monkeypatch.setattr(limits, "SEND_IDLE", 1.0)
+    server = store.serve(tls=context)
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        if secure:
+            trusting = ssl.create_default_context(cafile=str(Path(store.paths.tls) / "ca.pem"))
+            client = trusting.wrap_socket(client, server_hostname="127.0.0.1")  # noqa: PLW2901
+        client.sendall(b"GET /v2/team/app/manifests/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(16) == b"HTTP/1.1 200 OK\r"
+        deadline = time.monotonic() + 60
+        while connections(server):
+            assert time.monotonic() < deadline, "the connection is still held"
+            time.sleep(0.05)
+        client.close()
+
+
+def test_who_reads_gets_it_whole(store: Store, server: Server) -> None:
+    large = {f"large-{number}": "A" * 10_000 for number in range(390)}
+    content = image((LAYER,), annotations=large)
+    content.push(server, "team/app", "1")
+    connection = server.connect()
+    for _ in range(2):
+        connection.request("GET", "/v2/team/app/manifests/1")
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (200, content.manifest)
+    connection.request("HEAD", "/v2/team/app/manifests/1")
+    assert (connection.getresponse().read(), connection.sock is not None) == (b"", True)
