@@ -66,6 +66,7 @@ class Buckets:
                 self._buckets.popitem(last=False)
             return bucket
         self._buckets.move_to_end(key)
-        bucket.level = min(self._burst, bucket.level + (moment - bucket.at) * self._rate)
+        level = bucket.level + (moment - bucket.at) * self._rate
+        bucket.level = level if level < self._burst else self._burst
         bucket.at = moment
         return bucket

@@ -1,31 +1,23 @@
-"""The gate in front of the registry: who sends a request, and whether they may. One `admit` and one `check` a request.
-
-Nothing that was found out outlives the epoch: it is read with every request (about 5 µs), and a revocation anywhere
-makes every worker forget what it had verified.
-"""
+"""The gate in front of the registry: who sends a request, and whether they may. One `admit` and one `check` each."""
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import binascii
 import re
-import time
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Final
 
 from aiohttp import web
 
-from appliance import clock, limits
+from appliance import limits
 from appliance.access.accounts import Accounts
+from appliance.access.bearers import Bearers
 from appliance.access.buckets import Buckets, Empty
-from appliance.access.identity import Identity, Known, LockedError, is_good
+from appliance.access.identity import Identity, Known, LockedError
 from appliance.access.passwords import BusyError
 from appliance.access.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.access.scopes import Scope
-from appliance.access.token_keys import Ring, load
-from appliance.access.tokens import Claims, verify
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -34,6 +26,8 @@ from appliance.registry.services import ACTOR, Action
 from bundles.errors import RefusedError
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
+_BEARER: Final = "Bearer "
+_NONE: Final[tuple[str, ...]] = ()
 _BASE: Final = ("/v2", "/v2/")
 _CATALOG: Final = "/v2/_catalog"
 _REFUSALS: Final = frozenset({401, 403, 429})
@@ -45,8 +39,8 @@ _ASKED: Final[dict[Action, str]] = {"pull": "pull", "push": "pull,push", "delete
 class Ticket:
     """What the gate knows of a request: its caller, and what its token may be used for (None: whatever the caller may).
 
-    `proved`: it carried something that held; `session` is the robot's secret it was, if it was one. `refused` is what
-    it was refused on the way, for the audit log, which need not hear of it where `told`.
+    `proved`: it carried something that held; `session` is the robot's secret it was, if it was one; `allowed` is its
+    token's. `refused` is what it was refused on the way, for the audit log, which need not hear of it where `told`.
     """
 
     caller: Caller
@@ -54,6 +48,7 @@ class Ticket:
     proved: bool = False
     session: str = ""
     told: bool = False
+    allowed: set[tuple[Action, str]] = field(default_factory=set)
     refused: list[tuple[Action, str]] = field(default_factory=list)
     events: list[AuditEvent] = field(default_factory=list)
 
@@ -83,54 +78,57 @@ class Gate:
         """`issuer` is the site's name; `rate` is requests a second, 0 for limits.REQUEST_RATE."""
         self.accounts, self.identity, self.rules = accounts, identity, rules
         self.issuer = self.audience = f"lockgate/{issuer}"
-        self._folder, self._networks = paths.token_keys, networks
+        self.bearers = Bearers(paths.token_keys, accounts, self.audience)
+        self._networks = networks
         per_second, burst = (rate, rate * 10) if rate else limits.REQUEST_RATE
         self._requests = Buckets(per_second, burst)
         self._failures = Buckets(*limits.FAILURE_RATE)
-        self._ring: Ring | None = None
-        self._reading = asyncio.Lock()
-        self._epoch = -1
-        self._verified: OrderedDict[str, tuple[int, Caller, tuple[Scope, ...]]] = OrderedDict()
 
     # What the registry asks.
 
     async def admit(self, request: web.Request) -> WireError | None:
         """Find out who sends the request; None where it may go on to be looked at."""
         address = request.remote or ""
+        sent = request.headers.getall("Authorization", _NONE)
+        kept = None
+        if len(sent) == 1 and sent[0].startswith(_BEARER):  # nearly every request of a pull
+            kept = self.bearers.remembered(sent[0].removeprefix(_BEARER), address)
+        request[_TICKET] = ticket = (
+            Ticket(Caller("anonymous", "anonymous", address=address))
+            if kept is None
+            else Ticket(kept.caller, kept.access, proved=True, allowed=kept.allowed)
+        )
         if self._networks and not is_within(address, self._networks):
-            request[_TICKET] = Ticket(Caller("anonymous", "anonymous", address=address))
             return denied()
-        request[_TICKET] = ticket = Ticket(Caller("anonymous", "anonymous", address=address))
         empty = self._requests.take(f"address {address}")
         if empty is not None:
             return _slow_down(request, empty)
-        sent = request.headers.getall("Authorization", [])
-        if not sent:
-            return None
         if len(sent) > 1:
             return WireError(400, "UNAUTHORIZED", "more than one Authorization header").with_headers(Connection="close")
-        refusal = await self._recognise(request, ticket, sent[0])
-        if refusal is None and ticket.caller.kind != "anonymous":
-            empty = self._requests.take(f"account {ticket.caller.name}")
-            request[ACTOR] = ticket.caller.name
-            return None if empty is None else _slow_down(request, empty)
-        return refusal
+        refusal = await self._recognise(request, ticket, sent[0]) if sent and kept is None else None
+        if refusal is not None or ticket.caller.kind == "anonymous":
+            return refusal
+        request[ACTOR] = ticket.caller.name
+        empty = self._requests.take(f"account {ticket.caller.name}")
+        return None if empty is None else _slow_down(request, empty)
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         """As Access.check: what the token is for, and what the account may now, both."""
         ticket = request[_TICKET]
+        if (action, repository) in ticket.allowed:
+            return None
         caller = ticket.caller
         if action == "list":
             return self._check_list(request, ticket)
         allowed = self.rules.decide(caller, _ACTIONS[action], repository)
-        in_token = (
-            ticket.access is None
-            or request.path == _CATALOG  # its own scope has been asked for, and a name in it is no more than a name
-            or any(
-                scope.name == repository and scope.kind == "repository" and action in scope.actions
-                for scope in ticket.access
-            )
+        named = any(
+            scope.name == repository and scope.kind == "repository" and action in scope.actions
+            for scope in ticket.access or ()
         )
+        if allowed and named:
+            ticket.allowed.add((action, repository))
+        # The catalog's own scope has been asked for, and a name in it is no more than a name.
+        in_token = named or ticket.access is None or request.path == _CATALOG
         if allowed and (in_token or (action == "pull" and self.rules.decide(ANONYMOUS, "pull", repository))):
             return None
         ticket.refused.append((action, repository))
@@ -141,9 +139,9 @@ class Gate:
     def refusals(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
         """The events of a request that was refused, wholly or in part (a mount that became an upload)."""
         ticket = request.get(_TICKET)
-        if ticket is None or ticket.told:
-            return []
         status = outcome.status
+        if ticket is None or ticket.told or (status < 400 and not ticket.refused):
+            return []
         code = outcome.code if isinstance(outcome, WireError) else ""
         if status in _REFUSALS:
             if status == 401 and request.path in _BASE and "Authorization" not in request.headers:
@@ -188,9 +186,10 @@ class Gate:
         scheme, _, value = sent.partition(" ")
         if scheme.lower() == "bearer":
             try:
-                ticket.caller, ticket.access = await self._bearer(value.strip(), ticket.caller.address)
+                found = await self.bearers.verify(value.strip(), ticket.caller.address)
             except RefusedError:
                 return self._refused_token(request)
+            ticket.caller, ticket.access, ticket.allowed = found.caller, found.access, found.allowed
             ticket.proved = True
             return None
         if scheme.lower() == "basic":
@@ -228,62 +227,6 @@ class Gate:
         request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=request.remote or "")
         return self._unauthorized(request, "")
 
-    async def _bearer(self, token: str, address: str) -> tuple[Caller, tuple[Scope, ...]]:
-        """Raises RefusedError."""
-        epoch = self.accounts.epoch()
-        if epoch != self._epoch:
-            self._verified.clear()
-            self._epoch = epoch
-        now = int(time.time())
-        kept = self._verified.get(token)
-        if kept is not None and now < kept[0]:
-            caller = kept[1]
-            return (caller if caller.address == address else _elsewhere(caller, address)), kept[2]
-        ring = await self.ring()
-        try:
-            claims = verify(token, ring.verifies, issuer=self.issuer, audience=self.audience, now=now)
-        except RefusedError:
-            if not self._is_unknown_key(token, ring):
-                raise
-            ring = await self.ring(anew=True)
-            claims = verify(token, ring.verifies, issuer=self.issuer, audience=self.audience, now=now)
-        caller = self._account_of(claims, address)
-        self._verified[token] = (claims.expires, caller, claims.access)
-        while len(self._verified) > limits.TOKEN_CACHE:
-            self._verified.popitem(last=False)
-        return caller, claims.access
-
-    def _account_of(self, claims: Claims, address: str) -> Caller:
-        """The account behind a token, as it is now. Raises RefusedError where it has been taken away since."""
-        if not claims.subject:
-            return Caller("anonymous", "anonymous", address=address)
-        account = self.accounts.find(claims.subject)
-        if account is None or account.disabled is not None or account.generation != claims.generation:
-            raise RefusedError("the token was revoked")
-        if claims.session:
-            secret = self.accounts.secret(claims.session)
-            good = is_good(secret) if secret else self.accounts.family_is_good(claims.session, clock.now())
-            if not good:
-                raise RefusedError("the token was revoked")
-        return account.caller(address)
-
-    async def ring(self, anew: bool = False) -> Ring:
-        """The keys for tokens, read again every so often, or where a token names one that is not known."""
-        ring = self._ring
-        if ring is not None and not ring.stale and not anew:
-            return ring
-        async with self._reading:
-            if self._ring is ring or self._ring is None or self._ring.stale:
-                self._ring = await asyncio.to_thread(load, self._folder)
-            return self._ring
-
-    def _is_unknown_key(self, token: str, ring: Ring) -> bool:
-        """Whether it is worth reading the keys again: not more often than once a second, whatever is sent."""
-        if time.monotonic() - ring.read < 1.0 or token.count(".") != 2:
-            return False
-        head = token.partition(".")[0]
-        return not any(kid in _plain(head) for kid in ring.verifies)
-
     def _check_list(self, request: web.Request, ticket: Ticket) -> WireError | None:
         """The base: whoever proved something, or got a token as nobody. The catalog: what names a repository one may
         pull, with a token for it."""
@@ -309,17 +252,6 @@ def _slow_down(request: web.Request, empty: Empty) -> WireError:
     """429. Only the first of a row is worth an event: a flood must not fill the audit log."""
     request[_TICKET].told = not empty.first
     return WireError(429, "TOOMANYREQUESTS", "too many requests").with_headers(Retry_After=str(empty.seconds))
-
-
-def _elsewhere(caller: Caller, address: str) -> Caller:
-    return Caller(caller.name, caller.kind, caller.grants, caller.uid, address, caller.generation)
-
-
-def _plain(head: str) -> str:
-    try:
-        return base64.urlsafe_b64decode(head + "=" * (-len(head) % 4)).decode("latin-1")
-    except (binascii.Error, ValueError):
-        return ""
 
 
 def _host(request: web.Request) -> str:

@@ -152,7 +152,7 @@ class TokenEndpoint:
             refresh = f"{MARK}{token_id}_{secret}"
             detail = {"address": login.caller.address, "client": asked.client[:120], "session": session}
             events.append(AuditEvent("token.login", login.caller.name, session, "done", detail))
-        ring = await gate.ring()
+        ring = await gate.bearers.ring()
         claims = Claims(
             issuer=gate.issuer, audience=gate.audience, subject="" if nobody else login.caller.name, issued=now,
             expires=min(now + limits.TOKEN_LIFE, self._end_of(login)), id=new_id(),
@@ -204,7 +204,7 @@ class StationAccess:
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
         """As Access.admit."""
         refusal = await self._gate.admit(request)
-        if refusal is not None or request.path != PATH:
+        if refusal is not None or request.rel_url.raw_path != PATH:
             return refusal
         answer, events = await self._endpoint.answer(request)
         ticket_of(request).events += events
