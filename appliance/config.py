@@ -103,6 +103,8 @@ metrics_listen = "{metrics_listen}"
 anonymous_pull = []
 # Networks the registry may be spoken to from, for example ["10.0.0.0/8"]; empty: from everywhere.
 addresses = []
+# The same for metrics_listen.
+metrics_addresses = []
 # Requests a second of one account or address on one worker; 0: as docs/reference/configuration.md says.
 requests_per_second = 0.0
 # The group whose system accounts may reach the control socket, each with its own account here; empty: the owner alone.

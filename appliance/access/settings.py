@@ -12,10 +12,11 @@ from bundles.errors import UsageError
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[access]`. Patterns are of repositories, addresses are networks; no `addresses`: every address."""
+    """`[access]`. Patterns are of repositories, addresses are networks; none of a listener's: every address."""
 
     anonymous_pull: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    metrics_addresses: tuple[str, ...] = ()
     role_addresses: dict[str, tuple[str, ...]] = {}
     requests_per_second: float = 0.0
     socket_group: str = ""
@@ -31,10 +32,15 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Whence the registry may be spoken to; none: from everywhere. Raises UsageError."""
         return parse_networks(self.addresses)
 
+    def metrics_networks(self) -> tuple[Network, ...]:
+        """Whence the metrics may be read; none: from everywhere. Raises UsageError."""
+        return parse_networks(self.metrics_addresses)
+
     def check(self) -> None:
         """Raises UsageError naming what is wrong."""
         self.rules()
         self.networks()
+        self.metrics_networks()
         if self.requests_per_second < 0:
             raise UsageError("requests_per_second cannot be negative", thing=str(self.requests_per_second))
 

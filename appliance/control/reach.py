@@ -9,9 +9,11 @@ from collections.abc import AsyncIterator
 
 from aiohttp import web
 
+from appliance.access.permissions import is_within
 from appliance.config import Config, split_listen
 from appliance.control.api import Control
 from appliance.control.routes.tls import answer
+from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, UsageError
 
@@ -44,12 +46,18 @@ def admit_group(config: Config, paths: StationPaths) -> None:
 
 @contextlib.asynccontextmanager
 async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
-    """`GET /metrics` on `metrics_listen`, where the site wants it. Raises FailedError."""
+    """`GET /metrics` on `metrics_listen`, where the site wants it, for whom it is. Raises FailedError."""
     if not config.metrics_listen:
         yield
         return
 
-    async def metrics(_: web.Request) -> web.Response:
+    networks = config.access.metrics_networks()
+
+    async def metrics(request: web.Request) -> web.Response:
+        if networks and not is_within(request.remote or "", networks):
+            thing = f"metrics from {request.remote}"
+            await control.record(AuditEvent("metrics.refuse", "anonymous", thing, "refused", {}))
+            raise web.HTTPForbidden(text="403: not from this address\n")
         return await answer(control)
 
     app = web.Application()

@@ -16,9 +16,14 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from appliance.access.settings import AccessSettings
+from appliance.config import Config
+from appliance.control.reach import monitoring
 from tests.access.live import NOBODY, PASSWORD, Live, python_of_others
+from tests.control.test_who_may_call import Played, a_station
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="becomes another system account: needs root")
 
@@ -144,7 +149,7 @@ def test_the_writers_socket_is_the_owners_alone(live: Live, group: str) -> None:
         assert done.returncode == expected, name
 
 
-def test_monitoring_reads_metrics_without_a_password_and_nothing_else(free: int) -> None:
+def test_monitoring_reads_metrics_without_a_password_and_nothing_else(live: Live, free: int) -> None:
     def ask(method: str, path: str) -> tuple[int, str]:
         connection = http.client.HTTPConnection("127.0.0.1", free, timeout=60)
         connection.request(method, path)
@@ -158,6 +163,22 @@ def test_monitoring_reads_metrics_without_a_password_and_nothing_else(free: int)
     assert "alice" not in text
     for method, path in (("POST", "/metrics"), ("GET", "/"), ("GET", "/v1/status"), ("GET", "/v2/")):
         assert ask(method, path)[0] in (404, 405)
+
+
+async def test_metrics_are_for_the_addresses_that_the_site_names(tmp_path: Path) -> None:
+    for networks, expected in (((), 200), (("127.0.0.0/8",), 200), (("10.0.0.0/8", "fd00::/8"), 403)):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            address = f"127.0.0.1:{probe.getsockname()[1]}"
+        config = Config(
+            site="bravo", side="inside", metrics_listen=address, access=AccessSettings(metrics_addresses=networks)
+        )
+        with a_station(tmp_path / f"{expected}-{len(networks)}", Played()) as (control, audit):
+            async with monitoring(config, control), aiohttp.ClientSession(f"http://{address}") as client:
+                answer = await client.get("/metrics", headers={"X-Forwarded-For": "10.0.0.1"})
+                assert answer.status == expected
+        refusals = [(event.act, event.outcome) for event in audit.events]
+        assert refusals == ([("metrics.refuse", "refused")] if expected == 403 else [])
 
 
 def test_a_group_that_does_not_exist_and_a_port_that_is_taken_are_named(tmp_path: Path) -> None:
