@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance.observe.audit import newest
+from appliance.observe.audit import begins, is_pruned, newest
 from appliance.station import Station
 
 _MOVES: Final = {"intake.release": True, "intake.withdraw": False, "intake.reject": False}
@@ -33,9 +33,12 @@ class _Log:
 def unexplained(station: Station) -> list[dict[str, str]]:
     """Each link of a bundle's content that nothing explains: {repository, digest, kind, bundle}, a thousand at most.
 
-    Of bundles whose import is no longer in the log (it was exported and pruned) nothing can be said.
+    Of bundles whose import is no longer in the log (it was exported and pruned), and of links that are older than it,
+    nothing can be said.
     """
     read, log = station.reader.execute, _read(station)
+    folder = station.paths.audit
+    since = begins(folder) if is_pruned(folder) else ""
     entries = read("SELECT id, digest FROM intake").fetchall()
     hidden = [(name, digest) for name, digest in entries if digest in log.imported and digest not in log.released]
     found: list[dict[str, str]] = []
@@ -43,8 +46,8 @@ def unexplained(station: Station) -> list[dict[str, str]]:
         rows = read(
             "SELECT DISTINCT r.name, l.digest, l.kind FROM intake i, json_each(i.manifest, '$.blobs') b"
             " JOIN links l ON l.digest = json_extract(b.value, '$.digest')"
-            " JOIN repositories r ON r.id = l.repository_id WHERE i.digest = ?",
-            (digest,),
+            " JOIN repositories r ON r.id = l.repository_id WHERE i.digest = ? AND l.created >= ?",
+            (digest, since),
         ).fetchall()
         for repository, item, kind in rows:
             if f"{repository}@{item}" in log.links or repository in log.repositories:

@@ -229,6 +229,14 @@ def begins(folder: Path) -> str:
     return min(times, default="")
 
 
+def is_pruned(folder: Path) -> bool:
+    """Whether a lane no longer begins with its first segment."""
+    first: dict[int, int] = {}
+    for segment in segments(folder):
+        first.setdefault(segment.lane, segment.number)
+    return any(number > 1 for number in first.values())
+
+
 def tail(folder: Path, limit: int) -> list[dict[str, Any]]:
     """The newest events, oldest first, each as its JSON object."""
     found = [event for _, event in zip(range(limit), newest(folder), strict=False)]

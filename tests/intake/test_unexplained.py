@@ -123,3 +123,17 @@ def test_what_changes_nothing_explains_nothing(strict: Inside, act: str, thing: 
     digest = link(strict, "manifest")
     say(strict, act, thing.format(digest))
     assert unexplained(strict.station)
+
+
+def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) -> None:
+    """A client pushed it, long ago; what said so was exported and pruned."""
+    digest = link(strict, "manifest", "mine")
+    with sqlite3.connect(strict.station.paths.database) as database:
+        database.execute("UPDATE links SET created = '2020-01-01T00:00:00Z' WHERE digest = ?", (digest,))
+    database.close()
+    assert unexplained(strict.station), "a log that was never pruned knows every link"
+    lanes = strict.station.paths.audit / "lanes"
+    (lanes / "01.000001.jsonl").rename(lanes / "01.000002.jsonl")
+    assert unexplained(strict.station) == []
+    link(strict, "manifest", "stolen")
+    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]

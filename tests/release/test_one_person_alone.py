@@ -16,6 +16,7 @@ from appliance.control.client import ControlClient
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import LockgateError, RefusedError
+from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import revoke_key
 from tests.release.closed import PASSWORD, Closed
@@ -292,6 +293,37 @@ def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: st
     assert any(f"release: {name} is shown and nobody released it" in alert for alert in alerts)
     edit(closed, "DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
     assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
+
+
+def test_a_hybrid_key_signs_elsewhere_with_both_its_halves(closed: Closed, name: str, tmp_path: Path) -> None:
+    from bundles.signing import hybrid
+    from bundles.signing.keys import create_private, save_private
+    from bundles.signing.trust import trust_key
+    from bundles.verifier import main as verifier
+
+    officer(closed, "hanna", "Hanna Dahl")
+    key = create_private(hybrid.ALGORITHM)
+    trust_key(closed.paths.trust, key.public, purpose="release", owner="Hanna Dahl", sites=[])
+    closed.ask("ada", "POST", "/v1/accounts/hanna/bind-key", {"keyid": key.public.keyid})
+    save_private(tmp_path / "hanna.pem", key, None)
+    digest = closed.ask("anna", "GET", f"/v1/intake/{name}")["digest"]
+    folder = next(path for path in closed.folder.glob(f"{name.partition('.')[0]}/*") if path.is_dir())
+    assert str(Digest.of((folder / "SHA256SUMS").read_bytes())) == digest
+    closed.cli("anna", "intake", "report", name, "--out", tmp_path / "report.json")
+    out = tmp_path / "approval"
+    words = ["approve", folder, "--trust", closed.paths.trust, "--report", tmp_path / "report.json",
+             "--key", tmp_path / "hanna.pem", "--out", out, "--yes"]  # fmt: skip
+    assert verifier.main([str(word) for word in words]) == 0
+    halves = sorted(path for path in tmp_path.iterdir() if path.name.startswith("approval."))
+    assert len(halves) == 2
+    kept = halves[0].read_bytes()
+    halves[0].unlink()
+    assert (
+        "a file of the signature is missing"
+        in closed.cli("anna", "intake", "approve", name, "--approval", out, expect=3).stderr
+    )
+    halves[0].write_bytes(kept)
+    assert "1 of 2 approvals" in closed.cli("anna", "intake", "approve", name, "--approval", out).stdout
 
 
 @pytest.fixture
