@@ -109,7 +109,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def let_out(request: web.Request) -> web.Response:
         entry, actor = entry_of(request), caller(request)
-        body = await request.json() if request.can_read_body else {}
+        body = await request.json() if request.body_exists else {}
         if not isinstance(body, dict):
             raise UsageError("the body is no object")
         only = body.get("only", [])

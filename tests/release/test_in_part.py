@@ -1,0 +1,63 @@
+"""A release in part, as people ask for it: what is not named stays in quarantine."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+from typing import Any
+
+import pytest
+
+from bundles.errors import UsageError, from_wire
+from bundles.signing.trust import trust_key
+from tests.bundles.small import MemoryStore, file_artifact
+from tests.intake.inside import carry
+from tests.release.closed import Closed
+
+
+def approved(closed: Closed, source: str) -> str:
+    """A bundle of two files, approved by two people."""
+    store = MemoryStore()
+    artifacts = [file_artifact(store, f"{source} {name}".encode(), f"{source}/{name}") for name in ("a", "b")]
+    made = carry(closed.folder / source, store, artifacts, stream=f"{source}.bravo")
+    trust_key(closed.paths.trust, made.key.public, purpose="bundle", owner=f"Builder {source}", sites=[source])
+    closed.job("carl", "import", paths=[str(made.folder)])
+    name = str(made.signed.manifest.id)
+    closed.approve("anna", name)
+    closed.approve("boris", name)
+    return name
+
+
+def test_only_what_is_named_is_released_by_the_command_line(closed: Closed) -> None:
+    name = approved(closed, "part1")
+    refused = closed.cli("clara", "intake", "release", name, "--only", "part1/none:1", expect=2)
+    assert "does not hold this artifact" in refused.stderr
+    assert closed.cli("clara", "intake", "release", name, "--only", "part1/a:1").stdout == "part1/a:1\n"
+    assert closed.cli("clara", "intake", "release", name).stdout == "part1/b:1\n"
+
+
+def test_only_what_is_named_is_released_by_a_request(closed: Closed) -> None:
+    name = approved(closed, "part2")
+    path = f"/v1/intake/{name}/release"
+    with pytest.raises(UsageError, match="does not hold"):
+        closed.ask("clara", "POST", path, {"only": ["part2/none"]})
+    for body in (b"[]", b'{"only": "part2/a"}', b'{"only": [1]}', b"only"):
+        with pytest.raises(UsageError):
+            raw(closed, path, body)
+    assert closed.ask("clara", "POST", path, {"only": ["part2/b"]})["released"] == ["part2/b:1"]
+    assert raw(closed, path, b"")["released"] == ["part2/a:1"]
+
+
+def raw(closed: Closed, path: str, body: bytes) -> Any:
+    """A POST with exactly these bytes, as a client that is not ours sends it."""
+    connection = http.client.HTTPConnection("lockgate")
+    connection.sock = socket.socket(socket.AF_UNIX)
+    connection.sock.connect(str(closed.paths.control_socket))
+    connection.request("POST", path, body, {"Authorization": f"Bearer {closed.sessions['clara']}"})
+    answer = connection.getresponse()
+    document = json.loads(answer.read())
+    connection.close()
+    if answer.status >= 400:
+        raise from_wire(document)
+    return document
