@@ -109,6 +109,8 @@ metrics_addresses = []
 requests_per_second = 0.0
 # The group whose system accounts may reach the control socket, each with its own account here; empty: the owner alone.
 socket_group = ""
+# Minutes without a call after which a log-in is over, and without a key after which the console locks.
+session_minutes = 15
 
 [access.role_addresses]
 # Networks from which a role counts, for example writer = ["10.1.0.0/16"].

@@ -242,6 +242,9 @@ LOGIN_CACHE: Final = 4_096
 LOGIN_CACHE_TIME: Final = 300.0
 """How long it does; any change of any account forgets all of them at once."""
 
+SEEN_STEP: Final = 600
+"""Seconds between two records of when an account was last seen: a storm of log-ins is one write an account."""
+
 LOGIN_FREE: Final = 5
 """Failed log-ins of a name before it is locked."""
 

@@ -139,22 +139,38 @@ def sums_of(manifest: BundleManifest, manifest_bytes: bytes, readme: bytes) -> b
     return sums.render(lines)
 
 
+Told = Callable[[int, str, int, int, str], object]
+"""Told of a medium (its number): `writing`, `comparing`, `done` or `failed`; bytes done of those to write and to
+compare; and what failed."""
+
+
 def write(
-    bundle: Signed, source: BlobReader, out: Sequence[Path], progress: Progress, note: Note = lambda _: None
+    bundle: Signed,
+    source: BlobReader,
+    out: Sequence[Path],
+    progress: Progress,
+    note: Note = lambda _: None,
+    told: Told = lambda *_: None,
 ) -> list[Path]:
     """Write and compare every medium: `out[n - 1]` takes medium n. Returns the bundle's folder on each medium used.
 
     All media are looked at before the first volume is written, and all volumes of a medium are written before the first
     is compared. Media on different drives are written at once; one that fails does not stop the others. Goes on where
-    it was: a volume that is there and compares is kept. `note` is told lines for the record, from several threads.
+    it was: a volume that is there and compares is kept. `note` is told lines for the record, from several threads,
+    and `told` how far each medium is.
     Raises FailedError naming the medium, or RefusedError where another bundle's files are in the way.
     """
     media = sorted({volume.medium for volume in bundle.manifest.volumes})
-    return write_media(bundle, source, {medium: out[medium - 1] for medium in media}, progress, note)
+    return write_media(bundle, source, {medium: out[medium - 1] for medium in media}, progress, note, told)
 
 
 def write_media(
-    bundle: Signed, source: BlobReader, places: Mapping[int, Path], progress: Progress, note: Note = lambda _: None
+    bundle: Signed,
+    source: BlobReader,
+    places: Mapping[int, Path],
+    progress: Progress,
+    note: Note = lambda _: None,
+    told: Told = lambda *_: None,
 ) -> list[Path]:
     """As `write`, of the media in `places` alone: medium by number, and the folder that it goes to."""
     manifest = bundle.manifest
@@ -171,22 +187,45 @@ def write_media(
     def write_medium(medium: int) -> None:
         folder = folders[medium]
         places = [(v, folder / volume_path(v.index)) for v in manifest.volumes if v.medium == medium]
-        fresh = [(v, path) for v, path in places if not is_whole(path, v.size, v.sha256, counter.advance)]
+        share = _Share(medium, sum(v.size for v, _ in places), counter.advance, told)
+        fresh = [(v, path) for v, path in places if not is_whole(path, v.size, v.sha256, share.advance)]
         for volume, path in fresh:
-            write_volume(layout(volume.index), source, path, counter.advance)
+            write_volume(layout(volume.index), source, path, share.advance)
+        share.state = "comparing"
 
         def confirm(place: tuple[Volume, Path]) -> None:
             volume, path = place
-            confirm_volume(layout(volume.index), volume.sha256, source, path, counter.advance, note)
+            confirm_volume(layout(volume.index), volume.sha256, source, path, share.advance, note)
 
         at_once(confirm, fresh, 2)
         finish(folder, bundle)
+        share.end("done")
 
-    _on_every_drive(write_medium, folders)
+    _on_every_drive(write_medium, folders, lambda medium, why: told(medium, "failed", 0, 0, why))
     return list(folders.values())
 
 
-def _on_every_drive(write_medium: Callable[[int], None], folders: Mapping[int, Path]) -> None:
+class _Share:
+    """A medium's part of the progress: each byte counts once when it is written, and once when it is compared."""
+
+    def __init__(self, medium: int, size: int, advance: Callable[[int], None], told: Told) -> None:
+        self.state = "writing"
+        self._medium, self._total, self._done = medium, 2 * size, 0
+        self._advance, self._told = advance, told
+        told(medium, self.state, 0, self._total, "")
+
+    def advance(self, count: int) -> None:
+        self._advance(count)
+        self._done += count  # whoever looks may be a block behind: it is shown, and nothing hangs on it
+        self._told(self._medium, self.state, min(self._done, self._total), self._total, "")
+
+    def end(self, state: str) -> None:
+        self._told(self._medium, state, self._total, self._total, "")
+
+
+def _on_every_drive(
+    write_medium: Callable[[int], None], folders: Mapping[int, Path], failing: Callable[[int, str], object]
+) -> None:
     """Write media on different drives at once, those of one drive in turn. One that fails does not keep the others from
     being finished; its error is raised when they are."""
     drives: dict[int, list[int]] = {}
@@ -200,6 +239,7 @@ def _on_every_drive(write_medium: Callable[[int], None], folders: Mapping[int, P
             try:
                 write_medium(medium)
             except FailedError as error:
+                failing(medium, error.diagnostics())
                 failed.append(error)
 
     at_once(write_drive, list(drives.values()), limits.DRIVES)

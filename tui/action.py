@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tui.draft import Draft
-from tui.station import Status
+from tui.station import Status, Who
 
 
 @dataclass(frozen=True)
@@ -15,6 +15,7 @@ class Context:
 
     screen: str
     status: Status | None = None
+    who: Who | None = None
     lost: bool = False
     demo: bool = False
     """Whether there is another demo station to carry on at."""
@@ -29,6 +30,13 @@ def always(context: Context) -> str:
     return ""
 
 
+def known(context: Context) -> str:
+    """For what takes a log-in: on an open station there is none."""
+    if context.who is None:
+        return "nobody is logged in"
+    return "the station is open: nobody logs in" if context.who.open else ""
+
+
 def reachable(context: Context) -> str:
     return "the station does not answer" if context.lost or context.status is None else ""
 
@@ -38,8 +46,8 @@ def may(act: str, rule: Allowed = always) -> Allowed:
 
     def allowed(context: Context) -> str:
         reason = reachable(context)
-        if not reason and context.status is not None:
-            reason = context.status.denied.get(act, "")
+        if not reason and context.who is not None:
+            reason = context.who.denied.get(act, "")
         return reason or rule(context)
 
     return allowed

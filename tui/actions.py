@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tui.action import Action, Context, may, reachable
+from tui.action import Action, Context, known, may, reachable
 from tui.more import LISTED, MORE
 from tui.results import opens
 from tui.station import FINAL_STATES, Artifact, IntakeEntry, Job, Tag
@@ -190,6 +190,9 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("refresh", ("r",), "Refresh", "ask the station again"),
     Action("redraw", ("ctrl+l",), "Redraw", "paint the whole screen again"),
     Action("swap", ("w",), "Other side", "carry on at the demo's other station", (), _in_demo),
+    Action("lock", ("L",), "Lock", "hide the screen until you log in again", (), known),
+    Action("log_out", ("O",), "Log out", "end the log-in; another person may begin", (), known),
+    Action("password", ("P",), "Password", "set another password of your own", (), known),
     Action("back", ("escape",), "Back", "close what is open, or go back", (), _not_home, hint=9),
     Action("quit", ("q", "ctrl+c"), "Quit", "leave the console; jobs go on", hint=9),
     *(Action(further.name, (), further.title, further.about) for further in LISTED),

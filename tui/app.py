@@ -9,13 +9,18 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bundles.errors import EXIT_DONE, EXIT_USAGE
 from tui import terminal
 
+if TYPE_CHECKING:
+    from tui.presence import First
 
-def run(root: Path | None, demo: bool) -> int:
-    """The console of the station in `root`, or with `demo` of one in memory. Returns the exit status.
+
+def run(root: Path | None, demo: bool, first: First | None = None) -> int:
+    """The console of the station in `root`, or with `demo` of one in memory; `first` makes the first administrator of
+    a station that has no accounts yet. Returns the exit status.
 
     Raises UsageError for a configuration file that cannot be read.
     """
@@ -38,6 +43,8 @@ def run(root: Path | None, demo: bool) -> int:
         from appliance.clock import now
         from tui.control_station import ControlStation
 
-        console = LockgateConsole(ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap)
+        console = LockgateConsole(
+            ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first
+        )
     status = console.run(mouse=False)
     return console.return_code or status or EXIT_DONE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -11,6 +13,7 @@ from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
 from textual.app import App
 from textual.binding import BindingType
+from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.screen import Screen
 
@@ -25,9 +28,10 @@ from tui.keymap import Keymap
 from tui.link import Link
 from tui.look import Look
 from tui.more import BY_SCREEN
+from tui.presence import First, Presence
 from tui.quiet import Painted
 from tui.screens import make
-from tui.station import Job, Page, Station, StationLostError, Status
+from tui.station import Job, NotLoggedInError, Page, Station, StationLostError, Status, Who
 from tui.work import begin
 
 if TYPE_CHECKING:
@@ -38,10 +42,15 @@ POLL: Final = 2.0
 """Seconds between two looks at the station's state; what a person watches has its own stream of events."""
 
 
+LEAVING: Final = 2.0
+"""Seconds the station has to hear of a log-out when the console is left; it ends log-ins by itself, too."""
+
+
 @dataclass
 class Seen(Message):
     """What the station said of itself."""
 
+    who: Who
     status: Status
     running: Job | None
     was_lost: bool
@@ -56,7 +65,8 @@ class Unseen(Message):
 
 class LockgateConsole(App[int], inherit_bindings=False):
     """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
-    station across the gap, which only the demo has."""
+    station across the gap, which only the demo has; `seconds` counts the time without a key, and `first` makes the
+    first administrator."""
 
     CSS_PATH = "lockgate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -72,11 +82,14 @@ class LockgateConsole(App[int], inherit_bindings=False):
         look: Look | None = None,
         keymap: Keymap | None = None,
         other: Station | None = None,
+        seconds: Callable[[], float] = time.monotonic,
+        first: First | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.theme = "ansi-dark"
         self.link = Link(station, now)
+        self.presence = Presence(self, seconds, first)
         self.keyring = keyring
         self.now = now
         self.look = look or Look()
@@ -106,6 +119,13 @@ class LockgateConsole(App[int], inherit_bindings=False):
     def on_resize(self) -> None:
         self.painted.forget()
 
+    async def on_unmount(self) -> None:
+        """Leave nothing at the station: neither a log-in nor a connection."""
+        with contextlib.suppress(LockgateError, TimeoutError):
+            async with asyncio.timeout(LEAVING):
+                await self.link.station.log_out()
+                await self.link.station.close()
+
     @property
     def shown(self) -> StationScreen | None:
         """The station screen on top, under any dialog."""
@@ -118,15 +138,24 @@ class LockgateConsole(App[int], inherit_bindings=False):
         self.set_class(self.look.colour, "colour")
         self.show_root("home")
         self.set_interval(1.0, self.tick)
-        begin(self, self._watch, "watch")
+        if self.presence.first is not None and self.presence.first.needed():
+            self.presence.over()
+        else:
+            begin(self, self._watch, "watch")
 
     def tick(self) -> None:
         """Show the time, under a dialog too."""
         from tui.widgets.bars import Clock
 
-        if self.shown is not None:
-            for clock in self.shown.query(Clock):
+        self.presence.tick()
+        for screen in (self.shown, self.presence.gate):
+            for clock in screen.query(Clock) if screen is not None else ():
                 clock.tick(self.now())
+
+    async def on_event(self, event: Event) -> None:
+        if isinstance(event, Key | Paste):
+            self.presence.touched()
+        await super().on_event(event)
 
     async def _watch(self) -> None:
         """Look at the station every other second, as long as the console runs."""
@@ -135,9 +164,12 @@ class LockgateConsole(App[int], inherit_bindings=False):
             await asyncio.sleep(POLL)
 
     async def look_at_station(self) -> None:
-        """Ask for the station's state and running job, and post what it said."""
+        """Ask for the station's state and running job, and post what it said. Nobody looks at a locked console."""
+        if self.presence.gate is not None:
+            return
         was_lost = self.link.lost
         try:
+            who = await self.link.ask(lambda station: station.who())
             status = await self.link.ask(lambda station: station.status())
             jobs: Page[Job] = Page(())
             if status.jobs.running:
@@ -147,14 +179,18 @@ class LockgateConsole(App[int], inherit_bindings=False):
         except LockgateError as error:
             self.post_message(Unseen(error))
         else:
-            self.post_message(Seen(status, next((job for job in jobs.items if not job.final), None), was_lost))
+            self.post_message(Seen(who, status, next((job for job in jobs.items if not job.final), None), was_lost))
 
     def look_now(self) -> None:
         """Look at the station before the next turn: something was just begun."""
         begin(self, self.look_at_station, "look")
 
     def on_seen(self, message: Seen) -> None:
-        changed = (message.status, message.running) != (self.status, self.running_job)
+        if self.presence.gate is not None:
+            return
+        seen = (message.who, message.status, message.running)
+        changed = seen != (self.presence.who, self.status, self.running_job)
+        self.presence.who = message.who
         self.status, self.running_job = message.status, message.running
         shown = self.shown
         if shown is None or not shown.ready:
@@ -167,7 +203,9 @@ class LockgateConsole(App[int], inherit_bindings=False):
             shown.say("ok", "the station answers again")
 
     def on_unseen(self, message: Unseen) -> None:
-        if isinstance(message.error, StationLostError):
+        if isinstance(message.error, NotLoggedInError):
+            self.presence.over()
+        elif isinstance(message.error, StationLostError):
             self.station_lost()
         else:
             self.tell("bad", message.error.diagnostics())
@@ -287,12 +325,47 @@ class LockgateConsole(App[int], inherit_bindings=False):
         if self.other is None:
             return
         self.other, self.link.station = self.link.station, self.other
-        self.status = self.running_job = self.guide_facts = None
-        self.guide, self.draft = "", Draft()
+        self.status = self.presence.who = None
+        self.forget_person()
         self.show_root("home")
-        for name in [name for name in self._roots if name != "home"]:
-            self.uninstall_screen(self._roots.pop(name))
         self.look_now()
+
+    def forget_person(self) -> None:
+        """Take down every screen with what somebody left on it: drafts, filters, what was copied."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        for name in list(self._roots):
+            screen = self._roots.pop(name)
+            self.uninstall_screen(name)
+            screen.remove()
+        self.running_job = self.guide_facts = None
+        self.guide, self.draft, self._clipboard = "", Draft(), ""
+
+    def come_back(self) -> None:
+        """Somebody logged in: look at the station again, and show what it says now."""
+        begin(self, self._watch, "watch")
+        from tui.screens.base import StationScreen
+
+        for screen in self.screen_stack:
+            if isinstance(screen, StationScreen) and screen.ready:
+                screen.load()
+
+    def do_lock(self) -> None:
+        self.presence.lock("")
+
+    def do_log_out(self) -> None:
+        from tui.dialogs.confirm import Confirm
+
+        if not self.draft.unsaved:
+            self.presence.log_out()
+            return
+        question = Confirm("Log out?", "The new bundle's form is not empty; it would be lost. Jobs go on.")
+        self.push_screen(question, lambda yes: self.presence.log_out() if yes else None)
+
+    def do_password(self) -> None:
+        from tui.dialogs.password import change_own
+
+        change_own(self)
 
     def do_copy(self) -> None:
         shown = self.shown

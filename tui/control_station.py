@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -14,10 +15,10 @@ from urllib.parse import quote
 
 import msgspec
 
-from bundles.errors import FailedError
+from bundles.errors import FailedError, LockgateError, RefusedError
 from tui import station as shapes
 from tui.desk import Desk, FolderDesk
-from tui.station import Page, StationLostError
+from tui.station import NotLoggedInError, Page, StationLostError
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _GONE: Final = ("the station is not running", "the station did not answer")
 """How the client's errors begin when the line, and not the station, said no."""
+
+_NOBODY: Final = ("the log-in is over", "no account stands for this system account")
+"""How refusals begin that a log-in mends (appliance.control.callers)."""
 
 
 def _as(shape: type[T], document: object) -> T:
@@ -37,6 +41,15 @@ def _as(shape: type[T], document: object) -> T:
         ) from None
 
 
+def _as_known(error: LockgateError) -> LockgateError:
+    """The error as the console tells them apart: a lost line, a missing log-in, anything else."""
+    if error.what.startswith(_GONE):
+        return StationLostError(error.what, thing=error.thing, remedy=error.remedy)
+    if error.what.startswith(_NOBODY):
+        return NotLoggedInError(error.what, thing=error.thing, remedy=error.remedy)
+    return error
+
+
 class ControlStation:
     """`tui.station.Station` over the control socket of the station in `root`."""
 
@@ -45,6 +58,9 @@ class ControlStation:
         self._desk = FolderDesk(root)
         self._client: ControlClient | None = None
         self._opening = asyncio.Lock()
+        self._session: str | None = None
+        self._shut = False
+        self._ending = asyncio.Lock()
 
     @property
     def desk(self) -> Desk:
@@ -54,18 +70,40 @@ class ControlStation:
         async with self._opening:
             if self._client is None:
                 make = await asyncio.to_thread(_client_class)
-                self._client = await make(self._root).__aenter__()
+                self._client = await make(self._root, session=self._session).__aenter__()
             return self._client
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, object]) -> Any:
+        if self._shut:
+            raise NotLoggedInError("nobody is logged in", remedy="log in")
         try:
             client = await self._open()
             return await client.request(method, path, dict(body) if body is not None else None, **query)
-        except FailedError as error:
+        except (FailedError, RefusedError) as error:
             if error.what.startswith(_GONE):
                 await self.close()
-                raise StationLostError(error.what, thing=error.thing, remedy=error.remedy) from None
-            raise
+            raise _as_known(error) from None
+
+    async def who(self) -> shapes.Who:
+        return await self.fetch(shapes.Who, "/v1/session")
+
+    async def log_in(self, account: str, password: str) -> shapes.Who:
+        async with self._ending:
+            try:
+                client = await self._open()
+                answer = await client.log_in(account, password)
+            except (FailedError, RefusedError) as error:
+                raise _as_known(error) from None
+            self._session, self._shut = client.session, False
+            return _as(shapes.Who, answer)
+
+    async def log_out(self) -> None:
+        self._shut = True
+        async with self._ending:
+            client, self._session = self._client, None
+            if client is not None and client.session is not None:
+                with contextlib.suppress(LockgateError):
+                    await client.log_out()
 
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         return _as(shape, await self._call("GET", path, None, query))
@@ -116,6 +154,8 @@ class ControlStation:
         return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id)}/cancel", {})
 
     async def job_events(self, job_id: str) -> AsyncIterator[shapes.JobEvent]:
+        if self._shut:
+            raise NotLoggedInError("nobody is logged in", remedy="log in")
         client = await self._open()
         try:
             async for name, data in client.watch(job_id):
@@ -123,10 +163,8 @@ class ControlStation:
                     yield shapes.JobEvent(job=_as(shapes.Job, data))
                 elif name == "log":
                     yield shapes.JobEvent(log=str(data))
-        except FailedError as error:
-            if error.what.startswith(_GONE):
-                raise StationLostError(error.what, thing=error.thing, remedy=error.remedy) from None
-            raise
+        except (FailedError, RefusedError) as error:
+            raise _as_known(error) from None
 
     async def job_log(self, job_id: str, *, after: int = 0) -> shapes.LogPart:
         return await self.fetch(shapes.LogPart, f"/v1/jobs/{quote(job_id)}/log", after=after)

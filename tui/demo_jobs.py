@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tui.station import IntakeDetail, Job, JobError, ToSign
+from tui.station import IntakeDetail, Job, JobError, Part, ToSign
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,10 @@ class DemoJob:
     result: dict[str, Any] | None = None
     settled: bool = False
     entry: IntakeDetail | None = None
+    shares: tuple[tuple[str, int], ...] = ()
+    """The media of a build, each with its bytes."""
+    damaged: int = 0
+    """The volume of an import that is not the signed one."""
 
     def _worked(self, now: float) -> float:
         """Seconds of work done by `now`: time spent waiting at the gate does not count."""
@@ -107,7 +111,46 @@ class DemoJob:
             started=self.created,
             finished=finished,
             to_sign=self.to_sign if state == "to-sign" else None,
+            parts=self._media(now) if self.kind == "build" else self._volumes(now),
         )
+
+    def _media(self, now: float) -> tuple[Part, ...]:
+        """Each medium of a build: written in the last phase but one, compared in the last."""
+        index, into = self._place(now)
+        writing = len(self.phases) - 2
+        if not self.shares or index < writing or self.state(now) == "to-sign":
+            return ()
+        phase = self.phases[min(index, len(self.phases) - 1)]
+        worked = into / phase.seconds + (index - writing) if index < len(self.phases) else 2.0
+        state = "done" if worked >= 2 else "comparing" if worked >= 1 else "writing"
+        return tuple(
+            Part(name=path, medium=medium, state=state, done=int(size * worked), total=2 * size)
+            for medium, (path, size) in enumerate(self.shares, 1)
+        )
+
+    def _volumes(self, now: float) -> tuple[Part, ...]:
+        """Each volume of an import, one being read on each medium; the one that `damaged` names is not the signed
+        one."""
+        index, into = self._place(now)
+        if self.entry is None or index == 0:
+            return ()
+        share = into / self.phases[index].seconds if index < len(self.phases) else 1.0
+        parts: list[Part] = []
+        for medium in sorted({volume.medium for volume in self.entry.volumes}):
+            of_medium = [volume for volume in self.entry.volumes if volume.medium == medium]
+            done = int(sum(volume.size for volume in of_medium) * share)
+            for volume in of_medium:
+                read = max(min(done, volume.size), 0)
+                done -= volume.size
+                state = "verified" if read == volume.size else "reading" if read else "waiting"
+                about = ""
+                if volume.index == self.damaged and state == "verified":
+                    state, about = "damaged", "platform/postgres:16.6, team/payments-api:2.29.13"
+                elif self.damaged and volume.index > self.damaged and state == "verified":
+                    state = "waiting"
+                name = f"volumes/{volume.index:04d}.7z"
+                parts.append(Part(name=name, medium=medium, state=state, done=read, total=volume.size, about=about))
+        return tuple(parts)
 
     def arriving(self, now: float) -> IntakeDetail | None:
         """The intake entry while its volumes are read: those that the bytes done cover are verified."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tui.demo_station import DemoStation
 
 T = TypeVar("T")
+_ALWAYS = ("tui.demo_accounts",)
 
 
 def answer(station: DemoStation, shape: type[T], path: str, arguments: Mapping[str, Any]) -> T:
@@ -22,7 +23,7 @@ def answer(station: DemoStation, shape: type[T], path: str, arguments: Mapping[s
 
     Raises NotFoundError where no module knows the path, and what the module itself raises.
     """
-    for name in dict.fromkeys(further.demo for further in MORE if further.demo):
+    for name in dict.fromkeys((*_ALWAYS, *(further.demo for further in MORE if further.demo))):
         found = import_module(name).answer(station, path, arguments)
         if found is not None:
             return msgspec.convert(found, shape, from_attributes=True)

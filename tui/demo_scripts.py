@@ -121,6 +121,7 @@ def start(station: DemoStation, kind: str, params: dict[str, Any]) -> DemoJob:
         began=station.seconds(),
         created=station.now(),
         time_of=station.time_of,
+        actor=station.account,
     )
     match kind:
         case "build":
@@ -149,6 +150,10 @@ def _build(station: DemoStation, job: DemoJob) -> None:
         Phase("compare", made.bytes, seconds, tuple(f"{name} reads back as signed" for name in volumes)),
     )
     job.gate = 1
+    job.shares = tuple(
+        (medium.path, sum(volume.size for volume in made.volumes if volume.medium == number))
+        for number, medium in enumerate(made.media, 1)
+    )
     job.to_sign = waiting(
         f"SHA256SUMS of {bundle}\n".encode(),
         params["sign_with"],
@@ -227,7 +232,7 @@ def _import(station: DemoStation, job: DemoJob) -> None:
         return
     if medium is not None and medium.path == _BAD_MEDIUM:
         job.phases = (job.phases[0], Phase("verify and store", entry.bytes, 4.0, lines[:1]))
-        job.end = _TAMPERED
+        job.end, job.damaged = _TAMPERED, 2
         return
 
     def end() -> dict[str, Any]:

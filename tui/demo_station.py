@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 import msgspec
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
+from tui import demo_accounts, demo_intake, demo_more, demo_scripts
 from tui import demo_data as data
-from tui import demo_intake, demo_more, demo_scripts
 from tui.demo_desk import DemoDesk
 from tui.demo_jobs import DemoJob
 from tui.station import (
@@ -40,6 +40,7 @@ from tui.station import (
     LedgerRow,
     LogPart,
     Medium,
+    NotLoggedInError,
     OutgoingBundle,
     OwnKey,
     Page,
@@ -52,6 +53,7 @@ from tui.station import (
     Tag,
     ToSign,
     TrustedKey,
+    Who,
 )
 
 T = TypeVar("T")
@@ -105,6 +107,9 @@ class DemoStation:
             for name in ("engineer", "officer", "deputy")
         ]
         self.events: list[AuditEvent] = list(demo_scripts.events())
+        self.accounts = demo_accounts.accounts()
+        self.passwords: dict[str, str] = {}
+        self.account = demo_accounts.TRAINEE
 
     def now(self) -> str:
         """The demo's time as the wire writes it."""
@@ -135,6 +140,19 @@ class DemoStation:
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return demo_more.answer(self, shape, path, body)
 
+    async def who(self) -> Who:
+        if not self.account:
+            raise NotLoggedInError("nobody is logged in", remedy="log in")
+        return demo_accounts.who(self)
+
+    async def log_in(self, account: str, password: str) -> Who:
+        demo_accounts.check(self, account, password)
+        self.account = account
+        return demo_accounts.who(self)
+
+    async def log_out(self) -> None:
+        self.account = ""
+
     async def status(self) -> Status:
         self.settle()
         now = self.seconds()
@@ -144,7 +162,6 @@ class DemoStation:
         return Status(
             site=self.site,
             side=self.side,
-            open=True,
             version="0.1.0",
             listen="127.0.0.1:5000",
             started="2026-05-01T06:30:12Z",
@@ -152,7 +169,10 @@ class DemoStation:
             jobs=JobCounts(running=running, queued=0),
             quarantine=len(waiting),
             last_import=LastImport(id=newest.id, at=newest.received) if newest else None,
-            alerts=("the receipt for alpha.bravo is 9 days old: carry a new one back",)
+            alerts=(
+                "the server certificate ends in 6 days, at 2026-05-11T06:30:00Z",
+                "the receipt for alpha.bravo is 9 days old: carry a new one back",
+            )
             if self.side == "inside"
             else (),
             health=Health(

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
-from tui.station import Station, StationLostError
+from tui.station import NotLoggedInError, Station, StationLostError
 
 T = TypeVar("T")
 
@@ -42,6 +42,9 @@ class Link:
             raise StationLostError("the station does not answer", remedy="the console tries again by itself") from None
         except StationLostError:
             self._lose()
+            raise
+        except NotLoggedInError:
+            self.heard_at, self.lost_at = self.now(), ""
             raise
         except OSError as error:
             self._lose()

@@ -98,6 +98,10 @@ class Look:
         return "." if self.ascii else "░"
 
     @property
+    def half(self) -> str:
+        return ":" if self.ascii else "▒"
+
+    @property
     def ellipsis(self) -> str:
         return "~" if self.ascii else "…"
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from tui.account_actions import ACCOUNTS, DELTAS
 from tui.action import Action, Context, may
 from tui.station import LedgerRow, OwnKey, Stream, TrustedKey
 
@@ -72,6 +73,10 @@ def _own(context: Context) -> str:
 
 
 MORE: Final[tuple[Further, ...]] = (
+    Further("accounts", "AccountsScreen", "Accounts", "people and robots: roles, keys, state", filters=True,
+            actions=ACCOUNTS),
+    Further("deltas", "DeltasScreen", "Deltas", "what each inside is known to hold, since when",
+            demo="tui.demo_deltas", actions=DELTAS),
     Further(
         "key", "KeyScreen", "Key", "a pinned key, and what stands on it", demo="tui.demo_desk", listed=False,
         under="trust", keys=("6", "enter"),

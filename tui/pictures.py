@@ -61,6 +61,7 @@ SCENES: Final = (
     Scene("plan", (*_FORM, "p")),
     Scene("build", (*_FORM, "p", "b", "+1")),
     Scene("sign", (*_FORM, "p", "b", "+30")),
+    Scene("writing", (*_FORM, "p", "b", "+30", "passphrase", "enter", "+1")),
     Scene("built", (*_FORM, "p", "b", "+30", "passphrase", "enter", "+60")),
     Scene("intake", ("4",)),
     Scene("choose-bundle", ("4", "i")),
@@ -82,6 +83,8 @@ SCENES: Final = (
     Scene("palette", ("4", "colon", *"rele")),
     Scene("jump", ("g", *"postgres")),
     Scene("lost", ("4", "lost")),
+    Scene("locked", ("4", "L")),
+    Scene("log-in", ("O",)),
     *(Scene(further.name, _keys_to(further)) for further in MORE),
 )
 ONLY_IN_DOCS: Final = (Scene("more", ("9",)),)
@@ -94,7 +97,9 @@ class Stage:
     def __init__(self, look: Look | None = None) -> None:
         self.seconds = 1000.0
         inside, outside = demo_pair(lambda: self.seconds)
-        self.app = LockgateConsole(inside, DemoKeyring(), now=inside.now, look=look or Look(), other=outside)
+        self.app = LockgateConsole(
+            inside, DemoKeyring(), now=inside.now, look=look or Look(), other=outside, seconds=lambda: self.seconds
+        )
 
     async def play(self, pilot: Pilot[Any], scene: Scene) -> None:
         """Press the scene's keys."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from bundles.errors import FailedError
+from bundles.errors import FailedError, RefusedError
 
 if TYPE_CHECKING:
     from tui.desk import Desk
@@ -21,6 +21,10 @@ T = TypeVar("T")
 
 class StationLostError(FailedError):
     """The station does not answer; nothing is known about what it did with the call."""
+
+
+class NotLoggedInError(RefusedError):
+    """The station knows nobody at this console, or the log-in is over."""
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ class LastImport(Shape, frozen=True, kw_only=True):
 
 
 class Status(Shape, frozen=True, kw_only=True):
-    """GET /v1/status. `denied` names the acts this account may not do, each with the reason."""
+    """GET /v1/status."""
 
     site: str
     side: str
@@ -78,7 +82,26 @@ class Status(Shape, frozen=True, kw_only=True):
     last_import: LastImport | None = None
     alerts: tuple[str, ...] = ()
     health: Health = Health()
+
+
+class Held(Shape, frozen=True, kw_only=True):
+    """A role on the repositories that a pattern covers."""
+
+    role: str
+    pattern: str = "**"
+
+
+class Who(Shape, frozen=True, kw_only=True):
+    """GET /v1/session: who this console is to the station. `denied` names the permissions this account does not have,
+    each with the reason; `idle_seconds` are what a log-in lasts without a key; on an `open` station nobody logs in."""
+
+    account: str
+    kind: str = "person"
+    roles: tuple[Held, ...] = ()
+    permissions: tuple[str, ...] = ()
     denied: dict[str, str] = {}
+    idle_seconds: int = 0
+    open: bool = False
 
 
 class Repository(Shape, frozen=True, kw_only=True):
@@ -212,6 +235,19 @@ class JobError(Shape, frozen=True, kw_only=True):
     exit_status: int = 1
 
 
+class Part(Shape, frozen=True, kw_only=True):
+    """A part of a job's work: a medium that is written and compared (`done` counts each byte twice), or a volume that
+    is read. `state` is writing, comparing, done, failed; waiting, reading, verified, missing, damaged. `about` says
+    what failed, or which artifacts wait for the volume."""
+
+    name: str
+    medium: int = 1
+    state: str
+    done: int = 0
+    total: int = 0
+    about: str = ""
+
+
 FINAL_STATES = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
 
 
@@ -234,6 +270,7 @@ class Job(Shape, frozen=True, kw_only=True):
     started: str | None = None
     finished: str | None = None
     to_sign: ToSign | None = None
+    parts: tuple[Part, ...] = ()
 
     @property
     def final(self) -> bool:
@@ -423,6 +460,18 @@ class Station(Protocol):
 
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         """What POST to a path answers."""
+        ...
+
+    async def who(self) -> Who:
+        """Who calls. Raises NotLoggedInError."""
+        ...
+
+    async def log_in(self, account: str, password: str) -> Who:
+        """Be that person from now on. Raises RefusedError, and then nothing has changed."""
+        ...
+
+    async def log_out(self) -> None:
+        """Be nobody from now on, whatever the station says: until the next log-in nothing is asked of it."""
         ...
 
     async def status(self) -> Status: ...

@@ -162,6 +162,11 @@ class Accounts:
         )
         return [Refresh(*row) for row in rows]
 
+    def seen(self, name: str) -> str | None:
+        """When the account last proved itself, within limits.SEEN_STEP."""
+        row = self._read("SELECT at FROM accounts_seen WHERE account = ?", (name,)).fetchone()
+        return None if row is None else str(row[0])
+
     def locked_until(self, name: str, now: str) -> str | None:
         """Until when a name is locked, whether there is such an account or not."""
         row = self._read("SELECT locked_until FROM failed_logins WHERE name = ?", (name,)).fetchone()

@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from appliance import clock, limits
 from appliance.access.accounts import ROBOT, Account, Accounts, Secret
 from appliance.access.passwords import HashingThreads, verify
-from appliance.store.writes.access import ForgetFailures, RecordFailure
+from appliance.store.writes.access import ForgetFailures, RecordFailure, Seen
 from appliance.store.writes.base import AsyncWriter
 from bundles.errors import RefusedError
 
@@ -99,6 +99,8 @@ class StationIdentity:
             self._proved.popitem(last=False)
         if not robot:
             await self._writer.submit(ForgetFailures(name=name))
+        if (self._accounts.seen(name) or "") < clock.after(-limits.SEEN_STEP):
+            await self._writer.submit(Seen(account=name, at=clock.now()))
         return Known(account, secret_id)
 
     def _stored(self, name: str, secret: str) -> tuple[str | None, str]:

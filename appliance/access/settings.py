@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from appliance import limits
 from appliance.access.permissions import Network, Role, Rules, check_pattern, check_role, parse_networks
 from bundles.errors import UsageError
 
@@ -20,6 +21,7 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     role_addresses: dict[str, tuple[str, ...]] = {}
     requests_per_second: float = 0.0
     socket_group: str = ""
+    session_minutes: int = limits.SESSION_IDLE // 60
 
     def rules(self) -> Rules:
         """What decisions need. Raises UsageError."""
@@ -43,6 +45,9 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         self.metrics_networks()
         if self.requests_per_second < 0:
             raise UsageError("requests_per_second cannot be negative", thing=str(self.requests_per_second))
+        most = limits.SESSION_LIFE // 60
+        if not 1 <= self.session_minutes <= most:
+            raise UsageError(f"session_minutes must be 1 to {most}", thing=str(self.session_minutes))
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

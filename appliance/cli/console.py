@@ -17,4 +17,9 @@ def console(root: Path | None, demo: bool) -> None:
     """The console: everything the station does, from the keyboard."""
     # By name: the console is made over the control client, and nothing of the station may depend on it.
     application = importlib.import_module("tui.app")
-    raise SystemExit(application.run(None if demo else station_root(root), demo))
+    if demo:
+        raise SystemExit(application.run(None, demo=True))
+    from appliance.cli.first_steps import FirstSteps
+
+    station = station_root(root)
+    raise SystemExit(application.run(station, demo=False, first=FirstSteps(station)))

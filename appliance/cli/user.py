@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -62,31 +61,14 @@ def claim(
     root: Path | None, name: str, full_name: str, code_fd: int | None, password_fd: int | None, as_json: bool
 ) -> None:
     """Make the first administrator, with the one-time code that `lockgate init` showed. The station must not run."""
-    from appliance import clock
     from appliance.access.accounts import check_name
-    from appliance.access.first import check_code, forget_code
-    from appliance.access.passwords import check_password, hash_password
-    from appliance.cli.recorded import recorded
-    from appliance.paths import StationPaths
-    from appliance.station import station_lock
-    from appliance.store.database import open_writer
-    from appliance.store.writer import LocalWriter
-    from appliance.store.writes.access import FirstAdministrator
+    from appliance.cli.first_steps import FirstSteps
 
     station = station_root(root)
-    paths = StationPaths(station)
     check_name(name)
-    with station_lock(paths):
-        with recorded(station, "account.claim", name, {"role": "administrator"}):
-            check_code(paths, read_passphrase(code_fd, "One-time code").decode("utf-8", "replace"))
-            password = check_password(read_password(password_fd, f"New password of {name}", confirm=True))
-            with contextlib.closing(open_writer(paths.database)) as database:
-                write = FirstAdministrator(
-                    name=name, full_name=full_name, password=hash_password(password), uid=None, at=clock.now()
-                )
-                LocalWriter(database).submit(write)
-        paths.database.chmod(0o600)
-        forget_code(paths)
+    typed = read_passphrase(code_fd, "One-time code").decode("utf-8", "replace")
+    password = read_password(password_fd, f"New password of {name}", confirm=True)
+    FirstSteps(station).claim(name, full_name, typed, password)
     document = {"name": name, "role": "administrator"}
     show(document, as_json, lambda: f"{name} is administrator\nstart the station with: lockgate serve -C {station}")
 
@@ -238,7 +220,7 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
             ("account", document["name"]), ("kind", document["kind"]), ("who", document["full_name"] or "-"),
             ("roles", _roles(document)), ("keys", ", ".join(document["keys"]) or "-"),
             ("uid", "-" if document["uid"] is None else str(document["uid"])), ("state", _state(document)),
-            ("created", document["created"]),
+            ("created", document["created"]), ("seen", document["seen"] or "never"),
         ]  # fmt: skip
         return "\n".join(f"{name:<8} {safe(value)}" for name, value in fields)
 

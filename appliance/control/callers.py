@@ -14,7 +14,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.access.accounts import Account, Accounts
 from appliance.access.passwords import fingerprint
 from appliance.access.permissions import Caller
@@ -41,6 +41,7 @@ class Callers:
     def __init__(self, config: Config, accounts: Accounts, now: Callable[[], float] = time.monotonic) -> None:
         self._config, self._accounts, self._now = config, accounts, now
         self._sessions: dict[str, _Session] = {}
+        self._seen: dict[str, str] = {}
 
     def identify(self, request: web.Request) -> Caller:
         """The caller. On an open station root and the station's owner may do everything.
@@ -62,6 +63,7 @@ class Callers:
                 thing=system_name(uid),
                 remedy="log in with: lockgate user login NAME",
             )
+        self._seen[account.name] = clock.now()
         return account.caller()
 
     def log_in(self, account: Account) -> str:
@@ -85,13 +87,18 @@ class Callers:
             or account is None
             or account.disabled is not None
             or account.generation != session.generation
-            or moment - session.last > limits.SESSION_IDLE
+            or moment - session.last > self._config.access.session_minutes * 60
             or moment - session.since > limits.SESSION_LIFE
         ):
             self._sessions.pop(key, None)
             raise RefusedError("the log-in is over", remedy="log in again")
         session.last = moment
+        self._seen[account.name] = clock.now()
         return account
+
+    def seen(self, name: str) -> str | None:
+        """When the account last called here, or proved itself anywhere on the station."""
+        return max(self._seen.get(name, ""), self._accounts.seen(name) or "") or None
 
 
 def peer_uid(request: web.Request) -> int:

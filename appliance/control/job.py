@@ -20,7 +20,7 @@ _COLUMNS: Final = "id, kind, params, state, phase, done, total, result, error, a
 @dataclass(slots=True)
 class Job:
     """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for; `version` counts its
-    changes, so that who looked away for a moment knows."""
+    changes, so that who looked away for a moment knows; `parts` are media or volumes by name, as they came."""
 
     id: str
     kind: str
@@ -37,6 +37,7 @@ class Job:
     finished: str | None = None
     to_sign: dict[str, Any] | None = None
     version: int = 0
+    parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property
@@ -76,7 +77,8 @@ class Job:
             "rate": rate,
             "seconds_left": left,
             "result": self.result,
-            "error": self.error,
+            "error": {key: value for key, value in self.error.items() if key != "parts"} if self.error else None,
+            "parts": list(self.parts.values()) or (self.error or {}).get("parts", []),
             "actor": self.actor,
             "created": self.created,
             "started": self.started,

@@ -32,6 +32,12 @@ _PR_SET_PDEATHSIG: Final = 1
 _EVERY: Final = 0.1
 """Seconds between two progress lines; the last of a phase is always sent."""
 
+_PART_EVERY: Final = 0.25
+"""Seconds between two words about a part that is at work; a change of its state is always said."""
+
+_ABOUT: Final = 1000
+"""Characters of what is said about a part."""
+
 PAYLOAD: Final = "to-sign"
 """The file in the job's folder that holds the bytes to sign."""
 
@@ -45,6 +51,7 @@ class Runner:
         self._cancelled = False
         self._waiting = False
         self._sent = 0.0
+        self._parts: dict[str, tuple[str, float]] = {}
         self._lock = threading.Lock()
         signal.signal(signal.SIGTERM, self._cancel)
 
@@ -65,6 +72,15 @@ class Runner:
     def log(self, text: str) -> None:
         """As JobContext.log."""
         self._say({"log": text[:4000]})
+
+    def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
+        """As JobContext.part; may be called from any thread."""
+        moment = time.monotonic()
+        before, sent = self._parts.get(name, ("", 0.0))
+        if state != before or about or moment - sent >= _PART_EVERY:
+            self._parts[name] = (state, moment)
+            fields = {"name": name, "medium": medium, "state": state, "done": done, "total": total}
+            self._say({"part": {**fields, "about": about[:_ABOUT]}})
 
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]

@@ -207,6 +207,7 @@ class Jobs:
                 )  # fmt: skip
             self._processes[job.id] = process
             job.state = "running"
+            job.parts.clear()
             job.started = job.started or clock.now()
             await self._persist(job)
             if process.stdin is None or process.stdout is None:
@@ -229,6 +230,8 @@ class Jobs:
             job.advance(*message["progress"])
             if time.monotonic() - self._persisted.get(job.id, 0.0) > 1.0:
                 await self._persist(job)
+        elif "part" in message:
+            job.parts[message["part"]["name"]] = message["part"]
         elif "log" in message:
             await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), message["log"])
         elif "to_sign" in message:
@@ -258,6 +261,8 @@ class Jobs:
     async def _end(
         self, job: Job, state: str, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None
     ) -> None:
+        if error is not None and job.parts:
+            error = {**error, "parts": list(job.parts.values())}
         job.state, job.result, job.error, job.to_sign = state, result, error, None
         job.finished = clock.now()
         await self._persist(job)

@@ -34,6 +34,11 @@ class JobContext(Protocol):
         """A line for the job's log, which is kept and can be followed."""
         ...
 
+    def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
+        """How far a part of the work is: a medium that is written, a volume that is read. `about`: what failed, or
+        what waits for it. Kept while the job runs, and with its error."""
+        ...
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:
@@ -42,6 +47,15 @@ class JobContext(Protocol):
         Control has checked them against their public keys. Raises CancelledError.
         """
         ...
+
+
+def telling(context: JobContext, places: Mapping[int, Path]) -> Callable[[int, str, int, int, str], None]:
+    """What `bundles.build` tells of media by number, as parts of the job named by their folders."""
+
+    def told(medium: int, state: str, done: int, total: int, about: str) -> None:
+        context.part(str(places[medium]), medium, state, done, total, about)
+
+    return told
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Set
+from collections.abc import Callable, Set
 from pathlib import Path
 
 from appliance import clock
@@ -227,38 +227,55 @@ class _Receiving:
         todo = [place for place in todo if place[0] not in self.verified]
         total, done = sum(self.manifest.volumes[index - 1].size for index, _, _ in todo), 0
         self.context.progress("verify and store", 0, total)
+        for volume in self.manifest.volumes:
+            here = "waiting" if volume.index in self.bundle.volumes else "missing"
+            self._part(volume.index, "verified" if volume.index in self.verified else here)
 
         turn = threading.Lock()
 
-        def advance(count: int) -> None:
-            nonlocal done
-            with turn:
-                done += count
-                self.context.progress("verify and store", done, total)
+        def advance_of(index: int) -> Callable[[int], None]:
+            read = 0
+
+            def advance(count: int) -> None:
+                nonlocal done, read
+                with turn:
+                    done, read = done + count, read + count
+                    self.context.progress("verify and store", done, total)
+                    self._part(index, "reading", read)
+
+            return advance
 
         def read_drive(places: list[tuple[int, Path, bool]]) -> None:
             for index, path, is_copy in places:
                 try:
-                    read_volume(path, self.manifest, index, self.ranges[index], None if is_copy else self.sink, advance)
+                    read_volume(path, self.manifest, index, self.ranges[index], None if is_copy else self.sink,
+                                advance_of(index))  # fmt: skip
                 except (RefusedError, FailedError):
-                    self._log_blocked({index})
+                    self._log_blocked({index}, "damaged")
                     raise
                 if not is_copy:
                     self._record(index)
 
         at_once(read_drive, _by_drive(todo), limits.DRIVES)
 
-    def _log_blocked(self, absent: set[int]) -> None:
+    def _part(self, index: int, state: str, done: int = 0, about: str = "") -> None:
+        volume = self.manifest.volumes[index - 1]
+        self.context.part(volume_path(index), volume.medium, state, done, volume.size, about)
+
+    def _log_blocked(self, absent: set[int], state: str) -> None:
         """Say which artifacts wait for each volume that is not here, or not good."""
         for index, names in blocked(self.station.blobs, self.manifest, absent).items():
             medium = self.manifest.volumes[index - 1].medium
             shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
-            self.context.log(f"{volume_path(index)} (medium {medium}) is needed by {shown or 'no artifact alone'}")
+            needed = shown or "no artifact alone"
+            self.context.log(f"{volume_path(index)} (medium {medium}) is needed by {needed}")
+            self._part(index, state, about=needed)
 
     def _record(self, index: int) -> None:
         rows = self.sink.take_rows(self.ranges[index])
         self.station.writer.submit(RecordVolume(digest=str(self.digest), volume=index, blobs=rows, at=clock.now()))
         self.verified.add(index)
+        self._part(index, "verified", self.manifest.volumes[index - 1].size)
         self.context.log(f"{volume_path(index)}: every byte is the signed one")
 
     def require(self, *, partial: bool) -> None:
@@ -266,7 +283,7 @@ class _Receiving:
         asked for, only where nothing is whole without them."""
         absent = self._absent()
         if absent:
-            self._log_blocked(set(absent))
+            self._log_blocked(set(absent), "missing")
             if not partial or not whole_without(self.station.blobs, self.manifest, set(absent)).artifacts:
                 raise missing(self.bundle.opened, absent)
 

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from appliance import clock
-from appliance.control.kinds import JobContext, Result
+from appliance.control.kinds import JobContext, Result, telling
 from appliance.control.public_keys import find_public_key
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing import unwritten
@@ -233,7 +233,8 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     station.audit.record(AuditEvent("bundle.write", context.actor, manifest.id, "done", detail))
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
-    folders = building.write(fixed.bundle, source, order.out, context.progress, context.log)
+    told = telling(context, dict(enumerate(order.out, 1)))
+    folders = building.write(fixed.bundle, source, order.out, context.progress, context.log, told)
     seconds = round(time.monotonic() - started, 3)
     station.writer.submit(FinishBundle(id=manifest.id))
     station.audit.record(

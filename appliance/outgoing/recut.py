@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.control.kinds import JobContext, Result
+from appliance.control.kinds import JobContext, Result, telling
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import check_room, check_volume_size, look_at
@@ -89,7 +89,9 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
             path.mkdir(exist_ok=True)
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
-    folders = building.write_media(fixed.bundle, source, places, context.progress, context.log)
+    folders = building.write_media(
+        fixed.bundle, source, places, context.progress, context.log, telling(context, places)
+    )
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],

@@ -101,16 +101,20 @@ async def driven(
     look: Look | None = None,
     keymap: Keymap | None = None,
     station: Any = None,
+    first: Any = None,
+    waits: bool = True,
 ) -> AsyncIterator[Driven]:
-    """A console on the demo's inside (or on `station`), at rest after its first paint."""
+    """A console on the demo's inside (or on `station`), at rest after its first paint and (`waits`) answer."""
     seconds = Seconds()
     inside, outside = demo_pair(seconds)
     app = LockgateConsole(
-        station or inside, DemoKeyring(), now=inside.now, look=look or Look(colour=False), keymap=keymap, other=outside
-    )
+        station or inside, DemoKeyring(), now=inside.now, look=look or Look(colour=False), keymap=keymap,
+        other=outside, seconds=seconds, first=first,
+    )  # fmt: skip
     async with app.run_test(size=size) as pilot:
         driving = Driven(app, pilot, inside, outside, seconds)
-        await driving.until(lambda: app.status is not None or app.link.lost, "the first answer")
+        if waits:
+            await driving.until(lambda: app.status is not None or app.link.lost, "the first answer")
         yield driving
 
 

@@ -16,6 +16,7 @@ from tui.dialogs.jump import Jump
 from tui.dialogs.palette import Palette
 from tui.dialogs.prompt import Prompt
 from tui.more import BY_SCREEN, LISTED, MORE
+from tui.screens.log_in import Gate
 from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
@@ -135,6 +136,9 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "refresh": says("alpha.bravo-000099"),
     "redraw": lambda console: console.name == "home" and "What next" in console.screen(),
     "swap": lambda console: console.app.status is not None and console.app.status.site == "alpha",
+    "lock": asks(Gate),
+    "log_out": asks(Gate),
+    "password": asks(Prompt),
     "back": at("home"),
     "quit": lambda console: console.app.return_code == 0,
 }
@@ -214,7 +218,7 @@ async def test_what_the_account_may_not_do_is_shown_with_the_stations_reason(dri
         import msgspec
 
         denied = {"approve": "your role is importer: approving takes an officer"}
-        console.app.status = msgspec.structs.replace(console.app.status, denied=denied)
+        console.app.presence.who = msgspec.structs.replace(console.app.presence.who, denied=denied)
         await console.press("4", "a")
         assert "your role is importer" in console.screen()
         await console.press("colon", *"approve")

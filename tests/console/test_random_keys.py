@@ -8,6 +8,10 @@ from typing import Any
 import pytest
 from textual import events
 
+from tui.demo_accounts import accounts
+from tui.demo_data import PASSPHRASE
+from tui.screens.log_in import LetIn
+
 KEYS = (
     *"123456789", *"abcdefghijklmnoprstuvwxyz", "slash", "colon", "question_mark", "space", "enter", "enter", "enter",
     "escape", "escape", "tab", "up", "down", "down", "left", "right", "pageup", "pagedown", "home", "end", "backspace",
@@ -27,6 +31,7 @@ async def _press_at_random(drive: Any, seed: int, count: int) -> None:
             if console.app._exit:
                 assert console.app.return_code == 0
                 continue
+            await _log_in(console)
             for _ in range(12):
                 await console.pilot.press("escape")
             await console.pilot.resize_terminal(80, 24)
@@ -35,12 +40,25 @@ async def _press_at_random(drive: Any, seed: int, count: int) -> None:
             assert "What next" in console.screen()
 
 
+async def _log_in(console: Any) -> None:
+    """Random keys lock the console, and never guess a password."""
+    await console.pilot.pause()
+    gate = console.app.presence.gate
+    if gate is not None:
+        station = console.app.link.station
+        station.passwords.clear()
+        station.accounts = accounts()
+        gate.post_message(LetIn(await station.log_in("trainee", PASSPHRASE)))
+        await console.pilot.pause()
+
+
 async def _press_one(console: Any, chosen: random.Random, number: int, seed: int) -> None:
     key = chosen.choice(KEYS)
     console.app.post_message(events.Key(key, key if len(key) == 1 else None))
     if number % 10 == 0:
         await console.pilot.pause()
     if number % 50 == 0:
+        await _log_in(console)
         console.seconds.now += chosen.random() * 5
         await console.pilot.resize_terminal(chosen.randint(20, 300), chosen.randint(6, 100))
         await console.pilot.pause()

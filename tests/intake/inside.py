@@ -54,12 +54,16 @@ class Context:
     actor: str = "tester(0)"
     on_progress: Callable[[str, int, int], object] = lambda *_: None
     lines: list[str] = field(default_factory=list)
+    parts: dict[str, tuple[int, str, int, int, str]] = field(default_factory=dict)
 
     def progress(self, phase: str, done: int, total: int) -> None:
         self.on_progress(phase, done, total)
 
     def log(self, text: str) -> None:
         self.lines.append(text)
+
+    def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
+        self.parts[name] = (medium, state, done, total, about)
 
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]

@@ -43,6 +43,7 @@ class Context:
     lines: list[str] = field(default_factory=list)
     progressed: list[tuple[str, int, int]] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
+    parts: dict[str, tuple[int, str, int, int, str]] = field(default_factory=dict)
 
     def progress(self, phase: str, done: int, total: int) -> None:
         self.progressed.append((phase, done, total))
@@ -50,6 +51,9 @@ class Context:
 
     def log(self, text: str) -> None:
         self.lines.append(text)
+
+    def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
+        self.parts[name] = (medium, state, done, total, about)
 
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]

@@ -11,12 +11,16 @@ _OPEN = ("approved", "quarantined", "receiving")
 
 
 async def gather(station: Station, draft: Draft) -> Facts:
-    """The station's state, newest jobs, what the intake waits for, what is plugged in."""
+    """The station's state, newest jobs, what the intake waits for, what is plugged in: as far as this account may see
+    it."""
     status = await station.status()
+    denied = (await station.who()).denied
     jobs = await station.jobs(limit=_JOBS)
-    entries = [entry for state in _OPEN for entry in (await station.intake(state=state)).items]
+    states = () if "quarantine" in denied else _OPEN
+    entries = [entry for state in states for entry in (await station.intake(state=state)).items]
     last = next((job for job in jobs.items if job.kind == "import"), None)
     imported = (last.result or {}).get("id") if last is not None else None
-    if imported and all(entry.id != imported for entry in entries):
+    if imported and states and all(entry.id != imported for entry in entries):
         entries.append(await station.intake_entry(str(imported)))
-    return Facts(status, draft, jobs.items, tuple(entries), tuple(await station.media()))
+    media = () if "media" in denied else tuple(await station.media())
+    return Facts(status, draft, jobs.items, tuple(entries), media)

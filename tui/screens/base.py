@@ -19,11 +19,11 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from bundles.display import safe
-from bundles.errors import LockgateError
+from bundles.errors import FailedError, LockgateError
 from tui.actions import Context
 from tui.early import EarlyKeys
 from tui.look import Look
-from tui.station import Station, StationLostError
+from tui.station import NotLoggedInError, Station, StationLostError
 from tui.widgets import frame
 from tui.widgets.bars import Clock, Line, Message
 from tui.widgets.rows import RowList
@@ -51,6 +51,8 @@ class Refusal(Posted):
 
     error: LockgateError
     otherwise: Callable[[LockgateError], None] | None
+    acted: bool = True
+    """Whether something was to be done, and not only shown."""
 
 
 class StationScreen(EarlyKeys[None], inherit_bindings=False):
@@ -148,15 +150,18 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
 
     def context(self) -> Context:
         app = self.console_app
-        return Context(self.name_of, app.status, app.link.lost, app.other is not None, self.item(), app.draft)
+        who, lost = app.presence.who, app.link.lost
+        return Context(self.name_of, app.status, who, lost, app.other is not None, self.item(), app.draft)
 
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
         app, look = self.console_app, self.look
-        if not self.ready or app.shown is not self:
+        if not self.ready or app.shown is not self or not self.children:
             return
         self.query_one("#headline", Line).show(
-            frame.head(look, app.status, self.name_of, app.running_job, app.link.lost)
+            frame.head(
+                look, app.status, self.name_of, app.running_job, app.link.lost, app.presence.name, self.size.width - 10
+            )
         )
         self.query_one("#tabs", Line).show(frame.tabs(look, self.name_of, self.size.width))
         banner = self.query_one("#banner", Line)
@@ -194,17 +199,27 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
             try:
                 value = await self.console_app.link.ask(call, patience)
             except LockgateError as error:
-                self.post_message(Refusal(error, otherwise))
+                self.post_message(Refusal(error, otherwise, acted=group == "act"))
             else:
                 self.post_message(Answer(then, value))
 
         begin(self, work, group)
 
     def on_answer(self, message: Answer) -> None:
+        if self.console_app.presence.hold(self, message):
+            return
         message.then(message.value)
         self.frame_changed()
 
     def on_refusal(self, message: Refusal) -> None:
+        presence = self.console_app.presence
+        if isinstance(message.error, NotLoggedInError):
+            presence.over()
+            if not message.acted:
+                return
+            message = Refusal(FailedError("it was not done: the log-in was over", remedy="do it again"), None)
+        if presence.hold(self, message):
+            return
         if isinstance(message.error, StationLostError):
             self.console_app.station_lost()
         elif message.otherwise is not None:

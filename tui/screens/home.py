@@ -52,8 +52,11 @@ class HomeScreen(StationScreen):
         yield Panel(look, "Alerts", ident="alerts")
 
     def load(self) -> None:
+        if self.console_app.presence.who is None:
+            return
         self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
-        self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
+        if "quarantine" not in self.console_app.presence.denied:
+            self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
 
     def show_jobs(self, page: Page[Job]) -> None:
         self.jobs = page.items

@@ -22,6 +22,7 @@ from tui.station import CarriedVolume, IntakeDetail, Job, OwnKey, Station, Stati
 from tui.texts import moment, percent, size, span
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
+from tui.widgets.parts import medium_lines, volume_lines
 from tui.widgets.rows import Span
 from tui.widgets.volumes import grid
 from tui.work import begin
@@ -52,6 +53,7 @@ class JobScreen(JobActs):
         yield Panel(self.look, f"Job {safe(self.job_id)}", ident="job")
         yield Panel(self.look, "Checks", ident="checks")
         yield Panel(self.look, "Volumes", ident="volumes")
+        yield Panel(self.look, "Media", ident="parts")
         yield LogRows(self.look, "Log")
 
     def load(self) -> None:
@@ -88,6 +90,7 @@ class JobScreen(JobActs):
         self.job = job
         self.query_one("#job", Panel).show(self._lines(job), f"Job {safe(job.id)}: {safe(job.kind)}")
         self._show_checks(job)
+        self._show_parts(job)
         if before is None or before.state != job.state:
             self.frame_changed()
             if job.state == "to-sign" and before is not None:
@@ -97,13 +100,21 @@ class JobScreen(JobActs):
         """An import's checklist fills as it verifies; the volumes are a grid once the signatures held."""
         checks, volumes = self.query_one("#checks", Panel), self.query_one("#volumes", Panel)
         checks.display = job.kind == "import"
-        volumes.display = job.kind == "import" and self.volumes is not None
+        volumes.display = job.kind == "import" and self.volumes is not None and not job.parts
         if job.kind != "import":
             return
         marked = [(check, self.look.mark(check.role)) for check in of_import(job)]
         checks.show([[(f"{mark} {check.name:<11} ", check.role), (check.detail, "plain")] for check, mark in marked])
-        if job.phase:
+        if job.phase and not job.parts and "quarantine" not in self.console_app.presence.denied:
             self.ask(lambda station: _entry_of(station, job), self._show_volumes, group="volumes")
+
+    def _show_parts(self, job: Job) -> None:
+        """A bar per medium that fills while it is written and compared; a grid of volumes that fills as they are
+        read."""
+        panel = self.query_one("#parts", Panel)
+        panel.display = bool(job.parts)
+        lines = volume_lines if job.kind == "import" else medium_lines
+        panel.show(lines(self.look, job.parts), "Volumes" if job.kind == "import" else "Media")
 
     def _show_volumes(self, entry: IntakeDetail | None) -> None:
         if entry is not None:
@@ -188,7 +199,8 @@ class JobScreen(JobActs):
         return str(result.get("digest") or self.job_id)
 
     def as_text(self) -> str:
-        return self.query_one("#job", Panel).as_text() + "\n" + self.query_one(LogRows).as_text()
+        panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
+        return "\n".join([*panels, self.query_one(LogRows).as_text()])
 
 
 async def _entry_of(station: Station, job: Job) -> IntakeDetail | None:

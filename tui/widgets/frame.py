@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rich.cells import cell_len
+
 from bundles.display import safe
 from tui.actions import ACTIONS, BY_NAME, SCREENS, TITLES, Action, Context
 from tui.draft import Draft
@@ -13,7 +15,7 @@ from tui.keymap import Keymap
 from tui.look import Look
 from tui.more import MORE
 from tui.station import Job, Status
-from tui.texts import percent
+from tui.texts import fit, percent
 from tui.widgets.rows import Span
 
 HINTS = 7
@@ -31,8 +33,13 @@ _FAMILY = {
 }
 
 
-def head(look: Look, status: Status | None, screen: str, job: Job | None, lost: bool) -> list[Span]:
-    """Row 1 up to the clock: site, side, screen; then the running job and the quarantine count."""
+def head(
+    look: Look, status: Status | None, screen: str, job: Job | None, lost: bool, account: str, width: int
+) -> list[Span]:
+    """Row 1 up to the clock: site, side, screen; then the running job, the quarantine count, and who is logged in.
+
+    Where that is too long, the screen's name is the short one, a long name of an account is cut, and last of all what
+    is said of the job."""
     if status is None:
         return [(f" Lockgate {look.upright} {TITLES[screen]} {look.upright} looking for the station", "plain")]
     running = "no job"
@@ -43,9 +50,23 @@ def head(look: Look, status: Status | None, screen: str, job: Job | None, lost: 
     if lost:
         running = "[!!] station lost"
     bar = f" {look.upright} "
-    station = f"{safe(status.site)} {safe(status.side)}"
-    text = f" {station}{bar}{TITLES[screen]}{bar}{running}{bar}quarantine {status.quarantine}{bar}"
-    return [(text, "plain")]
+    name = safe(account)
+    parts = [f"{safe(status.site)} {safe(status.side)}", TITLES[screen], running, f"quarantine {status.quarantine}"]
+    over = _length(look, [*parts, name]) - width
+    if over > 0:
+        parts[1] = _SHORT.get(screen, parts[1])
+        over = _length(look, [*parts, name]) - width
+    if over > 0:
+        name = fit(name, max(len(name) - over, 10), look.ellipsis).rstrip()
+        over = _length(look, [*parts, name]) - width
+    if over > 0:
+        parts[2] = fit(running, max(len(running) - over, 4), look.ellipsis)
+    return [(f" {bar.join([*parts, *([name] if name else [])])}{bar}", "plain")]
+
+
+def _length(look: Look, parts: list[str]) -> int:
+    """Cells of the first row's text."""
+    return 1 + sum(cell_len(part) + 3 for part in parts if part)
 
 
 def tabs(look: Look, screen: str, width: int) -> list[Span]:

@@ -136,6 +136,7 @@ def describe(control: Control, entry: Account) -> dict[str, Any]:
         "disabled": entry.disabled,
         "locked_until": control.accounts.locked_until(entry.name, clock.now()),
         "created": entry.created,
+        "seen": control.callers.seen(entry.name),
     }
 
 

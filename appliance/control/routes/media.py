@@ -1,4 +1,5 @@
-"""GET /v1/media: what is mounted; GET /v1/deltas: what each inside is known to hold; and voiding a lost bundle."""
+"""GET /v1/media: what is mounted; GET /v1/deltas: what each inside is known to hold; /v1/kept and /v1/wants: what
+deltas stand on here, and what was asked for again; and voiding a lost bundle."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import limits
-from appliance.control.api import Control, act, audited, caller, get, post
+from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.mounts import mounted_media
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.deltas import VoidBundle
@@ -23,14 +24,30 @@ _DELTAS: Final = (
     " (SELECT count(DISTINCT c.digest) FROM carried_out c WHERE c.stream = s.stream),"
     " (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT c.digest, c.size FROM carried_out c"
     " WHERE c.stream = s.stream)),"
-    " (SELECT count(*) FROM wants_taken w JOIN bundles_out b ON b.id = w.bundle WHERE b.stream = s.stream)"
+    " (SELECT count(*) FROM wants_taken w JOIN bundles_out b ON b.id = w.bundle WHERE b.stream = s.stream),"
+    " (SELECT max(b.created) FROM bundles_out b WHERE b.stream = s.stream)"
     " FROM streams_out s LEFT JOIN receipts_taken r ON r.site = substr(s.stream, instr(s.stream, '.') + 1)"
     " ORDER BY s.stream"
 )
 _NAMES: Final = (
     "stream", "last_sequence", "receipt", "receipt_created", "receipt_taken", "inventory", "confirmed_sequence",
-    "confirmed_blobs", "confirmed_bytes", "carried_blobs", "carried_bytes", "want_lists",
+    "confirmed_blobs", "confirmed_bytes", "carried_blobs", "carried_bytes", "want_lists", "last_at",
 )  # fmt: skip
+
+
+_RECEIPTS: Final = (
+    "SELECT r.number, r.digest, r.created,"
+    " (SELECT count(*) FROM pins p WHERE p.bundle = 'receipt:' || r.number),"
+    " (SELECT coalesce(sum(b.size), 0) FROM pins p JOIN blobs b ON b.digest = p.digest"
+    " WHERE p.bundle = 'receipt:' || r.number),"
+    " (SELECT group_concat(s.stream, ' ') FROM stream_bases s WHERE s.receipt = r.number)"
+    " FROM receipts r WHERE r.number < ? ORDER BY r.number DESC LIMIT ?"
+)
+_RECEIPT_NAMES: Final = ("number", "digest", "created", "pinned_blobs", "pinned_bytes", "streams")
+_WANTS: Final = (
+    "SELECT w.digest, w.bundle, coalesce(b.stream, ''), w.taken FROM wants_taken w"
+    " LEFT JOIN bundles_out b ON b.id = w.bundle ORDER BY w.taken DESC, w.digest"
+)
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -45,6 +62,19 @@ def routes(control: Control) -> list[web.RouteDef]:
         for row in control.station.reader.execute(_DELTAS):
             entry = dict(zip(_NAMES, row, strict=True))
             items.append(entry | {"inventory": bool(entry["inventory"])})
+        return web.json_response({"items": items, "next": None})
+
+    async def receipts(request: web.Request) -> web.Response:
+        limit, after, _ = page_of(request)
+        items: list[dict[str, Any]] = []
+        for row in control.station.reader.execute(_RECEIPTS, (int(after or 2**53), limit)):
+            entry = dict(zip(_RECEIPT_NAMES, row, strict=True))
+            items.append(entry | {"streams": (entry["streams"] or "").split()})
+        return page(items, limit, lambda entry: str(entry["number"]))
+
+    async def wants(_: web.Request) -> web.Response:
+        names = ("digest", "bundle", "stream", "taken")
+        items = [dict(zip(names, row, strict=True)) for row in control.station.reader.execute(_WANTS)]
         return web.json_response({"items": items, "next": None})
 
     async def void(request: web.Request) -> web.Response:
@@ -62,5 +92,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     return [
         get("/v1/media", "media", media),
         get("/v1/deltas", "build", deltas),
+        get("/v1/kept", "receipt", receipts),
+        get("/v1/wants", "build", wants),
         post("/v1/bundles/{id}/void", "build", void),
     ]

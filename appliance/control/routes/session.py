@@ -6,7 +6,6 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.access.permissions import PERMISSIONS, Caller
 from appliance.control.api import Control, account, anybody, caller, delete, get
 from appliance.control.callers import peer_uid, system_name
@@ -48,12 +47,14 @@ def routes(control: Control) -> list[web.RouteDef]:
 
 
 def describe(control: Control, who: Caller) -> dict[str, Any]:
-    """The caller, what they hold, and what they may; seconds after which a silent session ends."""
+    """The caller, what they hold, what they may, and why not the rest; seconds after which a silent session ends."""
+    decided = {permission: control.rules.decide(who, permission) for permission in PERMISSIONS}
     return {
         "account": who.name,
         "kind": who.kind,
         "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in who.grants],
-        "permissions": [permission for permission in PERMISSIONS if control.rules.decide(who, permission)],
-        "idle_seconds": limits.SESSION_IDLE,
+        "permissions": [permission for permission, decision in decided.items() if decision],
+        "denied": {permission: decision.why for permission, decision in decided.items() if not decision},
+        "idle_seconds": control.station.config.access.session_minutes * 60,
         "open": control.station.config.open,
     }

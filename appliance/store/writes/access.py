@@ -371,6 +371,16 @@ class RecordFailure(Write, frozen=True):
         return until
 
 
+class Seen(Write, frozen=True):
+    """The account proved itself."""
+
+    account: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute("INSERT OR REPLACE INTO accounts_seen (account, at) VALUES (?, ?)", (self.account, self.at))
+
+
 class ForgetFailures(Write, frozen=True):
     """A log-in succeeded, or an administrator unlocked the name."""
 

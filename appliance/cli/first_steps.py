@@ -1,0 +1,47 @@
+"""The first administrator of a station that has no accounts yet, made in its folder with the one-time code."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+
+from appliance import clock
+from appliance.access.accounts import check_name
+from appliance.access.first import check_code, forget_code
+from appliance.access.passwords import check_password, hash_password
+from appliance.cli.recorded import recorded
+from appliance.paths import StationPaths
+from appliance.station import station_lock
+from appliance.store.database import open_writer
+from appliance.store.writer import LocalWriter
+from appliance.store.writes.access import FirstAdministrator
+
+
+class FirstSteps:
+    """What `lockgate user claim` and the console share. Blocking; the station must not run."""
+
+    def __init__(self, station: Path) -> None:
+        self._station, self._paths = station, StationPaths(station)
+
+    def needed(self) -> bool:
+        """Whether the one-time code was not used yet."""
+        return self._paths.first_code.is_file()
+
+    def claim(self, name: str, full_name: str, code: str, password: str) -> None:
+        """Make the first administrator; the code is then void.
+
+        Raises UsageError for a name or password that cannot be, RefusedError for another code, FailedError where the
+        station runs.
+        """
+        check_name(name)
+        with station_lock(self._paths):
+            with recorded(self._station, "account.claim", name, {"role": "administrator"}):
+                check_code(self._paths, code)
+                hashed = hash_password(check_password(password))
+                with contextlib.closing(open_writer(self._paths.database)) as database:
+                    write = FirstAdministrator(
+                        name=name, full_name=full_name, password=hashed, uid=None, at=clock.now()
+                    )
+                    LocalWriter(database).submit(write)
+            self._paths.database.chmod(0o600)
+            forget_code(self._paths)

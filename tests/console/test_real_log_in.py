@@ -1,0 +1,154 @@
+"""The console on a real station with accounts: first administrator, log-in, lock, another person, its end."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from textual.widgets import Input
+
+from appliance.cli.first_steps import FirstSteps
+from tests.console.real_station import PASSWORD, RealStation, console_of
+from tui.screens.log_in import Claim, Gate
+
+
+@pytest.fixture(scope="module")
+def station(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealStation]:
+    made = RealStation(tmp_path_factory.mktemp("real"))
+    asyncio.run(_claimed_at_the_console(made, made.make()))
+    made.start()
+    made.people()
+    yield made
+    made.stop()
+
+
+async def _claimed_at_the_console(station: RealStation, code: str) -> None:
+    async with console_of(station) as console:
+        await console.until(lambda: isinstance(console.app.screen, Claim), "the one-time code is asked for")
+        await console.type(account="ada", code="AAAA-AAAA-AAAA-AAAA", password=PASSWORD, again=PASSWORD)
+        await console.shows("not the one-time code")
+        await console.type(account="ada", code=code, password=PASSWORD, again=PASSWORD)
+        await console.shows("ada is administrator. Start the station")
+        await console.type(account="ada", password=PASSWORD)
+        await console.shows("the station is not running")
+
+
+def test_the_first_administrator_was_made_at_the_console(station: RealStation) -> None:
+    assert not FirstSteps(station.root).needed()
+    assert "ada" in station.call("user", "whoami")
+    assert station.events("account.claim")
+    assert PASSWORD not in "".join(path.read_text() for path in (station.root / "audit").rglob("*.jsonl"))
+
+
+async def test_a_person_logs_in_locks_and_another_takes_over(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("bob")
+        await console.shows("What next")
+        assert "may not" not in console.screen()
+        await console.press("2", "4")
+        await console.press("a")
+        await console.shows("separation of duties: a courier may never approve")
+        await console.press("L")
+        await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+        assert "kept for bob" in console.screen()
+        await console.until(lambda: len(station.events("session.logout")) == 1, "the log-out is an event")
+        await console.type(account="bob", password="not the password")
+        await console.shows("wrong name or password")
+        await console.log_in("bob")
+        assert console.name == "intake"
+        await console.press("L")
+        await console.log_in("olga")
+        await console.until(lambda: console.name == "home", "home")
+        await console.press("O")
+        await console.until(lambda: isinstance(console.app.screen, Gate), "the log-in")
+        await console.log_in("ada")
+        await console.shows("What next")
+
+
+async def test_a_session_that_the_station_ended_ends_at_the_log_in(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("jana")
+        await console.press("3")
+        station.call("user", "disable", "jana")
+        await console.shows("The log-in is over")
+        await console.type(account="jana", password=PASSWORD)
+        await console.shows("wrong name or password")
+        station.call("user", "enable", "jana")
+        await console.log_in("jana")
+        assert console.name == "new_bundle"
+
+
+async def test_a_station_that_was_started_again_asks_for_the_log_in_and_keeps_the_screen(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("olga")
+        await console.press("7")
+        station.stop()
+        await console.shows("does not answer since")
+        station.start()
+        await console.shows("The log-in is over")
+        await console.log_in("olga")
+        assert console.name == "ledger"
+        assert "does not answer since" not in console.screen()
+    station.call("user", "login", "ada", password=PASSWORD)
+
+
+async def test_the_time_out_is_the_one_of_the_station(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("olga")
+        await console.until(lambda: console.app.status is not None, "an answer")
+        console.seconds.now += 15 * 60 - 1
+        console.app.tick()
+        assert not isinstance(console.app.screen, Gate)
+        console.seconds.now += 1
+        console.app.tick()
+        await console.shows("No key was pressed for 15 min")
+
+
+async def test_a_bound_system_account_is_let_in_and_after_a_lock_asked_for_its_password(station: RealStation) -> None:
+    station.call("user", "bind", "bob", "--uid", os.geteuid())
+    try:
+        async with console_of(station) as console:
+            await console.until(lambda: "│ bob │" in console.screen().partition("\n")[0], "bob is in by his uid")
+            await console.press("4", "L")
+            await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+            await asyncio.sleep(2.5)
+            assert isinstance(console.app.screen, Gate)
+            await console.log_in("bob")
+            assert console.name == "intake"
+    finally:
+        station.call("user", "bind", "bob")
+
+
+async def test_ones_own_password_is_changed_here_and_the_log_in_stays(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("jana")
+        await console.until(lambda: console.app.status is not None, "an answer")
+        await console.press("P")
+        for text in (PASSWORD, "another long password", "another long password"):
+            await console.until(lambda: bool(console.app.screen.query("#answer")), "a question")
+            console.app.screen.query_one("#answer", Input).value = text
+            await console.press("enter")
+        await console.shows("the password of jana is another one now")
+        await console.press("4", "L")
+        await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+        await console.type(account="jana", password=PASSWORD)
+        await console.shows("wrong name or password")
+        await console.log_in("jana", "another long password")
+    station.call("user", "password", "jana", password=PASSWORD)
+
+
+async def test_who_leaves_the_console_is_logged_out(station: RealStation) -> None:
+    before = len(station.events("session.logout"))
+    async with console_of(station) as console:
+        await console.log_in("olga")
+    assert len(station.events("session.logout")) == before + 1
+
+
+def test_nothing_typed_is_left_in_a_file(station: RealStation) -> None:
+    for path in station.root.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert PASSWORD.encode() not in path.read_bytes(), path
+    assert not Path(station.root, "session").exists()
