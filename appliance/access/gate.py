@@ -23,6 +23,7 @@ from appliance.paths import StationPaths
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import parse
 from appliance.registry.services import ACTOR, Action
+from appliance.store.epoch import SharedEpoch
 from bundles.errors import RefusedError
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.:\[\]-]{1,255}\Z")
@@ -78,7 +79,7 @@ class Gate:
         """`issuer` is the site's name; `rate` is requests a second, 0 for limits.REQUEST_RATE."""
         self.accounts, self.identity, self.rules = accounts, identity, rules
         self.issuer = self.audience = f"lockgate/{issuer}"
-        self.bearers = Bearers(paths.token_keys, accounts, self.audience)
+        self.bearers = Bearers(paths.token_keys, accounts, SharedEpoch(paths.database), self.audience)
         self._networks = networks
         per_second, burst = (rate, rate * 10) if rate else limits.REQUEST_RATE
         self._requests = Buckets(per_second, burst)

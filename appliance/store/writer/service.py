@@ -11,7 +11,7 @@ import logging
 import queue
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.store.database import open_writer
+from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
 from bundles.errors import FailedError, LockgateError
 
@@ -50,6 +51,13 @@ class WriterService:
     def __init__(self, database: Path) -> None:
         """Opens (and migrates) the database at once, so that a bad one is reported to whoever starts the station."""
         self._connection = open_writer(database)
+        try:
+            self._shared = SharedEpoch(database)
+        except OSError as error:
+            raise FailedError(
+                f"the epoch cannot be written ({error.strerror})", thing=str(database), remedy="check the disk"
+            ) from None
+        self._tell()
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._closed = threading.Lock()
@@ -91,9 +99,13 @@ class WriterService:
                 while len(group) < limits.WRITE_GROUP and not self._queue.empty():
                     group.append(self._queue.get())
                 going = None not in group
-                _commit_group(self._connection, [pending for pending in group if pending is not None])
+                _commit_group(self._connection, [pending for pending in group if pending is not None], self._tell)
         finally:
             self._connection.close()
+
+    def _tell(self) -> None:
+        """Let every worker see the epoch."""
+        self._shared.set(self._connection.execute("SELECT value FROM epoch").fetchone()[0])
 
 
 class AsyncWriterService:
@@ -107,8 +119,10 @@ class AsyncWriterService:
         return await asyncio.wrap_future(self._service.enqueue(write))
 
 
-def _commit_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> None:
-    """One transaction for the whole group; every future is settled when it returns."""
+def _commit_group(
+    db: sqlite3.Connection, group: Sequence[_Pending], committed: Callable[[], None] = lambda: None
+) -> None:
+    """One transaction for the whole group; every future is settled when it returns, and none before `committed`."""
     if not group:
         return
     outcomes: list[tuple[_Pending, Any, LockgateError | None]] = []
@@ -117,6 +131,7 @@ def _commit_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> None:
         for pending in group:
             outcomes.append((pending, *_apply(db, pending.write)))
         db.execute("COMMIT")
+        committed()
     except sqlite3.Error as error:
         # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
         if db.in_transaction:

@@ -1,0 +1,67 @@
+"""The epoch that processes share: set with every commit that moves it, before anybody hears of the commit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from appliance.store.epoch import SharedEpoch, epoch_file
+from appliance.store.writer import WriterService
+from appliance.store.writes.registry import BumpEpoch, PutTag
+from bundles.errors import LockgateError
+
+
+def test_who_hears_of_a_commit_finds_the_epoch_moved(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.sqlite"
+    with WriterService(database) as writer:
+        seen = SharedEpoch(database)
+        for _ in range(50):
+            before = seen.seen()
+            writer.submit(BumpEpoch())
+            assert seen.seen() != before
+
+
+def test_a_write_that_is_refused_moves_nothing(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.sqlite"
+    with WriterService(database) as writer:
+        seen = SharedEpoch(database)
+        before = seen.seen()
+        with contextlib.suppress(LockgateError):
+            writer.submit(PutTag(repository="a", tag="1", digest=f"sha256:{'0' * 64}", at="2026-01-01T00:00:00Z"))
+        assert seen.seen() == before
+
+
+def test_a_writer_that_starts_again_tells_what_its_predecessor_could_not(tmp_path: Path) -> None:
+    """Killed between the commit and the telling: the file still says the old number, to a worker that lived on."""
+    database = tmp_path / "metadata.sqlite"
+    with WriterService(database) as writer:
+        writer.submit(BumpEpoch())
+    survivor = SharedEpoch(database)
+    truth = survivor.seen()
+    SharedEpoch(database).set(0)
+    assert survivor.seen() != truth
+    with WriterService(database):
+        assert survivor.seen() == truth
+
+
+def test_another_process_sees_it_and_another_account_does_not(tmp_path: Path) -> None:
+    database = tmp_path / "metadata.sqlite"
+    script = (
+        "import sys; from pathlib import Path; from appliance.store.epoch import SharedEpoch\n"
+        "e = SharedEpoch(Path(sys.argv[1])); print(e.seen().hex(), flush=True); input(); print(e.seen().hex())"
+    )
+    with WriterService(database) as writer:
+        command = [sys.executable, "-c", script, database]
+        root = str(Path(__file__).resolve().parents[2])
+        with subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": root}
+        ) as other:
+            assert other.stdout is not None
+            first = other.stdout.readline()
+            writer.submit(BumpEpoch())
+            second = other.communicate("\n", timeout=60)[0]
+        assert second.strip() == SharedEpoch(database).seen().hex() != first.strip()
+    assert epoch_file(database).stat().st_mode & 0o077 == 0
