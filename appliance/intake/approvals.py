@@ -174,7 +174,7 @@ def _check_unused(station: Station, keyid: str, *, sealed: bool) -> None:
 def _check_times(approval: Approval, now: str, hours: int) -> None:
     span = f"{approval.created} to {approval.not_after}"
     if clock.seconds(approval.not_after) - clock.seconds(approval.created) > hours * 3600:
-        raise RefusedError("the approval is valid for too long", thing=span, remedy="sign the station's own document")
+        raise RefusedError("the approval is valid for too long", thing=span, remedy=f"sign for {hours} hours at most")
     if clock.seconds(approval.created) > clock.seconds(now) + _SLACK or now > approval.not_after:
         raise RefusedError("the approval is out of its time", thing=span, remedy="sign anew")
 

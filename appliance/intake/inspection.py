@@ -26,6 +26,8 @@ from bundles.oci.digest import Digest
 from bundles.verdict import Opened, decide, require_all_signers
 
 _ACT = "intake.inspect"
+_ANEW = "intake.reinspect"
+"""Another act: the newest `intake.inspect` is of the bundle that came in last (appliance.lifecycle.put_back)."""
 _DRAFT = "report.json"
 """The report in the job's folder: a job that was cut off does not void approvals twice."""
 
@@ -51,10 +53,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
     )
 
 
-def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str) -> str:
+def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: str = _ACT) -> str:
     """Keep a report: an event, then one transaction. Returns its digest."""
     digest = str(Digest.of(report))
-    station.audit.record(AuditEvent(_ACT, actor, name, "done", {"digest": entry_digest, "report": digest}))
+    station.audit.record(AuditEvent(act, actor, name, "done", {"digest": entry_digest, "report": digest}))
     station.writer.submit(
         Inspected(digest=entry_digest, report=report.decode(), report_digest=digest, actor=actor, at=clock.now())
     )
@@ -90,7 +92,8 @@ def _inspect(context: JobContext, entry: Entry) -> Result:
         write_atomic(draft, make_report(station, reopened(station, entry)), 0o600)
     raw = read_small(draft, SIGNED_DOCUMENT)
     if entry.report_digest != str(Digest.of(raw)):
-        record(station, entry.digest, entry.id, raw, context.actor)
+        act = _ACT if entry.report_digest is None else _ANEW
+        record(station, entry.digest, entry.id, raw, context.actor, act=act)
     sections = documents.decode(raw, documents.Report).sections
     for section in sections:
         context.log(f"{section.inspector}: {section.outcome}, {section.summary}")

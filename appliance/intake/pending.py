@@ -24,7 +24,7 @@ from appliance.intake.ledger import (
 from appliance.policy.approvals import is_sealed
 from appliance.station import Station
 from appliance.store.writes.intake import DECIDABLE
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, UsageError
 from bundles.manifest_codec import decode
 
 
@@ -41,8 +41,23 @@ def list_pending(reader: sqlite3.Connection, limit: int, after: str = "", text: 
     return [Entry(*row) for row in rows]
 
 
+def listed(station: Station, entry: Entry) -> dict[str, Any]:
+    """An entry in the list of what waits (docs/reference/control-api.md, Approvals): nothing is verified for it.
+
+    One that cannot be read (a database edited by hand) says so in `error` and hides none of the others.
+    """
+    try:
+        return summary(station, entry) | {"error": ""}
+    except (LockgateError, ValueError) as error:
+        reason = error.diagnostics() if isinstance(error, LockgateError) else "its report is damaged"
+        if isinstance(error, UsageError):  # a slip in the rules: nobody decides about anything
+            raise
+        return describe(station.reader, entry, 0) | {"waits_for": "inspection", "found": [], "people": [],
+                                                     "error": reason}  # fmt: skip
+
+
 def summary(station: Station, entry: Entry) -> dict[str, Any]:
-    """An entry in the list of what waits (docs/reference/control-api.md, Approvals): nothing is verified for it."""
+    """What `listed` tells of an entry."""
     wanted = demand_of(station, station.policy(), entry)
     facts = facts_of(station.reader, entry)
     fields = describe(station.reader, entry, wanted.people)

@@ -169,7 +169,8 @@ def test_a_new_report_voids_every_approval_and_every_report_is_kept(
         strict.release(NAME)
     entry = find_entry(strict.station.reader, NAME)
     assert [step["state"] for step in steps_of(strict.station.reader, entry.digest)][-2:] == ["approved", "inspected"]
-    assert strict.events("intake.inspect")[-1]["detail"]["report"] == entry.report_digest
+    assert strict.events("intake.reinspect")[-1]["detail"]["report"] == entry.report_digest
+    assert strict.events("intake.inspect")[-1]["detail"]["report"] == first
     kept = {row[0] for row in strict.station.reader.execute("SELECT report_digest FROM reports")}
     assert kept == {first, entry.report_digest}
     documents = signed_documents(strict.station.reader, strict.station.trust())

@@ -112,6 +112,10 @@ def test_a_report_or_manifest_edited_by_hand_is_caught(closed: Closed, name: str
     edit(closed, f"UPDATE intake SET {other} WHERE id = '{name}'")
     closed.refusal("clara", name)
     assert is_hidden(closed, name)
+    edit(closed, f"UPDATE intake SET manifest = substr(manifest, 2) WHERE id = '{name}'")
+    (shown,) = closed.ask("anna", "GET", "/v1/approvals", filter=name)["items"]
+    assert shown["error"]
+    closed.refusal("clara", name)
 
 
 def test_an_approval_for_another_bundle_is_refused(closed: Closed, name: str) -> None:

@@ -27,7 +27,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         def look(own: Station) -> dict[str, Any]:
             entries = pending.list_pending(own.reader, limit, after, text)
             more = cursor(entries[-1]) if len(entries) == limit else None
-            return {"items": [pending.summary(own, entry) for entry in entries], "next": more}
+            return {"items": [pending.listed(own, entry) for entry in entries], "next": more}
 
         return web.json_response(await asyncio.to_thread(on_own_station, control, look))
 
