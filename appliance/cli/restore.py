@@ -13,39 +13,47 @@ from bundles.display import safe
 
 @click.command()
 @click.option("--why", required=True, metavar="TEXT", help="What happened, and which copy was put back.")
+@click.option(
+    "--head", "heads", multiple=True, metavar="ID=DIGEST",
+    help="Outside: the last bundle of a stream and its digest; repeatable, one a stream.",
+)  # fmt: skip
 @station_option
 @json_option
-def restore(root: Path | None, why: str, as_json: bool) -> None:
-    """Say that this inside station's folder was put back from a copy, before it is started again.
+def restore(root: Path | None, why: str, heads: tuple[str, ...], as_json: bool) -> None:
+    """Say that this station's folder was put back from a copy, before it is started again.
 
-    Its ledger may have forgotten bundles that came in since the copy was made, and would take them twice. So imports
-    are shut until two people have entered where each stream stood, from its last receipt or a printed head. What is
-    served stays as it is in the copy.
+    An inside's ledger may have forgotten bundles that came in since the copy was made, and would take them twice. So
+    imports are shut until two people have entered where each stream stood, from its last receipt or a printed head.
+    What is served stays as it is in the copy. An outside would give a number out twice: it is told with --head.
     """
     from appliance.cli.recorded import actor, recorded
     from appliance.config import load_config
-    from appliance.lifecycle.put_back import ACT, shut_imports
+    from appliance.lifecycle.put_back import ACT, enter_heads, parse_head, shut_imports
     from appliance.paths import StationPaths
     from appliance.station import station_lock
     from bundles.errors import UsageError
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
-    if config.side != "inside":
-        raise UsageError(
-            "an outside station takes no bundles in",
-            thing=config.site,
-            remedy="void the numbers that were used since the copy with: lockgate bundle void",
-        )
+    inside = config.side == "inside"
     if not why.strip():
         raise UsageError("a restore needs a reason", thing=config.site, remedy="say it with --why")
-    with station_lock(paths), recorded(paths.root, ACT, config.site, {"why": why}):
-        streams = shut_imports(paths, actor())
-    document = {"site": config.site, "why": why, "people": 1 if config.open else 2, "streams": streams}
+    if inside and heads:
+        raise UsageError(
+            "two people say where an inside's streams stood", thing=heads[0], remedy="leave --head; see the last line"
+        )
+    entered = [parse_head(text, config.site) for text in heads]
+    with station_lock(paths), recorded(paths.root, ACT, config.site, {"why": why, "heads": list(heads)}):
+        streams = shut_imports(paths, actor()) if inside else enter_heads(paths, entered)
+    people = 0 if not inside else 1 if config.open else 2
+    document = {"site": config.site, "side": config.side, "why": why, "people": people, "streams": streams}
     show(document, as_json, lambda: _text(document))
 
 
 def _text(document: dict[str, Any]) -> str:
+    if document["side"] == "outside":
+        went = [f"  {one['stream']} goes on behind {one['sequence']} ({one['digest']})" for one in document["streams"]]
+        return "\n".join(safe(line) for line in [f"{document['site']}: restored", *went])
     lines = [f"{document['site']}: imports are shut"]
     for stream in document["streams"]:
         at = f" ({stream['digest']})" if stream["digest"] else ""

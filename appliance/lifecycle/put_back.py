@@ -3,6 +3,8 @@
 `lockgate restore` says so of the whole folder, since nothing inside it can tell. Where the database alone was put back,
 the station sees it when it starts: its audit log tells of a bundle that its ledger does not know. Either way no stream
 takes a bundle until two people have entered where it stood (appliance.store.writes.floors).
+
+A restored outside would give a number out twice, which the inside takes for a fork. It is told where its streams stood.
 """
 
 from __future__ import annotations
@@ -10,7 +12,9 @@ from __future__ import annotations
 import json
 import mmap
 import sqlite3
+from collections.abc import Sequence
 from contextlib import closing, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,14 +24,28 @@ from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer.service import LocalWriter
 from appliance.store.writes.ledger import ShutImports
+from appliance.store.writes.outgoing import EnterHead
+from bundles import limits
 from bundles.audit_log import segments
-from bundles.errors import FailedError
+from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.files import failures_named
+from bundles.manifest import bundle_id
+from bundles.oci.digest import Digest
+from bundles.oci.reference import check_site
 
 _MARK: Final = b'"act":"intake.inspect"'
 """The first act on a bundle that is recorded after the ledger took it (an import that was cut off leaves none), as it
 stands in an event's line: within a text its quotes would be escaped."""
 ACT: Final = "restore"
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a stream stood: its last number and that bundle's digest."""
+
+    stream: str
+    sequence: int
+    digest: str
 
 
 def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
@@ -48,6 +66,43 @@ def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
             " WHERE o.stream = l.stream ORDER BY sequence DESC, entry DESC LIMIT 1) ORDER BY stream"
         )
         return [{"stream": stream, "sequence": sequence, "digest": digest} for stream, sequence, digest in rows]
+
+
+def enter_heads(paths: StationPaths, heads: Sequence[Head]) -> list[dict[str, Any]]:
+    """Say of an outside station that does not run where its streams stood; every stream of the copy is to be named.
+
+    Raises UsageError naming a stream that is not, RefusedError as `EnterHead`.
+    """
+    with closing(open_writer(paths.database)) as connection:
+        streams = {str(stream) for (stream,) in connection.execute("SELECT stream FROM streams_out")}
+        for stream in sorted(streams - {head.stream for head in heads}):
+            raise UsageError(
+                "a restored outside must know where its streams stood",
+                thing=stream,
+                remedy="give --head ID=DIGEST of its last bundle: sha256sum SHA256SUMS on its medium, or a receipt",
+            )
+        writer = LocalWriter(connection)
+        for head in heads:
+            writer.submit(EnterHead(stream=head.stream, sequence=head.sequence, digest=head.digest, at=clock.now()))
+    return [{"stream": head.stream, "sequence": head.sequence, "digest": head.digest} for head in heads]
+
+
+def parse_head(text: str, site: str) -> Head:
+    """`<stream>-<sequence>=sha256:…`, of a stream from `site`. Raises UsageError."""
+    name, _, digest = text.partition("=")
+    stream, _, number = name.rpartition("-")
+    source, _, destination = stream.partition(".")
+    try:
+        check_site(destination)
+        well = Digest.parse(digest).algorithm == "sha256" and source == site
+        sequence = int(number) if number.isascii() and number.isdigit() else 0
+    except MalformedError:
+        well = False
+    if not well or not 1 <= sequence <= limits.SEQUENCE or bundle_id(stream, sequence) != name:
+        raise UsageError(
+            "not a stream's head", thing=repr(text)[:120], remedy=f"write {site}.DESTINATION-000007=sha256:DIGEST"
+        )
+    return Head(stream, sequence, digest)
 
 
 def shut_if_forgotten(paths: StationPaths) -> str:

@@ -6,14 +6,19 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from appliance import clock
+from appliance.demo.stage import lockgate
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe.audit import AuditEvent, tail
+from appliance.store.database import open_writer
+from appliance.store.writer import LocalWriter
+from appliance.store.writes.outgoing import SignBundle, TakeSequence
 from bundles.audit_log import segments
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private
@@ -192,12 +197,11 @@ def test_two_people_set_a_clock_back_that_a_bundle_of_2099_had_put_forward(site:
     assert site.bring(made).splitlines()[-1] == name_of()
 
 
-def test_a_restore_is_for_a_stopped_inside_station_and_has_a_reason(site: Site, tmp_path: Path) -> None:
+def test_a_restore_is_for_a_stopped_station_and_has_a_reason(site: Site) -> None:
     site.stop()
     assert "needs a reason" in site.run("ada", "restore", "--why", " ", expect=2)
-    site.run("ada", "init", tmp_path / "alpha", "--site", "alpha", "--side", "outside", "--open")
-    said = site.run("ada", "restore", "-C", tmp_path / "alpha", "--why", "x", expect=2)
-    assert "an outside station takes no bundles in" in said
+    said = site.run("ada", "restore", "--why", "x", "--head", f"alpha.bravo-000001=sha256:{'0' * 64}", expect=2)
+    assert "two people say where" in said
     (site.root / "metadata.sqlite").write_bytes(b"SQLite format 3\0" + b"\xff" * 5000)
     for left in site.root.glob("metadata.sqlite-*"):
         left.unlink()
@@ -224,3 +228,54 @@ def test_what_the_log_knows_is_found_behind_later_events_and_a_line_that_was_cut
     db.close()
     assert shut_if_forgotten(paths) == name_of()
     assert shut_if_forgotten(paths) == ""  # people know
+
+
+DIGESTS = [f"sha256:{number:064x}" for number in range(9)]
+
+
+@pytest.fixture
+def outside(tmp_path: Path) -> Path:
+    """An outside station that signed bundle 1 and took number 2 when the copy was made."""
+    root = tmp_path / "alpha"
+    lockgate("init", root, "--site", "alpha", "--side", "outside", "--open")
+    with closing(open_writer(root / "metadata.sqlite")) as connection:
+        writer = LocalWriter(connection)
+        writer.submit(TakeSequence(stream=STREAM, job_id="one", at=clock.now()))
+        writer.submit(SignBundle(id=name_of(1), digest=DIGESTS[1]))
+        writer.submit(TakeSequence(stream=STREAM, job_id="two", at=clock.now()))
+    return root
+
+
+def next_number(root: Path) -> tuple[int, str | None]:
+    with closing(open_writer(root / "metadata.sqlite")) as connection:
+        taken = LocalWriter(connection).submit(TakeSequence(stream=STREAM, job_id="next", at=clock.now()))
+    return taken["sequence"], taken["previous"]
+
+
+def test_a_restored_outside_gives_no_number_out_twice(outside: Path) -> None:
+    assert "must know where its streams stood: alpha.bravo" in refused(outside)
+    said = lockgate("restore", "--why", "a new disk", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside).stdout
+    assert f"alpha.bravo goes on behind 7 ({DIGESTS[7]})" in said
+    lockgate("restore", "--why", "once more", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside)
+    assert next_number(outside) == (8, DIGESTS[7])
+
+
+def test_where_nothing_was_signed_since_the_copy_its_last_bundle_is_the_head(outside: Path) -> None:
+    lockgate("restore", "--why", "a new disk", "--head", f"{name_of(1)}={DIGESTS[1]}", "-C", outside)
+    assert next_number(outside) == (3, DIGESTS[1])
+
+
+@pytest.mark.parametrize(("head", "what", "status"), [
+    (f"{name_of(1)}={DIGESTS[5]}", f"this copy knows it as {DIGESTS[1]}", 3),
+    ("alpha.bravo-7=" + DIGESTS[7], "not a stream's head", 2),
+    ("delta.bravo-000007=" + DIGESTS[7], "not a stream's head", 2),
+    (f"{name_of(7)}=sha512:{'0' * 128}", "not a stream's head", 2),
+    (f"{name_of(7)}", "not a stream's head", 2),
+])  # fmt: skip
+def test_a_head_that_cannot_be_is_refused_and_changes_nothing(outside: Path, head: str, what: str, status: int) -> None:
+    assert what in refused(outside, "--head", head, expect=status)
+    assert "must know where its streams stood" in refused(outside)
+
+
+def refused(root: Path, *words: str, expect: int = 2) -> str:
+    return lockgate("restore", "--why", "a new disk", *words, "-C", root, expect=expect).stderr

@@ -17,7 +17,7 @@ from appliance.store.writes.registry import (
     set_tag,
 )
 from bundles import limits
-from bundles.errors import FailedError
+from bundles.errors import FailedError, RefusedError
 from bundles.manifest import bundle_id
 
 
@@ -154,3 +154,40 @@ class VoidSequence(Write, frozen=True):
             (self.job_id,),
         )
         return [bundle for (bundle,) in rows.fetchall()]
+
+
+class EnterHead(Write, frozen=True):
+    """After a restore: the last bundle of an outgoing stream, which the copy may have forgotten. The next one takes the
+    number after it, and follows it. Harmless for the one that the copy knows.
+
+    Raises RefusedError where the copy knows of a later one, or of another under the number.
+    """
+
+    stream: str
+    sequence: int
+    digest: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        name = bundle_id(self.stream, self.sequence)
+        known = db.execute(
+            "SELECT digest FROM bundles_out WHERE stream = ? AND sequence = ?", (self.stream, self.sequence)
+        ).fetchone()
+        last = db.execute("SELECT last_sequence FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
+        if known is not None and known[0] == self.digest:
+            return
+        if known is not None and known[0] is not None:
+            raise RefusedError(f"this copy knows it as {known[0]}", thing=name, remedy="compare it with the medium")
+        if last is not None and self.sequence < last[0]:
+            raise RefusedError(f"this copy knows a later number: {last[0]}", thing=name, remedy="give the last one")
+        db.execute(
+            "INSERT INTO streams_out (stream, last_sequence, last_digest) VALUES (?1, ?2, ?3) ON CONFLICT (stream)"
+            " DO UPDATE SET last_sequence = ?2, last_digest = ?3",
+            (self.stream, self.sequence, self.digest),
+        )
+        db.execute(
+            "INSERT INTO bundles_out (id, stream, sequence, digest, state, job_id, created)"
+            " VALUES (?, ?, ?, ?, 'written', 'restore', ?) ON CONFLICT (id) DO UPDATE SET digest = excluded.digest,"
+            " state = 'written'",
+            (name, self.stream, self.sequence, self.digest, self.at),
+        )
