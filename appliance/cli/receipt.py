@@ -96,11 +96,8 @@ def _text(statement: Statement) -> str:
     return "\n".join([*lines, f"  {len(document.blobs)} blobs, {sum(blob.size for blob in document.blobs)} bytes"])
 
 
-def head_in(station: Path, file: Path, stream: str) -> tuple[int, str]:
-    """Where a stream stands by a receipt of this station's own: sequence and digest, to enter after a restore.
-
-    Raises RefusedError for a receipt that the station's receipt key did not sign, UsageError where it lacks the stream.
-    """
+def own_receipt(station: Path, file: Path, site: str) -> tuple[Receipt, bytes]:
+    """A receipt that this very station signed, and its bytes. Raises RefusedError for any other, UsageError."""
     from appliance import clock
     from bundles.errors import UsageError
     from bundles.signing.keys import PUBLIC_SUFFIX, load_public
@@ -109,10 +106,23 @@ def head_in(station: Path, file: Path, stream: str) -> tuple[int, str]:
 
     own = TrustRecord(
         key=load_public(station / "keys" / f"receipt{PUBLIC_SUFFIX}"), owner="this station", purposes=("receipt",),
-        sites=(stream.partition(".")[2],), not_before=None, not_after=None, revoked=None,
+        sites=(site,), not_before=None, not_after=None, revoked=None,
     )  # fmt: skip
-    document = open_statement(file, TrustFolder(own.sites[0], (own,)), clock.now()).document
-    for head in document.streams if isinstance(document, Receipt) else ():
+    statement = open_statement(file, TrustFolder(site, (own,)), clock.now())
+    if not isinstance(statement.document, Receipt):
+        raise UsageError("not a receipt", thing=str(file), remedy="give a file of: lockgate receipt export")
+    return statement.document, statement.raw
+
+
+def head_in(station: Path, file: Path, stream: str) -> tuple[int, str]:
+    """Where a stream stands by a receipt of this station's own: sequence and digest, to enter after a restore.
+
+    Raises RefusedError for a receipt that the station's receipt key did not sign, UsageError where it lacks the stream.
+    """
+    from bundles.errors import UsageError
+
+    document, _ = own_receipt(station, file, stream.partition(".")[2])
+    for head in document.streams:
         if head.stream == stream:
             return head.sequence, head.digest
     raise UsageError("the receipt does not name the stream", thing=stream, remedy="give --sequence from a printed head")

@@ -17,18 +17,23 @@ from bundles.display import safe
     "--head", "heads", multiple=True, metavar="ID=DIGEST",
     help="Outside: the last bundle of a stream and its digest; repeatable, one a stream.",
 )  # fmt: skip
+@click.option(
+    "--receipt", type=click.Path(path_type=Path), metavar="FILE",
+    help="Inside: the last receipt that was given out, so that no number of one is given twice.",
+)  # fmt: skip
 @station_option
 @json_option
-def restore(root: Path | None, why: str, heads: tuple[str, ...], as_json: bool) -> None:
+def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path | None, as_json: bool) -> None:
     """Say that this station's folder was put back from a copy, before it is started again.
 
     An inside's ledger may have forgotten bundles that came in since the copy was made, and would take them twice. So
     imports are shut until two people have entered where each stream stood, from its last receipt or a printed head.
     What is served stays as it is in the copy. An outside would give a number out twice: it is told with --head.
     """
+    from appliance.cli.receipt import own_receipt
     from appliance.cli.recorded import actor, recorded
     from appliance.config import load_config
-    from appliance.lifecycle.put_back import ACT, enter_heads, parse_head, shut_imports
+    from appliance.lifecycle.put_back import ACT, enter_heads, enter_receipt, parse_head, shut_imports
     from appliance.paths import StationPaths
     from appliance.station import station_lock
     from bundles.errors import UsageError
@@ -42,9 +47,15 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], as_json: bool) 
         raise UsageError(
             "two people say where an inside's streams stood", thing=heads[0], remedy="leave --head; see the last line"
         )
+    if receipt is not None and not inside:
+        raise UsageError("an outside gives no receipts", thing=str(receipt), remedy="give --head ID=DIGEST")
     entered = [parse_head(text, config.site) for text in heads]
-    with station_lock(paths), recorded(paths.root, ACT, config.site, {"why": why, "heads": list(heads)}):
+    given = None if receipt is None else own_receipt(paths.root, receipt, config.site)
+    detail = {"why": why, "heads": list(heads), "receipt": None if given is None else given[0].number}
+    with station_lock(paths), recorded(paths.root, ACT, config.site, detail):
         streams = shut_imports(paths, actor()) if inside else enter_heads(paths, entered)
+        if given is not None:
+            enter_receipt(paths, given[0].number, given[1])
     people = 0 if not inside else 1 if config.open else 2
     document = {"site": config.site, "side": config.side, "why": why, "people": people, "streams": streams}
     show(document, as_json, lambda: _text(document))

@@ -23,7 +23,7 @@ from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer.service import LocalWriter
-from appliance.store.writes.ledger import ShutImports
+from appliance.store.writes.ledger import EnterReceipt, ShutImports
 from appliance.store.writes.outgoing import EnterHead
 from bundles import limits
 from bundles.audit_log import segments
@@ -66,6 +66,14 @@ def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
             " WHERE o.stream = l.stream ORDER BY sequence DESC, entry DESC LIMIT 1) ORDER BY stream"
         )
         return [{"stream": stream, "sequence": sequence, "digest": digest} for stream, sequence, digest in rows]
+
+
+def enter_receipt(paths: StationPaths, number: int, raw: bytes) -> None:
+    """Say of an inside station that does not run which receipt it gave out last, `raw` being one of its own: the other
+    side takes no second one under a number. Raises RefusedError as `EnterReceipt`."""
+    with closing(open_writer(paths.database)) as connection:
+        write = EnterReceipt(number=number, digest=str(Digest.of(raw)), document=raw.decode(), at=clock.now())
+        LocalWriter(connection).submit(write)
 
 
 def enter_heads(paths: StationPaths, heads: Sequence[Head]) -> list[dict[str, Any]]:

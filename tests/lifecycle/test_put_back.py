@@ -18,8 +18,10 @@ from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe.audit import AuditEvent, tail
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.ledger import EnterReceipt
 from appliance.store.writes.outgoing import SignBundle, TakeSequence
 from bundles.audit_log import segments
+from bundles.errors import RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
@@ -127,7 +129,8 @@ def test_a_station_that_was_put_back_takes_nothing_until_two_people_enter_its_re
     shutil.rmtree(site.root)
     copy(site.folder / "copy", site.root)
     shutil.copytree(trust, site.root / "trust", dirs_exist_ok=True)
-    said = json.loads(site.run("ada", "restore", "--why", "the disk died; Monday's copy", "--json"))
+    told = ("--why", "the disk died; Monday's copy", "--receipt", receipt, "--json")
+    said = json.loads(site.run("ada", "restore", *told))
     assert said["people"] == 2
     head = {"stream": STREAM, "sequence": 1, "digest": str(Digest.of(first.signed.sums))}
     assert said["streams"] == [head]
@@ -153,6 +156,10 @@ def test_a_station_that_was_put_back_takes_nothing_until_two_people_enter_its_re
     assert site.bring(third).splitlines()[-1] == name_of(3)
     assert "[!!]" not in site.run("anna", "intake", "stream", "show")
     assert json.loads(site.run("anna", "status", "--json"))["health"]["ok"]
+    after = site.folder / "after.json"
+    site.run("cora", "receipt", "export", "--out", after)
+    number, previous = json.loads(after.read_bytes())["number"], json.loads(after.read_bytes())["previous"]
+    assert (number, previous) == (2, str(Digest.of(receipt.read_bytes())))  # the other side takes it for the next one
     acts = [event["act"] for event in tail(site.root / "audit", 200)]
     assert acts.count("restore") == 1
     assert acts.count("stream.reset") >= 1
@@ -279,3 +286,16 @@ def test_a_head_that_cannot_be_is_refused_and_changes_nothing(outside: Path, hea
 
 def refused(root: Path, *words: str, expect: int = 2) -> str:
     return lockgate("restore", "--why", "a new disk", *words, "-C", root, expect=expect).stderr
+
+
+@pytest.mark.parametrize(("number", "digest", "what"), [(2, 3, "knows it as"), (1, 1, "a later receipt: 2")])
+def test_a_receipt_that_the_copy_knows_otherwise_is_refused(
+    tmp_path: Path, number: int, digest: int, what: str
+) -> None:
+    with closing(open_writer(tmp_path / "metadata.sqlite")) as connection:
+        writer = LocalWriter(connection)
+        for known in (1, 2):
+            writer.submit(EnterReceipt(number=known, digest=DIGESTS[known], document="{}", at=clock.now()))
+        with pytest.raises(RefusedError, match=what):
+            writer.submit(EnterReceipt(number=number, digest=DIGESTS[digest], document="{}", at=clock.now()))
+        writer.submit(EnterReceipt(number=2, digest=DIGESTS[2], document="{}", at=clock.now()))

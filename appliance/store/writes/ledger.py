@@ -110,3 +110,31 @@ class ShutImports(Write, frozen=True):
         last = db.execute("SELECT coalesce(max(entry), 0) FROM ledger").fetchone()[0]
         db.execute("UPDATE overrides SET spent = ? WHERE spent IS NULL", (self.at,))
         db.execute("INSERT INTO restores (ledger_entry, created, actor) VALUES (?, ?, ?)", (last, self.at, self.actor))
+
+
+class EnterReceipt(Write, frozen=True):
+    """After a restore: the last receipt that was given out, which the copy may have forgotten. The next one takes the
+    number after it, and follows it. Harmless for one that the copy knows.
+
+    Raises RefusedError where the copy knows of another under the number, or of a later one.
+    """
+
+    number: int
+    digest: str
+    document: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        known = db.execute("SELECT digest FROM receipts WHERE number = ?", (self.number,)).fetchone()
+        last = db.execute("SELECT coalesce(max(number), 0) FROM receipts").fetchone()[0]
+        if known is not None and known[0] != self.digest:
+            raise RefusedError(f"this copy knows it as {known[0]}", thing=f"receipt {self.number}")
+        if self.number < last:
+            raise RefusedError(
+                f"this copy knows a later receipt: {last}", thing=f"receipt {self.number}", remedy="give the last one"
+            )
+        if known is None:
+            db.execute(
+                "INSERT INTO receipts (number, digest, document, created) VALUES (?, ?, ?, ?)",
+                (self.number, self.digest, self.document, self.at),
+            )
