@@ -128,8 +128,7 @@ def an_index_of_indexes_without_end(_: Ground) -> None:
     shown = SimpleNamespace(
         resolve=lambda _reference: top,
         read=lambda digest, _ceiling: held[digest],
-        blob=lambda _repository, digest: len(held[digest]),
-        manifest=lambda _repository, digest: Descriptor(oci.OCI_INDEX, digest, len(held[digest])),
+        sizes=lambda _repository, digests: {digest: len(held[digest]) for digest in digests},
         referrers=lambda *_: [],
     )
     closure.closure_of([Reference.parse("team/app:1")], shown)  # type: ignore[arg-type]
