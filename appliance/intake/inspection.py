@@ -12,12 +12,13 @@ from appliance.control.kinds import JobContext, Result
 from appliance.intake import inspectors
 from appliance.intake.blocked import whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
+from appliance.intake.inspectors.notebook import Notebook
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.intake.locks import stream_turn
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
-from appliance.store.writes.intake import DECIDABLE, Inspected
+from appliance.store.writes.intake import DECIDABLE, Inspected, KeepLayers
 from bundles import documents
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.files import read_small, write_atomic
@@ -38,7 +39,9 @@ def make_report(station: Station, opened: Opened) -> bytes:
     absent = tuple(missing_volumes(reader, str(opened.digest)))
     manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
     previous = previous_of(reader, manifest.stream, manifest.sequence)
+    notebook = Notebook(reader)
     subject = Subject(
+        notebook=notebook,
         opened=replace(opened, manifest=manifest),
         missing_volumes=absent,
         left_out=len(whole.artifacts) - len(manifest.artifacts),
@@ -48,9 +51,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
         previous=None if previous is None else read_manifest(reader, previous.digest),
     )
     required = station.policy().required_inspectors
-    return documents.encode(
-        inspectors.inspect(subject, station.config.site, clock.now(), required, inspectors.INSPECTORS)
-    )
+    report = inspectors.inspect(subject, station.config.site, clock.now(), required, inspectors.INSPECTORS)
+    if notebook.rows:
+        station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
+    return documents.encode(report)
 
 
 def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: str = _ACT) -> str:

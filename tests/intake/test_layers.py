@@ -14,6 +14,7 @@ from backports import zstd
 
 from appliance import limits
 from appliance.intake.inspectors import layers
+from appliance.intake.inspectors.notebook import Notebook
 from bundles.documents import Section
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -47,7 +48,7 @@ def inspected(*blobs: bytes, media_type: str = "application/vnd.oci.image.layer.
     checked = SimpleNamespace(
         artifact=SimpleNamespace(kind="image"), name="team/app@sha256:x", manifest=SimpleNamespace(layers=described)
     )
-    return layers.inspect(SimpleNamespace(checked=[checked], blobs=Blobs(held)))  # type: ignore[arg-type]
+    return layers.inspect(SimpleNamespace(checked=[checked], blobs=Blobs(held), notebook=Notebook()))  # type: ignore[arg-type]
 
 
 PACKINGS = {

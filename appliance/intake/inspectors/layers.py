@@ -17,6 +17,7 @@ from typing import Any, Final
 from backports import zstd
 
 from appliance import limits
+from appliance.intake.inspectors.notebook import Looked
 from appliance.intake.inspectors.port import Subject, listed
 from appliance.intake.inspectors.tar_stream import Member, members
 from bundles.documents import Section
@@ -51,14 +52,14 @@ def inspect(subject: Subject) -> Section:
                 continue
             seen.add(str(layer.digest))
             where = {"image": checked.name, "layer": str(layer.digest)}
+            looked = Looked()
             try:
-                with contextlib.closing(_Stream(subject, layer, deadline)) as stream:
-                    for member in members(stream.read):
-                        entries += 1
-                        for name, what in _findings(member):
-                            found[name].append({**where, "path": member.name[:300], **what})
+                looked = _look_through(subject, layer, deadline, looked)
             except LockgateError as error:
                 found["unread"].append({**where, "reason": error.diagnostics()})
+            entries += looked.entries
+            for name, items in looked.found.items():
+                found[name] += [{**where, **what} for what in items]
     bad = len(found["escaping"]) + len(found["unread"])
     some = sum(map(len, found.values()))
     counted = ", ".join(f"{len(items)} {name}" for name, items in found.items() if items)
@@ -71,6 +72,21 @@ def inspect(subject: Subject) -> Section:
         summary=f"{len(seen)} layers, {entries} entries: {counted or 'nothing that gives power or leads out'}",
         details=details,
     )
+
+
+def _look_through(subject: Subject, layer: Descriptor, deadline: float, looked: Looked) -> Looked:
+    """What is in a layer: as an earlier inspection of the same bytes found it, or else `looked`, filled now."""
+    digest = str(layer.digest)
+    known = subject.notebook.recall(digest, layer.media_type)
+    if known is not None:
+        return known
+    with contextlib.closing(_Stream(subject, layer, deadline)) as stream:
+        for member in members(stream.read):
+            looked.entries += 1
+            for name, what in _findings(member):
+                looked.found.setdefault(name, []).append({"path": member.name[:300], **what})
+    subject.notebook.keep(digest, layer.media_type, looked)
+    return looked
 
 
 def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from appliance import limits
 from appliance.intake.content import Checked
+from appliance.intake.inspectors.notebook import Notebook
 from appliance.store.metadata import Metadata
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
@@ -17,7 +18,8 @@ from bundles.verdict import Opened
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What is inspected, and what it may be held against. Nothing here can be changed through it.
+    """What is inspected, and what it may be held against. Nothing here can be changed through it; what an inspector
+    need not look for again, it leaves in the `notebook`.
 
     `opened` is the bundle as its signatures have it, `checked` every artifact's manifest as it was read here, `blobs`
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
@@ -32,6 +34,7 @@ class Subject:
     previous: BundleManifest | None
     missing_volumes: tuple[int, ...] = ()
     left_out: int = 0
+    notebook: Notebook = field(default_factory=Notebook)
 
 
 Inspector = Callable[[Subject], Section]

@@ -273,6 +273,29 @@ class Quarantine(Write, frozen=True):
         raise_clock_floor(db, self.made, entry.id, self.actor, self.at)
 
 
+class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found in a layer that was looked through: `look` is the version of the looking, `found` is JSON."""
+
+    digest: str
+    media_type: str
+    look: int
+    found: str
+
+
+class KeepLayers(Write, frozen=True):
+    """Layers that were looked through. Says nothing of any bundle: the next inspection that meets them reads less."""
+
+    layers: tuple[LayerRow, ...]
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.executemany(
+            "INSERT INTO layers_inspected (digest, media_type, look, found, at) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            [(layer.digest, layer.media_type, layer.look, layer.found, self.at) for layer in self.layers],
+        )
+
+
 class Inspected(Write, frozen=True):
     """This station's own report about a bundle in quarantine. Where it has another one already, every approval by that
     one is void, and the bundle is in quarantine again. Raises FailedError where the bundle is elsewhere."""
