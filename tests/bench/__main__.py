@@ -2,7 +2,8 @@
 
 Against `cp` + `sync` + `cmp` for the build (the medium is compared), and `cp` + `sync` for the import. Sources and
 copies are cold on both sides (fsync, then posix_fadvise DONTNEED), A and B alternate, medians of the rounds are
-printed with their spread. Every figure is a ratio of two measurements of the same run.
+printed with their spread. Every figure is a ratio of two measurements of the same run. Rounds end early where a further
+one would not fit into `--minutes`; how many there were is printed.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import statistics
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from appliance.demo.stage import Station
@@ -27,16 +28,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="MiB of the artifact (default 4096)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=8, help="for the rounds, three of them at least (default 8)")
     parser.add_argument("--folder", type=Path, default=None, help="where to work (default: the temporary folder)")
     arguments = parser.parse_args()
     root = Path(tempfile.mkdtemp(prefix="lockgate-bench-", dir=arguments.folder))
     try:
-        run(root, arguments.size, arguments.rounds)
+        run(root, arguments.size, Rounds(arguments.rounds, arguments.minutes))
     finally:
         shutil.rmtree(root)
 
 
-def run(root: Path, mebibytes: int, rounds: int) -> None:
+def run(root: Path, mebibytes: int, rounds: Iterable[int]) -> None:
     """Print the table for an artifact of `mebibytes` MiB of random bytes."""
     artifact = root / "artifact.bin"
     fill(artifact, mebibytes)
@@ -50,7 +52,7 @@ def run(root: Path, mebibytes: int, rounds: int) -> None:
     written = {"build": 0.0, "import": 0.0}
     with alpha:
         alpha.run("collect", f"file:{artifact}", "--as", "files/artifact:bench")
-        for number in range(rounds):
+        for number in rounds:
             medium = root / "medium"
             medium.mkdir()
             site = f"bravo{number}"  # a stream of its own, so that each round's bundle is a first one
@@ -79,6 +81,23 @@ def run(root: Path, mebibytes: int, rounds: int) -> None:
             shutil.rmtree(inside)
             shutil.rmtree(medium)
     report(times, memory, written, size)
+
+
+class Rounds:
+    """Numbers of rounds: `most` of them, fewer (but `LEAST`) where a further one would not fit into `minutes`."""
+
+    LEAST = 3
+
+    def __init__(self, most: int, minutes: float) -> None:
+        self._most, self._seconds = most, minutes * 60
+
+    def __iter__(self) -> Iterator[int]:
+        begun = time.monotonic()
+        for number in range(self._most):
+            spent = time.monotonic() - begun
+            if number >= self.LEAST and spent / number * (number + 1) > self._seconds:
+                return
+            yield number
 
 
 def fill(path: Path, mebibytes: int) -> None:

@@ -5,7 +5,8 @@ another registry. Ours: `bundle build` (written, synced, read back, compared), `
 (b) The bytes alone: `cp` + `sync` + `cmp` for the build, `cp` + `sync` for the import.
 
 Sources and copies are cold on both sides, the sides alternate, medians of the rounds are printed with their spread.
-Then a delta of one changed layer among many images, and a job's memory at several sizes.
+Rounds end early where a further one would not fit into `--minutes`; how many there were is printed. Then a plan of a
+hundred thousand blobs, a delta of one changed layer among many images, and a job's memory at several sizes.
 """
 
 from __future__ import annotations
@@ -16,11 +17,20 @@ import shutil
 import statistics
 import subprocess
 import tempfile
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
 from appliance.demo.stage import Station
-from tests.bench.__main__ import MB, cold, copy_tree, files, timed
+from appliance.outgoing.closure import closure_of
+from appliance.outgoing.plan import make_plan
+from appliance.outgoing.shown import StationShown
+from bundles.media import PROFILES
+from bundles.oci.reference import Reference
+from tests.bench.__main__ import MB, Rounds, cold, copy_tree, files, timed
 from tests.meter import JobMeter
+from tests.outgoing.many import fill as fill_store
+from tests.outgoing.outside import Outside
 from tests.peers.stock import OCI, Layout
 
 _LAYER = 256 * 1024 * 1024
@@ -30,6 +40,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-media", description=__doc__)
     parser.add_argument("--size", type=int, default=4096, help="MiB of layers (default 4096)")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--minutes", type=float, default=16, help="for the rounds, three of them at least (default 16)")
+    parser.add_argument("--blobs", type=int, default=100_000, help="blobs of the plan (default 100,000)")
     parser.add_argument("--images", type=int, default=200, help="images of the delta (default 200)")
     parser.add_argument(
         "--memory", type=int, nargs="*", default=[1024], help="MiB of further sizes whose memory is told"
@@ -39,7 +51,8 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="lockgate-bench-", dir=arguments.folder))
     try:
         bench = Bench(root)
-        bench.compare(arguments.size, arguments.rounds)
+        bench.compare(arguments.size, Rounds(arguments.rounds, arguments.minutes))
+        bench.plan(arguments.blobs)
         bench.delta(arguments.images)
         for size in arguments.memory:
             bench.memory(size)
@@ -53,7 +66,7 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def compare(self, mebibytes: int, rounds: int) -> None:
+    def compare(self, mebibytes: int, rounds: Iterable[int]) -> None:
         """Print the table of both comparisons."""
         layout = self.root / "source"
         make_layers(layout, mebibytes)
@@ -63,7 +76,7 @@ class Bench:
         with self._station("alpha", "outside") as alpha, self._station("charlie", "outside") as charlie:
             public = self._key(alpha, "engineer")
             reference = alpha.run("collect", f"oci:{layout}", "--as", "bench/layers:1").last_line
-            for number in range(rounds):
+            for number in rounds:
                 site = f"bravo{number}"
                 peak = max(peak, self._ours(alpha, public, site, reference, times))
                 self._by_hand(alpha, charlie, reference, number, times)
@@ -132,6 +145,26 @@ class Bench:
         cold(self.root)
         times["hand in"].append(timed(into))
         shutil.rmtree(work)
+
+    def plan(self, blobs: int) -> None:
+        """The time that a plan of so many blobs takes, from the station's database to the last volume's size."""
+        layers = 49
+        times = []
+        with Outside(self.root / "many-blobs") as outside:
+            station = outside.station
+            references = [Reference.parse(name) for name in fill_store(station, blobs // (layers + 1), layers)]
+            for _ in range(5):
+                started = time.monotonic()
+                closure = closure_of(references, StationShown(station.blobs, station.metadata))
+                planned = make_plan(closure, PROFILES["fat32"], [None])
+                planned.space()
+                times.append(time.monotonic() - started)
+        shutil.rmtree(self.root / "many-blobs")
+        print(
+            f"  a plan of {len(closure.content.blobs)} blobs, {closure.content.size / MB:.0f} MB,"
+            f" {len(planned.packing.volumes)} volumes: median {statistics.median(times):.2f} s"
+            f"  spread {min(times):.2f} to {max(times):.2f} s"
+        )
 
     def delta(self, images: int) -> None:
         """A full bundle of many artifacts on one large base, then a delta of one changed layer."""
