@@ -206,6 +206,7 @@ class Bench:
         with self._station("foxtrot", "outside") as outside:
             public = self._key(outside, "engineer")
             reference = outside.run("collect", f"oci:{layout}", "--as", "bench/layers:1").last_line
+            shutil.rmtree(layout)
             with JobMeter(outside.folder) as outgoing:
                 outside.run("bundle", "build", "--to", "golf", "--out", medium, "--sign-with", "engineer", reference)
             with self._inside("golf", public, source="foxtrot") as inside, JobMeter(inside.folder) as incoming:
@@ -215,7 +216,7 @@ class Bench:
             f"  memory at {mebibytes} MiB: build {outgoing.peak_memory / mib:.0f} MiB,"
             f" import {incoming.peak_memory / mib:.0f} MiB"
         )
-        for folder in ("sized", "sized-medium", "foxtrot", "golf"):
+        for folder in ("sized-medium", "foxtrot", "golf"):
             shutil.rmtree(self.root / folder)
 
     def _station(self, site: str, side: str) -> Station:
