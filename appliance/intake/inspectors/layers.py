@@ -11,7 +11,7 @@ import contextlib
 import posixpath
 import time
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from backports import zstd
@@ -22,12 +22,15 @@ from appliance.intake.inspectors.port import Subject, listed
 from appliance.intake.inspectors.tar_stream import Member, members
 from bundles.documents import Section
 from bundles.errors import LockgateError, MalformedError
+from bundles.lanes import at_once
 from bundles.oci.descriptor import Descriptor
 
 _GZIP: Final = 31
 _WINDOW: Final[Mapping[int, int]] = {int(zstd.DecompressionParameter.window_log_max): 27}
 """128 MiB, what a zstd decoder must be ready for at most (RFC 8878, section 3.1.1.1.2 recommends 8 MiB)."""
 _CHUNK: Final = 256 * 1024
+_LANES: Final = 2
+"""Layers that are unpacked at once; the machine's smallest size has two cores."""
 _SETID: Final = 0o6000
 _FILE: Final = ("0", "7")
 _HARD: Final = "1"
@@ -41,25 +44,20 @@ def inspect(subject: Subject) -> Section:
     found: dict[str, list[dict[str, Any]]] = {
         name: [] for name in ("setuid", "devices", "absolute", "escaping", "unread")
     }
-    deadline = time.monotonic() + limits.LAYERS_TIME
-    seen: set[str] = set()
-    entries = 0
+    distinct: dict[str, tuple[str, Descriptor]] = {}
     for checked in subject.checked:
-        if checked.artifact.kind != "image":
-            continue
-        for layer in checked.manifest.layers:
-            if ".tar" not in layer.media_type or str(layer.digest) in seen:
-                continue
-            seen.add(str(layer.digest))
-            where = {"image": checked.name, "layer": str(layer.digest)}
-            looked = Looked()
-            try:
-                looked = _look_through(subject, layer, deadline, looked)
-            except LockgateError as error:
-                found["unread"].append({**where, "reason": error.diagnostics()})
-            entries += looked.entries
-            for name, items in looked.found.items():
-                found[name] += [{**where, **what} for what in items]
+        if checked.artifact.kind == "image":
+            for layer in checked.manifest.layers:
+                if ".tar" in layer.media_type:
+                    distinct.setdefault(str(layer.digest), (checked.name, layer))
+    seen = _look_through(subject, [layer for _, layer in distinct.values()])
+    for digest, (name, _) in distinct.items():
+        where, looked = {"image": name, "layer": digest}, seen[digest]
+        for kind, items in looked.found.items():
+            found[kind] += [{**where, **what} for what in items]
+        if looked.failed:
+            found["unread"].append({**where, "reason": looked.failed})
+    entries = sum(looked.entries for looked in seen.values())
     bad = len(found["escaping"]) + len(found["unread"])
     some = sum(map(len, found.values()))
     counted = ", ".join(f"{len(items)} {name}" for name, items in found.items() if items)
@@ -74,19 +72,29 @@ def inspect(subject: Subject) -> Section:
     )
 
 
-def _look_through(subject: Subject, layer: Descriptor, deadline: float, looked: Looked) -> Looked:
-    """What is in a layer: as an earlier inspection of the same bytes found it, or else `looked`, filled now."""
-    digest = str(layer.digest)
-    known = subject.notebook.recall(digest, layer.media_type)
-    if known is not None:
-        return known
-    with contextlib.closing(_Stream(subject, layer, deadline)) as stream:
-        for member in members(stream.read):
-            looked.entries += 1
-            for name, what in _findings(member):
-                looked.found.setdefault(name, []).append({"path": member.name[:300], **what})
-    subject.notebook.keep(digest, layer.media_type, looked)
-    return looked
+def _look_through(subject: Subject, layers: Sequence[Descriptor]) -> dict[str, Looked]:
+    """What is in each layer, by digest: as an earlier inspection of the same bytes found it, or found now, in lanes."""
+    deadline = time.monotonic() + limits.LAYERS_TIME
+    known = {str(layer.digest): subject.notebook.recall(str(layer.digest), layer.media_type) for layer in layers}
+    seen = {digest: looked or Looked() for digest, looked in known.items()}
+    fresh = [layer for layer in layers if known[str(layer.digest)] is None]
+
+    def look(layer: Descriptor) -> None:
+        looked = seen[str(layer.digest)]
+        try:
+            with contextlib.closing(_Stream(subject, layer, deadline)) as stream:
+                for member in members(stream.read):
+                    looked.entries += 1
+                    for name, what in _findings(member):
+                        looked.found.setdefault(name, []).append({"path": member.name[:300], **what})
+        except LockgateError as error:
+            looked.failed = error.diagnostics()
+
+    at_once(look, fresh, _LANES)
+    for layer in fresh:
+        if not seen[str(layer.digest)].failed:
+            subject.notebook.keep(str(layer.digest), layer.media_type, seen[str(layer.digest)])
+    return seen
 
 
 def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:

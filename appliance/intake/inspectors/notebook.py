@@ -22,10 +22,11 @@ _KEPT_MOST: Final = 1024 * 1024
 
 @dataclass(slots=True)
 class Looked:
-    """A layer's count of entries, and what was found in it, by name."""
+    """A layer's count of entries, what was found in it, by name, and why it was not looked through to its end."""
 
     entries: int = 0
     found: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    failed: str = ""
 
 
 class Notebook:
