@@ -41,13 +41,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def load_config(path: Path) -> Config:
-    """Read and check. Raises UsageError naming the file and the field."""
+    """Read and check. Raises UsageError naming the file and the field, FailedError where it cannot be read."""
     if not path.is_file():
         raise UsageError(
             "not a station", thing=str(path.parent), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
         )
+    raw = read_small(path, limits.KEY_FILE)
     try:
-        config = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=Config, strict=True)
+        config = msgspec.toml.decode(raw, type=Config, strict=True)
         check_site(config.site)
         split_listen(config.listen)
         if config.metrics_listen:
@@ -133,7 +134,7 @@ def save_config(path: Path, config: Config) -> None:
         "open": str(config.open).lower(),
         "sparse_indexes": str(config.sparse_indexes).lower(),
     }
-    write_atomic(path, _TEMPLATE.format(**fields).encode(), replace=False)
+    write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
 
 
 def split_listen(text: str) -> tuple[str, int]:

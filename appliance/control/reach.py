@@ -32,9 +32,10 @@ def admit_group(config: Config, paths: StationPaths) -> None:
         group = grp.getgrnam(name).gr_gid
     except KeyError:
         raise UsageError("no such group", thing=name, remedy="check socket_group in config.toml") from None
-    for path in paths.root.glob(f"{paths.database.name}*"):
-        path.chmod(0o600)
     try:
+        for path in paths.root.iterdir():
+            if path != paths.run:
+                path.chmod(path.stat().st_mode & 0o700)
         for path, mode in ((paths.root, 0o710), (paths.run, 0o710), (paths.control_socket, 0o660)):
             os.chown(path, -1, group)
             path.chmod(mode)
