@@ -179,12 +179,13 @@ class _Packer:
 
     def _place(self, digest: Digest, size: int) -> None:
         whole = Piece(digest, 0, size)
+        name = whole.name
         for volume in reversed(self.volumes[-_OPEN:]):
             on_it = volume.medium == self._medium
-            if on_it and volume.frame.size_with(whole.name, size) <= self._ceiling(volume):
+            if on_it and volume.frame.size_with(name, size) <= self._ceiling(volume):
                 self._add(volume, whole)
                 return
-        alone = FrameSize().size_with(whole.name, size)
+        alone = FrameSize().size_with(name, size)
         if not self._fits_alone(alone, self._medium):
             if not self._may_go_on(alone):
                 self._cut(digest, size)

@@ -57,7 +57,9 @@ class Descriptor:
         size = fields.get("size")
         if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= limits.INTEGER:
             raise MalformedError(f"{what}.size is not a size", thing=repr(size)[:80], remedy="give bytes as an integer")
-        media_type = check_media_type(fields.get("mediaType"), f"{what}.mediaType")
+        media_type = fields.get("mediaType")
+        if not isinstance(media_type, str) or not _MEDIA_TYPE.match(media_type):
+            raise _no_media_type(media_type, f"{what}.mediaType")
         digest = Digest.parse(expect_string(fields.get("digest"), f"{what}.digest"))
         if len(fields) == 3:  # nothing beside them: a plan may read a hundred thousand
             return cls(media_type, digest, size)
@@ -125,8 +127,12 @@ def optional_string(data: Any, what: str) -> str:
 def check_media_type(data: Any, what: str) -> str:
     """`data`, if it is a media type (RFC 6838, section 4.2). Raises MalformedError."""
     if not isinstance(data, str) or not _MEDIA_TYPE.match(data):
-        raise MalformedError(f"{what} is not a media type", thing=repr(data)[:120])
+        raise _no_media_type(data, what)
     return data
+
+
+def _no_media_type(data: Any, what: str) -> MalformedError:
+    return MalformedError(f"{what} is not a media type", thing=repr(data)[:120])
 
 
 def check_annotations(data: Any, what: str) -> dict[str, str]:

@@ -42,6 +42,9 @@ class Digest:
                 remedy=f"{self.algorithm} takes {length} lower-case hex digits",
             )
 
+    def __hash__(self) -> int:
+        return hash(self.hex)  # which remembers its own: a plan asks some hundred thousand times
+
     @classmethod
     def parse(cls, text: str) -> Digest:
         """`algorithm:hex` as a Digest. Raises MalformedError."""
