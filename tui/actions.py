@@ -141,7 +141,7 @@ _FILTERED: Final = (
     *(further.name for further in MORE if further.filters),
 )
 _LANDING: Final = ("intake", "home", "media")
-_BUNDLES: Final = ("intake", "intake_entry")
+_BUNDLES: Final = ("intake", "intake_entry", "approvals", "approval")
 _JOBS: Final = ("jobs", "job")
 
 ACTIONS: Final[tuple[Action, ...]] = (

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
-from tui import demo_accounts, demo_intake, demo_more, demo_scripts
+from tui import demo_accounts, demo_audit, demo_intake, demo_more, demo_scripts
 from tui import demo_data as data
 from tui.demo_desk import DemoDesk
 from tui.demo_jobs import DemoJob
@@ -101,6 +101,7 @@ class DemoStation:
         self.demo_jobs: list[DemoJob] = demo_scripts.history(self) if inside else []
         self.desk = DemoDesk(self)
         self.said: set[str] = set()
+        self.handovers = demo_audit.handovers() if inside else {}
         self.trusted = list(data.trust())
         self.own_keys = [
             OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)

@@ -11,6 +11,8 @@ from typing import Final
 
 from rich.style import Style
 
+from bundles.display import safe
+
 MARKS: Final = {
     "ok": "[ok]",
     "bad": "[!!]",
@@ -120,7 +122,7 @@ class Look:
     def state(self, state: str) -> tuple[str, str]:
         """A state as mark and word, `[ok] released`, and its role."""
         role = STATES.get(state, "note")
-        return f"{self.mark(role)} {state}", role
+        return f"{self.mark(role)} {safe(state)}", role
 
     def bar(self, done: int, total: int, width: int) -> str:
         """A bar of `width` characters, brackets included; something done shows at least one cell."""

@@ -64,6 +64,10 @@ def _incoming(context: Context) -> str:
     return "" if isinstance(item, LedgerRow) else "choose a stream first"
 
 
+def _carried(context: Context) -> str:
+    return "" if context.item is not None else "choose a bundle first"
+
+
 def _reading(context: Context) -> str:
     return "" if context.item == READING else "nothing is being verified"
 
@@ -75,6 +79,31 @@ def _own(context: Context) -> str:
 MORE: Final[tuple[Further, ...]] = (
     Further("accounts", "AccountsScreen", "Accounts", "people and robots: roles, keys, state", filters=True,
             actions=ACCOUNTS),
+    Further("approval", "ApprovalScreen", "Approval", "one bundle that waits for people", demo="tui.demo_release",
+            listed=False, opens=True, keys=("colon", *"approvals", "enter", "down", "enter")),
+    Further("approvals", "ApprovalsScreen", "Approvals", "what waits for people, and what a signature will do",
+            demo="tui.demo_release", opens=True, filters=True),
+    Further(
+        "audit", "AuditScreen", "Audit", "who did what and when, and whether the record holds",
+        demo="tui.demo_audit", filters=True,
+        actions=(
+            Action("narrow", ("f",), "Narrow", "by act, who, thing, outcome and time", ("audit",), hint=1),
+            Action("check_chain", ("c",), "Check chain", "look at every event of the log", ("audit",), may("audit"),
+                   hint=2),
+        ),
+    ),
+    Further(
+        "custody", "CustodyScreen", "Custody", "through whose hands a bundle went, as a form",
+        demo="tui.demo_audit", opens=True, filters=True,
+        actions=(
+            Action("hand_over", ("h",), "Hand-over", "write down who gave a medium to whom, and its seal",
+                   ("custody", "custody_record"), may("custody", _carried), hint=2),
+            Action("page", ("p",), "HTML", "save the record as an HTML page to print", ("custody_record",), _carried,
+                   hint=3),
+        ),
+    ),
+    Further("custody_record", "CustodyRecordScreen", "Record", "one bundle's custody record", listed=False,
+            demo="tui.demo_audit", keys=("colon", *"custody", "enter", *("down",) * 6, "enter")),
     Further("deltas", "DeltasScreen", "Deltas", "what each inside is known to hold, since when",
             demo="tui.demo_deltas", actions=DELTAS),
     Further(

@@ -26,7 +26,7 @@ def custody(
     note: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Print a bundle's custody record as a form, with the audit log's head; --from and --to record a hand-over."""
-    from appliance.intake.custody_form import as_text, write_form
+    from bundles.custody_form import as_text, write_form
 
     path = f"/v1/bundles/{quote(name)}/custody"
     fields = {"giver": giver, "taker": taker, "medium": medium, "serial": serial, "seal": seal, "note": note}

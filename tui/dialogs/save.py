@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from tui.console import LockgateConsole
 
 
-def ask_and_save(app: LockgateConsole, subject: str, text: str) -> None:
+def ask_and_save(app: LockgateConsole, subject: str, text: str, suffix: str = "txt") -> None:
     """Ask for a path and write `text` there, in a thread; the message row tells how it went."""
     stamp = app.now().replace(":", "").replace("-", "")
-    proposal = str(Path.cwd() / f"lockgate-{subject.replace('_', '-')}-{stamp}.txt")
+    proposal = str(Path.cwd() / f"lockgate-{subject.replace('_', '-')}-{stamp}.{suffix}")
 
     def answered(path: str | None) -> None:
         if path:

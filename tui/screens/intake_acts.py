@@ -87,8 +87,12 @@ class IntakeActs(SigningScreen):
     def _decide(self, decision: str, why: str) -> None:
         bundle = self.bundle_now()
         if bundle is not None:
-            name, explain = bundle.id, explain_decision(bundle, decision, why)
+            name, explain = bundle.id, self.explained(bundle, decision, why)
             self.ask(release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
+
+    def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
+        """What a person reads before the passphrase."""
+        return explain_decision(bundle, decision, why)
 
     def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
         if not keys:

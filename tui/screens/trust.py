@@ -149,4 +149,5 @@ class TrustScreen(TrustActs):
         return key.fingerprint if isinstance(key, TrustedKey) else key.keyid if isinstance(key, OwnKey) else ""
 
     def as_text(self) -> str:
-        return super().as_text() + "\n" + "\n".join(f"{key.keyid} {key.fingerprint}" for key in self.trusted) + "\n"
+        pinned = (safe(f"{key.keyid} {key.fingerprint}") for key in self.trusted)
+        return "\n".join([super().as_text(), *pinned]) + "\n"

@@ -1,4 +1,7 @@
-"""A bundle's custody record as a form: text for a printer, or one HTML page."""
+"""A bundle's custody record as a form: text for a printer, or one HTML page.
+
+The record is the control API's document (docs/reference/control-api.md, `/v1/bundles/{id}/custody`).
+"""
 
 from __future__ import annotations
 
@@ -115,5 +118,5 @@ def _cell(value: object) -> str:
 
 
 def write_form(path: Path, record: dict[str, Any]) -> None:
-    """The HTML form as a new file."""
+    """The HTML form as a new file. Raises FailedError where it exists or cannot be written."""
     write_atomic(path, as_html(record).encode(), replace=False)

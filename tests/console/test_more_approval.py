@@ -1,0 +1,117 @@
+"""One bundle that waits: what it is, what was found and changes, what each signature will do; approve, reject."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from appliance.demo.stage import Station
+from tests.bundles.small import MemoryStore, file_artifact
+from tests.console.keys import PASSPHRASE
+from tests.console.real import live
+from tests.intake.inside import carry, name_of
+
+WAITING = "alpha.bravo-000007"
+
+
+async def test_everything_that_one_should_know_is_on_one_page(drive: Any) -> None:
+    async with drive(size=(120, 50)) as console:
+        console.app.open_further("approval", WAITING)
+        await console.rest()
+        text = console.screen()
+        for known in (
+            "bundle from alpha, 5 artifacts",
+            "paper  monthly update, CR-2026-407, INTERNAL",
+            "signed Release Engineering, alpha (30f2c341ae8cd9a4)",
+            "wanted 2 more people of 2",
+            "sign with officer: approval 1 of 2: 1 more must follow within 72 hours",
+            "nobody has approved it yet",
+            "[ok] integrity: every volume and 61 blobs are the signed ones",
+            "[ i] changes: 1 new, 4 moved, 0 unchanged tags",
+            "[ i] differences: 4 components newer",
+            "libssl3 3.0.14-1 to 3.0.15-1",
+            "[ i] layers: 3 setuid files",
+        ):
+            assert known in text
+
+
+async def test_a_signs_after_saying_what_the_signature_will_do(drive: Any) -> None:
+    async with drive() as console:
+        console.app.open_further("approval", WAITING)
+        await console.press("a")
+        assert "officer: approval 1 of 2: 1 more must follow within 72 hours" in console.screen()
+        await console.press("enter", *PASSPHRASE, "enter")
+        await console.shows("approved, 1 of 2")
+        assert "M. Okafor, security officer approved" in console.screen()
+        assert "sign with deputy: approval 2 of 2: alpha.bravo-000007 may then be released" in " ".join(
+            console.screen().split()
+        )
+        await console.press("a", "down", "enter", *PASSPHRASE, "enter")
+        await console.shows("e releases it")
+        await console.press("e", "y")
+        await console.shows("released: ")
+        assert console.inside.entries[0].state == "released"
+
+
+async def test_x_rejects_with_a_reason_and_shows_what_became_of_it(drive: Any) -> None:
+    async with drive() as console:
+        console.app.open_further("approval", WAITING)
+        await console.press("x", *"no", "enter", "enter", *PASSPHRASE, "enter")
+        await console.until(lambda: console.name == "intake_entry", "the bundle in the intake")
+        assert console.inside.entries[0].state == "rejected"
+
+
+async def test_enter_opens_the_whole_report(drive: Any) -> None:
+    async with drive() as console:
+        console.app.open_further("approval", WAITING)
+        await console.press("enter")
+        assert console.name == "intake_entry"
+        await console.press("escape")
+        assert console.name == "approval"
+
+
+async def test_y_copies_the_digest_and_s_saves_the_page(drive: Any, tmp_path: Path) -> None:
+    async with drive() as console:
+        console.app.open_further("approval", WAITING)
+        await console.press("y")
+        assert console.app.clipboard == console.inside.entries[0].digest
+        await console.press("s")
+        console.app.focused.value = str(tmp_path / "page.txt")
+        await console.press("enter")
+        await console.shows("saved to")
+        assert "libssl3 3.0.14-1 to 3.0.15-1" in (tmp_path / "page.txt").read_text()
+
+
+async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: Path) -> None:
+    store = MemoryStore()
+    made = carry(tmp_path / "medium", store, [file_artifact(store, b"hello\n")], purpose="monthly patches")
+    with Station(tmp_path / "bravo", "bravo", "inside") as bravo:
+        bravo.run("key", "create", "officer", passphrase="a passphrase")
+        for name, pem, purpose in (
+            ("Officer", bravo.run("key", "export", "officer").stdout.encode(), ("release",)),
+            ("Engineering", made.key.public.to_pem(), ("bundle", "--from", "alpha")),
+        ):
+            file = tmp_path / f"{name}.pem"
+            file.write_bytes(pem)
+            bravo.run("key", "trust", file, "--owner", name, "--purpose", *purpose)
+        bravo.run("intake", "import", made.folder)
+        async with live(bravo.folder) as console:
+            console.app.show_root("approvals")
+            await console.shows(name_of())
+            await console.shows("1 more person of 1")
+            await console.press("enter")
+            await console.shows("monthly patches")
+            await console.shows("sign with officer: approval 1 of 1")
+            await console.shows("Engineering")
+            await console.press("a")
+            await console.shows("Passphrase of the key officer")
+            await console.type("a passphrase")
+            await console.press("enter")
+            await console.shows("Officer approved")
+            await console.shows("e releases it")
+            await console.press("e")
+            await console.shows("Release alpha.bravo-000001?")
+            await console.press("y")
+            await console.shows("released: files/thing:1")
+        shown = bravo.run("intake", "show", name_of(), "--json").json
+        assert (shown["state"], [one["owner"] for one in shown["decisions"]]) == ("released", ["Officer"])

@@ -1,0 +1,88 @@
+"""Custody: every bundle that has a record here, and through how many hands it went."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from bundles.display import safe
+from tui.custody import Kept
+from tui.screens.custody_acts import CustodyActs
+from tui.station import Page
+from tui.texts import count, moment
+from tui.widgets.panel import Panel
+from tui.widgets.rows import RowList
+from tui.widgets.table import Column, Table
+
+_WAYS = {"in": "in", "out": "out"}
+
+
+class CustodyScreen(CustodyActs):
+    name_of: ClassVar[str] = "custody"
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield Table[Kept](
+            look,
+            "Custody records",
+            (
+                Column("bundle", lambda one: safe(one.id)),
+                Column("way", lambda one: _WAYS.get(one.direction, "passed"), 6),
+                Column("state", lambda one: look.state(one.state)[0] if one.state else "", 16,
+                       role=lambda one: look.state(one.state)[1] if one.state else "plain"),
+                Column("last", lambda one: moment(one.at), 16),
+                Column("hands", lambda one: str(one.handovers), 5, right=True),
+            ),
+            key=lambda one: one.id,
+            ident="custody",
+            empty="no bundle came, went or passed through hands here yet",
+        )  # fmt: skip
+        yield Panel(look, ident="detail")
+
+    @property
+    def table(self) -> Table[Kept]:
+        return self.query_one("#custody", Table)
+
+    def load(self) -> None:
+        text = self.filter_text
+        self.ask(lambda station: station.fetch(Page[Kept], "/v1/custody", filter=text, limit=200), self.show_kept)
+
+    def resumed(self) -> None:
+        self.load()
+
+    def show_kept(self, page: Page[Kept]) -> None:
+        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
+        self.table.show(page.items, page.next)
+        self.moved(None)
+
+    def on_table_more(self, message: Table.More) -> None:
+        text, after = self.filter_text, message.after
+        self.ask(
+            lambda station: station.fetch(Page[Kept], "/v1/custody", filter=text, limit=200, after=after),
+            lambda page: self.table.extend(page.items, page.next),
+            group="more",
+        )
+
+    def filter_changed(self, text: str) -> None:
+        self.load()
+
+    def moved(self, rows: RowList | None) -> None:
+        one = self.table.current
+        text = ""
+        if one is not None:
+            text = f"{safe(one.id)}: {count(one.handovers, 'hand-over')}; enter shows the record, h enters a hand-over"
+        self.query_one("#detail", Panel).show([[(text, "plain")]])
+
+    def item(self) -> object | None:
+        return self.table.current
+
+    def bundle_named(self) -> str:
+        return self.table.current.id if self.table.current else ""
+
+    def do_open(self) -> None:
+        if self.table.current is not None:
+            self.console_app.open_further("custody_record", self.table.current.id)
+
+    def copied(self) -> str:
+        return self.bundle_named()
