@@ -107,3 +107,16 @@ async def test_a_damaged_volume_is_marked_and_what_it_blocks_is_named(drive: Any
         console.app.open_thing("job", job.id)
         console.seconds.now += 60
         await console.shows("[!!] 0002 damaged: needed by platform/postgres:16.6")
+
+
+async def test_several_media_are_read_at_once_and_one_alone_needs_no_mark(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "i", "space", "down", "space", "enter")
+        await console.until(lambda: console.name == "job", "the job")
+        assert console.app.shown.job.params == {
+            "paths": ["/media/usb-blue/alpha.bravo-000008", "/media/usb-red/alpha.bravo-000008"]
+        }
+        await console.press("escape", "i", "down", "enter")
+        await console.until(lambda: console.name == "job", "the job")
+        await console.until(lambda: console.app.shown.job is not None, "its first word")
+        assert console.app.shown.job.params == {"paths": ["/media/usb-red/alpha.bravo-000008"]}

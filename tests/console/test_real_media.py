@@ -133,7 +133,11 @@ async def test_a_missing_volume_and_a_damaged_one_are_in_the_grid_with_what_they
         console.app.open_thing("job", job.id)
         await console.shows("X damaged")
         assert f"{last.stem} damaged: needed by {REFERENCE}" in console.screen()
-        job = await station.start_job("import", {"paths": [str(bundle)]})
+        other = tmp_path / "other" / bundle.name
+        shutil.copytree(bundle, other)
+        for path in sorted((other / "volumes").iterdir())[:-1]:
+            path.unlink()
+        job = await station.start_job("import", {"paths": [str(some), str(other)]})
         console.app.open_thing("job", job.id)
         await console.shows("[ok] done")
         await console.until(lambda: "█ verified" in console.screen() and "░" not in console.screen(), "it is full")

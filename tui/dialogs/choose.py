@@ -58,7 +58,8 @@ class OptionRows(RowList):
 
 
 class Choose(Dialog[tuple[str, ...]]):
-    """The values chosen, in the options' order; one unless `several`."""
+    """The values chosen, in the options' order; one unless `several`. With `or_current` the one under the cursor is
+    chosen where none is marked."""
 
     def __init__(
         self,
@@ -67,9 +68,11 @@ class Choose(Dialog[tuple[str, ...]]):
         explain: str = "",
         *,
         several: bool = False,
+        or_current: bool = False,
         marked: Sequence[str] = (),
     ) -> None:
         super().__init__(title, explain)
+        self._or_current = or_current
         self._options = tuple(options)
         self._several = several
         self._marked = tuple(marked)
@@ -95,7 +98,7 @@ class Choose(Dialog[tuple[str, ...]]):
 
     def accept(self) -> None:
         rows = self.query_one(OptionRows)
-        if self._several:
+        if self._several and (rows.marked or not self._or_current):
             self.dismiss(tuple(option.value for option in self._options if option.value in rows.marked))
         elif self._options and not self._options[rows.cursor].reason:
             self.dismiss((self._options[rows.cursor].value,))

@@ -50,22 +50,24 @@ class IntakeActs(SigningScreen):
         ]
         options.append(Option(_ELSEWHERE, _ELSEWHERE, "type its path"))
         self.console_app.push_screen(
-            Choose("Import what?", options, "The medium is only read. Nothing becomes visible before a release."),
+            Choose("Import what?", options, "Media are only read. Mark a bundle on each medium that is here. Nothing "
+                   "becomes visible before a release.", several=True, or_current=True),
             self._medium_chosen,
-        )
+        )  # fmt: skip
 
     def _medium_chosen(self, chosen: tuple[str, ...] | None) -> None:
         if not chosen:
             return
-        if chosen[0] != _ELSEWHERE:
-            self.start_import(chosen[0])
+        paths = tuple(path for path in chosen if path != _ELSEWHERE)
+        if len(paths) == len(chosen):
+            self.start_import(*paths)
             return
         prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
-        self.console_app.push_screen(prompt, lambda path: self.start_import(path) if path else None)
+        self.console_app.push_screen(prompt, lambda path: self.start_import(*paths, path) if path else None)
 
-    def start_import(self, path: str) -> None:
-        """Begin the import job and show it."""
-        self.ask(lambda station: station.start_job("import", {"paths": [path]}), self._import_begun, group="act")
+    def start_import(self, *paths: str) -> None:
+        """Begin the import job, of one medium or of several at once, and show it."""
+        self.ask(lambda station: station.start_job("import", {"paths": list(paths)}), self._import_begun, group="act")
 
     def _import_begun(self, job: Job) -> None:
         self.console_app.open_thing("job", job.id)
