@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
-from appliance.intake.ledger import manifest_text
+from appliance.intake.ledger import MANIFEST_JSON, manifest_text
 from appliance.observe.audit import begins, newest
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
@@ -73,11 +73,11 @@ def _incoming(reader: sqlite3.Connection, thing: str) -> list[dict[str, str]]:
          " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
         ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
          " WHERE d.keyid = ?"),
-        ("artifact", "SELECT id, digest, state FROM intake WHERE EXISTS (SELECT 1 FROM"
-         " json_each(manifest, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
-        ("blob", "SELECT id, digest, state FROM intake WHERE EXISTS (SELECT 1 FROM json_each(manifest, '$.blobs') b"
-         " WHERE json_extract(b.value, '$.digest') = ?1) OR EXISTS (SELECT 1 FROM json_each(manifest, '$.requires') q"
-         " WHERE json_extract(q.value, '$.digest') = ?1)"),
+        ("artifact", "SELECT id, digest, state FROM intake i WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
+         f" json_each({MANIFEST_JSON}, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
+        ("blob", f"SELECT id, digest, state FROM intake i WHERE EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON},"  # noqa: S608
+         " '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1) OR EXISTS (SELECT 1 FROM"
+         f" json_each({MANIFEST_JSON}, '$.requires') q WHERE json_extract(q.value, '$.digest') = ?1)"),
     )  # fmt: skip
     for how, query in queries:
         asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing

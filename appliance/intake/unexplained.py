@@ -6,11 +6,16 @@ written along with it: so every link to a bundle's content must follow from a re
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from appliance.intake.ledger import MANIFEST_JSON, signed_files
 from appliance.observe.audit import begins, is_pruned, newest
 from appliance.station import Station
+from bundles.errors import LockgateError
+from bundles.oci.digest import Digest
+from bundles.sums import MANIFEST, parse
 
 _MOVES: Final = {"intake.release": True, "intake.withdraw": False, "intake.reject": False}
 _EXACT: Final = frozenset({"push-manifest", "push-blob", "mount-blob"})
@@ -31,7 +36,8 @@ class _Log:
 
 
 def unexplained(station: Station) -> list[dict[str, str]]:
-    """Each link of a bundle's content that nothing explains: {repository, digest, kind, bundle}, a thousand at most.
+    """Each link of a bundle's content that nothing explains: {repository, digest, kind, bundle}, a thousand at most. A
+    bundle whose entry is no longer what was signed is listed itself, as kind `entry`: its content cannot be told.
 
     Of bundles whose import is no longer in the log (it was exported and pruned), and of links that are older than it,
     nothing can be said.
@@ -43,18 +49,36 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     hidden = [(name, digest) for name, digest in entries if digest in log.imported and digest not in log.released]
     found: list[dict[str, str]] = []
     for name, digest in hidden:
-        rows = read(
-            "SELECT DISTINCT r.name, l.digest, l.kind FROM intake i, json_each(i.manifest, '$.blobs') b"
-            " JOIN links l ON l.digest = json_extract(b.value, '$.digest')"
-            " JOIN repositories r ON r.id = l.repository_id WHERE i.digest = ? AND l.created >= ?",
-            (digest, since),
-        ).fetchall()
-        for repository, item, kind in rows:
-            if f"{repository}@{item}" in log.links or repository in log.repositories:
-                continue
-            if not _released_otherwise(station, item, log):
-                found.append({"repository": repository, "digest": item, "kind": kind, "bundle": name})
+        blobs = _blobs(station, digest)
+        if blobs is None:
+            found.append({"repository": "", "digest": digest, "kind": "entry", "bundle": name})
+            continue
+        for item in blobs:
+            rows = read(
+                "SELECT r.name, l.kind FROM links l JOIN repositories r ON r.id = l.repository_id"
+                " WHERE l.digest = ? AND l.created >= ?",
+                (item, since),
+            ).fetchall()
+            for repository, kind in rows:
+                if f"{repository}@{item}" in log.links or repository in log.repositories:
+                    continue
+                if not _released_otherwise(station, item, log):
+                    found.append({"repository": repository, "digest": item, "kind": kind, "bundle": name})
     return found[:_LISTED]
+
+
+def _blobs(station: Station, digest: str) -> list[str] | None:
+    """The digests that a bundle's signed manifest names; None where the entry is not what was signed."""
+    files = signed_files(station.reader, digest)
+    if files is None or str(Digest.of(files.sums)) != digest:
+        return None
+    try:
+        signed = {line.path: line.sha256 for line in parse(files.sums)}
+        if signed.get(MANIFEST) != Digest.of(files.manifest).hex:
+            return None
+        return [str(blob["digest"]) for blob in json.loads(files.manifest)["blobs"]]
+    except (LockgateError, ValueError, LookupError, TypeError):
+        return None
 
 
 def _read(station: Station) -> _Log:
@@ -91,7 +115,7 @@ def _repository(thing: str) -> set[str]:
 def _released_otherwise(station: Station, item: str, log: _Log) -> bool:
     """Whether a bundle that is released, or one that the log no longer knows, holds the same content."""
     rows = station.reader.execute(
-        "SELECT i.digest FROM intake i WHERE EXISTS (SELECT 1 FROM json_each(i.manifest, '$.blobs') b"
+        f"SELECT i.digest FROM intake i WHERE EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.blobs') b"  # noqa: S608
         " WHERE json_extract(b.value, '$.digest') = ?)",
         (item,),
     )

@@ -137,3 +137,21 @@ def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) 
     assert unexplained(strict.station) == []
     link(strict, "manifest", "stolen")
     assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE intake SET manifest = substr(manifest, 2)",
+        "UPDATE intake SET manifest = json_set(manifest, '$.blobs', json('[]'))",
+        "UPDATE intake_sums SET sums = x'00'",
+        "DELETE FROM intake_sums",
+    ],
+)
+def test_an_entry_that_is_not_what_was_signed_is_found_itself(strict: Inside, statement: str) -> None:
+    """Whoever edits what a bundle holds would else hide what they show of it."""
+    link(strict, "manifest")
+    with sqlite3.connect(strict.station.paths.database) as intruder:
+        intruder.execute(statement)
+    intruder.close()
+    assert [(one["kind"], one["bundle"]) for one in unexplained(strict.station)] == [("entry", NAME)]

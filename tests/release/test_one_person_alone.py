@@ -15,7 +15,7 @@ from appliance import clock
 from appliance.control.client import ControlClient
 from bundles import documents
 from bundles.documents import Approval
-from bundles.errors import LockgateError, RefusedError
+from bundles.errors import LockgateError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import revoke_key
@@ -106,16 +106,28 @@ def test_a_row_edited_by_hand_is_caught(closed: Closed, name: str, state: str) -
 def test_a_report_or_manifest_edited_by_hand_is_caught(closed: Closed, name: str) -> None:
     closed.approve("anna", name)
     closed.approve("boris", name)
-    edit(closed, f"UPDATE intake SET report = replace(report, 'ok', 'no') WHERE id = '{name}'")
-    assert "report was changed" in closed.refusal("clara", name)
-    other = "report = replace(report, 'no', 'ok'), manifest = replace(manifest, 'files', 'evil')"
-    edit(closed, f"UPDATE intake SET {other} WHERE id = '{name}'")
-    closed.refusal("clara", name)
-    assert is_hidden(closed, name)
-    edit(closed, f"UPDATE intake SET manifest = substr(manifest, 2) WHERE id = '{name}'")
-    (shown,) = closed.ask("anna", "GET", "/v1/approvals", filter=name)["items"]
-    assert shown["error"]
-    closed.refusal("clara", name)
+    with contextlib.closing(sqlite3.connect(closed.paths.database)) as reader:
+        kept = reader.execute("SELECT report, manifest FROM intake WHERE id = ?", (name,)).fetchone()
+    try:
+        edit(closed, f"UPDATE intake SET report = replace(report, 'ok', 'no') WHERE id = '{name}'")
+        assert "report was changed" in closed.refusal("clara", name)
+        edit(closed, f"UPDATE intake SET report = substr(report, 2) WHERE id = '{name}'")
+        closed.refusal("clara", name)
+        other = "report = replace(report, 'no', 'ok'), manifest = replace(manifest, 'files', 'evil')"
+        edit(closed, f"UPDATE intake SET {other} WHERE id = '{name}'")
+        closed.refusal("clara", name)
+        assert is_hidden(closed, name)
+        edit(closed, f"UPDATE intake SET manifest = substr(manifest, 2) WHERE id = '{name}'")
+        (shown,) = closed.ask("anna", "GET", "/v1/approvals", filter=name)["items"]
+        assert shown["error"]
+        closed.refusal("clara", name)
+        found = closed.ask("vera", "GET", "/v1/releases/check")["items"]
+        assert [one["kind"] for one in found if one["bundle"] == name] == ["entry"]
+        with pytest.raises(NotFoundError):
+            closed.ask("vera", "GET", "/v1/recall", thing="sha256:" + "0" * 64)
+    finally:
+        with contextlib.closing(sqlite3.connect(closed.paths.database, timeout=30)) as intruder, intruder:
+            intruder.execute("UPDATE intake SET report = ?, manifest = ? WHERE id = ?", (*kept, name))
 
 
 def test_an_approval_for_another_bundle_is_refused(closed: Closed, name: str) -> None:
