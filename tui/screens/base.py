@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from tui.console import LockgateConsole
 
 T = TypeVar("T")
+EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
+"""The edge rows."""
 FILTER_PAUSE: Final = 0.15
 """Seconds of quiet before a filter asks the station: fewer than a person's pause between words."""
 
@@ -156,8 +158,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
     def frame_changed(self) -> None:
         """Paint the edge rows that are not as they should be."""
         app, look = self.console_app, self.look
-        if not self.ready or app.shown is not self or not self.children:
-            return
+        if not self.ready or app.shown is not self or len(self.query(EDGES)) < EDGES.count("#"):
+            return  # not all there: the application closes, from the inside out
         self.query_one("#headline", Line).show(
             frame.head(
                 look, app.status, self.name_of, app.running_job, app.link.lost, app.presence.name, self.size.width - 10
