@@ -11,6 +11,7 @@ import pytest
 
 from appliance.cli.completion import SOURCE
 from appliance.cli.main import COMMANDS
+from appliance.cli.receipt import receipt
 from tests.installing.shells import Shell, environment, shell
 from tests.peer_tools import require
 
@@ -70,7 +71,7 @@ def test_tab_finishes_commands_options_choices_files_and_keys(name: str, typed: 
     ("line", "offered"),
     [
         ("lockgate ", set(COMMANDS)),
-        ("lockgate receipt ", {"export", "read"}),
+        ("lockgate receipt ", set(receipt.list_commands(click.Context(receipt)))),
         ("lockgate completion ", {"bash", "zsh", "fish"}),
         ("lockgate intake stream show --j", {"--json"}),
         ("lockgate receipt read receipt", {"receipt-7.json"}),
