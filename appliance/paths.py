@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from bundles.oci.digest import Digest
+
+STATION_KEYS: Final = ("receipt", "audit")
+"""Keys that every station is made with, and signs with itself, without a passphrase and without a person."""
 
 
 @dataclass(frozen=True, slots=True)

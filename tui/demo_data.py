@@ -92,7 +92,8 @@ def tags(repository: str) -> tuple[Tag, ...]:
             digest=digest(f"{name}:{version}"),
             media_type=media,
             kind=kind,
-            size=size + int(digest(version)[-4:], 16) * size // 400_000,
+            size=1_500,
+            total_size=size + int(digest(version)[-4:], 16) * size // 400_000,
             updated=day(int(digest(version)[-2:], 16) % 60, "14:20:31"),
         )
         for version in sorted(versions)
@@ -105,7 +106,7 @@ def repositories() -> tuple[Repository, ...]:
             name=name,
             tags=len(tags(name)),
             manifests=len(tags(name)) * (3 if kind == "index" else 1),
-            bytes=sum(tag.size for tag in tags(name)),
+            bytes=sum(tag.total_size for tag in tags(name)),
         )
         for name, kind, _, _ in _REPOSITORIES
     )
@@ -132,7 +133,7 @@ def _of_tag(repository: str, tag: Tag) -> Artifact:
     if tag.kind == "image":
         return _image(repository, tag, "linux/amd64", tag.digest)
     if tag.kind != "index":
-        layer = Layer(media_type="application/octet-stream", digest=digest(f"{name} content"), size=tag.size)
+        layer = Layer(media_type="application/octet-stream", digest=digest(f"{name} content"), size=tag.total_size)
         return _made(repository, tag, tag.digest, kind=tag.kind, layers=(layer,))
     platforms = tuple(
         Platform(platform=f"linux/{arch}", digest=digest(f"{name} linux/{arch}"), size=1_412)
@@ -145,7 +146,7 @@ def _image(repository: str, tag: Tag, platform: str, at: str) -> Artifact:
     name = f"{repository}:{tag.tag} {platform}"
     shares = (0.52, 0.27, 0.14, 0.05, 0.02)
     layers = tuple(
-        Layer(media_type=LAYER, digest=digest(f"{name} layer {number}"), size=int(tag.size * share))
+        Layer(media_type=LAYER, digest=digest(f"{name} layer {number}"), size=int(tag.total_size * share))
         for number, share in enumerate(shares)
     )
     config = Layer(media_type=CONFIG, digest=digest(f"{name} config"), size=7_812)
@@ -188,7 +189,7 @@ def _made(
         media_type=str(document["mediaType"]),
         kind=kind,
         size=1_412,
-        total_size=tag.size,
+        total_size=tag.total_size,
         raw=json.dumps(document, indent=2),
         config={"architecture": "amd64", "os": "linux", "created": tag.updated} if config else None,
         annotations={

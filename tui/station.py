@@ -117,6 +117,7 @@ class Tag(Shape, frozen=True, kw_only=True):
     media_type: str
     kind: str
     size: int
+    total_size: int
     updated: str
 
 
@@ -414,12 +415,14 @@ class Rule(Shape, frozen=True, kw_only=True):
 
 
 class OwnKey(Shape, frozen=True, kw_only=True):
-    """A private key of the station's folder, by name; its secret half never leaves that folder's owner."""
+    """A private key of the station's folder, by name; its secret half never leaves that folder's owner. With `station`
+    the station itself signs, and no person."""
 
     name: str
     keyid: str
     algorithm: str
     encrypted: bool
+    station: bool = False
 
 
 class Medium(Shape, frozen=True, kw_only=True):

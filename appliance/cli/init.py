@@ -26,7 +26,7 @@ def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], 
     from appliance.cli.recorded import actor
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
-    from appliance.paths import StationPaths
+    from appliance.paths import STATION_KEYS, StationPaths
     from bundles.errors import FailedError
     from bundles.files import failures_named
     from bundles.oci.reference import check_site
@@ -45,7 +45,7 @@ def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], 
             folder.mkdir(mode=0o700, exist_ok=linked)
     init_trust(paths.trust, site)
     keys = {}
-    for name in ("receipt", "audit"):
+    for name in STATION_KEYS:
         key = create_private()
         save_private(paths.keys / f"{name}.pem", key, None)
         keys[name] = key.public.keyid

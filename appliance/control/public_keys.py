@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from appliance.paths import StationPaths
+from appliance.paths import STATION_KEYS, StationPaths
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small
@@ -14,11 +14,16 @@ from bundles.signing.trust import TrustFolder
 
 @dataclass(frozen=True, slots=True)
 class OwnKey:
-    """A key that this station can sign with, by its public half. `encrypted`: it needs a passphrase."""
+    """A key that this station can sign with, by its public half. `encrypted`: it needs a passphrase; `station`: the
+    station signs with it by itself."""
 
     name: str
     key: PublicKey
     encrypted: bool
+
+    @property
+    def station(self) -> bool:
+        return self.name in STATION_KEYS
 
 
 def own_keys(paths: StationPaths) -> list[OwnKey]:

@@ -24,7 +24,7 @@ class Hostile(DemoStation):
     async def tags(self, repository: str, **query: Any) -> Page[Tag]:
         digest = "sha256:" + "0" * 64
         made = (
-            Tag(tag=name, digest=digest, media_type=ESCAPE, kind=BIDI, size=1, updated=ESCAPE + "0" * 20)
+            Tag(tag=name, digest=digest, media_type=ESCAPE, kind=BIDI, size=1, total_size=1, updated=ESCAPE + "0" * 20)
             for name in NAMES
         )
         return Page(tuple(made))

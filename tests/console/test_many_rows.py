@@ -24,7 +24,7 @@ class Large(DemoStation):
         numbers = [n for n in range(start, min(start + limit, MANY)) if matching in f"build-{n:06d}"]
         made = (
             Tag(
-                tag=f"build-{n:06d}", digest=f"sha256:{n:064x}", media_type=IMAGE, kind="image", size=n,
+                tag=f"build-{n:06d}", digest=f"sha256:{n:064x}", media_type=IMAGE, kind="image", size=n, total_size=n,
                 updated="2026-05-04T14:00:00Z",
             )
             for n in numbers

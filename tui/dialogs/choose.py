@@ -82,8 +82,10 @@ class Choose(Dialog[tuple[str, ...]]):
     def body(self) -> ComposeResult:
         rows = OptionRows(self.console_app.look, self._options, self._marked)
         rows.several = self._several
-        values = [option.value for option in self._options]
-        rows.cursor = values.index(self._marked[0]) if self._marked and self._marked[0] in values else 0
+        places = range(len(self._options))
+        free = (place for place in places if not self._options[place].reason)
+        marked = (place for place in places if self._options[place].value in self._marked)
+        rows.cursor = next(marked, next(free, 0))
         yield rows
 
     def pressed(self, key: str) -> bool:

@@ -82,6 +82,7 @@ class BundleFields(StationScreen):
         self.console_app.push_screen(prompt, lambda text: self._set(to=text) if text else None)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
+        taken = self.console_app.draft.media
         options = [
             Option(
                 medium.path,
@@ -91,10 +92,13 @@ class BundleFields(StationScreen):
             )
             for medium in media
         ]
+        mounted = {medium.path for medium in media}
+        options.extend(Option(path, safe(path), "a folder") for path in taken if path not in mounted)
         options.append(Option(_OTHER, "a folder", "type its path"))
+        writable = [medium.path for medium in media if not medium.read_only]
         self.console_app.push_screen(
             Choose("Write to which media?", options, "Several are filled in this order.", several=True,
-                   marked=self.console_app.draft.media or (media[0].path if len(media) == 1 else "",)),
+                   marked=taken or tuple(writable if len(writable) == 1 else ())),
             self._media_chosen,
         )  # fmt: skip
 
@@ -124,7 +128,8 @@ class BundleFields(StationScreen):
         prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
         self.console_app.push_screen(prompt, lambda text: self._set(volume=text) if text else None)
 
-    def _change_key(self, keys: Sequence[OwnKey]) -> None:
+    def _change_key(self, found: Sequence[OwnKey]) -> None:
+        keys = [key for key in found if not key.station]
         if not keys:
             self.say("bad", "this station has no key to sign with: lockgate key create NAME")
             return

@@ -7,6 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widget import Widget
+from textual.widgets import Input
 
 from bundles.display import safe
 from tui.screens.base import StationScreen
@@ -31,6 +32,8 @@ class RepositoriesScreen(StationScreen):
         self.repository: str = ""
         self._filters = {"repositories": "", "tags": ""}
         self._wanted = ""
+        self._loaded = False
+        self._typing_for = "repositories"
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -54,7 +57,7 @@ class RepositoriesScreen(StationScreen):
                 (
                     Column("tag", lambda one: safe(one.tag)),
                     Column("kind", lambda one: safe(one.kind), 9),
-                    Column("bytes", lambda one: size(one.size), 9, right=True),
+                    Column("bytes", lambda one: size(one.total_size), 9, right=True),
                     Column("updated", lambda one: moment(one.updated), 16, least=64),
                 ),
                 key=lambda one: one.tag,
@@ -73,7 +76,8 @@ class RepositoriesScreen(StationScreen):
 
     @property
     def in_tags(self) -> bool:
-        return self.focused is self.tags
+        typing = self.focused is not None and self.focused.id == "filter"
+        return self._typing_for == "tags" if typing else self.focused is self.tags
 
     def rearrange(self) -> None:
         roomy = self.size.width >= ROOMY
@@ -93,6 +97,7 @@ class RepositoriesScreen(StationScreen):
 
     def show_repositories(self, page: Page[Repository]) -> None:
         self.repositories.show(page.items, page.next)
+        self._loaded = True
         if self._wanted:
             self.reveal(self._wanted)
 
@@ -196,8 +201,6 @@ class RepositoriesScreen(StationScreen):
         self._typing_for = "tags" if self.in_tags else "repositories"
         super().do_filter()
 
-    _typing_for = "repositories"
-
     def filter_changed(self, text: str) -> None:
         self._filters[self._typing_for] = text
         table = self.tags if self._typing_for == "tags" else self.repositories
@@ -208,6 +211,7 @@ class RepositoriesScreen(StationScreen):
             self.load()
 
     def reveal(self, reference: str) -> None:
+        """Put the cursor on a repository; one that is on a later page is filtered for."""
         self._wanted = reference
         names = [one.name for one in self.repositories.records]
         if reference in names:
@@ -215,6 +219,10 @@ class RepositoriesScreen(StationScreen):
             self.repositories.display = True
             self.repositories.focus()
             self.repositories.move_to(names.index(reference))
+        elif self.ready and self._loaded and self._filters["repositories"] != reference:
+            self._typing_for = "repositories"
+            field = self.query_one("#filter", Input)
+            field.display, field.value = True, reference
 
     def copied(self) -> str:
         tag = self.tags.current

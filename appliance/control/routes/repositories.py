@@ -11,7 +11,8 @@ from aiohttp import web
 
 from appliance.control.api import Control, get, page, page_of, require
 from appliance.control.view import shows
-from appliance.store.metadata import ManifestFacts
+from appliance.control.weights import Weights
+from appliance.store.metadata import ManifestFacts, TagFacts
 from bundles import limits
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
@@ -26,6 +27,7 @@ _SBOM_MOST: Final = 256 * limits.MIB
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     metadata = control.station.metadata
+    weights = Weights(control.station.blobs)
 
     async def repositories(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
@@ -41,23 +43,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not metadata.repository_exists(name):
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         limit, after, text = page_of(request)
-        found = [
-            {
-                "tag": entry.tag,
-                "digest": str(entry.digest),
-                "media_type": entry.media_type,
-                "kind": kind_of(entry.media_type, entry.artifact_type),
-                "size": entry.size,
-                "updated": entry.updated,
-            }
-            for entry in metadata.tags(name, limit, after, text)
-        ]
-        return page(found, limit, lambda entry: str(entry["tag"]))
+        found = metadata.tags(name, limit, after, text)
+        described = await asyncio.to_thread(lambda: [_tag(entry, weights) for entry in found])
+        return page(described, limit, lambda entry: str(entry["tag"]))
 
     async def artifact(request: web.Request) -> web.Response:
         reference = Reference.parse(request.query["ref"])
         await require(request, "pull", reference.repository)
-        return web.json_response(await asyncio.to_thread(_read, control, *_look_up(control, reference)))
+        return web.json_response(await asyncio.to_thread(_read, control, weights, *_look_up(control, reference)))
 
     async def sbom(request: web.Request) -> web.Response:
         digest = Digest.parse(request.query["digest"])
@@ -89,8 +82,25 @@ def _look_up(control: Control, reference: Reference) -> tuple[Reference, Manifes
     return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest)
 
 
+def _tag(entry: TagFacts, weights: Weights) -> dict[str, Any]:
+    return {
+        "tag": entry.tag,
+        "digest": str(entry.digest),
+        "media_type": entry.media_type,
+        "kind": kind_of(entry.media_type, entry.artifact_type),
+        "size": entry.size,
+        "total_size": weights.of(entry.digest, entry.media_type, entry.size),
+        "updated": entry.updated,
+    }
+
+
 def _read(
-    control: Control, reference: Reference, facts: ManifestFacts, referrers: list[ManifestFacts], tags: list[str]
+    control: Control,
+    weights: Weights,
+    reference: Reference,
+    facts: ManifestFacts,
+    referrers: list[ManifestFacts],
+    tags: list[str],
 ) -> dict[str, Any]:
     """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
     raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
@@ -109,7 +119,7 @@ def _read(
         "artifact_type": facts.artifact_type,
         "kind": kind_of(facts.media_type, facts.artifact_type),
         "size": facts.size,
-        "total_size": facts.size + sum(blob.size for blob in (*manifest.blobs, *manifest.manifests)),
+        "total_size": weights.of(facts.digest, facts.media_type, facts.size),
         "raw": raw.decode(),
         "config": config,
         "annotations": dict(manifest.annotations),

@@ -45,6 +45,7 @@ def routes(control: Control) -> list[web.RouteDef]:
                 "keyid": own.key.keyid,
                 "algorithm": own.key.algorithm,
                 "encrypted": own.encrypted,
+                "station": own.station,
             }
             for own in own_keys(paths)
         ]
