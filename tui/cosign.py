@@ -10,6 +10,7 @@ import getpass
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bundles import limits, sums
@@ -22,8 +23,17 @@ Sign = Callable[[bytes], tuple[str, bytes]]
 """Gives key id and signature over bytes."""
 
 
-def cosign(folders: Sequence[Path], sign: Sign, audit: Path | None) -> tuple[str, tuple[str, ...]]:
-    """Sign the bundle whose media are mounted at `folders`; the key's id, and whose signatures are still to come.
+@dataclass(frozen=True)
+class CoSigned:
+    """A co-signature that is on the media now, and the ids of the keys still to come."""
+
+    keyid: str
+    signature: bytes
+    missing: tuple[str, ...]
+
+
+def cosign(folders: Sequence[Path], sign: Sign, audit: Path | None) -> CoSigned:
+    """Sign the bundle whose media are mounted at `folders`.
 
     Raises RefusedError: the files are not the ones SHA256SUMS names, or the manifest does not name the key; UsageError:
     no medium is there.
@@ -47,8 +57,7 @@ def cosign(folders: Sequence[Path], sign: Sign, audit: Path | None) -> tuple[str
     if audit is not None:
         _record(audit, manifest.id, keyid, here)
     signed = by_key((path.name for path in here[0].iterdir()), sums.NAME)
-    missing = (name for name in manifest.signers if name not in signed)
-    return keyid, tuple(missing)
+    return CoSigned(keyid, signature, tuple(name for name in manifest.signers if name not in signed))
 
 
 def _checked(folder: Path, root: bytes) -> bytes:

@@ -268,6 +268,12 @@ class DemoStation:
         return job.to_sign
 
     async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> Job:
+        result = (await self.job(job_id)).result
+        if result and keyid in result.get("missing_signers", ()):
+            self._check(keyid, b"", signature)
+            result["missing_signers"].remove(keyid)
+            result["signed_by"].append(keyid)
+            return await self.job(job_id)
         wanted = await self.to_sign(job_id)
         self._check(keyid, base64.b64decode(wanted.payload), signature)
         self.demo_job(job_id).signed_at = self.seconds()

@@ -13,6 +13,7 @@ from tui import demo_data
 
 if TYPE_CHECKING:
     from bundles.signing.keys import PrivateKey, PublicKey
+    from tui.cosign import CoSigned
 
 
 class Keyring(Protocol):
@@ -22,8 +23,8 @@ class Keyring(Protocol):
         """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
         ...
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
-        """Put this key's signature onto written media: the key's id, and the ids still to come."""
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
+        """Put this key's signature onto written media."""
         ...
 
 
@@ -39,7 +40,7 @@ class FolderKeyring:
         key = load_private(self._root / "keys" / f"{check_name(name)}.pem", passphrase.encode() or None)
         return key.public.keyid, key.sign(payload)
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
         from tui.cosign import cosign
 
         paths = [Path(folder) for folder in folders]
@@ -57,9 +58,11 @@ class DemoKeyring:
         key = demo_private(name)
         return key.public.keyid, key.sign(payload)
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> tuple[str, tuple[str, ...]]:
-        keyid, _ = self.sign(name, passphrase, b"")
-        return keyid, ()
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
+        from tui.cosign import CoSigned
+
+        keyid, signature = self.sign(name, passphrase, b"")
+        return CoSigned(keyid, signature, ())
 
 
 @lru_cache

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
+from appliance.control import cosigned
 from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
@@ -138,8 +139,14 @@ class Jobs:
         return job
 
     async def sign(self, job_id: str, keyid: str, signature: bytes) -> Job:
-        """Hand a signature to a job in `to-sign`. Raises UsageError, RefusedError where it does not hold."""
+        """Hand a signature to a job in `to-sign`, or to a finished build the co-signature that its bundle lacks.
+
+        Raises UsageError, RefusedError where it does not hold.
+        """
         job = self.find(job_id)
+        if cosigned.is_wanted(job):
+            await cosigned.take(self._station, self._writer, job, keyid, signature)
+            return self.find(job_id)
         process = self._processes.get(job_id)
         if job.to_sign is None or process is None or process.stdin is None:
             raise UsageError("the job waits for no signature", thing=f"{job_id} is {job.state}")

@@ -2,24 +2,40 @@
 
 from __future__ import annotations
 
+from typing import Any, Final
+
 from bundles.display import safe
 from tui.guides.steps import Facts, Step, latest
 from tui.station import Job
 from tui.texts import count, percent, size
+
+_WRITTEN: Final = "every volume is written, synced and read back"
+_SUMMARY: Final = "what was written and who signed, for your files"
+_WRITING: Final = ("write", "compare")
+"""The phases of a build after its signature."""
 
 
 def steps(facts: Facts) -> list[Step]:
     """The steps as they stand. While the form is in use they speak of the form, else of the newest build."""
     draft, build = facts.draft, latest(facts.jobs, "build")
     if draft.references or build is None or (build.final and build.state != "done"):
-        return _form_steps(facts) + _build_steps(None)
-    done = [Step("ok", "Pick, address, plan", _about(build), "new_bundle")]
-    return done + _build_steps(build)
+        return _form_steps(facts) + _to_build(draft.plan is not None)
+    return _ordered(build) + _build_steps(build)
 
 
-def _about(build: Job) -> str:
-    references = build.params.get("references") or ()
-    return f"{count(len(references), 'artifact')} for {safe(str(build.params.get('to', '')))}"
+def _ordered(build: Job) -> list[Step]:
+    """The form's steps, as the build that came of them says."""
+    params, result = build.params, build.result or {}
+    references = params.get("references") or ()
+    media = ", then ".join(safe(str(path)) for path in params.get("out") or ())
+    held = f"{size(build.total)} laid out"
+    if isinstance(result.get("bytes"), int) and isinstance(result.get("volumes"), int):
+        held = f"{size(result['bytes'])} in {count(result['volumes'], 'volume')}"
+    return [
+        Step("ok", "Pick artifacts", count(len(references), "artifact"), "new_bundle"),
+        Step("ok", "Address and key", f"for {safe(str(params.get('to', '')))}, on {media}", "new_bundle"),
+        Step("ok", "Plan", held, "new_bundle"),
+    ]
 
 
 def _form_steps(facts: Facts) -> list[Step]:
@@ -45,42 +61,45 @@ def _step(done: bool, ready: bool, name: str, text: str, act: str) -> Step:
     return Step("ok" if done else "need" if ready else "wait", name, text, act)
 
 
-def _build_steps(build: Job | None) -> list[Step]:
-    if build is None:
-        return [
-            Step(
-                "wait",
-                "Build and sign",
-                "b in the new bundle builds, then asks for your signature",
-                "new_bundle",
-            ),
-            Step("wait", "Write and compare", "every volume is written, synced and read back"),
-            Step("wait", "Remove the medium", "when it says that it is safe, and not before"),
-            Step("wait", "Summary", "what was written and who signed, for your files"),
-        ]
+def _to_build(planned: bool) -> list[Step]:
+    begins = "b in the new bundle builds, then asks for your signature"
+    return [
+        Step("need" if planned else "wait", "Build and sign", begins, "new_bundle"),
+        Step("wait", "Write and compare", _WRITTEN),
+        Step("wait", "Remove the medium", "when it says that it is safe, and not before"),
+        Step("wait", "Summary", _SUMMARY),
+    ]
+
+
+def _build_steps(build: Job) -> list[Step]:
     opens = f"job:{build.id}"
-    match build.state:
-        case "done":
-            result = build.result or {}
-            missing = result.get("missing_signers")
-            sign = "signed" if not missing else f"still to co-sign: {safe(', '.join(str(one) for one in missing))}"
-            path = safe(str(result.get("path", "")))
-            digest = safe(str(result.get("digest", "")))
-            return [
-                Step("need" if missing else "ok", "Build and sign", sign, opens),
-                Step("ok", "Write and compare", f"{path} reads back as signed, {digest}", opens),
-                Step("ok", "Remove the medium", "safe to remove: carry it to the other station", opens),
-                Step("need", "Summary", "enter saves it to a file; picking artifacts begins the next bundle", "save"),
-            ]
-        case "to-sign":
-            return [
-                Step("need", "Build and sign", "the bundle is laid out and waits for your signature", opens),
-                Step("wait", "Write and compare", "every volume is written, synced and read back"),
-                Step("wait", "Remove the medium", "not yet: leave it in"),
-            ]
-        case _:
-            how = f"{safe(build.phase)} {percent(build.done, build.total)}"
-            return [
-                Step("busy", "Build, sign, write, compare", how, opens),
-                Step("wait", "Remove the medium", "not yet: leave it in"),
-            ]
+    if build.state == "done":
+        return _done_steps(build.result or {}, opens)
+    how = f"{safe(build.phase)} {percent(build.done, build.total)}"
+    writing = build.state == "running" and build.phase in _WRITING
+    if writing:
+        first = [Step("ok", "Build and sign", "signed", opens), Step("busy", "Write and compare", how, opens)]
+    elif build.state == "to-sign":
+        waits = "the bundle is laid out and waits for your signature"
+        first = [Step("need", "Build and sign", waits, opens), Step("wait", "Write and compare", _WRITTEN)]
+    else:
+        first = [Step("busy", "Build and sign", how, opens), Step("wait", "Write and compare", _WRITTEN)]
+    return [
+        *first,
+        Step("wait", "Remove the medium", "not yet: leave it in"),
+        Step("wait", "Summary", _SUMMARY),
+    ]
+
+
+def _done_steps(result: dict[str, Any], opens: str) -> list[Step]:
+    missing = result.get("missing_signers")
+    sign = "signed" if not missing else f"still to co-sign: {safe(', '.join(str(one) for one in missing))}"
+    path, digest = safe(str(result.get("path", ""))), safe(str(result.get("digest", "")))
+    return [
+        Step("need" if missing else "ok", "Build and sign", sign, opens),
+        Step("ok", "Write and compare", f"{path} reads back as signed, {digest}", opens),
+        Step("wait", "Remove the medium", "when the co-signature is on it too")
+        if missing
+        else Step("ok", "Remove the medium", "safe to remove: carry it to the other station", opens),
+        Step("need", "Summary", "enter saves it to a file; picking artifacts begins the next bundle", "save"),
+    ]

@@ -8,13 +8,13 @@ from functools import partial
 from pathlib import PurePath
 from typing import ClassVar
 
-import msgspec
 from textual.app import ComposeResult
 from textual.message import Message
 
 from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.checks import of_import
+from tui.cosign import CoSigned
 from tui.results import after_job, opens, result_lines
 from tui.screens.base import Answer, Refusal
 from tui.screens.job_acts import JobActs
@@ -150,7 +150,7 @@ class JobScreen(JobActs):
     @property
     def lines(self) -> int:
         """Lines of the log that were heard."""
-        return self.query_one(LogRows).row_count
+        return len(self.query_one(LogRows).lines)
 
     def item(self) -> object | None:
         return self.job
@@ -174,20 +174,21 @@ class JobScreen(JobActs):
         begin(self, partial(self._write_signature, folders, key, passphrase), "act")
 
     async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
+        """First onto the media, where it counts; then told to the station, whose list of jobs shows what is missing."""
         try:
             done = await asyncio.to_thread(self.console_app.keyring.cosign, folders, key.name, passphrase)
+            job = await self.console_app.link.ask(
+                lambda station: station.give_signature(self.job_id, done.keyid, done.signature)
+            )
         except LockgateError as error:
             self.post_message(Refusal(error, None))
         else:
-            self.post_message(Answer(self._cosigned, done))
+            self.post_message(Answer(lambda told: self._cosigned(told, done), job))
 
-    def _cosigned(self, done: tuple[str, tuple[str, ...]]) -> None:
-        keyid, missing = done
-        if self.job is not None:
-            signed = [*(self.job.result or {}).get("signed_by", ()), keyid]
-            result = {**(self.job.result or {}), "signed_by": signed, "missing_signers": list(missing)}
-            self.job_heard(msgspec.structs.replace(self.job, result=result))
-        self.say("ok", f"co-signed by {keyid}" + (f"; still to come: {', '.join(missing)}" if missing else ""))
+    def _cosigned(self, job: Job, done: CoSigned) -> None:
+        self.job_heard(job)
+        still = f"; still to come: {', '.join(done.missing)}" if done.missing else ""
+        self.say("ok", f"co-signed by {done.keyid}{still}")
 
     def do_open(self) -> None:
         kind, reference = opens(self.job)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from typing import Final
 
@@ -53,3 +54,20 @@ class MoveJob(Write, frozen=True):
         ).rowcount  # fmt: skip
         if not changed:
             raise FailedError("the job has ended", thing=self.id)
+
+
+class AddCosigner(Write, frozen=True):
+    """A key that a finished build's bundle waited for has signed. Raises FailedError where it waits for none such."""
+
+    id: str
+    keyid: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        row = db.execute("SELECT result FROM jobs WHERE id = ? AND state = 'done'", (self.id,)).fetchone()
+        result = json.loads(row[0]) if row and row[0] else {}
+        missing = list(result.get("missing_signers", ()))
+        if self.keyid not in missing:
+            raise FailedError("the bundle does not wait for this key", thing=self.keyid)
+        result["missing_signers"] = [keyid for keyid in missing if keyid != self.keyid]
+        result["signed_by"] = sorted({*result.get("signed_by", ()), self.keyid})
+        db.execute("UPDATE jobs SET result = ? WHERE id = ?", (json.dumps(result), self.id))

@@ -1,0 +1,88 @@
+"""A co-signature that joined written media is told to the station, which believes it only when it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance import clock
+from appliance.control.job_runner import PAYLOAD
+from appliance.control.jobs import Jobs
+from appliance.paths import StationPaths
+from appliance.station import open_station
+from appliance.store.writer import AsyncWriterService, WriterService
+from appliance.store.writes.jobs import CreateJob, MoveJob
+from appliance.store.writes.outgoing import SignBundle, TakeSequence
+from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
+from bundles.oci.digest import Digest
+from bundles.signing.keys import PrivateKey, create_private, save_private
+from tests.intake.inside import make_station
+
+SUMS = b"the bundle's SHA256SUMS\n"
+JOB, BUNDLE = "job-1", "bravo.charlie-000001"
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> PrivateKey:
+    make_station(tmp_path / "bravo")
+    key = create_private()
+    save_private(tmp_path / "bravo" / "keys" / "second.pem", key, None)
+    return key
+
+
+@pytest.fixture
+def jobs(tmp_path: Path, key: PrivateKey) -> Iterator[Jobs]:
+    """The jobs of a station with a finished build that waits for `key`, and for one that nobody here has."""
+    paths = StationPaths(tmp_path / "bravo")
+    paths.job(JOB).mkdir(parents=True)
+    (paths.job(JOB) / PAYLOAD).write_bytes(SUMS)
+    digest = str(Digest.of(SUMS))
+    waits = {"id": BUNDLE, "digest": digest, "signed_by": ["0" * 16], "missing_signers": [key.public.keyid, "f" * 16]}
+    with WriterService(paths.database) as service:
+        service.submit(CreateJob(id=JOB, kind="build", params="{}", actor="tester(0)", at=clock.now()))
+        service.submit(TakeSequence(stream="bravo.charlie", job_id=JOB, at=clock.now()))
+        service.submit(SignBundle(id=BUNDLE, digest=digest))
+        service.submit(
+            MoveJob(id=JOB, state="done", phase="write", done=1, total=1, at=clock.now(), result=json.dumps(waits))
+        )
+        yield Jobs(open_station(tmp_path / "bravo", service), AsyncWriterService(service))
+
+
+async def test_a_co_signature_that_holds_is_kept_with_the_build(jobs: Jobs, key: PrivateKey) -> None:
+    told = await jobs.sign(JOB, key.public.keyid, key.sign(SUMS))
+    assert told.result is not None
+    assert told.result["missing_signers"] == ["f" * 16]
+    assert told.result["signed_by"] == sorted(["0" * 16, key.public.keyid])
+    assert jobs.find(JOB).result == told.result
+
+
+async def test_of_two_who_tell_it_at_once_one_is_told_that_it_is_known(jobs: Jobs, key: PrivateKey) -> None:
+    both = (jobs.sign(JOB, key.public.keyid, key.sign(SUMS)) for _ in range(2))
+    ended = await asyncio.gather(*both, return_exceptions=True)
+    assert sum(isinstance(one, LockgateError) for one in ended) == 1
+
+
+@pytest.mark.parametrize("keyid", ["0" * 16, "1" * 16])
+async def test_a_key_that_it_does_not_wait_for_is_refused(jobs: Jobs, key: PrivateKey, keyid: str) -> None:
+    with pytest.raises(RefusedError, match="does not wait for this key"):
+        await jobs.sign(JOB, keyid, key.sign(SUMS))
+
+
+async def test_a_signature_over_other_bytes_is_refused(jobs: Jobs, key: PrivateKey) -> None:
+    with pytest.raises(RefusedError, match="does not hold"):
+        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS + b"."))
+
+
+async def test_a_key_that_the_station_does_not_know_is_not_believed(jobs: Jobs, key: PrivateKey) -> None:
+    with pytest.raises(UsageError, match="no such key"):
+        await jobs.sign(JOB, "f" * 16, key.sign(SUMS))
+
+
+async def test_nothing_is_believed_once_the_signed_bytes_are_gone(jobs: Jobs, key: PrivateKey, tmp_path: Path) -> None:
+    (StationPaths(tmp_path / "bravo").job(JOB) / PAYLOAD).write_bytes(b"another bundle's\n")
+    with pytest.raises(NotFoundError, match="no longer holds"):
+        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS))
