@@ -30,6 +30,7 @@ from bundles.volumes.cache import Trail, drop_pages
 _IN_CACHE: Final = 256 * limits.KIB
 """What is hashed twice by one core: within its second cache, and still long enough to let other threads go on."""
 _UNREADABLE: Final = "the volume cannot be read"
+_DAMAGED: Final = "do not use this medium: have the volume cut again, and keep this one for examination"
 
 
 class PartSink(Protocol):
@@ -101,7 +102,9 @@ def read_volume(
     with os.fdopen(descriptor, "rb", buffering=0) as file:
         size = os.fstat(descriptor).st_size
         if size != volume.size:
-            raise RefusedError(f"the volume has {size} bytes, not the signed {volume.size}", thing=name)
+            raise RefusedError(
+                f"the volume has {size} bytes, not the signed {volume.size}", thing=name, remedy=_DAMAGED
+            )
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
         trail = Trail(descriptor, written=False)
         in_lanes = sink is not None or (not beside and len(os.sched_getaffinity(0)) > 1)
@@ -119,7 +122,7 @@ def read_volume(
                 advance(len(chunk))
         drop_pages(descriptor)
     if seen != volume.size or hasher.hexdigest() != volume.sha256:
-        raise RefusedError("the volume's bytes are not the signed ones", thing=name)
+        raise RefusedError("the volume's bytes are not the signed ones", thing=name, remedy=_DAMAGED)
 
 
 def _chunks(file: FileIO, path: Path, size: int) -> Iterator[bytes]:
@@ -219,4 +222,5 @@ class _Ranges:
 
     def _refusal(self, current: Range) -> RefusedError:
         what = f"part {current.part} of " if current.part is not None else ""
-        return RefusedError(f"the bytes of {what}{current.digest} are not the signed ones", thing=self._name)
+        broken = f"the bytes of {what}{current.digest} are not the signed ones"
+        return RefusedError(broken, thing=self._name, remedy=_DAMAGED)
