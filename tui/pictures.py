@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from tui.console import LockgateConsole
 from tui.demo_data import PASSPHRASE
@@ -161,6 +162,9 @@ def unheard(app: Any) -> bool:
     """Whether something is still to come without being asked for: typed text that waits for a pause, or the first word
     of a job that is shown (whatever it does next would be the first that is seen)."""
     if getattr(app.screen, "waits", False):
+        return True
+    typed = [field.value for field in app.shown.query("#filter").results(Input)] if app.shown is not None else []
+    if typed and typed != [app.shown.filter_text]:
         return True
     return isinstance(app.shown, JobScreen) and app.shown.job is None and not app.link.lost
 

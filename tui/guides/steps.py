@@ -39,9 +39,9 @@ TITLES: Final = {
 }
 
 ABOUT: Final = {
-    "carry_out": "Put artifacts of this station on a medium, signed, for another site.",
-    "bring_in": "Verify what came on a medium, look at it, approve it, release it.",
-    "recover": "Something failed, was refused or is missing: what it was, and what to do about each.",
+    "carry_out": "Put artifacts on a medium, signed, for another site.",
+    "bring_in": "Verify what came on a medium, look at it, approve, release.",
+    "recover": "What failed, was refused or is missing, and what to do about it.",
 }
 
 

@@ -170,9 +170,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         banner.display = app.link.lost
         if app.link.lost:
             heard = app.link.heard_at[11:20] or "never"
-            text = (
-                f" [!!] the station does not answer since {app.link.lost_at[11:20]}; shown is what it said at {heard}"
-            )
+            text = f" [!!] the station does not answer since {app.link.lost_at[11:20]}; shown as of {heard}"
             banner.show([(text, "plain")])
         ribbon = self.query_one("#ribbon", Line)
         spans = frame.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
@@ -258,11 +256,15 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
             action = self.console_app.keymap.action(self.name_of, event.key)
             if action is not None:
                 self.console_app.perform(action)
+        elif event.is_printable and event.character and isinstance(self.focused, Input):
+            # Typed ahead, right behind the key that opened the field: it went to the list that had the focus then.
+            event.stop()
+            self.focused.insert_text_at_cursor(event.character)
 
     def do_filter(self) -> None:
         field = self.query_one("#filter", Input)
         field.display = True
-        field.focus()
+        self.set_focus(field)
 
     def close_filter(self, *, keep: bool) -> None:
         """Leave the filter's input; without `keep` its text goes too."""
@@ -270,7 +272,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         if not keep:
             field.value = ""
         field.display = bool(field.value)
-        self.filter_target().focus()
+        self.set_focus(self.filter_target())
 
     def filter_target(self) -> Widget:
         """The list that the filter narrows."""

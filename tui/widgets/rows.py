@@ -134,7 +134,8 @@ class RowList(Widget, can_focus=True):
         self.refresh()
 
     def on_key(self, event: events.Key) -> None:
-        if self.pressed(event.key):
+        # Without the focus it was typed ahead, and is meant for what has it now.
+        if self.has_focus and self.pressed(event.key):
             event.stop()
 
     def pressed(self, key: str) -> bool:
