@@ -1,0 +1,112 @@
+"""A station in a session of its own, whose power can be cut, and its jobs caught in the middle of their work."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from appliance.paths import StationPaths
+
+REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 60.0
+
+
+class Powered:
+    """`lockgate serve`; leaving the block cuts the power, as does `cut`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.paths = StationPaths(root)
+
+    def __enter__(self) -> Powered:
+        # Nicely, so that whoever wants to catch it in the middle is quicker.
+        serve = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", self.root, "--listen", "127.0.0.1:0"]
+        self._process = subprocess.Popen(
+            ["nice", *serve],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=REPOSITORY_ROOT,
+            start_new_session=True,
+        )
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline(), "the station did not start"
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.cut()
+
+    def cut(self) -> None:
+        """SIGKILL to every process of the station at once: what is not durable now never will be. Harmless twice."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._gone()
+
+    def kill(self) -> None:
+        """SIGKILL to the one process that `lockgate serve` is."""
+        self._process.kill()
+        self._gone()
+
+    def stop(self) -> None:
+        """Let it stand still: it takes connections, and answers nothing."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """After `stop`."""
+        os.killpg(self._process.pid, signal.SIGCONT)
+
+    def _gone(self) -> None:
+        self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        wait_for(lambda: not self._processes(), "every process of it ended with the station")
+
+    def _processes(self) -> list[int]:
+        """The processes of its session that are left."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == self._process.pid and fields[0] not in "ZX":
+                    found.append(int(entry.name))
+        return found
+
+    def job_processes(self) -> list[int]:
+        """The processes of this station's jobs."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (entry / "cmdline").read_bytes().split(b"\0")
+                if b"appliance.control.job_runner" in words and str(self.root).encode() in words:
+                    found.append(int(entry.name))
+        return found
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What the metadata says, read beside the station."""
+        with contextlib.closing(sqlite3.connect(f"file:{self.paths.database}?mode=ro", uri=True)) as database:
+            return database.execute(query).fetchall()
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait, looking often, until something is so."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"it did not come: {what}"
+        time.sleep(0.002)
+
+
+def stamp(path: Path) -> tuple[int, int, int]:
+    """What changes when a file is written again: inode, size, time of the last write (ns)."""
+    seen = path.stat()
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
