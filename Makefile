@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 PYTEST_JOBS ?= auto
 
-.PHONY: demo test test-long lint bench bench-access bench-media manual bench-verify verifier lock clean
+.PHONY: demo test test-long lint bench bench-access bench-media bench-console manual bench-verify verifier lock clean
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -45,6 +45,9 @@ bench-access: $(STAMP)
 
 bench-verify: $(STAMP)
 	$(BIN)/python -m tests.bench.verify
+
+bench-console: $(STAMP)
+	$(BIN)/python -m tests.bench.console
 
 lock:
 	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --extra dev --strip-extras \
