@@ -15,7 +15,9 @@ def test_a_digest_is_copied_to_the_terminals_clipboard_and_saved_to_a_file(tmp_p
     program = (sys.executable, "-m", "appliance.cli.main", "console", "--demo")
     with Terminal(*program, folder=tmp_path) as terminal:
         terminal.shows("What next")
-        terminal.press("4", "Enter")
+        terminal.press("4")
+        terminal.shows("Intake  1 of")
+        terminal.press("Enter")
         digest = DIGEST.search(terminal.shows("Next: read the report", "digest sha256:"))
         assert digest is not None
         terminal.press("y")
