@@ -193,11 +193,12 @@ def _memory(terminal: TimedTerminal) -> tuple[float, str]:
     terminal.quiet(0.4)
     terminal.send("\r")
     terminal.wait("build-000000")
-    loaded, deadline = 0, time.monotonic() + 240
+    loaded, deadline = 0, time.monotonic() + 90
     while loaded < TAGS and time.monotonic() < deadline:
         since = len(terminal.chunks)
         terminal.send(END)
-        terminal.quiet(0.05)
+        time.sleep(0.05)  # the next page is asked for and comes; a flood of keys would be what is measured
+        terminal.quiet(0.03)
         found = re.findall(r"([\d,]+) of", terminal.written(since))
         loaded = max([loaded, *(int(number.replace(",", "")) for number in found)])
     status = Path(f"/proc/{terminal.pid}/status").read_text()
