@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import custody, custody_form
+from appliance.intake import custody
 from appliance.intake.ledger import find_entry
 from appliance.observe.audit import newest
 from appliance.outgoing.base import take_file
 from appliance.store.writes.custody import HandOver
-from bundles import documents
+from bundles import custody_form, documents
 from bundles.custody import CustodyPart
 from bundles.documents import Receipt
 from bundles.errors import MalformedError, RefusedError

@@ -70,6 +70,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.waits = False
         """Whether typed text was not taken in yet: a pause in the typing is waited for."""
         self.last_list: RowList | None = None
+        self._unsaid: tuple[str, str] | None = None
 
     @property
     def console_app(self) -> LockgateConsole:
@@ -117,6 +118,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.rearrange()
         self.now_ready()
         self.frame_changed()
+        if self._unsaid is not None:
+            self.say(*self._unsaid)
         self.load()
 
     def on_screen_resume(self) -> None:
@@ -229,8 +232,12 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.frame_changed()
 
     def say(self, role: str, text: str) -> None:
-        """The message row: a mark and a sentence. Untrusted text is made fit here."""
-        self.query_one("#message", Message).say(role, safe(text))
+        """The message row: a mark and a sentence. Untrusted text is made fit here. What is told before the row is
+        there is said when it is."""
+        for row in self.query("#message").results(Message):
+            row.say(role, safe(text))
+            return
+        self._unsaid = role, text
 
     def on_key(self, event: events.Key) -> None:
         if self.too_early(event):
