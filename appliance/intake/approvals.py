@@ -7,7 +7,7 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
@@ -223,10 +223,11 @@ def require_not_undone(decision: Verified, undone: str) -> None:
 @dataclass(frozen=True, slots=True)
 class Logged:
     """What the audit log says of a bundle: when it was last rejected or withdrawn, and who brought it in; "" where it
-    does not say. No backup and no edited row takes that back."""
+    does not say; and by whose log-in each key's newest approval came. No backup and no edited row takes that back."""
 
     undone: str = ""
     importer: str = ""
+    hands: Mapping[str, str] = field(default_factory=dict)
 
 
 def taken_back(station: Station, said: Logged) -> str:
@@ -239,26 +240,34 @@ def taken_back(station: Station, said: Logged) -> str:
 def logged(station: Station, entry: Entry) -> Logged:
     """Read the log back to the bundle's import."""
     undone = ""
+    hands: dict[str, str] = {}
     for event in newest(station.paths.audit, entry.digest.encode()):
         if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
             continue
         if event["act"] in ("intake.reject", "intake.withdraw"):
             undone = undone or str(event["time"])
+        if event["act"] == "intake.approve":
+            hands.setdefault(str(event["detail"]["keyid"]), str(event["actor"]))
         if event["act"] == "intake.import":
-            return Logged(undone, str(event["actor"]))
-    return Logged(undone)
+            return Logged(undone, str(event["actor"]), hands)
+    return Logged(undone, hands=hands)
 
 
-def choose(station: Station, entry: Entry, wanted: Demand, counting: Counting, releaser: str) -> tuple[bool, int]:
+def choose(
+    station: Station, entry: Entry, wanted: Demand, counting: Counting, said: Logged, releaser: str
+) -> tuple[bool, int]:
     """Whether people's daily keys let a bundle out (False) or sealed ones do (True), and how many people that takes.
 
-    Raises RefusedError where neither are enough, or one person is two of those that the policy sets apart.
+    Raises RefusedError where neither are enough, one person is two of those that the policy sets apart, or everything
+    came through one log-in.
     """
     policy = station.policy()
     importer = importer_of(station.reader, entry)
     if counting.people >= wanted.people:
         every = frozenset[str]().union(*counting.plain.values())
         check_apart(policy, wanted, importer=importer, approvers=every, releaser=releaser)
+        if wanted.people > 1 and not station.config.open:
+            _check_hands(station, entry, counting, said, releaser)
         return False, wanted.people
     broken = policy.break_glass
     if broken is not None and counting.sealed:
@@ -274,3 +283,18 @@ def choose(station: Station, entry: Entry, wanted: Demand, counting: Counting, r
         )
     reason = counting.objections[0] if counting.objections else f"{counting.people} of {wanted.people} count"
     raise RefusedError("too few approvals count now", thing=f"{entry.id}: {reason}", remedy="have it approved again")
+
+
+def _check_hands(station: Station, entry: Entry, counting: Counting, said: Logged, releaser: str) -> None:
+    """An approval may be handed in by another than its signer, but somebody with another's key must not be able to do
+    everything: those who handed in what counts, and who releases, are two people at least. Raises RefusedError."""
+    policy = station.policy()
+    hands = {
+        person(policy, hand) for hand in (releaser, *(said.hands.get(keyid, releaser) for keyid in counting.plain))
+    }
+    if len(hands) < 2:
+        raise RefusedError(
+            f"every approval and the release come through the log-in of {releaser}",
+            thing=entry.id,
+            remedy="let another person release it, or hand in their own approval",
+        )

@@ -41,7 +41,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     signature are verified again against the trust folder as it is now, and every blob must be in the store at its
     size; the transaction itself then checks the state, the report and the approvals once more.
     Raises FailedError where the bundle is not approved or the store lacks a blob, RefusedError where too few approvals
-    count or anything was changed, UsageError where `only` names what is not in the bundle.
+    count, all came through one log-in, or anything was changed; UsageError where `only` names what the bundle lacks.
     """
     shown = shown_of(station, entry)
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
@@ -52,7 +52,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         manifest = whole_without(station.blobs, manifest, absent)
     wanted = demand_of(station, station.policy(), entry)
     counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest), said)
-    sealed, needed = approvals.choose(station, entry, wanted, counting, actor)
+    sealed, needed = approvals.choose(station, entry, wanted, counting, said, actor)
     check_held(station.blobs, station.metadata, sizes_of(manifest))
     every = check_content(station.blobs, manifest)
     left = [one for one in every if (one.artifact.repository, one.artifact.digest) not in shown]

@@ -118,9 +118,14 @@ class Inside:
         payload = approvals.draft(self.station, entry, key.public.keyid, decision, why)
         return self.hand_in(name, key.public.keyid, payload, key.sign(payload))
 
-    def hand_in(self, name: str, keyid: str, payload: bytes, signature: bytes) -> str:
+    def hand_in(self, name: str, keyid: str, payload: bytes, signature: bytes, hand: str = "") -> str:
+        """Recorded, then done. `hand` is whose log-in it comes through, else that of the key's owner."""
         entry = find_entry(self.station.reader, name)
         verified = approvals.verify_new(self.station, entry, payload, keyid, signature)
+        actor = hand or verified.owner
+        detail = {"digest": entry.digest, "keyid": keyid}
+        event = AuditEvent(f"intake.{verified.approval.decision}", actor, entry.id, "done", detail)
+        self.station.audit.record(event)
         kept = Decision(
             keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature, sealed=verified.sealed
         )
@@ -129,7 +134,7 @@ class Inside:
             why = verified.approval.why
             return str(
                 self.writer.submit(
-                    Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor="tester(0)", at=at)
+                    Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor=actor, at=at)
                 )
             )
         policy = self.station.policy()
@@ -138,9 +143,7 @@ class Inside:
             needed = policy.break_glass.people
         return str(
             self.writer.submit(
-                Approve(
-                    digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor="tester(0)", at=at
-                )
+                Approve(digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor=actor, at=at)
             )
         )
 

@@ -65,6 +65,17 @@ def test_two_people_release_by_the_command_line(closed: Closed, name: str) -> No
     assert not is_hidden(closed, name)
 
 
+def test_another_s_key_in_ones_own_hands_releases_nothing_alone(closed: Closed, name: str) -> None:
+    """anna came by boris's key: what she signs with it counts as his, but she cannot do everything."""
+    assert closed.approve("anna", name) == "quarantined"
+    assert closed.approve("anna", name, closed.keys["boris"]) == "approved"
+    assert "come through the log-in of anna" in closed.refusal("anna", name)
+    assert is_hidden(closed, name)
+    edit(closed, f"UPDATE decisions SET actor = 'boris' WHERE keyid = '{closed.keys['boris'].public.keyid}'")
+    assert "come through the log-in of anna" in closed.refusal("anna", name)
+    assert closed.release("clara", name)
+
+
 def test_one_person_with_two_keys_is_one_person(closed: Closed, name: str) -> None:
     """Pinned under another name, since the trust folder refuses a second spelling: the account tells."""
     second = closed.key("A. Berg")
