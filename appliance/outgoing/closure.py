@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from appliance.outgoing.sources import cosign_tags
+from appliance.outgoing.uncollected import uncollected
 from bundles import limits, strict_json
 from bundles.build import Content
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
@@ -71,6 +72,7 @@ class Closure:
     undescribed: Sequence[tuple[str, Digest]]
 
 
+@uncollected()
 def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
     """Follow every reference.
 

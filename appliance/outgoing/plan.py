@@ -10,6 +10,7 @@ from typing import Final
 from appliance import limits as station_limits
 from appliance.outgoing.base import Base
 from appliance.outgoing.closure import Closure
+from appliance.outgoing.uncollected import uncollected
 from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
@@ -57,6 +58,7 @@ class Space:
     inside: int
 
 
+@uncollected()
 def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], base: Base = FULL) -> Plan:
     """The plan of what was reached and the inside does not hold (`base`), for volumes of at most `volume_size` bytes on
     media that take `room` bytes each (None: as much as it needs). Raises FailedError where the media do not suffice,

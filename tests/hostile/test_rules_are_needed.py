@@ -23,6 +23,7 @@ from bundles.signing.keys import create_private
 from bundles.signing.policy import Rule, TrustPolicy
 from bundles.signing.trust import Revocation, TrustFolder, TrustRecord
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign, trust_of
+from tests.hostile.test_hot_media import at_first
 from tests.signing.soft_token import SoftToken
 from tests.verify.test_ledger import bundle as numbered
 from tests.verify.test_ledger import digest
@@ -204,6 +205,16 @@ def a_gap(_: Ground) -> None:
     ledger_verdict([LedgerRow(1, digest(1), "released")], numbered(3, previous=2), digest(3))
 
 
+def a_volume_that_becomes_a_link_while_it_is_read(ground: Ground) -> None:
+    volume = sorted((ground.folder / "volumes").iterdir())[-1]
+
+    def meddle() -> None:
+        volume.rename(ground.folder.parent / "elsewhere")
+        volume.symlink_to(ground.folder.parent / "elsewhere")
+
+    verify.verify([ground.folder], ground.trust, LATER, at_first(meddle))
+
+
 def nothing(*_: object, **__: object) -> None:
     """A rule that was taken out."""
 
@@ -225,6 +236,7 @@ _NUMBERS = itertools.count()
 
 ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
     a_changed_readme: without(verdict, "_check_small_files"),
+    a_volume_that_becomes_a_link_while_it_is_read: without(os, "O_NOFOLLOW", 0),
     a_list_with_another_volume: without(verdict, "_check_lines"),
     a_stripped_co_signature: without(verify, "require_all_signers"),
     a_signature_too_many: without(verdict, "_check_named"),

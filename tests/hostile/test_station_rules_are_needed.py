@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from appliance import clock
-from appliance.intake import content, overrides, quarantine
+from appliance.intake import approvals, content, overrides, quarantine
 from appliance.observe.audit import MemoryAudit
 from appliance.registry.services import RegistryServices
 from appliance.store.metadata import Metadata
@@ -25,11 +25,13 @@ from appliance.store.writes import ledger as ledger_writes
 from appliance.store.writes import registry as registry_writes
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
 from bundles.errors import LockgateError, RefusedError
+from bundles.manifest import Evidence
 from bundles.oci import manifest as oci
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
+from tests.bundles.small import MemoryStore, file_artifact
 from tests.hostile.test_rules_are_needed import nothing
-from tests.intake.inside import Inside, small_bundle
+from tests.intake.inside import Inside, carry, name_of, small_bundle
 from tests.intake.test_overrides import floor, say
 from tests.intake.test_visibility import LAYER
 from tests.registry_server import Answer, Server
@@ -115,6 +117,21 @@ def a_manifest_of_another_size(ground: Ground) -> None:
     content.read_manifest(station.blobs, artifact)
 
 
+def a_carried_scan_for_ones_own(ground: Ground) -> None:
+    """The rules ask for this station's own look for malware; the bundle brings somebody else's, that found nothing."""
+    inside, store = ground.inside, MemoryStore()
+    thing = file_artifact(store, b"a program", "files/program")
+    scan = file_artifact(store, b'{"malware": "none"}', "files/program", "scan")
+    evidence = [Evidence(subject=thing.digest, digest=scan.digest)]
+    made = carry(
+        ground.folder / "scanned", store, [thing, scan], sequence=2, previous=ground.first, attestations=evidence
+    )
+    inside.trust(made.key.public)
+    inside.bring(made.folder)
+    inside.station.paths.approvals.write_text('required_inspectors = ["malware"]\n')
+    inside.decide(name_of(2), inside.officer("Anna"))
+
+
 def shut_is_open(patch: Patch) -> None:
     patch.setattr(quarantine, "require_open", nothing)
     patch.setattr(intake_writes, "require_open", nothing)
@@ -150,6 +167,10 @@ def links_are_remembered(patch: Patch) -> None:
     patch.setattr(Metadata, "linked_blob", functools.cache(Metadata.linked_blob))
 
 
+def whatever_was_inspected(patch: Patch) -> None:
+    patch.setattr(approvals, "check_inspected", nothing)
+
+
 def not_hashed_again(patch: Patch) -> None:
     patch.setattr(content, "Digest", SimpleNamespace(parse=Digest.parse, of=lambda *_: AnyDigest()))
 
@@ -175,6 +196,7 @@ ROWS: dict[Callable[[Ground], None], Callable[[Patch], None]] = {
     a_push_of_another_type: as_announced,
     a_blob_that_was_deleted: links_are_remembered,
     a_manifest_of_another_size: not_hashed_again,
+    a_carried_scan_for_ones_own: whatever_was_inspected,
 }
 
 
