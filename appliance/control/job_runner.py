@@ -29,6 +29,9 @@ from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
 from bundles.files import write_atomic
 
 _PR_SET_PDEATHSIG: Final = 1
+_NICE: Final = 5
+"""How far a job stands back for the console and the clients, who wait; an idle machine gives it everything."""
+
 _EVERY: Final = 0.1
 """Seconds between two progress lines; the last of a phase is always sent."""
 
@@ -141,6 +144,7 @@ def main() -> int:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         return 1
+    os.nice(_NICE)
     root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     first = json.loads(sys.stdin.readline())
     paths = StationPaths(root)

@@ -130,6 +130,18 @@ async def test_a_cancelled_import_leaves_nothing_that_anybody_sees(bravo: Path, 
         assert "memory at most" in await _log(bravo, job_id), "its log is kept"
 
 
+async def test_a_job_stands_back_for_its_station(bravo: Path, bundle: Path) -> None:
+    with Powered(bravo) as station:
+        job_id = await _in_the_middle(station, bundle)
+        processes = station.job_processes()
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        own = os.getpriority(os.PRIO_PROCESS, 0)
+        assert [os.getpriority(os.PRIO_PROCESS, process) > own for process in processes] == [True]
+        async with ControlClient(bravo) as client:
+            await client.cancel(job_id)
+
+
 async def test_a_job_that_does_not_react_is_cancelled_all_the_same(bravo: Path, bundle: Path) -> None:
     with Powered(bravo) as station:
         job_id = await _in_the_middle(station, bundle)
