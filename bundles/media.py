@@ -181,9 +181,11 @@ class _Packer:
         whole = Piece(digest, 0, size)
         name = whole.name
         for volume in reversed(self.volumes[-_OPEN:]):
-            on_it = volume.medium == self._medium
-            if on_it and volume.frame.size_with(name, size) <= self._ceiling(volume):
-                self._add(volume, whole)
+            if volume.medium != self._medium:
+                continue
+            total = volume.frame.size_with(name, size)
+            if total <= self._ceiling(volume):
+                self._add(volume, whole, name, total)
                 return
         alone = FrameSize().size_with(name, size)
         if not self._fits_alone(alone, self._medium):
@@ -191,7 +193,7 @@ class _Packer:
                 self._cut(digest, size)
                 return
             self._medium += 1
-        self._add(self._open(), whole)
+        self._add(self._open(), whole, name, alone)
 
     def _may_go_on(self, size: int) -> bool:
         """Whether the current medium is full enough to leave it for the next, which takes `size` bytes in one piece."""
@@ -205,9 +207,10 @@ class _Packer:
     def _fits_alone(self, size: int, medium: int) -> bool:
         return medium < len(self._free) and size <= min(self._volume_size, self._free[medium])
 
-    def _add(self, volume: _Volume, piece: Piece) -> None:
+    def _add(self, volume: _Volume, piece: Piece, name: str, total: int | None = None) -> None:
+        """Put a piece into a volume. `name` is the piece's, `total` what `size_with` said of it."""
         before = volume.frame.size
-        volume.frame.add(piece.name, piece.length)
+        volume.frame.add(name, piece.length, total)
         volume.pieces.append(piece)
         self._free[volume.medium] -= volume.frame.size - before
 
@@ -239,9 +242,9 @@ class _Packer:
                 volume = self._open_roomy()
                 continue
             if length == size:  # a fresh volume took it whole after all
-                self._add(volume, Piece(digest, 0, size))
+                self._add(volume, whole := Piece(digest, 0, size), whole.name)
                 return
-            self._add(volume, Piece(digest, position, length, part))
+            self._add(volume, cut := Piece(digest, position, length, part), cut.name)
             position += length
             part += 1
             if position == size:

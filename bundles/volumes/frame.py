@@ -110,14 +110,16 @@ class FrameSize:
             max(self._last, (name, size))[1],
         )
 
-    def add(self, name: str, size: int) -> None:
-        """Count an entry of `size` bytes in."""
+    def add(self, name: str, size: int, total: int | None = None) -> None:
+        """Count an entry of `size` bytes in. `total` is what `size_with` said of it, where that was asked for."""
         self._count += 1
         self.data += size
         self._name_bytes += _name_length(name)
         self._number_bytes += number_length(size)
         self._last = max(self._last, (name, size))
-        self.size = self._total(self._count, self.data, self._name_bytes, self._number_bytes, self._last[1])
+        if total is None:
+            total = self._total(self._count, self.data, self._name_bytes, self._number_bytes, self._last[1])
+        self.size = total
 
     def room_for(self, name: str, ceiling: int) -> int:
         """The most bytes that an entry may have for the file to stay within `ceiling`; negative where it cannot."""
