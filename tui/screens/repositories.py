@@ -213,6 +213,8 @@ class RepositoriesScreen(StationScreen):
     def reveal(self, reference: str) -> None:
         """Put the cursor on a repository; one that is on a later page is filtered for."""
         self._wanted = reference
+        if not self.ready:
+            return  # the first page that comes puts it there
         names = [one.name for one in self.repositories.records]
         if reference in names:
             self._wanted = ""

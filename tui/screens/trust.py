@@ -99,6 +99,8 @@ class TrustScreen(TrustActs):
 
     def reveal(self, reference: str) -> None:
         self._wanted = reference
+        if not self.ready:
+            return  # the first answer puts it there
         ids = [key.keyid for key in self.table.records]
         if reference in ids:
             self._wanted = ""
