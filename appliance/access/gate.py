@@ -33,6 +33,7 @@ _BASE: Final = ("/v2", "/v2/")
 _CATALOG: Final = "/v2/_catalog"
 _REFUSALS: Final = frozenset({401, 403, 429})
 _ACTIONS: Final[dict[Action, Permission]] = {"pull": "pull", "push": "push", "delete": "delete", "list": "pull"}
+_OF_METHOD: Final[dict[str, Action]] = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}
 _ASKED: Final[dict[Action, str]] = {"pull": "pull", "push": "pull,push", "delete": "delete", "list": ""}
 
 
@@ -180,8 +181,7 @@ class Gate:
             target = parse(request.rel_url.raw_path)
         except RefusedRequestError:
             return self._unauthorized(request, "", "invalid_token")
-        action: Action = {"GET": "pull", "HEAD": "pull", "DELETE": "delete"}.get(request.method, "push")  # type: ignore[assignment]
-        return self.challenge(request, action, target.name, "invalid_token")
+        return self.challenge(request, _OF_METHOD.get(request.method, "push"), target.name, "invalid_token")
 
     async def _recognise(self, request: web.Request, ticket: Ticket, sent: str) -> WireError | None:
         scheme, _, value = sent.partition(" ")

@@ -109,13 +109,9 @@ def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = F
     Raises UsageError where there is none of them.
     """
     if passphrase_fd is not None:
-        try:
-            with os.fdopen(passphrase_fd, "rb", closefd=False) as file:
-                passphrase = file.readline().rstrip(b"\r\n")
-        except OSError:
-            raise UsageError(
-                "the passphrase cannot be read", thing=f"descriptor {passphrase_fd}", remedy="open it for reading"
-            ) from None
+        from bundles.signing.keys import passphrase_from
+
+        passphrase = passphrase_from(passphrase_fd)
     elif (credential := _credential(name)) is not None:
         passphrase = credential
     elif sys.stdin.isatty():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -16,7 +17,9 @@ from appliance.cli.context import json_option, show
 @click.option("--open", "open_", is_flag=True, help="For trying it out: loopback alone, no accounts, one approval.")
 @click.option("--name", "names", multiple=True, metavar="HOST", help="What clients call it by, for its certificate.")
 @json_option
-def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], as_json: bool) -> None:
+def init(
+    root: Path, site: str, side: Literal["outside", "inside"], open_: bool, names: tuple[str, ...], as_json: bool
+) -> None:
     """Make a station's data folder, config.toml and station keys.
 
     Without --open also its CA and certificate, and the one-time code that makes the first administrator.
@@ -63,6 +66,6 @@ def init(root: Path, site: str, side: str, open_: bool, names: tuple[str, ...], 
             f"one-time code for the first administrator, shown once: {document['code']}",
             f"use it with: lockgate user claim NAME -C {paths.root}",
         ]
-    save_config(paths.config, Config(site=site, side=side, open=open_))  # type: ignore[arg-type]
+    save_config(paths.config, Config(site=site, side=side, open=open_))
     lines.append(f"start it with: lockgate serve -C {paths.root}")
     show(document, as_json, lambda: "\n".join(lines))

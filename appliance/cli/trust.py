@@ -61,15 +61,15 @@ def show_(root: Path | None, as_json: bool) -> None:
 
     station = station_root(root)
     found = expiries(load_config(station / "config.toml"), station)
-    items = [
+    items: list[dict[str, Any]] = [
         {"name": entry.name, "path": str(entry.path), "not_after": entry.not_after, "days": entry.days,
          "level": entry.level, "names": names_of(load(entry.path))}
         for entry in found
     ]  # fmt: skip
     rows = [
-        (entry["name"], "[!!]" if entry["level"] else "[ok]", f"{entry['not_after']} ({entry['days']} days)",
-         ", ".join(entry["names"]) or "-")  # type: ignore[arg-type]
-        for entry in items
+        (entry.name, "[!!]" if entry.level else "[ok]", f"{entry.not_after} ({entry.days} days)",
+         ", ".join(item["names"]) or "-")
+        for entry, item in zip(found, items, strict=True)
     ]  # fmt: skip
     show({"items": items}, as_json, lambda: table(rows, ("CERTIFICATE", "STATE", "UNTIL", "NAMES")))
 

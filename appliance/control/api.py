@@ -9,7 +9,7 @@ import logging
 import re
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from aiohttp import web
 
@@ -61,7 +61,7 @@ CONTROL: Final = web.AppKey("control", Control)
 _CALLER: Final = web.RequestKey("caller", Caller)
 
 
-def route(method: str, path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+def route(method: str, path: str, permission: Permission | Literal["anybody"], handler: Handler) -> web.RouteDef:
     """A route, and what its caller must be allowed to. What depends on a request's body, its handler asks `require`."""
 
     @functools.wraps(handler)
@@ -92,7 +92,7 @@ ANYBODY: Final = "anybody"
 
 def anybody(method: str, path: str, handler: Handler) -> web.RouteDef:
     """A route for whoever reaches the socket: logging in, and nothing else."""
-    return route(method, path, ANYBODY, handler)  # type: ignore[arg-type]
+    return route(method, path, ANYBODY, handler)
 
 
 def account(request: web.Request) -> Caller:

@@ -275,6 +275,17 @@ def is_encrypted(pem: bytes) -> bool:
     return _ENCRYPTED in pem or cosign_key.is_cosign(pem)
 
 
+def passphrase_from(descriptor: int) -> bytes:
+    """A passphrase up to a newline from an open descriptor, which stays open. Raises UsageError."""
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.readline().rstrip(b"\r\n")
+    except OSError:
+        raise UsageError(
+            "the passphrase cannot be read", thing=f"descriptor {descriptor}", remedy="open it for reading"
+        ) from None
+
+
 def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
     """Read a private key: PKCS#8 (two of a hybrid key), cosign's form, or what OpenSSH keeps.
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import getpass
 import json
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,12 +25,13 @@ from bundles.errors import MalformedError, RefusedError, UsageError
 from bundles.files import read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
-from bundles.signing.keys import PrivateKey, is_encrypted, load_private
+from bundles.signing.keys import PrivateKey, is_encrypted, load_private, passphrase_from
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, TrustRecord
 from bundles.times import FORMAT, later
 from bundles.verifier.examine import Findings, examine
 from bundles.verifier.report import text
+from bundles.verifier.words import Words
 
 NAME: Final = "lockgate-verify approve"
 _HOURS: Final = 24
@@ -109,13 +109,7 @@ def _open(path: Path, descriptor: int | None) -> PrivateKey:
     if not (path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))):
         return load_private(path, None)
     if descriptor is not None:
-        try:
-            with os.fdopen(descriptor, "rb", closefd=False) as file:
-                passphrase = file.readline().rstrip(b"\r\n")
-        except OSError:
-            raise UsageError(
-                "the passphrase cannot be read", thing=f"descriptor {descriptor}", remedy="open it for reading"
-            ) from None
+        passphrase = passphrase_from(descriptor)
     elif sys.stdin.isatty():
         passphrase = getpass.getpass(f"Passphrase of {path.name}: ").encode()
     else:
@@ -161,8 +155,8 @@ def _agree(decision: str, *, yes: bool) -> None:
         raise RefusedError("nothing was signed", remedy=f"type {decision} where you mean it")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Words:
+    parser = Words(
         prog=NAME,
         description="Verify a bundle, show what its station found, and sign an approval of it with your own key."
         " The last line is the approval's file; its signature is beside it. Carry both to the station.",

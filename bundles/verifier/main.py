@@ -5,7 +5,6 @@ Further commands register in COMMANDS: a first word that is one of them is a com
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import sys
@@ -22,6 +21,7 @@ from bundles.signing.trust import TrustFolder
 from bundles.times import FORMAT
 from bundles.verifier.examine import examine
 from bundles.verifier.report import page, text
+from bundles.verifier.words import Words
 
 VERSION: Final = "0.1.0"
 NAME: Final = "lockgate-verify"
@@ -65,8 +65,8 @@ def _verify(words: Sequence[str]) -> int:
     return found.exit_status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Words:
+    parser = Words(
         prog=NAME,
         description="Verify a Lockgate bundle: who signed it, that it is for this site, and every byte of every volume."
         " Nothing is written to the medium.",

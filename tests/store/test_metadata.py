@@ -219,3 +219,8 @@ def test_a_database_of_a_newer_program_is_left_alone(
     monkeypatch.setattr(migrations.runner, "step_names", lambda: [])
     with pytest.raises(FailedError, match="newer version"):
         open_writer(paths.database)
+
+
+def test_every_step_of_the_schema_has_a_number_of_its_own() -> None:
+    numbers = [name.partition("_")[0] for name in step_names()]
+    assert numbers == [f"m{number:04d}" for number in range(1, len(numbers) + 1)]

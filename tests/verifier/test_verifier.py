@@ -139,12 +139,18 @@ def test_a_medium_that_is_mounted_read_only_is_read(bundle: SmallBundle, tmp_pat
 
 
 def test_usage_is_said_in_one_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as ended:
-        program.main([str(tmp_path)])
-    assert ended.value.code == 2
-    capsys.readouterr()
+    status, _, err = run(capsys, tmp_path)
+    assert (status, err.count("\n")) == (2, 1)
     status, _, err = run(capsys, tmp_path, "--trust", tmp_path / "none")
     assert (status, err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("words", [[], ["--nonsense"], ["approve"], ["approve", "nowhere", "--hours", "soon"]])
+def test_a_wrong_word_is_one_line_with_the_remedy(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert program.main(words) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("lockgate-verify: ")
+    assert "--help" in line
 
 
 def test_its_version_is_the_projects() -> None:

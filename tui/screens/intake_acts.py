@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bundles.display import safe
-from tui.dialogs.choose import Choose, Option
+from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
+from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.signing import SigningScreen, release_keys
 from tui.station import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, Station
 from tui.texts import size
-
-_ELSEWHERE = "another folder"
 
 
 class IntakeActs(SigningScreen):
@@ -38,17 +37,7 @@ class IntakeActs(SigningScreen):
         self.ask(lambda station: station.media(), self._ask_medium, group="media")
 
     def _ask_medium(self, media: Sequence[Medium]) -> None:
-        options = [
-            Option(f"{medium.path}/{bundle}", safe(bundle), f"on {safe(medium.path)}  {safe(medium.label)}")
-            for medium in media
-            for bundle in medium.bundles
-        ]
-        options += [
-            Option(medium.path, safe(medium.path), safe(medium.label), "no bundle is on it")
-            for medium in media
-            if not medium.bundles
-        ]
-        options.append(Option(_ELSEWHERE, _ELSEWHERE, "type its path"))
+        options = media_options(media)
         self.console_app.push_screen(
             Choose("Import what?", options, "Media are only read. Mark a bundle on each medium that is here. Nothing "
                    "becomes visible before a release.", several=True, or_current=True),
@@ -58,7 +47,7 @@ class IntakeActs(SigningScreen):
     def _medium_chosen(self, chosen: tuple[str, ...] | None) -> None:
         if not chosen:
             return
-        paths = tuple(path for path in chosen if path != _ELSEWHERE)
+        paths = tuple(path for path in chosen if path != ELSEWHERE)
         if len(paths) == len(chosen):
             self.start_import(*paths)
             return

@@ -14,7 +14,8 @@ from textual.message import Message
 
 from bundles.display import safe
 from bundles.errors import CancelledError, LockgateError
-from tui.dialogs.choose import Choose, Option
+from tui.dialogs.choose import Choose
+from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.more import READING
 from tui.screens.base import StationScreen
@@ -29,7 +30,6 @@ from tui.work import begin
 if TYPE_CHECKING:
     from bundles.verifier.examine import Findings
 
-_ELSEWHERE = "another folder"
 _ROWS = 1000
 _UNASKED = Marked("wait", "replay was not checked: the station did not answer")
 
@@ -89,17 +89,7 @@ class VerifyScreen(StationScreen):
         self.ask(lambda station: station.media(), self._ask_medium, group="media")
 
     def _ask_medium(self, media: Sequence[Medium]) -> None:
-        options = [
-            Option(f"{medium.path}/{bundle}", safe(bundle), f"on {safe(medium.path)}  {safe(medium.label)}")
-            for medium in media
-            for bundle in medium.bundles
-        ]
-        options += [
-            Option(medium.path, safe(medium.path), safe(medium.label), "no bundle is on it")
-            for medium in media
-            if not medium.bundles
-        ]
-        options.append(Option(_ELSEWHERE, _ELSEWHERE, "type its path"))
+        options = media_options(media)
         explain = "Mark every medium of the bundle that is here. They are only read."
         self.console_app.push_screen(
             Choose("Verify what?", options, explain, several=True, marked=(options[0].value,)), self._chosen
@@ -108,8 +98,8 @@ class VerifyScreen(StationScreen):
     def _chosen(self, chosen: tuple[str, ...] | None) -> None:
         if not chosen:
             return
-        here = tuple(one for one in chosen if one != _ELSEWHERE)
-        if _ELSEWHERE not in chosen:
+        here = tuple(one for one in chosen if one != ELSEWHERE)
+        if ELSEWHERE not in chosen:
             self.verify(here)
             return
         prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
