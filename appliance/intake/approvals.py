@@ -21,7 +21,7 @@ from appliance.names import same_name
 from appliance.observe.audit import newest
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
-from appliance.store.writes.intake import DECIDABLE
+from appliance.store.writes.entries import DECIDABLE
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
-from appliance.store.writes.intake import Released
+from appliance.store.writes.decisions import Released
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError

@@ -18,7 +18,8 @@ from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous
 from appliance.intake.locks import stream_turn
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
-from appliance.store.writes.intake import DECIDABLE, Inspected, KeepLayers
+from appliance.store.writes.entries import DECIDABLE
+from appliance.store.writes.intake import Inspected, KeepLayers
 from bundles import documents
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.files import read_small, write_atomic

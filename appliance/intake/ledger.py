@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance.store.writes.intake import people
+from appliance.store.writes.decisions import people
 from bundles.errors import NotFoundError, UsageError
 from bundles.ledger import LedgerRow
 from bundles.manifest import BundleManifest

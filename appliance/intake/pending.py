@@ -23,7 +23,7 @@ from appliance.intake.ledger import (
 )
 from appliance.policy.approvals import is_sealed
 from appliance.station import Station
-from appliance.store.writes.intake import DECIDABLE
+from appliance.store.writes.entries import DECIDABLE
 from bundles.errors import LockgateError, UsageError
 from bundles.manifest_codec import decode
 

@@ -14,7 +14,7 @@ from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
 from appliance.station import Station
 from appliance.store.writes.custody import Withdraw
-from appliance.store.writes.intake import Release
+from appliance.store.writes.decisions import Release
 from bundles import documents
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError, UsageError

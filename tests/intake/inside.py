@@ -18,7 +18,7 @@ from appliance.observe.audit import AuditEvent, tail
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
-from appliance.store.writes.intake import Approve, Decision, Reject
+from appliance.store.writes.decisions import Approve, Decision, Reject
 from bundles import build
 from bundles.manifest import Artifact, bundle_id
 from bundles.oci.digest import Digest

@@ -12,7 +12,7 @@ import pytest
 
 from appliance.intake import release
 from appliance.intake.ledger import find_entry, report_text
-from appliance.store.writes.intake import Release, Released
+from appliance.store.writes.decisions import Release, Released
 from bundles.errors import FailedError, IncompleteError, RefusedError
 from bundles.oci.digest import Digest
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact

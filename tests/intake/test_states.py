@@ -14,18 +14,14 @@ from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.base import Write
 from appliance.store.writes.custody import Withdraw
+from appliance.store.writes.decisions import Approve, Decision, Reject, Release, Released
 from appliance.store.writes.intake import (
     AbandonIntake,
-    Approve,
     BeginIntake,
-    Decision,
     ForgetVolumes,
     Inspected,
     Quarantine,
     RecordVolume,
-    Reject,
-    Release,
-    Released,
     ResetStream,
     Verified,
     VolumeRow,

@@ -30,7 +30,7 @@ from appliance.intake.ledger import (
 from appliance.observe.audit import AuditEvent
 from appliance.policy.approvals import is_sealed
 from appliance.store.writes.base import Write
-from appliance.store.writes.intake import Approve, Decision, Reject
+from appliance.store.writes.decisions import Approve, Decision, Reject
 from bundles.errors import RefusedError, UsageError
 
 

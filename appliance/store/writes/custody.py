@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from appliance.store.writes.base import Write
-from appliance.store.writes.intake import entry_of, move
+from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import forget_if_empty, is_linked, repository_id
 from bundles.errors import FailedError
 

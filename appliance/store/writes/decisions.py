@@ -1,0 +1,216 @@
+"""The transactions of people: approval, rejection, release. Content becomes visible in `Release` and nowhere else."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+import msgspec
+
+from appliance.names import same_name
+from appliance.store.writes.base import Write
+from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
+from appliance.store.writes.registry import (
+    Kind,
+    ManifestRow,
+    ensure_repository,
+    is_linked,
+    link,
+    record_manifest,
+    set_tag,
+)
+from bundles.errors import FailedError, RefusedError
+
+
+def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
+    """The entry, where people may still decide about it by this report."""
+    entry = entry_of(db, digest)
+    if entry.state not in DECIDABLE:
+        raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+    if entry.report_digest != report_digest:
+        raise RefusedError("the inspection report changed", thing=entry.id, remedy="read it again, then decide")
+    return entry
+
+
+class Decision(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's signed document, whose signature the caller verified, and whose it is.
+
+    `sealed`: by a key that is kept sealed for emergencies, and counts among its like alone.
+    """
+
+    keyid: str
+    owner: str
+    document: str
+    signature: bytes
+    sealed: bool = False
+
+
+def _keep(db: sqlite3.Connection, digest: str, decision: Decision, actor: str, at: str) -> None:
+    db.execute(
+        "INSERT INTO approvals (digest, keyid, owner, document, signature, created, sealed)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner,"
+        " document = excluded.document, signature = excluded.signature, created = excluded.created,"
+        " sealed = excluded.sealed",
+        (digest, decision.keyid, decision.owner, decision.document, decision.signature, at, decision.sealed),
+    )
+    db.execute(
+        "INSERT INTO decisions (digest, keyid, owner, document, signature, actor, created)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (digest, decision.keyid, decision.owner, decision.document, decision.signature, actor, at),
+    )
+
+
+def people(owners: Iterable[str]) -> int:
+    """How many people some keys' owners are: the same name in other letters or spaces is the same person."""
+    return len({same_name(owner) for owner in owners})
+
+
+class Approve(Write, frozen=True):
+    """A person's approval; enough of them, of distinct owners, make the bundle `approved`. The result is its state."""
+
+    digest: str
+    report_digest: str
+    decision: Decision
+    needed: int
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> str:
+        entry = _decidable(db, self.digest, self.report_digest)
+        _keep(db, self.digest, self.decision, self.actor, self.at)
+        owners = db.execute(
+            "SELECT owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.decision.sealed)
+        )
+        given = people(owner for (owner,) in owners)
+        if entry.state != "approved" and given >= max(self.needed, 1):
+            move(db, self.digest, entry, "approved", self.actor, self.at)
+            return "approved"
+        return entry.state
+
+
+class Reject(Write, frozen=True):
+    """A person's rejection, final for this bundle: one is enough, whatever was approved before. What it kept may be
+    swept. The result is its state."""
+
+    digest: str
+    report_digest: str
+    decision: Decision
+    why: str
+    actor: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> str:
+        entry = _decidable(db, self.digest, self.report_digest)
+        db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
+        _keep(db, self.digest, self.decision, self.actor, self.at)
+        db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))
+        move(db, self.digest, entry, "rejected", self.actor, self.at, self.why)
+        return "rejected"
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True):
+    """An artifact that a release shows: its manifest, the blobs it names, and its tags."""
+
+    repository: str
+    manifest: ManifestRow
+    blobs: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+class Release(Write, frozen=True):
+    """Quarantined content becomes visible: links, then tags, in this one transaction.
+
+    `approved_by` are the keys whose approvals the caller verified anew; they must be of `needed` distinct owners.
+    `whole` says whether nothing of the bundle is left to release afterwards; `sealed` that these are keys from sealed
+    envelopes, each of which opens once.
+    """
+
+    digest: str
+    report_digest: str
+    approved_by: tuple[str, ...]
+    needed: int
+    artifacts: tuple[Released, ...]
+    actor: str
+    at: str
+    whole: bool = True
+    sealed: bool = False
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        entry = self._approved(db)
+        for artifact in self.artifacts:
+            repository = ensure_repository(db, artifact.repository, self.at)
+            for blob in artifact.blobs:
+                self._show(db, repository, artifact.repository, "blob", blob)
+            record_manifest(db, artifact.manifest, self.at)
+            self._show(db, repository, artifact.repository, "manifest", artifact.manifest.blob.digest)
+        for artifact in self.artifacts:
+            repository = ensure_repository(db, artifact.repository, self.at)
+            for tag in artifact.tags:
+                self._tag(db, repository, artifact, tag)
+        if self.whole:
+            db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))  # the links keep it from now on
+        if self.sealed:
+            self._unseal(db, entry)
+        note = "" if self.whole else "in part: " + ", ".join(
+            sorted({artifact.repository for artifact in self.artifacts})[:20]
+        )  # fmt: skip
+        move(db, self.digest, entry, "released", self.actor, self.at, note)
+
+    def _show(self, db: sqlite3.Connection, repository: int, name: str, kind: Kind, item: str) -> None:
+        made = not is_linked(db, repository, item, kind)
+        link(db, repository, item, kind, self.at)
+        self._remember(db, name, kind, item, item, None, made=made)
+
+    def _tag(self, db: sqlite3.Connection, repository: int, artifact: Released, tag: str) -> None:
+        row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
+        previous, target = (None if row is None else str(row[0])), artifact.manifest.blob.digest
+        set_tag(db, repository, tag, target, self.at)
+        self._remember(db, artifact.repository, "tag", tag, target, previous, made=previous != target)
+
+    def _remember(
+        self, db: sqlite3.Connection, name: str, kind: str, item: str, target: str, previous: str | None, *, made: bool
+    ) -> None:
+        db.execute(
+            "INSERT INTO released (digest, repository, kind, item, target, made, previous, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.digest, name, kind, item, target, made, previous, self.at),
+        )
+
+    def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
+        for keyid in self.approved_by:
+            used = db.execute(
+                "INSERT INTO sealed_keys_used (keyid, digest, id, at, actor) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT DO NOTHING",
+                (keyid, self.digest, entry.id, self.at, self.actor),
+            ).rowcount
+            if not used:
+                raise RefusedError("a sealed key opens once", thing=keyid, remedy="seal a new key, and name it")
+
+    def _approved(self, db: sqlite3.Connection) -> IntakeEntry:
+        entry = entry_of(db, self.digest)
+        rest = entry.state == "released" and bool(
+            db.execute("SELECT 1 FROM pins WHERE bundle = ?", (self.digest,)).fetchone()
+        )
+        if entry.state != "approved" and not rest:
+            raise FailedError(
+                f"the bundle is {entry.state}, not approved",
+                thing=entry.id,
+                remedy=f"see: lockgate intake show {entry.id}",
+            )
+        if entry.report_digest != self.report_digest:
+            raise RefusedError("the inspection report changed", thing=entry.id, remedy="approve it anew")
+        if last_step(db, self.digest) != entry.state:
+            raise RefusedError(
+                f"the record of steps says {last_step(db, self.digest)}, not {entry.state}",
+                thing=entry.id,
+                remedy="the database was changed by hand: see the audit log",
+            )
+        stored = dict(
+            db.execute("SELECT keyid, owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.sealed))
+        )
+        owners = people(stored[keyid] for keyid in self.approved_by if keyid in stored)
+        if owners < max(self.needed, 1):
+            raise RefusedError(
+                f"{owners} of {self.needed} approvals count", thing=entry.id, remedy="have it approved again"
+            )
+        return entry

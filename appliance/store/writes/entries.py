@@ -1,0 +1,69 @@
+"""An entry of the intake, and the only ways between its states.
+
+They are: receiving -> quarantined -> approved -> released -> withdrawn, from there approved again, and rejected from
+quarantined, approved or withdrawn; a new inspection report puts an approved or withdrawn one back into quarantine. Each
+but the first appends a row to the ledger in the same transaction. Beside them `transitions` has every step by its full
+name (received, verified, quarantined, inspected, …), one a transaction, and the database refuses one that was skipped.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Final
+
+from bundles.errors import NotFoundError, RefusedError
+
+DECIDABLE: Final = ("quarantined", "approved", "withdrawn")
+"""States in which a bundle is inspected and decided about."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeEntry:
+    id: str
+    stream: str
+    sequence: int
+    state: str
+    report_digest: str | None
+    job: str
+
+
+def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
+    row = db.execute(
+        "SELECT id, stream, sequence, state, report_digest, job FROM intake WHERE digest = ?", (digest,)
+    ).fetchone()
+    if row is None:
+        raise NotFoundError("no such bundle in the intake", thing=digest)
+    return IntakeEntry(*row)
+
+
+def move(
+    db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str = ""
+) -> None:
+    """Change the entry's state, append the ledger's row and the step, together."""
+    stand(db, digest, entry, state, actor, at, why)
+    step(db, digest, entry.id, state, actor, at, why)
+
+
+def stand(db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str) -> None:
+    db.execute("UPDATE intake SET state = ?, decided = ? WHERE digest = ?", (state, at, digest))
+    db.execute(
+        "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (entry.stream, entry.sequence, digest, entry.id, state, why, at, actor),
+    )
+
+
+def step(db: sqlite3.Connection, digest: str, name: str, state: str, actor: str, at: str, note: str = "") -> None:
+    """Append a step; the database refuses one that may not follow the last."""
+    try:
+        db.execute(
+            "INSERT INTO transitions (digest, id, state, at, actor, note) VALUES (?, ?, ?, ?, ?, ?)",
+            (digest, name, state, at, actor, note),
+        )
+    except sqlite3.IntegrityError as error:
+        raise RefusedError(f"{error}: the bundle cannot be {state} now", thing=name) from None
+
+
+def last_step(db: sqlite3.Connection, digest: str) -> str:
+    row = db.execute("SELECT state FROM transitions WHERE digest = ? ORDER BY entry DESC LIMIT 1", (digest,)).fetchone()
+    return "" if row is None else str(row[0])
