@@ -14,7 +14,7 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
 from tui.dialogs.told import Told
-from tui.screens.base import StationScreen
+from tui.screens.paged import PagedScreen
 from tui.station import Held, Page, Shape, TrustedKey
 from tui.texts import moment, words
 from tui.widgets.panel import Panel, fact
@@ -84,8 +84,10 @@ def state_of(account: Account) -> tuple[str, str]:
     return ("[!!] locked out", "bad") if account.locked_until else ("[ok]", "ok")
 
 
-class AccountsScreen(StationScreen):
+class AccountsScreen(PagedScreen):
     name_of: ClassVar[str] = "accounts"
+    listed_at: ClassVar[str] = "/v1/accounts"
+    pages_of: ClassVar[type[Page[Account]]] = Page[Account]
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -117,27 +119,7 @@ class AccountsScreen(StationScreen):
             self.table.empty = f"not for you: {safe(denied)}"
             self.table.refresh()
             return
-        text = self.filter_text
-        self.ask(lambda station: station.fetch(Page[Account], "/v1/accounts", filter=text, limit=200), self.show_page)
-
-    def show_page(self, page: Page[Account]) -> None:
-        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
-        self.table.show(page.items, page.next)
-        self._detail()
-
-    def on_table_more(self, message: Table.More) -> None:
-        text, after = self.filter_text, message.after
-        self.ask(
-            lambda station: station.fetch(Page[Account], "/v1/accounts", filter=text, limit=200, after=after),
-            lambda page: self.table.extend(page.items, page.next),
-            group="more",
-        )
-
-    def filter_changed(self, text: str) -> None:
-        self.load()
-
-    def resumed(self) -> None:
-        self.load()
+        super().load()
 
     def state_changed(self) -> None:
         self.load()
@@ -162,9 +144,6 @@ class AccountsScreen(StationScreen):
                 fact("state", shut or f"good; made {moment(account.created)}", name_width=8),
             ]
         self.query_one("#detail", Panel).show(lines)
-
-    def item(self) -> object | None:
-        return self.table.current
 
     def copied(self) -> str:
         return self.table.current.name if self.table.current else ""

@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from bundles.display import safe
 from tui.pending import Pending, found_line, wanted
 from tui.screens.intake_acts import IntakeActs
+from tui.screens.paged import PagedScreen
 from tui.station import IntakeEntry, Page
 from tui.texts import size
 from tui.widgets.panel import Panel, fact
@@ -16,8 +17,10 @@ from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 
 
-class ApprovalsScreen(IntakeActs):
+class ApprovalsScreen(PagedScreen, IntakeActs):
     name_of: ClassVar[str] = "approvals"
+    listed_at: ClassVar[str] = "/v1/approvals"
+    pages_of: ClassVar[type[Page[Pending]]] = Page[Pending]
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -45,30 +48,7 @@ class ApprovalsScreen(IntakeActs):
     def table(self) -> Table[Pending]:
         return self.query_one("#pending", Table)
 
-    def load(self) -> None:
-        text = self.filter_text
-        self.ask(lambda station: station.fetch(Page[Pending], "/v1/approvals", filter=text, limit=200), self.show_page)
-
-    def resumed(self) -> None:
-        self.load()
-
     def state_changed(self) -> None:
-        self.load()
-
-    def show_page(self, page: Page[Pending]) -> None:
-        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
-        self.table.show(page.items, page.next)
-        self.moved(None)
-
-    def on_table_more(self, message: Table.More) -> None:
-        text, after = self.filter_text, message.after
-        self.ask(
-            lambda station: station.fetch(Page[Pending], "/v1/approvals", filter=text, limit=200, after=after),
-            lambda page: self.table.extend(page.items, page.next),
-            group="more",
-        )
-
-    def filter_changed(self, text: str) -> None:
         self.load()
 
     def moved(self, rows: RowList | None) -> None:
@@ -83,9 +63,6 @@ class ApprovalsScreen(IntakeActs):
                 fact("found", f"{self.look.mark(role)} {found}", role, name_width=9),
             ]
         self.query_one("#detail", Panel).show(lines)
-
-    def item(self) -> object | None:
-        return self.table.current
 
     def bundle_now(self) -> IntakeEntry | None:
         return self.table.current

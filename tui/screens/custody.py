@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from bundles.display import safe
 from tui.custody import Kept
 from tui.screens.custody_acts import CustodyActs
+from tui.screens.paged import PagedScreen
 from tui.station import Page
 from tui.texts import count, moment
 from tui.widgets.panel import Panel
@@ -18,8 +19,10 @@ from tui.widgets.table import Column, Table
 _WAYS = {"in": "in", "out": "out"}
 
 
-class CustodyScreen(CustodyActs):
+class CustodyScreen(PagedScreen, CustodyActs):
     name_of: ClassVar[str] = "custody"
+    listed_at: ClassVar[str] = "/v1/custody"
+    pages_of: ClassVar[type[Page[Kept]]] = Page[Kept]
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -44,38 +47,12 @@ class CustodyScreen(CustodyActs):
     def table(self) -> Table[Kept]:
         return self.query_one("#custody", Table)
 
-    def load(self) -> None:
-        text = self.filter_text
-        self.ask(lambda station: station.fetch(Page[Kept], "/v1/custody", filter=text, limit=200), self.show_kept)
-
-    def resumed(self) -> None:
-        self.load()
-
-    def show_kept(self, page: Page[Kept]) -> None:
-        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
-        self.table.show(page.items, page.next)
-        self.moved(None)
-
-    def on_table_more(self, message: Table.More) -> None:
-        text, after = self.filter_text, message.after
-        self.ask(
-            lambda station: station.fetch(Page[Kept], "/v1/custody", filter=text, limit=200, after=after),
-            lambda page: self.table.extend(page.items, page.next),
-            group="more",
-        )
-
-    def filter_changed(self, text: str) -> None:
-        self.load()
-
     def moved(self, rows: RowList | None) -> None:
         one = self.table.current
         text = ""
         if one is not None:
             text = f"{safe(one.id)}: {count(one.handovers, 'hand-over')}; enter shows the record, h enters a hand-over"
         self.query_one("#detail", Panel).show([[(text, "plain")]])
-
-    def item(self) -> object | None:
-        return self.table.current
 
     def bundle_named(self) -> str:
         return self.table.current.id if self.table.current else ""

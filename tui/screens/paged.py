@@ -1,0 +1,54 @@
+"""A table of one list of the control API, which the station filters and gives page by page."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from bundles.display import safe
+from tui.screens.base import StationScreen
+from tui.station import Page
+from tui.widgets.table import Table
+
+_PAGE = 200
+"""Records of a page."""
+
+
+class PagedScreen(StationScreen):
+    """A screen over `listed_at`, whose answers are `pages_of`, in `table`."""
+
+    listed_at: ClassVar[str]
+    pages_of: ClassVar[Any]
+
+    @property
+    def table(self) -> Table[Any]:
+        """Where the records stand."""
+        raise NotImplementedError
+
+    def load(self) -> None:
+        wanted = self._wanted()
+        self.ask(lambda station: station.fetch(self.pages_of, self.listed_at, **wanted), self.show_page)
+
+    def resumed(self) -> None:
+        self.load()
+
+    def filter_changed(self, text: str) -> None:
+        self.load()
+
+    def show_page(self, page: Page[Any]) -> None:
+        self.table.note = f'holding "{safe(self.filter_text)}"' if self.filter_text else ""
+        self.table.show(page.items, page.next)
+        self.moved(None)
+
+    def on_table_more(self, message: Table.More) -> None:
+        wanted = {**self._wanted(), "after": message.after}
+        self.ask(
+            lambda station: station.fetch(self.pages_of, self.listed_at, **wanted),
+            lambda page: self.table.extend(page.items, page.next),
+            group="more",
+        )
+
+    def _wanted(self) -> dict[str, object]:
+        return {"filter": self.filter_text, "limit": _PAGE}
+
+    def item(self) -> object | None:
+        return self.table.current
