@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tui.draft import Draft
-from tui.station import Status, Who
+from tui.records import Status, Who
 
 
 @dataclass(frozen=True)

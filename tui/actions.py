@@ -10,8 +10,8 @@ from typing import Final
 
 from tui.action import Action, Context, known, may, reachable
 from tui.more import LISTED, MORE
+from tui.records import FINAL_STATES, Artifact, IntakeEntry, Job, Tag
 from tui.results import opens
-from tui.station import FINAL_STATES, Artifact, IntakeEntry, Job, Tag
 
 __all__ = ["ACTIONS", "BY_NAME", "ROOTS", "SCREENS", "TITLES", "Action", "Context"]
 

@@ -6,7 +6,7 @@ import msgspec
 
 from bundles.display import safe
 from tui.look import Look
-from tui.station import Artifact, Layer
+from tui.records import Artifact, Layer
 from tui.texts import count, size
 from tui.widgets.tree import Node
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from bundles.display import safe
-from tui.station import Shape
+from tui.records import Shape
 from tui.texts import count, number
 from tui.widgets.rows import Span
 

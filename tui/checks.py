@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bundles.display import safe
-from tui.station import IntakeDetail, IntakeEntry, Job
+from tui.records import IntakeDetail, IntakeEntry, Job
 from tui.texts import count, percent
 
 

@@ -30,8 +30,9 @@ from tui.look import Look
 from tui.more import BY_SCREEN
 from tui.presence import First, Presence
 from tui.quiet import Painted
+from tui.records import Job, Page, Status, Who
 from tui.screens import make
-from tui.station import Job, NotLoggedInError, Page, Station, StationLostError, Status, Who
+from tui.station import NotLoggedInError, Station, StationLostError
 from tui.work import begin
 
 if TYPE_CHECKING:

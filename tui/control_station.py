@@ -1,4 +1,4 @@
-"""The real station: the control client's JSON as the shapes of `tui.station`, and a lost line as `StationLostError`.
+"""The real station: the control client's JSON as the shapes of `tui.records`, and a lost line as `StationLostError`.
 
 The client is opened at the first question, in a thread: HTTP costs more to import than the console's first paint.
 """
@@ -16,9 +16,10 @@ from urllib.parse import quote
 import msgspec
 
 from bundles.errors import FailedError, LockgateError, RefusedError
-from tui import station as shapes
+from tui import records as shapes
 from tui.desk import Desk, FolderDesk
-from tui.station import NotLoggedInError, Page, StationLostError
+from tui.records import Page
+from tui.station import NotLoggedInError, StationLostError
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient

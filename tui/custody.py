@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui.station import Shape
+from tui.records import Shape
 
 
 class Kept(Shape, frozen=True, kw_only=True):

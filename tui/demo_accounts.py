@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui import demo_data as data
-from tui.station import Who
+from tui.records import Who
 
 if TYPE_CHECKING:
     from tui.demo_station import DemoStation

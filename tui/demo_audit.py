@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bundles import strict_json
 from tui import demo_data as data
-from tui.station import IntakeDetail
+from tui.records import IntakeDetail
 
 if TYPE_CHECKING:
     from tui.demo_station import DemoStation

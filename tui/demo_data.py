@@ -9,7 +9,7 @@ import hashlib
 import json
 from typing import Final
 
-from tui.station import (
+from tui.records import (
     Artifact,
     Component,
     Layer,

@@ -15,7 +15,7 @@ from bundles.ports import Progress
 from tui import demo_data as data
 from tui import demo_intake
 from tui.desk import Grant, Heard, KeyFile, Rotated
-from tui.station import OwnKey, Revoked, TrustedKey
+from tui.records import OwnKey, Revoked, TrustedKey
 
 if TYPE_CHECKING:
     from bundles.verifier.examine import Findings

@@ -9,7 +9,7 @@ import msgspec
 
 from bundles.errors import RefusedError
 from tui import demo_data as data
-from tui.station import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
+from tui.records import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
 
 STREAM: Final = "alpha.bravo"
 _OWNERS: Final = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from tui.station import IntakeDetail, Job, JobError, Part, ToSign
+from tui.records import IntakeDetail, Job, JobError, Part, ToSign
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import msgspec
 from bundles.errors import NotFoundError
 from tui import demo_data as data
 from tui import demo_intake
-from tui.station import IntakeDetail
+from tui.records import IntakeDetail
 
 if TYPE_CHECKING:
     from tui.demo_station import DemoStation

@@ -13,16 +13,7 @@ from bundles.media import capacity
 from tui import demo_data as data
 from tui import demo_intake
 from tui.demo_jobs import DemoJob, Phase, waiting
-from tui.station import (
-    AuditEvent,
-    Found,
-    JobError,
-    OutgoingBundle,
-    Plan,
-    PlannedArtifact,
-    PlannedMedium,
-    PlannedVolume,
-)
+from tui.records import AuditEvent, Found, JobError, OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
 
 if TYPE_CHECKING:
     from tui.demo_station import DemoStation

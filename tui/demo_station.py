@@ -23,7 +23,7 @@ from tui import demo_accounts, demo_audit, demo_intake, demo_more, demo_scripts
 from tui import demo_data as data
 from tui.demo_desk import DemoDesk
 from tui.demo_jobs import DemoJob
-from tui.station import (
+from tui.records import (
     Artifact,
     AuditEvent,
     Check,
@@ -40,7 +40,6 @@ from tui.station import (
     LedgerRow,
     LogPart,
     Medium,
-    NotLoggedInError,
     OutgoingBundle,
     OwnKey,
     Page,
@@ -55,6 +54,7 @@ from tui.station import (
     TrustedKey,
     Who,
 )
+from tui.station import NotLoggedInError
 
 T = TypeVar("T")
 

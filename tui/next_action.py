@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bundles.display import safe
-from tui.station import IntakeEntry, Job, Status
+from tui.records import IntakeEntry, Job, Status
 from tui.texts import count
 
 

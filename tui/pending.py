@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bundles.display import safe
+from tui.records import IntakeEntry, Shape
 from tui.report_text import section_lines
-from tui.station import IntakeEntry, Shape
 from tui.texts import count, moment, size, words
 from tui.widgets.mark_rows import Marked
 

@@ -18,8 +18,8 @@ from tui.work import begin
 
 if TYPE_CHECKING:
     from tui.console import LockgateConsole
+    from tui.records import Who
     from tui.screens.log_in import Gate
-    from tui.station import Who
 
 OVER: Final = "the log-in is over: log in again, nothing is lost"
 _FOLLOWING: Final = ("watch", "follow", "look")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from bundles.errors import NotFoundError
-from tui.station import Shape, Station
+from tui.records import Shape
+from tui.station import Station
 from tui.texts import count, moment, words
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from bundles.display import safe
-from tui.station import Job
+from tui.records import Job
 from tui.texts import count, size, words
 from tui.widgets.panel import fact
 from tui.widgets.rows import Span

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 
 from bundles.display import safe
-from tui.station import ClockFloor, Job, LedgerRow, OutgoingBundle, Rule, Stream
+from tui.records import ClockFloor, Job, LedgerRow, OutgoingBundle, Rule, Stream
 from tui.texts import moment, words
 from tui.widgets.mark_rows import Marked
 

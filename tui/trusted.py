@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bundles.display import safe
-from tui.station import Rule, TrustedKey
+from tui.records import Rule, TrustedKey
 from tui.texts import words
 
 

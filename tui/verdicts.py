@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.fingerprints import word_lines
-from tui.station import LedgerRow, Rule
+from tui.records import LedgerRow, Rule
 from tui.texts import count, size, words
 from tui.widgets.mark_rows import Marked
 

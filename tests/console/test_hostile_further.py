@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from tui.demo_station import DemoStation
-from tui.station import LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Stream, TrustedKey
+from tui.records import LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Stream, TrustedKey
 
 T = TypeVar("T")
 HOSTILE = "\x1b]0;owned\x07\u202egnp.exe\u200b[@click=app.quit]x[/] \n\t漢e\u0301"

@@ -12,8 +12,8 @@ from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
 from tests.console.real import live
 from tests.intake.inside import carry
+from tui.records import ClockFloor, Job, JobError, LedgerRow, OutgoingBundle, Rule, Stream
 from tui.standing import MEANINGS, standing, standing_out
-from tui.station import ClockFloor, Job, JobError, LedgerRow, OutgoingBundle, Rule, Stream
 
 NOW = "2026-05-04T14:00:00Z"
 

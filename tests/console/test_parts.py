@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.console.keys import PASSPHRASE
 from tui.look import Look
-from tui.station import Part
+from tui.records import Part
 from tui.widgets.parts import medium_lines, volume_lines
 
 LOOK = Look(colour=False)

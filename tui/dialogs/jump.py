@@ -13,7 +13,7 @@ from bundles.errors import LockgateError
 from tui.actions import ROOTS, TITLES
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
-from tui.station import Found
+from tui.records import Found
 from tui.work import begin
 
 PAUSE: Final = 0.15

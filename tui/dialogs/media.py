@@ -7,7 +7,7 @@ from typing import Final
 
 from bundles.display import safe
 from tui.dialogs.choose import Option
-from tui.station import Medium
+from tui.records import Medium
 
 ELSEWHERE: Final = "another folder"
 """The option for what is no mounted medium."""

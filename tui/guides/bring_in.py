@@ -6,7 +6,7 @@ from typing import Final
 
 from bundles.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.station import IntakeEntry, Job
+from tui.records import IntakeEntry, Job
 from tui.texts import count, percent, words
 
 _ORDER: Final = ("approved", "quarantined", "receiving")

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from bundles.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.station import Job
+from tui.records import Job
 from tui.texts import count, percent, size
 
 _WRITTEN: Final = "every volume is written, synced and read back"

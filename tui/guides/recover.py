@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bundles.display import safe
 from tui.guides.steps import Facts, Step
-from tui.station import Job
+from tui.records import Job
 from tui.texts import count
 
 _BAD = ("failed", "refused", "incomplete")

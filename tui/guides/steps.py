@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Final
 
 from tui.draft import Draft
-from tui.station import IntakeEntry, Job, Medium, Status
+from tui.records import IntakeEntry, Job, Medium, Status
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
 from tui.dialogs.told import Told
+from tui.records import Held, Page, Shape, TrustedKey
 from tui.screens.paged import PagedScreen
-from tui.station import Held, Page, Shape, TrustedKey
 from tui.texts import moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

@@ -10,9 +10,10 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.pending import Effect, PendingDetail, facts_of, lines_of
+from tui.records import IntakeDetail, IntakeEntry
 from tui.screens.intake_acts import IntakeActs
 from tui.screens.signing import release_keys
-from tui.station import IntakeDetail, IntakeEntry, Station
+from tui.station import Station
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
 

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.pending import Pending, found_line, wanted
+from tui.records import IntakeEntry, Page
 from tui.screens.intake_acts import IntakeActs
 from tui.screens.paged import PagedScreen
-from tui.station import IntakeEntry, Page
 from tui.texts import size
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

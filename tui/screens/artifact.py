@@ -10,8 +10,8 @@ from textual.widget import Widget
 from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.artifact_tree import parts, tree
+from tui.records import Artifact, Component, Page
 from tui.screens.base import StationScreen
-from tui.station import Artifact, Component, Page
 from tui.texts import count, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

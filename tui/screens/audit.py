@@ -12,8 +12,9 @@ from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt
 from tui.link import SLOW
 from tui.look import MARKS
+from tui.records import Page
 from tui.screens.base import StationScreen
-from tui.station import Page, Station
+from tui.station import Station
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table

@@ -10,8 +10,9 @@ from bundles.media import capacity
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt
 from tui.draft import VOLUMES
+from tui.records import Medium, OwnKey, Stream, TrustedKey
 from tui.screens.base import StationScreen
-from tui.station import Medium, OwnKey, Station, Stream, TrustedKey
+from tui.station import Station
 from tui.texts import size
 
 _OTHER = "another"

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.custody import Kept
+from tui.records import Page
 from tui.screens.custody_acts import CustodyActs
 from tui.screens.paged import PagedScreen
-from tui.station import Page
 from tui.texts import count, moment
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.dialogs.prompt import Prompt, needed
+from tui.records import Job, Page, Shape
 from tui.screens.base import StationScreen
-from tui.station import Job, Page, Shape
 from tui.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

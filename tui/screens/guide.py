@@ -11,8 +11,8 @@ from tui.actions import BY_NAME
 from tui.guides.facts import gather
 from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index, steps_of
 from tui.look import Look
+from tui.records import IntakeEntry
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeEntry
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 

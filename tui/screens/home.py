@@ -11,8 +11,8 @@ from textual.containers import Horizontal
 from bundles.display import safe
 from tui.look import Look
 from tui.next_action import Suggestion, suggestions
+from tui.records import IntakeEntry, Job, Page, Status
 from tui.screens.base import StationScreen
-from tui.station import IntakeEntry, Job, Page, Status
 from tui.texts import count, moment, number, percent, size, span
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

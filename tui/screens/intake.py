@@ -8,8 +8,8 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.checks import next_step
+from tui.records import IntakeEntry, Page
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeEntry, Page
 from tui.texts import number, size
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList, Span

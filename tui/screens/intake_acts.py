@@ -9,8 +9,9 @@ from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
+from tui.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey
 from tui.screens.signing import SigningScreen, release_keys
-from tui.station import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, Station
+from tui.station import Station
 from tui.texts import size
 
 

@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.checks import next_step, of_entry
+from tui.records import IntakeDetail
 from tui.report_text import report_text
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeDetail
 from tui.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

@@ -15,10 +15,11 @@ from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.checks import of_import
 from tui.cosign import CoSigned
+from tui.records import CarriedVolume, IntakeDetail, Job, OwnKey
 from tui.results import after_job, opens, result_lines
 from tui.screens.base import Answer, Refusal
 from tui.screens.job_acts import JobActs
-from tui.station import CarriedVolume, IntakeDetail, Job, OwnKey, Station, StationLostError
+from tui.station import Station, StationLostError
 from tui.texts import moment, percent, size, span
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact

@@ -6,8 +6,9 @@ import base64
 
 from bundles.display import safe
 from tui.dialogs.confirm import Confirm
+from tui.records import Job, OwnKey, ToSign
 from tui.screens.signing import SigningScreen
-from tui.station import Job, OwnKey, Station, ToSign
+from tui.station import Station
 from tui.texts import count, size
 
 

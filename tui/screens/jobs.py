@@ -8,9 +8,9 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.look import STATES
+from tui.records import Job, Page
 from tui.screens.base import StationScreen
 from tui.screens.job_acts import JobActs
-from tui.station import Job, Page
 from tui.texts import moment, percent, span, words
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

@@ -10,8 +10,8 @@ from textual.app import ComposeResult
 from bundles.display import safe
 from tui.fingerprints import fingerprint_facts
 from tui.recall import Recall, asked, recall_text
+from tui.records import Rule, TrustedKey
 from tui.screens.trust_acts import TrustActs
-from tui.station import Rule, TrustedKey
 from tui.texts import moment, words
 from tui.trusted import key_state, rule_text, validity
 from tui.widgets.panel import Panel, fact

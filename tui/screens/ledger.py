@@ -13,9 +13,10 @@ from textual.app import ComposeResult
 from bundles.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
+from tui.records import ClockFloor, Job, LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Shape, Stream
 from tui.screens.signing import SigningScreen, release_keys
 from tui.standing import standing, standing_out
-from tui.station import ClockFloor, Job, LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Shape, Station, Stream
+from tui.station import Station
 from tui.texts import moment
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact

@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 from bundles.display import safe
 from bundles.errors import EXIT_DONE, LockgateError
 from tui.early import EarlyKeys
-from tui.station import Who
+from tui.records import Who
 from tui.widgets.bars import Clock, Line, Message
 from tui.work import begin
 

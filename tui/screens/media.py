@@ -8,8 +8,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
+from tui.records import IntakeEntry, Medium
 from tui.screens.intake_acts import IntakeActs
-from tui.station import IntakeEntry, Medium
 from tui.texts import size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

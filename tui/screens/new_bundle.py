@@ -11,8 +11,8 @@ from bundles.display import safe
 from tui.draft import Draft
 from tui.link import SLOW
 from tui.look import Look
+from tui.records import Job, Plan
 from tui.screens.bundle_fields import BundleFields
-from tui.station import Job, Plan
 from tui.texts import count, fit, words
 from tui.widgets.panel import Panel
 from tui.widgets.plan_rows import PlanRows

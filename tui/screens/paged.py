@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from bundles.display import safe
+from tui.records import Page
 from tui.screens.base import StationScreen
-from tui.station import Page
 from tui.widgets.table import Table
 
 _PAGE = 200

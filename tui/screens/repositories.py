@@ -10,8 +10,8 @@ from textual.widget import Widget
 from textual.widgets import Input
 
 from bundles.display import safe
+from tui.records import Page, Repository, Tag
 from tui.screens.base import StationScreen
-from tui.station import Page, Repository, Tag
 from tui.texts import moment, number, size
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

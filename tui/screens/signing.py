@@ -11,8 +11,9 @@ from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt
+from tui.records import OwnKey
 from tui.screens.base import Answer, Refusal, StationScreen
-from tui.station import OwnKey, Station
+from tui.station import Station
 from tui.work import begin
 
 T = TypeVar("T")

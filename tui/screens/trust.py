@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.fingerprints import word_lines
+from tui.records import OwnKey, Rule, TrustedKey
 from tui.screens.trust_acts import TrustActs
-from tui.station import OwnKey, Rule, TrustedKey
 from tui.texts import words
 from tui.trusted import key_state, rule_text, searched, validity
 from tui.widgets.panel import Panel, fact

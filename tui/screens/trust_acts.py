@@ -17,8 +17,8 @@ from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt, needed
 from tui.fingerprints import hex_lines, word_lines
 from tui.recall import Recall, asked, recalled_line
+from tui.records import OwnKey, TrustedKey
 from tui.screens.base import StationScreen
-from tui.station import OwnKey, TrustedKey
 from tui.texts import words
 
 T = TypeVar("T")

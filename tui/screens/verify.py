@@ -18,8 +18,9 @@ from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.more import READING
+from tui.records import LedgerRow, Medium, Rule
 from tui.screens.base import StationScreen
-from tui.station import LedgerRow, Medium, Rule, Station
+from tui.station import Station
 from tui.texts import percent, size, words
 from tui.verdicts import HEADLINES, facts_of, lines_of, page_of, sequence_of
 from tui.widgets.mark_rows import Marked, MarkRows

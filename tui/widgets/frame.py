@@ -14,7 +14,7 @@ from tui.guides.steps import Facts, next_index, steps_of
 from tui.keymap import Keymap
 from tui.look import Look
 from tui.more import MORE
-from tui.station import Job, Status
+from tui.records import Job, Status
 from tui.texts import fit, percent
 from tui.widgets.rows import Span
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from bundles.display import safe
 from tui.look import Look
-from tui.station import Part
+from tui.records import Part
 from tui.texts import count, percent, size
 from tui.widgets.rows import Span
 

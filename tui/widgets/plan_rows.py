@@ -7,7 +7,7 @@ from typing import Final
 
 from bundles.display import safe
 from tui.look import Look
-from tui.station import Plan, PlannedMedium, PlannedVolume
+from tui.records import Plan, PlannedMedium, PlannedVolume
 from tui.texts import count, size
 from tui.widgets.rows import RowList, Span
 

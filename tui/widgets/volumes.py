@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from tui.look import Look
-from tui.station import CarriedVolume
+from tui.records import CarriedVolume
 from tui.texts import count, size
 from tui.widgets.rows import Span
 
