@@ -23,6 +23,10 @@ WRITER_WAIT: Final = 10.0
 SQLITE_BUSY: Final = 5.0
 """How long a reader waits for a checkpoint's short exclusive lock."""
 
+PLAN_PAGES: Final = 64 * MIB
+"""Of the database's pages, what a plan keeps: those of a hundred thousand blobs, each asked for at random. SQLite's own
+two megabytes make it read each of them over and over."""
+
 # Paths.
 
 UNIX_PATH: Final = 107

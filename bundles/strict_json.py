@@ -18,12 +18,13 @@ from bundles.errors import MalformedError
 
 _STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
 _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+_NO_STRUCTURE: Final = bytes(set(range(256)) - set(b'[]{}"'))
 
 
 def depth_of(raw: bytes, ceiling: int) -> int:
     """The deepest nesting of arrays and objects, counted without parsing; stops one past `ceiling`."""
     depth = deepest = 0
-    for bracket in _STRING.sub(b"", raw).translate(None, _NO_BRACKETS):
+    for bracket in _brackets(raw):
         if bracket in b"[{":
             depth += 1
             deepest = max(deepest, depth)
@@ -32,6 +33,16 @@ def depth_of(raw: bytes, ceiling: int) -> int:
         else:
             depth -= 1
     return deepest
+
+
+def _brackets(raw: bytes) -> bytes:
+    """The brackets outside strings. Where nothing is escaped and no string holds a bracket, two sweeps find them: each
+    run of quotes that nothing stands between is then of whole strings."""
+    if b"\\" not in raw:
+        bare = raw.translate(None, _NO_STRUCTURE).replace(b'""', b"")
+        if b'"' not in bare:
+            return bare
+    return _STRING.sub(b"", raw).translate(None, _NO_BRACKETS)
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -40,8 +40,8 @@ class Shown(Protocol):
         """The manifest behind a tag or digest, or None."""
         ...
 
-    def sizes(self, repository: str, digests: Sequence[Digest]) -> Mapping[Digest, int]:
-        """The bytes of those blobs that the repository shows."""
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> Sequence[int | None]:
+        """The bytes of each of those blobs, None for one that the repository does not show."""
         ...
 
     def referrers(self, repository: str, digest: Digest) -> Iterable[Descriptor]:
@@ -125,8 +125,7 @@ class _Walk:
 
     def _take_blobs(self, repository: str, blobs: Sequence[Descriptor], owner: Digest) -> None:
         sizes = self._shown.sizes(repository, [blob.digest for blob in blobs])
-        for blob in blobs:
-            size = sizes.get(blob.digest)
+        for blob, size in zip(blobs, sizes, strict=True):
             if size is None:
                 raise _not_whole(repository, owner, blob.digest)
             if size != blob.size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from appliance import limits as station_limits
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import ManifestFacts, Metadata
 from bundles import limits
@@ -18,6 +19,7 @@ class StationShown:
 
     def __init__(self, blobs: BlobStore, metadata: Metadata) -> None:
         self._blobs, self._metadata = blobs, metadata
+        metadata.keep_pages(station_limits.PLAN_PAGES)
 
     def resolve(self, reference: Reference) -> Descriptor | None:
         """As Shown.resolve."""
@@ -27,7 +29,7 @@ class StationShown:
             facts = self._metadata.tagged_manifest(reference.repository, reference.tag or "")
         return None if facts is None else _descriptor(facts)
 
-    def sizes(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, int]:
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> list[int | None]:
         """As Shown.sizes."""
         return self._metadata.linked_sizes(repository, digests)
 

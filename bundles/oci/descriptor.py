@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
+
+import msgspec
 
 from bundles import limits
 from bundles.errors import MalformedError
@@ -19,8 +20,7 @@ _FIELDS: Final = frozenset({"mediaType", "digest", "size", "urls", "annotations"
 _PLATFORM_FIELDS: Final = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(msgspec.Struct, frozen=True):
     """An image's platform: `os`, `architecture`, and `variant` where it matters."""
 
     os: str
@@ -38,8 +38,7 @@ class Platform:
         return cls(os, architecture, expect_string(fields.get("variant", ""), "platform.variant"))
 
 
-@dataclass(frozen=True, slots=True)
-class Descriptor:
+class Descriptor(msgspec.Struct, frozen=True):
     """A content descriptor. `size` is bytes."""
 
     media_type: str
@@ -47,7 +46,7 @@ class Descriptor:
     size: int
     artifact_type: str = ""
     platform: Platform | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     urls: tuple[str, ...] = ()
 
     @classmethod

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Final, Protocol
+
+import msgspec
 
 from bundles.errors import MalformedError
 
 ALGORITHMS: Final = {"sha256": 64, "sha512": 128}
 """Registered algorithms and the length of their hex."""
 
-_HEX: Final = re.compile(r"[0-9a-f]+\Z")
+_WELL_FORMED: Final = {name: re.compile(rf"[0-9a-f]{{{length}}}\Z").match for name, length in ALGORITHMS.items()}
 
 
 class Hasher(Protocol):
@@ -22,28 +23,24 @@ class Hasher(Protocol):
     def hexdigest(self) -> str: ...
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True, order=True):
     """A validated digest. `str()` gives `algorithm:hex`; ordering is bytewise on that text."""
 
     algorithm: str
     hex: str
 
     def __post_init__(self) -> None:
-        length = ALGORITHMS.get(self.algorithm)
-        if length is None:
+        well_formed = _WELL_FORMED.get(self.algorithm)
+        if well_formed is None:
             raise MalformedError(
                 "unsupported digest algorithm", thing=repr(self.algorithm)[:80], remedy="use sha256 or sha512"
             )
-        if len(self.hex) != length or not _HEX.match(self.hex):
+        if not well_formed(self.hex):
             raise MalformedError(
                 "malformed digest",
                 thing=repr(f"{self.algorithm}:{self.hex}")[:160],
-                remedy=f"{self.algorithm} takes {length} lower-case hex digits",
+                remedy=f"{self.algorithm} takes {ALGORITHMS[self.algorithm]} lower-case hex digits",
             )
-
-    def __hash__(self) -> int:
-        return hash(self.hex)  # which remembers its own: a plan asks some hundred thousand times
 
     @classmethod
     def parse(cls, text: str) -> Digest:

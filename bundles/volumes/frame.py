@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import msgspec
+
 from bundles.oci.digest import Digest
 
 START: Final = 32
@@ -24,8 +26,7 @@ _ATTRIBUTES: Final = 0x8000 | (0o100444 << 16) | 0x01
 """Unix extension, regular file, mode 0444, read-only."""
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A blob, or `length` bytes of one from `offset` (then `part` counts from 1). All in bytes."""
 
     digest: Digest

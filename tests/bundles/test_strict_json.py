@@ -50,6 +50,25 @@ def test_arbitrary_bytes_give_a_document_or_one_clear_error(raw: bytes) -> None:
         read(raw)
 
 
+brackets = st.recursive(
+    st.text('[]{}":, \\ab', max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("[]a", max_size=2), inner, max_size=3),
+    max_leaves=12,
+)
+
+
+def nesting(document: Any) -> int:
+    if isinstance(document, dict | list):
+        parts = list(document.values()) if isinstance(document, dict) else document
+        return 1 + max(map(nesting, parts), default=0)
+    return 0
+
+
+@given(brackets)
+def test_nesting_is_counted_outside_strings_whatever_they_hold(document: Any) -> None:
+    assert strict_json.depth_of(json.dumps(document).encode(), 1_000) == nesting(document)
+
+
 @pytest.mark.parametrize("raw", [b'{"a":1,"a":2}', b'{"x":{"b":1,"b":1}}', b'[{"a":1,"\\u0061":2}]'])
 def test_duplicate_keys_are_refused(raw: bytes) -> None:
     with pytest.raises(MalformedError, match="duplicate JSON key"):

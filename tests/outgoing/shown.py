@@ -39,8 +39,8 @@ class FakeShown:
             return None
         return self._descriptor(digest)
 
-    def sizes(self, repository: str, digests: Sequence[Digest]) -> dict[Digest, int]:
-        return {digest: len(self.content[digest]) for digest in digests if (repository, digest) in self.links}
+    def sizes(self, repository: str, digests: Sequence[Digest]) -> list[int | None]:
+        return [len(self.content[digest]) if (repository, digest) in self.links else None for digest in digests]
 
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
         manifests = [found for name, found in sorted(self.links) if name == repository and self._is_manifest(found)]
