@@ -231,6 +231,21 @@ async def test_the_palette_carries_an_action_out(drive: Any) -> None:
         assert console.name == "ledger"
 
 
+async def test_enter_right_behind_the_letters_means_what_they_find(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("colon")
+        console.app.screen.query_one(Input).value = "audit"
+        console.app.screen.accept()
+        await console.rest()
+        assert console.name == "audit"
+        await console.press("g")
+        console.app.screen.query_one(Input).value = "000005"
+        console.app.screen.accept()
+        await console.rest()
+        assert console.name == "intake_entry"
+        assert "alpha.bravo-000005" in console.screen()
+
+
 async def test_the_jump_opens_what_it_found(drive: Any) -> None:
     async with drive() as console:
         await console.press("g", *"000005")

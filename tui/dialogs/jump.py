@@ -28,6 +28,8 @@ class Jump(Dialog[tuple[str, str]]):
     def __init__(self) -> None:
         super().__init__("Jump to")
         self._found: tuple[Found, ...] = ()
+        self._searched = ""
+        self._accepted: str | None = None
         self.waits = False
 
     def body(self) -> ComposeResult:
@@ -55,21 +57,29 @@ class Jump(Dialog[tuple[str, str]]):
             return
         screens = [name for name in ROOTS if TITLES[name].lower().startswith(query.lower())]
         named = [Found(kind="screen", text=TITLES[name], ref=name) for name in screens]
-        self.call_later(self._show, (*named, *found)[:LIMIT])
+        self.call_later(self._show, query, (*named, *found)[:LIMIT])
 
-    def _show(self, found: tuple[Found, ...]) -> None:
-        self._found = found
+    def _show(self, query: str, found: tuple[Found, ...]) -> None:
+        self._found, self._searched = found, query
         rows = self.query_one(OptionRows)
         rows.empty = "nothing found"
         rows.options = [Option(one.ref, f"{one.kind:<11}", safe(one.text)) for one in found]
         rows.cursor = 0
         rows.changed()
         rows.refresh(layout=True)
+        if found and query == self._accepted == self._typed:
+            self.accept()
+
+    @property
+    def _typed(self) -> str:
+        return self.query_one(Input).value.strip()
 
     def pressed(self, key: str) -> bool:
         return self.query_one(OptionRows).moved_by(key)
 
     def accept(self) -> None:
-        if self._found:
+        """Open what is under the cursor; where letters came since, what they find first, once it is there."""
+        self._accepted = self._typed
+        if self._found and self._typed == self._searched:
             chosen = self._found[self.query_one(OptionRows).cursor]
             self.dismiss((chosen.kind, chosen.ref))

@@ -20,6 +20,7 @@ class Palette(Dialog[Action]):
         super().__init__("What do you want to do?")
         self._asked_from = context
         self._found: list[Action] = []
+        self._narrowed = ""
 
     def body(self) -> ComposeResult:
         yield Input(placeholder="action", id="query")
@@ -32,6 +33,7 @@ class Palette(Dialog[Action]):
         self._narrow(event.value)
 
     def _narrow(self, query: str) -> None:
+        self._narrowed = query
         here = [action for action in ACTIONS if action.on(self._asked_from.screen) and action.offered(self._asked_from)]
         here.sort(key=lambda action: (not action.screens, bool(action.allowed(self._asked_from))))
         self._found = rank(query, here, lambda action: f"{action.label} {action.help}")
@@ -53,6 +55,10 @@ class Palette(Dialog[Action]):
         return self.query_one(OptionRows).moved_by(key)
 
     def accept(self) -> None:
+        query = self.query_one("#query", Input).value
+        # Enter right behind the letters: what they find counts, not what stood there before them.
+        if query != self._narrowed:
+            self._narrow(query)
         rows = self.query_one(OptionRows)
         if self._found:
             self.dismiss(self._found[rows.cursor])

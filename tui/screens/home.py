@@ -116,10 +116,11 @@ class HomeScreen(StationScreen):
 
     def _health_lines(self, status: Status) -> list[list[Span]]:
         lines: list[list[Span]] = []
+        width = max([9, *(len(safe(check.name)) for check in status.health.checks)])
         for check in status.health.checks:
             role = "ok" if check.ok else "bad"
             word = self.look.mark(role) if check.ok else f"{self.look.mark(role)} FAIL"
-            lines.append([(f"{word} {safe(check.name):<9} ", role), (safe(check.detail), "plain")])
+            lines.append([(f"{word} {safe(check.name):<{width}} ", role), (safe(check.detail), "plain")])
         return lines or [[("[--] no checks", "plain")]]
 
     def do_open(self) -> None:
