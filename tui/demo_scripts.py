@@ -13,6 +13,7 @@ from bundles.media import capacity
 from tui import demo_data as data
 from tui import demo_intake
 from tui.demo_jobs import DemoJob, Phase, waiting
+from tui.draft import FULL
 from tui.records import AuditEvent, Found, JobError, OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def _refused(what: str, thing: str, remedy: str) -> JobError:
     return JobError(error="RefusedError", what=what, thing=thing, remedy=remedy, exit_status=3)
 
 
+_BLOBS: Final = 9
+"""Blobs of each artifact here; all but one of them are known to be inside."""
+
+
 def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
     """A plan for the draft's references: blobs packed into volumes in order."""
     references = list(params["references"])
@@ -52,7 +57,9 @@ def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
         if artifact is None:
             raise UsageError("no such artifact", thing=reference, remedy="look in Repositories")
         found.append(artifact)
-    total = sum(artifact.total_size for artifact in found)
+    is_delta = params.get("since", FULL) != FULL
+    whole = sum(artifact.total_size for artifact in found)
+    total = whole // _BLOBS if is_delta else whole
     largest = capacity(params.get("volume") or "fat32")
     sizes = [largest] * (total // largest) + ([total % largest] if total % largest else [])
     wanted = [str(medium["path"]) for medium in params["media"]]
@@ -76,7 +83,10 @@ def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
             )
             for artifact in found
         ),
-        blobs=9 * len(found),
+        blobs=(1 if is_delta else _BLOBS) * len(found),
+        requires=(_BLOBS - 1) * len(found) if is_delta else 0,
+        required_bytes=whole - total,
+        base="receipt 3" if is_delta else "nothing: the bundle is full",
         bytes=total,
         volume=largest,
         volumes=tuple(

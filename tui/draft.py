@@ -17,6 +17,10 @@ VOLUMES: Final = (
     ("1GB", "small files"),
 )
 
+FULL: Final = "none"
+LAST: Final = "last"
+"""What a bundle stands on, beside the path of a receipt or want-list (`--since` of the command line)."""
+
 
 @dataclass(frozen=True)
 class Draft:
@@ -24,6 +28,7 @@ class Draft:
 
     references: tuple[str, ...] = ()
     to: str = ""
+    since: str = FULL
     media: tuple[str, ...] = ()
     volume: str = "fat32"
     key: str = ""
@@ -74,7 +79,7 @@ class Draft:
             "references": list(self.references),
             "volume": self.volume,
             "media": [{"path": path} for path in self.media],
-            "since": "none",
+            "since": self.since,
         }
 
     def build_params(self) -> dict[str, Any]:
@@ -83,7 +88,7 @@ class Draft:
             "to": self.to,
             "out": list(self.media),
             "volume": self.volume,
-            "since": "none",
+            "since": self.since,
             "sign_with": self.keyid,
             "cosigners": list(self.cosigners),
             "references": list(self.references),

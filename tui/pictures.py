@@ -39,8 +39,8 @@ class Scene:
     keys: tuple[str, ...] = ()
 
 
-_FORM: Final = ("w", "2", "enter", "space", "space", "3", "down", "enter", "enter", "down", "enter", "space", "enter",
-                "down", "down", "enter", "enter")  # fmt: skip
+_FORM: Final = ("w", "2", "enter", "space", "space", "3", "down", "enter", "enter", "down", "down", "enter", "space",
+                "enter", "down", "down", "enter", "enter")  # fmt: skip
 
 
 def _keys_to(further: Further) -> tuple[str, ...]:

@@ -187,7 +187,8 @@ class PlannedArtifact(Shape, frozen=True, kw_only=True):
 
 class Plan(Shape, frozen=True, kw_only=True):
     """POST /v1/plans: what a build would write, before anything is written. `volume` is the largest volume's bytes,
-    `requires` counts blobs that are inside already, `sboms_to_make` images that the build will describe first."""
+    `requires` counts blobs that are inside already, of `required_bytes`, and `sboms_to_make` the images that the build
+    will describe first."""
 
     artifacts: tuple[PlannedArtifact, ...]
     blobs: int
@@ -196,6 +197,7 @@ class Plan(Shape, frozen=True, kw_only=True):
     volumes: tuple[PlannedVolume, ...]
     media: tuple[PlannedMedium, ...] = ()
     requires: int = 0
+    required_bytes: int = 0
     sboms_to_make: int = 0
     base: str = ""
     space: dict[str, int] = {}

@@ -15,9 +15,29 @@ async def _pick_and_address(console: Any) -> None:
     await console.press("enter", "space", "space", "3")
     assert "2 artifacts" in console.screen()
     await console.press("down", "enter", "enter")
-    await console.press("down", "enter", "space", "enter")
+    await console.press("down", "down", "enter", "space", "enter")
     await console.press("down", "down", "enter", "enter")
     assert "Next: p plans it" in console.screen()
+
+
+async def test_a_delta_carries_only_what_is_not_known_to_be_there(drive: Any) -> None:
+    async with drive() as console:
+        await _pick_and_address(console)
+        assert "Stands on       nothing: the bundle is full" in console.screen()
+        await console.press("p")
+        assert "18 blobs" in console.screen()
+        await console.press("up", "up", "up", "enter", "down", "enter")
+        assert "Stands on       what is known to be there: a delta" in console.screen()
+        assert "Next: p plans it" in console.screen(), "another base is another plan"
+        await console.press("p")
+        assert "2 blobs" in console.screen()
+        assert " are not carried; it stands on receipt 3" in console.screen()
+        await console.press("enter", "end", "enter")
+        assert "Which receipt or want-list?" in console.screen()
+        await console.press(*"receipt", "enter")
+        assert "a path begins with /" in console.screen()
+        await console.press("ctrl+u", *"/media/usb-blue/receipt", "enter")
+        assert console.app.draft.build_params()["since"] == "/media/usb-blue/receipt"
 
 
 async def test_a_bundle_is_carried_out_across_and_in_by_keys_alone(drive: Any) -> None:

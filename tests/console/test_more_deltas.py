@@ -70,6 +70,15 @@ async def test_v_voids_the_last_bundle_of_a_stream_with_a_reason(drive: Any) -> 
         await console.shows("void: alpha.bravo-000008; the next bundle carries it again")
 
 
+async def test_n_begins_a_delta_for_the_site_of_a_stream(drive: Any) -> None:
+    async with drive() as console:
+        await outside(console)
+        await console.press("down", "n")
+        assert console.name == "new_bundle"
+        assert "Destination     delta" in console.screen()
+        assert "Stands on       what is known to be there: a delta" in console.screen()
+
+
 async def test_e_writes_a_receipt(drive: Any) -> None:
     async with drive() as console:
         console.app.show_root("deltas")

@@ -104,6 +104,22 @@ async def test_deltas_say_what_the_inside_is_taken_to_hold_and_a_lost_bundle_is_
     assert alpha.events("bundle.void")
 
 
+async def test_a_delta_is_planned_from_what_the_inside_is_taken_to_hold(
+    alpha: RealStation, bundle: Path, tmp_path: Path
+) -> None:
+    async with console_of(alpha) as console:
+        await console.log_in("jana")
+        await console.until(lambda: console.app.status is not None, "an answer")
+        console.app.set_draft(console.app.draft.change(references=(REFERENCE,), media=(str(tmp_path),)))
+        console.app.show_root("deltas")
+        await console.shows(", assumed")
+        await console.press("n")
+        await console.shows("Next: p plans it")
+        assert "Destination     bravo" in console.screen()
+        await console.press("p")
+        await console.shows("3.5 MB are not carried; it stands on what the stream's bundles")
+
+
 async def test_a_missing_volume_and_a_damaged_one_are_in_the_grid_with_what_they_block(
     bravo: RealStation, bundle: Path, tmp_path: Path
 ) -> None:

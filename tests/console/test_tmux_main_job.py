@@ -52,7 +52,7 @@ def _address(terminal: Terminal, gap: Gap, cosigner: str) -> None:
     terminal.type("bravo")
     terminal.press("Enter")
     terminal.shows("[ok] Destination     bravo", "[>>] Next: choose the medium")
-    terminal.press("Down", "Enter")
+    terminal.press("Down", "Down", "Enter")
     while "[x]" in terminal.shows("Write to which media?"):  # the one medium that this machine has plugged in
         terminal.press("Space")
         terminal.until(lambda screen: "[x]" not in screen, "no mark")

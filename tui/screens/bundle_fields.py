@@ -9,7 +9,7 @@ from bundles.errors import LockgateError
 from bundles.media import capacity
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.prompt import Prompt
-from tui.draft import VOLUMES
+from tui.draft import FULL, LAST, VOLUMES
 from tui.records import Medium, OwnKey, Stream, TrustedKey
 from tui.screens.base import StationScreen
 from tui.station import Station
@@ -33,6 +33,8 @@ class BundleFields(StationScreen):
                 self._change_references()
             case "to":
                 self.ask(_sites, self._change_to, group="field")
+            case "since":
+                self._change_since()
             case "media":
                 self.ask(lambda station: station.media(), self._change_media, group="field")
             case "volume":
@@ -81,6 +83,27 @@ class BundleFields(StationScreen):
             return
         prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
         self.console_app.push_screen(prompt, lambda text: self._set(to=text) if text else None)
+
+    def _change_since(self) -> None:
+        options = [
+            Option(FULL, "nothing", "everything is carried"),
+            Option(LAST, "what is known to be there", "by its last receipt, or by what was sent"),
+            Option(_OTHER, "a receipt or want-list", "that came back: type its path"),
+        ]
+        taken = self.console_app.draft.since
+        marked = (taken if taken in (FULL, LAST) else _OTHER,)
+        explain = "What is known to be there is not carried again. Deltas (9) shows what that is."
+        self.console_app.push_screen(Choose("What does it stand on?", options, explain, marked=marked),
+                                     self._since_chosen)  # fmt: skip
+
+    def _since_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if not chosen:
+            return
+        if chosen[0] != _OTHER:
+            self._set(since=chosen[0])
+            return
+        prompt = Prompt("Which receipt or want-list?", "The file or folder that came back.", check=_check_path)
+        self.console_app.push_screen(prompt, lambda text: self._set(since=text) if text else None)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
         taken = self.console_app.draft.media

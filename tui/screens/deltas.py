@@ -10,6 +10,7 @@ from textual.app import ComposeResult
 
 from bundles.display import safe
 from tui.dialogs.prompt import Prompt, needed
+from tui.draft import LAST
 from tui.records import Job, Page, Shape
 from tui.screens.base import StationScreen
 from tui.texts import count, moment, size, words
@@ -194,6 +195,13 @@ class DeltasScreen(StationScreen):
 
         explain = "The inside is then not taken to hold it, and the next bundle says that its number is void."
         self.console_app.push_screen(Prompt(f"{safe(bundle)} is lost: why?", explain, check=needed), answered)
+
+    def do_delta_build(self) -> None:
+        delta = self.table.current
+        if delta is not None:
+            site = delta.stream.partition(".")[2]
+            self.console_app.set_draft(self.console_app.draft.change(to=site, since=LAST))
+            self.console_app.show_root("new_bundle")
 
     def do_delta_receipt(self) -> None:
         explain = "A new file or folder on the medium that goes back. It is signed by this station's receipt key."

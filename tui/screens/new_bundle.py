@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
-from tui.draft import Draft
+from tui.draft import FULL, LAST, Draft
 from tui.link import SLOW
 from tui.look import Look
 from tui.records import Job, Plan
@@ -21,6 +21,7 @@ from tui.widgets.rows import RowList, Span
 FIELDS = (
     ("references", "Artifacts"),
     ("to", "Destination"),
+    ("since", "Stands on"),
     ("media", "Medium"),
     ("volume", "Largest volume"),
     ("key", "Signing key"),
@@ -42,6 +43,9 @@ def value_of(draft: Draft, field: str) -> str:
             return f"{count(len(names), 'artifact')}: {words(names)}" if names else ""
         case "media":
             return ", then ".join(safe(path) for path in draft.media)
+        case "since":
+            words_of = {FULL: "nothing: the bundle is full", LAST: "what is known to be there: a delta"}
+            return words_of.get(draft.since) or safe(draft.since)
         case "key":
             return f"{safe(draft.key)}  {draft.keyid}" if draft.key else ""
         case "cosigners":

@@ -1,4 +1,4 @@
-"""A plan to look at: each medium with what it takes and what stays free, a bar per volume."""
+"""A plan to look at: what it stands on, each medium with what it takes and what stays free, a bar per volume."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _BAR: Final = 16
 
 
 class PlanRows(RowList):
-    """Rows are media, each followed by its volumes."""
+    """Rows are what a delta stands on, then media, each followed by its volumes."""
 
     def __init__(self, look: Look) -> None:
         super().__init__(look, "Plan", ident="plan", empty="not made yet: p works it out, and writes nothing")
         self.plan: Plan | None = None
-        self._lines: list[tuple[int, PlannedMedium] | PlannedVolume] = []
+        self._lines: list[str | tuple[int, PlannedMedium] | PlannedVolume] = []
 
     @property
     def row_count(self) -> int:
@@ -30,7 +30,7 @@ class PlanRows(RowList):
         """Another plan, or none."""
         self.plan = plan
         self.note = "" if plan is None else _summary(plan)
-        self._lines = []
+        self._lines = [_not_carried(plan)] if plan is not None and plan.requires else []
         for number, medium in enumerate(plan.media if plan else (), 1):
             self._lines.append((number, medium))
             self._lines.extend(volume for volume in (plan.volumes if plan else ()) if volume.medium == number)
@@ -39,6 +39,8 @@ class PlanRows(RowList):
 
     def row(self, index: int, width: int) -> Sequence[Span]:
         line = self._lines[index]
+        if isinstance(line, str):
+            return [(line, "plain")]
         if isinstance(line, PlannedVolume):
             bar = self.look.bar(line.size, self.plan.volume if self.plan else 1, _BAR)
             return [(f"  {line.index:04d}    {bar} {size(line.size):>9}", "plain")]
@@ -54,8 +56,11 @@ class PlanRows(RowList):
 def _summary(plan: Plan) -> str:
     parts = [count(len(plan.artifacts), "artifact"), count(plan.blobs, "blob"), size(plan.bytes)]
     text = ", ".join(parts) + f" in {count(len(plan.volumes), 'volume')}"
-    if plan.requires:
-        text += f", {count(plan.requires, 'blob')} inside already"
     if plan.sboms_to_make:
         text += f", {count(plan.sboms_to_make, 'SBOM')} to make"
     return text
+
+
+def _not_carried(plan: Plan) -> str:
+    left = f"{count(plan.requires, 'blob')}, {size(plan.required_bytes)} are not carried"
+    return f"{left}; it stands on {safe(plan.base)}"
