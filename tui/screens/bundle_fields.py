@@ -92,7 +92,7 @@ class BundleFields(StationScreen):
         ]
         taken = self.console_app.draft.since
         marked = (taken if taken in (FULL, LAST) else _OTHER,)
-        explain = "What is known to be there is not carried again. Deltas (9) shows what that is."
+        explain = "What is known to be there is not carried again; see Deltas."
         self.console_app.push_screen(Choose("What does it stand on?", options, explain, marked=marked),
                                      self._since_chosen)  # fmt: skip
 
