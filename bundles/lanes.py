@@ -9,6 +9,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Generic, TypeVar
 
@@ -62,11 +63,62 @@ class Lane(Generic[Item]):
     ) -> None:
         if error is None:
             self.close()
-        elif not self._closed:
+        else:
+            self.drop(error)
+
+    def drop(self, error: BaseException) -> None:
+        """End without what is still queued, because of `error`. Harmless after `close`."""
+        if not self._closed:
             self._closed = True
             self._error = self._error or error
             self._queue.put([])
             self._thread.join()
+
+
+class Crew:
+    """A few threads for works that wait for the disk, such as an fsync: what comes behind them need not wait too.
+
+    At most `threads` works go on at once and as many more wait, so that memory and open files stay bounded. Every work
+    that was put is done; the first error is raised at the next `put` or at `close`.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads)
+        self._room = threading.Semaphore(2 * threads)
+        self._failed: list[BaseException] = []
+
+    def put(self, work: Callable[[], object]) -> None:
+        """Have `work` done, waiting while too much is waiting already. Raises what a work before it raised."""
+        self._raise()
+        self._room.acquire()
+        self._pool.submit(self._do, work)
+
+    def _do(self, work: Callable[[], object]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self._failed.append(error)
+        finally:
+            self._room.release()
+
+    def _raise(self) -> None:
+        if self._failed:
+            raise self._failed[0]
+
+    def close(self) -> None:
+        """Wait until everything that was put is done. Raises what one of the works raised."""
+        self._pool.shutdown()
+        self._raise()
+
+    def __enter__(self) -> Crew:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.shutdown()
+        if error is None:
+            self._raise()
 
 
 def at_once(work: Callable[[Item], object], items: Sequence[Item], lanes: int) -> None:

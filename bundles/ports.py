@@ -31,7 +31,8 @@ class BlobWriter(Protocol):
     """A blob on its way in: written, then committed or cancelled."""
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes. Raises FailedError naming the disk when it is full."""
+        """Append bytes, which stay as they are until the end: they may still be hashed when this returns. Raises
+        FailedError naming the disk when it is full."""
         ...
 
     def commit(self) -> None:

@@ -19,12 +19,16 @@ from appliance import limits
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
-from bundles.errors import FailedError, NotFoundError, RefusedError
+from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedError
+from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
 
 _HASHERS: Final = 2
 """Threads that hash beside the writing one; the machine's smallest size has two cores."""
+
+_HASHED_LATER: Final = 3
+"""Chunks that are written and wait for their turn to be hashed."""
 
 
 class Tally:
@@ -50,7 +54,7 @@ class Tally:
 class FileBlobWriter:
     """A blob on its way in (bundles.ports.BlobWriter), for blocking callers: jobs and tests.
 
-    `crc32` and `size` may be read after commit. Bytes handed to `write` may be reused when it returns.
+    `crc32` and `size` may be read after commit.
     """
 
     def __init__(self, store: BlobStore, digest: Digest, size: int) -> None:
@@ -58,6 +62,8 @@ class FileBlobWriter:
         self._digest = digest
         self._size = size
         self._tally = Tally(digest.algorithm)
+        self._hashing: Lane[bytes | memoryview] | None = None
+        self._written = 0
         self._path = store.upload_path("blob")
         self._fd = store.create(self._path)
         fcntl.flock(self._fd, fcntl.LOCK_EX)  # a sweep leaves it alone, however long the job pauses
@@ -72,22 +78,18 @@ class FileBlobWriter:
         return self._tally.size
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes, hashing large ones in a thread beside the write. Raises FailedError (the file is gone then),
-        RefusedError when more arrives than was announced."""
-        if self._tally.size + len(data) > self._size:
+        """Append bytes, hashing those of a large blob in a lane beside the write. Raises FailedError (the file is gone
+        then), RefusedError when more arrives than was announced."""
+        self._written += len(data)
+        if self._written > self._size:
             self.cancel()
             raise RefusedError("a blob is longer than announced", thing=str(self._digest))
-        if len(data) < limits.HASH_INLINE:
+        if self._hashing is None and self._size >= limits.HASH_INLINE:
+            self._hashing = Lane(self._tally.update, _HASHED_LATER)
+        if self._hashing is None:
             self._tally.update(data)
-            self._write(data)
-            return
-        hashing = self._store.hashers.submit(self._tally.update, data)
-        try:
-            self._write(data)
-        finally:
-            hashing.result()
-
-    def _write(self, data: bytes | memoryview) -> None:
+        else:
+            self._hashing.put(data)
         try:
             self._store.files.write(self._fd, data)
             self._trail.advance(len(data))
@@ -97,6 +99,8 @@ class FileBlobWriter:
 
     def commit(self) -> None:
         """Check size and digest, then make it a blob; durable on return. Raises RefusedError, FailedError."""
+        if self._hashing is not None:
+            self._hashing.close()
         if self._tally.size != self._size or self._tally.digest != self._digest:
             found = f"{self._tally.digest}, {self._tally.size} bytes"
             self.cancel()
@@ -106,6 +110,8 @@ class FileBlobWriter:
 
     def cancel(self) -> None:
         """Throw it away. Harmless after commit or cancel."""
+        if self._hashing is not None:
+            self._hashing.drop(CancelledError("the blob is thrown away", thing=str(self._digest)))
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1

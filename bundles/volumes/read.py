@@ -14,6 +14,7 @@ import hashlib
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Final, Protocol
@@ -21,7 +22,7 @@ from typing import Final, Protocol
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.files import failures_named, open_regular
-from bundles.lanes import Lane
+from bundles.lanes import Crew, Lane
 from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
@@ -29,6 +30,9 @@ from bundles.volumes.cache import Trail, drop_pages
 
 _IN_CACHE: Final = 256 * limits.KIB
 """What is hashed twice by one core: within its second cache, and still long enough to let other threads go on."""
+_COMMITS: Final = 4
+"""Blobs that are synced at once, while the next ones are read: a file system takes several syncs in one."""
+
 _UNREADABLE: Final = "the volume cannot be read"
 _DAMAGED: Final = "do not use this medium: have the volume cut again, and keep this one for examination"
 
@@ -110,7 +114,11 @@ def read_volume(
         in_lanes = sink is not None or (not beside and len(os.sched_getaffinity(0)) > 1)
         chunks = _chunks(file, path, volume.size) if in_lanes else _same_chunk(file, path, volume.size)
         seen = 0
-        with _Ranges(name, ranges, sink) as follower, contextlib.ExitStack() as lanes:
+        with (
+            Crew(_COMMITS) as commits,
+            _Ranges(name, ranges, sink, commits) as follower,
+            contextlib.ExitStack() as lanes,
+        ):
             takers: list[Callable[[bytes | memoryview], object]] = [hasher.update, follower.take]
             if in_lanes:
                 takers = [lanes.enter_context(Lane(taker)).put for taker in takers]
@@ -148,11 +156,11 @@ class _Ranges:
     """Follows the ranges through the stream of chunks.
 
     A whole blob that goes to a sink is hashed by its writer, which commits it only under its digest; everything else
-    (parts, and what nobody keeps) is hashed here.
+    (parts, and what nobody keeps) is hashed here. Blobs are committed beside the reading.
     """
 
-    def __init__(self, name: str, ranges: list[Range], sink: VolumeSink | None) -> None:
-        self._name, self._ranges, self._sink = name, ranges, sink
+    def __init__(self, name: str, ranges: list[Range], sink: VolumeSink | None, commits: Crew) -> None:
+        self._name, self._ranges, self._sink, self._commits = name, ranges, sink, commits
         self._position = 0
         self._next = 0
         self._taken: int | None = None
@@ -209,16 +217,21 @@ class _Ranges:
         if self._hasher is not None and self._hasher.hexdigest() != (current.sha256 or current.digest.hex):
             raise self._refusal(current)
         if self._writer is not None:
-            try:
-                self._writer.commit()
-            except RefusedError as error:
-                if current.part is not None:  # the part is good; what it completed is not
-                    raise RefusedError(
-                        error.what, thing=f"{error.thing} in {self._name}", remedy=error.remedy
-                    ) from None
-                raise self._refusal(current) from None
+            self._commits.put(partial(self._commit, self._writer, current))
         self._writer = self._hasher = self._taken = None
         self._next += 1
+
+    def _commit(self, writer: BlobWriter, current: Range) -> None:
+        try:
+            writer.commit()
+        except RefusedError as error:
+            writer.cancel()
+            if current.part is not None:  # the part is good; what it completed is not
+                raise RefusedError(error.what, thing=f"{error.thing} in {self._name}", remedy=error.remedy) from None
+            raise self._refusal(current) from None
+        except BaseException:
+            writer.cancel()
+            raise
 
     def _refusal(self, current: Range) -> RefusedError:
         what = f"part {current.part} of " if current.part is not None else ""

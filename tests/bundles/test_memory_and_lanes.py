@@ -6,17 +6,19 @@ import subprocess
 import sys
 import threading
 import zlib
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from bundles.lanes import Lane
+from bundles.lanes import Crew, Lane
 from bundles.oci.digest import new_hasher
 
 MIB = 1024 * 1024
 
 SCRIPT = """
 import re, sys
+from functools import partial
 from pathlib import Path
 from bundles import build
 from bundles.oci.digest import Digest
@@ -114,3 +116,57 @@ def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
     with pytest.raises(KeyError):
         fail()
     assert seen == [0]
+
+
+def test_a_crew_does_all_that_was_put_a_few_at_once_and_lets_few_wait() -> None:
+    begun, go_on = threading.Semaphore(0), threading.Event()
+    done: list[int] = []
+    put: list[int] = []
+
+    def work(number: int) -> None:
+        begun.release()
+        go_on.wait(30)
+        done.append(number)
+
+    def put_all() -> None:
+        with Crew(2) as crew:
+            for number in range(10):
+                crew.put(partial(work, number))
+                put.append(number)
+
+    putting = threading.Thread(target=put_all)
+    putting.start()
+    begun.acquire()
+    begun.acquire()
+    assert not begun.acquire(timeout=0.1), "two at once"
+    assert len(put) <= 4, "and two that wait"
+    go_on.set()
+    putting.join(30)
+    assert sorted(done) == list(range(10))
+
+
+def test_a_crew_s_error_reaches_who_puts_or_closes_and_what_was_put_is_done() -> None:
+    done: list[int] = []
+
+    def fail() -> None:
+        raise ValueError("the disk")
+
+    crew = Crew(1)
+    crew.put(fail)
+    crew.put(lambda: done.append(1))
+    with pytest.raises(ValueError, match="the disk"):
+        crew.close()
+    assert done == [1]
+    with pytest.raises(ValueError, match="the disk"), Crew(1) as crew:
+        crew.put(fail)
+        for _ in range(10):
+            crew.put(lambda: None)
+
+
+def test_an_error_of_one_s_own_goes_before_the_crew_s() -> None:
+    def fail() -> None:
+        raise ValueError("the disk")
+
+    with pytest.raises(KeyError), Crew(1) as crew:
+        crew.put(fail)
+        raise KeyError
