@@ -145,28 +145,47 @@ def test_a_crew_does_all_that_was_put_a_few_at_once_and_lets_few_wait() -> None:
     assert sorted(done) == list(range(10))
 
 
-def test_a_crew_s_error_reaches_who_puts_or_closes_and_what_was_put_is_done() -> None:
+def fail() -> None:
+    raise ValueError("the disk")
+
+
+def test_a_crew_s_error_reaches_who_closes_and_what_was_put_is_done() -> None:
+    begun, go_on = threading.Event(), threading.Event()
     done: list[int] = []
 
-    def fail() -> None:
-        raise ValueError("the disk")
+    def fail_later() -> None:
+        begun.set()
+        go_on.wait(30)
+        fail()
 
     crew = Crew(1)
-    crew.put(fail)
+    crew.put(fail_later)
+    begun.wait(30)
     crew.put(lambda: done.append(1))
+    go_on.set()
     with pytest.raises(ValueError, match="the disk"):
         crew.close()
     assert done == [1]
-    with pytest.raises(ValueError, match="the disk"), Crew(1) as crew:
+
+
+def put_often(crew: Crew) -> None:
+    with crew:
         crew.put(fail)
         for _ in range(10):
             crew.put(lambda: None)
 
 
-def test_an_error_of_one_s_own_goes_before_the_crew_s() -> None:
-    def fail() -> None:
-        raise ValueError("the disk")
+def test_a_crew_s_error_reaches_who_puts() -> None:
+    with pytest.raises(ValueError, match="the disk"):
+        put_often(Crew(1))
 
-    with pytest.raises(KeyError), Crew(1) as crew:
+
+def fail_oneself(crew: Crew) -> None:
+    with crew:
         crew.put(fail)
         raise KeyError
+
+
+def test_an_error_of_one_s_own_goes_before_the_crew_s() -> None:
+    with pytest.raises(KeyError):
+        fail_oneself(Crew(1))
