@@ -90,3 +90,7 @@ def _show(phase: str, done: int, total: int) -> None:
 def run() -> None:
     """The console script."""
     sys.exit(main())
+
+
+if __name__ == "__main__":
+    run()
