@@ -40,10 +40,12 @@ def let_go(descriptor: int, offset: int, length: int) -> None:
 
 
 class Trail:
-    """Lets the pages of a long file go as they are written or read: `STEP` bytes are under way, what lies before them
-    is dropped. Small files are left in memory: they are soon read again."""
+    """Lets the pages of a long file go as they are written or read: the last `UNDER_WAY` bytes may still be on their
+    way to the disk, what lies before them is dropped. Small files are left in memory: they are soon read again."""
 
     STEP: Final = 32 * limits.MIB
+    UNDER_WAY: Final = 2 * STEP
+    """Enough that a disk which falls behind for a moment holds up nobody, little enough to stay in few pages."""
 
     def __init__(self, descriptor: int, *, written: bool, start: int = 0) -> None:
         self._descriptor, self._written = descriptor, written
@@ -56,11 +58,12 @@ class Trail:
             return
         if self._written:
             start_writing(self._descriptor, self._begun, self._position - self._begun)
-        if self._begun > self._dropped:
-            drop = let_go if self._written else _forget
-            drop(self._descriptor, self._dropped, self._begun - self._dropped)
-            self._dropped = self._begun
         self._begun = self._position
+        behind = self._begun - self.UNDER_WAY
+        if behind > self._dropped:
+            drop = let_go if self._written else _forget
+            drop(self._descriptor, self._dropped, behind - self._dropped)
+            self._dropped = behind
 
 
 def _forget(descriptor: int, offset: int, length: int) -> None:
