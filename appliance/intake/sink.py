@@ -7,7 +7,9 @@ import os
 import threading
 import zlib
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Final
 
 from appliance import limits as station_limits
 from appliance.station import Station
@@ -20,6 +22,9 @@ from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.volumes.cache import Trail
 from bundles.volumes.read import Range
+
+_HASHERS: Final = 2
+"""Threads that hash a part beside its writing; the machine's smallest size has two cores."""
 
 
 class StoreSink:
@@ -38,6 +43,7 @@ class StoreSink:
         self._tallies: dict[Digest, Tally] = {}
         self._left: dict[Digest, set[int]] = {}
         self._turn = threading.Lock()
+        self.hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="hash")
         for blob in manifest.blobs:
             if blob.parts:
                 to_come = {number for number, part in enumerate(blob.parts, 1) if part.volume not in verified}
@@ -186,7 +192,7 @@ class _Part:
                 self._tally.update(data)
             self._write(data)
             return
-        hashing = self._store.hashers.submit(self._tally.update, data)
+        hashing = self._sink.hashers.submit(self._tally.update, data)
         try:
             self._write(data)
         finally:

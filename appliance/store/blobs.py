@@ -11,7 +11,6 @@ import os
 import secrets
 import stat
 import zlib
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,9 +22,6 @@ from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedEr
 from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
-
-_HASHERS: Final = 2
-"""Threads that hash beside the writing one; the machine's smallest size has two cores."""
 
 _HASHED_LATER: Final = 3
 """Chunks that are written and wait for their turn to be hashed."""
@@ -125,18 +121,10 @@ class BlobStore:
         self.files: Files = files or OsFiles()
         self._paths = paths
         self.gate = Gate(paths)
-        self._hashers: ThreadPoolExecutor | None = None
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():
                 self.files.make_folder(folder)
                 self.files.sync_folder(folder.parent)
-
-    @property
-    def hashers(self) -> ThreadPoolExecutor:
-        """Threads that hash while another writes; started when first needed, never before a fork."""
-        if self._hashers is None:
-            self._hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="hash")
-        return self._hashers
 
     @property
     def uploads(self) -> Path:

@@ -70,19 +70,26 @@ class BundleFields(StationScreen):
             lambda chosen: self._set(references=chosen) if chosen is not None else None,
         )
 
+    def _one_or_typed(self, field: str, ask: Choose, prompt: Prompt) -> None:
+        """One of the options, or (where _OTHER is chosen) what is typed."""
+
+        def typed(text: str | None) -> None:
+            if text:
+                self._set(**{field: text})
+
+        def chosen(values: tuple[str, ...] | None) -> None:
+            if values == (_OTHER,):
+                self.console_app.push_screen(prompt, typed)
+            elif values:
+                self._set(**{field: values[0]})
+
+        self.console_app.push_screen(ask, chosen)
+
     def _change_to(self, sites: tuple[str, ...]) -> None:
         options = [Option(site, safe(site)) for site in sites]
         options.append(Option(_OTHER, "another site", "type its name"))
-        self.console_app.push_screen(Choose("To which site?", options), self._site_chosen)
-
-    def _site_chosen(self, chosen: tuple[str, ...] | None) -> None:
-        if not chosen:
-            return
-        if chosen[0] != _OTHER:
-            self._set(to=chosen[0])
-            return
         prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
-        self.console_app.push_screen(prompt, lambda text: self._set(to=text) if text else None)
+        self._one_or_typed("to", Choose("To which site?", options), prompt)
 
     def _change_since(self) -> None:
         options = [
@@ -93,17 +100,8 @@ class BundleFields(StationScreen):
         taken = self.console_app.draft.since
         marked = (taken if taken in (FULL, LAST) else _OTHER,)
         explain = "What is known to be there is not carried again; see Deltas."
-        self.console_app.push_screen(Choose("What does it stand on?", options, explain, marked=marked),
-                                     self._since_chosen)  # fmt: skip
-
-    def _since_chosen(self, chosen: tuple[str, ...] | None) -> None:
-        if not chosen:
-            return
-        if chosen[0] != _OTHER:
-            self._set(since=chosen[0])
-            return
-        prompt = Prompt("Which receipt or want-list?", "The file or folder that came back.", check=_check_path)
-        self.console_app.push_screen(prompt, lambda text: self._set(since=text) if text else None)
+        prompt = Prompt("Which receipt or want-list?", "A file; its .sig lies beside it.", check=_check_path)
+        self._one_or_typed("since", Choose("What does it stand on?", options, explain, marked=marked), prompt)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
         taken = self.console_app.draft.media
@@ -139,18 +137,9 @@ class BundleFields(StationScreen):
     def _change_volume(self) -> None:
         options = [Option(value, value, detail) for value, detail in VOLUMES]
         options.append(Option(_OTHER, "another size", "such as 40MB or 4GiB"))
-        self.console_app.push_screen(
-            Choose("The largest volume file?", options, marked=(self.console_app.draft.volume,)), self._volume_chosen
-        )
-
-    def _volume_chosen(self, chosen: tuple[str, ...] | None) -> None:
-        if not chosen:
-            return
-        if chosen[0] != _OTHER:
-            self._set(volume=chosen[0])
-            return
+        ask = Choose("The largest volume file?", options, marked=(self.console_app.draft.volume,))
         prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
-        self.console_app.push_screen(prompt, lambda text: self._set(volume=text) if text else None)
+        self._one_or_typed("volume", ask, prompt)
 
     def _change_key(self, found: Sequence[OwnKey]) -> None:
         keys = [key for key in found if not key.station]
