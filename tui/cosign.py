@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from appliance.observe.acts import Act
 from bundles import limits, sums
 from bundles.errors import RefusedError, UsageError
 from bundles.files import read_small, write_atomic
@@ -76,4 +77,4 @@ def _record(audit: Path, bundle: str, keyid: str, folders: Sequence[Path]) -> No
 
     actor = f"{getpass.getuser()}({os.geteuid()})"
     detail = {"keyid": keyid, "folders": [str(folder) for folder in folders]}
-    FileAudit(audit).record(AuditEvent("bundle.sign", actor, bundle, "done", detail))
+    FileAudit(audit).record(AuditEvent(Act.BUNDLE_SIGN, actor, bundle, "done", detail))

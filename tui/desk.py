@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from appliance.observe.acts import Act
 from bundles.ports import Progress
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class FolderDesk:
         key, sites = _public(path), list(grant.sites)
         detail = {"purpose": grant.purpose, "owner": grant.owner, "sites": sites}
         if heard is None:
-            with recorded(self._root, "key.trust", key.keyid, detail):
+            with recorded(self._root, Act.KEY_TRUST, key.keyid, detail):
                 trust_key(
                     self._trust, key, purpose=grant.purpose, owner=grant.owner, sites=sites,
                     not_before=grant.not_before or None, not_after=grant.not_after or None,
@@ -117,7 +118,7 @@ class FolderDesk:
             key, grant.purpose, grant.owner, sites, grant.not_after or None, heard.witness,
             Path(heard.record).expanduser(),
         )  # fmt: skip
-        with recorded(self._root, "key.ceremony", key.keyid, {**detail, "witness": heard.witness}):
+        with recorded(self._root, Act.KEY_CEREMONY, key.keyid, {**detail, "witness": heard.witness}):
             first.carry_out(self._trust, heard.words, now())
         return key.keyid
 
@@ -126,7 +127,7 @@ class FolderDesk:
         from appliance.observe.recorded import recorded
         from bundles.signing.trust import revoke_key
 
-        with recorded(self._root, "key.revoke", keyid, {"why": why}):
+        with recorded(self._root, Act.KEY_REVOKE, keyid, {"why": why}):
             revoke_key(self._trust, keyid, why=why, at=now())
 
     def rotate(self, name: str, passphrase: str) -> Rotated:
@@ -137,7 +138,7 @@ class FolderDesk:
         planned = Rotation.prepare(StationPaths(self._root).keys, name)
         made = planned.made.public
         detail = {"name": name, "old": planned.old.keyid, "algorithm": made.algorithm}
-        with recorded(self._root, "key.rotate", made.keyid, detail):
+        with recorded(self._root, Act.KEY_ROTATE, made.keyid, detail):
             planned.carry_out(passphrase.encode() or None)
         return Rotated(name, made.keyid, made.fingerprint, planned.kept)
 

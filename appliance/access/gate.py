@@ -18,6 +18,7 @@ from appliance.access.identity import Identity, Known, LockedError
 from appliance.access.passwords import BusyError
 from appliance.access.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.access.scopes import Scope
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -155,7 +156,7 @@ class Gate:
 
     def _event(self, request: web.Request, ticket: Ticket, thing: str, detail: dict[str, object]) -> AuditEvent:
         detail = {"address": ticket.caller.address, "method": request.method, **detail}
-        return AuditEvent("registry.refuse", ticket.caller.name, thing, "refused", detail)
+        return AuditEvent(Act.REGISTRY_REFUSE, ticket.caller.name, thing, "refused", detail)
 
     # How it finds out.
 

@@ -23,6 +23,7 @@ from appliance.access.passwords import fingerprint, new_secret, same
 from appliance.access.permissions import Caller
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.registry.errors import WireError
 from appliance.registry.receiving import InterruptedBodyError, read_small
@@ -151,7 +152,7 @@ class TokenEndpoint:
             )  # fmt: skip
             refresh = f"{MARK}{token_id}_{secret}"
             detail = {"address": login.caller.address, "client": asked.client[:120], "session": session}
-            events.append(AuditEvent("token.login", login.caller.name, session, "done", detail))
+            events.append(AuditEvent(Act.TOKEN_LOGIN, login.caller.name, session, "done", detail))
         ring = await gate.bearers.ring()
         claims = Claims(
             issuer=gate.issuer, audience=gate.audience, subject="" if nobody else login.caller.name, issued=now,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from appliance.cli.context import call, json_option, show, station_option, station_root, table
+from appliance.observe.acts import Act
 from bundles.display import safe
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def export(root: Path | None, out: Path, as_json: bool) -> None:
 
     paths = StationPaths(station_root(root))
     site, target = load_config(paths.config).site, out.absolute()
-    with recorded(paths.root, "audit.export", str(target), {}):
+    with recorded(paths.root, Act.AUDIT_EXPORT, str(target), {}):
         head = audit_export.export(paths, target, _documents(paths), site=site, at=clock.now())
     document = {"path": str(target), "head": head, "site": site}
     show(document, as_json, lambda: f"head {head}\n{safe(str(target))}")
@@ -188,13 +189,12 @@ def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     from appliance.config import load_config
     from appliance.observe import audit_export
     from appliance.paths import StationPaths
-    from bundles.audit_log import PRUNED
 
     paths = StationPaths(station_root(root))
     cuts = audit_export.prunable(paths, exported, load_config(paths.config).site)
     gone = 0
     if cuts:
-        with recorded(paths.root, PRUNED, str(exported), {"lanes": cuts}):
+        with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), {"lanes": cuts}):
             gone = audit_export.prune(paths, cuts)
     show(
         {"removed": gone, "lanes": cuts}, as_json, lambda: f"{gone} segments removed; they are in {safe(str(exported))}"

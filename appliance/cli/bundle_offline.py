@@ -20,6 +20,7 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
+from appliance.observe.acts import Act
 from bundles.display import safe
 from bundles.errors import RefusedError, UsageError
 from bundles.manifest import volume_path
@@ -207,7 +208,7 @@ def sign(root: Path | None, folders: tuple[Path, ...], key_name: str, passphrase
             "the bundle does not name this key as a signer", thing=keyid, remedy="build it with --cosigner " + keyid
         )
     detail = {"keyid": keyid, "folder": ", ".join(str(m.folder) for m in media), "digest": str(Digest.of(signed_bytes))}
-    with recorded(station, "bundle.sign", manifest.id, detail) if station else nullcontext():
+    with recorded(station, Act.BUNDLE_SIGN, manifest.id, detail) if station else nullcontext():
         files = files_of(sums.NAME, keyid, private.sign(signed_bytes))
         for medium in media:
             for name, data in files.items():

@@ -10,6 +10,7 @@ from appliance.access.accounts import check_name
 from appliance.access.first import check_code, forget_code
 from appliance.access.passwords import check_password, hash_password
 from appliance.cli.recorded import recorded
+from appliance.observe.acts import Act
 from appliance.paths import StationPaths
 from appliance.station import station_lock
 from appliance.store.database import open_writer
@@ -35,7 +36,7 @@ class FirstSteps:
         """
         check_name(name)
         with station_lock(self._paths):
-            with recorded(self._station, "account.claim", name, {"role": "administrator"}):
+            with recorded(self._station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
                 check_code(self._paths, code)
                 hashed = hash_password(check_password(password))
                 with contextlib.closing(open_writer(self._paths.database)) as database:

@@ -8,6 +8,7 @@ from typing import Literal
 import click
 
 from appliance.cli.context import json_option, show
+from appliance.observe.acts import Act
 
 
 @click.command()
@@ -53,7 +54,7 @@ def init(
         save_private(paths.keys / f"{name}.pem", key, None)
         keys[name] = key.public.keyid
     FileAudit(paths.audit).record(
-        AuditEvent("init", actor(), site, "done", {"side": side, "open": open_, "keys": keys})
+        AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
     )
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
     lines = [f"station {site} ({side}) in {paths.root}"]

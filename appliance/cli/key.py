@@ -23,6 +23,7 @@ from appliance.cli.context import (
 )
 from appliance.cli.key_keep import escrow, import_, recover, rotate
 from appliance.cli.key_trust import ceremony, export_trust, policy, review
+from appliance.observe.acts import Act
 
 
 @click.group()
@@ -61,7 +62,7 @@ def create(
     passphrase = (
         None if no_passphrase else read_passphrase(passphrase_fd, f"Passphrase for {name}", confirm=True, name=name)
     )
-    with recorded(station, "key.create", made.public.keyid, {"name": name, "algorithm": algorithm}):
+    with recorded(station, Act.KEY_CREATE, made.public.keyid, {"name": name, "algorithm": algorithm}):
         save_private(path, made, passphrase)
     document = {
         "name": name,
@@ -178,7 +179,7 @@ def _write_private(station: Path, name: str, form: str, out: Path, passphrase_fd
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {name}", name=name)
     key = load_private(path, passphrase)
     sealed = key.to_cosign(passphrase) if form == "cosign" else key.to_pem(passphrase)
-    with recorded(station, "key.export", key.public.keyid, {"name": name, "form": form}):
+    with recorded(station, Act.KEY_EXPORT, key.public.keyid, {"name": name, "form": form}):
         write_atomic(out, sealed, 0o600, replace=False)
 
 
@@ -218,7 +219,7 @@ def trust(
 
     station = station_root(root)
     public = load_public(file)
-    with recorded(station, "key.trust", public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)}):
+    with recorded(station, Act.KEY_TRUST, public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)}):
         record = trust_key(
             StationPaths(station).trust, public,
             purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
@@ -255,7 +256,7 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
 
     station = station_root(root)
     check_keyid(keyid)
-    with recorded(station, "key.revoke", keyid, {"why": why}):
+    with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
         record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
     found = _recall(station, keyid)
     document = {

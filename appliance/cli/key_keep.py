@@ -16,6 +16,7 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
+from appliance.observe.acts import Act
 
 _DAY_TO_SPEAK = "pin the new key at every other site, then revoke the old one there"
 
@@ -53,7 +54,7 @@ def import_(
         raise UsageError(
             "the key is not encrypted", thing=str(file), remedy="encrypt it first, or say --no-passphrase to keep it so"
         )
-    with recorded(station, "key.import", key.public.keyid, {"name": name, "algorithm": key.public.algorithm}):
+    with recorded(station, Act.KEY_IMPORT, key.public.keyid, {"name": name, "algorithm": key.public.algorithm}):
         save_files(path, data if is_ssh else key.to_pem(passphrase), key.public)
     document = {
         "name": name, "keyid": key.public.keyid, "algorithm": key.public.algorithm,
@@ -87,7 +88,7 @@ def rotate(
     public, old, kept = planned.made.public, planned.old, planned.kept
     passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"New passphrase for {name}", confirm=True)
     detail = {"name": name, "old": old.keyid, "algorithm": public.algorithm}
-    with recorded(station, "key.rotate", public.keyid, detail):
+    with recorded(station, Act.KEY_ROTATE, public.keyid, detail):
         planned.carry_out(passphrase)
     document = {
         "name": name, "keyid": public.keyid, "fingerprint": public.fingerprint,
@@ -126,7 +127,7 @@ def escrow(
     copy = key.to_pem(secret.hex().encode())
     if out.exists():
         raise UsageError("the folder exists", thing=str(out), remedy="give a new one")
-    with recorded(station, "key.escrow", key.public.keyid, {"name": name, "shares": shares, "needed": needed}):
+    with recorded(station, Act.KEY_ESCROW, key.public.keyid, {"name": name, "shares": shares, "needed": needed}):
         try:
             out.mkdir(mode=0o700)
         except OSError as error:
@@ -168,7 +169,7 @@ def recover(
     secret = sharing.join([sharing.parse(line) for line in lines])
     key = load_private(file, secret.hex().encode())
     passphrase = read_passphrase(passphrase_fd, f"New passphrase for {name}", confirm=True)
-    with recorded(station, "key.recover", key.public.keyid, {"name": name, "shares": len(shares)}):
+    with recorded(station, Act.KEY_RECOVER, key.public.keyid, {"name": name, "shares": len(shares)}):
         save_private(path, key, passphrase)
     document = {"name": name, "keyid": key.public.keyid}
     show(document, as_json, lambda: f"{name}: key {key.public.keyid} is back")

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.observe.acts import Act
 
 
 @click.command()
@@ -55,7 +56,7 @@ def ceremony(
         heard = str(click.prompt("What you hear", err=True))
     first = FirstTrust(public, purpose, owner, sites, not_after, witness, record)
     detail = {"purpose": purpose, "owner": owner, "sites": list(sites), "witness": witness, "keyid": public.keyid}
-    with recorded(station, "key.ceremony", public.keyid, detail):
+    with recorded(station, Act.KEY_CEREMONY, public.keyid, detail):
         first.carry_out(StationPaths(station).trust, heard, clock.now())
     document = {"keyid": public.keyid, "fingerprint": public.fingerprint, "words": public.words, "record": str(record)}
     show(document, as_json, lambda: f"pinned {public.keyid} for {purpose}: print and sign the record\n{record}")
@@ -100,7 +101,7 @@ def policy(
             purpose=purpose, site=site, signers=signers, algorithms=sorted(set(algorithms)), gaps=gaps,
             silence_days=silence_days,
         )  # fmt: skip
-        with recorded(station, "trust.policy", f"{purpose} {site}".strip(), msgspec.to_builtins(rule)):
+        with recorded(station, Act.TRUST_POLICY, f"{purpose} {site}".strip(), msgspec.to_builtins(rule)):
             set_rule(trust, rule)
     folder = TrustFolder.load(trust)
     document = {"rules": [msgspec.to_builtins(rule) for rule in folder.policy.rules]}
@@ -139,7 +140,7 @@ def export_trust(root: Path | None, target: Path, as_json: bool) -> None:
     from bundles.signing.trust import export_trust as copy
 
     station = station_root(root)
-    with recorded(station, "trust.export", str(target), {}):
+    with recorded(station, Act.TRUST_EXPORT, str(target), {}):
         folder = copy(StationPaths(station).trust, target)
     document = {"site": folder.site, "keys": len(folder.records), "folder": str(target)}
     show(document, as_json, lambda: f"{len(folder.records)} keys of {folder.site}\n{target}")

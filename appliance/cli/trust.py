@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.context import call, json_option, show, station_option, station_root, table
+from appliance.observe.acts import Act
 
 
 @click.group()
@@ -87,7 +88,7 @@ def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     paths = StationPaths(station_root(root))
     old = paths.tls / SERVER
     wanted = list(names) or (names_of(load(old)) if old.is_file() else default_names())
-    with recorded(paths.root, "tls.renew", paths.root.name, {"names": wanted}):
+    with recorded(paths.root, Act.TLS_RENEW, paths.root.name, {"names": wanted}):
         made = make_server(paths, wanted)
     document = {"path": str(made.path), "not_after": made.not_after, "names": wanted}
     show(document, as_json, lambda: f"a certificate until {made.not_after}\ntake it up with: lockgate tls reload")

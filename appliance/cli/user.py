@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
+from appliance.observe.acts import Act
 from bundles.display import safe
 
 
@@ -86,7 +87,7 @@ def code(root: Path | None, as_json: bool) -> None:
 
     station = station_root(root)
     paths = StationPaths(station)
-    with station_lock(paths), recorded(station, "account.code", station.name, {}):
+    with station_lock(paths), recorded(station, Act.ACCOUNT_CODE, station.name, {}):
         if not paths.first_code.is_file():
             raise RefusedError("the first administrator has been made", thing=str(station), remedy="ask them")
         made = make_code(paths)

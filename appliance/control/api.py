@@ -19,6 +19,7 @@ from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
+from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
@@ -117,7 +118,7 @@ async def require(request: web.Request, permission: Permission, repository: str 
         control.rules.require(account(request), permission, repository)
     except RefusedError as error:
         thing = f"{request.method} {request.path}"
-        await control.record(refusal(permission, caller(request), thing, error))
+        await control.record(refusal(denied(permission), caller(request), thing, error))
         raise
 
 
@@ -161,7 +162,7 @@ async def _admit(request: web.Request) -> None:
     try:
         request[_CALLER] = control.callers.identify(request)
     except RefusedError as error:
-        await control.record(refusal("call", error.thing, f"{request.method} {request.path}", error))
+        await control.record(refusal(Act.CALL, error.thing, f"{request.method} {request.path}", error))
         raise
     if request.match_info.http_exception is not None:
         return
@@ -176,7 +177,7 @@ def failure(error: LockgateError, status: int | None = None) -> web.Response:
     return web.json_response({**to_wire(error), "exit_status": error.exit_status}, status=code)
 
 
-async def audited(control: Control, request: web.Request, act: str, thing: str, work: Awaitable[Any]) -> Any:
+async def audited(control: Control, request: web.Request, act: Act, thing: str, work: Awaitable[Any]) -> Any:
     """Await `work`; a refusal or failure of it is an event before it is an answer."""
     try:
         return await work

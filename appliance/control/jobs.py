@@ -24,6 +24,7 @@ from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
 from appliance.control.public_keys import find_public_key
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
@@ -120,7 +121,7 @@ class Jobs:
         if job.ended or job_id not in self._live:
             raise UsageError("the job has ended", thing=f"{job_id} is {job.state}", remedy="nothing is left to cancel")
         self._cancelled.add(job_id)
-        await self._record(AuditEvent("job.cancel", actor, job_id))
+        await self._record(AuditEvent(Act.JOB_CANCEL, actor, job_id))
         process = self._processes.get(job_id)
         if process is None:
             if job_id in self._queue:

@@ -13,6 +13,7 @@ from appliance.access.permissions import is_within
 from appliance.config import Config, split_listen
 from appliance.control.api import Control
 from appliance.control.routes.tls import answer
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, UsageError
@@ -57,7 +58,7 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
     async def metrics(request: web.Request) -> web.Response:
         if networks and not is_within(request.remote or "", networks):
             thing = f"metrics from {request.remote}"
-            await control.record(AuditEvent("metrics.refuse", "anonymous", thing, "refused", {}))
+            await control.record(AuditEvent(Act.METRICS_REFUSE, "anonymous", thing, "refused", {}))
             raise web.HTTPForbidden(text="403: not from this address\n")
         return await answer(control)
 

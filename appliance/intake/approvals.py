@@ -18,6 +18,7 @@ from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.intake.overrides import trusted_now
 from appliance.names import same_name
+from appliance.observe.acts import Act
 from appliance.observe.audit import newest
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
@@ -244,11 +245,11 @@ def logged(station: Station, entry: Entry) -> Logged:
     for event in newest(station.paths.audit, entry.digest.encode()):
         if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
             continue
-        if event["act"] in ("intake.reject", "intake.withdraw"):
+        if event["act"] in (Act.INTAKE_REJECT, Act.INTAKE_WITHDRAW):
             undone = undone or str(event["time"])
-        if event["act"] == "intake.approve":
+        if event["act"] == Act.INTAKE_APPROVE:
             hands.setdefault(str(event["detail"]["keyid"]), str(event["actor"]))
-        if event["act"] == "intake.import":
+        if event["act"] == Act.INTAKE_IMPORT:
             return Logged(undone, str(event["actor"]), hands)
     return Logged(undone, hands=hands)
 

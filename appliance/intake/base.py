@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.control.kinds import JobContext
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from bundles import documents, limits
@@ -92,7 +93,7 @@ def _wanting(context: JobContext, manifest: BundleManifest, digest: Digest, miss
     for entry in missing[:_BOUND]:
         context.log(f"missing: {entry.digest}, {entry.size} bytes")
     detail = {"digest": str(digest), "blobs": len(missing), "file": str(path)}
-    context.station.audit.record(AuditEvent("wants.write", context.actor, manifest.id, "done", detail))
+    context.station.audit.record(AuditEvent(Act.WANTS_WRITE, context.actor, manifest.id, "done", detail))
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return FailedError(
         "the bundle stands on blobs that are not here",

@@ -16,6 +16,7 @@ from appliance.intake.inspectors.notebook import Notebook
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.intake.locks import stream_turn
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
@@ -27,8 +28,8 @@ from bundles.limits import SIGNED_DOCUMENT
 from bundles.oci.digest import Digest
 from bundles.verdict import Opened, decide, require_all_signers
 
-_ACT = "intake.inspect"
-_ANEW = "intake.reinspect"
+_ACT = Act.INTAKE_INSPECT
+_ANEW = Act.INTAKE_REINSPECT
 """Another act: the newest `intake.inspect` is of the bundle that came in last (appliance.lifecycle.put_back)."""
 _DRAFT = "report.json"
 """The report in the job's folder: a job that was cut off does not void approvals twice."""
@@ -58,7 +59,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
     return documents.encode(report)
 
 
-def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: str = _ACT) -> str:
+def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: Act = _ACT) -> str:
     """Keep a report: an event, then one transaction. Returns its digest."""
     digest = str(Digest.of(report))
     station.audit.record(AuditEvent(act, actor, name, "done", {"digest": entry_digest, "report": digest}))

@@ -32,6 +32,7 @@ from appliance.intake.overrides import trusted_now
 from appliance.intake.partial import require_partial_allowed
 from appliance.intake.sink import StoreSink
 from appliance.lifecycle.restore import restore
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.station import Station
 from appliance.store.gate import incoming_turn
@@ -56,7 +57,7 @@ from bundles.verdict import require_all_signers
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
-_ACT = "intake.import"
+_ACT = Act.INTAKE_IMPORT
 _NAMED = 8
 """Artifacts named in one line of the log."""
 
@@ -187,7 +188,7 @@ class _Receiving:
         require_base(self.context, manifest, self.digest)
         self._check_space(self.bundle.volumes.keys() if partial else self.ranges.keys())
         if find_by_digest(self.station.reader, str(self.digest)) is None:
-            self._event("intake.receive", {"job": self.context.job_id})
+            self._event(Act.INTAKE_RECEIVE, {"job": self.context.job_id})
         self.station.writer.submit(
             BeginIntake(
                 digest=str(self.digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
@@ -301,7 +302,7 @@ class _Receiving:
         size = sum(volume.size for volume in manifest.volumes)
         without = f"without {', '.join(map(volume_path, absent))}" if absent else ""
         detail = {"missing_volumes": list(absent)} if absent else {}
-        self._event("intake.verify", {"volumes": len(manifest.volumes) - len(absent), "bytes": size, **detail})
+        self._event(Act.INTAKE_VERIFY, {"volumes": len(manifest.volumes) - len(absent), "bytes": size, **detail})
         station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now(), missing=absent))
         signers = [{"keyid": one.keyid, "owner": one.owner} for one in self.bundle.opened.signers]
         folders = [str(folder) for folder in self.bundle.folders]
@@ -317,7 +318,7 @@ class _Receiving:
             self.sink.discard()
             self.context.log(f"{manifest.id} was taken in {without}: {len(manifest.artifacts)} artifacts are whole")
 
-    def _event(self, act: str, detail: dict[str, object]) -> None:
+    def _event(self, act: Act, detail: dict[str, object]) -> None:
         """Recorded first: what cannot be recorded does not happen."""
         event = AuditEvent(act, self.context.actor, self.manifest.id, "done", {"digest": str(self.digest), **detail})
         self.station.audit.record(event)

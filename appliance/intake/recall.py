@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from appliance.intake.ledger import MANIFEST_JSON, manifest_text
+from appliance.observe.acts import Act, mark
 from appliance.observe.audit import begins, newest
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
@@ -164,8 +165,8 @@ def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
 def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:
     """Who pulled any of the digests, and when the audit log begins."""
     who: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in newest(paths.audit, b'"act":"pull"'):
-        if event["act"] != "pull" or event["thing"].rpartition("@")[2] not in digests:
+    for event in newest(paths.audit, mark(Act.PULL)):
+        if event["act"] != Act.PULL or event["thing"].rpartition("@")[2] not in digests:
             continue
         key = (event["actor"], event["thing"])
         pull = who.setdefault(

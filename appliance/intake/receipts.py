@@ -13,6 +13,7 @@ from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake import custody
 from appliance.intake.ledger import history
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.checkpoints import checkpoint
 from appliance.station import Station
@@ -25,7 +26,7 @@ from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
 from bundles.signing.signature_files import files_of
 
-_ACT: Final = "receipt.export"
+_ACT: Final = Act.RECEIPT_EXPORT
 _DRAFT: Final = "receipt.json"
 """The receipt in the job's own folder: a job that was cut off states again what it stated, under the same number."""
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.intake.ledger import MANIFEST_JSON, signed_files
+from appliance.observe.acts import Act, Explains, explains, mark, read_act
 from appliance.observe.audit import begins, is_pruned, newest
 from appliance.station import Station
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.sums import MANIFEST, parse
 
-_MOVES: Final = {"intake.release": True, "intake.withdraw": False, "intake.reject": False}
-_EXACT: Final = frozenset({"push-manifest", "push-blob", "mount-blob"})
-_NOT: Final = ("intake.", "custody.", "pull", "registry.", "delete-", "session.", "token.", "account.")
 _LISTED: Final = 1_000
 
 
@@ -83,9 +81,9 @@ def _blobs(station: Station, digest: str) -> list[str] | None:
 
 def _read(station: Station) -> _Log:
     log = _Log()
-    taken_back: set[tuple[str, str]] = set()
-    for event in newest(station.paths.audit, without=b'"act":"pull"'):
-        act, thing = str(event["act"]), str(event["thing"])
+    taken_back: set[tuple[Act | None, str]] = set()
+    for event in newest(station.paths.audit, without=mark(Act.PULL)):
+        act, thing = read_act(event["act"]), str(event["thing"])
         if event["outcome"] != "done":
             if event["detail"].get("takes_back"):
                 taken_back.add((act, thing))
@@ -94,16 +92,19 @@ def _read(station: Station) -> _Log:
             taken_back.discard((act, thing))
             continue
         digest = str(event["detail"].get("digest", ""))
-        if act in _MOVES and digest not in log.moved:
-            log.moved.add(digest)
-            if _MOVES[act]:
-                log.released.add(digest)
-        elif act == "intake.import":
+        if act == Act.INTAKE_IMPORT:
             log.imported.add(digest)
-        elif act in _EXACT:
-            log.links.add(thing)
-        elif not act.startswith(_NOT):
-            log.repositories |= _repository(thing)
+        match explains(act):
+            case Explains.RELEASE | Explains.RELEASE_ENDS as moved if digest not in log.moved:
+                log.moved.add(digest)
+                if moved is Explains.RELEASE:
+                    log.released.add(digest)
+            case Explains.LINK:
+                log.links.add(thing)
+            case Explains.CLOSURE:
+                log.repositories |= _repository(thing)
+            case _:
+                pass
     return log
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.marks import Unreferenced, unreferenced, waiting_for_builds
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.gate import Gate, incoming_turn
@@ -88,7 +89,7 @@ class _Collection:
     def _record(self, moment: str) -> None:
         taken = self._taken
         detail = {"moment": moment, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links}
-        self._station.audit.record(AuditEvent("gc", self._context.actor, "store", "done", detail))
+        self._station.audit.record(AuditEvent(Act.GC, self._context.actor, "store", "done", detail))
 
     def _unlink(self) -> None:
         before = clock.after(-int(limits.UNREFERENCED))

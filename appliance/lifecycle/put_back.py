@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
+from appliance.observe.acts import Act, mark
 from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
@@ -33,10 +34,10 @@ from bundles.manifest import bundle_id
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_site
 
-_MARK: Final = b'"act":"intake.inspect"'
+_MARK: Final = mark(Act.INTAKE_INSPECT)
 """The first act on a bundle that is recorded after the ledger took it (an import that was cut off leaves none), as it
 stands in an event's line: within a text its quotes would be escaped."""
-ACT: Final = "restore"
+ACT: Final = Act.RESTORE
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from appliance import clock
 from appliance.control.kinds import JobContext
 from appliance.intake.sink import StoreSink
 from appliance.lifecycle.carriers import volumes_of
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.outgoing import RecordBlobs
 from bundles.oci.digest import Digest
@@ -33,7 +34,7 @@ def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
     if absent:
         raise missing(bundle.opened, absent)
     station.audit.record(
-        AuditEvent("restore-damaged", context.actor, manifest.id, "done", {"digests": sorted(wanted)[:100]})
+        AuditEvent(Act.RESTORE_DAMAGED, context.actor, manifest.id, "done", {"digests": sorted(wanted)[:100]})
     )
     ranges = ranges_of(manifest)
     sink = StoreSink(station, manifest, bundle.opened.digest, set())

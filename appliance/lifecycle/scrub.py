@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.carriers import carriers
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.gate import Gate
@@ -184,7 +185,7 @@ class _Scrub:
             if healed or not known[0] or (inode == 0 and known[1]):
                 return
             detail = {"why": str(looked.why), "shown": _shown(station, str(digest))}
-            station.audit.record(AuditEvent("withdraw-damaged", self._context.actor, str(digest), "done", detail))
+            station.audit.record(AuditEvent(Act.WITHDRAW_DAMAGED, self._context.actor, str(digest), "done", detail))
             station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
             if inode:
                 station.blobs.set_aside(digest)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 from appliance import clock, limits
+from appliance.observe.acts import Act
 from appliance.observe.lanes import Lane, lane_of
 from bundles.audit_log import Segment, segments
 from bundles.errors import FailedError, LockgateError
@@ -28,7 +29,7 @@ _BLOCK: Final = 256 * 1024
 class AuditEvent:
     """Who (`actor`) did what (`act`) to which thing, and how it ended; `detail` is plain JSON data."""
 
-    act: str
+    act: Act
     actor: str
     thing: str
     outcome: Outcome = "done"
@@ -90,7 +91,7 @@ class FileAudit:
             self._lane = lane_of(self._folder)
         self._lane.append(
             {
-                "act": event.act,
+                "act": str(event.act),
                 "actor": event.actor,
                 "thing": event.thing,
                 "outcome": event.outcome,
@@ -163,7 +164,7 @@ class MemoryAudit:
         self.events.append(event)
 
 
-def refusal(act: str, actor: str, thing: str, error: LockgateError, *, recorded: bool = False) -> AuditEvent:
+def refusal(act: Act, actor: str, thing: str, error: LockgateError, *, recorded: bool = False) -> AuditEvent:
     """The event of an act that was refused (exit 3) or failed; `recorded`: it was recorded as done before, and this
     takes that back."""
     outcome: Outcome = "refused" if error.exit_status == 3 else "failed"

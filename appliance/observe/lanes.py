@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock, limits
+from appliance.observe.acts import Act
 from bundles.audit_log import GENESIS, LANES, hash_of, line_of, segment_name, segments
 from bundles.errors import FailedError
 from bundles.files import failures_named, sync_folder
 
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = 64 * 1024
-REPAIRED: Final = "audit.repair"
+REPAIRED: Final = Act.AUDIT_REPAIR
 """The act that says what a power cut left of an event whose writer had not been told that it was kept."""
 
 _open: weakref.WeakValueDictionary[tuple[int, str], Lane] = weakref.WeakValueDictionary()
@@ -61,7 +62,7 @@ class Lane:
             self._seq, self._head, torn = self._tail()
         self._synced = self._seq
         if torn:
-            self.append({"act": REPAIRED, "actor": "station", "thing": f"lane {self.number:02}", "outcome": "done",
+            self.append({"act": str(REPAIRED), "actor": "station", "thing": f"lane {self.number:02}", "outcome": "done",
                          "detail": {"bytes": len(torn), "cut_off": torn[:400].decode(errors="replace")}})  # fmt: skip
 
     def _take(self) -> tuple[int, int]:

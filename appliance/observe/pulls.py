@@ -7,6 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from appliance import limits
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 
 
@@ -35,4 +36,4 @@ class Pulls:
         self._seen[key] = _Pulled(moment + limits.AUDIT_PULLS)
         self._seen.move_to_end(key)
         count = 1 + (pulled.more if pulled is not None else 0)
-        return AuditEvent("pull", actor, thing, "done", {"from": address, "reference": reference, "count": count})
+        return AuditEvent(Act.PULL, actor, thing, "done", {"from": address, "reference": reference, "count": count})

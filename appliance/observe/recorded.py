@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit, refusal
 from appliance.paths import StationPaths
 from bundles.errors import LockgateError
 
 
 @contextmanager
-def recorded(station: Path, act: str, thing: str, detail: Mapping[str, Any]) -> Iterator[None]:
+def recorded(station: Path, act: Act, thing: str, detail: Mapping[str, Any]) -> Iterator[None]:
     """Record the act, then let it happen; an act that then fails is recorded as that too.
 
     Raises FailedError, with nothing done, where the log cannot be written.

@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance import clock
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
@@ -122,7 +123,7 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
         )  # fmt: skip
         if voided:
             detail |= {"blobs": len(document.blobs), "voided": voided}
-            station.audit.record(AuditEvent("wants.take", actor, document.bundle, "done", detail))
+            station.audit.record(AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail))
         return bool(voided)
     blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
     new = station.writer.submit(
@@ -143,7 +144,7 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
     if new:
         # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
         detail |= {"number": document.number, "head": document.head}
-        station.audit.record(AuditEvent("receipt.take", actor, document.site, "done", detail))
+        station.audit.record(AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail))
     return bool(new)
 
 

@@ -16,6 +16,7 @@ from typing import Any, Final
 from appliance import clock
 from appliance.control.kinds import JobContext, Result, telling
 from appliance.control.public_keys import find_public_key
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing import unwritten
 from appliance.outgoing.base import NONE, Base, base_of, take
@@ -80,12 +81,12 @@ def _recorded(context: JobContext, stream: str) -> Iterator[None]:
     except LockgateError as error:
         for bundle in context.station.writer.submit(VoidSequence(job_id=context.job_id)):
             _record_void(context, bundle)
-        context.station.audit.record(refusal("bundle.build", context.actor, stream, error))
+        context.station.audit.record(refusal(Act.BUNDLE_BUILD, context.actor, stream, error))
         raise
 
 
 def _record_void(context: JobContext, bundle: str) -> None:
-    context.station.audit.record(AuditEvent("bundle.void", context.actor, bundle, "done", {"job": context.job_id}))
+    context.station.audit.record(AuditEvent(Act.BUNDLE_VOID, context.actor, bundle, "done", {"job": context.job_id}))
 
 
 def _resumed(context: JobContext, order: Order) -> Fixed | None:
@@ -230,7 +231,7 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     check_volume_size(media, max(volume.size for volume in manifest.volumes))
     check_room(manifest, by_number(manifest, media))
     detail = {"digest": str(fixed.digest), "bytes": fixed.size, "media": [str(path) for path in order.out]}
-    station.audit.record(AuditEvent("bundle.write", context.actor, manifest.id, "done", detail))
+    station.audit.record(AuditEvent(Act.BUNDLE_WRITE, context.actor, manifest.id, "done", detail))
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
     told = telling(context, dict(enumerate(order.out, 1)))
@@ -238,7 +239,7 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     seconds = round(time.monotonic() - started, 3)
     station.writer.submit(FinishBundle(id=manifest.id))
     station.audit.record(
-        AuditEvent("bundle.build", context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
+        AuditEvent(Act.BUNDLE_BUILD, context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
     )
     return {
         "path": str(folders[0]),

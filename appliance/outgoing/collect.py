@@ -12,6 +12,7 @@ from typing import Any
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
@@ -47,7 +48,7 @@ def run(context: JobContext) -> Result:
                     context.log(f"collected {root.target} as {root.descriptor.digest}")
                     references.append(thing)
     except LockgateError as error:
-        context.station.audit.record(refusal("collect", context.actor, thing, error))
+        context.station.audit.record(refusal(Act.COLLECT, context.actor, thing, error))
         raise
     return {"references": references}
 
@@ -89,7 +90,7 @@ class _Collector:
         if target.tag is not None:
             self._tags[target.tag] = digest
         detail = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
-        self._station.audit.record(AuditEvent("collect", self._context.actor, str(target), "done", detail))
+        self._station.audit.record(AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail))
         self._station.writer.submit(
             AddArtifacts(
                 repository=target.repository,

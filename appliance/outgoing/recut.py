@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from appliance.control.kinds import JobContext, Result, telling
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import check_room, check_volume_size, look_at
@@ -40,7 +41,7 @@ def run(context: JobContext) -> Result:
     try:
         return _recut(context, params)
     except LockgateError as error:
-        context.station.audit.record(refusal("bundle.recut", context.actor, params.id, error))
+        context.station.audit.record(refusal(Act.BUNDLE_RECUT, context.actor, params.id, error))
         raise
 
 
@@ -83,7 +84,7 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
     check_volume_size(list(media.values()), max(volume.size for volume in volumes))
     check_room(manifest, media)
     detail = {"digest": str(fixed.digest), "bytes": size, "media": {str(n): str(path) for n, path in places.items()}}
-    station.audit.record(AuditEvent("bundle.recut", context.actor, manifest.id, "done", detail))
+    station.audit.record(AuditEvent(Act.BUNDLE_RECUT, context.actor, manifest.id, "done", detail))
     for path in places.values():
         with failures_named(path, "the medium cannot be written"):
             path.mkdir(exist_ok=True)

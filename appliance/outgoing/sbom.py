@@ -9,6 +9,7 @@ from typing import Final
 from appliance import clock
 from appliance import limits as station_limits
 from appliance.control.kinds import JobContext
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.outgoing.collect import manifest_row
 from appliance.outgoing.syft import Sbom, Scan, find_syft
@@ -88,7 +89,7 @@ def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -
     digest = Digest.of(raw)
     manifest = manifest_row(digest, raw, parse_manifest(raw), station.blobs.put(raw, digest))
     detail = {"digest": str(digest), "components": sbom.components}
-    station.audit.record(AuditEvent("sbom.attach", context.actor, f"{repository}@{subject}", "done", detail))
+    station.audit.record(AuditEvent(Act.SBOM_ATTACH, context.actor, f"{repository}@{subject}", "done", detail))
     station.writer.submit(
         AddArtifacts(repository=repository, blobs=tuple(rows), manifests=(manifest,), tags=(), at=clock.now())
     )

@@ -10,6 +10,7 @@ from typing import BinaryIO, Final
 from aiohttp import web
 
 from appliance import limits
+from appliance.observe.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
@@ -73,7 +74,7 @@ async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     if call.services.metadata.linked_blob(call.name, digest) is None:
         return errors.blob_unknown(digest)
     write = DeleteBlob(repository=call.name, digest=str(digest))
-    if not await call.write(write, "delete-blob", f"{call.name}@{digest}"):
+    if not await call.write(write, Act.DELETE_BLOB, f"{call.name}@{digest}"):
         return errors.blob_unknown(digest)
     return web.Response(status=202)
 

@@ -15,6 +15,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aiohttp import web
 
 from appliance import limits
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.pulls import Pulls
 from appliance.registry import errors
@@ -55,7 +56,7 @@ class Worker:
                 await self.in_thread(held.enter_context, services.blobs.gate.collecting())
                 if services.blobs.inode(digest) != inode:
                     return  # it was pushed again, or collected, meanwhile
-                event = AuditEvent("withdraw-damaged", "station", str(digest), "done", {"why": "rotted"})
+                event = AuditEvent(Act.WITHDRAW_DAMAGED, "station", str(digest), "done", {"why": "rotted"})
                 await self.in_thread(services.audit.record, event)
                 await services.writer.submit(RecordDamage(digest=str(digest), why="rotted", at=services.now()))
                 await self.in_thread(services.blobs.set_aside, digest)
@@ -115,7 +116,7 @@ class Call:
         """Whether the caller may, on another repository than the path's."""
         return self.services.access.check(self.request, action, name) is None
 
-    async def write(self, write: Write, act: str, thing: str, **detail: str) -> Any:
+    async def write(self, write: Write, act: Act, thing: str, **detail: str) -> Any:
         """Record an act and hand its transaction to the one writer; durable when it returns.
 
         Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from appliance import limits
+from appliance.observe.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etags
@@ -57,7 +58,7 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
     async with call.placing():
         crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
         write = _write(call, pushed, crc32, blobs, manifests)
-        outcome = await call.write(write, "push-manifest", f"{call.name}@{pushed.digest}", tags=" ".join(tags))
+        outcome = await call.write(write, Act.PUSH_MANIFEST, f"{call.name}@{pushed.digest}", tags=" ".join(tags))
     if outcome["missing"]:
         return errors.manifest_blob_unknown(outcome["missing"][0])
     if outcome["stale"]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from aiohttp import web
 
+from appliance.observe.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
@@ -80,10 +81,10 @@ async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
         return errors.manifest_unknown(call.target.reference)
     if isinstance(reference, Digest):
         write: Write = DeleteManifest(repository=call.name, digest=str(reference))
-        deleted = await call.write(write, "delete-manifest", f"{call.name}@{reference}")
+        deleted = await call.write(write, Act.DELETE_MANIFEST, f"{call.name}@{reference}")
     else:
         write = DeleteTag(repository=call.name, tag=reference)
-        deleted = await call.write(write, "delete-tag", f"{call.name}:{reference}")
+        deleted = await call.write(write, Act.DELETE_TAG, f"{call.name}:{reference}")
     return web.Response(status=202) if deleted else errors.manifest_unknown(call.target.reference)
 
 

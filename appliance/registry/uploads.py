@@ -13,6 +13,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance import limits
+from appliance.observe.acts import Act
 from appliance.registry import errors
 from appliance.registry.blobs import is_whole
 from appliance.registry.call import Call, parse_digest
@@ -105,7 +106,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         if facts is None or not is_whole(call, facts):
             continue
         write = MountBlob(repository=call.name, source=source, digest=str(digest), at=call.services.now())
-        if await call.write(write, "mount-blob", f"{call.name}@{digest}", source=source):
+        if await call.write(write, Act.MOUNT_BLOB, f"{call.name}@{digest}", source=source):
             return _created(call, digest)
     return None
 
@@ -170,7 +171,7 @@ async def _finish(call: Call, session: UploadSession, digest: Digest) -> web.Str
         tally = await call.worker.in_thread(_commit, call, session, digest)
         blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
         link = LinkBlob(repository=call.name, blob=blob, at=call.services.now())
-        await call.write(link, "push-blob", f"{call.name}@{digest}", size=str(tally.size))
+        await call.write(link, Act.PUSH_BLOB, f"{call.name}@{digest}", size=str(tally.size))
     return _created(call, digest)
 
 

@@ -29,6 +29,7 @@ from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
+from appliance.observe.acts import Act
 from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
@@ -113,7 +114,7 @@ def _was_closed(paths: StationPaths) -> bool:
         for line in lines_of(segment.path):
             with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
                 event = json.loads(line)
-                return event["act"] == "init" and event["detail"].get("open") is False
+                return event["act"] == Act.INIT and event["detail"].get("open") is False
             return False
     return False
 

@@ -14,6 +14,7 @@ from appliance.access.passwords import check_password, hash_password
 from appliance.access.permissions import EVERYTHING, check_pattern, check_role
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
 from appliance.control.routes.tokens import days, give_secret
+from appliance.observe.acts import account_changed
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes import access as writes
 from appliance.store.writes.base import Write
@@ -40,7 +41,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(describe(control, accounts.get(name)) | more)
 
     async def do(request: web.Request, what: str, name: str, write: Write, **detail: object) -> None:
-        await act(control, AuditEvent(f"account.{what}", caller(request), name, "done", detail), write)
+        await act(control, AuditEvent(account_changed(what), caller(request), name, "done", detail), write)
 
     async def create(request: web.Request) -> web.Response:
         body = await request.json()

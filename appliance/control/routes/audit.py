@@ -8,6 +8,7 @@ import contextlib
 from aiohttp import web
 
 from appliance.control.api import Control, caller, get, page_of
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, Outcome
 from appliance.observe.audit_query import FILTERS, Query, find_events
 from appliance.observe.checkpoints import checkpoint, last_checkpoint
@@ -40,7 +41,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         document = found.to_json() | {"head_expected": expected or None}
         outcome: Outcome = "failed" if found.findings else "done"
         detail = {"events": found.events, "head": found.head, "findings": len(found.findings)}
-        await control.record(AuditEvent("audit.verify", caller(request), station.config.site, outcome, detail))
+        await control.record(AuditEvent(Act.AUDIT_VERIFY, caller(request), station.config.site, outcome, detail))
         return web.json_response(document)
 
     return [

@@ -19,6 +19,7 @@ from appliance.intake import custody
 from appliance.intake.ledger import find_entry
 from appliance.intake.recall import recall
 from appliance.intake.release import prepare_withdraw
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.checkpoints import checkpoint
 from appliance.station import Station
@@ -35,9 +36,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         entry, actor = find_entry(control.station.reader, request.match_info["id"]), caller(request)
         why = str((await request.json())["why"])
         preparing = asyncio.to_thread(on_own_station, control, lambda own: prepare_withdraw(own, entry, why, actor))
-        write = await audited(control, request, "intake.withdraw", entry.id, preparing)
+        write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail = {"digest": entry.digest, "why": why}
-        gone = await act(control, AuditEvent("intake.withdraw", actor, entry.id, "done", detail), write)
+        gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
         return web.json_response({"id": entry.id, "withdrawn": gone})
 
     async def listed(request: web.Request) -> web.Response:
@@ -63,7 +64,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         custody.check_handover(fields)
         said = msgspec.structs.asdict(fields)
         write = HandOver(bundle=name, actor=actor, at=clock.now(), **said)
-        await act(control, AuditEvent("custody.hand-over", actor, name, "done", said), write)
+        await act(control, AuditEvent(Act.CUSTODY_HAND_OVER, actor, name, "done", said), write)
         return await record(request)
 
     async def recalled(request: web.Request) -> web.Response:

@@ -27,6 +27,7 @@ from appliance.intake.ledger import (
     steps_of,
     volumes_of,
 )
+from appliance.observe.acts import Act, decided
 from appliance.observe.audit import AuditEvent
 from appliance.policy.approvals import is_sealed
 from appliance.store.writes.base import Write
@@ -86,9 +87,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         entry, body, actor = entry_of(request), await request.json(), caller(request)
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         keyid = str(body["keyid"])
-        holder = await audited(control, request, "intake.decide", entry.id, _holder(control, keyid, actor))
+        holder = await audited(control, request, Act.INTAKE_DECIDE, entry.id, _holder(control, keyid, actor))
         verifying = asyncio.to_thread(approvals.verify_new, station, entry, payload, keyid, signature)
-        verified = await audited(control, request, "intake.decide", entry.id, verifying)
+        verified = await audited(control, request, Act.INTAKE_DECIDE, entry.id, verifying)
         approval = verified.approval
         await require(request, "reject" if approval.decision == "reject" else "approve")
         detail = {
@@ -99,9 +100,9 @@ def routes(control: Control) -> list[web.RouteDef]:
             keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature,
             sealed=verified.sealed,
         )  # fmt: skip
-        event = AuditEvent(f"intake.{approval.decision}", actor, entry.id, "done", detail)
+        event = AuditEvent(decided(approval.decision), actor, entry.id, "done", detail)
         if verified.sealed:
-            await control.record(AuditEvent("break-glass.open", actor, entry.id, "done", detail))
+            await control.record(AuditEvent(Act.BREAK_GLASS_OPEN, actor, entry.id, "done", detail))
         broken = station.policy().break_glass
         takes = broken.people if verified.sealed and broken is not None else needed(entry)
         await act(control, event, _write(entry, verified, kept, takes, actor))
@@ -116,14 +117,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
             raise UsageError("`only` is a list of references")
         preparing = asyncio.to_thread(_prepare, control, entry, actor, only)
-        prepared = await audited(control, request, "intake.release", entry.id, preparing)
+        prepared = await audited(control, request, Act.INTAKE_RELEASE, entry.id, preparing)
         detail = {
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
             "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
         if prepared.write.sealed:
-            await control.record(AuditEvent("break-glass.release", actor, entry.id, "done", detail))
-        await act(control, AuditEvent("intake.release", actor, entry.id, "done", detail), prepared.write)
+            await control.record(AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail))
+        await act(control, AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail), prepared.write)
         return web.json_response({"id": entry.id, "released": prepared.references, "whole": prepared.write.whole})
 
     return [

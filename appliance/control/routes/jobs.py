@@ -15,6 +15,7 @@ from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
 from appliance.control.view import job_view, require_all, sees
+from appliance.observe.acts import Act, started
 from appliance.observe.audit import AuditEvent, refusal
 from bundles.errors import RefusedError, UsageError
 
@@ -36,8 +37,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         await require(request, kind_of(kind).permission)
         if "references" in params:
             await require_all(request, params["references"])
-        job = await audited(control, request, f"{kind}.start", kind, jobs.submit(kind, params, actor))
-        await control.record(AuditEvent(f"{kind}.start", actor, job.id, "done", {"params": params}))
+        job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor))
+        await control.record(AuditEvent(started(kind), actor, job.id, "done", {"params": params}))
         return web.json_response(job.to_json(), status=201)
 
     async def listed(request: web.Request) -> web.Response:
@@ -72,8 +73,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         body = await request.json()
         job_id, keyid = (await _own(control, request)).id, str(body["keyid"])
         signature = base64.b64decode(str(body["signature"]), validate=True)
-        job = await audited(control, request, "job.sign", job_id, jobs.sign(job_id, keyid, signature))
-        await control.record(AuditEvent("job.sign", caller(request), job_id, "done", {"keyid": keyid}))
+        job = await audited(control, request, Act.JOB_SIGN, job_id, jobs.sign(job_id, keyid, signature))
+        await control.record(AuditEvent(Act.JOB_SIGN, caller(request), job_id, "done", {"keyid": keyid}))
         return web.json_response(job.to_json())
 
     async def events(request: web.Request) -> web.StreamResponse:
@@ -109,7 +110,7 @@ async def _own(control: Control, request: web.Request) -> Job:
     job = control.jobs.find(request.match_info["id"])
     if not sees(request, job):
         error = RefusedError("the job is another's", thing=job.id, remedy="ask who started it")
-        await control.record(refusal("job.read", caller(request), job.id, error))
+        await control.record(refusal(Act.JOB_READ, caller(request), job.id, error))
         raise error
     return job
 

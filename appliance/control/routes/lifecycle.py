@@ -14,6 +14,7 @@ from appliance.control.own_station import on_own_station
 from appliance.control.view import shows
 from appliance.intake.recall import recall
 from appliance.lifecycle.scrub import damages
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.metadata import Kind
@@ -51,15 +52,15 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def block(request: web.Request) -> web.Response:
         body, actor = await request.json(), caller(request)
         thing, why = str(body["thing"]), str(body["why"]).strip()
-        digest = str(await audited(control, request, "block", thing, _digest(request, thing, why)))
-        event = AuditEvent("block", actor, digest, "done", {"thing": thing, "why": why})
+        digest = str(await audited(control, request, Act.BLOCK, thing, _digest(request, thing, why)))
+        event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=clock.now()))
         found = await asyncio.to_thread(on_own_station, control, lambda own: _recall(own, digest))
         return web.json_response({"digest": digest, "why": why, "recall": found}, status=201)
 
     async def unblock(request: web.Request) -> web.Response:
         digest = str(Digest.parse(request.match_info["digest"]))
-        if not await act(control, AuditEvent("unblock", caller(request), digest), Unblock(digest=digest)):
+        if not await act(control, AuditEvent(Act.UNBLOCK, caller(request), digest), Unblock(digest=digest)):
             raise NotFoundError("nothing is blocked by that digest", thing=digest, remedy="see: lockgate block list")
         return web.json_response({"digest": digest})
 

@@ -12,6 +12,7 @@ from aiohttp import web
 from appliance import limits
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.mounts import mounted_media
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import UsageError
@@ -80,8 +81,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def void(request: web.Request) -> web.Response:
         body, actor, name = await request.json(), caller(request), request.match_info["id"]
         why = str(body.get("why", ""))
-        await audited(control, request, "bundle.void", name, _check_why(why, name))
-        event = AuditEvent("bundle.void", actor, name, "done", {"why": why})
+        await audited(control, request, Act.BUNDLE_VOID, name, _check_why(why, name))
+        event = AuditEvent(Act.BUNDLE_VOID, actor, name, "done", {"why": why})
         voided = await act(control, event, VoidBundle(id=name))
         return web.json_response({"voided": voided})
 

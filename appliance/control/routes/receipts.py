@@ -10,6 +10,7 @@ from aiohttp import web
 
 from appliance.control.api import Control, audited, caller, get, page_of, post
 from appliance.control.own_station import on_own_station
+from appliance.observe.acts import Act
 from appliance.outgoing.base import take_file
 from appliance.station import Station
 from bundles.errors import UsageError
@@ -40,6 +41,6 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not Path(path).is_absolute():
             raise UsageError("not a whole path", thing=path[:120], remedy="name the file from the root")
         taking = asyncio.to_thread(on_own_station, control, lambda own: take_file(own, Path(path), actor))
-        return web.json_response(await audited(control, request, "receipt.take", path, taking))
+        return web.json_response(await audited(control, request, Act.RECEIPT_TAKE, path, taking))
 
     return [get("/v1/receipts", "receipt", listed), post("/v1/receipts", "receipt", take)]

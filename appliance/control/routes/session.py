@@ -9,6 +9,7 @@ from aiohttp import web
 from appliance.access.permissions import PERMISSIONS, Caller
 from appliance.control.api import Control, account, anybody, caller, delete, get
 from appliance.control.callers import peer_uid, system_name
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from bundles.errors import LockgateError, RefusedError
 
@@ -25,9 +26,9 @@ def routes(control: Control) -> list[web.RouteDef]:
             if known is None or known.account.kind != "person":
                 raise RefusedError("wrong name or password", remedy="try again")
         except LockgateError as error:
-            await control.record(refusal("session.login", actor, name[:64], error))
+            await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error))
             raise
-        await control.record(AuditEvent("session.login", name, name, "done", {"by": actor}))
+        await control.record(AuditEvent(Act.SESSION_LOGIN, name, name, "done", {"by": actor}))
         session = control.callers.log_in(known.account)
         return web.json_response(describe(control, known.account.caller()) | {"session": session})
 
@@ -36,7 +37,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def log_out(request: web.Request) -> web.Response:
         control.callers.log_out(request)
-        await control.record(AuditEvent("session.logout", caller(request), caller(request)))
+        await control.record(AuditEvent(Act.SESSION_LOGOUT, caller(request), caller(request)))
         return web.json_response({})
 
     return [

@@ -13,6 +13,7 @@ from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.intake import overrides
 from appliance.intake.silence import shut_streams
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import open_station
 from appliance.store.writes.intake import ResetStream
@@ -76,24 +77,24 @@ def routes(control: Control) -> list[web.RouteDef]:
         payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
         stream, keyid = request.match_info["stream"], str(body["keyid"])
         saying = asyncio.to_thread(_say, control, payload, keyid, signature, actor)
-        write, override = await audited(control, request, "stream.override", stream, saying)
+        write, override = await audited(control, request, Act.STREAM_OVERRIDE, stream, saying)
         if override.stream != stream:
             raise RefusedError("the override is for another stream", thing=override.stream, remedy="sign it anew")
         detail = {
             "act": override.act, "sequence": override.sequence, "digest": override.digest, "floor": override.floor,
             "why": override.why, "keyid": keyid, "owner": write.said.owner,
         }  # fmt: skip
-        people = await act(control, AuditEvent("stream.override", actor, stream, "done", detail), write)
+        people = await act(control, AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail), write)
         if people >= write.needed:
-            await control.record(AuditEvent("stream.reset", actor, stream, "done", {**detail, "why": write.why}))
+            await control.record(AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why}))
         return web.json_response({"stream": stream, "people": people, "needed": write.needed, **_shown(override)})
 
     async def reset(request: web.Request) -> web.Response:
         """On an open station alone: one person's word, unsigned."""
         body, actor = await request.json(), caller(request)
         subject, why = _subject(request, body), str(body["why"])
-        await audited(control, request, "stream.reset", subject.stream, _check_alone(subject, why))
-        event = AuditEvent("stream.reset", actor, subject.stream, "done", {**_of(subject), "why": why})
+        await audited(control, request, Act.STREAM_RESET, subject.stream, _check_alone(subject, why))
+        event = AuditEvent(Act.STREAM_RESET, actor, subject.stream, "done", {**_of(subject), "why": why})
         at = clock.now()
         if subject.floor:
             await act(control, event, SetClockFloor(floor=subject.floor, why=why, actor=actor, at=at))

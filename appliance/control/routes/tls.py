@@ -14,6 +14,7 @@ from appliance.access.certificates import load, names_of
 from appliance.access.tls import server_context
 from appliance.control.api import Control, audited, caller, get, post
 from appliance.control.routes.status import describe
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.metrics import CONTENT_TYPE, Gauges, render
 from bundles.errors import LockgateError, UsageError
@@ -37,8 +38,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         if station.config.open:
             raise UsageError("an open station has no certificate", thing=station.config.site)
         trying = asyncio.to_thread(server_context, station.config, station.paths)
-        await audited(control, request, "tls.reload", station.config.site, trying)
-        await control.record(AuditEvent("tls.reload", caller(request), station.config.site))
+        await audited(control, request, Act.TLS_RELOAD, station.config.site, trying)
+        await control.record(AuditEvent(Act.TLS_RELOAD, caller(request), station.config.site))
         os.kill(os.getppid(), signal.SIGHUP)  # the supervisor passes it on to every worker
         return await show(request)
 

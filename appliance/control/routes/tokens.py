@@ -12,6 +12,7 @@ from appliance import clock, limits
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.control.api import Control, act, caller, get, post
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.access import AddSecret, RevokeToken
 from bundles.errors import UsageError
@@ -48,7 +49,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def revoke(request: web.Request) -> web.Response:
         token_id = request.match_info["id"]
         write = RevokeToken(id=token_id, at=clock.now())
-        await act(control, AuditEvent("token.revoke", caller(request), token_id), write)
+        await act(control, AuditEvent(Act.TOKEN_REVOKE, caller(request), token_id), write)
         return web.json_response({"id": token_id})
 
     return [
@@ -67,7 +68,7 @@ async def give_secret(control: Control, request: web.Request, name: str, lasting
         account=name, id=secret_id, hash=await asyncio.to_thread(hash_secret, secret), at=clock.now(),
         expires=clock.after(lasting * _DAY), old_until=clock.after(overlap),
     )  # fmt: skip
-    event = AuditEvent("account.secret", caller(request), name, "done", {"id": secret_id, "expires": write.expires})
+    event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", {"id": secret_id, "expires": write.expires})
     await act(control, event, write)
     return web.json_response({"name": name, "secret": secret, "secret_id": secret_id, "expires": write.expires})
 
