@@ -205,8 +205,35 @@ AUDIT_FLOOD: Final = 60.0
 AUDIT_FLOOD_FREE: Final = 5
 """Of the same refusal, so many in a minute are written one by one; the others are counted."""
 
+AUDIT_FLOOD_WIDE: Final = 60
+"""Different refusals of one act that are written in a minute: of one account, or of all callers without an account
+together. With 500 bytes an event, an attacker with any number of addresses gets 43 MB a day and worker at most."""
+
+AUDIT_THING: Final = 200
+"""Characters of the thing that a refusal names: a client chooses them, up to the length of a request's line."""
+
+AUDIT_THING_DONE: Final = 600
+"""The same for an act that was done: a repository (255) with a digest (135) is never cut, nor is a usual path."""
+
+AUDIT_REASON: Final = 1_000
+"""Characters of a refusal's reason."""
+
 AUDIT_FLOODS: Final = 4_096
-"""Different refusals that are counted at once, a few hundred bytes each; beyond, the oldest is written out."""
+"""Different refusals that are counted at once, a few hundred bytes each; beyond, the oldest is written out. Callers
+without an account cannot make so many: AUDIT_FLOOD_WIDE."""
+
+RESERVE: Final = 16 * MIB
+"""Disk kept for acts that matter when nothing else is left: some ten thousand events and what they change, and the
+database's journal, which takes four mebibytes before it is written over."""
+
+RESERVE_STEP: Final = MIB
+"""What is given back of it at a time."""
+
+RESERVE_ROOM: Final = 4
+"""The reserve is made, and made whole again, where so many times as much would stay free."""
+
+RESERVE_LOOK: Final = 30.0
+"""Seconds between two attempts to make it whole again."""
 
 AUDIT_PULLS: Final = 3_600.0
 """A client that pulls the same manifest again within an hour is counted, not written again."""

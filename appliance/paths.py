@@ -125,6 +125,11 @@ class StationPaths:
     def audit(self) -> Path:
         return self.root / "audit"
 
+    @property
+    def reserve(self) -> Path:
+        """Disk that is given back when nothing else is left (appliance.observe.reserve)."""
+        return self.root / "reserve"
+
     def blob(self, digest: Digest) -> Path:
         return self.blobs / digest.algorithm / digest.hex
 

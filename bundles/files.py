@@ -12,6 +12,10 @@ from pathlib import Path
 from bundles.errors import FailedError, LockgateError, RefusedError
 
 
+class NoSpaceError(FailedError):
+    """No space is left on the disk, or a quota is used up."""
+
+
 def open_regular(path: Path, *, ceiling: int | None = None) -> int:
     """A descriptor of a regular file, opened without following a link and without blocking on a pipe.
 
@@ -116,12 +120,11 @@ _REMEDIES = {
 
 
 def os_failure(error: OSError, path: Path | str, what: str) -> FailedError:
-    """An operating system's error as one line: what, which file, why, what to do."""
+    """An operating system's error as one line: what, which file, why, what to do. NoSpaceError for a full disk."""
     code = errno.errorcode.get(error.errno or 0, "")
     reason = error.strerror or str(error)
-    return FailedError(
-        f"{what} ({reason})", thing=str(path), remedy=_REMEDIES.get(code, "check the path and try again")
-    )
+    kind = NoSpaceError if code in ("ENOSPC", "EDQUOT") else FailedError
+    return kind(f"{what} ({reason})", thing=str(path), remedy=_REMEDIES.get(code, "check the path and try again"))
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from appliance.access.identity import Identity, Known, LockedError
 from appliance.access.passwords import BusyError
 from appliance.access.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.access.scopes import Scope
+from appliance.addresses import origin_of
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
@@ -155,8 +156,9 @@ class Gate:
         return []
 
     def _event(self, request: web.Request, ticket: Ticket, thing: str, detail: dict[str, object]) -> AuditEvent:
-        detail = {"address": ticket.caller.address, "method": request.method, **detail}
-        return AuditEvent(Act.REGISTRY_REFUSE, ticket.caller.name, thing, "refused", detail)
+        detail = {"address": ticket.caller.address, "method": request.method[:16], **detail}
+        origin = origin_of(ticket.caller.address) if ticket.caller.kind == "anonymous" else ""
+        return AuditEvent(Act.REGISTRY_REFUSE, ticket.caller.name, thing, "refused", detail, origin)
 
     # How it finds out.
 

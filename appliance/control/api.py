@@ -17,7 +17,7 @@ from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
-from appliance.control.callers import Callers
+from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.jobs import Jobs
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
@@ -162,7 +162,10 @@ async def _admit(request: web.Request) -> None:
     try:
         request[_CALLER] = control.callers.identify(request)
     except RefusedError as error:
-        await control.record(refusal(Act.CALL, error.thing, f"{request.method} {request.path}", error))
+        name = system_name(peer_uid(request))
+        await control.record(
+            refusal(Act.CALL, error.thing or name, f"{request.method} {request.path}", error, origin=name)
+        )
         raise
     if request.match_info.http_exception is not None:
         return

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from appliance.access.permissions import is_within
+from appliance.addresses import origin_of
 from appliance.config import Config, split_listen
 from appliance.control.api import Control
 from appliance.control.routes.tls import answer
@@ -58,7 +59,9 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
     async def metrics(request: web.Request) -> web.Response:
         if networks and not is_within(request.remote or "", networks):
             thing = f"metrics from {request.remote}"
-            await control.record(AuditEvent(Act.METRICS_REFUSE, "anonymous", thing, "refused", {}))
+            await control.record(
+                AuditEvent(Act.METRICS_REFUSE, "anonymous", thing, "refused", {}, origin_of(request.remote or ""))
+            )
             raise web.HTTPForbidden(text="403: not from this address\n")
         return await answer(control)
 

@@ -45,6 +45,7 @@ from appliance.control.routes import (
 )
 from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
+from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
@@ -103,15 +104,24 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 await work.start()
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
+                reserving = asyncio.create_task(_keep_reserve(paths))
                 ready()
                 await stop.wait()
                 await work.stop()
             await runner.cleanup()
-            for task in (signing, looking):
+            for task in (signing, looking, reserving):
                 task.cancel()
-            await asyncio.wait([signing, looking])
+            await asyncio.wait([signing, looking, reserving])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+async def _keep_reserve(paths: StationPaths) -> None:
+    """Make the disk's reserve, and make it whole again once there is room."""
+    reserve = Reserve(paths.reserve)
+    while True:
+        await asyncio.to_thread(reserve.keep)
+        await asyncio.sleep(limits.RESERVE_LOOK)
 
 
 async def _keep_looking(control: Control) -> None:

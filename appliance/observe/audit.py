@@ -8,18 +8,20 @@ import json
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
-from appliance import clock, limits
+from appliance import limits
 from appliance.observe.acts import Act
+from appliance.observe.floods import Floods
 from appliance.observe.lanes import Lane, lane_of
+from appliance.observe.reserve import FILLING, Reserve
+from appliance.paths import StationPaths
 from bundles.audit_log import Segment, segments
 from bundles.errors import FailedError, LockgateError
-from bundles.files import failures_named
+from bundles.files import NoSpaceError, failures_named
 
 Outcome = Literal["done", "refused", "failed"]
 _BLOCK: Final = 256 * 1024
@@ -27,13 +29,18 @@ _BLOCK: Final = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class AuditEvent:
-    """Who (`actor`) did what (`act`) to which thing, and how it ended; `detail` is plain JSON data."""
+    """Who (`actor`) did what (`act`) to which thing, and how it ended; `detail` is plain JSON data.
+
+    `origin` is set for a caller without an account: the address (appliance.addresses.origin_of) or the uid that
+    refusals are counted by, whatever they name. It is not written.
+    """
 
     act: Act
     actor: str
     thing: str
     outcome: Outcome = "done"
     detail: Mapping[str, Any] = field(default_factory=dict)
+    origin: str = ""
 
 
 class AuditPort(Protocol):
@@ -44,113 +51,109 @@ class AuditPort(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class _Flood:
-    """The same refusal, again and again."""
-
-    event: AuditEvent
-    until: float
-    seen: int = 0
-    held: int = 0
-    since: str = ""
-
-
 class FileAudit:
     """Appends to this process's lane of the log in `folder` (docs/internals/audit-log.md); safe for threads.
 
-    Of the same refusal within a minute the first few are written one by one, then those that make the count a power
-    of ten, and the others are counted: an intruder who knocks all night neither fills the disk nor hides in a crowd.
+    Refusals in great numbers are counted (appliance.observe.floods): an attacker who knocks all night neither fills the
+    disk nor hides in a crowd. Where only the reserve of disk is left (appliance.observe.reserve) all of them are
+    counted, acts of clients fail, and what else was done is recorded with what the reserve gives back.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lane: Lane | None = None
-        self._floods: OrderedDict[tuple[str, ...], _Flood] = OrderedDict()
+        self._reserve = Reserve(StationPaths(folder.parent).reserve)
+        self._floods = Floods()
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
 
     def record(self, event: AuditEvent) -> None:
         """As AuditPort.record."""
+        event = _cut(event)
         for kept in self._admit(event):
-            self._append(kept)
+            if kept is event and _must_be_written(event):
+                self._append(event)
+            else:
+                self._append_if_room(kept)
 
     def close(self) -> None:
         """Write out what was only counted so far."""
         with self._lock:
-            held = [flood for flood in self._floods.values() if flood.held]
-            self._floods.clear()
+            held = self._floods.drain()
             if self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
-        for flood in held:
-            self._append(_counted(flood))
+        for event in held:
+            self._append_if_room(event)
+
+    def _append_if_room(self, event: AuditEvent) -> None:
+        """Write a refusal, or a count of refusals; where no space is left, go on counting."""
+        if not self._reserve.in_want():
+            try:
+                self._append(event)
+            except NoSpaceError:
+                pass
+            else:
+                return
+        with self._lock:
+            self._floods.hold(event, time.monotonic())
+            self._count_later()
 
     def _append(self, event: AuditEvent) -> None:
-        if self._lane is None or self._lane.broken:
-            self._lane = None
-            self._lane = lane_of(self._folder)
-        self._lane.append(
-            {
-                "act": str(event.act),
-                "actor": event.actor,
-                "thing": event.thing,
-                "outcome": event.outcome,
-                "detail": dict(event.detail),
-            }
-        )
+        fields = {
+            "act": str(event.act),
+            "actor": event.actor,
+            "thing": event.thing,
+            "outcome": event.outcome,
+            "detail": dict(event.detail),
+        }
+        while True:
+            try:
+                if self._lane is None or self._lane.broken:
+                    self._lane = None
+                    self._lane = lane_of(self._folder)
+                return self._lane.append(fields)
+            except NoSpaceError:
+                if not _must_be_written(event) or event.act in FILLING or not self._reserve.give_back():
+                    raise
 
     def _admit(self, event: AuditEvent) -> list[AuditEvent]:
         """What is to be written now that `event` happened."""
-        moment = time.monotonic()
         with self._lock:
-            found = [_counted(flood) for flood in self._ended(moment)]
-            if event.outcome == "done":
-                # A refusal may follow that takes this very event back: it must never be one that is only counted.
-                found += [_counted(flood) for flood in self._forget(event)]
-                return [*found, event]
-            key = (event.act, event.actor, event.thing, event.outcome, str(event.detail.get("reason", "")))
-            flood = self._floods.get(key)
-            if flood is None:
-                if len(self._floods) >= limits.AUDIT_FLOODS:
-                    _, oldest = self._floods.popitem(last=False)
-                    found += [_counted(oldest)] if oldest.held else []
-                flood = self._floods[key] = _Flood(event, moment + limits.AUDIT_FLOOD)
-            flood.seen += 1
-            if flood.seen <= limits.AUDIT_FLOOD_FREE:
-                return [*found, event]
-            flood.held += 1
-            flood.since = flood.since or clock.now()
-            if str(flood.seen).strip("0") == "1":
-                found.append(_counted(flood))
-                flood.held, flood.since = 0, ""
-            elif self._timer is None:
-                self._timer = threading.Timer(limits.AUDIT_FLOOD, self._tick)
-                self._timer.daemon = True
-                self._timer.start()
+            if _must_be_written(event):
+                return [*self._floods.forget(event), event]
+            found = self._floods.admit(event, time.monotonic())
+            self._count_later()
             return found
 
-    def _ended(self, moment: float) -> Iterator[_Flood]:
-        while self._floods:
-            key, flood = next(iter(self._floods.items()))
-            if flood.until > moment:
-                return
-            del self._floods[key]
-            if flood.held:
-                yield flood
-
-    def _forget(self, event: AuditEvent) -> list[_Flood]:
-        same = [key for key in self._floods if key[:3] == (event.act, event.actor, event.thing)]
-        return [flood for flood in map(self._floods.pop, same) if flood.held]
+    def _count_later(self) -> None:
+        if self._timer is None and self._floods.holding:
+            self._timer = threading.Timer(limits.AUDIT_FLOOD, self._tick)
+            self._timer.daemon = True
+            self._timer.start()
 
     def _tick(self) -> None:
-        with contextlib.suppress(FailedError):  # the next act meets the same full disk, and is refused
+        with contextlib.suppress(FailedError):  # the next act meets the same damaged log, and is refused
             self.close()
 
 
-def _counted(flood: _Flood) -> AuditEvent:
-    event = flood.event
-    detail = {**event.detail, "repeated": flood.held, "since": flood.since, "until": clock.now()}
-    return AuditEvent(event.act, event.actor, event.thing, event.outcome, detail)
+def _must_be_written(event: AuditEvent) -> bool:
+    """Whether the event says what was done, or takes that back; `origin` as AuditEvent's."""
+    return event.outcome == "done" or bool(event.detail.get("takes_back"))
+
+
+def _cut(event: AuditEvent) -> AuditEvent:
+    """The event with a bounded thing and reason; `thing_cut` says how many characters of the thing are missing."""
+    most = limits.AUDIT_THING_DONE if event.outcome == "done" else limits.AUDIT_THING
+    reason = event.detail.get("reason", "")
+    if len(event.thing) <= most and (not isinstance(reason, str) or len(reason) <= limits.AUDIT_REASON):
+        return event
+    detail = dict(event.detail)
+    if isinstance(reason, str) and reason:
+        detail["reason"] = reason[: limits.AUDIT_REASON]
+    if len(event.thing) > most:
+        detail["thing_cut"] = len(event.thing) - most
+    return replace(event, thing=event.thing[:most], detail=detail)
 
 
 class MemoryAudit:
@@ -164,12 +167,14 @@ class MemoryAudit:
         self.events.append(event)
 
 
-def refusal(act: Act, actor: str, thing: str, error: LockgateError, *, recorded: bool = False) -> AuditEvent:
+def refusal(
+    act: Act, actor: str, thing: str, error: LockgateError, *, recorded: bool = False, origin: str = ""
+) -> AuditEvent:
     """The event of an act that was refused (exit 3) or failed; `recorded`: it was recorded as done before, and this
-    takes that back."""
+    takes that back; `origin` as AuditEvent's."""
     outcome: Outcome = "refused" if error.exit_status == 3 else "failed"
     detail = {"reason": error.diagnostics()} | ({"takes_back": True} if recorded else {})
-    return AuditEvent(act, actor, thing, outcome, detail)
+    return AuditEvent(act, actor, thing, outcome, detail, origin)
 
 
 def newest(

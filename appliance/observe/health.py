@@ -9,6 +9,7 @@ from typing import Any, Final
 from appliance.access import alerts
 from appliance.intake.overrides import trusted_now
 from appliance.intake.silence import shut_streams, silent_streams
+from appliance.observe.reserve import Reserve
 from appliance.station import Station
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError
@@ -26,7 +27,10 @@ def checks(station: Station) -> list[dict[str, Any]]:
 
 def _space(station: Station) -> dict[str, Any]:
     free = shutil.disk_usage(station.paths.root).free
-    return {"name": "space", "ok": free >= _LEAST_FREE, "detail": f"{free / 10**6:.0f} MB free"}
+    detail = f"{free / 10**6:.0f} MB free"
+    if Reserve(station.paths.reserve).in_want():
+        detail += ": only the reserve is left, no content is taken in and refusals are only counted; free some space"
+    return {"name": "space", "ok": free >= _LEAST_FREE, "detail": detail}
 
 
 def _clock(station: Station) -> dict[str, Any]:

@@ -9,8 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.store.files import DiskFullError
 from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError, RefusedError
+from bundles.files import NoSpaceError
 from bundles.oci.digest import Digest
 
 _SHOWN: Final = 300
@@ -143,7 +143,7 @@ def request_timeout() -> WireError:
 
 def of(error: LockgateError) -> WireError:
     """The answer for an error of the station that no handler had a better code for."""
-    if isinstance(error, DiskFullError):
+    if isinstance(error, NoSpaceError):
         return WireError(507, "DENIED", "the registry's disk is full")
     if isinstance(error, RefusedError):
         return WireError(403, "DENIED", error.what, error.thing)

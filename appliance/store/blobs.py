@@ -6,6 +6,7 @@ whole. Presence here says nothing about visibility; a blob that no link names is
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import secrets
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from appliance import limits
+from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
@@ -121,6 +123,7 @@ class BlobStore:
         self.files: Files = files or OsFiles()
         self._paths = paths
         self.gate = Gate(paths)
+        self._reserve = Reserve(paths.reserve)
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():
                 self.files.make_folder(folder)
@@ -134,8 +137,14 @@ class BlobStore:
         """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"
 
+    def require_room(self, path: Path) -> None:
+        """Raises DiskFullError where only the reserve is left, which is not for content. A stat."""
+        if self._reserve.in_want():
+            raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)
+
     def create(self, path: Path) -> int:
-        """A new file at `path`. Raises FailedError."""
+        """A new file at `path`. Raises FailedError; DiskFullError too where only the reserve is left."""
+        self.require_room(path)
         try:
             return self.files.create(path)
         except OSError as error:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Protocol
 
 from bundles.errors import FailedError
+from bundles.files import NoSpaceError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class DiskFullError(FailedError):
-    """No space is left, or a quota is used up; what was being written is gone again."""
+class DiskFullError(NoSpaceError):
+    """The store found no space; what was being written is gone again."""
 
 
 class Files(Protocol):

@@ -23,7 +23,7 @@ from typing import Final
 from appliance import limits
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.files import explain
-from bundles.errors import MalformedError, NotFoundError
+from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.limits import CHUNK
 from bundles.oci.digest import ALGORITHMS, Digest
 
@@ -47,9 +47,14 @@ class UploadSession:
 
     def append(self, data: bytes | memoryview) -> None:
         """Take bytes in at the offset. Raises FailedError; a full disk ends the session and frees its bytes."""
-        files = self._sessions.blobs.files
+        blobs = self._sessions.blobs
         try:
-            files.write(self._fd, data)
+            blobs.require_room(self._path)
+        except FailedError:
+            self.cancel()
+            raise
+        try:
+            blobs.files.write(self._fd, data)
         except OSError as error:
             self.cancel()
             raise explain(error, self._path) from None

@@ -26,7 +26,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             if known is None or known.account.kind != "person":
                 raise RefusedError("wrong name or password", remedy="try again")
         except LockgateError as error:
-            await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error))
+            await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error, origin=actor))
             raise
         await control.record(AuditEvent(Act.SESSION_LOGIN, name, name, "done", {"by": actor}))
         session = control.callers.log_in(known.account)

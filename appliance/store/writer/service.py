@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
+from appliance.observe.reserve import Reserve
+from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
@@ -58,6 +60,7 @@ class WriterService:
                 f"the epoch cannot be written ({error.strerror})", thing=str(database), remedy="check the disk"
             ) from None
         self._tell()
+        self._reserve = Reserve(StationPaths(database.parent).reserve)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._closed = threading.Lock()
@@ -99,7 +102,8 @@ class WriterService:
                 while len(group) < limits.WRITE_GROUP and not self._queue.empty():
                     group.append(self._queue.get())
                 going = None not in group
-                _commit_group(self._connection, [pending for pending in group if pending is not None], self._tell)
+                pending = [one for one in group if one is not None]
+                _commit_group(self._connection, pending, self._tell, self._reserve.give_back)
         finally:
             self._connection.close()
 
@@ -120,17 +124,29 @@ class AsyncWriterService:
 
 
 def _commit_group(
-    db: sqlite3.Connection, group: Sequence[_Pending], committed: Callable[[], None] = lambda: None
+    db: sqlite3.Connection,
+    group: Sequence[_Pending],
+    committed: Callable[[], None] = lambda: None,
+    give_back: Callable[[], bool] = lambda: False,
 ) -> None:
-    """One transaction for the whole group; every future is settled when it returns, and none before `committed`."""
+    """One transaction for the whole group; every future is settled when it returns, and none before `committed`.
+
+    Where the disk is full, `give_back` frees a step of the reserve and the group is tried again: what would fill the
+    disk was refused before it came here.
+    """
     if not group:
         return
     outcomes: list[tuple[_Pending, Any, LockgateError | None]] = []
     try:
-        db.execute("BEGIN IMMEDIATE")
-        for pending in group:
-            outcomes.append((pending, *_apply(db, pending.write)))
-        db.execute("COMMIT")
+        while True:
+            try:
+                outcomes = _apply_group(db, group)
+                break
+            except sqlite3.Error as error:
+                if not _is_full(error) or not give_back():
+                    raise
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
         committed()
     except sqlite3.Error as error:
         # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
@@ -149,6 +165,18 @@ def _commit_group(
             pending.future.set_exception(refusal)
 
 
+def _apply_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> list[tuple[_Pending, Any, LockgateError | None]]:
+    """The group's writes, committed. Raises sqlite3.Error where none of them happened."""
+    db.execute("BEGIN IMMEDIATE")
+    outcomes = [(pending, *_apply(db, pending.write)) for pending in group]
+    db.execute("COMMIT")
+    return outcomes
+
+
+def _is_full(error: Exception) -> bool:
+    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
+
+
 def _apply(db: sqlite3.Connection, write: Write) -> tuple[Any, LockgateError | None]:
     """One write in its savepoint: its result, or the error that undid it. Raises sqlite3.Error where the whole
     transaction is lost."""
@@ -157,8 +185,8 @@ def _apply(db: sqlite3.Connection, write: Write) -> tuple[Any, LockgateError | N
         result = write.apply(db)
     except LockgateError as error:
         refusal = error
-    except Exception:
-        if not db.in_transaction:  # SQLite has rolled everything back: a full disk
+    except Exception as error:
+        if not db.in_transaction or _is_full(error):  # SQLite has rolled everything back, or is to: a full disk
             raise
         _log.exception("%s failed", type(write).__name__)
         refusal = FailedError("a write failed inside the station", thing=type(write).__name__, remedy="see the log")
