@@ -144,7 +144,8 @@ def _must_be_written(event: AuditEvent) -> bool:
 
 def _cut(event: AuditEvent) -> AuditEvent:
     """The event with a bounded thing and reason; `thing_cut` says how many characters of the thing are missing."""
-    most = limits.AUDIT_THING_DONE if event.outcome == "done" else limits.AUDIT_THING
+    # An event that takes another back names the same thing, so both are cut alike.
+    most = limits.AUDIT_THING_DONE if _must_be_written(event) else limits.AUDIT_THING
     reason = event.detail.get("reason", "")
     if len(event.thing) <= most and (not isinstance(reason, str) or len(reason) <= limits.AUDIT_REASON):
         return event

@@ -141,3 +141,12 @@ def test_the_registry_gives_the_address_of_who_has_no_account_and_none_of_who_ha
         site.audit.events.clear()
         assert server.ask("GET", "/v2/team/app/tags/list", headers=basic(name, secret)).status == 403
         assert [(event.actor, event.origin) for event in site.audit.events] == [(name, "")]
+
+
+def test_an_event_that_takes_another_back_names_the_same_thing(paths: StationPaths) -> None:
+    thing = f"{'r' * 255}@sha512:{'0' * 128}"
+    act(FileAudit(paths.audit), 1, thing=thing, act=Act.PUSH_MANIFEST)
+    detail = {"reason": "the disk is full", "takes_back": True}
+    act(FileAudit(paths.audit), 1, thing=thing, act=Act.PUSH_MANIFEST, outcome="failed", detail=detail)
+    done, taken_back = tail(paths.audit, 2)
+    assert done["thing"] == taken_back["thing"] == thing
