@@ -28,6 +28,11 @@ class StationPaths:
         return self.root / "lock"
 
     @property
+    def lease(self) -> Path:
+        """Locked (flock) by the control process, and through an inherited descriptor by each of its jobs."""
+        return self.root / "lease"
+
+    @property
     def trust(self) -> Path:
         """Pinned keys: `<keyid>.pem` and `<keyid>.json` each, and `site.json`, which names the site."""
         return self.root / "trust"

@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from appliance.config import Config, load_config
 from appliance.observe.audit import AuditPort, FileAudit
@@ -20,6 +22,12 @@ from appliance.store.metadata import Metadata
 from appliance.store.writes.base import Writer
 from bundles.errors import FailedError
 from bundles.signing.trust import TrustFolder
+
+_DYING: Final = 10.0
+"""Seconds that processes of a station that was killed get to be gone: one that the disk holds in a sync dies only when
+the sync returns."""
+
+_LOOK: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +68,69 @@ def open_station(root: Path, writer: Writer) -> Station:
 
 @contextmanager
 def station_lock(paths: StationPaths) -> Iterator[None]:
-    """Held while the station runs. Raises FailedError where another process holds it."""
+    """Held while the station runs, by the supervisor and every process it forks; free only when the jobs of the station
+    before have ended too. Raises FailedError where another process holds it.
+
+    The holder's process id stands in the file: where that process lives, the station runs; where it does not, its
+    children are dying, and they are waited for.
+    """
     descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _locked(descriptor, 0.0) and (_holder_lives(descriptor) or not _locked(descriptor, _DYING)):
             raise FailedError(
                 "the station is running already", thing=str(paths.root), remedy="stop the other one first"
-            ) from None
+            )
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        with jobs_lease(paths):
+            pass
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def jobs_lease(paths: StationPaths) -> Iterator[int]:
+    """The lease of a control process and of its jobs: a descriptor that each job inherits, so that it is free only when
+    the control process and every job of it have ended. Whoever opens the store takes it first.
+
+    Raises FailedError where a job outlives its control process for longer than it can take to die.
+    """
+    descriptor = os.open(paths.lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not _locked(descriptor, _DYING):
+            raise FailedError(
+                "a job of the station before has not ended",
+                thing=str(paths.root),
+                remedy=f"its disk may hang; see who holds {paths.lease.name} with: fuser {paths.lease}",
+            )
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _locked(descriptor: int, patience: float) -> bool:
+    """Whether the lock could be taken within `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(_LOOK)
+        else:
+            return True
+
+
+def _holder_lives(descriptor: int) -> bool:
+    """Whether the process whose id stands in the lock's file is there; one that has ended and was not yet waited for
+    is not."""
+    text = os.pread(descriptor, 20, 0)
+    if not text.isdigit():
+        return True
+    try:
+        state = Path(f"/proc/{int(text)}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return False
+    return state not in "ZX"

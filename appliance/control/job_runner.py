@@ -1,4 +1,5 @@
-"""A job's subprocess: `python -m appliance.control.job_runner STATION JOB_ID KIND`, params and actor on its first line.
+"""A job's subprocess: the module `appliance.control.job_runner STATION JOB_ID KIND`, params and actor on its first
+line. `bundles.children` starts it.
 
 It speaks JSON lines: progress, log lines, what is to be signed and the end on stdout; signatures come in on stdin.
 It dies with the control process, and a lock in the job's folder keeps two of one job apart.
@@ -7,7 +8,6 @@ It dies with the control process, and a lock in the job's folder keeps two of on
 from __future__ import annotations
 
 import base64
-import ctypes
 import fcntl
 import json
 import os
@@ -27,10 +27,6 @@ from appliance.station import Station, open_station
 from appliance.store.writer import SocketWriter
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
 from bundles.files import write_atomic
-
-_PR_SET_PDEATHSIG: Final = 1
-_NICE: Final = 5
-"""How far a job stands back for the console and the clients, who wait; an idle machine gives it everything."""
 
 _EVERY: Final = 0.1
 """Seconds between two progress lines; the last of a phase is always sent."""
@@ -140,11 +136,6 @@ class Runner:
 
 def main() -> int:
     """Run one job."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        return 1
-    os.nice(_NICE)
     root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     first = json.loads(sys.stdin.readline())
     paths = StationPaths(root)

@@ -12,7 +12,6 @@ import base64
 import contextlib
 import json
 import secrets
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -29,12 +28,23 @@ from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import CreateJob, MoveJob
+from bundles import children
 from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
 
 RUNNING: Final = 2
 """Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
 
 _LINE: Final = 8 * 1024 * 1024
+_NICE: Final = 5
+"""How far a job stands back for the console and the clients, who wait; an idle machine gives it everything."""
+
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_PASSED: Final = (
+    *_PROXIES, *(name.upper() for name in _PROXIES),
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+"""Variables that `collect` works by: the way to a remote registry, and whose certificates count there."""
+
 _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
@@ -44,8 +54,10 @@ _STATE_OF_EXIT: Final = {3: "refused", 4: "incomplete"}
 class Jobs:
     """Every job of the station that has not ended, and the way to those that have."""
 
-    def __init__(self, station: Station, writer: AsyncWriter) -> None:
+    def __init__(self, station: Station, writer: AsyncWriter, lease: int | None = None) -> None:
+        """`lease` is the descriptor of `appliance.station.jobs_lease`, which each job's process inherits."""
         self._station, self._writer = station, writer
+        self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
         self._queue: list[str] = []
         self._processes: dict[str, asyncio.subprocess.Process] = {}
@@ -208,10 +220,13 @@ class Jobs:
         ending: dict[str, Any] = {}
         try:
             with (folder / "errors").open("ab") as errors:
-                process = await asyncio.create_subprocess_exec(
-                    sys.executable, "-m", "appliance.control.job_runner",
-                    str(self._station.paths.root), job.id, job.kind,
-                    stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=errors, limit=_LINE,
+                process = await children.start_async(
+                    children.python_module(
+                        "appliance.control.job_runner", str(self._station.paths.root), job.id, job.kind,
+                        bounds=children.Bounds(nice=_NICE),
+                    ),
+                    env=children.environment(*_PASSED), stderr=errors, line=_LINE,
+                    pass_fds=self._held,
                 )  # fmt: skip
             self._processes[job.id] = process
             job.state = "running"

@@ -47,7 +47,7 @@ from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
-from appliance.station import Station, open_station
+from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
 from appliance.store.writes.base import AsyncWriter
@@ -85,10 +85,10 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     paths = StationPaths(root)
-    with WriterService(paths.database) as service:
+    with jobs_lease(paths) as lease, WriterService(paths.database) as service:
         station = open_station(root, service)
         writer = AsyncWriterService(service)
-        work = Jobs(station, writer)
+        work = Jobs(station, writer, lease)
         async with (
             serve_writer(paths.writer_socket, service),
             _access(station, writer) as (accounts, identity),

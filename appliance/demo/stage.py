@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
 
+from bundles import children
 from bundles.errors import FailedError
+
+_CLI: Final = "appliance.cli.main"
+_PASSED: Final = ("HOME", "TMPDIR", "XDG_RUNTIME_DIR", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 _START_UP: Final = 20
 """Seconds a station may take on the slowest machine; it is ready in about one."""
@@ -43,27 +45,31 @@ def lockgate(*arguments: str | Path, expect: int = 0, passphrase: str | None = N
 
     Raises FailedError when it ends with another status than `expect`.
     """
-    command = [sys.executable, "-m", "appliance.cli.main", *map(str, arguments)]
+    words = list(map(str, arguments))
     descriptors: Sequence[int] = ()
     if passphrase is not None:
         reading, writing = os.pipe()
         os.write(writing, passphrase.encode() + b"\n")
         os.close(writing)
-        command += ["--passphrase-fd", str(reading)]
+        words += ["--passphrase-fd", str(reading)]
         descriptors = (reading,)
     started = time.monotonic()
     try:
-        ended = subprocess.run(command, capture_output=True, text=True, check=False, pass_fds=descriptors)
+        ended = children.run(
+            children.python_module(_CLI, *words), env=children.environment(*_PASSED), pass_fds=descriptors
+        )
     finally:
         for descriptor in descriptors:
             os.close(descriptor)
+    assert ended is not None  # noqa: S101  it had no time limit
+    stdout, stderr = ended.stdout.decode(), ended.stderr.decode()
     if ended.returncode != expect:
         raise FailedError(
             f"a command ended with {ended.returncode}, not {expect}",
             thing="lockgate " + " ".join(map(str, arguments)),
-            remedy=ended.stderr.strip() or "it printed nothing",
+            remedy=stderr.strip() or "it printed nothing",
         )
-    return Outcome(ended.returncode, ended.stdout, ended.stderr, time.monotonic() - started)
+    return Outcome(ended.returncode, stdout, stderr, time.monotonic() - started)
 
 
 class Station:
@@ -71,20 +77,15 @@ class Station:
 
     def __init__(self, folder: Path, site: str, side: str) -> None:
         self.folder, self.site, self.side, self.base = folder, site, side, ""
-        self.process: subprocess.Popen[str] | None = None
+        self.process: children.Child | None = None
         lockgate("init", folder, "--site", site, "--side", side, "--open")
 
     def __enter__(self) -> Station:
-        log = (self.folder / "serve.log").open("w")
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.folder), "--listen", "127.0.0.1:0"],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-        )
-        log.close()
+        serve = children.python_module(_CLI, "serve", "-C", str(self.folder.absolute()), "--listen", "127.0.0.1:0")
+        with (self.folder / "serve.log").open("wb") as log:
+            self.process = children.start(serve, env=children.environment(*_PASSED), stdout=children.PIPE, stderr=log)
         assert self.process.stdout is not None  # noqa: S101  it was asked for above
-        ready = re.search(r"http://\S+", self.process.stdout.readline())
+        ready = re.search(r"http://\S+", self.process.stdout.readline().decode())
         if ready is None:
             self.process.wait(_START_UP)
             raise FailedError("a station did not start", thing=str(self.folder), remedy=f"see {self.folder}/serve.log")

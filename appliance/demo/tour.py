@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import time
 import urllib.error
@@ -18,6 +17,7 @@ from typing import Final
 from appliance.demo.content import pack
 from appliance.demo.pull import Pulled, pull
 from appliance.demo.stage import Outcome, Station
+from bundles import children
 from bundles.errors import FailedError
 from bundles.oci.reference import Reference
 
@@ -142,10 +142,14 @@ class Tour:
         started = time.monotonic()
         for command in stock_commands((bundle / "README.txt").read_text()):
             words = shlex.split(command.replace("pub.pem", str(self.public_key)))
-            ended = subprocess.run(words, cwd=bundle, capture_output=True, text=True, check=False)
-            if ended.returncode:
-                raise FailedError("a stock tool does not agree", thing=command, remedy=ended.stderr.strip())
-            self._done(f"{command}: {ended.stdout.strip().splitlines()[-1]}")
+            tool = children.find_program(words[0])
+            if tool is None:
+                raise FailedError("a stock tool is missing", thing=words[0], remedy="install it")
+            ended = children.run([tool, *words[1:]], env=children.environment(), cwd=bundle)
+            if ended is None or ended.returncode:
+                reason = "" if ended is None else ended.stderr.decode().strip()
+                raise FailedError("a stock tool does not agree", thing=command, remedy=reason)
+            self._done(f"{command}: {ended.stdout.decode().strip().splitlines()[-1]}")
         self.account.add("openssl and sha256sum", time.monotonic() - started)
         self.bravo.run("bundle", "verify", bundle, "--trust", self.bravo.folder / "trust")
         self._done("lockgate bundle verify agrees, without a station")

@@ -154,8 +154,9 @@ def _last_in(path: Path) -> dict[str, Any] | None:
             at = text.rfind(b"\n")
             while (at := text.rfind(_MARK, 0, max(at, 0))) >= 0:
                 start = text.rfind(b"\n", 0, at) + 1
-                with suppress(ValueError):
+                with suppress(ValueError, KeyError, TypeError):
                     event: dict[str, Any] = json.loads(text[start : text.find(b"\n", at)])
-                    return event
+                    if event["outcome"] == "done":  # a refusal names a bundle that the ledger need not know
+                        return event
                 at = start
     return None

