@@ -13,7 +13,7 @@ from appliance.intake.content import Checked, check_content, check_held, release
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
 from appliance.station import Station
-from appliance.store.writes.custody import Withdraw
+from appliance.store.writes.custody import Named, Withdraw
 from appliance.store.writes.decisions import Release
 from bundles import documents
 from bundles import limits as bundle_limits
@@ -162,7 +162,8 @@ def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Wi
         raise UsageError("a withdrawal needs a reason", thing=entry.id, remedy=f"say it with --why, to {limits.REASON}")
     if entry.state != "released":
         raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
-    keep = []
+    keep: list[tuple[str, str]] = []
+    names = []
     going = shown_of(station, entry)
     for repository in sorted({name for name, _ in going}):
         rows = station.reader.execute(
@@ -171,12 +172,17 @@ def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Wi
             (repository,),
         )
         for digest, media_type in rows.fetchall():
-            if (repository, digest) not in going:
-                with station.blobs.open_blob(Digest.parse(digest)) as file:
-                    found = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
-                keep += [(repository, str(blob.digest)) for blob in found.blobs]
+            with station.blobs.open_blob(Digest.parse(digest)) as file:
+                found = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
+            named = tuple(str(one.digest) for one in (*found.blobs, *found.manifests))
+            if (repository, digest) in going:
+                names.append(Named(repository, digest, named))
+            else:
+                keep += [(repository, one) for one in named]
     pins = tuple(sizes_of(read_manifest(station.reader, entry.digest)))
-    return Withdraw(digest=entry.digest, keep=tuple(keep), pins=pins, why=why, actor=actor, at=clock.now())
+    return Withdraw(
+        digest=entry.digest, keep=tuple(keep), names=tuple(names), pins=pins, why=why, actor=actor, at=clock.now()
+    )
 
 
 def references(checked: Sequence[Checked]) -> list[str]:

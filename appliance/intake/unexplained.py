@@ -114,10 +114,11 @@ def _repository(thing: str) -> set[str]:
 
 
 def _released_otherwise(station: Station, item: str, log: _Log) -> bool:
-    """Whether a bundle that is released, or one that the log no longer knows, holds the same content."""
+    """Whether a bundle that is released, or one that the log no longer knows, carries or requires the same content."""
     rows = station.reader.execute(
         f"SELECT i.digest FROM intake i WHERE EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.blobs') b"  # noqa: S608
-        " WHERE json_extract(b.value, '$.digest') = ?)",
+        f" WHERE json_extract(b.value, '$.digest') = ?1) OR EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON},"
+        " '$.requires') q WHERE json_extract(q.value, '$.digest') = ?1)",
         (item,),
     )
     return any(digest in log.released or digest not in log.imported for (digest,) in rows)

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 import sqlite3
 
+import msgspec
+
 from appliance.store.writes.base import Write
+from appliance.store.writes.claims import Claim, claims_of, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
-from appliance.store.writes.registry import forget_if_empty, is_linked, repository_id
+from appliance.store.writes.registry import Kind, forget_if_empty, is_linked, repository_id, set_tag
 from bundles.errors import FailedError
 
 
-class Withdraw(Write, frozen=True):
-    """What a release made visible is no longer, and its tags stand again where they stood; the approvals are void.
+class Named(msgspec.Struct, frozen=True, array_like=True):
+    """A manifest of a repository and every digest that it names: config, layers, children."""
 
-    `keep` are (repository, digest) of blobs that other content of the repository names; `pins` every blob of the
-    bundle, so that nothing is swept and people may approve it again. Another release or push that shows the same
-    content keeps it visible. The result lists what is no longer there, as `repository:tag` and `repository@digest`.
+    repository: str
+    manifest: str
+    digests: tuple[str, ...]
+
+
+class Withdraw(Write, frozen=True):
+    """What a release alone made visible is no longer, and its tags stand where the other releases and pushes left them;
+    the approvals are void.
+
+    `keep` are (repository, digest) of what other manifests of the repository name, `names` what the bundle's own
+    manifests name: a manifest that stays visible keeps what it is made of. `pins` is every blob of the bundle, so that
+    nothing is swept and people may approve it again. The result lists what is no longer there, as `repository:tag`
+    and `repository@digest`. Raises FailedError where the bundle is not released.
     """
 
     digest: str
@@ -24,33 +37,21 @@ class Withdraw(Write, frozen=True):
     why: str
     actor: str
     at: str
+    names: tuple[Named, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
         entry = entry_of(db, self.digest)
         if entry.state != "released":
             raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
-        gone, keep = [], set(self.keep)
-        rows = db.execute(
-            "SELECT repository, kind, item, target, made, previous FROM released WHERE digest = ?"
-            " ORDER BY repository, kind = 'blob', kind = 'manifest', item",
-            (self.digest,),
-        ).fetchall()
-        for repository, kind, item, target, made, previous in rows:
-            number = repository_id(db, repository)
-            if number is None or not made or (kind == "blob" and (repository, item) in keep):
-                continue
-            if kind == "tag":
-                gone += _untag(db, number, repository, item, target, previous)
-            elif not self._shown_otherwise(db, number, repository, kind, item):
-                db.execute(
-                    "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (number, item, kind)
-                )
-                gone += [f"{repository}@{item}"] if kind == "manifest" else []
-        for repository in {row[0] for row in rows}:
+        claims = claims_of(db, self.digest)
+        lowered = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and _lower(db, one)]
+        gone = self._unlink(db, "manifest", [one for one in claims if one.kind == "manifest"])
+        self._unlink(db, "blob", [one for one in claims if one.kind == "blob"])
+        gone = [f"{one.repository}:{one.item}" for one in lowered if not self._raise_again(db, one)] + gone
+        for repository in {one.repository for one in claims}:
             number = repository_id(db, repository)
             if number is not None:
                 forget_if_empty(db, number)
-        db.execute("DELETE FROM released WHERE digest = ?", (self.digest,))
         db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
         db.executemany(
             "INSERT INTO pins (bundle, digest) VALUES (?, ?) ON CONFLICT DO NOTHING",
@@ -60,36 +61,58 @@ class Withdraw(Write, frozen=True):
         move(db, self.digest, entry, "withdrawn", self.actor, self.at, self.why)
         return gone
 
-    def _shown_otherwise(self, db: sqlite3.Connection, number: int, repository: str, kind: str, item: str) -> bool:
-        """Whether another release shows it too, which then answers for it, or a tag stands at it."""
-        heir = db.execute(
-            "SELECT digest FROM released WHERE target = ? AND repository = ? AND kind = ? AND digest <> ? LIMIT 1",
-            (item, repository, kind, self.digest),
-        ).fetchone()
-        if heir is not None:
-            db.execute(
-                "UPDATE released SET made = 1 WHERE digest = ? AND repository = ? AND kind = ? AND item = ?",
-                (heir[0], repository, kind, item),
-            )
-            return True
-        return bool(
-            kind == "manifest"
-            and db.execute("SELECT 1 FROM tags WHERE repository_id = ? AND digest = ?", (number, item)).fetchone()
-        )
+    def _unlink(self, db: sqlite3.Connection, kind: Kind, claims: list[Claim]) -> list[str]:
+        """Strike the claims, and take away the links that nothing stands for; those, as `repository@digest`."""
+        keep = set(self.keep)
+        losing = {(one.repository, one.item) for one in claims if strike_link(db, one)}
+        going = {key for key in losing if key not in keep and not (kind == "manifest" and _is_tagged(db, *key))}
+        named = {(one.repository, one.manifest): one.digests for one in self.names}
+        staying = [key for key in named if _is_shown(db, *key) and not (kind == "manifest" and key in going)]
+        while staying:  # what stays keeps what it names, and that in turn what it names
+            repository, _ = key = staying.pop()
+            further = [(repository, digest) for digest in named.get(key, ()) if (repository, digest) in going]
+            going -= set(further)
+            staying += further
+        return sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
+
+    def _raise_again(self, db: sqlite3.Connection, tag: Claim) -> bool:
+        """Put a tag back to where it stood before, if that is still shown. Whether it stands where it did."""
+        number = repository_id(db, tag.repository)
+        if number is None or tag.previous is None or not is_linked(db, number, tag.previous, "manifest"):
+            return False
+        set_tag(db, number, tag.item, tag.previous, self.at)
+        return tag.previous == tag.target
 
 
-def _untag(
-    db: sqlite3.Connection, number: int, repository: str, tag: str, target: str, previous: str | None
-) -> list[str]:
-    """A tag back to where it stood, if it still stands where the release put it and that is still shown."""
-    row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (number, tag)).fetchone()
-    if row is None or row[0] != target:
-        return []
-    if previous is not None and is_linked(db, number, previous, "manifest"):
-        db.execute("UPDATE tags SET digest = ? WHERE repository_id = ? AND tag = ?", (previous, number, tag))
-    else:
-        db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (number, tag))
-    return [f"{repository}:{tag}"]
+def _lower(db: sqlite3.Connection, tag: Claim) -> bool:
+    """Take a tag away, if it stands where its release put it."""
+    taken = db.execute(
+        "DELETE FROM tags WHERE tag = ? AND digest = ? AND repository_id ="
+        " (SELECT id FROM repositories WHERE name = ?)",
+        (tag.item, tag.target, tag.repository),
+    )
+    return taken.rowcount > 0
+
+
+def _hide(db: sqlite3.Connection, repository: str, kind: Kind, digest: str) -> bool:
+    """Take a link away. Whether it was still there."""
+    taken = db.execute(
+        "DELETE FROM links WHERE digest = ? AND kind = ? AND repository_id ="
+        " (SELECT id FROM repositories WHERE name = ?)",
+        (digest, kind, repository),
+    )
+    return taken.rowcount > 0
+
+
+def _is_tagged(db: sqlite3.Connection, repository: str, digest: str) -> bool:
+    number = repository_id(db, repository)
+    found = db.execute("SELECT 1 FROM tags WHERE repository_id = ? AND digest = ? LIMIT 1", (number, digest)).fetchone()
+    return found is not None
+
+
+def _is_shown(db: sqlite3.Connection, repository: str, digest: str) -> bool:
+    number = repository_id(db, repository)
+    return number is not None and is_linked(db, number, digest, "manifest")
 
 
 class HandOver(Write, frozen=True):

@@ -9,6 +9,7 @@ import msgspec
 
 from appliance.names import same_name
 from appliance.store.writes.base import Write
+from appliance.store.writes.claims import claim
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
 from appliance.store.writes.registry import (
     Kind,
@@ -159,22 +160,16 @@ class Release(Write, frozen=True):
     def _show(self, db: sqlite3.Connection, repository: int, name: str, kind: Kind, item: str) -> None:
         made = not is_linked(db, repository, item, kind)
         link(db, repository, item, kind, self.at)
-        self._remember(db, name, kind, item, item, None, made=made)
+        claim(db, self.digest, self.at, name, kind, item, item, made=made)
 
     def _tag(self, db: sqlite3.Connection, repository: int, artifact: Released, tag: str) -> None:
         row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
         previous, target = (None if row is None else str(row[0])), artifact.manifest.blob.digest
         set_tag(db, repository, tag, target, self.at)
-        self._remember(db, artifact.repository, "tag", tag, target, previous, made=previous != target)
-
-    def _remember(
-        self, db: sqlite3.Connection, name: str, kind: str, item: str, target: str, previous: str | None, *, made: bool
-    ) -> None:
-        db.execute(
-            "INSERT INTO released (digest, repository, kind, item, target, made, previous, at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (self.digest, name, kind, item, target, made, previous, self.at),
-        )
+        claim(
+            db, self.digest, self.at, artifact.repository, "tag", tag, target, made=previous != target,
+            previous=previous,
+        )  # fmt: skip
 
     def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
         for keyid in self.approved_by:

@@ -1,0 +1,492 @@
+"""Whatever is released, withdrawn, pushed and deleted in whatever order: what clients see is what still stands.
+
+A reference model keeps the history of every tag and every link, and reads what is visible off it: a withdrawn release
+is struck out of the history, a deletion ends it. The station keeps claims instead (appliance.store.writes.claims).
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+
+from appliance import clock
+from appliance.intake.ledger import find_entry
+from appliance.intake.unexplained import unexplained
+from appliance.lifecycle import gc
+from appliance.observe.audit import AuditEvent
+from appliance.store.writes.registry import (
+    BlobRow,
+    DeleteBlob,
+    DeleteManifest,
+    DeleteTag,
+    LinkBlob,
+    ManifestRow,
+    PutManifest,
+    PutTag,
+)
+from bundles import build
+from bundles.errors import FailedError
+from bundles.manifest import Artifact, Required
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
+from bundles.ports import no_progress
+from bundles.signing.keys import PrivateKey, create_private
+from bundles.strict_json import canonical
+from tests.bundles.small import MemoryStore, manifest_of, sign
+from tests.intake.inside import Inside, name_of
+
+REPOSITORY = "team/arm"
+CONFIG = "application/vnd.oci.image.config.v1+json"
+LAYER = "application/vnd.oci.image.layer.v1.tar"
+
+
+def descriptor(data: bytes, media_type: str) -> dict[str, Any]:
+    return {"mediaType": media_type, "digest": str(Digest.of(data)), "size": len(data)}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image, or an index above some."""
+
+    name: str
+    raw: bytes = field(repr=False)
+    blobs: tuple[bytes, ...] = field(default=(), repr=False)
+    children: tuple[Image, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        return str(Digest.of(self.raw))
+
+    @property
+    def named(self) -> set[str]:
+        return {str(Digest.of(blob)) for blob in self.blobs}
+
+    @property
+    def media_type(self) -> str:
+        return OCI_INDEX if self.children else OCI_MANIFEST
+
+    def whole(self) -> list[bytes]:
+        return [*self.blobs, self.raw]
+
+
+def image(name: str, *layers: bytes) -> Image:
+    config = canonical({"architecture": "arm64", "os": "linux", "name": name})
+    manifest = {
+        "schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": descriptor(config, CONFIG),
+        "layers": [descriptor(layer, LAYER) for layer in layers],
+    }  # fmt: skip
+    return Image(name, canonical(manifest), (config, *layers))
+
+
+def index(*children: Image) -> Image:
+    manifest = {
+        "schemaVersion": 2, "mediaType": OCI_INDEX,
+        "manifests": [descriptor(child.raw, OCI_MANIFEST) for child in children],
+    }  # fmt: skip
+    return Image("index", canonical(manifest), (), children)
+
+
+BASE, SHARED, OWN, NEXT = (bytes(8) + name for name in (b"base", b"shared", b"own", b"next"))
+ONE, TWO, THREE = image("one", BASE), image("two", BASE, SHARED), image("three", BASE, NEXT)
+BOTH = index(ONE, TWO)
+PUSHED = image("pushed", OWN)
+EVERY = {one.digest: one for one in (ONE, TWO, THREE, BOTH, PUSHED)}
+BUNDLES: dict[int, dict[Image, tuple[str, ...]]] = {
+    1: {ONE: ("1",), TWO: ("2",)},
+    2: {ONE: ("1", "latest")},
+    3: {THREE: ("1",)},
+    4: {BOTH: ("latest",), ONE: (), TWO: ("2",)},
+    5: {TWO: ("1", "latest")},
+}
+DELTAS = {3: (BASE,), 5: (BASE, SHARED)}
+TAGS = ("1", "2", "latest", "mine")
+
+
+def bundle(root: Path, number: int, previous: str | None, key: PrivateKey) -> build.Signed:
+    """Bundle `number` of the stream, on one medium."""
+    store, required = MemoryStore(), DELTAS.get(number, ())
+    for one in BUNDLES[number]:
+        for data in one.whole():
+            if data not in required:
+                store.add(data)
+    artifacts = [
+        Artifact(
+            repository=REPOSITORY, digest=one.digest, mediaType=one.media_type,
+            kind="index" if one.children else "image", size=len(one.raw), tags=sorted(tags),
+        )
+        for one, tags in BUNDLES[number].items()
+    ]  # fmt: skip
+    content = build.Content(
+        sorted(artifacts, key=lambda artifact: artifact.digest),
+        [(digest, len(data)) for digest, data in store.blobs.items()],
+        requires=sorted(
+            (Required(digest=str(Digest.of(data)), size=len(data)) for data in required), key=lambda one: one.digest
+        ),
+    )
+    laid_out = build.lay_out(content, build.plan_volumes(content, 2_000_000, [None]), store, no_progress)
+    manifest = manifest_of(
+        content, laid_out, [key.public.keyid], sequence=number, previous=previous, created=clock.now(),
+        not_after=clock.after(24 * 3600),
+    )  # fmt: skip
+    signed = sign(manifest, [key])
+    root.mkdir()
+    build.write(signed, store, [root], no_progress)
+    return signed
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, PrivateKey]:
+    """A station with every bundle in quarantine, to be copied; and an officer's key."""
+    folder = tmp_path_factory.mktemp("standing")
+    key, previous = create_private(), None
+    with Inside(folder / "bravo", approvals_needed=1) as inside:
+        inside.trust(key.public)
+        officer = inside.officer()
+        for number in BUNDLES:
+            signed = bundle(folder / f"medium{number}", number, previous, key)
+            previous = str(Digest.of(signed.sums))
+            inside.bring(folder / f"medium{number}")
+    return folder / "bravo", officer
+
+
+@dataclass
+class Model:
+    """The reference: histories. `None` in a tag's history, and `end` in a link's, are deletions."""
+
+    tags: dict[str, list[tuple[str, str | None]]] = field(default_factory=dict)
+    links: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    shown: dict[int, set[Image]] = field(default_factory=lambda: {number: set() for number in BUNDLES})
+    rejected: set[int] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+
+    def tag(self, tag: str) -> str | None:
+        history = self.tags.get(tag, [])
+        return history[-1][1] if history else None
+
+    def stands(self, kind: str, digest: str) -> bool:
+        history = self.links.get((kind, digest), [])
+        return bool(history) and history[-1] != "end"
+
+    def visible(self, kind: str) -> set[str]:
+        return {digest for (of, digest) in self.links if of == kind and self.stands(of, digest)}
+
+    def link(self, who: str, kind: str, digest: str) -> None:
+        """A push of what is there says nothing new; every release stands for it."""
+        history = self.links.setdefault((kind, digest), [])
+        if who != "client" or not self.stands(kind, digest):
+            history.append(who)
+
+    def set_tag(self, who: str, tag: str, digest: str | None) -> None:
+        if who != "client" or self.tag(tag) != digest:
+            self.tags.setdefault(tag, []).append((who, digest))
+
+    def end(self, kind: str, digest: str) -> None:
+        if self.stands(kind, digest):
+            self.links[kind, digest].append("end")
+        if kind == "manifest":
+            for tag in TAGS:
+                if self.tag(tag) == digest:
+                    self.set_tag("client", tag, None)
+
+    def withdraw(self, number: int) -> None:
+        who = str(number)
+        followed = [tag for tag in TAGS if self.tags.get(tag, [])[-1:] and self.tags[tag][-1][0] == who]
+        for tag, history in self.tags.items():
+            self.tags[tag] = [event for event in history if event[0] != who]
+        held = {self.tag(tag) for tag in TAGS if tag not in followed}
+        for kind in ("manifest", "blob"):
+            before = self.visible(kind)
+            for key in [key for key in self.links if key[0] == kind]:
+                self.links[key] = _without(self.links[key], who)
+            while kept := {one for one in before - self.visible(kind) if one in held or one in self._named(kind)}:
+                for digest in kept:
+                    self.link("client", kind, digest)
+        for tag in followed:
+            if self.tag(tag) is not None and self.tag(tag) not in self.visible("manifest"):
+                self.set_tag("client", tag, None)
+        self.shown[number] = set()
+
+    def _named(self, kind: str) -> set[str]:
+        """What the manifests that are visible are made of."""
+        standing = [EVERY[digest] for digest in self.visible("manifest")]
+        if kind == "manifest":
+            return {child.digest for one in standing for child in one.children}
+        return {digest for one in standing for digest in one.named}
+
+    def release(self, number: int, some: Iterable[Image]) -> None:
+        who = str(number)
+        for one in some:
+            for digest in one.named:
+                self.link(who, "blob", digest)
+            self.link(who, "manifest", one.digest)
+            for tag in BUNDLES[number][one]:
+                self.set_tag(who, tag, one.digest)
+            self.shown[number].add(one)
+
+    def pinned(self) -> set[str]:
+        return {
+            str(Digest.of(data))
+            for number, images in BUNDLES.items()
+            if number not in self.rejected and self.shown[number] != set(images)
+            for one in images
+            for data in one.whole()
+        }
+
+    def collect(self) -> None:
+        everything = {str(Digest.of(data)) for one in EVERY.values() for data in one.whole()}
+        self.lost |= everything - self.pinned() - self.visible("manifest") - self.visible("blob")
+
+
+def _without(history: list[str], who: str) -> list[str]:
+    """A link's history without a bundle's releases. A life that nothing else stands for is over."""
+    return [event for event in history if event != who]
+
+
+class Standing(RuleBasedStateMachine):
+    """People release, withdraw and reject bundles; clients push and delete; garbage is collected."""
+
+    template: ClassVar[tuple[Path, PrivateKey]]
+    folder: ClassVar[Path]
+    runs: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        type(self).runs += 1
+        self.root = self.folder / f"run{self.runs}"
+        shutil.copytree(self.template[0], self.root)
+        self.inside, self.model = Inside(self.root), Model()
+
+    def teardown(self) -> None:
+        self.inside.__exit__()
+        shutil.rmtree(self.root)
+
+    def _say(self, act: str, thing: str, **detail: object) -> None:
+        self.inside.station.audit.record(AuditEvent(act, "tester(0)", thing, "done", detail))
+
+    @rule(number=st.sampled_from(sorted(BUNDLES)))
+    def release_whole(self, number: int) -> None:
+        self.release(number, None)
+
+    @rule(number=st.sampled_from(sorted(BUNDLES)), part=st.sampled_from([None, ONE, TWO, BOTH]))
+    def release(self, number: int, part: Image | None) -> None:
+        images, shown = BUNDLES[number], self.model.shown[number]
+        if number in self.model.rejected or shown == set(images):
+            return
+        name, key = name_of(number), self.template[1]
+        if self.inside.state(name) in ("quarantined", "withdrawn"):
+            self.inside.decide(name, key)
+        chosen = set(images) if part is None or part not in images else {part, *part.children}
+        if chosen <= shown:
+            return
+        only = [] if chosen == set(images) else [f"{REPOSITORY}@{one.digest}" for one in chosen]
+        needed = {str(Digest.of(data)) for one in images for data in one.whole()}
+        self._say("intake.release", name, digest=find_entry(self.inside.station.reader, name).digest)
+        if needed & self.model.lost:
+            with pytest.raises(FailedError):
+                self.inside.release(name, only)
+            self._say_withdrawn(name)
+            return
+        self.inside.release(name, only)
+        self.model.release(number, [one for one in images if one in chosen - shown])
+
+    def _say_withdrawn(self, name: str) -> None:
+        """What was recorded did not happen."""
+        event = AuditEvent("intake.release", "tester(0)", name, "failed", {"takes_back": True})
+        self.inside.station.audit.record(event)
+
+    @rule(which=st.integers(0, len(BUNDLES) - 1))
+    def withdraw(self, which: int) -> None:
+        released = [number for number, shown in self.model.shown.items() if shown]
+        if released:
+            number = released[which % len(released)]
+            before = {tag: self.model.tag(tag) for tag in TAGS}, self.model.visible("manifest")
+            gone = self.inside.withdraw(name_of(number))
+            self.model.withdraw(number)
+            tags = {f"{REPOSITORY}:{tag}" for tag in TAGS if self.model.tag(tag) != before[0][tag]}
+            manifests = {f"{REPOSITORY}@{one}" for one in before[1] - self.model.visible("manifest")}
+            assert set(gone) == tags | manifests
+
+    @rule(number=st.sampled_from(sorted(BUNDLES)))
+    def reject(self, number: int) -> None:
+        if not self.model.shown[number] and number not in self.model.rejected and number > 3:
+            self.inside.decide(name_of(number), self.template[1], "reject", "not wanted")
+            self.model.rejected.add(number)
+
+    @rule(one=st.sampled_from([PUSHED, ONE, TWO]), tag=st.sampled_from(TAGS))
+    def push(self, one: Image, tag: str) -> None:
+        at, station = clock.now(), self.inside.station
+        for data in one.whole():
+            digest = Digest.of(data)
+            if not station.blobs.has_blob(digest):
+                writer = station.blobs.begin_blob(digest, len(data))
+                writer.write(data)
+                writer.commit()
+            self.model.lost.discard(str(digest))
+        for data in one.blobs:
+            row = BlobRow(digest=str(Digest.of(data)), size=len(data), crc32=0)
+            self._say("push-blob", f"{REPOSITORY}@{row.digest}")
+            self.inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=at))
+            self.model.link("client", "blob", row.digest)
+        row = BlobRow(digest=one.digest, size=len(one.raw), crc32=0)
+        self._say("push-manifest", f"{REPOSITORY}@{one.digest}")
+        self.inside.writer.submit(
+            PutManifest(
+                repository=REPOSITORY, manifest=ManifestRow(blob=row, media_type=OCI_MANIFEST), at=at, tags=(tag,)
+            )
+        )
+        self.model.link("client", "manifest", one.digest)
+        self.model.set_tag("client", tag, one.digest)
+
+    @rule(tag=st.sampled_from(TAGS))
+    def delete_tag(self, tag: str) -> None:
+        self.inside.writer.submit(DeleteTag(repository=REPOSITORY, tag=tag))
+        self.model.set_tag("client", tag, None)
+
+    @rule(one=st.sampled_from(list(EVERY.values())))
+    def delete_manifest(self, one: Image) -> None:
+        self.inside.writer.submit(DeleteManifest(repository=REPOSITORY, digest=one.digest))
+        if one.digest in self.model.visible("manifest"):
+            self.model.end("manifest", one.digest)
+
+    @rule(data=st.sampled_from([BASE, SHARED]))
+    def delete_blob(self, data: bytes) -> None:
+        self.inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=str(Digest.of(data))))
+        self.model.end("blob", str(Digest.of(data)))
+
+    @rule()
+    def collect_garbage(self) -> None:
+        gc.run(self.inside.context())  # type: ignore[arg-type]
+        self.model.collect()
+
+    @invariant()
+    def clients_see_what_stands(self) -> None:
+        visible = self.inside.visible()
+        assert {row[1]: row[2] for row in visible["tags"]} == {
+            tag: self.model.tag(tag) for tag in TAGS if self.model.tag(tag) is not None
+        }
+        for kind in ("manifest", "blob"):
+            assert {row[1] for row in visible["links"] if row[2] == kind} == self.model.visible(kind), kind
+
+    @invariant()
+    def nothing_that_may_be_needed_is_swept(self) -> None:
+        blobs = self.inside.station.blobs
+        for digest in self.model.pinned() | self.model.visible("manifest") | self.model.visible("blob"):
+            assert digest in self.model.lost or blobs.has_blob(Digest.parse(digest)), digest
+
+    @invariant()
+    def there_is_no_alarm(self) -> None:
+        assert unexplained(self.inside.station) == []
+
+
+def run(template: tuple[Path, PrivateKey], folder: Path, examples: int, steps: int) -> None:
+    machine = type("StandingHere", (Standing,), {"template": template, "folder": folder})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=examples, stateful_step_count=steps, deadline=None, derandomize=True, database=None,
+            suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate, Phase.shrink),
+        ),
+    )  # fmt: skip
+
+
+def test_what_stands_is_what_the_reference_says(template: tuple[Path, PrivateKey], tmp_path: Path) -> None:
+    run(template, tmp_path, examples=80, steps=25)
+
+
+@pytest.mark.long
+def test_what_stands_is_what_the_reference_says_for_long(template: tuple[Path, PrivateKey], tmp_path: Path) -> None:
+    run(template, tmp_path, examples=1_000, steps=50)
+
+
+Released = Callable[..., Inside]
+
+
+@pytest.fixture
+def released(template: tuple[Path, PrivateKey], tmp_path: Path) -> Iterator[Released]:
+    """Approves and releases bundles, by number, in this order."""
+    shutil.copytree(template[0], tmp_path / "bravo")
+    with Inside(tmp_path / "bravo") as inside:
+
+        def release(*numbers: int) -> Inside:
+            for number in numbers:
+                inside.decide(name_of(number), template[1])
+                detail = {"digest": find_entry(inside.station.reader, name_of(number)).digest}
+                inside.station.audit.record(AuditEvent("intake.release", "tester(0)", name_of(number), "done", detail))
+                inside.release(name_of(number))
+            return inside
+
+        yield release
+
+
+def tags(inside: Inside) -> dict[str, str]:
+    return {row[1]: EVERY[row[2]].name for row in inside.visible()["tags"]}
+
+
+def blobs(inside: Inside) -> set[str]:
+    return {row[1] for row in inside.visible()["links"] if row[2] == "blob"}
+
+
+def test_a_tag_that_a_later_release_set_to_the_same_digest_stays(released: Released) -> None:
+    inside = released(1, 2)
+    assert inside.withdraw(name_of(1)) == [f"{REPOSITORY}:2", f"{REPOSITORY}@{TWO.digest}"]
+    assert tags(inside) == {"1": "one", "latest": "one"}
+    assert inside.withdraw(name_of(2)) == [
+        f"{REPOSITORY}:1", f"{REPOSITORY}:latest", f"{REPOSITORY}@{ONE.digest}",
+    ]  # fmt: skip
+    assert tags(inside) == {}
+    assert blobs(inside) == set()
+
+
+def test_a_tag_goes_back_to_the_newest_release_that_still_stands(released: Released) -> None:
+    inside = released(1, 3, 5)
+    assert tags(inside)["1"] == "two"
+    inside.withdraw(name_of(3))
+    assert tags(inside)["1"] == "two"
+    inside.withdraw(name_of(5))
+    assert tags(inside)["1"] == "one"
+
+
+def test_a_delta_keeps_the_base_that_it_stands_on_when_the_bases_release_is_withdrawn(released: Released) -> None:
+    inside = released(1, 3)
+    inside.withdraw(name_of(1))
+    assert blobs(inside) == THREE.named
+    assert unexplained(inside.station) == []
+    gc.run(inside.context())  # type: ignore[arg-type]
+    assert blobs(inside) == THREE.named
+
+
+def test_a_tag_that_a_client_deleted_is_not_set_again_by_a_withdrawal(released: Released) -> None:
+    inside = released(1)
+    inside.writer.submit(DeleteTag(repository=REPOSITORY, tag="1"))
+    inside = released(3)
+    inside.withdraw(name_of(3))
+    assert "1" not in tags(inside)
+
+
+def test_what_a_clients_tag_keeps_is_kept_whole(released: Released) -> None:
+    inside = released(4)
+    inside.writer.submit(PutTag(repository=REPOSITORY, tag="mine", digest=BOTH.digest, at=clock.now()))
+    inside.withdraw(name_of(4))
+    assert tags(inside) == {"mine": "index"}
+    assert {row[1] for row in inside.visible()["links"]} == {
+        BOTH.digest,
+        ONE.digest,
+        TWO.digest,
+    } | ONE.named | TWO.named
+
+
+def test_a_release_after_a_withdrawal_counts_as_the_newest(released: Released) -> None:
+    inside = released(1, 3)
+    inside.withdraw(name_of(1))
+    released(1)
+    assert tags(inside)["1"] == "one"
+    inside.withdraw(name_of(1))
+    assert tags(inside)["1"] == "three"
