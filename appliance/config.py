@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from appliance.access.settings import AccessSettings, TlsSettings
+from appliance.access.settings import AccessSettings, RegistrySettings, TlsSettings
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small, write_atomic
@@ -33,6 +34,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     metrics_listen: str = ""
     access: AccessSettings = AccessSettings()
     tls: TlsSettings = TlsSettings()
+    registry: RegistrySettings = RegistrySettings()
 
     @property
     def threshold(self) -> int:
@@ -55,6 +57,7 @@ def load_config(path: Path) -> Config:
             split_listen(config.metrics_listen)
         config.access.check()
         config.tls.check()
+        config.registry.check()
         for name, value, least, most in (
             ("workers", config.workers, 1, 64),
             ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
@@ -125,6 +128,11 @@ ca = "tls/ca.pem"
 clients = "off"
 client_ca = ""
 minimum = "1.2"
+
+[registry]
+# Repositories of an inside station that clients may push to and delete from, for example ["team/scratch/**"]. A
+# repository that holds released content is never written to.
+push = {push}
 """
 
 
@@ -133,6 +141,7 @@ def save_config(path: Path, config: Config) -> None:
     fields = msgspec.structs.asdict(config) | {
         "open": str(config.open).lower(),
         "sparse_indexes": str(config.sparse_indexes).lower(),
+        "push": json.dumps(config.registry.push),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
 

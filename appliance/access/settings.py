@@ -50,6 +50,17 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise UsageError(f"session_minutes must be 1 to {most}", thing=str(self.session_minutes))
 
 
+class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[registry]`. `push`: patterns of repositories that clients of an inside station may write to."""
+
+    push: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Raises UsageError naming what is wrong."""
+        for pattern in self.push:
+            check_pattern(pattern)
+
+
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[tls]`. Files of the site's own instead of those `lockgate init` made, relative to the station's folder.
 

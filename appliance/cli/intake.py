@@ -108,20 +108,33 @@ def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
 @station_option
 @json_option
 def check(root: Path | None, as_json: bool) -> None:
-    """Hold what clients see of every bundle against the audit log. Exit status 3: something is shown that nobody
-    released; the database was changed by hand.
+    """Compare what clients see of every bundle, and where released tags point, with the audit log. Exit status 3:
+    something is shown that nobody released, or a released tag was moved.
     """
     from bundles.errors import RefusedError
 
     document = call(root, lambda client: client.get("/v1/releases/check"))
-    rows = [(one["bundle"], one["repository"], one["kind"], one["digest"]) for one in document["items"]]
-    text = table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) if rows else "[ok] all that is shown was released"
-    show(document, as_json, lambda: text)
-    if rows:
+    rows = [(one["bundle"], _place(one), one["kind"], one["digest"]) for one in document["items"]]
+    good = "[ok] all that is shown was released"
+    show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) if rows else good)
+    if not rows:
+        return
+    first = document["items"][0]
+    if first["kind"] == "tag":
         raise RefusedError(
-            "content is shown that nobody released", thing=f"{rows[0][0]} in {rows[0][1]}",
-            remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
-        )  # fmt: skip
+            "a released tag no longer points where the release put it",
+            thing=f"{_place(first)} of {first['bundle']}, now {first['found'] or 'gone'}",
+            remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
+        )
+    raise RefusedError(
+        "content is shown that nobody released", thing=f"{rows[0][0]} in {rows[0][1]}",
+        remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
+    )  # fmt: skip
+
+
+def _place(one: dict[str, str]) -> str:
+    """Where a finding is: a repository, or a tag in it."""
+    return f"{one['repository']}:{one['tag']}" if one["kind"] == "tag" else one["repository"]
 
 
 @intake.command()

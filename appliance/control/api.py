@@ -47,11 +47,16 @@ class Control:
     started: str = field(default_factory=clock.now)
     unexplained: list[dict[str, str]] = field(default_factory=list)
     """What was last found to be shown without a release (appliance.intake.unexplained)."""
+    moved: list[dict[str, str]] = field(default_factory=list)
+    """Released tags that were last found elsewhere (appliance.intake.moved_tags)."""
 
     @property
     def accounts(self) -> Accounts:
         """The station's accounts, read on the control process's own connection."""
         return Accounts(self.station.reader)
+
+    in_force: bool = False
+    """Whether this process knows that a first security-officer has called (appliance.control.duties)."""
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""

@@ -43,6 +43,7 @@ from appliance.control.routes import (
     tokens,
     trust,
 )
+from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
@@ -125,10 +126,12 @@ async def _keep_reserve(paths: StationPaths) -> None:
 
 
 async def _keep_looking(control: Control) -> None:
-    """Look now and then whether anything is shown that nobody released; what is found stands among the alerts."""
+    """Look now and then whether anything is shown that nobody released, and whether released tags were moved; what is
+    found stands among the alerts."""
     while True:
         try:
             control.unexplained = await asyncio.to_thread(on_own_station, control, unexplained)
+            control.moved = await asyncio.to_thread(on_own_station, control, moved_tags)
         except LockgateError as error:
             print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
         await asyncio.sleep(limits.RELEASES_LOOKED_AT)

@@ -32,6 +32,7 @@ class Act(StrEnum):
 
     # The station and its log.
     INIT = "init"
+    ORIGIN = "station.origin"
     RESTORE = "restore"
     TLS_RELOAD = "tls.reload"
     TLS_RENEW = "tls.renew"
@@ -47,12 +48,18 @@ class Act(StrEnum):
     SESSION_LOGOUT = "session.logout"
     TOKEN_LOGIN = "token.login"  # noqa: S105  an act
     TOKEN_REVOKE = "token.revoke"  # noqa: S105  an act
+    ACCOUNT_ASK = "account.ask"
     ACCOUNT_BIND_KEY = "account.bind-key"
+    ACCOUNT_CANCEL = "account.cancel"
     ACCOUNT_CLAIM = "account.claim"
     ACCOUNT_CODE = "account.code"
+    ACCOUNT_CONFIRM = "account.confirm"
     ACCOUNT_CREATE = "account.create"
     ACCOUNT_DISABLE = "account.disable"
+    ACCOUNT_EFFECT = "account.effect"
     ACCOUNT_ENABLE = "account.enable"
+    ACCOUNT_EXPIRE = "account.expire"
+    ACCOUNT_FIRST_OFFICER = "account.first-officer"
     ACCOUNT_GRANT = "account.grant"
     ACCOUNT_PASSWORD = "account.password"  # noqa: S105  an act
     ACCOUNT_REVOKE = "account.revoke"

@@ -16,10 +16,11 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
+from appliance.policy.client_writes import ClientWrites
 from appliance.station import Station
 from appliance.store.gate import incoming_turn
 from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
-from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.oci.descriptor import Descriptor
@@ -86,6 +87,10 @@ class _Collector:
     def take(self) -> None:
         """Take the artifact and make it visible; the act is in the audit log first."""
         target, digest = self._root.target, self._root.descriptor.digest
+        writes = ClientWrites.of(self._station.config)
+        writes.require(target.repository)
+        if writes.keeps_released and self._station.metadata.holds_released(target.repository):
+            raise holds_released(target.repository)
         self._take_manifest(self._root.descriptor, 0)
         if target.tag is not None:
             self._tags[target.tag] = digest
@@ -98,6 +103,7 @@ class _Collector:
                 manifests=tuple(self._manifests.values()),
                 tags=tuple((tag, str(digest)) for tag, digest in self._tags.items()),
                 at=clock.now(),
+                keeps_released=writes.keeps_released,
             )
         )
 

@@ -69,11 +69,11 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
 
 async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
-    call.require("delete")
+    call.require_write("delete")
     digest = call.digest
     if call.services.metadata.linked_blob(call.name, digest) is None:
         return errors.blob_unknown(digest)
-    write = DeleteBlob(repository=call.name, digest=str(digest))
+    write = DeleteBlob(repository=call.name, digest=str(digest), keeps_released=call.keeps_released)
     if not await call.write(write, Act.DELETE_BLOB, f"{call.name}@{digest}"):
         return errors.blob_unknown(digest)
     return web.Response(status=202)

@@ -26,6 +26,7 @@ from appliance.registry.services import ACTOR, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
 from appliance.store.writes.lifecycle import RecordDamage
+from appliance.store.writes.registry import holds_released
 from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
@@ -94,6 +95,19 @@ class Call:
         refusal = self.services.access.check(self.request, action, self.name)
         if refusal is not None:
             raise RefusedRequestError(refusal)
+
+    def require_write(self, action: Action) -> None:
+        """Go on only where the caller, and any client, may write to the repository. Raises RefusedRequestError with
+        401 or 403, and RefusedError. At most one point read; the transaction asks again (`keeps_released`)."""
+        self.require(action)
+        self.services.settings.writes.require(self.name)
+        if self.keeps_released and self.services.metadata.holds_released(self.name):
+            raise holds_released(self.name)
+
+    @property
+    def keeps_released(self) -> bool:
+        """Whether clients may change nothing in repositories that hold released content."""
+        return self.services.settings.writes.keeps_released
 
     def refuse_blocked(self, digest: Digest) -> None:
         """Go on only where nobody has blocked the digest. Raises RefusedRequestError with 403. Point read."""

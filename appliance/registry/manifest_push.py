@@ -38,7 +38,7 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
 
     The bytes are kept exactly; what a `subject` names need not exist.
     """
-    call.require("push")
+    call.require_write("push")
     reference = parse_reference(call.target.reference)
     tags = _tags(call, reference)
     try:
@@ -132,6 +132,7 @@ def _write(call: Call, pushed: _Pushed, crc32: int, blobs: list[Digest], manifes
         needs_blobs=tuple(map(str, blobs)),
         needs_manifests=tuple(map(str, manifests)),
         condition=_condition(call),
+        keeps_released=call.keeps_released,
     )
 
 

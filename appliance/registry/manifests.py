@@ -75,15 +75,16 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
 
 async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
     """DELETE: by tag the tag goes, by digest the manifest and every tag on it: 202, and 404 in the next request."""
-    call.require("delete")
+    call.require_write("delete")
     reference = parse_reference(call.target.reference)
     if _find(call) is None:
         return errors.manifest_unknown(call.target.reference)
+    keeps = call.keeps_released
     if isinstance(reference, Digest):
-        write: Write = DeleteManifest(repository=call.name, digest=str(reference))
+        write: Write = DeleteManifest(repository=call.name, digest=str(reference), keeps_released=keeps)
         deleted = await call.write(write, Act.DELETE_MANIFEST, f"{call.name}@{reference}")
     else:
-        write = DeleteTag(repository=call.name, tag=reference)
+        write = DeleteTag(repository=call.name, tag=reference, keeps_released=keeps)
         deleted = await call.write(write, Act.DELETE_TAG, f"{call.name}:{reference}")
     return web.Response(status=202) if deleted else errors.manifest_unknown(call.target.reference)
 

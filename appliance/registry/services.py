@@ -10,6 +10,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.observe.audit import AuditEvent, AuditPort
+from appliance.policy.client_writes import ClientWrites
 from appliance.registry.errors import WireError
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
@@ -57,11 +58,12 @@ class RegistrySettings:
     """What a site may choose. `chunk_minimum` is bytes; 0 sends no `OCI-Chunk-Min-Length`.
 
     `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
-    reject them).
+    reject them). `writes`: which repositories clients may change.
     """
 
     sparse_indexes: bool = False
     chunk_minimum: int = 0
+    writes: ClientWrites = field(default_factory=ClientWrites)
 
 
 @dataclass(frozen=True, slots=True)

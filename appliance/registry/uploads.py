@@ -36,7 +36,7 @@ async def start_upload(call: Call) -> web.StreamResponse | WireError:
 
     A mount that is not possible becomes a session, as the specification asks.
     """
-    call.require("push")
+    call.require_write("push")
     query = call.request.query
     if "mount" in query:
         mounted = await _mount(call, parse_digest(query["mount"]))
@@ -74,7 +74,7 @@ async def patch_upload(call: Call) -> web.StreamResponse | WireError:
 
 async def put_upload(call: Call) -> web.StreamResponse | WireError:
     """PUT with `digest`: the last bytes, if any, and the end: 201. 400 DIGEST_INVALID for other content."""
-    call.require("push")
+    call.require_write("push")
     if "digest" not in call.request.query:
         return errors.digest_invalid(MalformedError("the digest parameter is missing"))
     digest = parse_digest(call.request.query["digest"])
@@ -105,7 +105,10 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         facts = metadata.linked_blob(source, digest) if call.may("pull", source) else None
         if facts is None or not is_whole(call, facts):
             continue
-        write = MountBlob(repository=call.name, source=source, digest=str(digest), at=call.services.now())
+        write = MountBlob(
+            repository=call.name, source=source, digest=str(digest), at=call.services.now(),
+            keeps_released=call.keeps_released,
+        )  # fmt: skip
         if await call.write(write, Act.MOUNT_BLOB, f"{call.name}@{digest}", source=source):
             return _created(call, digest)
     return None
@@ -170,7 +173,7 @@ async def _finish(call: Call, session: UploadSession, digest: Digest) -> web.Str
     async with call.placing():
         tally = await call.worker.in_thread(_commit, call, session, digest)
         blob = BlobRow(digest=str(digest), size=tally.size, crc32=tally.crc32)
-        link = LinkBlob(repository=call.name, blob=blob, at=call.services.now())
+        link = LinkBlob(repository=call.name, blob=blob, at=call.services.now(), keeps_released=call.keeps_released)
         await call.write(link, Act.PUSH_BLOB, f"{call.name}@{digest}", size=str(tally.size))
     return _created(call, digest)
 

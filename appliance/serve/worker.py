@@ -25,6 +25,7 @@ from appliance.config import Config, load_config
 from appliance.observe.audit import FileAudit
 from appliance.observe.metrics import RegistryMetrics
 from appliance.paths import StationPaths
+from appliance.policy.client_writes import ClientWrites
 from appliance.registry.app import create_app
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
@@ -57,7 +58,10 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=writer, uploads=UploadSessions(blobs),
             audit=FileAudit(paths.audit), access=access,
-            settings=RegistrySettings(sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum),
+            settings=RegistrySettings(
+                sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
+                writes=ClientWrites.of(config),
+            ),
         )  # fmt: skip
         app = create_app(services)
         app.on_response_prepare.append(RegistryMetrics().count)

@@ -165,6 +165,14 @@ class Metadata:
         ).fetchone()
         return None if row is None else _manifest(row)
 
+    def tag_target(self, repository: str, tag: str) -> str | None:
+        """The digest that a tag names, whether its manifest is shown or not. Point read."""
+        row = self.connection.execute(
+            "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
+            (repository, tag),
+        ).fetchone()
+        return None if row is None else str(row[0])
+
     def unlinked(self, repository: str, digests: Iterable[Digest], kind: Kind) -> list[Digest]:
         """Those of `digests` that the repository does not show as `kind`, in their order. One point read each."""
         statement = (
@@ -190,6 +198,11 @@ class Metadata:
         """Why people have blocked the digest, or None. Point read."""
         row = self.connection.execute("SELECT why FROM blocks WHERE digest = ?", (str(digest),)).fetchone()
         return None if row is None else str(row[0])
+
+    def holds_released(self, repository: str) -> bool:
+        """Whether the repository holds content of a release. Point read."""
+        row = self.connection.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone()
+        return row is not None
 
     # What is held, seen or not
 

@@ -82,8 +82,9 @@ class Live:
         return ssl.create_default_context(cafile=str(self.root / "tls/ca.pem"))
 
     def make(self) -> None:
-        """`init`, and `ada` as the first administrator."""
+        """`init`, and `ada` as the first administrator. Clients may push to team/** and secret/**."""
         made = json.loads(self.call("init", self.root, "--site", "bravo", "--side", "inside", "--json"))
+        self.configure(push='["team/**", "secret/**"]')
         self.call("user", "claim", "ada", code=made["code"], password=PASSWORD)
 
     def configure(self, **settings: str) -> None:

@@ -26,6 +26,7 @@ from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import BindKey, CreateAccount, FirstAdministrator, GrantRole
 from appliance.store.writes.base import Write
 from bundles.errors import LockgateError
+from bundles.manifest import Artifact
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
@@ -157,10 +158,14 @@ class Closed:
 
     def carried(self, **changes: Any) -> Carried:
         """A bundle of one file from a source of its own, whose key is pinned here."""
+        store, number = MemoryStore(), self.bundles + 1
+        artifacts = [file_artifact(store, f"content {number}\n".encode(), f"files/n{number}")]
+        return self.carried_of(store, artifacts, **changes)
+
+    def carried_of(self, store: MemoryStore, artifacts: list[Artifact], **changes: Any) -> Carried:
+        """A bundle of these artifacts from a source of its own, whose key is pinned here."""
         self.bundles += 1
-        source, store = f"site{self.bundles}", MemoryStore()
-        name = f"files/n{self.bundles}"
-        artifacts = [file_artifact(store, f"content {self.bundles}\n".encode(), name)]
+        source = f"site{self.bundles}"
         made = carry(self.folder / source, store, artifacts, **({"stream": f"{source}.bravo"} | changes))
         trust_key(self.paths.trust, made.key.public, purpose="bundle", owner=f"Builder {source}", sites=[source])
         return made

@@ -14,6 +14,7 @@ from appliance.store.writes.registry import (
     link,
     record_blob,
     record_manifest,
+    refuse_released,
     set_tag,
 )
 from bundles import limits
@@ -24,7 +25,7 @@ from bundles.manifest import bundle_id
 class AddArtifacts(Write, frozen=True):
     """Manifests and blobs that are durable in the store become visible in a repository, tags last, all at once.
 
-    `tags` are pairs of tag and digest.
+    `tags` are pairs of tag and digest. `keeps_released`: refused where the repository holds released content.
     """
 
     repository: str
@@ -32,8 +33,11 @@ class AddArtifacts(Write, frozen=True):
     manifests: tuple[ManifestRow, ...]
     tags: tuple[tuple[str, str], ...]
     at: str
+    keeps_released: bool = False
 
     def apply(self, db: sqlite3.Connection) -> None:
+        if self.keeps_released:
+            refuse_released(db, self.repository)
         repository = ensure_repository(db, self.repository, self.at)
         for blob in self.blobs:
             record_blob(db, blob, self.at)

@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from appliance.store.writes.base import Write
-from bundles.errors import NotFoundError
+from bundles.errors import NotFoundError, RefusedError
 
 Kind = Literal["blob", "manifest"]
 
@@ -115,30 +115,59 @@ def forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
         db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
 
 
-class LinkBlob(Write, frozen=True):
-    """A pushed blob becomes visible in its repository (specification: end-4b, end-6)."""
+def refuse_released(db: sqlite3.Connection, repository: str) -> None:
+    """Raises RefusedError where the repository holds released content. One indexed read."""
+    if db.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone() is not None:
+        raise holds_released(repository)
+
+
+def holds_released(repository: str) -> RefusedError:
+    """The refusal of a write to a repository that holds released content."""
+    return RefusedError(
+        "the repository holds released content",
+        thing=repository,
+        remedy="use another repository; released content changes by a bundle or a withdrawal",
+    )
+
+
+class ClientWrite(Write, frozen=True, kw_only=True):
+    """A write that a client asks for. `keeps_released`: refused where the repository holds released content."""
 
     repository: str
+    keeps_released: bool = False
+
+    def apply(self, db: sqlite3.Connection) -> Any:
+        if self.keeps_released:
+            refuse_released(db, self.repository)
+        return self.change(db)
+
+    def change(self, db: sqlite3.Connection) -> Any:
+        """Make the change, once it is allowed."""
+        raise LookupError(f"{type(self).__name__} has no change")
+
+
+class LinkBlob(ClientWrite, frozen=True, kw_only=True):
+    """A pushed blob becomes visible in its repository (specification: end-4b, end-6)."""
+
     blob: BlobRow
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def change(self, db: sqlite3.Connection) -> None:
         record_blob(db, self.blob, self.at)
         link(db, ensure_repository(db, self.repository, self.at), self.blob.digest, "blob", self.at)
 
 
-class MountBlob(Write, frozen=True):
+class MountBlob(ClientWrite, frozen=True, kw_only=True):
     """A blob that `source` shows becomes visible in `repository` too (specification: end-11).
 
     The result says whether it was mounted; False where the source does not show it (any more).
     """
 
-    repository: str
     source: str
     digest: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: sqlite3.Connection) -> bool:
         source = repository_id(db, self.source)
         if source is None or not is_linked(db, source, self.digest, "blob"):
             return False
@@ -164,14 +193,13 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
         return self.none_match is None or current is None or not {"*", current} & set(self.none_match)
 
 
-class PutManifest(Write, frozen=True):
+class PutManifest(ClientWrite, frozen=True, kw_only=True):
     """A pushed manifest becomes visible, and its tags move to it, together (specification: end-7).
 
     The result says what stood in the way, and then nothing has changed: `missing` lists the digests among
     `needs_blobs` and `needs_manifests` that the repository does not show, `stale` that the condition does not hold.
     """
 
-    repository: str
     manifest: ManifestRow
     at: str
     tags: tuple[str, ...] = ()
@@ -179,7 +207,7 @@ class PutManifest(Write, frozen=True):
     needs_manifests: tuple[str, ...] = ()
     condition: Condition | None = None
 
-    def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def change(self, db: sqlite3.Connection) -> dict[str, Any]:
         repository = ensure_repository(db, self.repository, self.at)
         missing = _unlinked(db, repository, self.needs_blobs, "blob")
         missing += _unlinked(db, repository, self.needs_manifests, "manifest")
@@ -203,42 +231,39 @@ class PutManifest(Write, frozen=True):
         return digest if is_linked(db, repository, digest, "manifest") else None
 
 
-class PutTag(Write, frozen=True):
+class PutTag(ClientWrite, frozen=True, kw_only=True):
     """A tag points at a manifest its repository shows already. Raises NotFoundError."""
 
-    repository: str
     tag: str
     digest: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def change(self, db: sqlite3.Connection) -> None:
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             raise NotFoundError("no such manifest in the repository", thing=f"{self.repository}@{self.digest}")
         set_tag(db, repository, self.tag, self.digest, self.at)
 
 
-class DeleteTag(Write, frozen=True):
+class DeleteTag(ClientWrite, frozen=True, kw_only=True):
     """A tag goes; what it pointed at stays (specification: end-9). The result says whether it was there."""
 
-    repository: str
     tag: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: sqlite3.Connection) -> bool:
         repository = repository_id(db, self.repository)
         return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, self.tag)).rowcount > 0
 
 
-class DeleteManifest(Write, frozen=True):
+class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
     """A manifest and every tag on it vanish from one repository (specification: end-9).
 
     The result says whether it was there.
     """
 
-    repository: str
     digest: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: sqlite3.Connection) -> bool:
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             return False
@@ -246,13 +271,12 @@ class DeleteManifest(Write, frozen=True):
         return _unlink(db, repository, self.digest, "manifest")
 
 
-class DeleteBlob(Write, frozen=True):
+class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
     """A blob vanishes from one repository (specification: end-10). The result says whether it was there."""
 
-    repository: str
     digest: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: sqlite3.Connection) -> bool:
         repository = repository_id(db, self.repository)
         return repository is not None and _unlink(db, repository, self.digest, "blob")
 
