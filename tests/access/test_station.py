@@ -29,6 +29,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     made = json.loads(station.call("init", station.root, "--site", "bravo", "--side", "inside", "--json"))
     assert "no accounts yet" in station.call("serve", expect=2)
     assert "one-time code" in station.call("user", "claim", "ada", expect=3, code="AAAA-AAAA", password=PASSWORD)
+    station.configure(push='["team/**"]')
     station.call("user", "claim", "ada", code=made["code"], password=PASSWORD)
     assert "one-time code" in station.call("user", "claim", "eve", expect=3, code=made["code"], password=PASSWORD)
     station.start()
