@@ -267,6 +267,9 @@ ARGON2_THREADS: Final = 2
 ARGON2_QUEUE: Final = 1_000
 """Log-ins that wait for such a thread; more are told to come back."""
 
+LOGIN_WAITING: Final = 1_000
+"""Log-ins of one address (or uid) that wait for its turn: as many as machines behind one address start at once."""
+
 LOGIN_CACHE: Final = 4_096
 """Log-ins a worker remembers, so that a client that sends its password with every request costs one hash."""
 
@@ -277,7 +280,7 @@ SEEN_STEP: Final = 600
 """Seconds between two records of when an account was last seen: a storm of log-ins is one write an account."""
 
 LOGIN_FREE: Final = 5
-"""Failed log-ins of a name before it is locked."""
+"""Failed log-ins of a name at one address (or uid) before it is locked there."""
 
 LOGIN_LOCKS: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512, 900)
 """Seconds that each further failure locks a name for: at most about a hundred guesses a day."""
@@ -335,7 +338,7 @@ REQUEST_RATE: Final = (500.0, 5_000.0)
 stock clients send, below what starves the others."""
 
 FAILURE_RATE: Final = (1.0, 60.0)
-"""The same for log-ins that fail, by address."""
+"""The same for log-ins that fail, by address or uid: taken before hashing, and given back where it held."""
 
 BUCKETS: Final = 20_000
 """Accounts and addresses counted at once in a worker; those that asked longest ago are forgotten first."""

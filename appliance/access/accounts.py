@@ -167,10 +167,13 @@ class Accounts:
         row = self._read("SELECT at FROM accounts_seen WHERE account = ?", (name,)).fetchone()
         return None if row is None else str(row[0])
 
-    def locked_until(self, name: str, now: str) -> str | None:
-        """Until when a name is locked, whether there is such an account or not."""
-        row = self._read("SELECT locked_until FROM failed_logins WHERE name = ?", (name,)).fetchone()
-        return None if row is None or row[0] is None or row[0] <= now else str(row[0])
+    def locked_until(self, name: str, now: str, origin: str | None = None) -> str | None:
+        """Until when a name is locked for an origin (None: for any), whether there is such an account or not."""
+        row = self._read(
+            "SELECT max(locked_until) FROM failed_logins WHERE name = ?1 AND (?2 IS NULL OR origin = ?2)",
+            (name, origin),
+        ).fetchone()
+        return None if row[0] is None or row[0] <= now else str(row[0])
 
     def _grants(self, name: str) -> tuple[Grant, ...]:
         rows = self._read("SELECT role, pattern FROM grants WHERE account = ? ORDER BY role, pattern", (name,))

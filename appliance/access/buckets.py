@@ -49,13 +49,10 @@ class Buckets:
         first, bucket.warned = not bucket.warned, True
         return Empty(max(1, math.ceil((1.0 - bucket.level) / self._rate)), first)
 
-    def look(self, key: str) -> Empty | None:
-        """As `take`, without taking: whether there is one."""
+    def give(self, key: str) -> None:
+        """Put back one that was taken for what turned out not to count."""
         bucket = self._fill(key)
-        if bucket.level >= 1.0:
-            return None
-        first, bucket.warned = not bucket.warned, True
-        return Empty(max(1, math.ceil((1.0 - bucket.level) / self._rate)), first)
+        bucket.level = min(bucket.level + 1.0, self._burst)
 
     def _fill(self, key: str) -> _Bucket:
         moment = self._now()

@@ -86,7 +86,6 @@ class Gate:
         self._networks = networks
         per_second, burst = (rate, rate * 10) if rate else limits.REQUEST_RATE
         self._requests = Buckets(per_second, burst)
-        self._failures = Buckets(*limits.FAILURE_RATE)
 
     # What the registry asks.
 
@@ -104,7 +103,7 @@ class Gate:
         )
         if self._networks and not is_within(address, self._networks):
             return denied()
-        empty = self._requests.take(f"address {address}")
+        empty = self._requests.take(f"address {origin_of(address)}")
         if empty is not None:
             return _slow_down(request, empty)
         if len(sent) > 1:
@@ -215,19 +214,14 @@ class Gate:
 
     async def prove(self, request: web.Request, name: str, secret: str) -> Known | WireError:
         """The account that a name and a secret prove, or the answer."""
-        address = f"failures {request.remote or ''}"
-        empty = self._failures.look(address)
-        if empty is not None:
-            return _slow_down(request, empty)
         try:
-            known = await self.identity.identify(name, secret)
+            known = await self.identity.identify(name, secret, origin_of(request.remote or ""))
         except LockedError as locked:
-            return _slow_down(request, Empty(locked.seconds, True))
+            return _slow_down(request, Empty(locked.seconds, locked.first))
         except BusyError:
             return _slow_down(request, Empty(2, True))
         if known is not None:
             return known
-        self._failures.take(address)
         request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=request.remote or "")
         return self._unauthorized(request, "")
 

@@ -16,13 +16,19 @@ from typing import Final, Protocol
 
 from appliance import clock, limits
 from appliance.access.accounts import ROBOT, Account, Accounts, Secret
-from appliance.access.passwords import HashingThreads, verify
-from appliance.store.writes.access import ForgetFailures, RecordFailure, Seen
+from appliance.access.buckets import Buckets
+from appliance.access.passwords import BusyError, HashingThreads, verify
+from appliance.store.writes.access import Seen
 from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.logins import ForgetFailures, RecordFailure
 from bundles.errors import RefusedError
 
 MARK: Final = "lgs_"
 """What a robot's secret begins with; then its id, an underscore, and 256 random bits. A scanner finds it in a file."""
+
+
+NAME_KEPT: Final = 64
+"""Characters of a name that failures are kept by; an account's name is shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +40,27 @@ class Known:
 
 
 class LockedError(RefusedError):
-    """Too many failures under this name, whether there is such an account or not. `seconds`: for how long still."""
+    """Too many failures of this origin: under this name, whether there is such an account or not, or under any.
+    `seconds`: for how long still. `first`: nobody has been told yet."""
 
-    def __init__(self, seconds: int) -> None:
+    def __init__(self, seconds: int, *, first: bool = True) -> None:
         super().__init__("too many failed log-ins", remedy=f"wait {seconds} s, or ask an administrator")
-        self.seconds = seconds
+        self.seconds, self.first = seconds, first
 
 
 class Identity(Protocol):
     """Tells who somebody is."""
 
-    async def identify(self, name: str, secret: str) -> Known | None:
-        """The account that `name` and `secret` prove, or None. Raises LockedError, BusyError. Never blocks."""
+    async def identify(self, name: str, secret: str, origin: str) -> Known | None:
+        """The account that `name` and `secret` prove, or None. `origin` is where the caller is: an address
+        (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError. Never blocks."""
         ...
 
 
 class Nobody:
     """Knows nobody: an open station, whose callers need not prove who they are."""
 
-    async def identify(self, name: str, secret: str) -> Known | None:
+    async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """None."""
         return None
 
@@ -62,6 +70,9 @@ class StationIdentity:
 
     Proofs are remembered for a while under the epoch, by a keyed hash: a client that sends its password with every
     request costs one argon2id, and a storm of one robot's clients waits for the same one.
+
+    Nothing is hashed that the origin has no attempt left for, and one hash of an origin at a time: wrong passwords in
+    any number cost other origins nothing. Locks are by name and origin, so that nobody locks out another.
     """
 
     def __init__(self, accounts: Accounts, writer: AsyncWriter, threads: HashingThreads) -> None:
@@ -69,36 +80,56 @@ class StationIdentity:
         self._key = secrets.token_bytes(32)
         self._proved: OrderedDict[bytes, tuple[int, float, str, str]] = OrderedDict()
         self._proving: dict[bytes, asyncio.Task[Known | None]] = {}
+        self._attempts = Buckets(*limits.FAILURE_RATE)
 
-    async def identify(self, name: str, secret: str) -> Known | None:
+    async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """As Identity.identify."""
-        proof = hmac.digest(self._key, f"{len(name)}:{name}:{secret}".encode(), hashlib.sha256)
+        # The origin is part of it: one without attempts must not learn from what another has proved.
+        proof = hmac.digest(self._key, f"{origin}\0{len(name)}:{name}:{secret}".encode(), hashlib.sha256)
         known = self._remembered(proof)
         if known is not None:
             return known
-        until = self._accounts.locked_until(name, clock.now())
-        if until is not None:
-            raise LockedError(max(1, clock.seconds(until) - int(time.time())))
         task = self._proving.get(proof)
         if task is None:
-            task = asyncio.create_task(self._prove(name, secret, proof))
+            task = asyncio.create_task(self._attempt(name, secret, proof, origin))
             self._proving[proof] = task
             task.add_done_callback(lambda _: self._proving.pop(proof, None))
         return await asyncio.shield(task)
 
-    async def _prove(self, name: str, secret: str, proof: bytes) -> Known | None:
+    async def _attempt(self, name: str, secret: str, proof: bytes, origin: str) -> Known | None:
+        """One attempt of an origin, in its turn: taken before anything is hashed, and given back where it held."""
+        async with self._threads.turn(origin):
+            known = self._remembered(proof)  # it was proved while this one waited
+            if known is not None:
+                return known
+            empty = self._attempts.take(origin)
+            if empty is not None:
+                raise LockedError(empty.seconds, first=empty.first)
+            try:
+                known = await self._prove_unlocked(name, secret, proof, origin)
+            except BusyError:
+                self._attempts.give(origin)
+                raise
+            if known is not None:
+                self._attempts.give(origin)
+            return known
+
+    async def _prove_unlocked(self, name: str, secret: str, proof: bytes, origin: str) -> Known | None:
+        until = self._accounts.locked_until(name[:NAME_KEPT], clock.now(), origin)
+        if until is not None:
+            raise LockedError(max(1, clock.seconds(until) - int(time.time())))
         epoch, robot = self._accounts.epoch(), name.startswith(ROBOT)
         stored, secret_id = self._stored(name, secret)
         good = await self._threads.run(lambda: verify(stored, secret, robot=robot))
         account = self._accounts.find(name)
         if not good or account is None or account.disabled is not None:
-            await self._writer.submit(_failure(name))
+            await self._writer.submit(_failure(name, origin))
             return None
         self._proved[proof] = (epoch, time.monotonic() + limits.LOGIN_CACHE_TIME, name, secret_id)
         while len(self._proved) > limits.LOGIN_CACHE:
             self._proved.popitem(last=False)
         if not robot:
-            await self._writer.submit(ForgetFailures(name=name))
+            await self._writer.submit(ForgetFailures(name=name, origin=origin))
         if (self._accounts.seen(name) or "") < clock.after(-limits.SEEN_STEP):
             await self._writer.submit(Seen(account=name, at=clock.now()))
         return Known(account, secret_id)
@@ -138,9 +169,10 @@ def is_good(secret: Secret) -> bool:
     return secret.revoked is None and secret.expires > clock.now()
 
 
-def _failure(name: str) -> RecordFailure:
+def _failure(name: str, origin: str) -> RecordFailure:
     return RecordFailure(
-        name=name[:64],
+        name=name[:NAME_KEPT],
+        origin=origin,
         at=clock.now(),
         forget_before=clock.after(-limits.LOGIN_FORGET),
         free=limits.LOGIN_FREE,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import functools
+import base64
+import contextlib
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
@@ -28,10 +29,14 @@ _PERSON: Final = _hasher(limits.ARGON2_PERSON)
 _ROBOT: Final = _hasher(limits.ARGON2_ROBOT)
 
 
-@functools.cache
-def _nobody(robot: bool) -> str:
-    """A hash that no secret has: verified where there is no account, so that it costs what one costs."""
-    return (_ROBOT if robot else _PERSON).hash(secrets.token_bytes(32))
+def _decoy(cost: tuple[int, int]) -> str:
+    """A hash that no secret has: verified where there is no account, so that it costs what one costs. Written, not
+    computed: the first log-in of a process under an unknown name would take twice as long as any other."""
+    salt, digest = (base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (16, 32))
+    return f"$argon2id$v=19$m={cost[1]},t={cost[0]},p=1${salt}${digest}"
+
+
+_NOBODY: Final = {False: _decoy(limits.ARGON2_PERSON), True: _decoy(limits.ARGON2_ROBOT)}
 
 
 def check_password(text: str) -> str:
@@ -57,7 +62,7 @@ def verify(stored: str | None, text: str, *, robot: bool) -> bool:
     if len(text) > limits.PASSWORD[1]:
         text = ""
     try:
-        (_ROBOT if robot else _PERSON).verify(stored or _nobody(robot), text)
+        (_ROBOT if robot else _PERSON).verify(stored or _NOBODY[robot], text)
     except (VerificationError, InvalidHashError):
         return False
     return stored is not None
@@ -88,6 +93,7 @@ class HashingThreads:
     def __init__(self, threads: int = limits.ARGON2_THREADS, queue: int = limits.ARGON2_QUEUE) -> None:
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
         self._room = queue
+        self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 
     async def run(self, work: Callable[[], T]) -> T:
         """`work()` in one of the threads. Raises BusyError where the queue is full."""
@@ -98,6 +104,25 @@ class HashingThreads:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
             self._room += 1
+
+    @contextlib.asynccontextmanager
+    async def turn(self, origin: str) -> AsyncIterator[None]:
+        """Hold the origin's turn: one at a time of each, in the order they came, so that whoever floods the station
+        with log-ins waits behind themselves. Raises BusyError where too many of the origin wait."""
+        lock, waiting = self._turns.get(origin, (None, 0))
+        if waiting >= limits.LOGIN_WAITING:
+            raise BusyError("too many log-ins at once", remedy="try again in a few seconds")
+        lock = lock or asyncio.Lock()
+        self._turns[origin] = (lock, waiting + 1)
+        try:
+            async with lock:
+                yield
+        finally:
+            waiting = self._turns[origin][1] - 1
+            if waiting:
+                self._turns[origin] = (lock, waiting)
+            else:
+                del self._turns[origin]
 
     def close(self) -> None:
         """Let the threads end."""

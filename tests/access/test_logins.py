@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,11 +14,15 @@ from appliance import clock, limits
 from appliance.access import passwords
 from appliance.access.accounts import Accounts
 from appliance.access.buckets import Buckets
+from appliance.access.identity import LockedError, StationIdentity
 from appliance.access.passwords import BusyError, HashingThreads
+from appliance.addresses import origin_of
 from appliance.store.metadata import Metadata
-from appliance.store.writes.access import DisableAccount, ForgetFailures, RevokeToken
+from appliance.store.writer import AsyncWriterService
+from appliance.store.writes.access import DisableAccount, RevokeToken
+from appliance.store.writes.logins import ForgetFailures
 from bundles.oci.digest import Digest
-from tests.access.site import Site, ask_token, basic, bearer, post_token, token
+from tests.access.site import PASSWORD, Site, ask_token, basic, bearer, post_token, token
 
 PULL = "repository:team/app:pull"
 NAMES = ("alice", "nobody-here")
@@ -41,6 +47,97 @@ def test_the_right_password_does_not_open_a_locked_name_and_an_administrator_doe
     assert server.ask("GET", "/v2/", headers=basic("alice")).status == 429
     site.submit(ForgetFailures(name="alice"))
     assert server.ask("GET", "/v2/", headers=basic("alice")).status == 200
+
+
+@contextlib.contextmanager
+def identity(site: Site) -> Iterator[StationIdentity]:
+    """A worker's identities, to be asked without HTTP."""
+    threads = HashingThreads()
+    try:
+        yield StationIdentity(
+            Accounts(Metadata(site.paths.database).connection), AsyncWriterService(site.writer), threads
+        )
+    finally:
+        threads.close()
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was hashed, in order."""
+    seen: list[str] = []
+    real = passwords.verify
+
+    def watched(stored: str | None, text: str, *, robot: bool) -> bool:
+        seen.append(text)
+        return real(stored, text, robot=robot)
+
+    monkeypatch.setattr("appliance.access.identity.verify", watched)
+    return seen
+
+
+async def test_wrong_passwords_in_any_number_delay_no_log_in_from_elsewhere(site: Site, hashed: list[str]) -> None:
+    site.person("alice", "reader")
+    with identity(site) as asked:
+        flood = [asyncio.create_task(asked.identify("alice", f"wrong {n}", "192.0.2.1")) for n in range(300)]
+        while not hashed:
+            await asyncio.sleep(0)
+        before = len(hashed)
+        known = await asked.identify("alice", PASSWORD, "192.0.2.2")
+        assert known is not None
+        assert hashed.index(PASSWORD) <= before + 1, "it waits for no hash but the one that runs"
+        outcomes = await asyncio.gather(*flood, return_exceptions=True)
+    assert sum(outcome is None for outcome in outcomes) == limits.LOGIN_FREE + 1
+    assert all(isinstance(outcome, LockedError) for outcome in outcomes if outcome is not None)
+
+
+async def test_nothing_is_hashed_for_an_address_without_attempts_left(site: Site, hashed: list[str]) -> None:
+    with identity(site) as asked:
+        for name in range(2 * int(limits.FAILURE_RATE[1])):
+            with contextlib.suppress(LockedError):
+                await asked.identify(f"robot-{name}", "wrong", "192.0.2.1")
+    assert int(limits.FAILURE_RATE[1]) <= len(hashed) < int(limits.FAILURE_RATE[1]) + 20
+
+
+async def test_a_login_that_holds_costs_no_attempt(site: Site) -> None:
+    robots = [site.robot(f"robot-{n}", "reader") for n in range(2 * int(limits.FAILURE_RATE[1]))]
+    with identity(site) as asked:
+        known = await asyncio.gather(*(asked.identify(name, secret, "192.0.2.1") for name, secret, _ in robots))
+    assert None not in known
+
+
+async def test_an_addresss_waiting_logins_have_an_end(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "LOGIN_WAITING", 3)
+    with identity(site) as asked:
+        outcomes = await asyncio.gather(
+            *(asked.identify(f"robot-{n}", "wrong", "192.0.2.1") for n in range(9)), return_exceptions=True
+        )
+        assert sum(isinstance(outcome, BusyError) for outcome in outcomes) == 6
+        assert await asked.identify("robot-x", "wrong", "192.0.2.2") is None
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_lock_is_for_the_address_that_failed_alone(
+    site: Site, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "LOGIN_LOCKS", (900,))  # longer than this test, however busy the machine is
+    site.person("alice", "reader")
+    with identity(site) as asked:
+        for number in range(limits.LOGIN_FREE + 1):
+            assert await asked.identify(name, f"wrong {number}", "192.0.2.1") is None
+        with pytest.raises(LockedError):
+            await asked.identify(name, PASSWORD, "192.0.2.1")
+        for origin in ("192.0.2.2", "uid 1001"):
+            known = await asked.identify(name, PASSWORD, origin)
+            assert (known is not None) is (name == "alice")
+        with pytest.raises(LockedError):  # a success elsewhere unlocks nobody here
+            await asked.identify(name, PASSWORD, "192.0.2.1")
+        site.submit(ForgetFailures(name=name))
+        assert (await asked.identify(name, PASSWORD, "192.0.2.1") is not None) is (name == "alice")
+
+
+def test_addresses_of_one_ipv6_network_are_one_origin() -> None:
+    assert origin_of("2001:db8::1") == origin_of("2001:db8::ffff:2") != origin_of("2001:db8:0:1::1")
+    assert origin_of("::ffff:192.0.2.1") == origin_of("192.0.2.1") == "192.0.2.1"
 
 
 @pytest.mark.parametrize(("name", "robot"), [("alice", False), ("nobody-here", False), ("robot-x", True)])
@@ -164,4 +261,4 @@ def test_a_bucket_fills_again_with_time() -> None:
 def test_a_refused_name_is_as_slow_as_a_wrong_password() -> None:
     """The same parameters of argon2id: the dummy is not a cheaper hash."""
     for robot, made in ((False, passwords.hash_password("x" * 12)), (True, passwords.hash_secret("x"))):
-        assert passwords._nobody(robot).split("$")[1:4] == made.split("$")[1:4]
+        assert passwords._NOBODY[robot].split("$")[1:4] == made.split("$")[1:4]

@@ -13,6 +13,7 @@ from appliance.access.accounts import Account, check_name
 from appliance.access.passwords import check_password, hash_password
 from appliance.access.permissions import EVERYTHING, check_pattern, check_role
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
+from appliance.control.callers import peer_uid
 from appliance.control.routes.tokens import days, give_secret
 from appliance.observe.acts import account_changed
 from appliance.observe.audit import AuditEvent
@@ -63,7 +64,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         name, body = request.match_info["name"], await request.json()
         if account(request).name != name:
             await require(request, "account")
-        elif await control.identity.identify(name, str(body.get("old", ""))) is None:
+        elif await control.identity.identify(name, str(body.get("old", "")), f"uid {peer_uid(request)}") is None:
             raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
         hashed = await asyncio.to_thread(hash_password, check_password(str(body["password"])))
         await do(request, "password", name, writes.SetPassword(account=name, password=hashed, at=clock.now()))

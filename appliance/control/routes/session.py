@@ -22,7 +22,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         name, password = str(body["account"]), str(body["password"])
         actor = system_name(peer_uid(request))
         try:
-            known = await control.identity.identify(name, password)
+            known = await control.identity.identify(name, password, f"uid {peer_uid(request)}")
             if known is None or known.account.kind != "person":
                 raise RefusedError("wrong name or password", remedy="try again")
         except LockgateError as error:

@@ -7,10 +7,11 @@ account's generation, so that tokens made before are void.
 from __future__ import annotations
 
 import sqlite3
-from typing import Final, Literal
+from typing import Literal
 
 from appliance.access.permissions import check_pattern, check_role, clash
 from appliance.store.writes.base import Write
+from appliance.store.writes.logins import ForgetFailures
 from bundles.errors import NotFoundError, RefusedError, UsageError
 
 
@@ -335,42 +336,6 @@ class RevokeTokens(Write, frozen=True):
         _void(db, self.account)
 
 
-FAILURES_KEPT: Final = 10_000
-"""Names in `failed_logins`: whoever tries more names than this forgets the oldest, and no disk fills up."""
-
-
-class RecordFailure(Write, frozen=True):
-    """A log-in failed. `locks` are the times until which each further failure locks, the first after `free` failures.
-
-    The result is the time until which the name is locked, or None.
-    """
-
-    name: str
-    at: str
-    forget_before: str
-    free: int
-    locks: tuple[str, ...]
-
-    def apply(self, db: sqlite3.Connection) -> str | None:
-        db.execute("DELETE FROM failed_logins WHERE last < ?", (self.forget_before,))
-        row = db.execute("SELECT failures FROM failed_logins WHERE name = ?", (self.name,)).fetchone()
-        failures = (row[0] if row else 0) + 1
-        over = failures - self.free
-        until = self.locks[min(over, len(self.locks)) - 1] if over > 0 else None
-        db.execute(
-            "INSERT INTO failed_logins (name, failures, last, locked_until) VALUES (?, ?, ?, ?) ON CONFLICT (name)"
-            " DO UPDATE SET failures = excluded.failures, last = excluded.last, locked_until = excluded.locked_until",
-            (self.name, failures, self.at, until),
-        )
-        if row is None:
-            db.execute(
-                "DELETE FROM failed_logins WHERE name IN (SELECT name FROM failed_logins ORDER BY last DESC"
-                " LIMIT -1 OFFSET ?)",
-                (FAILURES_KEPT,),
-            )
-        return until
-
-
 class Seen(Write, frozen=True):
     """The account proved itself."""
 
@@ -379,12 +344,3 @@ class Seen(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         db.execute("INSERT OR REPLACE INTO accounts_seen (account, at) VALUES (?, ?)", (self.account, self.at))
-
-
-class ForgetFailures(Write, frozen=True):
-    """A log-in succeeded, or an administrator unlocked the name."""
-
-    name: str
-
-    def apply(self, db: sqlite3.Connection) -> None:
-        db.execute("DELETE FROM failed_logins WHERE name = ?", (self.name,))
