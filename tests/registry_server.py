@@ -25,6 +25,7 @@ from appliance.store.files import Files
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService, WriterService
+from appliance.store.writes.base import AsyncGuarded
 from bundles.oci.digest import Digest
 
 EMPTY = b"{}"
@@ -155,7 +156,7 @@ class Store:
         handed = RegistryServices(
             blobs=blobs,
             metadata=Metadata(self.paths.database),
-            writer=AsyncWriterService(self.writer),
+            writer=AsyncGuarded(AsyncWriterService(self.writer)),
             uploads=UploadSessions(blobs),
             audit=self.audit,
             **services,

@@ -21,6 +21,7 @@ from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.jobs import Jobs
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
@@ -194,15 +195,14 @@ async def audited(control: Control, request: web.Request, act: Act, thing: str, 
         raise
 
 
-async def act(control: Control, event: AuditEvent, write: Write) -> Any:
-    """Record an act, then do it in one transaction. Recorded first: what cannot be recorded does not happen. One that
-    then fails is recorded as that, too."""
-    await control.record(event)
-    try:
+async def act(control: Control, event: AuditEvent, write: Write, *, first: AuditEvent | None = None) -> Any:
+    """Record an act (and `first`, one that it is part of), then do it in one transaction
+    (appliance.observe.recorded)."""
+    if first is not None:
+        async with recording_async(control.record, first):
+            return await act(control, event, write)
+    async with recording_async(control.record, event):
         return await control.writer.submit(write)
-    except LockgateError as error:
-        await control.record(refusal(event.act, event.actor, event.thing, error, recorded=True))
-        raise
 
 
 def page_of(request: web.Request) -> tuple[int, str, str]:

@@ -8,7 +8,6 @@ from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.public_keys import find_public_key
 from appliance.station import Station
-from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import AddCosigner
 from bundles.errors import NotFoundError, RefusedError
 from bundles.oci.digest import Digest
@@ -19,8 +18,8 @@ def is_wanted(job: Job) -> bool:
     return job.state == "done" and bool((job.result or {}).get("missing_signers"))
 
 
-async def take(station: Station, writer: AsyncWriter, job: Job, keyid: str, signature: bytes) -> None:
-    """Record that the bundle of a finished build is signed by `keyid` too.
+async def check(station: Station, job: Job, keyid: str, signature: bytes) -> AddCosigner:
+    """The write that the bundle of a finished build is signed by `keyid` too.
 
     Raises RefusedError: the bundle does not wait for this key, or the signature is not one over its SHA256SUMS;
     UsageError: the station does not know the key.
@@ -32,7 +31,7 @@ async def take(station: Station, writer: AsyncWriter, job: Job, keyid: str, sign
     key = await asyncio.to_thread(find_public_key, station.paths, keyid)
     if not key.verify(signed, signature):
         raise RefusedError("the signature does not hold", thing=keyid, remedy="sign the SHA256SUMS of the medium")
-    await writer.submit(AddCosigner(id=job.id, keyid=keyid))
+    return AddCosigner(id=job.id, keyid=keyid)
 
 
 def _signed_bytes(station: Station, bundle: str, digest: Digest) -> bytes:

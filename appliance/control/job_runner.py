@@ -25,6 +25,7 @@ from appliance.control.kinds import kind_of
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import SocketWriter
+from appliance.store.writes.base import Guarded
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
 from bundles.files import write_atomic
 
@@ -141,7 +142,7 @@ def main() -> int:
     paths = StationPaths(root)
     descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    station = open_station(root, SocketWriter(paths.writer_socket))
+    station = open_station(root, Guarded(SocketWriter(paths.writer_socket)))
     return Runner(station, job_id, first["params"], first["actor"]).run(kind)
 
 

@@ -23,8 +23,9 @@ from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
 from appliance.control.public_keys import find_public_key
-from appliance.observe.acts import Act
+from appliance.observe.acts import Act, started
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import CreateJob, MoveJob
@@ -87,17 +88,19 @@ class Jobs:
             event.set()
 
     async def submit(self, kind: str, params: dict[str, Any], actor: str) -> Job:
-        """Queue a job. Raises UsageError for an unknown kind."""
+        """Queue a job, recorded first. Raises UsageError for an unknown kind."""
         if self._stopping:
             raise FailedError("the station is stopping", remedy="start it again, then try again")
         kind_of(kind)
         job_id = f"{clock.now().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
         job = Job(job_id, kind, params, "queued", actor, clock.now())
         folder = self._station.paths.job(job_id)
-        await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
-        await self._writer.submit(
-            CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
-        )
+        event = AuditEvent(started(kind), actor, job_id, "done", {"params": params})
+        async with recording_async(self._record, event):
+            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+            await self._writer.submit(
+                CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
+            )
         self._live[job_id] = job
         self._queue.append(job_id)
         self._schedule()
@@ -132,8 +135,8 @@ class Jobs:
         job = self.find(job_id)
         if job.ended or job_id not in self._live:
             raise UsageError("the job has ended", thing=f"{job_id} is {job.state}", remedy="nothing is left to cancel")
-        self._cancelled.add(job_id)
         await self._record(AuditEvent(Act.JOB_CANCEL, actor, job_id))
+        self._cancelled.add(job_id)
         process = self._processes.get(job_id)
         if process is None:
             if job_id in self._queue:
@@ -151,14 +154,17 @@ class Jobs:
             await self._wait(job_id, 1.0)
         return job
 
-    async def sign(self, job_id: str, keyid: str, signature: bytes) -> Job:
+    async def sign(self, job_id: str, keyid: str, signature: bytes, actor: str) -> Job:
         """Hand a signature to a job in `to-sign`, or to a finished build the co-signature that its bundle lacks.
+        Recorded first.
 
         Raises UsageError, RefusedError where it does not hold.
         """
-        job = self.find(job_id)
+        job, event = self.find(job_id), AuditEvent(Act.JOB_SIGN, actor, job_id, "done", {"keyid": keyid})
         if cosigned.is_wanted(job):
-            await cosigned.take(self._station, self._writer, job, keyid, signature)
+            write = await cosigned.check(self._station, job, keyid, signature)
+            async with recording_async(self._record, event):
+                await self._writer.submit(write)
             return self.find(job_id)
         process = self._processes.get(job_id)
         if job.to_sign is None or process is None or process.stdin is None:
@@ -170,8 +176,9 @@ class Jobs:
         if not key.verify(payload, signature):
             raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
         message = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
-        process.stdin.write(json.dumps(message).encode() + b"\n")
-        await process.stdin.drain()
+        async with recording_async(self._record, event):
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            await process.stdin.drain()
         return job
 
     async def watch(self, job_id: str, every: float) -> AsyncIterator[Job | None]:

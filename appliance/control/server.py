@@ -51,7 +51,7 @@ from appliance.paths import StationPaths
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
-from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from bundles.errors import LockgateError
 
 _MODULES = (
@@ -87,8 +87,8 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         loop.add_signal_handler(number, stop.set)
     paths = StationPaths(root)
     with jobs_lease(paths) as lease, WriterService(paths.database) as service:
-        station = open_station(root, service)
-        writer = AsyncWriterService(service)
+        station = open_station(root, Guarded(service))
+        writer = AsyncGuarded(AsyncWriterService(service))
         work = Jobs(station, writer, lease)
         async with (
             serve_writer(paths.writer_socket, service),

@@ -15,6 +15,7 @@ from appliance import clock
 from appliance.control.kinds import JobContext
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from bundles import documents, limits
 from bundles.documents import Held, WantList
@@ -89,11 +90,13 @@ def _rotten(station: Station, required: Sequence[Required], progress: Progress) 
 
 def _wanting(context: JobContext, manifest: BundleManifest, digest: Digest, missing: Sequence[Required]) -> FailedError:
     """Write the want-list; the error that names it."""
-    path = _write(context.station, manifest, digest, missing)
+    path = context.station.paths.wants / f"{manifest.id}.wants"
     for entry in missing[:_BOUND]:
         context.log(f"missing: {entry.digest}, {entry.size} bytes")
     detail = {"digest": str(digest), "blobs": len(missing), "file": str(path)}
-    context.station.audit.record(AuditEvent(Act.WANTS_WRITE, context.actor, manifest.id, "done", detail))
+    event = AuditEvent(Act.WANTS_WRITE, context.actor, manifest.id, "done", detail)
+    with recording(context.station.audit, event):
+        _write(context.station, path, manifest, digest, missing)
     more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return FailedError(
         "the bundle stands on blobs that are not here",
@@ -102,7 +105,7 @@ def _wanting(context: JobContext, manifest: BundleManifest, digest: Digest, miss
     )
 
 
-def _write(station: Station, manifest: BundleManifest, digest: Digest, missing: Sequence[Required]) -> Path:
+def _write(station: Station, path: Path, manifest: BundleManifest, digest: Digest, missing: Sequence[Required]) -> None:
     key = load_private(station.paths.keys / "receipt.pem", None)
     wants = WantList(
         site=station.config.site, bundle=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
@@ -110,10 +113,8 @@ def _write(station: Station, manifest: BundleManifest, digest: Digest, missing: 
         blobs=[Held(digest=entry.digest, size=entry.size) for entry in sorted(missing, key=lambda entry: entry.digest)],
     )  # fmt: skip
     raw = documents.encode(wants)
-    path = station.paths.wants / f"{manifest.id}.wants"
     with failures_named(path, "the want-list cannot be written"):
         path.parent.mkdir(exist_ok=True)
     write_atomic(path, raw)
     for name, data in files_of(path.name, key.public.keyid, key.sign(raw)).items():
         write_atomic(path.with_name(name), data)
-    return path

@@ -18,6 +18,7 @@ from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous
 from appliance.intake.locks import stream_turn
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
 from appliance.store.writes.intake import Inspected, KeepLayers
@@ -62,10 +63,11 @@ def make_report(station: Station, opened: Opened) -> bytes:
 def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: Act = _ACT) -> str:
     """Keep a report: an event, then one transaction. Returns its digest."""
     digest = str(Digest.of(report))
-    station.audit.record(AuditEvent(act, actor, name, "done", {"digest": entry_digest, "report": digest}))
-    station.writer.submit(
-        Inspected(digest=entry_digest, report=report.decode(), report_digest=digest, actor=actor, at=clock.now())
-    )
+    event = AuditEvent(act, actor, name, "done", {"digest": entry_digest, "report": digest})
+    with recording(station.audit, event):
+        station.writer.submit(
+            Inspected(digest=entry_digest, report=report.decode(), report_digest=digest, actor=actor, at=clock.now())
+        )
     return digest
 
 

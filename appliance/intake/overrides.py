@@ -116,21 +116,28 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     subject = Subject(override.stream, override.sequence, override.digest, override.floor)
     counting, reasons = [], {person(owner): f"{owner}: {override.why}"}
     rows = station.reader.execute(
-        "SELECT keyid, document, signature FROM overrides WHERE subject = ? AND spent IS NULL", (subject.text(),)
+        "SELECT keyid, document, signature, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL",
+        (subject.text(),),
     )
-    for other, document, signed in rows.fetchall():
+    words = [(person(owner), actor)]
+    for other, document, signed, signer, by in rows.fetchall():
         try:
             earlier, whose = verify(station, document.encode(), other, signed)
         except LockgateError:
             continue  # a key that was revoked meanwhile, or a word that is out of its time
         counting.append(other)
+        if other != keyid:
+            words.append((person(signer), by))
         reasons.setdefault(person(whose), f"{whose}: {earlier.why}")
+    people = min(len({whose for whose, _ in words}), len({by for _, by in words}))  # as SayOverride counts them
+    needed = people_needed(station)
     write = SayOverride(
         subject=subject.text(),
         said=Said(
             keyid=keyid, owner=owner, document=payload.decode(), signature=signature, created=override.created
         ),
-        counting=tuple(counting), needed=people_needed(station), stream=override.stream, sequence=override.sequence,
+        counting=tuple(counting), needed=needed, sets=people >= max(needed, 1),
+        stream=override.stream, sequence=override.sequence,
         digest=override.digest, floor=override.floor, why="; ".join(reasons.values()), actor=actor, at=clock.now(),
     )  # fmt: skip
     return write, override

@@ -12,6 +12,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable, Set
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from appliance import clock
@@ -34,8 +35,10 @@ from appliance.intake.sink import StoreSink
 from appliance.lifecycle.restore import restore
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.gate import incoming_turn
+from appliance.store.writes.base import under_event
 from appliance.store.writes.floors import require_open
 from appliance.store.writes.intake import (
     AbandonIntake,
@@ -187,18 +190,17 @@ class _Receiving:
         manifest = self.manifest
         require_base(self.context, manifest, self.digest)
         self._check_space(self.bundle.volumes.keys() if partial else self.ranges.keys())
-        if find_by_digest(self.station.reader, str(self.digest)) is None:
-            self._event(Act.INTAKE_RECEIVE, {"job": self.context.job_id})
-        self.station.writer.submit(
-            BeginIntake(
+        # One that goes on was recorded when it began.
+        is_new = find_by_digest(self.station.reader, str(self.digest)) is None
+        with self._acting(Act.INTAKE_RECEIVE, {"job": self.context.job_id}) if is_new else under_event():
+            self.station.writer.submit(BeginIntake(
                 digest=str(self.digest), id=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
                 manifest=self.bundle.opened.manifest_bytes.decode(), artifacts=len(manifest.artifacts),
                 volumes=tuple(VolumeRow(index=v.index, medium=v.medium, size=v.size) for v in manifest.volumes),
                 pins=tuple(sizes_of(manifest)), job=self.context.job_id, actor=self.context.actor, at=clock.now(),
                 sums=self.bundle.files.sums, readme=self.bundle.files.readme,
                 signatures=dict(self.bundle.files.signatures),
-            )
-        )  # fmt: skip
+            ))  # fmt: skip
         for dropping in self.bundle.droppings:
             self.context.log(f"not the bundle's, not read: {dropping}; {DROPPINGS_REMEDY}")
         owners = ", ".join(signer.owner for signer in self.bundle.opened.signers)
@@ -302,26 +304,25 @@ class _Receiving:
         size = sum(volume.size for volume in manifest.volumes)
         without = f"without {', '.join(map(volume_path, absent))}" if absent else ""
         detail = {"missing_volumes": list(absent)} if absent else {}
-        self._event(Act.INTAKE_VERIFY, {"volumes": len(manifest.volumes) - len(absent), "bytes": size, **detail})
-        station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now(), missing=absent))
+        verified = {"volumes": len(manifest.volumes) - len(absent), "bytes": size, **detail}
+        with self._acting(Act.INTAKE_VERIFY, verified):
+            station.writer.submit(Verified(digest=digest, actor=actor, at=clock.now(), missing=absent))
         signers = [{"keyid": one.keyid, "owner": one.owner} for one in self.bundle.opened.signers]
         folders = [str(folder) for folder in self.bundle.folders]
-        self._event(_ACT, {"bytes": size, "folders": folders, "signers": signers, **detail})
-        station.writer.submit(
-            Quarantine(
-                digest=digest, made=manifest.created, why="; ".join(filter(None, (self.let_in, without))),
-                job=self.context.job_id, actor=actor, at=clock.now(),
-                pins=len(sizes_of(self.manifest)), receipt=receipt_of(manifest), missing=absent,
-            )
+        write = Quarantine(
+            digest=digest, made=manifest.created, why="; ".join(filter(None, (self.let_in, without))),
+            job=self.context.job_id, actor=actor, at=clock.now(),
+            pins=len(sizes_of(self.manifest)), receipt=receipt_of(manifest), missing=absent,
         )  # fmt: skip
+        with self._acting(_ACT, {"bytes": size, "folders": folders, "signers": signers, **detail}):
+            station.writer.submit(write)
         if absent:
             self.sink.discard()
             self.context.log(f"{manifest.id} was taken in {without}: {len(manifest.artifacts)} artifacts are whole")
 
-    def _event(self, act: Act, detail: dict[str, object]) -> None:
-        """Recorded first: what cannot be recorded does not happen."""
+    def _acting(self, act: Act, detail: dict[str, object]) -> AbstractContextManager[None]:
         event = AuditEvent(act, self.context.actor, self.manifest.id, "done", {"digest": str(self.digest), **detail})
-        self.station.audit.record(event)
+        return recording(self.station.audit, event)
 
     def inspect(self) -> None:
         """This station's own report about what is in quarantine. A required inspector that is down blocks: until it

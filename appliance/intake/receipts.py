@@ -16,6 +16,7 @@ from appliance.intake.ledger import history
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.checkpoints import checkpoint
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.writes.intake import AddReceipt
 from bundles import documents, limits
@@ -58,12 +59,13 @@ def _export(context: JobContext, out: Path) -> Result:
         "blobs": None if receipt.blobs is None else len(receipt.blobs),
         "head": receipt.head,
     }
-    station.audit.record(AuditEvent(_ACT, context.actor, str(out), "done", detail))
-    station.writer.submit(AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created))
-    if not _is_there(out, raw):
-        write_atomic(out, raw, replace=False)
-    for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
-        write_atomic(out.with_name(name), data)
+    write = AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created)
+    with recording(station.audit, AuditEvent(_ACT, context.actor, str(out), "done", detail)):
+        station.writer.submit(write)
+        if not _is_there(out, raw):
+            write_atomic(out, raw, replace=False)
+        for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
+            write_atomic(out.with_name(name), data)
     return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs", "head")}}
 
 

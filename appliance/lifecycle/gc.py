@@ -21,6 +21,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.marks import Unreferenced, unreferenced, waiting_for_builds
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.gate import Gate, incoming_turn
 from appliance.store.uploads import UploadSessions
@@ -73,23 +74,25 @@ class _Collection:
         self._unlinked: Counter[str] = Counter()
 
     def run(self) -> Result:
-        if not self._dry_run:
-            self._record("begun")
-        self._unlink()
-        self._take_blobs()
-        if not self._dry_run:
-            self._sweep()
-            self._record("ended")
+        if self._dry_run:
+            self._unlink()
+            self._take_blobs()
+        else:
+            with recording(self._station.audit, self._event("begun")):
+                self._unlink()
+                self._take_blobs()
+                self._sweep()
+            self._station.audit.record(self._event("ended"))
         taken = self._taken
         return {
             "dry_run": self._dry_run, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links,
             "uploads": taken.uploads, "named": taken.named,
         }  # fmt: skip
 
-    def _record(self, moment: str) -> None:
+    def _event(self, moment: str) -> AuditEvent:
         taken = self._taken
         detail = {"moment": moment, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links}
-        self._station.audit.record(AuditEvent(Act.GC, self._context.actor, "store", "done", detail))
+        return AuditEvent(Act.GC, self._context.actor, "store", "done", detail)
 
     def _unlink(self) -> None:
         before = clock.after(-int(limits.UNREFERENCED))

@@ -21,6 +21,7 @@ from typing import Any, Final
 from appliance import clock
 from appliance.observe.acts import Act, mark
 from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.observe.recorded import recording
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer.service import LocalWriter
@@ -130,8 +131,8 @@ def shut_if_forgotten(paths: StationPaths) -> str:
             return ""
         name = str(last["thing"])
         why = f"the audit log knows {name}, which the ledger does not"
-        FileAudit(paths.audit).record(AuditEvent(ACT, "station", name, "done", {"why": why}))
-        LocalWriter(connection).submit(ShutImports(actor="station", at=clock.now()))
+        with recording(FileAudit(paths.audit), AuditEvent(ACT, "station", name, "done", {"why": why})):
+            LocalWriter(connection).submit(ShutImports(actor="station", at=clock.now()))
     return name
 
 

@@ -12,6 +12,7 @@ from appliance.intake.sink import StoreSink
 from appliance.lifecycle.carriers import volumes_of
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.store.writes.outgoing import RecordBlobs
 from bundles.oci.digest import Digest
 from bundles.verify import OpenedBundle, missing
@@ -33,9 +34,14 @@ def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
     absent = tuple(index for index in needed if index not in bundle.volumes)
     if absent:
         raise missing(bundle.opened, absent)
-    station.audit.record(
-        AuditEvent(Act.RESTORE_DAMAGED, context.actor, manifest.id, "done", {"digests": sorted(wanted)[:100]})
-    )
+    detail = {"digests": sorted(wanted)[:100]}
+    with recording(station.audit, AuditEvent(Act.RESTORE_DAMAGED, context.actor, manifest.id, "done", detail)):
+        return _put_back(context, bundle, wanted, needed)
+
+
+def _put_back(context: JobContext, bundle: OpenedBundle, wanted: dict[str, list[int]], needed: list[int]) -> list[str]:
+    """Read the damaged blobs from their volumes into the store; which they were."""
+    station, manifest = context.station, bundle.opened.manifest
     ranges = ranges_of(manifest)
     sink = StoreSink(station, manifest, bundle.opened.digest, set())
     total, done = sum(manifest.volumes[index - 1].size for index in needed), 0

@@ -18,6 +18,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.carriers import carriers
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.gate import Gate
 from appliance.store.writes.lifecycle import RecordDamage, SaveScrub
@@ -185,10 +186,11 @@ class _Scrub:
             if healed or not known[0] or (inode == 0 and known[1]):
                 return
             detail = {"why": str(looked.why), "shown": _shown(station, str(digest))}
-            station.audit.record(AuditEvent(Act.WITHDRAW_DAMAGED, self._context.actor, str(digest), "done", detail))
-            station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
-            if inode:
-                station.blobs.set_aside(digest)
+            event = AuditEvent(Act.WITHDRAW_DAMAGED, self._context.actor, str(digest), "done", detail)
+            with recording(station.audit, event):
+                station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
+                if inode:
+                    station.blobs.set_aside(digest)
         names = ", ".join(carrier["id"] for carrier in carriers(station, digest))
         remedy = f"restore it from {names}" if names else "push it again; no bundle here carries it"
         self._context.log(f"{digest} is {looked.why} and withdrawn; {remedy}")

@@ -1,33 +1,59 @@
-"""Acts on a station's folder that need no running station: in its audit log before they are done."""
+"""Acts are in the audit log before they are done: what cannot be recorded does not happen."""
 
 from __future__ import annotations
 
 import os
 import pwd
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit, refusal
+from appliance.observe.audit import AuditEvent, AuditPort, FileAudit, refusal
 from appliance.paths import StationPaths
-from bundles.errors import LockgateError
+from appliance.store.writes.base import LostAnswerError, under_event
+from bundles.errors import FailedError, LockgateError
+
+
+@contextmanager
+def recording(audit: AuditPort, event: AuditEvent) -> Iterator[None]:
+    """Record an act, then let it happen: the one way to submit a write or to change a file.
+
+    Raises FailedError, with nothing done, where the log cannot be written. An act that then fails is recorded as that,
+    and takes the event back, unless it may have happened all the same.
+    """
+    audit.record(event)
+    try:
+        with under_event():
+            yield
+    except Exception as error:
+        audit.record(_undone(event, error))
+        raise
+
+
+@asynccontextmanager
+async def recording_async(record: Callable[[AuditEvent], Awaitable[None]], event: AuditEvent) -> AsyncIterator[None]:
+    """`recording`, for coroutines."""
+    await record(event)
+    try:
+        with under_event():
+            yield
+    except Exception as error:
+        await record(_undone(event, error))
+        raise
+
+
+def _undone(event: AuditEvent, error: Exception) -> AuditEvent:
+    said = error if isinstance(error, LockgateError) else FailedError(f"it failed inside ({type(error).__name__})")
+    return refusal(event.act, event.actor, event.thing, said, recorded=not isinstance(error, LostAnswerError))
 
 
 @contextmanager
 def recorded(station: Path, act: Act, thing: str, detail: Mapping[str, Any]) -> Iterator[None]:
-    """Record the act, then let it happen; an act that then fails is recorded as that too.
-
-    Raises FailedError, with nothing done, where the log cannot be written.
-    """
-    audit = FileAudit(StationPaths(station).audit)
-    audit.record(AuditEvent(act, actor(), thing, "done", detail))
-    try:
+    """`recording` in the log of the station in a folder, by whoever runs this process."""
+    with recording(FileAudit(StationPaths(station).audit), AuditEvent(act, actor(), thing, "done", detail)):
         yield
-    except LockgateError as error:
-        audit.record(refusal(act, actor(), thing, error))
-        raise
 
 
 def actor() -> str:

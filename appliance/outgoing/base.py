@@ -16,6 +16,7 @@ import msgspec
 from appliance import clock
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
 from bundles import strict_json
@@ -110,42 +111,54 @@ def take_file(station: Station, path: Path, actor: str) -> dict[str, Any]:
 
 
 def _take(station: Station, statement: Statement, source: str, actor: str) -> bool:
-    """Whether it is a new one."""
+    """Whether it is a new one; a document that was taken before is not recorded again."""
     document, at = statement.document, clock.now()
     detail: dict[str, Any] = {"digest": str(statement.digest), "site": document.site, "keyid": statement.signer.keyid}
     if isinstance(document, WantList):
-        voided = station.writer.submit(
-            TakeWants(
-                site=document.site, bundle=document.bundle, stream=document.stream, sequence=document.sequence,
-                bundle_digest=document.digest, digest=str(statement.digest),
-                blobs=tuple(held.digest for held in document.blobs), at=at,
-            )
+        wants = TakeWants(
+            site=document.site, bundle=document.bundle, stream=document.stream, sequence=document.sequence,
+            bundle_digest=document.digest, digest=str(statement.digest),
+            blobs=tuple(held.digest for held in document.blobs), at=at,
         )  # fmt: skip
-        if voided:
-            detail |= {"blobs": len(document.blobs), "voided": voided}
-            station.audit.record(AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail))
-        return bool(voided)
+        if _was_taken(station, "SELECT 1 FROM wants_taken WHERE digest = ?", str(statement.digest)):
+            return False
+        detail |= {"blobs": len(document.blobs), "voided": _would_void(station, document)}
+        with recording(station.audit, AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail)):
+            return bool(station.writer.submit(wants))
     blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
-    new = station.writer.submit(
-        TakeReceipt(
-            site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
-            created=document.created, blobs=blobs, at=at,
-            heads=tuple(
-                HeadRow(head.stream, head.sequence, head.digest)
-                for head in document.streams if head.stream.partition(".")[0] == source
-            ),
-            custody=tuple(
-                CustodyRow(part.bundle, part.digest, strict_json.canonical(msgspec.to_builtins(part)).decode())
-                for part in document.custody or () if part.bundle.startswith(f"{source}.")
-            ),
-            head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
-        )
+    receipt = TakeReceipt(
+        site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
+        created=document.created, blobs=blobs, at=at,
+        heads=tuple(
+            HeadRow(head.stream, head.sequence, head.digest)
+            for head in document.streams if head.stream.partition(".")[0] == source
+        ),
+        custody=tuple(
+            CustodyRow(part.bundle, part.digest, strict_json.canonical(msgspec.to_builtins(part)).decode())
+            for part in document.custody or () if part.bundle.startswith(f"{source}.")
+        ),
+        head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
     )  # fmt: skip
-    if new:
-        # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
-        detail |= {"number": document.number, "head": document.head}
-        station.audit.record(AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail))
-    return bool(new)
+    latest = "SELECT 1 FROM receipts_taken WHERE site = ? AND number = ? AND digest = ?"
+    if _was_taken(station, latest, document.site, document.number, str(statement.digest)):
+        return False
+    # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
+    detail |= {"number": document.number, "head": document.head}
+    with recording(station.audit, AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail)):
+        return bool(station.writer.submit(receipt))
+
+
+def _was_taken(station: Station, question: str, *values: object) -> bool:
+    return station.reader.execute(question, values).fetchone() is not None
+
+
+def _would_void(station: Station, wants: WantList) -> list[str]:
+    """The bundles that taking a want-list voids, as appliance.store.writes.deltas.void_from finds them."""
+    rows = station.reader.execute(
+        "SELECT id FROM bundles_out WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written') ORDER BY id",
+        (wants.stream, wants.sequence),
+    )
+    return [bundle for (bundle,) in rows]
 
 
 def _read(station: Station, stream: str, since: str) -> Statement:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from appliance.control.kinds import JobContext, Result, telling
 from appliance.control.public_keys import find_public_key
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording
 from appliance.outgoing import unwritten
 from appliance.outgoing.base import NONE, Base, base_of, take
 from appliance.outgoing.closure import Closure, closure_of
@@ -79,14 +80,26 @@ def _recorded(context: JobContext, stream: str) -> Iterator[None]:
     try:
         yield
     except LockgateError as error:
-        for bundle in context.station.writer.submit(VoidSequence(job_id=context.job_id)):
-            _record_void(context, bundle)
+        _give_up(context)
         context.station.audit.record(refusal(Act.BUNDLE_BUILD, context.actor, stream, error))
         raise
 
 
-def _record_void(context: JobContext, bundle: str) -> None:
-    context.station.audit.record(AuditEvent(Act.BUNDLE_VOID, context.actor, bundle, "done", {"job": context.job_id}))
+def _give_up(context: JobContext) -> None:
+    """Void the numbers that this job took and that were not signed: this job alone takes and signs them."""
+    station = context.station
+    rows = station.reader.execute(
+        "SELECT id FROM bundles_out WHERE job_id = ? AND state = 'to-sign' ORDER BY id", (context.job_id,)
+    ).fetchall()
+    with ExitStack() as events:
+        for (bundle,) in rows:
+            events.enter_context(recording(station.audit, _voided(context, bundle)))
+        if rows:
+            station.writer.submit(VoidSequence(job_id=context.job_id))
+
+
+def _voided(context: JobContext, bundle: str) -> AuditEvent:
+    return AuditEvent(Act.BUNDLE_VOID, context.actor, bundle, "done", {"job": context.job_id})
 
 
 def _resumed(context: JobContext, order: Order) -> Fixed | None:
@@ -146,21 +159,22 @@ def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
 
 
 def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
-    waited_for = ""
+    waited_for = lapsed = ""
     while True:
-        taken: dict[str, Any] = context.station.writer.submit(
-            TakeSequence(stream=stream, job_id=context.job_id, at=clock.now())
-        )
+        write = TakeSequence(stream=stream, job_id=context.job_id, at=clock.now(), voids=lapsed)
+        with recording(context.station.audit, _voided(context, lapsed)) if lapsed else nullcontext():
+            taken: dict[str, Any] = context.station.writer.submit(write)
         if "waits_for" not in taken:
-            break
+            return taken
+        if taken["has_ended"] and lapsed != taken["waits_for"]:
+            lapsed = taken["waits_for"]  # unsigned: its number is voided with the next try, and that is recorded first
+            continue
+        lapsed = ""
         if taken["waits_for"] != waited_for:
             waited_for = taken["waits_for"]
             context.log(f"waits until {waited_for} is signed or cancelled: one bundle of a stream at a time")
         context.progress(f"wait for {waited_for}", 0, 0)
         time.sleep(_LOOK)
-    if taken["lapsed"]:
-        _record_void(context, taken["lapsed"])
-    return taken
 
 
 def _manifest(
@@ -231,16 +245,15 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     check_volume_size(media, max(volume.size for volume in manifest.volumes))
     check_room(manifest, by_number(manifest, media))
     detail = {"digest": str(fixed.digest), "bytes": fixed.size, "media": [str(path) for path in order.out]}
-    station.audit.record(AuditEvent(Act.BUNDLE_WRITE, context.actor, manifest.id, "done", detail))
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
     told = telling(context, dict(enumerate(order.out, 1)))
-    folders = building.write(fixed.bundle, source, order.out, context.progress, context.log, told)
+    with recording(station.audit, AuditEvent(Act.BUNDLE_WRITE, context.actor, manifest.id, "done", detail)):
+        folders = building.write(fixed.bundle, source, order.out, context.progress, context.log, told)
     seconds = round(time.monotonic() - started, 3)
-    station.writer.submit(FinishBundle(id=manifest.id))
-    station.audit.record(
-        AuditEvent(Act.BUNDLE_BUILD, context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
-    )
+    built = AuditEvent(Act.BUNDLE_BUILD, context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
+    with recording(station.audit, built):
+        station.writer.submit(FinishBundle(id=manifest.id))
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],

@@ -14,6 +14,7 @@ from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
 from appliance.policy.client_writes import ClientWrites
@@ -95,17 +96,17 @@ class _Collector:
         if target.tag is not None:
             self._tags[target.tag] = digest
         detail = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
-        self._station.audit.record(AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail))
-        self._station.writer.submit(
-            AddArtifacts(
-                repository=target.repository,
-                blobs=tuple(self._blobs.values()),
-                manifests=tuple(self._manifests.values()),
-                tags=tuple((tag, str(digest)) for tag, digest in self._tags.items()),
-                at=clock.now(),
-                keeps_released=writes.keeps_released,
-            )
+        write = AddArtifacts(
+            repository=target.repository,
+            blobs=tuple(self._blobs.values()),
+            manifests=tuple(self._manifests.values()),
+            tags=tuple((tag, str(digest)) for tag, digest in self._tags.items()),
+            at=clock.now(),
+            keeps_released=writes.keeps_released,
         )
+        event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
+        with recording(self._station.audit, event):
+            self._station.writer.submit(write)
 
     def _take_manifest(self, descriptor: Descriptor, depth: int, subject: Digest | None = None) -> None:
         """Take a manifest and what belongs to it; one that was to refer to `subject` and does not is left alone."""

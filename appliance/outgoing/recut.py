@@ -14,6 +14,7 @@ import msgspec
 from appliance.control.kinds import JobContext, Result, telling
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import check_room, check_volume_size, look_at
 from appliance.outgoing.order import convert
@@ -84,15 +85,15 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
     check_volume_size(list(media.values()), max(volume.size for volume in volumes))
     check_room(manifest, media)
     detail = {"digest": str(fixed.digest), "bytes": size, "media": {str(n): str(path) for n, path in places.items()}}
-    station.audit.record(AuditEvent(Act.BUNDLE_RECUT, context.actor, manifest.id, "done", detail))
-    for path in places.values():
-        with failures_named(path, "the medium cannot be written"):
-            path.mkdir(exist_ok=True)
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
-    folders = building.write_media(
-        fixed.bundle, source, places, context.progress, context.log, telling(context, places)
-    )
+    with recording(station.audit, AuditEvent(Act.BUNDLE_RECUT, context.actor, manifest.id, "done", detail)):
+        for path in places.values():
+            with failures_named(path, "the medium cannot be written"):
+                path.mkdir(exist_ok=True)
+        folders = building.write_media(
+            fixed.bundle, source, places, context.progress, context.log, telling(context, places)
+        )
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],

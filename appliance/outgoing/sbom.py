@@ -11,6 +11,7 @@ from appliance import limits as station_limits
 from appliance.control.kinds import JobContext
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.outgoing.collect import manifest_row
 from appliance.outgoing.syft import Sbom, Scan, find_syft
 from appliance.station import Station
@@ -89,7 +90,8 @@ def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -
     digest = Digest.of(raw)
     manifest = manifest_row(digest, raw, parse_manifest(raw), station.blobs.put(raw, digest))
     detail = {"digest": str(digest), "components": sbom.components}
-    station.audit.record(AuditEvent(Act.SBOM_ATTACH, context.actor, f"{repository}@{subject}", "done", detail))
-    station.writer.submit(
-        AddArtifacts(repository=repository, blobs=tuple(rows), manifests=(manifest,), tags=(), at=clock.now())
-    )
+    event = AuditEvent(Act.SBOM_ATTACH, context.actor, f"{repository}@{subject}", "done", detail)
+    with recording(station.audit, event):
+        station.writer.submit(
+            AddArtifacts(repository=repository, blobs=tuple(rows), manifests=(manifest,), tags=(), at=clock.now())
+        )

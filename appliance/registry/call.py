@@ -16,8 +16,9 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.pulls import Pulls
+from appliance.observe.recorded import recording_async
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.manifest_cache import ManifestCache
@@ -27,7 +28,7 @@ from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import holds_released
-from bundles.errors import LockgateError, MalformedError
+from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
 _GATE_POLL: Final = 0.01
@@ -58,9 +59,13 @@ class Worker:
                 if services.blobs.inode(digest) != inode:
                     return  # it was pushed again, or collected, meanwhile
                 event = AuditEvent(Act.WITHDRAW_DAMAGED, "station", str(digest), "done", {"why": "rotted"})
-                await self.in_thread(services.audit.record, event)
-                await services.writer.submit(RecordDamage(digest=str(digest), why="rotted", at=services.now()))
-                await self.in_thread(services.blobs.set_aside, digest)
+                async with recording_async(self.record, event):
+                    await services.writer.submit(RecordDamage(digest=str(digest), why="rotted", at=services.now()))
+                    await self.in_thread(services.blobs.set_aside, digest)
+
+    async def record(self, event: AuditEvent) -> None:
+        """Write an audit event without blocking the loop."""
+        await self.in_thread(self.services.audit.record, event)
 
     async def in_thread(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """`function(*args)` in one of the worker's threads."""
@@ -136,20 +141,15 @@ class Call:
         Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too.
         """
         actor = self.request.get(ACTOR, "anonymous")
-        record = self.services.audit.record
-        await self.worker.in_thread(record, AuditEvent(act, actor, thing, "done", detail))
-        try:
+        async with recording_async(self.worker.record, AuditEvent(act, actor, thing, "done", detail)):
             return await self.services.writer.submit(write)
-        except LockgateError as error:
-            await self.worker.in_thread(record, refusal(act, actor, thing, error))
-            raise
 
     async def pulled(self, digest: Digest) -> None:
         """Record that the caller takes a manifest, before it goes out; a repeated pull is counted."""
         actor, address = self.request.get(ACTOR, "anonymous"), self.request.remote or ""
         event = self.worker.pulls.note(actor, f"{self.name}@{digest}", address, self.target.reference)
         if event is not None:
-            await self.worker.in_thread(self.services.audit.record, event)
+            await self.worker.record(event)
 
 
 def parse_digest(text: str) -> Digest:

@@ -33,6 +33,7 @@ from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncSocketWriter
+from appliance.store.writes.base import AsyncGuarded, AsyncWriter
 from bundles.errors import LockgateError
 
 _BACKLOG: Final = 1024
@@ -54,9 +55,10 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     blobs = BlobStore(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
     metadata = Metadata(paths.database)
-    async with station_access(config, paths, metadata, writer) as access:
+    guarded = AsyncGuarded(writer)
+    async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
-            blobs=blobs, metadata=metadata, writer=writer, uploads=UploadSessions(blobs),
+            blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
             audit=FileAudit(paths.audit), access=access,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
@@ -79,7 +81,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
 
 @contextlib.asynccontextmanager
 async def station_access(
-    config: Config, paths: StationPaths, metadata: Metadata, writer: AsyncSocketWriter
+    config: Config, paths: StationPaths, metadata: Metadata, writer: AsyncWriter
 ) -> AsyncIterator[Access]:
     """Who may do what on this station: everybody everything on an open one, else what accounts and roles say."""
     if config.open:

@@ -53,7 +53,7 @@ def jobs(tmp_path: Path, key: PrivateKey) -> Iterator[Jobs]:
 
 
 async def test_a_co_signature_that_holds_is_kept_with_the_build(jobs: Jobs, key: PrivateKey) -> None:
-    told = await jobs.sign(JOB, key.public.keyid, key.sign(SUMS))
+    told = await jobs.sign(JOB, key.public.keyid, key.sign(SUMS), "tester(0)")
     assert told.result is not None
     assert told.result["missing_signers"] == ["f" * 16]
     assert told.result["signed_by"] == sorted(["0" * 16, key.public.keyid])
@@ -61,7 +61,7 @@ async def test_a_co_signature_that_holds_is_kept_with_the_build(jobs: Jobs, key:
 
 
 async def test_of_two_who_tell_it_at_once_one_is_told_that_it_is_known(jobs: Jobs, key: PrivateKey) -> None:
-    both = (jobs.sign(JOB, key.public.keyid, key.sign(SUMS)) for _ in range(2))
+    both = (jobs.sign(JOB, key.public.keyid, key.sign(SUMS), "tester(0)") for _ in range(2))
     ended = await asyncio.gather(*both, return_exceptions=True)
     assert sum(isinstance(one, LockgateError) for one in ended) == 1
 
@@ -69,20 +69,20 @@ async def test_of_two_who_tell_it_at_once_one_is_told_that_it_is_known(jobs: Job
 @pytest.mark.parametrize("keyid", ["0" * 16, "1" * 16])
 async def test_a_key_that_it_does_not_wait_for_is_refused(jobs: Jobs, key: PrivateKey, keyid: str) -> None:
     with pytest.raises(RefusedError, match="does not wait for this key"):
-        await jobs.sign(JOB, keyid, key.sign(SUMS))
+        await jobs.sign(JOB, keyid, key.sign(SUMS), "tester(0)")
 
 
 async def test_a_signature_over_other_bytes_is_refused(jobs: Jobs, key: PrivateKey) -> None:
     with pytest.raises(RefusedError, match="does not hold"):
-        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS + b"."))
+        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS + b"."), "tester(0)")
 
 
 async def test_a_key_that_the_station_does_not_know_is_not_believed(jobs: Jobs, key: PrivateKey) -> None:
     with pytest.raises(UsageError, match="no such key"):
-        await jobs.sign(JOB, "f" * 16, key.sign(SUMS))
+        await jobs.sign(JOB, "f" * 16, key.sign(SUMS), "tester(0)")
 
 
 async def test_nothing_is_believed_once_the_signed_bytes_are_gone(jobs: Jobs, key: PrivateKey, tmp_path: Path) -> None:
     (StationPaths(tmp_path / "bravo").job(JOB) / PAYLOAD).write_bytes(b"another bundle's\n")
     with pytest.raises(NotFoundError, match="no longer holds"):
-        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS))
+        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS), "tester(0)")

@@ -28,6 +28,7 @@ from appliance.control.server import application
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
+from appliance.store.writes.base import AsyncGuarded, Guarded
 from tests.intake.inside import make_station
 
 EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))
@@ -53,13 +54,14 @@ class Everything(Rules):
 @contextlib.contextmanager
 def serving(root: Path) -> Iterator[tuple[str, web.Application]]:
     """The control API of a station on a port of loopback, with its jobs."""
-    make_station(root)
+    if not root.exists():
+        make_station(root)
     paths = StationPaths(root)
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     with WriterService(paths.database) as service:
-        station = open_station(root, service)
-        writer = AsyncWriterService(service)
+        station = open_station(root, Guarded(service))
+        writer = AsyncGuarded(AsyncWriterService(service))
 
         async def start() -> tuple[web.AppRunner, Jobs, Any, web.Application]:
             held = contextlib.AsyncExitStack()

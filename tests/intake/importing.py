@@ -20,7 +20,7 @@ from appliance.intake import quarantine
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import WriterService
-from appliance.store.writes.base import Write
+from appliance.store.writes.base import Guarded, Write
 from tests.intake.inside import Context
 
 
@@ -50,7 +50,7 @@ def main() -> None:
         moments = Moments(writer, moment)
         station = open_station(Path(root), writer)
         paths.job(job_id).mkdir(exist_ok=True)
-        context = Context(replace(station, writer=moments), {"paths": folders}, paths.job(job_id), job_id)
+        context = Context(replace(station, writer=Guarded(moments)), {"paths": folders}, paths.job(job_id), job_id)
         context.on_progress = moments.one
         before = written()
         result = quarantine.run(context)

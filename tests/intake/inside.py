@@ -18,6 +18,7 @@ from appliance.observe.audit import AuditEvent, tail
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
+from appliance.store.writes.base import Guarded
 from appliance.store.writes.decisions import Approve, Decision, Reject
 from bundles import build
 from bundles.manifest import Artifact, bundle_id
@@ -80,7 +81,7 @@ class Inside:
         if not root.exists():
             make_station(root, **config)
         self.writer = WriterService(StationPaths(root).database)
-        self.station = open_station(root, self.writer)
+        self.station = open_station(root, Guarded(self.writer))
         self.jobs = 0
 
     def __enter__(self) -> Inside:

@@ -255,7 +255,9 @@ def outside(tmp_path: Path) -> Path:
 
 def next_number(root: Path) -> tuple[int, str | None]:
     with closing(open_writer(root / "metadata.sqlite")) as connection:
-        taken = LocalWriter(connection).submit(TakeSequence(stream=STREAM, job_id="next", at=clock.now()))
+        taken = LocalWriter(connection).submit(
+            TakeSequence(stream=STREAM, job_id="next", at=clock.now(), voids=name_of(2))
+        )
     return taken["sequence"], taken["previous"]
 
 

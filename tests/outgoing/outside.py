@@ -16,6 +16,7 @@ from appliance.outgoing import build, collect
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
+from appliance.store.writes.base import Guarded
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
@@ -77,7 +78,7 @@ class Outside:
         self.key = create_private()
         save_private(paths.keys / "engineer.pem", self.key, None)
         self.writer = WriterService(paths.database)
-        self.station = open_station(root, self.writer)
+        self.station = open_station(root, Guarded(self.writer))
         self._jobs = 0
 
     def __enter__(self) -> Outside:

@@ -101,11 +101,10 @@ def routes(control: Control) -> list[web.RouteDef]:
             sealed=verified.sealed,
         )  # fmt: skip
         event = AuditEvent(decided(approval.decision), actor, entry.id, "done", detail)
-        if verified.sealed:
-            await control.record(AuditEvent(Act.BREAK_GLASS_OPEN, actor, entry.id, "done", detail))
         broken = station.policy().break_glass
         takes = broken.people if verified.sealed and broken is not None else needed(entry)
-        await act(control, event, _write(entry, verified, kept, takes, actor))
+        opening = AuditEvent(Act.BREAK_GLASS_OPEN, actor, entry.id, "done", detail) if verified.sealed else None
+        await act(control, event, _write(entry, verified, kept, takes, actor), first=opening)
         return await whole(entry.digest)
 
     async def let_out(request: web.Request) -> web.Response:
@@ -122,9 +121,11 @@ def routes(control: Control) -> list[web.RouteDef]:
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
             "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
-        if prepared.write.sealed:
-            await control.record(AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail))
-        await act(control, AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail), prepared.write)
+        event = AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail)
+        breaking = (
+            AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail) if prepared.write.sealed else None
+        )
+        await act(control, event, prepared.write, first=breaking)
         return web.json_response({"id": entry.id, "released": prepared.references, "whole": prepared.write.whole})
 
     return [

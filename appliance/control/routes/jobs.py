@@ -16,7 +16,7 @@ from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
 from appliance.control.view import job_view, require_all, sees
 from appliance.observe.acts import Act, started
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import refusal
 from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0
@@ -38,7 +38,6 @@ def routes(control: Control) -> list[web.RouteDef]:
         if "references" in params:
             await require_all(request, params["references"])
         job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor))
-        await control.record(AuditEvent(started(kind), actor, job.id, "done", {"params": params}))
         return web.json_response(job.to_json(), status=201)
 
     async def listed(request: web.Request) -> web.Response:
@@ -73,8 +72,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         body = await request.json()
         job_id, keyid = (await _own(control, request)).id, str(body["keyid"])
         signature = base64.b64decode(str(body["signature"]), validate=True)
-        job = await audited(control, request, Act.JOB_SIGN, job_id, jobs.sign(job_id, keyid, signature))
-        await control.record(AuditEvent(Act.JOB_SIGN, caller(request), job_id, "done", {"keyid": keyid}))
+        job = await audited(
+            control, request, Act.JOB_SIGN, job_id, jobs.sign(job_id, keyid, signature, caller(request))
+        )
         return web.json_response(job.to_json())
 
     async def events(request: web.Request) -> web.StreamResponse:

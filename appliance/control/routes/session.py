@@ -36,8 +36,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(describe(control, account(request)))
 
     async def log_out(request: web.Request) -> web.Response:
-        control.callers.log_out(request)
         await control.record(AuditEvent(Act.SESSION_LOGOUT, caller(request), caller(request)))
+        control.callers.log_out(request)
         return web.json_response({})
 
     return [

@@ -84,9 +84,9 @@ def routes(control: Control) -> list[web.RouteDef]:
             "act": override.act, "sequence": override.sequence, "digest": override.digest, "floor": override.floor,
             "why": override.why, "keyid": keyid, "owner": write.said.owner,
         }  # fmt: skip
-        people = await act(control, AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail), write)
-        if people >= write.needed:
-            await control.record(AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why}))
+        event = AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail)
+        resetting = AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why})
+        people = await act(control, event, write, first=resetting if write.sets else None)
         return web.json_response({"stream": stream, "people": people, "needed": write.needed, **_shown(override)})
 
     async def reset(request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.store.writer import frames
-from appliance.store.writes.base import Write
+from appliance.store.writes.base import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, from_wire
 
 _RETRY: Final = 0.05
@@ -28,7 +28,7 @@ def _gone(path: Path) -> LockgateError:
 
 
 def _lost(write: Write) -> LockgateError:
-    return FailedError(
+    return LostAnswerError(
         "the station stopped before it answered",
         thing=type(write).__name__,
         remedy="start it again, and look whether the change was made",

@@ -7,7 +7,7 @@ account's generation, so that tokens made before are void.
 from __future__ import annotations
 
 import sqlite3
-from typing import Literal
+from typing import ClassVar, Literal
 
 from appliance.access.permissions import check_pattern, check_role, clash
 from appliance.store.writes.base import Write
@@ -254,6 +254,7 @@ class AddSecret(Write, frozen=True):
 class AddRefresh(Write, frozen=True):
     """What a log-in gave to renew its tokens with. `client` is what the client calls itself."""
 
+    unrecorded: ClassVar[str] = "the log-in, as token.login, before the secret is handed out"
     id: str
     family: str
     account: str
@@ -278,6 +279,7 @@ class RotateRefresh(Write, frozen=True):
     The result is False where it had been given before: then somebody has a copy, and the whole family is revoked.
     """
 
+    unrecorded: ClassVar[str] = "the same log-in under a new secret"
     old: str
     id: str
     hash: str
@@ -339,6 +341,7 @@ class RevokeTokens(Write, frozen=True):
 class Seen(Write, frozen=True):
     """The account proved itself."""
 
+    unrecorded: ClassVar[str] = "a time that is shown"
     account: str
     at: str
 

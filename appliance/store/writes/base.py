@@ -8,17 +8,50 @@ the sender as the same error.
 from __future__ import annotations
 
 import sqlite3
-from typing import Any, Protocol
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
+from bundles.errors import FailedError
+
+_UNDER_EVENT: Final[ContextVar[bool]] = ContextVar("under_event", default=False)
+
 
 class Write(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """One transaction. Subclasses carry its fields and say in `apply` what it does."""
+    """One transaction. Subclasses carry its fields and say in `apply` what it does.
+
+    A write is an act: the station's writers take it only while an event about it is in the audit log
+    (`under_event`). One that is none says why in `unrecorded`.
+    """
+
+    unrecorded: ClassVar[str] = ""
 
     def apply(self, db: sqlite3.Connection) -> Any:
         """Make the change. Returns plain JSON data (str, int, bool, None, list, dict) for the sender."""
         raise LookupError(f"{type(self).__name__} has no apply")
+
+
+class LostAnswerError(FailedError):
+    """The station stopped before it answered: the write may have been applied, or not."""
+
+
+@contextmanager
+def under_event() -> Iterator[None]:
+    """Writes may be submitted in here: an event about them is in the audit log. For `appliance.observe.recorded`, and
+    for work that goes on with what an earlier process recorded."""
+    token = _UNDER_EVENT.set(True)
+    try:
+        yield
+    finally:
+        _UNDER_EVENT.reset(token)
+
+
+def _require_event(write: Write) -> None:
+    if not write.unrecorded and not _UNDER_EVENT.get():
+        raise LookupError(f"{type(write).__name__} was submitted without an event in the audit log")
 
 
 class Writer(Protocol):
@@ -35,3 +68,30 @@ class AsyncWriter(Protocol):
     async def submit(self, write: Write) -> Any:
         """As Writer.submit."""
         ...
+
+
+class Guarded:
+    """A `Writer` that takes no act without an event: every process of a station has this one and no other.
+
+    `submit` raises LookupError for one: a defect of the program, not the user's mistake.
+    """
+
+    def __init__(self, writer: Writer) -> None:
+        self._writer = writer
+
+    def submit(self, write: Write) -> Any:
+        """As Writer.submit."""
+        _require_event(write)
+        return self._writer.submit(write)
+
+
+class AsyncGuarded:
+    """`Guarded`, for coroutines."""
+
+    def __init__(self, writer: AsyncWriter) -> None:
+        self._writer = writer
+
+    async def submit(self, write: Write) -> Any:
+        """As AsyncWriter.submit."""
+        _require_event(write)
+        return await self._writer.submit(write)

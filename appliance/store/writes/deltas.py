@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from typing import ClassVar
 
 import msgspec
 
@@ -38,6 +39,7 @@ class CustodyRow(msgspec.Struct, frozen=True, array_like=True):
 class RecordCarried(Write, frozen=True):
     """What a signed bundle carries, so that the stream's next may be a delta. Harmless where it is recorded."""
 
+    unrecorded: ClassVar[str] = "what the recorded job.sign handed in"
     stream: str
     sequence: int
     blobs: tuple[HeldRow, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from typing import ClassVar
 
 import msgspec
 
@@ -75,6 +76,7 @@ class AbandonIntake(Write, frozen=True):
     What an earlier job received in good faith stays, and so does everything past `receiving`.
     """
 
+    unrecorded: ClassVar[str] = "takes back what intake.receive announced; the refusal is an event"
     digest: str
     job: str
 
@@ -94,6 +96,7 @@ class AbandonIntake(Write, frozen=True):
 class RecordVolume(Write, frozen=True):
     """A volume was verified, and its blobs are durable in the store. Makes nothing visible."""
 
+    unrecorded: ClassVar[str] = "where an import goes on; nothing of it is visible"
     digest: str
     volume: int
     blobs: tuple[BlobRow, ...]
@@ -111,6 +114,7 @@ class RecordVolume(Write, frozen=True):
 class ForgetVolumes(Write, frozen=True):
     """Verified volumes whose bytes the store has lost meanwhile must come again."""
 
+    unrecorded: ClassVar[str] = "where an import goes on; nothing of it is visible"
     digest: str
     volumes: tuple[int, ...]
 
@@ -200,6 +204,7 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
 class KeepLayers(Write, frozen=True):
     """Layers that were looked through. Says nothing of any bundle: the next inspection that meets them reads less."""
 
+    unrecorded: ClassVar[str] = "a cache of the report that is recorded"
     layers: tuple[LayerRow, ...]
     at: str
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Final
+from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
 from bundles.errors import FailedError
@@ -32,6 +32,7 @@ class CreateJob(Write, frozen=True):
 class MoveJob(Write, frozen=True):
     """A job changes its state or gets on. A final state is never left. Raises FailedError then."""
 
+    unrecorded: ClassVar[str] = "how far a job has come, which its start announced"
     id: str
     state: str
     phase: str

@@ -9,7 +9,7 @@ import msgspec
 from appliance.store.writes.base import Write
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
-from bundles.errors import RefusedError
+from bundles.errors import FailedError, RefusedError
 from bundles.signing.policy import person
 
 
@@ -26,7 +26,8 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 class SayOverride(Write, frozen=True):
     """A person's word for an override; enough people's, of distinct owners, do it. The result is how many count.
 
-    Raises RefusedError for a word that was spent, or that is older than a restore.
+    Raises RefusedError for a word that was spent, or that is older than a restore; FailedError where it would set the
+    floor and the caller has not recorded that (`sets`): another word came in between.
 
     `subject` is what they agree on; `counting` are the keys of earlier words that the caller verified anew. A stream's
     floor is `stream`, `sequence` and `digest`, the clock's is `floor`: the other stays empty.
@@ -43,6 +44,7 @@ class SayOverride(Write, frozen=True):
     why: str
     actor: str
     at: str
+    sets: bool = True
 
     def apply(self, db: sqlite3.Connection) -> int:
         self._require_fresh(db)
@@ -62,6 +64,8 @@ class SayOverride(Write, frozen=True):
         people = min(len({owner for owner, _ in words}), len({actor for _, actor in words}))
         if people < max(self.needed, 1):
             return people
+        if not self.sets:
+            raise FailedError("another word came at the same time", thing=self.stream, remedy="say it again")
         if self.floor:
             set_clock_floor(db, self.floor, self.why, self.actor, self.at)
         else:

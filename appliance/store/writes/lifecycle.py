@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
 from appliance.store.writes.registry import forget_if_empty, repository_id
@@ -61,6 +61,7 @@ class UnlinkBlobs(Write, frozen=True):
 class SaveScrub(Write, frozen=True):
     """How far a pass over the store is: every blob up to `position` was read. `finished` is empty until it is over."""
 
+    unrecorded: ClassVar[str] = "how far a scrub has come"
     position: str
     started: str
     finished: str

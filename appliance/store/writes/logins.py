@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
 
@@ -17,6 +17,7 @@ class RecordFailure(Write, frozen=True):
     The result is the time until which the name is locked for the origin, or None.
     """
 
+    unrecorded: ClassVar[str] = "a counter; the refusal is an event"
     name: str
     origin: str
     at: str
@@ -49,6 +50,7 @@ class RecordFailure(Write, frozen=True):
 class ForgetFailures(Write, frozen=True):
     """A log-in succeeded at `origin`, or an administrator unlocked the name everywhere (None)."""
 
+    unrecorded: ClassVar[str] = "a counter"
     name: str
     origin: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Any
+from typing import Any, ClassVar
 
 from appliance.store.writes.base import Write
 from appliance.store.writes.jobs import FINAL_STATES
@@ -52,6 +52,7 @@ class AddArtifacts(Write, frozen=True):
 class RecordBlobs(Write, frozen=True):
     """Blobs are durable in the store, visible to nobody yet: a collect that is cut off need not fetch them again."""
 
+    unrecorded: ClassVar[str] = "bytes in the store that nothing shows"
     blobs: tuple[BlobRow, ...]
     at: str
 
@@ -63,14 +64,18 @@ class RecordBlobs(Write, frozen=True):
 class TakeSequence(Write, frozen=True):
     """A build takes the stream's next number, under the stream's lock: one bundle may wait for its signature at a time.
 
-    The result is `{"sequence", "previous", "voided", "lapsed"}`, the same again for the same job until it is signed, or
-    `{"waits_for": id}` while another job's bundle stands in `to-sign`. One whose job has ended unsigned has lapsed: it
-    is voided here, and named. Raises FailedError when the stream has no number left.
+    The result is `{"sequence", "previous", "voided"}`, the same again for the same job until it is signed, or
+    `{"waits_for": id, "has_ended"}` while another job's bundle stands in `to-sign`. One whose job has ended unsigned
+    has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that. Raises FailedError
+    when the stream has no number left.
     """
+
+    unrecorded: ClassVar[str] = "a number under which nothing stands yet, of a build whose start is recorded"
 
     stream: str
     job_id: str
     at: str
+    voids: str = ""
 
     def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
         waiting = db.execute(
@@ -79,16 +84,17 @@ class TakeSequence(Write, frozen=True):
             (self.stream,),
         ).fetchone()
         if waiting is None:
-            return self._take(db, "")
+            return self._take(db)
         bundle, sequence, job_id, job_state = waiting
         if job_id == self.job_id:
-            return self._facts(db, sequence, "")
-        if job_state not in (*FINAL_STATES, None):
-            return {"waits_for": bundle}
+            return self._facts(db, sequence)
+        has_ended = job_state in (*FINAL_STATES, None)
+        if not has_ended or bundle != self.voids:
+            return {"waits_for": bundle, "has_ended": has_ended}
         db.execute("UPDATE bundles_out SET state = 'voided' WHERE id = ?", (bundle,))
-        return self._take(db, bundle)
+        return self._take(db)
 
-    def _take(self, db: sqlite3.Connection, lapsed: str) -> dict[str, Any]:
+    def _take(self, db: sqlite3.Connection) -> dict[str, Any]:
         (sequence,) = db.execute(
             "INSERT INTO streams_out (stream, last_sequence) VALUES (?, 1)"
             " ON CONFLICT (stream) DO UPDATE SET last_sequence = last_sequence + 1 RETURNING last_sequence",
@@ -100,9 +106,9 @@ class TakeSequence(Write, frozen=True):
             "INSERT INTO bundles_out (id, stream, sequence, state, job_id, created) VALUES (?, ?, ?, 'to-sign', ?, ?)",
             (bundle_id(self.stream, sequence), self.stream, sequence, self.job_id, self.at),
         )
-        return self._facts(db, sequence, lapsed)
+        return self._facts(db, sequence)
 
-    def _facts(self, db: sqlite3.Connection, sequence: int, lapsed: str) -> dict[str, Any]:
+    def _facts(self, db: sqlite3.Connection, sequence: int) -> dict[str, Any]:
         row = db.execute("SELECT last_digest FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
         voided = db.execute(
             "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' AND sequence < ? ORDER BY sequence",
@@ -112,7 +118,6 @@ class TakeSequence(Write, frozen=True):
             "sequence": sequence,
             "previous": row[0],
             "voided": [number for (number,) in voided],
-            "lapsed": lapsed,
         }
 
 
@@ -122,6 +127,7 @@ class SignBundle(Write, frozen=True):
     Harmless where that is recorded already. Raises FailedError where the number was voided.
     """
 
+    unrecorded: ClassVar[str] = "what the recorded job.sign handed in"
     id: str
     digest: str
 

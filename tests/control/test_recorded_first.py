@@ -1,0 +1,232 @@
+"""What cannot be recorded does not happen: with an audit log that takes nothing, nothing in the station changes."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from appliance.control import openapi
+from appliance.control.api import CONTROL
+from appliance.intake import inspection, quarantine, receipts
+from appliance.lifecycle import gc
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, MemoryAudit
+from appliance.observe.recorded import recording
+from appliance.store.database import open_reader
+from appliance.store.writes.base import Guarded, LostAnswerError, Write, under_event
+from appliance.store.writes.lifecycle import Block
+from appliance.store.writes.registry import BumpEpoch
+from bundles.errors import FailedError
+from tests.control.test_openapi import serving
+from tests.intake.inside import Context, Inside, name_of, small_bundle
+
+NAME = name_of()
+DIGEST = f"sha256:{'5' * 64}"
+CACHES = {"layers_inspected", "blobs", "jobs"}
+"""Tables that hold no act: what inspectors saw of a layer, bytes that nothing shows, how far jobs are."""
+
+
+class FullLog:
+    """An audit log on a full disk."""
+
+    def record(self, event: AuditEvent) -> None:
+        raise FailedError("the audit log cannot be written", thing=str(event.act))
+
+
+CHANGES: dict[str, tuple[str, Any]] = {
+    "POST /v1/accounts": ("/v1/accounts", {"name": "carla", "password": "a long enough word here"}),
+    "POST /v1/accounts/{name}/password": ("/v1/accounts/anna/password", {"password": "another long enough word"}),
+    "POST /v1/accounts/{name}/secret": ("/v1/accounts/robot-ci/secret", {}),
+    "POST /v1/accounts/{name}/{what}": ("/v1/accounts/anna/grant", {"role": "auditor"}),
+    "POST /v1/tokens/{id}/revoke": ("/v1/tokens/{secret}/revoke", {}),
+    "POST /v1/jobs": ("/v1/jobs", {"kind": "gc", "params": {}}),
+    "POST /v1/blocks": ("/v1/blocks", {"thing": DIGEST, "why": "bad"}),
+    "DELETE /v1/blocks/{digest}": (f"/v1/blocks/sha256:{'6' * 64}", None),
+    "POST /v1/intake/{id}/approval": (f"/v1/intake/{NAME}/approval", "approval"),
+    "POST /v1/intake/{id}/release": (f"/v1/intake/{NAME}/release", {}),
+    "POST /v1/intake/{id}/withdraw": (f"/v1/intake/{NAME}/withdraw", {"why": "recalled"}),
+    "POST /v1/bundles/{id}/custody": (f"/v1/bundles/{NAME}/custody", {"giver": "A", "taker": "B", "medium": "usb"}),
+    "POST /v1/bundles/{id}/void": ("/v1/bundles/bravo.alpha-000001/void", {"why": "lost"}),
+    "POST /v1/streams/{stream}/reset": ("/v1/streams/alpha.bravo/reset", {"sequence": 40, "why": "new"}),
+    "DELETE /v1/session": ("/v1/session", None),
+}
+"""A request of each route that would change something, were it recorded."""
+
+ELSEWHERE = {
+    "POST /v1/session": "a log-in; needs accounts on the socket: tests/access/test_sessions",
+    "POST /v1/plans": "changes nothing",
+    "POST /v1/receipts": "the take is recorded in the job's test below it: tests/deltas",
+    "POST /v1/streams/{stream}/override": "needs two people's keys; both events come before the one write",
+    "POST /v1/jobs/{id}/cancel": "needs a job that runs: tests/control/test_interrupted_jobs",
+    "POST /v1/jobs/{id}/signatures": "needs a build that waits: test_a_signature_that_cannot_be_recorded_is_not_taken",
+    "POST /v1/tls/reload": "an open station has no certificate",
+}
+
+
+def state_of(root: Path) -> tuple[dict[str, list[Any]], dict[str, bytes]]:
+    """Every table, and every file beside the database, the audit log and what locks."""
+    with contextlib.closing(open_reader(root / "metadata.sqlite")) as reader:
+        names = [name for (name,) in reader.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        tables = {
+            name: sorted(reader.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+            for name in names if name not in CACHES
+        }  # fmt: skip
+    files = {
+        str(path.relative_to(root)): path.read_bytes()
+        for part in ("trust", "keys", "store", "jobs") if (root / part).exists()
+        for path in sorted((root / part).rglob("*")) if path.is_file() and not path.name.endswith("lock")
+    }  # fmt: skip
+    return tables, files
+
+
+def test_every_route_that_changes_something_is_tried(tmp_path: Path) -> None:
+    with serving(tmp_path / "bravo") as (_, app):
+        described = openapi.document(app)["paths"]
+    changing = {
+        f"{method.upper()} {path}" for path, methods in described.items() for method in methods if method != "get"
+    }
+    assert changing == CHANGES.keys() | ELSEWHERE.keys()
+
+
+def test_no_route_acts_without_an_event(tmp_path: Path) -> None:
+    root = tmp_path / "bravo"
+    with Inside(root) as inside:
+        key = _waiting(inside, tmp_path)
+        draft = _approval(inside, key)
+        inside.decide(NAME, key)
+        _other_released(inside, tmp_path)
+    with serving(root) as (base, app):
+        control = app[CONTROL]
+        control.callers._seen, control.callers._accounts = {}, control.accounts
+        person = {"name": "anna", "password": "a long enough word"}
+        for body in (person, {"name": "robot-ci", "kind": "robot"}):
+            made = requests.post(f"{base}/v1/accounts", json=body, timeout=30)
+            assert made.status_code == 200, made.text
+        secret = made.json()["secret_id"]
+        blocked = {"thing": f"sha256:{'6' * 64}", "why": "bad"}
+        assert requests.post(f"{base}/v1/blocks", json=blocked, timeout=30).status_code == 201
+        working, before = control.station, state_of(root)
+        broken = replace(working, audit=FullLog())
+        control.station = broken
+        control.jobs._station = broken
+        for route, (path, body) in CHANGES.items():
+            sent = draft if body == "approval" else body
+            url = f"{base}{path.format(secret=secret)}"
+            answer = requests.request(route.partition(" ")[0], url, json=sent, timeout=30)
+            assert answer.status_code == 409, (route, answer.status_code, answer.text)
+            assert answer.json()["what"] == "the audit log cannot be written", route
+            assert state_of(root) == before, route
+        control.station = control.jobs._station = working
+        tried = CHANGES["POST /v1/intake/{id}/release"]
+        assert requests.post(f"{base}{tried[0]}", json=tried[1], timeout=30).status_code == 200
+        assert state_of(root) != before, "with a log that can be written the same request does it"
+
+
+def _waiting(inside: Inside, tmp_path: Path) -> Any:
+    made = small_bundle(tmp_path / "carried")
+    inside.trust(made.key.public, owner="Builder")
+    inside.bring(made.folder)
+    return inside.officer("Anna")
+
+
+def _approval(inside: Inside, key: Any) -> dict[str, str]:
+    from appliance.intake import approvals
+    from appliance.intake.ledger import find_entry
+
+    payload = approvals.draft(inside.station, find_entry(inside.station.reader, NAME), key.public.keyid, "approve", "")
+    signed = {"payload": payload, "signature": key.sign(payload)}
+    return {"keyid": key.public.keyid} | {name: base64.b64encode(data).decode() for name, data in signed.items()}
+
+
+def _other_released(inside: Inside, tmp_path: Path) -> None:
+    """Rows alone: a bundle to withdraw, and one to void."""
+    with contextlib.closing(sqlite3.connect(inside.station.paths.database)) as database, database:
+        database.execute(
+            "INSERT INTO bundles_out (id, stream, sequence, state, job_id, created, digest) VALUES"
+            " ('bravo.alpha-000001', 'bravo.alpha', 1, 'signed', 'x', '2026-01-01T00:00:00Z', ?)",
+            (DIGEST,),
+        )
+
+
+@pytest.mark.parametrize("kind", ["import", "inspect", "receipt", "gc"])
+def test_no_job_acts_without_an_event(tmp_path: Path, kind: str) -> None:
+    with Inside(tmp_path / "bravo") as inside:
+        made = small_bundle(tmp_path / "carried")
+        inside.trust(made.key.public, owner="Builder")
+        if kind == "inspect":
+            inside.bring(made.folder)
+            with contextlib.closing(sqlite3.connect(inside.station.paths.database)) as database, database:
+                database.execute("UPDATE intake SET report_digest = NULL")  # an import that was cut off before it
+        context = inside.context(
+            paths=[str(made.folder)], out=str(tmp_path / "receipt"), id=NAME, collect_at_once=True
+        )  # fmt: skip
+        broken = Context(replace(inside.station, audit=FullLog()), context.params, context.folder, context.job_id)
+        before = state_of(inside.root)
+        run = {"import": quarantine.run, "inspect": inspection.run, "receipt": receipts.run, "gc": gc.run}[kind]
+        if kind == "gc":
+            broken.params = {}
+        with pytest.raises(FailedError, match="the audit log cannot be written"):
+            run(broken)
+        tables, files = state_of(inside.root)
+        assert tables == before[0]
+        assert {name for name in files if not name.startswith("jobs/")} == {
+            name for name in before[1] if not name.startswith("jobs/")
+        }
+        assert not (tmp_path / "receipt").exists()
+
+
+class Taken:
+    """A writer that takes everything."""
+
+    def __init__(self) -> None:
+        self.writes: list[Write] = []
+
+    def submit(self, write: Write) -> None:
+        self.writes.append(write)
+
+
+def test_a_write_without_an_event_is_not_submitted() -> None:
+    taken = Taken()
+    with pytest.raises(LookupError, match="Block"):
+        Guarded(taken).submit(Block(digest=DIGEST, why="x", actor="x", at="x"))
+    assert taken.writes == []
+    with recording(MemoryAudit(), AuditEvent(Act.BLOCK, "x", DIGEST)):
+        Guarded(taken).submit(Block(digest=DIGEST, why="x", actor="x", at="x"))
+    assert len(taken.writes) == 1
+    with pytest.raises(LookupError):
+        Guarded(taken).submit(BumpEpoch())
+
+
+def test_what_needs_no_event_says_why() -> None:
+    with under_event():
+        pass
+    exempt = {write.__name__: write.unrecorded for write in Write.__subclasses__() if write.unrecorded}
+    assert all(len(why) > 8 for why in exempt.values())
+    assert not exempt.keys() & {"Release", "Quarantine", "Approve", "AddArtifacts", "PutManifest", "Withdraw"}
+
+
+@pytest.mark.parametrize(
+    ("error", "takes_back"),
+    [(FailedError("full"), True), (OSError(28, "full"), True), (LostAnswerError("stopped"), False)],
+)
+def test_an_act_that_failed_takes_its_event_back_unless_it_may_have_happened(
+    error: Exception, takes_back: bool
+) -> None:
+    audit = MemoryAudit()
+    with pytest.raises(type(error)), recording(audit, AuditEvent(Act.BLOCK, "x", DIGEST)):
+        raise error
+    assert [event.outcome for event in audit.events] == ["done", "failed"]
+    assert audit.events[1].detail.get("takes_back", False) is takes_back
+
+
+def test_every_process_of_a_station_writes_through_the_guard() -> None:
+    for module in ("control/server.py", "control/job_runner.py", "serve/worker.py"):
+        text = (Path(__file__).parents[2] / "appliance" / module).read_text()
+        assert "Guarded(" in text, module
