@@ -78,18 +78,18 @@ class _Collection:
             self._unlink()
             self._take_blobs()
         else:
-            with recording(self._station.audit, self._event("begun")):
+            with recording(self._station.audit, self._moment("begun")):
                 self._unlink()
                 self._take_blobs()
                 self._sweep()
-            self._station.audit.record(self._event("ended"))
+            self._station.audit.record(self._moment("ended"))
         taken = self._taken
         return {
             "dry_run": self._dry_run, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links,
             "uploads": taken.uploads, "named": taken.named,
         }  # fmt: skip
 
-    def _event(self, moment: str) -> AuditEvent:
+    def _moment(self, moment: str) -> AuditEvent:
         taken = self._taken
         detail = {"moment": moment, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links}
         return AuditEvent(Act.GC, self._context.actor, "store", "done", detail)

@@ -17,7 +17,7 @@ from appliance.observe.acts import EXPLAINS, Act, Explains, explains, read_act
 from appliance.observe.lanes import REPAIRED
 from bundles.audit_log import PRUNED
 
-_TAKE_ACTS = {"AuditEvent": 0, "refusal": 0, "recorded": 1, "audited": 2, ".write": 1, "._event": 0}
+_TAKE_ACTS = {"AuditEvent": 0, "refusal": 0, "recorded": 1, "audited": 2, ".write": 1, "._acting": 0}
 """Calls that are handed an act, and where it stands among their arguments."""
 
 
