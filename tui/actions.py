@@ -79,7 +79,7 @@ def _approvable(context: Context) -> str:
     if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
     match item.state:
-        case "quarantined":
+        case "quarantined" | "withdrawn":
             return ""
         case "receiving":
             return "volumes are still to come: import the next medium first"
@@ -93,14 +93,14 @@ def _rejectable(context: Context) -> str:
     item = context.item
     if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
-    return "" if item.state in ("quarantined", "approved") else f"it is {item.state}"
+    return "" if item.state in ("quarantined", "approved", "withdrawn") else f"it is {item.state}"
 
 
 def _releasable(context: Context) -> str:
     item = context.item
     if not isinstance(item, IntakeEntry):
         return "choose a bundle first"
-    if item.state == "quarantined":
+    if item.state in ("quarantined", "withdrawn"):
         return f"{item.approvals} of {item.needed} approvals are given"
     return "" if item.state == "approved" else f"it is {item.state}"
 

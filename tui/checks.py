@@ -101,14 +101,23 @@ def _approvals(entry: IntakeDetail, given: str) -> Check:
         return Check("bad", "approval", "rejected")
     if entry.state in ("approved", "released"):
         return Check("ok", "approval", given)
-    return Check("need" if entry.state == "quarantined" else "wait", "approval", given)
+    return Check("need" if entry.state in ("quarantined", "withdrawn") else "wait", "approval", given)
 
 
 def _release(entry: IntakeDetail) -> Check:
     if entry.state == "released":
         return Check("ok", "release", "its artifacts are visible to every client")
+    if entry.state == "withdrawn":
+        return Check("bad", "release", "withdrawn: what it alone had shown is visible to no client")
     waits = entry.state == "approved"
     return Check("need" if waits else "wait", "release", "not visible to any client")
+
+
+_DECIDED: Final = {
+    "released": ("ok", "released: its artifacts are visible; nothing is left to do"),
+    "withdrawn": ("bad", "withdrawn: a approves it anew, so that it can be released again; x rejects it for good"),
+    "rejected": ("bad", "rejected: its content is visible to nobody; ask the sender for a new bundle"),
+}
 
 
 def next_step(entry: IntakeEntry) -> tuple[str, str]:
@@ -124,9 +133,5 @@ def next_step(entry: IntakeEntry) -> tuple[str, str]:
             )
         case "approved":
             return "need", "e releases it: its artifacts become visible to every client"
-        case "released":
-            return "ok", "released: its artifacts are visible; nothing is left to do"
-        case "rejected":
-            return "bad", "rejected: its content is visible to nobody; ask the sender for a new bundle"
         case state:
-            return "note", safe(state)
+            return _DECIDED.get(state, ("note", safe(state)))

@@ -65,6 +65,7 @@ STATES: Final = {
     "approved": "need",
     "released": "ok",
     "rejected": "bad",
+    "withdrawn": "bad",
     "signed": "busy",
     "written": "ok",
     "voided": "wait",

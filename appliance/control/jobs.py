@@ -14,6 +14,7 @@ import json
 import secrets
 import time
 from collections.abc import AsyncIterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
-from appliance.store.writes.jobs import CreateJob, MoveJob
+from appliance.store.writes.jobs import FINAL_STATES, CreateJob, MoveJob
 from bundles import children
 from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
 
@@ -114,12 +115,13 @@ class Jobs:
         return job
 
     def list(self, limit: int, after: str = "", state: str = "") -> list[Job]:
-        """Jobs, newest first; live ones as they stand now."""
-        listed = list_jobs(
-            self._station.reader, limit, after, "" if state in ("running", "to-sign", "queued") else state
-        )
-        current = [self._live.get(job.id, job) for job in listed]
-        return [job for job in current if not state or job.state == state]
+        """Jobs, newest first, those before the id `after` where it is given; live ones as they stand now. Fewer than
+        `limit` are all that are left in that `state`."""
+        if state and state not in FINAL_STATES:
+            live = (job for _, job in sorted(self._live.items(), reverse=True) if job.state == state)
+            return list(islice((job for job in live if not after or job.id < after), limit))
+        listed = list_jobs(self._station.reader, limit, after, state)
+        return [self._live.get(job.id, job) for job in listed] if not state else listed
 
     def counts(self) -> dict[str, int]:
         """How many jobs run (or wait for a signature), and how many are queued."""

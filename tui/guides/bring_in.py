@@ -12,6 +12,12 @@ from tui.texts import count, percent, words
 _ORDER: Final = ("approved", "quarantined", "receiving")
 """The most finished first: a release is one key away."""
 
+_DECIDED: Final = {
+    "released": "its artifacts are visible to every client",
+    "rejected": "rejected: nothing of it is visible",
+    "withdrawn": "withdrawn: what it alone had shown is not visible",
+}
+
 
 def steps(facts: Facts) -> list[Step]:
     """The steps for the bundle that is on its way in, else for the one that came in last, else for the next medium."""
@@ -75,7 +81,7 @@ def _entry_steps(entry: IntakeEntry) -> list[Step]:
 def _decided_steps(entry: IntakeEntry) -> list[Step]:
     opens = f"intake:{entry.id}"
     released = entry.state == "released"
-    word = "its artifacts are visible to every client" if released else "rejected: nothing of it is visible"
+    word = _DECIDED.get(entry.state, safe(entry.state))
     return [
         Step("ok", "Insert the medium", f"{safe(entry.id)} was read whole", opens),
         Step("ok", "Verify", "signatures, ledger and every byte hold", opens),

@@ -7,7 +7,6 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
-from tui.look import STATES
 from tui.records import Job, Page
 from tui.screens.base import StationScreen
 from tui.screens.job_acts import JobActs
@@ -32,7 +31,7 @@ class JobsScreen(JobActs, StationScreen):
             look,
             "Jobs",
             (
-                Column("state", lambda job: look.state(job.state)[0], 15, role=lambda job: STATES[job.state]),
+                Column("state", lambda job: look.state(job.state)[0], 15, role=lambda job: look.state(job.state)[1]),
                 Column("kind", lambda job: safe(job.kind), 8),
                 Column("what", _what),
                 Column("progress, or its end", progress, 22),

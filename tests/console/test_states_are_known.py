@@ -1,0 +1,60 @@
+"""The console knows every state that the station's own tables and jobs can be in."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+from contextlib import closing
+from types import SimpleNamespace
+
+import pytest
+
+from appliance.store.database import open_writer
+from appliance.store.writes.jobs import FINAL_STATES as ENDED
+from tui.actions import _approvable, _rejectable, _releasable
+from tui.checks import next_step
+from tui.demo_intake import make
+from tui.guides.bring_in import _DECIDED, _ORDER
+from tui.look import STATES
+from tui.records import FINAL_STATES
+
+
+def states_of(db: sqlite3.Connection, table: str) -> set[str]:
+    (schema,) = db.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+    found = re.search(r"state IN \(([^)]*)\)", schema)
+    assert found is not None
+    return set(re.findall(r"'([a-z-]+)'", found[1]))
+
+
+@pytest.fixture(scope="module")
+def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
+    with closing(open_writer(tmp_path_factory.mktemp("schema") / "metadata.sqlite")) as db:
+        return {table: states_of(db, table) for table in ("intake", "bundles_out")}
+
+
+def test_every_state_has_a_role(schema: dict[str, set[str]]) -> None:
+    jobs = {"queued", "running", "to-sign", *ENDED}
+    assert schema["intake"] | schema["bundles_out"] | jobs == set(STATES)
+
+
+def test_a_job_ends_in_the_same_states_here_and_there() -> None:
+    assert set(ENDED) == FINAL_STATES
+
+
+def test_the_guide_knows_every_state_of_the_intake(schema: dict[str, set[str]]) -> None:
+    assert {*_ORDER, *_DECIDED} == schema["intake"]
+
+
+def test_the_next_step_is_a_sentence_in_every_state_of_the_intake(schema: dict[str, set[str]]) -> None:
+    for state in schema["intake"]:
+        role, text = next_step(make(7, state, "2026-05-04T13:41:07Z"))
+        assert role != "note"
+        assert text != state
+
+
+def test_a_withdrawn_bundle_can_be_approved_anew_or_rejected_and_not_released_yet() -> None:
+    item = make(7, "withdrawn", "2026-05-04T13:41:07Z")
+    context = SimpleNamespace(item=item)
+    assert _approvable(context) == ""  # type: ignore[arg-type]
+    assert _rejectable(context) == ""  # type: ignore[arg-type]
+    assert "approvals are given" in _releasable(context)  # type: ignore[arg-type]
