@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import logging
-import re
+import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -17,6 +16,7 @@ from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
+from appliance.control.asked import check_text, query_number
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.jobs import Jobs
 from appliance.observe.acts import Act, denied
@@ -24,11 +24,11 @@ from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
-from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
+from bundles.display import safe
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, to_wire
 
 _log: Final = logging.getLogger(__name__)
 _DECLINED: Final = {405: "no such method here", 413: "the request is too large"}
-_SURROGATE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 _STATUS: Final = {1: 409, 2: 400, 3: 403, 4: 409}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -136,27 +136,18 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """
     try:
         await _admit(request)
-        await _check_text(request)
+        await check_text(request)
         return await handler(request)
     except LockgateError as error:
         return failure(error)
     except web.HTTPException as error:
         what = _DECLINED.get(error.status, "no such resource")
         return failure(NotFoundError(what, thing=f"{request.method} {request.path}"), error.status)
-    except (LookupError, TypeError, ValueError, OverflowError, AttributeError, RecursionError) as error:
-        reason = f"{type(error).__name__}: {error}".splitlines()[0]
-        return failure(UsageError("a malformed request", thing=f"{request.method} {request.path}: {reason}"[:200]))
     except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
-        return failure(FailedError("the station failed inside", thing=request.path, remedy="see its log"), 500)
-
-
-async def _check_text(request: web.Request) -> None:
-    """Half a surrogate pair is text that no file, database or log can hold. Raises ValueError."""
-    if request.body_exists:
-        raw = await request.read()
-        if _SURROGATE.search(raw):
-            json.dumps(json.loads(raw), ensure_ascii=False).encode()
+        reference = secrets.token_hex(4)
+        _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
+        remedy = f"look for `error {reference}` in its log"
+        return failure(FailedError("the station failed inside", thing=f"error {reference}", remedy=remedy), 500)
 
 
 async def _admit(request: web.Request) -> None:
@@ -208,7 +199,7 @@ async def act(control: Control, event: AuditEvent, write: Write, *, first: Audit
 def page_of(request: web.Request) -> tuple[int, str, str]:
     """`limit`, `after` and `filter` of a list's query."""
     usual, most = limits.CONTROL_PAGE
-    limit = int(request.query.get("limit", str(usual)))
+    limit = query_number(request, "limit", usual)
     return max(1, min(limit, most)), request.query.get("after", ""), request.query.get("filter", "")
 
 

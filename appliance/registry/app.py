@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -18,6 +19,7 @@ from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
+from bundles.display import safe
 from bundles.errors import LockgateError
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse | WireError]]
@@ -108,8 +110,9 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     except ConnectionError:
         raise
     except Exception:
-        _log.exception("%s %s failed", request.method, request.path)
-        outcome = errors.INTERNAL
+        reference = secrets.token_hex(4)
+        _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
+        outcome = errors.internal(reference)
     for event in worker.services.access.events(request, outcome):
         await worker.in_thread(worker.services.audit.record, event)
     return errors.respond(outcome) if isinstance(outcome, WireError) else outcome

@@ -155,4 +155,8 @@ def of(error: LockgateError) -> WireError:
 
 
 EXPECTATION: Final = WireError(417, "UNSUPPORTED", "an expectation that cannot be met")
-INTERNAL: Final = WireError(500, "UNKNOWN", "the registry failed; its log says why")
+
+
+def internal(reference: str) -> WireError:
+    """The answer for an error of the registry's own; `reference` stands in its log beside the reason."""
+    return WireError(500, "UNKNOWN", f"the registry failed; its log says why under error {reference}")

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
+from appliance.access.accounts import Accounts
 from appliance.access.permissions import Caller, Permission, Rules
 from appliance.control import openapi
 from appliance.control.api import Control
@@ -35,10 +37,7 @@ EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))
 
 
 class Anybody(Callers):
-    """Callers who come over TCP, where there are no credentials."""
-
-    def __init__(self) -> None:
-        """One caller for all."""
+    """Callers who come over TCP, where there are no credentials: one caller for all."""
 
     def identify(self, request: web.Request) -> Caller:
         return Caller("tester")
@@ -67,7 +66,8 @@ def serving(root: Path) -> Iterator[tuple[str, web.Application]]:
             held = contextlib.AsyncExitStack()
             await held.enter_async_context(serve_writer(paths.writer_socket, service))
             jobs = Jobs(station, writer)
-            app = application(Control(station, writer, jobs, "127.0.0.1:0", Anybody(), Everything()))
+            callers = Anybody(station.config, Accounts(station.reader))
+            app = application(Control(station, writer, jobs, "127.0.0.1:0", callers, Everything()))
             runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
             await runner.setup()
             await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -147,6 +147,21 @@ def check(base: str, operation: Any, mode: GenerationMode) -> int:
 
 MALFORMED = {
     "no number": ("GET", "/v1/ledger?after=x", None),
+    "no number of items": ("GET", "/v1/repositories?limit=ten", None),
+    "a number below numbers": ("GET", "/v1/jobs?limit=-1", None),
+    "a number in other digits": ("GET", "/v1/jobs?limit=%D9%A3", None),
+    "no offset": ("GET", "/v1/kept?after=1e3", None),
+    "an empty query": ("GET", "/v1/artifact", None),
+    "a number for a text": ("POST", "/v1/blocks", b'{"thing": 7, "why": "x"}'),
+    "a text for a number": (
+        "POST",
+        "/v1/accounts",
+        b'{"name": "a1", "password": "correct horse one", "uid": "x"}',
+    ),
+    "true for a number": ("POST", "/v1/accounts", b'{"name": "a1", "password": "correct horse one", "uid": true}'),
+    "a field that is missing": ("POST", "/v1/blocks", b'{"thing": "a:b"}'),
+    "no body": ("POST", "/v1/jobs", b""),
+    "params that are a list": ("POST", "/v1/jobs", b'{"kind": "gc", "params": []}'),
     "a number beyond numbers": ("GET", "/v1/ledger?after=1" + "0" * 40, None),
     "a list": ("POST", "/v1/jobs", b"[]"),
     "half an object": ("POST", "/v1/jobs", b"{"),
@@ -167,6 +182,52 @@ def test_a_malformed_request_is_one_clear_answer(
     assert (answer.status_code, answer.json()["exit_status"]) == (400, 2)
     assert "malformed" in answer.json()["what"]
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize("error", [KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, OSError])
+def test_an_error_of_the_stations_own_is_500_with_a_reference_that_is_in_the_log(
+    served: tuple[str, web.Application],
+    error: type[Exception],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken() -> None:
+        raise error("private detail")
+
+    monkeypatch.setattr("appliance.control.routes.media.mounted_media", broken)
+    answer = requests.get(f"{served[0]}/v1/media", timeout=30)
+    body = answer.json()
+    assert (answer.status_code, body["error"], body["exit_status"]) == (500, "FailedError", 1)
+    assert re.fullmatch(r"error [0-9a-f]{8}", body["thing"])
+    assert [record.getMessage().partition(":")[0] for record in caplog.records if record.exc_info] == [body["thing"]]
+    assert "private detail" not in answer.text
+
+
+def test_a_malformed_request_names_its_field(served: tuple[str, web.Application]) -> None:
+    asked = {"GET /v1/jobs?limit=ten": "limit", "GET /v1/find?q=a&limit=-": "limit", "GET /v1/recall": "thing"}
+    for request, field in asked.items():
+        method, _, path = request.partition(" ")
+        answer = requests.request(method, served[0] + path, timeout=30)
+        assert answer.status_code == 400
+        assert answer.json()["thing"].startswith(f"{field}: ")
+        assert answer.json()["remedy"]
+
+
+PLAIN = ("/v1/status", "/v1/session", "/v1/accounts", "/v1/tls", "/v1/metrics", "/v1/audit", "/v1/audit/head",
+         "/v1/audit/check", "/v1/trust", "/v1/trust/rules", "/v1/keys", "/v1/media", "/v1/deltas", "/v1/kept",
+         "/v1/wants", "/v1/receipts", "/v1/bundles", "/v1/custody", "/v1/streams", "/v1/ledger", "/v1/clock",
+         "/v1/damage", "/v1/blocks", "/v1/approvals", "/v1/releases/check", "/v1/intake", "/v1/jobs", "/v1/find",
+         "/v1/repositories")  # fmt: skip
+
+
+def test_every_list_answers_on_a_new_station(served: tuple[str, web.Application]) -> None:
+    documented = openapi.document(served[1])["paths"]
+    told = {
+        path for path, methods in documented.items()
+        if "get" in methods and not any(one["required"] for one in methods["get"]["parameters"])
+    }  # fmt: skip
+    assert told == {*PLAIN, openapi.PATH}
+    assert {path: requests.get(served[0] + path, timeout=30).status_code for path in PLAIN} == dict.fromkeys(PLAIN, 200)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])

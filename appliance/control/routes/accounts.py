@@ -13,6 +13,7 @@ from appliance.access.accounts import Account, check_name
 from appliance.access.passwords import check_password, hash_password
 from appliance.access.permissions import EVERYTHING, check_pattern, check_role
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
+from appliance.control.asked import Body, body_of, query_text
 from appliance.control.callers import peer_uid
 from appliance.control.routes.tokens import days, give_secret
 from appliance.observe.acts import account_changed
@@ -45,15 +46,15 @@ def routes(control: Control) -> list[web.RouteDef]:
         await act(control, AuditEvent(account_changed(what), caller(request), name, "done", detail), write)
 
     async def create(request: web.Request) -> web.Response:
-        body = await request.json()
-        robot = str(body.get("kind", "person")) == "robot"
-        name, full_name = check_name(str(body["name"]), robot=robot), check_text(body.get("full_name", ""))
+        body = await body_of(request)
+        robot = body.text("kind", "person") == "robot"
+        name, full_name = check_name(body.text("name"), robot=robot), check_text(body.text("full_name", ""))
         if robot:
             write = writes.CreateAccount(name=name, kind="robot", full_name=full_name, at=clock.now())
             await do(request, "create", name, write, kind="robot")
             return await give_secret(control, request, name, days(body), 0)
-        hashed = await asyncio.to_thread(hash_password, check_password(str(body["password"])))
-        uid = None if body.get("uid") is None else int(body["uid"])
+        hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
+        uid = body.optional_number("uid")
         write = writes.CreateAccount(
             name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now()
         )
@@ -61,17 +62,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         return answer(name)
 
     async def password(request: web.Request) -> web.Response:
-        name, body = request.match_info["name"], await request.json()
+        name, body = request.match_info["name"], await body_of(request)
         if account(request).name != name:
             await require(request, "account")
-        elif await control.identity.identify(name, str(body.get("old", "")), f"uid {peer_uid(request)}") is None:
+        elif await control.identity.identify(name, body.text("old", ""), f"uid {peer_uid(request)}") is None:
             raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
-        hashed = await asyncio.to_thread(hash_password, check_password(str(body["password"])))
+        hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         await do(request, "password", name, writes.SetPassword(account=name, password=hashed, at=clock.now()))
         return web.json_response({"name": name})
 
     async def change(request: web.Request) -> web.Response:
-        name, what, body = request.match_info["name"], request.match_info["what"], await request.json()
+        name, what, body = request.match_info["name"], request.match_info["what"], await body_of(request)
         accounts.get(name)
         write, detail = _change(name, what, body)
         await do(request, what, name, write, **detail)
@@ -79,7 +80,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def explain(request: web.Request) -> web.Response:
         found = accounts.get(request.match_info["name"])
-        repository = check_repository(request.query["repository"])
+        repository = check_repository(query_text(request, "repository"))
         who = found.caller(request.query.get("address", ""))
         off = f"the account is disabled since {found.disabled}"
         items = [
@@ -99,7 +100,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def _change(name: str, what: str, body: dict[str, Any]) -> tuple[Write, dict[str, Any]]:
+def _change(name: str, what: str, body: Body) -> tuple[Write, dict[str, Any]]:
     """The transaction of a change, and its detail for the audit log."""
     now = clock.now()
     if what in ("disable", "enable", "revoke"):
@@ -110,15 +111,15 @@ def _change(name: str, what: str, body: dict[str, Any]) -> tuple[Write, dict[str
         }
         return plain[what], {}
     if what == "uid":
-        uid = None if body["uid"] is None else int(body["uid"])
+        uid = None if body["uid"] is None else body.number("uid")
         return writes.BindUid(account=name, uid=uid), {"uid": uid}
     if what in ("grant", "withdraw"):
-        role, pattern = check_role(str(body["role"])), str(body.get("pattern", ""))
+        role, pattern = check_role(body.text("role")), body.text("pattern", "")
         detail = {"role": role, "pattern": pattern or EVERYTHING}
         if what == "withdraw":
             return writes.WithdrawRole(account=name, role=role, pattern=pattern), detail
         return writes.GrantRole(account=name, role=role, pattern=check_pattern(pattern or EVERYTHING)), detail
-    keyid = str(body["keyid"])
+    keyid = body.text("keyid")
     if not _KEYID.match(keyid):
         raise UsageError("not a key's id", thing=repr(keyid)[:60], remedy="see: lockgate key list")
     if what == "bind-key":

@@ -14,6 +14,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
+from appliance.control.asked import body_of, query_text
 from appliance.control.own_station import on_own_station
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
@@ -34,7 +35,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def withdraw(request: web.Request) -> web.Response:
         entry, actor = find_entry(control.station.reader, request.match_info["id"]), caller(request)
-        why = str((await request.json())["why"])
+        why = (await body_of(request)).text("why")
         preparing = asyncio.to_thread(on_own_station, control, lambda own: prepare_withdraw(own, entry, why, actor))
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail = {"digest": entry.digest, "why": why}
@@ -58,7 +59,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def hand_over(request: web.Request) -> web.Response:
         name, actor = _bundle(request.match_info["id"]), caller(request)
         try:
-            fields = msgspec.convert(await request.json(), custody.HandOverFields, strict=True)
+            fields = msgspec.convert(await body_of(request), custody.HandOverFields, strict=True)
         except msgspec.ValidationError as error:
             raise UsageError("a malformed hand-over", thing=str(error)[:160]) from None
         custody.check_handover(fields)
@@ -68,7 +69,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return await record(request)
 
     async def recalled(request: web.Request) -> web.Response:
-        thing = request.query["thing"]
+        thing = query_text(request, "thing")
         if not may(request, "policy"):  # an officer, who revokes and blocks, sees what that means
             await require(request, "audit")
 

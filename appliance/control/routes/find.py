@@ -9,6 +9,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.control.api import Control, get, may
+from appliance.control.asked import query_number
 from appliance.control.view import shows
 
 _FOUND: Final = 50
@@ -19,7 +20,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def find(request: web.Request) -> web.Response:
         text = request.query.get("q", "").strip()
-        limit = min(int(request.query.get("limit", str(_FOUND))), _FOUND)
+        limit = min(query_number(request, "limit", _FOUND), _FOUND)
         items = _content(control, text, limit, shows(request)) if text else []
         tables = [("intake", "intake")] if may(request, "quarantine") else []
         for kind, table in [*tables, ("job", "jobs")] if text else []:

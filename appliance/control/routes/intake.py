@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
+from appliance.control.asked import Body, body_of, query_text
 from appliance.control.own_station import on_own_station
 from appliance.control.routes.accounts import check_holder
 from appliance.intake import approvals, release
@@ -78,15 +79,15 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def draft(request: web.Request) -> web.Response:
         query = request.query
-        keyid, decision, why = query["keyid"], query.get("decision", "approve"), query.get("why", "")
+        keyid, decision, why = query_text(request, "keyid"), query.get("decision", "approve"), query.get("why", "")
         await require(request, "reject" if decision == "reject" else "approve")
         payload = await asyncio.to_thread(approvals.draft, station, entry_of(request), keyid, decision, why)
         return web.json_response({"payload": base64.b64encode(payload).decode()})
 
     async def decide(request: web.Request) -> web.Response:
-        entry, body, actor = entry_of(request), await request.json(), caller(request)
-        payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
-        keyid = str(body["keyid"])
+        entry, body, actor = entry_of(request), await body_of(request), caller(request)
+        payload, signature = (body.raw(name) for name in ("payload", "signature"))
+        keyid = body.text("keyid")
         holder = await audited(control, request, Act.INTAKE_DECIDE, entry.id, _holder(control, keyid, actor))
         verifying = asyncio.to_thread(approvals.verify_new, station, entry, payload, keyid, signature)
         verified = await audited(control, request, Act.INTAKE_DECIDE, entry.id, verifying)
@@ -109,9 +110,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def let_out(request: web.Request) -> web.Response:
         entry, actor = entry_of(request), caller(request)
-        body = await request.json() if request.body_exists else {}
-        if not isinstance(body, dict):
-            raise UsageError("the body is no object")
+        body = await body_of(request) if request.body_exists else Body()
         only = body.get("only", [])
         if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
             raise UsageError("`only` is a list of references")

@@ -11,6 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
+from appliance.control.asked import body_of, query_number
 from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
@@ -31,9 +32,9 @@ def routes(control: Control) -> list[web.RouteDef]:
     jobs = control.jobs
 
     async def submit(request: web.Request) -> web.Response:
-        body = await request.json()
+        body = await body_of(request)
         actor = caller(request)
-        kind, params = str(body["kind"]), dict(body["params"])
+        kind, params = body.text("kind"), body.mapping("params")
         await require(request, kind_of(kind).permission)
         if "references" in params:
             await require_all(request, params["references"])
@@ -57,7 +58,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def log(request: web.Request) -> web.Response:
         job = await _own(control, request)
-        offset = int(request.query.get("after", "0"))
+        offset = query_number(request, "after", 0)
         text, end = await asyncio.to_thread(_read_log, control, job.id, offset)
         return web.json_response({"text": text, "offset": end})
 
@@ -69,9 +70,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"payload": base64.b64encode(payload).decode(), **job.to_sign})
 
     async def sign(request: web.Request) -> web.Response:
-        body = await request.json()
-        job_id, keyid = (await _own(control, request)).id, str(body["keyid"])
-        signature = base64.b64decode(str(body["signature"]), validate=True)
+        body = await body_of(request)
+        job_id, keyid = (await _own(control, request)).id, body.text("keyid")
+        signature = body.raw("signature")
         job = await audited(
             control, request, Act.JOB_SIGN, job_id, jobs.sign(job_id, keyid, signature, caller(request))
         )

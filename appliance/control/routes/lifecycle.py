@@ -10,6 +10,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
+from appliance.control.asked import body_of
 from appliance.control.own_station import on_own_station
 from appliance.control.view import shows
 from appliance.intake.recall import recall
@@ -50,8 +51,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         return page(found, limit, lambda entry: str(entry["digest"]))
 
     async def block(request: web.Request) -> web.Response:
-        body, actor = await request.json(), caller(request)
-        thing, why = str(body["thing"]), str(body["why"]).strip()
+        body, actor = await body_of(request), caller(request)
+        thing, why = body.text("thing"), body.text("why").strip()
         digest = str(await audited(control, request, Act.BLOCK, thing, _digest(request, thing, why)))
         event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=clock.now()))

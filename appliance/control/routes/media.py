@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.control.asked import NUMBER, body_of, query_number
 from appliance.mounts import mounted_media
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
@@ -66,9 +67,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": items, "next": None})
 
     async def receipts(request: web.Request) -> web.Response:
-        limit, after, _ = page_of(request)
+        limit, _, _ = page_of(request)
         items: list[dict[str, Any]] = []
-        for row in control.station.reader.execute(_RECEIPTS, (int(after or 2**53), limit)):
+        for row in control.station.reader.execute(_RECEIPTS, (query_number(request, "after", NUMBER), limit)):
             entry = dict(zip(_RECEIPT_NAMES, row, strict=True))
             items.append(entry | {"streams": (entry["streams"] or "").split()})
         return page(items, limit, lambda entry: str(entry["number"]))
@@ -79,8 +80,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": items, "next": None})
 
     async def void(request: web.Request) -> web.Response:
-        body, actor, name = await request.json(), caller(request), request.match_info["id"]
-        why = str(body.get("why", ""))
+        body, actor, name = await body_of(request), caller(request), request.match_info["id"]
+        why = body.text("why", "")
         await audited(control, request, Act.BUNDLE_VOID, name, _check_why(why, name))
         event = AuditEvent(Act.BUNDLE_VOID, actor, name, "done", {"why": why})
         voided = await act(control, event, VoidBundle(id=name))

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.control.api import Control, post
+from appliance.control.asked import body_of
 from appliance.control.view import require_all
 from appliance.outgoing.base import base_of
 from appliance.outgoing.closure import closure_of
@@ -25,7 +26,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
     async def plan(request: web.Request) -> web.Response:
-        params = convert(await request.json(), PlanParams)
+        params = convert(await body_of(request), PlanParams)
         await require_all(request, params.references)
         return web.json_response(await asyncio.to_thread(_plan, control, params))
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.control.api import Control, audited, caller, get, page_of, post
+from appliance.control.asked import body_of
 from appliance.control.own_station import on_own_station
 from appliance.observe.acts import Act
 from appliance.outgoing.base import take_file
@@ -37,7 +38,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": items, "next": None})
 
     async def take(request: web.Request) -> web.Response:
-        path, actor = str((await request.json())["path"]), caller(request)
+        path, actor = (await body_of(request)).text("path"), caller(request)
         if not Path(path).is_absolute():
             raise UsageError("not a whole path", thing=path[:120], remedy="name the file from the root")
         taking = asyncio.to_thread(on_own_station, control, lambda own: take_file(own, Path(path), actor))

@@ -10,6 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.control.api import Control, get, page, page_of, require
+from appliance.control.asked import query_number, query_text
 from appliance.control.view import shows
 from appliance.control.weights import Weights
 from appliance.store.metadata import ManifestFacts, TagFacts
@@ -48,16 +49,16 @@ def routes(control: Control) -> list[web.RouteDef]:
         return page(described, limit, lambda entry: str(entry["tag"]))
 
     async def artifact(request: web.Request) -> web.Response:
-        reference = Reference.parse(request.query["ref"])
+        reference = Reference.parse(query_text(request, "ref"))
         await require(request, "pull", reference.repository)
         return web.json_response(await asyncio.to_thread(_read, control, weights, *_look_up(control, reference)))
 
     async def sbom(request: web.Request) -> web.Response:
-        digest = Digest.parse(request.query["digest"])
-        limit, after, text = page_of(request)
+        digest = Digest.parse(query_text(request, "digest"))
+        limit, _, text = page_of(request)
         components = await asyncio.to_thread(_components, control, _sbom_of(control, digest, shows(request)))
         wanted = [entry for entry in components if text.lower() in f"{entry['name']} {entry['version']}".lower()]
-        start = int(after or "0")
+        start = query_number(request, "after", 0)
         shown = wanted[start : start + limit]
         more = start + limit if start + limit < len(wanted) else None
         return web.json_response({"items": shown, "total": len(wanted), "next": None if more is None else str(more)})

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from appliance.access.permissions import PERMISSIONS, Caller
 from appliance.control.api import Control, account, anybody, caller, delete, get
+from appliance.control.asked import body_of
 from appliance.control.callers import peer_uid, system_name
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
@@ -18,8 +19,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
     async def log_in(request: web.Request) -> web.Response:
-        body = await request.json()
-        name, password = str(body["account"]), str(body["password"])
+        body = await body_of(request)
+        name, password = body.text("account"), body.text("password")
         actor = system_name(peer_uid(request))
         try:
             known = await control.identity.identify(name, password, f"uid {peer_uid(request)}")

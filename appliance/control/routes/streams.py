@@ -11,6 +11,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.control.asked import body_of, number_in, query_number, query_text
 from appliance.intake import overrides
 from appliance.intake.silence import shut_streams
 from appliance.observe.acts import Act
@@ -51,12 +52,12 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": items, "next": None})
 
     async def ledger(request: web.Request) -> web.Response:
-        limit, after, _ = page_of(request)
+        limit, _, _ = page_of(request)
         stream = request.query.get("stream", "")
         rows = read(
             "SELECT entry, stream, sequence, digest, id, state, why, created, actor FROM ledger"
             " WHERE entry > ? AND (? = '' OR stream = ?) ORDER BY entry LIMIT ?",
-            (int(after or "0"), stream, stream, limit),
+            (query_number(request, "after", 0), stream, stream, limit),
         )
         names = ("entry", "stream", "sequence", "digest", "id", "state", "why", "created", "actor")
         found = [dict(zip(names, row, strict=True)) for row in rows]
@@ -68,14 +69,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"now": clock.now(), **floor})
 
     async def draft(request: web.Request) -> web.Response:
-        query, subject = request.query, _subject(request, request.query)
-        payload = await asyncio.to_thread(overrides.draft, station, subject, query["keyid"], query.get("why", ""))
+        subject, why = _subject(request, request.query), request.query.get("why", "")
+        payload = await asyncio.to_thread(overrides.draft, station, subject, query_text(request, "keyid"), why)
         return web.json_response({"payload": base64.b64encode(payload).decode()})
 
     async def say(request: web.Request) -> web.Response:
-        body, actor = await request.json(), caller(request)
-        payload, signature = (base64.b64decode(str(body[name]), validate=True) for name in ("payload", "signature"))
-        stream, keyid = request.match_info["stream"], str(body["keyid"])
+        body, actor = await body_of(request), caller(request)
+        payload, signature = (body.raw(name) for name in ("payload", "signature"))
+        stream, keyid = request.match_info["stream"], body.text("keyid")
         saying = asyncio.to_thread(_say, control, payload, keyid, signature, actor)
         write, override = await audited(control, request, Act.STREAM_OVERRIDE, stream, saying)
         if override.stream != stream:
@@ -91,8 +92,8 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def reset(request: web.Request) -> web.Response:
         """On an open station alone: one person's word, unsigned."""
-        body, actor = await request.json(), caller(request)
-        subject, why = _subject(request, body), str(body["why"])
+        body, actor = await body_of(request), caller(request)
+        subject, why = _subject(request, body), body.text("why")
         await audited(control, request, Act.STREAM_RESET, subject.stream, _check_alone(subject, why))
         event = AuditEvent(Act.STREAM_RESET, actor, subject.stream, "done", {**_of(subject), "why": why})
         at = clock.now()
@@ -127,7 +128,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 def _subject(request: web.Request, fields: Mapping[str, Any]) -> overrides.Subject:
     return overrides.Subject(
         stream=request.match_info["stream"],
-        sequence=int(fields.get("sequence") or 0),
+        sequence=number_in(fields, "sequence", 0),
         digest=str(fields.get("digest") or ""),
         floor=str(fields.get("floor") or ""),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
@@ -12,6 +12,7 @@ from appliance import clock, limits
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.control.api import Control, act, caller, get, post
+from appliance.control.asked import Body, body_of
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.access import AddSecret, RevokeToken
@@ -26,8 +27,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     accounts = control.accounts
 
     async def rotate(request: web.Request) -> web.Response:
-        body = await request.json()
-        overlap = int(body.get("overlap_seconds", limits.ROBOT_OVERLAP))
+        body = await body_of(request)
+        overlap = body.number("overlap_seconds", limits.ROBOT_OVERLAP)
         if not 0 <= overlap <= _OVERLAP:
             raise UsageError("the overlap is 0 to 30 days", thing=f"{overlap} s")
         name = accounts.get(request.match_info["name"]).name
@@ -73,10 +74,10 @@ async def give_secret(control: Control, request: web.Request, name: str, lasting
     return web.json_response({"name": name, "secret": secret, "secret_id": secret_id, "expires": write.expires})
 
 
-def days(body: dict[str, Any]) -> int:
+def days(body: Body) -> int:
     """How many days a robot's secret is to last. Raises UsageError."""
     usual, most = limits.ROBOT_LIFE
-    wanted = int(body.get("days") or usual)
+    wanted = body.number("days", usual)
     if not 1 <= wanted <= most:
         raise UsageError(f"a secret lasts 1 to {most} days", thing=str(wanted), remedy="rotate it when it ends")
     return wanted
