@@ -127,6 +127,12 @@ class StationPaths:
         return self.root / "wants"
 
     @property
+    def imported(self) -> Path:
+        """The signed manifest of each bundle that came in, as HEX.json by the bundle's digest; the audit log's event
+        of its import names the file's digest."""
+        return self.root / "imported"
+
+    @property
     def audit(self) -> Path:
         return self.root / "audit"
 

@@ -32,6 +32,7 @@ from appliance.intake.locks import stream_turn
 from appliance.intake.overrides import trusted_now
 from appliance.intake.partial import require_partial_allowed
 from appliance.intake.sink import StoreSink
+from appliance.intake.unexplained import keep_manifest
 from appliance.lifecycle.restore import restore
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
@@ -314,7 +315,10 @@ class _Receiving:
             job=self.context.job_id, actor=actor, at=clock.now(),
             pins=len(sizes_of(self.manifest)), receipt=receipt_of(manifest), missing=absent,
         )  # fmt: skip
-        with self._acting(_ACT, {"bytes": size, "folders": folders, "signers": signers, **detail}):
+        signed = self.bundle.opened.manifest_bytes
+        named = {"bytes": size, "folders": folders, "signers": signers, "manifest": str(Digest.of(signed)), **detail}
+        with self._acting(_ACT, named):
+            keep_manifest(station.paths, self.digest, signed)
             station.writer.submit(write)
         if absent:
             self.sink.discard()

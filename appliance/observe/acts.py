@@ -19,8 +19,8 @@ class Explains(Enum):
     LINK = "link"
     """The one link that `thing` names, as `repository@digest`."""
     CLOSURE = "closure"
-    """The links, in the event's repository, to the content that the digest in `detail.digest` reaches: a manifest, the
-    manifests it lists and their blobs."""
+    """The links, in the event's repository, to the content that `detail.digest` and `detail.referrers` reach: the
+    manifests that they list, and blobs."""
     RELEASE = "release"
     """The links that a release makes of the content of the bundle `detail.digest`."""
     RELEASE_ENDS = "release ends"

@@ -83,6 +83,7 @@ class _Collector:
         self._blobs: dict[Digest, BlobRow] = {}
         self._manifests: dict[Digest, ManifestRow] = {}
         self._tags: dict[str, Digest] = {}
+        self._referrers: list[str] = []
         self._done = self._total = 0
 
     def take(self) -> None:
@@ -95,7 +96,9 @@ class _Collector:
         self._take_manifest(self._root.descriptor, 0)
         if target.tag is not None:
             self._tags[target.tag] = digest
-        detail = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
+        detail: dict[str, Any] = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
+        if self._referrers:  # with the root they reach every digest that is linked (appliance.intake.unexplained)
+            detail["referrers"] = sorted(self._referrers)
         write = AddArtifacts(
             repository=target.repository,
             blobs=tuple(self._blobs.values()),
@@ -123,6 +126,8 @@ class _Collector:
         if subject is not None and (manifest.subject is None or manifest.subject.digest != subject):
             self._context.log(f"left {descriptor.digest} alone: it does not refer to {subject}")
             return
+        if subject is not None:
+            self._referrers.append(str(descriptor.digest))
         wanted = [blob for blob in shown_blobs(manifest) if blob.digest not in self._blobs]
         self._total += sum(blob.size for blob in wanted)
         for blob in wanted:

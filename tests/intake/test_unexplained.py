@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,10 @@ from appliance import clock
 from appliance.intake.ledger import find_entry
 from appliance.intake.unexplained import alarms, unexplained
 from appliance.observe.audit import AuditEvent, refusal
+from bundles.audit_log import line_of
 from bundles.errors import FailedError
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import parse_manifest
 from tests.intake.inside import Inside, name_of, small_bundle
 
 NAME = name_of()
@@ -32,6 +36,14 @@ def link(station: Inside, kind: str, repository: str = "stolen") -> str:
     which = {"manifest": "$.artifacts[0].digest", "blob": "$.blobs[0].digest"}[kind]
     with sqlite3.connect(station.station.paths.database) as intruder:
         digest = intruder.execute(f"SELECT json_extract(manifest, '{which}') FROM intake").fetchone()[0]
+    intruder.close()
+    row(station, digest, kind, repository)
+    return str(digest)
+
+
+def row(station: Inside, digest: str, kind: str, repository: str) -> None:
+    """A link made by hand."""
+    with sqlite3.connect(station.station.paths.database) as intruder:
         intruder.execute("INSERT OR IGNORE INTO repositories (name, created) VALUES (?, ?)", (repository, clock.now()))
         intruder.execute(
             "INSERT INTO links (repository_id, digest, kind, created) SELECT id, ?, ?, ? FROM repositories"
@@ -39,7 +51,6 @@ def link(station: Inside, kind: str, repository: str = "stolen") -> str:
             (digest, kind, clock.now(), repository),
         )
     intruder.close()
-    return str(digest)
 
 
 def say(station: Inside, act: str, thing: str = NAME, **detail: object) -> None:
@@ -110,10 +121,33 @@ def test_what_a_client_pushed_is_explained_by_that_very_link(strict: Inside, act
     assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
 
 
-def test_what_the_station_itself_put_into_a_repository_is_explained(strict: Inside) -> None:
-    link(strict, "manifest", "mine")
-    say(strict, "collect", "mine:1")
+def test_what_the_station_itself_collected_is_explained_by_its_digest_and_not_by_the_repository(
+    strict: Inside,
+) -> None:
+    digest = link(strict, "manifest", "mine")
+    say(strict, "collect", "mine:1", digest=f"sha256:{'1' * 64}")
+    assert [one["digest"] for one in unexplained(strict.station)] == [digest], "another artifact was collected there"
+    blob = link(strict, "blob", "mine")
+    say(strict, "collect", "mine:2", digest=digest)
+    explained = {digest, blob} - {one["digest"] for one in unexplained(strict.station)}
+    assert digest in explained
+
+
+def test_a_collected_artifacts_blobs_are_explained_through_its_manifest(strict: Inside) -> None:
+    digest = link(strict, "manifest", "mine")
+    with strict.station.blobs.open_blob(Digest.parse(digest)) as file:
+        blobs = parse_manifest(file.read()).blobs
+    for blob in blobs:
+        row(strict, str(blob.digest), "blob", "mine")
+    assert len(unexplained(strict.station)) == 1 + len({str(blob.digest) for blob in blobs})
+    say(strict, "collect", "mine:1", digest=digest)
     assert unexplained(strict.station) == []
+
+
+def test_a_release_explains_no_link_in_another_repository(strict: Inside) -> None:
+    released(strict)
+    link(strict, "manifest", "stolen")
+    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
 
 
 @pytest.mark.parametrize(
@@ -139,6 +173,13 @@ def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) 
     assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
 
 
+def edit(station: Inside, statement: str, *values: object) -> None:
+    with sqlite3.connect(station.station.paths.database) as intruder:
+        intruder.execute("DROP TRIGGER IF EXISTS intake_steps")
+        intruder.execute(statement, values)
+    intruder.close()
+
+
 @pytest.mark.parametrize(
     "statement",
     [
@@ -146,12 +187,58 @@ def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) 
         "UPDATE intake SET manifest = json_set(manifest, '$.blobs', json('[]'))",
         "UPDATE intake_sums SET sums = x'00'",
         "DELETE FROM intake_sums",
+        f"UPDATE intake SET digest = 'sha256:{'0' * 64}'",
+        "DELETE FROM intake",
     ],
 )
-def test_an_entry_that_is_not_what_was_signed_is_found_itself(strict: Inside, statement: str) -> None:
-    """Whoever edits what a bundle holds would else hide what they show of it."""
-    link(strict, "manifest")
-    with sqlite3.connect(strict.station.paths.database) as intruder:
-        intruder.execute(statement)
-    intruder.close()
+def test_an_entry_that_is_not_what_was_signed_is_found_and_hides_no_link(strict: Inside, statement: str) -> None:
+    """Whoever edits or deletes what a bundle holds would else hide what they show of it."""
+    digest = link(strict, "manifest")
+    edit(strict, statement)
+    found = [(one["kind"], one["bundle"], one["digest"]) for one in unexplained(strict.station)]
+    assert found[0][:2] == ("entry", NAME)
+    assert ("manifest", NAME, digest) in found
+
+
+def test_an_invented_entry_with_the_same_content_explains_nothing(strict: Inside) -> None:
+    digest = link(strict, "manifest")
+    edit(
+        strict,
+        "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, manifest, job, actor, received)"
+        f" SELECT 'sha256:{'0' * 64}', id || 'x', stream, sequence + 1, 'released', artifacts, bytes, manifest, job,"
+        " actor, received FROM intake",
+    )
+    assert [one["digest"] for one in unexplained(strict.station)] == [digest]
+
+
+def test_a_fresh_database_is_found(strict: Inside, tmp_path: Path) -> None:
+    for table in ("intake", "intake_sums", "intake_signatures", "links"):
+        edit(strict, f"DELETE FROM {table}")
     assert [(one["kind"], one["bundle"]) for one in unexplained(strict.station)] == [("entry", NAME)]
+    assert NAME in alarms(unexplained(strict.station))[0]
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed", "another"])
+def test_a_kept_manifest_that_is_not_the_recorded_one_is_found(strict: Inside, harm: str) -> None:
+    (path,) = strict.station.paths.imported.iterdir()
+    if harm == "missing":
+        path.unlink()
+    else:
+        path.write_bytes(path.read_bytes()[:-1] if harm == "changed" else b"{}")
+    digest = link(strict, "manifest")
+    found = {(one["kind"], one["digest"]) for one in unexplained(strict.station)}
+    assert found == {("kept", digest_of(strict)), ("manifest", digest)}, "the entry still tells what it holds"
+
+
+def test_of_an_import_that_an_older_program_recorded_the_entry_alone_tells(strict: Inside) -> None:
+    """Its event names no manifest: an intact entry is enough, and a missing one is reported, never passed over."""
+    digest, lane = link(strict, "manifest"), strict.station.paths.audit / "lanes" / "01.000001.jsonl"
+    older = []
+    for line in lane.read_bytes().splitlines(keepends=True):
+        event = json.loads(line)
+        event["detail"].pop("manifest", None)
+        older.append(line_of(event))
+    lane.write_bytes(b"".join(older))
+    assert [one["digest"] for one in unexplained(strict.station)] == [digest]
+    edit(strict, "DELETE FROM intake")
+    assert [one["kind"] for one in unexplained(strict.station)] == ["entry"]
