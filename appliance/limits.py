@@ -143,6 +143,9 @@ CONFIG_READ: Final = MIB
 REASON: Final = 2_000
 """Characters of the reason for a decision; it stands in the ledger and on the form that is printed of it."""
 
+CONFIG_NODES: Final = 100_000
+"""JSON values and keys in an image's configuration, which has a few hundred (bundles.limits, Nodes)."""
+
 LAYER_ENTRIES: Final = 2_000_000
 """Entries of one layer; a whole distribution has a few hundred thousand."""
 
@@ -166,6 +169,9 @@ REMOTE_IDLE: Final = 60.0
 REMOTE_ATTEMPTS: Final = 5
 """With back-off doubling from half a second this rides out eight seconds; longer outages are a person's business."""
 
+REMOTE_TOKEN_NODES: Final = 1_000
+"""JSON values and keys in what a token service answers: half a dozen fields."""
+
 REMOTE_REFERRERS: Final = 10_000
 """Referrers of one manifest taken from a registry: its pages could go on for ever."""
 
@@ -180,6 +186,9 @@ SBOM_MEMORY: Final = 8 * 1024 * MIB
 
 SBOM_DOCUMENT: Final = 64 * MIB
 """One SBOM: about 20,000 components. Larger ones could not be shown either."""
+
+SBOM_NODES: Final = 1_000_000
+"""JSON values and keys of an SBOM that is looked into: 20,000 components of fifty each."""
 
 SBOM_ROOM: Final = 1024 * MIB
 """What stays free on the station's disk while syft has uncompressed layers beside it: a layer may be a bomb."""
@@ -300,8 +309,12 @@ TOKEN_KEY_LIFE: Final = 24 * 60 * 60
 TOKEN_CACHE: Final = 8_192
 """Tokens a worker remembers as verified."""
 
-TOKEN_LENGTH: Final = 12 * KIB
-"""Characters of a token; below the ceiling of a header."""
+TOKEN_LENGTH: Final = 8 * KIB
+"""Bytes of a token: what its few scopes need ten times over, half the ceiling of a header. Nothing of a longer one is
+looked at, and none is made."""
+
+TOKEN_NODES: Final = 4_000
+"""JSON values and keys in a token: 8 KiB of base64 hold no more than that."""
 
 TOKEN_BODY: Final = 64 * KIB
 """A form posted to the token endpoint."""
@@ -329,6 +342,9 @@ SESSIONS: Final = 1_000
 
 CONTROL_BODY: Final = 32 * MIB
 """A request to the control API: an approval's document with a report beside it stays far below."""
+
+CONTROL_NODES: Final = 400_000
+"""JSON values and keys in a request to the control API; a report of full lists has about as many."""
 
 CONTROL_PAGE: Final = (100, 1_000)
 """Items in one answer of the control API: where the caller asked for no number, and at most."""

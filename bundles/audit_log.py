@@ -181,7 +181,9 @@ def payload_of(checkpoint: Checkpoint) -> bytes:
 
 def read_checkpoint(line: bytes, key: PublicKey, site: str) -> Checkpoint:
     """A checkpoint whose signature holds. Raises MalformedError."""
-    fields = strict_json.loads_canonical(line.rstrip(b"\n"), ceiling=limits.AUDIT_LINE, what="the checkpoint")
+    fields = strict_json.loads_canonical(
+        line.rstrip(b"\n"), ceiling=limits.AUDIT_LINE, nodes=limits.AUDIT_LINE_NODES, what="the checkpoint"
+    )
     if not isinstance(fields, dict) or set(fields) != {"checkpoint", "keyid", "signature"}:
         raise MalformedError("not a checkpoint")
     try:
@@ -329,8 +331,10 @@ def _read_segment(
 def _event(line: bytes) -> dict[str, Any] | None:
     """A line's fields, where they are an event's in the one form a station writes."""
     try:
+        if len(line) > limits.AUDIT_LINE_NODES:  # a line has no more nodes than bytes
+            strict_json.check_structure(line, nodes=limits.AUDIT_LINE_NODES, what="the event")
         fields = json.loads(line)
-    except (ValueError, RecursionError):
+    except (MalformedError, ValueError, RecursionError):
         return None
     if not isinstance(fields, dict) or set(fields) != _FIELDS or not isinstance(fields["detail"], dict):
         return None

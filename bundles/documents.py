@@ -173,7 +173,9 @@ def encode(document: Approval | Report | Receipt | WantList | Override) -> bytes
 def decode(raw: bytes, kind: type[Document]) -> Document:
     """The document in `raw`: canonical, closed, of the kind asked for, every field checked. Raises MalformedError."""
     name = kind.__name__.lower()
-    fields = strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what=name)
+    fields = strict_json.loads_canonical(
+        raw, ceiling=limits.SIGNED_DOCUMENT, nodes=limits.SIGNED_DOCUMENT_NODES, what=name
+    )
     found = _type_of(fields)
     if found != _TYPES[kind]:
         raise MalformedError(f"not a {name}", thing=repr(found)[:120], remedy=f"its type must be {_TYPES[kind]}")
@@ -294,7 +296,11 @@ def check_signature(
             "the signature does not hold", thing=f"key {keyid}", remedy="the document or the signature was changed"
         )
     try:
-        kind = _type_of(strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what="the signed document"))
+        kind = _type_of(
+            strict_json.loads_canonical(
+                raw, ceiling=limits.SIGNED_DOCUMENT, nodes=limits.SIGNED_DOCUMENT_NODES, what="the signed document"
+            )
+        )
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing, remedy=error.remedy) from None
     purpose = PURPOSE_OF.get(kind) if isinstance(kind, str) else None

@@ -15,7 +15,7 @@ OCI_MANIFEST: Final = 4 * MIB
 """Distribution specification: a registry should accept manifests up to 4 MiB; containerd CVE-2023-25153."""
 
 BUNDLE_MANIFEST: Final = 64 * MIB
-"""Format 1: about 250,000 blobs of 250 bytes each."""
+"""Format 1: 200,000 blobs of 120 to 300 bytes each, by where they lie."""
 
 SUMS_FILE: Final = 4 * MIB
 """SHA256SUMS: a line is under 100 bytes and a bundle has at most `VOLUMES` volumes."""
@@ -58,6 +58,42 @@ VOLUME_MINIMUM: Final = 1 * MIB
 
 JSON_DEPTH: Final = 32
 """Nesting of any JSON that comes from outside, counted before it is parsed."""
+
+JSON_NODE: Final = 120
+"""Bytes of memory that one node (a comma, colon or opening bracket outside strings) costs at most once it is decoded,
+as measured with lists of empty lists, of objects of one field, of short strings, and with objects of many keys."""
+
+JSON_MEMORY: Final = 240 * MIB
+"""What JSON may take while it is decoded, its bytes and its text among it: a job stays below 300 MiB."""
+
+# How many nodes a document of each kind may have. Real documents have at least ten bytes a node.
+
+BUNDLE_MANIFEST_NODES: Final = 2_000_000
+"""200,000 blobs of ten nodes each; decoded into structs, one costs less than `JSON_NODE`."""
+
+BUNDLE_MANIFEST_WIDE: Final = 1 * MIB + 64 * KIB
+"""Bytes of a bundle manifest that are not ASCII, and backslashes: they stand in three free texts and `extensions`."""
+
+EXTENSIONS: Final = 1 * MIB
+EXTENSIONS_NODES: Final = 50_000
+"""A bundle manifest's `extensions`, the one place in it with fields of any shape; Lockgate's own take some bytes."""
+
+MANIFEST_HEAD: Final = 64 * KIB
+MANIFEST_HEAD_NODES: Final = 1_000
+"""A bundle manifest's `type`, `format` and `crit`, each: they are looked at before the rest is decoded."""
+
+OCI_MANIFEST_NODES: Final = 400_000
+"""`MANIFEST_DESCRIPTORS` descriptors of twenty nodes each: a platform and two annotations."""
+
+LAYOUT_INDEX_NODES: Final = 1_000_000
+"""100,000 named manifests of ten nodes each."""
+
+SIGNED_DOCUMENT_NODES: Final = 850_000
+"""A receipt of 16 MiB lists 167,000 blobs of five nodes each."""
+
+AUDIT_LINE_NODES: Final = 400_000
+KEY_FILE_NODES: Final = 1_000
+"""A trust record or a cosign key has about twenty."""
 
 INDEX_DEPTH: Final = 8
 """Index within index within index; threats: index recursion."""

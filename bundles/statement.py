@@ -56,7 +56,9 @@ def open_statement(path: Path, trust: TrustFolder, now: str) -> Statement:
 
 
 def _decode(raw: bytes) -> Receipt | WantList:
-    fields = strict_json.loads_canonical(raw, ceiling=limits.SIGNED_DOCUMENT, what="receipt")
+    fields = strict_json.loads_canonical(
+        raw, ceiling=limits.SIGNED_DOCUMENT, nodes=limits.SIGNED_DOCUMENT_NODES, what="receipt"
+    )
     kind = fields.get("type") if isinstance(fields, dict) else None
     if kind == WANTS_TYPE:
         return decode(raw, WantList)

@@ -37,7 +37,7 @@ def parse_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
     A repository's class (`repository(plugin)`) is left out; a kind nobody knows is asked for in vain, so it is kept
     and will be granted nothing. Raises UsageError for what is no scope, and for too many.
     """
-    found: dict[tuple[str, str], frozenset[str]] = {}
+    found: dict[tuple[str, str], set[str]] = {}
     for text in (part for whole in texts for part in whole.split(" ") if part):
         kind, _, rest = text.partition(":")
         name, _, actions = rest.rpartition(":")
@@ -49,11 +49,10 @@ def parse_scopes(texts: Iterable[str]) -> tuple[Scope, ...]:
                 check_repository(name)
             except MalformedError:
                 raise UsageError("not a scope", thing=repr(text)[:120], remedy="name a repository") from None
-        wanted = frozenset(action for action in actions.split(",") if action)
-        found[kind, name] = found.get((kind, name), frozenset()) | wanted
+        found.setdefault((kind, name), set()).update(action for action in actions.split(",") if action)
         if len(found) > limits.TOKEN_SCOPES:
             raise UsageError("too many scopes", thing=str(len(found)), remedy=f"ask for {limits.TOKEN_SCOPES} at most")
-    return tuple(Scope(kind, name, actions) for (kind, name), actions in found.items())
+    return tuple(Scope(kind, name, frozenset(actions)) for (kind, name), actions in found.items())
 
 
 def granted(scopes: Iterable[Scope], caller: Caller, rules: Rules) -> tuple[Scope, ...]:

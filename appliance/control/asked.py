@@ -12,7 +12,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from bundles.errors import UsageError
+from appliance import limits
+from bundles.errors import MalformedError, UsageError
+from bundles.strict_json import check_structure
 
 NUMBER: Final = 2**53
 """The largest whole number of a field: what JSON carries exactly (RFC 8259, section 6) and SQLite holds."""
@@ -81,7 +83,8 @@ async def body_of(request: web.Request) -> Body:
 
 
 async def check_text(request: web.Request) -> None:
-    """Half a surrogate pair is text that no file, database or log can hold. Raises UsageError."""
+    """Half a surrogate pair is text that no file, database or log can hold, and a body is decoded only where that does
+    not take too much memory. Raises UsageError."""
     query = "".join(f"{name}{value}" for name, value in request.query.items())
     if _SURROGATE.search(query + "".join(request.match_info.values())):
         raise malformed("the path", "half a surrogate pair")
@@ -90,6 +93,10 @@ async def check_text(request: web.Request) -> None:
             raw = await request.read()
         except web.RequestPayloadError:
             raise malformed("the body", "it ended early, or its encoding is broken") from None
+        try:
+            check_structure(raw, nodes=limits.CONTROL_NODES, what="it")
+        except MalformedError as error:
+            raise malformed("the body", error.what) from None
         if _ESCAPED.search(raw):
             try:
                 json.dumps(json.loads(raw), ensure_ascii=False).encode()

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from appliance import limits as station_limits
 from appliance.outgoing.sources import cosign_tags
 from appliance.outgoing.uncollected import uncollected
 from bundles import limits, strict_json
@@ -177,7 +178,9 @@ class _Walk:
             return ""
         raw = self._shown.read(config.digest, _CONFIG_MOST)
         try:
-            document = strict_json.loads(raw, ceiling=_CONFIG_MOST, what="config", floats=True)
+            document = strict_json.loads(
+                raw, ceiling=_CONFIG_MOST, nodes=station_limits.CONFIG_NODES, what="config", floats=True
+            )
             return _well_formed(Platform.from_json(document))
         except MalformedError:
             return ""

@@ -173,7 +173,7 @@ class RegistryClient:
 
     async def _fetch_token(self, challenge: str) -> str:
         """An anonymous token (distribution token specification)."""
-        fields = dict(_CHALLENGE.findall(challenge))
+        fields = challenge_fields(challenge)
         realm = fields.get("realm", "")
         if not challenge.lower().startswith("bearer ") or not self._may_ask(realm) or self._session is None:
             raise self._account_wanted("")
@@ -188,7 +188,9 @@ class RegistryClient:
             if answer.status != 200:
                 raise self._account_wanted("")
             raw = await _read_capped(answer, limits.MIB, "token")
-        document: Any = strict_json.loads(raw, ceiling=limits.MIB, what="token", floats=True)
+        document: Any = strict_json.loads(
+            raw, ceiling=limits.MIB, nodes=station_limits.REMOTE_TOKEN_NODES, what="token", floats=True
+        )
         token = document.get("token") or document.get("access_token") if isinstance(document, dict) else None
         if not isinstance(token, str) or not token.isascii() or not token.isprintable():
             raise self._account_wanted("")
@@ -217,6 +219,11 @@ async def _read_capped(answer: aiohttp.ClientResponse, ceiling: int, what: str) 
         if len(raw) > ceiling:
             raise MalformedError("the registry's answer is too large", thing=what, remedy=f"at most {ceiling} bytes")
     return bytes(raw)
+
+
+def challenge_fields(challenge: str) -> dict[str, str]:
+    """The quoted fields of a WWW-Authenticate header that a token is asked for with (RFC 7235, section 4.1)."""
+    return dict(_CHALLENGE.findall(challenge))
 
 
 def _next_page(answer: aiohttp.ClientResponse) -> str:

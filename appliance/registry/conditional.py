@@ -11,7 +11,11 @@ from typing import Final
 
 from bundles.oci.digest import Digest
 
-_RANGE: Final = re.compile(r"bytes=\s*(?P<first>[0-9]{0,18})\s*-\s*(?P<last>[0-9]{0,18})\s*\Z", re.IGNORECASE)
+_RANGE: Final = re.compile(
+    # Possessive: white space that may stand in several places is never tried in more than one of them.
+    r"bytes=\s*+(?P<first>[0-9]{0,18}+)\s*+-\s*+(?P<last>[0-9]{0,18}+)\s*+\Z",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class LayoutFolder:
             raise UsageError(
                 "not an OCI image layout", thing=str(root), remedy="it must hold oci-layout and index.json"
             )
-        document = self._load(LAYOUT_FILE, limits.OCI_MANIFEST)
+        document = self._load(LAYOUT_FILE, limits.OCI_MANIFEST, limits.OCI_MANIFEST_NODES)
         version = document.get("imageLayoutVersion") if isinstance(document, dict) else None
         if version != LAYOUT_VERSION:
             raise MalformedError(
@@ -52,12 +52,14 @@ class LayoutFolder:
                 remedy=f"{LAYOUT_VERSION} is read",
             )
 
-    def _load(self, name: str, ceiling: int) -> Any:
-        return strict_json.loads(read_small(self.root / name, ceiling), ceiling=ceiling, what=name, floats=True)
+    def _load(self, name: str, ceiling: int, nodes: int) -> Any:
+        return strict_json.loads(
+            read_small(self.root / name, ceiling), ceiling=ceiling, nodes=nodes, what=name, floats=True
+        )
 
     def entries(self) -> list[tuple[str | None, Descriptor]]:
         """The manifests that index.json lists, each with its name or None. Raises MalformedError."""
-        document = self._load(INDEX, limits.LAYOUT_INDEX)
+        document = self._load(INDEX, limits.LAYOUT_INDEX, limits.LAYOUT_INDEX_NODES)
         if not isinstance(document, dict) or not isinstance(document.get("manifests"), list):
             raise MalformedError("index.json lists no manifests", thing=str(self.root))
         found = [Descriptor.from_json(entry, "index.json entry") for entry in document["manifests"]]

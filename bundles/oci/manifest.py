@@ -83,7 +83,9 @@ def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:
     Raises MalformedError: too large, not JSON, duplicate keys, an unsupported or contradicting media type,
     a confusion of image and index, or a malformed descriptor.
     """
-    document = strict_json.loads(raw, ceiling=limits.OCI_MANIFEST, what="manifest", floats=True)
+    document = strict_json.loads(
+        raw, ceiling=limits.OCI_MANIFEST, nodes=limits.OCI_MANIFEST_NODES, what="manifest", floats=True
+    )
     fields = exact_keys(expect_object(document, "manifest"), _FIELDS, "manifest")
     kind = _media_type(fields, media_type)
     if fields.get("schemaVersion") != 2:

@@ -41,7 +41,9 @@ def open_key(pem: bytes, passphrase: bytes) -> bytes:
     match = _PEM.match(pem)
     if match is None:
         raise MalformedError("not a cosign key", remedy="it must hold one PEM block alone")
-    body = strict_json.loads(_unbase64(match[2]), ceiling=limits.KEY_FILE, what="the cosign key")
+    body = strict_json.loads(
+        _unbase64(match[2]), ceiling=limits.KEY_FILE, nodes=limits.KEY_FILE_NODES, what="the cosign key"
+    )
     salt, nonce, sealed, cost = _fields(body)
     secret = hashlib.scrypt(passphrase, salt=salt, n=cost, r=8, p=1, maxmem=_MEMORY, dklen=32)
     try:

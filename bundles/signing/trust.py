@@ -157,7 +157,13 @@ _Document = TypeVar("_Document", _Record, _Site, PolicyFile)
 def _decode(path: Path, cls: type[_Document]) -> _Document:
     try:
         return msgspec.convert(
-            strict_json.loads(read_small(path, limits.KEY_FILE), ceiling=limits.KEY_FILE, what=path.name), cls
+            strict_json.loads(
+                read_small(path, limits.KEY_FILE),
+                ceiling=limits.KEY_FILE,
+                nodes=limits.KEY_FILE_NODES,
+                what=path.name,
+            ),
+            cls,
         )
     except (LockgateError, msgspec.ValidationError) as error:
         raise _damaged(path, error.what if isinstance(error, LockgateError) else str(error)) from None

@@ -176,15 +176,15 @@ def media_of_two_bundles(ground: Ground) -> None:
 
 
 def a_duplicate_key(_: Ground) -> None:
-    strict_json.loads(b'{"a":1,"a":2}', ceiling=100, what="it")
+    strict_json.loads(b'{"a":1,"a":2}', ceiling=100, nodes=1_000_000, what="it")
 
 
 def a_json_bomb(_: Ground) -> None:
-    strict_json.loads(b"[" * 100 + b"]" * 100, ceiling=10_000, what="it")
+    strict_json.loads(b"[" * 100 + b"]" * 100, ceiling=10_000, nodes=1_000_000, what="it")
 
 
 def another_spelling_of_a_document(_: Ground) -> None:
-    strict_json.loads_canonical(b'{ "a":1}', ceiling=100, what="it")
+    strict_json.loads_canonical(b'{ "a":1}', ceiling=100, nodes=1_000_000, what="it")
 
 
 def a_receipt_shown_as_anothers_word(ground: Ground) -> None:
@@ -255,7 +255,7 @@ ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
     endless_signatures: without(verdict.limits, "SIGNATURES", 1 << 30),
     media_of_two_bundles: without(verify, "_join", lambda first, *_: first),
     a_duplicate_key: without(strict_json, "_no_duplicates", dict),
-    a_json_bomb: without(strict_json, "depth_of", lambda *_: 0),
+    a_json_bomb: without(strict_json, "measure", lambda *_, **__: (0, 0)),
     another_spelling_of_a_document: without(strict_json, "canonical", lambda _: b'{ "a":1}'),
     a_receipt_shown_as_anothers_word: lambda patch: patch.setitem(
         documents.PURPOSE_OF, documents.RECEIPT_TYPE, "release"

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any, Final
 
 from aiohttp import web
 
+from appliance import limits as station_limits
 from appliance.control.api import Control, get, page, page_of, require
 from appliance.control.asked import query_number, query_text
 from appliance.control.view import shows
 from appliance.control.weights import Weights
 from appliance.store.metadata import ManifestFacts, TagFacts
-from bundles import limits
-from bundles.errors import NotFoundError
+from bundles import limits, strict_json
+from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of
 from bundles.oci.manifest import Manifest, parse_manifest
 from bundles.oci.reference import Reference, check_repository
 
 _REFERRERS: Final = 1000
-_SBOM_MOST: Final = 256 * limits.MIB
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -112,7 +111,7 @@ def _read(
         and manifest.config.media_type.endswith("json")
         and manifest.config.size < limits.MIB
     ):
-        config = json.loads(_blob(control, manifest.config.digest, limits.MIB))
+        config = _shown_config(_blob(control, manifest.config.digest, limits.MIB))
     return {
         "reference": str(reference),
         "digest": str(facts.digest),
@@ -167,24 +166,47 @@ def _sbom_of(control: Control, digest: Digest, shown: Callable[[str], bool]) -> 
     raise NotFoundError("no SBOM", thing=str(digest), remedy="it is made when the image is built into a bundle")
 
 
+def _shown_config(raw: bytes) -> Any:
+    """An image's configuration to be shown, None where it is not one that can be read."""
+    try:
+        return strict_json.loads(
+            raw, ceiling=limits.MIB, nodes=station_limits.CONFIG_NODES, what="the configuration", floats=True
+        )
+    except MalformedError:
+        return None
+
+
 def _components(control: Control, sbom: Digest) -> list[dict[str, Any]]:
     """The components of a CycloneDX document (specification 1.6, components)."""
     manifest = parse_manifest(_blob(control, sbom, limits.OCI_MANIFEST))
-    document = json.loads(_blob(control, manifest.layers[0].digest, _SBOM_MOST))
+    document = strict_json.loads(
+        _blob(control, manifest.layers[0].digest, station_limits.SBOM_DOCUMENT),
+        ceiling=station_limits.SBOM_DOCUMENT,
+        nodes=station_limits.SBOM_NODES,
+        what="the SBOM",
+        floats=True,
+    )
     return [
         {
             "name": str(entry.get("name", "")),
             "version": str(entry.get("version", "")),
             "type": str(entry.get("type", "")),
             "purl": str(entry.get("purl", "")),
-            "licenses": [_licence(licence) for licence in entry.get("licenses", [])],
+            "licenses": [_licence(licence) for licence in _objects(entry, "licenses")],
         }
-        for entry in document.get("components", [])
+        for entry in _objects(document, "components")
     ]
 
 
+def _objects(document: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in a list that a carried document may hold under `name`; whatever else stands there is left out."""
+    found = document.get(name) if isinstance(document, dict) else None
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
 def _licence(entry: dict[str, Any]) -> str:
-    inner = entry.get("license", {})
+    found = entry.get("license")
+    inner = found if isinstance(found, dict) else {}
     return str(entry.get("expression") or inner.get("id") or inner.get("name") or "")
 
 

@@ -68,7 +68,11 @@ def _platform(entry: Checked, blobs: BlobReader) -> str:
     with blobs.open_blob(config.digest) as file:
         raw = file.read(limits.CONFIG_READ)
     try:
-        said = Platform.from_json(strict_json.loads(raw, ceiling=limits.CONFIG_READ, what="configuration", floats=True))
+        said = Platform.from_json(
+            strict_json.loads(
+                raw, ceiling=limits.CONFIG_READ, nodes=limits.CONFIG_NODES, what="configuration", floats=True
+            )
+        )
     except MalformedError:
         return ""
     return str(said) if _PLATFORM.match(str(said)) else ""

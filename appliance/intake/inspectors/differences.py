@@ -38,9 +38,8 @@ def inspect(subject: Subject) -> Section:
                 unread.append(f"{reference}: {error.diagnostics()}")
     signed = {entry.subject for entry in subject.opened.manifest.signatures}
     images = [entry for entry in subject.checked if entry.artifact.kind in ("image", "index")]
-    bare = [
-        entry.name for entry in images if entry.artifact.digest not in signed and not _beneath(entry, images, signed)
-    ]
+    covered = signed | _beneath(images, signed)
+    bare = [entry.name for entry in images if entry.artifact.digest not in covered]
     changed = [one for one in moved if one.get("configuration") or one.get("added") or one.get("removed")]
     return Section(
         inspector="differences",
@@ -51,13 +50,10 @@ def inspect(subject: Subject) -> Section:
     )
 
 
-def _beneath(entry: Checked, images: Iterable[Checked], signed: set[str]) -> bool:
-    """Whether an index that is signed names it."""
-    return any(
-        parent.artifact.digest in signed
-        and entry.artifact.digest in {str(child.digest) for child in parent.manifest.manifests}
-        for parent in images
-    )
+def _beneath(images: Iterable[Checked], signed: set[str]) -> set[str]:
+    """The digests that a signed index among the images names."""
+    parents = (one.manifest for one in images if one.artifact.digest in signed)
+    return {str(child.digest) for manifest in parents for child in manifest.manifests}
 
 
 def _read(subject: Subject, digest: str, media_type: str) -> Manifest:
@@ -93,7 +89,9 @@ def _configuration(subject: Subject, config: Descriptor | None) -> dict[str, Any
     with subject.blobs.open_blob(config.digest) as file:
         raw = file.read(limits.CONFIG_READ)
     try:
-        fields = strict_json.loads(raw, ceiling=limits.CONFIG_READ, what="configuration", floats=True)
+        fields = strict_json.loads(
+            raw, ceiling=limits.CONFIG_READ, nodes=limits.CONFIG_NODES, what="configuration", floats=True
+        )
     except LockgateError:
         return {}
     inner = fields.get("config") if isinstance(fields, dict) else None
@@ -122,7 +120,9 @@ def _components(subject: Subject, manifests: list[Manifest]) -> set[str] | None:
                 continue
             with subject.blobs.open_blob(layer.digest) as file:
                 raw = file.read(limits.SBOM_DOCUMENT)
-            fields = strict_json.loads(raw, ceiling=limits.SBOM_DOCUMENT, what="an SBOM", floats=True)
+            fields = strict_json.loads(
+                raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True
+            )
             if not isinstance(fields, dict):
                 continue
             listing = fields.get("components", fields.get("packages", []))
