@@ -93,6 +93,13 @@ longer than the pauses inside a push or a pull. What has come of a request's hea
 REQUEST_HEADERS: Final = 128
 """Headers of a request; stock clients send a dozen."""
 
+FIRST_REQUEST: Final = 10.0
+"""Seconds from a connection to its first whole request's head, TLS handshake included; a form for a token takes no
+longer either."""
+
+WAITING_ORIGIN: Final = 256
+"""Connections of one address (or uid) that wait, new or between requests; a site's clients behind one address fit."""
+
 LINGER: Final = 5.0
 """How long the rest of a refused body is read away, so that its sender sees the answer."""
 
@@ -377,6 +384,3 @@ CERTIFICATE_DAYS: Final = (30, 7, 1)
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
 """What `lockgate init` makes: the longest that strict clients take of a server's certificate is 398 days."""
-
-TLS_HANDSHAKE: Final = 15.0
-"""Seconds a client gets for its TLS handshake."""

@@ -7,6 +7,7 @@ what it lacks, and nobody learns here what exists.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from collections.abc import Mapping
@@ -25,7 +26,7 @@ from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
-from appliance.registry.errors import WireError
+from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
 from appliance.registry.receiving import InterruptedBodyError, read_small
 from appliance.registry.services import Action
 from appliance.store.writes.access import AddRefresh, RotateRefresh
@@ -186,8 +187,11 @@ async def _form(request: web.Request) -> Mapping[str, str]:
         raise UsageError("not a form", thing=request.content_type, remedy="send application/x-www-form-urlencoded")
     too_large = WireError(413, "SIZE_INVALID", f"a form may have {limits.TOKEN_BODY} bytes")
     try:
-        body = await read_small(request, limits.TOKEN_BODY, too_large)
+        async with asyncio.timeout(limits.FIRST_REQUEST):
+            body = await read_small(request, limits.TOKEN_BODY, too_large)
         pairs = parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=32)
+    except TimeoutError:
+        raise RefusedRequestError(request_timeout()) from None
     except (InterruptedBodyError, ValueError):
         raise UsageError("a malformed form", remedy="send application/x-www-form-urlencoded") from None
     fields = dict(pairs)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -48,6 +50,7 @@ from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
+from appliance.serve.door import Door
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writer.frames import listen_at
@@ -96,10 +99,13 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()
             control = Control(station, writer, work, listen, callers, rules, identity)
-            runner = web.AppRunner(application(control), access_log=None)
+            runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
             listener = listen_at(paths.control_socket)
-            await web.SockSite(runner, listener, shutdown_timeout=_SHUTDOWN).start()
+            assert runner.server is not None  # noqa: S101  the runner was set up
+            listener.setblocking(False)
+            door = Door(runner.server, listener, _uid)
+            door.open()
             admit_group(station.config, paths)
             async with monitoring(station.config, control):
                 await work.start()
@@ -109,12 +115,19 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 ready()
                 await stop.wait()
                 await work.stop()
+            door.close()
             await runner.cleanup()
             for task in (signing, looking, reserving):
                 task.cancel()
             await asyncio.wait([signing, looking, reserving])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+def _uid(accepted: socket.socket, _: object) -> str:
+    """Who is at the other end of the control socket (unix(7), SO_PEERCRED)."""
+    _, uid, _ = struct.unpack("3i", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
+    return f"uid {uid}"
 
 
 async def _keep_reserve(paths: StationPaths) -> None:

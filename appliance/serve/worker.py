@@ -10,17 +10,16 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import Final
 
 from aiohttp import web
 
-from appliance import limits
 from appliance.access.accounts import Accounts
 from appliance.access.gate import Gate
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
+from appliance.addresses import origin_of
 from appliance.config import Config, load_config
 from appliance.observe.audit import FileAudit
 from appliance.observe.metrics import RegistryMetrics
@@ -29,14 +28,13 @@ from appliance.policy.client_writes import ClientWrites
 from appliance.registry.app import create_app
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
+from appliance.serve.door import Door
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncSocketWriter
 from appliance.store.writes.base import AsyncGuarded, AsyncWriter
 from bundles.errors import LockgateError
-
-_BACKLOG: Final = 1024
 
 
 def run(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
@@ -99,43 +97,42 @@ async def station_access(
 
 
 class Front:
-    """The listening side of a worker. A reload opens a second listener on the same socket and closes the first: what
-    was accepted goes on under the certificate it began with, and nobody meets a closed door in between."""
+    """The listening side of a worker. A reload takes effect for what is accepted from then on: what was accepted goes
+    on under the certificate it began with, and nobody meets a closed door in between."""
 
     def __init__(
         self, runner: web.AppRunner, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None
     ) -> None:
-        self._runner, self._listener, self._context = runner, listener, context
-        self._server: asyncio.AbstractServer | None = None
+        assert runner.server is not None  # noqa: S101  the runner was set up
+        self._door = Door(runner.server, listener, _address)
+        self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
         """Accept connections. Raises FailedError where TLS cannot start."""
-        context = None if self._context is None else await asyncio.to_thread(self._context)
-        old, loop = self._server, asyncio.get_running_loop()
-        assert self._runner.server is not None  # noqa: S101  the runner was set up
-        self._server = await loop.create_server(
-            self._runner.server, sock=self._listener.dup(), ssl=context, backlog=_BACKLOG,
-            ssl_handshake_timeout=None if context is None else limits.TLS_HANDSHAKE,
-        )  # fmt: skip
-        if old is not None:
-            old.close()
+        await self._load()
+        self._door.open()
+
+    async def _load(self) -> None:
+        if self._context is not None:
+            self._door.context = await asyncio.to_thread(self._context)
 
     def reload_soon(self) -> None:
         """Take up the certificate's files as they are now; a bad one leaves things as they were, and says so."""
-        if self._context is None:
-            return
         task = asyncio.create_task(self._reload())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _reload(self) -> None:
         try:
-            await self.open()
+            await self._load()
         except LockgateError as error:
             print(f"lockgate: the certificate was not reloaded: {error.diagnostics()}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Accept no more."""
-        if self._server is not None:
-            self._server.close()
+        self._door.close()
+
+
+def _address(_: socket.socket, peer: tuple[str, int]) -> str:
+    return origin_of(peer[0])
