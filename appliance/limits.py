@@ -81,6 +81,9 @@ REFERRERS_BYTES: Final = 4 * MIB
 PUSHED_TAGS: Final = 64
 """Tags set by one manifest push; the specification asks for at least 10."""
 
+PUSHED_INDEXES: Final = 1_000
+"""Indexes beneath a pushed index that are read to see how deep they are nested; one is a few KiB."""
+
 MOUNT_SOURCES: Final = 100
 """Repositories looked at for a mount that names none; the client then uploads, which always works."""
 

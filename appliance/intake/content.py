@@ -15,6 +15,7 @@ from bundles.manifest import Artifact, BundleManifest
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.nesting import check_nesting, manifests_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
             if child.media_type in MANIFEST_TYPES:
                 _check_child(entry, child, shown.get((artifact.repository, str(child.digest))))
         checked.append(entry)
+    check_nesting({Digest.parse(one.artifact.digest): manifests_of(one.manifest) for one in checked})
     return checked
 
 

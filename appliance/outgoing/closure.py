@@ -18,6 +18,7 @@ from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import ATTESTATION_TYPES, CYCLONEDX, SBOM_TYPES, SIGNATURE_TYPES, kind_of
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference
 
 _EVIDENCE: Final = ("sbom", "signature", "attestation")
@@ -186,7 +187,10 @@ class _Walk:
             return ""
 
     def closure(self) -> Closure:
-        """The content, its lists in the manifest's order, its blobs in the order in which they were reached."""
+        """The content, its lists in the manifest's order, its blobs in the order in which they were reached.
+
+        Raises RefusedError where indexes are nested too deep along any path: a walk meets each along one alone."""
+        check_nesting({digest: manifests_of(node.manifest) for (_, digest), node in self._nodes.items()})
         artifacts = [
             Artifact(
                 repository=repository, digest=str(digest), mediaType=node.manifest.media_type, kind=node.kind,

@@ -27,6 +27,7 @@ from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageErro
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference, RemoteReference
 
 
@@ -84,6 +85,7 @@ class _Collector:
         self._manifests: dict[Digest, ManifestRow] = {}
         self._tags: dict[str, Digest] = {}
         self._referrers: list[str] = []
+        self._named: dict[Digest, list[Digest]] = {}
         self._done = self._total = 0
 
     def take(self) -> None:
@@ -94,6 +96,7 @@ class _Collector:
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
         self._take_manifest(self._root.descriptor, 0)
+        check_nesting(self._named)
         if target.tag is not None:
             self._tags[target.tag] = digest
         detail: dict[str, Any] = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
@@ -136,6 +139,7 @@ class _Collector:
             if child.media_type in MANIFEST_TYPES:
                 self._take_manifest(child, depth + 1)
         crc32 = self._station.blobs.put(raw, descriptor.digest)
+        self._named[descriptor.digest] = manifests_of(manifest)
         self._manifests[descriptor.digest] = manifest_row(descriptor.digest, raw, manifest, crc32)
         self._take_evidence(descriptor.digest, depth)
 

@@ -15,10 +15,11 @@ from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifests import parse_reference
 from appliance.registry.receiving import InterruptedBodyError, read_small
 from appliance.store.writes.registry import BlobRow, Condition, ManifestRow, PutManifest
-from bundles.errors import MalformedError
-from bundles.limits import OCI_MANIFEST
+from bundles.errors import LockgateError, MalformedError, RefusedError
+from bundles.limits import INDEX_DEPTH, OCI_MANIFEST
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import check_tag
 
 
@@ -55,6 +56,8 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
     missing += await call.worker.in_thread(_withdrawn, call, [*blobs, *manifests])
     if missing:
         return errors.manifest_blob_unknown(str(missing[0]))
+    if pushed.manifest.is_index:
+        await call.worker.in_thread(_check_nesting, call, pushed)
     async with call.placing():
         crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
         write = _write(call, pushed, crc32, blobs, manifests)
@@ -108,6 +111,42 @@ def _needs(call: Call, manifest: Manifest) -> tuple[list[Digest], list[Digest]]:
     children = {child.digest: child.media_type for child in manifest.manifests}
     blobs += [digest for digest, kind in children.items() if kind not in MANIFEST_TYPES]
     return blobs, [digest for digest, kind in children.items() if kind in MANIFEST_TYPES]
+
+
+def _check_nesting(call: Call, pushed: _Pushed) -> None:
+    """Raises RefusedRequestError (400) for indexes that are nested too deep, or too many. Blocking."""
+    try:
+        check_nesting(_named_beneath(call, pushed))
+    except (RefusedError, MalformedError) as error:
+        what = MalformedError(error.what, thing=error.thing, remedy=error.remedy)
+        raise RefusedRequestError(errors.manifest_invalid(what)) from None
+
+
+def _named_beneath(call: Call, pushed: _Pushed) -> dict[Digest, list[Digest]]:
+    """What the pushed index and those beneath it name, read a level at a time and no further than the bound.
+
+    Raises RefusedError, MalformedError."""
+    named = {pushed.digest: manifests_of(pushed.manifest)}
+    coming = _indexes_of(pushed.manifest)
+    for _ in range(INDEX_DEPTH):
+        level, coming = coming, set()
+        for digest in level - named.keys():
+            if len(named) > limits.PUSHED_INDEXES:
+                raise RefusedError("an index names too many indexes", remedy=f"at most {limits.PUSHED_INDEXES}")
+            try:
+                body = call.worker.manifests.read(digest)
+            except LockgateError:  # a sparse index, or damaged: it leads no further
+                continue
+            index = parse_manifest(body, None)
+            named[digest] = manifests_of(index)
+            coming |= _indexes_of(index)
+    if not named.keys() >= coming:
+        raise RefusedError("indexes are nested too deep", remedy=f"at most {INDEX_DEPTH} levels")
+    return named
+
+
+def _indexes_of(manifest: Manifest) -> set[Digest]:
+    return {child.digest for child in manifest.manifests if child.media_type in INDEX_TYPES}
 
 
 def _withdrawn(call: Call, digests: list[Digest]) -> list[Digest]:

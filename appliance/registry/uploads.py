@@ -93,7 +93,6 @@ async def cancel_upload(call: Call) -> web.StreamResponse:
 async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
     """The answer to a mount, or None where the blob is not shown in a repository the caller may read."""
     metadata = call.services.metadata
-    call.refuse_blocked(digest)
     if "from" in call.request.query:
         try:
             sources = [check_repository(call.request.query["from"])]
@@ -105,6 +104,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         facts = metadata.linked_blob(source, digest) if call.may("pull", source) else None
         if facts is None or not is_whole(call, facts):
             continue
+        call.refuse_blocked(digest)  # who may not see the blob learns nothing of a block either
         write = MountBlob(
             repository=call.name, source=source, digest=str(digest), at=call.services.now(),
             keeps_released=call.keeps_released,

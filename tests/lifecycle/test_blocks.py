@@ -55,6 +55,18 @@ def test_who_may_not_see_it_is_not_told_that_it_is_blocked(kept: Kept) -> None:
     assert kept.server.ask("GET", f"/v2/other/app/blobs/{digest}").status == 404
 
 
+@pytest.mark.parametrize("source", ["&from=nowhere/app", ""])
+def test_a_mount_of_what_is_not_shown_does_not_tell_that_it_is_blocked(kept: Kept, source: str) -> None:
+    hidden, unblocked = Digest.of(b"in quarantine"), Digest.of(b"in quarantine too")
+    block(kept, hidden)
+    answers = [
+        kept.server.ask("POST", f"/v2/other/app/blobs/uploads/?mount={digest}{source}")
+        for digest in (hidden, unblocked)
+    ]
+    assert [answer.status for answer in answers] == [202, 202]
+    assert all(b"CVE" not in answer.body for answer in answers)
+
+
 def test_a_block_bumps_the_epoch(kept: Kept) -> None:
     metadata = kept.inside.station.metadata
     before = metadata.epoch()

@@ -224,6 +224,15 @@ def test_an_index_nested_too_deep_is_refused(shown: FakeShown) -> None:
         reach(shown, f"{REPOSITORY}:{INDEX_DEPTH + 1}")
 
 
+def test_an_index_that_lists_a_deep_chain_flat_is_refused(shown: FakeShown) -> None:
+    levels = [shown.image(REPOSITORY, b"x")]
+    for _ in range(INDEX_DEPTH + 2):
+        levels.append(shown.index(REPOSITORY, [levels[-1]]))
+    shown.index(REPOSITORY, levels, tag="1")
+    with pytest.raises(RefusedError, match="nested too deep"):
+        reach(shown)
+
+
 def test_an_artifact_that_reaches_too_much_is_refused(shown: FakeShown, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bundles.limits.CLOSURE_NODES", 20)
     shown.index(REPOSITORY, [shown.image(REPOSITORY, bytes([number])) for number in range(20)], tag="1")
