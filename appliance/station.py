@@ -21,6 +21,7 @@ from appliance.store.database import open_reader
 from appliance.store.metadata import Metadata
 from appliance.store.writes.base import Writer
 from bundles.errors import FailedError
+from bundles.files import own_as_folder
 from bundles.signing.trust import TrustFolder
 
 _DYING: Final = 10.0
@@ -74,8 +75,9 @@ def station_lock(paths: StationPaths) -> Iterator[None]:
     The holder's process id stands in the file: where that process lives, the station runs; where it does not, its
     children are dying, and they are waited for.
     """
-    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(paths.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        own_as_folder(descriptor, paths.root)
         if not _locked(descriptor, 0.0) and (_holder_lives(descriptor) or not _locked(descriptor, _DYING)):
             raise FailedError(
                 "the station is running already", thing=str(paths.root), remedy="stop the other one first"
@@ -96,8 +98,9 @@ def jobs_lease(paths: StationPaths) -> Iterator[int]:
 
     Raises FailedError where a job outlives its control process for longer than it can take to die.
     """
-    descriptor = os.open(paths.lease, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(paths.lease, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        own_as_folder(descriptor, paths.root)
         if not _locked(descriptor, _DYING):
             raise FailedError(
                 "a job of the station before has not ended",

@@ -49,8 +49,9 @@ def read_small(path: Path, ceiling: int) -> bytes:
     return data
 
 
-def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = True) -> None:
-    """Write, fsync, rename (or link, where nothing may be replaced), fsync the folder.
+def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = True, owned: bool = False) -> None:
+    """Write, fsync, rename (or link, where nothing may be replaced), fsync the folder. `owned` gives the file to the
+    folder's owner (`own_as_folder`).
 
     Raises FailedError naming the file and what to do.
     """
@@ -62,6 +63,8 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
         descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
+                if owned:
+                    own_as_folder(descriptor, path.parent)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
@@ -92,6 +95,32 @@ def _name_once(partial: Path, path: Path) -> None:
         partial.rename(path)
     else:
         partial.unlink()
+
+
+def own_as_folder(descriptor: int, folder: Path) -> None:
+    """Give an opened file, or folder, to the owner of the folder that it stands in, where root made it there.
+
+    A station's own account must be able to change and revoke what root once wrote for it. Files with a second name
+    stay as they are: that name may stand elsewhere.
+
+    Raises OSError.
+    """
+    if os.geteuid() != 0:
+        return
+    owner, status = folder.stat(), os.fstat(descriptor)
+    alone = stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
+    if alone and (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid):
+        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+
+
+def make_folder(folder: Path, mode: int = 0o700) -> None:
+    """Make a folder where there is none, for the owner of the one above. Raises OSError."""
+    folder.mkdir(mode=mode, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        own_as_folder(descriptor, folder.parent)
+    finally:
+        os.close(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

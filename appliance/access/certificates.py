@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from appliance import clock, limits
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, UsageError
-from bundles.files import read_small, write_atomic
+from bundles.files import make_folder, read_small, write_atomic
 from bundles.limits import MIB
 
 _HOST: Final = re.compile(r"[A-Za-z0-9*]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")
@@ -62,7 +62,7 @@ def default_names() -> list[str]:
 
 def make_ca(paths: StationPaths, site: str) -> None:
     """A new CA of the site: P-256, ten years, and it may make certificates for servers and clients alone."""
-    paths.tls.mkdir(mode=0o700, exist_ok=True)
+    make_folder(paths.tls)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Lockgate {site} CA")])
     builder = _builder(name, name, key.public_key(), limits.CA_DAYS)
@@ -179,4 +179,4 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 
 
 def _write(path: Path, data: bytes, mode: int) -> None:
-    write_atomic(path, data, mode)
+    write_atomic(path, data, mode, owned=True)

@@ -19,7 +19,7 @@ _LETTERS: Final = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"
 def make_code(paths: StationPaths) -> str:
     """A new code, 16 letters in fours. The one before is void."""
     letters = "".join(secrets.choice(_LETTERS) for _ in range(16))
-    write_atomic(paths.first_code, hash_secret(letters).encode(), 0o600)
+    write_atomic(paths.first_code, hash_secret(letters).encode(), 0o600, owned=True)
     return "-".join(letters[start : start + 4] for start in range(0, 16, 4))
 
 

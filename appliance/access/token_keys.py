@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance import clock, limits
 from bundles.errors import FailedError
-from bundles.files import read_small, write_atomic
+from bundles.files import make_folder, read_small, write_atomic
 from bundles.limits import KEY_FILE
 
 _NAME: Final = re.compile(r"(?P<made>[0-9]{10,12})-[0-9a-f]{16}\Z")
@@ -45,7 +45,7 @@ def rotate(folder: Path) -> bool:
 
     Returns whether one was made. Only the control process calls this.
     """
-    folder.mkdir(mode=0o700, exist_ok=True)
+    make_folder(folder)
     now = clock.seconds(clock.now())
     names = _names(folder)
     made = not names or now - _made(names[-1]) >= limits.TOKEN_KEY_LIFE
@@ -54,7 +54,7 @@ def rotate(folder: Path) -> bool:
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        write_atomic(folder / f"{now}-{secrets.token_hex(8)}.pem", pem, 0o600, replace=False)
+        write_atomic(folder / f"{now}-{secrets.token_hex(8)}.pem", pem, 0o600, replace=False, owned=True)
         names = _names(folder)
     for name, after in itertools.pairwise(names):
         if now - _made(after) > _KEPT:

@@ -30,7 +30,7 @@ from bundles.audit_log import (
     segments,
 )
 from bundles.errors import FailedError, LockgateError
-from bundles.files import failures_named, sync_folder
+from bundles.files import failures_named, own_as_folder, sync_folder
 from bundles.signing.keys import PrivateKey, load_private
 
 _log: Final = logging.getLogger(__name__)
@@ -134,6 +134,7 @@ def _turn(folder: Path) -> Iterator[None]:
     with failures_named(path, "the audit log cannot be written"):
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     try:
+        own_as_folder(descriptor, folder)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -146,6 +147,7 @@ def _append(path: Path, size: int, line: bytes) -> None:
         new = not path.exists()
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
+            own_as_folder(descriptor, path.parent)
             os.ftruncate(descriptor, size)
             if os.pwrite(descriptor, line, size) < len(line):
                 os.ftruncate(descriptor, size)

@@ -21,7 +21,7 @@ from appliance import clock, limits
 from appliance.observe.acts import Act
 from bundles.audit_log import GENESIS, LANES, hash_of, line_of, segment_name, segments
 from bundles.errors import FailedError
-from bundles.files import failures_named, sync_folder
+from bundles.files import failures_named, make_folder, own_as_folder, sync_folder
 
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = 64 * 1024
@@ -52,7 +52,7 @@ class Lane:
         self._writing, self._syncing = threading.Lock(), threading.Lock()
         with failures_named(self._lanes, "the audit log cannot be written"):
             new = not self._lanes.is_dir()
-            self._lanes.mkdir(mode=0o700, exist_ok=True)
+            make_folder(self._lanes)
             if new:
                 sync_folder(folder)
             self.number, lock = self._take()
@@ -70,6 +70,7 @@ class Lane:
             path = self._lanes / f"{number:02}.lock"
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
             try:
+                own_as_folder(descriptor, self._lanes)
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 return number, descriptor
             except BlockingIOError:
@@ -159,6 +160,7 @@ class _File:
     def reopen(self, path: Path) -> None:
         """Go on with another file."""
         descriptor = os.open(path, _APPEND, 0o600)
+        own_as_folder(descriptor, path.parent)
         self.close()
         self.path, self.descriptor, self.size = path, descriptor, os.fstat(descriptor).st_size
 

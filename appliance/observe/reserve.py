@@ -17,6 +17,7 @@ from typing import Final
 
 from appliance import limits
 from appliance.observe.acts import Act
+from bundles.files import own_as_folder
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says where no space is left, or a quota is used up."""
@@ -79,6 +80,7 @@ class Reserve:
     def _held(self, more: int = 0) -> Iterator[int]:
         descriptor = os.open(self.path, _OPEN | more, 0o600)
         try:
+            own_as_folder(descriptor, self.path.parent)
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:

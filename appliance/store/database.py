@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 from appliance import limits
 from appliance.store.migrations.runner import migrate
 from bundles.errors import FailedError
+from bundles.files import own_as_folder
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -18,18 +20,33 @@ def open_writer(path: Path) -> sqlite3.Connection:
     or belongs to a newer program.
     """
     try:
+        _make_for_owner(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=limits.SQLITE_BUSY)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         migrate(connection)
-    except sqlite3.Error as error:
+    except (sqlite3.Error, OSError) as error:
         raise FailedError(
             "the metadata cannot be opened for writing",
             thing=f"{path} ({error})",
             remedy="check the disk and its owner",
         ) from None
     return connection
+
+
+def _make_for_owner(path: Path) -> None:
+    """Give the database to the folder's owner; SQLite gives what it makes beside it to the database's. Raises OSError.
+
+    Root alone opens it here: closing a descriptor of one's own would drop SQLite's locks of this process (fcntl(2)).
+    """
+    if os.geteuid() != 0 or (path.exists() and path.stat().st_uid == path.parent.stat().st_uid):
+        return
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        own_as_folder(descriptor, path.parent)
+    finally:
+        os.close(descriptor)
 
 
 def open_reader(path: Path) -> sqlite3.Connection:

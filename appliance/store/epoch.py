@@ -14,6 +14,8 @@ import struct
 from pathlib import Path
 from typing import Final
 
+from bundles.files import own_as_folder
+
 _NUMBER: Final = struct.Struct("<Q")
 
 
@@ -29,6 +31,7 @@ class SharedEpoch:
         """Raises OSError."""
         descriptor = os.open(epoch_file(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
+            own_as_folder(descriptor, database.parent)
             os.ftruncate(descriptor, _NUMBER.size)
             self._map = mmap.mmap(descriptor, _NUMBER.size)
         finally:

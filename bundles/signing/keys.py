@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, MalformedError, UsageError
-from bundles.files import os_failure, read_small, sync_folder
+from bundles.files import os_failure, own_as_folder, read_small, sync_folder
 from bundles.signing import cosign_key, hybrid, signature_files, ssh_keys, ssh_sign, sshsig, words
 from bundles.signing.signatures import (
     ALGORITHMS,
@@ -247,6 +247,7 @@ def save_files(path: Path, private: bytes, public: PublicKey) -> None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             with os.fdopen(os.open(file, flags, mode), "wb") as out:
                 made.append(file)
+                own_as_folder(out.fileno(), file.parent)
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())

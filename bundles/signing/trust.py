@@ -29,7 +29,7 @@ import msgspec
 
 from bundles import limits, strict_json
 from bundles.errors import LockgateError, MalformedError, UsageError
-from bundles.files import os_failure, read_small, write_atomic
+from bundles.files import os_failure, own_as_folder, read_small, write_atomic
 from bundles.oci.reference import check_site
 from bundles.signing import policy
 from bundles.signing.keys import PublicKey, check_keyid
@@ -347,7 +347,7 @@ def set_rule(path: Path, rule: Rule) -> TrustPolicy:
         except MalformedError as error:
             raise UsageError(error.what, thing=error.thing, remedy=error.remedy or "see: lockgate key policy") from None
         document = msgspec.to_builtins(PolicyFile(type=policy.TYPE, rules=list(rules)))
-        write_atomic(path / policy.FILE, strict_json.canonical(document))
+        write_atomic(path / policy.FILE, strict_json.canonical(document), owned=True)
     return TrustPolicy(rules)
 
 
@@ -384,8 +384,8 @@ def _save(path: Path, record: TrustRecord) -> None:
         not_after=record.not_after,
         revoked=record.revoked,
     )
-    write_atomic(path / f"{record.keyid}.pem", record.key.to_pem())
-    write_atomic(path / f"{record.keyid}.json", strict_json.canonical(msgspec.to_builtins(document)))
+    write_atomic(path / f"{record.keyid}.pem", record.key.to_pem(), owned=True)
+    write_atomic(path / f"{record.keyid}.json", strict_json.canonical(msgspec.to_builtins(document)), owned=True)
 
 
 @contextmanager
@@ -396,6 +396,7 @@ def _locked(path: Path) -> Iterator[None]:
     except OSError as error:
         raise os_failure(error, path, "the trust folder cannot be changed") from None
     try:
+        own_as_folder(descriptor, path)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
