@@ -105,8 +105,14 @@ def _releasable(context: Context) -> str:
     return "" if item.state == "approved" else f"it is {item.state}"
 
 
+SIGNING: Final = "signing"
+"""The item of a job's screen while media are checked for a co-signature."""
+
+
 def _cancellable(context: Context) -> str:
     item = context.item
+    if item == SIGNING:
+        return ""
     if not isinstance(item, Job):
         return "choose a job first"
     return f"it is {item.state} already" if item.state in FINAL_STATES else ""

@@ -12,8 +12,9 @@ from bundles.errors import UsageError
 from tui import demo_data
 
 if TYPE_CHECKING:
+    from appliance.cosigning import CoSigned
+    from bundles.ports import Progress
     from bundles.signing.keys import PrivateKey, PublicKey
-    from tui.cosign import CoSigned
 
 
 class Keyring(Protocol):
@@ -23,28 +24,32 @@ class Keyring(Protocol):
         """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
         ...
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
-        """Put this key's signature onto written media."""
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
+        """Check written media whole, then put this key's signature onto them. What `progress` raises ends it."""
         ...
 
 
 class FolderKeyring:
-    """A station's `keys/` folder; co-signing is recorded in its `audit/` folder."""
+    """A station's `keys/` folder; co-signing is recorded in its audit log."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
-        from bundles.signing.keys import check_name, load_private
-
-        key = load_private(self._root / "keys" / f"{check_name(name)}.pem", passphrase.encode() or None)
+        key = self._open(name, passphrase)
         return key.public.keyid, key.sign(payload)
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
-        from tui.cosign import cosign
+    def _open(self, name: str, passphrase: str) -> PrivateKey:
+        from bundles.signing.keys import check_name, load_private
 
-        paths = [Path(folder) for folder in folders]
-        return cosign(paths, lambda payload: self.sign(name, passphrase, payload), self._root / "audit")
+        return load_private(self._root / "keys" / f"{check_name(name)}.pem", passphrase.encode() or None)
+
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
+        from appliance.cosigning import cosign
+        from bundles import sums
+
+        here = [Path(folder) for folder in folders if (Path(folder) / sums.NAME).exists()]
+        return cosign(here, lambda: self._open(name, passphrase), self._root, progress)
 
 
 class DemoKeyring:
@@ -58,11 +63,12 @@ class DemoKeyring:
         key = demo_private(name)
         return key.public.keyid, key.sign(payload)
 
-    def cosign(self, folders: Sequence[str], name: str, passphrase: str) -> CoSigned:
-        from tui.cosign import CoSigned
+    def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
+        from appliance.cosigning import CoSigned
 
         keyid, signature = self.sign(name, passphrase, b"")
-        return CoSigned(keyid, signature, ())
+        progress("verify", 1, 1)
+        return CoSigned(Path(folders[0]).name, keyid, signature, Path(folders[0]), (), ())
 
 
 @lru_cache

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,9 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
-from appliance.observe.acts import Act
 from bundles.display import safe
 from bundles.errors import RefusedError, UsageError
 from bundles.manifest import volume_path
-from bundles.oci.digest import Digest
 
 if TYPE_CHECKING:
     from bundles.manifest import BundleManifest
@@ -187,40 +185,19 @@ def sign(root: Path | None, folders: tuple[Path, ...], key_name: str, passphrase
     The key must be one the bundle names as a signer. Where the bundle spans media, name all of them that are here: a
     hybrid key's or a token's signature differs each time it is made, and must be the same on all.
     """
-    from appliance.cli.recorded import recorded
-    from bundles import sums
-    from bundles.files import write_atomic
-    from bundles.signing.signature_files import by_key, files_of
-    from bundles.verify import examine
+    from appliance.cosigning import cosign
 
     named_by_path = "/" in key_name
     station = None if named_by_path and root is None else station_root(root)
     with _bar("check") as progress:
-        media = [examine(folder, progress) for folder in folders]
-    manifest, signed_bytes = media[0].manifest, media[0].files.sums
-    for medium in media[1:]:
-        if medium.files.sums != signed_bytes:
-            raise RefusedError("the media are not of one bundle", thing=str(medium.folder), remedy="sign each alone")
-    private = load_key(station or Path(), key_name, passphrase_fd)
-    keyid = private.public.keyid
-    if keyid not in manifest.signers:
-        raise RefusedError(
-            "the bundle does not name this key as a signer", thing=keyid, remedy="build it with --cosigner " + keyid
-        )
-    detail = {"keyid": keyid, "folder": ", ".join(str(m.folder) for m in media), "digest": str(Digest.of(signed_bytes))}
-    with recorded(station, Act.BUNDLE_SIGN, manifest.id, detail) if station else nullcontext():
-        files = files_of(sums.NAME, keyid, private.sign(signed_bytes))
-        for medium in media:
-            for name, data in files.items():
-                write_atomic(medium.folder / name, data)
-    here = by_key((path.name for path in media[0].folder.iterdir()), sums.NAME)
-    missing = [name for name in manifest.signers if name not in here]
-    path = media[0].folder / min(files)
+        done = cosign(folders, lambda: load_key(station or Path(), key_name, passphrase_fd), station, progress)
+    path = done.folder / min(done.files)
     document = {
-        "id": manifest.id, "keyid": keyid, "signature": str(path), "files": sorted(files), "missing_signers": missing,
+        "id": done.id, "keyid": done.keyid, "signature": str(path), "files": list(done.files),
+        "missing_signers": list(done.missing),
     }  # fmt: skip
-    still = f"still missing: {', '.join(missing)}\n" if missing else ""
-    show(document, as_json, lambda: f"{manifest.id} signed by {keyid}\n{still}{path}")
+    still = f"still missing: {', '.join(done.missing)}\n" if done.missing else ""
+    show(document, as_json, lambda: f"{done.id} signed by {done.keyid}\n{still}{path}")
 
 
 def _check_replay(station: Path, manifest: BundleManifest, digest: str) -> bool:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePath
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 from textual.message import Message
 
 from bundles.display import safe
-from bundles.errors import LockgateError
+from bundles.errors import CancelledError, LockgateError
+from tui.actions import SIGNING
 from tui.checks import of_import
-from tui.cosign import CoSigned
 from tui.records import CarriedVolume, IntakeDetail, Job, OwnKey
 from tui.results import after_job, opens, result_lines
 from tui.screens.base import Answer, Refusal
@@ -27,6 +28,9 @@ from tui.widgets.parts import medium_lines, volume_lines
 from tui.widgets.rows import Span
 from tui.widgets.volumes import grid
 from tui.work import begin
+
+if TYPE_CHECKING:
+    from appliance.cosigning import CoSigned
 
 RETRY = 2.0
 """Seconds before a lost stream of events is asked for again."""
@@ -41,6 +45,14 @@ class JobHeard(Message):
         self.line = line
 
 
+class Checked(Message):
+    """How far the check of media before a co-signature is, in bytes."""
+
+    def __init__(self, done: int, total: int) -> None:
+        super().__init__()
+        self.done, self.total = done, total
+
+
 class JobScreen(JobActs):
     name_of: ClassVar[str] = "job"
 
@@ -49,6 +61,8 @@ class JobScreen(JobActs):
         self.job_id = job_id
         self.job: Job | None = None
         self.volumes: tuple[CarriedVolume, ...] | None = None
+        self.stop = threading.Event()
+        self.signing = False
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Job {safe(self.job_id)}", ident="job")
@@ -154,7 +168,7 @@ class JobScreen(JobActs):
         return len(self.query_one(LogRows).lines)
 
     def item(self) -> object | None:
-        return self.job
+        return SIGNING if self.signing else self.job
 
     def do_cosign(self) -> None:
         self.ask(lambda station: station.keys(), self._cosign_with, group="act")
@@ -171,13 +185,40 @@ class JobScreen(JobActs):
         self.choose_key(fitting, explain, lambda key, passphrase: self._cosign(folders, key, passphrase))
 
     def _cosign(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
-        self.say("busy", "opening the key and co-signing")
-        begin(self, partial(self._write_signature, folders, key, passphrase), "act")
+        self.say("busy", "checking the media; c stops it")
+        self.stop.set()
+        self.stop, self.signing = threading.Event(), True
+        self.frame_changed()
+        begin(self, partial(self._write_signature, folders, key, passphrase, self.stop), "act")
 
-    async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
+    def on_unmount(self) -> None:
+        self.stop.set()
+
+    def on_checked(self, message: Checked) -> None:
+        if self.signing:
+            done, total = message.done, message.total
+            self.say("busy", f"checking the media: {percent(done, total)} {size(done)} of {size(total)}; c stops it")
+
+    def do_cancel(self) -> None:
+        if self.signing:
+            self.stop.set()
+        else:
+            super().do_cancel()
+
+    async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str, stop: threading.Event) -> None:
         """First onto the media, where it counts; then told to the station, whose list of jobs shows what is missing."""
+        last = [-1]
+
+        def progress(phase: str, done: int, total: int) -> None:
+            if stop.is_set():
+                raise CancelledError("stopped: nothing was signed", thing=self.job_id, remedy="o begins again")
+            hundredth = done * 100 // total if total else 0
+            if hundredth != last[0]:
+                last[0] = hundredth
+                self.post_message(Checked(done, total))
+
         try:
-            done = await asyncio.to_thread(self.console_app.keyring.cosign, folders, key.name, passphrase)
+            done = await asyncio.to_thread(self.console_app.keyring.cosign, folders, key.name, passphrase, progress)
             job = await self.console_app.link.ask(
                 lambda station: station.give_signature(self.job_id, done.keyid, done.signature)
             )
@@ -185,6 +226,9 @@ class JobScreen(JobActs):
             self.post_message(Refusal(error, None))
         else:
             self.post_message(Answer(lambda told: self._cosigned(told, done), job))
+        finally:
+            self.signing = stop is not self.stop and self.signing
+            self.frame_changed()
 
     def _cosigned(self, job: Job, done: CoSigned) -> None:
         self.job_heard(job)
