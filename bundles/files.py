@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bundles.errors import FailedError, LockgateError, RefusedError
 
+_NOT_FILES = frozenset({errno.ENXIO, errno.ENODEV})
+"""What open(2) fails with for a socket and for a device without a driver."""
+
 
 class NoSpaceError(FailedError):
     """No space is left on the disk, or a quota is used up."""
@@ -26,6 +29,10 @@ def open_regular(path: Path, *, ceiling: int | None = None) -> int:
     except OSError as error:
         if path.is_symlink():
             raise RefusedError("not a regular file", thing=str(path), remedy="links are not followed") from None
+        if error.errno in _NOT_FILES:  # a socket, or a device that is not there: neither can be opened at all
+            raise RefusedError(
+                "not a regular file", thing=str(path), remedy="a bundle holds regular files alone"
+            ) from None
         raise os_failure(error, path, "cannot be read") from None
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):

@@ -23,7 +23,7 @@ from bundles.volumes.frame import START
 
 KINDS: Final = ("index", "image", "chart", "sbom", "signature", "attestation", "file", "artifact")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_PLATFORM: Final = re.compile(r"[A-Za-z0-9._-]{1,64}(?:/[A-Za-z0-9._-]{1,64}){0,2}\Z")
+_PLATFORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,2}\Z")
 
 
 def check(manifest: BundleManifest) -> None:

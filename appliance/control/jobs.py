@@ -31,6 +31,7 @@ from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import FINAL_STATES, CreateJob, MoveJob
 from bundles import children
+from bundles.display import safe
 from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
 
 RUNNING: Final = 2
@@ -324,6 +325,7 @@ def _wire(error: LockgateError) -> dict[str, Any]:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Append a time-stamped line to a job's log."""
+    """Append a time-stamped line to a job's log. What the text holds is made visible, so that it is one line and cannot
+    stand for others."""
     with path.open("a", encoding="utf-8") as log:
-        log.write(f"{clock.now()} {text}\n")
+        log.write(f"{clock.now()} {safe(text)}\n")

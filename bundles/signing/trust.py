@@ -283,6 +283,12 @@ def trust_key(
     with _locked(path):
         folder = TrustFolder.load(path)
         known = folder.find(key.keyid)
+        if known is not None and known.key.to_pem() != key.to_pem():
+            raise UsageError(
+                "another key of the same keyid is pinned",
+                thing=f"{key.keyid}: {known.owner}",
+                remedy="create a new key",
+            )
         for other in folder.records:
             if other.owner != owner and person(other.owner) == person(owner):
                 raise UsageError(

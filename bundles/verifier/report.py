@@ -50,14 +50,14 @@ def page(found: Findings, tool: str, replay: str = UNASKED) -> str:
         "LOCKGATE VERIFICATION REPORT".center(_WIDTH).rstrip(),
         "=" * _WIDTH,
         f"Bundle      {_name(found)}",
-        f"Digest      {found.digest or '-'}",
+        f"Digest {found.digest or '     -'}",
         f"For site    {found.site}" + (f", from {manifest.source}" if manifest else ""),
         f"Valid       {manifest.created} to {manifest.not_after}" if manifest else "Valid       -",
         f"Verified    {found.at} with {tool}",
         f"VERDICT     {_HEADLINES[found.verdict]}",
     ]
     if found.error is not None:
-        lines += _wrapped(found.error.diagnostics(), "            ")
+        lines += _wrapped(found.error.diagnostics(), "    ")
     lines += ["", "RULES"]
     lines += [f"  {_MARKS.get(rule.outcome, '[!!]')} {rule.rule}" for rule in found.rules]
     lines += ["", "SIGNERS"]
@@ -74,7 +74,8 @@ def page(found: Findings, tool: str, replay: str = UNASKED) -> str:
         lines += [f"  {len(found.droppings)} files that a desktop left: {DROPPINGS_REMEDY}"]
     lines += ["", *_wrapped(replay, "")]
     signing = ["", "Name ____________________  Date ____________  Signature ______________________"]
-    return "\n".join([*(safe(line)[:_WIDTH] for line in lines[: _LINES - len(signing)]), *signing]) + "\n"
+    folded = [part for line in lines for part in _folded(line)]
+    return "\n".join([*folded[: _LINES - len(signing)], *signing]) + "\n"
 
 
 def _name(found: Findings) -> str:
@@ -83,6 +84,12 @@ def _name(found: Findings) -> str:
 
 def _signer(owner: str, keyid: str, algorithm: str, words: str) -> list[str]:
     return [f"  signed by {owner}, key {keyid} ({algorithm})", *_wrapped(words, "    ")]
+
+
+def _folded(line: str) -> list[str]:
+    """A line fit for the page, on as many lines as it takes: people sign what stands there, so nothing is cut off."""
+    shown = safe(line)
+    return [shown[start : start + _WIDTH] for start in range(0, len(shown), _WIDTH)] or [""]
 
 
 def _wrapped(content: str, indent: str) -> list[str]:

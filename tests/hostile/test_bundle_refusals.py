@@ -6,6 +6,7 @@ import json
 import os
 import random
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,17 @@ def test_a_pipe_in_a_files_place_does_not_hang(folder: Path, trust: TrustFolder)
     (folder / "README.txt").unlink()
     os.mkfifo(folder / "README.txt")
     assert "not a regular file" in refusal(folder, trust)
+
+
+@pytest.mark.parametrize("name", ["SHA256SUMS", "manifest.json", "README.txt", "volumes/0001.7z"])
+def test_a_socket_in_a_files_place_is_refused(
+    folder: Path, trust: TrustFolder, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / name).unlink()
+    monkeypatch.chdir((folder / name).parent)  # a socket's path has at most 107 bytes
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(Path(name).name)
+        assert "not a regular file" in refusal(folder, trust)
 
 
 def test_a_huge_small_file_is_not_read(folder: Path, trust: TrustFolder) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bundles.errors import LockgateError, UsageError
-from bundles.signing.keys import PrivateKey, create_private
+from bundles.signing.keys import PrivateKey, PublicKey, create_private
 from bundles.signing.trust import PURPOSES, TrustFolder, TrustRecord, init_trust, revoke_key, trust_key
 
 AT = "2026-06-01T12:00:00Z"
@@ -255,3 +255,13 @@ def test_a_trust_folder_is_made_once_and_for_a_well_named_site(folder: Path, tmp
         with pytest.raises(LockgateError):
             init_trust(path, site)
     assert TrustFolder.load(folder).site == "bravo"
+
+
+def test_a_key_that_shares_its_keyid_with_a_pinned_one_does_not_replace_it(
+    folder: Path, pinned: Path, ecdsa: PrivateKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = pinned.read_bytes(), pinned.with_suffix(".pem").read_bytes()
+    monkeypatch.setattr(PublicKey, "keyid", ecdsa.public.keyid)  # 64 bits can be made to be equal
+    with pytest.raises(UsageError, match="another key of the same keyid"):
+        pin(folder, create_private(), "bundle", "alpha")
+    assert (pinned.read_bytes(), pinned.with_suffix(".pem").read_bytes()) == before
