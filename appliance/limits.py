@@ -194,6 +194,11 @@ SBOM_TIME: Final = 1800.0
 SBOM_MEMORY: Final = 8 * 1024 * MIB
 """Address space of a syft; Go reserves far more than it uses, and used are a few hundred MiB."""
 
+SBOM_RATIO: Final = 20
+SBOM_FLOOR: Final = 2 * 1024 * MIB
+"""What syft may keep on the disk beside an image, as often as the image's own bytes and at least the floor: it unpacks
+layers, which real ones make three times as large."""
+
 SBOM_DOCUMENT: Final = 64 * MIB
 """One SBOM: about 20,000 components. Larger ones could not be shown either."""
 

@@ -48,6 +48,8 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> Non
                 made = scan.poll()
                 if made is None:
                     continue
+                if scan.has_network:
+                    context.log("syft was not confined: no network namespace may be made here")
                 running.remove(scan)
                 scan.close()
                 for repository in (repository for repository, digest in images if digest == scan.digest):

@@ -6,6 +6,7 @@ It is given an OCI layout of links to the stored blobs, so nothing is copied and
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import shutil
@@ -24,6 +25,7 @@ from appliance.outgoing.sources import chunks
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from bundles import children, limits, strict_json
+from bundles.child import NO_NAMESPACE
 from bundles.display import safe
 from bundles.errors import FailedError
 from bundles.files import failures_named, read_small
@@ -87,12 +89,15 @@ class Scan:
         shutil.rmtree(folder, ignore_errors=True)
         with failures_named(folder, "the SBOM cannot be made"):
             self._unread = _link_layout(blobs, paths, folder, digest)
+            with blobs.open_blob(digest) as file:
+                size = sum(blob.size for blob in parse_manifest(file.read(limits.OCI_MANIFEST)).blobs)
+            self._room = max(station_limits.SBOM_FLOOR, station_limits.SBOM_RATIO * size)
             self._process = self._start(syft)
 
     def _start(self, syft: Path) -> children.Child:
         temporary = self._folder / "temporary"
         temporary.mkdir()
-        bounds = children.Bounds(address_space=station_limits.SBOM_MEMORY, nice=_NICE)
+        bounds = children.Bounds(address_space=station_limits.SBOM_MEMORY, file=self._room, nice=_NICE, network=False)
         command = children.bounded(
             str(syft), "scan", f"oci-dir:{self._folder}", "--quiet", "--output", f"cyclonedx-json={self._out}",
             bounds=bounds,
@@ -114,7 +119,8 @@ class Scan:
             self._watch()
             return None
         if status or not self._out.is_file():
-            lines = self._errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+            said = self._errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+            lines = [line for line in said if line != NO_NAMESPACE]
             raise self._failed(lines[-1] if lines else f"syft ended with {status}")
         if self._out.stat().st_size > station_limits.SBOM_DOCUMENT:
             raise self._failed(f"it is larger than {station_limits.SBOM_DOCUMENT} bytes")
@@ -123,6 +129,8 @@ class Scan:
     def _watch(self) -> None:
         if time.monotonic() > self._deadline:
             raise self._failed(f"syft took longer than {station_limits.SBOM_TIME:.0f} s")
+        if (kept := _kept_in(self._folder)) > self._room:
+            raise self._failed(f"syft keeps {kept} bytes on the station's disk, and may keep {self._room}")
         usage = os.statvfs(self._folder)
         if usage.f_bavail * usage.f_frsize < station_limits.SBOM_ROOM:
             raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk")
@@ -134,12 +142,28 @@ class Scan:
             remedy="check the image: a layer of it may be damaged",
         )
 
+    @property
+    def has_network(self) -> bool:
+        """Whether the kernel or the service manager allowed no network namespace, so that syft had the station's."""
+        with self._errors.open("rb") as file:
+            return file.read(len(NO_NAMESPACE)).decode(errors="replace") == NO_NAMESPACE
+
     def close(self) -> None:
         """End syft, and leave nothing behind."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _kept_in(folder: Path) -> int:
+    """The bytes on the disk of every file below; links, which lead to the store, are not followed."""
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with contextlib.suppress(FileNotFoundError):
+                total += os.lstat(f"{place}/{name}").st_blocks * 512
+    return total
 
 
 def _link_layout(blobs: BlobStore, paths: StationPaths, folder: Path, digest: Digest) -> list[Digest]:
