@@ -16,19 +16,12 @@ from bundles.manifest import Artifact, Evidence
 from bundles.manifest_check import is_platform
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import ATTESTATION_TYPES, CYCLONEDX, SBOM_TYPES, SIGNATURE_TYPES, kind_of
+from bundles.oci.kinds import CYCLONEDX, kind_of_manifest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference
 
 _EVIDENCE: Final = ("sbom", "signature", "attestation")
-_BY_LAYER: Final = {
-    **dict.fromkeys(SBOM_TYPES, "sbom"),
-    **dict.fromkeys(SIGNATURE_TYPES, "signature"),
-    **dict.fromkeys(ATTESTATION_TYPES, "attestation"),
-}
-"""Evidence dressed as an image, as cosign and BuildKit make it, is known by its layers."""
-
 _BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
 """The annotation by which BuildKit says in the index what an attestation manifest speaks of."""
 
@@ -115,7 +108,7 @@ class _Walk:
             )
         raw = self._shown.read(descriptor.digest, limits.OCI_MANIFEST)
         manifest = parse_manifest(raw, descriptor.media_type)
-        node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, _kind(manifest))
+        node = _Node(Descriptor(manifest.media_type, descriptor.digest, len(raw)), manifest, kind_of_manifest(manifest))
         self._nodes[key] = node
         self._blobs[descriptor.digest] = len(raw)
         self._take_blobs(repository, manifest.blobs, descriptor.digest)
@@ -159,14 +152,12 @@ class _Walk:
             self._note(node.kind, subject, referrer.digest)
             if node.manifest.artifact_type == CYCLONEDX:
                 self._described.add((repository, subject))
-        for tag, kind in cosign_tags(subject).items():
+        for tag in cosign_tags(subject):
             found = self._shown.resolve(Reference(repository, tag=tag))
             if found is not None:
                 node = self.reach(repository, found, depth + 1)
-                node.kind = kind
-                node.platform = ""
                 node.tags.add(tag)
-                self._note(kind, subject, found.digest)
+                self._note(node.kind, subject, found.digest)
 
     def _note(self, kind: str, subject: Digest, digest: Digest) -> None:
         if kind in self._evidence:
@@ -211,14 +202,6 @@ class _Walk:
         content = Content(artifacts, list(self._blobs.items()), (), sboms, signatures, attestations)
         images = [key for key, node in self._nodes.items() if node.kind == "image"]
         return Closure(content, [key for key in images if key not in self._described])
-
-
-def _kind(manifest: Manifest) -> str:
-    kind = kind_of(manifest.media_type, manifest.artifact_type)
-    by_layer = {_BY_LAYER.get(layer.media_type, "") for layer in manifest.layers}
-    if kind in ("image", "artifact") and len(by_layer) == 1:
-        return by_layer.pop() or kind
-    return kind
 
 
 def _well_formed(platform: Platform | None) -> str:

@@ -109,20 +109,37 @@ def test_referrers_come_along_and_so_do_theirs(shown: FakeShown) -> None:
 
 
 @pytest.mark.parametrize(
-    ("suffix", "kind", "listed"),
-    [("sig", "signature", "signatures"), ("att", "attestation", "attestations"), ("sbom", "sbom", "sboms")],
+    ("suffix", "layer", "kind", "listed"),
+    [
+        ("sig", COSIGN, "signature", "signatures"),
+        ("att", "application/vnd.dsse.envelope.v1+json", "attestation", "attestations"),
+        ("sbom", "text/spdx", "sbom", "sboms"),
+    ],
 )
 def test_what_cosign_attached_by_a_tag_comes_along_under_its_tag(
-    shown: FakeShown, suffix: str, kind: str, listed: str
+    shown: FakeShown, suffix: str, layer: str, kind: str, listed: str
 ) -> None:
     image = shown.image(REPOSITORY, b"x", tag="1")
     tag = f"{image['digest'].replace(':', '-')}.{suffix}"
-    attached = shown.image(REPOSITORY, b"payload", tag=tag)
+    config = shown.describe(REPOSITORY, b"{ }", "application/vnd.oci.image.config.v1+json")
+    attached = shown.manifest(REPOSITORY, [(b"payload", layer)], tag, config=config)
     closure = reach(shown)
     artifact = by_digest(closure)[attached["digest"]]
     assert (artifact.kind, artifact.tags, artifact.platform) == (kind, [tag], "")
     assert [entry.digest for entry in getattr(closure.content, listed)] == [attached["digest"]]
     assert [digest for _, digest in closure.undescribed] == [Digest.parse(image["digest"])]
+
+
+@pytest.mark.parametrize("suffix", ["sig", "att", "sbom"])
+def test_an_image_under_a_tag_of_cosigns_stays_an_image(shown: FakeShown, suffix: str) -> None:
+    image = shown.image(REPOSITORY, b"x", tag="1")
+    tag = f"{image['digest'].replace(':', '-')}.{suffix}"
+    attached = shown.image(REPOSITORY, b"payload", tag=tag)
+    closure = reach(shown)
+    artifact = by_digest(closure)[attached["digest"]]
+    assert (artifact.kind, artifact.tags) == ("image", [tag])
+    content = closure.content
+    assert not [*content.sboms, *content.signatures, *content.attestations]
 
 
 def test_a_cosign_signature_named_by_itself_is_a_signature(shown: FakeShown) -> None:

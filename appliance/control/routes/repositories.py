@@ -17,7 +17,7 @@ from appliance.store.metadata import ManifestFacts, TagFacts
 from bundles import limits, strict_json
 from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import SBOM_TYPES, kind_of
+from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
 from bundles.oci.manifest import Manifest, parse_manifest
 from bundles.oci.reference import Reference, check_repository
 
@@ -117,7 +117,7 @@ def _read(
         "digest": str(facts.digest),
         "media_type": facts.media_type,
         "artifact_type": facts.artifact_type,
-        "kind": kind_of(facts.media_type, facts.artifact_type),
+        "kind": kind_of_manifest(manifest),
         "size": facts.size,
         "total_size": weights.of(facts.digest, facts.media_type, facts.size),
         "raw": raw.decode(),
