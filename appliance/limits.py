@@ -143,6 +143,11 @@ VERIFIED_FILES: Final = 20_000
 
 # Inspection reports.
 
+BUNDLE_NAMED: Final = 2_000_000
+BUNDLE_ANNOTATIONS: Final = 32 * MIB
+"""What the manifests of one bundle may name, and what their annotations may hold: all of them are in memory while a
+bundle is inspected or released."""
+
 REPORT_LIST: Final = 10_000
 """Entries in one list of a report; four full lists stay below the 16 MiB of a signed document. What is left out is
 counted beside it."""
@@ -162,10 +167,44 @@ LAYER_ENTRIES: Final = 2_000_000
 LAYER_NAME: Final = MIB
 """A name or a pax header in a layer."""
 
+LAYER_EXTENDED: Final = 8
+"""Extended headers before one entry, each up to `LAYER_NAME`; tar writes three at most."""
+
+LAYER_LEAD: Final = 64 * KIB
+"""How far into a blob the first header of an archive is looked for. GNU tar skips what is no header; Go's does not."""
+
 LAYER_RATIO: Final = 200
 LAYER_FLOOR: Final = 256 * MIB
 LAYER_BYTES: Final = 64 * 1024 * MIB
 """How far a layer may grow: by what real ones do tenfold, at least the floor (sparse files), never past the last."""
+
+LAYER_WRAPPERS: Final = 3
+"""Compressions around one another. Runtimes take off two at most: the copy one, the store of layers another."""
+
+LAYER_WINDOW: Final = 128 * MIB
+"""What a decoder of zstd or xz may hold: `zstd --ultra -22` and `xz -9` need 128 and 65 MiB. Beside it a job keeps
+below its 300 MiB."""
+
+LAYER_WINDOW_EACH: Final = 16 * MIB
+"""A larger window than this is given to one layer at a time; what runtimes write has 8 MiB at most."""
+
+LAYER_WINDOW_NESTED: Final = 8 * MIB
+"""The same inside another compression (RFC 8878, section 3.1.1.1.2 recommends 8 MiB)."""
+
+TEXT_READ: Final = 64 * MIB
+"""A document (a configuration, an SBOM, a signature) is read up to here to see that it is text."""
+
+FINDINGS: Final = 2_000
+FINDINGS_SIZE: Final = 512 * KIB
+"""Findings listed for one rule, by number and by characters; ten full rules stay below the 16 MiB of a report. What
+comes beyond is counted, and that it was cut is a finding that fails. Real layers have some dozens of setuid files and
+some hundreds of absolute links."""
+
+FINDING_PATH: Final = 300
+"""Characters of a path or target in a finding."""
+
+FINDINGS_KEPT: Final = 16 * MIB
+"""Characters of findings that one inspection keeps for the next; the layers beyond are looked through again."""
 
 LAYERS_TIME: Final = 1_800.0
 """All layers of a bundle; at 200 MB/s this is 360 GB. Who sends more than that to be looked at keeps people waiting."""

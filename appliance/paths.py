@@ -53,6 +53,11 @@ class StationPaths:
         return self.keys / "first-administrator"
 
     @property
+    def findings_key(self) -> Path:
+        """The key that authenticates cached findings of inspections, mode 0600, made by the first inspection."""
+        return self.keys / "findings.key"
+
+    @property
     def tls(self) -> Path:
         """The site's own CA and the server's certificate: `ca.pem`, `ca.key`, `server.pem`, `server.key`."""
         return self.root / "tls"

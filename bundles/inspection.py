@@ -8,7 +8,8 @@ from typing import Any, Final
 MARKS: Final = {"ok": "[ok]", "note": "[..]", "fail": "[!!]"}
 _NOTES: Final = 40
 """Lines of notes a section gets on a terminal; the document has all."""
-_FOUND: Final = ("escaping", "devices", "setuid", "absolute", "unread")
+_FAILING: Final = ("misnamed", "escaping", "ambiguous", "unread")
+_NOTED: Final = ("capabilities", "devices", "setuid", "absolute", "opaque")
 
 
 def lines(sections: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -21,7 +22,24 @@ def lines(sections: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def notes(details: Mapping[str, Any]) -> list[str]:
-    """What an officer should not overlook in a section, a line each."""
+    """What an officer should not overlook in a section, a line each: what fails first, and of each kind of finding
+    some, however many another has."""
+    failing = [
+        [f"{one['rule']}: {one['found']} found, {one['listed']} listed" for one in details.get("over_cap", [])],
+        [f"another kind: {entry}" for entry in details.get("kinds_differ", [])],
+        *([f"{kind}: {_place(one)}" for one in details.get(kind, [])] for kind in _FAILING),
+    ]
+    noted = [_changes(details), *([f"{kind}: {_place(one)}" for one in details.get(kind, [])] for kind in _NOTED)]
+    groups = [group for group in (*failing, *noted) if group]
+    share = _NOTES // max(1, len(groups))
+    total = sum(map(len, groups))
+    if total <= _NOTES:
+        return [line for group in groups for line in group]
+    shown = [line for group in groups for line in group[:share]]
+    return [*shown, f"and {total - len(shown)} more: see --json"]
+
+
+def _changes(details: Mapping[str, Any]) -> list[str]:
     found = [
         f"{moved['reference']} moves from {moved['from']} to {moved['to']}" for moved in details.get("moved", [])
         if "from" in moved
@@ -34,10 +52,7 @@ def notes(details: Mapping[str, Any]) -> list[str]:
     found += [f"another platform: {entry}" for entry in details.get("platforms_differ", [])]
     found += [f"no SBOM: {name}" for name in details.get("images_without_sbom", [])]
     found += [f"no signature: {name}" for name in details.get("images_without_signature", [])]
-    for kind in _FOUND:
-        found += [f"{kind}: {_place(one)}" for one in details.get(kind, [])]
-    more = len(found) - _NOTES
-    return [*found[:_NOTES], f"and {more} more: see --json"] if more > 0 else found
+    return found
 
 
 def _place(one: object) -> str:

@@ -14,7 +14,7 @@ from typing import Final
 from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.permissions import Permission
-from appliance.intake.facts import demand_of
+from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.intake.overrides import trusted_now
 from appliance.names import same_name
@@ -88,6 +88,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     if decision == "approve":
         check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))
+        check_refused(station, station.policy(), entry)
     now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
     return documents.encode(
         Approval(
@@ -147,6 +148,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
         names = names_of(station, keyid, record.owner)
         check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=names)
         check_inspected(policy, entry.id, inspected_by(station.reader, entry.digest))
+        check_refused(station, policy, entry)
         _check_unused(station, keyid, sealed=sealed)
     return Verified(approval, record.owner, sealed)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+from appliance import limits as appliance_limits
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
 from appliance.store.writes.decisions import Released
@@ -14,16 +16,23 @@ from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedEr
 from bundles.manifest import Artifact, BundleManifest
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
+from bundles.oci.kinds import kind_of_manifest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Checked:
-    """An artifact and this station's own reading of its manifest."""
+    """An artifact and this station's own reading of its manifest, its descriptors without what is not asked for here
+    (annotations, platforms, urls)."""
 
     artifact: Artifact
     manifest: Manifest
+
+    @cached_property
+    def kind(self) -> str:
+        """Its kind by its own manifest, whatever the bundle announced."""
+        return kind_of_manifest(self.manifest)
 
     @property
     def name(self) -> str:
@@ -47,13 +56,15 @@ def check_held(blobs: BlobStore, metadata: Metadata, sizes: Mapping[str, int]) -
 def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
     """Read every artifact's manifest and require that everything it names is carried or required.
 
-    Raises RefusedError: a manifest that is not of its announced type or size, or that names what did not come.
+    Raises RefusedError: a manifest that is not of its announced type or size, or that names what did not come, or
+    manifests that name more than one bundle may.
     """
     sizes = sizes_of(manifest)
+    sharing = _Sharing()
     shown = {(artifact.repository, artifact.digest): artifact for artifact in manifest.artifacts}
     checked = []
     for artifact in manifest.artifacts:
-        entry = Checked(artifact, _parse(read_manifest(blobs, artifact), artifact))
+        entry = Checked(artifact, sharing.slim(_parse(read_manifest(blobs, artifact), artifact), artifact))
         for blob in entry.manifest.blobs:
             if sizes.get(str(blob.digest)) != blob.size:
                 raise RefusedError("an artifact names a blob that did not come", thing=f"{entry.name}: {blob.digest}")
@@ -63,6 +74,42 @@ def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
         checked.append(entry)
     check_nesting({Digest.parse(one.artifact.digest): manifests_of(one.manifest) for one in checked})
     return checked
+
+
+class _Sharing:
+    """Keeps the manifests of a bundle small: one object for each descriptor, however many manifests name it."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, Digest, int], Descriptor] = {}
+        self._named = self._annotated = 0
+
+    def slim(self, manifest: Manifest, artifact: Artifact) -> Manifest:
+        """A manifest of shared descriptors. Raises RefusedError where the bundle's manifests hold too much."""
+        config = None if manifest.config is None else self._one(manifest.config)
+        slim = replace(
+            manifest,
+            config=config,
+            layers=tuple(map(self._one, manifest.layers)),
+            manifests=tuple(map(self._one, manifest.manifests)),
+        )
+        self._named += len(slim.layers) + len(slim.manifests)
+        self._annotated += sum(len(name) + len(value) for name, value in manifest.annotations.items())
+        for count, most, what in (
+            (len(self._known), limits.CLOSURE_NODES, "different blobs"),
+            (self._named, appliance_limits.BUNDLE_NAMED, "blobs"),
+            (self._annotated, appliance_limits.BUNDLE_ANNOTATIONS, "characters of annotations"),
+        ):
+            if count > most:
+                raise RefusedError(
+                    "a bundle's manifests hold too much",
+                    thing=f"{artifact.repository}@{artifact.digest}: more than {most} {what}",
+                    remedy="carry it in several bundles",
+                )
+        return slim
+
+    def _one(self, descriptor: Descriptor) -> Descriptor:
+        key = (descriptor.media_type, descriptor.digest, descriptor.size)
+        return self._known.setdefault(key, Descriptor(*key))
 
 
 def _parse(raw: bytes, artifact: Artifact) -> Manifest:

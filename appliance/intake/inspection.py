@@ -12,7 +12,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.intake import inspectors
 from appliance.intake.blocked import whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
-from appliance.intake.inspectors.notebook import Notebook
+from appliance.intake.inspectors.notebook import Notebook, findings_key
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.intake.locks import stream_turn
@@ -42,7 +42,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
     absent = tuple(missing_volumes(reader, str(opened.digest)))
     manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
     previous = previous_of(reader, manifest.stream, manifest.sequence)
-    notebook = Notebook(reader)
+    notebook = Notebook(reader, findings_key(station.paths.findings_key))
     subject = Subject(
         notebook=notebook,
         opened=replace(opened, manifest=manifest),

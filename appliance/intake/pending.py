@@ -59,7 +59,7 @@ def listed(station: Station, entry: Entry) -> dict[str, Any]:
 def summary(station: Station, entry: Entry) -> dict[str, Any]:
     """What `listed` tells of an entry."""
     wanted = demand_of(station, station.policy(), entry)
-    facts = facts_of(station.reader, entry)
+    facts = facts_of(station, entry)
     fields = describe(station.reader, entry, wanted.people)
     report = report_text(station.reader, entry.digest)
     absent = sorted(set(station.policy().required_inspectors) - {one["inspector"] for one in _found(report)})

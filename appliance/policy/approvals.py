@@ -7,7 +7,7 @@ bundles it names, and on a station that is not open no bundle is released by one
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -25,26 +25,36 @@ from bundles.signing.keys import check_keyid
 
 FILE: Final = "approvals.toml"
 Separation = Literal["importer-approver", "importer-releaser", "approver-releaser"]
+Refusable = Literal[
+    "misnamed", "escaping", "ambiguous", "unread", "capabilities", "devices", "setuid", "absolute", "opaque"
+]
+"""What a rule may refuse: the rules of the inspection of layers (appliance.intake.inspectors.findings)."""
+UNKNOWN_KIND: Final = "unknown"
+"""Among a bundle's kinds: there is an artifact whose kind cannot be told. It counts as any."""
 _INSPECTOR: Final = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")
 _PEOPLE_MOST: Final = 16
 _HOURS_MOST: Final = 24 * 366
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How many people must approve bundles of these streams, labels and kinds; each a list of patterns (`*`, `?`)."""
+    """How many people must approve bundles of these streams, labels and kinds; each a list of patterns (`*`, `?`).
+
+    `refuse` names findings of the inspection with which such a bundle is neither approved nor released.
+    """
 
     approvals: int
     streams: list[str] = msgspec.field(default_factory=lambda: ["*"])
     classifications: list[str] = msgspec.field(default_factory=lambda: ["*"])
     kinds: list[str] = msgspec.field(default_factory=lambda: ["*"])
     hours: int | None = None
+    refuse: list[Refusable] = msgspec.field(default_factory=list)
 
     def names(self, facts: Facts) -> bool:
         """Whether the rule is about a bundle."""
         return (
             _any(self.streams, [facts.stream])
             and _any(self.classifications, [facts.classification])
-            and (self.kinds == ["*"] or _any(self.kinds, facts.kinds))
+            and (self.kinds == ["*"] or UNKNOWN_KIND in facts.kinds or _any(self.kinds, facts.kinds))
         )
 
 
@@ -68,7 +78,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a bundle's signed manifest says that rules ask about."""
+    """What rules ask about a bundle. `kinds` are the announced ones and the ones that its content has."""
 
     stream: str
     classification: str
@@ -148,6 +158,29 @@ def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str]) ->
             thing=bundle,
             remedy=f"run: lockgate intake inspect {bundle}",
         )
+
+
+def check_found(policy: Policy, facts: Facts, bundle: str, found: Mapping[str, int]) -> None:
+    """No rule that names the bundle refuses a finding of its report. Raises RefusedError naming the first.
+
+    `found` is how often each rule of the inspection found something; what is not in it was not looked for.
+    """
+    for rule in policy.rule:
+        if not rule.names(facts):
+            continue
+        for name in rule.refuse:
+            if name not in found:
+                raise RefusedError(
+                    f"its report does not say whether anything is {name}, which a rule of approvals.toml refuses",
+                    thing=bundle,
+                    remedy=f"run: lockgate intake inspect {bundle}",
+                )
+            if found[name]:
+                raise RefusedError(
+                    f"a rule of approvals.toml refuses what is {name}: {found[name]} found",
+                    thing=bundle,
+                    remedy=f"see: lockgate intake report {bundle}; have the source send it without that",
+                )
 
 
 def is_sealed(policy: Policy, keyid: str) -> bool:

@@ -21,6 +21,7 @@ from bundles.manifest import (
     bundle_id,
 )
 from bundles.oci.digest import Digest
+from bundles.oci.kinds import FILE_TYPE
 from bundles.oci.manifest import OCI_EMPTY, OCI_MANIFEST
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
@@ -59,7 +60,7 @@ def file_artifact(store: MemoryStore, data: bytes, repository: str = "files/thin
         {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
-            "artifactType": "application/vnd.example.file",
+            "artifactType": FILE_TYPE,
             "config": {"mediaType": OCI_EMPTY, "digest": str(empty), "size": 2},
             "layers": [{"mediaType": "application/octet-stream", "digest": str(layer), "size": len(data)}],
         }

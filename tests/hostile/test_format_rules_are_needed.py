@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance import limits
-from appliance.intake.inspectors import layers
+from appliance.intake.inspectors import contents
 from appliance.outgoing import closure
 from bundles import display, ledger, manifest_check
 from bundles.errors import LockgateError, MalformedError, RefusedError
@@ -202,7 +202,7 @@ ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
     bytes_of_another_type: without(oci, "_media_type", lambda _, announced: announced),
     an_index_of_indexes_without_end: without(closure.limits, "INDEX_DEPTH", 1000),
     a_layer_that_is_a_bomb: no_end,
-    a_layer_that_leads_out: without(layers, "_escapes", lambda _: False),
+    a_layer_that_leads_out: without(contents, "_escapes", lambda _: False),
     an_older_bundle_that_never_came: without(ledger, "_check_rollback"),
     another_history: without(ledger, "_check_history"),
     a_name_that_steers_the_terminal: without(display, "_escape", lambda character: character),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import json
+import lzma
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, BinaryIO
@@ -13,11 +17,14 @@ import pytest
 from backports import zstd
 
 from appliance import limits
+from appliance.intake.content import Checked
 from appliance.intake.inspectors import layers
 from appliance.intake.inspectors.notebook import Notebook
 from bundles.documents import Section
-from bundles.oci.descriptor import Descriptor
+from bundles.manifest import Artifact
 from bundles.oci.digest import Digest
+from bundles.oci.kinds import CHART_TYPE, FILE_TYPE
+from bundles.oci.manifest import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, parse_manifest
 
 
 def tar(*members: tuple[str, dict[str, Any]], form: int = tarfile.PAX_FORMAT) -> bytes:
@@ -43,12 +50,35 @@ class Blobs:
 
 def inspected(*blobs: bytes, media_type: str = "application/vnd.oci.image.layer.v1.tar+gzip") -> Section:
     """The section about one image of these layers."""
-    held = {str(Digest.of(blob)): blob for blob in blobs}
-    described = [Descriptor(media_type=media_type, digest=Digest.of(blob), size=len(blob)) for blob in blobs]
-    checked = SimpleNamespace(
-        artifact=SimpleNamespace(kind="image"), name="team/app@sha256:x", manifest=SimpleNamespace(layers=described)
+    return inspected_as(OCI_CONFIG, blobs, media_type)
+
+
+def inspected_as(
+    config_type: str,
+    blobs: Sequence[bytes],
+    media_type: str = "application/octet-stream",
+    artifact_type: str = "",
+    config: bytes = b"{}",
+    media: str = OCI_MANIFEST,
+) -> Section:
+    """The section about one artifact of these types."""
+    held = {str(Digest.of(blob)): blob for blob in (*blobs, config)}
+    document: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": media,
+        "config": {"mediaType": config_type, "digest": str(Digest.of(config)), "size": len(config)},
+        "layers": [{"mediaType": media_type, "digest": str(Digest.of(blob)), "size": len(blob)} for blob in blobs],
+    }
+    if artifact_type:
+        document["artifactType"] = artifact_type
+    raw = json.dumps(document).encode()
+    artifact = Artifact(
+        repository="team/app", digest=str(Digest.of(raw)), mediaType=media, kind="image", size=len(raw), tags=["1"]
     )
-    return layers.inspect(SimpleNamespace(checked=[checked], blobs=Blobs(held), notebook=Notebook()))  # type: ignore[arg-type]
+    subject = SimpleNamespace(
+        checked=[Checked(artifact, parse_manifest(raw, media))], blobs=Blobs(held), notebook=Notebook()
+    )
+    return layers.inspect(subject)  # type: ignore[arg-type]
 
 
 PACKINGS = {
@@ -132,3 +162,123 @@ def test_a_name_of_gigabytes_is_not_held() -> None:
 def test_a_layer_that_cannot_be_read_is_said_to_be_unread(blob: bytes) -> None:
     section = inspected(blob)
     assert (section.outcome, len(section.details["unread"])) == ("fail", 1)
+
+
+SU = ("usr/bin/su", {"mode": 0o4755, "data": b"x" * 700})
+
+
+def setuid() -> bytes:
+    return tar((SU[0], dict(SU[1])))
+
+
+def _v7(data: bytes) -> bytes:
+    block = bytearray(data[:512])
+    block[257:512] = bytes(255)
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block) + data[512:]
+
+
+def skippable(data: bytes) -> bytes:
+    return (0x184D2A53).to_bytes(4, "little") + (9).to_bytes(4, "little") + b"x" * 9 + zstd.compress(data)
+
+
+WRAPPERS = {
+    "plain": bytes,
+    "gzip": gzip.compress,
+    "zstd": zstd.compress,
+    "bzip2": bz2.compress,
+    "xz": lzma.compress,
+    "zstd behind a skippable frame": skippable,
+    "zstd before a skippable frame": lambda data: zstd.compress(data) + skippable(b""),
+    "two bzip2 streams": lambda data: bz2.compress(data[:700]) + bz2.compress(data[700:]),
+    "gzip in zstd": lambda data: zstd.compress(gzip.compress(data)),
+    "zstd in gzip": lambda data: gzip.compress(zstd.compress(data)),
+    "gzip in gzip in gzip": lambda data: gzip.compress(gzip.compress(gzip.compress(data))),
+    "old tar without magic": _v7,
+}
+
+
+@pytest.mark.parametrize("media_type", ["application/octet-stream", "application/vnd.oci.image.layer.v1+gzip",
+                                        "application/json", "application/vnd.cyclonedx+json"])  # fmt: skip
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_content_decides_whatever_the_type_of_a_layer_says(wrapper: str, media_type: str) -> None:
+    section = inspected(WRAPPERS[wrapper](setuid()), media_type=media_type)
+    assert [entry["path"] for entry in section.details["setuid"]] == ["usr/bin/su"]
+
+
+@pytest.mark.parametrize("config_type", [OCI_CONFIG, OCI_EMPTY, CHART_TYPE, "application/x"])
+@pytest.mark.parametrize("artifact_type", ["", FILE_TYPE, CHART_TYPE, "application/spdx+json", "application/x"])
+def test_every_kind_of_artifact_is_looked_through(config_type: str, artifact_type: str) -> None:
+    section = inspected_as(config_type, [gzip.compress(setuid())], artifact_type=artifact_type)
+    assert [entry["path"] for entry in section.details["setuid"]] == ["usr/bin/su"]
+
+
+def test_a_configuration_that_is_an_archive_is_looked_through_and_fails() -> None:
+    section = inspected_as(OCI_CONFIG, [], config=setuid())
+    assert [entry["path"] for entry in section.details["setuid"]] == ["usr/bin/su"]
+    assert (section.outcome, len(section.details["misnamed"])) == ("fail", 1)
+
+
+@pytest.mark.parametrize("config_type", [OCI_CONFIG, OCI_EMPTY])
+def test_evidence_that_is_an_archive_fails(config_type: str) -> None:
+    layer = "application/vnd.in-toto+json"
+    section = inspected_as(config_type, [gzip.compress(tar(("f", {})))], layer)
+    assert (section.outcome, len(section.details["misnamed"])) == ("fail", 1)
+
+
+def test_evidence_that_is_a_document_is_ok() -> None:
+    section = inspected_as(OCI_CONFIG, [b'{"statement": "\xc3\xbc"}'], "application/vnd.in-toto+json")
+    assert (section.outcome, section.details["opaque"], section.details["unread"]) == ("ok", [], [])
+
+
+@pytest.mark.parametrize(
+    "blob",
+    [bytes(40_000) + b"\x01CD001" + bytes(9000), b"GGUF" + bytes(9000), b"a text\n" * 90, gzip.compress(b"GGUF\0")],
+    ids=["a disc", "a model", "a text", "a compressed model"],
+)
+def test_a_file_with_nothing_to_look_into_is_opaque_and_not_unread(blob: bytes) -> None:
+    section = inspected_as(OCI_EMPTY, [blob], artifact_type=FILE_TYPE)
+    assert (section.outcome, len(section.details["opaque"]), section.details["unread"]) == ("note", 1, [])
+
+
+@pytest.mark.parametrize("blob", [b"GGUF" + bytes(9000), b"{}"])
+def test_an_images_layer_that_is_no_archive_is_unread_and_not_opaque(blob: bytes) -> None:
+    section = inspected(b"[]" + blob)
+    assert (section.outcome, section.details["opaque"], len(section.details["unread"])) == ("fail", [], 1)
+
+
+UNREAD = {
+    "gzip with bytes behind it": lambda data: gzip.compress(data) + b"more",
+    "zstd with bytes behind it": lambda data: zstd.compress(data) + b"more",
+    "zstd with a cut skippable frame": lambda data: zstd.compress(data) + skippable(b"")[:12],
+    "compressed again and again": lambda data: gzip.compress(gzip.compress(gzip.compress(gzip.compress(data)))),
+    "gzip cut behind the archive": lambda data: gzip.compress(data + bytes(2048))[:-6],
+    "a magic whose checksum does not hold": lambda data: data[:100] + b"9" + data[101:],
+}
+
+
+@pytest.mark.parametrize("shape", UNREAD)
+@pytest.mark.parametrize(("config_type", "artifact_type"), [(OCI_CONFIG, ""), (OCI_EMPTY, FILE_TYPE)])
+def test_an_archive_that_cannot_be_looked_through_is_unread_in_every_artifact(
+    shape: str, config_type: str, artifact_type: str
+) -> None:
+    section = inspected_as(config_type, [UNREAD[shape](setuid())], artifact_type=artifact_type)
+    assert (section.outcome, len(section.details["unread"])) == ("fail", 1)
+
+
+def test_a_window_beyond_the_ceiling_is_not_taken() -> None:
+    large = {zstd.CompressionParameter.window_log: 29, zstd.CompressionParameter.content_size_flag: 0}
+    section = inspected(zstd.compress(setuid(), options={**large, zstd.CompressionParameter.checksum_flag: 1}) + b"")
+    assert section.details["setuid"]  # a small frame needs a small window, whatever was asked for
+    frame = b"\x28\xb5\x2f\xfd\x00" + bytes([19 << 3]) + bytes(20)
+    assert "too much memory" in inspected(frame).details["unread"][0]["reason"]
+
+
+def test_a_blob_is_looked_through_once_and_judged_wherever_it_stands(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    look = layers.look
+    monkeypatch.setattr(layers, "look", lambda *arguments: (seen.append(arguments), look(*arguments))[1])
+    blob = gzip.compress(setuid())
+    section = inspected(blob, blob, blob)
+    assert (len(seen), len(section.details["setuid"]), section.details["blobs"]) == (2, 1, 2)

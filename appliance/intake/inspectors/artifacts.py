@@ -8,12 +8,11 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.intake.content import Checked
-from appliance.intake.inspectors.port import Subject, listed
+from appliance.intake.inspectors.port import Listing, Subject
 from bundles import strict_json
 from bundles.documents import Section
 from bundles.errors import MalformedError
 from bundles.oci.descriptor import Platform
-from bundles.oci.kinds import kind_of
 from bundles.oci.manifest import DOCKER_CONFIG, OCI_CONFIG
 from bundles.ports import BlobReader
 
@@ -21,40 +20,43 @@ _PLATFORM: Final = re.compile(r"[A-Za-z0-9._/-]{1,100}\Z")
 
 
 def inspect(subject: Subject) -> Section:
-    """Each artifact with its kind, platform and size. `note` where the bundle announced another platform."""
+    """Each artifact with its kind, platform and size, by its own manifest. `fail` where the bundle announced another
+    kind, `note` where it announced another platform."""
     kinds: Counter[str] = Counter()
-    found, odd = [], []
+    found, odd, other = Listing[Any]("artifacts"), Listing[str]("platforms_differ"), Listing[str]("kinds_differ")
     for entry in subject.checked:
         fields = _describe(entry, subject.blobs)
-        kinds[entry.artifact.kind] += 1
-        found.append(fields)
+        kinds[entry.kind] += 1
+        found.add(fields)
+        if "kind_announced" in fields:
+            other.add(f"{entry.name}: {entry.kind}, announced as {entry.artifact.kind}")
         if "platform_announced" in fields:
-            odd.append(f"{entry.name}: {fields['platform']}, announced as {fields['platform_announced']}")
+            odd.add(f"{entry.name}: {fields['platform']}, announced as {fields['platform_announced']}")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return Section(
         inspector="artifacts",
-        outcome="note" if odd else "ok",
-        summary=counted + (f"; {len(odd)} of another platform than announced" if odd else ""),
-        details={"kinds": dict(kinds), **listed("artifacts", found), **listed("platforms_differ", odd)},
+        outcome="fail" if other else "note" if odd else "ok",
+        summary=counted
+        + (f"; {len(other)} of another kind than announced" if other else "")
+        + (f"; {len(odd)} of another platform than announced" if odd else ""),
+        details={"kinds": dict(kinds), **other.details(), **found.details(), **odd.details()},
     )
 
 
 def _describe(entry: Checked, blobs: BlobReader) -> dict[str, Any]:
     artifact, manifest = entry.artifact, entry.manifest
-    by_type = kind_of(manifest.media_type, manifest.artifact_type)
     platform = _platform(entry, blobs)
     fields = {
         "repository": artifact.repository,
         "tags": list(artifact.tags),
         "digest": artifact.digest,
         "media_type": manifest.media_type,
-        "kind": artifact.kind,
+        "kind": entry.kind,
         "platform": platform or artifact.platform,
         "bytes": artifact.size + sum(blob.size for blob in manifest.blobs),
     }
-    if by_type != artifact.kind:
-        # cosign and BuildKit attach things as plain images: what they are follows from a tag or a platform outside.
-        fields["kind_by_type"] = by_type
+    if entry.kind != artifact.kind:
+        fields["kind_announced"] = artifact.kind
     if platform and artifact.platform and not _agree(platform, artifact.platform):
         fields["platform_announced"] = artifact.platform
     return fields

@@ -37,7 +37,7 @@ def inspect(subject: Subject) -> Section:
             except LockgateError as error:
                 unread.append(f"{reference}: {error.diagnostics()}")
     signed = {entry.subject for entry in subject.opened.manifest.signatures}
-    images = [entry for entry in subject.checked if entry.artifact.kind in ("image", "index")]
+    images = [entry for entry in subject.checked if entry.kind in ("image", "index")]
     covered = signed | _beneath(images, signed)
     bare = [entry.name for entry in images if entry.artifact.digest not in covered]
     changed = [one for one in moved if one.get("configuration") or one.get("added") or one.get("removed")]

@@ -19,11 +19,7 @@ def inspect(subject: Subject) -> Section:
         for entry in entries
     ]
     described = {entry.subject for entry in manifest.sboms}
-    bare = [
-        entry.name
-        for entry in subject.checked
-        if entry.artifact.kind == "image" and entry.artifact.digest not in described
-    ]
+    bare = [entry.name for entry in subject.checked if entry.kind == "image" and entry.artifact.digest not in described]
     return Section(
         inspector="evidence",
         outcome="note" if bare else "ok",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from appliance import limits
 from appliance.intake.content import Checked
@@ -14,6 +14,8 @@ from bundles.documents import Section
 from bundles.manifest import BundleManifest
 from bundles.ports import BlobReader
 from bundles.verdict import Opened
+
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,32 @@ class Named:
     always: bool = True
 
 
-def listed(name: str, entries: Sequence[Any]) -> dict[str, Any]:
-    """A list for a section's details, cut where a report would grow too long, with how many were left out."""
-    left_out = len(entries) - limits.REPORT_LIST
-    kept = {name: list(entries[: limits.REPORT_LIST])}
-    return kept | {f"{name}_left_out": left_out} if left_out > 0 else kept
+class Listing(Generic[Entry]):
+    """A list for a section's details, cut as it grows, with how many were left out."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.count = name, 0
+        self._kept: list[Entry] = []
+
+    def add(self, entry: Entry) -> None:
+        """Count an entry, and keep it while there is room."""
+        self.count += 1
+        if len(self._kept) < limits.REPORT_LIST:
+            self._kept.append(entry)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def details(self) -> dict[str, Any]:
+        """The list by its name, and `<name>_left_out` where it was cut."""
+        left_out = self.count - len(self._kept)
+        kept: dict[str, Any] = {self.name: list(self._kept)}
+        return kept | ({f"{self.name}_left_out": left_out} if left_out else {})
+
+
+def listed(name: str, entries: Iterable[Any]) -> dict[str, Any]:
+    """A `Listing` of what is there already."""
+    listing = Listing[Any](name)
+    for entry in entries:
+        listing.add(entry)
+    return listing.details()

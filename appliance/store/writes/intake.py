@@ -193,12 +193,14 @@ class Quarantine(Write, frozen=True):
 
 
 class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found in a layer that was looked through: `look` is the version of the looking, `found` is JSON."""
+    """What was found in a blob that was looked through: `look` is the version of the looking, `found` is JSON, `mac`
+    authenticates the row (appliance.intake.inspectors.notebook). `media_type` is empty: content decides."""
 
     digest: str
     media_type: str
     look: int
     found: str
+    mac: str
 
 
 class KeepLayers(Write, frozen=True):
@@ -210,9 +212,9 @@ class KeepLayers(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         db.executemany(
-            "INSERT INTO layers_inspected (digest, media_type, look, found, at) VALUES (?, ?, ?, ?, ?)"
-            " ON CONFLICT DO NOTHING",
-            [(layer.digest, layer.media_type, layer.look, layer.found, self.at) for layer in self.layers],
+            "INSERT OR REPLACE INTO layers_inspected (digest, media_type, look, found, mac, at)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            [(layer.digest, layer.media_type, layer.look, layer.found, layer.mac, self.at) for layer in self.layers],
         )
 
 

@@ -1,0 +1,134 @@
+"""What one blob holds, by its content alone: an archive that is looked through, text, or neither.
+
+An archive is what any reader of tar would take for one, behind any compression that a runtime takes off. Findings are
+setuid and setgid bits, file capabilities, device nodes, names and links that are absolute or lead out, and whatever
+readers of tar take differently.
+"""
+
+from __future__ import annotations
+
+import codecs
+import posixpath
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+from appliance import limits
+from appliance.intake.inspectors.findings import Looked
+from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
+from appliance.intake.inspectors.tar_stream import Member, Oddity, members
+from appliance.intake.inspectors.unpacking import Stream, Unwrapped
+from bundles.errors import LockgateError
+
+_SETID: Final = 0o6000
+_NO_POWER: Final = ("2", "3", "4", "5", "6")
+"""Types whose setuid and setgid bits give no power. A hard link's do: runtimes set its target's mode by them."""
+_READ: Final = 1024 * 1024
+_HARD: Final = "1"
+_SYMBOLIC: Final = "2"
+_DEVICES: Final = {"3": "character device", "4": "block device"}
+_CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
+
+
+def look(file: BinaryIO, size: int, deadline: float) -> Looked:
+    """Look through a blob of `size` bytes, which is closed. What cannot be looked through says why in `failed`."""
+    looked = Looked()
+    try:
+        with Unwrapped(file, size, deadline) as unwrapped:
+            looked.content = _content_of(unwrapped.stream, looked)
+    except LockgateError as error:
+        looked.content, looked.failed = "", error.diagnostics()
+    return looked
+
+
+def _content_of(stream: Stream, looked: Looked) -> str:
+    head = stream.peek(BLOCK)
+    if not head:
+        return "empty"
+    if head == ZEROS:  # an archive may stand behind zero blocks, and some readers look for it there
+        while stream.peek(BLOCK) == ZEROS:
+            stream.skip(BLOCK)
+        if not stream.peek(BLOCK).strip(b"\0"):
+            return "empty"
+        if not _skip_to_header(stream):
+            return "binary"
+        looked.add("ambiguous", path="", reason="an archive behind zero blocks")
+    elif not is_header(head):
+        if not _skip_to_header(stream):
+            return "text" if _is_text(stream) else "binary"
+        looked.add("ambiguous", path="", reason="an archive behind other bytes")
+    for member in members(stream):
+        if isinstance(member, Oddity):
+            looked.add("ambiguous", path=member.path[: limits.FINDING_PATH], reason=member.reason)
+            continue
+        looked.entries += 1
+        for rule, what in _findings(member):
+            looked.add(rule, path=member.names[0][: limits.FINDING_PATH], **what)
+    return "archive"
+
+
+def _skip_to_header(stream: Stream) -> bool:
+    """Go to the first block that is a header, among those in which GNU tar would look for one; False where none is."""
+    ahead = stream.peek(limits.LAYER_LEAD)
+    for start in range(0, len(ahead) - BLOCK + 1, BLOCK):
+        if is_header(ahead[start : start + BLOCK]):
+            stream.skip(start)
+            return True
+    return False
+
+
+def _is_text(stream: Stream) -> bool:
+    """Whether a blob is UTF-8 without control characters, to its end. Reads it."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    read = 0
+    try:
+        while data := stream.read(_READ):
+            read += len(data)
+            if read > limits.TEXT_READ or len(data.translate(None, _CONTROLS)) != len(data):
+                return False
+            decoder.decode(data)
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What one entry gives, each rule once however many readings it has."""
+    if member.mode & _SETID and member.kind not in _NO_POWER:
+        yield "setuid", {"mode": f"{member.mode & 0o7777:04o}"}
+    for power in member.powers:
+        yield "capabilities", {"attribute": power[: limits.FINDING_PATH]}
+    if member.kind in _DEVICES:
+        yield "devices", {"kind": _DEVICES[member.kind]}
+    if any(_escapes(name.lstrip("/")) for name in member.names):
+        yield "escaping", {"kind": "name"}
+    elif any(name.startswith("/") for name in member.names):
+        yield "absolute", {"kind": "name"}
+    if member.kind == _HARD and (away := [target for target in member.targets if _escapes(target.lstrip("/"))]):
+        yield "escaping", {"kind": "hard link", "target": away[0][: limits.FINDING_PATH]}
+    if member.kind == _SYMBOLIC:
+        yield from _symbolic(member)
+
+
+def _symbolic(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
+    for rule, leads in (("escaping", _leads_out), ("absolute", lambda _, target: target.startswith("/"))):
+        for name in member.names:
+            away = [target for target in member.targets if leads(name, target)]
+            if away:
+                yield rule, {"kind": "symbolic link", "target": away[0][: limits.FINDING_PATH]}
+                return
+
+
+def _leads_out(name: str, target: str) -> bool:
+    if target.startswith("/"):
+        return _escapes(target.lstrip("/"))
+    return _escapes(posixpath.join(posixpath.dirname(name.lstrip("/")), target))
+
+
+def _escapes(path: str) -> bool:
+    depth = 0
+    for part in path.split("/"):
+        depth += -1 if part == ".." else 0 if part in ("", ".") else 1
+        if depth < 0:
+            return True
+    return False
