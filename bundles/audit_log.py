@@ -28,6 +28,7 @@ from typing import Any, Final
 import msgspec
 
 from bundles import limits, strict_json
+from bundles.audit_cut import cuts_of, strays
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import failures_named, open_regular
 from bundles.oci.reference import check_site
@@ -91,13 +92,15 @@ class Finding:
 
 @dataclass(slots=True)
 class Verified:
-    """What was looked at, and what was found."""
+    """What was looked at and found. No checkpoint covers `uncovered` events; `time_back` are older than their last."""
 
     events: int = 0
     lanes: int = 0
     checkpoints: int = 0
     head: str = ""
     covered: int = 0
+    uncovered: int = 0
+    time_back: int = 0
     first: str = ""
     last: str = ""
     findings: list[Finding] = field(default_factory=list)
@@ -106,7 +109,8 @@ class Verified:
         """As plain data; `ok` says that nothing was found."""
         return {
             "ok": not self.findings, "events": self.events, "lanes": self.lanes, "checkpoints": self.checkpoints,
-            "covered": self.covered, "head": self.head, "first": self.first, "last": self.last,
+            "covered": self.covered, "uncovered": self.uncovered, "time_back": self.time_back,
+            "head": self.head, "first": self.first, "last": self.last,
             "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in self.findings],
         }  # fmt: skip
 
@@ -218,8 +222,12 @@ class _Lane:
     seq: int = 0
     head: str = GENESIS
     number: int = 0
+    first: int = 0
+    since: str = ""
+    micros: int = 0
     hashes: dict[int, str] = field(default_factory=dict)
     begins: tuple[int, str] | None = None
+    cut: tuple[int, str] | None = None
 
 
 def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, live: bool = False) -> Verified:
@@ -238,18 +246,23 @@ def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, li
         for lane_head in checkpoint.lanes:
             wanted.setdefault(lane_head.lane, set()).add(lane_head.seq)
     lanes: dict[int, _Lane] = {}
-    pruned: dict[tuple[int, int], str] = {}
+    prunes: list[dict[str, Any]] = []
     for segment in segments(folder):
-        _read_segment(segment, lanes.setdefault(segment.lane, _Lane()), wanted, pruned, found, live=live)
+        _read_segment(segment, lanes.setdefault(segment.lane, _Lane()), wanted, prunes, found, live=live)
+    for name in strays(folder, everything=live):
+        found.find(name, 0, "a file that is no part of the log")
     found.lanes = len(lanes)
     if not found.events:
         found.find(LANES, 0, "there is no event")
-    for number, lane in lanes.items():
-        if lane.begins is not None and pruned.get((number, lane.begins[0])) != lane.begins[1]:
-            found.find(f"lane {number:02}", 0, f"the events before {lane.begins[0]} were removed")
+    _check_beginnings(lanes, prunes, key, site, found)
     _compare(checkpoints, lanes, found)
     if checkpoints:
         found.covered = sum(head.seq for head in checkpoints[-1].lanes)
+    signed = {head.lane: head.seq for head in checkpoints[-1].lanes} if checkpoints else {}
+    found.uncovered = sum(max(0, lane.seq - signed.get(number, 0)) for number, lane in lanes.items())
+    for number, lane in lanes.items():
+        if checkpoints and number not in signed and lane.since < checkpoints[-1].created:
+            found.find(f"lane {number:02}", 0, f"it begins at {lane.since}, and no checkpoint since knows it")
     heads = _heads(folder)
     found.head = heads[-1] if heads else ""
     if not checkpoints:
@@ -257,6 +270,23 @@ def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, li
     if expect_head and expect_head not in heads:
         found.find(CHECKPOINTS, 0, f"the log's end was cut: it does not hold the head {expect_head}")
     return found
+
+
+def _check_beginnings(
+    lanes: dict[int, _Lane], prunes: list[dict[str, Any]], key: PublicKey, site: str, found: Verified
+) -> None:
+    """Every lane begins with its first event, or where a cut signed by the audit key says, with a whole segment."""
+    cuts, unsigned = cuts_of(prunes, key, site)
+    for why in unsigned:
+        found.find(LANES, 0, why)
+    for number, lane in lanes.items():
+        if lane.first <= 1 and lane.begins is None:
+            continue
+        begins, cut = lane.begins or (1, GENESIS), cuts.get((number, lane.first))
+        if cut is None or (cut.from_, cut.prev) != begins:
+            found.find(f"lane {number:02}", 0, f"the events before {begins[0]} were removed, and no signed cut says so")
+        else:
+            lane.cut = (cut.from_ - 1, cut.prev)
 
 
 def _heads(folder: Path) -> list[str]:
@@ -290,12 +320,13 @@ def _read_checkpoints(folder: Path, key: PublicKey, site: str, found: Verified, 
 
 
 def _read_segment(
-    segment: Segment, lane: _Lane, wanted: dict[int, set[int]], pruned: dict[tuple[int, int], str], found: Verified,
+    segment: Segment, lane: _Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: Verified,
     *, live: bool,
 ) -> None:  # fmt: skip
     name = segment.path.name
     if lane.number and segment.number != lane.number + 1:
         found.find(name, 0, f"the segment before it is not {lane.number:06}: one was removed")
+    lane.first = lane.first or segment.number
     lane.number = segment.number
     asked = wanted.get(segment.lane, set())
     for number, line in enumerate(lines_of(segment.path), 1):
@@ -321,8 +352,10 @@ def _read_segment(
         if seq in asked:
             lane.hashes[seq] = lane.head
         if fields["act"] == PRUNED and fields["outcome"] == "done":
-            for cut in fields["detail"].get("lanes", []):
-                pruned[(cut["lane"], cut["from"])] = cut["prev"]
+            prunes.append(fields["detail"])
+        lane.since = lane.since or fields["time"]
+        found.time_back += fields["micros"] < lane.micros
+        lane.micros = fields["micros"]
         found.events += 1
         found.first = min(found.first or fields["time"], fields["time"])
         found.last = max(found.last, fields["time"])
@@ -349,6 +382,10 @@ def _compare(checkpoints: list[Checkpoint], lanes: dict[int, _Lane], found: Veri
         for said in checkpoint.lanes:
             lane = lanes.get(said.lane, _Lane())
             if lane.begins is not None and said.seq < lane.begins[0]:
+                if lane.cut is not None and said.seq == lane.cut[0] and said.head != lane.cut[1]:
+                    found.find(
+                        f"lane {said.lane:02}", 0, f"the cut's last event is not the one checkpoint {number} saw"
+                    )
                 continue
             seen = lane.hashes.get(said.seq)
             if seen is None:

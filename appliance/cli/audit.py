@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from appliance.cli.context import call, json_option, show, station_option, station_root, table
 from appliance.observe.acts import Act
@@ -85,6 +86,8 @@ def verify(
         lines = [
             f"[ok] {found.events} events in {found.lanes} lanes, {found.first} to {found.last}",
             f"[ok] {found.checkpoints} checkpoints; the last covers {found.covered} events",
+            f"[..] {found.uncovered} events are behind it: no signature covers them yet"
+            if found.uncovered else "[ok] no event is behind it",
             f"[ok] the log holds the head {expect_head}" if expect_head
             else "[..] a cut end: not checked; give a head that was written down with --expect-head",
             f"     head {found.head}",
@@ -188,14 +191,20 @@ def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     from appliance.cli.recorded import recorded
     from appliance.config import load_config
     from appliance.observe import audit_export
+    from appliance.observe.checkpoints import checkpoint
     from appliance.paths import StationPaths
 
     paths = StationPaths(station_root(root))
-    cuts = audit_export.prunable(paths, exported, load_config(paths.config).site)
-    gone = 0
-    if cuts:
-        with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), {"lanes": cuts}):
-            gone = audit_export.prune(paths, cuts)
+    cut = audit_export.prunable(paths, exported, load_config(paths.config).site)
+    gone, lanes = 0, []
+    if cut is not None:
+        detail = audit_export.announced(paths, cut)
+        lanes = msgspec.to_builtins(cut)["lanes"]
+        with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), detail):
+            checkpoint(paths)
+            gone = audit_export.prune(paths, cut)
     show(
-        {"removed": gone, "lanes": cuts}, as_json, lambda: f"{gone} segments removed; they are in {safe(str(exported))}"
+        {"removed": gone, "lanes": lanes},
+        as_json,
+        lambda: f"{gone} segments removed; they are in {safe(str(exported))}",
     )

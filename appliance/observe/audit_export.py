@@ -18,7 +18,8 @@ from typing import Final
 from appliance.observe.checkpoints import audit_key, checkpoint
 from appliance.paths import StationPaths
 from bundles import limits
-from bundles.audit_log import CHECKPOINTS, LANES, Finding, Verified, checkpoint_lines, segments, verify
+from bundles.audit_cut import Cut, LaneCut, sign_cut
+from bundles.audit_log import CHECKPOINTS, LANES, Finding, Segment, Verified, checkpoint_lines, segments, verify
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular, read_small, sync_folder
 from bundles.signing.keys import PublicKey
@@ -104,35 +105,43 @@ def verify_export(folder: Path, key: PublicKey, site: str, expect_head: str = ""
     return found
 
 
-def prunable(paths: StationPaths, exported: Path, site: str) -> list[dict[str, object]]:
-    """The lanes' oldest segments that an export holds byte for byte and that nobody writes any more.
-
-    Each lane as {lane, from, prev, segments}: where it begins afterwards. Raises RefusedError where the export does
-    not verify.
-    """
-    found = verify_export(exported, audit_key(paths).public, site)
+def prunable(paths: StationPaths, exported: Path, site: str) -> Cut | None:
+    """The lanes' oldest segments that an export holds byte for byte and that nobody writes any more, whole segments
+    alone; None where there are none. Raises RefusedError where the export does not verify."""
+    key = audit_key(paths).public
+    found = verify_export(exported, key, site)
     if found.findings:
         raise RefusedError("the export does not verify", thing=found.findings[0].text(), remedy="export it anew")
-    lanes: dict[int, list[Path]] = {}
+    lanes: dict[int, list[Segment]] = {}
     for segment in segments(paths.audit):
-        lanes.setdefault(segment.lane, []).append(segment.path)
-    cuts: list[dict[str, object]] = []
+        lanes.setdefault(segment.lane, []).append(segment)
+    cuts: list[LaneCut] = []
     for lane, mine in lanes.items():
-        gone = []
-        for path in mine[:-1]:
-            copy = exported / LANES / path.name
-            if not copy.is_file() or _sha256(copy) != _sha256(path):
+        gone: dict[str, str] = {}
+        for segment in mine[:-1]:
+            copy, digest = exported / LANES / segment.path.name, _sha256(segment.path)
+            if not copy.is_file() or _sha256(copy) != digest:
                 break
-            gone.append(path.name)
+            gone[segment.path.name] = digest
         if gone:
-            first = _first_event(mine[len(gone)])
-            cuts.append({"lane": lane, "from": first["seq"], "prev": first["prev"], "segments": gone})
-    return cuts
+            stays = mine[len(gone)]
+            first = _first_event(stays.path)
+            cuts.append(
+                LaneCut(
+                    lane=lane, first=stays.number, from_=int(str(first["seq"])), prev=str(first["prev"]), segments=gone
+                )
+            )
+    return Cut(site=site, sums=_sha256(exported / SUMS), head=found.head, lanes=cuts) if cuts else None
 
 
-def prune(paths: StationPaths, cuts: list[dict[str, object]]) -> int:
+def announced(paths: StationPaths, cut: Cut) -> dict[str, object]:
+    """The detail of the event `audit.prune`: the cut, signed by the station's audit key."""
+    return sign_cut(cut, audit_key(paths))
+
+
+def prune(paths: StationPaths, cut: Cut) -> int:
     """Remove what `prunable` found, once an event (`audit.prune`) says so. Returns how many segments went."""
-    names = [str(name) for cut in cuts for name in cut["segments"]]  # type: ignore[attr-defined]
+    names = [name for lane in cut.lanes for name in lane.segments]
     lanes = paths.audit / LANES
     with failures_named(lanes, "the audit log cannot be changed"):
         for name in names:

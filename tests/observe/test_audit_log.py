@@ -13,15 +13,22 @@ import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 
 from appliance import clock, limits
+from appliance.cli.audit import prune
+from appliance.cli.audit import verify as verify_command
 from appliance.observe import audit_export
 from appliance.observe.audit import FileAudit, newest, tail
 from appliance.observe.audit_query import Query, find_events
 from appliance.observe.checkpoints import checkpoint, last_checkpoint
 from appliance.paths import StationPaths
+from bundles.audit_cut import sign_cut
+from bundles.audit_log import hash_of, line_of
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
 from tests.observe.station import SITE, act, findings, look, make
@@ -290,13 +297,123 @@ def test_only_what_an_export_holds_may_go_and_the_rest_still_verifies(
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
     audit = fill(paths, 30)
     audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    cuts = audit_export.prunable(paths, tmp_path / "out", SITE)
-    act(audit, 31, act="audit.prune", detail={"lanes": cuts})
-    assert audit_export.prune(paths, cuts) > 2
+    cut = audit_export.prunable(paths, tmp_path / "out", SITE)
+    assert cut is not None
+    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    assert audit_export.prune(paths, cut) > 2
     assert findings(paths) == []
     assert not lane(paths, 1, 1).exists()
-    lane(paths, 1, cuts[0]["segments"].__len__() + 1).unlink()  # type: ignore[attr-defined]
+    lane(paths, 1, cut.lanes[0].first).unlink()
     assert findings(paths)
+
+
+@pytest.fixture
+def prunable(
+    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> tuple[FileAudit, audit_export.Cut, str]:
+    """A log of several segments, a cut that an export allows, and a head that was printed before it."""
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    audit = fill(paths, 30)
+    head = checkpoint(paths)
+    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    cut = audit_export.prunable(paths, tmp_path / "out", SITE)
+    assert cut is not None
+    return audit, cut, head
+
+
+Prunable = tuple[FileAudit, audit_export.Cut, str]
+
+
+def test_a_head_that_was_printed_before_a_cut_is_held_after_it(paths: StationPaths, prunable: Prunable) -> None:
+    audit, cut, head = prunable
+    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    audit_export.prune(paths, cut)
+    assert findings(paths, head) == []
+
+
+def _unsigned(detail: dict[str, Any]) -> dict[str, Any]:
+    return {"lanes": detail["cut"]["lanes"]}
+
+
+def _by_another_key(detail: dict[str, Any]) -> dict[str, Any]:
+    cut = msgspec.convert(detail["cut"], audit_export.Cut)
+    return sign_cut(cut, create_private())
+
+
+def _moved(detail: dict[str, Any]) -> dict[str, Any]:
+    return {**detail, "cut": {**detail["cut"], "head": "9-" + "0" * 64}}
+
+
+@pytest.mark.parametrize("forge", [_unsigned, _by_another_key, _moved])
+def test_a_beginning_that_went_with_a_forged_prune_is_found(
+    paths: StationPaths, prunable: Prunable, forge: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    """Whoever writes every file of the station, and lacks its audit key."""
+    audit, cut, head = prunable
+    act(audit, 31, act="audit.prune", detail=forge(audit_export.announced(paths, cut)))
+    checkpoint(paths)
+    audit_export.prune(paths, cut)
+    found = findings(paths, head)
+    assert any("signed" in text or "signature" in text for text in found)
+    assert any("were removed" in text for text in found)
+
+
+@pytest.mark.parametrize("more", ["a line", "a segment"])
+def test_more_than_a_signed_cut_says_is_found(paths: StationPaths, prunable: Prunable, more: str) -> None:
+    audit, cut, _ = prunable
+    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    checkpoint(paths)
+    audit_export.prune(paths, cut)
+    path = lane(paths, 1, cut.lanes[0].first)
+    assert path.exists()
+    kept = lines(path)[1:] if more == "a line" else []
+    path.write_bytes(b"".join(kept)) if kept else path.unlink()
+    assert findings(paths)
+
+
+def test_a_lines_cut_within_a_segment_is_no_prune(paths: StationPaths, prunable: Prunable) -> None:
+    """The first segment stays, without its first lines, beside a signed cut of it: segments go whole, or not at all."""
+    audit, cut, _ = prunable
+    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    first = lane(paths)
+    first.write_bytes(b"".join(lines(first)[1:]))
+    assert any("were removed" in text for text in findings(paths))
+
+
+def test_events_behind_the_last_checkpoint_are_counted(paths: StationPaths) -> None:
+    audit = fill(paths, 3)
+    checkpoint(paths)
+    assert look(paths).uncovered == 0
+    act(audit, 4)
+    act(audit, 5)
+    assert (look(paths).uncovered, look(paths).findings) == (2, [])
+
+
+def test_a_lane_that_claims_to_be_older_than_a_checkpoint_that_does_not_know_it_is_found(paths: StationPaths) -> None:
+    fill(paths, 3)
+    checkpoint(paths)
+    made_up = json.loads(lines(lane(paths))[0]) | {"lane": 2, "time": "2020-01-01T00:00:00Z"}
+    lane(paths, 2).write_bytes(line_of(made_up))
+    assert any("no checkpoint since knows it" in text for text in findings(paths))
+
+
+def test_time_that_goes_back_in_a_lane_is_counted(paths: StationPaths) -> None:
+    fill(paths, 2)
+    before = json.loads(lines(lane(paths))[-1])
+    later = before | {"seq": 3, "micros": 1, "prev": hash_of(line_of(before))}
+    lane(paths).write_bytes(lane(paths).read_bytes() + line_of(later))
+    assert look(paths).time_back == 1
+
+
+@pytest.mark.parametrize(
+    "name", ["lanes/01.000001.jsonl.old", "lanes/notes", "lanes/1.1.jsonl", "lanes/.01.000009.jsonl"]
+)
+def test_a_stray_file_is_found(paths: StationPaths, name: str) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    assert findings(paths) == []
+    (paths.audit / name).write_bytes(b"")
+    assert findings(paths) == [f"{name}: a file that is no part of the log"]
 
 
 def test_nothing_goes_by_an_export_that_was_changed(
@@ -471,3 +588,17 @@ def test_an_event_holds_whatever_a_client_can_make_it_hold(paths: StationPaths) 
     act(audit, 1, thing="a\nb\u202e\x00\udc80", detail={"x": object, "y": 1.5})
     checkpoint(paths)
     assert findings(paths) == []
+
+
+def test_the_command_prunes_with_a_signed_cut(
+    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    fill(paths, 30)
+    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    ran = CliRunner().invoke(prune, ["--exported", str(tmp_path / "out"), "-C", str(paths.root), "--json"])
+    assert ran.exit_code == 0, ran.output
+    assert json.loads(ran.stdout)["removed"] > 2
+    assert (findings(paths), lane(paths, 1, 1).exists()) == ([], False)
+    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
+    assert (looked.exit_code, "no event is behind it" in looked.output or "behind it" in looked.output) == (0, True)
