@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import unicodedata
 
-_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+from bundles.people import is_unseen
 
 
 def safe(text: str, *, width: int | None = None) -> str:
@@ -28,8 +28,7 @@ def safe(text: str, *, width: int | None = None) -> str:
 def _escape(character: str) -> str:
     if character == "\\":
         return "\\\\"
-    combining = unicodedata.combining(character)
-    if unicodedata.category(character) not in _HIDDEN and not combining and character != "\u3164":
+    if not is_unseen(character) and not unicodedata.combining(character):
         return character
     code = ord(character)
     if code < 0x100:

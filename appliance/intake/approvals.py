@@ -17,7 +17,6 @@ from appliance.access.permissions import Permission
 from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.intake.overrides import trusted_now
-from appliance.names import same_name
 from appliance.observe.acts import Act
 from appliance.observe.audit import newest
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
@@ -26,6 +25,7 @@ from appliance.store.writes.entries import DECIDABLE
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.people import person as same_name
 from bundles.signing.keys import check_keyid
 from bundles.times import later
 

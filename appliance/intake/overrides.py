@@ -18,8 +18,8 @@ from appliance.store.writes.ledger import Said, SayOverride
 from bundles import documents
 from bundles.documents import Override
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
+from bundles.people import person
 from bundles.signing.keys import check_keyid
-from bundles.signing.policy import person
 from bundles.times import later
 
 PEOPLE: Final = 2

@@ -16,11 +16,11 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.config import Config
-from appliance.names import same_name
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.files import read_small
 from bundles.manifest_check import KINDS
+from bundles.people import person as same_name
 from bundles.signing.keys import check_keyid
 
 FILE: Final = "approvals.toml"

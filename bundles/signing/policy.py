@@ -24,16 +24,13 @@ import msgspec
 from bundles import limits
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.reference import check_site
+from bundles.people import is_unseen, person
 from bundles.signing import hybrid, signatures, ssh_keys
 
 FILE: Final = "policy.json"
 TYPE: Final = "application/vnd.lockgate.trust-policy.v1+json"
 KNOWN_ALGORITHMS: Final = (*signatures.ALGORITHMS, signatures.RSA, hybrid.ALGORITHM, *ssh_keys.ALGORITHMS)
 
-
-_UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-_BLANK: Final = frozenset("\u034f\u115f\u1160\u2800\u3164\uffa0") | {chr(code) for code in range(0xFE00, 0xFE10)}
-"""Letters and marks that are drawn as nothing."""
 _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Alphabets with letters that look like another's (Unicode Technical Standard 39)."""
 
@@ -93,18 +90,12 @@ class TrustPolicy:
         return f"signed by {people} of {rule.signers} distinct owners{of} that {purpose} from {site or 'here'} takes"
 
 
-def person(owner: str) -> str:
-    """An owner's name without what spelling may differ in: case, width, spaces, and what nobody sees."""
-    words = unicodedata.normalize("NFKC", owner).split()
-    return " ".join("".join(letter for letter in word if not _is_unseen(letter)) for word in words).casefold()
-
-
 def check_owner(owner: str) -> None:
     """Raises UsageError for a name that could pass for another one: empty, with characters that nobody sees, or with
     letters of two alphabets in a word."""
     if not owner.strip():
         raise UsageError("a key needs an owner", remedy="say whose it is with --owner")
-    if any(_is_unseen(letter) for letter in owner):
+    if any(is_unseen(letter) for letter in owner):
         raise UsageError("an owner's name has characters that nobody sees", thing=ascii(owner)[:80], remedy="type it")
     for word in owner.split():
         alphabets = {unicodedata.name(letter, "").partition(" ")[0] for letter in word if letter.isalpha()}
@@ -114,10 +105,6 @@ def check_owner(owner: str) -> None:
                 thing=ascii(word)[:80],
                 remedy="type it in one",
             )
-
-
-def _is_unseen(letter: str) -> bool:
-    return unicodedata.category(letter) in _UNSEEN or letter in _BLANK
 
 
 def _default(purpose: str) -> Rule:

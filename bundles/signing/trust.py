@@ -31,9 +31,10 @@ from bundles import limits, strict_json
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, own_as_folder, read_small, write_atomic
 from bundles.oci.reference import check_site
+from bundles.people import person
 from bundles.signing import policy
 from bundles.signing.keys import PublicKey, check_keyid
-from bundles.signing.policy import PolicyFile, Rule, TrustPolicy, person
+from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
 from bundles.times import check_time
 
 PURPOSES: Final = ("bundle", "release", "receipt", "image", "audit", "verdict", "backup", "update")

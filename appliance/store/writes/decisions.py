@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 import msgspec
 
-from appliance.names import same_name
 from appliance.store.writes.base import Write
 from appliance.store.writes.claims import claim
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
@@ -21,6 +20,7 @@ from appliance.store.writes.registry import (
     set_tag,
 )
 from bundles.errors import FailedError, RefusedError
+from bundles.people import person
 
 
 def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
@@ -63,7 +63,7 @@ def _keep(db: sqlite3.Connection, digest: str, decision: Decision, actor: str, a
 
 def people(owners: Iterable[str]) -> int:
     """How many people some keys' owners are: the same name in other letters or spaces is the same person."""
-    return len({same_name(owner) for owner in owners})
+    return len({person(owner) for owner in owners})
 
 
 class Approve(Write, frozen=True):

@@ -10,7 +10,7 @@ from appliance.store.writes.base import Write
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
 from bundles.errors import FailedError, RefusedError
-from bundles.signing.policy import person
+from bundles.people import person
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
