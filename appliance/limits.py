@@ -431,3 +431,21 @@ CERTIFICATE_DAYS: Final = (30, 7, 1)
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 397
 """What `lockgate init` makes: the longest that strict clients take of a server's certificate is 398 days."""
+
+# Changes of duty (docs/adr/0015-duties.md).
+
+DUTY_WAIT: Final = 72 * 60 * 60
+"""Seconds before a change of duty takes effect where no second administrator exists: a weekend passes, and somebody
+sees it in `lockgate status`."""
+
+DUTY_EXPIRES: Final = 14 * 24 * 60 * 60
+"""Seconds after which a change that nobody confirmed is over: a forgotten one must not be confirmed by mistake."""
+
+DUTIES_WAITING: Final = 100
+"""Changes that may wait at once: more than a station has officers, and a list that a person still reads."""
+
+DUTIES_LISTED: Final = 1_000
+"""Past changes of duty in one answer."""
+
+DUTIES_LOOKED_AT: Final = 30.0
+"""Seconds between looks at whether a change is due or over."""

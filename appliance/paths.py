@@ -23,6 +23,11 @@ class StationPaths:
         return self.root / "config.toml"
 
     @property
+    def origin(self) -> Path:
+        """How the station was made, signed by its audit key (appliance.origin)."""
+        return self.root / "origin.json"
+
+    @property
     def lock(self) -> Path:
         """Locked (flock) by the running station, and by folder commands while they change keys or trust."""
         return self.root / "lock"

@@ -52,10 +52,11 @@ class Station:
         return load_policy(self.paths.approvals)
 
 
-def open_station(root: Path, writer: Writer) -> Station:
-    """Open the station in `root`, whose database is there already. Raises UsageError, FailedError."""
+def open_station(root: Path, writer: Writer, config: Config | None = None) -> Station:
+    """Open the station in `root`, whose database is there already. `config`: the settings that the process started
+    with, in the place of the file's. Raises UsageError, FailedError."""
     paths = StationPaths(root)
-    config = load_config(paths.config)
+    config = config or load_config(paths.config)
     return Station(
         config=config,
         paths=paths,

@@ -97,6 +97,10 @@ RULES_OUT: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
 """What an account with the role may never do, whatever else it holds: who decides does not carry, who gives roles out
 neither decides nor looks after the log, and who looks after the log changes nothing."""
 
+GUARDED: Final[frozenset[Permission]] = _DECIDING | {"trust", "policy", "account"}
+"""Permissions whose roles, and the credentials of whose accounts, no administrator changes alone
+(docs/adr/0015-duties.md)."""
+
 EVERYTHING: Final = "**"
 _COMPONENT: Final = r"[a-z0-9*]+(?:(?:\.|_|__|-+)[a-z0-9*]+)*"
 _PATTERN: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
@@ -132,6 +136,11 @@ def check_role(text: str) -> Role:
         if role == text:
             return role
     raise UsageError("no such role", thing=repr(text)[:60], remedy=f"use one of {', '.join(ROLES)}")
+
+
+def is_guarded(role: Role) -> bool:
+    """Whether a role gives one of `GUARDED`, on whatever pattern."""
+    return not GUARDED.isdisjoint(GIVES[role])
 
 
 @dataclass(frozen=True, slots=True)

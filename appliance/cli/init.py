@@ -25,11 +25,13 @@ def init(
 
     Without --open also its CA and certificate, and the one-time code that makes the first administrator.
     """
+    from appliance import clock
     from appliance.access.certificates import default_names, make_ca, make_server
     from appliance.access.first import make_code
     from appliance.cli.recorded import actor
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
+    from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
     from bundles.errors import FailedError
     from bundles.files import failures_named
@@ -56,6 +58,7 @@ def init(
     FileAudit(paths.audit).record(
         AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
     )
+    write_origin(paths, Origin(site=site, side=side, open=open_, created=clock.now()))
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
     lines = [f"station {site} ({side}) in {paths.root}"]
     if not open_:

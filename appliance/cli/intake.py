@@ -23,6 +23,7 @@ from appliance.cli.context import (
     table,
 )
 from appliance.cli.intake_decide import approve, count, reject
+from appliance.cli.user_pending import lines_of
 from bundles.display import safe
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ def release(root: Path | None, name: str, only: tuple[str, ...], as_json: bool) 
     path = f"/v1/intake/{quote(name)}/release"
     document = call(root, lambda client: client.post(path, {"only": list(only)}))
     show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["released"]))
+    for line in lines_of(document["account_changes"]):
+        click.echo(line, err=True)
 
 
 @intake.command()
@@ -314,6 +317,7 @@ def _text(document: dict[str, Any]) -> str:
     ]
     if document["missing_volumes"]:
         lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
+    lines += [f"  {line}" for line in lines_of(document["account_changes"])]
     if document["report"] is not None:
         lines.append(f"  report      {document['report_digest']}")
         lines += [f"    {line}" for line in inspection.lines(document["report"]["sections"])]

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
+from appliance.cli.user_pending import cancel, confirm, pending, report
 from appliance.observe.acts import Act
 from bundles.display import safe
 
@@ -41,14 +42,18 @@ def path_of(name: str, what: str = "") -> str:
 
 
 def change(root: Path | None, name: str, what: str, as_json: bool, line: str, **body: object) -> None:
-    """A change of an account, and a line about it."""
+    """A change of an account, and a line about it. Raises IncompleteError where it waits for a second person."""
     document = call(root, lambda client: client.post(path_of(name, f"/{what}"), body))
-    show(document, as_json, lambda: line)
+    report(document, as_json, line)
 
 
 @click.group()
 def user() -> None:
-    """Accounts: create, list, show, password, enable, disable, bind; log in and out."""
+    """Accounts: create, list, show, password, enable, disable, bind; log in and out; confirm what waits."""
+
+
+for command in (pending, confirm, cancel):
+    user.add_command(command)
 
 
 @user.command()
@@ -242,7 +247,7 @@ def password(root: Path | None, name: str, old_fd: int | None, password_fd: int 
     body = {"old": read_password(old_fd, "Old password")} if me == name else {}
     body["password"] = check_password(read_password(password_fd, f"New password of {name}", confirm=True))
     document = call(root, lambda client: client.post(path_of(name, "/password"), body))
-    show(document, as_json, lambda: f"the password of {name} is set; log in again where it was used")
+    report(document, as_json, f"the password of {name} is set; log in again where it was used")
 
 
 @user.command()

@@ -34,6 +34,10 @@ _STATUS: Final = {1: 409, 2: 400, 3: 403, 4: 409}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
+async def _ignored(control: Control, who: Caller) -> None:
+    """The hook of a control process that keeps no duties."""
+
+
 @dataclass(slots=True)
 class Control:
     """The control process's view of the station."""
@@ -56,6 +60,8 @@ class Control:
         """The station's accounts, read on the control process's own connection."""
         return Accounts(self.station.reader)
 
+    called: Callable[[Control, Caller], Awaitable[None]] = _ignored
+    """Told of each caller before the route's handler runs."""
     in_force: bool = False
     """Whether this process knows that a first security-officer has called (appliance.control.duties)."""
 
@@ -169,6 +175,7 @@ async def _admit(request: web.Request) -> None:
     if permission is None:
         raise RefusedError("the route names no permission", thing=request.path, remedy="report it: this is a defect")
     await require(request, permission)
+    await control.called(control, request[_CALLER])
 
 
 def failure(error: LockgateError, status: int | None = None) -> web.Response:

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.control.kinds import kind_of
+from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import SocketWriter
@@ -143,6 +144,7 @@ def main() -> int:
     descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     station = open_station(root, Guarded(SocketWriter(paths.writer_socket)))
+    require_open(paths, station.config)
     return Runner(station, job_id, first["params"], first["actor"]).run(kind)
 
 

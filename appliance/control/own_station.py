@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 def on_own_station(control: Control, work: Callable[[Station], T]) -> T:
     """`work` on connections of this thread's own."""
-    station = open_station(control.station.paths.root, control.station.writer)
+    station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     try:
         return work(station)
     finally:

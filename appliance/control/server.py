@@ -18,13 +18,14 @@ from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
-from appliance.control import openapi
+from appliance.control import duties, openapi
 from appliance.control.api import CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.own_station import on_own_station
 from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
+    account_changes,
     accounts,
     approvals,
     audit,
@@ -49,6 +50,7 @@ from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
+from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.serve.door import Door
 from appliance.station import Station, jobs_lease, open_station
@@ -59,7 +61,7 @@ from bundles.errors import LockgateError
 
 _MODULES = (
     status, repositories, jobs, intake, approvals, custody, audit, streams, plans, bundles, media, receipts, trust,
-    find, lifecycle, session, accounts, tokens, tls,
+    find, lifecycle, session, accounts, account_changes, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 
@@ -91,6 +93,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     paths = StationPaths(root)
     with jobs_lease(paths) as lease, WriterService(paths.database) as service:
         station = open_station(root, Guarded(service))
+        require_open(paths, station.config)
         writer = AsyncGuarded(AsyncWriterService(service))
         work = Jobs(station, writer, lease)
         async with (
@@ -98,7 +101,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             _access(station, writer) as (accounts, identity),
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()
-            control = Control(station, writer, work, listen, callers, rules, identity)
+            control = Control(station, writer, work, listen, callers, rules, identity, called=duties.note_officer)
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
             listener = listen_at(paths.control_socket)
@@ -111,15 +114,16 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 await work.start()
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
+                waiting = asyncio.create_task(duties.keep_looking(control))
                 reserving = asyncio.create_task(_keep_reserve(paths))
                 ready()
                 await stop.wait()
                 await work.stop()
             door.close()
             await runner.cleanup()
-            for task in (signing, looking, reserving):
+            for task in (signing, looking, reserving, waiting):
                 task.cancel()
-            await asyncio.wait([signing, looking, reserving])
+            await asyncio.wait([signing, looking, reserving, waiting])
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
 

@@ -8,7 +8,6 @@ a port that another program holds is seen when it is bound, where SO_REUSEPORT w
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import select
 import signal
@@ -28,13 +27,12 @@ from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
-from appliance.observe.acts import Act
+from appliance.origin import adopt, require_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
 from appliance.store.database import open_reader
 from bundles import children
-from bundles.audit_log import lines_of, segments
 from bundles.child import die_with
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 
@@ -66,7 +64,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     config = load_config(paths.config)
     host, port = split_listen(listen or config.listen)
     if config.open:
-        _check_open(host, paths)
+        _check_open(host, paths, config)
     else:
         _check_closed(config, paths)
     scheme = "http" if config.open else "https"
@@ -86,14 +84,16 @@ def serve(root: Path, listen: str | None = None) -> int:
         return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
 
 
-def _check_open(host: str, paths: StationPaths) -> None:
+def _check_open(host: str, paths: StationPaths, config: Config) -> None:
     """On loopback alone, and never a station that was made for two persons. Raises UsageError, RefusedError."""
-    if _was_closed(paths) or (paths.database.is_file() and _somebody(paths)):
+    if paths.database.is_file() and _somebody(paths):
         raise RefusedError(
             "a station with accounts is never opened: one person would release alone",
             thing=str(paths.config),
             remedy="set open = false again; for trying things out make another with: lockgate init --open",
         )
+    adopt(paths, config)
+    require_open(paths, config)
     if not is_loopback(host):
         raise UsageError(
             "an open station listens on loopback alone", thing=host, remedy="use 127.0.0.1, ::1 or localhost"
@@ -109,17 +109,7 @@ def _check_closed(config: Config, paths: StationPaths) -> None:
             thing=config.site,
             remedy=f"make the first administrator with: lockgate user claim NAME -C {paths.root}",
         )
-
-
-def _was_closed(paths: StationPaths) -> bool:
-    """Whether the audit log's first event, while it is here, says that the station was made without --open."""
-    for segment in segments(paths.audit)[:1]:
-        for line in lines_of(segment.path):
-            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
-                event = json.loads(line)
-                return event["act"] == Act.INIT and event["detail"].get("open") is False
-            return False
-    return False
+    adopt(paths, config)
 
 
 def _somebody(paths: StationPaths) -> bool:

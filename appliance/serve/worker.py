@@ -23,6 +23,7 @@ from appliance.addresses import origin_of
 from appliance.config import Config, load_config
 from appliance.observe.audit import FileAudit
 from appliance.observe.metrics import RegistryMetrics
+from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.policy.client_writes import ClientWrites
 from appliance.registry.app import create_app
@@ -50,6 +51,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         loop.add_signal_handler(number, stop.set)
     paths = StationPaths(root)
     config = load_config(paths.config)
+    require_open(paths, config)
     blobs = BlobStore(paths)
     writer = AsyncSocketWriter(paths.writer_socket)
     metadata = Metadata(paths.database)

@@ -160,9 +160,13 @@ class AccountsScreen(PagedScreen):
         """A change of an account, and the sentence when it is done."""
         path = f"/v1/accounts/{quote(name, safe='')}/{what}"
 
-        def changed(_: object) -> None:
+        def changed(answer: Mapping[str, Any]) -> None:
             self.load()
-            self.say("ok", done)
+            waits = answer.get("waits")
+            if waits:
+                self.say("note", f"waits for a second person: {waits['text']}; lockgate user confirm {waits['id']}")
+            else:
+                self.say("ok", done)
 
         self.ask(lambda station: station.send(dict[str, Any], path, body), changed, group="act")
 

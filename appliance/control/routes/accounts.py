@@ -12,12 +12,14 @@ from appliance import clock
 from appliance.access.accounts import Account, check_name
 from appliance.access.passwords import check_password, hash_password
 from appliance.access.permissions import EVERYTHING, check_pattern, check_role
+from appliance.control import duties
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
 from appliance.control.asked import Body, body_of, query_text
 from appliance.control.callers import peer_uid
 from appliance.control.routes.tokens import days, give_secret
 from appliance.observe.acts import account_changed
 from appliance.observe.audit import AuditEvent
+from appliance.store.duties import Change
 from appliance.store.writes import access as writes
 from appliance.store.writes.base import Write
 from bundles.errors import RefusedError, UsageError
@@ -68,13 +70,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         elif await control.identity.identify(name, body.text("old", ""), f"uid {peer_uid(request)}") is None:
             raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
-        await do(request, "password", name, writes.SetPassword(account=name, password=hashed, at=clock.now()))
-        return web.json_response({"name": name})
+        write = writes.SetPassword(account=name, password=hashed, at=clock.now())
+        waits = await duties.ask(control, request, "password", write, {})
+        return web.json_response({"name": name} | ({"waits": waits} if waits else {}))
 
     async def change(request: web.Request) -> web.Response:
         name, what, body = request.match_info["name"], request.match_info["what"], await body_of(request)
         accounts.get(name)
         write, detail = _change(name, what, body)
+        if isinstance(write, Change):
+            waits = await duties.ask(control, request, what, write, detail)
+            return answer(name, **({"waits": waits} if waits else {}))
         await do(request, what, name, write, **detail)
         return answer(name)
 

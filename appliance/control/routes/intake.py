@@ -10,6 +10,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.control import duties
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
 from appliance.control.asked import Body, body_of, query_text
 from appliance.control.own_station import on_own_station
@@ -33,10 +34,11 @@ from appliance.observe.audit import AuditEvent
 from appliance.policy.approvals import is_sealed
 from appliance.store.writes.base import Write
 from appliance.store.writes.decisions import Approve, Decision, Reject
+from appliance.store.writes.duties import ShowChanges
 from bundles.errors import RefusedError, UsageError
 
 
-def routes(control: Control) -> list[web.RouteDef]:
+def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function a route
     """What this module serves."""
     station, reader = control.station, control.station.reader
 
@@ -65,6 +67,7 @@ def routes(control: Control) -> list[web.RouteDef]:
                 {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
                 for kept in decisions_of(reader, entry.digest)
             ],
+            "account_changes": duties.unshown(control),
             "volumes": [
                 {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
                 for volume in volumes_of(reader, entry.digest)
@@ -120,12 +123,18 @@ def routes(control: Control) -> list[web.RouteDef]:
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
             "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
+        changes = duties.unshown(control)
+        if changes:
+            detail["account_changes"] = [change["id"] for change in changes]
         event = AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail)
         breaking = (
             AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail) if prepared.write.sealed else None
         )
         await act(control, event, prepared.write, first=breaking)
-        return web.json_response({"id": entry.id, "released": prepared.references, "whole": prepared.write.whole})
+        await control.writer.submit(ShowChanges(ids=tuple(change["id"] for change in changes), bundle=entry.id))
+        return web.json_response(
+            {"id": entry.id, "released": prepared.references, "whole": prepared.write.whole, "account_changes": changes}
+        )
 
     return [
         get("/v1/intake", "quarantine", listed),

@@ -36,7 +36,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 def _plan(control: Control, params: PlanParams) -> dict[str, Any]:
     """The plan document, from connections of this thread's own."""
     wanted = Wanted.read(params, control.station.config.site)
-    station = open_station(control.station.paths.root, control.station.writer)
+    station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     try:
         return _document(station, wanted, params.media)
     finally:

@@ -10,6 +10,7 @@ from appliance.access.permissions import PERMISSIONS, Caller
 from appliance.control.api import Control, account, anybody, caller, delete, get
 from appliance.control.asked import body_of
 from appliance.control.callers import peer_uid, system_name
+from appliance.control.duties import note_officer
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from bundles.errors import LockgateError, RefusedError
@@ -30,6 +31,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error, origin=actor))
             raise
         await control.record(AuditEvent(Act.SESSION_LOGIN, name, name, "done", {"by": actor}))
+        await note_officer(control, known.account.caller())
         session = control.callers.log_in(known.account)
         return web.json_response(describe(control, known.account.caller()) | {"session": session})
 

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.control import duties
 from appliance.control.api import Control, get, may
 from appliance.control.view import job_view
 from appliance.intake import moved_tags
@@ -52,6 +53,7 @@ def describe(control: Control) -> dict[str, Any]:
             *(text for check in found for text in check.pop("alerts", ())),
             *alarms(control.unexplained),
             *moved_tags.alarms(control.moved),
+            *duties.alerts(control),
             *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},

@@ -144,7 +144,7 @@ def _shown(override: Override) -> dict[str, Any]:
 
 def _say(control: Control, payload: bytes, keyid: str, signature: bytes, actor: str) -> tuple[SayOverride, Override]:
     """`overrides.say` off the event loop, on connections of this thread's own."""
-    station = open_station(control.station.paths.root, control.station.writer)
+    station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     try:
         return overrides.say(station, payload, keyid, signature, actor)
     finally:

@@ -1,0 +1,115 @@
+"""Changes of duty in the control process: asking for one, the first officer's call, what waits and what is due
+(docs/adr/0015-duties.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import secrets
+from typing import Any, Final
+
+from aiohttp import web
+
+from appliance import clock, limits
+from appliance.access.permissions import GIVES, Caller, is_guarded
+from appliance.control.api import Control, act, caller
+from appliance.intake.overrides import trusted_now
+from appliance.observe.acts import Act, account_changed
+from appliance.observe.audit import AuditEvent
+from appliance.store import duties
+from appliance.store.duties import AccountChange, Change
+from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
+from bundles.errors import LockgateError
+
+_log: Final = logging.getLogger(__name__)
+
+
+def describe(control: Control, change: AccountChange) -> dict[str, Any]:
+    """A change of duty as the control API shows it; never what it would set."""
+    reader = control.station.reader
+    waits = change.state == "waits"
+    return {
+        "id": change.id, "account": change.account, "what": change.what, "detail": change.detail, "text": change.text,
+        "state": change.state, "asked_by": change.asked_by, "asked": change.asked, "decided_by": change.decided_by,
+        "decided": change.decided or None, "how": change.how, "why": change.why,
+        "due": duties.due_of(reader, change) if waits else None,
+        "expires": duties.expires_of(change) if waits else None,
+        "shown": change.shown,
+    }  # fmt: skip
+
+
+def unshown(control: Control) -> list[dict[str, Any]]:
+    """What the next release is to show: what waits, and what took effect since the last one."""
+    return [describe(control, change) for change in duties.unshown(control.station.reader)]
+
+
+def alerts(control: Control) -> list[str]:
+    """A line for each change that waits."""
+    lines = []
+    for change in duties.waiting(control.station.reader):
+        due = duties.due_of(control.station.reader, change)
+        until = f"takes effect at {due}" if due else "waits for a second person"
+        lines.append(
+            f"accounts: {change.text}, asked for by {change.asked_by} at {change.asked}: {until}; see: lockgate user"
+            " pending"
+        )
+    return lines
+
+
+async def ask(
+    control: Control, request: web.Request, what: str, change: Change, detail: dict[str, Any]
+) -> dict[str, Any] | None:
+    """Do a change of an account, or keep it until a second person confirms it: then what waits is returned.
+
+    Recorded first, as the change where it is done and as `account.ask` where it waits. Raises what the change raises.
+    """
+    reader, actor = control.station.reader, caller(request)
+    how, change_id, at = duties.how_of(reader, change, actor), secrets.token_hex(4), clock.now()
+    write = ChangeAccount(
+        id=change_id, what=what, detail=json.dumps(detail), change=change, actor=actor, how=how, at=at,
+        starts=trusted_now(reader),
+    )  # fmt: skip
+    if how != "waits":
+        said = detail | ({} if how == "plain" else {"how": how})
+        await act(control, AuditEvent(account_changed(what), actor, change.account, "done", said), write)
+        return None
+    said = {"change": what, "id": change_id, **detail}
+    await act(control, AuditEvent(Act.ACCOUNT_ASK, actor, change.account, "done", said), write)
+    return describe(control, duties.find(reader, change_id))
+
+
+async def note_officer(control: Control, who: Caller) -> None:
+    """End the time in which the first administrator acts alone, where a security-officer calls for the first time."""
+    if control.in_force or not any(is_guarded(role) and "account" not in GIVES[role] for role in who.roles):
+        return
+    if not duties.in_force(control.station.reader):
+        event = AuditEvent(Act.ACCOUNT_FIRST_OFFICER, who.name, who.name)
+        await act(control, event, FirstOfficer(officer=who.name, at=clock.now()))
+    control.in_force = True
+
+
+async def keep_looking(control: Control) -> None:
+    """Let what is due take effect and end what is over, now and every so often, until cancelled."""
+    while True:
+        for change in duties.waiting(control.station.reader):
+            try:
+                await _look(control, change)
+            except LockgateError as error:
+                _log.warning("the change %s of %s: %s", change.id, change.account, error.diagnostics())
+        await asyncio.sleep(limits.DUTIES_LOOKED_AT)
+
+
+async def _look(control: Control, change: AccountChange) -> None:
+    at, reader = clock.now(), control.station.reader
+    due = duties.due_of(reader, change)
+    said = {"change": change.what, "id": change.id, "asked_by": change.asked_by, **change.detail}
+    if due is not None and due <= at and change.asked_by in duties.administrators(reader):
+        event = AuditEvent(Act.ACCOUNT_EFFECT, "station", change.account, "done", said)
+        if not await act(control, event, TakeEffect(id=change.id, at=at)):
+            why = duties.find(reader, change.id).why
+            said |= {"reason": why, "takes_back": True}
+            await control.record(AuditEvent(Act.ACCOUNT_EFFECT, "station", change.account, "failed", said))
+    elif duties.expires_of(change) < at:
+        event = AuditEvent(Act.ACCOUNT_EXPIRE, "station", change.account, "done", said)
+        await act(control, event, EndChange(id=change.id, state="expired", actor="station", at=at))

@@ -1,0 +1,83 @@
+"""/v1/account-changes: changes of accounts that wait for a second person; confirming and cancelling them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from appliance import clock
+from appliance.control.api import Control, account, act, audited, caller, get, may, post
+from appliance.control.duties import describe
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.policy.approvals import person
+from appliance.store import duties
+from appliance.store.duties import AccountChange
+from appliance.store.writes.duties import ConfirmChange, EndChange
+from bundles.errors import NotFoundError, RefusedError, UsageError
+
+_STATES = ("waits", "all")
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    reader = control.station.reader
+
+    def sees(request: web.Request, change: AccountChange) -> bool:
+        """An administrator, an auditor and whoever releases see all changes; anybody sees those of their account."""
+        return change.account == caller(request) or any(may(request, word) for word in ("account", "audit", "release"))
+
+    def find(request: web.Request) -> AccountChange:
+        change = duties.find(reader, request.match_info["id"])
+        if not sees(request, change):
+            raise NotFoundError("no such change", thing=change.id, remedy="see: lockgate user pending")
+        return change
+
+    async def listed(request: web.Request) -> web.Response:
+        state = request.query.get("state", "waits")
+        if state not in _STATES:
+            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(_STATES)}")
+        found = duties.waiting(reader) if state == "waits" else duties.everything(reader)
+        items = [describe(control, change) for change in found if sees(request, change)]
+        return web.json_response({"items": items, "next": None})
+
+    async def confirm(request: web.Request) -> web.Response:
+        change, actor = find(request), caller(request)
+        await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, _check_other(change, actor))
+        write = ConfirmChange(id=change.id, actor=actor, at=clock.now())
+        await act(control, AuditEvent(Act.ACCOUNT_CONFIRM, actor, change.account, "done", _said(change)), write)
+        return web.json_response(describe(control, duties.find(reader, change.id)))
+
+    async def _check_other(change: AccountChange, actor: str) -> None:
+        """Two accounts of one person are one: approvals.toml says whose accounts are whose."""
+        policy = control.station.policy()
+        if actor != change.account and person(policy, actor) == person(policy, change.asked_by):
+            raise RefusedError(
+                "who asked for the change may not confirm it", thing=f"{change.id}: {change.text}",
+                remedy="ask a second administrator",
+            )  # fmt: skip
+
+    async def cancel(request: web.Request) -> web.Response:
+        change, actor = find(request), caller(request)
+        await audited(control, request, Act.ACCOUNT_CANCEL, change.account, _check_may_cancel(request, change))
+        write = EndChange(id=change.id, state="cancelled", actor=actor, at=clock.now())
+        await act(control, AuditEvent(Act.ACCOUNT_CANCEL, actor, change.account, "done", _said(change)), write)
+        return web.json_response(describe(control, duties.find(reader, change.id)))
+
+    async def _check_may_cancel(request: web.Request, change: AccountChange) -> None:
+        if change.account != account(request).name and not may(request, "account"):
+            raise RefusedError(
+                "an administrator or the person themselves cancels a change", thing=f"{change.id}: {change.text}",
+                remedy="ask one of them",
+            )  # fmt: skip
+
+    return [
+        get("/v1/account-changes", "status", listed),
+        post("/v1/account-changes/{id}/confirm", "status", confirm),
+        post("/v1/account-changes/{id}/cancel", "status", cancel),
+    ]
+
+
+def _said(change: AccountChange) -> dict[str, Any]:
+    return {"change": change.what, "id": change.id, "asked_by": change.asked_by, **change.detail}

@@ -1,0 +1,124 @@
+"""How a station was made: `origin.json`, signed by the station's audit key, which no pruning takes away.
+
+`open = true` of config.toml counts only where this document says that the station was made open (ADR 15). The file is
+canonical JSON: {"keyid", "origin", "signature"}; the signature is over the canonical `origin`. Without it a station
+counts as closed.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import contextlib
+import json
+from typing import Final, Literal
+
+import msgspec
+
+from appliance import clock
+from appliance.config import Config
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.observe.checkpoints import audit_key
+from appliance.paths import StationPaths
+from bundles import audit_log, limits, strict_json
+from bundles.audit_log import lines_of, segments
+from bundles.errors import LockgateError, MalformedError, RefusedError
+from bundles.files import read_small, write_atomic
+
+ORIGIN_TYPE: Final = "application/vnd.lockgate.station-origin.v1+json"
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A station's site and side, whether it is one without accounts, and when that was written."""
+
+    type: str = ORIGIN_TYPE
+    site: str
+    side: Literal["outside", "inside"]
+    open: bool
+    created: str
+
+
+def write_origin(paths: StationPaths, origin: Origin) -> None:
+    """Sign and write the document, in the place of an earlier one."""
+    key = audit_key(paths)
+    fields = msgspec.to_builtins(origin)
+    signature = base64.b64encode(key.sign(strict_json.canonical(fields))).decode()
+    document = {"keyid": key.public.keyid, "origin": fields, "signature": signature}
+    write_atomic(paths.origin, strict_json.canonical(document), 0o600)
+
+
+def read_origin(paths: StationPaths, site: str) -> Origin | None:
+    """The document; None where there is none. Raises RefusedError where it is not this station's own."""
+    if not paths.origin.exists() and not paths.origin.is_symlink():
+        return None
+    try:
+        raw = read_small(paths.origin, limits.KEY_FILE)
+        fields = strict_json.loads_canonical(
+            raw, ceiling=limits.KEY_FILE, nodes=limits.KEY_FILE_NODES, what="origin.json"
+        )
+        if not isinstance(fields, dict) or set(fields) != {"keyid", "origin", "signature"}:
+            raise MalformedError("not a station's origin")
+        signature = base64.b64decode(str(fields["signature"]), validate=True)
+        if not audit_key(paths).public.verify(strict_json.canonical(fields["origin"]), signature):
+            raise MalformedError("its signature is not the audit key's")
+        origin = msgspec.convert(fields["origin"], Origin, strict=True)
+        if origin.type != ORIGIN_TYPE or origin.site != site:
+            raise MalformedError("it is another station's")
+    except (LockgateError, msgspec.ValidationError, binascii.Error, ValueError) as error:
+        reason = error.what if isinstance(error, LockgateError) else str(error)[:80]
+        raise RefusedError(
+            f"the record of how the station was made does not hold ({reason})", thing=str(paths.origin),
+            remedy="set open = false, and see: lockgate audit verify",
+        ) from None  # fmt: skip
+    return origin
+
+
+def require_open(paths: StationPaths, config: Config) -> None:
+    """Go on only where the station may run as its settings say: closed always, open where it was made so.
+
+    Raises RefusedError.
+    """
+    if not config.open:
+        return
+    origin = read_origin(paths, config.site)
+    if origin is None or not origin.open or _first_event_says(paths) is False:
+        raise RefusedError(
+            "a station that was not made open is never opened: one person would release alone",
+            thing=str(paths.config),
+            remedy="set open = false again; for trying things out make another with: lockgate init --open",
+        )
+
+
+def adopt(paths: StationPaths, config: Config) -> None:
+    """Before a start: give a station of an earlier version its document, and mark one that is closed now as closed.
+
+    One that is to be open gets it only where its whole audit log verifies and begins with the event of an open `init`.
+    """
+    if config.open:
+        if paths.origin.exists() or _first_event_says(paths) is not True:
+            return
+        if audit_log.verify(paths.audit, audit_key(paths).public, config.site, live=True).findings:
+            return
+    else:
+        with contextlib.suppress(RefusedError):
+            origin = read_origin(paths, config.site)
+            if origin is not None and not origin.open:
+                return
+    origin = Origin(site=config.site, side=config.side, open=config.open, created=clock.now())
+    audit = FileAudit(paths.audit)
+    audit.record(AuditEvent(Act.ORIGIN, "station", config.site, "done", {"open": config.open}))
+    audit.close()
+    write_origin(paths, origin)
+
+
+def _first_event_says(paths: StationPaths) -> bool | None:
+    """Whether the log's first event, while it is here, says that the station was made open; None where it is gone."""
+    for segment in segments(paths.audit)[:1]:
+        for line in lines_of(segment.path):
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                event = json.loads(line)
+                said = event["detail"].get("open") if event["act"] == Act.INIT and event["seq"] == 1 else None
+                return said if isinstance(said, bool) else None
+            return None
+    return None

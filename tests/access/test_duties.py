@@ -1,0 +1,257 @@
+"""The rule about changes of duty, in its transactions: who may do what alone, what 72 hours mean, and what ends."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from appliance import limits
+from appliance.access.permissions import ROLES, is_guarded
+from appliance.store import duties
+from appliance.store.database import open_writer
+from appliance.store.duties import Change
+from appliance.store.writer import LocalWriter
+from appliance.store.writes.access import (
+    BindKey,
+    BindUid,
+    CreateAccount,
+    DisableAccount,
+    EnableAccount,
+    GrantRole,
+    SetPassword,
+    WithdrawRole,
+)
+from appliance.store.writes.duties import ChangeAccount, ConfirmChange, EndChange, FirstOfficer, ShowChanges, TakeEffect
+from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.times import later
+
+WORDS = {
+    "SetPassword": "password", "BindUid": "uid", "BindKey": "bind-key", "EnableAccount": "enable",
+    "GrantRole": "grant", "DisableAccount": "disable", "WithdrawRole": "withdraw",
+}  # fmt: skip
+T0 = "2026-06-01T00:00:00Z"
+
+
+def at(seconds: int) -> str:
+    return later(T0, timedelta(seconds=seconds))
+
+
+class Station:
+    """A database with accounts, and its one writer."""
+
+    def __init__(self, path: Path) -> None:
+        self.db: sqlite3.Connection = open_writer(path)
+        self.writer = LocalWriter(self.db)
+        self.number = 0
+
+    def person(self, name: str, *roles: str) -> None:
+        self.writer.submit(CreateAccount(name=name, kind="person", full_name="", password="old", at=T0))
+        for role in roles:
+            self.writer.submit(GrantRole(account=name, role=role))
+
+    def ask(self, change: Change, actor: str = "ada", time: int = 0, starts: int | None = None) -> str:
+        """The change's id; its state is in `state`."""
+        self.number += 1
+        what = WORDS[type(change).__name__]
+        self.writer.submit(
+            ChangeAccount(
+                id=str(self.number),
+                what=what,
+                detail="{}",
+                change=change,
+                actor=actor,
+                at=at(time),
+                how=duties.how_of(self.db, change, actor),
+                starts=at(time if starts is None else starts),
+            )
+        )
+        return str(self.number)
+
+    def confirm(self, change_id: str, actor: str, time: int = 1) -> None:
+        self.writer.submit(ConfirmChange(id=change_id, actor=actor, at=at(time)))
+
+    def due(self, change_id: str) -> str | None:
+        return duties.due_of(self.db, duties.find(self.db, change_id))
+
+    def password(self, name: str) -> str:
+        return str(self.db.execute("SELECT password FROM accounts WHERE name = ?", (name,)).fetchone()[0])
+
+
+@pytest.fixture
+def station(tmp_path: Path) -> Iterator[Station]:
+    made = Station(tmp_path / "metadata.sqlite")
+    made.person("ada", "administrator")
+    made.person("anna", "security-officer")
+    made.writer.submit(FirstOfficer(officer="anna", at=T0))
+    yield made
+    made.db.close()
+
+
+def password(name: str = "anna") -> SetPassword:
+    return SetPassword(account=name, password="new", at=T0)
+
+
+def test_the_guarded_roles_follow_from_what_roles_give() -> None:
+    assert {role for role in ROLES if is_guarded(role)} == {"security-officer", "administrator"}
+
+
+def test_before_a_first_officer_called_the_first_administrator_acts_alone(tmp_path: Path) -> None:
+    station = Station(tmp_path / "metadata.sqlite")
+    station.person("ada", "administrator")
+    station.person("anna")
+    for change in (GrantRole(account="anna", role="security-officer"), password(), BindUid(account="anna", uid=7)):
+        assert duties.how_of(station.db, change, "ada") == "alone"
+        station.ask(change)
+    assert station.password("anna") == "new"
+    assert [change.how for change in duties.unshown(station.db)] == ["alone"] * 3
+    station.db.close()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        password(), BindUid(account="anna", uid=7), BindKey(account="anna", keyid="0" * 16, at=T0),
+        GrantRole(account="anna", role="security-officer", pattern="a/*"),
+        GrantRole(account="new", role="administrator"),
+        GrantRole(account="new", role="security-officer", pattern="nothing/there"), password("ada"),
+    ],
+    ids=lambda change: f"{type(change).__name__}-{change.account}",
+)  # fmt: skip
+def test_afterwards_each_such_change_waits(station: Station, change: Change) -> None:
+    station.person("new")
+    station.person("adam", "administrator")
+    asked_by = "adam" if change.account == "ada" else "ada"
+    assert duties.how_of(station.db, change, asked_by) == "waits"
+    before = list(station.db.iterdump())
+    change_id = station.ask(change, asked_by)
+    assert [line for line in station.db.iterdump() if line not in before and "account_changes" not in line] == []
+    with pytest.raises(RefusedError):
+        station.confirm(change_id, asked_by)
+    with pytest.raises(RefusedError):
+        station.confirm(change_id, "new")
+
+
+def test_what_takes_power_away_or_gives_none_is_done_at_once(station: Station) -> None:
+    station.person("carl", "courier")
+    station.writer.submit(BindUid(account="anna", uid=9))
+    for change in (
+        BindUid(account="anna", uid=None), DisableAccount(account="anna", at=T0), password("carl"),
+        GrantRole(account="carl", role="reader"), WithdrawRole(account="anna", role="security-officer"),
+        EnableAccount(account="anna"),
+    ):  # fmt: skip
+        assert duties.how_of(station.db, change, "ada") == "plain", change
+        station.ask(change)
+
+
+def test_with_one_administrator_it_takes_effect_after_72_hours(station: Station) -> None:
+    change_id = station.ask(password())
+    assert station.due(change_id) == at(limits.DUTY_WAIT)
+    with pytest.raises(RefusedError, match="not due"):
+        station.writer.submit(TakeEffect(id=change_id, at=at(limits.DUTY_WAIT - 1)))
+    assert station.password("anna") == "old"
+    assert station.writer.submit(TakeEffect(id=change_id, at=at(limits.DUTY_WAIT))) is True
+    assert station.password("anna") == "new"
+    assert station.db.execute("SELECT change, how FROM account_changes").fetchall() == [("", "delay")]
+
+
+def test_a_floor_that_is_ahead_makes_the_wait_longer(station: Station) -> None:
+    change_id = station.ask(password(), time=0, starts=3600)
+    assert station.due(change_id) == at(limits.DUTY_WAIT + 3600)
+
+
+def test_with_a_second_administrator_no_time_is_enough(station: Station) -> None:
+    station.person("adam", "administrator")
+    change_id = station.ask(password())
+    assert station.due(change_id) is None
+    with pytest.raises(RefusedError, match="not due"):
+        station.writer.submit(TakeEffect(id=change_id, at=at(10 * limits.DUTY_WAIT)))
+    with pytest.raises(RefusedError, match="over"):
+        station.confirm(change_id, "adam", limits.DUTY_EXPIRES + 1)
+    station.writer.submit(EndChange(id=change_id, state="expired", actor="station", at=at(limits.DUTY_EXPIRES + 1)))
+    with pytest.raises(FailedError, match="expired"):
+        station.confirm(change_id, "adam")
+
+
+@pytest.mark.parametrize("how", ["disable", "withdraw"])
+def test_removing_the_second_administrator_begins_the_wait_anew(station: Station, how: str) -> None:
+    station.person("adam", "administrator")
+    change_id = station.ask(password())
+    late = limits.DUTY_WAIT - 60
+    gone: Change = DisableAccount(account="adam", at=at(late)) if how == "disable" else WithdrawRole(
+        account="adam", role="administrator")  # fmt: skip
+    station.ask(gone, time=late)
+    assert station.due(change_id) == at(late + limits.DUTY_WAIT)
+    with pytest.raises(RefusedError):
+        station.confirm(change_id, "adam")
+
+
+def test_an_administrator_made_by_waiting_is_no_second_one_until_a_release_showed_it(station: Station) -> None:
+    station.person("puppet")
+    made = station.ask(GrantRole(account="puppet", role="administrator"))
+    station.writer.submit(TakeEffect(id=made, at=at(limits.DUTY_WAIT)))
+    change_id = station.ask(password())
+    with pytest.raises(RefusedError, match="waiting alone"):
+        station.confirm(change_id, "puppet")
+    assert station.due(change_id) is not None
+    further = station.ask(GrantRole(account="anna", role="security-officer", pattern="b/*"), "puppet")
+    with pytest.raises(RefusedError, match="waiting alone"):
+        station.confirm(further, "ada")
+    station.writer.submit(ShowChanges(ids=(made,), bundle="a.b-000001"))
+    station.confirm(change_id, "puppet")
+    assert station.password("anna") == "new"
+
+
+def test_a_grant_that_waits_guards_the_account_already(station: Station) -> None:
+    station.person("eve")
+    assert duties.how_of(station.db, password("eve"), "ada") == "plain"
+    station.ask(GrantRole(account="eve", role="security-officer"))
+    assert duties.how_of(station.db, password("eve"), "ada") == "waits"
+    with pytest.raises(RefusedError):
+        station.confirm("1", "eve")
+
+
+def test_who_was_disabled_meanwhile_gets_nothing_by_waiting(station: Station) -> None:
+    station.person("adam", "administrator")
+    change_id = station.ask(password())
+    station.ask(DisableAccount(account="ada", at=at(5)), "adam", 5)
+    with pytest.raises(RefusedError):
+        station.writer.submit(TakeEffect(id=change_id, at=at(3 * limits.DUTY_WAIT)))
+
+
+def test_a_change_that_can_no_longer_be_done_ends_and_changes_nothing(station: Station) -> None:
+    change_id = station.ask(BindUid(account="anna", uid=7))
+    station.person("carl")
+    station.writer.submit(BindUid(account="carl", uid=7))
+    assert station.writer.submit(TakeEffect(id=change_id, at=at(limits.DUTY_WAIT))) is False
+    assert duties.find(station.db, change_id).state == "failed"
+    assert station.db.execute("SELECT uid FROM accounts WHERE name = 'anna'").fetchone() == (None,)
+
+
+def test_what_could_not_be_done_is_not_kept(station: Station) -> None:
+    station.person("carl", "courier")
+    with pytest.raises(LockgateError):
+        station.ask(GrantRole(account="carl", role="security-officer"))
+    assert duties.waiting(station.db) == []
+
+
+def test_a_decision_that_no_longer_holds_is_not_carried_out(station: Station) -> None:
+    station.person("eve")
+    station.ask(GrantRole(account="eve", role="security-officer"))
+    stale = ChangeAccount(
+        id="x", what="password", detail="{}", change=password("eve"), actor="ada", how="plain", at=T0, starts=T0
+    )
+    with pytest.raises(FailedError, match="meanwhile"):
+        station.writer.submit(stale)
+    assert station.password("eve") == "old"
+
+
+def test_only_so_much_waits(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "DUTIES_WAITING", 2)
+    station.ask(password())
+    station.ask(password())
+    with pytest.raises(RefusedError, match="too many"):
+        station.ask(password())

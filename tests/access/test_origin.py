@@ -1,0 +1,152 @@
+"""A station that was made with accounts is not opened, whatever was taken away from its folder."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance import clock
+from appliance.config import Config, load_config
+from appliance.observe.checkpoints import checkpoint
+from appliance.origin import Origin, adopt, read_origin, require_open, write_origin
+from appliance.paths import StationPaths
+from appliance.store.database import open_writer
+from bundles.errors import LockgateError, RefusedError
+from tests.access.live import Live
+
+OPEN = ("init", "--site", "bravo", "--side", "inside", "--open", "--json")
+CLOSED = ("init", "--site", "bravo", "--side", "inside", "--json")
+
+
+def station(tmp_path: Path, *words: str) -> StationPaths:
+    made = Live(tmp_path / "bravo", tmp_path)
+    made.call(words[0], made.root, *words[1:])
+    return StationPaths(made.root)
+
+
+def opened(paths: StationPaths) -> Config:
+    """Somebody writes `open = true`."""
+    paths.config.write_text(paths.config.read_text().replace("open = false", "open = true"))
+    return load_config(paths.config)
+
+
+def prune_the_first_event(paths: StationPaths) -> None:
+    """As `audit prune` leaves a lane: its first segment is gone."""
+    (first,) = sorted((paths.audit / "lanes").glob("01.*.jsonl"))
+    lines = first.read_text().splitlines(keepends=True)
+    first.with_name("01.000002.jsonl").write_text("".join(lines[1:]))
+    first.unlink()
+
+
+def may_open(paths: StationPaths) -> bool:
+    config = opened(paths)
+    try:
+        adopt(paths, config)
+        require_open(paths, config)
+    except RefusedError:
+        return False
+    return True
+
+
+def test_a_station_made_open_opens_with_and_without_its_first_event(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    assert may_open(paths)
+    prune_the_first_event(paths)
+    assert may_open(paths)
+
+
+def remove(paths: StationPaths) -> None:
+    paths.origin.unlink()
+
+
+def forge(paths: StationPaths) -> None:
+    fields = json.loads(paths.origin.read_text())
+    fields["origin"]["open"] = True
+    paths.origin.write_text(json.dumps(fields, sort_keys=True, separators=(",", ":")))
+
+
+def another_stations(paths: StationPaths) -> None:
+    other = station(paths.root.parent / "other", *OPEN)
+    paths.origin.write_bytes(other.origin.read_bytes())
+
+
+def link(paths: StationPaths) -> None:
+    other = station(paths.root.parent / "other", *OPEN)
+    paths.origin.unlink()
+    paths.origin.symlink_to(other.origin)
+
+
+def edit_the_log(paths: StationPaths) -> None:
+    (first,) = sorted((paths.audit / "lanes").glob("01.*.jsonl"))
+    first.write_text(first.read_text().replace('"open":false', '"open":true'))
+    remove(paths)
+
+
+def drop_the_log(paths: StationPaths) -> None:
+    for path in (paths.audit / "lanes").iterdir():
+        path.unlink()
+    remove(paths)
+
+
+def nothing(paths: StationPaths) -> None:
+    """The document is left as it is."""
+
+
+@pytest.mark.parametrize("pruned", [False, True], ids=["whole", "pruned"])
+@pytest.mark.parametrize("attack", [nothing, remove, forge, another_stations, link, edit_the_log, drop_the_log])
+def test_a_station_made_with_accounts_stays_closed(
+    tmp_path: Path, attack: Callable[[StationPaths], None], pruned: bool
+) -> None:
+    (tmp_path / "other").mkdir()
+    paths = station(tmp_path, *CLOSED)
+    checkpoint(paths)
+    attack(paths)
+    if pruned and attack is not drop_the_log:
+        prune_the_first_event(paths)
+    assert not may_open(paths)
+
+
+def test_serve_refuses_it_with_accounts_deleted_and_the_first_event_pruned(tmp_path: Path) -> None:
+    made = Live(tmp_path / "bravo", tmp_path)
+    made.make()
+    paths = StationPaths(made.root)
+    with contextlib.closing(sqlite3.connect(paths.database)) as intruder, intruder:
+        for table in ("grants", "accounts"):
+            intruder.execute(f"DELETE FROM {table}")
+    prune_the_first_event(paths)
+    opened(paths)
+    for attack in (nothing, remove):
+        attack(paths)
+        assert "never opened" in made.call("serve", expect=3)
+
+
+def test_one_that_was_made_open_and_got_accounts_is_closed_for_good(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    closed = Config(site="bravo", side="inside")
+    adopt(paths, closed)
+    found = read_origin(paths, "bravo")
+    assert found is not None
+    assert found.open is False
+    assert not may_open(paths)
+
+
+def test_an_earlier_versions_open_station_gets_its_document_at_its_first_start(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    open_writer(paths.database).close()
+    remove(paths)
+    assert not may_open(paths), "nothing signed says that the log is whole"
+    checkpoint(paths)
+    assert may_open(paths)
+    assert paths.origin.is_file()
+
+
+def test_a_document_of_another_site_is_refused(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    write_origin(paths, Origin(site="alpha", side="inside", open=True, created=clock.now()))
+    with pytest.raises(LockgateError, match="another station"):
+        read_origin(paths, "bravo")
