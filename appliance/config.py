@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Final, Literal
@@ -14,6 +15,9 @@ from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small, write_atomic
 from bundles.oci.reference import check_site
+
+MEDIA_ROOTS: Final = ("/media", "/mnt", "/run/media")
+"""Where media are mounted (Filesystem Hierarchy Standard 3.0, 3.11 and 3.12; udisks)."""
 
 _LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 
@@ -32,6 +36,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sparse_indexes: bool = False
     chunk_minimum: int = 0
     metrics_listen: str = ""
+    media_roots: list[str] = msgspec.field(default_factory=lambda: list(MEDIA_ROOTS))
     access: AccessSettings = AccessSettings()
     tls: TlsSettings = TlsSettings()
     registry: RegistrySettings = RegistrySettings()
@@ -55,6 +60,7 @@ def load_config(path: Path) -> Config:
         split_listen(config.listen)
         if config.metrics_listen:
             split_listen(config.metrics_listen)
+        check_media_roots(config.media_roots)
         config.access.check()
         config.tls.check()
         config.registry.check()
@@ -102,6 +108,9 @@ chunk_minimum = {chunk_minimum}
 # Where monitoring reads the metrics, without a password; empty: on the control socket alone.
 metrics_listen = "{metrics_listen}"
 
+# Below these folders a job finds its medium again after a restart; elsewhere it waits for: lockgate job resume ID.
+media_roots = {media_roots}
+
 [access]
 # Repositories that anybody may pull, for example ["public/**"].
 anonymous_pull = []
@@ -142,8 +151,16 @@ def save_config(path: Path, config: Config) -> None:
         "open": str(config.open).lower(),
         "sparse_indexes": str(config.sparse_indexes).lower(),
         "push": json.dumps(config.registry.push),
+        "media_roots": json.dumps(config.media_roots),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
+
+
+def check_media_roots(roots: list[str]) -> None:
+    """Raises UsageError for a root that is no whole path, or the root of everything."""
+    for root in roots:
+        if not root.startswith("/") or os.path.normpath(root) != root or root == "/" or "\0" in root:
+            raise UsageError("media_roots are whole paths of folders", thing=repr(root)[:80], remedy='as "/media"')
 
 
 def split_listen(text: str) -> tuple[str, int]:

@@ -449,3 +449,31 @@ DUTIES_LISTED: Final = 1_000
 
 DUTIES_LOOKED_AT: Final = 30.0
 """Seconds between looks at whether a change is due or over."""
+# Folders and files that clients hand over.
+
+HANDLE_LIFE: Final = 60.0
+"""Seconds a handle waits for the request that uses it; the client sends that at once."""
+
+HANDLES: Final = (128, 512)
+"""Handles that wait, of one uid and in all: an import takes one a medium, and each is a descriptor of this process."""
+
+HANDLE_CALLERS: Final = (4, 32)
+"""Connections that hand over, of one uid and in all; each is a thread, which a file system that hangs may hold."""
+
+HANDLE_IDLE: Final = 10.0
+"""Seconds such a connection may be silent."""
+
+HANDLE_MESSAGE: Final = 16 * KIB
+"""One message: a path of 4,096 bytes, each of them escaped in JSON, and two words."""
+
+FILE_NAME: Final = 255
+"""Bytes of a file's name (NAME_MAX)."""
+
+PATH: Final = 4096
+"""Bytes of a path (PATH_MAX)."""
+
+JOB_PATHS: Final = 64
+"""Paths that one job is handed; each is a descriptor of its process. More media than that nobody has plugged in."""
+
+GRANTS_FILE: Final = MIB
+"""The record of what a job was handed: `JOB_PATHS` paths and the groups of their caller."""

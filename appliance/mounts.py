@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -65,15 +65,23 @@ def filesystem_of(device: int) -> str:
     return next((mount.filesystem for mount in mounts() if mount.device == device), "")
 
 
-def mounted_media(table: Path | None = None, labels: Path = LABELS, places: tuple[str, ...] = PLACES) -> list[Mounted]:
-    """The media that are mounted where media are, by path. What does not answer is left out: it was pulled out."""
+def mounted_media(
+    table: Path | None = None,
+    labels: Path = LABELS,
+    places: tuple[str, ...] = PLACES,
+    may_list: Callable[[int], bool] = lambda _: True,
+) -> list[Mounted]:
+    """The media that are mounted where media are, by path. What does not answer is left out: it was pulled out.
+
+    `may_list` says of an opened folder whether its names may be told.
+    """
     names = _labels(labels)
     found = {}
     for mount in mounts(table):
         if mount.filesystem in _MEDIA and f"{mount.path}/".startswith(places):
             try:
                 room = os.statvfs(mount.path)
-                bundles = bundles_on(mount.path)
+                bundles = bundles_on(mount.path, may_list=may_list)
             except OSError:
                 continue
             found[str(mount.path)] = Mounted(
@@ -84,13 +92,19 @@ def mounted_media(table: Path | None = None, labels: Path = LABELS, places: tupl
     return [found[path] for path in sorted(found)]
 
 
-def bundles_on(folder: Path, most: int = 1000) -> list[str]:
+def bundles_on(folder: Path, most: int = 1000, may_list: Callable[[int], bool] = lambda _: True) -> list[str]:
     """The folders below that look like a bundle's. Nothing of them is believed, and nothing is opened."""
     names = []
-    with os.scandir(folder) as entries:
-        for entry, _ in zip(entries, range(most), strict=False):
-            if entry.is_dir(follow_symlinks=False) and Path(entry.path, "SHA256SUMS").is_file():
-                names.append(entry.name)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        if not may_list(descriptor):
+            return []
+        with os.scandir(descriptor) as entries:
+            for entry, _ in zip(entries, range(most), strict=False):
+                if entry.is_dir(follow_symlinks=False) and (folder / entry.name / "SHA256SUMS").is_file():
+                    names.append(entry.name)
+    finally:
+        os.close(descriptor)
     return sorted(names)
 
 

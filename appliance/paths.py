@@ -114,6 +114,11 @@ class StationPaths:
         return self.run / "control.sock"
 
     @property
+    def handles_socket(self) -> Path:
+        """Where clients hand folders and files over, as descriptors."""
+        return self.run / "handles.sock"
+
+    @property
     def metrics(self) -> Path:
         """Counters of the processes that run, one file each; emptied when the station starts."""
         return self.run / "metrics"

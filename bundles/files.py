@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.held import HeldPath
 
 _NOT_FILES = frozenset({errno.ENXIO, errno.ENODEV})
 """What open(2) fails with for a socket and for a device without a driver."""
@@ -25,7 +26,10 @@ def open_regular(path: Path, *, ceiling: int | None = None) -> int:
     Raises RefusedError for a link, a device, a pipe or a file over `ceiling` bytes; FailedError when it cannot be read.
     """
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        if isinstance(path, HeldPath):
+            descriptor = path.open_read()
+        else:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         if path.is_symlink():
             raise RefusedError("not a regular file", thing=str(path), remedy="links are not followed") from None
@@ -67,7 +71,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
         # What carries our own process id is left from a process that was killed: ids come round again.
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+        descriptor = create_new(partial, mode)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 if owned:
@@ -98,7 +102,7 @@ def _name_once(partial: Path, path: Path) -> None:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS):
             raise
         # FAT and exFAT have no hard links: an empty file takes the name, and the rename replaces our own file alone.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        os.close(create_new(path, 0o600))
         partial.rename(path)
     else:
         partial.unlink()
@@ -132,9 +136,33 @@ def make_folder(folder: Path, mode: int = 0o700) -> None:
 
 def sync_folder(folder: Path) -> None:
     """fsync a folder, so that renames in it are durable."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = open_folder(folder)
     try:
         os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def open_folder(path: Path) -> int:
+    """A descriptor of a folder. Raises OSError."""
+    if isinstance(path, HeldPath):
+        return path.open_folder()
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+
+def create_new(path: Path, mode: int) -> int:
+    """A descriptor of a new file, for writing; never through a link, nor over a name that is there. Raises OSError."""
+    if isinstance(path, HeldPath):
+        return path.create(mode)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+
+
+def scan(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """The entries of a folder, as os.scandir gives them; their `path` is the name alone. Raises OSError."""
+    descriptor = open_folder(folder)
+    try:
+        with os.scandir(descriptor) as entries:
+            yield from entries
     finally:
         os.close(descriptor)
 

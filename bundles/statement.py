@@ -10,13 +10,37 @@ from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
+import msgspec
+
 from bundles import limits, strict_json
 from bundles.documents import RECEIPT_TYPE, WANTS_TYPE, Receipt, WantList, check_signature, decode
 from bundles.errors import MalformedError, RefusedError, UsageError
 from bundles.files import read_small
 from bundles.oci.digest import Digest
+from bundles.signing.keys import check_keyid
 from bundles.signing.signature_files import by_key, join
 from bundles.signing.trust import TrustFolder, TrustRecord
+
+
+class StatementFiles(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The files of a statement, read and not believed: `name` is the file's path for people, `signatures` are the files
+    of one key's signature by kind."""
+
+    name: str
+    document: bytes
+    keyid: str
+    signatures: dict[str, bytes]
+
+    def check(self) -> None:
+        """Raises RefusedError for files over the format's ceilings, and for a key id that is none."""
+        check_keyid(self.keyid)
+        for size, ceiling in (
+            (len(self.document), limits.SIGNED_DOCUMENT),
+            (len(self.signatures), limits.SIGNATURES),
+            (max(map(len, self.signatures.values()), default=0), limits.SIGNATURE_FILE),
+        ):
+            if size > ceiling:
+                raise RefusedError("the file is too large", thing=self.name, remedy=f"the ceiling is {ceiling} bytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +56,8 @@ class Statement:
         return Digest.of(self.raw)
 
 
-def open_statement(path: Path, trust: TrustFolder, now: str) -> Statement:
-    """Read and verify a receipt or a want-list. Raises UsageError, RefusedError naming what does not hold."""
+def read_statement(path: Path) -> StatementFiles:
+    """The files of a receipt or a want-list, read as they are. Raises UsageError, RefusedError for what is no such."""
     if not path.is_file():
         raise UsageError("no such file", thing=str(path), remedy="check the path")
     raw = read_small(path, limits.SIGNED_DOCUMENT)
@@ -44,15 +68,25 @@ def open_statement(path: Path, trust: TrustFolder, now: str) -> Statement:
         )
     ((keyid, names),) = found.items()
     files = {kind: read_small(path.with_name(name), limits.SIGNATURE_FILE) for kind, name in names.items()}
-    pinned = trust.find(keyid)
-    signature = (None if pinned is None else join(pinned.key.algorithm, files)) or b""
+    return StatementFiles(name=str(path), document=raw, keyid=keyid, signatures=files)
+
+
+def verify_statement(files: StatementFiles, trust: TrustFolder, now: str) -> Statement:
+    """Verify a receipt's or want-list's signature, then read it. Raises RefusedError naming what does not hold."""
+    raw, keyid, pinned = files.document, files.keyid, trust.find(files.keyid)
+    signature = (None if pinned is None else join(pinned.key.algorithm, files.signatures)) or b""
     check_signature(raw, keyid, signature, trust, at=now, site=None)
     try:
         document = _decode(raw)
     except MalformedError as error:
-        raise RefusedError(error.what, thing=str(path), remedy=error.remedy) from None
+        raise RefusedError(error.what, thing=files.name, remedy=error.remedy) from None
     signer = check_signature(raw, keyid, signature, trust, at=now, site=document.site)
     return Statement(document, raw, signer)
+
+
+def open_statement(path: Path, trust: TrustFolder, now: str) -> Statement:
+    """`read_statement` and `verify_statement`."""
+    return verify_statement(read_statement(path), trust, now)
 
 
 def _decode(raw: bytes) -> Receipt | WantList:

@@ -6,7 +6,6 @@ files are capped and read once, and several folders must agree to the byte.
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 import threading
@@ -18,7 +17,7 @@ from typing import Final
 
 from bundles import limits, sums
 from bundles.errors import IncompleteError, RefusedError, UsageError
-from bundles.files import failures_named, read_small
+from bundles.files import failures_named, read_small, scan
 from bundles.lanes import Lane
 from bundles.manifest import BundleManifest, volume_path
 from bundles.ports import Progress
@@ -94,7 +93,7 @@ def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
 
 def _find(path: Path) -> Path:
     with failures_named(path, "the bundle cannot be read"):
-        names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in os.scandir(path)}
+        names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in scan(path)}
         if not names.keys().isdisjoint(_MARKS):
             return path
         below = sorted(
@@ -234,15 +233,16 @@ def _list(folder: Path) -> Listing:
     droppings: list[Path] = []
     folders: set[str] = set()
     with failures_named(folder, "the bundle cannot be read"):
-        for entry in islice(os.scandir(folder), _NAMES_MOST):
+        for entry in islice(scan(folder), _NAMES_MOST):
             name = _SHOUTED.get(entry.name, entry.name)
             if _DROPPING.fullmatch(entry.name):
                 droppings.append(folder / entry.name)
             elif name in _FOLDERS and name not in folders and entry.is_dir(follow_symlinks=False):
                 folders.add(name)
                 if name == "volumes":
-                    below = islice(os.scandir(entry.path), limits.VOLUMES + _DROPPINGS + 1)
-                    volumes = sorted((_whispered(volume.name), Path(volume.path)) for volume in below)
+                    inner = folder / entry.name
+                    below = islice(scan(inner), limits.VOLUMES + _DROPPINGS + 1)
+                    volumes = sorted((_whispered(volume.name), inner / volume.name) for volume in below)
             elif (name not in _CEILINGS and not SIGNATURE_NAME.match(name)) or name in small:
                 raise _stranger(folder, entry.name)
             else:

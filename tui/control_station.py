@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 from urllib.parse import quote
@@ -75,11 +75,14 @@ class ControlStation:
             return self._client
 
     async def _call(self, method: str, path: str, body: Mapping[str, Any] | None, query: Mapping[str, object]) -> Any:
+        sent = dict(body) if body is not None else None
+        return await self._ask(lambda client: client.request(method, path, sent, **query))
+
+    async def _ask(self, question: Callable[[ControlClient], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
         if self._shut:
             raise NotLoggedInError("nobody is logged in", remedy="log in")
         try:
-            client = await self._open()
-            return await client.request(method, path, dict(body) if body is not None else None, **query)
+            return await question(await self._open())
         except (FailedError, RefusedError) as error:
             if error.what.startswith(_GONE):
                 await self.close()
@@ -140,10 +143,10 @@ class ControlStation:
         return (await self.fetch(Page[shapes.Found], "/v1/find", q=query, limit=limit)).items
 
     async def plan(self, params: Mapping[str, Any]) -> shapes.Plan:
-        return await self.send(shapes.Plan, "/v1/plans", params)
+        return _as(shapes.Plan, await self._ask(lambda client: client.plan(params)))
 
     async def start_job(self, kind: str, params: Mapping[str, Any]) -> shapes.Job:
-        return await self.send(shapes.Job, "/v1/jobs", {"kind": kind, "params": dict(params)})
+        return _as(shapes.Job, await self._ask(lambda client: client.submit(kind, params)))
 
     async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.Job]:
         return await self.fetch(Page[shapes.Job], "/v1/jobs", state=state, limit=limit, after=after)

@@ -55,6 +55,7 @@ STATES: Final = {
     "queued": "wait",
     "running": "busy",
     "to-sign": "need",
+    "waiting": "need",
     "done": "ok",
     "failed": "bad",
     "refused": "bad",

@@ -27,6 +27,11 @@ def suggestions(status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntr
         for job in jobs
         if job.state == "to-sign"
     ]
+    found += [
+        Suggestion("need", f"{safe(job.kind)} {safe(job.phase)}", "job", job.id)
+        for job in jobs
+        if job.state == "waiting"
+    ]
     for entry in intake:
         name = safe(entry.id)
         match entry.state:

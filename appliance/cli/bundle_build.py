@@ -106,9 +106,7 @@ def _dry_run(
     """Show the plan."""
     asked = {name: options[name] for name in ("to", "volume", "since")}
     media = [{"path": str(path.absolute())} for path in out]
-    plan = call(
-        root, lambda client: client.post("/v1/plans", {**asked, "references": list(references), "media": media})
-    )
+    plan = call(root, lambda client: client.plan({**asked, "references": list(references), "media": media}))
     show(plan, as_json, lambda: _plan_text(plan))
 
 

@@ -20,6 +20,7 @@ from bundles.display import safe
 from bundles.errors import CancelledError, FailedError
 from bundles.signing.keys import PrivateKey
 
+_RESUME: Final = "put the medium back, then: lockgate job resume ID"
 _EVERY: Final = 5.0
 """Seconds between two plain lines of progress where there is no terminal."""
 
@@ -84,7 +85,7 @@ async def _run(
 
 
 async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:
-    signed = False
+    signed = resumed = False
     with _Display() as display:
         async for name, data in client.watch(job_id):
             if name == "log":
@@ -96,6 +97,11 @@ async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateK
                     raise FailedError("the job waits for a signature", thing=job_id, remedy="sign it from the console")
                 signed = True
                 await _sign(client, job_id, key())
+            if data["state"] == "waiting" and not resumed:
+                resumed = True
+                await client.resume(job_id)
+            elif data["state"] == "waiting" and data["phase"]:
+                raise FailedError("the job waits for a path", thing=data["phase"].partition(":")[0], remedy=_RESUME)
             if data["state"] == "done":
                 result: dict[str, Any] = data["result"]
                 return result

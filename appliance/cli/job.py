@@ -12,7 +12,7 @@ from appliance.cli.context import call, json_option, megabytes, show, station_op
 
 @click.group()
 def job() -> None:
-    """Jobs: list, show, watch, log, cancel."""
+    """Jobs: list, show, watch, log, resume, cancel."""
 
 
 @job.command("list")
@@ -66,6 +66,16 @@ def log(root: Path | None, job_id: str, as_json: bool) -> None:
 @click.argument("job_id", metavar="ID")
 @station_option
 @json_option
+def resume(root: Path | None, job_id: str, as_json: bool) -> None:
+    """Hand a job that waits for it the folder or file over again, which only you can open. It then goes on."""
+    document = call(root, lambda client: client.resume(job_id))
+    show(document, as_json, lambda: f"{document['id']} is {document['state']}")
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@station_option
+@json_option
 def cancel(root: Path | None, job_id: str, as_json: bool) -> None:
     """Cancel a job. Nothing of it becomes visible."""
     document = call(root, lambda client: client.cancel(job_id))
@@ -73,6 +83,8 @@ def cancel(root: Path | None, job_id: str, as_json: bool) -> None:
 
 
 def _progress(entry: dict[str, Any]) -> str:
+    if entry["state"] == "waiting":
+        return str(entry["phase"])
     if not entry["total"]:
         return ""
     return f"{entry['phase']} {megabytes(entry['done'])} of {megabytes(entry['total'])}"

@@ -43,7 +43,7 @@ def take(root: Path | None, file: Path, as_json: bool) -> None:
 
     A build with --since takes one, too. Each is taken once; an older one after it is a replay. Exit status 3: refused.
     """
-    document = call(root, lambda client: client.post("/v1/receipts", {"path": str(file.absolute())}))
+    document = call(root, lambda client: client.take_statement(file.absolute()))
 
     def text() -> str:
         was = "" if document["new"] else ", which was taken before"

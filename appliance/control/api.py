@@ -18,6 +18,7 @@ from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.control.asked import check_text, query_number
 from appliance.control.callers import Callers, peer_uid, system_name
+from appliance.control.handles import Handles
 from appliance.control.jobs import Jobs
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
@@ -49,6 +50,7 @@ class Control:
     callers: Callers
     rules: Rules = field(default_factory=Rules)
     identity: Identity = field(default_factory=Nobody)
+    handles: Handles = field(default_factory=Handles)
     started: str = field(default_factory=clock.now)
     unexplained: list[dict[str, str]] = field(default_factory=list)
     """What was last found to be shown without a release (appliance.intake.unexplained)."""

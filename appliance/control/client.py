@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -13,9 +13,11 @@ from urllib.parse import quote
 
 import aiohttp
 
+from appliance.handles.giving import document_of, hand_again, hand_over
+from appliance.handles.params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.paths import StationPaths
 from appliance.store.writer.frames import ShortPath
-from bundles.errors import FailedError, LockgateError, from_wire
+from bundles.errors import FailedError, LockgateError, UsageError, from_wire
 
 Json = dict[str, Any]
 _ENDED: Final = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
@@ -111,8 +113,33 @@ class ControlClient:
         return await self.get("/v1/status")
 
     async def submit(self, kind: str, params: Mapping[str, Any]) -> Json:
-        """Queue a job; returns it."""
-        return await self.post("/v1/jobs", {"kind": kind, "params": dict(params)})
+        """Queue a job; returns it. Paths in the params, and the receipt that a build stands on, are opened here, by
+        this process's own rights, and handed over."""
+        given = await self._hand_over(params, JOB_PATHS.get(kind, ()))
+        if kind == "build":
+            given = await _with_document(given)
+        return await self.post("/v1/jobs", {"kind": kind, "params": given})
+
+    async def resume(self, job_id: str) -> Json:
+        """Hand a job in `waiting` its paths over again, as this process opens them now; returns it."""
+        job = await self.job(job_id)
+        if job["state"] != "waiting":
+            raise UsageError("the job does not wait for a path", thing=f"{job_id} is {job['state']}")
+        paths = await asyncio.to_thread(hand_again, self._root, job["waits_for"])
+        return await self.post(f"/v1/jobs/{quote(job_id)}/resume", {"paths": paths})
+
+    async def plan(self, params: Mapping[str, Any]) -> Json:
+        """What a build would carry; paths and the receipt as `submit` takes them."""
+        given = await _with_document(await self._hand_over(params, PLAN_PATHS))
+        return await self.post("/v1/plans", given)
+
+    async def take_statement(self, path: Path) -> Json:
+        """Hand in a receipt or want-list that came back, read here."""
+        statement = await asyncio.to_thread(document_of, path)
+        return await self.post("/v1/receipts", {"statement": statement})
+
+    async def _hand_over(self, params: Mapping[str, Any], table: Sequence[PathParam]) -> Json:
+        return await asyncio.to_thread(hand_over, self._root, params, table)
 
     async def job(self, job_id: str) -> Json:
         """A job as it stands."""
@@ -164,6 +191,19 @@ class ControlClient:
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: "):
                     yield name, json.loads(line.removeprefix("data: "))
+
+
+async def _with_document(params: Json) -> Json:
+    since = params.get("since")
+    if not isinstance(since, str) or since in ("none", "last"):
+        return params
+    if not since.startswith("/"):
+        raise UsageError(
+            "neither last nor none, and no receipt's full path",
+            thing=f"since {since!r}"[:120],
+            remedy="say last, none, or name a receipt or want-list",
+        )
+    return params | {"since": await asyncio.to_thread(document_of, Path(since))}
 
 
 def error_of(job: Json) -> LockgateError | None:

@@ -20,7 +20,8 @@ _COLUMNS: Final = "id, kind, params, state, phase, done, total, result, error, a
 @dataclass(slots=True)
 class Job:
     """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for; `version` counts its
-    changes, so that who looked away for a moment knows; `parts` are media or volumes by name, as they came."""
+    changes, so that who looked away for a moment knows; `parts` are media or volumes by name, as they came; `waits_for`
+    are the paths that a job in `waiting` must be handed again, each with whether it is written."""
 
     id: str
     kind: str
@@ -38,6 +39,7 @@ class Job:
     to_sign: dict[str, Any] | None = None
     version: int = 0
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    waits_for: list[dict[str, Any]] = field(default_factory=list)
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
 
     @property
@@ -84,6 +86,7 @@ class Job:
             "started": self.started,
             "finished": self.finished,
             "to_sign": self.to_sign,
+            "waits_for": self.waits_for,
         }
 
 

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.control.kinds import kind_of
+from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
@@ -46,9 +47,18 @@ PAYLOAD: Final = "to-sign"
 class Runner:
     """The JobContext of a subprocess."""
 
-    def __init__(self, station: Station, job_id: str, params: Mapping[str, Any], actor: str) -> None:
+    def __init__(
+        self,
+        station: Station,
+        job_id: str,
+        params: Mapping[str, Any],
+        actor: str,
+        descriptors: Mapping[tuple[str, bool], int],
+    ) -> None:
         self.station, self.job_id, self.params, self.actor = station, job_id, params, actor
         self.folder = station.paths.job(job_id)
+        grants = load_grants(self.folder)
+        self._granted = Granted(station.paths, station.config.media_roots, grants, descriptors)
         self._cancelled = False
         self._waiting = False
         self._sent = 0.0
@@ -83,11 +93,16 @@ class Runner:
             fields = {"name": name, "medium": medium, "state": state, "done": done, "total": total}
             self._say({"part": {**fields, "about": about[:_ABOUT]}})
 
+    def path(self, text: str) -> Path:
+        """As JobContext.path."""
+        return self._granted.path(text)
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:
         """As JobContext.wait_signatures."""
         write_atomic(self.folder / PAYLOAD, payload, 0o600)
+        self._granted.let_go()
         self._say({"to_sign": {"purpose": purpose, "keyids": keyids, "describe": dict(describe)}})
         signatures: dict[str, bytes] = {}
         self._waiting = True
@@ -119,6 +134,9 @@ class Runner:
             self._account()
             self._say({"done": result})
             return 0
+        except WaitsForClientError as error:
+            self._say({"waits": {"path": error.path, "why": error.why}})
+            return 0
         except LockgateError as error:
             self._account()
             self._say({"error": {**to_wire(error), "exit_status": error.exit_status}})
@@ -145,7 +163,10 @@ def main() -> int:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     station = open_station(root, Guarded(SocketWriter(paths.writer_socket)))
     require_open(paths, station.config)
-    return Runner(station, job_id, first["params"], first["actor"]).run(kind)
+    descriptors = {(root, writes): number for root, writes, number in first.get("handed", [])}
+    for number in descriptors.values():
+        os.set_inheritable(number, False)
+    return Runner(station, job_id, first["params"], first["actor"], descriptors).run(kind)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import secrets
 import time
 from collections.abc import AsyncIterator
@@ -20,10 +21,12 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.control import cosigned
+from appliance.control.handed import Handed
 from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
 from appliance.control.public_keys import find_public_key
+from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording_async
@@ -51,6 +54,8 @@ _PASSED: Final = (
 _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
+LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
+
 _STATE_OF_EXIT: Final = {3: "refused", 4: "incomplete"}
 
 
@@ -68,13 +73,14 @@ class Jobs:
         self._changed: dict[str, asyncio.Event] = {}
         self._persisted: dict[str, float] = {}
         self._cancelled: set[str] = set()
+        self._handed: dict[str, list[tuple[str, bool, int]]] = {}
         self._stopping = False
 
     async def start(self) -> None:
         """Take up again what had not ended."""
-        for state in ("queued", "running", "to-sign"):
+        for state in LIVE_STATES:
             for job in list_jobs(self._station.reader, 10_000, state=state):
-                job.state = "queued"
+                job.state, job.phase = "queued", ""
                 self._live[job.id] = job
         self._queue = sorted(self._live)
         self._schedule()
@@ -86,11 +92,23 @@ class Jobs:
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for job_id in list(self._handed):
+            self._close_handed(job_id)
         for event in self._changed.values():
             event.set()
 
-    async def submit(self, kind: str, params: dict[str, Any], actor: str) -> Job:
-        """Queue a job, recorded first. Raises UsageError for an unknown kind."""
+    async def submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None) -> Job:
+        """Queue a job, recorded first, with what it was handed; that is this object's from now on.
+
+        Raises UsageError for an unknown kind.
+        """
+        handed = handed or Handed()
+        try:
+            return await self._submit(kind, params, actor, handed)
+        finally:
+            handed.close()
+
+    async def _submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed) -> Job:
         if self._stopping:
             raise FailedError("the station is stopping", remedy="start it again, then try again")
         kind_of(kind)
@@ -100,13 +118,39 @@ class Jobs:
         event = AuditEvent(started(kind), actor, job_id, "done", {"params": params})
         async with recording_async(self._record, event):
             await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+            await asyncio.to_thread(handed.save, folder)
             await self._writer.submit(
                 CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
             )
         self._live[job_id] = job
+        self._handed[job_id] = handed.give_up()
         self._queue.append(job_id)
         self._schedule()
         return job
+
+    async def resume(self, job_id: str, handed: Handed, actor: str) -> Job:
+        """Go on with a job in `waiting`, with what it was handed anew. Raises UsageError where it does not wait."""
+        try:
+            job = self.find(job_id)
+            if job.state != "waiting":
+                raise UsageError("the job does not wait for a path", thing=f"{job_id} is {job.state}")
+            await self._record(AuditEvent(Act.JOB_RESUME, actor, job_id, "done", {"kind": job.kind}))
+            await asyncio.to_thread(handed.save, self._station.paths.job(job_id))
+            if job.state != "waiting":
+                raise UsageError("the job goes on already", thing=job_id)
+            self._close_handed(job_id)
+            self._handed[job_id] = handed.give_up()
+            job.state, job.phase, job.waits_for = "queued", "", []
+            await self._persist(job)
+            self._queue.append(job_id)
+            self._schedule()
+            return job
+        finally:
+            handed.close()
+
+    def _close_handed(self, job_id: str) -> None:
+        for _, _, descriptor in self._handed.pop(job_id, ()):
+            os.close(descriptor)
 
     def find(self, job_id: str) -> Job:
         """A job, live or ended. Raises NotFoundError."""
@@ -126,8 +170,9 @@ class Jobs:
 
     def counts(self) -> dict[str, int]:
         """How many jobs run (or wait for a signature), and how many are queued."""
-        queued = sum(job.state == "queued" for job in self._live.values())
-        return {"running": len(self._live) - queued, "queued": queued}
+        states = [job.state for job in self._live.values()]
+        queued, waiting = states.count("queued"), states.count("waiting")
+        return {"running": len(states) - queued - waiting, "queued": queued, "waiting": waiting}
 
     def current(self) -> Job | None:
         """The job that runs, the oldest where there are several."""
@@ -144,6 +189,7 @@ class Jobs:
         if process is None:
             if job_id in self._queue:
                 self._queue.remove(job_id)
+            self._close_handed(job_id)
             await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job_id)))
             return job
         with contextlib.suppress(ProcessLookupError):
@@ -230,14 +276,16 @@ class Jobs:
         ending: dict[str, Any] = {}
         try:
             with (folder / "errors").open("ab") as errors:
+                handed = self._handed.get(job.id, [])
                 process = await children.start_async(
                     children.python_module(
                         "appliance.control.job_runner", str(self._station.paths.root), job.id, job.kind,
                         bounds=children.Bounds(nice=_NICE),
                     ),
                     env=children.environment(*_PASSED), stderr=errors, line=_LINE,
-                    pass_fds=self._held,
+                    pass_fds=(*self._held, *(descriptor for _, _, descriptor in handed)),
                 )  # fmt: skip
+            self._close_handed(job.id)
             self._processes[job.id] = process
             job.state = "running"
             job.parts.clear()
@@ -245,7 +293,8 @@ class Jobs:
             await self._persist(job)
             if process.stdin is None or process.stdout is None:
                 raise FailedError("a job's process has no pipes", thing=job.id)
-            process.stdin.write(json.dumps({"params": job.params, "actor": job.actor}).encode() + b"\n")
+            first = {"params": job.params, "actor": job.actor, "handed": handed}
+            process.stdin.write(json.dumps(first).encode() + b"\n")
             async for line in process.stdout:
                 await self._take(job, json.loads(line), ending)
             await process.wait()
@@ -253,6 +302,7 @@ class Jobs:
             ending["error"] = _wire(FailedError(f"the job could not be run ({error})", thing=job.id))
         finally:
             self._processes.pop(job.id, None)
+            self._close_handed(job.id)
         if self._stopping and job.id not in self._cancelled:
             return
         await self._finish(job, ending, folder)
@@ -280,7 +330,9 @@ class Jobs:
 
     async def _finish(self, job: Job, ending: dict[str, Any], folder: Path) -> None:
         error = ending.get("error")
-        if "done" in ending:
+        if "waits" in ending and job.id not in self._cancelled:
+            await self._wait_for_client(job, ending["waits"])
+        elif "done" in ending:
             await self._end(job, "done", result=ending["done"])
         elif job.id in self._cancelled:
             await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
@@ -290,6 +342,19 @@ class Jobs:
             remedy = f"see {folder / 'errors'}, then start it again"
             died = FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)
             await self._end(job, "failed", error=_wire(died))
+
+    async def _wait_for_client(self, job: Job, waits: dict[str, str]) -> None:
+        """Let a job stand aside until a client hands its paths over again: nothing waits behind it."""
+        grants = await asyncio.to_thread(load_grants, self._station.paths.job(job.id))
+        if job.id in self._cancelled:
+            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
+            return
+        job.waits_for = [{"path": one.path, "root": one.root, "writes": one.writes} for one in grants]
+        job.state, job.done, job.total, job.to_sign = "waiting", 0, 0, None
+        job.phase = f"waits for {waits['path']} ({waits['why']}): lockgate job resume {job.id}"
+        job.parts.clear()
+        await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), job.phase)
+        await self._persist(job)
 
     async def _end(
         self, job: Job, state: str, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None

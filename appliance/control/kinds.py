@@ -39,12 +39,20 @@ class JobContext(Protocol):
         what waits for it. Kept while the job runs, and with its error."""
         ...
 
+    def path(self, text: str) -> Path:
+        """What was handed over under the name `text`, which is one of the params': the only way to a path that is not
+        the station's. Using it may end the run, to begin again when a client has handed the path over anew.
+
+        Raises FailedError for a name under which nothing was.
+        """
+        ...
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:
         """Stand in `to-sign` until a client has sent a signature over `payload` by each of `keyids`.
 
-        Control has checked them against their public keys. Raises CancelledError.
+        Control has checked them against their public keys. Meanwhile media are let go of. Raises CancelledError.
         """
         ...
 

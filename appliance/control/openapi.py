@@ -13,7 +13,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from appliance.control.job_params import JOB_PARAMS, SINCE, SIZE
 from appliance.control.kinds import KINDS
+from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 
 PATH: Final = "/v1/openapi.json"
 _PARAMETER: Final = re.compile(r"\{(?P<name>\w+)(?::[^}]*)?\}")
@@ -24,6 +26,16 @@ _DIGEST: Final = {"type": "string", "pattern": "^(sha256:[0-9a-f]{64}|sha512:[0-
 _BASE64: Final = {"type": "string", "format": "byte"}
 _PAGE: Final = {"limit": {"type": "integer", "minimum": 1}, "after": _TEXT}
 _FILTERED: Final = _PAGE | {"filter": _TEXT}
+
+
+def _object(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "required": [name.rstrip("!") for name in fields if name.endswith("!")],
+        "properties": {name.rstrip("!"): schema for name, schema in fields.items()},
+        "additionalProperties": False,
+    }
+
 
 QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/repositories": _FILTERED,
@@ -53,16 +65,29 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
 """Query parameters by route; `!` marks one that must be there."""
 
 BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
-    "POST /v1/jobs": {"kind!": {"type": "string", "enum": sorted(KINDS)}, "params!": {"type": "object"}},
+    "POST /v1/jobs": {
+        "kind!": {"type": "string", "enum": sorted(KINDS)},
+        "params!": {"anyOf": [{"title": kind, **_object(fields)} for kind, fields in sorted(JOB_PARAMS.items())]},
+    },
+    "POST /v1/jobs/{id}/resume": {"paths!": {"type": "array", "items": HANDLE_SCHEMA}},
     "POST /v1/jobs/{id}/signatures": {"keyid!": _TEXT, "signature!": _BASE64},
     "POST /v1/intake/{id}/approval": {"payload!": _BASE64, "keyid!": _TEXT, "signature!": _BASE64},
     "POST /v1/intake/{id}/release": {"only": {"type": "array", "items": _TEXT}},
     "POST /v1/intake/{id}/withdraw": {"why!": _TEXT},
     "POST /v1/bundles/{id}/custody": {"giver!": _TEXT, "taker!": _TEXT, "medium!": _TEXT}
     | dict.fromkeys(("serial", "seal", "note"), _TEXT),
-    "POST /v1/receipts": {"path!": _TEXT},
+    "POST /v1/receipts": {"statement!": DOCUMENT_SCHEMA},
     "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
-    "POST /v1/plans": {"to!": _TEXT, "references!": {"type": "array", "items": _TEXT}, "volume": _TEXT},
+    "POST /v1/plans": {
+        "to!": _TEXT,
+        "references!": {"type": "array", "items": _TEXT},
+        "volume": _TEXT,
+        "since": SINCE,
+        "media": {
+            "type": "array",
+            "items": _object({"path": HANDLE_SCHEMA, "capacity": SIZE}),
+        },
+    },
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
     "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},
     "POST /v1/accounts": {

@@ -38,7 +38,8 @@ def admit_group(config: Config, paths: StationPaths) -> None:
         for path in paths.root.iterdir():
             if path != paths.run:
                 path.chmod(path.stat().st_mode & 0o700)
-        for path, mode in ((paths.root, 0o710), (paths.run, 0o710), (paths.control_socket, 0o660)):
+        sockets = ((paths.control_socket, 0o660), (paths.handles_socket, 0o660))
+        for path, mode in ((paths.root, 0o710), (paths.run, 0o710), *sockets):
             os.chown(path, -1, group)
             path.chmod(mode)
     except PermissionError:

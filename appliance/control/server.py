@@ -21,6 +21,7 @@ from appliance.access.token_keys import rotate
 from appliance.control import duties, openapi
 from appliance.control.api import CONTROL, Control, errors, get
 from appliance.control.callers import Callers
+from appliance.control.handles import Handles, HandleServer
 from appliance.control.jobs import Jobs
 from appliance.control.own_station import on_own_station
 from appliance.control.reach import admit_group, monitoring
@@ -33,6 +34,7 @@ from appliance.control.routes import (
     custody,
     find,
     intake,
+    job_start,
     jobs,
     lifecycle,
     media,
@@ -60,8 +62,8 @@ from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from bundles.errors import LockgateError
 
 _MODULES = (
-    status, repositories, jobs, intake, approvals, custody, audit, streams, plans, bundles, media, receipts, trust,
-    find, lifecycle, session, accounts, account_changes, tokens, tls,
+    status, repositories, jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
+    trust, find, lifecycle, session, accounts, account_changes, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 
@@ -101,7 +103,9 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             _access(station, writer) as (accounts, identity),
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()
-            control = Control(station, writer, work, listen, callers, rules, identity, called=duties.note_officer)
+            handles = Handles()
+            noted = duties.note_officer
+            control = Control(station, writer, work, listen, callers, rules, identity, handles=handles, called=noted)
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
             listener = listen_at(paths.control_socket)
@@ -109,8 +113,9 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             listener.setblocking(False)
             door = Door(runner.server, listener, _uid)
             door.open()
-            admit_group(station.config, paths)
-            async with monitoring(station.config, control):
+            taking = HandleServer(paths, handles, station.audit, is_open=station.config.open)
+            async with taking.serving(), monitoring(station.config, control):
+                admit_group(station.config, paths)
                 await work.start()
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))

@@ -24,7 +24,7 @@ _ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine
 
 _HIDDEN: Final[dict[str, Any]] = {
     "params": {}, "phase": "", "result": None, "error": None, "actor": "", "to_sign": None,
-    "parts": [],
+    "parts": [], "waits_for": [],
 }  # fmt: skip
 
 

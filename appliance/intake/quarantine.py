@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Set
+from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def run(context: JobContext) -> Result:
         raise UsageError("`partial` is true or false")
     named = ", ".join(paths)
     try:
-        return _import(context, [Path(path) for path in paths], partial=partial)
+        return _import(context, [context.path(path) for path in paths], partial=partial)
     except IncompleteError as error:
         detail = {"state": "receiving", "reason": error.diagnostics()}
         context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
@@ -94,7 +94,7 @@ def run(context: JobContext) -> Result:
         raise
 
 
-def _import(context: JobContext, paths: list[Path], *, partial: bool) -> Result:
+def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Result:
     station = context.station
     trust = station.trust()
     bundle = open_bundle(paths, trust, trusted_now(station.reader))

@@ -41,7 +41,7 @@ def run(context: JobContext) -> Result:
     if not isinstance(out, str) or not out:
         raise UsageError("no file was given", remedy="name a new file with --out")
     try:
-        return _export(context, Path(out))
+        return _export(context, context.path(out))
     except LockgateError as error:
         context.station.audit.record(refusal(_ACT, context.actor, out, error))
         raise

@@ -102,7 +102,9 @@ class Act(StrEnum):
     SCRUB_START = "scrub.start"
     JOB_CANCEL = "job.cancel"
     JOB_READ = "job.read"
+    JOB_RESUME = "job.resume"
     JOB_SIGN = "job.sign"
+    PATH_HAND_OVER = "path.hand-over"
 
     # Outgoing.
     COLLECT = "collect"

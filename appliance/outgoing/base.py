@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -22,9 +21,9 @@ from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeRece
 from bundles import strict_json
 from bundles.build import Content
 from bundles.documents import Receipt, WantList
-from bundles.errors import RefusedError
+from bundles.errors import RefusedError, UsageError
 from bundles.manifest import BASE_EXTENSION, Required
-from bundles.statement import Statement, open_statement
+from bundles.statement import Statement, StatementFiles, verify_statement
 
 NONE: Final = "none"
 LAST: Final = "last"
@@ -67,15 +66,15 @@ class _Known:
     """By digest, the first and the last sequence that carried it."""
 
 
-def base_of(station: Station, stream: str, since: str) -> Base:
-    """The base that `since` names (`none`, `last`, or the path of a receipt or want-list), as a plan looks at it:
+def base_of(station: Station, stream: str, since: str, told: StatementFiles | None) -> Base:
+    """The base that `since` names (`none`, `last`, or that of `told`, a receipt or want-list), as a plan looks at it:
     nothing is recorded. Raises UsageError, RefusedError for a document that does not count."""
     if since == NONE:
         return Base()
     known = _known(station.reader, stream)
     if since == LAST:
         return _last(known)
-    document = _read(station, stream, since).document
+    document = _read(station, stream, since, told).document
     if isinstance(document, WantList):
         return _last(known, frozenset(held.digest for held in document.blobs), document.sequence)
     if document.number < known.receipt:
@@ -87,21 +86,23 @@ def base_of(station: Station, stream: str, since: str) -> Base:
     return _by_receipt(document, known, stream)
 
 
-def take(station: Station, stream: str, since: str, actor: str) -> None:
+def take(station: Station, stream: str, since: str, told: StatementFiles | None, actor: str) -> None:
     """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it."""
     if since not in (NONE, LAST):
-        _take(station, _read(station, stream, since), stream.partition(".")[0], actor)
+        _take(station, _read(station, stream, since, told), stream.partition(".")[0], actor)
 
 
-def take_file(station: Station, path: Path, actor: str) -> dict[str, Any]:
+def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str, Any]:
     """Record a receipt or want-list that came back, for whichever of our streams: {site, number or bundle, new, head,
     custody}. Raises RefusedError where it tells of no stream from here, or does not count."""
-    statement = open_statement(path, station.trust(), clock.now())
+    statement = verify_statement(files, station.trust(), clock.now())
     document, source = statement.document, station.config.site
     streams = [document.stream] if isinstance(document, WantList) else [head.stream for head in document.streams]
     if not any(stream.partition(".")[0] == source for stream in streams):
         raise RefusedError(
-            "it tells of no stream from this site", thing=f"{path} of {document.site}", remedy="take it where it leads"
+            "it tells of no stream from this site",
+            thing=f"{files.name} of {document.site}",
+            remedy="take it where it leads",
         )
     new = _take(station, statement, source, actor)
     if isinstance(document, WantList):
@@ -161,8 +162,10 @@ def _would_void(station: Station, wants: WantList) -> list[str]:
     return [bundle for (bundle,) in rows]
 
 
-def _read(station: Station, stream: str, since: str) -> Statement:
-    statement = open_statement(Path(since), station.trust(), clock.now())
+def _read(station: Station, stream: str, since: str, told: StatementFiles | None) -> Statement:
+    if told is None:
+        raise UsageError("no document came with it", thing=since, remedy="name a receipt or want-list with --since")
+    statement = verify_statement(told, station.trust(), clock.now())
     site = stream.partition(".")[2]
     if statement.document.site != site:
         raise RefusedError("another site's receipt", thing=f"{since} is of {statement.document.site}, not {site}")

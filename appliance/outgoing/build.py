@@ -16,6 +16,7 @@ from typing import Any, Final
 from appliance import clock
 from appliance.control.kinds import JobContext, Result, telling
 from appliance.control.public_keys import find_public_key
+from appliance.handles.told import load_told
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import recording
@@ -43,7 +44,6 @@ from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequen
 from bundles import build as building
 from bundles import manifest_codec, readme
 from bundles.errors import LockgateError
-from bundles.files import failures_named
 from bundles.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
 
 _VALID: Final = 365 * 24 * 3600
@@ -65,8 +65,9 @@ def run(context: JobContext) -> Result:
             closure = closure_of(order.wanted.references, shown)
             fixed = held.enter_context(unwritten.take_up(context, order, closure.content))
         if fixed is None:
-            take(context.station, order.wanted.stream, order.wanted.since, context.actor)
-            base = base_of(context.station, order.wanted.stream, order.wanted.since)
+            told = load_told(context.folder)
+            take(context.station, order.wanted.stream, order.wanted.since, told, context.actor)
+            base = base_of(context.station, order.wanted.stream, order.wanted.since, told)
             if order.wanted.since != NONE:
                 context.log(f"stands on {base.origin}")
             fixed = _fix(context, order, _plan(context, order, closure, base), base)
@@ -113,14 +114,14 @@ def _resumed(context: JobContext, order: Order) -> Fixed | None:
 
 def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
-    media = _media(order)
+    media = _media(context, order)
     plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
     check_space(context.station, plan)
     if plan.undescribed:
         make_sboms(context, plan.undescribed)
         shown = StationShown(context.station.blobs, context.station.metadata)
         closure = closure_of(order.wanted.references, shown)
-        plan = make_plan(closure, order.wanted.volume, room_on(_media(order), order.wanted.disc), base)
+        plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
     context.log(
@@ -130,19 +131,15 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
     return plan
 
 
-def _media(order: Order) -> list[Medium]:
+def _media(context: JobContext, order: Order) -> list[Medium]:
     """The media, each a folder that is there."""
-    media = [look_at(path) for path in order.out]
-    for path in order.out:
-        with failures_named(path, "the medium cannot be written"):
-            path.mkdir(exist_ok=True)
-    return media
+    return [look_at(context.path(text)) for text in order.out]
 
 
 def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     """Lay out, take the sequence, and fix every byte that will be signed."""
     station = context.station
-    own = on_own_disk(_media(order), station.paths.root)
+    own = on_own_disk(_media(context, order), station.paths.root)
     for path in (path for path, is_own in own.items() if is_own):
         context.log(f"{path} lies on the station's own disk, not on a medium that can be taken out")
     source = StationBlobSource(station.blobs, station.metadata)
@@ -239,17 +236,17 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
 
 def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     station, manifest = context.station, fixed.manifest
-    media = [look_at(path) for path in order.out]
+    media = _media(context, order)
     check_mounted(media, station.paths.root, fixed.on_own_disk)
-    media = _media(order)
     check_volume_size(media, max(volume.size for volume in manifest.volumes))
     check_room(manifest, by_number(manifest, media))
-    detail = {"digest": str(fixed.digest), "bytes": fixed.size, "media": [str(path) for path in order.out]}
+    detail = {"digest": str(fixed.digest), "bytes": fixed.size, "media": list(order.out)}
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
-    told = telling(context, dict(enumerate(order.out, 1)))
+    out = [medium.path for medium in media]
+    told = telling(context, dict(enumerate(out, 1)))
     with recording(station.audit, AuditEvent(Act.BUNDLE_WRITE, context.actor, manifest.id, "done", detail)):
-        folders = building.write(fixed.bundle, source, order.out, context.progress, context.log, told)
+        folders = building.write(fixed.bundle, source, out, context.progress, context.log, told)
     seconds = round(time.monotonic() - started, 3)
     built = AuditEvent(Act.BUNDLE_BUILD, context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
     with recording(station.audit, built):

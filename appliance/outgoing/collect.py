@@ -7,7 +7,6 @@ Nothing is visible before one transaction an artifact: its blobs and manifests, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from appliance import clock
@@ -42,7 +41,7 @@ def run(context: JobContext) -> Result:
     try:
         with (
             incoming_turn(context.station.paths, context.progress, collects=False),
-            closing_all([open_source(entry, hashed) for entry in context.params["sources"]]) as sources,
+            closing_all([open_source(context, entry, hashed) for entry in context.params["sources"]]) as sources,
         ):
             for source in sources:
                 for root in source.roots():
@@ -56,15 +55,15 @@ def run(context: JobContext) -> Result:
     return {"references": references}
 
 
-def open_source(entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
+def open_source(context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
     """The source an entry describes. Raises UsageError."""
     as_ = Reference.parse(entry["as"]) if entry.get("as") else None
     if as_ is not None and as_.tag is None:
         raise UsageError("--as takes a tag", thing=str(as_), remedy="write REPO:TAG")
     if entry["kind"] == "layout":
-        return LayoutSource(Path(entry["path"]), entry.get("tag"), as_)
+        return LayoutSource(context.path(entry["path"]), entry.get("tag"), as_)
     if entry["kind"] == "file":
-        return FileSource(Path(entry["path"]), as_, hashed)
+        return FileSource(context.path(entry["path"]), as_, hashed)
     if entry["kind"] == "registry":
         return RemoteSource(RemoteReference.parse(entry["reference"]), as_)
     raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy="use layout, file or registry")

@@ -7,13 +7,14 @@ signature for days, or for the power to come back.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.mounts import FAT, filesystem_of
 from bundles.errors import FailedError
-from bundles.files import failures_named
+from bundles.files import failures_named, open_folder
 from bundles.manifest import BundleManifest, volume_path
 from bundles.media import PROFILES
 
@@ -34,13 +35,17 @@ def look_at(path: Path) -> Medium:
     """
     with failures_named(path, "the medium cannot be used"):
         place = path if path.exists() else path.parent
-        status = place.stat()
-        usage = os.statvfs(place)
-    if not place.is_dir():
-        raise FailedError("the medium is not a folder", thing=str(path), remedy="give the folder it is mounted on")
+        if not stat.S_ISDIR(place.stat().st_mode):
+            raise FailedError("the medium is not a folder", thing=str(path), remedy="give the folder it is mounted on")
+        descriptor = open_folder(place)
+        try:
+            status, usage = os.fstat(descriptor), os.statvfs(descriptor)
+            writable = os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
     if usage.f_flag & os.ST_RDONLY:
         raise FailedError("the medium is read-only", thing=str(path), remedy="clear its write-protection")
-    if not os.access(place, os.W_OK | os.X_OK):
+    if not writable:
         raise FailedError(
             "the medium may not be written by the station", thing=str(path), remedy="check its owner and mode"
         )

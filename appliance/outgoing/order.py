@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -55,7 +55,7 @@ class PlanParams(_Params, frozen=True):
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What to carry where: `volume` is the largest volume in bytes, `disc` what one medium takes where each is to
-    become a disc, `since` is `none`, `last`, or the path of a receipt or want-list."""
+    become a disc, `since` is `none`, `last`, or the name of a receipt or want-list that came with the request."""
 
     stream: str
     references: tuple[Reference, ...]
@@ -69,7 +69,7 @@ class Wanted:
         check_site(params.to)
         if params.to == source:
             raise UsageError("a bundle for one's own site", thing=source, remedy="name the inside's site with --to")
-        if params.since not in ("none", "last") and not Path(params.since).is_absolute():
+        if params.since not in ("none", "last") and not params.since.startswith("/"):
             raise UsageError(
                 "neither last nor none, and no receipt's full path",
                 thing=f"since {params.since!r}"[:120],
@@ -87,7 +87,7 @@ class Order:
     """A build. Two orders are equal where they ask for the same bundle, on whichever media."""
 
     wanted: Wanted
-    out: tuple[Path, ...] = field(compare=False)
+    out: tuple[str, ...] = field(compare=False)
     sign_with: str
     signers: tuple[str, ...]
     purpose: str
@@ -99,14 +99,14 @@ class Order:
     def read(cls, params: Mapping[str, Any], source: str) -> Order:
         """A build job's params, at the site `source`. Raises UsageError, MalformedError."""
         given = convert(params, BuildParams)
-        out = tuple(Path(path) for path in given.out)
+        out = tuple(given.out)
         if not out:
             raise UsageError("no medium was given", remedy="name a folder with --out")
-        if len({path.resolve() for path in out}) < len(out):
+        if len({os.path.normpath(path) for path in out}) < len(out):
             raise UsageError("a medium was given twice", thing=", ".join(given.out), remedy="name each --out once")
         for path in out:
-            if not path.is_absolute():
-                raise UsageError("a medium's path is not absolute", thing=str(path), remedy="write it in full")
+            if not path.startswith("/"):
+                raise UsageError("a medium's path is not absolute", thing=path, remedy="write it in full")
         signers = tuple(sorted({check_keyid(keyid) for keyid in (given.sign_with, *given.cosigners)}))
         if len(signers) > limits.SIGNATURES:
             raise UsageError("too many signers", thing=str(len(signers)), remedy=f"at most {limits.SIGNATURES}")

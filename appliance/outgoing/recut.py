@@ -22,7 +22,6 @@ from appliance.outgoing.unwritten import locked
 from appliance.store.station_source import StationBlobSource
 from bundles import build as building
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
-from bundles.files import failures_named
 
 
 class RecutParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -58,10 +57,10 @@ def _recut(context: JobContext, params: RecutParams) -> Result:
         fixed = Fixed.load(station.paths.job(job_id)) if held else None
         if fixed is None:
             raise FailedError("the bundle is being written", thing=params.id, remedy="wait for its build to end")
-        return _write(context, fixed, _places(params, fixed))
+        return _write(context, fixed, _places(context, params, fixed))
 
 
-def _places(params: RecutParams, fixed: Fixed) -> dict[int, Path]:
+def _places(context: JobContext, params: RecutParams, fixed: Fixed) -> dict[int, Path]:
     """The folder for each medium that is to be cut."""
     there = sorted({volume.medium for volume in fixed.manifest.volumes})
     if not params.media or len(params.media) != len(params.out):
@@ -72,9 +71,7 @@ def _places(params: RecutParams, fixed: Fixed) -> dict[int, Path]:
     if strange or len(set(params.media)) < len(params.media):
         named = ", ".join(map(str, strange or params.media))
         raise UsageError("no such media, or one twice", thing=named, remedy=f"{params.id} has 1 to {there[-1]}")
-    if not all(Path(path).is_absolute() for path in params.out):
-        raise UsageError("a medium's path is not absolute", thing=", ".join(params.out), remedy="write it in full")
-    return dict(zip(params.media, map(Path, params.out), strict=True))
+    return dict(zip(params.media, map(context.path, params.out), strict=True))
 
 
 def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result:
@@ -88,9 +85,6 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
     source = StationBlobSource(station.blobs, station.metadata)
     started = time.monotonic()
     with recording(station.audit, AuditEvent(Act.BUNDLE_RECUT, context.actor, manifest.id, "done", detail)):
-        for path in places.values():
-            with failures_named(path, "the medium cannot be written"):
-                path.mkdir(exist_ok=True)
         folders = building.write_media(
             fixed.bundle, source, places, context.progress, context.log, telling(context, places)
         )

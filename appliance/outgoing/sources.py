@@ -163,7 +163,7 @@ class FileSource:
         self._as = as_ or _default_reference(path.name)
         self._advance = advance
         with failures_named(path, "the file cannot be read"):
-            self._file = os.fdopen(open_regular(path.resolve()), "rb")
+            self._file = os.fdopen(open_regular(path.resolve()), "rb", buffering=0)
         self._small: dict[Digest, bytes] = {}
 
     def roots(self) -> list[Root]:
@@ -203,8 +203,15 @@ class FileSource:
         return self._chunks()
 
     def _chunks(self) -> Iterator[bytes]:
-        self._file.seek(0)
-        return chunks(os.fdopen(os.dup(self._file.fileno()), "rb"), self._path)
+        """The file's bytes from its beginning: by position, since whoever handed it over shares the descriptor's."""
+        position = 0
+        while True:
+            with failures_named(self._path, "the file cannot be read"):
+                chunk = os.pread(self._file.fileno(), limits.CHUNK, position)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
         """As Source.referrers: a file has none."""

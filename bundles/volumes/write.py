@@ -19,7 +19,7 @@ from typing import Final, NoReturn
 
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
-from bundles.files import failures_named, open_regular, sync_folder
+from bundles.files import create_new, failures_named, open_regular, sync_folder
 from bundles.lanes import Lane
 from bundles.ports import BlobReader
 from bundles.volumes.cache import Trail, drop_pages, is_cached
@@ -81,7 +81,7 @@ def write_volume(layout: VolumeLayout, source: BlobReader, path: Path, advance: 
     with failures_named(path, "the volume cannot be written"):
         for stale in (path, partial):  # both first: a full medium has no room for a second copy
             stale.unlink(missing_ok=True)
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        descriptor = create_new(partial, 0o644)
         try:
             _write(descriptor, layout, source, advance)
         except BaseException:

@@ -78,10 +78,12 @@ def test_who_is_not_in_the_group_gets_no_further_than_the_folder(stranger: Live)
 
 def test_the_group_opens_the_socket_and_nothing_else(live: Live, group: str) -> None:
     gid = grp.getgrnam(group).gr_gid
-    for path, mode in ((live.root, 0o710), (live.root / "run", 0o710), (live.root / "run/control.sock", 0o660)):
+    sockets = ["run/control.sock", "run/handles.sock"]
+    modes = [(live.root, 0o710), (live.root / "run", 0o710), *((live.root / name, 0o660) for name in sockets)]
+    for path, mode in modes:
         assert (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (gid, mode), path
     others = [path for path in live.root.rglob("*") if path.lstat().st_gid == gid]
-    assert {path.relative_to(live.root).as_posix() for path in others} == {"run", "run/control.sock"}
+    assert {path.relative_to(live.root).as_posix() for path in others} == {"run", *sockets}
     for folder in (live.root, live.root / "run"):
         open_ = [path for path in folder.iterdir() if path.stat().st_mode & 0o007]
         readable = [path for path in folder.iterdir() if path.is_file() and path.stat().st_mode & 0o077]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 from appliance.control.client import ControlClient
 from appliance.demo.stage import lockgate
 from appliance.mounts import bundles_on
+from appliance.paths import StationPaths
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key
@@ -33,7 +35,7 @@ PINNED = "SELECT digest FROM pins"
 
 @pytest.fixture
 def bravo(tmp_path: Path) -> Path:
-    make_station(tmp_path / "bravo")
+    make_station(tmp_path / "bravo", media_roots=[str(tmp_path)])
     return tmp_path / "bravo"
 
 
@@ -52,9 +54,18 @@ def alpha(tmp_path: Path) -> tuple[Path, PrivateKey]:
     """An outside station with a file to carry and the key that signs."""
     root = tmp_path / "alpha"
     lockgate("init", root, "--site", "alpha", "--side", "outside", "--open")
+    media_below(root, tmp_path)
     key = create_private()
     save_private(root / "keys" / "engineer.pem", key, None)
     return root, key
+
+
+def media_below(root: Path, folder: Path | None) -> None:
+    """Say in config.toml that media are mounted below a folder, or nowhere."""
+    config = StationPaths(root).config
+    roots = "[]" if folder is None else f'["{folder}"]'
+    text = re.sub(r"(?m)^media_roots = .*$", f"media_roots = {roots}", config.read_text())
+    config.write_text(text)
 
 
 async def _end(root: Path, job_id: str) -> dict[str, Any]:
@@ -99,6 +110,41 @@ async def test_an_import_goes_on_after_a_power_cut_and_reads_no_volume_twice(bra
         read_again = [volume for (volume,) in volumes if f"volumes/{volume:04d}.7z: every" in log[len(before) :]]
         assert read_again == []
         assert station.rows("SELECT count(*) FROM links") == [(0,)]
+
+
+async def test_a_job_whose_medium_is_nowhere_to_be_found_waits_for_its_client_and_holds_nobody_up(
+    bravo: Path, bundle: Path
+) -> None:
+    with Powered(bravo) as station:
+        job_id = await _in_the_middle(station, bundle)
+        station.cut()
+    media_below(bravo, None)
+    with Powered(bravo):
+        async with ControlClient(bravo) as client:
+            async for name, data in client.watch(job_id):
+                if name == "job" and data["state"] == "waiting":
+                    break
+            assert data["waits_for"] == [{"path": str(bundle), "root": str(bundle), "writes": False}]
+            assert f"lockgate job resume {job_id}" in data["phase"]
+            assert (await client.status())["jobs"] == {"running": 0, "queued": 0, "waiting": 1}
+            other = await client.submit("gc", {"dry_run": True})
+            assert (await _end(bravo, other["id"]))["state"] == "done"
+            assert [job["id"] for job in (await client.get("/v1/jobs", state="waiting"))["items"]] == [job_id]
+            await client.resume(job_id)
+        assert (await _end(bravo, job_id))["state"] == "done"
+
+
+async def test_a_job_that_waits_for_its_client_can_be_cancelled(bravo: Path, bundle: Path) -> None:
+    with Powered(bravo) as station:
+        job_id = await _in_the_middle(station, bundle)
+        station.cut()
+    media_below(bravo, None)
+    with Powered(bravo):
+        async with ControlClient(bravo) as client:
+            async for name, data in client.watch(job_id):
+                if name == "job" and data["state"] == "waiting":
+                    break
+            assert (await client.cancel(job_id))["state"] == "cancelled"
 
 
 async def test_an_import_goes_on_after_its_station_alone_was_killed_under_those_who_watch(

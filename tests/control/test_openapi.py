@@ -191,7 +191,7 @@ def test_an_error_of_the_stations_own_is_500_with_a_reference_that_is_in_the_log
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken() -> None:
+    def broken(**_: object) -> None:
         raise error("private detail")
 
     monkeypatch.setattr("appliance.control.routes.media.mounted_media", broken)

@@ -12,7 +12,7 @@ from appliance import clock, limits
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
 from appliance.observe.audit import newest
-from appliance.outgoing.base import take_file
+from appliance.outgoing.base import take_files
 from appliance.store.writes.custody import HandOver
 from bundles import custody_form, documents
 from bundles.custody import CustodyPart
@@ -21,6 +21,7 @@ from bundles.errors import MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
 from bundles.signing.signature_files import files_of
+from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 
 
@@ -71,9 +72,9 @@ def test_a_receipt_has_the_logs_head_and_what_happened_to_each_bundle(road: Road
 def test_the_outside_joins_it_to_its_own_record(road: Road, name: str) -> None:
     assert record(road, name)["other"] is None
     path = road.receipt()
-    taken = take_file(road.outside.station, path, "tester(0)")
+    taken = take_files(road.outside.station, read_statement(path), "tester(0)")
     assert (taken["new"], taken["custody"], taken["head"]) == (True, [name], told(path).head)
-    assert take_file(road.outside.station, path, "tester(0)")["new"] is False
+    assert take_files(road.outside.station, read_statement(path), "tester(0)")["new"] is False
     joined = record(road, name)
     assert joined["made"]["source"] == "alpha"  # type: ignore[index]
     assert [one["giver"] for one in joined["handovers"]] == ["Builder"]  # type: ignore[attr-defined, index]
@@ -94,15 +95,15 @@ def test_the_outside_joins_it_to_its_own_record(road: Road, name: str) -> None:
 
 def test_the_other_sides_head_stands_in_this_sides_audit_log(road: Road, name: str) -> None:
     path = road.receipt()
-    take_file(road.outside.station, path, "tester(0)")
+    take_files(road.outside.station, read_statement(path), "tester(0)")
     event = next(one for one in newest(road.outside.station.paths.audit) if one["act"] == "receipt.take")
     assert event["detail"]["head"] == told(path).head
 
 
 def test_the_latest_receipt_has_the_last_word(road: Road, name: str) -> None:
-    take_file(road.outside.station, road.receipt(), "tester(0)")
+    take_files(road.outside.station, read_statement(road.receipt()), "tester(0)")
     road.inside.withdraw(name)
-    take_file(road.outside.station, road.receipt(), "tester(0)")
+    take_files(road.outside.station, read_statement(road.receipt()), "tester(0)")
     other = record(road, name)["other"]
     assert isinstance(other, dict)
     assert (other["state"], other["steps"][-1]["note"]) == ("withdrawn", "recalled")
@@ -152,8 +153,9 @@ def forged(road: Road, path: Path, **changes: object) -> Path:
 
 def test_a_receipt_about_another_bundle_of_this_number_is_refused_whole(road: Road, name: str) -> None:
     path = road.receipt()
+    changed = read_statement(forged(road, path, digest="sha256:" + "0" * 64))
     with pytest.raises(RefusedError, match="another bundle of this number"):
-        take_file(road.outside.station, forged(road, path, digest="sha256:" + "0" * 64), "tester(0)")
+        take_files(road.outside.station, changed, "tester(0)")
     assert record(road, name)["other"] is None
 
 
@@ -161,7 +163,7 @@ def test_a_receipt_that_was_changed_is_refused(road: Road, name: str) -> None:
     path = road.receipt()
     path.write_bytes(path.read_bytes().replace(b"Courier", b"Nobody1"))
     with pytest.raises(RefusedError, match="does not hold"):
-        take_file(road.outside.station, path, "tester(0)")
+        take_files(road.outside.station, read_statement(path), "tester(0)")
 
 
 PART = CustodyPart(bundle="alpha.bravo-000001", digest="sha256:" + "1" * 64, state="released", steps=[], decisions=[],

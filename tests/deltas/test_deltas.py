@@ -15,6 +15,7 @@ from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
+from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 
 STREAM = "alpha.bravo"
@@ -110,7 +111,7 @@ def test_a_receipt_that_was_superseded_is_a_replay(road: Road) -> None:
     with pytest.raises(RefusedError, match="replay"):
         road.build(reference, since=str(first))
     with pytest.raises(RefusedError, match="replay"):
-        base_of(road.outside.station, STREAM, str(first))
+        base_of(road.outside.station, STREAM, str(first), read_statement(first))
 
 
 def test_a_receipt_that_was_changed_is_refused(road: Road) -> None:

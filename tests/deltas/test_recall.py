@@ -6,9 +6,10 @@ import pytest
 
 from appliance.intake.recall import recall
 from appliance.observe.audit import AuditEvent
-from appliance.outgoing.base import take_file
+from appliance.outgoing.base import take_files
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
+from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 from tests.intake.inside import Inside
 from tests.outgoing.outside import Outside
@@ -57,7 +58,7 @@ def test_the_outside_names_the_bundles_it_sent_and_what_became_of_them(road: Roa
             (name, how, "out", "written")
         ]
         assert [one["reference"] for one in seen["tags"]] == [reference]
-    take_file(road.outside.station, road.receipt(), "tester(0)")
+    take_files(road.outside.station, read_statement(road.receipt()), "tester(0)")
     (bundle,) = found(road.outside, key)["bundles"]
     assert bundle["state"] == "bravo says released"
 

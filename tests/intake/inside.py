@@ -66,6 +66,9 @@ class Context:
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
 
+    def path(self, text: str) -> Path:
+        return Path(text)
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:

@@ -11,6 +11,7 @@ from typing import Any
 from appliance import clock
 from appliance.config import Config, save_config
 from appliance.control.kinds import Result
+from appliance.handles.told import save_told
 from appliance.observe.audit import tail
 from appliance.outgoing import build, collect
 from appliance.paths import StationPaths
@@ -23,6 +24,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import init_trust
+from bundles.statement import read_statement
 
 
 class PowerCut(BaseException):
@@ -55,6 +57,13 @@ class Context:
 
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
+
+    def path(self, text: str) -> Path:
+        """The path itself, made where it is to be written, as the client does that hands it over."""
+        path = Path(text)
+        if text in self.params.get("out", ()) and path.parent.is_dir():
+            path.mkdir(exist_ok=True)
+        return path
 
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
@@ -91,6 +100,9 @@ class Outside:
 
     def context(self, kind: str, params: Mapping[str, Any], job_id: str = "") -> Context:
         """A job as control would start it, or (with `job_id`) start it again."""
+        params = dict(params)
+        since = params.get("since", "none")
+        told = read_statement(Path(since)) if since not in ("none", "last") and since.startswith("/") else None
         if not job_id:
             self._jobs += 1
             job_id = f"job-{self._jobs}"
@@ -99,6 +111,8 @@ class Outside:
                 CreateJob(id=job_id, kind=kind, params=json.dumps(dict(params)), actor="tester(0)", at=at)
             )
             self.station.paths.job(job_id).mkdir()
+            if told is not None:
+                save_told(self.station.paths.job(job_id), told)
         return Context(self.station, params, self.station.paths.job(job_id), job_id, {self.key.public.keyid: self.key})
 
     def run(self, context: Context, work: Callable[[Any], Result]) -> Result:

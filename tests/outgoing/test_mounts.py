@@ -64,3 +64,10 @@ def test_a_medium_that_was_pulled_out_is_left_out(tmp_path: Path) -> None:
 
 def test_the_machine_s_own_mounts_are_read() -> None:
     assert any(mount.path == Path("/proc") and mount.device == Path("/proc").stat().st_dev for mount in mounts())
+
+
+def test_the_names_on_a_medium_are_told_to_those_alone_who_may_list_it(tmp_path: Path) -> None:
+    (tmp_path / "alpha.bravo-000001").mkdir()
+    (tmp_path / "alpha.bravo-000001" / "SHA256SUMS").touch()
+    assert bundles_on(tmp_path) == ["alpha.bravo-000001"]
+    assert bundles_on(tmp_path, may_list=lambda _: False) == []

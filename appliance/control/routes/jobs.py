@@ -1,4 +1,4 @@
-"""/v1/jobs: ask for work, follow it, sign for it, cancel it."""
+"""/v1/jobs: follow work, sign for it, cancel it."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from appliance.control.asked import body_of, query_number
 from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
-from appliance.control.view import job_view, require_all, sees
-from appliance.observe.acts import Act, started
+from appliance.control.view import job_view, sees
+from appliance.observe.acts import Act
 from appliance.observe.audit import refusal
 from bundles.errors import RefusedError, UsageError
 
@@ -30,16 +30,6 @@ _LOG_CHUNK: Final = 256 * 1024
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     jobs = control.jobs
-
-    async def submit(request: web.Request) -> web.Response:
-        body = await body_of(request)
-        actor = caller(request)
-        kind, params = body.text("kind"), body.mapping("params")
-        await require(request, kind_of(kind).permission)
-        if "references" in params:
-            await require_all(request, params["references"])
-        job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor))
-        return web.json_response(job.to_json(), status=201)
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
@@ -57,13 +47,13 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(job_view(request, job))
 
     async def log(request: web.Request) -> web.Response:
-        job = await _own(control, request)
+        job = await own_job(control, request)
         offset = query_number(request, "after", 0)
         text, end = await asyncio.to_thread(_read_log, control, job.id, offset)
         return web.json_response({"text": text, "offset": end})
 
     async def to_sign(request: web.Request) -> web.Response:
-        job = await _own(control, request)
+        job = await own_job(control, request)
         if job.to_sign is None:
             raise UsageError("the job waits for no signature", thing=f"{job.id} is {job.state}")
         payload = await asyncio.to_thread((control.station.paths.job(job.id) / PAYLOAD).read_bytes)
@@ -71,7 +61,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def sign(request: web.Request) -> web.Response:
         body = await body_of(request)
-        job_id, keyid = (await _own(control, request)).id, body.text("keyid")
+        job_id, keyid = (await own_job(control, request)).id, body.text("keyid")
         signature = body.raw("signature")
         job = await audited(
             control, request, Act.JOB_SIGN, job_id, jobs.sign(job_id, keyid, signature, caller(request))
@@ -95,7 +85,6 @@ def routes(control: Control) -> list[web.RouteDef]:
         return response
 
     return [
-        post("/v1/jobs", "status", submit),
         get("/v1/jobs", "status", listed),
         get("/v1/jobs/{id}", "status", show),
         post("/v1/jobs/{id}/cancel", "status", cancel),
@@ -106,7 +95,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-async def _own(control: Control, request: web.Request) -> Job:
+async def own_job(control: Control, request: web.Request) -> Job:
     """The job, where its words are the caller's to read. Raises RefusedError, and the refusal is an event."""
     job = control.jobs.find(request.match_info["id"])
     if not sees(request, job):

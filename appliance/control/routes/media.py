@@ -12,6 +12,9 @@ from aiohttp import web
 from appliance import limits
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.control.asked import NUMBER, body_of, query_number
+from appliance.control.handles import peer_person
+from appliance.handles.rights import READ, SEARCH
+from appliance.handles.rights import may as may_use
 from appliance.mounts import mounted_media
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
@@ -55,8 +58,13 @@ _WANTS: Final = (
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
-    async def media(_: web.Request) -> web.Response:
-        found = await asyncio.to_thread(mounted_media)
+    async def media(request: web.Request) -> web.Response:
+        person = peer_person(request)
+
+        def may_list(descriptor: int) -> bool:
+            return may_use(person, descriptor, READ | SEARCH)
+
+        found = await asyncio.to_thread(lambda: mounted_media(may_list=may_list))
         return web.json_response({"items": msgspec.to_builtins(found), "next": None})
 
     async def deltas(_: web.Request) -> web.Response:

@@ -3,55 +3,73 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from appliance.control.api import Control, post
 from appliance.control.asked import body_of
+from appliance.control.handed import Handed, take
 from appliance.control.view import require_all
-from appliance.outgoing.base import base_of
+from appliance.handles.granted import Granted
+from appliance.handles.params import PLAN_PATHS, take_document
+from appliance.outgoing.base import LAST, NONE, base_of
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.media import check_volume_size, look_at, room_on
+from appliance.outgoing.media import Medium, check_volume_size, look_at, room_on
 from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.plan import check_space, make_plan
 from appliance.outgoing.shown import StationShown
 from appliance.station import Station, open_station
-from bundles.errors import UsageError
 from bundles.media import capacity, disc_of
+from bundles.statement import StatementFiles
 
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
     async def plan(request: web.Request) -> web.Response:
-        params = convert(await body_of(request), PlanParams)
-        await require_all(request, params.references)
-        return web.json_response(await asyncio.to_thread(_plan, control, params))
+        body = await body_of(request)
+        told = take_document(body, "since", (NONE, LAST))
+        plain, handed = take(request, control.handles, PLAN_PATHS, body)
+        try:
+            params = convert(plain, PlanParams)
+            await require_all(request, params.references)
+            return web.json_response(await asyncio.to_thread(_plan, control, params, told, handed))
+        finally:
+            handed.close()
 
     return [post("/v1/plans", "build", plan)]
 
 
-def _plan(control: Control, params: PlanParams) -> dict[str, Any]:
+def _plan(control: Control, params: PlanParams, told: StatementFiles | None, handed: Handed) -> dict[str, Any]:
     """The plan document, from connections of this thread's own."""
     wanted = Wanted.read(params, control.station.config.site)
     station = open_station(control.station.paths.root, control.station.writer, control.station.config)
+    granted = Granted(station.paths, station.config.media_roots, handed.grants, handed.by_root())
     try:
-        return _document(station, wanted, params.media)
+        media = [look_at(granted.path(medium.path)) for medium in params.media if not medium.capacity]
+        return _document(station, wanted, params.media, media, told)
     finally:
+        granted.close()
         station.metadata.close()
         station.reader.close()
 
 
-def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> dict[str, Any]:
-    room = _room(media, wanted.disc)
-    base = base_of(station, wanted.stream, wanted.since)
+def _document(
+    station: Station,
+    wanted: Wanted,
+    media: list[MediumParams],
+    there: list[Medium],
+    told: StatementFiles | None,
+) -> dict[str, Any]:
+    """`there`: those of the media that are folders, looked at."""
+    room = _room(media, there, wanted.disc)
+    base = base_of(station, wanted.stream, wanted.since, told)
     closure = closure_of(wanted.references, StationShown(station.blobs, station.metadata))
     plan = make_plan(closure, wanted.volume, room, base)
     check_space(station, plan)
     sizes, space = plan.packing.sizes, plan.space()
-    check_volume_size([look_at(Path(medium.path)) for medium in media if not medium.capacity], max(sizes))
+    check_volume_size(there, max(sizes))
     packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
     return {
         "artifacts": [
@@ -77,13 +95,10 @@ def _document(station: Station, wanted: Wanted, media: list[MediumParams]) -> di
     }
 
 
-def _room(media: list[MediumParams], disc: int | None) -> list[int]:
+def _room(media: list[MediumParams], there: list[Medium], disc: int | None) -> list[int]:
     """What each medium takes, in bytes: a folder what is free on it (a disc's at most, where it is to become one), one
     that is not there yet its capacity."""
-    for medium in media:
-        if not medium.capacity and not Path(medium.path).is_absolute():
-            raise UsageError("a medium's path is not absolute", thing=repr(medium.path), remedy="write it in full")
-    room = iter(room_on([look_at(Path(medium.path)) for medium in media if not medium.capacity], disc))
+    room = iter(room_on(there, disc))
     return [_capacity(str(medium.capacity)) if medium.capacity else next(room) for medium in media]
 
 

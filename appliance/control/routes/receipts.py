@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -11,8 +10,9 @@ from aiohttp import web
 from appliance.control.api import Control, audited, caller, get, page_of, post
 from appliance.control.asked import body_of
 from appliance.control.own_station import on_own_station
+from appliance.handles.params import take_document
 from appliance.observe.acts import Act
-from appliance.outgoing.base import take_file
+from appliance.outgoing.base import take_files
 from appliance.station import Station
 from bundles.errors import UsageError
 
@@ -38,10 +38,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": items, "next": None})
 
     async def take(request: web.Request) -> web.Response:
-        path, actor = (await body_of(request)).text("path"), caller(request)
-        if not Path(path).is_absolute():
-            raise UsageError("not a whole path", thing=path[:120], remedy="name the file from the root")
-        taking = asyncio.to_thread(on_own_station, control, lambda own: take_file(own, Path(path), actor))
-        return web.json_response(await audited(control, request, Act.RECEIPT_TAKE, path, taking))
+        body, actor = await body_of(request), caller(request)
+        files = take_document(body, "statement")
+        if files is None:
+            raise UsageError("no document was given", remedy="send the receipt or want-list as `statement`")
+        taking = asyncio.to_thread(on_own_station, control, lambda own: take_files(own, files, actor))
+        return web.json_response(await audited(control, request, Act.RECEIPT_TAKE, files.name, taking))
 
     return [get("/v1/receipts", "receipt", listed), post("/v1/receipts", "receipt", take)]

@@ -116,9 +116,9 @@ class ShortPath:
             self._fd = -1
 
 
-def listen_at(path: Path) -> socket.socket:
+def listen_at(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """A listening Unix socket at `path`, mode 0600, in place of a stale one. Raises FailedError."""
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         path.unlink(missing_ok=True)
         with ShortPath(path) as short:
@@ -136,9 +136,9 @@ def stop_listening(path: Path) -> None:
     path.unlink(missing_ok=True)
 
 
-def connect_to(path: Path) -> socket.socket:
+def connect_to(path: Path, kind: socket.SocketKind = socket.SOCK_STREAM) -> socket.socket:
     """A connected Unix socket. Raises OSError where nobody listens."""
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    client = socket.socket(socket.AF_UNIX, kind | socket.SOCK_CLOEXEC)
     try:
         with ShortPath(path) as short:
             client.connect(short)

@@ -1,0 +1,58 @@
+"""What the params of each kind of job may hold, as JSON schema: the API shows it, and nothing else is taken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
+from bundles.errors import UsageError
+
+_TEXT: Final = {"type": "string"}
+_TEXTS: Final = {"type": "array", "items": _TEXT}
+_FLAG: Final = {"type": "boolean"}
+SIZE: Final = {"type": ["string", "integer"]}
+_HANDLES: Final = {"type": "array", "items": HANDLE_SCHEMA}
+SINCE: Final = {"oneOf": [{"type": "string", "enum": ["none", "last"]}, DOCUMENT_SCHEMA]}
+"""What a delta stands on: a word, or the document that came back."""
+
+_SOURCE: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["kind"],
+    "properties": {
+        "kind": {"type": "string", "enum": ["layout", "file", "registry"]},
+        "path": HANDLE_SCHEMA,
+        "reference": _TEXT,
+        "tag": {"type": ["string", "null"]},
+        "as": {"type": ["string", "null"]},
+    },
+    "additionalProperties": False,
+}
+
+JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "collect": {"sources!": {"type": "array", "items": _SOURCE}},
+    "build": {
+        "to!": _TEXT, "references!": _TEXTS, "volume": SIZE, "since": SINCE, "out!": _HANDLES, "sign_with!": _TEXT,
+        "cosigners": _TEXTS, "not_after": {"type": ["string", "null"]},
+    } | dict.fromkeys(("purpose", "authorisation", "classification"), _TEXT),
+    "recut": {"id!": _TEXT, "media!": {"type": "array", "items": {"type": "integer"}}, "out!": _HANDLES},
+    "import": {"paths!": _HANDLES, "partial": _FLAG},
+    "inspect": {"id!": _TEXT},
+    "gc": {"dry_run": _FLAG},
+    "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
+    "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
+}  # fmt: skip
+"""By kind of job; `!` marks what must be there."""
+
+
+def check_params(kind: str, params: Mapping[str, Any]) -> None:
+    """Raises UsageError for a parameter that the kind does not have: what is not described is not taken."""
+    known = sorted(name.rstrip("!") for name in JOB_PARAMS[kind])
+    if strange := sorted(set(params).difference(known)):
+        raise UsageError(
+            f"a {kind} job takes no such parameter", thing=strange[0][:80], remedy=f"it takes {', '.join(known)}"
+        )
+    sources = params.get("sources")
+    for entry in sources if isinstance(sources, list) else []:
+        if not isinstance(entry, dict) or not set(entry) <= set(_SOURCE["properties"]):
+            raise UsageError("malformed parameters", thing="`sources`", remedy="give kind, path or reference, tag, as")

@@ -1,0 +1,58 @@
+"""/v1/jobs: ask for work, and go on with what waits for its paths."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from appliance.control.api import Control, audited, caller, post, require
+from appliance.control.asked import body_of, malformed
+from appliance.control.handed import Handed, take_again, take_job
+from appliance.control.job import Job
+from appliance.control.job_params import check_params
+from appliance.control.kinds import kind_of
+from appliance.control.routes.jobs import own_job
+from appliance.control.view import job_view, require_all
+from appliance.handles.granted import load_grants
+from appliance.observe.acts import Act, started
+from bundles.errors import UsageError
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    jobs = control.jobs
+
+    async def submit(request: web.Request) -> web.Response:
+        body = await body_of(request)
+        actor = caller(request)
+        kind, sent = body.text("kind"), body.mapping("params")
+        await require(request, kind_of(kind).permission)
+        if "references" in sent:
+            await require_all(request, sent["references"])
+        params, handed = await audited(control, request, started(kind), kind, take(request, kind, sent))
+        job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor, handed))
+        return web.json_response(job.to_json(), status=201)
+
+    async def take(request: web.Request, kind: str, sent: dict[str, Any]) -> tuple[dict[str, Any], Handed]:
+        check_params(kind, sent)
+        return take_job(request, control.handles, kind, sent)
+
+    async def resume(request: web.Request) -> web.Response:
+        job = await own_job(control, request)
+        await require(request, kind_of(job.kind).permission)
+        handed = await audited(control, request, Act.JOB_RESUME, job.id, take_anew(request, job))
+        job = await audited(control, request, Act.JOB_RESUME, job.id, jobs.resume(job.id, handed, caller(request)))
+        return web.json_response(job_view(request, job))
+
+    async def take_anew(request: web.Request, job: Job) -> Handed:
+        paths = (await body_of(request))["paths"]
+        if not isinstance(paths, list):
+            raise malformed("paths", "it is no list")
+        if job.state != "waiting":
+            raise UsageError("the job does not wait for a path", thing=f"{job.id} is {job.state}")
+        grants = await asyncio.to_thread(load_grants, control.station.paths.job(job.id))
+        return take_again(request, control.handles, grants, paths)
+
+    return [post("/v1/jobs", "status", submit), post("/v1/jobs/{id}/resume", "status", resume)]

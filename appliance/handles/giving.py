@@ -1,0 +1,124 @@
+"""The client's side: it opens what its user names, with its user's rights, and hands the descriptors over.
+
+Small documents are read here and travel as bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import json
+import os
+import socket
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from appliance import limits
+from appliance.handles.params import PathParam, places
+from appliance.paths import StationPaths
+from appliance.store.writer.frames import connect_to
+from bundles.errors import FailedError, RefusedError, UsageError, from_wire
+from bundles.files import failures_named
+from bundles.statement import read_statement
+
+_WAIT: Final = 30.0
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_ANY: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+def hand_over(station: Path, params: Mapping[str, Any], table: Sequence[PathParam]) -> dict[str, Any]:
+    """The params with every path of `table` opened and handed over to the station in `station`.
+
+    Raises UsageError, FailedError, RefusedError: what cannot be opened, what the station does not take, and where it is
+    not running.
+    """
+    given: dict[str, Any] = copy.deepcopy(dict(params))
+    found = [(param, where, key) for param in table for where, key in places(given, param.at)]
+    found = [(param, where, key) for param, where, key in found if isinstance(where[key], str) and where[key]]
+    if len(found) > limits.JOB_PATHS:
+        raise UsageError("too many paths", thing=str(len(found)), remedy=f"at most {limits.JOB_PATHS} at a time")
+    if found:
+        with _connected(station) as connection:
+            for param, where, key in found:
+                where[key] = _hand(connection, Path(where[key]), param)
+    return given
+
+
+def hand_again(station: Path, waits_for: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """What a job waits for, opened and handed over again, in its order. Raises as `hand_over`."""
+    with _connected(station) as connection:
+        return [
+            _hand(connection, Path(one["root"]), PathParam("paths[]", bool(one["writes"]), "the path cannot be opened"))
+            | {"path": str(one["path"])}
+            for one in waits_for
+        ]
+
+
+def document_of(path: Path) -> dict[str, Any]:
+    """A receipt or want-list with its signature, as the API takes it. Raises as `read_statement`."""
+    fields: dict[str, Any] = msgspec.to_builtins(read_statement(path.absolute()))
+    return fields
+
+
+@contextlib.contextmanager
+def _connected(station: Path) -> Iterator[socket.socket]:
+    try:
+        with connect_to(StationPaths(station).handles_socket, socket.SOCK_SEQPACKET) as connection:
+            connection.settimeout(_WAIT)
+            yield connection
+    except OSError:
+        raise FailedError(
+            "the station is not running", thing=str(station), remedy=f"start it with: lockgate serve -C {station}"
+        ) from None
+
+
+def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, str]:
+    """Open one path and hand it over; what stands for it in a request."""
+    if not path.is_absolute():
+        raise UsageError("the path is not absolute", thing=repr(str(path))[:120], remedy="write it in full")
+    if "\0" in str(path):
+        raise UsageError("a path with a NUL", thing=repr(str(path))[:120], remedy="check the path")
+    path = Path(os.path.normpath(path))
+    place = _place(path, param)
+    with failures_named(place, param.failing):
+        descriptor = os.open(place, _FOLDER if param.writes else _ANY)
+    try:
+        mode = os.fstat(descriptor).st_mode
+        if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            raise RefusedError("not a folder or regular file", thing=str(path), remedy="give the folder or file itself")
+        message = json.dumps({"path": str(place), "writes": param.writes}).encode()
+        socket.send_fds(connection, [message], [descriptor])
+    finally:
+        os.close(descriptor)
+    raw = connection.recv(limits.HANDLE_MESSAGE)
+    if not raw:
+        raise FailedError("the station did not answer", thing=str(path), remedy="try again")
+    answer = json.loads(raw)
+    if "handle" not in answer:
+        raise from_wire(answer)
+    root = str(answer["path"])
+    return {"handle": str(answer["handle"]), "path": root if place == path else str(Path(root) / path.name)}
+
+
+def _place(path: Path, param: PathParam) -> Path:
+    """What is opened: the path itself, made where that is wanted, or the folder that it will be in."""
+    match param.makes:
+        case "folder":
+            if not path.exists():
+                with failures_named(path, param.failing):
+                    path.mkdir(exist_ok=True)
+        case "file":
+            if os.path.lexists(path):
+                raise FailedError("the file exists", thing=str(path), remedy="choose another name")
+            if not path.parent.is_dir():
+                raise FailedError("no such folder", thing=str(path.parent), remedy="check the path")
+            return path.parent
+        case "nothing":
+            return path if path.exists() else path.parent
+        case "":
+            pass
+    return path
