@@ -18,6 +18,7 @@ from appliance.intake.ledger import find_entry, report_text
 from bundles.errors import RefusedError
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import export_trust, revoke_key
+from bundles.strict_json import canonical
 from bundles.verifier import main as program
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
@@ -78,7 +79,7 @@ def test_an_approval_made_elsewhere_and_one_made_here_release(desk: Desk, capsys
     out = capsys.readouterr().out
     entry = find_entry(desk.station.station.reader, NAME)
     for said in (entry.digest, str(entry.report_digest), "Anna Berg", "every byte is the signed one",
-                 "signed by Builder", f"what you sign: approve {NAME} at bravo", "[ok] layers"):  # fmt: skip
+                 "signed by Builder", f"what you sign: approve {NAME} at bravo", "[..] layers"):  # fmt: skip
         assert said in out
     assert out.splitlines()[-1] == str(desk.folder / "out.json")
     assert desk.hand_in() == "quarantined"
@@ -108,6 +109,11 @@ def flip(path: Path) -> None:
     path.write_bytes(data)
 
 
+def about_another_bundle(path: Path) -> None:
+    report = json.loads(path.read_text())
+    path.write_bytes(canonical(report | {"digest": f"sha256:{'0' * 64}"}))
+
+
 @pytest.mark.parametrize(
     ("harm", "status", "said"),
     [
@@ -115,7 +121,7 @@ def flip(path: Path) -> None:
         (lambda desk: flip(desk.bundle.folder / "manifest.json"), 3, "manifest.json"),
         (lambda desk: (desk.bundle.folder / "volumes/0002.7z").unlink(), 4, "volumes/0002.7z"),
         (lambda desk: (desk.folder / "report.json").write_bytes(b"{}"), 3, "not a report"),
-        (lambda desk: flip(desk.folder / "report.json"), 3, "report"),
+        (lambda desk: about_another_bundle(desk.folder / "report.json"), 3, "report"),
         (lambda desk: (desk.folder / "report.json").unlink(), 1, "report.json"),
         (lambda desk: (desk.folder / "out.json").write_bytes(b""), 2, "the file exists"),
         (lambda desk: (desk.folder / "anna.pem").unlink(), 2, "anna.pem"),
