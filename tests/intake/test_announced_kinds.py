@@ -83,6 +83,12 @@ def test_an_image_whose_layers_call_themselves_evidence_takes_what_an_image_take
     assert people(strict) == 4
 
 
+def test_an_image_is_one_by_its_manifest_even_without_an_archive_in_it(strict: Inside, tmp_path: Path) -> None:
+    strict.station.paths.approvals.write_text(FOUR)
+    bring(strict, tmp_path, "file", b"text", artifact_type=FILE_TYPE)
+    assert people(strict) == 4
+
+
 def test_evidence_that_is_a_document_is_no_image(strict: Inside, tmp_path: Path) -> None:
     strict.station.paths.approvals.write_text(FOUR)
     bring(strict, tmp_path, "attestation", b'{"statement": 1}', IN_TOTO)
