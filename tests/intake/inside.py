@@ -15,6 +15,7 @@ from appliance.intake import approvals, quarantine, receipts, release
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import find_entry
 from appliance.observe.audit import AuditEvent, tail
+from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
@@ -42,6 +43,7 @@ def make_station(root: Path, *, open_: bool = True, approvals_needed: int = 2, *
         save_private(paths.keys / f"{name}.pem", create_private(), None)
     config = Config(site="bravo", side="inside", open=open_, approvals_needed=approvals_needed, **settings)
     save_config(paths.config, config)
+    write_origin(paths, Origin(site="bravo", side="inside", open=open_, created=clock.now()))
 
 
 @dataclass
