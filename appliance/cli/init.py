@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import click
 
 from appliance.cli.context import json_option, show
 from appliance.observe.acts import Act
+
+if TYPE_CHECKING:
+    from appliance.paths import StationPaths
 
 
 @click.command()
@@ -49,27 +52,39 @@ def init(
         root.chmod(0o700)
         for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
             folder.mkdir(mode=0o700, exist_ok=linked)
+    made = {name: create_private() for name in STATION_KEYS}
+    keys = {name: key.public.keyid for name, key in made.items()}
+    try:
+        FileAudit(paths.audit).record(
+            AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
+        )
+    except FailedError:
+        _take_back(paths, linked=linked)
+        raise
     init_trust(paths.trust, site)
-    keys = {}
-    for name in STATION_KEYS:
-        key = create_private()
+    for name, key in made.items():
         save_private(paths.keys / f"{name}.pem", key, None)
-        keys[name] = key.public.keyid
-    FileAudit(paths.audit).record(
-        AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
-    )
     write_origin(paths, Origin(site=site, side=side, open=open_, created=clock.now()))
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
     lines = [f"station {site} ({side}) in {paths.root}"]
     if not open_:
         make_ca(paths, site)
-        made = make_server(paths, list(dict.fromkeys([*names, *default_names()])))
-        document |= {"certificate": made.not_after, "code": make_code(paths)}
+        certificate = make_server(paths, list(dict.fromkeys([*names, *default_names()])))
+        document |= {"certificate": certificate.not_after, "code": make_code(paths)}
         lines += [
-            f"its certificate is good until {made.not_after}",
+            f"its certificate is good until {certificate.not_after}",
             f"one-time code for the first administrator, shown once: {document['code']}",
             f"use it with: lockgate user claim NAME -C {paths.root}",
         ]
     save_config(paths.config, Config(site=site, side=side, open=open_))
     lines.append(f"start it with: lockgate serve -C {paths.root}")
     show(document, as_json, lambda: "\n".join(lines))
+
+
+def _take_back(paths: StationPaths, *, linked: bool) -> None:
+    """Remove the folders of a station whose making could not be recorded: the next try finds the folder empty."""
+    import shutil
+
+    for folder in (paths.keys, paths.store, paths.jobs, paths.audit, *(() if linked else (paths.run,))):
+        shutil.rmtree(folder, ignore_errors=True)
+    paths.reserve.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.server import application
-from appliance.observe.audit import MemoryAudit
+from appliance.observe.audit import AuditEvent, MemoryAudit
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import (
     BindKey,
@@ -33,6 +33,7 @@ from appliance.store.writes.access import (
     UnbindKey,
     WithdrawRole,
 )
+from bundles.errors import FailedError
 from bundles.signing.keys import PrivateKey
 from tests.access.site import HASH, PASSWORD
 from tests.control.test_who_may_call import served
@@ -228,3 +229,22 @@ async def test_a_key_that_was_taken_from_somebody_decides_nothing_more(tmp_path:
         session = await desk.log_in("bob")
         assert (await decide(desk, session, keys["bob"], "reject"))[0] == 403
         assert desk.inside.state(name_of()) == "quarantined"
+
+
+class FullLog:
+    """An audit log on a full disk."""
+
+    def record(self, event: AuditEvent) -> None:
+        raise FailedError("the audit log cannot be written", thing=str(event.act))
+
+
+async def test_a_log_in_that_cannot_be_recorded_opens_no_session(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.person("anna", "auditor")
+        desk.control.station = dataclasses.replace(desk.control.station, audit=FullLog())
+        status, document = await desk.ask("POST", "/v1/session", {}, {"account": "anna", "password": PASSWORD})
+        assert (status, document["what"]) == (409, "the audit log cannot be written")
+        assert "session" not in document
+        assert desk.control.callers._sessions == {}
+        desk.control.station = dataclasses.replace(desk.control.station, audit=desk.audit)
+        assert await desk.good(await desk.log_in("anna"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +11,16 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
+from appliance.control.job import Job
 from appliance.control.job_runner import PAYLOAD
 from appliance.control.jobs import Jobs
+from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.outgoing import SignBundle, TakeSequence
-from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.intake.inside import make_station
@@ -86,3 +89,43 @@ async def test_nothing_is_believed_once_the_signed_bytes_are_gone(jobs: Jobs, ke
     (StationPaths(tmp_path / "bravo").job(JOB) / PAYLOAD).write_bytes(b"another bundle's\n")
     with pytest.raises(NotFoundError, match="no longer holds"):
         await jobs.sign(JOB, key.public.keyid, key.sign(SUMS), "tester(0)")
+
+
+class FullLog:
+    """An audit log on a full disk."""
+
+    def record(self, event: AuditEvent) -> None:
+        raise FailedError("the audit log cannot be written", thing=str(event.act))
+
+
+class Waiting:
+    """A job's process, and its stdin."""
+
+    def __init__(self) -> None:
+        self.stdin, self.sent = self, list[bytes]()
+
+    def write(self, data: bytes) -> None:
+        self.sent.append(data)
+
+    async def drain(self) -> None:
+        return
+
+
+async def test_a_signature_that_cannot_be_recorded_is_not_taken(jobs: Jobs, key: PrivateKey, tmp_path: Path) -> None:
+    """Neither a co-signature of a finished build, nor one that a running build waits for."""
+    station, before = jobs._station, jobs.find(JOB)
+    jobs._station = dataclasses.replace(station, audit=FullLog())
+    with pytest.raises(FailedError, match="the audit log cannot be written"):
+        await jobs.sign(JOB, key.public.keyid, key.sign(SUMS), "tester(0)")
+    assert jobs.find(JOB).result == before.result
+    live = Job("job-2", "build", {}, "to-sign", "tester(0)", clock.now())
+    live.to_sign = {"keyids": [key.public.keyid]}
+    station.paths.job(live.id).mkdir()
+    (station.paths.job(live.id) / PAYLOAD).write_bytes(SUMS)
+    process = Waiting()
+    jobs._live[live.id], jobs._processes[live.id] = live, process  # type: ignore[assignment]
+    with pytest.raises(FailedError, match="the audit log cannot be written"):
+        await jobs.sign(live.id, key.public.keyid, key.sign(SUMS), "tester(0)")
+    jobs._station = station
+    await jobs.sign(live.id, key.public.keyid, key.sign(SUMS), "tester(0)")
+    assert [json.loads(line)["keyid"] for line in process.sent] == [key.public.keyid], "the one recorded, once"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass, field
 
 import pytest
@@ -10,6 +12,7 @@ from aiohttp import web
 from appliance.observe.audit import AuditEvent
 from appliance.registry.errors import WireError
 from appliance.registry.services import Action, OpenAccess
+from appliance.store.database import open_reader
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -96,11 +99,37 @@ def test_what_cannot_be_recorded_does_not_happen(store: Store, server: Server, m
         raise FailedError("the audit log cannot be written")
 
     digest = server.push_blob("team/app", b"stays")
+    content = image([])
+    pushed = content.push(server, "team/app", "v1")
+    config = Digest.of(content.blobs[0])
+    other = json.dumps(json.loads(content.manifest) | {"annotations": {"a": "b"}}).encode()
+    kind = {"Content-Type": content.media_type}
+
+    def rows() -> list[list[object]]:
+        with contextlib.closing(open_reader(store.paths.database)) as reader:
+            tables = ("repositories", "manifests", "links", "tags")
+            return [reader.execute(f"SELECT * FROM {table} ORDER BY 1, 2").fetchall() for table in tables]
+
+    before = rows()
     monkeypatch.setattr(store.audit, "record", full)
-    assert server.ask("DELETE", f"/v2/team/app/blobs/{digest}").status == 503
-    assert server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'new')}", b"new").status == 503
+    tries = [
+        ("DELETE", f"/v2/team/app/blobs/{digest}", None, {}),
+        ("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'new')}", b"new", {}),
+        ("POST", f"/v2/team/copy/blobs/uploads/?mount={config}&from=team/app", None, {}),
+        ("PUT", "/v2/team/app/manifests/v1", other, kind),
+        ("PUT", f"/v2/team/app/manifests/{Digest.of(other)}", other, kind),
+        ("DELETE", "/v2/team/app/manifests/v1", None, {}),
+        ("DELETE", f"/v2/team/app/manifests/{pushed}", None, {}),
+    ]
+    for method, path, body, headers in tries:
+        assert server.ask(method, path, body, headers).status == 503, (method, path)
+        assert rows() == before, (method, path)
     assert server.ask("GET", f"/v2/team/app/blobs/{digest}").body == b"stays"
     assert server.ask("HEAD", f"/v2/team/app/blobs/{Digest.of(b'new')}").status == 404
+    monkeypatch.undo()
+    assert Digest.of(server.ask("GET", "/v2/team/app/manifests/v1").body) == pushed
+    for method, path, body, headers in tries:
+        assert server.ask(method, path, body, headers).status in (201, 202), (method, path)
 
 
 def test_an_act_that_fails_is_recorded_as_that(store: Store, server: Server) -> None:

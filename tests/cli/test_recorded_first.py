@@ -1,0 +1,128 @@
+"""A command on a station's folder whose event cannot be written does nothing: a log that really cannot be written."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, FileAudit
+from bundles.signing.keys import PrivateKey, create_private, save_private
+from bundles.signing.trust import TrustFolder
+from tests.cli import test_bundle_offline
+from tests.cli.conftest import Run
+
+original, folder, second = test_bundle_offline.original, test_bundle_offline.folder, test_bundle_offline.second
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), resource.RLIM_INFINITY))
+from appliance.cli.main import main
+sys.argv = ["lockgate", *sys.argv[2:]]
+main()
+"""
+
+
+def files(root: Path) -> dict[str, bytes]:
+    """Every file beside the audit log, by path; locks hold nothing."""
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and "audit" not in path.relative_to(root).parts[:1] and not path.name.endswith("lock")
+    }
+
+
+def lanes_are_a_file(station: Path) -> None:
+    shutil.rmtree(station / "audit/lanes")
+    (station / "audit/lanes").touch()
+
+
+@pytest.fixture
+def pinned(run: Run, station: Path, tmp_path: Path) -> tuple[str, Path]:
+    """A pinned key's id, and another key's file."""
+    for name in ("officer", "other"):
+        save_private(tmp_path / f"{name}.pem", create_private(), None)
+    made = run("key", "trust", tmp_path / "officer.pub.pem", "--purpose", "release", "--owner", "O", "-C", station)
+    assert made.status == 0, made.err
+    (record,) = TrustFolder.load(station / "trust").records
+    return record.keyid, tmp_path / "other.pub.pem"
+
+
+COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
+    "trust": lambda _, other: ["key", "trust", str(other), "--purpose", "release", "--owner", "Second"],
+    "revoke": lambda keyid, _: ["key", "revoke", keyid, "--why", "lost"],
+    "create": lambda *_: ["key", "create", "engineer", "--no-passphrase"],
+    "policy": lambda *_: ["key", "policy", "--purpose", "bundle", "--signers", "2"],
+}
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_command_on_the_folder_changes_nothing_where_the_lanes_are_a_file(
+    run: Run, station: Path, pinned: tuple[str, Path], command: str
+) -> None:
+    lanes_are_a_file(station)
+    before = files(station)
+    ended = run(*COMMANDS[command](*pinned), "-C", station)
+    assert (ended.status, "audit log" in ended.err) == (1, True), ended.err
+    assert files(station) == before
+
+
+@pytest.mark.parametrize("command", ["revoke", "trust"])
+def test_a_command_on_the_folder_changes_nothing_where_a_file_may_not_grow(
+    station: Path, pinned: tuple[str, Path], command: str
+) -> None:
+    """Every other file that the command writes is far smaller than the log: the log alone cannot grow."""
+    log = FileAudit(station / "audit")
+    for number in range(100):
+        log.record(AuditEvent(Act.AUDIT_VERIFY, "tester", f"filler {number} {'x' * 150}"))
+    del log
+    (lane,) = (station / "audit/lanes").glob("*.jsonl")
+    words, before = [*COMMANDS[command](*pinned), "-C", str(station)], files(station)
+    limited = [sys.executable, "-c", LIMITED, str(lane.stat().st_size), *words]
+    ended = subprocess.run(limited, capture_output=True, text=True, env=os.environ, check=False)
+    assert (ended.returncode, "audit log" in ended.stderr) == (1, True), ended.stderr
+    assert files(station) == before
+    limited[3] = str(lane.stat().st_size + 4096)
+    assert subprocess.run(limited, capture_output=True, env=os.environ, check=False).returncode == 0
+    assert files(station) != before
+
+
+def test_nothing_is_co_signed_where_it_cannot_be_recorded(
+    run: Run, station: Path, folder: Path, second: PrivateKey, tmp_path: Path
+) -> None:
+    save_private(station / "keys/second.pem", second, None)
+    kept = shutil.copytree(station / "audit/lanes", tmp_path / "lanes")
+    lanes_are_a_file(station)
+    before = files(folder)
+    ended = run("bundle", "sign", folder, "--key", "second", "-C", station)
+    assert (ended.status, "audit log" in ended.err) == (1, True), ended.err
+    assert files(folder) == before
+    (station / "audit/lanes").unlink()
+    shutil.move(kept, station / "audit/lanes")
+    assert run("bundle", "sign", folder, "--key", "second", "-C", station).status == 0
+    assert files(folder) != before
+
+
+def test_a_station_is_not_made_where_it_cannot_be_recorded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lanes' folder becomes a file as soon as the log's folder is there."""
+    make, root = Path.mkdir, tmp_path / "bravo"
+
+    def mkdir(self: Path, *given: object, **named: object) -> None:
+        make(self, *given, **named)  # type: ignore[arg-type]
+        if self.name == "audit":
+            (self / "lanes").touch()
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    ended = run("init", root, "--site", "bravo", "--side", "inside")
+    assert (ended.status, "audit log" in ended.err) == (1, True), ended.err
+    assert list(root.iterdir()) == []
+    monkeypatch.undo()
+    assert run("init", root, "--site", "bravo", "--side", "inside").status == 0

@@ -1,0 +1,162 @@
+"""What cannot be recorded does not happen: routes and jobs that need an outside station, a road, or certificates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from appliance.access.certificates import make_ca, make_server
+from appliance.control.api import CONTROL
+from appliance.lifecycle import scrub
+from appliance.outgoing import base, build, collect, recut
+from bundles.errors import FailedError
+from bundles.oci.digest import Digest
+from tests.control.test_openapi import serving
+from tests.control.test_recorded_first import FullLog, state_of, unwritable
+from tests.deltas.conftest import Road
+from tests.intake.inside import Inside, make_station
+from tests.outgoing.outside import Context, Outside
+from tests.peers.stock import Layout
+
+LOGS: dict[str, Callable[[Path], Any]] = {"it says no": lambda _: FullLog(), "its lanes are a file": unwritable}
+UNWRITABLE = "the audit log cannot be written"
+
+
+def broken(context: Context, log: str, root: Path) -> Context:
+    """The job, with a log that takes nothing."""
+    context.station = replace(context.station, audit=LOGS[log](root / "full"))
+    return context
+
+
+def stored(outside: Outside) -> dict[str, Any]:
+    """Every table and file of the station, without what its jobs keep for themselves."""
+    tables, files = state_of(outside.root)
+    return tables | {name: data for name, data in files.items() if name.startswith(("trust/", "keys/"))}
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_nothing_is_collected_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    layout = Layout(tmp_path / "tools")
+    layout.tag("1", layout.artifact({"a": b"layer"}))
+    with Outside(tmp_path / "alpha") as outside:
+        before = stored(outside)
+        source = {"kind": "layout", "path": str(layout.folder), "tag": None, "as": None}
+        job = outside.context("collect", {"sources": [source]})
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            collect.run(broken(job, log, tmp_path))
+        assert stored(outside) == before
+        assert outside.shows("tools:1") is None
+        assert outside.collect_layout(layout.folder) != [], "with a log that can be written it is collected"
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_no_medium_is_written_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    """The log fills up after the signature was recorded and handed in: the media stay as they are."""
+    layout, medium = Layout(tmp_path / "tools"), tmp_path / "medium"
+    layout.tag("1", layout.artifact({"a": b"layer"}))
+    medium.mkdir()
+    with Outside(tmp_path / "alpha") as outside:
+        (reference,) = outside.collect_layout(layout.folder)
+        job = outside.building(medium, reference)
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            build.run(broken(job, log, tmp_path))
+        assert list(medium.iterdir()) == []
+        assert outside.bundles() == {"alpha.bravo-000001": "signed"}, "as job.sign, recorded before, says"
+        again = outside.context("build", job.params, job.job_id)
+        assert build.run(again)["id"] == "alpha.bravo-000001"
+        assert outside.bundles() == {"alpha.bravo-000001": "written"}
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_no_medium_is_cut_again_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    layout, medium, fresh = Layout(tmp_path / "tools"), tmp_path / "medium", tmp_path / "fresh"
+    layout.tag("1", layout.artifact({"a": b"layer"}))
+    medium.mkdir()
+    with Outside(tmp_path / "alpha") as outside:
+        outside.build(medium, *outside.collect_layout(layout.folder))
+        before = stored(outside)
+        params = {"id": "alpha.bravo-000001", "media": [1], "out": [str(fresh)]}
+        job = outside.context("recut", params)
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            recut.run(broken(job, log, tmp_path))
+        assert not fresh.exists()
+        assert stored(outside) == before
+        assert recut.run(outside.context("recut", params))["media"] == [str(fresh / "alpha.bravo-000001")]
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_a_scrub_withdraws_nothing_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    layout = Layout(tmp_path / "tools")
+    layer = os.urandom(1000)
+    layout.tag("1", layout.artifact({"a": layer}))
+    with Outside(tmp_path / "alpha") as outside:
+        outside.collect_layout(layout.folder)
+        rotted = outside.station.paths.blob(Digest.of(layer))
+        rotted.chmod(0o600)
+        rotted.write_bytes(bytes(1000))
+        rows = "SELECT count(*) FROM damage"
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            scrub.run(broken(outside.context("scrub", {}), log, tmp_path))
+        assert rotted.exists()
+        assert outside.station.reader.execute(rows).fetchone() == (0,)
+        scrub.run(outside.context("scrub", {}))
+        assert not rotted.exists()
+        assert outside.station.reader.execute(rows).fetchone() == (1,)
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+@pytest.mark.parametrize("by", ["the route", "a build"])
+def test_a_receipt_that_cannot_be_recorded_is_not_taken(tmp_path: Path, log: str, by: str) -> None:
+    with Outside(tmp_path / "alpha") as outside, Inside(tmp_path / "bravo") as inside:
+        road = Road(tmp_path, outside, inside)
+        road.release(road.build(road.make("1", a=b"layer")))
+        receipt = road.receipt()
+        full, before = replace(outside.station, audit=LOGS[log](tmp_path / "full")), stored(outside)
+        taking: dict[str, Callable[[], object]] = {
+            "the route": lambda: base.take_file(full, receipt, "tester(0)"),
+            "a build": lambda: base.take(full, "alpha.bravo", str(receipt), "tester(0)"),
+        }
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            taking[by]()
+        assert stored(outside) == before
+        assert base.take_file(outside.station, receipt, "tester(0)")["new"]
+
+
+def test_a_plan_changes_nothing(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "tools")
+    layout.tag("1", layout.artifact({"a": b"layer"}))
+    with Outside(tmp_path / "alpha") as outside:
+        (reference,) = outside.collect_layout(layout.folder)
+    with serving(tmp_path / "alpha") as (url, app):
+        before = state_of(tmp_path / "alpha")
+        app[CONTROL].station = replace(app[CONTROL].station, audit=FullLog())
+        body = {"to": "bravo", "references": [reference], "volume": "1MiB"}
+        answer = requests.post(f"{url}/v1/plans", json=body, timeout=30)
+        assert answer.status_code == 200, answer.text
+        assert state_of(tmp_path / "alpha") == before
+
+
+def test_a_certificate_is_not_loaded_where_it_cannot_be_recorded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, signals = tmp_path / "bravo", []
+    make_station(root, open_=False)
+    with serving(root) as (url, app):
+        control = app[CONTROL]
+        make_ca(control.station.paths, "bravo")
+        make_server(control.station.paths, ["localhost"])
+        monkeypatch.setattr("appliance.control.routes.tls.os.kill", lambda *sent: signals.append(sent))
+        working = control.station
+        control.station = replace(working, audit=FullLog())
+        answer = requests.post(f"{url}/v1/tls/reload", json={}, timeout=30)
+        assert (answer.status_code, answer.json()["what"]) == (409, UNWRITABLE)
+        assert signals == []
+        control.station = working
+        assert requests.post(f"{url}/v1/tls/reload", json={}, timeout=30).status_code == 200
+        assert len(signals) == 1
