@@ -17,6 +17,7 @@ from appliance.lifecycle import scrub
 from appliance.outgoing import base, build, collect, recut
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
+from bundles.statement import read_statement
 from tests.control.test_openapi import serving
 from tests.control.test_recorded_first import FullLog, state_of, unwritable
 from tests.deltas.conftest import Road
@@ -85,7 +86,7 @@ def test_no_medium_is_cut_again_that_cannot_be_recorded(tmp_path: Path, log: str
         job = outside.context("recut", params)
         with pytest.raises(FailedError, match=UNWRITABLE):
             recut.run(broken(job, log, tmp_path))
-        assert not fresh.exists()
+        assert list(fresh.iterdir()) == []
         assert stored(outside) == before
         assert recut.run(outside.context("recut", params))["media"] == [str(fresh / "alpha.bravo-000001")]
 
@@ -117,15 +118,16 @@ def test_a_receipt_that_cannot_be_recorded_is_not_taken(tmp_path: Path, log: str
         road = Road(tmp_path, outside, inside)
         road.release(road.build(road.make("1", a=b"layer")))
         receipt = road.receipt()
+        told = read_statement(receipt)
         full, before = replace(outside.station, audit=LOGS[log](tmp_path / "full")), stored(outside)
         taking: dict[str, Callable[[], object]] = {
-            "the route": lambda: base.take_file(full, receipt, "tester(0)"),
-            "a build": lambda: base.take(full, "alpha.bravo", str(receipt), "tester(0)"),
+            "the route": lambda: base.take_files(full, told, "tester(0)"),
+            "a build": lambda: base.take(full, "alpha.bravo", str(receipt), told, "tester(0)"),
         }
         with pytest.raises(FailedError, match=UNWRITABLE):
             taking[by]()
         assert stored(outside) == before
-        assert base.take_file(outside.station, receipt, "tester(0)")["new"]
+        assert base.take_files(outside.station, told, "tester(0)")["new"]
 
 
 def test_a_plan_changes_nothing(tmp_path: Path) -> None:

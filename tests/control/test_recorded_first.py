@@ -59,6 +59,9 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "POST /v1/streams/{stream}/reset": ("/v1/streams/alpha.bravo/reset", {"sequence": 40, "why": "new"}),
     "DELETE /v1/session": ("/v1/session", None),
     "POST /v1/streams/{stream}/override": ("/v1/streams/alpha.bravo/override", "override"),
+    "POST /v1/account-changes/{id}/confirm": ("/v1/account-changes/change-1/confirm", {}),
+    "POST /v1/account-changes/{id}/cancel": ("/v1/account-changes/change-1/cancel", {}),
+    "POST /v1/jobs/{id}/resume": ("/v1/jobs/job-paused/resume", {}),
     "POST /v1/jobs/{id}/cancel": ("/v1/jobs/job-waiting/cancel", {}),
 }
 """A request of each route that would change something, were it recorded."""
@@ -130,17 +133,19 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
         control = app[CONTROL]
         control.callers._seen, control.callers._accounts = {}, control.accounts
         person = {"name": "anna", "password": "a long enough word"}
-        for body in (person, {"name": "robot-ci", "kind": "robot"}):
+        for body in (person, person | {"name": "tester"}, {"name": "robot-ci", "kind": "robot"}):
             made = requests.post(f"{base}/v1/accounts", json=body, timeout=30)
             assert made.status_code == 200, made.text
         secret = made.json()["secret_id"]
         blocked = {"thing": f"sha256:{'6' * 64}", "why": "bad"}
         assert requests.post(f"{base}/v1/blocks", json=blocked, timeout=30).status_code == 201
+        _change_asked_for(root)
         working, before = control.station, state_of(root)
         broken = replace(working, audit=LOGS[log](tmp_path / "full"))
         control.station = broken
         waiting = Job("job-waiting", "gc", {}, "queued", "tester", clock.now())
-        control.jobs._live[waiting.id] = waiting
+        paused = Job("job-paused", "gc", {}, "waiting", "tester", clock.now())
+        control.jobs._live |= {waiting.id: waiting, paused.id: paused}
         control.jobs._station = broken
         for route, (path, body) in CHANGES.items():
             url = f"{base}{path.format(secret=secret)}"
@@ -150,8 +155,8 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
             assert answer.status_code == 409, (route, answer.status_code, answer.text)
             assert answer.json()["what"].startswith("the audit log cannot be written"), (route, answer.text)
             assert state_of(root) == before, route
-        assert (waiting.state, control.jobs._cancelled) == ("queued", set())
-        del control.jobs._live[waiting.id]
+        assert (waiting.state, paused.state, control.jobs._cancelled) == ("queued", "waiting", set())
+        control.jobs._live.clear()
         control.station = control.jobs._station = working
         tried = CHANGES["POST /v1/intake/{id}/release"]
         assert requests.post(f"{base}{tried[0]}", json=tried[1], timeout=30).status_code == 200
@@ -190,6 +195,16 @@ def _other_released(inside: Inside, tmp_path: Path) -> None:
             "INSERT INTO bundles_out (id, stream, sequence, state, job_id, created, digest) VALUES"
             " ('bravo.alpha-000001', 'bravo.alpha', 1, 'signed', 'x', '2026-01-01T00:00:00Z', ?)",
             (DIGEST,),
+        )
+
+
+def _change_asked_for(root: Path) -> None:
+    """A row alone: a change of an account that waits for a second administrator."""
+    with contextlib.closing(sqlite3.connect(root / "metadata.sqlite")) as database, database:
+        database.execute(
+            "INSERT INTO account_changes (id, account, what, detail, change, state, asked_by, asked, starts) VALUES"
+            " ('change-1', 'tester', 'grant', '{}', '{}', 'waits', 'boss', ?1, ?1)",
+            (clock.now(),),
         )
 
 
