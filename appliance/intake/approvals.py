@@ -117,7 +117,7 @@ def hours_of(station: Station, entry: Entry, keyid: str) -> int:
 def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
     """The decision in a signed document; the signature is verified before the document is read.
 
-    The time is the clock's, and never before the newest bundle that came in: a clock that was set back revives nothing.
+    The time is the clock's, and never before the clock at the last import: a clock that was set back revives nothing.
     Raises RefusedError for anything that does not count: also where the policy sets the person and the importer apart,
     or a sealed key was opened before.
     """

@@ -25,7 +25,7 @@ from bundles.times import later
 PEOPLE: Final = 2
 """Who must say an override, whatever a release takes."""
 _SLACK: Final = timedelta(days=1)
-"""How far the station's clock may stand behind the newest bundle: as `bundles.verdict` has it."""
+"""How far the station's clock may stand behind a floor: as `bundles.verdict` has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +144,24 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
 
 
 def trusted_now(reader: sqlite3.Connection) -> str:
-    """The time that an import is decided by: the clock's, and never before the newest bundle that came in.
+    """The station's best idea of the time: the clock's, and never before its own clock at an import, or what two people
+    set. What a bundle says of the time does not move it.
 
-    Raises RefusedError where the clock stands more than a day behind it: then one of the two is wrong.
+    Raises RefusedError where the clock stands more than a day behind that: then one of the two is wrong.
     """
-    row = reader.execute("SELECT floor, why FROM clock_floors ORDER BY entry DESC LIMIT 1").fetchone()
+    return _not_before(reader, "", "{} came in at {}")
+
+
+def stream_now(reader: sqlite3.Connection, stream: str) -> str:
+    """The time that a stream's keys and bundles are held against: `trusted_now`, and never before the newest bundle of
+    that stream was made. Raises RefusedError as `trusted_now`, for that stream alone."""
+    return max(trusted_now(reader), _not_before(reader, stream, "{} was made {}"))
+
+
+def _not_before(reader: sqlite3.Connection, stream: str, what: str) -> str:
+    row = reader.execute(
+        "SELECT floor, why FROM clock_floors WHERE stream = ? ORDER BY entry DESC LIMIT 1", (stream,)
+    ).fetchone()
     now = clock.now()
     if row is None:
         return now
@@ -156,8 +169,8 @@ def trusted_now(reader: sqlite3.Connection) -> str:
     if floor > later(now, _SLACK):
         raise RefusedError(
             "the clock stands before what has come in already",
-            thing=f"it is {now} here, and {of or 'a bundle'} was made {floor}",
+            thing=f"it is {now} here, and {what.format(of or 'a bundle', floor)}",
             remedy="set this station's clock; where another's clock was wrong, two people set the floor back with:"
-            " lockgate intake stream reset STREAM --clock TIME",
+            f" lockgate intake stream reset {stream or 'STREAM'} --clock TIME",
         )
     return max(now, floor)

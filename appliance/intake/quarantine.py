@@ -29,7 +29,7 @@ from appliance.intake.ledger import (
     verified_volumes,
 )
 from appliance.intake.locks import stream_turn
-from appliance.intake.overrides import trusted_now
+from appliance.intake.overrides import stream_now, trusted_now
 from appliance.intake.partial import require_partial_allowed
 from appliance.intake.sink import StoreSink
 from appliance.intake.unexplained import keep_manifest
@@ -57,7 +57,7 @@ from bundles.lanes import at_once
 from bundles.ledger import ledger_verdict
 from bundles.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest
-from bundles.verdict import require_all_signers
+from bundles.verdict import decide, require_all_signers
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
@@ -98,6 +98,8 @@ def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Res
     station = context.station
     trust = station.trust()
     bundle = open_bundle(paths, trust, trusted_now(station.reader))
+    # How far ahead `created` may be is measured by this station's time alone; then keys and dates by the stream's too.
+    decide(bundle.files, trust, stream_now(station.reader, bundle.opened.manifest.stream))
     require_all_signers(bundle.opened)
     with (
         stream_turn(station.paths, bundle.opened.manifest.stream, context.progress),

@@ -139,7 +139,8 @@ def shut_is_open(patch: Patch) -> None:
 
 def everybody_is_somebody(patch: Patch) -> None:
     numbers = itertools.count()
-    patch.setattr(ledger_writes, "person", lambda owner: f"{owner} {next(numbers)}")
+    for module in (ledger_writes, overrides):
+        patch.setattr(module, "person", lambda owner: f"{owner} {next(numbers)}")
 
 
 def any_signature(patch: Patch) -> None:
@@ -151,6 +152,7 @@ def any_signature(patch: Patch) -> None:
 
 def every_clock_is_right(patch: Patch) -> None:
     patch.setattr(quarantine, "trusted_now", lambda _: clock.now())
+    patch.setattr(quarantine, "stream_now", lambda *_: clock.now())
 
 
 def all_is_linked(patch: Patch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from appliance import clock
 from appliance.intake import overrides
-from appliance.intake.overrides import Subject
+from appliance.intake.overrides import Subject, trusted_now
 from appliance.intake.silence import shut_streams, silent_streams
 from appliance.observe.health import checks
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
@@ -18,7 +19,7 @@ from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
 from bundles.signing.policy import Rule
-from bundles.signing.trust import revoke_key, set_rule
+from bundles.signing.trust import revoke_key, set_rule, trust_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
 
@@ -195,7 +196,7 @@ def test_a_gap_comes_in_where_the_policy_allows_it_and_the_ledger_says_so(closed
     assert "a gap: alpha.bravo-000001, alpha.bravo-000002 did not come; the policy allows it" in str(row[2])
 
 
-def test_the_clock_never_goes_back_behind_the_newest_bundle(
+def test_the_clock_never_goes_back_behind_the_last_import(
     closed: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = bundle(closed, tmp_path / "first", created="2026-05-01T00:00:00Z", not_after="2026-06-01T00:00:00Z")
@@ -204,11 +205,55 @@ def test_the_clock_never_goes_back_behind_the_newest_bundle(
     second = bundle(closed, tmp_path / "second", 2, previous=str(Digest.of(first.signed.sums)),
                     created="2026-05-01T00:00:00Z", not_after="2026-06-01T00:00:00Z")  # fmt: skip
     monkeypatch.setattr(clock, "now", lambda: "2026-04-01T00:00:00Z")
-    with pytest.raises(RefusedError, match=r"the clock stands before.*alpha.bravo-000001 was made 2026-05-01.*--clock"):
+    with pytest.raises(
+        RefusedError, match=r"the clock stands before.*alpha.bravo-000001 came in at 2026-05-02.*--clock"
+    ):
         closed.bring(second.folder)
     assert [check["ok"] for check in checks(closed.station) if check["name"] == "clock"] == [False]
-    monkeypatch.setattr(clock, "now", lambda: "2026-04-30T12:00:00Z")
+    monkeypatch.setattr(clock, "now", lambda: "2026-05-01T12:00:00Z")
     assert closed.bring(second.folder)["state"] == "quarantined"
+
+
+def test_a_source_that_dates_its_bundles_ahead_moves_only_its_own_floor(closed: Inside, tmp_path: Path) -> None:
+    """A day's slack is counted from this station's clock, however far ahead the stream's newest bundle was dated."""
+    hours = 3600
+    good = {"not_after": clock.after(90 * hours)}
+    ahead = bundle(closed, tmp_path / "ahead", created=clock.after(23 * hours), **good)
+    closed.bring(ahead.folder)
+    before = trusted_now(closed.station.reader)
+    assert before < clock.after(hours)
+    further = bundle(closed, tmp_path / "further", 2, previous=str(Digest.of(ahead.signed.sums)),
+                     created=clock.after(46 * hours), **good)  # fmt: skip
+    with pytest.raises(RefusedError, match="from the future"):
+        closed.bring(further.folder)
+    other = small_bundle(tmp_path / "other", stream="echo.bravo")
+    trust_key(closed.station.paths.trust, other.key.public, purpose="bundle", owner="Echo", sites=["echo"])
+    assert closed.bring(other.folder)["state"] == "quarantined"
+    assert trusted_now(closed.station.reader) < clock.after(hours)
+    assert closed.decide("echo.bravo-000001", closed.officer("Officer")) in ("quarantined", "approved")
+    assert [check["ok"] for check in checks(closed.station) if check["name"] == "clock"] == [True]
+
+
+def test_a_stream_whose_floor_is_far_ahead_is_refused_alone_until_two_people_set_it_back(
+    closed: Inside, tmp_path: Path
+) -> None:
+    with sqlite3.connect(closed.station.paths.database) as database:
+        database.execute(
+            "INSERT INTO clock_floors (stream, floor, why, created, actor)"
+            " VALUES (?, '2099-01-01T00:00:00Z', 'x', '', '')",
+            (STREAM,),
+        )
+    database.close()
+    other = small_bundle(tmp_path / "other", stream="echo.bravo")
+    trust_key(closed.station.paths.trust, other.key.public, purpose="bundle", owner="Echo", sites=["echo"])
+    assert closed.bring(other.folder)["state"] == "quarantined"
+    first = bundle(closed, tmp_path / "first")
+    with pytest.raises(RefusedError, match=r"the clock stands before.*stream reset alpha.bravo --clock"):
+        closed.bring(first.folder)
+    subject = Subject(STREAM, 0, "", clock.now())
+    assert say(closed, closed.officer("Anna"), subject) == 1
+    assert say(closed, closed.officer("Bo"), subject) == 2
+    assert closed.bring(first.folder)["state"] == "quarantined"
 
 
 def test_two_people_set_the_clocks_floor_back_when_a_clock_said_2099(closed: Inside, tmp_path: Path) -> None:

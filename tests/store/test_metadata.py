@@ -6,11 +6,13 @@ import sqlite3
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from appliance.paths import StationPaths
 from appliance.store import migrations
 from appliance.store.database import open_reader, open_writer
 from appliance.store.metadata import Metadata
+from appliance.store.migrations import m0021_clock_floors
 from appliance.store.migrations.runner import migrate, step_names
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.registry import (
@@ -224,3 +226,27 @@ def test_a_database_of_a_newer_program_is_left_alone(
 def test_every_step_of_the_schema_has_a_number_of_its_own() -> None:
     numbers = [name.partition("_")[0] for name in step_names()]
     assert numbers == sorted(set(numbers))
+
+
+def floors_after_the_step(*floors: tuple[str, str]) -> list[tuple[str, str]]:
+    """(stream, floor) of each row, for a station of an earlier version with one floor: `floors` are (floor, why)."""
+    db = Database(memory=True)
+    db.execute("CREATE TABLE clock_floors (entry INTEGER PRIMARY KEY, floor TEXT, why TEXT, created TEXT, actor TEXT)")
+    db.execute("CREATE TABLE ledger (entry INTEGER PRIMARY KEY, stream TEXT, id TEXT, created TEXT)")
+    db.execute("INSERT INTO ledger VALUES (1, 'alpha.bravo', 'alpha.bravo-000001', '2026-06-01T00:00:00Z')")
+    for floor, why in floors:
+        db.execute("INSERT INTO clock_floors (floor, why, created, actor) VALUES (?, ?, '', '')", (floor, why))
+    m0021_clock_floors.apply(db)
+    return [(str(stream), str(floor)) for stream, floor in db.execute("SELECT stream, floor FROM clock_floors")]
+
+
+def test_a_floor_that_a_source_moved_ahead_becomes_that_streams_own() -> None:
+    rows = floors_after_the_step(("2026-06-03T00:00:00Z", "alpha.bravo-000001"))
+    assert rows == [("alpha.bravo", "2026-06-03T00:00:00Z"), ("", "2026-06-01T00:00:00Z")]
+
+
+def test_a_floor_that_people_set_stays_the_stations_and_those_before_it_come_back_for_no_stream() -> None:
+    rows = floors_after_the_step(
+        ("2099-01-01T00:00:00Z", "alpha.bravo-000001"), ("2026-05-01T00:00:00Z", "Anna: its clock was wrong")
+    )
+    assert rows == [("", "2099-01-01T00:00:00Z"), ("", "2026-05-01T00:00:00Z")]

@@ -64,7 +64,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         return page(found, limit, lambda entry: str(entry["entry"]))
 
     async def clock_floor(_: web.Request) -> web.Response:
-        row = read("SELECT floor, why, created, actor FROM clock_floors ORDER BY entry DESC LIMIT 1").fetchone()
+        row = read(
+            "SELECT floor, why, created, actor FROM clock_floors WHERE stream = '' ORDER BY entry DESC LIMIT 1"
+        ).fetchone()
         floor = dict(zip(("floor", "why", "created", "actor"), row or ("", "", "", ""), strict=True))
         return web.json_response({"now": clock.now(), **floor})
 
@@ -98,7 +100,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.STREAM_RESET, actor, subject.stream, "done", {**_of(subject), "why": why})
         at = clock.now()
         if subject.floor:
-            await act(control, event, SetClockFloor(floor=subject.floor, why=why, actor=actor, at=at))
+            await act(
+                control, event, SetClockFloor(floor=subject.floor, why=why, actor=actor, at=at, stream=subject.stream)
+            )
         else:
             write = ResetStream(
                 stream=subject.stream, sequence=subject.sequence, digest=subject.digest, why=why, actor=actor, at=at

@@ -7,16 +7,28 @@ import sqlite3
 from bundles.errors import RefusedError
 
 
-def set_clock_floor(db: sqlite3.Connection, floor: str, why: str, actor: str, at: str) -> None:
-    """People set the clock's floor, backwards too."""
-    db.execute("INSERT INTO clock_floors (floor, why, created, actor) VALUES (?, ?, ?, ?)", (floor, why, at, actor))
+def set_clock_floor(db: sqlite3.Connection, floor: str, why: str, actor: str, at: str, stream: str = "") -> None:
+    """People set the clock's floor, backwards too: the station's own, and that of the `stream` that they name."""
+    for name in {"", stream}:
+        _set(db, name, floor, why, actor, at)
 
 
-def raise_clock_floor(db: sqlite3.Connection, made: str, bundle: str, actor: str, at: str) -> None:
-    """A bundle made at `made` came in: no time before it is believed from now on."""
-    last = db.execute("SELECT floor FROM clock_floors ORDER BY entry DESC LIMIT 1").fetchone()
-    if last is None or last[0] < made:
-        set_clock_floor(db, made, bundle, actor, at)
+def raise_clock_floor(db: sqlite3.Connection, stream: str, made: str, bundle: str, actor: str, at: str) -> None:
+    """A bundle made at `made` came in at `at` by this station's clock: its stream believes no time before the one, and
+    the station none before the other."""
+    for name, floor in ((stream, made), ("", at)):
+        last = db.execute(
+            "SELECT floor FROM clock_floors WHERE stream = ? ORDER BY entry DESC LIMIT 1", (name,)
+        ).fetchone()
+        if last is None or last[0] < floor:
+            _set(db, name, floor, bundle, actor, at)
+
+
+def _set(db: sqlite3.Connection, stream: str, floor: str, why: str, actor: str, at: str) -> None:
+    db.execute(
+        "INSERT INTO clock_floors (stream, floor, why, created, actor) VALUES (?, ?, ?, ?, ?)",
+        (stream, floor, why, at, actor),
+    )
 
 
 def require_open(db: sqlite3.Connection, stream: str) -> None:

@@ -159,8 +159,8 @@ class Quarantine(Write, frozen=True):
     `pins` counts the blobs that it carries and stands on, all of them kept since it began to come in; `receipt` is the
     number of the receipt it was built on. Raises RefusedError where the ledger moved on meanwhile, FailedError where a
     volume is not verified.
-    `made` is the bundle's `created`, which the clock's floor follows; `why` is what policy let in: a gap, or a bundle
-    without its `missing` volumes.
+    `made` is the bundle's `created`, which the floor of its stream's clock follows; `why` is what policy let in: a gap,
+    or a bundle without its `missing` volumes.
     """
 
     digest: str
@@ -189,7 +189,7 @@ class Quarantine(Write, frozen=True):
             base_used(db, entry.stream, self.receipt)
         db.execute("UPDATE intake SET job = ?, actor = ? WHERE digest = ?", (self.job, self.actor, self.digest))
         move(db, self.digest, entry, "quarantined", self.actor, self.at, self.why)
-        raise_clock_floor(db, self.made, entry.id, self.actor, self.at)
+        raise_clock_floor(db, entry.stream, self.made, entry.id, self.actor, self.at)
 
 
 class LayerRow(msgspec.Struct, frozen=True, kw_only=True):

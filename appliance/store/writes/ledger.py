@@ -67,7 +67,7 @@ class SayOverride(Write, frozen=True):
         if not self.sets:
             raise FailedError("another word came at the same time", thing=self.stream, remedy="say it again")
         if self.floor:
-            set_clock_floor(db, self.floor, self.why, self.actor, self.at)
+            set_clock_floor(db, self.floor, self.why, self.actor, self.at, self.stream)
         else:
             ResetStream(
                 stream=self.stream, sequence=self.sequence, digest=self.digest, why=self.why, actor=self.actor,
@@ -90,15 +90,16 @@ class SayOverride(Write, frozen=True):
 
 
 class SetClockFloor(Write, frozen=True):
-    """The clock's floor, set by one person: an open station's way."""
+    """The clock's floor, and that of `stream`, set by one person: an open station's way."""
 
     floor: str
     why: str
     actor: str
     at: str
+    stream: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
-        set_clock_floor(db, self.floor, self.why, self.actor, self.at)
+        set_clock_floor(db, self.floor, self.why, self.actor, self.at, self.stream)
 
 
 class ShutImports(Write, frozen=True):
