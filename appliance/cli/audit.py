@@ -88,6 +88,8 @@ def verify(
             f"[ok] {found.checkpoints} checkpoints; the last covers {found.covered} events",
             f"[..] {found.uncovered} events are behind it: no signature covers them yet"
             if found.uncovered else "[ok] no event is behind it",
+            f"[..] {found.time_back} events are older than the one before them: a clock was set back"
+            if found.time_back else "[ok] no event is older than the one before it",
             f"[ok] the log holds the head {expect_head}" if expect_head
             else "[..] a cut end: not checked; give a head that was written down with --expect-head",
             f"     head {found.head}",

@@ -127,6 +127,12 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{_place(first)} of {first['bundle']}, now {first['found'] or 'gone'}",
             remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
         )
+    if first["kind"] == "older-than-the-log" and all(one["kind"] == first["kind"] for one in document["items"]):
+        raise RefusedError(
+            f"{len(rows)} links say that they are older than the audit log that is left",
+            thing=f"{rows[0][0]} in {rows[0][1]}",
+            remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
+        )
     raise RefusedError(
         "content is shown that nobody released", thing=f"{rows[0][0]} in {rows[0][1]}",
         remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",

@@ -26,6 +26,9 @@ from bundles.sums import MANIFEST, parse
 
 _LISTED: Final = 1_000
 _RECORDS: Final = frozenset({"entry", "kept"})
+OLDER: Final = "older-than-the-log"
+"""The kind of a finding about a link that says it is older than what a prune left of the log."""
+
 _NAMED: Final = 10
 """Bundles named in alarms, of those whose record is damaged."""
 
@@ -60,26 +63,27 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     entry in the database is missing or not what was signed; `kept` one whose signed manifest is not in its file any
     more. Where neither has it, its content cannot be told, and the finding says that it cannot.
 
-    Of bundles whose import is no longer in the log (it was exported and pruned), and of links that are older than what
-    is left of such a log, nothing can be said.
+    Kind `older-than-the-log` is such a link that, by the database, is older than what a prune left of the log: what
+    explained it may have been pruned, or its age may be made up. It is never passed over.
+
+    Of bundles whose import is no longer in the log (it was exported and pruned) nothing can be said.
     """
     log = _read(station)
     folder = station.paths.audit
     since = begins(folder) if is_pruned(folder) else ""
     holders, shown, found = _bundles(station, log)
     rows = station.reader.execute(
-        "SELECT r.name, l.digest, l.kind FROM links l JOIN repositories r ON r.id = l.repository_id"
-        " WHERE l.created >= ?",
-        (since,),
+        "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
     )
     closures: dict[str, set[str]] = {}
-    for repository, item, kind in rows:
+    for repository, item, kind, created in rows:
         if item not in holders or repository in shown.get(item, ()) or f"{repository}@{item}" in log.links:
             continue
         if repository not in closures:
             closures[repository] = _closure(station, log.roots.get(repository, set()))
         if item not in closures[repository]:
-            found.append({"repository": repository, "digest": item, "kind": kind, "bundle": holders[item]})
+            said = kind if created >= since else OLDER
+            found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders[item]})
         if len(found) >= _LISTED:
             break
     return found[:_LISTED]
@@ -209,7 +213,8 @@ def _repository(thing: str) -> str:
 
 def alarms(found: list[dict[str, str]]) -> list[str]:
     """A line for each bundle of which something is shown that nobody released, or that the database forgot."""
-    links = [one for one in found if one["kind"] not in _RECORDS]
+    older = [one for one in found if one["kind"] == OLDER]
+    links = [one for one in found if one["kind"] not in _RECORDS and one["kind"] != OLDER]
     bundles: dict[str, dict[str, Any]] = {}
     for one in links:
         bundles.setdefault(one["bundle"], {"count": 0, "first": one["repository"]})["count"] += 1
@@ -219,6 +224,11 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
         for name, one in bundles.items()
     ]
     forgotten = sorted({one["bundle"] for one in found if one["kind"] in _RECORDS})
+    if older:
+        lines.append(
+            f"release: {len(older)} links to imported content are older than the audit log that is left"
+            f" ({older[0]['bundle']} first): compare them with the export; see: lockgate intake check"
+        )
     return lines + [
         f"record: {name} came in by the audit log, and its entry or kept manifest is missing or changed; see:"
         " lockgate intake check"

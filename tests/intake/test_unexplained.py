@@ -11,7 +11,7 @@ import pytest
 
 from appliance import clock
 from appliance.intake.ledger import find_entry
-from appliance.intake.unexplained import alarms, unexplained
+from appliance.intake.unexplained import OLDER, alarms, unexplained
 from appliance.observe.audit import AuditEvent, refusal
 from bundles.audit_log import line_of
 from bundles.errors import FailedError
@@ -159,8 +159,8 @@ def test_what_changes_nothing_explains_nothing(strict: Inside, act: str, thing: 
     assert unexplained(strict.station)
 
 
-def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) -> None:
-    """A client pushed it, long ago; what said so was exported and pruned."""
+def test_a_link_that_says_it_is_older_than_a_pruned_log_is_a_finding_of_its_own_kind(strict: Inside) -> None:
+    """A client pushed it, long ago, and what said so was pruned; or whoever made it up wrote an old date beside it."""
     digest = link(strict, "manifest", "mine")
     with sqlite3.connect(strict.station.paths.database) as database:
         database.execute("UPDATE links SET created = '2020-01-01T00:00:00Z' WHERE digest = ?", (digest,))
@@ -168,9 +168,13 @@ def test_a_link_that_is_older_than_a_pruned_log_raises_no_alarm(strict: Inside) 
     assert unexplained(strict.station), "a log that was never pruned knows every link"
     lanes = strict.station.paths.audit / "lanes"
     (lanes / "01.000001.jsonl").rename(lanes / "01.000002.jsonl")
-    assert unexplained(strict.station) == []
+    assert [(one["kind"], one["repository"]) for one in unexplained(strict.station)] == [(OLDER, "mine")]
+    assert "1 links to imported content are older than the audit log" in alarms(unexplained(strict.station))[0]
     link(strict, "manifest", "stolen")
-    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"]
+    found = unexplained(strict.station)
+    assert sorted((one["kind"], one["repository"]) for one in found) == [("manifest", "stolen"), (OLDER, "mine")]
+    say(strict, "collect", "mine:1", digest=digest)
+    assert [one["repository"] for one in unexplained(strict.station)] == ["stolen"], "an event explains one of any age"
 
 
 def edit(station: Inside, statement: str, *values: object) -> None:
