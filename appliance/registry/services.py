@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from appliance import clock
+from appliance.config import is_loopback
 from appliance.observe.audit import AuditEvent, AuditPort
 from appliance.policy.client_writes import ClientWrites
 from appliance.registry.errors import WireError
@@ -41,9 +43,17 @@ class Access(Protocol):
 
 
 class OpenAccess:
-    """Everybody may do everything: a station started with `--open`, on loopback."""
+    """Everybody may do everything: a station started with `--open`, on loopback.
+
+    A web page in a browser on the same machine is not everybody: a request under a name that is no loopback name (DNS
+    rebinding) is refused, and so is a write that another origin's page sends (CSRF).
+    """
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
+        if not _names_loopback(request.headers.getall("Host", [])):
+            return WireError(403, "DENIED", "an open station answers to loopback names alone, as 127.0.0.1")
+        if request.method not in ("GET", "HEAD") and _from_elsewhere(request):
+            return WireError(403, "DENIED", "an open station takes no write from another origin's page")
         return None
 
     def events(self, request: web.Request, outcome: web.StreamResponse | WireError) -> list[AuditEvent]:
@@ -51,6 +61,24 @@ class OpenAccess:
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return None
+
+
+def _names_loopback(hosts: list[str]) -> bool:
+    """Whether the one Host header, if there is one, names this machine alone. A browser always sends it."""
+    try:
+        return all(is_loopback(urlsplit(f"//{host}").hostname or "") for host in hosts) and len(hosts) <= 1
+    except ValueError:
+        return False
+
+
+def _from_elsewhere(request: web.Request) -> bool:
+    """Whether a page of another origin sends it (RFC 6454, section 7; Fetch Metadata, Sec-Fetch-Site)."""
+    origins = request.headers.getall("Origin", [])
+    site = request.headers.get("Sec-Fetch-Site", "none")
+    return any(origin != f"{request.scheme}://{request.host}" for origin in origins) or site in (
+        "cross-site",
+        "same-site",
+    )
 
 
 @dataclass(frozen=True, slots=True)

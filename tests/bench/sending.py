@@ -35,7 +35,7 @@ if sys.argv[3] == "tls":
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     stream = context.wrap_socket(stream)
-stream.sendall(f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\n\\r\\n".encode())
+stream.sendall(f"GET {sys.argv[2]} HTTP/1.1\\r\\nHost: localhost\\r\\nConnection: close\\r\\n\\r\\n".encode())
 buffer = bytearray(1 << 20)
 while stream.recv_into(buffer):
     pass

@@ -21,7 +21,7 @@ from bundles.oci.digest import Digest
 from tests.registry_server import Server, Store
 
 DIGEST = Digest.of(b"never sent")
-HEAD = f"POST /v2/team/app/blobs/uploads/?digest={DIGEST} HTTP/1.1\r\nHost: x\r\n"
+HEAD = f"POST /v2/team/app/blobs/uploads/?digest={DIGEST} HTTP/1.1\r\nHost: localhost\r\n"
 
 
 def connect(server: Server) -> socket.socket:
@@ -46,7 +46,7 @@ def send(server: Server, data: str | bytes, patience: float = 1.0) -> bytes:
         return said(client)
 
 
-@pytest.mark.parametrize("begun", ["", "GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Slow"])
+@pytest.mark.parametrize("begun", ["", "GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX-Slow"])
 def test_a_connection_that_never_becomes_a_request_is_closed(
     store: Store, monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
@@ -70,7 +70,7 @@ def test_a_client_that_falls_silent_inside_a_body_is_cut_off(
         "manifest": "PUT /v2/team/app/manifests/v1 HTTP/1.1",
     }[kind]
     with connect(server) as client:
-        client.sendall(f"{line}\r\nHost: x\r\nContent-Length: 1000\r\n\r\npart".encode())
+        client.sendall(f"{line}\r\nHost: localhost\r\nContent-Length: 1000\r\n\r\npart".encode())
         assert b" 408 " in said(client)
     if kind == "patch":
         assert server.ask("DELETE", location).status == 204
@@ -83,7 +83,7 @@ def test_a_client_that_takes_nothing_is_cut_off(store: Store, monkeypatch: pytes
     digest = server.push_blob("team/app", os.urandom(32_000_000))
     with connect(server) as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-        client.sendall(f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        client.sendall(f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         time.sleep(1.5)
         assert 0 < len(said(client)) < 32_000_000
 
@@ -96,7 +96,7 @@ def test_slow_downloads_hold_no_thread(store: Store, monkeypatch: pytest.MonkeyP
         for _ in range(20):
             client = stack.enter_context(connect(server))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
-            client.sendall(f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            client.sendall(f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             assert client.recv(10)
         assert len(server.ask("GET", f"/v2/team/app/blobs/{digest}").body) == 16_000_000
 
@@ -115,7 +115,7 @@ def test_a_thousand_idle_connections_hold_nobody_up(server: Server) -> None:
 def test_requests_sent_ahead_are_answered_in_order(server: Server) -> None:
     bodies = [b"first", os.urandom(limits.SMALL_BLOB * 10), b"", b"last"]
     digests = [server.push_blob("team/app", body) for body in bodies]
-    requests = [f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: x\r\n\r\n" for digest in digests]
+    requests = [f"GET /v2/team/app/blobs/{digest} HTTP/1.1\r\nHost: localhost\r\n\r\n" for digest in digests]
     with connect(server) as client:
         client.sendall("".join(requests).encode())
         reader = client.makefile("rb")
@@ -155,10 +155,10 @@ def test_a_badly_framed_body_is_refused_and_leaves_nothing(store: Store, server:
 @pytest.mark.parametrize(
     "head",
     [
-        f"GET /v2/ HTTP/1.1\r\nHost: x\r\nX-Large: {'a' * 100_000}\r\n\r\n",
-        f"GET /v2/{'a' * 100_000}/tags/list HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET /v2/ HTTP/1.1\r\nHost: x\r\n" + "".join(f"X-{number}: y\r\n" for number in range(10_000)) + "\r\n",
-        "GET /v2/ HTTP/9.9\r\nHost: x\r\n\r\n",
+        f"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nX-Large: {'a' * 100_000}\r\n\r\n",
+        f"GET /v2/{'a' * 100_000}/tags/list HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET /v2/ HTTP/1.1\r\nHost: localhost\r\n" + "".join(f"X-{number}: y\r\n" for number in range(10_000)) + "\r\n",
+        "GET /v2/ HTTP/9.9\r\nHost: localhost\r\n\r\n",
         "GET\r\n\r\n",
         "\r\n\r\n\r\n",
         "\x16\x03\x01 a TLS hello\r\n\r\n",
@@ -186,7 +186,9 @@ def test_a_client_that_waits_to_be_asked_for_its_body_is_asked(server: Server) -
 
 @pytest.mark.parametrize("expectation", [b"x", b"\xc3", b"200-ok", b""])
 def test_an_expectation_that_cannot_be_met_is_refused(server: Server, expectation: bytes) -> None:
-    answer = send(server, b"GET /v2/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: " + expectation + b"\r\n\r\n")
+    answer = send(
+        server, b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nExpect: " + expectation + b"\r\n\r\n"
+    )
     assert answer.split()[1] in ((b"417", b"200") if not expectation else (b"417",))
 
 
@@ -230,7 +232,7 @@ def strange_requests(count: int, seed: int = 4) -> Iterator[bytes]:
         path = "/" + "/".join(dice.choices(words, k=dice.randrange(7)))
         lines = [
             f"{dice.choice(methods)} {path}{dice.choice(queries)} HTTP/1.{dice.randrange(2)}",
-            "Host: x",
+            "Host: localhost",
             "Connection: close",
         ]
         lines += dice.choices(headers, k=dice.randrange(4))

@@ -41,7 +41,7 @@ def test_an_answer_of_some_megabytes_is_not_kept_for_ever(
         if secure:
             trusting = ssl.create_default_context(cafile=str(Path(store.paths.tls) / "ca.pem"))
             client = trusting.wrap_socket(client, server_hostname="127.0.0.1")  # noqa: PLW2901
-        client.sendall(b"GET /v2/team/app/manifests/1 HTTP/1.1\r\nHost: x\r\n\r\n")
+        client.sendall(b"GET /v2/team/app/manifests/1 HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert client.recv(16) == b"HTTP/1.1 200 OK\r"
         deadline = time.monotonic() + 60
         while connections(server):

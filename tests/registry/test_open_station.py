@@ -1,0 +1,86 @@
+"""An open station is for the programs of its own machine, and not for web pages in a browser there."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.registry_server import Server, Store
+
+UPLOADS = "/v2/team/app/blobs/uploads/"
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Server]:
+    with Store(tmp_path) as store:
+        yield store.serve()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "localhost", "[::1]:5000", "127.8.9.1"])
+def test_loopback_names_are_answered(server: Server, host: str) -> None:
+    assert server.ask("GET", "/v2/", headers={"Host": host}).status == 200
+    assert server.ask("POST", UPLOADS, headers={"Host": host, "Origin": f"http://{host}"}).status == 202
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.example",
+        "evil.example:5000",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "192.0.2.1",
+        "[::2]",
+        "a@b",
+    ],
+)
+def test_another_name_is_refused_for_reads_and_writes(server: Server, host: str) -> None:
+    for method, path in (("GET", "/v2/"), ("GET", "/v2/_catalog"), ("HEAD", "/v2/"), ("POST", UPLOADS)):
+        assert server.ask(method, path, headers={"Host": host}).status == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://localhost:3000"},
+        {"Origin": ""},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_a_write_from_another_origin_is_refused(server: Server, headers: dict[str, str]) -> None:
+    answer = server.ask("POST", UPLOADS, headers=headers)
+    assert (answer.status, answer.code) == (403, "DENIED")
+    assert server.ask("DELETE", "/v2/team/app/manifests/v1", headers=headers).status == 403
+
+
+def test_two_host_headers_are_refused(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(b"GET /v2/ HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\nConnection: close\r\n\r\n")
+        assert raw.recv(12) in (b"HTTP/1.0 400", b"HTTP/1.1 400")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /v2/\r\n\r\n",
+        b"GET /v2/ HTTP/0.9\r\nHost: localhost\r\n\r\n",
+        b"GET /v2/ HTTP/2.0\r\nHost: localhost\r\n\r\n",
+        b"POST /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        b"POST /v2/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity, chunked, x\r\n\r\n0\r\n\r\n",
+    ],
+)
+def test_what_is_no_plain_http_1_is_refused(server: Server, request_: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(request_)
+        answer = b""
+        while piece := raw.recv(4096):
+            answer += piece
+        assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 505", b"HTTP/1.0 505")) or not answer
+        assert answer.count(b"HTTP/1.") <= 1
