@@ -5,21 +5,26 @@ from __future__ import annotations
 import contextlib
 import grp
 import os
+import socket
 from collections.abc import AsyncIterator
 
 from aiohttp import web
 
 from appliance.access.permissions import is_within
 from appliance.addresses import origin_of
-from appliance.config import Config, split_listen
-from appliance.control.api import Control
+from appliance.config import Config, is_loopback, split_listen
+from appliance.control.api import Control, Handler
 from appliance.control.routes.tls import answer
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
+from appliance.plain_http import names_loopback, require_version
+from appliance.registry.serving import handler_args
+from appliance.serve.door import Door
 from bundles.errors import FailedError, UsageError
 
 _SHUTDOWN = 1.0
+_BACKLOG = 128
 
 
 def admit_group(config: Config, paths: StationPaths) -> None:
@@ -50,14 +55,19 @@ def admit_group(config: Config, paths: StationPaths) -> None:
 
 @contextlib.asynccontextmanager
 async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
-    """`GET /metrics` on `metrics_listen`, where the site wants it, for whom it is. Raises FailedError."""
+    """`GET /metrics` on `metrics_listen`, where the site wants it, for whom it is. On loopback it answers to loopback
+    names alone, so that no web page reads it through a browser there. Raises FailedError."""
     if not config.metrics_listen:
         yield
         return
 
     networks = config.access.metrics_networks()
+    host, port = split_listen(config.metrics_listen)
+    local = is_loopback(host)
 
     async def metrics(request: web.Request) -> web.Response:
+        if local and not names_loopback(request.headers.getall("Host", [])):
+            raise web.HTTPForbidden(text="403: not under this name\n")
         if networks and not is_within(request.remote or "", networks):
             thing = f"metrics from {request.remote}"
             await control.record(
@@ -66,21 +76,36 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
             raise web.HTTPForbidden(text="403: not from this address\n")
         return await answer(control)
 
-    app = web.Application()
+    app = web.Application(middlewares=[_versions], handler_args=handler_args())
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN)
     await runner.setup()
-    host, port = split_listen(config.metrics_listen)
+    assert runner.server is not None  # noqa: S101  the runner was set up
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        await web.TCPSite(runner, host, port).start()
+        listener.setblocking(False)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(_BACKLOG)
     except OSError as error:
+        listener.close()
         await runner.cleanup()
         raise FailedError(
             f"metrics cannot listen ({os.strerror(error.errno or 0)})",
             thing=config.metrics_listen,
             remedy="change metrics_listen",
         ) from None
+    door = Door(runner.server, listener, lambda _, peer: origin_of(str(peer[0])))
+    door.open()
     try:
         yield
     finally:
+        door.close()
+        listener.close()
         await runner.cleanup()
+
+
+@web.middleware
+async def _versions(request: web.Request, handler: Handler) -> web.StreamResponse:
+    require_version(request)
+    return await handler(request)

@@ -9,9 +9,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp import HttpVersion11, web
 
 from appliance import limits
+from appliance.plain_http import require_version
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -25,8 +26,6 @@ from bundles.errors import LockgateError
 Handler = Callable[[Call], Awaitable[web.StreamResponse | WireError]]
 
 _log: Final = logging.getLogger(__name__)
-_VERSIONS: Final = (HttpVersion11, HttpVersion10)
-_UNSUPPORTED: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 
 ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
     {
@@ -59,8 +58,7 @@ def create_app(services: RegistryServices) -> web.Application:
     worker = Worker(services)
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        if request.version not in _VERSIONS:
-            raise _other_version(request)
+        require_version(request)
         return await in_pieces(request, await _answer(request, worker))
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
@@ -75,15 +73,6 @@ def create_app(services: RegistryServices) -> web.Application:
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)
     return app
-
-
-def _other_version(request: web.Request) -> ConnectionError:
-    """Answer 400 to HTTP/0.9 and to what is no HTTP/1, and end the connection. Written as
-    HTTP/1.1, where a response object would repeat the request's version."""
-    if request.transport is not None:
-        request.transport.write(_UNSUPPORTED)
-        request.transport.close()
-    return ConnectionResetError("another version of HTTP")
 
 
 async def _expect(request: web.Request) -> web.StreamResponse | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from appliance import clock
-from appliance.config import is_loopback
 from appliance.observe.audit import AuditEvent, AuditPort
+from appliance.plain_http import names_loopback
 from appliance.policy.client_writes import ClientWrites
 from appliance.registry.errors import WireError
 from appliance.store.blobs import BlobStore
@@ -50,7 +49,7 @@ class OpenAccess:
     """
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
-        if not _names_loopback(request.headers.getall("Host", [])):
+        if not names_loopback(request.headers.getall("Host", [])):
             return WireError(403, "DENIED", "an open station answers to loopback names alone, as 127.0.0.1")
         if request.method not in ("GET", "HEAD") and _from_elsewhere(request):
             return WireError(403, "DENIED", "an open station takes no write from another origin's page")
@@ -61,14 +60,6 @@ class OpenAccess:
 
     def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
         return None
-
-
-def _names_loopback(hosts: list[str]) -> bool:
-    """Whether the one Host header, if there is one, names this machine alone. A browser always sends it."""
-    try:
-        return all(is_loopback(urlsplit(f"//{host}").hostname or "") for host in hosts) and len(hosts) <= 1
-    except ValueError:
-        return False
 
 
 def _from_elsewhere(request: web.Request) -> bool:

@@ -5,6 +5,7 @@ The commands run as another system account (uid 65534, without the owner's group
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import http.client
 import json
@@ -183,6 +184,35 @@ async def test_metrics_are_for_the_addresses_that_the_site_names(tmp_path: Path)
                 assert answer.status == expected
         refusals = [(event.act, event.outcome) for event in audit.events]
         assert refusals == ([("metrics.refuse", "refused")] if expected == 403 else [])
+
+
+async def test_metrics_on_loopback_answer_to_loopback_names_and_plain_http_alone(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    config = Config(site="bravo", side="inside", metrics_listen=f"127.0.0.1:{port}")
+
+    async def ask(request: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(request)
+        answer = await asyncio.wait_for(reader.read(), 30)
+        writer.close()
+        return answer
+
+    with a_station(tmp_path / "bravo", Played()) as (control, _):
+        async with monitoring(config, control):
+            end = b"\r\nConnection: close\r\n\r\n"
+            for host in (b"localhost", b"127.0.0.1:9100", b"[::1]"):
+                assert (await ask(b"GET /metrics HTTP/1.1\r\nHost: " + host + end)).startswith(b"HTTP/1.1 200 "), host
+            for host in (b"evil.example", b"192.0.2.1", b"localhost.evil.example"):
+                assert (await ask(b"GET /metrics HTTP/1.1\r\nHost: " + host + end)).startswith(b"HTTP/1.1 403 "), host
+            for line in (b"GET /metrics\r\n\r\n", b"GET /metrics HTTP/0.9\r\n\r\n", b"GET /metrics HTTP/2.0\r\n\r\n"):
+                answer = await ask(line)
+                assert answer.split(b" ")[1] in (b"400", b"505"), line
+                assert b"lockgate_up" not in answer
+            chunked = b"POST /metrics HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            answer = await ask(chunked + b"-1\r\na\r\n0\r\n\r\nGET /metrics HTTP/1.1\r\nHost: localhost" + end)
+            assert b"lockgate_up" not in answer, "what follows a malformed chunk is no request"
 
 
 def test_a_group_that_does_not_exist_and_a_port_that_is_taken_are_named(tmp_path: Path) -> None:

@@ -35,6 +35,9 @@ def test_loopback_names_are_answered(server: Server, host: str) -> None:
         "192.0.2.1",
         "[::2]",
         "a@b",
+        "127.999.1.1",
+        "[::ffff:192.0.2.1]",
+        "localhost, evil.example",
     ],
 )
 def test_another_name_is_refused_for_reads_and_writes(server: Server, host: str) -> None:
@@ -84,3 +87,22 @@ def test_what_is_no_plain_http_1_is_refused(server: Server, request_: bytes) -> 
             answer += piece
         assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 505", b"HTTP/1.0 505")) or not answer
         assert answer.count(b"HTTP/1.") <= 1
+
+
+@pytest.mark.parametrize(
+    "size", [b"x", b"-1", b"+1", b"0x1", b"1_0", b" 1", b"", b"ffffffffffffffffffff", b"1;" + b"a" * 100_000]
+)
+def test_a_chunk_of_a_malformed_size_stores_nothing(server: Server, size: bytes) -> None:
+    location = server.ask("POST", UPLOADS).headers["Location"]
+    before = server.ask("GET", location).headers["Range"]
+    head = b"PATCH %s HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" % location.encode()
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(head + size + b"\r\na\r\n0\r\n\r\n")
+        raw.shutdown(socket.SHUT_WR)
+        answer = b""
+        while piece := raw.recv(4096):
+            answer += piece
+    assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.0 400")) or not answer
+    assert answer.count(b"HTTP/1.") <= 1
+    after = server.ask("GET", location)
+    assert after.status == 404 or after.headers["Range"] == before
