@@ -403,6 +403,15 @@ CONTROL_NODES: Final = 400_000
 CONTROL_PAGE: Final = (100, 1_000)
 """Items in one answer of the control API: where the caller asked for no number, and at most."""
 
+JOBS_ACCOUNT: Final = 32
+"""Jobs of one account that have not ended: more than a person follows, and a script waits for one to end."""
+
+JOBS_LIVE: Final = 256
+"""The same of all accounts together; a live job is a few KiB in memory and, waiting for a signature, a process."""
+
+JOBS_UPKEEP: Final = 16
+"""The same for gc and scrub, whoever asks for them: beside those of JOBS_LIVE, so that no client keeps them out."""
+
 REQUEST_RATE: Final = (500.0, 5_000.0)
 """Requests a second of one account or address on one worker in the long run, and at once: above what one machine's
 stock clients send, below what starves the others."""

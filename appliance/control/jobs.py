@@ -23,8 +23,8 @@ from appliance import clock
 from appliance.control import cosigned
 from appliance.control.handed import Handed
 from appliance.control.job import Job, find_job, list_jobs
+from appliance.control.job_queue import JobQueue
 from appliance.control.job_runner import PAYLOAD
-from appliance.control.kinds import kind_of
 from appliance.control.public_keys import find_public_key
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
@@ -67,7 +67,7 @@ class Jobs:
         self._station, self._writer = station, writer
         self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
-        self._queue: list[str] = []
+        self._queue = JobQueue(self._live)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed: dict[str, asyncio.Event] = {}
@@ -82,7 +82,7 @@ class Jobs:
             for job in list_jobs(self._station.reader, 10_000, state=state):
                 job.state, job.phase = "queued", ""
                 self._live[job.id] = job
-        self._queue = sorted(self._live)
+        self._queue.waiting = sorted(self._live)
         self._schedule()
 
     async def stop(self) -> None:
@@ -100,18 +100,18 @@ class Jobs:
     async def submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None) -> Job:
         """Queue a job, recorded first, with what it was handed; that is this object's from now on.
 
-        Raises UsageError for an unknown kind.
+        Raises UsageError for an unknown kind, FailedError where too many have not ended.
         """
         handed = handed or Handed()
         try:
-            return await self._submit(kind, params, actor, handed)
+            with self._queue.place(kind, actor):
+                return await self._submit(kind, params, actor, handed)
         finally:
             handed.close()
 
     async def _submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed) -> Job:
         if self._stopping:
             raise FailedError("the station is stopping", remedy="start it again, then try again")
-        kind_of(kind)
         job_id = f"{clock.now().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}"
         job = Job(job_id, kind, params, "queued", actor, clock.now())
         folder = self._station.paths.job(job_id)
@@ -124,7 +124,7 @@ class Jobs:
             )
         self._live[job_id] = job
         self._handed[job_id] = handed.give_up()
-        self._queue.append(job_id)
+        self._queue.waiting.append(job_id)
         self._schedule()
         return job
 
@@ -142,7 +142,7 @@ class Jobs:
             self._handed[job_id] = handed.give_up()
             job.state, job.phase, job.waits_for = "queued", "", []
             await self._persist(job)
-            self._queue.append(job_id)
+            self._queue.waiting.append(job_id)
             self._schedule()
             return job
         finally:
@@ -187,8 +187,8 @@ class Jobs:
         self._cancelled.add(job_id)
         process = self._processes.get(job_id)
         if process is None:
-            if job_id in self._queue:
-                self._queue.remove(job_id)
+            if job_id in self._queue.waiting:
+                self._queue.waiting.remove(job_id)
             self._close_handed(job_id)
             await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job_id)))
             return job
@@ -259,12 +259,12 @@ class Jobs:
             event.set()
 
     def _schedule(self) -> None:
-        while self._queue and not self._stopping:
+        while self._queue.waiting and not self._stopping:
             running = sum(self._live[job_id].state == "running" for job_id in self._processes if job_id in self._live)
             starting = sum(job.state == "starting" for job in self._live.values())
             if running + starting >= RUNNING:
                 return
-            job = self._live[self._queue.pop(0)]
+            job = self._queue.take()
             job.state = "starting"
             task = asyncio.ensure_future(self._run(job))
             self._tasks.add(task)
