@@ -12,6 +12,7 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.access.settings import AccessSettings, RegistrySettings, TlsSettings
+from appliance.policy.redirects import CollectSettings
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small, write_atomic
@@ -41,6 +42,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     access: AccessSettings = AccessSettings()
     tls: TlsSettings = TlsSettings()
     registry: RegistrySettings = RegistrySettings()
+    collect: CollectSettings = CollectSettings()
 
     @property
     def threshold(self) -> int:
@@ -65,6 +67,7 @@ def load_config(path: Path) -> Config:
         config.access.check()
         config.tls.check()
         config.registry.check()
+        config.collect.check()
         for name, value, least, most in (
             ("workers", config.workers, 1, 64),
             ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
@@ -143,6 +146,10 @@ minimum = "1.2"
 # Repositories of an inside station that clients may push to and delete from, for example ["team/scratch/**"]. A
 # repository that holds released content is never written to.
 push = {push}
+
+[collect.redirects]
+# Hosts that a registry may send `collect` on to, for example "registry.example" = ["cdn.example", "*.store.example"].
+# A registry that is not named here may send on to every public host, by HTTPS.
 """
 
 

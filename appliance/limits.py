@@ -224,6 +224,14 @@ REMOTE_TOKEN_NODES: Final = 1_000
 REMOTE_REFERRERS: Final = 10_000
 """Referrers of one manifest taken from a registry: its pages could go on for ever."""
 
+REMOTE_REFERRERS_SIZE: Final = 16 * MIB
+REMOTE_PAGES: Final = 1_000
+REMOTE_PAGES_EMPTY: Final = 3
+"""Bytes and pages of them, and pages in a row with nothing on them: a registry may filter a page to nothing."""
+
+REMOTE_REDIRECTS: Final = 5
+"""Redirects of one request that are followed; hubs send on once or twice."""
+
 SBOM_AT_ONCE: Final = 2
 """Images looked into at once: the machine's smallest size has two cores, and syft wants most of one each."""
 

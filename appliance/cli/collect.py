@@ -27,8 +27,8 @@ def collect(
     """Bring artifacts into the station's registry.
 
     SOURCE is HOST/REPO:TAG (a registry), oci:DIR[:TAG] (an OCI image layout) or file:PATH (any file). With -f, sources
-    are read from a file: [[source]] tables with `from` and, where wanted, `as`; its relative paths start at its folder.
-    The last lines are the references.
+    are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts that a
+    registry may send on to); its relative paths start at its folder. The last lines are the references.
     """
     from appliance.cli.follow import run_job
 
@@ -90,10 +90,22 @@ def _collection(file: Path) -> list[dict[str, Any]]:
 
 
 def _listed(number: int, source: Any, file: Path) -> dict[str, Any]:
-    if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as"}:
+    if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as", "redirects"}:
         raise UsageError(
-            f"source {number} is malformed", thing=str(file), remedy="give `from` and, where wanted, `as`, alone"
+            f"source {number} is malformed",
+            thing=str(file),
+            remedy="give `from` and, where wanted, `as` and `redirects`, alone",
         )
-    if not all(isinstance(value, str) for value in source.values()):
+    from appliance.policy.redirects import check_hosts
+
+    redirects = source.get("redirects")
+    if not all(isinstance(source.get(name, ""), str) for name in ("from", "as")):
         raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
-    return _entry(source["from"], source.get("as"), file.absolute().parent)
+    if redirects is not None and not (isinstance(redirects, list) and all(isinstance(one, str) for one in redirects)):
+        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`redirects` is a list of hosts")
+    entry = _entry(source["from"], source.get("as"), file.absolute().parent)
+    if redirects is None:
+        return entry
+    if entry["kind"] != "registry":
+        raise UsageError(f"source {number} is no registry", thing=str(file), remedy="leave its `redirects` out")
+    return {**entry, "redirects": list(check_hosts(redirects))}

@@ -25,6 +25,7 @@ _SOURCE: Final[dict[str, Any]] = {
         "reference": _TEXT,
         "tag": {"type": ["string", "null"]},
         "as": {"type": ["string", "null"]},
+        "redirects": {"type": ["array", "null"], "items": _TEXT},
     },
     "additionalProperties": False,
 }
@@ -55,4 +56,6 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
     sources = params.get("sources")
     for entry in sources if isinstance(sources, list) else []:
         if not isinstance(entry, dict) or not set(entry) <= set(_SOURCE["properties"]):
-            raise UsageError("malformed parameters", thing="`sources`", remedy="give kind, path or reference, tag, as")
+            raise UsageError(
+                "malformed parameters", thing="`sources`", remedy="give kind, path or reference, tag, as, redirects"
+            )

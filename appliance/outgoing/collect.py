@@ -17,6 +17,7 @@ from appliance.observe.recorded import recording
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
 from appliance.policy.client_writes import ClientWrites
+from appliance.policy.redirects import check_hosts
 from appliance.station import Station
 from appliance.store.gate import incoming_turn
 from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
@@ -65,8 +66,18 @@ def open_source(context: JobContext, entry: dict[str, Any], hashed: Callable[[in
     if entry["kind"] == "file":
         return FileSource(context.path(entry["path"]), as_, hashed)
     if entry["kind"] == "registry":
-        return RemoteSource(RemoteReference.parse(entry["reference"]), as_)
+        reference = RemoteReference.parse(entry["reference"])
+        return RemoteSource(reference, as_, redirects=_redirects(context, entry, reference.host))
     raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy="use layout, file or registry")
+
+
+def _redirects(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:
+    """The lists that narrow a source's redirects: the entry's and the configuration's. Raises UsageError."""
+    given = entry.get("redirects")
+    if given is not None and not isinstance(given, list):
+        raise UsageError("malformed parameters", thing="`redirects` is a list of hosts", remedy="see: lockgate --help")
+    configured = context.station.config.collect.redirects.get(host)
+    return [check_hosts(hosts) for hosts in (given, configured) if hosts is not None]
 
 
 def shown_blobs(manifest: Manifest) -> list[Descriptor]:

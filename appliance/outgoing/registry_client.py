@@ -1,7 +1,8 @@
 """The pull half of the distribution API over aiohttp: retries with back-off, anonymous tokens, capped answers.
 
-Plain HTTP on loopback, HTTPS elsewhere; there the environment's proxy is used. Nothing here is trusted: whoever asks
-checks digests and sizes.
+Plain HTTP on loopback, HTTPS elsewhere; there the environment's proxy is used. Redirects are followed here, each hop
+as appliance.outgoing.destinations permits, without the token where they leave the registry. Nothing here is trusted:
+whoever asks checks digests and sizes.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
 import aiohttp
+from yarl import URL
 
 from appliance import limits as station_limits
 from appliance.config import is_loopback
+from appliance.outgoing.destinations import Destinations
 from bundles import limits, strict_json
-from bundles.errors import FailedError, MalformedError, NotFoundError
+from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.oci.manifest import MANIFEST_TYPES
 
 TRANSIENT_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
@@ -27,8 +31,10 @@ TRANSIENT_ERRORS: Final = (aiohttp.ClientError, TimeoutError, OSError)
 _TIMEOUT: Final = aiohttp.ClientTimeout(
     total=None, sock_connect=station_limits.REMOTE_CONNECT, sock_read=station_limits.REMOTE_IDLE
 )
+_PRINTABLE: Final = re.compile(r"[!-~]*\Z")
 _CHALLENGE: Final = re.compile(r'(realm|service|scope)="([^"]*)"')
 _TRANSIENT: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _ACCEPT: Final = ", ".join(sorted(MANIFEST_TYPES))
 _REAL_HOSTS: Final = {"docker.io": "registry-1.docker.io", "index.docker.io": "registry-1.docker.io"}
 """Where a registry answers under another name than people give it."""
@@ -74,15 +80,19 @@ class Transfer:
 
 
 class RegistryClient:
-    """One repository of one registry. `back_off` is the seconds before the first retry; it doubles at each."""
+    """One repository of one registry. `back_off` is the seconds before the first retry; it doubles at each.
+    `redirects`: lists of hosts; in each of them a host must be that the registry sends on to."""
 
-    def __init__(self, host: str, repository: str, back_off: float = 0.5) -> None:
+    def __init__(
+        self, host: str, repository: str, back_off: float = 0.5, redirects: Sequence[tuple[str, ...]] = ()
+    ) -> None:
         self.host = host
         self._repository = repository
         self._back_off = back_off
         self._loopback = is_loopback(urlsplit(f"//{host}").hostname or "")
         scheme = "http" if self._loopback else "https"
         self._base = f"{scheme}://{_REAL_HOSTS.get(host, host)}/v2/{self._name}"
+        self._destinations = Destinations(URL(self._base), redirects)
         self._session: aiohttp.ClientSession | None = None
         self._token = ""
 
@@ -108,7 +118,7 @@ class RegistryClient:
             try:
                 async with await self.open(path, {"Accept": _ACCEPT}) as answer:
                     raw = await _read_capped(answer, limits.OCI_MANIFEST, path)
-                    return Document(raw, answer.content_type, _next_page(answer))
+                    return Document(raw, answer.content_type, self._next_page(answer))
             except TRANSIENT_ERRORS as error:
                 failures += 1
                 await self.pause(path, failures, error)
@@ -144,7 +154,7 @@ class RegistryClient:
         Raises NotFoundError, FailedError for a refusal that stays; one of TRANSIENT_ERRORS for one that may pass.
         """
         answer = await self._get(path, headers)
-        if answer.status == 401:
+        if answer.status == 401 and self._destinations.is_source(answer.url):
             challenge = answer.headers.get("WWW-Authenticate", "")
             answer.close()
             self._token = await self._fetch_token(challenge)
@@ -163,24 +173,62 @@ class RegistryClient:
         raise FailedError(f"the registry answered {answer.status}", thing=self._where(path), remedy="try again later")
 
     async def _get(self, path: str, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        return await self._follow(URL(urljoin(f"{self._base}/", path)), headers)
+
+    async def _follow(self, url: URL, headers: dict[str, str]) -> aiohttp.ClientResponse:
+        """A GET's answer behind its redirects (RFC 9110, section 15.4). The token goes to the registry alone, and
+        no more once a redirect has left it.
+
+        Raises RefusedError for a redirect that must not be followed, one of TRANSIENT_ERRORS.
+        """
         if self._session is None:
             self._session = aiohttp.ClientSession(
-                timeout=_TIMEOUT, auto_decompress=False, trust_env=not self._loopback,
+                timeout=_TIMEOUT, auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(
+                    resolver=self._destinations, socket_factory=self._destinations.make_socket
+                ),
                 headers={"Accept-Encoding": "identity"}, read_bufsize=limits.CHUNK,
             )  # fmt: skip
-        sent = {**headers, "Authorization": f"Bearer {self._token}"} if self._token else headers
-        return await self._session.get(urljoin(f"{self._base}/", path), headers=sent)
+        at_home = True
+        for _ in range(station_limits.REMOTE_REDIRECTS + 1):
+            at_home = at_home and self._destinations.is_source(url)
+            sent = {**headers, "Authorization": f"Bearer {self._token}"} if self._token and at_home else headers
+            proxy = self._destinations.proxy_of(url)
+            answer = await self._session.get(url, headers=sent, allow_redirects=False, proxy=proxy)
+            if answer.status not in _REDIRECTS:
+                return answer
+            answer.close()
+            url = self._sent_on(url, answer.headers.get("Location", ""))
+        raise RefusedError(
+            "the registry sends on and on",
+            thing=f"{self.host} -> {url.raw_host}"[:200],
+            remedy=f"at most {station_limits.REMOTE_REDIRECTS} redirects are followed",
+        )
+
+    def _sent_on(self, url: URL, location: str) -> URL:
+        """Where a redirect leads. Raises RefusedError where it must not be followed."""
+        target = _joined(url, location) if location else None
+        if target is None:
+            raise RefusedError(
+                "the registry sends on to no address", thing=f"{self.host} -> {location!r}"[:200],
+                remedy="ask its administrator",
+            )  # fmt: skip
+        self._destinations.check(target, url)
+        return target
 
     async def _fetch_token(self, challenge: str) -> str:
-        """An anonymous token (distribution token specification)."""
+        """An anonymous token (distribution token specification). The realm gets no credentials: there are none, and the
+        token before this one is the registry's alone."""
         fields = challenge_fields(challenge)
-        realm = fields.get("realm", "")
-        if not challenge.lower().startswith("bearer ") or not self._may_ask(realm) or self._session is None:
+        realm = _joined(URL(self._base), fields.get("realm", ""))
+        if not challenge.lower().startswith("bearer ") or realm is None or not fields.get("realm"):
             raise self._account_wanted("")
+        self._destinations.check(realm, URL(self._base))
+        self._token = ""
         query = {"scope": f"repository:{self._name}:pull"} | {
             key: fields[key] for key in ("service", "scope") if key in fields
         }
-        async with self._session.get(realm, params=query) as answer:
+        async with await self._follow(realm.update_query(query), {}) as answer:
             if answer.status in _TRANSIENT:
                 raise aiohttp.ClientResponseError(
                     answer.request_info, (), status=answer.status, message="its token service is not ready"
@@ -196,17 +244,27 @@ class RegistryClient:
             raise self._account_wanted("")
         return token
 
-    def _may_ask(self, realm: str) -> bool:
-        """A token service speaks HTTPS, as its registry does; on loopback either."""
-        parts = urlsplit(realm)
-        return parts.scheme == "https" or (parts.scheme == "http" and self._loopback)
-
     def _account_wanted(self, path: str) -> FailedError:
         return FailedError(
             "the registry wants an account",
             thing=self._where(path),
             remedy="copy it into an OCI layout with skopeo, and collect that",
         )
+
+    def _next_page(self, answer: aiohttp.ClientResponse) -> str:
+        """The path of the next page (RFC 8288, rel="next"); "" at the end. Raises RefusedError for one that is not of
+        this registry: a list without its rest would be taken for whole."""
+        link = answer.links.get("next")
+        if link is None or "url" not in link:
+            return ""
+        target = URL(str(link["url"]))
+        if not self._destinations.is_source(target) or not self._destinations.is_source(answer.url):
+            raise RefusedError(
+                "the registry's next page is at another host",
+                thing=f"{self.host} -> {target.raw_host}"[:200],
+                remedy="copy it into an OCI layout with skopeo, and collect that",
+            )
+        return target.raw_path_qs
 
     def _where(self, path: str) -> str:
         return f"{self.host}/{self._repository}/{path}".rstrip("/")
@@ -226,12 +284,21 @@ def challenge_fields(challenge: str) -> dict[str, str]:
     return dict(_CHALLENGE.findall(challenge))
 
 
-def _next_page(answer: aiohttp.ClientResponse) -> str:
-    """The path of the next page (RFC 8288, rel="next"), of the same registry alone; "" at the end."""
-    link = answer.links.get("next")
-    if link is None or "url" not in link:
-        return ""
-    target, here = urlsplit(str(link["url"])), urlsplit(str(answer.url))
-    if (target.scheme, target.netloc) != (here.scheme, here.netloc):
-        return ""
-    return f"{target.path}?{target.query}"
+def _joined(url: URL, target: str) -> URL | None:
+    """A reference resolved against the URL it came from (RFC 3986, section 5), without a fragment; None for none.
+
+    The host is normalised. Path and query stay as they are written: a signed URL holds for its very characters.
+    """
+    try:
+        found = url.join(URL(target)).with_fragment(None)
+        if not found.raw_host:
+            return None
+        if not _PRINTABLE.match(target):
+            return found
+        exact = url.join(URL(target, encoded=True))
+        return URL.build(
+            scheme=found.scheme, authority=found.raw_authority, path=exact.raw_path,
+            query_string=exact.raw_query_string, encoded=True,
+        )  # fmt: skip
+    except ValueError:
+        return None

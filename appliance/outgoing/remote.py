@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import aiohttp
@@ -23,10 +23,17 @@ Answer = TypeVar("Answer")
 class RemoteSource:
     """An artifact at another registry, with all its platforms. Blocking: its event loop runs inside each call."""
 
-    def __init__(self, reference: RemoteReference, as_: Reference | None, back_off: float = 0.5) -> None:
+    def __init__(
+        self,
+        reference: RemoteReference,
+        as_: Reference | None,
+        back_off: float = 0.5,
+        redirects: Sequence[tuple[str, ...]] = (),
+    ) -> None:
+        """`redirects`: as RegistryClient's."""
         self._reference = reference
         self._as = as_
-        self._client = RegistryClient(reference.host, reference.reference.repository, back_off)
+        self._client = RegistryClient(reference.host, reference.reference.repository, back_off, redirects)
         self._runner = asyncio.Runner()
 
     def close(self) -> None:
@@ -99,18 +106,32 @@ class RemoteSource:
         return Descriptor(manifest.media_type, found, len(document.raw))
 
     def _pages(self, document: Document) -> list[Descriptor]:
+        """Every page's entries. Raises MalformedError where they are too many, or go in a circle."""
         found: list[Descriptor] = []
+        seen: set[str] = set()
+        size = empty = 0
         while True:
-            found += parse_manifest(document.raw, OCI_INDEX).manifests
-            if len(found) > station_limits.REMOTE_REFERRERS:
-                raise MalformedError(
-                    "the registry lists too many referrers",
-                    thing=str(self._reference),
-                    remedy=f"at most {station_limits.REMOTE_REFERRERS} are taken",
-                )
+            entries = parse_manifest(document.raw, OCI_INDEX).manifests
+            found += entries
+            size += len(document.raw)
+            empty = 0 if entries else empty + 1
+            for what, count, most in (
+                ("referrers", len(found), station_limits.REMOTE_REFERRERS),
+                ("bytes of referrers", size, station_limits.REMOTE_REFERRERS_SIZE),
+                ("pages of referrers", len(seen) + 1, station_limits.REMOTE_PAGES),
+                ("empty pages of referrers", empty, station_limits.REMOTE_PAGES_EMPTY),
+            ):
+                if count > most:
+                    raise self._endless(f"too many {what}", f"at most {most} are taken")
             if not document.next:
                 return found
+            if document.next in seen:
+                raise self._endless("a page of referrers twice", "ask its administrator")
+            seen.add(document.next)
             document = self._document(document.next)
+
+    def _endless(self, what: str, remedy: str) -> MalformedError:
+        return MalformedError(f"the registry lists {what}", thing=str(self._reference), remedy=remedy)
 
     def _document(self, path: str) -> Document:
         return self._run(self._client.document(path))
