@@ -54,6 +54,8 @@ class Checked(Shape, frozen=True, kw_only=True):
     lanes: int = 0
     checkpoints: int = 0
     covered: int = 0
+    uncovered: int = 0
+    time_back: int = 0
     head: str = ""
     head_expected: str | None = None
     first: str = ""
@@ -76,6 +78,14 @@ def chain_lines(head: Head, checked: Checked | None, at: str, mark: dict[str, st
             lines.append([(f"{mark['ok']} the log holds the head that you gave ({covered})", "ok")])
         else:
             lines.append([(f"{mark['note']} no head was given: a cut end would not show ({covered})", "note")])
+        if checked.uncovered:
+            behind = count(checked.uncovered, "event")
+            lines.append(
+                [(f"{mark['note']} {behind} behind the last checkpoint: no signature covers them yet", "note")]
+            )
+        if checked.time_back:
+            back = count(checked.time_back, "event")
+            lines.append([(f"{mark['note']} {back} older than the one before: a clock was set back", "note")])
     else:
         found = count(len(checked.findings), "finding")
         lines = [

@@ -8,6 +8,7 @@ from typing import Any
 from appliance.demo.stage import Station
 from tests.console.real import live
 from tui import demo_audit
+from tui.audit import Checked, Head, chain_lines
 
 
 async def audit(console: Any) -> list[dict[str, Any]]:
@@ -126,3 +127,13 @@ async def test_a_real_stations_log_is_narrowed_checked_and_an_edit_found(tmp_pat
             await console.shows("against which head?")
             await console.press("enter")
             await console.shows("THE LOG WAS CHANGED")
+
+
+def test_events_without_a_signature_and_a_clock_that_was_set_back_are_said_beside_the_verdict() -> None:
+    mark = {role: role for role in ("ok", "note", "bad", "wait")}
+    checked = Checked(ok=True, events=9, lanes=1, checkpoints=2, covered=6, uncovered=3, time_back=2)
+    said = [line[0][0] for line in chain_lines(Head(), checked, "now", mark)]
+    assert "note 3 events behind the last checkpoint: no signature covers them yet" in said
+    assert "note 2 events older than the one before: a clock was set back" in said
+    good = Checked(ok=True, events=9, lanes=1, checkpoints=2, covered=9)
+    assert len(chain_lines(Head(), good, "now", mark)) == len(said) - 2

@@ -28,7 +28,7 @@ from appliance.observe.audit_query import Query, find_events
 from appliance.observe.checkpoints import checkpoint, last_checkpoint
 from appliance.paths import StationPaths
 from bundles.audit_cut import sign_cut
-from bundles.audit_log import hash_of, line_of
+from bundles.audit_log import hash_of, line_of, verify
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
 from tests.observe.station import SITE, act, findings, look, make
@@ -399,10 +399,14 @@ def test_a_lane_that_claims_to_be_older_than_a_checkpoint_that_does_not_know_it_
 
 def test_time_that_goes_back_in_a_lane_is_counted(paths: StationPaths) -> None:
     fill(paths, 2)
+    checkpoint(paths)
     before = json.loads(lines(lane(paths))[-1])
     later = before | {"seq": 3, "micros": 1, "prev": hash_of(line_of(before))}
     lane(paths).write_bytes(lane(paths).read_bytes() + line_of(later))
     assert look(paths).time_back == 1
+    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
+    assert "[..] 1 events are older than the one before them: a clock was set back" in looked.output
+    assert "[..] 1 events are behind it: no signature covers them yet" in looked.output
 
 
 @pytest.mark.parametrize(
@@ -414,6 +418,17 @@ def test_a_stray_file_is_found(paths: StationPaths, name: str) -> None:
     assert findings(paths) == []
     (paths.audit / name).write_bytes(b"")
     assert findings(paths) == [f"{name}: a file that is no part of the log"]
+
+
+@pytest.mark.parametrize("name", ["notes", "checkpoints.jsonl.old", ".hidden", "lanes2"])
+def test_a_stray_file_beside_the_lanes_of_a_live_log_is_found(paths: StationPaths, name: str) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    key = load_public(paths.keys / "audit.pub.pem")
+    assert verify(paths.audit, key, SITE, live=True).findings == []
+    (paths.audit / name).write_bytes(b"")
+    found = verify(paths.audit, key, SITE, live=True).findings
+    assert [each.text() for each in found] == [f"{name}: a file that is no part of the log"]
 
 
 def test_nothing_goes_by_an_export_that_was_changed(
