@@ -32,6 +32,19 @@ two megabytes make it read each of them over and over."""
 UNIX_PATH: Final = 107
 """Bytes in a sockaddr_un path, less its NUL (unix(7))."""
 
+# Jobs.
+
+JOB_DATA: Final = 270 * MIB
+"""RLIMIT_DATA of a job's process: its private writable memory. With the pages of programs and libraries, 20 to 26 MiB,
+a job stays below 300 MiB whatever it reads. JSON at its ceilings takes 240 MiB beside the 22 MiB that every job has, a
+layer's largest window 128 MiB; with honest content a job takes 40 to 80 MiB."""
+
+JOB_WORDS: Final = 4 * MIB
+"""What a job that met `JOB_DATA` gets beyond it, to undo what it began and to say why it ends."""
+
+JOB_STACK: Final = MIB
+"""The stack of a job's thread. All of it counts as data, and the usual 8 MiB would be most of a job's."""
+
 # Small things shared by several resources.
 
 HASH_INLINE: Final = 128 * KIB

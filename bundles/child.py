@@ -43,14 +43,18 @@ def _limit(spec: dict[str, Any]) -> None:
     if not spec["network"]:
         _leave_network()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for kind, name in (
-        (resource.RLIMIT_AS, "address_space"),
-        (resource.RLIMIT_DATA, "data"),
-        (resource.RLIMIT_FSIZE, "file"),
-    ):
+    for kind, name in ((resource.RLIMIT_AS, "address_space"), (resource.RLIMIT_FSIZE, "file")):
         if spec[name] is not None:
-            resource.setrlimit(kind, (spec[name], spec[name]))
+            most = below(resource.getrlimit(kind)[1], spec[name])
+            resource.setrlimit(kind, (most, most))
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (hard if spec["data"] is None else below(hard, spec["data"]), hard))
     os.nice(spec["nice"])
+
+
+def below(hard: int, wanted: int) -> int:
+    """A limit no higher than the hard one, which an account without privileges cannot raise."""
+    return wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
 
 
 def _main() -> None:

@@ -21,13 +21,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.control.kinds import kind_of
+from appliance import limits
+from appliance.control.kinds import kind_of, out_of_memory
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import SocketWriter
 from appliance.store.writes.base import Guarded
+from bundles import child
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
 from bundles.files import write_atomic
 
@@ -40,8 +42,18 @@ _PART_EVERY: Final = 0.25
 _ABOUT: Final = 1000
 """Characters of what is said about a part."""
 
+_NO_THREAD: Final = "can't start new thread"
+"""Python's words where there is no room for a thread's stack."""
+
 PAYLOAD: Final = "to-sign"
 """The file in the job's folder that holds the bytes to sign."""
+
+
+_LAST_WORDS: Final = 4096
+"""Bytes of a process's errors that are looked at."""
+
+_KEPT_FREE: Final = [bytes(size) for size in range(0, 512, 16) for _ in range(64)]
+"""Memory of every small size, given back where a job has none left: without any, not even a function is called."""
 
 
 class Runner:
@@ -137,15 +149,23 @@ class Runner:
         except WaitsForClientError as error:
             self._say({"waits": {"path": error.path, "why": error.why}})
             return 0
-        except LockgateError as error:
-            self._account()
-            self._say({"error": {**to_wire(error), "exit_status": error.exit_status}})
-            return error.exit_status
-        except Exception:
-            print(traceback.format_exc(), file=sys.stderr, flush=True)
-            internal = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
-            self._say({"error": {**to_wire(internal), "exit_status": internal.exit_status}})
-            return internal.exit_status
+        except Exception as error:
+            _KEPT_FREE.clear()
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> int:
+        if _lacked_memory(error):
+            hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+            resource.setrlimit(resource.RLIMIT_DATA, (child.below(hard, limits.JOB_DATA + limits.JOB_WORDS), hard))
+            told: LockgateError = out_of_memory(self.job_id)
+        elif isinstance(error, LockgateError):
+            told = error
+        else:
+            print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
+            told = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
+        self._account()
+        self._say({"error": {**to_wire(told), "exit_status": told.exit_status}})
+        return told.exit_status
 
     def _account(self) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
@@ -154,8 +174,38 @@ class Runner:
         )
 
 
+def _lacked_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, also where that became another error: what was made of it is no judgement."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, RuntimeError) and _NO_THREAD in str(seen)):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
+
+
+def died_of_memory(errors: Path) -> bool:
+    """Whether a process that could not say so ended for want of memory: Python's and Rust's last words."""
+    with errors.open("rb") as file:
+        file.seek(-min(file.seek(0, os.SEEK_END), _LAST_WORDS), os.SEEK_END)
+        lines = file.read().splitlines()
+    return bool(lines) and lines[-1].startswith((b"MemoryError", b"memory allocation of "))
+
+
+def _end_without_memory(
+    unhandled: sys.UnraisableHookArgs | threading.ExceptHookArgs,
+) -> None:
+    """A thread that could not begin, or not say that it failed, is waited for without end: the process ends at once,
+    as in a power cut, with the word that the control process knows."""
+    if unhandled.exc_type is MemoryError:
+        os.write(2, b"MemoryError\n")
+        os._exit(1)
+
+
 def main() -> int:
     """Run one job."""
+    sys.unraisablehook = threading.excepthook = _end_without_memory
+    threading.stack_size(limits.JOB_STACK)
     root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     first = json.loads(sys.stdin.readline())
     paths = StationPaths(root)

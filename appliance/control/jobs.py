@@ -19,12 +19,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.control import cosigned
 from appliance.control.handed import Handed
 from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_queue import JobQueue
-from appliance.control.job_runner import PAYLOAD
+from appliance.control.job_runner import PAYLOAD, died_of_memory
+from appliance.control.kinds import out_of_memory
 from appliance.control.public_keys import find_public_key
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
@@ -280,7 +281,7 @@ class Jobs:
                 process = await children.start_async(
                     children.python_module(
                         "appliance.control.job_runner", str(self._station.paths.root), job.id, job.kind,
-                        bounds=children.Bounds(nice=_NICE),
+                        bounds=children.Bounds(data=limits.JOB_DATA, nice=_NICE),
                     ),
                     env=children.environment(*_PASSED), stderr=errors, line=_LINE,
                     pass_fds=(*self._held, *(descriptor for _, _, descriptor in handed)),
@@ -338,6 +339,8 @@ class Jobs:
             await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
         elif error is not None:
             await self._end(job, _STATE_OF_EXIT.get(error["exit_status"], "failed"), error=error)
+        elif await asyncio.to_thread(died_of_memory, folder / "errors"):
+            await self._end(job, "failed", error=_wire(out_of_memory(job.id)))
         else:
             remedy = f"see {folder / 'errors'}, then start it again"
             died = FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from appliance import limits
 from appliance.access.permissions import Permission
 from appliance.station import Station
-from bundles.errors import UsageError
+from bundles.errors import FailedError, UsageError
 
 Result = dict[str, Any]
 
@@ -64,6 +65,15 @@ def telling(context: JobContext, places: Mapping[int, Path]) -> Callable[[int, s
         context.part(str(places[medium]), medium, state, done, total, about)
 
     return told
+
+
+def out_of_memory(job_id: str) -> FailedError:
+    """How a job ends that met `limits.JOB_DATA`."""
+    return FailedError(
+        f"the job needs more memory than the {limits.JOB_DATA >> 20} MiB that it may use",
+        thing=job_id,
+        remedy="see its log for what it read last, and start it again without that",
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from appliance import clock
-from appliance.control.kinds import JobContext, Result, telling
+from appliance.control.kinds import JobContext, Result, out_of_memory, telling
 from appliance.control.public_keys import find_public_key
 from appliance.handles.told import load_told
 from appliance.observe.acts import Act
@@ -80,9 +80,10 @@ def _recorded(context: JobContext, stream: str) -> Iterator[None]:
     """A build that ends without its signature gives its number up; however it ends, the audit log says so."""
     try:
         yield
-    except LockgateError as error:
+    except (LockgateError, MemoryError) as error:
         _give_up(context)
-        context.station.audit.record(refusal(Act.BUNDLE_BUILD, context.actor, stream, error))
+        told = error if isinstance(error, LockgateError) else out_of_memory(context.job_id)
+        context.station.audit.record(refusal(Act.BUNDLE_BUILD, context.actor, stream, told))
         raise
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance import limits
+from appliance.control.jobs import RUNNING
 from tests.peer_tools import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,6 +68,17 @@ def test_no_service_may_become_more_than_it_is(unit: Path) -> None:
     assert (found["NoNewPrivileges"], found["ProtectSystem"], found["CapabilityBoundingSet"]) == ("yes", "strict", "")
     assert found["UMask"] == "0077"
     assert not any(name in unit.read_text() for name in ("Environment=LOCKGATE_PASS", "--passphrase "))
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=[unit.name for unit in UNITS])
+def test_a_service_has_a_ceiling_of_memory(unit: Path) -> None:
+    assert re.fullmatch(r"[1-9][0-9]*G", settings(unit)["MemoryMax"])
+
+
+def test_the_station_has_room_for_its_jobs_and_outlives_one_that_is_killed() -> None:
+    found = settings(ROOT / "packaging/systemd/lockgate.service")
+    assert int(found["MemoryMax"].rstrip("G")) << 30 > RUNNING * limits.JOB_DATA + 2 * limits.SBOM_AT_ONCE * (1 << 30)
+    assert found["OOMPolicy"] == "continue"
 
 
 def test_the_console_has_no_network_and_starts_again() -> None:

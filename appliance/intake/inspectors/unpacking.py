@@ -8,6 +8,7 @@ one window above `limits.LAYER_WINDOW_EACH` at a time in a process.
 from __future__ import annotations
 
 import bz2
+import errno
 import lzma
 import threading
 import time
@@ -26,6 +27,8 @@ _IN: Final = 16 * 1024
 _OUT: Final = 256 * 1024
 _GZIP: Final = 31
 """zlib's window bits for gzip with a window of 32 KiB."""
+_Z_MEM_ERROR: Final = -4
+"""zlib.h."""
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _FRAME_HEAD: Final = 18
 """Magic, descriptor, window, dictionary and content size of a zstd frame (RFC 8878, section 3.1.1.1)."""
@@ -128,6 +131,16 @@ class Unwrapped:
         self.close()
 
 
+def _lacks_memory(error: Exception) -> bool:
+    """Whether a decoder got no memory for its window, which is no fault of the layer. zlib and zstd say it in words."""
+    words = str(error)
+    return (
+        (isinstance(error, zlib.error) and words.startswith(f"Error {_Z_MEM_ERROR} "))
+        or (isinstance(error, zstd.ZstdError) and "not enough memory" in words)
+        or (isinstance(error, OSError) and error.errno == errno.ENOMEM)
+    )
+
+
 class _Decoder(Protocol):
     """A decoder of one member or frame, as bz2, lzma and zstd have it."""
 
@@ -188,6 +201,8 @@ class _Members:
             try:
                 found = self._decoder.decompress(data, _OUT)
             except (zlib.error, zstd.ZstdError, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+                if _lacks_memory(error):
+                    raise MemoryError from error
                 raise MalformedError("a layer's compression is damaged", thing=str(error)[:80]) from None
             if self._decoder.eof:
                 self._pending = self._decoder.unused_data

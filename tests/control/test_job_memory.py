@@ -1,0 +1,132 @@
+"""A job has a limit of memory, ends with one line where it meets it, and the station goes on."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import limits
+from appliance.control.job import Job
+from appliance.control.jobs import Jobs
+from appliance.control.kinds import KINDS
+from appliance.observe.audit import tail
+from appliance.outgoing import build
+from appliance.paths import StationPaths
+from appliance.station import open_station
+from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
+from bundles import children
+from tests.control.greedy import WAYS
+from tests.intake.inside import make_station
+from tests.outgoing.outside import Outside
+
+MIB = 1024 * 1024
+REAL = children.python_module
+
+
+def greedy(module: str, *arguments: str, bounds: children.Bounds) -> list[str]:
+    """The command of a job whose work is that of tests/control/greedy.py."""
+    assert module == "appliance.control.job_runner"
+    return REAL("tests.control.greedy", *arguments, bounds=bounds)
+
+
+@asynccontextmanager
+async def station_jobs(root: Path) -> AsyncIterator[Jobs]:
+    make_station(root)
+    paths = StationPaths(root)
+    with WriterService(paths.database) as service:
+        jobs = Jobs(open_station(root, service), AsyncWriterService(service))
+        async with serve_writer(paths.writer_socket, service):
+            yield jobs
+            await jobs.stop()
+
+
+async def end(jobs: Jobs, kind: str, params: dict[str, Any]) -> Job:
+    """How a new job ended."""
+    job: Job | None = await jobs.submit(kind, params, "tester(0)")
+    assert job is not None
+    async for seen in jobs.watch(job.id, 120.0):
+        job = seen or job
+    return job
+
+
+async def test_a_job_that_takes_memory_without_end_is_a_failed_job_and_the_station_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ways = [way for way in WAYS if way != "bounds"]
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        with monkeypatch.context() as patch:
+            patch.setattr(children, "python_module", greedy)
+            ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in ways))
+        for way, job in zip(ways, ended, strict=True):
+            assert job.error is not None, way
+            assert (way, job.state, job.error["exit_status"]) == (way, "failed", 1)
+            assert "more memory than the 270 MiB" in job.error["what"], (way, job.error)
+            assert (job.error["thing"], bool(job.error["remedy"])) == (job.id, True)
+            assert peak(StationPaths(tmp_path / "bravo").job_log(job.id)) < 300 * MIB
+        assert (await end(jobs, "gc", {})).state == "done"
+
+
+def peak(log: Path) -> int:
+    """The most memory that a job's log speaks of, in bytes; 0 where the job could not say it any more."""
+    return int(log.read_text().split("memory at most ")[1].split()[0]) if log.exists() else 0
+
+
+async def test_every_kind_of_job_has_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(children, "python_module", greedy)
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        ended = await asyncio.gather(*(end(jobs, kind, {"way": "bounds"}) for kind in KINDS))
+    expected = {"data": limits.JOB_DATA, "stack": limits.JOB_STACK}
+    assert [(job.kind, job.result) for job in ended] == [(kind, expected) for kind in KINDS]
+
+
+def test_the_limit_is_below_the_promise_and_leaves_room_for_the_largest_inputs() -> None:
+    assert limits.JOB_DATA + limits.JOB_WORDS < 300 * MIB
+
+
+def test_a_build_that_runs_out_of_memory_gives_its_number_up(tmp_path: Path) -> None:
+    def lack(_: object) -> None:
+        raise MemoryError
+
+    (tmp_path / "alpha").mkdir()
+    (tmp_path / "file").write_bytes(b"content")
+    (tmp_path / "medium").mkdir()
+    with Outside(tmp_path / "alpha") as outside:
+        references = outside.collect({"kind": "file", "path": str(tmp_path / "file"), "as": "files/one:1"})
+        context = outside.building(tmp_path / "medium", *references)
+        context.on_sign = lack
+        with pytest.raises(MemoryError):
+            build.run(context)
+        rows = outside.station.reader.execute("SELECT state FROM bundles_out").fetchall()
+        assert rows == [("voided",)]
+        event = tail(outside.station.paths.audit, 1)[0]
+        assert (event["act"], event["outcome"]) == ("bundle.build", "failed")
+    assert list((tmp_path / "medium").iterdir()) == []
+
+
+def _limits_within(bounds: children.Bounds) -> tuple[str, str]:
+    """Soft and hard RLIMIT_DATA of a child of a process with a low soft one."""
+    command = children.bounded("/bin/sh", "-c", "ulimit -Sd; ulimit -Hd", bounds=bounds)
+
+    def low() -> None:
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        resource.setrlimit(resource.RLIMIT_DATA, (limits.JOB_DATA, hard))
+
+    done = subprocess.run(command, env=children.environment(), capture_output=True, text=True, preexec_fn=low)  # noqa: PLW1510
+    soft, hard = done.stdout.split()
+    return soft, hard
+
+
+def test_a_program_that_a_job_starts_has_its_own_limit_and_not_the_jobs() -> None:
+    kib = 1024
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    free = "unlimited" if hard == resource.RLIM_INFINITY else str(hard // kib)
+    assert _limits_within(children.Bounds()) == (free, free)
+    larger = 2 * limits.JOB_DATA
+    assert _limits_within(children.Bounds(data=larger)) == (str(larger // kib), free)
