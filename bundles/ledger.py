@@ -6,9 +6,10 @@
 | fork | two bundles under one number, or two histories | ask the source site; trust neither until then |
 | rollback | an older number that never came, after newer ones | bring the next one; have what it carried built anew |
 | gap | numbers between are neither here nor voided | import them first, or two people set the floor |
+| jump | it moves the stream further than one bundle may | ask the source site, then two people set the floor |
 
 A number that the source voided (a bundle cancelled or lost) is none that is missing, and needs nobody. Where the trust
-folder's policy allows gaps, a gap is let in and said.
+folder's policy allows gaps, a gap is let in and said. Neither lets a bundle jump: numbers do not come back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bundles import limits
 from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest, bundle_id
 
@@ -47,13 +49,15 @@ def ledger_verdict(
     - replay: this sequence, this digest, is in the ledger;
     - fork: this sequence, another digest, is in the ledger, or `previous` is not the digest of the one before;
     - rollback: a lower sequence than the ledger's last that the ledger never saw;
+    - jump: the sequence is more than `limits.SEQUENCE_STEP` above the ledger's last, voided numbers or not;
     - gap: sequences between are neither here nor voided.
     """
     last = max(history, key=lambda row: row.sequence, default=None)
     _check_seen(history, manifest, digest)
     floor = last.sequence if last else 0
     _check_rollback(floor, manifest)
-    between = set(range(floor + 1, manifest.sequence)) - set(manifest.voided)
+    _check_jump(floor, manifest)
+    between = set(range(floor + 1, manifest.sequence)).difference(manifest.voided)
     if not between and last is None and manifest.previous is not None:
         between = {0}
     if between:
@@ -85,6 +89,16 @@ def _check_rollback(floor: int, manifest: BundleManifest) -> None:
             f"a rollback: the stream is at {floor} already",
             thing=manifest.id,
             remedy="it is older than what is here: bring the next bundle; what it alone carried must be built anew",
+        )
+
+
+def _check_jump(floor: int, manifest: BundleManifest) -> None:
+    if manifest.sequence - floor > limits.SEQUENCE_STEP:
+        raise RefusedError(
+            f"a jump: one bundle may move a stream by {limits.SEQUENCE_STEP} at most, and the stream is at {floor}",
+            thing=manifest.id,
+            remedy="ask the source site what became of the numbers between; where it is well, two people set the floor"
+            f" with: lockgate intake stream reset {manifest.stream} --sequence {manifest.sequence - 1}",
         )
 
 

@@ -46,6 +46,10 @@ README_FILE: Final = 64 * KIB
 SEQUENCE: Final = 999_999
 """Bundle ids have six digits."""
 
+SEQUENCE_STEP: Final = 1_000
+"""How far one bundle may move its stream: numbers do not come back, and a bundle that voids or skips all of them would
+use up the stream. A source that builds every night and signs nothing gets there after almost three years."""
+
 VOLUMES: Final = 9_999
 """Volume names have four digits."""
 

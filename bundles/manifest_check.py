@@ -57,6 +57,8 @@ def _check_identity(manifest: BundleManifest) -> None:
             raise MalformedError("previous is not a sha256", thing=manifest.previous)
         if manifest.sequence == 1:
             raise MalformedError("previous is named by a stream's first bundle", thing=manifest.id)
+    if len(manifest.voided) >= limits.SEQUENCE_STEP:
+        raise MalformedError("voided names too many sequences", remedy=f"fewer than {limits.SEQUENCE_STEP}")
     _ascending(manifest.voided, "voided")
     if any(not 1 <= number < manifest.sequence for number in manifest.voided):
         raise MalformedError("voided names a sequence that is not before this one")

@@ -164,6 +164,7 @@ ZERO = "sha256:" + "0" * 64
         (put("previous", value="sha512:" + "0" * 128), "not a sha256"),
         (put("previous", value="md5:" + "0" * 32), "digest algorithm"),
         (put("voided", value=[1]), "not before this one"),
+        (put("voided", value=list(range(1, limits.SEQUENCE_STEP + 1))), "voided names too many"),
         (put("created", value="2026-02-30T00:00:00Z"), "created is not a time"),
         (put("created", value="2026-06-01T12:00:00+00:00"), "created is not a time"),
         (put("not_after", value="2026-05-31T12:00:00Z"), "before created"),

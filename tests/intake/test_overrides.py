@@ -196,6 +196,22 @@ def test_a_gap_comes_in_where_the_policy_allows_it_and_the_ledger_says_so(closed
     assert "a gap: alpha.bravo-000001, alpha.bravo-000002 did not come; the policy allows it" in str(row[2])
 
 
+@pytest.mark.parametrize("gaps", [True, False])
+def test_a_bundle_that_uses_up_its_stream_takes_two_people_whatever_the_policy(
+    closed: Inside, tmp_path: Path, gaps: bool
+) -> None:
+    set_rule(closed.station.paths.trust, Rule(
+        purpose="bundle", site="alpha", signers=1, algorithms=[], gaps=gaps, silence_days=0,
+    ))  # fmt: skip
+    last = bundle(closed, tmp_path / "last", 999_999, previous="sha256:" + "7" * 64, voided=[999_998])
+    with pytest.raises(RefusedError, match=r"a jump: .*stream reset alpha.bravo --sequence 999998"):
+        closed.bring(last.folder)
+    assert rows(closed) == []
+    for person in ("Anna", "Bo"):
+        say(closed, closed.officer(person), floor(999_998))
+    assert closed.bring(last.folder)["state"] == "quarantined"
+
+
 def test_the_clock_never_goes_back_behind_the_last_import(
     closed: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,7 +77,27 @@ def test_a_number_between_that_never_came_is_a_gap_and_named() -> None:
 
 
 def test_a_long_gap_names_its_beginning() -> None:
-    assert "000003 and 999994 more did not come" in refusal([], bundle(999_998, previous=999_997))
+    assert "000003 and 994 more did not come" in refusal([], bundle(998, previous=997))
+
+
+@pytest.mark.parametrize("voided", [(), tuple(range(1, 1_000)), (999_998,)])
+def test_no_bundle_moves_its_stream_further_than_the_limit_voided_numbers_or_not(voided: tuple[int, ...]) -> None:
+    far = bundle(999_999, previous=None, voided=voided)
+    line = refusal([], far)
+    assert "a jump: one bundle may move a stream by 1000 at most, and the stream is at 0" in line
+    assert "two people set the floor" in line
+    with pytest.raises(RefusedError, match="a jump"):
+        ledger_verdict([row(7)], far, digest(999_999), gaps_allowed=True)
+
+
+def test_the_last_number_within_the_limit_comes_in_and_the_next_is_a_jump() -> None:
+    ledger_verdict([row(5)], bundle(1_005, previous=5, voided=tuple(range(6, 1_005))), digest(1_005))
+    assert "a jump" in refusal([row(5)], bundle(1_006, previous=5, voided=tuple(range(7, 1_006))))
+    assert "a gap" in ledger_verdict([row(5)], bundle(1_005, previous=1), digest(1_005), gaps_allowed=True)
+
+
+def test_a_floor_that_people_set_lets_a_bundle_in_beyond_the_limit() -> None:
+    ledger_verdict([row(1), LedgerRow(5_000, "", "reset")], bundle(5_001, previous=4_000), digest(5_001))
 
 
 def test_numbers_that_were_voided_leave_no_gap() -> None:

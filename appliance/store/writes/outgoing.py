@@ -66,8 +66,9 @@ class TakeSequence(Write, frozen=True):
 
     The result is `{"sequence", "previous", "voided"}`, the same again for the same job until it is signed, or
     `{"waits_for": id, "has_ended"}` while another job's bundle stands in `to-sign`. One whose job has ended unsigned
-    has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that. Raises FailedError
-    when the stream has no number left.
+    has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that. `voided` has those
+    numbers below `sequence` that the inside may not have: no more than one bundle may move its stream by. Raises
+    FailedError when the stream has no number left, or when so many in a row are void that the inside would refuse it.
     """
 
     unrecorded: ClassVar[str] = "a number under which nothing stands yet, of a build whose start is recorded"
@@ -102,6 +103,17 @@ class TakeSequence(Write, frozen=True):
         ).fetchone()
         if sequence > limits.SEQUENCE:
             raise FailedError("the stream has no number left", thing=self.stream, remedy="give the site a new name")
+        (void,) = db.execute(
+            "SELECT count(*) FROM bundles_out WHERE stream = ?1 AND state = 'voided' AND sequence > (SELECT"
+            " coalesce(max(sequence), 0) FROM bundles_out WHERE stream = ?1 AND state IN ('signed', 'written'))",
+            (self.stream,),
+        ).fetchone()
+        if void >= limits.SEQUENCE_STEP:
+            raise FailedError(
+                f"the stream's last {void} numbers are void: the inside would refuse a bundle that moves it so far",
+                thing=self.stream,
+                remedy="give the site a new name, and find out why nothing was signed",
+            )
         db.execute(
             "INSERT INTO bundles_out (id, stream, sequence, state, job_id, created) VALUES (?, ?, ?, 'to-sign', ?, ?)",
             (bundle_id(self.stream, sequence), self.stream, sequence, self.job_id, self.at),
@@ -111,8 +123,9 @@ class TakeSequence(Write, frozen=True):
     def _facts(self, db: sqlite3.Connection, sequence: int) -> dict[str, Any]:
         row = db.execute("SELECT last_digest FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
         voided = db.execute(
-            "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' AND sequence < ? ORDER BY sequence",
-            (self.stream, sequence),
+            "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' AND sequence < ? AND sequence > ?"
+            " ORDER BY sequence",
+            (self.stream, sequence, sequence - limits.SEQUENCE_STEP),
         )
         return {
             "sequence": sequence,
