@@ -15,13 +15,14 @@ def manifests_of(manifest: Manifest) -> list[Digest]:
     return [child.digest for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
 
 
-def check_nesting(children: Mapping[Digest, Sequence[Digest]], most: int = limits.INDEX_DEPTH) -> None:
-    """Require that no chain of indexes has more than `most` steps. `children` are the manifests that each index names;
-    what is no key names none. Raises RefusedError naming an index at the top of a longer chain.
+def check_nesting(children: Mapping[Digest, Sequence[Digest]]) -> None:
+    """Require that no chain of indexes has more than limits.INDEX_DEPTH steps. `children` are the manifests that each
+    index names; what is no key names none. Raises RefusedError naming an index at the top of a longer chain.
 
     A level at a time from the bottom, so that a manifest that is reached along several paths counts with the longest.
-    The work grows with `most` times the number of names.
+    The work grows with that depth times the number of names.
     """
+    most = limits.INDEX_DEPTH
     left = {index for index, named in children.items() if named}
     for _ in range(most):
         if not left:

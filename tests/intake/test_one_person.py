@@ -14,6 +14,9 @@ import pytest
 from appliance import clock
 from appliance.intake import approvals
 from appliance.intake.ledger import find_entry, steps_of
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
 from appliance.store.writes.custody import HandOver
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private
@@ -302,9 +305,13 @@ def test_every_document_that_was_handed_in_is_kept(strict: Inside) -> None:
 @pytest.mark.parametrize("table", ["transitions", "decisions", "handovers"])
 def test_the_records_cannot_be_rewritten(strict: Inside, table: str) -> None:
     strict.decide(NAME, strict.officer("Anna"))
-    strict.station.writer.submit(
-        HandOver(bundle=NAME, giver="a", taker="b", medium="m", serial="", seal="", note="", actor="x", at=clock.now())
-    )
+    event = AuditEvent(Act.CUSTODY_HAND_OVER, "x", NAME)
+    with recording(strict.station.audit, event):
+        strict.station.writer.submit(
+            HandOver(
+                bundle=NAME, giver="a", taker="b", medium="m", serial="", seal="", note="", actor="x", at=clock.now()
+            )
+        )
     intruder = sqlite3.connect(strict.station.paths.database)
     for statement in (f"UPDATE {table} SET actor = 'x'", f"DELETE FROM {table}"):
         with pytest.raises(sqlite3.IntegrityError, match="append-only"):
