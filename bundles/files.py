@@ -111,8 +111,9 @@ def _name_once(partial: Path, path: Path) -> None:
 def own_as_folder(descriptor: int, folder: Path) -> None:
     """Give an opened file, or folder, to the owner of the folder that it stands in, where root made it there.
 
-    A station's own account must be able to change and revoke what root once wrote for it. Files with a second name
-    stay as they are: that name may stand elsewhere.
+    A station's own account must be able to change and revoke what root once wrote for it. The group stays as it is: a
+    folder's group may be the one that reaches the station's socket, and is given no file for that. Files with a second
+    name stay as they are: that name may stand elsewhere.
 
     Raises OSError.
     """
@@ -120,8 +121,8 @@ def own_as_folder(descriptor: int, folder: Path) -> None:
         return
     owner, status = folder.stat(), os.fstat(descriptor)
     alone = stat.S_ISDIR(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink == 1)
-    if alone and (status.st_uid, status.st_gid) != (owner.st_uid, owner.st_gid):
-        os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    if alone and status.st_uid != owner.st_uid:
+        os.fchown(descriptor, owner.st_uid, -1)
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> None:

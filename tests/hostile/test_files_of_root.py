@@ -11,12 +11,13 @@ import pytest
 
 from appliance.paths import StationPaths
 from bundles import children
-from bundles.files import own_as_folder, write_atomic
+from bundles.files import make_folder, own_as_folder, write_atomic
 from bundles.signing.keys import create_private
 from bundles.signing.trust import revoke_key
 from tests.intake.inside import make_station
 
 NOBODY = 65534
+SOCKET_GROUP = 4242  # of the folder, as socket_group sets it
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="acts as root on the folder of another account")
 
 
@@ -84,6 +85,17 @@ def test_a_file_with_a_second_name_is_not_given_away(station: StationPaths, tmp_
     with (station.trust / ".lock").open("rb") as file:
         own_as_folder(file.fileno(), station.trust)
     assert secret.stat().st_uid == 0
+
+
+@pytest.mark.parametrize("owner", [0, NOBODY], ids=["root's", "another account's"])
+def test_a_file_goes_to_the_owner_of_its_folder_and_never_to_its_group(tmp_path: Path, owner: int) -> None:
+    folder = tmp_path / "station"
+    folder.mkdir(mode=0o710)
+    os.chown(folder, owner, SOCKET_GROUP)
+    make_folder(folder / "audit")
+    write_atomic(folder / "page", b"", 0o600, owned=True)
+    for made in (folder / "audit", folder / "page"):
+        assert (made.stat().st_uid, made.stat().st_gid) == (owner, os.getegid())
 
 
 def test_what_root_writes_elsewhere_stays_roots(station: StationPaths) -> None:

@@ -139,10 +139,22 @@ def test_the_transaction_asks_again(store: Store) -> None:
 
 
 def test_the_question_is_answered_from_an_index(store: Store) -> None:
-    with sqlite3.connect(store.paths.database) as db:
-        plan = db.execute("EXPLAIN QUERY PLAN SELECT 1 FROM released WHERE repository = 'a' LIMIT 1").fetchall()
-    db.close()
-    assert "released_by_repository" in plan[0][3]
+    """A push asks once, whether or not it is let in, and reads one entry of an index."""
+    filled(store, "team/app")
+    filled(store, "team/other")
+    release(store, "team/app")
+    server = inside(store, "**")
+    asked: list[str] = []
+    reader = server.services.metadata.connection
+    for repository, expected in (("team/app", 403), ("team/other", 202)):
+        asked.clear()
+        reader.set_trace_callback(asked.append)
+        assert server.ask("POST", f"/v2/{repository}/blobs/uploads/").status == expected
+        reader.set_trace_callback(None)
+        questions = [text for text in asked if "released" in text]
+        assert len(questions) == 1, asked
+        plan = [row[3] for row in reader.execute(f"EXPLAIN QUERY PLAN {questions[0]}")]
+        assert plan == ["SEARCH released USING COVERING INDEX released_in_order (repository=?)"]
 
 
 def test_a_pull_asks_no_question_about_releases(store: Store) -> None:
