@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from appliance.control.jobs import LIVE_STATES
 from appliance.store.database import open_writer
 from appliance.store.writes.jobs import FINAL_STATES as ENDED
 from tui.actions import _approvable, _rejectable, _releasable
@@ -33,7 +34,7 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_every_state_has_a_role(schema: dict[str, set[str]]) -> None:
-    jobs = {"queued", "running", "to-sign", *ENDED}
+    jobs = {*LIVE_STATES, *ENDED}
     assert schema["intake"] | schema["bundles_out"] | jobs == set(STATES)
 
 
