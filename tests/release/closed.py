@@ -185,11 +185,13 @@ class Closed:
         return str(made.signed.manifest.id)
 
     def job(self, who: str, kind: str, **params: Any) -> Any:
-        """A job, run to its end."""
-        job = self.ask(who, "POST", "/v1/jobs", {"kind": kind, "params": params})
+        """A job, run to its end. Its paths are handed over as descriptors, as the command line does."""
+        if who not in self.sessions:
+            self.ask(who, "GET", "/v1/session")
 
         async def run() -> Any:
-            async with ControlClient(self.root, session=self.sessions[who]) as client:
+            async with ControlClient(self.root, timeout=120.0, session=self.sessions[who]) as client:
+                job = await client.submit(kind, params)
                 async for name, data in client.watch(job["id"]):
                     last = data if name == "job" else None
                 return last or await client.job(job["id"])
