@@ -90,12 +90,13 @@ def unexplained(station: Station) -> list[dict[str, str]]:
 
 
 def _bundles(station: Station, log: _Log) -> tuple[dict[str, str], dict[str, set[str]], list[dict[str, str]]]:
-    """A bundle that holds each digest, the repositories in which a release shows it, and the bundles whose entry or
-    kept manifest is not intact."""
+    """A bundle that holds each digest (one that is not released, where there is one), the repositories in which a
+    release shows it, and the bundles whose entry or kept manifest is not intact."""
     holders: dict[str, str] = {}
     shown: dict[str, set[str]] = defaultdict(set)
     found: list[dict[str, str]] = []
-    for digest, (name, manifest) in log.imported.items():
+    unreleased_first = sorted(log.imported.items(), key=lambda one: one[0] in log.released)
+    for digest, (name, manifest) in unreleased_first:  # what bundles share is put down to one that nobody released
         kept, entry = _kept(station.paths, digest, manifest), _entry(station, digest)
         if entry is None:
             found.append({"repository": "", "digest": digest, "kind": "entry", "bundle": name})
