@@ -120,7 +120,7 @@ def test_unpacking_joins_parts_and_makes_a_layout_that_skopeo_reads(bundle: Smal
     raw = subprocess.run(
         ["skopeo", "inspect", "--raw", f"oci:{tmp_path}/layout:files/big:1"], check=True, capture_output=True
     ).stdout
-    assert json.loads(raw)["artifactType"] == "application/vnd.example.file"
+    assert json.loads(raw)["artifactType"] == "application/vnd.lockgate.file.v1"
 
 
 def test_unpacking_into_a_folder_in_use_is_refused(bundle: SmallBundle, tmp_path: Path) -> None:

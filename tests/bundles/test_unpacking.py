@@ -66,7 +66,7 @@ def test_skopeo_reads_every_artifact_by_its_name(bundle: SmallBundle, trust: Tru
     for artifact in bundle.artifacts:
         name = f"oci:{tmp_path}/layout:{artifact.repository}:{artifact.tags[0]}"
         raw = subprocess.run(["skopeo", "inspect", "--raw", name], check=True, capture_output=True).stdout
-        assert json.loads(raw)["artifactType"] == "application/vnd.example.file"
+        assert json.loads(raw)["artifactType"] == "application/vnd.lockgate.file.v1"
 
 
 def test_a_delta_s_layout_is_there_and_what_it_lacks_is_said(
