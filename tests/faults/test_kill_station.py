@@ -150,7 +150,7 @@ def kill_station(tmp_path: Path, rounds: int, clients: int, seed: int) -> tuple[
     """Kill and look, `rounds` times; returns acknowledged pushes and imports that ended well."""
     dice = random.Random(seed)
     root = tmp_path / "bravo"
-    make_station(root)
+    make_station(root, media_roots=[str(tmp_path)])
     bundles = make_bundles(tmp_path, root, 3 * rounds)
     pushers: list[Pusher] = []
     importers: list[Importer] = []
