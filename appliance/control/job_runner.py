@@ -24,6 +24,8 @@ from typing import Any, Final
 from appliance import limits
 from appliance.control.kinds import kind_of, out_of_memory
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
+from appliance.observe.acts import Act
+from appliance.observe.audit import refusal
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
@@ -63,11 +65,14 @@ class Runner:
         self,
         station: Station,
         job_id: str,
+        kind: str,
         params: Mapping[str, Any],
         actor: str,
         descriptors: Mapping[tuple[str, bool], int],
     ) -> None:
         self.station, self.job_id, self.params, self.actor = station, job_id, params, actor
+        self._kind = kind_of(kind)
+        self._recorded = False
         self.folder = station.paths.job(job_id)
         grants = load_grants(self.folder)
         self._granted = Granted(station.paths, station.config.media_roots, grants, descriptors)
@@ -105,6 +110,11 @@ class Runner:
             fields = {"name": name, "medium": medium, "state": state, "done": done, "total": total}
             self._say({"part": {**fields, "about": about[:_ABOUT]}})
 
+    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        """As JobContext.record_failure."""
+        self.station.audit.record(refusal(act, self.actor, thing, error))
+        self._recorded = True
+
     def path(self, text: str) -> Path:
         """As JobContext.path."""
         return self._granted.path(text)
@@ -139,10 +149,10 @@ class Runner:
             sys.stdout.write(json.dumps(message) + "\n")
             sys.stdout.flush()
 
-    def run(self, kind: str) -> int:
+    def run(self) -> int:
         """Do the work and say how it ended. Returns the exit status."""
         try:
-            result = kind_of(kind).load()(self)
+            result = self._kind.load()(self)
             self._account()
             self._say({"done": result})
             return 0
@@ -164,7 +174,7 @@ class Runner:
             print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
             told = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
         self._account()
-        self._say({"error": {**to_wire(told), "exit_status": told.exit_status}})
+        self._say({"error": {**to_wire(told), "exit_status": told.exit_status}, "recorded": self._recorded})
         return told.exit_status
 
     def _account(self) -> None:
@@ -216,7 +226,7 @@ def main() -> int:
     descriptors = {(root, writes): number for root, writes, number in first.get("handed", [])}
     for number in descriptors.values():
         os.set_inheritable(number, False)
-    return Runner(station, job_id, first["params"], first["actor"], descriptors).run(kind)
+    return Runner(station, job_id, kind, first["params"], first["actor"], descriptors).run()
 
 
 if __name__ == "__main__":

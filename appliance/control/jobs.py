@@ -23,9 +23,9 @@ from appliance import clock, limits
 from appliance.control import cosigned
 from appliance.control.handed import Handed
 from appliance.control.job import Job, find_job, list_jobs
+from appliance.control.job_end import Ended, append_line, cancelled, how_it_ended, wire
 from appliance.control.job_queue import JobQueue
-from appliance.control.job_runner import PAYLOAD, died_of_memory
-from appliance.control.kinds import out_of_memory
+from appliance.control.job_runner import PAYLOAD
 from appliance.control.public_keys import find_public_key
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
@@ -35,8 +35,7 @@ from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import FINAL_STATES, CreateJob, MoveJob
 from bundles import children
-from bundles.display import safe
-from bundles.errors import CancelledError, FailedError, LockgateError, NotFoundError, RefusedError, UsageError, to_wire
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 
 RUNNING: Final = 2
 """Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
@@ -56,8 +55,6 @@ _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
 LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
-
-_STATE_OF_EXIT: Final = {3: "refused", 4: "incomplete"}
 
 
 class Jobs:
@@ -191,7 +188,7 @@ class Jobs:
             if job_id in self._queue.waiting:
                 self._queue.waiting.remove(job_id)
             self._close_handed(job_id)
-            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job_id)))
+            await self._end(job, cancelled(job))
             return job
         with contextlib.suppress(ProcessLookupError):
             process.terminate()
@@ -300,7 +297,7 @@ class Jobs:
                 await self._take(job, json.loads(line), ending)
             await process.wait()
         except (OSError, ValueError, LockgateError) as error:
-            ending["error"] = _wire(FailedError(f"the job could not be run ({error})", thing=job.id))
+            ending["error"] = wire(FailedError(f"the job could not be run ({error})", thing=job.id))
         finally:
             self._processes.pop(job.id, None)
             self._close_handed(job.id)
@@ -330,27 +327,23 @@ class Jobs:
         self._notify(job)
 
     async def _finish(self, job: Job, ending: dict[str, Any], folder: Path) -> None:
-        error = ending.get("error")
-        if "waits" in ending and job.id not in self._cancelled:
+        was_cancelled = job.id in self._cancelled
+        if "waits" in ending and not was_cancelled:
             await self._wait_for_client(job, ending["waits"])
-        elif "done" in ending:
-            await self._end(job, "done", result=ending["done"])
-        elif job.id in self._cancelled:
-            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
-        elif error is not None:
-            await self._end(job, _STATE_OF_EXIT.get(error["exit_status"], "failed"), error=error)
-        elif await asyncio.to_thread(died_of_memory, folder / "errors"):
-            await self._end(job, "failed", error=_wire(out_of_memory(job.id)))
-        else:
-            remedy = f"see {folder / 'errors'}, then start it again"
-            died = FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)
-            await self._end(job, "failed", error=_wire(died))
+            return
+        ended = await asyncio.to_thread(how_it_ended, job, ending, folder, was_cancelled=was_cancelled)
+        if ended.unrecorded is not None:
+            try:
+                await self._record(ended.unrecorded)
+            except LockgateError as error:  # the job has failed all the same, and its log says both
+                await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), error.diagnostics())
+        await self._end(job, ended)
 
     async def _wait_for_client(self, job: Job, waits: dict[str, str]) -> None:
         """Let a job stand aside until a client hands its paths over again: nothing waits behind it."""
         grants = await asyncio.to_thread(load_grants, self._station.paths.job(job.id))
         if job.id in self._cancelled:
-            await self._end(job, "cancelled", error=_wire(CancelledError("the job was cancelled", thing=job.id)))
+            await self._end(job, cancelled(job))
             return
         job.waits_for = [{"path": one.path, "root": one.root, "writes": one.writes} for one in grants]
         job.state, job.done, job.total, job.to_sign = "waiting", 0, 0, None
@@ -359,12 +352,11 @@ class Jobs:
         await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), job.phase)
         await self._persist(job)
 
-    async def _end(
-        self, job: Job, state: str, *, result: dict[str, Any] | None = None, error: dict[str, Any] | None = None
-    ) -> None:
+    async def _end(self, job: Job, ended: Ended) -> None:
+        error = ended.error
         if error is not None and job.parts:
             error = {**error, "parts": list(job.parts.values())}
-        job.state, job.result, job.error, job.to_sign = state, result, error, None
+        job.state, job.result, job.error, job.to_sign = ended.state, ended.result, error, None
         job.finished = clock.now()
         await self._persist(job)
         self._live.pop(job.id, None)
@@ -386,14 +378,3 @@ class Jobs:
 
     async def _record(self, event: AuditEvent) -> None:
         await asyncio.to_thread(self._station.audit.record, event)
-
-
-def _wire(error: LockgateError) -> dict[str, Any]:
-    return {**to_wire(error), "exit_status": error.exit_status}
-
-
-def append_line(path: Path, text: str) -> None:
-    """Append a time-stamped line to a job's log. What the text holds is made visible, so that it is one line and cannot
-    stand for others."""
-    with path.open("a", encoding="utf-8") as log:
-        log.write(f"{clock.now()} {safe(text)}\n")

@@ -11,8 +11,9 @@ from typing import Any, Final, Protocol
 
 from appliance import limits
 from appliance.access.permissions import Permission
+from appliance.observe.acts import Act
 from appliance.station import Station
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError, LockgateError, UsageError
 
 Result = dict[str, Any]
 
@@ -38,6 +39,11 @@ class JobContext(Protocol):
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         """How far a part of the work is: a medium that is written, a volume that is read. `about`: what failed, or
         what waits for it. Kept while the job runs, and with its error."""
+        ...
+
+    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        """Record that the job's act was refused or failed, by the thing it was about. Of a job that fails without this
+        the control process records it, by the job's id."""
         ...
 
     def path(self, text: str) -> Path:
@@ -78,14 +84,15 @@ def out_of_memory(job_id: str) -> FailedError:
 
 @dataclass(frozen=True, slots=True)
 class JobKind:
-    """A kind of job: its name, where its `run(context) -> result` lives, a line about it, and what whoever starts or
-    cancels one must be allowed to."""
+    """A kind of job: its name, where its `run(context) -> result` lives, a line about it, what whoever starts or
+    cancels one must be allowed to, and the act that its failure is recorded as."""
 
     name: str
     module: str
     function: str
     summary: str
     permission: Permission
+    act: Act
 
     def load(self) -> Callable[[JobContext], Result]:
         """The function that does the work."""
@@ -96,16 +103,22 @@ class JobKind:
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store", "collect"),
-        JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build"),
-        JobKind("recut", "appliance.outgoing.recut", "run", "cut media of a bundle again", "build"),
-        JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import"),
-        JobKind("inspect", "appliance.intake.inspection", "run", "inspect what is in quarantine anew", "quarantine"),
-        JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate"),
-        JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate"),
-        JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt"),
+        JobKind("collect", "appliance.outgoing.collect", "run", "bring artifacts into the store", "collect",
+                Act.COLLECT),
+        JobKind("build", "appliance.outgoing.build", "run", "build a signed bundle and write it to its media", "build",
+                Act.BUNDLE_BUILD),
+        JobKind("recut", "appliance.outgoing.recut", "run", "cut media of a bundle again", "build", Act.BUNDLE_RECUT),
+        JobKind("import", "appliance.intake.quarantine", "run", "verify a bundle into quarantine", "import",
+                Act.INTAKE_IMPORT),
+        JobKind("inspect", "appliance.intake.inspection", "run", "inspect what is in quarantine anew", "quarantine",
+                Act.INTAKE_INSPECT),
+        JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate", Act.GC),
+        JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate",
+                Act.SCRUB),
+        JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
+                Act.RECEIPT_EXPORT),
     )
-}
+}  # fmt: skip
 
 
 def kind_of(name: str) -> JobKind:

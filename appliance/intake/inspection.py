@@ -17,7 +17,7 @@ from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.intake.locks import stream_turn
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
@@ -85,7 +85,7 @@ def run(context: JobContext) -> Result:
         with stream_turn(context.station.paths, entry.stream, context.progress):
             return _inspect(context, find_entry(context.station.reader, entry.digest))
     except LockgateError as error:
-        context.station.audit.record(refusal(_ACT, context.actor, entry.id, error))
+        context.record_failure(_ACT, entry.id, error)
         raise
 
 

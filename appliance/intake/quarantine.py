@@ -35,7 +35,7 @@ from appliance.intake.sink import StoreSink
 from appliance.intake.unexplained import keep_manifest
 from appliance.lifecycle.restore import restore
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.gate import incoming_turn
@@ -90,7 +90,7 @@ def run(context: JobContext) -> Result:
         context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
         raise
     except LockgateError as error:
-        context.station.audit.record(refusal(_ACT, context.actor, named, error))
+        context.record_failure(_ACT, named, error)
         raise
 
 

@@ -14,7 +14,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.intake import custody
 from appliance.intake.ledger import history
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.checkpoints import checkpoint
 from appliance.observe.recorded import recording
 from appliance.station import Station
@@ -43,7 +43,7 @@ def run(context: JobContext) -> Result:
     try:
         return _export(context, context.path(out))
     except LockgateError as error:
-        context.station.audit.record(refusal(_ACT, context.actor, out, error))
+        context.record_failure(_ACT, out, error)
         raise
 
 

@@ -141,6 +141,7 @@ class Act(StrEnum):
     UNBLOCK = "unblock"
     GC = "gc"
     RESTORE_DAMAGED = "restore-damaged"
+    SCRUB = "scrub"
     WITHDRAW_DAMAGED = "withdraw-damaged"
 
     # What a caller was denied: the permission's word. `pull` and `collect` are above.

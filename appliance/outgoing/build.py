@@ -18,7 +18,7 @@ from appliance.control.kinds import JobContext, Result, out_of_memory, telling
 from appliance.control.public_keys import find_public_key
 from appliance.handles.told import load_told
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing import unwritten
 from appliance.outgoing.base import NONE, Base, base_of, take
@@ -83,7 +83,7 @@ def _recorded(context: JobContext, stream: str) -> Iterator[None]:
     except (LockgateError, MemoryError) as error:
         _give_up(context)
         told = error if isinstance(error, LockgateError) else out_of_memory(context.job_id)
-        context.station.audit.record(refusal(Act.BUNDLE_BUILD, context.actor, stream, told))
+        context.record_failure(Act.BUNDLE_BUILD, stream, told)
         raise
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
@@ -51,7 +51,7 @@ def run(context: JobContext) -> Result:
                     context.log(f"collected {root.target} as {root.descriptor.digest}")
                     references.append(thing)
     except LockgateError as error:
-        context.station.audit.record(refusal(Act.COLLECT, context.actor, thing, error))
+        context.record_failure(Act.COLLECT, thing, error)
         raise
     return {"references": references}
 

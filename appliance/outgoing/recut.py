@@ -13,7 +13,7 @@ import msgspec
 
 from appliance.control.kinds import JobContext, Result, telling
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import check_room, check_volume_size, look_at
@@ -41,7 +41,7 @@ def run(context: JobContext) -> Result:
     try:
         return _recut(context, params)
     except LockgateError as error:
-        context.station.audit.record(refusal(Act.BUNDLE_RECUT, context.actor, params.id, error))
+        context.record_failure(Act.BUNDLE_RECUT, params.id, error)
         raise
 
 

@@ -6,7 +6,9 @@ A test puts it in the place of the real one.
 from __future__ import annotations
 
 import io
+import os
 import resource
+import signal
 import sqlite3
 import threading
 import time
@@ -16,7 +18,7 @@ from typing import Any
 from appliance.control import job_runner, kinds
 from appliance.control.kinds import JobContext
 from appliance.intake.inspectors.unpacking import Unwrapped
-from bundles.errors import RefusedError
+from bundles.errors import FailedError, RefusedError
 from bundles.lanes import Crew, Lane, at_once
 
 MIB = 1024 * 1024
@@ -91,6 +93,23 @@ def taken_for_a_refusal(context: JobContext) -> dict[str, Any]:
     return {}
 
 
+def killed(context: JobContext) -> dict[str, Any]:
+    """End without a word, as by the kernel's hand."""
+    os.kill(os.getpid(), signal.SIGKILL)
+    return {}
+
+
+def failed_and_recorded(context: JobContext) -> dict[str, Any]:
+    """Fail as a kind does that records its failure itself."""
+    error = FailedError("the disk is gone")
+    context.record_failure(kinds.KINDS[context.params["kind"]].act, "a thing", error)
+    raise error
+
+
+def failed_unrecorded(context: JobContext) -> dict[str, Any]:
+    raise RefusedError("the bundle is damaged")
+
+
 def bounds(context: JobContext) -> dict[str, Any]:
     """What the process may use, and what its stacks take."""
     soft, _ = resource.getrlimit(resource.RLIMIT_DATA)
@@ -101,14 +120,15 @@ WAYS = {
     function.__name__: function
     for function in (
         small_objects, in_one_piece, in_a_crew, in_a_lane, in_lanes_at_once, in_the_database, in_threads_stacks,
-        in_a_layers_window, taken_for_a_refusal, bounds,
+        in_a_layers_window, taken_for_a_refusal,
     )
 }  # fmt: skip
+OTHERS = {function.__name__: function for function in (bounds, killed, failed_and_recorded, failed_unrecorded)}
 
 
 def run(context: JobContext) -> dict[str, Any]:
     """The work that the parameter `way` names."""
-    return WAYS[context.params["way"]](context)
+    return {**WAYS, **OTHERS}[context.params["way"]](context)
 
 
 if __name__ == "__main__":

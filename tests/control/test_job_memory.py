@@ -16,12 +16,13 @@ from appliance import limits
 from appliance.control.job import Job
 from appliance.control.jobs import Jobs
 from appliance.control.kinds import KINDS
-from appliance.observe.audit import tail
+from appliance.observe.audit import AuditEvent, tail
 from appliance.outgoing import build
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from bundles import children
+from bundles.errors import FailedError
 from tests.control.greedy import WAYS
 from tests.intake.inside import make_station
 from tests.outgoing.outside import Outside
@@ -59,18 +60,69 @@ async def end(jobs: Jobs, kind: str, params: dict[str, Any]) -> Job:
 async def test_a_job_that_takes_memory_without_end_is_a_failed_job_and_the_station_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ways = [way for way in WAYS if way != "bounds"]
     async with station_jobs(tmp_path / "bravo") as jobs:
         with monkeypatch.context() as patch:
             patch.setattr(children, "python_module", greedy)
-            ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in ways))
-        for way, job in zip(ways, ended, strict=True):
+            ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in WAYS))
+        for way, job in zip(WAYS, ended, strict=True):
             assert job.error is not None, way
             assert (way, job.state, job.error["exit_status"]) == (way, "failed", 1)
             assert "more memory than the 270 MiB" in job.error["what"], (way, job.error)
             assert (job.error["thing"], bool(job.error["remedy"])) == (job.id, True)
             assert peak(StationPaths(tmp_path / "bravo").job_log(job.id)) < 300 * MIB
         assert (await end(jobs, "gc", {})).state == "done"
+
+
+FAILURES = {
+    "in_one_piece": ("failed", "more memory than the 270 MiB"),
+    "killed": ("failed", "ended without a word"),
+    "failed_unrecorded": ("refused", "the bundle is damaged"),
+}
+
+
+async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_process_cannot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "python_module", greedy)
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        cases = [*((kind, "in_one_piece") for kind in KINDS), *(("import", way) for way in FAILURES)]
+        ended = await asyncio.gather(*(end(jobs, kind, {"way": way}) for kind, way in cases))
+    events = {event["thing"]: event for event in tail(StationPaths(tmp_path / "bravo").audit, 1000)
+              if event["outcome"] != "done"}  # fmt: skip
+    for (kind, way), job in zip(cases, ended, strict=True):
+        event = events.pop(job.id)
+        outcome, reason = FAILURES[way]
+        assert (event["act"], event["outcome"], event["actor"]) == (KINDS[kind].act, outcome, "tester(0)")
+        assert reason in event["detail"]["reason"], (kind, way)
+    assert events == {}
+
+
+async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "python_module", greedy)
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        assert (await end(jobs, "receipt", {"way": "failed_and_recorded", "kind": "receipt"})).state == "failed"
+    failed = [event for event in tail(StationPaths(tmp_path / "bravo").audit, 1000) if event["outcome"] != "done"]
+    assert [(event["act"], event["thing"]) for event in failed] == [("receipt.export", "a thing")]
+
+
+async def test_a_failure_that_cannot_be_recorded_ends_the_job_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "python_module", greedy)
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        real = jobs._record
+
+        async def full(event: AuditEvent) -> None:
+            if event.outcome != "done":
+                raise FailedError("the audit log cannot be written")
+            await real(event)
+
+        monkeypatch.setattr(jobs, "_record", full)
+        job = await end(jobs, "import", {"way": "killed"})
+    assert job.state == "failed"
+    assert "the audit log cannot be written" in StationPaths(tmp_path / "bravo").job_log(job.id).read_text()
 
 
 def peak(log: Path) -> int:

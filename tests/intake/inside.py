@@ -14,7 +14,8 @@ from appliance.control.kinds import Result
 from appliance.intake import approvals, quarantine, receipts, release
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import find_entry
-from appliance.observe.audit import AuditEvent, tail
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, refusal, tail
 from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
@@ -22,6 +23,7 @@ from appliance.store.writer import WriterService
 from appliance.store.writes.base import Guarded
 from appliance.store.writes.decisions import Approve, Decision, Reject
 from bundles import build
+from bundles.errors import LockgateError
 from bundles.manifest import Artifact, bundle_id
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
@@ -67,6 +69,9 @@ class Context:
 
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
+
+    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        self.station.audit.record(refusal(act, self.actor, thing, error))
 
     def path(self, text: str) -> Path:
         return Path(text)

@@ -12,7 +12,8 @@ from appliance import clock
 from appliance.config import Config, save_config
 from appliance.control.kinds import Result
 from appliance.handles.told import save_told
-from appliance.observe.audit import tail
+from appliance.observe.acts import Act
+from appliance.observe.audit import refusal, tail
 from appliance.outgoing import build, collect
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
@@ -57,6 +58,9 @@ class Context:
 
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
+
+    def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        self.station.audit.record(refusal(act, self.actor, thing, error))
 
     def path(self, text: str) -> Path:
         """The path itself, made where it is to be written, as the client does that hands it over."""

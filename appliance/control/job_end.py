@@ -1,0 +1,67 @@
+"""How a job ended, from what its process said and what it left behind, and the event of a failure it did not record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from appliance import clock
+from appliance.control.job import Job
+from appliance.control.job_runner import died_of_memory
+from appliance.control.kinds import kind_of, out_of_memory
+from appliance.observe.audit import AuditEvent, refusal
+from bundles.display import safe
+from bundles.errors import CancelledError, FailedError, LockgateError, from_wire, to_wire
+
+_STATE_OF_EXIT: Final = {3: "refused", 4: "incomplete"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The final state of a job. `unrecorded`: the event of a failure that its process did not record, or None."""
+
+    state: str
+    result: dict[str, Any] | None = None
+    error: dict[str, Any] | None = None
+    unrecorded: AuditEvent | None = None
+
+
+def wire(error: LockgateError) -> dict[str, Any]:
+    """An error as a job keeps it: `to_wire` and the exit status."""
+    return {**to_wire(error), "exit_status": error.exit_status}
+
+
+def cancelled(job: Job) -> Ended:
+    """The end of a job that its caller stopped, which is recorded as `job.cancel`."""
+    return Ended("cancelled", error=wire(CancelledError("the job was cancelled", thing=job.id)))
+
+
+def how_it_ended(job: Job, message: dict[str, Any], folder: Path, *, was_cancelled: bool) -> Ended:
+    """The end of a job whose process is gone. `message`: its last words, where it could say any.
+
+    A process without memory can record nothing: its failure is recorded here, and so is that of one that died.
+    """
+    if "done" in message:
+        return Ended("done", result=message["done"])
+    if was_cancelled:
+        return cancelled(job)
+    error = message.get("error")
+    if error is None:
+        error = wire(out_of_memory(job.id) if died_of_memory(folder / "errors") else _died(job, folder))
+    state = _STATE_OF_EXIT.get(error["exit_status"], "failed")
+    if message.get("recorded") or state == "incomplete":
+        return Ended(state, error=error)
+    return Ended(state, error=error, unrecorded=refusal(kind_of(job.kind).act, job.actor, job.id, from_wire(error)))
+
+
+def _died(job: Job, folder: Path) -> FailedError:
+    remedy = f"see {folder / 'errors'}, then start it again"
+    return FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)
+
+
+def append_line(path: Path, text: str) -> None:
+    """Append a time-stamped line to a job's log. What the text holds is made visible, so that it is one line and cannot
+    stand for others."""
+    with path.open("a", encoding="utf-8") as log:
+        log.write(f"{clock.now()} {safe(text)}\n")
