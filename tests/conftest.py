@@ -1,8 +1,61 @@
-"""What every test shares: the repository's root on the path, so that `tests.peer_tools` can be imported."""
+"""What every test shares: the repository's root on the path, a limit of time, and failures that are named at once."""
 
 from __future__ import annotations
 
+import signal
 import sys
+from collections.abc import Generator
 from pathlib import Path
+from types import FrameType
+
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+_LIMIT = 300
+"""Seconds of an ordinary test: the slowest takes about 40. One that never ends must not take the whole run along."""
+
+
+class TestTookTooLong(BaseException):
+    """A test was stopped because it waited longer than any ordinary test needs. No test code catches it."""
+
+    __test__ = False
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    raise TestTookTooLong(f"the test did not end within {_LIMIT} s")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Stop a test that does not end, and name it as failed: SIGALRM in the main thread (POSIX alarm)."""
+    if item.get_closest_marker("long"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _stop)
+    signal.alarm(_LIMIT)
+    try:
+        yield
+    except TestTookTooLong as error:
+        pytest.fail(str(error))
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Name failures as they happen, in the process that prints: a run that is cut off still says which they were."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(_Names(config), "failures-named-at-once")
+
+
+class _Names:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print the failed test's name and its error's last line."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            said = report.longreprtext.strip().splitlines() or [""]
+            terminal.write_line(f"\nfailed: {report.nodeid} ({report.when}): {said[-1][:300]}")

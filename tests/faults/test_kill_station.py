@@ -118,15 +118,18 @@ def run_job(root: Path, kind: str) -> Any:
 
 
 def states(root: Path, jobs: list[str]) -> list[str]:
-    """How jobs ended; waits for them."""
+    """How jobs ended; waits for them. One that waits for its client counts as it is: nobody here resumes it."""
 
     async def run() -> list[str]:
         found = []
         async with ControlClient(root) as client:
             for job_id in jobs:
+                state = ""
                 async for name, data in client.watch(job_id):
                     if name == "job":
                         state = data["state"]
+                    if state == "waiting":
+                        break
                 found.append(state)
         return found
 

@@ -37,7 +37,7 @@ def start(root: Path) -> tuple[subprocess.Popen[str], str]:
 def kill_and_restart(tmp_path: Path, rounds: int) -> int:
     """Kill the supervisor under imports and start another at once, `rounds` times. Returns the imports asked for."""
     dice, root = random.Random(5), tmp_path / "bravo"
-    make_station(root)
+    make_station(root, media_roots=[str(tmp_path)])
     bundles, importers = make_bundles(tmp_path, root, 2 * rounds), list[Importer]()
     process, line = start(root)
     for number in range(rounds):
