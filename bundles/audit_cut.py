@@ -35,15 +35,30 @@ class LaneCut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     segments: dict[str, str]
 
 
+class CutRecord(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The file that keeps what the log said of imports and links: `imported/SHA256.cut` in the station's folder.
+
+    It speaks of every event up to the number in `covers`, by lane (as decimal text); `since` is when what it speaks of
+    begins, "" for the log's own beginning.
+    """
+
+    sha256: str
+    covers: dict[str, int]
+    since: str = ""
+
+
 class Cut(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whole segments that were removed. `sums` is the sha256 of the signed SHA256SUMS of the export that holds them,
-    `head` the head that the export ends with."""
+    `head` the head that the export ends with, `record` what is kept of the events, `origin` the sha256 of the station's
+    origin.json ("" for none)."""
 
     type: str = CUT_TYPE
     site: str
     sums: str
     head: str
     lanes: list[LaneCut]
+    record: CutRecord | None = None
+    origin: str = ""
 
 
 def sign_cut(cut: Cut, key: PrivateKey) -> dict[str, Any]:

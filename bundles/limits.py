@@ -122,5 +122,9 @@ INTEGER: Final = 2**53 - 1
 AUDIT_LINE: Final = 8 * MIB
 """One event or checkpoint: the longest names every reference of a release of some ten thousand artifacts."""
 
+CUT_RECORD: Final = 64 * MIB
+"""What a prune keeps of imports and links: 200 bytes a bundle and 75 a pushed link, some 200,000 bundles with half a
+million links."""
+
 CUSTODY_TEXT: Final = 2_000
 """Characters of one text in a custody record, a reason or a note among them."""

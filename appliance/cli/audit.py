@@ -189,24 +189,18 @@ def recalled(document: dict[str, Any]) -> str:
 @station_option
 @json_option
 def prune(root: Path | None, exported: Path, as_json: bool) -> None:
-    """Remove the log's oldest segments that an export holds. Nothing that is not in a verified export goes."""
-    from appliance.cli.recorded import recorded
-    from appliance.config import load_config
-    from appliance.observe import audit_export
-    from appliance.observe.checkpoints import checkpoint
+    """Remove the log's oldest segments that an export holds. Nothing that is not in a verified export goes.
+
+    What they said of imports and of links that clients made is kept in the station's folder, and the cut names it.
+    """
+    from appliance.lifecycle.prune import prune_log
     from appliance.paths import StationPaths
 
-    paths = StationPaths(station_root(root))
-    cut = audit_export.prunable(paths, exported, load_config(paths.config).site)
-    gone, lanes = 0, []
-    if cut is not None:
-        detail = audit_export.announced(paths, cut)
-        lanes = msgspec.to_builtins(cut)["lanes"]
-        with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), detail):
-            checkpoint(paths)
-            gone = audit_export.prune(paths, cut)
+    gone, cut = prune_log(StationPaths(station_root(root)), exported)
+    lanes = [] if cut is None else msgspec.to_builtins(cut)["lanes"]
+    record = None if cut is None else msgspec.to_builtins(cut)["record"]
     show(
-        {"removed": gone, "lanes": lanes},
+        {"removed": gone, "lanes": lanes, "record": record},
         as_json,
         lambda: f"{gone} segments removed; they are in {safe(str(exported))}",
     )

@@ -127,6 +127,17 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{_place(first)} of {first['bundle']}, now {first['found'] or 'gone'}",
             remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
         )
+    if first["kind"] == "cut":
+        raise RefusedError(
+            "events went from the audit log, and what was kept of them is missing or changed",
+            thing=first["digest"] or "nothing was kept",
+            remedy="put the station's folder `imported` back from a backup; see: lockgate audit verify",
+        )
+    if first["kind"] == "stray" and all(one["kind"] == first["kind"] for one in document["items"]):
+        raise RefusedError(
+            f"{len(rows)} files among the kept manifests are named by no event", thing=first["digest"],
+            remedy="find out who put them into the station's folder `imported`, and take them away",
+        )  # fmt: skip
     if first["kind"] == "older-than-the-log" and all(one["kind"] == first["kind"] for one in document["items"]):
         raise RefusedError(
             f"{len(rows)} links say that they are older than the audit log that is left",

@@ -28,10 +28,12 @@ _BY_HAND: Final = "the database was changed by hand: see the audit log, and have
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A release that may happen: its transaction, and the references it shows."""
+    """A release that may happen: its transaction, the references it shows, and which artifacts these are, by
+    repository; None for every artifact of the signed manifest."""
 
     write: Release
     references: list[str]
+    artifacts: dict[str, list[str]] | None = None
 
 
 def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()) -> Prepared:
@@ -48,6 +50,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         raise _not_approved(entry)
     said = approvals.logged(station, entry)
     manifest = check_unchanged(station, entry, said.importer)
+    signed = len(manifest.artifacts)
     if absent := missing_in(entry, report_text(station.reader, entry.digest)):
         manifest = whole_without(station.blobs, manifest, absent)
     wanted = demand_of(station, station.policy(), entry)
@@ -70,7 +73,14 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         whole=len(checked) == len(left),
         sealed=sealed,
     )
-    return Prepared(write, references(checked))
+    return Prepared(write, references(checked), None if len(checked) == signed else _by_repository(checked))
+
+
+def _by_repository(checked: Sequence[Checked]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in checked:
+        found.setdefault(one.artifact.repository, []).append(one.artifact.digest)
+    return found
 
 
 def missing_in(entry: Entry, report: str | None) -> set[int]:

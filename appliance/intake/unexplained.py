@@ -1,59 +1,65 @@
 """What clients see of bundles that came in, and no release in the audit log explains: a database edited by hand.
 
 Visibility is a link, and links are rows; whoever writes to the database's file can make one. The audit log cannot be
-written along with it, so the check starts there: every bundle whose import the log holds has its signed manifest in a
-file that the import's event names by digest, and every link to a digest in it must follow from one event.
+written along with it, so the check starts there: every bundle whose import the log holds, or a cut of the log kept
+(appliance.intake.log_record), has its signed manifest in a file that is named by digest, and every link to a digest in
+it must follow from one event.
 """
 
 from __future__ import annotations
 
 import json
+import os
+import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.intake.ledger import signed_files
-from appliance.observe.acts import Act, Explains, explains, mark, read_act
-from appliance.observe.audit import begins, is_pruned, newest
+from appliance.intake.log_record import LogRecord, Shown, read_log
 from appliance.paths import StationPaths
 from appliance.station import Station
 from bundles import limits
+from bundles.display import safe
 from bundles.errors import LockgateError
-from bundles.files import read_small, write_atomic
+from bundles.files import failures_named, read_small, write_atomic
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES, parse_manifest
+from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.sums import MANIFEST, parse
 
 _LISTED: Final = 1_000
 _RECORDS: Final = frozenset({"entry", "kept"})
+_FILES: Final = frozenset({"stray", "cut"})
 OLDER: Final = "older-than-the-log"
-"""The kind of a finding about a link that says it is older than what a prune left of the log."""
+"""The kind of a finding about a link that says it is older than what a prune left of the log, and kept of it."""
 
 _NAMED: Final = 10
 """Bundles named in alarms, of those whose record is damaged."""
 
-
-@dataclass(slots=True)
-class _Log:
-    """What the audit log says: bundles (by digest) that are released now, links that were made one by one, what else
-    the station itself put into each repository (roots, by digest), and every bundle that came in: its id, and the
-    digest of its manifest ("" where an older program did not record that)."""
-
-    released: set[str] = field(default_factory=set)
-    moved: set[str] = field(default_factory=set)
-    links: set[str] = field(default_factory=set)
-    roots: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    imported: dict[str, tuple[str, str]] = field(default_factory=dict)
+_BEING_WRITTEN: Final = re.compile(r"\.[0-9a-f]{64}\.(json|cut)\.[0-9]+\.part\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a signed manifest names: the digests that it carries, those that it stands on besides, and the repositories
-    that they are for."""
+    """What a signed manifest names: the digests that it carries, those that it stands on besides, and its artifacts as
+    (repository, digest, tags)."""
 
     blobs: frozenset[str]
     required: frozenset[str]
-    repositories: frozenset[str]
+    artifacts: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    @property
+    def repositories(self) -> set[str]:
+        return {repository for repository, _, _ in self.artifacts}
+
+
+@dataclass(slots=True)
+class _Releases:
+    """What the standing releases show of each repository: `roots`, manifests from which all that is shown is reached,
+    and `whole`, bundles that are shown there as a whole."""
+
+    roots: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    whole: dict[str, list[_Content]] = field(default_factory=lambda: defaultdict(list))
 
 
 def unexplained(station: Station) -> list[dict[str, str]]:
@@ -63,38 +69,58 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     entry in the database is missing or not what was signed; `kept` one whose signed manifest is not in its file any
     more. Where neither has it, its content cannot be told, and the finding says that it cannot.
 
-    Kind `older-than-the-log` is such a link that, by the database, is older than what a prune left of the log: what
-    explained it may have been pruned, or its age may be made up. It is never passed over.
+    Kind `cut` says that events went and that what was kept of them is missing, changed, or was never kept; `stray` is
+    a file among the kept ones that no event and no cut names: it proves nothing.
 
-    Of bundles whose import is no longer in the log (it was exported and pruned) nothing can be said.
+    Kind `older-than-the-log` is a link to a bundle's content that, by the database, is older than what is known of the
+    log: what explained it may have been pruned by an earlier version, or its age may be made up.
     """
-    log = _read(station)
-    folder = station.paths.audit
-    since = begins(folder) if is_pruned(folder) else ""
-    holders, shown, found = _bundles(station, log)
+    here = _names(station.paths)  # before the log: a file is named by its event before it is written
+    log = read_log(station.paths, station.config.site)
+    found = _files(log, here)
+    holders, releases = _bundles(station, log, found)
     rows = station.reader.execute(
         "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
     )
-    closures: dict[str, set[str]] = {}
+    explained: dict[str, set[str]] = {}
     for repository, item, kind, created in rows:
-        if item not in holders or repository in shown.get(item, ()) or f"{repository}@{item}" in log.links:
+        if item not in holders or f"{repository}@{item}" in log.links:
             continue
-        if repository not in closures:
-            closures[repository] = _closure(station, log.roots.get(repository, set()))
-        if item not in closures[repository]:
-            said = kind if created >= since else OLDER
+        if repository not in explained:
+            explained[repository] = _explained(station, repository, log, releases)
+        if item not in explained[repository]:
+            said = kind if created >= log.since else OLDER
             found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders[item]})
         if len(found) >= _LISTED:
             break
     return found[:_LISTED]
 
 
-def _bundles(station: Station, log: _Log) -> tuple[dict[str, str], dict[str, set[str]], list[dict[str, str]]]:
-    """A bundle that holds each digest (one that is not released, where there is one), the repositories in which a
-    release shows it, and the bundles whose entry or kept manifest is not intact."""
+def _names(paths: StationPaths) -> list[str]:
+    """The files that are kept beside the database."""
+    if not paths.imported.is_dir():
+        return []
+    with failures_named(paths.imported, "the kept manifests cannot be listed"):
+        return sorted(entry.name for entry in os.scandir(paths.imported) if not _BEING_WRITTEN.match(entry.name))
+
+
+def _files(log: LogRecord, here: list[str]) -> list[dict[str, str]]:
+    """What is wrong with the record of what was pruned, and the kept files that nothing names."""
+    if log.damaged or log.lost:  # which files are named cannot be told
+        return [{"repository": "", "digest": log.damaged, "kind": "cut", "bundle": ""}]
+    named = {f"{digest.partition(':')[2]}.json" for digest in log.imported}
+    return [
+        {"repository": "", "digest": name, "kind": "stray", "bundle": ""}
+        for name in here
+        if name not in named and name not in log.files
+    ]
+
+
+def _bundles(station: Station, log: LogRecord, found: list[dict[str, str]]) -> tuple[dict[str, str], _Releases]:
+    """A bundle that holds each digest (one that is not released, where there is one), and what releases show; bundles
+    whose entry or kept manifest is not intact are added to `found`."""
     holders: dict[str, str] = {}
-    shown: dict[str, set[str]] = defaultdict(set)
-    found: list[dict[str, str]] = []
+    releases = _Releases()
     unreleased_first = sorted(log.imported.items(), key=lambda one: one[0] in log.released)
     for digest, (name, manifest) in unreleased_first:  # what bundles share is put down to one that nobody released
         kept, entry = _kept(station.paths, digest, manifest), _entry(station, digest)
@@ -108,9 +134,55 @@ def _bundles(station: Station, log: _Log) -> tuple[dict[str, str], dict[str, set
         for item in content.blobs:
             holders.setdefault(item, name)
         if digest in log.released:
-            for item in content.blobs | content.required:
-                shown[item] |= content.repositories
-    return holders, shown, found
+            _add(station, releases, content, log.released[digest])
+    return holders, releases
+
+
+def _add(station: Station, releases: _Releases, content: _Content, shown: Shown) -> None:
+    """Add what the releases of one bundle show."""
+    for repository, digest, tags in content.artifacts:
+        listed = digest in shown.artifacts.get(repository, ())
+        names = {f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags)}
+        if shown.everything or listed or not names.isdisjoint(shown.references):
+            releases.roots[repository].add(digest)
+    if shown.everything:
+        for repository in content.repositories:
+            releases.whole[repository].append(content)
+    elif shown.references:  # an event of an earlier version, which does not name what refers to an artifact
+        _add_referrers(station, releases, content)
+
+
+def _add_referrers(station: Station, releases: _Releases, content: _Content) -> None:
+    subjects = []
+    for repository, digest, _ in content.artifacts:
+        manifest = _manifest(station, digest)
+        if manifest is not None and manifest.subject is not None:
+            subjects.append((repository, digest, str(manifest.subject.digest)))
+    size = -1
+    reached: set[str] = set()
+    while size != len(reached):
+        size = len(reached)
+        for repository in content.repositories:
+            reached = reached | {f"{repository}@{one}" for one in _closure(station, releases.roots[repository])[0]}
+        for repository, digest, subject in subjects:
+            if f"{repository}@{subject}" in reached:
+                releases.roots[repository].add(digest)
+                reached.add(f"{repository}@{digest}")
+
+
+def _explained(station: Station, repository: str, log: LogRecord, releases: _Releases) -> set[str]:
+    """Every digest that events explain in a repository."""
+    whole = releases.whole.get(repository, [])
+    alone = [content for content in whole if len(content.repositories) == 1]
+    reached: set[str] = set().union(*(content.blobs | content.required for content in alone))
+    roots = log.roots.get(repository, set()) | releases.roots.get(repository, set())
+    further, unread = _closure(station, {root for root in roots if root not in reached})
+    reached |= further
+    for content in whole:
+        # A manifest that is damaged or gone tells nothing; everything of the bundle was released, so that much is said.
+        if any(digest in unread for name, digest, _ in content.artifacts if name == repository):
+            reached |= content.blobs | content.required
+    return reached
 
 
 def keep_manifest(paths: StationPaths, digest: Digest, manifest: bytes) -> None:
@@ -149,73 +221,53 @@ def _content(manifest: bytes) -> _Content | None:
         return _Content(
             frozenset(str(blob["digest"]) for blob in fields["blobs"]),
             frozenset(str(blob["digest"]) for blob in fields["requires"]),
-            frozenset(str(artifact["repository"]) for artifact in fields["artifacts"]),
+            tuple(
+                (str(one["repository"]), str(one["digest"]), tuple(map(str, one["tags"])))
+                for one in fields["artifacts"]
+            ),
         )
     except (ValueError, LookupError, TypeError):
         return None
 
 
-def _closure(station: Station, roots: set[str]) -> set[str]:
-    """Every digest that the roots reach, by the bytes of the manifests themselves."""
+def _closure(station: Station, roots: set[str]) -> tuple[set[str], set[str]]:
+    """Every digest that the roots reach, by the bytes of the manifests themselves; and those of them that could not be
+    read as a manifest."""
     reached: set[str] = set()
+    unread: set[str] = set()
     todo = list(roots)
     while todo:
         item = todo.pop()
         if item in reached:
             continue
         reached.add(item)
-        try:
-            with station.blobs.open_blob(Digest.parse(item)) as file:
-                manifest = parse_manifest(file.read(limits.OCI_MANIFEST))
-        except (LockgateError, OSError):
-            continue  # a blob, or a manifest that went: it reaches nothing
+        manifest = _manifest(station, item)
+        if manifest is None:  # a blob, or a manifest that went: it reaches nothing
+            unread.add(item)
+            continue
         reached |= {str(blob.digest) for blob in manifest.blobs}
         for child in manifest.manifests:
             todo.append(str(child.digest)) if child.media_type in MANIFEST_TYPES else reached.add(str(child.digest))
-    return reached
+    return reached, unread
 
 
-def _read(station: Station) -> _Log:
-    log = _Log()
-    taken_back: set[tuple[Act | None, str]] = set()
-    for event in newest(station.paths.audit, without=mark(Act.PULL)):
-        act, thing = read_act(event["act"]), str(event["thing"])
-        if event["outcome"] != "done":
-            if event["detail"].get("takes_back"):
-                taken_back.add((act, thing))
-            continue
-        if (act, thing) in taken_back:  # recorded first, and then it did not happen
-            taken_back.discard((act, thing))
-            continue
-        detail = event["detail"]
-        digest = str(detail.get("digest", ""))
-        if act == Act.INTAKE_IMPORT and digest:
-            log.imported.setdefault(digest, (thing, str(detail.get("manifest", ""))))
-        match explains(act):
-            case Explains.RELEASE | Explains.RELEASE_ENDS as moved if digest not in log.moved:
-                log.moved.add(digest)
-                if moved is Explains.RELEASE:
-                    log.released.add(digest)
-            case Explains.LINK:
-                log.links.add(thing)
-            case Explains.CLOSURE:
-                listed = detail.get("referrers", [])
-                log.roots[_repository(thing)] |= {digest, *map(str, listed if isinstance(listed, list) else [])}
-            case _:
-                pass
-    return log
-
-
-def _repository(thing: str) -> str:
-    """The repository of `repository:tag` or `repository@digest`."""
-    name = thing.partition("@")[0]
-    return name.rpartition(":")[0] or name
+def _manifest(station: Station, digest: str) -> Manifest | None:
+    """A manifest whose bytes have that digest; None where there is none."""
+    try:
+        wanted = Digest.parse(digest)
+        if station.blobs.size(wanted) > limits.OCI_MANIFEST:
+            return None
+        with station.blobs.open_blob(wanted) as file:
+            raw = file.read(limits.OCI_MANIFEST + 1)
+        return parse_manifest(raw) if Digest.of(raw, wanted.algorithm) == wanted else None
+    except (LockgateError, OSError):
+        return None
 
 
 def alarms(found: list[dict[str, str]]) -> list[str]:
     """A line for each bundle of which something is shown that nobody released, or that the database forgot."""
     older = [one for one in found if one["kind"] == OLDER]
-    links = [one for one in found if one["kind"] not in _RECORDS and one["kind"] != OLDER]
+    links = [one for one in found if one["kind"] not in _RECORDS | _FILES and one["kind"] != OLDER]
     bundles: dict[str, dict[str, Any]] = {}
     for one in links:
         bundles.setdefault(one["bundle"], {"count": 0, "first": one["repository"]})["count"] += 1
@@ -229,6 +281,17 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
         lines.append(
             f"release: {len(older)} links to imported content are older than the audit log that is left"
             f" ({older[0]['bundle']} first): compare them with the export; see: lockgate intake check"
+        )
+    cut, strays = ([one for one in found if one["kind"] == kind] for kind in ("cut", "stray"))
+    if cut:
+        lines.append(
+            "record: the audit log's beginning went, and what was kept of it is missing or changed"
+            f" ({cut[0]['digest'] or 'nothing was kept'}); see: lockgate audit verify"
+        )
+    if strays:
+        lines.append(
+            f"record: {len(strays)} files among the kept manifests are named by no event ({safe(strays[0]['digest'])}"
+            " first); see: lockgate intake check"
         )
     return lines + [
         f"record: {name} came in by the audit log, and its entry or kept manifest is missing or changed; see:"

@@ -236,6 +236,21 @@ def begins(folder: Path) -> str:
     return min(times, default="")
 
 
+def beginnings(folder: Path) -> dict[int, int]:
+    """The number of each lane's first event that is still in the log; a lane whose first line is none is left out."""
+    found: dict[int, int] = {}
+    seen: set[int] = set()
+    for segment in segments(folder):
+        if segment.lane in seen:
+            continue
+        seen.add(segment.lane)
+        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
+            line = file.readline()
+        with contextlib.suppress(ValueError, LookupError, TypeError):
+            found[segment.lane] = int(json.loads(line)["seq"])
+    return found
+
+
 def is_pruned(folder: Path) -> bool:
     """Whether a lane no longer begins with its first segment."""
     first: dict[int, int] = {}

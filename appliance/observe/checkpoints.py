@@ -49,7 +49,7 @@ def checkpoint(paths: StationPaths) -> str:
     site, key = load_config(paths.config).site, audit_key(paths)
     with _turn(paths.audit):
         lines = checkpoint_lines(paths.audit)
-        lanes = _lanes(paths.audit)
+        lanes = lane_heads(paths.audit)
         if lines:
             try:
                 last = read_checkpoint(lines[-1], key.public, site)
@@ -116,7 +116,8 @@ def _try(paths: StationPaths) -> None:
         _log.error("%s", error.diagnostics())
 
 
-def _lanes(folder: Path) -> list[LaneHead]:
+def lane_heads(folder: Path) -> list[LaneHead]:
+    """Every lane's last event, which is on the disk when this returns."""
     newest = {segment.lane: segment for segment in segments(folder)}
     found = []
     for lane, segment in sorted(newest.items()):

@@ -123,6 +123,8 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
             "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
+        if prepared.artifacts is not None:  # what the links follow from (appliance.intake.unexplained)
+            detail["artifacts"] = prepared.artifacts
         changes = duties.unshown(control)
         if changes:
             detail["account_changes"] = [change["id"] for change in changes]

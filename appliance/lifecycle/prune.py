@@ -1,0 +1,54 @@
+"""Pruning the audit log: what goes is in an export, and what it explained is kept (appliance.intake.log_record)."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from appliance.config import load_config
+from appliance.intake.log_record import SUFFIX, make_record
+from appliance.observe import audit_export
+from appliance.observe.acts import Act
+from appliance.observe.checkpoints import checkpoint
+from appliance.observe.recorded import recorded
+from appliance.paths import StationPaths
+from appliance.store.database import open_reader
+from appliance.store.links import every_link
+from bundles.audit_cut import Cut
+from bundles.files import failures_named, make_folder, write_atomic
+
+
+def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
+    """Remove the log's oldest segments that a verified export holds. Returns how many went, and the signed cut; None
+    where there was nothing to remove.
+
+    Raises RefusedError where the export does not verify or what an earlier cut kept is missing, FailedError.
+    """
+    config = load_config(paths.config)
+    cut = audit_export.prunable(paths, exported, config.site)
+    if cut is None:
+        return 0, None
+    with contextlib.ExitStack() as held:
+        linked: Iterator[tuple[str, str]] = iter(())
+        if paths.database.exists():
+            linked = every_link(held.enter_context(contextlib.closing(open_reader(paths.database))))
+        record, data = make_record(paths, config.site, linked, inside=config.side == "inside")
+    cut = msgspec.structs.replace(cut, record=record)
+    with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), audit_export.announced(paths, cut)):
+        keep_record(paths, f"{record.sha256}{SUFFIX}", data)
+        checkpoint(paths)
+        return audit_export.prune(paths, cut), cut
+
+
+def keep_record(paths: StationPaths, name: str, data: bytes) -> None:
+    """Write what a cut keeps, and remove what the cuts before it kept, which is in it."""
+    with failures_named(paths.imported, "what the log said cannot be kept"):
+        make_folder(paths.imported)
+    write_atomic(paths.imported / name, data, 0o600, owned=True)
+    with failures_named(paths.imported, "what the log said cannot be kept"):
+        for older in paths.imported.glob(f"*{SUFFIX}"):
+            if older.name != name:
+                older.unlink(missing_ok=True)
