@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import socket
+import sqlite3
 from typing import Any
 
 import pytest
@@ -47,6 +49,27 @@ def test_only_what_is_named_is_released_by_a_request(closed: Closed) -> None:
             raw(closed, path, body)
     assert closed.ask("clara", "POST", path, {"only": ["part2/b"]})["released"] == ["part2/b:1"]
     assert raw(closed, path, b"")["released"] == ["part2/a:1"]
+
+
+def test_what_was_left_in_quarantine_is_found_where_somebody_links_it(closed: Closed) -> None:
+    name = approved(closed, "part3")
+    closed.ask("clara", "POST", f"/v1/intake/{name}/release", {"only": ["part3/a"]})
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
+    where = "(SELECT id FROM repositories WHERE name = 'part3/a')"
+    with contextlib.closing(sqlite3.connect(closed.paths.database)) as intruder, intruder:
+        intruder.execute(
+            "INSERT INTO links (repository_id, digest, kind, created) SELECT"
+            f" {where}, json_extract(a.value, '$.digest'), 'manifest', received FROM intake,"
+            " json_each(manifest, '$.artifacts') a WHERE intake.id = ?"
+            " AND json_extract(a.value, '$.repository') = 'part3/b'",
+            (name,),
+        )
+    (found,) = closed.ask("vera", "GET", "/v1/releases/check")["items"]
+    assert (found["bundle"], found["repository"], found["kind"]) == (name, "part3/a", "manifest")
+    with contextlib.closing(sqlite3.connect(closed.paths.database)) as intruder, intruder:
+        intruder.execute(f"DELETE FROM links WHERE digest = ? AND repository_id = {where}", (found["digest"],))
+    assert closed.ask("clara", "POST", f"/v1/intake/{name}/release", {})["released"] == ["part3/b:1"]
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
 
 
 def raw(closed: Closed, path: str, body: bytes) -> Any:
