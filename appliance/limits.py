@@ -265,6 +265,23 @@ SBOM_DOCUMENT: Final = 64 * MIB
 SBOM_NODES: Final = 1_000_000
 """JSON values and keys of an SBOM that is looked into: 20,000 components of fifty each."""
 
+SBOM_DECODED: Final = 128 * MIB
+"""What an SBOM may take while two are compared, as `JSON_MEMORY` reckons: a job may hold a bundle's manifest at the
+same time. Enough for about 15,000 components as syft writes them."""
+
+SBOM_COMPONENT: Final = 300
+"""Characters of a component that are listed: a package's name and version have some dozens."""
+
+SBOM_CHANGES: Final = 1_000
+"""Components that are listed as added to one image, or removed from it; beyond that nobody reads a list."""
+
+DIFFERENCES_SIZE: Final = 4 * MIB
+"""Characters of what is listed of all moved tags together: a report has 16 MiB for all its sections."""
+
+DIFFERENCES_TIME: Final = 600.0
+"""Comparing SBOMs of all moved tags. A real one of 10 MiB takes half a second; many tags may share one made to be
+slow."""
+
 SBOM_ROOM: Final = 1024 * MIB
 """What stays free on the station's disk while syft has uncompressed layers beside it: a layer may be a bomb."""
 

@@ -134,17 +134,20 @@ def _integer(text: str) -> int:
     return int(text)
 
 
-def loads(raw: bytes, *, ceiling: int, nodes: int, what: str, floats: bool = False) -> Any:
-    """Parse JSON of at most `ceiling` bytes, `nodes` values and keys, and `limits.JSON_DEPTH` levels.
+def loads(
+    raw: bytes, *, ceiling: int, nodes: int, what: str, floats: bool = False, memory: int = limits.JSON_MEMORY
+) -> Any:
+    """Parse JSON of at most `ceiling` bytes, `nodes` values and keys, and `limits.JSON_DEPTH` levels. `memory`: bytes
+    that it may take while it is decoded, its own and its text's among them.
 
     Raises MalformedError naming `what`.
     """
     if len(raw) > ceiling:
         raise MalformedError(f"{what} is too large", thing=f"{len(raw)} bytes", remedy=f"the ceiling is {ceiling}")
     cost = limits.JSON_NODE * check_structure(raw, nodes=nodes, what=what) + len(raw) + _text_size(raw)
-    if cost > limits.JSON_MEMORY:
+    if cost > memory:
         raise MalformedError(
-            f"{what} would take too much memory", thing=f"{cost} bytes", remedy=f"the ceiling is {limits.JSON_MEMORY}"
+            f"{what} would take too much memory", thing=f"{cost} bytes", remedy=f"the ceiling is {memory}"
         )
     try:
         text = raw.decode("utf-8")

@@ -9,7 +9,6 @@ gives them.
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
+from appliance.access.patterns import EVERYTHING, covers
 from bundles.errors import RefusedError, UsageError
 
 Permission = Literal[
@@ -101,20 +101,11 @@ GUARDED: Final[frozenset[Permission]] = _DECIDING | {"trust", "policy", "account
 """Permissions whose roles, and the credentials of whose accounts, no administrator changes alone
 (docs/adr/0015-duties.md)."""
 
-EVERYTHING: Final = "**"
 _COMPONENT: Final = r"[a-z0-9*]+(?:(?:\.|_|__|-+)[a-z0-9*]+)*"
 _PATTERN: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _PATTERN_MOST: Final = 255
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
-
-@functools.lru_cache(maxsize=4096)
-def _compiled(pattern: str) -> re.Pattern[str]:
-    parts = []
-    for component in pattern.split("/"):
-        parts.append(".+" if component == EVERYTHING else re.escape(component).replace(r"\*", "[^/]*"))
-    return re.compile("/".join(parts) + r"\Z", re.ASCII)
 
 
 def check_pattern(text: str) -> str:
@@ -127,7 +118,7 @@ def check_pattern(text: str) -> str:
 
 def matches(pattern: str, repository: str) -> bool:
     """Whether a checked pattern covers a repository. `**` stands for any name, `team/**` for all below team."""
-    return pattern == EVERYTHING or _compiled(pattern).match(repository) is not None
+    return pattern == EVERYTHING or covers(pattern, repository)
 
 
 def check_role(text: str) -> Role:

@@ -21,6 +21,7 @@ from yarl import URL
 from appliance import limits as station_limits
 from appliance.config import is_loopback
 from appliance.outgoing.destinations import Destinations
+from appliance.outgoing.next_page import next_page
 from bundles import limits, strict_json
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.oci.manifest import MANIFEST_TYPES
@@ -254,14 +255,14 @@ class RegistryClient:
     def _next_page(self, answer: aiohttp.ClientResponse) -> str:
         """The path of the next page (RFC 8288, rel="next"); "" at the end. Raises RefusedError for one that is not of
         this registry: a list without its rest would be taken for whole."""
-        link = answer.links.get("next")
-        if link is None or "url" not in link:
+        link = next_page(", ".join(answer.headers.getall("Link", ())))
+        if not link:
             return ""
-        target = URL(str(link["url"]))
-        if not self._destinations.is_source(target) or not self._destinations.is_source(answer.url):
+        target = _joined(answer.url, link)
+        if target is None or not self._destinations.is_source(target) or not self._destinations.is_source(answer.url):
             raise RefusedError(
                 "the registry's next page is at another host",
-                thing=f"{self.host} -> {target.raw_host}"[:200],
+                thing=f"{self.host} -> {link if target is None else target.raw_host!r}"[:200],
                 remedy="copy it into an OCI layout with skopeo, and collect that",
             )
         return target.raw_path_qs

@@ -7,14 +7,20 @@ any exception but the parser's own refusal, or a parser that says something of t
 from __future__ import annotations
 
 import random
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 Target = Callable[[bytes], None]
 """Reads bytes; returns where it took or refused them as it should, raises anything else for a finding."""
+
+EACH = 2.0
+"""Processor seconds for one input. The slowest honest one takes some milliseconds, traced ten times as much; what takes
+two seconds for the few kilobytes that are mutated here is a way to stop a station."""
 
 _SPLICES = (
     b"\0", b"\xff", b"\x30\x80", b"\x02\x00", b"\x7f\xff\xff\xff", b"\xff\xff\xff\xff", b"\n", b"\r\n", b"  ",
@@ -48,16 +54,23 @@ def mutate(data: bytes, pool: Sequence[bytes], chance: random.Random) -> bytes:
     return bytes(changed)
 
 
-def fuzz(target: Target, seeds: Iterable[bytes], modules: Sequence[str], seconds: float, seed: int) -> tuple[int, int]:
+def fuzz(
+    target: Target,
+    seeds: Iterable[bytes],
+    modules: Sequence[str],
+    seconds: float,
+    seed: int,
+    each: float = EACH,
+) -> tuple[int, int]:
     """Fuzz for a time. Returns how many inputs were tried, and how many were kept for what they reached.
 
-    Raises AssertionError with the input where a target found something.
+    Raises AssertionError with the input where a target found something, or took more than `each` seconds for it.
     """
     chance = random.Random(seed)
     pool = list(seeds)
     seen: set[tuple[str, int]] = set()
     for data in pool:
-        seen |= _lines(target, data, modules)
+        seen |= _lines(target, data, modules, each)
     kept, tried, until = len(pool), 0, time.monotonic() + seconds
     while time.monotonic() < until:
         # A traced run is slow: one in eight looks for new lines, the others look for findings alone.
@@ -65,23 +78,51 @@ def fuzz(target: Target, seeds: Iterable[bytes], modules: Sequence[str], seconds
             data = mutate(chance.choice(pool), pool, chance)
             tried += 1
             if number % 8:
-                _guarded(target, data)
+                _guarded(target, data, each)
                 continue
-            reached = _lines(target, data, modules)
+            reached = _lines(target, data, modules, each)
             if not reached <= seen and len(data) < 1 << 16:
                 seen |= reached
                 pool.append(data)
     return tried, len(pool) - kept
 
 
-def _guarded(target: Target, data: bytes) -> None:
+class SlowError(Exception):
+    """An input took more than its budget."""
+
+
+@contextmanager
+def budget(seconds: float) -> Iterator[None]:
+    """Raise SlowError inside where the block takes more than `seconds` of this process's processor time.
+
+    A parser in C is interrupted where it next asks Python whether a signal came, as `re` does.
+    """
+
+    def over(_number: int, _frame: FrameType | None) -> None:
+        raise SlowError(f"more than {seconds:g} s of processor time")
+
+    before = signal.signal(signal.SIGPROF, over)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        target(data)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def _guarded(target: Target, data: bytes, seconds: float) -> None:
+    began = time.process_time()
+    try:
+        with budget(seconds):
+            target(data)
+        took = time.process_time() - began
+        if took > seconds:  # in one step that no signal could interrupt
+            raise SlowError(f"{took:.1f} s of processor time")
     except Exception as error:
         raise AssertionError(f"{type(error).__name__}: {error}; the input is {data.hex()}") from error
 
 
-def _lines(target: Target, data: bytes, modules: Sequence[str]) -> set[tuple[str, int]]:
+def _lines(target: Target, data: bytes, modules: Sequence[str], seconds: float) -> set[tuple[str, int]]:
     reached: set[tuple[str, int]] = set()
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
@@ -95,7 +136,7 @@ def _lines(target: Target, data: bytes, modules: Sequence[str]) -> set[tuple[str
     before = sys.gettrace()
     sys.settrace(trace)
     try:
-        _guarded(target, data)
+        _guarded(target, data, seconds)
     finally:
         sys.settrace(before)
     return reached

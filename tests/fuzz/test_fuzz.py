@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
+import time
+from collections.abc import Callable
+
 import pytest
 
-from tests.fuzz.engine import fuzz
+from tests.fuzz.engine import budget, fuzz
 from tests.fuzz.targets import PARSERS, Parser
 
 SHORT, LONG = 20.0, 600.0
@@ -29,6 +33,34 @@ def test_a_parser_survives_twenty_seconds(parser: Parser) -> None:
 def test_a_parser_survives_ten_minutes(parser: Parser) -> None:
     tried, _ = fuzz(parser.read, [*parser.seeds(), *parser.corpus()], parser.modules, LONG, 2)
     assert tried > 0
+
+
+def _spin(data: bytes) -> None:
+    while data[:1] == b"a":
+        pass
+
+
+def _backtrack(data: bytes) -> None:
+    re.match(rb"(?:a|a)*b", data[:1] + b"a" * 40)
+
+
+@pytest.mark.parametrize("hang", [_spin, _backtrack])
+def test_the_fuzzer_ends_and_names_an_input_that_takes_too_long(hang: Callable[[bytes], None]) -> None:
+    with pytest.raises(AssertionError, match=r"SlowError: .* processor time; the input is 61"):
+        fuzz(hang, [b"xb", b"ab"], ("test_fuzz.py",), 10.0, 3, each=0.2)
+
+
+def test_a_step_that_cannot_be_interrupted_is_found_when_it_ends() -> None:
+    with pytest.raises(AssertionError, match="SlowError"):
+        fuzz(lambda data: sum(bytes(len(data) << 23)) and None, [b"abcd"], ("test_fuzz.py",), 1.0, 3, each=0.01)
+
+
+def test_a_budget_that_was_kept_ends_with_its_input() -> None:
+    with budget(0.05):
+        pass
+    until = time.process_time() + 0.1
+    while time.process_time() < until:
+        pass
 
 
 def test_the_fuzzer_finds_what_is_wrong() -> None:

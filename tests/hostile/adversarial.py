@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance.access import tokens
+from appliance.access import patterns, permissions, tokens
 from appliance.access.scopes import parse_scopes
+from appliance.control.job_end import append_line
+from appliance.intake.inspectors import tar_fields, tar_stream
+from appliance.intake.inspectors.unpacking import Stream
+from appliance.outgoing.next_page import next_page
 from appliance.outgoing.registry_client import challenge_fields
 from appliance.registry.conditional import UnsatisfiableError, matches, parse_range
 from appliance.registry.errors import RefusedRequestError
@@ -23,6 +30,8 @@ from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference
 from bundles.signing import keys, ssh_keys, sshsig
 from bundles.signing.signatures import is_strict_der
+from tests.hostile.hostile_tars import TARS
+from tests.hostile.hostile_tars import repeated as _of
 
 KEY = ec.generate_private_key(ec.SECP256R1())
 KEYS = MappingProxyType({"1700000000-0011223344556677": KEY.public_key()})
@@ -93,12 +102,36 @@ def _receipt(data: bytes) -> None:
     documents.decode(data, documents.Receipt)
 
 
+def _link(data: bytes) -> None:
+    next_page(data.decode("latin-1"))
+
+
+def _log_line(data: bytes) -> None:
+    append_line(Path(os.devnull), data.decode("utf-8", "surrogateescape"))
+
+
+def _tar(data: bytes) -> None:
+    pieces = iter([data])
+    for _ in tar_stream.members(Stream(lambda: next(pieces, b""), len(data), time.monotonic() + 3600)):
+        pass
+
+
+def _pattern(data: bytes) -> None:
+    permissions.check_pattern(data.decode("latin-1"))
+
+
+def _named_by(pattern: str) -> Callable[[bytes], None]:
+    """Reads a repository's name by a pattern."""
+    assert permissions.check_pattern(pattern) == pattern
+    return lambda data: bool(patterns.covers(pattern, data.decode("latin-1"))) and None
+
+
+def _octal(data: bytes) -> None:
+    tar_fields.number(data)
+
+
 def _der(data: bytes) -> None:
     is_strict_der(data, ORDER)
-
-
-def _of(unit: bytes, before: bytes = b"", after: bytes = b"") -> Callable[[int], bytes]:
-    return lambda size: before + unit * (size // len(unit)) + after
 
 
 _BRACKETS = {
@@ -162,6 +195,35 @@ SHAPES = (
     Shape("challenge: open quotes", _challenge, _of(b'realm="', b"Bearer ")),
     Shape("challenge: names", _challenge, _of(b"realm=", b"Bearer ")),
     Shape("challenge: quotes", _challenge, _of(b'"', b'Bearer realm="')),
+    Shape("link: open brackets", _link, _of(b"<")),
+    Shape("link: brackets", _link, _of(b"<>,")),
+    Shape("link: semicolons", _link, _of(b";", b"<a>")),
+    Shape("link: quotes", _link, _of(b'"', b"<a>;rel=")),
+    Shape("link: escaped quotes", _link, _of(b'\\"', b'<a>;rel="')),
+    Shape("link: escaped quotes that end", _link, _of(b'\\"', b'<a>;rel="', b'";rel=next')),
+    Shape("link: pieces of a word", _link, _of(b'"a"b', b"<a>;rel=")),
+    Shape("link: spaces", _link, _of(b" ", b"<a>;rel=", b"x")),
+    Shape("link: spaces and commas", _link, _of(b" ,", b"<a>")),
+    Shape("link: equals signs", _link, _of(b"=", b"<a>;rel")),
+    Shape("link: relations", _link, _of(b"nexT ", b'<a>;rel="', b'"')),
+    *(Shape(f"tar: {name}", _tar, grow) for name, grow in TARS.items()),
+    Shape("tar field: spaces", _octal, _of(b" ", after=b"x")),
+    Shape("tar field: digits", _octal, _of(b"7", after=b"x")),
+    Shape("tar field: digits and spaces", _octal, _of(b"7 ")),
+    Shape("tar field: binary", _octal, _of(b"\xff", b"\x80")),
+    Shape("log line: line ends", _log_line, _of(b"\n")),
+    Shape("log line: controls", _log_line, _of(b"\x1b")),
+    Shape("log line: backslashes", _log_line, _of(b"\\")),
+    Shape("log line: marks", _log_line, _of("a\u0301".encode())),
+    Shape("log line: halves of characters", _log_line, _of(b"\xff")),
+    Shape("pattern: stars", _pattern, _of(b"*a")),
+    Shape("pattern: separators", _pattern, _of(b"-a", b"a", b"!")),
+    Shape("pattern: many separators", _pattern, _of(b"-", b"a", b"!")),
+    Shape("pattern: slashes", _pattern, _of(b"/")),
+    Shape("name: by stars", _named_by("*a" * 120 + "b"), _of(b"a")),
+    Shape("name: by stars between letters", _named_by("a*" * 100 + "b"), _of(b"ab", after=b"c")),
+    Shape("name: by components", _named_by("**/" * 60 + "a"), _of(b"a/", after=b"b")),
+    Shape("name: by components and stars", _named_by("**/*a*/" * 30 + "b"), _of(b"a/a", after=b"c")),
     Shape("token: dots", _token, _of(b".")),
     Shape("token: escaped quotes", _token, _of(b"IlwiXCJc")),
     Shape("token: a known header", _body, _of(b"A")),

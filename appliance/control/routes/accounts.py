@@ -11,7 +11,8 @@ from aiohttp import web
 from appliance import clock
 from appliance.access.accounts import Account, check_name
 from appliance.access.passwords import check_password, hash_password
-from appliance.access.permissions import EVERYTHING, check_pattern, check_role
+from appliance.access.patterns import EVERYTHING
+from appliance.access.permissions import check_pattern, check_role
 from appliance.control import duties
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
 from appliance.control.asked import Body, body_of, query_text

@@ -3,16 +3,19 @@ which images have no signature beside them. Carried SBOMs and signatures are com
 
 from __future__ import annotations
 
+import json
+import time
 from collections.abc import Iterable
 from typing import Any, Final
 
 from appliance import limits
 from appliance.intake.content import Checked
-from appliance.intake.inspectors.port import Subject, listed
+from appliance.intake.inspectors import components
+from appliance.intake.inspectors.port import Listing, Subject, listed
 from bundles import limits as bundle_limits
 from bundles import strict_json
 from bundles.documents import Section
-from bundles.errors import LockgateError
+from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES
@@ -22,9 +25,26 @@ _FIELDS: Final = ("User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes",
 """What of an image's configuration decides how it runs (image specification, config.md)."""
 
 
+class _Moved:
+    """What is listed of the tags that move, within `limits.DIFFERENCES_SIZE` in all; the others are counted."""
+
+    def __init__(self) -> None:
+        self.listing, self.unread = Listing[Any]("moved"), Listing[str]("unread")
+        self.changed = 0
+        self._room = limits.DIFFERENCES_SIZE
+
+    def add(self, entry: dict[str, Any]) -> None:
+        self.changed += any(entry.get(name) for name in ("configuration", "added", "removed"))
+        self._room -= len(strict_json.canonical(entry))
+        if self._room > 0:
+            self.listing.add(entry)
+        else:
+            self.listing.count += 1
+
+
 def inspect(subject: Subject) -> Section:
     """`note` where configuration or components change, or an image has no signature."""
-    moved, unread = [], []
+    moved, until = _Moved(), time.monotonic() + limits.DIFFERENCES_TIME
     for entry in subject.checked:
         for tag in entry.artifact.tags:
             served = subject.metadata.tagged_manifest(entry.artifact.repository, tag)
@@ -33,20 +53,25 @@ def inspect(subject: Subject) -> Section:
             reference = f"{entry.artifact.repository}:{tag}"
             try:
                 before = _read(subject, str(served.digest), served.media_type)
-                moved.append({"reference": reference, **_compare(subject, entry, before, served.digest)})
+                found = {"reference": reference, **_compare(subject, entry, before)}
             except LockgateError as error:
-                unread.append(f"{reference}: {error.diagnostics()}")
+                moved.unread.add(f"{reference}: {error.diagnostics()}")
+                continue
+            try:
+                found |= _compare_sboms(subject, entry, served.digest, until)
+            except LockgateError as error:  # what else changes is listed all the same
+                moved.unread.add(f"{reference}: {error.diagnostics()}")
+            moved.add(found)
     signed = {entry.subject for entry in subject.opened.manifest.signatures}
     images = [entry for entry in subject.checked if entry.kind in ("image", "index")]
     covered = signed | _beneath(images, signed)
     bare = [entry.name for entry in images if entry.artifact.digest not in covered]
-    changed = [one for one in moved if one.get("configuration") or one.get("added") or one.get("removed")]
     return Section(
         inspector="differences",
-        outcome="note" if changed or bare or unread else "ok",
-        summary=f"{len(changed)} of {len(moved)} moved tags change inside; "
+        outcome="note" if moved.changed or bare or moved.unread else "ok",
+        summary=f"{moved.changed} of {len(moved.listing)} moved tags change inside; "
         f"{len(images) - len(bare)} of {len(images)} images came with a signature",
-        details={**listed("moved", moved), **listed("images_without_signature", bare), **listed("unread", unread)},
+        details={**moved.listing.details(), **listed("images_without_signature", bare), **moved.unread.details()},
     )
 
 
@@ -61,7 +86,7 @@ def _read(subject: Subject, digest: str, media_type: str) -> Manifest:
         return parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
 
 
-def _compare(subject: Subject, entry: Checked, before: Manifest, served: Digest) -> dict[str, Any]:
+def _compare(subject: Subject, entry: Checked, before: Manifest) -> dict[str, Any]:
     found: dict[str, Any] = {"bytes_before": _bytes(before), "bytes": _bytes(entry.manifest)}
     old, new = _configuration(subject, before.config), _configuration(subject, entry.manifest.config)
     changed = [name for name in _FIELDS if old.get(name) != new.get(name)]
@@ -69,10 +94,19 @@ def _compare(subject: Subject, entry: Checked, before: Manifest, served: Digest)
         found["configuration"] = [
             {"field": name, "before": _brief(old.get(name)), "now": _brief(new.get(name))} for name in changed
         ]
-    was, is_ = _served_components(subject, entry, served), _coming_components(subject, entry)
-    if was is not None and is_ is not None:
-        found |= listed("added", sorted(is_ - was)) | listed("removed", sorted(was - is_))
     return found
+
+
+def _compare_sboms(subject: Subject, entry: Checked, served: Digest, until: float) -> dict[str, Any]:
+    """The components that change, where both images have an SBOM. Raises LockgateError for one that cannot be read,
+    and for both where it is past `until` (time.monotonic)."""
+    was, coming = _served_sbom(subject, entry, served), _coming_sbom(subject, entry)
+    if was is None or coming is None or was.digest == coming.digest:
+        return {}
+    if time.monotonic() > until:
+        raise FailedError("its SBOM was not compared: the others took too long")
+    blobs = subject.blobs
+    return components.compare(lambda: blobs.open_blob(was.digest), lambda: blobs.open_blob(coming.digest))
 
 
 def _bytes(manifest: Manifest) -> int:
@@ -80,7 +114,10 @@ def _bytes(manifest: Manifest) -> int:
 
 
 def _brief(value: Any) -> str:
-    return strict_json.canonical(value).decode()[:300]
+    try:
+        return strict_json.canonical(value).decode()[:300]
+    except MalformedError:  # a lone surrogate, or a number that RFC 8785 does not keep
+        return json.dumps(value, sort_keys=True)[:300]
 
 
 def _configuration(subject: Subject, config: Descriptor | None) -> dict[str, Any]:
@@ -98,37 +135,21 @@ def _configuration(subject: Subject, config: Descriptor | None) -> dict[str, Any
     return inner if isinstance(inner, dict) else {}
 
 
-def _coming_components(subject: Subject, entry: Checked) -> set[str] | None:
+def _coming_sbom(subject: Subject, entry: Checked) -> Descriptor | None:
     named = {one.digest for one in subject.opened.manifest.sboms if one.subject == entry.artifact.digest}
-    manifests = [one.manifest for one in subject.checked if one.artifact.digest in named]
-    return _components(subject, manifests)
+    return _document(one.manifest for one in subject.checked if one.artifact.digest in named)
 
 
-def _served_components(subject: Subject, entry: Checked, served: Digest) -> set[str] | None:
-    rows = [
-        facts for facts in subject.metadata.each_referrer(entry.artifact.repository, served)
-        if facts.artifact_type in SBOM_TYPES
-    ]  # fmt: skip
-    return _components(subject, [_read(subject, str(facts.digest), facts.media_type) for facts in rows[:1]])
-
-
-def _components(subject: Subject, manifests: list[Manifest]) -> set[str] | None:
-    """`name version` of every component that an SBOM lists (CycloneDX 1.6, components; SPDX 2.3, packages)."""
-    for manifest in manifests:
-        for layer in manifest.layers:
-            if layer.size > limits.SBOM_DOCUMENT:
-                continue
-            with subject.blobs.open_blob(layer.digest) as file:
-                raw = file.read(limits.SBOM_DOCUMENT)
-            fields = strict_json.loads(
-                raw, ceiling=limits.SBOM_DOCUMENT, nodes=limits.SBOM_NODES, what="an SBOM", floats=True
-            )
-            if not isinstance(fields, dict):
-                continue
-            listing = fields.get("components", fields.get("packages", []))
-            return {
-                f"{one.get('name', '')} {one.get('version', one.get('versionInfo', ''))}".strip()
-                for one in (listing if isinstance(listing, list) else [])
-                if isinstance(one, dict)
-            }
+def _served_sbom(subject: Subject, entry: Checked, served: Digest) -> Descriptor | None:
+    for facts in subject.metadata.each_referrer(entry.artifact.repository, served):
+        if facts.artifact_type in SBOM_TYPES:
+            return _document([_read(subject, str(facts.digest), facts.media_type)])
     return None
+
+
+def _document(manifests: Iterable[Manifest]) -> Descriptor | None:
+    """The SBOM itself: the first layer. Raises FailedError for one that is too large to look into."""
+    first = next((layer for manifest in manifests for layer in manifest.layers), None)
+    if first is not None and first.size > limits.SBOM_DOCUMENT:
+        raise FailedError("an SBOM is too large to be compared", thing=f"{first.digest}, {first.size} bytes")
+    return first

@@ -14,8 +14,8 @@ from bundles.errors import MalformedError
 
 BLOCK: Final = 512
 ZEROS: Final = bytes(BLOCK)
-_OCTAL: Final = re.compile(rb" *([0-7]*) *(?:\0.*)?", re.DOTALL)
-_LENIENT: Final = re.compile(rb"[\s\0]*([0-7]*)")
+_OCTAL: Final = re.compile(rb" *+([0-7]*+) *+(?:\0.*+)?", re.DOTALL)
+_LENIENT: Final = re.compile(rb"[\s\0]*+([0-7]*+)")
 _RECORD: Final = re.compile(rb"([1-9][0-9]{0,9}) ")
 _NO_NUL: Final = ("path", "linkpath", "uname", "gname")
 _XATTRS: Final = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
