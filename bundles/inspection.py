@@ -26,6 +26,11 @@ def notes(details: Mapping[str, Any]) -> list[str]:
     some, however many another has."""
     failing = [
         [f"{one['rule']}: {one['found']} found, {one['listed']} listed" for one in details.get("over_cap", [])],
+        [f"the policy does not let its source write {name}" for name in details.get("not_allowed", [])],
+        [
+            f"{one['reference']} is of another source: {one['source']} put it at {one['from']} with {one['bundle']}"
+            for one in details.get("of_another_source", [])
+        ],
         [f"another kind: {entry}" for entry in details.get("kinds_differ", [])],
         *([f"{kind}: {_place(one)}" for one in details.get(kind, [])] for kind in _FAILING),
     ]
@@ -41,9 +46,10 @@ def notes(details: Mapping[str, Any]) -> list[str]:
 
 def _changes(details: Mapping[str, Any]) -> list[str]:
     found = [
-        f"{moved['reference']} moves from {moved['from']} to {moved['to']}" for moved in details.get("moved", [])
+        f"{moved['reference']} moves from {moved['from']}{_put_by(moved)} to {moved['to']}"
+        for moved in details.get("moved", [])
         if "from" in moved
-    ]  # fmt: skip
+    ]
     for moved in details.get("moved", []):
         found += [f"{moved['reference']}: {one['field']} was {one['before']}, is {one['now']}"
                   for one in moved.get("configuration", [])]  # fmt: skip
@@ -53,6 +59,10 @@ def _changes(details: Mapping[str, Any]) -> list[str]:
     found += [f"no SBOM: {name}" for name in details.get("images_without_sbom", [])]
     found += [f"no signature: {name}" for name in details.get("images_without_signature", [])]
     return found
+
+
+def _put_by(moved: Mapping[str, Any]) -> str:
+    return f" ({moved['bundle']} of {moved['source']})" if "bundle" in moved and "source" in moved else ""
 
 
 def _place(one: object) -> str:

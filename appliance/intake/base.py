@@ -1,4 +1,8 @@
-"""What a delta stands on: every required blob is here and hashed anew, or a want-list says what is missing.
+"""What a delta stands on: every required blob counts, is here and hashed anew, or a want-list says what is missing.
+
+A blob counts where it is served here, or where an earlier bundle of the same stream carries it that nobody rejected.
+What only another source's bundle brought, or a rejected one, does not: its bytes may be in the store, and nobody let
+them in for this stream. A release asks again, and then for what is served alone.
 
 The want-list is a file in the station's own folder, signed with the receipt key like a receipt: it is carried back on
 another medium, and the outside's next plan reads it.
@@ -7,16 +11,19 @@ another medium, and the outside's next plan reads it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
 from appliance.control.kinds import JobContext
+from appliance.intake.blocked import whole_without
+from appliance.intake.ledger import missing_volumes, read_manifest
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
+from appliance.store.bases import Holder, keepers, mentions, unserved
 from bundles import documents, limits
 from bundles.documents import Held, WantList
 from bundles.errors import FailedError
@@ -30,14 +37,40 @@ from bundles.signing.signature_files import files_of
 
 _BOUND: Final = 32
 """Names of missing blobs that go into the job's log; the want-list has all."""
+_COUNTING: Final = ("quarantined", "approved", "released", "withdrawn")
+"""States of an earlier bundle that may still be released, so that a delta may stand on what it brought."""
 
 
 def require_base(context: JobContext, manifest: BundleManifest, digest: Digest) -> None:
-    """Every blob that the bundle requires is held at its size. Raises FailedError naming the want-list."""
+    """Every blob that the bundle requires is held at its size, and counts. Raises FailedError naming the first that
+    does not, the bundle that must come or be released first, and the want-list."""
     station = context.station
     missing = [entry for entry in manifest.requires if not _is_held(station, entry)]
     if missing:
         raise _wanting(context, manifest, digest, missing)
+    require_counting(context, manifest, digest)
+
+
+def require_counting(context: JobContext, manifest: BundleManifest, digest: Digest) -> None:
+    """Every blob that the bundle requires counts. Raises FailedError as `require_base`."""
+    if foreign := _not_counting(context.station, manifest):
+        raise _wanting(context, manifest, digest, foreign, _who_has(context.station, manifest, foreign[0].digest))
+
+
+def require_served(station: Station, manifest: BundleManifest, digests: Iterable[str]) -> tuple[str, ...]:
+    """Those of `digests` that the bundle requires; all of them are served here.
+
+    Raises FailedError naming the first that is not, and the bundle that is to be released first.
+    """
+    required = {entry.digest for entry in manifest.requires}.intersection(digests)
+    absent = unserved(station.reader, sorted(required))
+    if absent:
+        raise FailedError(
+            "the bundle stands on content that is not released here",
+            thing=f"{manifest.id}: {absent[0]}{_more(absent)}",
+            remedy=_first_release(station, manifest, absent[0]),
+        )
+    return tuple(sorted(required))
 
 
 def rehash_base(context: JobContext, manifest: BundleManifest, digest: Digest) -> None:
@@ -61,6 +94,70 @@ def _is_held(station: Station, entry: Required) -> bool:
         and station.blobs.has_blob(digest)
         and station.blobs.size(digest) == entry.size
     )
+
+
+def _not_counting(station: Station, manifest: BundleManifest) -> list[Required]:
+    """The required blobs that are not served and that no earlier, unrejected bundle of the stream brought."""
+    absent = set(unserved(station.reader, (entry.digest for entry in manifest.requires)))
+    carried: dict[str, set[str]] = {}
+
+    def brought(holder: Holder, digest: str) -> bool:
+        if holder.stream != manifest.stream or holder.sequence >= manifest.sequence or holder.state not in _COUNTING:
+            return False
+        if holder.digest not in carried:
+            carried[holder.digest] = _carried(station, holder.digest)
+        return digest in carried[holder.digest]
+
+    return [
+        entry
+        for entry in manifest.requires
+        if entry.digest in absent
+        and not any(brought(holder, entry.digest) for holder in keepers(station.reader, entry.digest))
+    ]
+
+
+def _carried(station: Station, bundle: str) -> set[str]:
+    """The digests that a bundle brought, without those of volumes that did not come."""
+    manifest = read_manifest(station.reader, bundle)
+    if missing := missing_volumes(station.reader, bundle):
+        manifest = whole_without(station.blobs, manifest, set(missing))
+    return {blob.digest for blob in manifest.blobs}
+
+
+def _who_has(station: Station, manifest: BundleManifest, digest: str) -> str:
+    """What may be done about a blob that is here and does not count, as the beginning of a remedy."""
+    if found := _to_release(station, manifest, digest):
+        return f"release {found.id} first and import this again, or "
+    rejected = _rejected(station, digest)
+    return f"it came with {rejected}, which was rejected: " if rejected else ""
+
+
+def _first_release(station: Station, manifest: BundleManifest, digest: str) -> str:
+    """What may be done about a blob that is not served, as a remedy."""
+    if found := _to_release(station, manifest, digest):
+        return f"release {found.id} first: it is {found.state}"
+    rejected = _rejected(station, digest)
+    gone = f"{rejected}, which brought it, was rejected: " if rejected else ""
+    return f"{gone}reject this one, and carry a receipt to {manifest.source}: the next bundle built on it brings it"
+
+
+def _to_release(station: Station, manifest: BundleManifest, digest: str) -> Holder | None:
+    """A bundle whose release would serve the blob; one of the same stream and before it where there is one."""
+    found = [
+        one
+        for one in keepers(station.reader, digest)
+        if one.state in _COUNTING and one.id != manifest.id and digest in _carried(station, one.digest)
+    ]
+    own = [one for one in found if one.stream == manifest.stream and one.sequence < manifest.sequence]
+    return next(iter((*own, *found)), None)
+
+
+def _rejected(station: Station, digest: str) -> str:
+    return next((one.id for one in mentions(station.reader, digest) if one.state == "rejected"), "")
+
+
+def _more(entries: Sequence[object]) -> str:
+    return f" and {len(entries) - 1} more" if len(entries) > 1 else ""
 
 
 def _rotten(station: Station, required: Sequence[Required], progress: Progress) -> list[Required]:
@@ -88,8 +185,10 @@ def _rotten(station: Station, required: Sequence[Required], progress: Progress) 
     return found
 
 
-def _wanting(context: JobContext, manifest: BundleManifest, digest: Digest, missing: Sequence[Required]) -> FailedError:
-    """Write the want-list; the error that names it."""
+def _wanting(
+    context: JobContext, manifest: BundleManifest, digest: Digest, missing: Sequence[Required], first: str = ""
+) -> FailedError:
+    """Write the want-list; the error that names it. `first` is what may be done instead."""
     path = context.station.paths.wants / f"{manifest.id}.wants"
     for entry in missing[:_BOUND]:
         context.log(f"missing: {entry.digest}, {entry.size} bytes")
@@ -97,11 +196,10 @@ def _wanting(context: JobContext, manifest: BundleManifest, digest: Digest, miss
     event = AuditEvent(Act.WANTS_WRITE, context.actor, manifest.id, "done", detail)
     with recording(context.station.audit, event):
         _write(context.station, path, manifest, digest, missing)
-    more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
     return FailedError(
-        "the bundle stands on blobs that are not here",
-        thing=f"{manifest.id}: {missing[0].digest}{more}",
-        remedy=f"carry {path} and its .sig to {manifest.source}, and build there with --since {path.name}",
+        "the bundle stands on blobs that are not here" + (" as released content" if first else ""),
+        thing=f"{manifest.id}: {missing[0].digest}{_more(missing)}",
+        remedy=f"{first}carry {path} and its .sig to {manifest.source}, and build there with --since {path.name}",
     )
 
 

@@ -35,6 +35,11 @@ class Checked:
         return kind_of_manifest(self.manifest)
 
     @property
+    def digests(self) -> set[str]:
+        """The digests that a release of it shows: of its manifest, its configuration and its layers."""
+        return {self.artifact.digest, *(str(blob.digest) for blob in self.manifest.blobs)}
+
+    @property
     def name(self) -> str:
         return f"{self.artifact.repository}@{self.artifact.digest}"
 

@@ -43,8 +43,10 @@ def make_report(station: Station, opened: Opened) -> bytes:
     manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
     previous = previous_of(reader, manifest.stream, manifest.sequence)
     notebook = Notebook(reader, findings_key(station.paths.findings_key))
+    policy = station.policy()
     subject = Subject(
         notebook=notebook,
+        sources=policy.sources,
         opened=replace(opened, manifest=manifest),
         missing_volumes=absent,
         left_out=len(whole.artifacts) - len(manifest.artifacts),
@@ -53,8 +55,9 @@ def make_report(station: Station, opened: Opened) -> bytes:
         metadata=station.metadata,
         previous=None if previous is None else read_manifest(reader, previous.digest),
     )
-    required = station.policy().required_inspectors
-    report = inspectors.inspect(subject, station.config.site, clock.now(), required, inspectors.INSPECTORS)
+    report = inspectors.inspect(
+        subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS
+    )
     if notebook.rows:
         station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
     return documents.encode(report)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
-from appliance.intake.base import receipt_of, rehash_base, require_base
+from appliance.intake.base import receipt_of, rehash_base, require_base, require_counting
 from appliance.intake.blocked import blocked, whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspection import make_report, record
@@ -50,7 +50,7 @@ from appliance.store.writes.intake import (
     Verified,
     VolumeRow,
 )
-from bundles import limits
+from bundles import documents, limits
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.files import failures_named
 from bundles.lanes import at_once
@@ -300,6 +300,7 @@ class _Receiving:
         """Check what the blobs make together, and put it into quarantine and the ledger."""
         station, absent = self.station, self._absent()
         manifest = whole_without(station.blobs, self.manifest, set(absent)) if absent else self.manifest
+        require_counting(self.context, manifest, self.digest)  # what it stands on may have been rejected meanwhile
         rehash_base(self.context, manifest, self.digest)
         check_held(station.blobs, station.metadata, sizes_of(manifest))
         check_content(station.blobs, manifest)
@@ -335,6 +336,9 @@ class _Receiving:
         has looked there is no report, and so nothing to approve."""
         self.context.progress("inspect", 0, 0)
         report = make_report(self.station, self.bundle.opened)
+        for section in documents.decode(report, documents.Report).sections:
+            if section.outcome == "fail":
+                self.context.log(f"{section.inspector}: {section.outcome}, {section.summary}")
         record(self.station, str(self.digest), self.manifest.id, report, self.context.actor)
 
     def abandon(self) -> None:

@@ -8,10 +8,12 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.intake import approvals
+from appliance.intake.base import require_served
 from appliance.intake.blocked import whole_without
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
+from appliance.intake.writing import require_may_write
 from appliance.station import Station
 from appliance.store.writes.custody import Named, Withdraw
 from appliance.store.writes.decisions import Release
@@ -42,8 +44,9 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     Nothing that the database says is believed: the bundle's own signatures, the report's digest and every approval's
     signature are verified again against the trust folder as it is now, and every blob must be in the store at its
     size; the transaction itself then checks the state, the report and the approvals once more.
-    Raises FailedError where the bundle is not approved or the store lacks a blob, RefusedError where too few approvals
-    count, all came through one log-in, or anything was changed; UsageError where `only` names what the bundle lacks.
+    Raises FailedError where the bundle is not approved, the store lacks a blob, or what it requires is not served here
+    yet; RefusedError where too few approvals count, all came through one log-in, the policy does not let its source
+    write there, or anything was changed; UsageError where `only` names what the bundle lacks.
     """
     shown = shown_of(station, entry)
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
@@ -53,7 +56,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     signed = len(manifest.artifacts)
     if absent := missing_in(entry, report_text(station.reader, entry.digest)):
         manifest = whole_without(station.blobs, manifest, absent)
-    wanted = demand_of(station, station.policy(), entry)
+    policy = station.policy()
+    wanted = demand_of(station, policy, entry)
     counting = approvals.still_counting(station, entry, decisions_of(station.reader, entry.digest), said)
     sealed, needed = approvals.choose(station, entry, wanted, counting, said, actor)
     check_held(station.blobs, station.metadata, sizes_of(manifest))
@@ -62,6 +66,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     if not left:
         raise _not_approved(entry)
     checked = chosen(left, every, only) if only else left
+    may_move = require_may_write(station, policy, manifest, checked)
+    requires = require_served(station, manifest, {digest for one in checked for digest in one.digests})
     write = Release(
         digest=entry.digest,
         report_digest=entry.report_digest,
@@ -72,6 +78,8 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
         at=clock.now(),
         whole=len(checked) == len(left),
         sealed=sealed,
+        requires=requires,
+        may_move=may_move,
     )
     return Prepared(write, references(checked), None if len(checked) == signed else _by_repository(checked))
 

@@ -16,6 +16,7 @@ from typing import Final, Literal
 import msgspec
 
 from appliance.config import Config
+from appliance.policy.sources import Source, check_sources
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.files import read_small
@@ -67,13 +68,15 @@ class BreakGlass(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """approvals.toml. `people` says which accounts are a person's: `"Anna Berg" = ["anna"]`."""
+    """approvals.toml. `people` says which accounts are a person's: `"Anna Berg" = ["anna"]`; `sources` which source
+    may write to which repositories."""
 
     rule: list[Rule] = []
     separate: list[Separation] = msgspec.field(default_factory=lambda: ["importer-approver"])
     people: dict[str, list[str]] = {}
     break_glass: BreakGlass | None = None
     required_inspectors: list[str] = []
+    sources: list[Source] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +130,7 @@ def _check(policy: Policy) -> None:
             check_keyid(keyid)
         if len(set(policy.break_glass.keys)) < policy.break_glass.people:
             raise UsageError("break_glass: fewer keys than people")
+    check_sources(policy.sources)
     for name in policy.required_inspectors:
         if _INSPECTOR.match(name) is None:
             raise UsageError("required_inspectors: not an inspector's name", thing=repr(name)[:60])

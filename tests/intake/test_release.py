@@ -116,7 +116,9 @@ def test_a_tag_that_moves_is_in_the_report_and_moves_on_release(
     section = report_section(approved, name_of(2), "changes")
     assert section["outcome"] == "note"
     old = next(entry.digest for entry in bundle.artifacts if entry.repository == "files/thing")
-    assert section["details"]["moved"] == [{"reference": "files/thing:1", "from": old, "to": artifact.digest}]
+    assert section["details"]["moved"] == [
+        {"reference": "files/thing:1", "from": old, "to": artifact.digest, "source": "alpha", "bundle": name_of(1)}
+    ]
     assert section["details"]["since"]["bundle"] == NAME
     approved.decide(name_of(2), approved.officer("Second"))
     approved.release(name_of(2))

@@ -94,20 +94,25 @@ def index(*children: Image) -> Image:
     return Image("index", canonical(manifest), (), children)
 
 
-BASE, SHARED, OWN, NEXT = (bytes(8) + name for name in (b"base", b"shared", b"own", b"next"))
+BASE, SHARED, OWN, NEXT, EXTRA, MORE = (
+    bytes(8) + name for name in (b"base", b"shared", b"own", b"next", b"extra", b"more")
+)
 ONE, TWO, THREE = image("one", BASE), image("two", BASE, SHARED), image("three", BASE, NEXT)
 BOTH = index(ONE, TWO)
 PUSHED = image("pushed", OWN)
-EVERY = {one.digest: one for one in (ONE, TWO, THREE, BOTH, PUSHED)}
+FOUR, FIVE = image("four", EXTRA), image("five", EXTRA, MORE)
+EVERY = {one.digest: one for one in (ONE, TWO, THREE, BOTH, PUSHED, FOUR, FIVE)}
 BUNDLES: dict[int, dict[Image, tuple[str, ...]]] = {
     1: {ONE: ("1",), TWO: ("2",)},
     2: {ONE: ("1", "latest")},
     3: {THREE: ("1",)},
     4: {BOTH: ("latest",), ONE: (), TWO: ("2",)},
     5: {TWO: ("1", "latest")},
+    6: {FOUR: ("4",)},
+    7: {FIVE: ("latest",), THREE: ()},
 }
-DELTAS = {3: (BASE,), 5: (BASE, SHARED)}
-TAGS = ("1", "2", "latest", "mine")
+DELTAS = {3: (BASE,), 5: (BASE, SHARED), 7: (EXTRA, BASE)}
+TAGS = ("1", "2", "4", "latest", "mine")
 
 
 def bundle(root: Path, number: int, previous: str | None, key: PrivateKey) -> build.Signed:
@@ -231,6 +236,11 @@ class Model:
                 self.set_tag(who, tag, one.digest)
             self.shown[number].add(one)
 
+    def stands_on(self, number: int, some: Iterable[Image]) -> bool:
+        """Whether everything that some images of a delta require is visible."""
+        required = {str(Digest.of(data)) for data in DELTAS.get(number, ())}
+        return (required & {digest for one in some for digest in one.named}) <= self.visible("blob")
+
     def pinned(self) -> set[str]:
         return {
             str(Digest.of(data))
@@ -275,7 +285,7 @@ class Standing(RuleBasedStateMachine):
     def release_whole(self, number: int) -> None:
         self.release(number, None)
 
-    @rule(number=st.sampled_from(sorted(BUNDLES)), part=st.sampled_from([None, ONE, TWO, BOTH]))
+    @rule(number=st.sampled_from(sorted(BUNDLES)), part=st.sampled_from([None, ONE, TWO, BOTH, FIVE]))
     def release(self, number: int, part: Image | None) -> None:
         images, shown = BUNDLES[number], self.model.shown[number]
         if number in self.model.rejected or shown == set(images):
@@ -289,7 +299,7 @@ class Standing(RuleBasedStateMachine):
         only = [] if chosen == set(images) else [f"{REPOSITORY}@{one.digest}" for one in chosen]
         needed = {str(Digest.of(data)) for one in images for data in one.whole()}
         self._say("intake.release", name, digest=find_entry(self.inside.station.reader, name).digest)
-        if needed & self.model.lost:
+        if needed & self.model.lost or not self.model.stands_on(number, chosen - shown):
             with pytest.raises(FailedError):
                 self.inside.release(name, only)
             self._say_withdrawn(name)
@@ -320,7 +330,7 @@ class Standing(RuleBasedStateMachine):
             self.inside.decide(name_of(number), self.template[1], "reject", "not wanted")
             self.model.rejected.add(number)
 
-    @rule(one=st.sampled_from([PUSHED, ONE, TWO]), tag=st.sampled_from(TAGS))
+    @rule(one=st.sampled_from([PUSHED, ONE, TWO, FOUR]), tag=st.sampled_from(TAGS))
     def push(self, one: Image, tag: str) -> None:
         at, station = clock.now(), self.inside.station
         for data in one.whole():
@@ -356,7 +366,7 @@ class Standing(RuleBasedStateMachine):
         if one.digest in self.model.visible("manifest"):
             self.model.end("manifest", one.digest)
 
-    @rule(data=st.sampled_from([BASE, SHARED]))
+    @rule(data=st.sampled_from([BASE, SHARED, EXTRA]))
     def delete_blob(self, data: bytes) -> None:
         self.inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=str(Digest.of(data))))
         self.model.end("blob", str(Digest.of(data)))
@@ -469,6 +479,24 @@ def test_a_tag_that_a_client_deleted_is_not_set_again_by_a_withdrawal(released: 
     inside = released(3)
     inside.withdraw(name_of(3))
     assert "1" not in tags(inside)
+
+
+def test_a_blob_that_a_client_deleted_and_brought_again_is_not_the_releases_any_more(released: Released) -> None:
+    inside = released(1)
+    digest = str(Digest.of(BASE))
+    inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=digest))
+    row = BlobRow(digest=digest, size=len(BASE), crc32=0)
+    inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=clock.now()))
+    inside.withdraw(name_of(1))
+    assert blobs(inside) == {digest}
+
+
+def test_a_delta_is_not_released_once_the_bundle_that_it_stands_on_is_rejected(released: Released) -> None:
+    inside = released()
+    inside.decide(name_of(6), inside.officer("Second"), "reject", "not wanted")
+    with pytest.raises(FailedError, match=r"alpha\.bravo-000006, which brought it, was rejected"):
+        released(7)
+    assert inside.visible()["links"] == []
 
 
 def test_what_a_clients_tag_keeps_is_kept_whole(released: Released) -> None:

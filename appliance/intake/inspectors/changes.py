@@ -2,33 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from appliance.intake.inspectors.port import Listing, Subject, listed
+from appliance.policy.sources import Writes
+from appliance.store.tag_claims import TagClaim, foreign_claim, tag_claims
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
 
 
 def inspect(subject: Subject) -> Section:
-    """Each tag as new, moved (with the digest it leaves) or unchanged. A moved tag is worth a look: `note`."""
+    """Each tag as new, moved (with the digest it leaves, and the bundle and source that put it there) or unchanged.
+
+    A moved tag is worth a look: `note`. `fail` where the policy does not let the source write a repository, or where a
+    tag of another source would move and the policy does not name its repository for this one.
+    """
+    manifest = subject.opened.manifest
+    writes = Writes(manifest.source, subject.sources)
     new, moved, unchanged = (Listing[dict[str, str]](name) for name in ("new", "moved", "unchanged"))
+    foreign = Listing[dict[str, str]]("of_another_source")
+    not_allowed = 0
     for entry in subject.checked:
         artifact = entry.artifact
         for tag in artifact.tags:
             reference = f"{artifact.repository}:{tag}"
-            served = subject.metadata.tagged_manifest(artifact.repository, tag)
+            served = subject.metadata.tag_target(artifact.repository, tag)
+            if served == artifact.digest:
+                unchanged.add({"reference": reference, "digest": artifact.digest})
+                continue
+            claims = tag_claims(subject.metadata.connection, artifact.repository, tag)
             if served is None:
                 new.add({"reference": reference, "digest": artifact.digest})
-            elif str(served.digest) == artifact.digest:
-                unchanged.add({"reference": reference, "digest": artifact.digest})
             else:
-                moved.add({"reference": reference, "from": str(served.digest), "to": artifact.digest})
+                moved.add({"reference": reference, "from": served, "to": artifact.digest, **_put_by(claims, served)})
+            if owner := foreign_claim(claims, manifest.source):
+                foreign.add({"reference": reference, "from": owner.digest, "source": owner.source,
+                             "bundle": owner.bundle})  # fmt: skip
+                not_allowed += not writes.names(artifact.repository)
+    outside = sorted({one.artifact.repository for one in subject.checked if not writes.allows(one.artifact.repository)})
     details = new.details() | moved.details() | unchanged.details()
+    details |= (foreign.details() if foreign else {}) | (listed("not_allowed", outside) if outside else {})
     summary = f"{len(new)} new, {len(moved)} moved, {len(unchanged)} unchanged tags"
+    if foreign:
+        verdict = ", which the policy does not let it move" if not_allowed else ""
+        summary += f"; {len(foreign)} tags of another source than {manifest.source}{verdict}"
+    if outside:
+        summary += f"; {len(outside)} repositories that the policy does not let {manifest.source} write"
     if subject.previous is not None:
-        before, now = _names(subject.previous), _names(subject.opened.manifest)
+        before, now = _names(subject.previous), _names(manifest)
         added, gone = sorted(now - before), sorted(before - now)
         details["since"] = {"bundle": subject.previous.id, **listed("added", added), **listed("not_carried", gone)}
         summary += f"; {len(added)} artifacts that {subject.previous.id} did not have"
-    return Section(inspector="changes", outcome="note" if moved else "ok", summary=summary, details=details)
+    outcome = "fail" if outside or not_allowed else "note" if moved else "ok"
+    return Section(inspector="changes", outcome=outcome, summary=summary, details=details)
+
+
+def _put_by(claims: Iterable[TagClaim], served: str) -> dict[str, str]:
+    """The newest release that put a tag where it is; nothing where no release did."""
+    found = [claim for claim in claims if claim.digest == served]
+    return {"source": found[-1].source, "bundle": found[-1].bundle} if found else {}
 
 
 def _names(manifest: BundleManifest) -> set[str]:

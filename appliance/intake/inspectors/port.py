@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.notebook import Notebook
+from appliance.policy.sources import Source
 from appliance.store.metadata import Metadata
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
@@ -26,7 +27,7 @@ class Subject:
     `opened` is the bundle as its signatures have it, `checked` every artifact's manifest as it was read here, `blobs`
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
     Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
-    `left_out` counts the artifacts that are not.
+    `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write.
     """
 
     opened: Opened
@@ -37,6 +38,7 @@ class Subject:
     missing_volumes: tuple[int, ...] = ()
     left_out: int = 0
     notebook: Notebook = field(default_factory=Notebook)
+    sources: Sequence[Source] = ()
 
 
 Inspector = Callable[[Subject], Section]

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from appliance.store.bases import unserved
+from appliance.store.tag_claims import foreign_claim, tag_claims
 from appliance.store.writes.base import Write
 from appliance.store.writes.claims import claim
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
@@ -123,7 +125,8 @@ class Release(Write, frozen=True):
 
     `approved_by` are the keys whose approvals the caller verified anew; they must be of `needed` distinct owners.
     `whole` says whether nothing of the bundle is left to release afterwards; `sealed` that these are keys from sealed
-    envelopes, each of which opens once.
+    envelopes, each of which opens once. `requires` are the digests that the bundle does not carry: each must be served
+    here already. `may_move` are the repositories in which the policy lets the bundle's source move other sources' tags.
     """
 
     digest: str
@@ -135,9 +138,17 @@ class Release(Write, frozen=True):
     at: str
     whole: bool = True
     sealed: bool = False
+    requires: tuple[str, ...] = ()
+    may_move: tuple[str, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> None:
         entry = self._approved(db)
+        if absent := unserved(db, self.requires):
+            raise FailedError(
+                "the bundle stands on content that is not released here any more",
+                thing=f"{entry.id}: {absent[0]}",
+                remedy="release it again: that names what must be released first",
+            )
         for artifact in self.artifacts:
             repository = ensure_repository(db, artifact.repository, self.at)
             for blob in artifact.blobs:
@@ -147,7 +158,7 @@ class Release(Write, frozen=True):
         for artifact in self.artifacts:
             repository = ensure_repository(db, artifact.repository, self.at)
             for tag in artifact.tags:
-                self._tag(db, repository, artifact, tag)
+                self._tag(db, entry, repository, artifact, tag)
         if self.whole:
             db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))  # the links keep it from now on
         if self.sealed:
@@ -162,9 +173,17 @@ class Release(Write, frozen=True):
         link(db, repository, item, kind, self.at)
         claim(db, self.digest, self.at, name, kind, item, item, made=made)
 
-    def _tag(self, db: sqlite3.Connection, repository: int, artifact: Released, tag: str) -> None:
+    def _tag(self, db: sqlite3.Connection, entry: IntakeEntry, repository: int, artifact: Released, tag: str) -> None:
         row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
         previous, target = (None if row is None else str(row[0])), artifact.manifest.blob.digest
+        if previous != target and artifact.repository not in self.may_move:
+            owner = foreign_claim(tag_claims(db, artifact.repository, tag), entry.stream.partition(".")[0])
+            if owner is not None:
+                raise RefusedError(
+                    "the tag was released from another source meanwhile",
+                    thing=f"{entry.id}: {artifact.repository}:{tag}, which {owner.bundle} put at {owner.digest}",
+                    remedy="release it again: that says what is to be done",
+                )
         set_tag(db, repository, tag, target, self.at)
         claim(
             db, self.digest, self.at, artifact.repository, "tag", tag, target, made=previous != target,

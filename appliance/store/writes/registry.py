@@ -285,6 +285,12 @@ def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) ->
     deleted = db.execute(
         "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
     ).rowcount
+    # Releases stand for it no more: a link that somebody makes later is not theirs to take away.
+    db.execute(
+        "UPDATE released SET made = 0 WHERE repository = (SELECT name FROM repositories WHERE id = ?)"
+        " AND kind = ? AND item = ?",
+        (repository, kind, digest),
+    )
     forget_if_empty(db, repository)
     return deleted > 0
 
