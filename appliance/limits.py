@@ -148,6 +148,17 @@ SCRUB_BATCH: Final = 256
 SCRUB_SAVE: Final = 5.0
 """Seconds of reading that a power cut may cost a scrub."""
 
+UNREADABLE_WAITS: Final = (0.1, 0.4, 1.0, 2.0)
+"""Seconds before each further attempt to read a blob: a disk that is reset, a path that moves over, a full table of
+descriptors are over in a second or two."""
+
+UNREADABLE_IN_A_ROW: Final = 8
+"""After so many unreadable blobs in a row the disk is gone, and the next ones are tried once each: a pass over a
+million of them must come to its end and say so."""
+
+UNREADABLE_NOTED: Final = 60.0
+"""Seconds before a worker records again that the same blob cannot be read: each record is a write."""
+
 DAMAGE_NAMED: Final = 1_000
 """Damaged blobs named in a result; a disk that lost more than that is replaced as a whole."""
 

@@ -25,8 +25,8 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as_json: bool) -> None:
     """Read every blob from the disk and withdraw what is damaged, until its bytes come again.
 
-    Goes on where it was stopped. Names the bundles that can restore what is damaged: import one of them again. Exit
-    status 1: something is damaged.
+    Goes on where it was stopped. Names the bundles that can restore what is damaged: import one of them again. What
+    cannot be read is tried again, reported, and not withdrawn. Exit status 1: something is damaged, or was not read.
     """
     from appliance.cli.follow import run_job
 
@@ -38,6 +38,12 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
             f"{len(result['damaged'])} blobs are damaged and withdrawn",
             thing=result["damaged"][0]["digest"],
             remedy="import a bundle that carries them again, or push them again",
+        )
+    if not detach and result["unread"]:
+        raise FailedError(
+            f"{len(result['unread'])} blobs could not be read",
+            thing=f"{result['unread'][0]['digest']} ({safe(result['unread'][0]['why'])})",
+            remedy="check the disk, then run it again: none of them is withdrawn",
         )
 
 
@@ -53,6 +59,9 @@ def _seconds(text: str | None) -> int | None:
 def _text(result: dict[str, Any]) -> str:
     end = "the pass is complete" if result["complete"] else "stopped at its time; the next run goes on here"
     lines = [f"{result['blobs']} blobs read, {megabytes(result['bytes'])}: {end}"]
+    if result["healed"]:
+        lines.append(f"{result['healed']} blobs that were withdrawn or could not be read are whole")
+    lines += [f"[!!] {blob['digest']} could not be read ({safe(blob['why'])})" for blob in result["unread"]]
     for blob in result["damaged"]:
         lines.append(f"[!!] {blob['digest']} {blob['why']}")
         lines += [f"     shown as {safe(name)}" for name in blob["shown"]]

@@ -2,7 +2,8 @@
 line. `bundles.children` starts it.
 
 It speaks JSON lines: progress, log lines, what is to be signed and the end on stdout; signatures come in on stdin.
-It dies with the control process, and a lock in the job's folder keeps two of one job apart.
+It dies with the control process: the kernel kills it, a message that nobody takes ends it, and the writer takes no act
+from it without the lease of the control process that runs. A lock in the job's folder keeps two of one job apart.
 """
 
 from __future__ import annotations
@@ -145,9 +146,14 @@ class Runner:
         return signatures
 
     def _say(self, message: dict[str, Any]) -> None:
+        """Tell the control process. Where it is gone, so is the job: nobody would hear of what it does from now on, and
+        an error of this pipe must not be taken for one of the files that the job reads."""
         with self._lock:
-            sys.stdout.write(json.dumps(message) + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(json.dumps(message) + "\n")
+                sys.stdout.flush()
+            except OSError:
+                os._exit(1)
 
     def run(self) -> int:
         """Do the work and say how it ended. Returns the exit status."""
@@ -226,7 +232,7 @@ def main() -> int:
     paths = StationPaths(root)
     descriptor = os.open(paths.job(job_id) / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    station = open_station(root, Guarded(SocketWriter(paths.writer_socket)))
+    station = open_station(root, Guarded(SocketWriter(paths.writer_socket, lease=first.get("lease", ""))))
     require_open(paths, station.config)
     descriptors = {(root, writes): number for root, writes, number in first.get("handed", [])}
     for number in descriptors.values():

@@ -60,8 +60,10 @@ LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
 class Jobs:
     """Every job of the station that has not ended, and the way to those that have."""
 
-    def __init__(self, station: Station, writer: AsyncWriter, lease: int | None = None) -> None:
-        """`lease` is the descriptor of `appliance.station.jobs_lease`, which each job's process inherits."""
+    def __init__(self, station: Station, writer: AsyncWriter, lease: int | None = None, token: str = "") -> None:
+        """`lease` is the descriptor of `appliance.station.jobs_lease`, which each job's process inherits; `token` what
+        it shows the writer, which takes acts of this control process's jobs alone."""
+        self._token = token
         self._station, self._writer = station, writer
         self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
@@ -291,7 +293,7 @@ class Jobs:
             await self._persist(job)
             if process.stdin is None or process.stdout is None:
                 raise FailedError("a job's process has no pipes", thing=job.id)
-            first = {"params": job.params, "actor": job.actor, "handed": handed}
+            first = {"params": job.params, "actor": job.actor, "handed": handed, "lease": self._token}
             process.stdin.write(json.dumps(first).encode() + b"\n")
             async for line in process.stdout:
                 await self._take(job, json.loads(line), ending)

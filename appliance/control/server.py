@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 import signal
 import socket
 import struct
@@ -97,9 +98,10 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         station = open_station(root, Guarded(service))
         require_open(paths, station.config)
         writer = AsyncGuarded(AsyncWriterService(service))
-        work = Jobs(station, writer, lease)
+        token = secrets.token_hex(16)
+        work = Jobs(station, writer, lease, token)
         async with (
-            serve_writer(paths.writer_socket, service),
+            serve_writer(paths.writer_socket, service, token),
             _access(station, writer) as (accounts, identity),
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()

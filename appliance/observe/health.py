@@ -45,8 +45,10 @@ def _clock(station: Station) -> dict[str, Any]:
 def _store(station: Station) -> dict[str, Any]:
     count = station.reader.execute("SELECT count(*) FROM damage WHERE healed IS NULL").fetchone()[0]
     last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
-    if count:
-        return {"name": "store", "ok": False, "detail": f"{count} damaged blobs withdrawn; see: lockgate scrub"}
+    unread = station.reader.execute("SELECT count(*) FROM unread").fetchone()[0]
+    found = [f"{count} damaged blobs withdrawn"] * bool(count) + [f"{unread} blobs could not be read"] * bool(unread)
+    if found:
+        return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}
     scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"
     return {"name": "store", "ok": True, "detail": scrubbed}
 

@@ -17,11 +17,15 @@ from appliance.registry import base, blobs, errors, lists, manifest_push, manife
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import Resource, parse
-from appliance.registry.sending import in_pieces
+from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
+from appliance.store.reading import UnreadableError
 from bundles.display import safe
 from bundles.errors import LockgateError
+
+_BEGUN: Final = web.RequestKey("begun", bool)
+"""Set once an answer's headers are on their way."""
 
 Handler = Callable[[Call], Awaitable[web.StreamResponse | WireError]]
 
@@ -100,23 +104,30 @@ async def _sweep_uploads(worker: Worker) -> None:
 
 
 async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
-    """One request answered; whatever goes wrong is one of the specification's error bodies, never a traceback."""
+    """One request answered; whatever goes wrong is one of the specification's error bodies, never a traceback. Once an
+    answer has begun there is no second one: what goes wrong then resets the connection (raises ConnectionError)."""
+    failure: Exception | None = None
     try:
         answer = await worker.services.access.admit(request)
         outcome = await _dispatch(request, worker) if answer is None else answer
     except RefusedRequestError as refusal:
-        outcome = refusal.error
+        outcome, failure = refusal.error, refusal
     except LockgateError as error:
-        _log.warning("%s %s: %s", request.method, request.path, error)
-        outcome = errors.of(error)
+        _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
+        if isinstance(error, UnreadableError) and error.concerns_file:
+            await worker.note_unread(error.digest, error.reason)
+        outcome, failure = errors.of(error), error
     except ConnectionError:
         raise
-    except Exception:
+    except Exception as error:
         reference = secrets.token_hex(4)
         _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
-        outcome = errors.internal(reference)
+        outcome, failure = errors.internal(reference), error
     for event in worker.services.access.events(request, outcome):
         await worker.in_thread(worker.services.audit.record, event)
+    if failure is not None and request.get(_BEGUN):
+        cut(request)
+        raise ConnectionResetError from failure
     return errors.respond(outcome) if isinstance(outcome, WireError) else outcome
 
 
@@ -129,7 +140,8 @@ async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse 
     return await handler(Call(request, worker, target))
 
 
-async def _name_the_protocol(_: web.Request, response: web.StreamResponse) -> None:
+async def _name_the_protocol(request: web.Request, response: web.StreamResponse) -> None:
+    request[_BEGUN] = True
     response.headers["Docker-Distribution-API-Version"] = "registry/2.0"
     response.headers["X-Content-Type-Options"] = "nosniff"
     response.headers["Server"] = "lockgate"

@@ -15,9 +15,10 @@ from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
-from appliance.registry.sending import TruncatedError, send_file
+from appliance.registry.sending import BrokenFileError, TruncatedError, cut, send_file
 from appliance.registry.verified import identity_of
 from appliance.store.metadata import BlobFacts
+from appliance.store.reading import UnreadableError, Verdict
 from appliance.store.writes.registry import DeleteBlob
 from bundles.errors import LockgateError, NotFoundError
 from bundles.oci.digest import Digest
@@ -46,7 +47,7 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
         return errors.range_unsatisfiable(facts.size)
     stream = await call.worker.in_thread(_open_whole, call, facts)
     if stream is None:
-        return errors.blob_unknown(digest)
+        return await _damaged(call, facts)
     try:
         return await _send(call, stream, span, facts, headers)
     finally:
@@ -58,8 +59,10 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     digest = call.digest
     facts = call.services.metadata.linked_blob(call.name, digest)
-    if facts is None or not is_whole(call, facts):
+    if facts is None:
         return errors.blob_unknown(digest)
+    if not is_whole(call, facts):
+        return await _damaged(call, facts)
     call.refuse_blocked(digest)
     if matches(call.request.headers.get("If-None-Match"), digest):
         return web.Response(status=304, headers=_headers(digest))
@@ -85,26 +88,31 @@ def _headers(digest: Digest) -> dict[str, str]:
 
 def is_whole(call: Call, facts: BlobFacts) -> bool:
     """Whether the file is there with the size metadata knows. A damaged blob is answered as unknown: a client that
-    pushes then sends it again, which heals it, and one that pulls never takes a part for the whole."""
+    pushes then sends it again, which heals it, and one that pulls never takes a part for the whole. Raises
+    UnreadableError."""
     try:
-        found = call.services.blobs.size(facts.digest)
+        return call.services.blobs.size(facts.digest) == facts.size
     except NotFoundError:
-        found = -1
-    if found != facts.size:
-        _log.error("blob %s is damaged: %d bytes on disk, %d recorded", facts.digest, found, facts.size)
-    return found == facts.size
+        return False
+
+
+async def _damaged(call: Call, facts: BlobFacts) -> WireError:
+    """The answer for a blob whose file is gone or has another size. A scrub is to read it: that decides."""
+    await call.worker.note_unread(facts.digest, "its file is missing or has another size")
+    return errors.blob_damaged(facts.digest)
 
 
 def _open_whole(call: Call, facts: BlobFacts) -> BinaryIO | None:
     try:
         stream = call.services.blobs.open_blob(facts.digest)
     except NotFoundError:
-        _log.error("blob %s is damaged: its file is gone", facts.digest)
         return None
-    found = os.fstat(stream.fileno()).st_size
-    if found == facts.size:
-        return stream
-    _log.error("blob %s is damaged: %d bytes on disk, %d recorded", facts.digest, found, facts.size)
+    try:
+        if os.fstat(stream.fileno()).st_size == facts.size:
+            return stream
+    except OSError as error:
+        stream.close()
+        raise UnreadableError(facts.digest, error) from None
     stream.close()
     return None
 
@@ -120,10 +128,10 @@ async def _send(
     if span.length <= limits.SMALL_BLOB:
         if not await call.worker.in_thread(_verified, call, stream, facts.digest):
             await _withdraw(call, stream, facts.digest)
-            return errors.blob_unknown(facts.digest)
-        body = await call.worker.in_thread(os.pread, stream.fileno(), span.length, span.start)
+            return errors.blob_damaged(facts.digest)
+        body = await call.worker.in_thread(_piece, stream, span, facts.digest)
         if len(body) != span.length:
-            return errors.blob_unknown(facts.digest)
+            return await _damaged(call, facts)
         return web.Response(status=status, body=body, headers=headers, content_type="application/octet-stream")
     response = web.StreamResponse(status=status, headers=headers)
     response.content_type = "application/octet-stream"
@@ -132,20 +140,33 @@ async def _send(
     try:
         await _send_verified(call, response, stream, span, facts.digest)
         await response.write_eof()
-    except (ConnectionError, TruncatedError, asyncio.CancelledError) as error:
-        if isinstance(error, TruncatedError):
-            _log.error("blob %s is damaged: it was not served to its end", facts.digest)
-        if call.request.transport is not None:
-            call.request.transport.abort()
+    except (ConnectionError, TruncatedError, BrokenFileError, UnreadableError, asyncio.CancelledError) as error:
+        cut(call.request)
         if isinstance(error, asyncio.CancelledError):
             raise
+        if isinstance(error, BrokenFileError):
+            error = UnreadableError(facts.digest, error.cause)
+        if isinstance(error, UnreadableError) and error.concerns_file:
+            await call.worker.note_unread(facts.digest, error.reason)
+        elif not isinstance(error, ConnectionError):
+            _log.error("blob %s was not served to its end, and its connection was reset: %s", facts.digest, error)
     return response
 
 
+def _piece(stream: BinaryIO, span: Span, digest: Digest) -> bytes:
+    """A span in memory. Blocking. Raises UnreadableError."""
+    try:
+        return os.pread(stream.fileno(), span.length, span.start)
+    except OSError as error:
+        raise UnreadableError(digest, error) from None
+
+
 def _verified(call: Call, stream: BinaryIO, digest: Digest) -> bool:
-    """Whether the file is whole: known to be, or hashed now. Blocking."""
+    """Whether the file is whole: known to be, or hashed now. Blocking. Raises UnreadableError."""
     verified = call.worker.verified
-    return verified.knows(identity_of(stream.fileno()), digest) or verified.check(stream.fileno(), digest)
+    if verified.knows(identity_of(stream.fileno()), digest):
+        return True
+    return verified.check(stream.fileno(), digest) is not Verdict.DAMAGED
 
 
 async def _withdraw(call: Call, stream: BinaryIO, digest: Digest) -> None:
@@ -160,8 +181,9 @@ async def _send_verified(
     call: Call, response: web.StreamResponse, stream: BinaryIO, span: Span, digest: Digest
 ) -> None:
     """Send a span; of a file that is not known to be whole, the last bytes only once it was hashed. Both at once: the
-    second read comes from memory. Raises TruncatedError where it is not whole: the connection is cut before the end,
-    so that no client takes it for an answer."""
+    second read comes from memory. Raises TruncatedError where it is not whole, or only the disk has it whole and the
+    page cache had not: the connection is cut before the end, so that no client takes it for an answer. Raises
+    UnreadableError, BrokenFileError."""
     fd, threads = stream.fileno(), call.worker.threads
     if call.worker.verified.knows(identity_of(fd), digest):
         await send_file(call.request, response, fd, span, threads)
@@ -171,9 +193,11 @@ async def _send_verified(
         held = min(_HELD_BACK, span.length)
         if span.length > held:
             await send_file(call.request, response, fd, Span(span.start, span.length - held), threads)
-        if not await asyncio.shield(checking):
+        verdict = await asyncio.shield(checking)
+        if verdict is Verdict.DAMAGED:
             await _withdraw(call, stream, digest)
-            raise TruncatedError
+        if verdict is not Verdict.WHOLE:
+            raise TruncatedError(f"its bytes are not its digest's ({verdict.name.lower()})")
         await send_file(call.request, response, fd, Span(span.start + span.length - held, held), threads)
     finally:
         await asyncio.wait({checking})  # the thread still reads the file that the caller is about to close

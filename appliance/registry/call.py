@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -26,11 +28,12 @@ from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
 from appliance.store.writes.base import Write
-from appliance.store.writes.lifecycle import RecordDamage
+from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
-from bundles.errors import MalformedError
+from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
+_log: Final = logging.getLogger(__name__)
 _GATE_POLL: Final = 0.01
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,6 +49,7 @@ class Worker:
         self.pulls = Pulls()
         self.verified = VerifiedFiles()
         self._withdrawing = asyncio.Lock()
+        self._noted: dict[Digest, float] = {}
 
     async def withdraw(self, digest: Digest, inode: int) -> None:
         """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.
@@ -62,6 +66,21 @@ class Worker:
                 async with recording_async(self.record, event):
                     await services.writer.submit(RecordDamage(digest=str(digest), why="rotted", at=services.now()))
                     await self.in_thread(services.blobs.set_aside, digest)
+
+    async def note_unread(self, digest: Digest, why: str) -> None:
+        """Mark a blob that was not read to its end, so that the next scrub looks at it first and health shows it; at
+        most once in `limits.UNREADABLE_NOTED` each. It is not withdrawn."""
+        moment = time.monotonic()
+        if moment - self._noted.get(digest, -limits.UNREADABLE_NOTED) < limits.UNREADABLE_NOTED:
+            return
+        if len(self._noted) >= limits.DAMAGE_NAMED:
+            self._noted.clear()
+        self._noted[digest] = moment
+        _log.error("blob %s was not read: %s", digest, why)
+        try:
+            await self.services.writer.submit(NoteUnread(digest=str(digest), why=why, at=self.services.now()))
+        except LockgateError as error:
+            _log.warning("blob %s could not be marked for a scrub: %s", digest, error)
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""

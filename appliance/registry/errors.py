@@ -17,6 +17,9 @@ _SHOWN: Final = 300
 """Characters of a client's own text that an error repeats."""
 
 
+_DAMAGED: Final = "is missing or damaged on the registry's disk, and is not served until its bytes come again"
+
+
 @dataclass(frozen=True, slots=True)
 class WireError:
     """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it."""
@@ -48,6 +51,11 @@ def respond(error: WireError) -> web.Response:
         entry["detail"] = error.thing[:_SHOWN]
     body = json.dumps({"errors": [entry]}).encode()
     return web.Response(status=error.status, body=body, headers=error.headers, content_type="application/json")
+
+
+def blob_damaged(digest: Digest) -> WireError:
+    """To whoever may pull it: the repository shows it, and its bytes are not what they were."""
+    return WireError(404, "BLOB_UNKNOWN", f"blob {_DAMAGED}", str(digest))
 
 
 def blob_unknown(digest: Digest) -> WireError:
@@ -89,6 +97,11 @@ def manifest_invalid(error: MalformedError) -> WireError:
 
 def manifest_unknown(reference: str) -> WireError:
     return WireError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry", reference)
+
+
+def manifest_damaged(digest: Digest) -> WireError:
+    """To whoever may pull it: the repository shows it, and its bytes are not what they were."""
+    return WireError(404, "MANIFEST_UNKNOWN", f"manifest {_DAMAGED}", str(digest))
 
 
 def manifest_blob_unknown(digest: str) -> WireError:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections import OrderedDict
+from typing import BinaryIO
 
 from appliance.store.blobs import BlobStore
+from appliance.store.reading import UnreadableError, Verdict, examine
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
+
+
+class RottedError(FailedError):
+    """A manifest's file was read in full twice and has another digest; `inode` says which file it was."""
+
+    def __init__(self, digest: Digest, inode: int) -> None:
+        self.inode = inode
+        super().__init__("a manifest is damaged on disk", thing=str(digest), remedy="restore it from its bundle")
 
 
 class ManifestCache:
@@ -37,12 +48,23 @@ class ManifestCache:
             self._size -= len(dropped)
 
     def read(self, digest: Digest) -> bytes:
-        """The bytes from the store, hashed again as they are read. Blocking.
+        """The bytes from the store, hashed again as they are read: wrong bytes are never served. Blocking.
 
-        Raises NotFoundError where the file is gone, FailedError where it has rotted: wrong bytes are never served.
+        Raises NotFoundError where the file is gone, RottedError where it has another digest, UnreadableError.
         """
         with self._blobs.open_blob(digest) as stream:
-            body = stream.read()
-        if Digest.of(body, digest.algorithm) != digest:
-            raise FailedError("a manifest is damaged on disk", thing=str(digest), remedy="restore it from its bundle")
+            body = _read(stream, digest)
+            if Digest.of(body, digest.algorithm) != digest:
+                verdict = examine(stream.fileno(), digest)
+                body = _read(stream, digest)
+                if verdict is Verdict.DAMAGED or Digest.of(body, digest.algorithm) != digest:
+                    raise RottedError(digest, os.fstat(stream.fileno()).st_ino)
         return body
+
+
+def _read(stream: BinaryIO, digest: Digest) -> bytes:
+    try:
+        stream.seek(0)
+        return stream.read()
+    except OSError as error:
+        raise UnreadableError(digest, error) from None

@@ -13,10 +13,11 @@ from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.manifest_cache import RottedError
 from appliance.store.metadata import ManifestFacts
 from appliance.store.writes.base import Write
 from appliance.store.writes.registry import DeleteManifest, DeleteTag
-from bundles.errors import FailedError, MalformedError, NotFoundError
+from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_tag
 
@@ -48,14 +49,9 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
-    body = call.worker.manifests.get(facts.digest)
+    body = await _bytes_of(call, facts.digest)
     if body is None:
-        try:
-            body = await call.worker.in_thread(call.worker.manifests.read, facts.digest)
-        except (NotFoundError, FailedError) as error:
-            _log.error("%s", error)
-            return errors.manifest_unknown(call.target.reference)
-        call.worker.manifests.add(facts.digest, body)
+        return errors.manifest_damaged(facts.digest)
     await call.pulled(facts.digest)
     return web.Response(body=body, headers=_headers(facts), content_type=facts.media_type)
 
@@ -64,13 +60,40 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     """HEAD: 200 with the headers of a GET, or 404."""
     call.require("pull")
     facts = _find(call)
-    if facts is None or not call.services.blobs.has_blob(facts.digest):
+    if facts is None:
         return errors.manifest_unknown(call.target.reference)
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
+    if await _bytes_of(call, facts.digest) is None:
+        return errors.manifest_damaged(facts.digest)
     headers = _headers(facts) | {"Content-Length": str(facts.size)}
     return web.Response(headers=headers, content_type=facts.media_type)
+
+
+async def _bytes_of(call: Call, digest: Digest) -> bytes | None:
+    """A manifest's bytes, for HEAD as for GET; None where its file is gone, or has rotted and is withdrawn now.
+
+    A file that is gone was withdrawn by somebody: bytes at hand do not stand in for it, so that every worker gives the
+    same answer. Raises UnreadableError.
+    """
+    worker = call.worker
+    body = worker.manifests.get(digest)
+    if body is not None and call.services.blobs.has_blob(digest):
+        return body
+    try:
+        body = await worker.in_thread(worker.manifests.read, digest)
+    except NotFoundError:
+        await worker.note_unread(digest, "its file is missing")
+        return None
+    except RottedError as rotted:
+        try:
+            await worker.withdraw(digest, rotted.inode)
+        except LockgateError as error:
+            _log.error("manifest %s is damaged and could not be withdrawn: %s", digest, error)
+        return None
+    worker.manifests.add(digest, body)
+    return body
 
 
 async def delete_manifest(call: Call) -> web.StreamResponse | WireError:

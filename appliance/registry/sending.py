@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import select
+import socket
+import struct
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
@@ -31,6 +34,26 @@ _PIECE: Final = 256 * KIB
 
 _FLUSH_POLL: Final = 0.002
 
+_RESET: Final = struct.pack("ii", 1, 0)
+"""A struct linger: on, no seconds."""
+
+
+_OF_THE_SOCKET: Final = frozenset(
+    {
+        errno.ENOTCONN, errno.ESHUTDOWN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN,
+        errno.ENETRESET, errno.ENETUNREACH, errno.ENOBUFS, errno.EBADF,
+    }
+)  # fmt: skip
+"""Errors of sendfile(2) that the connection is the cause of; every other is the file's."""
+
+
+class BrokenFileError(Exception):
+    """The file could not be read on: the connection is cut. `cause` is the system's error."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
 
 class TruncatedError(Exception):
     """The file ended before what was promised: the connection is cut, so that no client takes it for whole."""
@@ -42,7 +65,7 @@ async def send_file(
     """Send `span` of the file `fd` as the body of a prepared response. The caller keeps `fd` open meanwhile.
 
     Raises ConnectionError when the client goes or takes nothing for `limits.SEND_IDLE`, TruncatedError when the file
-    is shorter than it was.
+    is shorter than it was, BrokenFileError when it cannot be read.
     """
     transport = request.transport
     if transport is None:
@@ -55,6 +78,19 @@ async def send_file(
         await _sendfile(os.dup(transport.get_extra_info("socket").fileno()), os.dup(fd), span, threads)
     except TimeoutError:
         raise ConnectionResetError from None
+
+
+def cut(request: web.Request) -> None:
+    """Reset the connection at once (tcp(7), SO_LINGER): after the headers went out, this is the only way to say that
+    the answer is none. What its client has not taken yet is dropped. Harmless twice."""
+    transport = request.transport
+    if transport is None:
+        return
+    handle = transport.get_extra_info("socket")
+    if handle is not None:
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(handle.fileno())) as same:
+            same.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    transport.abort()
 
 
 async def in_pieces(request: web.Request, whole: web.StreamResponse) -> web.StreamResponse:
@@ -78,8 +114,7 @@ async def _write(request: web.Request, response: web.StreamResponse, piece: byte
     try:
         await asyncio.wait_for(response.write(piece), limits.SEND_IDLE)
     except TimeoutError:
-        if request.transport is not None:
-            request.transport.abort()  # a close would wait until what was written before has been taken
+        cut(request)  # a close would wait until what was written before has been taken
         raise ConnectionResetError from None
 
 
@@ -95,9 +130,12 @@ async def _copy(
     loop = asyncio.get_running_loop()
     position, end = span.start, span.start + span.length
     while position < end:
-        piece = await loop.run_in_executor(threads, os.pread, fd, min(CHUNK, end - position), position)
+        try:
+            piece = await loop.run_in_executor(threads, os.pread, fd, min(CHUNK, end - position), position)
+        except OSError as error:
+            raise BrokenFileError(error) from None
         if not piece:
-            raise TruncatedError
+            raise TruncatedError("the file ended early")
         await _write(request, response, piece)
         position += len(piece)
 
@@ -133,8 +171,12 @@ def _send_some(out: int, source: int, position: int, count: int) -> int:
             if not poll.poll(_PATIENCE):
                 break
             continue
+        except OSError as error:
+            if isinstance(error, ConnectionError) or error.errno in _OF_THE_SOCKET:
+                raise ConnectionResetError from None
+            raise BrokenFileError(error) from None
         if taken == 0:
-            raise TruncatedError
+            raise TruncatedError("the file ended early")
         sent += taken
     return sent
 

@@ -2,21 +2,20 @@
 under a right status.
 
 Known is a file, not a digest: its inode, its size and its times of change. A file that this worker hashed as it came
-in is known from the start; one that is written to, or replaced, is unknown again.
+in is known from the start; one that is written to, replaced, or given another owner or name is unknown again, and
+hashed anew as it is served.
 """
 
 from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from typing import Final
 
 from appliance import limits
-from bundles.limits import MIB
-from bundles.oci.digest import Digest, new_hasher
+from appliance.store.reading import Verdict, examine
+from bundles.oci.digest import Digest
 
 Identity = tuple[int, int, int, int, int]
-_PIECE: Final = MIB
 
 
 def identity_of(fd: int) -> Identity:
@@ -41,15 +40,14 @@ class VerifiedFiles:
         while len(self._known) > limits.VERIFIED_FILES:
             self._known.popitem(last=False)
 
-    def check(self, fd: int, digest: Digest) -> bool:
-        """Hash a file, and remember it if it is whole. Blocking; does not move the descriptor's position."""
+    def check(self, fd: int, digest: Digest) -> Verdict:
+        """Hash a file, and remember it if it is whole. Blocking; does not move the descriptor's position.
+
+        Its digest decides alone: a change of mode, owner or links meanwhile, such as a push of the same blob makes,
+        only means that the file is hashed again next time. Raises UnreadableError.
+        """
         before = identity_of(fd)
-        hasher = new_hasher(digest.algorithm)
-        position = 0
-        while piece := os.pread(fd, _PIECE, position):
-            hasher.update(piece)
-            position += len(piece)
-        whole = hasher.hexdigest() == digest.hex and identity_of(fd) == before
-        if whole:
+        verdict = examine(fd, digest)
+        if verdict is not Verdict.DAMAGED and identity_of(fd) == before:
             self.add(before, digest)
-        return whole
+        return verdict

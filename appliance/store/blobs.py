@@ -20,7 +20,8 @@ from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
-from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedError
+from appliance.store.reading import UnreadableError, Verdict, examine
+from bundles.errors import CancelledError, NotFoundError, RefusedError
 from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
@@ -151,28 +152,26 @@ class BlobStore:
             raise explain(error, path) from None
 
     def has_blob(self, digest: Digest) -> bool:
-        """Whether the blob is held, whole. One stat, about 2 µs."""
+        """Whether the blob is held, whole. One stat, about 2 µs. Raises UnreadableError."""
         try:
             return stat.S_ISREG(self._paths.blob(digest).lstat().st_mode)
         except FileNotFoundError:
             return False
+        except OSError as error:
+            raise UnreadableError(digest, error) from None
 
     def size(self, digest: Digest) -> int:
-        """The blob's size in bytes as the file has it. Raises NotFoundError."""
+        """The blob's size in bytes as the file has it. Raises NotFoundError, UnreadableError."""
         try:
             return self._paths.blob(digest).lstat().st_size
         except FileNotFoundError:
             raise NotFoundError("no such blob", thing=str(digest)) from None
+        except OSError as error:
+            raise UnreadableError(digest, error) from None
 
     def open_blob(self, digest: Digest) -> BinaryIO:
-        """The blob's bytes from the start, seekable. Raises NotFoundError."""
-        try:
-            fd = os.open(self._paths.blob(digest), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise NotFoundError("no such blob", thing=str(digest)) from None
-        except OSError as error:
-            raise FailedError("a blob cannot be read", thing=f"{digest} ({error.strerror})") from None
-        return os.fdopen(fd, "rb")
+        """The blob's bytes from the start, seekable. Raises NotFoundError, UnreadableError."""
+        return _opened(self._paths.blob(digest), digest)
 
     def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter:
         """Start writing a blob of a known digest and size (bytes). Raises FailedError."""
@@ -205,11 +204,42 @@ class BlobStore:
             raise explain(error, path) from None
 
     def inode(self, digest: Digest) -> int:
-        """Which file the blob is, 0 where there is none: it is another one after every `place`."""
+        """Which file the blob is, 0 where there is none: it is another one after every `place`.
+
+        Raises UnreadableError.
+        """
         try:
             return self._paths.blob(digest).lstat().st_ino
         except FileNotFoundError:
             return 0
+        except OSError as error:
+            raise UnreadableError(digest, error) from None
+
+    def is_whole(self, digest: Digest) -> bool:
+        """Whether the blob is held and its bytes have its digest: a read of all of it. Blocking. What cannot be read is
+        not whole: bytes that arrive are to replace it."""
+        try:
+            with self.open_blob(digest) as file:
+                return examine(file.fileno(), digest) is not Verdict.DAMAGED
+        except (NotFoundError, UnreadableError):
+            return False
+
+    def open_aside(self, digest: Digest) -> BinaryIO:
+        """The file that was withdrawn, as `open_blob`. Raises NotFoundError, UnreadableError."""
+        return _opened(self._aside(digest), digest)
+
+    def put_back(self, digest: Digest) -> None:
+        """Give the withdrawn file its name again; durable on return. The caller has read it and holds the gate alone.
+        Raises FailedError."""
+        path = self._paths.blob(digest)
+        try:
+            self.files.rename(self._aside(digest), path)
+            self.files.sync_folder(path.parent)
+        except OSError as error:
+            raise explain(error, path) from None
+
+    def _aside(self, digest: Digest) -> Path:
+        return self._paths.damaged / f"{digest.algorithm}-{digest.hex}"
 
     def set_aside(self, digest: Digest) -> None:
         """Move a damaged blob's file to `damaged/`; durable on return. The caller holds the gate alone, so that it is
@@ -217,7 +247,7 @@ class BlobStore:
         path, aside = self._paths.blob(digest), self._paths.damaged
         try:
             self.files.make_folder(aside)
-            self.files.rename(path, aside / f"{digest.algorithm}-{digest.hex}")
+            self.files.rename(path, self._aside(digest))
             self.files.sync_folder(path.parent)
         except OSError as error:
             raise explain(error, path) from None
@@ -225,3 +255,13 @@ class BlobStore:
     def remove(self, digest: Digest) -> None:
         """Take the blob's bytes away (garbage collection alone: no link and no quarantine names it)."""
         self.files.remove(self._paths.blob(digest))
+
+
+def _opened(path: Path, digest: Digest) -> BinaryIO:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise NotFoundError("no such blob", thing=str(digest)) from None
+    except OSError as error:
+        raise UnreadableError(digest, error) from None
+    return os.fdopen(fd, "rb")

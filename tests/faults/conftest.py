@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 
 from appliance.paths import StationPaths
+from tests.lifecycle.conftest import kept
+
+__all__ = ["kept", "paths"]
 
 
 @pytest.fixture

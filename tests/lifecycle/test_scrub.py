@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.lifecycle import scrub
+from appliance.lifecycle import damage, scrub
+from appliance.lifecycle.looking import Looker
 from appliance.observe.health import checks
 from bundles.errors import CancelledError, IncompleteError, RefusedError, UsageError
 from bundles.oci.digest import Digest
@@ -107,10 +108,10 @@ def test_what_a_reader_found_damaged_is_withdrawn_at_once_and_healed_by_a_push(k
     with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
         kept.workers[1].ask("GET", path)
     assert [worker.ask("HEAD", path).status for worker in kept.workers] == [404, 404]
-    assert [blob["why"] for blob in scrub.damages(kept.inside.station)] == ["rotted"]
+    assert [blob["why"] for blob in damage.damages(kept.inside.station)] == ["rotted"]
     kept.server.push_blob("team/app", body)
     assert [worker.ask("GET", path).body == body for worker in kept.workers] == [True, True]
-    assert scrub.damages(kept.inside.station) == []
+    assert damage.damages(kept.inside.station) == []
 
 
 def test_a_file_that_is_known_to_be_whole_is_looked_at_again_once_it_was_written_to(kept: Kept) -> None:
@@ -213,14 +214,14 @@ def test_a_budget_is_a_number_of_seconds(kept: Kept, budget: object) -> None:
 def test_what_was_healed_while_it_was_read_is_not_withdrawn(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.server.push_blob("team/app", BODY)
     rot(kept)
-    look: Callable[..., object] = scrub._Scrub._look
+    look: Callable[..., object] = Looker.look
 
-    def and_push(self: scrub._Scrub, *args: object) -> object:
+    def and_push(self: Looker, *args: object) -> object:
         looked = look(self, *args)
         kept.server.push_blob("team/app", BODY)
         return looked
 
-    monkeypatch.setattr(scrub._Scrub, "_look", and_push)
+    monkeypatch.setattr(Looker, "look", and_push)
     assert kept.scrub()["damaged"] == []
     assert kept.server.ask("GET", f"/v2/team/app/blobs/{DIGEST}").body == BODY
 

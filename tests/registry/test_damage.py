@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from appliance.store.database import open_reader
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.registry_server import Server, Store
@@ -64,3 +69,89 @@ def test_a_blob_cut_short_while_it_is_served_ends_its_connection(store: Store, s
             pass
     assert received < len(body)
     assert Digest.of(body) == digest
+
+
+def _meanwhile(change: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
+    """Make a change over and over, while the block runs."""
+
+    @contextlib.contextmanager
+    def running() -> Iterator[None]:
+        over = threading.Event()
+
+        def go_on() -> None:
+            while not over.is_set():
+                change()
+
+        thread = threading.Thread(target=go_on)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
+
+    return running()
+
+
+def _link(path: Path) -> None:
+    copy = path.with_name(f"{path.name}.copy")
+    copy.unlink(missing_ok=True)
+    copy.hardlink_to(path)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "mode": lambda path: path.chmod(0o640),
+    "owner": lambda path: os.chown(path, os.getuid(), os.getgid()),
+    "links": _link,
+}
+
+
+@pytest.mark.parametrize("name", sorted(CHANGES))
+@pytest.mark.parametrize("size", [1000, len(BODY)])
+def test_a_change_of_mode_owner_or_links_is_no_damage(store: Store, server: Server, name: str, size: int) -> None:
+    body = BODY[:size]
+    digest = server.push_blob("team/app", body)
+    file = store.paths.blob(digest)
+    with _meanwhile(lambda: CHANGES[name](file)):
+        for _ in range(5):
+            assert server.ask("GET", f"/v2/team/app/blobs/{digest}").body == body
+    assert file.exists()
+    assert _damaged(store) == []
+
+
+def test_pulls_go_on_while_others_push_the_same_blob(store: Store, server: Server) -> None:
+    digest = server.push_blob("team/app", BODY)
+    fresh = store.serve()
+    with _meanwhile(lambda: server.push_blob("team/other", BODY)):
+        for _ in range(10):
+            assert fresh.ask("GET", f"/v2/team/app/blobs/{digest}").body == BODY
+    assert _damaged(store) == []
+
+
+def _damaged(store: Store) -> list[str]:
+    with contextlib.closing(open_reader(store.paths.database)) as reader:
+        return [str(digest) for (digest,) in reader.execute("SELECT digest FROM damage WHERE healed IS NULL")]
+
+
+def test_a_rotten_manifest_is_withdrawn_and_head_and_get_agree(store: Store, server: Server) -> None:
+    content = image()
+    digest = content.push(server, "team/app", "v1")
+    file = store.paths.blob(digest)
+    file.write_bytes(content.manifest.replace(b"2", b"3", 1))
+    fresh = store.serve()
+    for method, reference in (("HEAD", "v1"), ("GET", "v1"), ("HEAD", digest), ("GET", digest)):
+        answer = fresh.ask(method, f"/v2/team/app/manifests/{reference}")
+        assert answer.status == 404
+        if method == "GET":
+            assert answer.code == "MANIFEST_UNKNOWN"
+            assert "damaged" in answer.json["errors"][0]["message"]
+    assert _damaged(store) == [str(digest)]
+    for method in ("HEAD", "GET"):
+        assert server.ask(method, "/v2/team/app/manifests/v1").status == 404, (
+            "a worker that had its bytes says the same"
+        )
+    assert content.push(server, "team/app", "v1") == digest
+    for worker in (server, fresh):
+        assert worker.ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
+        assert worker.ask("HEAD", "/v2/team/app/manifests/v1").status == 200
+    assert _damaged(store) == []

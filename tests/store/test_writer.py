@@ -37,8 +37,9 @@ def service(paths: StationPaths) -> Iterator[WriterService]:
 class Socket:
     """The service behind its Unix socket, in a thread with a loop of its own."""
 
-    def __init__(self, path: Path, service: WriterService) -> None:
+    def __init__(self, path: Path, service: WriterService, lease: str = "") -> None:
         self.path = path
+        self._lease = lease
         self._service = service
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -54,7 +55,7 @@ class Socket:
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-        async with serve_writer(self.path, self._service):
+        async with serve_writer(self.path, self._service, self._lease):
             self._ready.set()
             await self._stop.wait()
 
@@ -138,6 +139,19 @@ def test_a_blocking_client_comes_back_after_a_restart(tmp_path: Path, service: W
     for expected in (2, 3):
         with Socket(tmp_path / "writer.sock", service):
             assert client.submit(BumpEpoch()) == expected
+
+
+def test_a_job_writes_to_the_control_process_that_started_it_and_to_no_other(
+    tmp_path: Path, service: WriterService
+) -> None:
+    job = SocketWriter(tmp_path / "writer.sock", lease="first")
+    with Socket(tmp_path / "writer.sock", service, "first"):
+        assert [job.submit(BumpEpoch()) for _ in range(2)] == [2, 3]
+    with Socket(tmp_path / "writer.sock", service, "second"):
+        for _ in range(2):
+            with pytest.raises(FailedError, match="control process has ended"):
+                job.submit(BumpEpoch())
+        assert SocketWriter(tmp_path / "writer.sock").submit(BumpEpoch()) == 4, "a worker outlives control processes"
 
 
 async def test_an_async_client_comes_back_after_a_restart(tmp_path: Path, service: WriterService) -> None:

@@ -14,7 +14,7 @@ from appliance.control.asked import body_of
 from appliance.control.own_station import on_own_station
 from appliance.control.view import shows
 from appliance.intake.recall import recall
-from appliance.lifecycle.scrub import damages
+from appliance.lifecycle.damage import damages, unread
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.station import Station
@@ -37,7 +37,8 @@ def routes(control: Control) -> list[web.RouteDef]:
             found = [entry | {"shown": refs} for entry, refs in zip(found, seen, strict=True) if refs]
             if not may(request, "custody"):
                 found = [entry | {"bundles": []} for entry in found]
-        return web.json_response({"items": found, "next": None})
+        errors = await asyncio.to_thread(unread, station) if may(request, "operate") else []
+        return web.json_response({"items": found, "next": None, "unread": errors})
 
     async def blocks(request: web.Request) -> web.Response:
         """All of them for whoever may change them, else those of content in repositories that one may pull."""

@@ -38,10 +38,12 @@ def _lost(write: Write) -> LockgateError:
 class SocketWriter:
     """A blocking `Writer` over the station's socket; may be shared by threads, which then take turns."""
 
-    def __init__(self, path: Path, wait: float = limits.WRITER_WAIT) -> None:
-        """`wait`: how long, in seconds, to wait for a station that is not there (yet)."""
+    def __init__(self, path: Path, wait: float = limits.WRITER_WAIT, lease: str = "") -> None:
+        """`wait`: how long, in seconds, to wait for a station that is not there (yet). `lease`: of a job, the token of
+        the control process that started it; no other one takes its writes."""
         self._path = path
         self._wait = wait
+        self._lease = frames.encode_lease(lease) if lease else b""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._numbers = itertools.count(1)
@@ -54,6 +56,8 @@ class SocketWriter:
             try:
                 length = frames.body_length(_receive(stream, frames.HEADER.size))
                 answer = frames.decode_answer(_receive(stream, length))
+                if answer.number != number:  # the lease was refused, and the connection ends
+                    self._drop()
             except OSError:
                 self._drop()
                 raise _lost(write) from None
@@ -73,6 +77,7 @@ class SocketWriter:
             try:
                 if self._socket is None:
                     self._socket = frames.connect_to(self._path)
+                    self._socket.sendall(self._lease)
                 self._socket.sendall(frame)
                 return self._socket
             except OSError:

@@ -1,6 +1,7 @@
 """Frames on the writer's socket: four bytes of length, big-endian, then msgpack.
 
-A request is `[number, write]`, an answer `[number, result, null]` or `[number, null, error]` with the error as
+A request is `[number, write]`; before its first one a job sends `[0, token]`, the lease of the control process that
+started it. An answer is `[number, result, null]` or `[number, null, error]` with the error as
 `bundles.errors.to_wire` gives it. Answers may come in any order; the number says whose it is.
 """
 
@@ -49,7 +50,7 @@ def _below(cls: type[Write]) -> set[type[Write]]:
 
 @functools.cache
 def _request_decoder() -> msgspec.msgpack.Decoder[Any]:
-    union = functools.reduce(operator.or_, _write_classes())
+    union = functools.reduce(operator.or_, _write_classes()) | str
     return msgspec.msgpack.Decoder(tuple[int, union])  # type: ignore[valid-type]
 
 
@@ -62,8 +63,13 @@ def encode_request(number: int, write: Write) -> bytes:
     return _frame(_encoder.encode((number, write)))
 
 
-def decode_request(body: bytes) -> tuple[int, Write]:
-    """A request's body. Raises msgspec.DecodeError for anything but a known write."""
+def encode_lease(token: str) -> bytes:
+    """The frame that shows a lease. Raises FailedError."""
+    return _frame(_encoder.encode((0, token)))
+
+
+def decode_request(body: bytes) -> tuple[int, Write | str]:
+    """A request's body: a write, or the token of a lease. Raises msgspec.DecodeError for anything else."""
     number, write = _request_decoder().decode(body)
     return number, write
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import functools
 import logging
+import secrets
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -22,15 +23,18 @@ _log: Final = logging.getLogger(__name__)
 
 
 @contextlib.asynccontextmanager
-async def serve_writer(path: Path, service: WriterService) -> AsyncIterator[None]:
+async def serve_writer(path: Path, service: WriterService, lease: str = "") -> AsyncIterator[None]:
     """Serve `service` on a Unix socket at `path` (mode 0600: who reaches it may write anything) while the block runs.
+
+    `lease` is this control process's own token. A connection that shows another one is a job whose control process is
+    gone: it is refused before its first write.
 
     Raises FailedError where the socket cannot be opened.
     """
     connections: set[asyncio.Task[None]] = set()
 
     async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.ensure_future(_converse(reader, writer, service))
+        task = asyncio.ensure_future(_converse(reader, writer, service, lease))
         connections.add(task)
         task.add_done_callback(connections.discard)
         await asyncio.wait({task})
@@ -46,13 +50,21 @@ async def serve_writer(path: Path, service: WriterService) -> AsyncIterator[None
         frames.stop_listening(path)
 
 
-async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: WriterService) -> None:
+async def _converse(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, service: WriterService, lease: str
+) -> None:
     """One connection until it ends. What was taken in is applied, whether or not its sender stays to hear of it."""
     loop = asyncio.get_running_loop()
     try:
         while True:
             body = await reader.readexactly(frames.body_length(await reader.readexactly(frames.HEADER.size)))
             number, write = frames.decode_request(body)
+            if isinstance(write, str):
+                if secrets.compare_digest(write.encode(), lease.encode()):
+                    continue
+                writer.write(_answer(number, None, _outlived()))
+                await writer.drain()
+                return
             try:
                 future = service.enqueue(write)
             except LockgateError as error:
@@ -67,6 +79,12 @@ async def _converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, 
         _log.error("the writer's socket got what is no write: %s", error)
     finally:
         writer.close()
+
+
+def _outlived() -> LockgateError:
+    return FailedError(
+        "the job's control process has ended", remedy="the job goes on by itself in the one that runs now"
+    )
 
 
 def _settled(loop: asyncio.AbstractEventLoop, writer: asyncio.StreamWriter, number: int, future: Future[Any]) -> None:

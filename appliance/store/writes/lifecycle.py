@@ -26,6 +26,7 @@ class ForgetBlobs(Write, frozen=True):
             db.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
             db.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
             db.execute("DELETE FROM damage WHERE digest = ?", (digest,))
+            db.execute("DELETE FROM unread WHERE digest = ?", (digest,))
         return gone
 
 
@@ -90,6 +91,45 @@ class RecordDamage(Write, frozen=True):
             " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, found = excluded.found, healed = NULL",
             (self.digest, self.why, self.at),
         )
+        db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
+
+
+class HealDamage(Write, frozen=True):
+    """A withdrawn blob was read whole, or put back: it is shown again."""
+
+    digest: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute("UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", (self.at, self.digest))
+
+
+class NoteUnread(Write, frozen=True):
+    """A blob could not be read. Nothing is withdrawn: it is read again, and `ForgetUnread` ends it."""
+
+    unrecorded: ClassVar[str] = "which blobs could not be read"
+    digest: str
+    why: str
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO unread (digest, why, found, last, times) SELECT ?1, ?2, ?3, ?3, 1"
+            " WHERE EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)"
+            " AND NOT EXISTS (SELECT 1 FROM damage WHERE digest = ?1 AND healed IS NULL)"
+            " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, last = excluded.last, times = times + 1",
+            (self.digest, self.why, self.at),
+        )
+
+
+class ForgetUnread(Write, frozen=True):
+    """A blob that could not be read was read to its end since."""
+
+    unrecorded: ClassVar[str] = "which blobs could be read again"
+    digest: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
 
 
 class Block(Write, frozen=True):

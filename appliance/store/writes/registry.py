@@ -58,8 +58,9 @@ def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
         "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (blob.digest, blob.size, blob.crc32, at),
     )
-    # Whoever records a blob has just made its bytes durable: a withdrawn one is whole again.
+    # Whoever records a blob has just made its bytes durable, or read them all: a withdrawn one is whole again.
     db.execute("UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", (at, blob.digest))
+    db.execute("DELETE FROM unread WHERE digest = ?", (blob.digest,))
 
 
 def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> None:

@@ -1,0 +1,94 @@
+"""What a blob's file is: whole, damaged, or not read at all. The only place that may call a file damaged.
+
+Damaged is a file that was read to its end twice, the second time after its pages were dropped from the page cache, and
+whose bytes had another digest both times. A read that fails says nothing about the bytes: the cause may be a cable, a
+mount, a permission or a full table of descriptors.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from typing import Final
+
+from bundles.errors import FailedError
+from bundles.limits import MIB
+from bundles.oci.digest import Digest, new_hasher
+from bundles.volumes.cache import drop_pages
+
+_PIECE: Final = MIB
+
+_OF_THE_PROCESS: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EINTR, errno.EAGAIN})
+"""Errors that a process meets with any file: they are no reason to look at this one again."""
+
+
+class UnreadableError(FailedError):
+    """A file could not be read: nothing is known about its bytes. `number` is the errno."""
+
+    def __init__(self, digest: Digest, error: OSError) -> None:
+        self.digest = digest
+        self.number = error.errno or 0
+        self.reason = error.strerror or type(error).__name__
+        super().__init__("a blob cannot be read", thing=f"{digest} ({self.reason})", remedy="check the disk")
+
+    @property
+    def concerns_file(self) -> bool:
+        """Whether the file or its disk is the cause, rather than the limits of the process."""
+        return self.number not in _OF_THE_PROCESS
+
+
+class Verdict(Enum):
+    """What two reads say of a file."""
+
+    WHOLE = auto()
+    """It has its digest."""
+    REREAD = auto()
+    """It has its digest on the disk; the page cache had other bytes, and whoever read those got wrong ones."""
+    DAMAGED = auto()
+    """It was read in full twice and has another digest."""
+
+
+def _attend(_: int) -> None:
+    return
+
+
+def examine(fd: int, digest: Digest, attend: Callable[[int], object] = _attend, *, fresh: bool = False) -> Verdict:
+    """Read the open file `fd` to its end, and once more from the disk where its digest differs.
+
+    `attend` is told of the bytes of each piece (of the first read alone) and may raise; what it raises is passed on.
+    `fresh`: drop its pages before the first read, too. Blocking; leaves the descriptor's position alone. Raises
+    UnreadableError.
+    """
+    if fresh:
+        with _named(digest):
+            drop_pages(fd)
+    if _has(fd, digest, attend):
+        return Verdict.WHOLE
+    with _named(digest):
+        os.fsync(fd)  # dirty pages are not dropped
+        drop_pages(fd)
+    return Verdict.REREAD if _has(fd, digest, _attend) else Verdict.DAMAGED
+
+
+@contextmanager
+def _named(digest: Digest) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnreadableError(digest, error) from None
+
+
+def _has(fd: int, digest: Digest, attend: Callable[[int], object]) -> bool:
+    """Whether one read gives the digest. An error of `attend` is no error of reading: it passes as it is."""
+    hasher, position = new_hasher(digest.algorithm), 0
+    while True:
+        with _named(digest):
+            piece = os.pread(fd, _PIECE, position)
+        if not piece:
+            return hasher.hexdigest() == digest.hex
+        hasher.update(piece)
+        position += len(piece)
+        attend(len(piece))
