@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
+import hashlib
 import json
 from typing import Final, Literal
 
@@ -19,7 +20,8 @@ from appliance import clock
 from appliance.config import Config
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.checkpoints import audit_key
+from appliance.observe.checkpoints import audit_key, checkpoint, signed_origin, verify_log
+from appliance.observe.recorded import recording
 from appliance.paths import StationPaths
 from bundles import audit_log, limits, strict_json
 from bundles.audit_log import lines_of, segments
@@ -40,12 +42,16 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 def write_origin(paths: StationPaths, origin: Origin) -> None:
-    """Sign and write the document, in the place of an earlier one."""
+    """Sign and write the document of a new station."""
+    write_atomic(paths.origin, _signed(paths, origin), 0o600)
+
+
+def _signed(paths: StationPaths, origin: Origin) -> bytes:
     key = audit_key(paths)
     fields = msgspec.to_builtins(origin)
     signature = base64.b64encode(key.sign(strict_json.canonical(fields))).decode()
     document = {"keyid": key.public.keyid, "origin": fields, "signature": signature}
-    write_atomic(paths.origin, strict_json.canonical(document), 0o600)
+    return strict_json.canonical(document)
 
 
 def read_origin(paths: StationPaths, site: str) -> Origin | None:
@@ -82,7 +88,7 @@ def require_open(paths: StationPaths, config: Config) -> None:
     if not config.open:
         return
     origin = read_origin(paths, config.site)
-    if origin is None or not origin.open or _first_event_says(paths) is False:
+    if origin is None or not origin.open or _first_event_says(paths) is False or not _is_signed_for(paths, config):
         raise RefusedError(
             "a station that was not made open is never opened: one person would release alone",
             thing=str(paths.config),
@@ -98,7 +104,7 @@ def adopt(paths: StationPaths, config: Config) -> None:
     if config.open:
         if paths.origin.exists() or _first_event_says(paths) is not True:
             return
-        if audit_log.verify(paths.audit, audit_key(paths).public, config.site, live=True).findings:
+        if verify_log(paths, config.site).findings:
             return
     else:
         with contextlib.suppress(RefusedError):
@@ -106,10 +112,22 @@ def adopt(paths: StationPaths, config: Config) -> None:
             if origin is not None and not origin.open:
                 return
     origin = Origin(site=config.site, side=config.side, open=config.open, created=clock.now())
+    document = _signed(paths, origin)
     audit = FileAudit(paths.audit)
-    audit.record(AuditEvent(Act.ORIGIN, "station", config.site, "done", {"open": config.open}))
+    with recording(audit, AuditEvent(Act.ORIGIN, "station", config.site, "done", {"open": config.open})):
+        # Signed before it is written: where the power goes between the two, the next start writes another.
+        checkpoint(paths, hashlib.sha256(document).hexdigest())
+        write_atomic(paths.origin, document, 0o600)
     audit.close()
-    write_origin(paths, origin)
+
+
+def _is_signed_for(paths: StationPaths, config: Config) -> bool:
+    """Whether the document is the one that the last checkpoint names: an earlier one of this station is signed too."""
+    try:
+        said = signed_origin(paths, config.site)
+    except LockgateError:
+        return False
+    return said in ("", audit_log.origin_digest(paths.origin))
 
 
 def _first_event_says(paths: StationPaths) -> bool | None:

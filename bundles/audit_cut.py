@@ -82,15 +82,13 @@ def read_cut(detail: Mapping[str, Any], key: PublicKey, site: str) -> Cut:
     return cut
 
 
-def cuts_of(
-    prunes: Iterable[Mapping[str, Any]], key: PublicKey, site: str
-) -> tuple[dict[tuple[int, int], LaneCut], list[str]]:
-    """The signed cuts that events carry, by lane and first segment, and what is wrong with the others."""
-    cuts: dict[tuple[int, int], LaneCut] = {}
+def cuts_of(prunes: Iterable[Mapping[str, Any]], key: PublicKey, site: str) -> tuple[list[Cut], list[str]]:
+    """The signed cuts that events carry, and what is wrong with the others."""
+    cuts: list[Cut] = []
     wrong = []
     for detail in prunes:
         try:
-            cuts |= {(cut.lane, cut.first): cut for cut in read_cut(detail, key, site).lanes}
+            cuts.append(read_cut(detail, key, site))
         except MalformedError as error:
             wrong.append(error.diagnostics())
     return cuts, wrong

@@ -21,16 +21,17 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
 from bundles import limits, strict_json
-from bundles.audit_cut import cuts_of, strays
+from bundles.audit_cut import Cut, cuts_of, strays
+from bundles.audit_found import GENESIS, Lane, Verified
 from bundles.errors import LockgateError, MalformedError, UsageError
-from bundles.files import failures_named, open_regular
+from bundles.files import failures_named, open_regular, read_small
 from bundles.oci.reference import check_site
 from bundles.signing.keys import PublicKey
 from bundles.times import check_time
@@ -38,7 +39,6 @@ from bundles.times import check_time
 CHECKPOINT_TYPE: Final = "application/vnd.lockgate.audit-checkpoint.v1+json"
 LANES: Final = "lanes"
 CHECKPOINTS: Final = "checkpoints.jsonl"
-GENESIS: Final = "0" * 64
 PRUNED: Final = "audit.prune"
 """The act whose event says where a lane begins after its oldest segments were exported and taken away."""
 
@@ -47,7 +47,6 @@ _HEAD: Final = re.compile(r"([1-9][0-9]{0,15})-([0-9a-f]{64})\Z")
 _FIELDS: Final = frozenset(
     ("act", "actor", "detail", "lane", "micros", "outcome", "pid", "prev", "seq", "thing", "time")
 )
-_FINDINGS: Final = 1_000
 
 
 class LaneHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +58,8 @@ class LaneHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every lane's last event at a time. `previous` is the sha256 of the checkpoint's line before, or null for 1."""
+    """Every lane's last event at a time. `previous` is the sha256 of the checkpoint's line before, or null for 1;
+    `origin` that of the station's origin.json, "" where it had none or an earlier version signed."""
 
     type: str = CHECKPOINT_TYPE
     site: str
@@ -67,6 +67,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     previous: str | None
     created: str
     lanes: list[LaneHead]
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,47 +77,6 @@ class Segment:
     lane: int
     number: int
     path: Path
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is wrong, and where: a file's name, a line's number in it (0 for the file as a whole)."""
-
-    file: str
-    line: int
-    what: str
-
-    def text(self) -> str:
-        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
-
-
-@dataclass(slots=True)
-class Verified:
-    """What was looked at and found. No checkpoint covers `uncovered` events; `time_back` are older than their last."""
-
-    events: int = 0
-    lanes: int = 0
-    checkpoints: int = 0
-    head: str = ""
-    covered: int = 0
-    uncovered: int = 0
-    time_back: int = 0
-    first: str = ""
-    last: str = ""
-    findings: list[Finding] = field(default_factory=list)
-
-    def to_json(self) -> dict[str, Any]:
-        """As plain data; `ok` says that nothing was found."""
-        return {
-            "ok": not self.findings, "events": self.events, "lanes": self.lanes, "checkpoints": self.checkpoints,
-            "covered": self.covered, "uncovered": self.uncovered, "time_back": self.time_back,
-            "head": self.head, "first": self.first, "last": self.last,
-            "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in self.findings],
-        }  # fmt: skip
-
-    def find(self, file: str, line: int, what: str) -> None:
-        if len(self.findings) < _FINDINGS:
-            self.findings.append(Finding(file, line, what))
 
 
 def segment_name(lane: int, number: int) -> str:
@@ -215,25 +175,13 @@ def lines_of(path: Path) -> Iterator[bytes]:
             yield line
 
 
-@dataclass(slots=True)
-class _Lane:
-    """A lane while it is read: where it stands, and the hashes that checkpoints ask about."""
-
-    seq: int = 0
-    head: str = GENESIS
-    number: int = 0
-    first: int = 0
-    since: str = ""
-    micros: int = 0
-    hashes: dict[int, str] = field(default_factory=dict)
-    begins: tuple[int, str] | None = None
-    cut: tuple[int, str] | None = None
-
-
-def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, live: bool = False) -> Verified:
+def verify(
+    folder: Path, key: PublicKey, site: str, expect_head: str = "", *, live: bool = False, origin: Path | None = None
+) -> Verified:
     """Look at every event and every checkpoint of a log.
 
-    `live`: a station may be writing it, so that a last line without its newline is one that is being written.
+    `live`: a station may be writing it, so that a last line without its newline is one that is being written. `origin`
+    is the station's origin.json, which must be the one that the last checkpoint names.
     Raises FailedError where a file cannot be read; whatever is wrong in what was read is in `findings`.
     """
     if expect_head:
@@ -245,16 +193,18 @@ def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, li
     for checkpoint in checkpoints:
         for lane_head in checkpoint.lanes:
             wanted.setdefault(lane_head.lane, set()).add(lane_head.seq)
-    lanes: dict[int, _Lane] = {}
+    lanes: dict[int, Lane] = {}
     prunes: list[dict[str, Any]] = []
     for segment in segments(folder):
-        _read_segment(segment, lanes.setdefault(segment.lane, _Lane()), wanted, prunes, found, live=live)
+        _read_segment(segment, lanes.setdefault(segment.lane, Lane()), wanted, prunes, found, live=live)
     for name in strays(folder, everything=live):
         found.find(name, 0, "a file that is no part of the log")
     found.lanes = len(lanes)
     if not found.events:
         found.find(LANES, 0, "there is no event")
-    _check_beginnings(lanes, prunes, key, site, found)
+    cuts = _check_beginnings(lanes, prunes, key, site, found)
+    if origin is not None:
+        _check_origin(origin, checkpoints, cuts, found)
     _compare(checkpoints, lanes, found)
     if checkpoints:
         found.covered = sum(head.seq for head in checkpoints[-1].lanes)
@@ -273,10 +223,12 @@ def verify(folder: Path, key: PublicKey, site: str, expect_head: str = "", *, li
 
 
 def _check_beginnings(
-    lanes: dict[int, _Lane], prunes: list[dict[str, Any]], key: PublicKey, site: str, found: Verified
-) -> None:
-    """Every lane begins with its first event, or where a cut signed by the audit key says, with a whole segment."""
-    cuts, unsigned = cuts_of(prunes, key, site)
+    lanes: dict[int, Lane], prunes: list[dict[str, Any]], key: PublicKey, site: str, found: Verified
+) -> list[Cut]:
+    """Every lane begins with its first event, or where a cut signed by the audit key says, with a whole segment.
+    Returns the signed cuts."""
+    signed, unsigned = cuts_of(prunes, key, site)
+    cuts = {(lane.lane, lane.first): lane for cut in signed for lane in cut.lanes}
     for why in unsigned:
         found.find(LANES, 0, why)
     for number, lane in lanes.items():
@@ -287,6 +239,27 @@ def _check_beginnings(
             found.find(f"lane {number:02}", 0, f"the events before {begins[0]} were removed, and no signed cut says so")
         else:
             lane.cut = (cut.from_ - 1, cut.prev)
+    return signed
+
+
+def _check_origin(path: Path, checkpoints: list[Checkpoint], cuts: list[Cut], found: Verified) -> None:
+    """The station's origin.json is the one that the last checkpoint names, and each cut names one that a checkpoint
+    named."""
+    named = {checkpoint.origin for checkpoint in checkpoints} | {""}
+    if any(cut.origin not in named for cut in cuts):
+        found.find(CHECKPOINTS, 0, "a cut names an origin.json that no checkpoint knows: checkpoints were removed")
+    said = checkpoints[-1].origin if checkpoints else next((cut.origin for cut in cuts if cut.origin), "")
+    if said and origin_digest(path) != said:
+        here = path.exists() or path.is_symlink()
+        found.find(path.name, 0, "it is not the one that the last checkpoint names" if here else "it is missing")
+
+
+def origin_digest(path: Path) -> str:
+    """The sha256 of a station's origin.json as hex; "" where there is none that can be read."""
+    try:
+        return hash_of(read_small(path, limits.KEY_FILE))
+    except (LockgateError, OSError):
+        return ""
 
 
 def _heads(folder: Path) -> list[str]:
@@ -320,7 +293,7 @@ def _read_checkpoints(folder: Path, key: PublicKey, site: str, found: Verified, 
 
 
 def _read_segment(
-    segment: Segment, lane: _Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: Verified,
+    segment: Segment, lane: Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: Verified,
     *, live: bool,
 ) -> None:  # fmt: skip
     name = segment.path.name
@@ -353,9 +326,8 @@ def _read_segment(
             lane.hashes[seq] = lane.head
         if fields["act"] == PRUNED and fields["outcome"] == "done":
             prunes.append(fields["detail"])
-        lane.since = lane.since or fields["time"]
-        found.time_back += fields["micros"] < lane.micros
-        lane.micros = fields["micros"]
+        if wrong := lane.pass_time(fields, found):
+            found.find(name, number, wrong)
         found.events += 1
         found.first = min(found.first or fields["time"], fields["time"])
         found.last = max(found.last, fields["time"])
@@ -376,11 +348,11 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return fields if numbers and texts and line_of(fields) == line else None
 
 
-def _compare(checkpoints: list[Checkpoint], lanes: dict[int, _Lane], found: Verified) -> None:
+def _compare(checkpoints: list[Checkpoint], lanes: dict[int, Lane], found: Verified) -> None:
     """Every lane against what checkpoints said of it; what lies before a lane's beginning cannot be asked."""
     for number, checkpoint in enumerate(checkpoints, 1):
         for said in checkpoint.lanes:
-            lane = lanes.get(said.lane, _Lane())
+            lane = lanes.get(said.lane, Lane())
             if lane.begins is not None and said.seq < lane.begins[0]:
                 if lane.cut is not None and said.seq == lane.cut[0] and said.head != lane.cut[1]:
                     found.find(

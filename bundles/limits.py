@@ -122,6 +122,14 @@ INTEGER: Final = 2**53 - 1
 AUDIT_LINE: Final = 8 * MIB
 """One event or checkpoint: the longest names every reference of a release of some ten thousand artifacts."""
 
+AUDIT_TIME_BACK: Final = 5 * 1_000_000
+"""Microseconds by which an event may be older than the one before it in its lane without an event that says why: clock
+daemons slew smaller corrections, and a station records a greater one (`clock.set-back`)."""
+
+AUDIT_TIME_AWAY: Final = 60 * 1_000_000
+"""Microseconds between an event's `time` and its `micros`: two readings of the clock, between which a process may have
+been stopped."""
+
 CUT_RECORD: Final = 64 * MIB
 """What a prune keeps of imports and links: 200 bytes a bundle and 75 a pushed link, some 200,000 bundles with half a
 million links."""

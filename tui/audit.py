@@ -56,6 +56,7 @@ class Checked(Shape, frozen=True, kw_only=True):
     covered: int = 0
     uncovered: int = 0
     time_back: int = 0
+    set_back: int = 0
     head: str = ""
     head_expected: str | None = None
     first: str = ""
@@ -86,6 +87,9 @@ def chain_lines(head: Head, checked: Checked | None, at: str, mark: dict[str, st
         if checked.time_back:
             back = count(checked.time_back, "event")
             lines.append([(f"{mark['note']} {back} older than the one before: a clock was set back", "note")])
+        if checked.set_back:
+            said = count(checked.set_back, "event")
+            lines.append([(f"{mark['note']} {said} of the station say that its clock was set back", "note")])
     else:
         found = count(len(checked.findings), "finding")
         lines = [

@@ -14,7 +14,7 @@ from bundles.display import safe
 
 if TYPE_CHECKING:
     from appliance.paths import StationPaths
-    from bundles.audit_log import Verified
+    from bundles.audit_found import Verified
 
 
 @click.group()
@@ -88,8 +88,10 @@ def verify(
             f"[ok] {found.checkpoints} checkpoints; the last covers {found.covered} events",
             f"[..] {found.uncovered} events are behind it: no signature covers them yet"
             if found.uncovered else "[ok] no event is behind it",
-            f"[..] {found.time_back} events are older than the one before them: a clock was set back"
+            f"[..] {found.time_back} events are older than the one before them: the clock was corrected"
             if found.time_back else "[ok] no event is older than the one before it",
+            f"[..] {found.set_back} events say that the clock was set back" if found.set_back
+            else "[ok] no event says that the clock was set back",
             f"[ok] the log holds the head {expect_head}" if expect_head
             else "[..] a cut end: not checked; give a head that was written down with --expect-head",
             f"     head {found.head}",
@@ -106,8 +108,8 @@ def verify(
 def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str) -> Verified:
     from appliance.config import load_config
     from appliance.observe.audit_export import verify_export
+    from appliance.observe.checkpoints import verify_log
     from appliance.paths import StationPaths
-    from bundles import audit_log
     from bundles.errors import UsageError
     from bundles.signing.keys import PUBLIC_SUFFIX, load_public
 
@@ -122,8 +124,7 @@ def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file
             )
         return verify_export(exported, load_public(key_file), site, expect_head)
     paths = StationPaths(station_root(root))
-    key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
-    return audit_log.verify(paths.audit, key, load_config(paths.config).site, expect_head, live=True)
+    return verify_log(paths, load_config(paths.config).site, expect_head)
 
 
 @audit.command()

@@ -34,12 +34,14 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     from appliance.cli.recorded import actor, recorded
     from appliance.config import load_config
     from appliance.lifecycle.put_back import ACT, enter_heads, enter_receipt, parse_head, shut_imports
+    from appliance.origin import require_open
     from appliance.paths import StationPaths
     from appliance.station import station_lock
     from bundles.errors import UsageError
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
+    require_open(paths, config)
     inside = config.side == "inside"
     if not why.strip():
         raise UsageError("a restore needs a reason", thing=config.site, remedy="say it with --why")

@@ -22,7 +22,7 @@ from appliance.control.handles import Handles
 from appliance.control.jobs import Jobs
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.recorded import recording_async
+from appliance.observe.recorded import cover, recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
 from bundles.display import safe
@@ -201,8 +201,11 @@ async def act(control: Control, event: AuditEvent, write: Write, *, first: Audit
     if first is not None:
         async with recording_async(control.record, first):
             return await act(control, event, write)
-    async with recording_async(control.record, event):
-        return await control.writer.submit(write)
+    try:
+        async with recording_async(control.record, event):
+            return await control.writer.submit(write)
+    finally:
+        await asyncio.to_thread(cover, control.station.audit, event)
 
 
 def page_of(request: web.Request) -> tuple[int, str, str]:

@@ -12,7 +12,7 @@ from appliance.config import load_config
 from appliance.intake.log_record import SUFFIX, make_record
 from appliance.observe import audit_export
 from appliance.observe.acts import Act
-from appliance.observe.checkpoints import checkpoint
+from appliance.observe.checkpoints import checkpoint, signed_origin
 from appliance.observe.recorded import recorded
 from appliance.paths import StationPaths
 from appliance.store.database import open_reader
@@ -36,7 +36,7 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
         if paths.database.exists():
             linked = every_link(held.enter_context(contextlib.closing(open_reader(paths.database))))
         record, data = make_record(paths, config.site, linked, inside=config.side == "inside")
-    cut = msgspec.structs.replace(cut, record=record)
+    cut = msgspec.structs.replace(cut, record=record, origin=signed_origin(paths, config.site))
     with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), audit_export.announced(paths, cut)):
         keep_record(paths, f"{record.sha256}{SUFFIX}", data)
         checkpoint(paths)

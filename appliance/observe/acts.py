@@ -40,6 +40,7 @@ class Act(StrEnum):
     AUDIT_PRUNE = "audit.prune"
     AUDIT_REPAIR = "audit.repair"
     AUDIT_VERIFY = "audit.verify"
+    CLOCK_SET_BACK = "clock.set-back"
     METRICS_REFUSE = "metrics.refuse"
 
     # Callers and accounts.
@@ -180,6 +181,16 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
     }
 )
 """The acts that explain something; every other explains nothing."""
+
+COVERED: Final = frozenset(
+    {
+        Act.ORIGIN, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
+        Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
+        Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.STREAM_OVERRIDE, Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
+        *(act for act in Act if act.startswith(("account.", "key.", "trust."))),
+    }
+)  # fmt: skip
+"""The acts after which the station signs a checkpoint at once: acts of people, and none of a client's requests."""
 
 _BY_VALUE: Final = {str(act): act for act in Act}
 

@@ -5,26 +5,27 @@ from __future__ import annotations
 import contextlib
 import heapq
 import json
-import os
+import logging
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol
+from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from appliance import limits
 from appliance.observe.acts import Act
+from appliance.observe.checkpoints import checkpoint
 from appliance.observe.floods import Floods
-from appliance.observe.lanes import Lane, lane_of
+from appliance.observe.lanes import Lane, lane_of, lines_backwards
 from appliance.observe.reserve import FILLING, Reserve
 from appliance.paths import StationPaths
 from bundles.audit_log import Segment, segments
 from bundles.errors import FailedError, LockgateError
 from bundles.files import NoSpaceError, failures_named
 
+_log: Final = logging.getLogger(__name__)
 Outcome = Literal["done", "refused", "failed"]
-_BLOCK: Final = 256 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,15 @@ class AuditPort(Protocol):
 
     def record(self, event: AuditEvent) -> None:
         """Keep the event; durable on return. Raises FailedError where it cannot: the act must then not happen."""
+        ...
+
+
+@runtime_checkable
+class Covering(Protocol):
+    """A log that can sign where it stands."""
+
+    def cover(self) -> None:
+        """Sign a checkpoint; where that fails, say so and go on: the act has happened, and the next one tries again."""
         ...
 
 
@@ -75,6 +85,15 @@ class FileAudit:
                 self._append(event)
             else:
                 self._append_if_room(kept)
+
+    def cover(self) -> None:
+        """As Covering.cover."""
+        paths = StationPaths(self._folder.parent)
+        try:
+            checkpoint(paths)
+        except (LockgateError, OSError) as error:
+            reason = error.diagnostics() if isinstance(error, LockgateError) else str(error)
+            _log.error("no checkpoint could be signed: %s", reason)
 
     def close(self) -> None:
         """Write out what was only counted so far."""
@@ -200,29 +219,6 @@ def _backwards(mine: list[Segment], holding: bytes, without: bytes, end: int | N
                 event = json.loads(line)
                 if end is None or event["seq"] < end:
                     yield event
-
-
-def lines_backwards(path: Path) -> Iterator[bytes]:
-    """A file's whole lines from its end; a last one without a newline is being written, and is left out."""
-    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
-        at = file.seek(0, os.SEEK_END)
-        rest: list[bytes] = []
-        whole = False
-        while at > 0:
-            step = min(_BLOCK, at)
-            at -= step
-            file.seek(at)
-            first, *lines = (file.read(step)).split(b"\n")
-            if lines:
-                last = lines.pop() + b"".join(reversed(rest))
-                if whole and last:
-                    yield last
-                yield from reversed([line for line in lines if line])
-                rest, whole = [first], True
-            else:
-                rest.append(first)
-        if whole and (line := b"".join(reversed(rest))):
-            yield line
 
 
 def begins(folder: Path) -> str:

@@ -19,7 +19,8 @@ from appliance.observe.checkpoints import audit_key, checkpoint
 from appliance.paths import StationPaths
 from bundles import limits
 from bundles.audit_cut import Cut, LaneCut, sign_cut
-from bundles.audit_log import CHECKPOINTS, LANES, Finding, Segment, Verified, checkpoint_lines, segments, verify
+from bundles.audit_found import Finding, Verified
+from bundles.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, verify
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular, read_small, sync_folder
 from bundles.signing.keys import PublicKey

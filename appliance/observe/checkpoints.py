@@ -14,26 +14,28 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.config import load_config
-from appliance.observe.audit import lines_backwards
-from appliance.observe.lanes import last_event
+from appliance.observe.lanes import last_event, lines_backwards
 from appliance.paths import StationPaths
+from bundles.audit_found import Verified
 from bundles.audit_log import (
     CHECKPOINTS,
     Checkpoint,
     LaneHead,
     checkpoint_line,
-    checkpoint_lines,
     hash_of,
     head_name,
+    origin_digest,
     payload_of,
     read_checkpoint,
     segments,
+    verify,
 )
 from bundles.errors import FailedError, LockgateError
 from bundles.files import failures_named, own_as_folder, sync_folder
-from bundles.signing.keys import PrivateKey, load_private
+from bundles.signing.keys import PUBLIC_SUFFIX, PrivateKey, PublicKey, load_private, load_public
 
 _log: Final = logging.getLogger(__name__)
+_TAIL: Final = 64 * 1024
 
 
 def audit_key(paths: StationPaths) -> PrivateKey:
@@ -41,36 +43,72 @@ def audit_key(paths: StationPaths) -> PrivateKey:
     return load_private(paths.keys / "audit.pem", None)
 
 
-def checkpoint(paths: StationPaths) -> str:
+def checkpoint(paths: StationPaths, origin: str = "") -> str:
     """Sign where the log stands; where nothing was added since the last checkpoint, that one stands. Returns the head.
 
+    `origin`: the sha256 of an origin.json that is about to be written. Each checkpoint hands on the one before's, so
+    that a file exchanged since is not signed. Only the end of the checkpoints' file is read.
     Raises FailedError where the last checkpoint is not this station's: the log is then to be looked at.
     """
     site, key = load_config(paths.config).site, audit_key(paths)
     with _turn(paths.audit):
-        lines = checkpoint_lines(paths.audit)
         lanes = lane_heads(paths.audit)
-        if lines:
-            try:
-                last = read_checkpoint(lines[-1], key.public, site)
-            except LockgateError as error:
-                raise FailedError(
-                    f"the audit log's last checkpoint is not this station's ({error.what})",
-                    thing=str(paths.audit / CHECKPOINTS),
-                    remedy="see: lockgate audit verify",
-                ) from None
-            if last.lanes == lanes:
-                return head_name(last.number, lines[-1])
+        line, size = _end(paths.audit / CHECKPOINTS)
+        last = None if line is None else _read(paths, line, key.public, site)
+        origin = origin or (last.origin if last is not None else "") or origin_digest(paths.origin)
+        if line is not None and last is not None and (last.lanes, last.origin) == (lanes, origin):
+            return head_name(last.number, line)
         made = Checkpoint(
             site=site,
-            number=len(lines) + 1,
-            previous=hash_of(lines[-1]) if lines else None,
+            number=1 if last is None else last.number + 1,
+            previous=None if line is None else hash_of(line),
             created=clock.now(),
             lanes=lanes,
+            origin=origin,
         )
         line = checkpoint_line(made, key.public.keyid, key.sign(payload_of(made)))
-        _append(paths.audit / CHECKPOINTS, sum(map(len, lines)), line)
+        _append(paths.audit / CHECKPOINTS, size, line)
         return head_name(made.number, line)
+
+
+def signed_origin(paths: StationPaths, site: str) -> str:
+    """The sha256 of the origin.json that the last checkpoint names; "" where there is none, or it names none.
+
+    Raises FailedError where it is not this station's.
+    """
+    line, _ = _end(paths.audit / CHECKPOINTS)
+    return "" if line is None else _read(paths, line, audit_key(paths).public, site).origin
+
+
+def _read(paths: StationPaths, line: bytes, key: PublicKey, site: str) -> Checkpoint:
+    try:
+        return read_checkpoint(line, key, site)
+    except LockgateError as error:
+        raise FailedError(
+            f"the audit log's last checkpoint is not this station's ({error.what})",
+            thing=str(paths.audit / CHECKPOINTS),
+            remedy="see: lockgate audit verify",
+        ) from None
+
+
+def _end(path: Path) -> tuple[bytes | None, int]:
+    """The last whole line, and the bytes of all whole ones; what a power cut left of another is behind them."""
+    if not path.exists():
+        return None, 0
+    line = next(lines_backwards(path), None)
+    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+        at = size = file.seek(0, os.SEEK_END)
+        while at > 0:
+            step = min(_TAIL, at)
+            at -= step
+            file.seek(at)
+            found = file.read(step).rfind(b"\n")
+            if found >= 0:
+                size = at + found + 1
+                break
+        else:
+            size = 0
+    return (None if line is None else line + b"\n"), size
 
 
 def last_checkpoint(folder: Path) -> dict[str, Any]:
@@ -97,6 +135,20 @@ def _said(line: bytes) -> dict[str, Any] | None:
         return said if {"number", "created", "lanes"} <= set(said) else None
     except (ValueError, TypeError, KeyError):
         return None
+
+
+def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> Verified:
+    """Look at the whole log of a station that may be writing it, and at what its checkpoints say of its folder.
+
+    Raises FailedError where a file cannot be read.
+    """
+    key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
+    return verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin)
+
+
+def sign_end(paths: StationPaths) -> None:
+    """Sign where the log stands when a station has ended; a failure is logged."""
+    _try(paths)
 
 
 async def keep_signing(paths: StationPaths) -> None:

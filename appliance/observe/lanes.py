@@ -13,18 +13,21 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.observe.acts import Act
-from bundles.audit_log import GENESIS, LANES, hash_of, line_of, segment_name, segments
+from bundles import limits as bundle_limits
+from bundles.audit_found import GENESIS
+from bundles.audit_log import LANES, hash_of, line_of, segment_name, segments
 from bundles.errors import FailedError
 from bundles.files import failures_named, make_folder, own_as_folder, sync_folder
 
 _APPEND: Final = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ: Final = 64 * 1024
+_BLOCK: Final = 256 * 1024
 REPAIRED: Final = Act.AUDIT_REPAIR
 """The act that says what a power cut left of an event whose writer had not been told that it was kept."""
 
@@ -59,7 +62,7 @@ class Lane:
             weakref.finalize(self, os.close, lock)
             self._file = _File(self._last())
             weakref.finalize(self, _File.close, self._file)
-            self._seq, self._head, torn = self._tail()
+            self._seq, self._head, self._micros, torn = self._tail()
         self._synced = self._seq
         if torn:
             self.append({"act": str(REPAIRED), "actor": "station", "thing": f"lane {self.number:02}", "outcome": "done",
@@ -82,8 +85,9 @@ class Lane:
         self._segment = mine[-1].number if mine else 1
         return self._lanes / segment_name(self.number, self._segment)
 
-    def _tail(self) -> tuple[int, str, bytes]:
-        """The lane's last event, and what lies behind it: bytes of a write that never ended, which are cut off."""
+    def _tail(self) -> tuple[int, str, int, bytes]:
+        """The lane's last event (number, hash, micros), and what lies behind it: bytes of a write that never ended,
+        which are cut off."""
         size = os.fstat(self._file.descriptor).st_size
         raw, at = b"", size
         while at > 0 and raw.count(b"\n") < 2:
@@ -95,8 +99,8 @@ class Lane:
             os.ftruncate(self._file.descriptor, size - len(torn))
         if not whole:
             if self._segment > 1:  # a rotation was cut off before the new segment's first event
-                return (*last_event(self._lanes / segment_name(self.number, self._segment - 1)), torn)
-            return 0, GENESIS, torn
+                return (*_last(self._lanes / segment_name(self.number, self._segment - 1)), torn)
+            return 0, GENESIS, 0, torn
         return (*_read_event(whole.rpartition(b"\n")[2] + b"\n", self._file.path), torn)
 
     def append(self, fields: Mapping[str, Any]) -> None:
@@ -104,19 +108,26 @@ class Lane:
         with failures_named(self._file.path, "the audit log cannot be written"):
             with self._writing:
                 micros = clock.micros()
-                line = line_of(
-                    {**fields, "time": clock.now(), "micros": micros, "pid": os.getpid(), "lane": self.number,
-                     "seq": self._seq + 1, "prev": self._head}
-                )  # fmt: skip
-                self._rotate(len(line))
-                self._write(line)
-                self._seq, self._head = self._seq + 1, hash_of(line)
+                if self._micros - micros > bundle_limits.AUDIT_TIME_BACK:
+                    # Said where it is noticed: `audit verify` takes no other reason for time that goes back.
+                    self._put({"act": str(Act.CLOCK_SET_BACK), "actor": "station", "thing": f"lane {self.number:02}",
+                               "outcome": "done", "detail": {"from": self._micros, "to": micros}}, micros)  # fmt: skip
+                self._put(fields, micros)
                 mine = self._seq
             with self._syncing:
                 if self._synced < mine:
                     written = self._seq
                     self._sync()
                     self._synced = written
+
+    def _put(self, fields: Mapping[str, Any], micros: int) -> None:
+        line = line_of(
+            {**fields, "time": clock.now(), "micros": micros, "pid": os.getpid(), "lane": self.number,
+             "seq": self._seq + 1, "prev": self._head}
+        )  # fmt: skip
+        self._rotate(len(line))
+        self._write(line)
+        self._seq, self._head, self._micros = self._seq + 1, hash_of(line), micros
 
     def _rotate(self, coming: int) -> None:
         if self._file.size + coming <= limits.AUDIT_SEGMENT or not self._file.size:
@@ -172,6 +183,35 @@ class _File:
 
 def last_event(path: Path) -> tuple[int, str]:
     """The number and hash of a segment's last whole event, which is on the disk when this returns."""
+    seq, head, _ = _last(path)
+    return seq, head
+
+
+def lines_backwards(path: Path) -> Iterator[bytes]:
+    """A file's whole lines from its end; a last one without a newline is being written, and is left out."""
+    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+        at = file.seek(0, os.SEEK_END)
+        rest: list[bytes] = []
+        whole = False
+        while at > 0:
+            step = min(_BLOCK, at)
+            at -= step
+            file.seek(at)
+            first, *lines = (file.read(step)).split(b"\n")
+            if lines:
+                last = lines.pop() + b"".join(reversed(rest))
+                if whole and last:
+                    yield last
+                yield from reversed([line for line in lines if line])
+                rest, whole = [first], True
+            else:
+                rest.append(first)
+        if whole and (line := b"".join(reversed(rest))):
+            yield line
+
+
+def _last(path: Path) -> tuple[int, str, int]:
+    """`last_event`, with its micros."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
         size = file.seek(0, os.SEEK_END)
@@ -182,12 +222,13 @@ def last_event(path: Path) -> tuple[int, str]:
             file.seek(at)
             raw = file.read(step) + raw
     whole, _, _ = raw.rpartition(b"\n")
-    return _read_event(whole.rpartition(b"\n")[2] + b"\n", path) if whole else (0, GENESIS)
+    return _read_event(whole.rpartition(b"\n")[2] + b"\n", path) if whole else (0, GENESIS, 0)
 
 
-def _read_event(line: bytes, path: Path) -> tuple[int, str]:
+def _read_event(line: bytes, path: Path) -> tuple[int, str, int]:
     try:
-        return int(json.loads(line)["seq"]), hash_of(line)
+        fields = json.loads(line)
+        return int(fields["seq"]), hash_of(line), int(fields["micros"])
     except (ValueError, KeyError, TypeError):
         raise FailedError(
             "the audit log is damaged", thing=str(path), remedy="see: lockgate audit verify; nothing is done until then"

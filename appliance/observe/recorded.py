@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, AuditPort, FileAudit, refusal
+from appliance.observe.acts import COVERED, Act
+from appliance.observe.audit import AuditEvent, AuditPort, Covering, FileAudit, refusal
 from appliance.paths import StationPaths
 from appliance.store.writes.base import LostAnswerError, under_event
 from bundles.errors import FailedError, LockgateError
@@ -30,6 +30,8 @@ def recording(audit: AuditPort, event: AuditEvent) -> Iterator[None]:
     except Exception as error:
         audit.record(_undone(event, error))
         raise
+    finally:
+        cover(audit, event)
 
 
 @asynccontextmanager
@@ -42,6 +44,13 @@ async def recording_async(record: Callable[[AuditEvent], Awaitable[None]], event
     except Exception as error:
         await record(_undone(event, error))
         raise
+
+
+def cover(audit: AuditPort, event: AuditEvent) -> None:
+    """After an act that matters (appliance.observe.acts.COVERED), sign where the log stands, so that its event cannot
+    be cut off unseen."""
+    if event.act in COVERED and isinstance(audit, Covering):
+        audit.cover()
 
 
 def _undone(event: AuditEvent, error: Exception) -> AuditEvent:

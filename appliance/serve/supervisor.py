@@ -27,6 +27,7 @@ from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
+from appliance.observe.checkpoints import sign_end
 from appliance.origin import adopt, require_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
@@ -81,7 +82,10 @@ def serve(root: Path, listen: str | None = None) -> int:
                 for number in range(1, config.workers + 1)
             ),
         ]
-        return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
+        try:
+            return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
+        finally:
+            sign_end(paths)
 
 
 def _check_open(host: str, paths: StationPaths, config: Config) -> None:

@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.config import Config, load_config
-from appliance.observe.checkpoints import checkpoint
+from appliance.lifecycle.prune import prune_log
+from appliance.observe import audit_export
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.observe.checkpoints import checkpoint, verify_log
 from appliance.origin import Origin, adopt, read_origin, require_open, write_origin
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
+from bundles.audit_log import origin_digest
 from bundles.errors import LockgateError, RefusedError
 from tests.access.live import Live
 
@@ -133,6 +138,72 @@ def test_one_that_was_made_open_and_got_accounts_is_closed_for_good(tmp_path: Pa
     assert found is not None
     assert found.open is False
     assert not may_open(paths)
+
+
+def findings(paths: StationPaths) -> list[str]:
+    return [each.text() for each in verify_log(paths, "bravo").findings]
+
+
+def earlier(paths: StationPaths) -> bytes:
+    """The document of this station that said it was made open; it has been closed since."""
+    before = paths.origin.read_bytes()
+    adopt(paths, Config(site="bravo", side="inside"))
+    checkpoint(paths)
+    assert findings(paths) == []
+    return before
+
+
+def test_an_earlier_document_of_this_very_station_put_back_is_found_and_opens_nothing(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    paths.origin.write_bytes(earlier(paths))
+    assert read_origin(paths, "bravo") is not None, "its signature holds"
+    assert not may_open(paths)
+    for _ in range(2):
+        assert findings(paths) == ["origin.json: it is not the one that the last checkpoint names"]
+        checkpoint(paths)  # which does not sign what was put there
+
+
+def test_a_document_that_is_taken_away_is_found(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    earlier(paths)
+    remove(paths)
+    assert findings(paths) == ["origin.json: it is missing"]
+
+
+def test_a_last_checkpoint_that_is_not_this_stations_opens_nothing(tmp_path: Path) -> None:
+    paths = station(tmp_path, *OPEN)
+    checkpoint(paths)
+    assert may_open(paths)
+    with (paths.audit / "checkpoints.jsonl").open("ab") as file:
+        file.write(b"{}\n")
+    assert not may_open(paths)
+
+
+def test_a_cut_names_the_document_and_shows_that_checkpoints_went(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    paths = station(tmp_path, *OPEN)
+    checkpoint(paths)
+    audit = FileAudit(paths.audit)
+    for number in range(12):
+        audit.record(AuditEvent(Act.JOB_READ, "tester(0)", str(number), "done", {"pad": "x" * 400}))
+    audit_export.export(paths, tmp_path / "out", {}, site="bravo", at=clock.now())
+    _, cut = prune_log(paths, tmp_path / "out")
+    assert cut is not None
+    assert cut.origin == origin_digest(paths.origin)
+    assert findings(paths) == []
+    paths.origin.write_bytes(b"{}")
+    (paths.audit / "checkpoints.jsonl").unlink()
+    assert any("checkpoints were removed" in text for text in findings(paths))
+    assert any(text.startswith("origin.json") for text in findings(paths))
+
+
+def test_restore_asks_how_the_station_was_made_as_well(tmp_path: Path) -> None:
+    made = Live(tmp_path / "bravo", tmp_path)
+    made.make()
+    opened(StationPaths(made.root))
+    assert "never opened" in made.call("restore", "--why", "the disk died", expect=3)
 
 
 def test_an_earlier_versions_open_station_gets_its_document_at_its_first_start(tmp_path: Path) -> None:

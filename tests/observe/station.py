@@ -7,7 +7,8 @@ from pathlib import Path
 from appliance.config import Config, save_config
 from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.paths import StationPaths
-from bundles.audit_log import Verified, verify
+from bundles.audit_found import Verified
+from bundles.audit_log import verify
 from bundles.signing.keys import create_private, load_public, save_private
 
 SITE = "bravo"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,11 @@ from appliance import clock, limits
 from appliance.cli.audit import prune
 from appliance.cli.audit import verify as verify_command
 from appliance.observe import audit_export
+from appliance.observe.acts import Act, read_act
 from appliance.observe.audit import FileAudit, newest, tail
 from appliance.observe.audit_query import Query, find_events
 from appliance.observe.checkpoints import checkpoint, last_checkpoint
+from appliance.observe.recorded import recorded
 from appliance.paths import StationPaths
 from bundles.audit_cut import sign_cut
 from bundles.audit_log import hash_of, line_of, verify
@@ -397,16 +400,135 @@ def test_a_lane_that_claims_to_be_older_than_a_checkpoint_that_does_not_know_it_
     assert any("no checkpoint since knows it" in text for text in findings(paths))
 
 
-def test_time_that_goes_back_in_a_lane_is_counted(paths: StationPaths) -> None:
+def back_dated(paths: StationPaths, seconds: float, **changes: object) -> None:
+    """An event behind the last one of lane 1, written by somebody who can chain it, and so many seconds older."""
+    before = json.loads(lines(lane(paths))[-1])
+    micros = before["micros"] - int(seconds * 1_000_000)
+    said = {"seq": before["seq"] + 1, "micros": micros, "prev": hash_of(line_of(before)), "time": text_of(micros)}
+    lane(paths).write_bytes(lane(paths).read_bytes() + line_of(before | said | changes))
+
+
+def text_of(micros: int) -> str:
+    return datetime.fromtimestamp(micros / 1_000_000, UTC).strftime(clock.FORMAT)
+
+
+@pytest.mark.parametrize("seconds", [6, 3600, 10 * 365 * 86_400])
+def test_time_that_goes_back_in_a_lane_is_found(paths: StationPaths, seconds: int) -> None:
     fill(paths, 2)
     checkpoint(paths)
-    before = json.loads(lines(lane(paths))[-1])
-    later = before | {"seq": 3, "micros": 1, "prev": hash_of(line_of(before))}
-    lane(paths).write_bytes(lane(paths).read_bytes() + line_of(later))
+    back_dated(paths, seconds)
     assert look(paths).time_back == 1
+    (found,) = findings(paths)
+    assert f"01.000001.jsonl:3: it says that it is {seconds} s older than the event before it" in found
     looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
-    assert "[..] 1 events are older than the one before them: a clock was set back" in looked.output
+    assert isinstance(looked.exception, RefusedError)
+    assert looked.exception.exit_status == 3
+
+
+def test_time_that_goes_back_by_less_than_a_clock_daemon_slews_is_counted(paths: StationPaths) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    back_dated(paths, 1.5)
+    assert (look(paths).time_back, findings(paths)) == (1, [])
+    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
+    assert "[..] 1 events are older than the one before them: the clock was corrected" in looked.output
     assert "[..] 1 events are behind it: no signature covers them yet" in looked.output
+
+
+def test_a_clock_that_is_set_back_is_said_by_the_station_and_is_no_finding(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = fill(paths, 2)
+    real = clock.micros
+    with monkeypatch.context() as patch:
+        patch.setattr(clock, "micros", lambda: real() - 3600 * 1_000_000)
+        patch.setattr(clock, "now", lambda: text_of(clock.micros()))
+        act(audit, 3)
+        act(audit, 4)
+    checkpoint(paths)
+    events = tail(paths.audit, 10)
+    (said,) = [event for event in events if event["act"] == "clock.set-back"]
+    assert said["detail"]["from"] - said["detail"]["to"] > 3599 * 1_000_000
+    assert (look(paths).time_back, look(paths).set_back, findings(paths)) == (1, 1, [])
+
+
+def test_a_clock_that_was_set_back_while_the_station_was_off_is_said_by_the_next_process(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def other_process() -> None:
+        real = clock.micros
+        monkeypatch.setattr(clock, "micros", lambda: real() + 3600 * 1_000_000)
+        monkeypatch.setattr(clock, "now", lambda: text_of(clock.micros()))
+        act(FileAudit(paths.audit), 1)
+
+    done = multiprocessing.get_context("fork").Process(target=other_process)
+    done.start()
+    done.join()
+    act(FileAudit(paths.audit), 2)
+    checkpoint(paths)
+    assert (look(paths).set_back, findings(paths)) == (1, [])
+
+
+@pytest.mark.parametrize("detail", [{}, {"from": 1, "to": 2}, {"from": None, "to": None}])
+def test_an_event_that_says_something_else_of_the_clock_explains_nothing(
+    paths: StationPaths, detail: dict[str, object]
+) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    back_dated(paths, 3600, act="clock.set-back", detail=detail)
+    assert len(findings(paths)) == 1
+
+
+@pytest.mark.parametrize("time", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "", "yesterday"])
+def test_an_event_whose_time_is_not_when_it_was_written_is_found(paths: StationPaths, time: str) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    back_dated(paths, -1, time=time)
+    assert [text.partition(": ")[2] for text in findings(paths)] == ["its time and its micros are not the same"]
+
+
+COVERED_ACTS = ["intake.import", "intake.approve", "intake.release", "key.revoke", "account.grant", "audit.prune"]
+
+
+@pytest.mark.parametrize("name", COVERED_ACTS)
+def test_a_log_that_is_cut_behind_an_act_that_matters_is_found_at_once(paths: StationPaths, name: str) -> None:
+    fill(paths, 2)
+    checkpoint(paths)
+    with recorded(paths.root, read_act(name), "alpha.bravo-000001", {}):  # type: ignore[arg-type]
+        pass
+    assert look(paths).uncovered == 0
+    lane(paths).write_bytes(b"".join(lines(lane(paths))[:-1]))
+    assert any("its end was cut" in text for text in findings(paths))
+
+
+def test_a_clients_request_costs_no_checkpoint(paths: StationPaths) -> None:
+    fill(paths, 2)
+    head = checkpoint(paths)
+    for name in (Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.PULL, Act.TOKEN_LOGIN):
+        with recorded(paths.root, name, "team/app", {}):
+            pass
+    assert (last_checkpoint(paths.audit)["head"], look(paths).uncovered) == (head, 4)
+
+
+def test_an_act_whose_checkpoint_cannot_be_signed_has_happened(
+    paths: StationPaths, caplog: pytest.LogCaptureFixture
+) -> None:
+    fill(paths, 2)
+    (paths.audit / "checkpoints.jsonl").write_bytes(b"{}\n")
+    with recorded(paths.root, Act.KEY_REVOKE, "0" * 16, {}):
+        pass
+    assert "no checkpoint could be signed" in caplog.text
+    assert tail(paths.audit, 1)[0]["outcome"] == "done"
+
+
+def test_a_checkpoint_that_a_power_cut_left_in_part_is_written_over(paths: StationPaths) -> None:
+    audit = fill(paths, 2)
+    checkpoint(paths)
+    with (paths.audit / "checkpoints.jsonl").open("ab") as file:
+        file.write(b'{"checkpoint":{"created"')
+    act(audit, 3)
+    head = checkpoint(paths)
+    assert (head.partition("-")[0], findings(paths, head)) == ("2", [])
 
 
 @pytest.mark.parametrize(

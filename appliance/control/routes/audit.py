@@ -11,10 +11,9 @@ from appliance.control.api import Control, caller, get, page_of
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, Outcome
 from appliance.observe.audit_query import FILTERS, Query, find_events
-from appliance.observe.checkpoints import checkpoint, last_checkpoint
-from bundles.audit_log import check_head, verify
+from appliance.observe.checkpoints import checkpoint, last_checkpoint, verify_log
+from bundles.audit_log import check_head
 from bundles.errors import LockgateError
-from bundles.signing.keys import PUBLIC_SUFFIX, load_public
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -36,8 +35,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             check_head(expected)
         with contextlib.suppress(LockgateError):  # a last checkpoint that is not this station's is a finding below
             await asyncio.to_thread(checkpoint, paths)
-        key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
-        found = await asyncio.to_thread(verify, paths.audit, key, station.config.site, expected, live=True)
+        found = await asyncio.to_thread(verify_log, paths, station.config.site, expected)
         document = found.to_json() | {"head_expected": expected or None}
         outcome: Outcome = "failed" if found.findings else "done"
         detail = {"events": found.events, "head": found.head, "findings": len(found.findings)}

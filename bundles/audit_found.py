@@ -1,0 +1,103 @@
+"""What a look at an audit log finds, and what is known of a lane while it is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final
+
+from bundles import limits
+from bundles.errors import LockgateError
+from bundles.times import check_time
+
+GENESIS: Final = "0" * 64
+SET_BACK: Final = "clock.set-back"
+"""The act of an event that a station writes into each lane when it notices there that the clock was set back:
+`detail.from` and `detail.to` are the micros before and after."""
+
+_FINDINGS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is wrong, and where: a file's name, a line's number in it (0 for the file as a whole)."""
+
+    file: str
+    line: int
+    what: str
+
+    def text(self) -> str:
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass(slots=True)
+class Verified:
+    """What was looked at and found. No checkpoint covers `uncovered` events; `time_back` are older than the one before
+    them in their lane, and `set_back` events say that the clock was set back."""
+
+    events: int = 0
+    lanes: int = 0
+    checkpoints: int = 0
+    head: str = ""
+    covered: int = 0
+    uncovered: int = 0
+    time_back: int = 0
+    set_back: int = 0
+    first: str = ""
+    last: str = ""
+    findings: list[Finding] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain data; `ok` says that nothing was found."""
+        return {
+            "ok": not self.findings, "events": self.events, "lanes": self.lanes, "checkpoints": self.checkpoints,
+            "covered": self.covered, "uncovered": self.uncovered, "time_back": self.time_back,
+            "set_back": self.set_back,
+            "head": self.head, "first": self.first, "last": self.last,
+            "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in self.findings],
+        }  # fmt: skip
+
+    def find(self, file: str, line: int, what: str) -> None:
+        if len(self.findings) < _FINDINGS:
+            self.findings.append(Finding(file, line, what))
+
+
+@dataclass(slots=True)
+class Lane:
+    """A lane while it is read: where it stands, and the hashes that checkpoints ask about."""
+
+    seq: int = 0
+    head: str = GENESIS
+    number: int = 0
+    first: int = 0
+    since: str = ""
+    micros: int = 0
+    hashes: dict[int, str] = field(default_factory=dict)
+    begins: tuple[int, str] | None = None
+    cut: tuple[int, str] | None = None
+
+    def pass_time(self, fields: dict[str, Any], found: Verified) -> str:
+        """Go on to an event's time. Returns what is wrong with it, "" for nothing."""
+        before, self.micros = self.micros, fields["micros"]
+        self.since = self.since or fields["time"]
+        back = before - fields["micros"]
+        said = (fields["act"], fields["outcome"]) == (SET_BACK, "done")
+        found.time_back += back > 0
+        found.set_back += said
+        if back > limits.AUDIT_TIME_BACK:
+            detail = fields["detail"]
+            if not said or (detail.get("from"), detail.get("to")) != (before, fields["micros"]):
+                return f"it says that it is {back // 1_000_000} s older than the event before it, and no event says why"
+        away = _micros(fields["time"]) - fields["micros"]
+        if abs(away) > limits.AUDIT_TIME_AWAY:
+            return "its time and its micros are not the same"
+        return ""
+
+
+def _micros(time: str) -> int:
+    """Microseconds since 1970; a text that is no time is far away from every other."""
+    try:
+        check_time(time, "an event's time")
+        return int(datetime.fromisoformat(time).timestamp()) * 1_000_000
+    except (LockgateError, ValueError, OverflowError):
+        return -(2**62)
