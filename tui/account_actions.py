@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tui.account_changes import AccountChange
 from tui.action import Action, Context, may
 
 _ACCOUNTS: Final = ("accounts",)
@@ -11,7 +12,12 @@ _DELTAS: Final = ("deltas",)
 
 
 def _chosen(context: Context) -> str:
-    return "" if context.item is not None else "choose an account first"
+    chosen = context.item is not None and not isinstance(context.item, AccountChange)
+    return "" if chosen else "choose an account first"
+
+
+def _waits(context: Context) -> str:
+    return "" if isinstance(context.item, AccountChange) else "choose a waiting change first: tab leads to them"
 
 
 def _is(context: Context, name: str, value: object, otherwise: str) -> str:
@@ -50,6 +56,9 @@ def _sent(context: Context) -> str:
 
 ACCOUNTS: Final = (
     Action("account_new", ("n",), "New", "make an account of a person or a robot", _ACCOUNTS, may("account"), hint=1),
+    Action("change_confirm", ("c",), "Confirm", "confirm a waiting change, as a second person",
+           _ACCOUNTS, may("status", _waits), hint=2),
+    Action("change_cancel", ("z",), "Cancel", "cancel a waiting change", _ACCOUNTS, may("status", _waits), hint=3),
     Action("account_grant", ("a",), "Give role", "give a role on a pattern of repositories", _ACCOUNTS,
            may("account", _chosen), hint=2),
     Action("account_withdraw", ("x",), "Take role", "take a role away", _ACCOUNTS, may("account", _holds), hint=3),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bundles.display import safe
+from tui.account_changes import summary
 from tui.records import IntakeDetail, IntakeEntry, Job
 from tui.texts import count, percent
 
@@ -79,6 +80,7 @@ def of_entry(entry: IntakeDetail) -> list[Check]:
         Check(found[0], "inspection", found[1]),
         _approvals(entry, given),
         _release(entry),
+        *_accounts(entry),
     ]
 
 
@@ -111,6 +113,14 @@ def _release(entry: IntakeDetail) -> Check:
         return Check("bad", "release", "withdrawn: what it alone had shown is visible to no client")
     waits = entry.state == "approved"
     return Check("need" if waits else "wait", "release", "not visible to any client")
+
+
+def _accounts(entry: IntakeDetail) -> list[Check]:
+    changes = entry.account_changes
+    if not changes:
+        return []
+    done = any(not one.waits for one in changes)
+    return [Check("bad" if done else "need", "accounts", f"{summary(changes)}; o shows them above the report")]
 
 
 _DECIDED: Final = {

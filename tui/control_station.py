@@ -199,8 +199,8 @@ class ControlStation:
         }
         return await self.send(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}/approval", body)
 
-    async def release(self, bundle: str) -> tuple[str, ...]:
-        return (await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle)}/release", {})).released
+    async def release(self, bundle: str) -> shapes.ReleaseAnswer:
+        return await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle)}/release", {})
 
     async def streams(self) -> tuple[shapes.Stream, ...]:
         return (await self.fetch(Page[shapes.Stream], "/v1/streams")).items

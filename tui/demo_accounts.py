@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
+from tui import demo_changes
 from tui import demo_data as data
 from tui.records import Who
 
@@ -136,6 +137,14 @@ def require(station: DemoStation, permission: str) -> None:
 def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
     """`tui.demo_more`'s answer to the paths of accounts."""
     parts = path.strip("/").split("/")
+    if parts[:2] == ["v1", "account-changes"]:
+        allowed, _ = decisions(find(station, station.account))["account"]
+        return demo_changes.answer(
+            station,
+            path,
+            allowed,
+            lambda change, body: _done(find(station, change.account), change.what, body, station),
+        )
     if parts[:2] != ["v1", "accounts"]:
         return None
     if parts[3:] == ["password"] and parts[2] == station.account:
@@ -174,6 +183,12 @@ def _secret(station: DemoStation, account: Account) -> object:
 
 
 def _change(station: DemoStation, account: Account, what: str, body: Mapping[str, Any]) -> object:
+    if demo_changes.takes_two(account, what, body, station.account):
+        return demo_changes.ask(station, account, what, body)
+    return _done(account, what, body, station)
+
+
+def _done(account: Account, what: str, body: Mapping[str, Any], station: DemoStation) -> object:
     match what:
         case "disable" | "enable":
             account["disabled"] = station.now() if what == "disable" else None

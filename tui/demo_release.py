@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from bundles.errors import NotFoundError
+from tui import demo_changes, demo_intake
 from tui import demo_data as data
-from tui import demo_intake
 from tui.records import IntakeDetail
 
 if TYPE_CHECKING:
@@ -101,6 +101,7 @@ def _detail(station: DemoStation, entry: IntakeDetail, keyid: str) -> dict[str, 
         "changes": sections.get("changes"),
         "differences": sections.get("differences"),
         "report_digest": entry.report_digest,
+        "account_changes": demo_changes.unshown(station),
         "effect": _effect(station, entry, keyid) if keyid else None,
     }
 

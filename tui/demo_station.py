@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from bundles.errors import NotFoundError, RefusedError, UsageError
-from tui import demo_accounts, demo_audit, demo_intake, demo_more, demo_scripts
+from tui import demo_accounts, demo_audit, demo_changes, demo_intake, demo_more, demo_scripts
 from tui import demo_data as data
 from tui.demo_desk import DemoDesk
 from tui.demo_jobs import DemoJob
@@ -44,6 +44,7 @@ from tui.records import (
     OwnKey,
     Page,
     Plan,
+    ReleaseAnswer,
     Repository,
     Rule,
     Status,
@@ -109,6 +110,7 @@ class DemoStation:
         ]
         self.events: list[AuditEvent] = list(demo_scripts.events())
         self.accounts = demo_accounts.accounts()
+        self.changes = demo_changes.changes() if inside else []
         self.passwords: dict[str, str] = {}
         self.account = demo_accounts.TRAINEE
 
@@ -169,6 +171,7 @@ class DemoStation:
             store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
             jobs=JobCounts(running=running, queued=0),
             quarantine=len(waiting),
+            account_changes=len(demo_changes.waiting(self)),
             last_import=LastImport(id=newest.id, at=newest.received) if newest else None,
             alerts=(
                 "the server certificate ends in 6 days, at 2026-05-11T06:30:00Z",
@@ -293,7 +296,7 @@ class DemoStation:
     async def intake_entry(self, bundle: str) -> IntakeDetail:
         for entry in self.entries_now():
             if bundle in (entry.id, entry.digest):
-                return entry
+                return msgspec.structs.replace(entry, account_changes=demo_changes.unshown(self))
         raise NotFoundError("no such bundle in the intake", thing=bundle, remedy="look in Intake")
 
     async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
@@ -315,12 +318,14 @@ class DemoStation:
         self._replace(decided)
         return decided
 
-    async def release(self, bundle: str) -> tuple[str, ...]:
+    async def release(self, bundle: str) -> ReleaseAnswer:
         entry = await self.intake_entry(bundle)
         if entry.state != "approved":
             raise RefusedError("not approved by enough people", thing=entry.id, remedy="have another person approve it")
         self._replace(msgspec.structs.replace(entry, state="released"))
-        return demo_intake.references(entry)
+        shown = demo_changes.unshown(self)
+        demo_changes.show(self, entry.id)
+        return ReleaseAnswer(released=demo_intake.references(entry), account_changes=shown)
 
     def _replace(self, entry: IntakeDetail) -> None:
         self.entries = [entry if one.digest == entry.digest else one for one in self.entries]

@@ -44,6 +44,10 @@ def suggestions(status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntr
             case "receiving":
                 missing = count(len(entry.missing_volumes), "volume") + " still to come"
                 found.append(Suggestion("busy", f"Next medium for {name}: {missing}", "intake", entry.id))
+    if status.account_changes:
+        changes = status.account_changes
+        text = f"Accounts: {count(changes, 'change')} {'waits' if changes == 1 else 'wait'} to be confirmed"
+        found.append(Suggestion("need", text, "screen", "accounts"))
     if not status.health.ok or any(not check.ok for check in status.health.checks):
         found.append(Suggestion("bad", "Recover: a health check fails", "guide", "recover"))
     bring = Suggestion("plain", "Bring in: verify and release what came on a medium", "guide", "bring_in")

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bundles.display import safe
+from tui.account_changes import AccountChange, marked
 from tui.records import IntakeEntry, Shape
 from tui.report_text import section_lines
 from tui.texts import count, moment, size, words
@@ -73,6 +74,7 @@ class PendingDetail(Pending, frozen=True, kw_only=True):
     differences: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
     report_digest: str | None = None
+    account_changes: tuple[AccountChange, ...] = ()
     effect: Effect | None = None
 
 
@@ -105,13 +107,15 @@ def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
 
 
 def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marked]:
-    """What the signature of each of one's own keys will do, who has approved, what was found, what changes."""
+    """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found,
+    what changes."""
     for name, effect in effects.items():
         role = "need" if entry.waits_for == "approvals" and not effect.text.startswith("nothing") else "wait"
         sealed = " (sealed: break-glass)" if effect.sealed else ""
         yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
     if not effects:
         yield Marked("wait", "no key here is trusted for release: you may look, and not sign")
+    yield from marked(entry.account_changes)
     for one in entry.people:
         until = f", good until {moment(one.not_after)}" if one.not_after else ""
         sealed = " with a sealed key" if one.sealed else ""

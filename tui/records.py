@@ -6,6 +6,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from tui.account_changes import AccountChange
+
 T = TypeVar("T")
 
 
@@ -61,6 +63,7 @@ class Status(Shape, frozen=True, kw_only=True):
     store: StoreUse = StoreUse()
     jobs: JobCounts = JobCounts()
     quarantine: int = 0
+    account_changes: int = 0
     last_import: LastImport | None = None
     alerts: tuple[str, ...] = ()
     health: Health = Health()
@@ -304,9 +307,10 @@ class Decision(Shape, frozen=True, kw_only=True):
 
 
 class ReleaseAnswer(Shape, frozen=True, kw_only=True):
-    """What a release made visible: references."""
+    """What a release made visible: references; and the changes of accounts that it has shown."""
 
     released: tuple[str, ...]
+    account_changes: tuple[AccountChange, ...] = ()
 
 
 class CarriedVolume(Shape, frozen=True, kw_only=True):
@@ -324,6 +328,7 @@ class IntakeDetail(IntakeEntry, frozen=True, kw_only=True):
     report_digest: str | None = None
     decisions: tuple[Decision, ...] = ()
     volumes: tuple[CarriedVolume, ...] = ()
+    account_changes: tuple[AccountChange, ...] = ()
 
 
 class Stream(Shape, frozen=True, kw_only=True):

@@ -26,6 +26,7 @@ from tui.records import (
     OwnKey,
     Page,
     Plan,
+    ReleaseAnswer,
     Repository,
     Rule,
     Status,
@@ -126,7 +127,7 @@ class Station(Protocol):
 
     async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail: ...
 
-    async def release(self, bundle: str) -> tuple[str, ...]: ...
+    async def release(self, bundle: str) -> ReleaseAnswer: ...
 
     async def streams(self) -> tuple[Stream, ...]: ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 from textual.widgets import Input
 
@@ -200,4 +201,92 @@ async def test_hostile_names_are_made_fit(drive: Any) -> None:
         assert "\x1b" not in console.screen()
         assert "\u202e" not in console.screen()
         assert "\x07" not in console.screen()
+        assert "[@click=app.quit]" in console.screen()
+
+
+async def at_changes(console: Any) -> None:
+    """The screen, with the cursor on the first change that waits."""
+    await at(console, "a.lindgren")
+    await console.press("tab")
+
+
+async def test_waiting_changes_are_listed_with_who_asked_and_when_they_take_effect(drive: Any) -> None:
+    async with drive() as console:
+        await at(console, "a.lindgren")
+        assert "Waiting changes  1 of 1" in console.screen()
+        await console.press("tab")
+        screen = console.screen()
+        assert "change   a new password for t.lindqvist" in screen
+        assert "asked    by a.lindgren, 2026-05-04 09:30" in screen
+        assert "confirm  t.lindqvist or another administrator than a.lindgren" in screen
+        assert "effect   when it is confirmed; over 2026-05-18 09:30" in screen
+        assert "c Confirm   z Cancel" in screen.splitlines()[-1]
+
+
+async def test_c_confirms_a_waiting_change_after_a_question_that_names_it(drive: Any) -> None:
+    async with drive() as console:
+        await at_changes(console)
+        await console.press("c")
+        assert "Confirm: a new password for t.lindqvist?" in console.screen()
+        await console.press("n")
+        assert "t.lindqvist" not in console.inside.passwords
+        await console.press("c", "y")
+        await console.shows("confirmed: a new password for t.lindqvist")
+        assert console.inside.passwords["t.lindqvist"] == "a new password"
+        assert "Waiting changes" not in console.screen()
+        assert console.app.screen.focused.id == "accounts"
+
+
+async def test_z_cancels_a_waiting_change(drive: Any) -> None:
+    async with drive() as console:
+        await at_changes(console)
+        await console.press("z", "y")
+        await console.shows("cancelled: a new password for t.lindqvist")
+        assert "t.lindqvist" not in console.inside.passwords
+        assert "Waiting changes" not in console.screen()
+
+
+async def test_who_asked_for_a_change_is_refused_and_told_what_to_do(drive: Any) -> None:
+    async with drive() as console:
+        await at(console, "b.bell")
+        await console.press("a", *["down"] * 7, "enter", "enter")
+        await console.shows("not done yet: b.bell is administrator on **")
+        await console.press("tab", "down", "c", "y")
+        await console.shows("who asked for the change may not confirm it")
+        assert "ask a second administrator" in console.screen()
+        assert "Waiting changes  2 of 2" in console.screen()
+
+
+async def test_an_officer_sees_and_confirms_the_change_of_their_own_account_alone(drive: Any) -> None:
+    async with drive() as console:
+        await at(console, "m.okafor")
+        await console.press("b", "end", "enter")
+        await fill(console, "0123456789abcdef")
+        await console.shows("not done yet")
+        await console.press("O", *"t.lindqvist", "enter", *PASSPHRASE, "enter")
+        await console.until(lambda: console.app.presence.name == "t.lindqvist")
+        console.app.show_root("accounts")
+        await console.shows("Waiting changes  1 of 1")
+        assert "okafor" not in console.screen()
+        await console.press("c", "y")
+        await console.shows("confirmed: a new password for t.lindqvist")
+
+
+@pytest.mark.parametrize("key", ["a", "x", "d", "e", "p", "o", "t", "b", "u", "v"])
+async def test_keys_of_accounts_do_nothing_to_a_waiting_change(drive: Any, key: str) -> None:
+    async with drive() as console:
+        await at_changes(console)
+        before = [dict(one) for one in console.inside.accounts]
+        await console.press(key)
+        assert "choose an account first" in console.screen().splitlines()[-2]
+        assert console.inside.accounts == before
+
+
+async def test_hostile_words_of_a_change_are_made_fit(drive: Any) -> None:
+    async with drive() as console:
+        kept = console.inside.changes[0]
+        kept.shown = msgspec.structs.replace(kept.shown, text="\x1b[2J\u202ea [@click=app.quit]", asked_by="\x07ada")
+        await at_changes(console)
+        await console.press("c")
+        assert not {"\x1b", "\u202e", "\x07"} & set(console.screen())
         assert "[@click=app.quit]" in console.screen()

@@ -9,13 +9,14 @@ from urllib.parse import quote
 from textual.app import ComposeResult
 
 from bundles.display import safe
+from tui.account_changes import Asked, confirmers, effect
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
 from tui.dialogs.told import Told
 from tui.records import Held, Page, Shape, TrustedKey
-from tui.screens.paged import PagedScreen
+from tui.screens.waiting_changes import WaitingChangesScreen
 from tui.texts import moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -84,13 +85,15 @@ def state_of(account: Account) -> tuple[str, str]:
     return ("[!!] locked out", "bad") if account.locked_until else ("[ok]", "ok")
 
 
-class AccountsScreen(PagedScreen):
+class AccountsScreen(WaitingChangesScreen):
     name_of: ClassVar[str] = "accounts"
+    AUTO_FOCUS = "#accounts"
     listed_at: ClassVar[str] = "/v1/accounts"
     pages_of: ClassVar[type[Page[Account]]] = Page[Account]
 
     def body(self) -> ComposeResult:
         look = self.look
+        yield self.changes_table(look)
         yield Table[Account](
             look,
             "Accounts",
@@ -114,12 +117,13 @@ class AccountsScreen(PagedScreen):
         return self.query_one("#accounts", Table)
 
     def load(self) -> None:
+        super().load()
         denied = self.console_app.presence.denied.get("account", "")
         if denied:
             self.table.empty = f"not for you: {safe(denied)}"
             self.table.refresh()
             return
-        super().load()
+        self.load_page()
 
     def state_changed(self) -> None:
         self.load()
@@ -128,9 +132,11 @@ class AccountsScreen(PagedScreen):
         self._detail()
 
     def _detail(self) -> None:
-        account = self.table.current
+        account, change = self.table.current, self.change_now
         lines: list[list[Span]] = [[("", "plain")]]
-        if account is not None:
+        if change is not None:
+            lines = self.change_facts(change)
+        elif account is not None:
             shut = ""
             if account.disabled:
                 shut = f"disabled since {moment(account.disabled)}"
@@ -146,12 +152,15 @@ class AccountsScreen(PagedScreen):
         self.query_one("#detail", Panel).show(lines)
 
     def copied(self) -> str:
+        if self.change_now is not None:
+            return self.change_now.id
         return self.table.current.name if self.table.current else ""
 
     def go_back(self) -> bool:
         explained = self.query_one("#explained", TextRows)
         if explained.display:
             self.table.display, explained.display = True, False
+            self.changes.display = bool(self.changes.records)
             self.table.focus()
             return True
         return super().go_back()
@@ -160,15 +169,15 @@ class AccountsScreen(PagedScreen):
         """A change of an account, and the sentence when it is done."""
         path = f"/v1/accounts/{quote(name, safe='')}/{what}"
 
-        def changed(answer: Mapping[str, Any]) -> None:
+        def changed(answer: Asked) -> None:
             self.load()
-            waits = answer.get("waits")
-            if waits:
-                self.say("note", f"waits for a second person: {waits['text']}; lockgate user confirm {waits['id']}")
-            else:
+            waits = answer.waits
+            if waits is None:
                 self.say("ok", done)
+            else:
+                self.say("need", f"not done yet: {waits.text}. It waits for {confirmers(waits)}; {effect(waits)}")
 
-        self.ask(lambda station: station.send(dict[str, Any], path, body), changed, group="act")
+        self.ask(lambda station: station.send(Asked, path, body), changed, group="act")
 
     def do_account_new(self) -> None:
         options = [
@@ -365,7 +374,7 @@ class AccountsScreen(PagedScreen):
         explained = self.query_one("#explained", TextRows)
         explained.title = f"{safe(name)} in {safe(repository)}"
         explained.show("\n".join(lines))
-        self.table.display, explained.display = False, True
+        self.table.display, self.changes.display, explained.display = False, False, True
         explained.focus()
 
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from textual.app import ComposeResult
 
 from bundles.display import safe
+from tui.account_changes import AccountChange
 from tui.pending import Effect, PendingDetail, facts_of, lines_of
 from tui.records import IntakeDetail, IntakeEntry
 from tui.screens.intake_acts import IntakeActs
@@ -53,6 +54,9 @@ class ApprovalScreen(IntakeActs):
 
     def bundle_now(self) -> IntakeEntry | None:
         return self.entry
+
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        return self.entry.account_changes if self.entry else None
 
     def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
         said = super().explained(bundle, decision, why)

@@ -14,6 +14,7 @@ from tui.next_action import Suggestion, suggestions
 from tui.records import IntakeEntry, Job, Page, Status
 from tui.screens.base import StationScreen
 from tui.texts import count, moment, number, percent, size, span
+from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 
@@ -45,11 +46,11 @@ class HomeScreen(StationScreen):
     def body(self) -> ComposeResult:
         look = self.look
         yield NextActions(look)
+        yield MarkRows(look, "Alerts", ident="alerts")
         yield Panel(look, "Running", ident="running")
         with Horizontal(id="glance"):
             yield Panel(look, "Station", ident="station")
             yield Panel(look, "Health", ident="health")
-        yield Panel(look, "Alerts", ident="alerts")
 
     def load(self) -> None:
         if self.console_app.presence.who is None:
@@ -72,7 +73,7 @@ class HomeScreen(StationScreen):
 
     def item(self) -> object | None:
         rows = self.query_one(NextActions)
-        return rows.suggestions[rows.cursor] if rows.suggestions else None
+        return rows.suggestions[rows.cursor] if rows.suggestions and self.last_list in (rows, None) else None
 
     def show_state(self) -> None:
         """Paint everything from what is known."""
@@ -87,9 +88,18 @@ class HomeScreen(StationScreen):
         self.query_one("#running", Panel).show(self._job_lines())
         self.query_one("#station", Panel).show(self._station_lines(status))
         self.query_one("#health", Panel).show(self._health_lines(status))
-        alerts = self.query_one("#alerts", Panel)
-        alerts.display = bool(status.alerts)
-        alerts.show([[("[!!] ", "bad"), (safe(text), "plain")] for text in status.alerts])
+        alerts = self.query_one("#alerts", MarkRows)
+        alerts.show([Marked("bad", safe(text)) for text in status.alerts])
+        self.rearrange()
+
+    def rearrange(self) -> None:
+        """Suggestions and alerts get the rows they need, up to a part of the screen, and scroll beyond that."""
+        alerts, rows = self.query_one("#alerts", MarkRows), self.query_one(NextActions)
+        rows.styles.height = 1 + min(max(rows.row_count, 1), self.size.height // 4)
+        alerts.styles.height = 1 + min(max(alerts.row_count, 1), self.size.height // 6)
+        alerts.display = bool(alerts.lines)
+        if not alerts.display and self.last_list is alerts:
+            self.set_focus(rows)
 
     def _job_lines(self) -> list[list[Span]]:
         job = self.console_app.running_job
@@ -111,13 +121,14 @@ class HomeScreen(StationScreen):
             _fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
             _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
             _fact("quarantine", count(status.quarantine, "bundle")),
+            *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
             _fact("last import", moment(status.last_import.at if status.last_import else None)),
         ]
 
     def _health_lines(self, status: Status) -> list[list[Span]]:
         lines: list[list[Span]] = []
         width = max([9, *(len(safe(check.name)) for check in status.health.checks)])
-        for check in status.health.checks:
+        for check in sorted(status.health.checks, key=lambda check: check.ok):
             role = "ok" if check.ok else "bad"
             word = self.look.mark(role) if check.ok else f"{self.look.mark(role)} FAIL"
             lines.append([(f"{word} {safe(check.name):<{width}} ", role), (safe(check.detail), "plain")])
@@ -136,7 +147,13 @@ class HomeScreen(StationScreen):
 
     def as_text(self) -> str:
         panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
-        return "\n".join([self.query_one(NextActions).as_text(), *panels])
+        lists = [rows.as_text() for rows in self.query(RowList) if rows.display]
+        return "\n".join([*lists, *panels])
+
+
+def _changes(status: Status) -> str:
+    changes = status.account_changes
+    return f"{count(changes, 'change')} {'waits' if changes == 1 else 'wait'}"
 
 
 def _fact(name: str, value: str, role: str = "plain") -> list[Span]:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from bundles.display import safe
+from tui.account_changes import AccountChange, marked, sentence, summary
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
-from tui.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey
+from tui.look import MARKS
+from tui.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, ReleaseAnswer
 from tui.screens.signing import SigningScreen, release_keys
 from tui.station import Station
 from tui.texts import size
+
+_CHANGES: Final = 4
+"""Changes of accounts that the question before a release names: the dialog fits 24 rows."""
 
 
 class IntakeActs(SigningScreen):
@@ -103,19 +109,49 @@ class IntakeActs(SigningScreen):
         bundle = self.bundle_now()
         if bundle is None:
             return
-        question = Confirm(
-            f"Release {safe(bundle.id)}?", "Its artifacts become visible to every client of this registry, all at once."
+        changes = self.changes_now()
+        if changes is not None:
+            self._ask_release(bundle.id, changes)
+            return
+        self.ask(
+            lambda station: station.intake_entry(bundle.id),
+            lambda entry: self._ask_release(entry.id, entry.account_changes),
+            group="act",
         )
-        self.console_app.push_screen(question, lambda yes: self._release(bundle.id) if yes else None)
 
-    def _release(self, bundle: str) -> None:
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        """The changes of accounts that this screen shows; None where it shows none and the station is to be asked."""
+        return None
+
+    def _ask_release(self, bundle: str, changes: tuple[AccountChange, ...]) -> None:
+        question = Confirm(f"Release {safe(bundle)}?", release_explained(changes))
+        self.console_app.push_screen(question, lambda yes: self._release(bundle, changes) if yes else None)
+
+    def _release(self, bundle: str, seen: tuple[AccountChange, ...]) -> None:
         self.say("busy", "releasing")
-        self.ask(lambda station: station.release(bundle), self.released, group="act")
+        self.ask(lambda station: station.release(bundle), lambda answer: self.released(answer, seen), group="act")
 
-    def released(self, references: tuple[str, ...]) -> None:
-        """The station released these references."""
+    def released(self, answer: ReleaseAnswer, seen: tuple[AccountChange, ...]) -> None:
+        """The station released it. Changes of accounts that came up behind the question are told now."""
         self.load()
-        self.say("ok", f"released: {', '.join(references)}")
+        known = {(one.id, one.state) for one in seen}
+        new = [one for one in answer.account_changes if (one.id, one.state) not in known]
+        if new:
+            more = f"; and {len(new) - 1} more: lockgate user pending --all" if len(new) > 1 else ""
+            self.say("need", f"released. Not shown before: {sentence(new[0])}{more}")
+        else:
+            self.say("ok", f"released: {', '.join(answer.released)}")
+
+
+def release_explained(changes: Sequence[AccountChange]) -> str:
+    """What a person reads before a release: what it does, and the changes of accounts that it shows."""
+    text = "Its artifacts become visible to every client of this registry, all at once."
+    if not changes:
+        return text
+    lines = [f"{MARKS[one.role]} {one.text}" for one in marked(changes[:_CHANGES])]
+    if len(changes) > _CHANGES:
+        lines.append(f"and {len(changes) - _CHANGES} more: the bundle's report (o) lists them all")
+    return "\n".join([text, "", f"{summary(changes)}:", *lines])
 
 
 def explain_decision(bundle: IntakeEntry, decision: str, why: str) -> str:

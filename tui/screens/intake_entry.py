@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
+from tui.account_changes import AccountChange, marked
 from tui.checks import next_step, of_entry
 from tui.records import IntakeDetail
 from tui.report_text import report_text
@@ -54,7 +55,8 @@ class IntakeEntryScreen(IntakeActs):
         )
         self.query_one("#volumes", Panel).show(grid(look, entry.volumes))
         self.query_one("#artifacts", TextRows).show("\n".join(_artifact_lines(entry)))
-        self.query_one("#report", TextRows).show(report_text(entry))
+        changes = [f"{look.mark(one.role)} {one.text}" for one in marked(entry.account_changes)]
+        self.query_one("#report", TextRows).show("\n".join([*changes, *([""] if changes else []), report_text(entry)]))
         role, text = next_step(entry)
         self.query_one("#next", Panel).show([[(f"{look.mark(role)} Next: {text}", role)]])
 
@@ -82,6 +84,9 @@ class IntakeEntryScreen(IntakeActs):
 
     def bundle_now(self) -> IntakeDetail | None:
         return self.entry
+
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        return self.entry.account_changes if self.entry else None
 
     def bundle_decided(self, entry: IntakeDetail) -> None:
         self.show_entry(entry)

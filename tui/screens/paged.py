@@ -25,6 +25,10 @@ class PagedScreen(StationScreen):
         raise NotImplementedError
 
     def load(self) -> None:
+        self.load_page()
+
+    def load_page(self) -> None:
+        """Ask for the first page."""
         wanted = self._wanted()
         self.ask(lambda station: station.fetch(self.pages_of, self.listed_at, **wanted), self.show_page)
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from appliance.control import duties
 from appliance.control.api import Control, get, may, page_of, require
 from appliance.control.own_station import on_own_station
 from appliance.intake import pending
@@ -37,8 +38,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         if keyid:
             check_keyid(keyid)
 
+        changes = duties.unshown(control)
+
         def look(own: Station) -> bytes:
-            return msgspec.json.encode(pending.detail(own, find_entry(own.reader, name), keyid))
+            shown = pending.detail(own, find_entry(own.reader, name), keyid) | {"account_changes": changes}
+            return msgspec.json.encode(shown)
 
         body = await asyncio.to_thread(on_own_station, control, look)
         return web.Response(body=body, content_type="application/json")

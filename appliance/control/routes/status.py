@@ -47,6 +47,7 @@ def describe(control: Control) -> dict[str, Any]:
         "store": {"blobs": blobs, "bytes": size, "free": shutil.disk_usage(station.paths.root).free},
         "jobs": control.jobs.counts(),
         "quarantine": quarantine,
+        "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],
         "last_import": {"id": last[0], "at": last[1]} if last else None,
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
