@@ -16,6 +16,7 @@ from appliance.station import station_lock
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import FirstAdministrator
+from appliance.store.writes.base import Guarded
 
 
 class FirstSteps:
@@ -43,6 +44,6 @@ class FirstSteps:
                     write = FirstAdministrator(
                         name=name, full_name=full_name, password=hashed, uid=None, at=clock.now()
                     )
-                    LocalWriter(database).submit(write)
+                    Guarded(LocalWriter(database)).submit(write)
             self._paths.database.chmod(0o600)
             forget_code(self._paths)

@@ -25,6 +25,7 @@ from appliance.observe.recorded import recording
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer.service import LocalWriter
+from appliance.store.writes.base import Guarded
 from appliance.store.writes.ledger import EnterReceipt, ShutImports
 from appliance.store.writes.outgoing import EnterHead
 from bundles import limits
@@ -62,7 +63,7 @@ def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
             found = str(error)
         if found != "ok":
             raise FailedError("the copy's database is damaged", thing=str(found), remedy="put back an older copy")
-        LocalWriter(connection).submit(ShutImports(actor=actor, at=clock.now()))
+        Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=clock.now()))
         rows = connection.execute(
             "SELECT stream, sequence, coalesce(digest, '') FROM ledger l WHERE entry = (SELECT entry FROM ledger o"
             " WHERE o.stream = l.stream ORDER BY sequence DESC, entry DESC LIMIT 1) ORDER BY stream"
@@ -75,7 +76,7 @@ def enter_receipt(paths: StationPaths, number: int, raw: bytes) -> None:
     side takes no second one under a number. Raises RefusedError as `EnterReceipt`."""
     with closing(open_writer(paths.database)) as connection:
         write = EnterReceipt(number=number, digest=str(Digest.of(raw)), document=raw.decode(), at=clock.now())
-        LocalWriter(connection).submit(write)
+        Guarded(LocalWriter(connection)).submit(write)
 
 
 def enter_heads(paths: StationPaths, heads: Sequence[Head]) -> list[dict[str, Any]]:
@@ -91,7 +92,7 @@ def enter_heads(paths: StationPaths, heads: Sequence[Head]) -> list[dict[str, An
                 thing=stream,
                 remedy="give --head ID=DIGEST of its last bundle: sha256sum SHA256SUMS on its medium, or a receipt",
             )
-        writer = LocalWriter(connection)
+        writer = Guarded(LocalWriter(connection))
         for head in heads:
             writer.submit(EnterHead(stream=head.stream, sequence=head.sequence, digest=head.digest, at=clock.now()))
     return [{"stream": head.stream, "sequence": head.sequence, "digest": head.digest} for head in heads]
@@ -132,7 +133,7 @@ def shut_if_forgotten(paths: StationPaths) -> str:
         name = str(last["thing"])
         why = f"the audit log knows {name}, which the ledger does not"
         with recording(FileAudit(paths.audit), AuditEvent(ACT, "station", name, "done", {"why": why})):
-            LocalWriter(connection).submit(ShutImports(actor="station", at=clock.now()))
+            Guarded(LocalWriter(connection)).submit(ShutImports(actor="station", at=clock.now()))
     return name
 
 

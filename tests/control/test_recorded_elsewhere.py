@@ -13,13 +13,14 @@ import requests
 
 from appliance.access.certificates import make_ca, make_server
 from appliance.control.api import CONTROL
+from appliance.handles.giving import document_of
 from appliance.lifecycle import scrub
 from appliance.outgoing import base, build, collect, recut
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from bundles.statement import read_statement
 from tests.control.test_openapi import serving
-from tests.control.test_recorded_first import FullLog, state_of, unwritable
+from tests.control.test_recorded_first import FullLog, shut, state_of, unwritable
 from tests.deltas.conftest import Road
 from tests.intake.inside import Inside, make_station
 from tests.outgoing.outside import Context, Outside
@@ -128,6 +129,27 @@ def test_a_receipt_that_cannot_be_recorded_is_not_taken(tmp_path: Path, log: str
             taking[by]()
         assert stored(outside) == before
         assert base.take_files(outside.station, told, "tester(0)")["new"]
+
+
+def test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded(tmp_path: Path) -> None:
+    root = tmp_path / "alpha"
+    with Outside(root) as outside, Inside(tmp_path / "bravo") as inside:
+        road = Road(tmp_path, outside, inside)
+        road.release(road.build(road.make("1", a=b"layer")))
+        body = {"statement": document_of(road.receipt())}
+    with serving(root) as (url, app):
+        control, before = app[CONTROL], state_of(root)
+        working = control.station
+        with shut(root) as log:
+            control.station = replace(working, audit=log)
+            answer = requests.post(f"{url}/v1/receipts", json=body, timeout=30)
+            assert answer.status_code == 409, answer.text
+            assert answer.json()["what"].startswith(UNWRITABLE)
+            assert state_of(root) == before
+        control.station = working
+        answer = requests.post(f"{url}/v1/receipts", json=body, timeout=30)
+        assert (answer.status_code, answer.json()["new"]) == (200, True)
+        assert state_of(root) != before
 
 
 def test_a_plan_changes_nothing(tmp_path: Path) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import contextlib
+import os
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,21 +16,26 @@ import pytest
 import requests
 
 from appliance import clock
+from appliance.access.first import make_code
+from appliance.cli.first_steps import FirstSteps
 from appliance.control import openapi
 from appliance.control.api import CONTROL
 from appliance.control.job import Job
 from appliance.intake import inspection, quarantine, receipts
 from appliance.lifecycle import gc
+from appliance.lifecycle.put_back import Head, enter_heads, shut_imports
+from appliance.observe import lanes as log_lanes
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit, MemoryAudit
 from appliance.observe.recorded import recording
-from appliance.store.database import open_reader
+from appliance.paths import StationPaths
+from appliance.store.database import open_reader, open_writer
 from appliance.store.writes.base import Guarded, LostAnswerError, Write, under_event
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.registry import BumpEpoch
 from bundles.errors import FailedError
 from tests.control.test_openapi import serving
-from tests.intake.inside import Context, Inside, name_of, small_bundle
+from tests.intake.inside import Context, Inside, make_station, name_of, small_bundle
 
 NAME = name_of()
 DIGEST = f"sha256:{'5' * 64}"
@@ -70,7 +78,7 @@ ELSEWHERE = {
     "POST /v1/session": "tests/access/test_sessions.py::test_a_log_in_that_cannot_be_recorded_opens_no_session",
     "POST /v1/plans": "tests/control/test_recorded_elsewhere.py::test_a_plan_changes_nothing",
     "POST /v1/receipts": "tests/control/test_recorded_elsewhere.py"
-    "::test_a_receipt_that_cannot_be_recorded_is_not_taken",
+    "::test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded",
     "POST /v1/jobs/{id}/signatures": "tests/control/test_cosigned.py"
     "::test_a_signature_that_cannot_be_recorded_is_not_taken",
     "POST /v1/tls/reload": "tests/control/test_recorded_elsewhere.py"
@@ -88,6 +96,25 @@ def unwritable(root: Path) -> FileAudit:
 
 
 LOGS = {"it says no": lambda _: FullLog(), "its lanes are a file": unwritable}
+
+
+OWN = "its own folder is shut"
+
+
+@contextlib.contextmanager
+def shut(root: Path) -> Iterator[FileAudit]:
+    """A station's own log in a folder where nothing can be added, for whoever opens it from now on; its log then."""
+    lanes, kept = root / "audit" / "lanes", root / "audit" / "lanes.kept"
+    log_lanes._open.pop((os.getpid(), str((root / "audit").resolve())), None)  # as in a process that begins now
+    if lanes.exists():
+        lanes.rename(kept)
+    lanes.touch()
+    try:
+        yield FileAudit(root / "audit")
+    finally:
+        lanes.unlink()
+        if kept.exists():
+            kept.rename(lanes)
 
 
 def state_of(root: Path) -> tuple[dict[str, list[Any]], dict[str, bytes]]:
@@ -121,7 +148,7 @@ def test_every_route_that_is_not_walked_here_names_a_test_that_exists() -> None:
         assert f"def {name}(" in (Path(__file__).parents[2] / file).read_text(), named
 
 
-@pytest.mark.parametrize("log", sorted(LOGS))
+@pytest.mark.parametrize("log", [*sorted(LOGS), OWN])
 def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
     root = tmp_path / "bravo"
     with Inside(root) as inside:
@@ -141,8 +168,9 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
         assert requests.post(f"{base}/v1/blocks", json=blocked, timeout=30).status_code == 201
         _change_asked_for(root)
         working, before = control.station, state_of(root)
-        broken = replace(working, audit=LOGS[log](tmp_path / "full"))
-        control.station = broken
+        shutting = contextlib.ExitStack()
+        audit = shutting.enter_context(shut(root)) if log == OWN else LOGS[log](tmp_path / "full")
+        control.station = broken = replace(working, audit=audit)
         waiting = Job("job-waiting", "gc", {}, "queued", "tester", clock.now())
         paused = Job("job-paused", "gc", {}, "waiting", "tester", clock.now())
         control.jobs._live |= {waiting.id: waiting, paused.id: paused}
@@ -157,6 +185,7 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
             assert state_of(root) == before, route
         assert (waiting.state, paused.state, control.jobs._cancelled) == ("queued", "waiting", set())
         control.jobs._live.clear()
+        shutting.close()
         control.station = control.jobs._station = working
         tried = CHANGES["POST /v1/intake/{id}/release"]
         assert requests.post(f"{base}{tried[0]}", json=tried[1], timeout=30).status_code == 200
@@ -277,6 +306,44 @@ def test_an_act_that_failed_takes_its_event_back_unless_it_may_have_happened(
         raise error
     assert [event.outcome for event in audit.events] == ["done", "failed"]
     assert audit.events[1].detail.get("takes_back", False) is takes_back
+
+
+WRITES_IN_THE_FOLDER = {"appliance/cli/first_steps.py", "appliance/lifecycle/put_back.py"}
+"""Modules that change a station that does not run."""
+
+
+def test_no_module_writes_to_a_database_past_the_guard() -> None:
+    repository = Path(__file__).parents[2]
+    bare, opened = [], set()
+    for path in sorted((repository / "appliance").rglob("*.py")):
+        name, tree = str(path.relative_to(repository)), ast.parse(path.read_text())
+        calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+        guarded = {id(argument) for call in calls if _called(call) == "Guarded" for argument in call.args}
+        bare += [name for call in calls if _called(call) == "LocalWriter" and id(call) not in guarded]
+        opened |= {name for call in calls if _called(call) == "open_writer"}
+    assert bare == []
+    assert opened == WRITES_IN_THE_FOLDER | {"appliance/store/writer/service.py"}
+
+
+def _called(call: ast.Call) -> str:
+    return getattr(call.func, "id", getattr(call.func, "attr", ""))
+
+
+@pytest.mark.parametrize("act", ["claim", "restore inside", "restore outside"])
+def test_a_stopped_station_is_not_changed_without_an_event(tmp_path: Path, act: str) -> None:
+    root = tmp_path / "station"
+    make_station(root, open_=False)
+    code = make_code(StationPaths(root))
+    open_writer(StationPaths(root).database).close()
+    before = state_of(root)
+    words = {
+        "claim": lambda: FirstSteps(root).claim("ada", "", code, "a password of some length"),
+        "restore inside": lambda: shut_imports(StationPaths(root), "tester"),
+        "restore outside": lambda: enter_heads(StationPaths(root), [Head("bravo.alpha", 1, DIGEST)]),
+    }
+    with shut(root), pytest.raises((FailedError, LookupError)):
+        words[act]()
+    assert state_of(root) == before
 
 
 def test_every_process_of_a_station_writes_through_the_guard() -> None:
