@@ -177,7 +177,10 @@ class _Receiving:
         self.manifest, self.digest = bundle.opened.manifest, bundle.opened.digest
         self.ranges = ranges_of(self.manifest)
         self.verified = self._still_held()
-        self.sink = StoreSink(self.station, self.manifest, self.digest, self.verified)
+        self.sink = StoreSink(
+            self.station, self.manifest, self.digest, self.verified,
+            lambda _: context.progress("check what is held", 0, 0),
+        )  # fmt: skip
 
     def _still_held(self) -> set[int]:
         """Volumes that an earlier run verified, whose bytes the store still has; the others are read again."""

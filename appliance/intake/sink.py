@@ -15,6 +15,7 @@ from appliance import limits as station_limits
 from appliance.station import Station
 from appliance.store.blobs import BlobStore, FileBlobWriter, Tally
 from appliance.store.files import explain
+from appliance.store.reading import Attend, unattended
 from appliance.store.writes.registry import BlobRow
 from bundles import limits
 from bundles.errors import RefusedError
@@ -35,8 +36,18 @@ class StoreSink:
     Volumes of several drives may be read at once.
     """
 
-    def __init__(self, station: Station, manifest: BundleManifest, bundle: Digest, verified: set[int]) -> None:
-        """`verified` are volumes whose bytes an earlier run made durable, their parts among them."""
+    def __init__(
+        self,
+        station: Station,
+        manifest: BundleManifest,
+        bundle: Digest,
+        verified: set[int],
+        attend: Attend = unattended,
+    ) -> None:
+        """`verified` are volumes whose bytes an earlier run made durable, their parts among them. `attend` is told of
+        bytes read from what is held already."""
+        self._attend = attend
+        self._whole: dict[Digest, bool] = {}
         self._store, self._metadata = station.blobs, station.metadata
         self._folder, self._prefix = station.paths.joins, f"{bundle.hex[:16]}-"
         self._rows: dict[Digest, BlobRow] = {}
@@ -76,8 +87,15 @@ class StoreSink:
             self._store.files.remove(self.join_path(digest))
 
     def has_blob(self, digest: Digest) -> bool:
-        """As BlobSink.has_blob."""
-        return self._store.has_blob(digest)
+        """As BlobSink.has_blob. Held is what is whole, which is read once to see: a damaged copy is replaced by the
+        bytes that come."""
+        with self._turn:
+            whole = self._whole.get(digest)
+        if whole is None:
+            whole = self._store.is_whole(digest, self._attend)
+            with self._turn:
+                self._whole[digest] = whole
+        return whole
 
     def begin_blob(self, digest: Digest, size: int) -> _Noted:
         """As BlobSink.begin_blob."""
@@ -121,6 +139,7 @@ class StoreSink:
 
     def note(self, digest: Digest, size: int, crc32: int) -> None:
         """A blob is whole and durable in the store."""
+        self._whole[digest] = True
         self._rows[digest] = BlobRow(digest=str(digest), size=size, crc32=crc32)
 
     def part_done(self, digest: Digest, size: int, number: int) -> None:

@@ -11,13 +11,13 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.lifecycle.carriers import carriers
-from appliance.lifecycle.looking import Attend, Looked, Looker
+from appliance.lifecycle.looking import Looked, Looker
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store.gate import Gate
-from appliance.store.reading import UnreadableError
+from appliance.store.reading import Attend, UnreadableError
 from appliance.store.writes.lifecycle import ForgetUnread, HealDamage, NoteUnread, RecordDamage
 from bundles.oci.digest import Digest
 

@@ -10,13 +10,11 @@ from typing import BinaryIO, Literal
 
 from appliance import limits
 from appliance.store.blobs import BlobStore
-from appliance.store.reading import UnreadableError, Verdict, examine
+from appliance.store.reading import Attend, UnreadableError, Verdict, examine
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
 Why = Literal["missing", "truncated", "rotted"]
-Attend = Callable[[int], object]
-"""Told of the bytes of each piece read, and of 0 before each wait; what it raises ends the look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +38,8 @@ class Looker:
         self._in_a_row = 0
 
     def look(self, digest: Digest, size: int, attend: Attend) -> Looked:
-        """Look at a blob's file; `size` is what the metadata says in bytes. Blocking."""
+        """Look at a blob's file; `size` is what the metadata says, in bytes. `attend` is also told of 0 before each
+        wait. Blocking."""
         return self._patiently(lambda: self._once(self._blobs.open_blob(digest), digest, size, attend), attend)
 
     def look_aside(self, digest: Digest, size: int, attend: Attend) -> Looked:

@@ -1,7 +1,8 @@
-"""Putting back what a scrub found damaged, from a bundle that came in before.
+"""Putting back what is damaged, from a bundle that came in before.
 
 Importing that bundle again changes nothing of what the ledger, quarantine or clients know of it: its signatures are
-verified, its volumes read as ever, and of what they carry only the withdrawn blobs are taken.
+verified, its volumes read as ever, and of what they carry only the damaged blobs are taken. Which these are does not
+hang on a scrub: where none of the bundle's is known to be damaged, all that are held are read.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.store.writes.outgoing import RecordBlobs
+from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.verify import OpenedBundle, missing
 from bundles.volumes.read import ranges_of, read_volume
@@ -27,6 +29,8 @@ def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
     """
     station, manifest = context.station, bundle.opened.manifest
     damaged = {digest for (digest,) in station.reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
+    damaged &= {blob.digest for blob in manifest.blobs}
+    damaged = damaged or _rotten(context, manifest)
     wanted = {blob.digest: volumes_of(blob) for blob in manifest.blobs if blob.digest in damaged}
     if not wanted:
         return []
@@ -37,6 +41,21 @@ def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
     detail = {"digests": sorted(wanted)[:100]}
     with recording(station.audit, AuditEvent(Act.RESTORE_DAMAGED, context.actor, manifest.id, "done", detail)):
         return _put_back(context, bundle, wanted, needed)
+
+
+def _rotten(context: JobContext, manifest: BundleManifest) -> set[str]:
+    """The digests of a bundle's blobs that the station should hold, and does not hold whole. Reads all of them."""
+    station, done = context.station, 0
+    held = [Digest.parse(blob.digest) for blob in manifest.blobs]
+    held = [digest for digest in held if station.metadata.blob(digest) is not None]
+    total = sum(blob.size for blob in manifest.blobs)
+
+    def attend(count: int) -> None:
+        nonlocal done
+        done += count
+        context.progress("check what is held", min(done, total), total)
+
+    return {str(digest) for digest in held if not station.blobs.is_whole(digest, attend)}
 
 
 def _put_back(context: JobContext, bundle: OpenedBundle, wanted: dict[str, list[int]], needed: list[int]) -> list[str]:

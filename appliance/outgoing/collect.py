@@ -184,14 +184,22 @@ class _Collector:
         self._blobs[blob.digest] = row
 
     def _held(self, blob: Descriptor) -> BlobRow | None:
-        """A blob that need not be fetched. One that quarantine alone holds is: naming it must not make it visible."""
+        """A blob that need not be fetched. One that quarantine alone holds is: naming it must not make it visible. One
+        whose file is not whole is, too: what is fetched replaces it, and ends the record of its damage."""
         facts = self._station.metadata.blob(blob.digest)
         if facts is None or facts.size != blob.size or not self._station.blobs.has_blob(blob.digest):
             return None
         pinned = self._station.reader.execute("SELECT 1 FROM pins WHERE digest = ?", (str(blob.digest),)).fetchone()
         if pinned is not None and not self._station.metadata.shown_anywhere(blob.digest, limit=1):
             return None
+        if not self._station.blobs.is_whole(blob.digest, self._attend):
+            self._context.log(f"{blob.digest} is damaged here, and is fetched again")
+            return None
         return BlobRow(digest=str(blob.digest), size=facts.size, crc32=facts.crc32)
+
+    def _attend(self, _: int) -> None:
+        """A read of what is held is no progress, but a cancel ends it."""
+        self._context.progress("collect", self._done, self._total)
 
     def _advance(self, count: int) -> None:
         self._done += count

@@ -27,6 +27,7 @@ from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
+from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
@@ -45,7 +46,7 @@ class Worker:
     def __init__(self, services: RegistryServices) -> None:
         self.services = services
         self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
-        self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE)
+        self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
         self.verified = VerifiedFiles()
         self._withdrawing = asyncio.Lock()

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from typing import BinaryIO
 
 from appliance.store.blobs import BlobStore
+from appliance.store.epoch import SharedEpoch
 from appliance.store.reading import UnreadableError, Verdict, examine
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
@@ -22,9 +23,15 @@ class RottedError(FailedError):
 
 class ManifestCache:
     """The most recently read manifests, up to `ceiling` bytes of them. Bytes of a digest never change, so no entry
-    is ever wrong; one whose links are gone is merely unused."""
+    is ever wrong; one whose links are gone is merely unused.
 
-    def __init__(self, blobs: BlobStore, ceiling: int) -> None:
+    They do not outlive a change of the epoch: a file that somebody withdrew as damaged is then unknown to every worker,
+    and all give the same answer. Seeing the epoch takes 0.2 µs where looking at the file takes twenty times as much.
+    """
+
+    def __init__(self, blobs: BlobStore, ceiling: int, epoch: SharedEpoch) -> None:
+        self._epoch = epoch
+        self._seen = epoch.seen()
         self._blobs = blobs
         self._ceiling = ceiling
         self._size = 0
@@ -32,6 +39,10 @@ class ManifestCache:
 
     def get(self, digest: Digest) -> bytes | None:
         """The bytes, if they are at hand. About 1 µs."""
+        seen = self._epoch.seen()
+        if seen != self._seen:
+            self._seen, self._size = seen, 0
+            self._entries.clear()
         body = self._entries.get(digest)
         if body is not None:
             self._entries.move_to_end(digest)

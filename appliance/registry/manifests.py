@@ -72,14 +72,11 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
 
 
 async def _bytes_of(call: Call, digest: Digest) -> bytes | None:
-    """A manifest's bytes, for HEAD as for GET; None where its file is gone, or has rotted and is withdrawn now.
-
-    A file that is gone was withdrawn by somebody: bytes at hand do not stand in for it, so that every worker gives the
-    same answer. Raises UnreadableError.
-    """
+    """A manifest's bytes, for HEAD as for GET; None where its file is gone, or has rotted and is withdrawn now. Raises
+    UnreadableError."""
     worker = call.worker
     body = worker.manifests.get(digest)
-    if body is not None and call.services.blobs.has_blob(digest):
+    if body is not None:
         return body
     try:
         body = await worker.in_thread(worker.manifests.read, digest)

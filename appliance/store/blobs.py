@@ -20,7 +20,7 @@ from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
-from appliance.store.reading import UnreadableError, Verdict, examine
+from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from bundles.errors import CancelledError, NotFoundError, RefusedError
 from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
@@ -215,12 +215,12 @@ class BlobStore:
         except OSError as error:
             raise UnreadableError(digest, error) from None
 
-    def is_whole(self, digest: Digest) -> bool:
-        """Whether the blob is held and its bytes have its digest: a read of all of it. Blocking. What cannot be read is
-        not whole: bytes that arrive are to replace it."""
+    def is_whole(self, digest: Digest, attend: Attend = unattended) -> bool:
+        """Whether the blob is held and its bytes have its digest: a read of all of it from the disk, of which
+        `attend` is told. Blocking. What cannot be read is not whole: bytes that arrive are to replace it."""
         try:
             with self.open_blob(digest) as file:
-                return examine(file.fileno(), digest) is not Verdict.DAMAGED
+                return examine(file.fileno(), digest, attend, fresh=True) is not Verdict.DAMAGED
         except (NotFoundError, UnreadableError):
             return False
 

@@ -100,6 +100,7 @@ class Metadata:
 
     def __init__(self, path: Path) -> None:
         """Raises FailedError where there is no database yet, or it cannot be read."""
+        self.path = path
         self.connection: sqlite3.Connection = open_reader(path)
 
     def close(self) -> None:

@@ -51,11 +51,15 @@ class Verdict(Enum):
     """It was read in full twice and has another digest."""
 
 
-def _attend(_: int) -> None:
-    return
+Attend = Callable[[int], object]
+"""Told of the bytes of each piece read; what it raises ends the reading."""
 
 
-def examine(fd: int, digest: Digest, attend: Callable[[int], object] = _attend, *, fresh: bool = False) -> Verdict:
+def unattended(_: int) -> None:
+    """Nobody is told."""
+
+
+def examine(fd: int, digest: Digest, attend: Attend = unattended, *, fresh: bool = False) -> Verdict:
     """Read the open file `fd` to its end, and once more from the disk where its digest differs.
 
     `attend` is told of the bytes of each piece (of the first read alone) and may raise; what it raises is passed on.
@@ -70,7 +74,7 @@ def examine(fd: int, digest: Digest, attend: Callable[[int], object] = _attend, 
     with _named(digest):
         os.fsync(fd)  # dirty pages are not dropped
         drop_pages(fd)
-    return Verdict.REREAD if _has(fd, digest, _attend) else Verdict.DAMAGED
+    return Verdict.REREAD if _has(fd, digest, unattended) else Verdict.DAMAGED
 
 
 @contextmanager
@@ -81,7 +85,7 @@ def _named(digest: Digest) -> Iterator[None]:
         raise UnreadableError(digest, error) from None
 
 
-def _has(fd: int, digest: Digest, attend: Callable[[int], object]) -> bool:
+def _has(fd: int, digest: Digest, attend: Attend) -> bool:
     """Whether one read gives the digest. An error of `attend` is no error of reading: it passes as it is."""
     hasher, position = new_hasher(digest.algorithm), 0
     while True:

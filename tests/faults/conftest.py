@@ -8,8 +8,9 @@ import pytest
 
 from appliance.paths import StationPaths
 from tests.lifecycle.conftest import kept
+from tests.outgoing.conftest import layout, outside
 
-__all__ = ["kept", "paths"]
+__all__ = ["kept", "layout", "outside", "paths"]
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ class SaveScrub(Write, frozen=True):
 
 
 class RecordDamage(Write, frozen=True):
-    """A blob was found damaged and is withdrawn until its bytes come again (`registry.record_blob` ends it)."""
+    """A blob was found damaged and is withdrawn until its bytes come again (`registry.record_blob` ends it). No worker
+    uses bytes of it that it has in memory: the epoch changes."""
 
     digest: str
     why: str
@@ -92,6 +93,7 @@ class RecordDamage(Write, frozen=True):
             (self.digest, self.why, self.at),
         )
         db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
+        db.execute("UPDATE epoch SET value = value + 1")
 
 
 class HealDamage(Write, frozen=True):
