@@ -134,7 +134,10 @@ GATE_WAIT: Final = 0.5
 """How long pushes wait for a collection that waits for one of them: a large one is synced for longer than that."""
 
 GC_BATCH: Final = 256
-"""Blobs taken away while pushes wait; some tens of milliseconds."""
+"""Blobs taken away while pushes and imports wait; some tens of milliseconds."""
+
+GC_PAGE: Final = 1_000
+"""Rows that a collection reads, and files that it looks up, at a time: memory must not grow with the store."""
 
 UNREFERENCED: Final = 24 * 60 * 60.0
 """A blob that no manifest of its repository names stays so long: its manifest may be on its way, as an upload may."""

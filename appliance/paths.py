@@ -93,8 +93,13 @@ class StationPaths:
 
     @property
     def incoming_lock(self) -> Path:
-        """Locked (flock) together by jobs that bring blobs in, alone by garbage collection."""
+        """Locked (flock) together by jobs that bring blobs in, alone by each batch of garbage collection."""
         return self.store / "incoming.lock"
+
+    @property
+    def incoming_queue(self) -> Path:
+        """Locked (flock) together by jobs that wait for `incoming_lock`; garbage collection gives way to them."""
+        return self.store / "incoming-queue.lock"
 
     @property
     def database(self) -> Path:

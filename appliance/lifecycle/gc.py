@@ -1,9 +1,13 @@
-"""The `gc` job: takes away what nothing shows, pins or waits for. Safe beside pushes, pulls and mounts.
+"""The `gc` job: takes away what nothing shows, pins or waits for. Safe beside pushes, pulls, mounts and imports.
 
-First, blobs that no manifest of their repository names lose their link there, after a day of grace. Then every blob
-that has neither a link nor a pin goes, metadata first and file second, a batch at a time under the store's gate
-(appliance.store.gate): a push is either linked before the batch looks, or its file comes after. Last, what uploads and
-imports left behind. Killed at any moment, it has only left garbage for the next run.
+The metadata is compared with its indexes first; where they differ nothing is collected. Then blobs that no manifest of
+their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
+goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.gate): a push is either
+linked before the batch looks, or its file comes after. Last, what uploads and imports left behind. Killed at any
+moment, it has only left garbage for the next run.
+
+Looking holds no lock. Each batch that changes something takes the turn of imports and collects for itself, so these
+wait for one batch and never for the whole collection.
 """
 
 from __future__ import annotations
@@ -11,28 +15,26 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from itertools import islice
 from os import scandir
-from typing import Any, Final
+from pathlib import Path
+from typing import Any
 
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
-from appliance.lifecycle.marks import Unreferenced, unreferenced, waiting_for_builds
+from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
+from appliance.store import garbage
 from appliance.store.gate import Gate, incoming_turn
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import MalformedError, NotFoundError, UsageError
+from bundles.errors import MalformedError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
-
-_STANDS: Final = (
-    "SELECT (SELECT count(*) FROM links WHERE digest = ?1), EXISTS (SELECT 1 FROM pins WHERE digest = ?1)"
-    " OR EXISTS (SELECT 1 FROM tags WHERE digest = ?1)"
-)
 
 
 @dataclass(slots=True)
@@ -60,8 +62,7 @@ def run(context: JobContext) -> Result:
     dry_run = context.params.get("dry_run", False)
     if not isinstance(dry_run, bool):
         raise UsageError("dry_run is true or false", thing=repr(dry_run)[:60])
-    with incoming_turn(context.station.paths, context.progress, collects=True):
-        return _Collection(context, dry_run).run()
+    return _Collection(context, dry_run).run()
 
 
 class _Collection:
@@ -70,10 +71,13 @@ class _Collection:
         self._station: Station = context.station
         self._gate = Gate(context.station.paths)
         self._taken = _Taken()
-        self._kept = waiting_for_builds(context.station)
+        self._builds = WaitingBuilds(context.station)
         self._unlinked: Counter[str] = Counter()
 
     def run(self) -> Result:
+        self._context.progress("check the metadata", 0, 0)
+        garbage.check_metadata(self._station.reader)
+        self._builds.refresh()
         if self._dry_run:
             self._unlink()
             self._take_blobs()
@@ -105,27 +109,29 @@ class _Collection:
             if self._dry_run:
                 self._unlinked.update(found.blobs)
             else:
-                write = UnlinkBlobs(
-                    repository=found.repository, digests=found.blobs, manifests=found.manifests, before=before
-                )
-                count = self._station.writer.submit(write)
+                write = UnlinkBlobs(repository=found.repository, digests=found.blobs, shown=found.shown, before=before)
+                with self._turn():
+                    count = self._station.writer.submit(write)
             self._taken.links += count
             if count:
                 self._context.log(f"{found.repository}: {count} blobs that no manifest names")
             self._context.progress("look for blobs without a manifest", 0, 0)
 
+    def _turn(self) -> AbstractContextManager[None]:
+        return incoming_turn(self._station.paths, self._context.progress, collects=True)
+
     def _take_blobs(self) -> None:
         total, done = self._station.metadata.totals()[1], 0
-        everything = self._everything()
-        while batch := list(islice(everything, limits.GC_BATCH)):
-            garbage = [(digest, size) for digest, size in batch if self._is_garbage(digest)]
-            if garbage:
-                self._take(dict(garbage))
-            done += sum(size for _, size in batch)
-            self._context.progress("collect", min(done, total), total)
+        for blobs in (self._files(), self._rows()):
+            while page := dict(islice(blobs, limits.GC_PAGE)):
+                found = iter(self._garbage(page))
+                while batch := {digest: page[digest] for digest in islice(found, limits.GC_BATCH)}:
+                    self._take(batch)
+                done += sum(page.values())
+                self._context.progress("collect", min(done, total), total)
 
-    def _everything(self) -> Iterator[tuple[str, int]]:
-        """Every blob that has a file, then every one that has only a row, with its bytes."""
+    def _files(self) -> Iterator[tuple[str, int]]:
+        """Every blob that has a file, with its bytes."""
         for algorithm in ALGORITHMS:
             with scandir(self._station.paths.blobs / algorithm) as entries:
                 for entry in entries:
@@ -135,25 +141,28 @@ class _Collection:
                         continue
                     with contextlib.suppress(FileNotFoundError):
                         yield digest, entry.stat(follow_symlinks=False).st_size
-        rows = self._station.reader.execute(
-            "SELECT digest FROM blobs b WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest)"
-        )
-        for (digest,) in rows.fetchall():
+
+    def _rows(self) -> Iterator[tuple[str, int]]:
+        """Every blob that has only a row. Read after the last file was looked at: a row goes before its file."""
+        for digest in garbage.unlinked_rows(self._station.reader):
             if not self._station.blobs.has_blob(Digest.parse(digest)):
                 yield digest, 0
 
-    def _is_garbage(self, digest: str) -> bool:
-        links, stands = self._station.reader.execute(_STANDS, (digest,)).fetchone()
-        return not stands and links <= self._unlinked[digest] and digest not in self._kept
+    def _garbage(self, digests: Iterable[str]) -> list[str]:
+        found = garbage.unpinned(self._station.reader, digests)
+        return [digest for digest, links in found if links <= self._unlinked[digest] and digest not in self._builds]
 
     def _take(self, sizes: dict[str, int]) -> None:
         if self._dry_run:
             self._count(sizes, sizes)
             return
-        with self._gate.collecting():
-            gone: list[str] = self._station.writer.submit(ForgetBlobs(digests=tuple(sizes)))
-            for digest in gone:
-                self._station.blobs.remove(Digest.parse(digest))
+        with self._turn():
+            self._builds.refresh()
+            digests = tuple(digest for digest in sizes if digest not in self._builds)
+            with self._gate.collecting():
+                gone: list[str] = self._station.writer.submit(ForgetBlobs(digests=digests))
+                for digest in gone:
+                    self._station.blobs.remove(Digest.parse(digest))
         self._count(gone, sizes)
 
     def _count(self, gone: Iterable[str], sizes: dict[str, int]) -> None:
@@ -165,13 +174,18 @@ class _Collection:
         bytes of blobs that were healed or went."""
         station = self._station
         self._taken.uploads = UploadSessions(station.blobs).sweep(limits.UPLOAD_EXPIRES)
-        coming = {digest.partition(":")[2][:16] for (digest,) in station.reader.execute(
-            "SELECT digest FROM intake WHERE state = 'receiving'")}  # fmt: skip
-        hurt = {digest.replace(":", "-") for (digest,) in station.reader.execute(
-            "SELECT digest FROM damage WHERE healed IS NULL")}  # fmt: skip
-        for folder, kept in ((station.paths.joins, coming), (station.paths.damaged, hurt)):
-            with contextlib.suppress(FileNotFoundError, NotFoundError):
-                for path in list(folder.iterdir()):
-                    if (path.name.partition("-")[0] if folder == station.paths.joins else path.name) not in kept:
-                        station.blobs.files.remove(path)
-                        self._taken.uploads += 1
+        if self._left_behind():
+            with self._turn():
+                for path in self._left_behind():
+                    station.blobs.files.remove(path)
+                    self._taken.uploads += 1
+
+    def _left_behind(self) -> list[Path]:
+        station, found = self._station, list[Path]()
+        coming = {digest.partition(":")[2][:16] for digest in garbage.receiving(station.reader)}
+        hurt = {digest.replace(":", "-") for digest in garbage.damaged(station.reader)}
+        with contextlib.suppress(FileNotFoundError):
+            found += [path for path in station.paths.joins.iterdir() if path.name.partition("-")[0] not in coming]
+        with contextlib.suppress(FileNotFoundError):
+            found += [path for path in station.paths.damaged.iterdir() if path.name not in hurt]
+        return found

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice
 
+from appliance import limits as station_limits
 from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
+from appliance.store import garbage
 from appliance.store.writes.jobs import FINAL_STATES
+from appliance.store.writes.lifecycle import shown_manifests
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.oci.digest import Digest
@@ -17,30 +22,60 @@ from bundles.oci.manifest import parse_manifest
 
 @dataclass(frozen=True, slots=True)
 class Unreferenced:
-    """A repository's blobs that none of its `manifests` names."""
+    """Some of a repository's blobs that none of its manifests names; `shown` stands for the manifests that were read
+    (`appliance.store.writes.lifecycle.shown_manifests`)."""
 
     repository: str
     blobs: tuple[str, ...]
-    manifests: tuple[str, ...]
+    shown: str
+
+
+class _Named:
+    """Which digests the manifests of a repository name, in eight bytes each.
+
+    Two digests that begin alike count as one. That keeps a blob which could go, and never takes one that must stay.
+    """
+
+    def __init__(self) -> None:
+        self._found = array("Q")
+
+    def add(self, digest: str) -> None:
+        self._found.append(_beginning(digest))
+
+    def sort(self) -> None:
+        """Call once after the last `add`."""
+        self._found = array("Q", sorted(self._found))
+
+    def __contains__(self, digest: str) -> bool:
+        beginning = _beginning(digest)
+        place = bisect_left(self._found, beginning)
+        return place < len(self._found) and self._found[place] == beginning
+
+
+def _beginning(digest: str) -> int:
+    return int(digest.partition(":")[2][:16], 16)
 
 
 def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | str]:
-    """For each repository with blobs linked before the time `before` that no manifest there names, those; where one of
-    its manifests cannot be read, a sentence about it, and nothing of it is given. Reads every manifest there."""
-    names = station.reader.execute("SELECT id, name FROM repositories ORDER BY name").fetchall()
-    for repository, name in names:
-        old = _links(station.reader, repository, "blob", before)
-        if not old:
+    """For each repository with blobs linked before the time `before` that no manifest there names, those, at most
+    `limits.GC_PAGE` at a time; where one of its manifests cannot be read, a sentence about it, and nothing of it is
+    given. Reads every manifest of such a repository."""
+    for repository, name in garbage.repositories(station.reader):
+        if next(garbage.linked(station.reader, repository, "blob", before), None) is None:
             continue
-        manifests = _links(station.reader, repository, "manifest")
+        shown = shown_manifests(station.reader, repository)
+        named = _Named()
         try:
-            for digest in manifests:
-                old -= named_by(station, Digest.parse(digest))
+            for digest in garbage.linked(station.reader, repository, "manifest"):
+                for each in named_by(station, Digest.parse(digest)):
+                    named.add(each)
         except LockgateError as error:
             yield f"{name}: nothing was unlinked: {error.diagnostics()}"
             continue
-        if old:
-            yield Unreferenced(name, tuple(sorted(old)), tuple(sorted(manifests)))
+        named.sort()
+        old = (digest for digest in garbage.linked(station.reader, repository, "blob", before) if digest not in named)
+        while blobs := tuple(islice(old, station_limits.GC_PAGE)):
+            yield Unreferenced(name, blobs, shown)
 
 
 def named_by(station: Station, digest: Digest) -> set[str]:
@@ -54,26 +89,24 @@ def named_by(station: Station, digest: Digest) -> set[str]:
     return {str(descriptor.digest) for descriptor in named}
 
 
-def _links(reader: sqlite3.Connection, repository: int, kind: str, before: str = "9") -> set[str]:
-    rows = reader.execute(
-        "SELECT digest FROM links WHERE repository_id = ? AND kind = ? AND created < ?", (repository, kind, before)
-    )
-    return {digest for (digest,) in rows}
-
-
-def waiting_for_builds(station: Station) -> frozenset[str]:
+@dataclass(slots=True)
+class WaitingBuilds:
     """Blobs of bundles whose bytes are fixed and whose jobs have not ended: their media are still to be written."""
-    marks = ",".join("?" * len(FINAL_STATES))
-    rows = station.reader.execute(
-        f"SELECT id FROM jobs WHERE kind = 'build' AND state NOT IN ({marks})",  # noqa: S608  only question marks
-        tuple(FINAL_STATES),
-    )
-    kept: set[str] = set()
-    for (job_id,) in rows.fetchall():
+
+    station: Station
+    _blobs: dict[str, frozenset[str]] = field(default_factory=dict)
+
+    def refresh(self) -> None:
+        """Read the bundles of builds that run by now and had fixed nothing at the last look; drop those that ended."""
+        running = garbage.running_builds(self.station.reader, FINAL_STATES)
+        self._blobs = {job_id: self._blobs.get(job_id) or self._load(job_id) for job_id in running}
+
+    def _load(self, job_id: str) -> frozenset[str]:
         try:
-            fixed = Fixed.load(station.paths.job(job_id))
+            fixed = Fixed.load(self.station.paths.job(job_id))
         except NotFoundError:
-            continue
-        if fixed is not None:
-            kept.update(blob.digest for blob in fixed.manifest.blobs)
-    return frozenset(kept)
+            return frozenset()
+        return frozenset() if fixed is None else frozenset(str(blob.digest) for blob in fixed.manifest.blobs)
+
+    def __contains__(self, digest: str) -> bool:
+        return any(digest in blobs for blobs in self._blobs.values())

@@ -65,19 +65,46 @@ class Gate:
 
 @contextlib.contextmanager
 def incoming_turn(paths: StationPaths, progress: Progress, *, collects: bool) -> Iterator[None]:
-    """Jobs that bring blobs in run side by side, and none of them beside garbage collection (`collects`).
+    """Jobs that bring blobs in run side by side, and none of them beside a batch of garbage collection (`collects`).
 
     A job may rely on what it found held minutes ago, before anything links it. Waits, and says so through `progress`,
-    which raises CancelledError. Raises FailedError.
+    which raises CancelledError. A collection takes many turns one after another and gives way between them to jobs
+    that wait. Raises FailedError.
     """
-    kind = fcntl.LOCK_EX if collects else fcntl.LOCK_SH
-    while (descriptor := _locked(paths.incoming_lock, kind)) is None:
-        progress("wait for imports and collects" if collects else "wait for garbage collection", 0, 0)
-        time.sleep(10 * _LOOK)
+    held = _turn_to_collect(paths, progress) if collects else _turn_to_bring_in(paths, progress)
     try:
         yield
     finally:
-        os.close(descriptor)
+        os.close(held)
+
+
+def _turn_to_bring_in(paths: StationPaths, progress: Progress) -> int:
+    with contextlib.ExitStack() as queued:
+        while (descriptor := _locked(paths.incoming_lock, fcntl.LOCK_SH)) is None:
+            waiting = _locked(paths.incoming_queue, fcntl.LOCK_SH)
+            if waiting is not None:
+                queued.callback(os.close, waiting)
+                break
+            time.sleep(_LOOK)
+        while descriptor is None:
+            progress("wait for garbage collection", 0, 0)
+            time.sleep(_LOOK)
+            descriptor = _locked(paths.incoming_lock, fcntl.LOCK_SH)
+        return descriptor
+
+
+def _turn_to_collect(paths: StationPaths, progress: Progress) -> int:
+    while True:
+        queue = _locked(paths.incoming_queue, fcntl.LOCK_EX)
+        if queue is not None:
+            try:
+                descriptor = _locked(paths.incoming_lock, fcntl.LOCK_EX)
+            finally:
+                os.close(queue)
+            if descriptor is not None:
+                return descriptor
+        progress("wait for imports and collects", 0, 0)
+        time.sleep(10 * _LOOK)
 
 
 def _wait(path: Path, patience: float) -> int | None:

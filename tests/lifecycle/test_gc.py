@@ -2,23 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import os
 import random
+import re
 import threading
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
 from appliance import clock, limits
 from appliance.lifecycle import gc
+from appliance.paths import StationPaths
 from appliance.store.gate import Gate, incoming_turn
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import CancelledError, UsageError
+from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from bundles.errors import CancelledError, FailedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.faults.test_kill import pull_whole
-from tests.intake.inside import small_bundle
+from tests.intake.inside import Inside, small_bundle
 from tests.lifecycle.conftest import Kept
+
+NOTHING_SHOWN = sha256().hexdigest()
+
+
+def forgotten(kept: Kept, body: bytes) -> Digest:
+    """A blob that was pushed, and deleted from its only repository."""
+    digest = kept.server.push_blob("team/app", body)
+    kept.server.ask("DELETE", f"/v2/team/app/blobs/{digest}")
+    return digest
+
+
+def _is_locked(path: Path) -> bool:
+    """Whether somebody holds the file's lock."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def test_what_a_repository_shows_stays(kept: Kept) -> None:
@@ -94,7 +121,7 @@ def test_a_manifest_that_came_meanwhile_keeps_its_blobs(kept: Kept) -> None:
     for body in content.blobs:
         kept.server.push_blob("team/app", body)
     blobs = tuple(str(Digest.of(body)) for body in content.blobs)
-    decided = UnlinkBlobs(repository="team/app", digests=blobs, manifests=(), before=clock.after(60))
+    decided = UnlinkBlobs(repository="team/app", digests=blobs, shown=NOTHING_SHOWN, before=clock.after(60))
     content.push(kept.server, "team/app", "v1")
     assert kept.inside.writer.submit(decided) == 0
     assert pull_whole(kept.server, "team/app", "v1") == content.manifest
@@ -126,17 +153,80 @@ def test_a_refused_bundle_and_its_half_joined_blobs_go(kept: Kept, tmp_path: Pat
     assert list(kept.paths.joins.iterdir()) == []
 
 
-def test_it_waits_for_imports_and_can_be_cancelled_meanwhile(kept: Kept) -> None:
+def test_it_waits_for_imports_before_it_takes_anything_and_can_be_cancelled_meanwhile(kept: Kept) -> None:
     def cancel(phase: str, *_: int) -> None:
         if phase.startswith("wait"):
             raise CancelledError("cancelled")
 
+    garbage = forgotten(kept, b"to go")
     with (
         incoming_turn(kept.paths, lambda *_: None, collects=False),
         incoming_turn(kept.paths, lambda *_: None, collects=False),
         pytest.raises(CancelledError),
     ):
         gc.run(kept.context(cancel))
+    assert kept.held(garbage) == (True, True)
+
+
+def test_imports_do_not_wait_while_it_looks(kept: Kept) -> None:
+    """Nothing is to be taken, so no turn is taken: the collection ends beside an import that runs."""
+    image().push(kept.server, "team/app", "v1")
+    with incoming_turn(kept.paths, lambda *_: None, collects=False):
+        assert kept.gc()["blobs"] == 0
+
+
+def test_an_import_that_waits_comes_before_the_next_batch(kept: Kept) -> None:
+    order: list[str] = []
+
+    def bring_in() -> None:
+        with incoming_turn(kept.paths, lambda *_: None, collects=False):
+            order.append("import")
+
+    with incoming_turn(kept.paths, lambda *_: None, collects=True):
+        waiting = threading.Thread(target=bring_in)
+        waiting.start()
+        while not _is_locked(kept.paths.incoming_queue):
+            assert waiting.is_alive()
+    with incoming_turn(kept.paths, lambda *_: None, collects=True):
+        order.append("collect")
+    waiting.join()
+    assert order == ["import", "collect"]
+
+
+def test_it_takes_more_than_a_page_in_batches(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "GC_PAGE", 4)
+    monkeypatch.setattr(limits, "GC_BATCH", 3)
+    gone = [forgotten(kept, b"%d" % number) for number in range(10)]
+    stays = [kept.server.push_blob("team/app", b"stays %d" % number) for number in range(10)]
+    for digest in gone[::2]:
+        kept.paths.blob(digest).unlink()
+    assert kept.gc()["blobs"] == len(gone)
+    assert {kept.held(digest) for digest in gone} == {(False, False)}
+    assert {kept.held(digest) for digest in stays} == {(True, True)}
+
+
+def test_one_flipped_bit_anywhere_in_the_metadata_takes_no_blob(tmp_path: Path) -> None:
+    """Each place where the database names the tagged manifest, in tables and indexes alike."""
+    with Inside(tmp_path / "bravo") as inside:
+        station, body = inside.station, b"{}"
+        digest = Digest.of(body)
+        station.blobs.put(body, digest)
+        row = BlobRow(digest=str(digest), size=len(body), crc32=0)
+        manifest = ManifestRow(blob=row, media_type="application/vnd.oci.image.manifest.v1+json")
+        put = PutManifest(repository="team/app", manifest=manifest, at=clock.now(), tags=("v1",))
+        inside.writer.submit(put)
+        database = station.paths.database
+    name, content = str(digest).encode(), database.read_bytes()
+    places = [found.start() for found in re.finditer(name, content)]
+    assert len(places) >= 4
+    for place in places:
+        for bit in (0, 1):
+            hurt = bytearray(content)
+            hurt[place + 20] ^= 1 << bit
+            database.write_bytes(hurt)
+            with Inside(tmp_path / "bravo") as inside, contextlib.suppress(FailedError):
+                gc.run(inside.context())
+            assert StationPaths(tmp_path / "bravo").blob(digest).exists(), (place, bit)
 
 
 def test_a_push_that_waits_for_a_batch_ends_well_and_is_kept(kept: Kept) -> None:

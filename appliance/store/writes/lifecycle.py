@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from hashlib import sha256
 from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
@@ -30,24 +31,31 @@ class ForgetBlobs(Write, frozen=True):
         return gone
 
 
+def shown_manifests(db: sqlite3.Connection, repository: int) -> str:
+    """A digest over the manifests that the repository shows now: it changes when one comes or goes."""
+    seen = sha256()
+    for (digest,) in db.execute(
+        "SELECT digest FROM links WHERE repository_id = ? AND kind = 'manifest' ORDER BY digest", (repository,)
+    ):
+        seen.update(digest.encode() + b"\n")
+    return seen.hexdigest()
+
+
 class UnlinkBlobs(Write, frozen=True):
     """Blobs that no manifest of their repository names vanish from it. The result counts them.
 
-    `manifests` are those that the caller has read; where the repository shows another by now, nothing happens.
-    Links as young as `before` stay: their manifest may be on its way.
+    `shown` stands for the manifests that the caller has read (`shown_manifests`); where the repository shows others by
+    now, nothing happens. Links as young as `before` stay: their manifest may be on its way.
     """
 
     repository: str
     digests: tuple[str, ...]
-    manifests: tuple[str, ...]
+    shown: str
     before: str
 
     def apply(self, db: sqlite3.Connection) -> int:
         repository = repository_id(db, self.repository)
-        if repository is None:
-            return 0
-        shown = db.execute("SELECT digest FROM links WHERE repository_id = ? AND kind = 'manifest'", (repository,))
-        if not {digest for (digest,) in shown} <= set(self.manifests):
+        if repository is None or shown_manifests(db, repository) != self.shown:
             return 0
         unlinked = 0
         for digest in self.digests:

@@ -1,0 +1,102 @@
+"""What garbage collection asks the metadata: a page at a time, so that memory does not grow with the store.
+
+Every function takes a reader's connection.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from appliance import limits
+from bundles.errors import FailedError
+
+_UNKEPT: Final = (
+    "SELECT j.value, (SELECT count(*) FROM links WHERE digest = j.value) FROM json_each(?) j"
+    " WHERE NOT EXISTS (SELECT 1 FROM pins WHERE digest = j.value)"
+    " AND NOT EXISTS (SELECT 1 FROM tags WHERE digest = j.value)"
+)
+
+
+def check_metadata(reader: sqlite3.Connection) -> None:
+    """Compare every index of the database with its table, and every reference with its target.
+
+    A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
+    compare indexes with tables (SQLite, PRAGMA integrity_check). Raises FailedError.
+    """
+    try:
+        found = str(reader.execute("PRAGMA integrity_check(1)").fetchone()[0])
+        lost = reader.execute("PRAGMA foreign_key_check").fetchone()
+    except sqlite3.DatabaseError as error:
+        found, lost = str(error), None
+    if lost is not None:
+        found = f"a row of {lost[0]} stands on one of {lost[2]} that is missing"
+    if found != "ok":
+        raise FailedError(
+            "the metadata is damaged, so nothing is collected",
+            thing=found[:200],
+            remedy="keep the folder as it is, and put the newest backup back: docs/howto/after-a-restore.md",
+        )
+
+
+def unpinned(reader: sqlite3.Connection, digests: Iterable[str]) -> list[tuple[str, int]]:
+    """Of `digests`, those that no pin and no tag stands on, in their order, each with its number of links."""
+    return [(digest, links) for digest, links in reader.execute(_UNKEPT, (json.dumps(list(digests)),))]
+
+
+def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:
+    """Digests with a row and without a link, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
+    after = ""
+    while True:
+        page = reader.execute(
+            "SELECT digest FROM blobs b WHERE digest > ?"
+            " AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest) ORDER BY digest LIMIT ?",
+            (after, limits.GC_PAGE),
+        ).fetchall()
+        for (after,) in page:
+            yield after
+        if len(page) < limits.GC_PAGE:
+            return
+
+
+def repositories(reader: sqlite3.Connection) -> list[tuple[int, str]]:
+    """Every repository's number and name, by name."""
+    return reader.execute("SELECT id, name FROM repositories ORDER BY name").fetchall()
+
+
+def linked(reader: sqlite3.Connection, repository: int, kind: str, before: str = "9") -> Iterator[str]:
+    """Digests that the repository links as `kind` ("blob" or "manifest") since before the time `before`, in bytewise
+    order. Reads `limits.GC_PAGE` rows at a time."""
+    after = ""
+    while True:
+        page = reader.execute(
+            "SELECT digest, created FROM links WHERE repository_id = ? AND digest > ? AND kind = ?"
+            " ORDER BY digest LIMIT ?",
+            (repository, after, kind, limits.GC_PAGE),
+        ).fetchall()
+        for after, created in page:
+            if created < before:
+                yield after
+        if len(page) < limits.GC_PAGE:
+            return
+
+
+def running_builds(reader: sqlite3.Connection, final: Iterable[str]) -> list[str]:
+    """Builds whose state is none of `final`."""
+    rows = reader.execute(
+        "SELECT id FROM jobs WHERE kind = 'build' AND state NOT IN (SELECT value FROM json_each(?))",
+        (json.dumps(list(final)),),
+    )
+    return [job_id for (job_id,) in rows]
+
+
+def receiving(reader: sqlite3.Connection) -> set[str]:
+    """Manifest digests of bundles whose volumes are coming in."""
+    return {digest for (digest,) in reader.execute("SELECT digest FROM intake WHERE state = 'receiving'")}
+
+
+def damaged(reader: sqlite3.Connection) -> set[str]:
+    """Digests whose damage is not healed."""
+    return {digest for (digest,) in reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
