@@ -48,6 +48,14 @@ class LazyGroup(click.Group):
         super().__init__(*args, **kwargs)
         self._table = table
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """As ever, but for words that no path, reference or name can be: the system ends a path at a NUL."""
+        if any("\0" in word for word in args):
+            raise click.UsageError("an argument holds a NUL character")
+        return super().make_context(info_name, args, parent, **extra)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._table)
 

@@ -7,7 +7,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from aiohttp import web
@@ -20,7 +20,8 @@ NUMBER: Final = 2**53
 """The largest whole number of a field: what JSON carries exactly (RFC 8259, section 6) and SQLite holds."""
 
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
-_ESCAPED: Final = re.compile(rb"\\u[dD][89a-fA-F]")
+_ESCAPED: Final = re.compile(rb"\\u(?:[dD][89a-fA-F]|0000)")
+"""Half a surrogate pair, or a NUL, as JSON writes it; a NUL that is not escaped is no JSON."""
 _DIGITS: Final = re.compile(r"[0-9]{1,16}\Z")
 
 
@@ -83,11 +84,11 @@ async def body_of(request: web.Request) -> Body:
 
 
 async def check_text(request: web.Request) -> None:
-    """Half a surrogate pair is text that no file, database or log can hold, and a body is decoded only where that does
-    not take too much memory. Raises UsageError."""
-    query = "".join(f"{name}{value}" for name, value in request.query.items())
-    if _SURROGATE.search(query + "".join(request.match_info.values())):
-        raise malformed("the path", "half a surrogate pair")
+    """No text of a request holds half a surrogate pair, which no file, database or log can hold, or a NUL, at which
+    the system ends a path. A body is decoded only where that does not take too much memory. Raises UsageError."""
+    _check_one("the path", request.path)
+    for name, value in (*request.query.items(), *request.match_info.items()):
+        _check_one(name[:40] if "\0" not in name else "the query", name + value)
     if request.body_exists:
         try:
             raw = await request.read()
@@ -99,9 +100,31 @@ async def check_text(request: web.Request) -> None:
             raise malformed("the body", error.what) from None
         if _ESCAPED.search(raw):
             try:
-                json.dumps(json.loads(raw), ensure_ascii=False).encode()
+                value = json.loads(raw)
             except (ValueError, RecursionError):
-                raise malformed("the body", "half a surrogate pair, or no JSON") from None
+                raise malformed("the body", "no JSON") from None
+            for text in _texts(value):
+                _check_one("the body", text)
+
+
+def _check_one(name: str, text: str) -> None:
+    if "\0" in text:
+        raise malformed(name, "a NUL character")
+    if _SURROGATE.search(text):
+        raise malformed(name, "half a surrogate pair")
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Every text of a decoded JSON value, names of fields too. Its depth is bounded by `check_structure`."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _texts(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _texts(inner)
 
 
 def query_text(request: web.Request, name: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.display import safe
-from bundles.errors import EXIT_FAILED, LockgateError
+from bundles.errors import EXIT_FAILED, LockgateError, UsageError
 from bundles.files import write_atomic
 from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program; the result is its exit status."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        if any("\0" in word for word in words):
+            raise UsageError("an argument holds a NUL character", remedy="check the path")
         if words and words[0] in COMMANDS:
             module, _, name = COMMANDS[words[0]].partition(":")
             command: Callable[[Sequence[str]], int] = getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 import pytest
 
-from appliance.cli.main import lockgate
+from appliance.cli.main import lockgate, main
 from tests.cli.conftest import Run
 
 PROGRAMS = {"serve", "console"}
@@ -208,3 +208,16 @@ def test_a_reader_that_goes_away_early_is_no_traceback(station: Path) -> None:
 
 def test_json_is_one_document_and_nothing_else(run: Run, station: Path) -> None:
     assert set(json.loads(run("key", "list", "--json", "-C", station).out)) == {"keys", "trusted"}
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_a_nul_in_any_word_is_a_usage_error(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["a\0b"], ["-C", "/tmp/a\0b"], ["--out", "\0"]):
+        monkeypatch.setattr(sys, "argv", ["lockgate", *name.split(), *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert "NUL" in line

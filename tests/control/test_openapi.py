@@ -184,6 +184,58 @@ def test_a_malformed_request_is_one_clear_answer(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
+NUL = "a\0b"
+
+
+def with_nul(schema: dict[str, Any]) -> Iterator[Any]:
+    """Values of a schema in which one text holds a NUL, as far as the schema describes texts."""
+    for several in ("anyOf", "oneOf"):
+        for inner in schema.get(several, ()):
+            yield from with_nul(inner)
+    if schema.get("type") == "string":
+        yield NUL
+    if isinstance(schema.get("items"), dict):
+        yield from ([inner] for inner in with_nul(schema["items"]))
+    for name, inner in schema.get("properties", {}).items():
+        yield from ({name: value} for value in with_nul(inner))
+        yield {f"{name}\0": ""}
+
+
+def requests_with_nul(app: web.Application) -> Iterator[tuple[str, str, Any]]:
+    """Method, path and body of a request for each text that any operation takes."""
+    for path, methods in openapi.document(app)["paths"].items():
+        for method, operation in methods.items():
+            plain = re.sub(r"\{\w+\}", "1", path)
+            for parameter in operation["parameters"]:
+                if parameter["in"] == "path":
+                    yield method, re.sub(r"\{\w+\}", "1", path.replace(f"{{{parameter['name']}}}", "a%00b")), None
+                else:
+                    yield method, f"{plain}?{parameter['name']}=a%00b", None
+            content = operation.get("requestBody", {}).get("content", {})
+            for body in with_nul(content.get("application/json", {}).get("schema", {})):
+                yield method, plain, body
+
+
+def test_a_nul_in_any_text_of_any_request_is_a_usage_error(
+    served: tuple[str, web.Application], caplog: pytest.LogCaptureFixture
+) -> None:
+    base, app = served
+    asked = list(requests_with_nul(app))
+    assert len(asked) > 200
+    with requests.Session() as session:
+        for method, path, body in asked:
+            answer = session.request(method, base + path, json=body, timeout=30)
+            assert (answer.status_code, answer.json()["exit_status"]) == (400, 2), (method, path, body)
+            assert "NUL" in answer.json()["thing"], (method, path, body)
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+def test_a_backslash_before_u0000_is_no_nul(served: tuple[str, web.Application]) -> None:
+    body = b'{"thing": "a:b", "why": "a\\\\u0000"}'
+    answer = requests.post(f"{served[0]}/v1/blocks", data=body, timeout=30)
+    assert "NUL" not in answer.text
+
+
 @pytest.mark.parametrize("error", [KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError, OSError])
 def test_an_error_of_the_stations_own_is_500_with_a_reference_that_is_in_the_log(
     served: tuple[str, web.Application],
