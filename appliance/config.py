@@ -13,6 +13,7 @@ import msgspec
 
 from appliance.access.settings import AccessSettings, RegistrySettings, TlsSettings
 from appliance.policy.redirects import CollectSettings
+from appliance.policy.scanner import SbomSettings
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.files import read_small, write_atomic
@@ -43,6 +44,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     tls: TlsSettings = TlsSettings()
     registry: RegistrySettings = RegistrySettings()
     collect: CollectSettings = CollectSettings()
+    sbom: SbomSettings = SbomSettings()
 
     @property
     def threshold(self) -> int:
@@ -68,6 +70,7 @@ def load_config(path: Path) -> Config:
         config.tls.check()
         config.registry.check()
         config.collect.check()
+        config.sbom.check()
         for name, value, least, most in (
             ("workers", config.workers, 1, 64),
             ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
@@ -147,6 +150,11 @@ minimum = "1.2"
 # repository that holds released content is never written to.
 push = {push}
 
+[sbom]
+# A syft binary in the place of the installed one, and its sha256, which is checked before each run.
+syft = {syft}
+sha256 = {sha256}
+
 [collect.redirects]
 # Hosts that a registry may send `collect` on to, for example "registry.example" = ["cdn.example", "*.store.example"].
 # A registry that is not named here may send on to every public host, by HTTPS.
@@ -160,6 +168,8 @@ def save_config(path: Path, config: Config) -> None:
         "sparse_indexes": str(config.sparse_indexes).lower(),
         "push": json.dumps(config.registry.push),
         "media_roots": json.dumps(config.media_roots),
+        "syft": json.dumps(config.sbom.syft),
+        "sha256": json.dumps(config.sbom.sha256),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
 

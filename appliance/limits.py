@@ -268,6 +268,22 @@ SBOM_TIME: Final = 1800.0
 SBOM_MEMORY: Final = 8 * 1024 * MIB
 """Address space of a syft; Go reserves far more than it uses, and used are a few hundred MiB."""
 
+SBOM_DATA: Final = 4 * 1024 * MIB
+"""What a syft may write to of that: large images take one to two GiB, and the unit's MemoryMax is behind it."""
+
+SBOM_CPU: Final = 3600
+"""Seconds of processor time of a syft: two cores for as long as it may run."""
+
+SYFT_BINARY: Final = 512 * MIB
+"""A syft binary: 60 MiB in 2024, 110 MiB in 2026."""
+
+SBOM_TOOL: Final = 100
+"""Characters of the name and version of the program that made an SBOM."""
+
+SBOM_TOOLS: Final = 256
+SBOM_TOOLS_SIZE: Final = 512 * MIB
+"""SBOMs, and bytes of them, that one inspection reads to say which programs made them: about two seconds."""
+
 SBOM_RATIO: Final = 20
 SBOM_FLOOR: Final = 2 * 1024 * MIB
 """What syft may keep on the disk beside an image, as often as the image's own bytes and at least the floor: it unpacks

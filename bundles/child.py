@@ -43,7 +43,8 @@ def _limit(spec: dict[str, Any]) -> None:
     if not spec["network"]:
         _leave_network()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    for kind, name in ((resource.RLIMIT_AS, "address_space"), (resource.RLIMIT_FSIZE, "file")):
+    kinds = {"address_space": resource.RLIMIT_AS, "file": resource.RLIMIT_FSIZE, "cpu": resource.RLIMIT_CPU}
+    for name, kind in kinds.items():
         if spec[name] is not None:
             most = below(resource.getrlimit(kind)[1], spec[name])
             resource.setrlimit(kind, (most, most))

@@ -43,14 +43,16 @@ FOLDER: Final = "/"
 class Bounds:
     """What a child may use. Sizes are bytes; None sets no limit.
 
-    `address_space`, `data` and `file` are RLIMIT_AS, RLIMIT_DATA and RLIMIT_FSIZE (getrlimit(2)). `data` is a soft
-    limit, so that a child's own child can have another; None lifts the one of the process that starts it. `nice` is
+    `address_space`, `data` and `file` are RLIMIT_AS, RLIMIT_DATA and RLIMIT_FSIZE (getrlimit(2)), `cpu` is RLIMIT_CPU
+    in seconds. `data` is a soft limit, so that a child's own child can have another; None lifts the one of the process
+    that starts it. `nice` is
     added to the niceness; without `network` the child gets a network namespace of its own where the kernel permits it.
     """
 
     address_space: int | None = None
     data: int | None = None
     file: int | None = None
+    cpu: int | None = None
     nice: int = 0
     network: bool = True
 

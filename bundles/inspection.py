@@ -32,6 +32,7 @@ def notes(details: Mapping[str, Any]) -> list[str]:
             for one in details.get("of_another_source", [])
         ],
         [f"another kind: {entry}" for entry in details.get("kinds_differ", [])],
+        [f"a platform that is none: {entry}" for entry in details.get("platforms_malformed", [])],
         *([f"{kind}: {_place(one)}" for one in details.get(kind, [])] for kind in _FAILING),
     ]
     noted = [_changes(details), *([f"{kind}: {_place(one)}" for one in details.get(kind, [])] for kind in _NOTED)]

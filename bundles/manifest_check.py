@@ -14,7 +14,7 @@ from typing import Any, Final
 from bundles import limits
 from bundles.errors import MalformedError
 from bundles.manifest import Artifact, Blob, BundleManifest, bundle_id
-from bundles.oci.descriptor import check_media_type
+from bundles.oci.descriptor import check_media_type, is_platform
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_repository, check_site, check_tag
 from bundles.signing.keys import check_keyid
@@ -23,7 +23,6 @@ from bundles.volumes.frame import START
 
 KINDS: Final = ("index", "image", "chart", "sbom", "signature", "attestation", "file", "artifact")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_PLATFORM: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}(?:/[A-Za-z0-9][A-Za-z0-9._-]{0,63}){0,2}\Z")
 
 
 def check(manifest: BundleManifest) -> None:
@@ -36,11 +35,6 @@ def check(manifest: BundleManifest) -> None:
     _check_places(manifest)
     _check_artifacts(manifest)
     _check_evidence(manifest)
-
-
-def is_platform(text: str) -> bool:
-    """Whether `text` may stand as an artifact's platform: `os/architecture[/variant]`, or empty."""
-    return not text or _PLATFORM.match(text) is not None
 
 
 def _check_identity(manifest: BundleManifest) -> None:

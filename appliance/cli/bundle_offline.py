@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -95,7 +97,7 @@ def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
 
     from bundles import limits, sums
     from bundles.errors import MalformedError
-    from bundles.files import read_small
+    from bundles.files import open_regular, read_small
     from bundles.manifest_codec import decode
     from bundles.signing.signature_files import by_key
     from bundles.verify import find_folders
@@ -106,7 +108,11 @@ def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing or str(found / sums.MANIFEST), remedy=error.remedy) from None
     here = [volume.index for volume in manifest.volumes if (found / volume_path(volume.index)).exists()]
-    here_signed = by_key((path.name for path in found.iterdir()), sums.NAME)
+    names = [path.name for path in itertools.islice(found.iterdir(), limits.SIGNATURES * 8)]
+    own = [name for name in names if name == sums.README or name.startswith(sums.NAME)]
+    for name in (*own, *map(volume_path, here)):
+        os.close(open_regular(found / name))  # what else a desktop left there is no concern of this
+    here_signed = by_key(names, sums.NAME)
     signed = [keyid for keyid in manifest.signers if keyid in here_signed]
     document = {
         "verified": False,

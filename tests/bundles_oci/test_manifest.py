@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bundles import limits
 from bundles.errors import MalformedError
+from bundles.oci.descriptor import Platform, is_platform
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import (
     DOCKER_CONFIG,
@@ -221,3 +222,28 @@ def test_any_value_in_any_field_gives_a_manifest_or_one_clear_error(
 def test_arbitrary_bytes_give_one_clear_error(raw: bytes) -> None:
     with pytest.raises(MalformedError):
         read(raw)
+
+
+@pytest.mark.parametrize("field", ["os", "architecture", "variant"])
+@pytest.mark.parametrize(
+    "value", ["../../x", "..", ".hidden", "a/b", "a b", "a\x1b[2J", "a\n", "a\0", "\u202ea", "x" * 65, 7]
+)
+def test_a_platform_that_is_no_plain_word_is_refused(field: str, value: object) -> None:
+    platform = {"os": "linux", "architecture": "arm", field: value}
+    with pytest.raises(MalformedError, match=rf"platform\.{field}"):
+        Platform.from_json(platform)
+    child = {"mediaType": OCI_MANIFEST, "digest": f"sha256:{'0' * 64}", "size": 7, "platform": platform}
+    raw = json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [child]}).encode()
+    with pytest.raises(MalformedError, match=rf"platform\.{field}"):
+        parse_manifest(raw, OCI_INDEX)
+
+
+REAL = (
+    {}, {"os": "unknown", "architecture": "unknown"}, {"os": "wasip1"},
+    {"os": "linux", "architecture": "arm64", "variant": "v8", "os.version": "10.0 x"},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", REAL)
+def test_a_platform_as_real_images_have_it_is_read(platform: dict[str, str]) -> None:
+    assert is_platform(str(Platform.from_json(platform)))

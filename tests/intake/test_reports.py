@@ -104,11 +104,16 @@ def test_a_variant_that_the_configuration_leaves_out_is_no_difference(inside: In
     assert section(report_of(inside), "artifacts").outcome == "ok"
 
 
-def test_a_platform_made_of_anything_else_is_not_repeated(inside: Inside, tmp_path: Path) -> None:
+@pytest.mark.parametrize("said", ["arm\x1b[2J64", "../../x", "..", "amd64\0", "a/b", "\u202e46dma"])
+def test_a_configuration_that_says_a_platform_that_is_none_fails_and_is_not_repeated(
+    inside: Inside, tmp_path: Path, said: str
+) -> None:
     store = MemoryStore()
-    brought(inside, tmp_path, store, [image(store, "arm\x1b[2J64", "linux/amd64")])
-    (entry,) = section(report_of(inside), "artifacts").details["artifacts"]
-    assert entry["platform"] == "linux/amd64"
+    brought(inside, tmp_path, store, [image(store, said, "linux/amd64")])
+    found = section(report_of(inside), "artifacts")
+    (entry,) = found.details["artifacts"]
+    assert (found.outcome, entry["platform"]) == ("fail", "linux/amd64")
+    assert found.details["platforms_malformed"] == [f"images/app@{entry['digest']}"]
 
 
 def test_carried_evidence_is_listed_and_not_counted(inside: Inside, tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from typing import Any, Final
 
@@ -16,36 +15,48 @@ from bundles.oci.descriptor import Platform
 from bundles.oci.manifest import DOCKER_CONFIG, OCI_CONFIG
 from bundles.ports import BlobReader
 
-_PLATFORM: Final = re.compile(r"[A-Za-z0-9._/-]{1,100}\Z")
+_MALFORMED: Final = "?"
+"""In the place of a platform: the configuration says one that is none."""
 
 
 def inspect(subject: Subject) -> Section:
     """Each artifact with its kind, platform and size, by its own manifest. `fail` where the bundle announced another
-    kind, `note` where it announced another platform."""
+    kind, or a configuration says a platform that is none; `note` where another platform was announced."""
     kinds: Counter[str] = Counter()
     found, odd, other = Listing[Any]("artifacts"), Listing[str]("platforms_differ"), Listing[str]("kinds_differ")
+    wrong = Listing[str]("platforms_malformed")
     for entry in subject.checked:
         fields = _describe(entry, subject.blobs)
         kinds[entry.kind] += 1
         found.add(fields)
         if "kind_announced" in fields:
             other.add(f"{entry.name}: {entry.kind}, announced as {entry.artifact.kind}")
+        if fields.get("platform_malformed"):
+            wrong.add(entry.name)
         if "platform_announced" in fields:
             odd.add(f"{entry.name}: {fields['platform']}, announced as {fields['platform_announced']}")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return Section(
         inspector="artifacts",
-        outcome="fail" if other else "note" if odd else "ok",
+        outcome="fail" if other or wrong else "note" if odd else "ok",
         summary=counted
         + (f"; {len(other)} of another kind than announced" if other else "")
+        + (f"; {len(wrong)} that say a platform that is none" if wrong else "")
         + (f"; {len(odd)} of another platform than announced" if odd else ""),
-        details={"kinds": dict(kinds), **other.details(), **found.details(), **odd.details()},
+        details={
+            "kinds": dict(kinds),
+            **other.details(),
+            **found.details(),
+            **odd.details(),
+            **(wrong.details() if wrong else {}),
+        },
     )
 
 
 def _describe(entry: Checked, blobs: BlobReader) -> dict[str, Any]:
     artifact, manifest = entry.artifact, entry.manifest
-    platform = _platform(entry, blobs)
+    said = _platform(entry, blobs)
+    platform = "" if said == _MALFORMED else said
     fields = {
         "repository": artifact.repository,
         "tags": list(artifact.tags),
@@ -57,27 +68,31 @@ def _describe(entry: Checked, blobs: BlobReader) -> dict[str, Any]:
     }
     if entry.kind != artifact.kind:
         fields["kind_announced"] = artifact.kind
+    if said == _MALFORMED:
+        fields["platform_malformed"] = True
     if platform and artifact.platform and not _agree(platform, artifact.platform):
         fields["platform_announced"] = artifact.platform
     return fields
 
 
 def _platform(entry: Checked, blobs: BlobReader) -> str:
-    """The platform in an image's own configuration (image specification, config.md), or nothing."""
+    """The platform in an image's own configuration (image specification, config.md), nothing where there is none, or
+    `_MALFORMED`."""
     config = entry.manifest.config
     if config is None or config.media_type not in (OCI_CONFIG, DOCKER_CONFIG) or config.size > limits.CONFIG_READ:
         return ""
     with blobs.open_blob(config.digest) as file:
         raw = file.read(limits.CONFIG_READ)
     try:
-        said = Platform.from_json(
-            strict_json.loads(
-                raw, ceiling=limits.CONFIG_READ, nodes=limits.CONFIG_NODES, what="configuration", floats=True
-            )
+        document = strict_json.loads(
+            raw, ceiling=limits.CONFIG_READ, nodes=limits.CONFIG_NODES, what="configuration", floats=True
         )
     except MalformedError:
         return ""
-    return str(said) if _PLATFORM.match(str(said)) else ""
+    try:
+        return str(Platform.from_json(document))
+    except MalformedError:
+        return _MALFORMED
 
 
 def _agree(one: str, two: str) -> bool:

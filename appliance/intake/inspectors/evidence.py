@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from appliance import limits
 from appliance.intake.inspectors.port import Subject, listed
+from appliance.sbom_tools import tools_in
 from bundles.documents import Section
 
 
 def inspect(subject: Subject) -> Section:
-    """Every SBOM, signature and attestation that came, and which images have no SBOM (`note`)."""
+    """Every SBOM, signature and attestation that came, the programs that the SBOMs say they were made by, and which
+    images have no SBOM (`note`)."""
     manifest = subject.opened.manifest
     carried = [
         {"kind": kind, "subject": entry.subject, "digest": entry.digest}
@@ -20,14 +23,32 @@ def inspect(subject: Subject) -> Section:
     ]
     described = {entry.subject for entry in manifest.sboms}
     bare = [entry.name for entry in subject.checked if entry.kind == "image" and entry.artifact.digest not in described]
+    tools = _tools(subject)
+    made_by = f", by {', '.join(tools[:3])}" if tools else ""
     return Section(
         inspector="evidence",
         outcome="note" if bare else "ok",
-        summary=f"carried, not counted: {len(manifest.sboms)} SBOMs, {len(manifest.signatures)} signatures, "
+        summary=f"carried, not counted: {len(manifest.sboms)} SBOMs{made_by}, {len(manifest.signatures)} signatures, "
         f"{len(manifest.attestations)} attestations" + (f"; {len(bare)} images without an SBOM" if bare else ""),
         details={
             "standing": "carried, not counted",
             **listed("carried", carried),
+            **listed("sbom_tools", tools),
             **listed("images_without_sbom", bare),
         },
     )
+
+
+def _tools(subject: Subject) -> list[str]:
+    """`name version` of the programs that made the SBOMs, as these say; of the first few hundred documents."""
+    named = {entry.digest for entry in subject.opened.manifest.sboms}
+    layers = {layer.digest: layer.size for one in subject.checked if one.artifact.digest in named
+              for layer in one.manifest.layers if layer.size <= limits.SBOM_DOCUMENT}  # fmt: skip
+    found, left = set[str](), limits.SBOM_TOOLS_SIZE
+    for digest, size in list(layers.items())[: limits.SBOM_TOOLS]:
+        left -= size
+        if left < 0:
+            break
+        with subject.blobs.open_blob(digest) as file:
+            found.update(tools_in(file.read(limits.SBOM_DOCUMENT)))
+    return sorted(found)

