@@ -16,16 +16,17 @@ _UNSUPPORTED: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnect
 
 
 def require_version(request: web.Request) -> None:
-    """Raises ConnectionResetError, after answering 400, for HTTP/0.9 and for what is no HTTP/1.
+    """Raises HTTPBadRequest for HTTP/0.9 and for what is no HTTP/1.
 
-    The answer is written as HTTP/1.1, where a response object would repeat the request's version.
+    The answer was written then, as HTTP/1.1, where a response object would repeat the request's version. An error of
+    another kind would be a traceback in the log for each such request.
     """
     if request.version in _VERSIONS:
         return
     if request.transport is not None:
         request.transport.write(_UNSUPPORTED)
         request.transport.close()
-    raise ConnectionResetError("another version of HTTP")
+    raise web.HTTPBadRequest
 
 
 def names_loopback(hosts: Sequence[str]) -> bool:

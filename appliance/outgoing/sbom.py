@@ -19,7 +19,6 @@ from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
 from bundles import strict_json
-from bundles.display import safe
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
@@ -58,7 +57,7 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> Non
                 for repository in (repository for repository, digest in images if digest == scan.digest):
                     _attach(context, repository, scan.digest, made)
                 done += sizes[scan.digest]
-                context.log(f"SBOM of {scan.digest}: {made.components} components, by {safe(made.tool)}")
+                context.log(f"SBOM of {scan.digest}: {made.components} components, by {made.tool}")
     finally:
         for scan in running:
             scan.close()

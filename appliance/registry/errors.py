@@ -126,6 +126,10 @@ def page_invalid(value: str) -> WireError:
     return WireError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", value)
 
 
+def malformed(message: str) -> WireError:
+    return WireError(400, "UNSUPPORTED", message)
+
+
 def unsupported(allowed: str) -> WireError:
     return WireError(405, "UNSUPPORTED", "the operation is unsupported", headers={"Allow": allowed})
 

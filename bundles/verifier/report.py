@@ -39,6 +39,7 @@ def text(found: Findings) -> str:
     return "\n".join(safe(line) for line in lines)
 
 
+_FURTHER: Final = "    "
 UNASKED: Final = "Replay was not checked: that needs the inside station's ledger."
 
 
@@ -87,9 +88,11 @@ def _signer(owner: str, keyid: str, algorithm: str, words: str) -> list[str]:
 
 
 def _folded(line: str) -> list[str]:
-    """A line fit for the page, on as many lines as it takes: people sign what stands there, so nothing is cut off."""
+    """A line fit for the page, on as many lines as it takes: people sign what stands there, so nothing is cut off. What
+    goes on stands further in, so that no long text begins a line that looks like one of the page's own."""
     shown = safe(line)
-    return [shown[start : start + _WIDTH] for start in range(0, len(shown), _WIDTH)] or [""]
+    rest, width = shown[_WIDTH:], _WIDTH - len(_FURTHER)
+    return [shown[:_WIDTH], *(_FURTHER + rest[start : start + width] for start in range(0, len(rest), width))]
 
 
 def _wrapped(content: str, indent: str) -> list[str]:

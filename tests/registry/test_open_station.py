@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.registry_server import Server, Store
 
@@ -79,7 +80,7 @@ def test_two_host_headers_are_refused(server: Server) -> None:
         b"POST /v2/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: identity, chunked, x\r\n\r\n0\r\n\r\n",
     ],
 )
-def test_what_is_no_plain_http_1_is_refused(server: Server, request_: bytes) -> None:
+def test_what_is_no_plain_http_1_is_refused(server: Server, request_: bytes, caplog: pytest.LogCaptureFixture) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
         raw.sendall(request_)
         answer = b""
@@ -87,6 +88,19 @@ def test_what_is_no_plain_http_1_is_refused(server: Server, request_: bytes) -> 
             answer += piece
         assert answer.startswith((b"HTTP/1.1 4", b"HTTP/1.0 4", b"HTTP/1.1 505", b"HTTP/1.0 505")) or not answer
         assert answer.count(b"HTTP/1.") <= 1
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "a%00b/manifests/x", "a/manifests/x%00", "_catalog?last=%00", "a/tags/list?last=%00", "a/tags/list?n=%00",
+        "a/referrers/sha256:%00?artifactType=%00", "a/blobs/uploads/%00", "a/blobs/sha256:%00",
+    ],
+)  # fmt: skip
+def test_a_nul_in_any_path_or_parameter_is_a_bad_request(server: Server, path: str) -> None:
+    answer = requests.get(f"http://127.0.0.1:{server.port}/v2/{path}", timeout=10)
+    assert (answer.status_code, len(answer.json()["errors"])) == (400, 1)
 
 
 @pytest.mark.parametrize(

@@ -21,4 +21,10 @@ def test_every_digest_stands_whole_on_a_line_of_the_page(error: RefusedError | N
 def test_a_long_line_is_folded_and_not_cut_off() -> None:
     tool = "tool " + "x" * 100 + " end"
     text = page(Findings("bravo", "2026-06-01T12:00:00Z", digest=DIGEST), tool)
-    assert text.replace("\n", "").count("x" * 100 + " end") == 1
+    assert text.replace("\n    ", "").count("x" * 100 + " end") == 1
+
+
+def test_what_goes_on_does_not_begin_a_line_of_the_pages_own() -> None:
+    tool = "x" * (78 - len("Verified    2026-06-01T12:00:00Z with ")) + "VERDICT     OK"
+    lines = page(Findings("bravo", "2026-06-01T12:00:00Z", digest=DIGEST), tool).splitlines()
+    assert sum(line.startswith("VERDICT") for line in lines) == 1
