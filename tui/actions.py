@@ -54,9 +54,15 @@ def _has_step(context: Context) -> str:
     return "" if context.item is not None else "do the steps before it"
 
 
+SIGNING: Final = "signing"
+"""The item of a job's screen while media are checked for a co-signature."""
+
+
 def _openable(context: Context) -> str:
     if context.item is None:
         return "nothing is selected"
+    if context.item == SIGNING:
+        return "the media are being checked"
     if context.screen == "job" and isinstance(context.item, Job):
         return "" if opens(context.item)[0] else "there is nothing to open yet"
     return ""
@@ -103,10 +109,6 @@ def _releasable(context: Context) -> str:
     if item.state in ("quarantined", "withdrawn"):
         return f"{item.approvals} of {item.needed} approvals are given"
     return "" if item.state == "approved" else f"it is {item.state}"
-
-
-SIGNING: Final = "signing"
-"""The item of a job's screen while media are checked for a co-signature."""
 
 
 def _cancellable(context: Context) -> str:

@@ -20,8 +20,11 @@ class Suggestion:
     reference: str = ""
 
 
-def suggestions(status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntry]) -> list[Suggestion]:
-    """Most urgent first: what waits for a person, what failed, what can be begun."""
+def suggestions(
+    status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntry], changes: int = 0
+) -> list[Suggestion]:
+    """Most urgent first: what waits for a person, what failed, what can be begun. `changes` of accounts wait that this
+    person may see."""
     found = [
         Suggestion("need", f"Sign: {safe(job.kind)} {safe(job.id)} waits for your signature", "job", job.id)
         for job in jobs
@@ -44,8 +47,7 @@ def suggestions(status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntr
             case "receiving":
                 missing = count(len(entry.missing_volumes), "volume") + " still to come"
                 found.append(Suggestion("busy", f"Next medium for {name}: {missing}", "intake", entry.id))
-    if status.account_changes:
-        changes = status.account_changes
+    if changes:
         text = f"Accounts: {count(changes, 'change')} {'waits' if changes == 1 else 'wait'} to be confirmed"
         found.append(Suggestion("need", text, "screen", "accounts"))
     if not status.health.ok or any(not check.ok for check in status.health.checks):

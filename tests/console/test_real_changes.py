@@ -149,3 +149,13 @@ async def test_approval_and_release_show_what_waits_and_what_took_effect(closed:
         await console.shows("released")
     shown = [(await state(closed, one))["shown"] for one in (done, waits, late)]
     assert shown == [name, "", ""]
+
+
+async def test_what_an_account_may_not_see_is_not_told_as_empty(closed: Closed) -> None:
+    await asks(closed, "clara", "bind-key", keyid="00112233aabbccff")
+    async with console_of(closed.root, "carl") as console:
+        await console.shows("asked for by ada")
+        assert "to be confirmed" not in console.screen()
+        for screen in ("intake", "approvals", "audit", "repositories"):
+            console.app.show_root(screen)
+            await console.shows("not shown: carl may not")

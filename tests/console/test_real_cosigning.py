@@ -120,6 +120,13 @@ async def test_a_co_signature_is_written_recorded_and_told_to_the_station(built:
     assert built.missing() == []
 
 
+async def test_the_jobs_say_what_they_are_about_in_words(built: Built) -> None:
+    async with on_job(built, FolderKeyring(built.alpha.folder)) as console:
+        console.app.show_root("jobs")
+        await console.shows("collect   files/thing:1")
+        assert "{" not in console.screen()
+
+
 async def test_how_far_the_check_is_stands_on_the_screen_and_c_stops_it(built: Built) -> None:
     keyring = Held(built.alpha.folder)
     async with on_job(built, keyring) as console:
@@ -129,6 +136,7 @@ async def test_how_far_the_check_is_stands_on_the_screen_and_c_stops_it(built: B
         assert "c stops it" in console.screen()
         assert "c Cancel" in console.screen().splitlines()[-1]
         assert "o Co-sign" not in console.screen()
+        assert "enter Open" not in console.screen()
         await console.press("c")
         keyring.go.set()
         await console.shows("stopped: nothing was signed")

@@ -59,7 +59,7 @@ class AuditScreen(StationScreen):
         return self.query_one("#events", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: self._page(station, None), self.show_events)
+        self.ask(lambda station: self._page(station, None), self.show_events, otherwise=self.unseen(self.table))
         self.ask(lambda station: station.fetch(Head, "/v1/audit/head"), self.show_head, group="head")
 
     async def _page(self, station: Station, after: str | None) -> Page[Event]:

@@ -208,6 +208,17 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
 
         begin(self, work, group)
 
+    def unseen(self, *lists: RowList) -> Callable[[LockgateError], None]:
+        """For `otherwise`: say of lists that the station did not show them. They are not empty then, but unknown."""
+
+        def refused(error: LockgateError) -> None:
+            for rows in lists:
+                rows.unseen = f"not shown: {safe(error.what)}"
+                rows.refresh()
+            self.say("bad", error.diagnostics())
+
+        return refused
+
     def on_answer(self, message: Answer) -> None:
         if self.console_app.presence.hold(self, message):
             return

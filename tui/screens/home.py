@@ -9,6 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 
 from bundles.display import safe
+from tui.account_changes import AccountChange
 from tui.look import Look
 from tui.next_action import Suggestion, suggestions
 from tui.records import IntakeEntry, Job, Page, Status
@@ -42,6 +43,7 @@ class HomeScreen(StationScreen):
         super().__init__()
         self.jobs: tuple[Job, ...] = ()
         self.entries: tuple[IntakeEntry, ...] = ()
+        self.changes = 0
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -56,6 +58,11 @@ class HomeScreen(StationScreen):
         if self.console_app.presence.who is None:
             return
         self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
+        self.ask(
+            lambda station: station.fetch(Page[AccountChange], "/v1/account-changes"),
+            self.show_changes,
+            group="changes",
+        )
         if "quarantine" not in self.console_app.presence.denied:
             self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
 
@@ -65,6 +72,10 @@ class HomeScreen(StationScreen):
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
         self.entries = page.items
+        self.show_state()
+
+    def show_changes(self, page: Page[AccountChange]) -> None:
+        self.changes = len(page.items)
         self.show_state()
 
     def state_changed(self) -> None:
@@ -81,7 +92,7 @@ class HomeScreen(StationScreen):
         if status is None:
             return
         rows = self.query_one(NextActions)
-        fresh = suggestions(status, self.jobs, self.entries)
+        fresh = suggestions(status, self.jobs, self.entries, self.changes)
         if fresh != rows.suggestions:
             rows.suggestions = fresh
             rows.changed()

@@ -47,7 +47,7 @@ class IntakeScreen(IntakeActs):
         return self.query_one("#intake", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.intake(), self.show_intake)
+        self.ask(lambda station: station.intake(), self.show_intake, otherwise=self.unseen(self.table))
 
     def state_changed(self) -> None:
         self.load()

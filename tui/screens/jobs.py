@@ -109,5 +109,12 @@ def _what(job: Job) -> str:
         if isinstance(value, str):
             return safe(value)
         if isinstance(value, list) and value:
-            return words(str(one) for one in value)
+            return words(_named(one) for one in value)
     return safe(job.phase)
+
+
+def _named(one: object) -> str:
+    """An entry of a job's params: a name, or a source of a collect by what it becomes or where it is."""
+    if not isinstance(one, dict):
+        return str(one)
+    return next((one[name] for name in ("as", "reference", "path", "kind") if isinstance(one.get(name), str)), "source")

@@ -30,7 +30,11 @@ class PagedScreen(StationScreen):
     def load_page(self) -> None:
         """Ask for the first page."""
         wanted = self._wanted()
-        self.ask(lambda station: station.fetch(self.pages_of, self.listed_at, **wanted), self.show_page)
+        self.ask(
+            lambda station: station.fetch(self.pages_of, self.listed_at, **wanted),
+            self.show_page,
+            otherwise=self.unseen(self.table),
+        )
 
     def resumed(self) -> None:
         self.load()

@@ -87,7 +87,8 @@ class RepositoriesScreen(StationScreen):
 
     def load(self) -> None:
         wanted = self._filters["repositories"]
-        self.ask(lambda station: station.repositories(matching=wanted), self.show_repositories, group="repositories")
+        self.ask(lambda station: station.repositories(matching=wanted), self.show_repositories, group="repositories",
+                 otherwise=self.unseen(self.repositories, self.tags))  # fmt: skip
         if self.repository:
             self._load_tags()
 

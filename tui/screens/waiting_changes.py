@@ -84,7 +84,9 @@ class WaitingChangesScreen(PagedScreen):
         ]
 
     def do_change_confirm(self) -> None:
-        self._decide("confirm", "Confirm", "It takes effect at once.", "confirmed")
+        change = self.change_now
+        ends = " Every log-in of the account ends." if change is not None and change.what == "password" else ""
+        self._decide("confirm", "Confirm", f"It takes effect at once.{ends}", "confirmed")
 
     def do_change_cancel(self) -> None:
         self._decide("cancel", "Cancel", "It will not be done; it may be asked for anew.", "cancelled")

@@ -42,6 +42,8 @@ class RowList(Widget, can_focus=True):
         self.look = look
         self.title = title
         self.empty = empty
+        self.unseen = ""
+        """Why nothing can be said of the rows: the station refused to show them. It stands in the place of `empty`."""
         self.note = ""
         self.followed = False
         self.cursor = 0
@@ -70,7 +72,7 @@ class RowList(Widget, can_focus=True):
         width = max(self.size.width, 100)
         rows = ["".join(text for text, _ in self.row(index, width)).rstrip() for index in range(self.row_count)]
         heads = [line.strip() for line in (self.title, self.heading(width)) if line.strip()]
-        return "\n".join([*heads, *(rows or [self.empty])]) + "\n"
+        return "\n".join([*heads, *(rows or [self.unseen or self.empty])]) + "\n"
 
     def near_end(self) -> None:
         """Called when the cursor or the view comes near the last row: time to ask for more."""
@@ -170,7 +172,7 @@ class RowList(Widget, can_focus=True):
             return _strip([(fit(self.heading(width), width), "title")], width, self.look)
         index = y - self._heads + self.top
         if not self.row_count and y == self._heads:
-            return _strip([("  " + self.empty, "plain")], width, self.look)
+            return _strip([("  " + (self.unseen or self.empty), "plain")], width, self.look)
         if index >= self.row_count:
             return Strip.blank(width, self.look.style("plain"))
         spans = list(self.row(index, width - 2))

@@ -75,6 +75,9 @@ class Table(RowList, Generic[T]):
 
     def show(self, records: Sequence[T], following: str | None = None) -> None:
         """Replace the records; the cursor stays on the record it was on, where that is still there."""
+        if self.unseen:
+            self.unseen = ""
+            self.refresh()
         if self.records == list(records) and self.next == following:
             return
         key = self.key(self.current) if self.current is not None else None
