@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from appliance.observe.checkpoints import verify_log
+from appliance.paths import StationPaths
 from bundles.errors import RefusedError
 from tests.release.closed import Closed
 
@@ -38,6 +40,23 @@ def test_a_cut_end_shows_against_the_head_on_a_receipt_a_form_and_the_console(cl
         assert "the log's end was cut" in said.stderr
     # Without a head nobody could tell, and the command says that it did not check.
     assert "a cut end: not checked" in closed.command("audit", "verify", "-C", early).stdout
+
+
+def test_an_approval_and_an_import_cannot_be_cut_off_once_they_are_answered(closed: Closed, tmp_path: Path) -> None:
+    """Without a head that was written down: the station signs at once after such an act."""
+    name = closed.brought()
+    for act in ("intake.import", "intake.approve"):
+        if act == "intake.approve":
+            closed.approve("anna", name)
+        copy = StationPaths(copied(closed, tmp_path / act))
+        (lane, at), = [
+            (path, number)
+            for path in (copy.audit / "lanes").glob("*.jsonl")
+            for number, line in enumerate(path.read_bytes().splitlines())
+            if f'"act":"{act}"'.encode() in line and f'"thing":"{name}"'.encode() in line
+        ]  # fmt: skip
+        lane.write_bytes(b"".join(lane.read_bytes().splitlines(keepends=True)[:at]))
+        assert any("its end was cut" in found.what for found in verify_log(copy, "bravo").findings)
 
 
 def test_an_export_is_checked_elsewhere_by_the_key_and_the_head(closed: Closed, tmp_path: Path) -> None:
