@@ -6,7 +6,7 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -25,7 +25,7 @@ from appliance.store.writes.entries import DECIDABLE
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
-from bundles.people import person as same_name
+from bundles.people import forms, gather
 from bundles.signing.keys import check_keyid
 from bundles.times import later
 
@@ -55,24 +55,14 @@ class Counting:
 
     @property
     def people(self) -> int:
-        return len(people_of(self.plain.values()))
+        return len(gather(self.plain.values()))
 
 
 def names_of(station: Station, keyid: str, owner: str) -> frozenset[str]:
-    """What a key's person is known by: the owner it is pinned for, and whose account it stands for. Who shares a name
-    with somebody is the same person."""
+    """What a key's person is known by, in the forms that names are compared in: the owner it is pinned for, and whose
+    account it stands for."""
     holder = Accounts(station.reader).holder_of(keyid)
-    return frozenset({same_name(owner)} | ({person(station.policy(), holder)} if holder else set()))
-
-
-def people_of(known: Iterable[frozenset[str]]) -> list[frozenset[str]]:
-    """Each person once, with all their names."""
-    people: list[frozenset[str]] = []
-    for names in known:
-        same = [one for one in people if one & names]
-        people = [one for one in people if not one & names]
-        people.append(names.union(*same))
-    return people
+    return forms(owner) | (person(station.policy(), holder) if holder else frozenset())
 
 
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
@@ -275,8 +265,8 @@ def choose(
     broken = policy.break_glass
     if broken is not None and counting.sealed:
         # Two others: neither who brought it, nor who releases it, nor who approved it by the usual way.
-        not_they = {person(policy, importer), person(policy, releaser)}.union(*counting.plain.values())
-        others = [names for names in people_of(counting.sealed.values()) if not names & not_they]
+        not_they = person(policy, importer).union(person(policy, releaser), *counting.plain.values())
+        others = [names for names in gather(counting.sealed.values()) if not names & not_they]
         if len(others) >= broken.people:
             return True, broken.people
         raise RefusedError(
@@ -292,9 +282,9 @@ def _check_hands(station: Station, entry: Entry, counting: Counting, said: Logge
     """An approval may be handed in by another than its signer, but somebody with another's key must not be able to do
     everything: those who handed in what counts, and who releases, are two people at least. Raises RefusedError."""
     policy = station.policy()
-    hands = {
+    hands = gather(
         person(policy, hand) for hand in (releaser, *(said.hands.get(keyid, releaser) for keyid in counting.plain))
-    }
+    )
     if len(hands) < 2:
         raise RefusedError(
             f"every approval and the release come through the log-in of {releaser}",

@@ -6,11 +6,11 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance.store.writes.decisions import people
 from bundles.errors import NotFoundError, UsageError
 from bundles.ledger import LedgerRow
 from bundles.manifest import BundleManifest
 from bundles.manifest_codec import decode
+from bundles.people import count
 from bundles.verdict import SmallFiles
 
 MANIFEST_JSON: Final = "CASE WHEN json_valid(i.manifest) THEN i.manifest ELSE '{}' END"
@@ -212,7 +212,7 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
     """
     approvals = 0
     if entry.state != "rejected":
-        approvals = people(decision.owner for decision in decisions_of(reader, entry.digest))
+        approvals = count(decision.owner for decision in decisions_of(reader, entry.digest))
     return {
         "digest": entry.digest,
         "id": entry.id,

@@ -18,7 +18,7 @@ from appliance.store.writes.ledger import Said, SayOverride
 from bundles import documents
 from bundles.documents import Override
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
-from bundles.people import person
+from bundles.people import count, is_same
 from bundles.signing.keys import check_keyid
 from bundles.times import later
 
@@ -114,12 +114,12 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     """The write that records a person's word, with whom else it counts. Raises RefusedError."""
     override, owner = verify(station, payload, keyid, signature)
     subject = Subject(override.stream, override.sequence, override.digest, override.floor)
-    counting, reasons = [], {person(owner): f"{owner}: {override.why}"}
+    counting, reasons = [], {owner: f"{owner}: {override.why}"}
     rows = station.reader.execute(
         "SELECT keyid, document, signature, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL",
         (subject.text(),),
     )
-    words = [(person(owner), actor)]
+    words = [(owner, actor)]
     for other, document, signed, signer, by in rows.fetchall():
         try:
             earlier, whose = verify(station, document.encode(), other, signed)
@@ -127,9 +127,10 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
             continue  # a key that was revoked meanwhile, or a word that is out of its time
         counting.append(other)
         if other != keyid:
-            words.append((person(signer), by))
-        reasons.setdefault(person(whose), f"{whose}: {earlier.why}")
-    people = min(len({whose for whose, _ in words}), len({by for _, by in words}))  # as SayOverride counts them
+            words.append((signer, by))
+        if not any(is_same(whose, person) for person in reasons):
+            reasons[whose] = f"{whose}: {earlier.why}"
+    people = min(count(whose for whose, _ in words), len({by for _, by in words}))  # as SayOverride counts them
     needed = people_needed(station)
     write = SayOverride(
         subject=subject.text(),

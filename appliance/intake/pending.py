@@ -9,7 +9,7 @@ import json
 import sqlite3
 from typing import Any
 
-from appliance.intake.approvals import Counting, hours_of, names_of, people_of, still_counting, verify_stored
+from appliance.intake.approvals import Counting, hours_of, names_of, still_counting, verify_stored
 from appliance.intake.facts import demand_of, facts_of
 from appliance.intake.ledger import (
     Entry,
@@ -26,6 +26,7 @@ from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
 from bundles.errors import LockgateError, UsageError
 from bundles.manifest_codec import decode
+from bundles.people import gather
 
 
 def list_pending(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[Entry]:
@@ -145,9 +146,9 @@ def _effect(station: Station, entry: Entry, counting: Counting, keyid: str) -> d
     owner = "" if record is None else record.owner
     sealed, hours = is_sealed(policy, keyid), hours_of(station, entry, keyid)
     needed = policy.break_glass.people if sealed and policy.break_glass is not None else wanted.people
-    before = people_of((counting.sealed if sealed else counting.plain).values())
+    before = gather((counting.sealed if sealed else counting.plain).values())
     mine = names_of(station, keyid, owner)
-    after = len(people_of([*before, mine]))
+    after = len(gather([*before, mine]))
     if record is None:
         text = f"nothing: key {keyid} is not pinned here"
     elif after == len(before):

@@ -21,7 +21,7 @@ from bundles import limits
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.files import read_small
 from bundles.manifest_check import KINDS
-from bundles.people import person as same_name
+from bundles.people import forms
 from bundles.signing.keys import check_keyid
 
 FILE: Final = "approvals.toml"
@@ -192,30 +192,30 @@ def is_sealed(policy: Policy, keyid: str) -> bool:
     return policy.break_glass is not None and keyid in policy.break_glass.keys
 
 
-def person(policy: Policy, account: str) -> str:
-    """Whose an account is: the name of the policy's `people`, or the account's own, in one spelling."""
+def person(policy: Policy, account: str) -> frozenset[str]:
+    """Whose an account is: the name of the policy's `people`, or the account's own, in the forms that it is compared
+    in."""
     bare = account.partition("(")[0]
     for name, accounts in policy.people.items():
         if account in accounts or bare in accounts:
-            return same_name(name)
-    return same_name(bare)
+            return forms(name)
+    return forms(bare)
 
 
 def check_apart(
-    policy: Policy, wanted: Demand, *, importer: str, approvers: Iterable[str] = (), releaser: str = ""
+    policy: Policy, wanted: Demand, *, importer: str, approvers: frozenset[str] = frozenset(), releaser: str = ""
 ) -> None:
     """Raises RefusedError where one person is two of those that the policy sets apart.
 
-    `importer` and `releaser` are accounts, `approvers` owners of keys; "" is nobody yet.
+    `importer` and `releaser` are accounts, "" nobody yet; `approvers` are the forms of their names.
     """
     brought = person(policy, importer)
-    agreed: Sequence[str] = [same_name(owner) for owner in approvers]
-    let = person(policy, releaser) if releaser else ""
-    if "importer-approver" in wanted.separate and brought in agreed:
+    let = person(policy, releaser) if releaser else frozenset[str]()
+    if "importer-approver" in wanted.separate and brought & approvers:
         raise RefusedError("who imported the bundle may not approve it", thing=importer, remedy="ask somebody else")
-    if "importer-releaser" in wanted.separate and let == brought:
+    if "importer-releaser" in wanted.separate and let & brought:
         raise RefusedError("who imported the bundle may not release it", thing=releaser, remedy="ask somebody else")
-    if "approver-releaser" in wanted.separate and let in agreed:
+    if "approver-releaser" in wanted.separate and let & approvers:
         raise RefusedError("who approved the bundle may not release it", thing=releaser, remedy="ask somebody else")
 
 

@@ -24,7 +24,7 @@ import msgspec
 from bundles import limits
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.reference import check_site
-from bundles.people import is_unseen, person
+from bundles.people import count, is_unseen
 from bundles.signing import hybrid, signatures, ssh_keys
 
 FILE: Final = "policy.json"
@@ -83,7 +83,7 @@ class TrustPolicy:
         """Why these signatures do not suffice, or None where they do."""
         rule = self.rule(purpose, site)
         counting = [s for s in signers if not rule.algorithms or s.key.algorithm in rule.algorithms]
-        people = len({person(signer.owner) for signer in counting})
+        people = count(signer.owner for signer in counting)
         if people >= rule.signers:
             return None
         of = f" by {' or '.join(rule.algorithms)}" if rule.algorithms else ""

@@ -31,7 +31,7 @@ from bundles import limits, strict_json
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, own_as_folder, read_small, write_atomic
 from bundles.oci.reference import check_site
-from bundles.people import person
+from bundles.people import is_same
 from bundles.signing import policy
 from bundles.signing.keys import PublicKey, check_keyid
 from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
@@ -291,9 +291,11 @@ def trust_key(
                 remedy="create a new key",
             )
         for other in folder.records:
-            if other.owner != owner and person(other.owner) == person(owner):
+            if other.owner != owner and is_same(other.owner, owner):
                 raise UsageError(
-                    "the owner is spelt otherwise already", thing=repr(other.owner)[:80], remedy="spell it the same way"
+                    "the owner is spelt otherwise already",
+                    thing=repr(other.owner)[:80],
+                    remedy="spell it the same way, or tell two people apart by a further name",
                 )
         if known is not None:
             _check_addition(known, purpose, owner, sites)

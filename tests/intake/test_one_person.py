@@ -115,7 +115,7 @@ def test_two_people_release(strict: Inside) -> None:
     assert steps == ["received", "verified", "quarantined", "inspected", "approved", "released"]
 
 
-@pytest.mark.parametrize("again", ["anna ", "ANNA", "Anna"])
+@pytest.mark.parametrize("again", ["anna ", "ANNA", "Anna", "Аnnа", "ΑΝΝΑ"])
 def test_one_person_under_two_spellings_is_one_person(strict: Inside, again: str) -> None:
     """The trust folder refuses a second spelling; where a record was written by hand, the release counts one person."""
     strict.decide(NAME, strict.officer("Anna"))

@@ -8,10 +8,11 @@ import pytest
 
 from bundles import strict_json
 from bundles.errors import RefusedError, UsageError
+from bundles.people import is_same
 from bundles.ports import no_progress
 from bundles.signing import hybrid
 from bundles.signing.keys import create_private
-from bundles.signing.policy import FILE, Rule, TrustPolicy, person
+from bundles.signing.policy import FILE, Rule, TrustPolicy
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, export_trust, set_rule, trust_key
 from bundles.verdict import RULES, decide, judge
@@ -39,7 +40,7 @@ def test_a_sources_own_rule_stands_before_the_purposes() -> None:
 
 @pytest.mark.parametrize("owner", ["Anna", "anna ", " ANNA", "An\u200ana".replace("\u200a", ""), "\uff21nna"])
 def test_one_person_stays_one_however_the_name_is_spelt(owner: str) -> None:
-    assert person(owner) == person("Anna")
+    assert is_same(owner, "Anna")
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_an_owner_who_could_pass_for_another_is_not_pinned(folder: Path, owner: 
 
 @pytest.mark.parametrize("owner", ["A\u200bda", "\u202eAda", "Ada\u034f\ufe0f"])
 def test_what_nobody_sees_makes_no_second_person_of_a_record_written_by_hand(owner: str) -> None:
-    assert person(owner) == person("Ada")
+    assert is_same(owner, "Ada")
 
 
 @pytest.mark.parametrize(
@@ -162,6 +163,28 @@ def test_a_signature_file_of_another_kind_than_the_keys_is_refused(signers: Sign
     signers.files[name := f"SHA256SUMS.{signers.keys[0].public.keyid}.mldsa"] = b"x" * 4627
     with pytest.raises(RefusedError, match=f"not of the key's kind: {name}"):
         verify([signers.lay_out()], trust, LATER, no_progress)
+
+
+@pytest.mark.parametrize("owner", ["Аnnа", "AIan", "ΑΝΝΑ", "Ann\u0430".upper()])
+def test_an_owner_who_looks_like_one_that_is_pinned_is_not_pinned(folder: Path, owner: str) -> None:
+    pinned = "Alan" if owner == "AIan" else "Anna"
+    trust_key(folder, create_private().public, purpose="release", owner=pinned)
+    with pytest.raises(UsageError, match=r"spelt otherwise|two alphabets"):
+        trust_key(folder, create_private().public, purpose="release", owner=owner)
+    assert [record.owner for record in TrustFolder.load(folder).records] == [pinned]
+
+
+def test_owners_that_were_pinned_before_they_looked_alike_still_load_and_count_as_one(folder: Path) -> None:
+    for owner in ("Alan", "Somebody"):
+        trust_key(folder, create_private().public, purpose="bundle", owner=owner, sites=["alpha"])
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text().replace('"Somebody"', '"AIan"'))
+    records = TrustFolder.load(folder).records
+    assert {record.owner for record in records} == {"Alan", "AIan"}
+    assert TrustPolicy((rule(2),)).objection(records, "bundle", "alpha") is not None
+    assert TrustPolicy((rule(1),)).objection(records, "bundle", "alpha") is None
+    trust_key(folder, create_private().public, purpose="bundle", owner="Rolf", sites=["alpha"])
+    assert TrustPolicy((rule(2),)).objection(TrustFolder.load(folder).records, "bundle", "alpha") is None
 
 
 def test_two_keys_of_one_owner_are_one_person(signers: Signers) -> None:

@@ -52,7 +52,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def _check_other(change: AccountChange, actor: str) -> None:
         """Two accounts of one person are one: approvals.toml says whose accounts are whose."""
         policy = control.station.policy()
-        if actor != change.account and person(policy, actor) == person(policy, change.asked_by):
+        if actor != change.account and person(policy, actor) & person(policy, change.asked_by):
             raise RefusedError(
                 "who asked for the change may not confirm it", thing=f"{change.id}: {change.text}",
                 remedy="ask a second administrator",

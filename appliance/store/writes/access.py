@@ -13,6 +13,7 @@ from appliance.access.permissions import check_pattern, check_role, clash
 from appliance.store.writes.base import Write
 from appliance.store.writes.logins import ForgetFailures
 from bundles.errors import NotFoundError, RefusedError, UsageError
+from bundles.people import is_same
 
 
 def _account(db: sqlite3.Connection, name: str) -> str:
@@ -56,12 +57,22 @@ class CreateAccount(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT 1 FROM accounts WHERE name = ?", (self.name,)).fetchone() is not None:
             raise UsageError("the account exists", thing=self.name, remedy="choose another name: names are not reused")
+        _looks_like_no_other(db, self.name)
         _uid_is_free(db, self.uid)
         db.execute(
             "INSERT INTO accounts (name, kind, full_name, password, uid, generation, created)"
             " VALUES (?, ?, ?, ?, ?, 1, ?)",
             (self.name, self.kind, self.full_name, self.password, self.uid, self.at),
         )
+
+
+def _looks_like_no_other(db: sqlite3.Connection, name: str) -> None:
+    """Approvals count two names that look alike as one person's, and so does whoever reads them."""
+    for (other,) in db.execute("SELECT name FROM accounts"):
+        if is_same(name, other):
+            raise UsageError(
+                "an account's name looks like it", thing=f"{name} and {other}", remedy="choose another name"
+            )
 
 
 def _uid_is_free(db: sqlite3.Connection, uid: int | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable
 
 import msgspec
 
@@ -22,7 +21,7 @@ from appliance.store.writes.registry import (
     set_tag,
 )
 from bundles.errors import FailedError, RefusedError
-from bundles.people import person
+from bundles.people import count
 
 
 def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
@@ -63,11 +62,6 @@ def _keep(db: sqlite3.Connection, digest: str, decision: Decision, actor: str, a
     )
 
 
-def people(owners: Iterable[str]) -> int:
-    """How many people some keys' owners are: the same name in other letters or spaces is the same person."""
-    return len({person(owner) for owner in owners})
-
-
 class Approve(Write, frozen=True):
     """A person's approval; enough of them, of distinct owners, make the bundle `approved`. The result is its state."""
 
@@ -84,7 +78,7 @@ class Approve(Write, frozen=True):
         owners = db.execute(
             "SELECT owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.decision.sealed)
         )
-        given = people(owner for (owner,) in owners)
+        given = count(owner for (owner,) in owners)
         if entry.state != "approved" and given >= max(self.needed, 1):
             move(db, self.digest, entry, "approved", self.actor, self.at)
             return "approved"
@@ -222,7 +216,7 @@ class Release(Write, frozen=True):
         stored = dict(
             db.execute("SELECT keyid, owner FROM approvals WHERE digest = ? AND sealed = ?", (self.digest, self.sealed))
         )
-        owners = people(stored[keyid] for keyid in self.approved_by if keyid in stored)
+        owners = count(stored[keyid] for keyid in self.approved_by if keyid in stored)
         if owners < max(self.needed, 1):
             raise RefusedError(
                 f"{owners} of {self.needed} approvals count", thing=entry.id, remedy="have it approved again"

@@ -10,7 +10,7 @@ from appliance.store.writes.base import Write
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
 from bundles.errors import FailedError, RefusedError
-from bundles.people import person
+from bundles.people import count
 
 
 class Said(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,9 +59,9 @@ class SayOverride(Write, frozen=True):
         rows = db.execute(
             "SELECT keyid, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL", (self.subject,)
         ).fetchall()
-        words = [(person(owner), actor) for keyid, owner, actor in rows if keyid in {*self.counting, self.said.keyid}]
+        words = [(owner, actor) for keyid, owner, actor in rows if keyid in {*self.counting, self.said.keyid}]
         # Two keys of one owner are one person, and so are two owners' keys in the hands of one log-in.
-        people = min(len({owner for owner, _ in words}), len({actor for _, actor in words}))
+        people = min(count(owner for owner, _ in words), len({actor for _, actor in words}))
         if people < max(self.needed, 1):
             return people
         if not self.sets:
