@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -138,9 +137,8 @@ def shut_is_open(patch: Patch) -> None:
 
 
 def everybody_is_somebody(patch: Patch) -> None:
-    numbers = itertools.count()
     for module in (ledger_writes, overrides):
-        patch.setattr(module, "person", lambda owner: f"{owner} {next(numbers)}")
+        patch.setattr(module, "count", lambda owners: len(list(owners)))
 
 
 def any_signature(patch: Patch) -> None:

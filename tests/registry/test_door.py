@@ -150,6 +150,22 @@ def test_all_addresses_together_are_bounded_by_the_descriptors_there_are(
         assert all(closed(one) for one in silent[: 2 * MOST - 1])
 
 
+def test_silent_connections_of_many_addresses_do_not_shut_out_another_one(
+    serve: Callable[..., Doored], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Doored, "most", 3 * MOST)
+    monkeypatch.setattr(limits, "FIRST_REQUEST", 600.0)  # the bound alone, not the time
+    server = serve()
+    with contextlib.ExitStack() as stack:
+        silent, address = [], ("127.0.0.1", server.port)
+        for number in range(8 * MOST):
+            source = (f"127.0.0.{2 + number % MOST}", 0)
+            one = socket.create_connection(address, timeout=20, source_address=source)
+            silent.append(stack.enter_context(one))
+        assert server.ask("GET", "/v2/").status == 200
+        assert all(closed(one) for one in silent[: 2 * MOST])
+
+
 def test_a_handshake_that_never_ends_is_closed_and_counted(serve: Callable[..., Doored]) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server = serve(tls=context)
