@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from appliance.intake import release
+from appliance.intake import quarantine, release
 from appliance.intake.ledger import find_entry
 from bundles.documents import WantList, decode
 from bundles.errors import FailedError
@@ -134,3 +135,31 @@ def test_a_base_that_is_withdrawn_while_the_release_is_prepared_stops_its_transa
     assert yard.inside.visible()["links"] == []
     with pytest.raises(FailedError, match=f"release {base} first: it is withdrawn"):
         yard.inside.release(delta)
+
+
+def test_a_volume_that_did_not_come_brought_nothing(tmp_path: Path) -> None:
+    large, other = os.urandom(400_000), os.urandom(400_000)
+    with Inside(tmp_path / "bravo", approvals_needed=1, partial_imports=["alpha.*"]) as inside:
+        yard, store = Yard(tmp_path, inside), MemoryStore()
+        artifacts = [file_artifact(store, other, "alpha/other"), file_artifact(store, large, "alpha/large")]
+        first = carry(tmp_path / "first", store, artifacts, volume=500_000)
+        store = MemoryStore()
+        theirs = carry(tmp_path / "theirs", store, [file_artifact(store, large, "gamma/large")], stream="gamma.bravo")
+        store = MemoryStore()
+        artifact = file_artifact(store, large, "alpha/large")
+        del store.blobs[Digest.of(large)]
+        requires = [Required(digest=str(Digest.of(large)), size=len(large))]
+        delta = carry(
+            tmp_path / "delta", store, [artifact], sequence=2, previous=first.digest, requires=requires
+        )  # fmt: skip
+        for made, site in ((first, "alpha"), (theirs, "gamma"), (delta, "alpha")):
+            key = made.key.public
+            trust_key(inside.station.paths.trust, key, purpose="bundle", owner=key.keyid, sites=[site])
+        lost = max((first.folder / "volumes").iterdir())
+        lost.unlink()
+        quarantine.run(inside.context(paths=[str(first.folder)], partial=True))  # type: ignore[arg-type]
+        yard.reject(str(inside.bring(theirs.folder)["id"]))
+        assert inside.station.blobs.has_blob(Digest.of(large))
+        with pytest.raises(FailedError) as caught:
+            inside.bring(delta.folder)
+        assert str(Digest.of(large)) in caught.value.thing

@@ -27,7 +27,8 @@ def _described(store: MemoryStore, media_type: str, data: bytes) -> dict[str, An
     return {"mediaType": media_type, "digest": str(store.add(data)), "size": len(data)}
 
 
-def app(root: Path, config: dict[str, Any], layer: bytes, components: list[tuple[str, str]], **changes: Any) -> Carried:
+def app(root: Path, config: dict[str, Any], layer: bytes, components: list[tuple[str, str]], *,
+        metadata: Any = None, **changes: Any) -> Carried:  # fmt: skip
     """A bundle of one image, tagged 1, and its SBOM."""
     store = MemoryStore()
     image = {
@@ -39,6 +40,7 @@ def app(root: Path, config: dict[str, Any], layer: bytes, components: list[tuple
     raw = canonical(image)
     shown = _artifact(store, "image", raw, ["1"])
     listing = {"components": [{"name": name, "version": version} for name, version in components]}
+    listing |= {} if metadata is None else {"metadata": metadata}
     sbom = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
