@@ -11,6 +11,7 @@ from typing import Final, Literal
 
 import msgspec
 
+from appliance import limits as station_limits
 from appliance.access.settings import AccessSettings, RegistrySettings, TlsSettings
 from appliance.policy.redirects import CollectSettings
 from appliance.policy.scanner import SbomSettings
@@ -38,6 +39,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     partial_imports: list[str] = msgspec.field(default_factory=list)
     sparse_indexes: bool = False
     chunk_minimum: int = 0
+    reverify_hours: int = 24
     metrics_listen: str = ""
     media_roots: list[str] = msgspec.field(default_factory=lambda: list(MEDIA_ROOTS))
     access: AccessSettings = AccessSettings()
@@ -76,6 +78,7 @@ def load_config(path: Path) -> Config:
             ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
             ("approval_hours", config.approval_hours, 1, 24 * 366),
             ("chunk_minimum", config.chunk_minimum, 0, limits.MIB * 1024),
+            ("reverify_hours", config.reverify_hours, *station_limits.REVERIFY_HOURS),
         ):
             if not least <= value <= most:
                 raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
@@ -111,6 +114,9 @@ sparse_indexes = {sparse_indexes}
 
 # The least bytes of a chunk that clients are asked for; 0 asks for nothing.
 chunk_minimum = {chunk_minimum}
+
+# Hours after which each blob is read from the disk again, and held against its digest.
+reverify_hours = {reverify_hours}
 
 # Where monitoring reads the metrics, without a password; empty: on the control socket alone.
 metrics_listen = "{metrics_listen}"

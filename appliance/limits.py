@@ -151,6 +151,23 @@ SCRUB_BATCH: Final = 256
 SCRUB_SAVE: Final = 5.0
 """Seconds of reading that a power cut may cost a scrub."""
 
+REVERIFY_HOURS: Final = (1, 31 * 24)
+"""Between two readings of the same blob: more than once an hour wears a disk out, and rot that is found after more than
+a month is in every backup."""
+
+REREAD_RATE: Final = 8 * MIB
+"""Bytes a second that the station's own rereading reads at least: a hundredth of a core, and little of any disk. A
+store that would take longer than its interval is read faster."""
+
+REREAD_SHARE: Final = 0.8
+"""Of the interval, what a pass is planned to take; the rest is room for a busy disk."""
+
+REREAD_AFTER: Final = 120.0
+"""Seconds after a start before the rereading begins: starting is busy enough."""
+
+REREAD_LOOK: Final = 60.0
+"""Seconds between two looks whether a pass is due, and of rereading that a power cut may cost."""
+
 UNREADABLE_WAITS: Final = (0.1, 0.4, 1.0, 2.0)
 """Seconds before each further attempt to read a blob: a disk that is reset, a path that moves over, a full table of
 descriptors are over in a second or two."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import secrets
 import signal
 import socket
@@ -51,6 +52,7 @@ from appliance.control.routes import (
 )
 from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
+from appliance.lifecycle.rereading import rereading
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
 from appliance.origin import require_open
@@ -94,7 +96,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     paths = StationPaths(root)
-    with jobs_lease(paths) as lease, WriterService(paths.database) as service:
+    with jobs_lease(paths) as lease, WriterService(paths.database) as service, contextlib.ExitStack() as held:
         station = open_station(root, Guarded(service))
         require_open(paths, station.config)
         writer = AsyncGuarded(AsyncWriterService(service))
@@ -116,9 +118,11 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             door = Door(runner.server, listener, _uid)
             door.open()
             taking = HandleServer(paths, handles, station.audit, is_open=station.config.open)
+            own = functools.partial(open_station, root, station.writer, station.config)
             async with taking.serving(), monitoring(station.config, control):
                 admit_group(station.config, paths)
                 await work.start()
+                held.enter_context(rereading(own, station.config.reverify_hours * 3600.0))
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
                 waiting = asyncio.create_task(duties.keep_looking(control))

@@ -113,6 +113,21 @@ class Findings:
         aside = looker.look_aside(digest, size, attend)
         return aside.whole and self._show(digest, 0, "the withdrawn file was read whole", put_back=True)
 
+    def heal_all(self, looker: Looker, attend: Attend) -> int:
+        """Show again what is withdrawn and reads well; how many."""
+        rows = self._station.reader.execute(
+            "SELECT d.digest, b.size FROM damage d JOIN blobs b ON b.digest = d.digest WHERE d.healed IS NULL"
+        )
+        return sum(self.heal(looker, Digest.parse(digest), size, attend) for digest, size in rows.fetchall())
+
+    def read_all_again(self, looker: Looker, attend: Attend) -> int:
+        """Look again at what could not be read, which the workers of the registry note, too; how many are whole."""
+        rows = self._station.reader.execute(
+            "SELECT u.digest, b.size FROM unread u JOIN blobs b ON b.digest = u.digest ORDER BY u.digest"
+        )
+        found = [(Digest.parse(text), size) for text, size in rows.fetchall()]
+        return sum(self.read_again(digest, looker.look(digest, size, attend)) for digest, size in found)
+
     def _show(self, digest: Digest, inode: int, why: str, *, put_back: bool) -> bool:
         station = self._station
         with self._gate.collecting():

@@ -84,12 +84,12 @@ class _Scrub:
     def _read(self, so_far: _Pass) -> bool:
         """Whether the pass came to its end."""
         try:
-            self._heal()
-            self._read_again()
+            self.healed += self._findings.heal_all(self._looker, self._attend)
+            self.healed += self._findings.read_all_again(self._looker, self._attend)
             self._done = so_far.bytes
             self._read_all(so_far)
             if self._unread:
-                self._read_again()
+                self.healed += self._findings.read_all_again(self._looker, self._attend)
         except _OutOfTimeError:
             return False
         return True
@@ -109,24 +109,6 @@ class _Scrub:
             )
         )  # fmt: skip
         self._saved = time.monotonic()
-
-    def _heal(self) -> None:
-        """Show again what is withdrawn and reads well."""
-        rows = self._station.reader.execute(
-            "SELECT d.digest, b.size FROM damage d JOIN blobs b ON b.digest = d.digest WHERE d.healed IS NULL"
-        )
-        for digest, size in rows.fetchall():
-            self.healed += self._findings.heal(self._looker, Digest.parse(digest), size, self._attend)
-
-    def _read_again(self) -> None:
-        """Look again at what could not be read; the workers of the registry note such blobs, too."""
-        rows = self._station.reader.execute(
-            "SELECT u.digest, b.size FROM unread u JOIN blobs b ON b.digest = u.digest ORDER BY u.digest"
-        )
-        for text, size in rows.fetchall():
-            digest = Digest.parse(text)
-            looked = self._looker.look(digest, size, self._attend)
-            self.healed += self._findings.read_again(digest, looked)
 
     def _read_all(self, so_far: _Pass) -> None:
         while rows := self._station.reader.execute(

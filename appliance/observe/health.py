@@ -50,6 +50,9 @@ def _store(station: Station) -> dict[str, Any]:
     if found:
         return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}
     scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"
+    reread = station.reader.execute("SELECT started, finished FROM reread").fetchone()
+    if reread is not None:
+        scrubbed += f", reread {reread[1]}" if reread[1] else f", a rereading began {reread[0]}"
     return {"name": "store", "ok": True, "detail": scrubbed}
 
 

@@ -48,7 +48,7 @@ class Worker:
         self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
-        self.verified = VerifiedFiles()
+        self.verified = VerifiedFiles(services.settings.reverify)
         self._withdrawing = asyncio.Lock()
         self._noted: dict[Digest, float] = {}
 

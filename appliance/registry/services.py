@@ -77,12 +77,14 @@ class RegistrySettings:
     """What a site may choose. `chunk_minimum` is bytes; 0 sends no `OCI-Chunk-Min-Length`.
 
     `sparse_indexes` lets an index name manifests that its repository does not show (specification: a registry MAY
-    reject them). `writes`: which repositories clients may change.
+    reject them). `writes`: which repositories clients may change. `reverify`: seconds for which a worker relies on a
+    file that it has hashed.
     """
 
     sparse_indexes: bool = False
     chunk_minimum: int = 0
     writes: ClientWrites = field(default_factory=ClientWrites)
+    reverify: float = 24 * 60 * 60.0
 
 
 @dataclass(frozen=True, slots=True)

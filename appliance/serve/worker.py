@@ -62,7 +62,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
             audit=FileAudit(paths.audit), access=access,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
-                writes=ClientWrites.of(config),
+                writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
             ),
         )  # fmt: skip
         app = create_app(services)

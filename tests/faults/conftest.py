@@ -9,8 +9,9 @@ import pytest
 from appliance.paths import StationPaths
 from tests.lifecycle.conftest import kept
 from tests.outgoing.conftest import layout, outside
+from tests.registry.conftest import store
 
-__all__ = ["kept", "layout", "outside", "paths"]
+__all__ = ["kept", "layout", "outside", "paths", "store"]
 
 
 @pytest.fixture

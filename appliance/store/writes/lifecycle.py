@@ -86,6 +86,23 @@ class SaveScrub(Write, frozen=True):
         )
 
 
+class SaveReread(Write, frozen=True):
+    """How far the station's own rereading is, as `SaveScrub`."""
+
+    unrecorded: ClassVar[str] = "how far the rereading has come"
+    position: str
+    started: str
+    finished: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "INSERT INTO reread (id, position, started, finished) VALUES (1, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET position = excluded.position, started = excluded.started,"
+            " finished = excluded.finished",
+            (self.position, self.started, self.finished or None),
+        )
+
+
 class RecordDamage(Write, frozen=True):
     """A blob was found damaged and is withdrawn until its bytes come again (`registry.record_blob` ends it). No worker
     uses bytes of it that it has in memory: the epoch changes."""
