@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -13,10 +14,12 @@ import pytest
 
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit
-from bundles.signing.keys import PrivateKey, create_private, save_private
+from bundles.errors import FailedError
+from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
 from bundles.signing.trust import TrustFolder
 from tests.cli import test_bundle_offline
 from tests.cli.conftest import Run
+from tui.desk import FolderDesk, Grant, Heard
 
 original, folder, second = test_bundle_offline.original, test_bundle_offline.folder, test_bundle_offline.second
 
@@ -34,7 +37,9 @@ def files(root: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(root)): path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and "audit" not in path.relative_to(root).parts[:1] and not path.name.endswith("lock")
+        if path.is_file()
+        and "audit" not in path.relative_to(root).parts[:1]
+        and not path.name.endswith(("lock", "lease"))
     }
 
 
@@ -55,25 +60,89 @@ def pinned(run: Run, station: Path, tmp_path: Path) -> tuple[str, Path]:
 
 
 COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
-    "trust": lambda _, other: ["key", "trust", str(other), "--purpose", "release", "--owner", "Second"],
-    "revoke": lambda keyid, _: ["key", "revoke", keyid, "--why", "lost"],
-    "create": lambda *_: ["key", "create", "engineer", "--no-passphrase"],
-    "policy": lambda *_: ["key", "policy", "--purpose", "bundle", "--signers", "2"],
+    "KEY_TRUST": lambda _, other: ["key", "trust", str(other), "--purpose", "release", "--owner", "Second"],
+    "KEY_REVOKE": lambda keyid, _: ["key", "revoke", keyid, "--why", "lost"],
+    "KEY_CREATE": lambda *_: ["key", "create", "engineer", "--no-passphrase"],
+    "KEY_IMPORT": lambda _, other: ["key", "import", "brought", str(other.parent / "other.pem"), "--no-passphrase"],
+    "KEY_ROTATE": lambda *_: ["key", "rotate", "kept", "--no-passphrase"],
+    "KEY_ESCROW": lambda _, other: ["key", "escrow", "kept", "--out", str(other.parent / "out")],
+    "KEY_EXPORT": lambda _, other: ["key", "export", "kept", "--private", "pkcs8", "--out", str(other.parent / "out")],
+    "TRUST_POLICY": lambda *_: ["key", "policy", "--purpose", "bundle", "--signers", "2"],
+    "TRUST_EXPORT": lambda _, other: ["key", "export-trust", str(other.parent / "out")],
+    "TLS_RENEW": lambda *_: ["tls", "renew"],
+    "ACCOUNT_CODE": lambda *_: ["user", "code"],
+    "AUDIT_EXPORT": lambda _, other: ["audit", "export", "--out", str(other.parent / "out")],
+    "RESTORE": lambda *_: ["restore", "--why", "an older copy"],
+}
+"""By the act that is recorded first."""
+
+ELSEWHERE = {
+    "ACCOUNT_CLAIM": "tests/control/test_recorded_first.py::test_a_stopped_station_is_not_changed_without_an_event",
+    "KEY_CEREMONY": "tests/cli/test_recorded_first.py::test_the_consoles_acts_on_keys_do_nothing_unrecorded",
+    "KEY_RECOVER": "tests/cli/test_recorded_first.py::test_no_key_comes_back_from_escrow_unrecorded",
 }
 
 
-@pytest.mark.parametrize("command", sorted(COMMANDS))
-def test_a_command_on_the_folder_changes_nothing_where_the_lanes_are_a_file(
-    run: Run, station: Path, pinned: tuple[str, Path], command: str
-) -> None:
+def test_every_act_on_a_folder_is_walked() -> None:
+    repository = Path(__file__).parents[2]
+    found = set()
+    for path in (repository / "appliance/cli").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "recorded":
+                found.add(getattr(node.args[1], "attr", "RESTORE"))  # `restore` names its act by a constant
+    assert found == COMMANDS.keys() | ELSEWHERE.keys()
+    for named in ELSEWHERE.values():
+        file, _, name = named.partition("::")
+        assert f"def {name}(" in (repository / file).read_text(), named
+
+
+def test_no_key_comes_back_from_escrow_unrecorded(run: Run, station: Path, tmp_path: Path) -> None:
+    save_private(station / "keys" / "kept.pem", create_private(), None)
+    out = tmp_path / "out"
+    assert run("key", "escrow", "kept", "--out", out, "-C", station).status == 0
+    shares = [word for number in (1, 2) for word in ("--share", str(out / f"kept.share-{number}.txt"))]
     lanes_are_a_file(station)
     before = files(station)
-    ended = run(*COMMANDS[command](*pinned), "-C", station)
+    ended = run("key", "recover", "back", out / "kept.escrow.pem", *shares, "-C", station, passphrase="new")
     assert (ended.status, "audit log" in ended.err) == (1, True), ended.err
     assert files(station) == before
 
 
-@pytest.mark.parametrize("command", ["revoke", "trust"])
+@pytest.mark.parametrize("act", ["pin", "first trust", "revoke", "rotate"])
+def test_the_consoles_acts_on_keys_do_nothing_unrecorded(station: Path, pinned: tuple[str, Path], act: str) -> None:
+    keyid, other = pinned
+    save_private(station / "keys" / "kept.pem", create_private(), None)
+    desk, grant = FolderDesk(station), Grant("release", "Second")
+    heard = Heard(PublicKey.from_pem(other.read_bytes()).words, "Witness", str(other.parent / "record"))
+    lanes_are_a_file(station)
+    before = files(station)
+    acts: dict[str, Callable[[], object]] = {
+        "pin": lambda: desk.pin(str(other), grant),
+        "first trust": lambda: desk.pin(str(other), grant, heard),
+        "revoke": lambda: desk.revoke(keyid, "lost"),
+        "rotate": lambda: desk.rotate("kept", "a passphrase"),
+    }
+    with pytest.raises(FailedError, match="audit log cannot be written"):
+        acts[act]()
+    assert files(station) == before
+    assert not (other.parent / "record").exists()
+
+
+@pytest.mark.parametrize("command", sorted(COMMANDS))
+def test_a_command_on_the_folder_changes_nothing_where_the_lanes_are_a_file(
+    run: Run, station: Path, pinned: tuple[str, Path], tmp_path: Path, command: str
+) -> None:
+    secret = "a passphrase" if command == "KEY_EXPORT" else None
+    save_private(station / "keys" / "kept.pem", create_private(), secret.encode() if secret else None)
+    lanes_are_a_file(station)
+    before = files(station)
+    ended = run(*COMMANDS[command](*pinned), "-C", station, passphrase=secret)
+    assert (ended.status, "audit log" in ended.err) == (1, True), ended.err
+    assert files(station) == before
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["KEY_REVOKE", "KEY_TRUST"])
 def test_a_command_on_the_folder_changes_nothing_where_a_file_may_not_grow(
     station: Path, pinned: tuple[str, Path], command: str
 ) -> None:

@@ -21,6 +21,7 @@ from appliance.cli.first_steps import FirstSteps
 from appliance.control import openapi
 from appliance.control.api import CONTROL
 from appliance.control.job import Job
+from appliance.control.kinds import KINDS
 from appliance.intake import inspection, quarantine, receipts
 from appliance.lifecycle import gc
 from appliance.lifecycle.put_back import Head, enter_heads, shut_imports
@@ -143,7 +144,7 @@ def test_every_route_that_changes_something_is_tried(tmp_path: Path) -> None:
 
 
 def test_every_route_that_is_not_walked_here_names_a_test_that_exists() -> None:
-    for named in ELSEWHERE.values():
+    for named in (*ELSEWHERE.values(), *JOBS_ELSEWHERE.values()):
         file, _, name = named.partition("::")
         assert f"def {name}(" in (Path(__file__).parents[2] / file).read_text(), named
 
@@ -237,7 +238,22 @@ def _change_asked_for(root: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("kind", ["import", "inspect", "receipt", "gc"])
+JOBS = ("import", "inspect", "receipt", "gc")
+JOBS_ELSEWHERE = {
+    "collect": "tests/control/test_recorded_elsewhere.py::test_nothing_is_collected_that_cannot_be_recorded",
+    "build": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_written_that_cannot_be_recorded",
+    "recut": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_cut_again_that_cannot_be_recorded",
+    "scrub": "tests/control/test_recorded_elsewhere.py::test_a_scrub_withdraws_nothing_that_cannot_be_recorded",
+}
+"""Kinds of jobs that need an outside station or a damaged store, and the test that walks each there."""
+
+
+def test_every_kind_of_job_is_walked() -> None:
+    assert KINDS.keys() == {*JOBS, *JOBS_ELSEWHERE}
+    assert not {*JOBS} & JOBS_ELSEWHERE.keys()
+
+
+@pytest.mark.parametrize("kind", JOBS)
 def test_no_job_acts_without_an_event(tmp_path: Path, kind: str) -> None:
     with Inside(tmp_path / "bravo") as inside:
         made = small_bundle(tmp_path / "carried")
