@@ -1,9 +1,10 @@
 """What the audit log says of imports, releases and links, and what a cut of the log keeps of it.
 
 A prune removes events; what they said of imports, releases and single links goes into a file `imported/SHA256.cut`,
-which the signed cut names. It is JSON lines: `{"bundle", "id", "manifest", "released"}` a bundle, `{"repository",
-"links"}` and `{"repository", "roots"}` for the rest, a thousand digests a line at most. Each cut's file speaks of
-everything up to it, so that the newest is enough.
+which the signed cut names. It is JSON lines: `{"bundle", "id", "manifest", "released"}` a bundle, `{"step", "digest",
+"id", "references"}` a release (true) or a withdrawal (false), the newest first, `{"repository", "links"}` and
+`{"repository", "roots"}` for the rest, a thousand digests a line at most. Each cut's file speaks of everything up to
+it, so that the newest is enough.
 """
 
 from __future__ import annotations
@@ -48,12 +49,23 @@ class Shown:
         self.references |= other.references
 
 
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A release or a withdrawal of the bundle with a digest and an id; of a release the references that it showed."""
+
+    released: bool
+    digest: str
+    bundle: str
+    references: frozenset[str]
+
+
 @dataclass(slots=True)
 class LogRecord:
     """What the audit log says now, by digest.
 
     `imported`: each bundle that came in, as its id and the digest of its manifest ("" where an older program did not
-    record that). `released`: the bundles whose release stands. `links`: links that were made one by one, as
+    record that). `steps`: every release and withdrawal that happened, the newest first. `released`: the bundles whose
+    release stands. `links`: links that were made one by one, as
     `repository@digest`; `fresh` those of the last minute. `roots`: what else the station itself put into each
     repository. `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that
     signed cuts name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept
@@ -61,6 +73,7 @@ class LogRecord:
     """
 
     imported: dict[str, tuple[str, str]] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
     released: dict[str, Shown] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
@@ -106,6 +119,9 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, thing: str, detail
     digest = str(detail.get("digest", ""))
     if act == Act.INTAKE_IMPORT and digest:
         found.imported.setdefault(digest, (thing, str(detail.get("manifest", ""))))
+    if act in (Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW):
+        references = frozenset(_texts(detail.get("references")))
+        found.steps.append(Step(act == Act.INTAKE_RELEASE, digest, thing, references))
     match explains(act):
         case Explains.RELEASE if digest not in ended:
             found.released.setdefault(digest, Shown()).add(_shown(detail))
@@ -126,6 +142,12 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
             found.imported.setdefault(digest, (name, manifest))
         if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
             found.released.setdefault(digest, Shown()).add(base.released[digest])
+    for step in base.steps:
+        act = Act.INTAKE_RELEASE if step.released else Act.INTAKE_WITHDRAW
+        if (act, step.bundle) in taken_back:
+            taken_back.discard((act, step.bundle))
+        else:
+            found.steps.append(step)
     undone = {thing for act, thing in taken_back if explains(act) is Explains.LINK}
     found.links |= base.links - undone
     for repository, roots in base.roots.items():
@@ -189,7 +211,9 @@ def _load(paths: StationPaths, record: CutRecord) -> LogRecord | None:
 
 
 def _take(found: LogRecord, said: dict[str, Any]) -> None:
-    if "bundle" in said:
+    if "step" in said:
+        found.steps.append(Step(said["step"], said["digest"], said["id"], frozenset(said["references"])))
+    elif "bundle" in said:
         found.imported[said["bundle"]] = (said["id"], said["manifest"])
         shown = said["released"]
         if shown is not None:
@@ -239,6 +263,10 @@ def _lines(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]
             "references": sorted(shown.references),
         }  # fmt: skip
         yield strict_json.canonical({"bundle": digest, "id": name, "manifest": manifest, "released": said}) + b"\n"
+    for step in log.steps:
+        names = sorted(step.references)
+        said = {"step": step.released, "digest": step.digest, "id": step.bundle, "references": names}
+        yield strict_json.canonical(said) + b"\n"
     links, roots = defaultdict(set), defaultdict(set)
     for repository, digest in linked:
         if f"{repository}@{digest}" in log.links:

@@ -9,13 +9,10 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from appliance.intake.ledger import signed_files
-from appliance.observe.acts import Act, mark, read_act
-from appliance.observe.audit import newest
+from appliance.intake.log_record import read_log
 from appliance.station import Station
 from bundles.display import safe
 from bundles.errors import LockgateError
@@ -28,21 +25,11 @@ _SETTLES: Final = 1.0
 way."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """A release or a withdrawal of a bundle, as the log tells it; of a release the references that it showed."""
-
-    released: bool
-    digest: str
-    bundle: str
-    references: frozenset[str]
-
-
 def moved_tags(station: Station) -> list[dict[str, str]]:
     """Each released tag that points elsewhere, a thousand at most: {repository, tag, digest, found, kind, bundle}.
 
     `digest` is where the newest release that still counts put it, `found` where it points now ("" where it is gone),
-    `kind` is `tag`. Releases that are no longer in the log (it was exported and pruned) are not looked at.
+    `kind` is `tag`. Of releases that were pruned, a cut keeps what is needed (appliance.intake.log_record).
     Raises FailedError where the log cannot be read.
     """
     found = _look(station)
@@ -58,7 +45,7 @@ def _look(station: Station) -> list[dict[str, str]]:
     tags: dict[tuple[str, str], list[tuple[str, str]]] = {}
     undone: set[tuple[str, str]] = set()
     manifests: dict[str, dict[tuple[str, str], str]] = {}
-    for step in _steps(station):  # the newest first
+    for step in read_log(station.paths, station.config.site).steps:  # the newest first
         if not step.released:
             withdrawn.add(step.digest)
             continue
@@ -93,28 +80,6 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
         f" release put it, but {'at ' + one['found'] if one['found'] else 'nowhere'}; see: lockgate intake check"
         for one in found
     ]
-
-
-def _steps(station: Station) -> Iterator[_Step]:
-    """Releases and withdrawals that happened, the newest first; what was recorded and then taken back is left out."""
-    taken_back: set[tuple[Act | None, str]] = set()
-    for event in newest(station.paths.audit, without=mark(Act.PULL)):
-        act, thing, detail = read_act(event["act"]), str(event["thing"]), event["detail"]
-        if act not in (Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW):
-            continue
-        if event["outcome"] != "done":
-            if detail.get("takes_back"):
-                taken_back.add((act, thing))
-            continue
-        if (act, thing) in taken_back:
-            taken_back.discard((act, thing))
-            continue
-        yield _Step(act == Act.INTAKE_RELEASE, str(detail.get("digest", "")), thing, _references(detail))
-
-
-def _references(detail: dict[str, Any]) -> frozenset[str]:
-    said = detail.get("references", [])
-    return frozenset(str(one) for one in said) if isinstance(said, list) else frozenset()
 
 
 def _tags_of(station: Station, digest: str) -> dict[tuple[str, str], str]:

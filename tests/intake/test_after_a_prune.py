@@ -11,6 +11,7 @@ import pytest
 
 from appliance import clock, limits
 from appliance.intake import log_record, release
+from appliance.intake import moved_tags as tags_moved
 from appliance.intake.ledger import find_entry
 from appliance.intake.unexplained import alarms, unexplained
 from appliance.lifecycle.prune import prune_log
@@ -240,6 +241,37 @@ def test_a_manifest_whose_bytes_were_changed_explains_nothing_by_what_it_names_n
     content = json.loads(paths.blob(two).read_bytes())["layers"][0]["digest"]
     link(inside, content, ONE)
     assert content in {found["digest"] for found in unexplained(inside.station)}
+
+
+def retag(station: Inside, digest: str) -> None:
+    """A tag moved by hand."""
+    with sqlite3.connect(station.station.paths.database) as intruder:
+        where = "(SELECT id FROM repositories WHERE name = ?)"
+        intruder.execute(f"UPDATE tags SET digest = ? WHERE repository_id = {where}", (digest, ONE))
+    intruder.close()
+
+
+def test_a_tag_that_was_released_before_a_prune_and_moved_after_it_is_found(
+    inside: Inside, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tags_moved, "_SETTLES", 0)
+    approved(inside)
+    released(inside)
+    prune(inside)
+    prune(inside, "again")
+    assert tags_moved.moved_tags(inside.station) == []
+    retag(inside, artifact(inside, TWO))
+    (found,) = tags_moved.moved_tags(inside.station)
+    assert (found["repository"], found["digest"], found["bundle"]) == (ONE, artifact(inside, ONE), NAME)
+
+
+def test_a_withdrawal_after_a_prune_ends_what_a_release_before_it_said_of_tags(inside: Inside) -> None:
+    approved(inside)
+    released(inside)
+    prune(inside)
+    inside.withdraw(NAME)
+    prune(inside, "again")
+    assert tags_moved.moved_tags(inside.station) == []
 
 
 def remove(path: Path) -> None:

@@ -127,6 +127,11 @@ def twice(closed: Closed) -> tuple[list[str], str, list[str]]:
     """Two bundles that put one tag at two digests, released one after the other: ids, the reference, digests."""
     names, digests = [], []
     repository = f"files/twice{closed.bundles}"
+    # Each bundle is of a source of its own; a tag is moved by another source only where the policy names it.
+    sites = [f"site{closed.bundles + number}" for number in range(4)]
+    closed.paths.approvals.write_text(
+        "".join(f'[[sources]]\nsite = "{site}"\nrepositories = ["**"]\n' for site in sites)
+    )
     for number in (1, 2):
         store = MemoryStore()
         artifacts = [file_artifact(store, f"content {closed.bundles}\n".encode(), repository)]
@@ -139,6 +144,7 @@ def twice(closed: Closed) -> tuple[list[str], str, list[str]]:
         names.append(name)
         digests.append(artifacts[0].digest)
         assert number == len(set(digests))
+    closed.paths.approvals.unlink()
     return names, reference, digests
 
 
