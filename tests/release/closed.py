@@ -171,11 +171,12 @@ class Closed:
         return self.carried_of(store, artifacts, **changes)
 
     def carried_of(self, store: MemoryStore, artifacts: list[Artifact], **changes: Any) -> Carried:
-        """A bundle of these artifacts from a source of its own, whose key is pinned here."""
+        """A bundle of these artifacts, whose key is pinned here; from a source of its own unless `stream` names one."""
         self.bundles += 1
         source = f"site{self.bundles}"
         made = carry(self.folder / source, store, artifacts, **({"stream": f"{source}.bravo"} | changes))
-        trust_key(self.paths.trust, made.key.public, purpose="bundle", owner=f"Builder {source}", sites=[source])
+        site = made.signed.manifest.source
+        trust_key(self.paths.trust, made.key.public, purpose="bundle", owner=f"Builder {source}", sites=[site])
         return made
 
     def brought(self, who: str = "carl", **changes: Any) -> str:

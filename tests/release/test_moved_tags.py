@@ -124,8 +124,10 @@ def test_a_tag_that_was_moved_by_hand_is_named_with_its_bundle(closed: Closed, h
 
 
 def twice(closed: Closed) -> tuple[list[str], str, list[str]]:
-    """Two bundles that put one tag at two digests, released one after the other: ids, the reference, digests."""
+    """Two bundles of one source that put one tag at two digests, released one after the other: ids, the reference,
+    digests."""
     names, digests = [], []
+    follows: dict[str, Any] = {}
     repository = f"files/twice{closed.bundles}"
     # Each bundle is of a source of its own; a tag is moved by another source only where the policy names it.
     sites = [f"site{closed.bundles + number}" for number in range(4)]
@@ -135,7 +137,8 @@ def twice(closed: Closed) -> tuple[list[str], str, list[str]]:
     for number in (1, 2):
         store = MemoryStore()
         artifacts = [file_artifact(store, f"content {closed.bundles}\n".encode(), repository)]
-        made = closed.carried_of(store, artifacts)
+        made = closed.carried_of(store, artifacts, **follows)
+        follows = {"stream": made.signed.manifest.stream, "sequence": 2, "previous": made.digest}
         assert closed.job("carl", "import", paths=[str(made.folder)])["state"] == "done"
         name = str(made.signed.manifest.id)
         closed.approve("anna", name)
