@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.console.keys import PASSPHRASE
-from tui import demo_accounts
+from tui import demo_accounts, demo_changes
 from tui.dialogs.told import Told
 
 LONG = [*"a long password"]
@@ -290,3 +290,50 @@ async def test_hostile_words_of_a_change_are_made_fit(drive: Any) -> None:
         await console.press("c")
         assert not {"\x1b", "\u202e", "\x07"} & set(console.screen())
         assert "[@click=app.quit]" in console.screen()
+
+
+async def test_a_change_that_takes_effect_by_waiting_says_when(drive: Any) -> None:
+    async with drive() as console:
+        kept = console.inside.changes[0]
+        kept.shown = msgspec.structs.replace(kept.shown, due="2026-05-07T09:30:00Z")
+        await at_changes(console)
+        assert "effective 2026-05-07 09:30" in console.screen()
+        assert "effect   2026-05-07 09:30 at the latest: there is no second administrator" in console.screen()
+
+
+@pytest.mark.parametrize("screen", ["intake", "intake_entry", "approval"])
+async def test_the_question_before_a_release_names_the_changes_of_accounts(drive: Any, screen: str) -> None:
+    async with drive() as console:
+        await console.press("4", "down", "down")
+        if screen == "intake_entry":
+            await console.press("enter")
+        elif screen == "approval":
+            console.app.open_further("approval", "alpha.bravo-000006")
+            await console.rest()
+        await console.press("e")
+        assert "Release alpha.bravo-000006?" in console.screen()
+        assert "1 change of accounts waits:" in console.screen()
+        assert "[>>] account: a new password for t.lindqvist" in console.screen()
+        await console.press("y")
+        await console.shows("[ok] released:")
+
+
+async def test_a_change_that_took_effect_behind_the_question_is_told_after_the_release(drive: Any) -> None:
+    async with drive() as console:
+        await console.press("4", "down", "down", "e")
+        kept = console.inside.changes[0]
+        kept.shown = msgspec.structs.replace(kept.shown, state="done", how="delay", decided="2026-05-04T14:00:00Z")
+        await console.press("y")
+        await console.shows("released. Not shown before: a new password for t.lindqvist")
+        assert "by waiting alone, nobody confirmed it" in " ".join(console.screen().split())
+
+
+async def test_many_changes_do_not_push_the_answer_out_of_the_question(drive: Any) -> None:
+    async with drive() as console:
+        first = console.inside.changes[0].shown
+        for number in range(40):
+            shown = msgspec.structs.replace(first, id=f"{number:08d}", text=f"a new password for {'x' * 60}{number}")
+            console.inside.changes.append(demo_changes.Kept(shown, {}))
+        await console.press("4", "down", "down", "e")
+        assert "and 37 more" in console.screen()
+        assert "y: yes   n or esc: no" in console.screen()
