@@ -179,6 +179,9 @@ million of them must come to its end and say so."""
 UNREADABLE_NOTED: Final = 60.0
 """Seconds before a worker records again that the same blob cannot be read: each record is a write."""
 
+UNREADABLE_NOTE: Final = 1.0
+"""How long a client's answer waits for that record; without a control process there is none to wait for."""
+
 DAMAGE_NAMED: Final = 1_000
 """Damaged blobs named in a result; a disk that lost more than that is replaced as a whole."""
 

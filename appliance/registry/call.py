@@ -78,10 +78,11 @@ class Worker:
             self._noted.clear()
         self._noted[digest] = moment
         _log.error("blob %s was not read: %s", digest, why)
+        write = NoteUnread(digest=str(digest), why=why, at=self.services.now())
         try:
-            await self.services.writer.submit(NoteUnread(digest=str(digest), why=why, at=self.services.now()))
-        except LockgateError as error:
-            _log.warning("blob %s could not be marked for a scrub: %s", digest, error)
+            await asyncio.wait_for(self.services.writer.submit(write), limits.UNREADABLE_NOTE)
+        except (LockgateError, TimeoutError) as error:
+            _log.warning("blob %s could not be marked for a scrub: %s", digest, error or "the station is busy")
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""
