@@ -201,3 +201,5 @@ async def _send_verified(
         await send_file(call.request, response, fd, Span(span.start + span.length - held, held), threads)
     finally:
         await asyncio.wait({checking})  # the thread still reads the file that the caller is about to close
+        if not checking.cancelled():
+            checking.exception()  # the sending met the same error, and has said so

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import gc
+import logging
 import os
 import socket
 import time
@@ -193,7 +195,7 @@ def ask_raw(port: int, path: str, headers: str = "") -> tuple[bytes, bool]:
 @pytest.mark.parametrize("after", [0, 1_500_000, 2_990_000])
 @pytest.mark.parametrize("headers", ["", "Range: bytes=1000-2999000\r\n"])
 def test_an_error_in_the_middle_resets_the_connection_and_nothing_else(
-    kept: Kept, failing_file: FailingFile, known: bool, after: int, headers: str
+    kept: Kept, failing_file: FailingFile, known: bool, after: int, headers: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     server = kept.workers[1]
     with failing_file as file:
@@ -212,6 +214,9 @@ def test_an_error_in_the_middle_resets_the_connection_and_nothing_else(
         assert [row["digest"] for row in damage.unread(kept.inside.station)] == [str(DIGEST)]
         assert not store_is_well(kept)
         assert kept.paths.blob(DIGEST).exists()
+    gc.collect()  # an error that nobody asked for would be logged now
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
     assert server.ask("GET", PATH).body == BODY
     assert kept.scrub()["unread"] == []
     assert store_is_well(kept)

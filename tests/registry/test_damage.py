@@ -136,6 +136,7 @@ def _damaged(store: Store) -> list[str]:
 def test_a_rotten_manifest_is_withdrawn_and_head_and_get_agree(store: Store, server: Server) -> None:
     content = image()
     digest = content.push(server, "team/app", "v1")
+    assert server.ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
     file = store.paths.blob(digest)
     file.write_bytes(content.manifest.replace(b"2", b"3", 1))
     fresh = store.serve()
