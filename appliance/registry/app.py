@@ -132,9 +132,9 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
 
 
 async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
+    target = parse(request.rel_url.raw_path)
     if "%00" in request.raw_path:
         return errors.malformed("a NUL character in the request")
-    target = parse(request.rel_url.raw_path)
     methods = ROUTES[target.resource]
     handler = methods.get(request.method)
     if handler is None:

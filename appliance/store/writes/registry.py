@@ -106,6 +106,31 @@ def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: 
     )
 
 
+def move_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
+    """Point a tag at a recorded manifest as a push or a collect does. Where that changes it, no release stands for the
+    tag any more; a push of what is there says nothing new."""
+    row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
+    if row is None or row[0] != digest:
+        _end_tag_claims(db, repository, tag)
+    set_tag(db, repository, tag, digest, at)
+
+
+def _delete_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
+    taken = db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
+    if taken:
+        _end_tag_claims(db, repository, tag)
+    return taken
+
+
+def _end_tag_claims(db: sqlite3.Connection, repository: int, tag: str) -> None:
+    """Releases stand for the tag no more: where somebody puts it later is not theirs to take away."""
+    db.execute(
+        "UPDATE released SET made = 0 WHERE repository = (SELECT name FROM repositories WHERE id = ?)"
+        " AND kind = 'tag' AND item = ?",
+        (repository, tag),
+    )
+
+
 def _unlinked(db: sqlite3.Connection, repository: int, digests: Iterable[str], kind: Kind) -> list[str]:
     return [digest for digest in digests if not is_linked(db, repository, digest, kind)]
 
@@ -219,7 +244,7 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
         record_manifest(db, self.manifest, self.at)
         link(db, repository, self.manifest.blob.digest, "manifest", self.at)
         for tag in self.tags:
-            set_tag(db, repository, tag, self.manifest.blob.digest, self.at)
+            move_tag(db, repository, tag, self.manifest.blob.digest, self.at)
         return {"missing": [], "stale": False}
 
     def _current(self, db: sqlite3.Connection, repository: int) -> str | None:
@@ -243,7 +268,7 @@ class PutTag(ClientWrite, frozen=True, kw_only=True):
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             raise NotFoundError("no such manifest in the repository", thing=f"{self.repository}@{self.digest}")
-        set_tag(db, repository, self.tag, self.digest, self.at)
+        move_tag(db, repository, self.tag, self.digest, self.at)
 
 
 class DeleteTag(ClientWrite, frozen=True, kw_only=True):
@@ -253,7 +278,7 @@ class DeleteTag(ClientWrite, frozen=True, kw_only=True):
 
     def change(self, db: sqlite3.Connection) -> bool:
         repository = repository_id(db, self.repository)
-        return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, self.tag)).rowcount > 0
+        return repository is not None and _delete_tag(db, repository, self.tag)
 
 
 class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
@@ -268,7 +293,11 @@ class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             return False
-        db.execute("DELETE FROM tags WHERE repository_id = ? AND digest = ?", (repository, self.digest))
+        tags = db.execute(
+            "SELECT tag FROM tags WHERE repository_id = ? AND digest = ?", (repository, self.digest)
+        ).fetchall()
+        for (tag,) in tags:
+            _delete_tag(db, repository, tag)
         return _unlink(db, repository, self.digest, "manifest")
 
 
