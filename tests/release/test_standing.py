@@ -213,11 +213,16 @@ class Model:
                 self.links[key] = _without(self.links[key], who)
             while kept := {one for one in before - self.visible(kind) if one in held or one in self._named(kind)}:
                 for digest in kept:
-                    self.link("client", kind, digest)
+                    self.link(self._newest_release(kind, digest), kind, digest)
         for tag in followed:
             if self.tag(tag) is not None and self.tag(tag) not in self.visible("manifest"):
                 self.set_tag("client", tag, None)
         self.shown[number] = set()
+
+    def _newest_release(self, kind: str, digest: str) -> str:
+        """Who stands for a link that stays for what names it: the newest release of it that is left."""
+        releases = [event for event in self.links[kind, digest] if event not in ("client", "end")]
+        return releases[-1] if releases else "client"
 
     def _named(self, kind: str) -> set[str]:
         """What the manifests that are visible are made of."""
@@ -528,6 +533,17 @@ def test_a_blob_that_a_client_deleted_and_brought_again_is_not_the_releases_any_
     inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=clock.now()))
     inside.withdraw(name_of(1))
     assert blobs(inside) == {digest}
+
+
+def test_a_blob_that_stayed_for_an_earlier_release_goes_with_that_one(released: Released) -> None:
+    inside = released(1)
+    inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=str(Digest.of(BASE))))
+    released(2)
+    inside.withdraw(name_of(2))
+    assert blobs(inside) >= ONE.named
+    inside.withdraw(name_of(1))
+    assert blobs(inside) == set()
+    assert unexplained(inside.station) == []
 
 
 def test_a_delta_is_not_released_once_the_bundle_that_it_stands_on_is_rejected(released: Released) -> None:

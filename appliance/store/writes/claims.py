@@ -69,6 +69,16 @@ def strike_link(db: sqlite3.Connection, struck: Claim) -> bool:
     return row is None
 
 
+def stand_again(db: sqlite3.Connection, repository: str, kind: str, item: str) -> None:
+    """A link stays because something that is shown names it: from here on the newest claim that is left, though it had
+    ended, stands for it. Without one it is nobody's release."""
+    db.execute(
+        "UPDATE released SET made = 1 WHERE entry ="
+        " (SELECT max(entry) FROM released WHERE repository = ? AND kind = ? AND item = ?)",
+        (repository, kind, item),
+    )
+
+
 def strike_tag(db: sqlite3.Connection, struck: Claim) -> bool:
     """Strike a claim on a tag. Returns whether it was the newest one, which the tag follows."""
     row = _strike(db, struck)

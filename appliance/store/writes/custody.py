@@ -7,7 +7,7 @@ import sqlite3
 import msgspec
 
 from appliance.store.writes.base import Write
-from appliance.store.writes.claims import Claim, claims_of, strike_link, strike_tag
+from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import Kind, forget_if_empty, is_linked, repository_id, set_tag
 from bundles.errors import FailedError
@@ -74,6 +74,8 @@ class Withdraw(Write, frozen=True):
             further = [(repository, digest) for digest in named.get(key, ()) if (repository, digest) in going]
             going -= set(further)
             staying += further
+        for repository, item in losing - going:
+            stand_again(db, repository, kind, item)
         return sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
 
     def _raise_again(self, db: sqlite3.Connection, tag: Claim) -> bool:
