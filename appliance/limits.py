@@ -479,6 +479,9 @@ SESSION_IDLE: Final = 15 * 60
 SESSION_LIFE: Final = 12 * 60 * 60
 """Seconds after which a person logs in again in any case: a shift."""
 
+SESSIONS_OF_ACCOUNT: Final = 50
+"""Log-ins of one account at once; its own longest silent one ends when there are more, and nobody else's."""
+
 SESSIONS: Final = 1_000
 """Log-ins on the control socket at once; the one that was silent for longest ends when there are more."""
 

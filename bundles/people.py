@@ -23,6 +23,8 @@ _IGNORABLE: Final = (
 )  # fmt: skip
 _BLANK: Final = frozenset({0x2800, 0x1D159})
 """The blank Braille pattern and the null notehead."""
+_WIDE_BLANKS: Final = dict.fromkeys((0x2800, 0x1D159, 0x115F, 0x1160, 0x3164, 0xFFA0), " ")
+"""Characters that nobody sees and that take a letter's room: they look like a space."""
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _INVISIBLE: Final = _BLANK | {code for first, last in _IGNORABLE for code in range(first, last + 1)}
 _ROUNDS: Final = 8
@@ -41,9 +43,11 @@ def forms(name: str) -> frozenset[str]:
 
     Letters are compared in small letters, in capitals, and as they are written: a capital Nu is an N, a small one a v.
     """
+    spaced = name.translate(_WIDE_BLANKS)
     plain = _plain(name)
     written = _skeleton(_seen(_skeleton(name)))  # before and after NFKC, which takes some characters apart
-    return frozenset({_settled(plain), _settled(written), _seen(_skeleton(plain.upper()))})
+    found = frozenset({_settled(plain), _settled(written), _seen(_skeleton(plain.upper()))})
+    return found if spaced == name else found | forms(spaced)
 
 
 def person(name: str) -> str:

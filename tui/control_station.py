@@ -152,10 +152,10 @@ class ControlStation:
         return await self.fetch(Page[shapes.Job], "/v1/jobs", state=state, limit=limit, after=after)
 
     async def job(self, job_id: str) -> shapes.Job:
-        return await self.fetch(shapes.Job, f"/v1/jobs/{quote(job_id)}")
+        return await self.fetch(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}")
 
     async def cancel_job(self, job_id: str) -> shapes.Job:
-        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id)}/cancel", {})
+        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}/cancel", {})
 
     async def job_events(self, job_id: str) -> AsyncIterator[shapes.JobEvent]:
         if self._shut:
@@ -171,23 +171,23 @@ class ControlStation:
             raise _as_known(error) from None
 
     async def job_log(self, job_id: str, *, after: int = 0) -> shapes.LogPart:
-        return await self.fetch(shapes.LogPart, f"/v1/jobs/{quote(job_id)}/log", after=after)
+        return await self.fetch(shapes.LogPart, f"/v1/jobs/{quote(job_id, safe='')}/log", after=after)
 
     async def to_sign(self, job_id: str) -> shapes.ToSign:
-        return await self.fetch(shapes.ToSign, f"/v1/jobs/{quote(job_id)}/to-sign")
+        return await self.fetch(shapes.ToSign, f"/v1/jobs/{quote(job_id, safe='')}/to-sign")
 
     async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> shapes.Job:
         body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
-        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id)}/signatures", body)
+        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}/signatures", body)
 
     async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.IntakeEntry]:
         return await self.fetch(Page[shapes.IntakeEntry], "/v1/intake", state=state, limit=limit, after=after)
 
     async def intake_entry(self, bundle: str) -> shapes.IntakeDetail:
-        return await self.fetch(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}")
+        return await self.fetch(shapes.IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}")
 
     async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
-        path = f"/v1/intake/{quote(bundle)}/approval"
+        path = f"/v1/intake/{quote(bundle, safe='')}/approval"
         answer = await self.fetch(shapes.ToSign, path, keyid=keyid, decision=decision, why=why)
         return base64.b64decode(answer.payload)
 
@@ -197,10 +197,10 @@ class ControlStation:
             "keyid": keyid,
             "signature": base64.b64encode(signature).decode(),
         }
-        return await self.send(shapes.IntakeDetail, f"/v1/intake/{quote(bundle)}/approval", body)
+        return await self.send(shapes.IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}/approval", body)
 
     async def release(self, bundle: str) -> shapes.ReleaseAnswer:
-        return await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle)}/release", {})
+        return await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle, safe='')}/release", {})
 
     async def streams(self) -> tuple[shapes.Stream, ...]:
         return (await self.fetch(Page[shapes.Stream], "/v1/streams")).items

@@ -28,7 +28,7 @@ def custody(
     """Print a bundle's custody record as a form, with the audit log's head; --from and --to record a hand-over."""
     from bundles.custody_form import as_text, write_form
 
-    path = f"/v1/bundles/{quote(name)}/custody"
+    path = f"/v1/bundles/{quote(name, safe='')}/custody"
     fields = {"giver": giver, "taker": taker, "medium": medium, "serial": serial, "seal": seal, "note": note}
     if any(fields.values()):
         document = call(root, lambda client: client.post(path, fields))

@@ -70,5 +70,5 @@ def void(root: Path | None, name: str, why: str, as_json: bool) -> None:
 
     It is voided with every later one of its stream, which follow it; the next bundle names their numbers.
     """
-    document = call(root, lambda client: client.post(f"/v1/bundles/{quote(name)}/void", {"why": why}))
+    document = call(root, lambda client: client.post(f"/v1/bundles/{quote(name, safe='')}/void", {"why": why}))
     show(document, as_json, lambda: "\n".join(safe(bundle) for bundle in document["voided"]))

@@ -80,7 +80,7 @@ def list_(root: Path | None, state: str, as_json: bool) -> None:
 @json_option
 def show_(root: Path | None, name: str, as_json: bool) -> None:
     """An entry with its inspection report and approvals."""
-    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
     show(document, as_json, lambda: _text(document))
 
 
@@ -170,7 +170,7 @@ def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
     from bundles.files import write_atomic
     from bundles.oci.digest import Digest
 
-    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name)}"))
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
     if document["report"] is None:
         raise FailedError("the bundle was not inspected yet", thing=name, remedy="import it to its end first")
     raw = strict_json.canonical(document["report"])
@@ -191,7 +191,7 @@ def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
 @json_option
 def release(root: Path | None, name: str, only: tuple[str, ...], as_json: bool) -> None:
     """Make an approved bundle's content visible, all at once."""
-    path = f"/v1/intake/{quote(name)}/release"
+    path = f"/v1/intake/{quote(name, safe='')}/release"
     document = call(root, lambda client: client.post(path, {"only": list(only)}))
     show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["released"]))
     for line in lines_of(document["account_changes"]):
@@ -208,7 +208,7 @@ def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
 
     The content stays in quarantine; approved anew, it can be released again.
     """
-    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/withdraw", {"why": why}))
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name, safe='')}/withdraw", {"why": why}))
     show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["withdrawn"]))
 
 
@@ -291,7 +291,7 @@ def reset(
 def _say(
     root: Path | None, name: str, said: dict[str, Any], key_name: str | None, passphrase_fd: int | None
 ) -> dict[str, Any]:
-    path = f"/v1/streams/{quote(name)}"
+    path = f"/v1/streams/{quote(name, safe='')}"
     if key_name is None:
         return call(root, lambda client: client.post(f"{path}/reset", said))
     key = load_key(station_root(root), key_name, passphrase_fd)

@@ -75,7 +75,7 @@ def _decide(
         raise UsageError("nobody signs", thing=name, remedy="give --key KEY, or --approval FILE")
     key = load_key(station_root(root), key_name, passphrase_fd)
     keyid = key.public.keyid
-    path = f"/v1/intake/{quote(name)}/approval"
+    path = f"/v1/intake/{quote(name, safe='')}/approval"
     answer = call(root, lambda client: client.get(path, keyid=keyid, decision=decision, why=why))
     signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
     _send(root, name, {"payload": answer["payload"], "keyid": keyid, "signature": signature}, as_json)
@@ -133,7 +133,7 @@ def _signature_beside(root: Path | None, file: Path) -> tuple[str, str]:
 
 
 def _send(root: Path | None, name: str, body: dict[str, str], as_json: bool) -> None:
-    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name)}/approval", body))
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name, safe='')}/approval", body))
     show(document, as_json, lambda: f"{document['id']} is {document['state']} ({count(document)} approvals)")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -56,7 +57,7 @@ def watch(root: Path | None, job_id: str, as_json: bool) -> None:
 @json_option
 def log(root: Path | None, job_id: str, as_json: bool) -> None:
     """A job's log."""
-    document = call(root, lambda client: client.get(f"/v1/jobs/{job_id}/log"))
+    document = call(root, lambda client: client.get(f"/v1/jobs/{quote(job_id, safe='')}/log"))
     from bundles.display import safe
 
     show(document, as_json, lambda: "\n".join(safe(line) for line in document["text"].splitlines()))

@@ -70,9 +70,17 @@ class Callers:
         """A new session of an account that has proved itself; what the client is to send."""
         token, moment = secrets.token_urlsafe(32), self._now()
         self._sessions[fingerprint(token)] = _Session(account.name, account.generation, moment, moment)
-        while len(self._sessions) > limits.SESSIONS:
-            del self._sessions[min(self._sessions, key=lambda key: self._sessions[key].last)]
+        self._end_beyond(
+            limits.SESSIONS_OF_ACCOUNT, [key for key, one in self._sessions.items() if one.account == account.name]
+        )
+        self._end_beyond(limits.SESSIONS, list(self._sessions))
         return token
+
+    def _end_beyond(self, most: int, keys: list[str]) -> None:
+        """Of the sessions `keys`, end the longest silent ones until there are `most`."""
+        if len(keys) > most:
+            for key in sorted(keys, key=lambda key: self._sessions[key].last)[: len(keys) - most]:
+                del self._sessions[key]
 
     def log_out(self, request: web.Request) -> None:
         """End the session that the request names, if it names one."""

@@ -17,7 +17,7 @@ from appliance.handles.giving import document_of, hand_again, hand_over
 from appliance.handles.params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.paths import StationPaths
 from appliance.store.writer.frames import ShortPath
-from bundles.errors import FailedError, LockgateError, UsageError, from_wire
+from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError, from_wire
 
 Json = dict[str, Any]
 _ENDED: Final = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
@@ -63,7 +63,9 @@ class ControlClient:
         )
 
     async def request(self, method: str, path: str, body: Json | None = None, **query: object) -> Json:
-        """One request; query values that are None or empty are left out."""
+        """One request; query values that are None or empty are left out. A path with an empty, `.` or `..` segment is
+        refused: a name that somebody typed stands there, and it would lead to another resource (RFC 3986, 5.2.4)."""
+        _require_segments(path)
         wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
         try:
             async with self._session.request(method, path, json=body, params=wanted, headers=self._headers()) as answer:
@@ -126,7 +128,7 @@ class ControlClient:
         if job["state"] != "waiting":
             raise UsageError("the job does not wait for a path", thing=f"{job_id} is {job['state']}")
         paths = await asyncio.to_thread(hand_again, self._root, job["waits_for"])
-        return await self.post(f"/v1/jobs/{quote(job_id)}/resume", {"paths": paths})
+        return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/resume", {"paths": paths})
 
     async def plan(self, params: Mapping[str, Any]) -> Json:
         """What a build would carry; paths and the receipt as `submit` takes them."""
@@ -143,21 +145,21 @@ class ControlClient:
 
     async def job(self, job_id: str) -> Json:
         """A job as it stands."""
-        return await self.get(f"/v1/jobs/{quote(job_id)}")
+        return await self.get(f"/v1/jobs/{quote(job_id, safe='')}")
 
     async def cancel(self, job_id: str) -> Json:
         """Cancel a job; returns it, ended."""
-        return await self.post(f"/v1/jobs/{quote(job_id)}/cancel")
+        return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/cancel")
 
     async def to_sign(self, job_id: str) -> tuple[bytes, list[str], Json]:
         """What a job in `to-sign` waits for: the exact bytes, the keys' ids, and a description."""
-        answer = await self.get(f"/v1/jobs/{quote(job_id)}/to-sign")
+        answer = await self.get(f"/v1/jobs/{quote(job_id, safe='')}/to-sign")
         return base64.b64decode(answer["payload"]), list(answer["keyids"]), dict(answer["describe"])
 
     async def sign(self, job_id: str, keyid: str, signature: bytes) -> Json:
         """Hand in a signature."""
         body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
-        return await self.post(f"/v1/jobs/{quote(job_id)}/signatures", body)
+        return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/signatures", body)
 
     async def watch(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
         """`("job", document)` and `("log", line)` as they come, until the job has ended.
@@ -180,7 +182,8 @@ class ControlClient:
 
     async def _events(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
         timeout = aiohttp.ClientTimeout(total=None, sock_read=30.0)
-        path = f"/v1/jobs/{quote(job_id)}/events"
+        path = f"/v1/jobs/{quote(job_id, safe='')}/events"
+        _require_segments(path)
         async with self._session.get(path, timeout=timeout, read_bufsize=_LINE, headers=self._headers()) as answer:
             if answer.status >= 400:
                 raise from_wire(await answer.json())
@@ -191,6 +194,11 @@ class ControlClient:
                     name = line.removeprefix("event: ")
                 elif line.startswith("data: "):
                     yield name, json.loads(line.removeprefix("data: "))
+
+
+def _require_segments(path: str) -> None:
+    if any(segment in ("", ".", "..") for segment in path.removeprefix("/").split("/")):
+        raise NotFoundError("no such name", thing=path, remedy="give the whole name or id, as the list shows it")
 
 
 async def _with_document(params: Json) -> Json:

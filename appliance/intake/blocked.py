@@ -20,18 +20,19 @@ def blocked(store: BlobStore, manifest: BundleManifest, absent: Set[int]) -> dic
 
     An artifact whose own manifest did not come is counted by that alone: what it names is not known yet.
     """
-    needs = _needs(store, manifest)
-    return {
-        index: [_name(artifact) for artifact in manifest.artifacts if index in needs[_key(artifact)]]
-        for index in sorted(absent)
-    }
+    graph = _Graph.of(store, manifest)
+    found = {}
+    for index in sorted(absent):
+        needing = graph.needing({index})
+        found[index] = [_name(artifact) for artifact in manifest.artifacts if _key(artifact) in needing]
+    return found
 
 
 def whole_without(store: BlobStore, manifest: BundleManifest, absent: Set[int]) -> BundleManifest:
     """The manifest with nothing in it that needs a volume in `absent`: the artifacts that are whole without it, what
     speaks of them, and their blobs. The same for the same volumes, whatever else the store has come to hold."""
-    needs, places = _needs(store, manifest), _places(manifest)
-    artifacts = [artifact for artifact in manifest.artifacts if not needs[_key(artifact)] & absent]
+    needing, places = _Graph.of(store, manifest).needing(absent), _places(manifest)
+    artifacts = [artifact for artifact in manifest.artifacts if _key(artifact) not in needing]
     digests = {artifact.digest for artifact in artifacts}
     evidence = {
         name: [one for one in getattr(manifest, name) if {one.subject, one.digest} <= digests]
@@ -50,20 +51,36 @@ class _Node:
     volumes: set[int]
 
 
-def _needs(store: BlobStore, manifest: BundleManifest) -> dict[tuple[str, str], set[int]]:
-    """By artifact, the volumes that it needs: for its own bytes, and for those of what it names or refers to."""
-    places = _places(manifest)
-    nodes = {_key(artifact): _node(store, artifact, places) for artifact in manifest.artifacts}
-    growing = True
-    while growing:
-        growing = False
-        for (repository, _), node in nodes.items():
+@dataclass(slots=True)
+class _Graph:
+    """The artifacts by repository and digest, and by each those that stand on it."""
+
+    nodes: dict[tuple[str, str], _Node]
+    above: dict[tuple[str, str], list[tuple[str, str]]]
+
+    @classmethod
+    def of(cls, store: BlobStore, manifest: BundleManifest) -> _Graph:
+        """Read every artifact's manifest that is held."""
+        places = _places(manifest)
+        nodes = {_key(artifact): _node(store, artifact, places) for artifact in manifest.artifacts}
+        above: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for key, node in nodes.items():
             for named in _named(node.parsed):
-                further = nodes.get((repository, named))
-                if further is not None and not further.volumes <= node.volumes:
-                    node.volumes |= further.volumes
-                    growing = True
-    return {key: node.volumes for key, node in nodes.items()}
+                above.setdefault((key[0], named), []).append(key)
+        return cls(nodes, above)
+
+    def needing(self, volumes: Set[int]) -> set[tuple[str, str]]:
+        """The artifacts that need one of the volumes: for their own bytes, or for those of what they name or refer to.
+
+        Looks at each artifact and each of its names once.
+        """
+        found = {key for key, node in self.nodes.items() if node.volumes & volumes}
+        waiting = list(found)
+        while waiting:
+            further = [key for key in self.above.get(waiting.pop(), ()) if key not in found]
+            found.update(further)
+            waiting += further
+        return found
 
 
 def _places(manifest: BundleManifest) -> dict[str, set[int]]:

@@ -19,6 +19,7 @@ from bundles.custody import CustodyPart
 from bundles.errors import UsageError
 from bundles.limits import CUSTODY_TEXT
 from bundles.manifest import BundleManifest
+from bundles.people import is_same
 from bundles.signing.signature_files import by_key
 from bundles.signing.trust import TrustFolder
 
@@ -44,7 +45,7 @@ def check_handover(fields: HandOverFields) -> None:
             raise UsageError(f"a hand-over says its {name}", remedy="who gave, who took, and the medium's label")
         if len(value) > limits.REASON:
             raise UsageError(f"the {name} is too long", thing=f"{len(value)} characters", remedy=f"use {limits.REASON}")
-    if fields.giver.strip() == fields.taker.strip():
+    if is_same(fields.giver, fields.taker):
         raise UsageError("nobody hands a medium to themselves", thing=fields.giver, remedy="name the two people")
 
 

@@ -149,15 +149,18 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
         if not named:
             raise UsageError("the bundle does not hold this artifact", thing=name, remedy="see: lockgate intake show")
         taken |= named
-    size = -1
-    while size != len(taken):
-        size = len(taken)
-        for one in every:
-            repository = one.artifact.repository
-            if _key(one) in taken:
-                taken |= {(repository, str(child.digest)) for child in one.manifest.manifests}
-            elif one.manifest.subject is not None and (repository, str(one.manifest.subject.digest)) in taken:
-                taken.add(_key(one))
+    beneath = {_key(one): [str(child.digest) for child in one.manifest.manifests] for one in every}
+    referring: dict[tuple[str, str], list[str]] = {}
+    for one in every:
+        if one.manifest.subject is not None:
+            about = one.artifact.repository, str(one.manifest.subject.digest)
+            referring.setdefault(about, []).append(one.artifact.digest)
+    waiting = list(taken)
+    while waiting:  # each artifact is looked at once
+        key = waiting.pop()
+        further = {(key[0], digest) for digest in (*beneath.get(key, ()), *referring.get(key, ()))} - taken
+        taken |= further
+        waiting += further
     found = [one for one in left if _key(one) in taken]
     if not found:
         raise FailedError("these artifacts were released before", thing=", ".join(only)[:120])

@@ -103,6 +103,21 @@ async def test_a_silent_log_in_ends_and_each_call_keeps_it_for_so_long_again(tmp
         assert not await desk.good(session), "what is over stays over"
 
 
+async def test_many_log_ins_of_one_account_end_its_own_oldest_and_nobody_elses(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.person("alice", "reader")
+        desk.person("bob", "reader")
+        account = desk.control.accounts.find("alice")
+        assert account is not None
+        his, first = await desk.log_in("bob"), await desk.log_in("alice")
+        for _ in range(limits.SESSIONS):
+            desk.moment[0] += 0.01
+            last = desk.control.callers.log_in(account)
+        assert await desk.good(his)
+        assert not await desk.good(first)
+        assert await desk.good({"Authorization": f"Bearer {last}"})
+
+
 async def test_a_log_in_ends_after_a_shift_however_busy_it_was(tmp_path: Path) -> None:
     async with a_desk(tmp_path) as desk:
         desk.person("alice", "reader")

@@ -59,9 +59,10 @@ def test_a_hand_over_says_who_and_what(missing: str) -> None:
         custody.check_handover(custody.HandOverFields(**fields))
 
 
-def test_nobody_hands_a_medium_to_themselves() -> None:
+@pytest.mark.parametrize("taker", ["Anna Berg ", "\uff21nna Berg", "anna  berg", "Anna\u2800Berg", "\u0410nna Berg"])
+def test_nobody_hands_a_medium_to_themselves(taker: str) -> None:
     with pytest.raises(UsageError, match="themselves"):
-        custody.check_handover(custody.HandOverFields(giver="a", taker="a ", medium="m"))
+        custody.check_handover(custody.HandOverFields(giver="Anna Berg", taker=taker, medium="m"))
 
 
 def test_a_recall_of_a_key_names_bundles_tags_and_who_pulled_them(released: Inside, bundle: SmallBundle) -> None:

@@ -41,5 +41,5 @@ class CustodyActs(StationScreen):
         )
 
     def _hand_over(self, bundle: str, answers: dict[str, str]) -> None:
-        path = f"/v1/bundles/{quote(bundle)}/custody"
+        path = f"/v1/bundles/{quote(bundle, safe='')}/custody"
         self.ask(lambda station: station.send(Record, path, answers), self.handed_over, group="act")

@@ -31,7 +31,7 @@ class CustodyRecordScreen(CustodyActs):
         yield TextRows(self.look, "Record", ident="record", empty="asking")
 
     def load(self) -> None:
-        path = f"/v1/bundles/{quote(self.bundle)}/custody"
+        path = f"/v1/bundles/{quote(self.bundle, safe='')}/custody"
         self.ask(lambda station: station.fetch(Record, path), self.show_record)
 
     def show_record(self, record: Record) -> None:

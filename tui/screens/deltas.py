@@ -182,7 +182,7 @@ class DeltasScreen(StationScreen):
         if delta is None:
             return
         bundle = f"{delta.stream}-{delta.last_sequence:06d}"
-        path = f"/v1/bundles/{quote(bundle)}/void"
+        path = f"/v1/bundles/{quote(bundle, safe='')}/void"
 
         def answered(why: str | None) -> None:
             if why:

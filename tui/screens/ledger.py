@@ -235,7 +235,7 @@ class LedgerScreen(SigningScreen):
         if not keys:
             self.say("bad", "no key here is trusted for release: p on Trust pins one")
             return
-        path = f"/v1/streams/{quote(stream)}/override"
+        path = f"/v1/streams/{quote(stream, safe='')}/override"
         said = {**answers, "sequence": answers["sequence"] or "0"}
         target = f"behind {said['sequence']}" if not said["floor"] else f"with the clock's floor at {said['floor']}"
 

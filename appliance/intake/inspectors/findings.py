@@ -67,8 +67,8 @@ class Tally:
         self.counts[rule] += found.count
         kept = self._kept[rule]
         kept.extend((order, number, where | what) for number, what in enumerate(found.listed))
-        if len(kept) > limits.FINDINGS:
-            self._kept[rule] = heapq.nsmallest(limits.FINDINGS, kept, key=lambda one: one[:2])
+        if len(kept) > 2 * limits.FINDINGS:  # seldom, so that each finding costs the same however many there are
+            self._kept[rule] = _first(kept)
 
     def details(self) -> dict[str, Any]:
         """A list a rule, how many each left out, and `over_cap`: the rules that found more than is listed."""
@@ -84,9 +84,14 @@ class Tally:
 
     def _listed(self, rule: str) -> list[dict[str, Any]]:
         listed, size = [], 0
-        for _, _, what in sorted(self._kept[rule], key=lambda one: one[:2]):
+        for _, _, what in _first(self._kept[rule]):
             size += len(json.dumps(what))
             if size > limits.FINDINGS_SIZE:
                 break
             listed.append(what)
         return listed
+
+
+def _first(kept: list[tuple[int, int, dict[str, Any]]]) -> list[tuple[int, int, dict[str, Any]]]:
+    """The findings that are listed, in the order of the blobs."""
+    return heapq.nsmallest(limits.FINDINGS, kept, key=lambda one: one[:2])
