@@ -1,4 +1,8 @@
-"""Keys that come before a screen stands: kept, and pressed again when it does. Nobody who types ahead loses a key."""
+"""Keys that come before a screen stands: kept, and pressed again when it does. Nobody who types ahead loses a key.
+
+A key that was on its way to the screen below is handed on, and may get here behind one that was typed after it. Kept
+keys are therefore pressed in the order in which they were typed.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +18,31 @@ class EarlyKeys(Screen[R], inherit_bindings=False):
     """The base of screens and dialogs. `ready` says that the widgets are there."""
 
     ready = False
-    _early: tuple[tuple[str, str | None], ...] = ()
+    _early: tuple[events.Key, ...] = ()
 
     def too_early(self, event: events.Key) -> bool:
         """Keep a key for later where the screen is not ready, and hand on one that was meant for what has opened above
         it meanwhile; whether the key was either."""
         if self.app.screen is not self:
             event.stop()
-            self.app.post_message(events.Key(event.key, event.character))
+            self.app.post_message(_again(event))
             return True
         if self.ready:
             return False
         event.stop()
-        self._early = (*self._early, (event.key, event.character))
+        self._early = (*self._early, event)
         return True
 
     def now_ready(self) -> None:
-        """The widgets are there: press what was kept, in its order, behind what is being handled now."""
+        """The widgets are there: press what was kept, as it was typed, behind what is being handled now."""
         self.ready = True
         kept, self._early = self._early, ()
-        for key, character in kept:
-            self.app.post_message(events.Key(key, character))
+        for event in sorted(kept, key=lambda event: event.time):
+            self.app.post_message(_again(event))
+
+
+def _again(event: events.Key) -> events.Key:
+    """The same key, typed at the same time, for another screen."""
+    key = events.Key(event.key, event.character)
+    key.time = event.time
+    return key
