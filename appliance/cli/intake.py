@@ -145,7 +145,8 @@ def check(root: Path | None, as_json: bool) -> None:
             remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
         )
     raise RefusedError(
-        "content is shown that nobody released", thing=f"{rows[0][0]} in {rows[0][1]}",
+        "content is shown that nobody released",
+        thing=f"{rows[0][0] or 'content of no bundle that was taken in'} in {rows[0][1]}",
         remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
     )  # fmt: skip
 

@@ -65,7 +65,9 @@ class _Releases:
 def unexplained(station: Station) -> list[dict[str, str]]:
     """What nothing explains: {repository, digest, kind, bundle}, a thousand at most.
 
-    Kind `manifest` or `blob` is a link to a bundle's content. Kind `entry` is a bundle that the log knows and whose
+    Kind `manifest` or `blob` is a link. Every link is asked for, whatever it shows: blobs stand in the store before
+    their bundle's import is recorded, and stay where it is refused. `bundle` is one whose import brought the digest; ""
+    where the log knows of none. Kind `entry` is a bundle that the log knows and whose
     entry in the database is missing or not what was signed; `kept` one whose signed manifest is not in its file any
     more. Where neither has it, its content cannot be told, and the finding says that it cannot.
 
@@ -84,13 +86,15 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     )
     explained: dict[str, set[str]] = {}
     for repository, item, kind, created in rows:
-        if item not in holders or f"{repository}@{item}" in log.links:
+        if f"{repository}@{item}" in log.links:
             continue
         if repository not in explained:
             explained[repository] = _explained(station, repository, log, releases)
         if item not in explained[repository]:
             said = kind if created >= log.since else OLDER
-            found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders[item]})
+            if said == OLDER and item not in holders:  # pushed or collected before an earlier version cut the log
+                continue
+            found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders.get(item, "")})
         if len(found) >= _LISTED:
             break
     return found[:_LISTED]
@@ -270,7 +274,8 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
     links = [one for one in found if one["kind"] not in _RECORDS | _FILES and one["kind"] != OLDER]
     bundles: dict[str, dict[str, Any]] = {}
     for one in links:
-        bundles.setdefault(one["bundle"], {"count": 0, "first": one["repository"]})["count"] += 1
+        name = one["bundle"] or "content of no bundle that was taken in"
+        bundles.setdefault(name, {"count": 0, "first": one["repository"]})["count"] += 1
     lines = [
         f"release: {name} is shown and nobody released it ({one['count']} links, {one['first']}): the database was"
         " changed by hand; see: lockgate intake check"

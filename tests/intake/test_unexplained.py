@@ -14,7 +14,7 @@ from appliance.intake.ledger import find_entry
 from appliance.intake.unexplained import OLDER, alarms, unexplained
 from appliance.observe.audit import AuditEvent, refusal
 from bundles.audit_log import line_of
-from bundles.errors import FailedError
+from bundles.errors import FailedError, IncompleteError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 from tests.intake.inside import Inside, name_of, small_bundle
@@ -87,6 +87,33 @@ def test_a_link_made_by_hand_is_found(strict: Inside, kind: str) -> None:
     found = unexplained(strict.station)
     assert found == [{"repository": "stolen", "digest": digest, "kind": kind, "bundle": NAME}]
     assert NAME in alarms(found)[0]
+
+
+def test_content_of_a_bundle_that_is_still_receiving_is_found(tmp_path: Path) -> None:
+    """Its volumes that came have their blobs in the store, and no import is in the log yet."""
+    with Inside(tmp_path / "strict", open_=False) as station:
+        made = small_bundle(tmp_path / "carried", media=2)
+        station.trust(made.key.public, owner="Builder")
+        with pytest.raises(IncompleteError):
+            station.bring(made.folders[0])
+        assert station.state(NAME) == "receiving"
+        assert unexplained(station.station) == []
+        digest = link(station, "manifest")
+        found = [{"repository": "stolen", "digest": digest, "kind": "manifest", "bundle": ""}]
+        assert unexplained(station.station) == found
+        assert "no bundle" in alarms(found)[0]
+
+
+def test_content_that_no_bundle_brought_is_found(strict: Inside) -> None:
+    """As what a refused bundle left in the store."""
+    body = b"of a refused bundle"
+    strict.station.blobs.put(body, Digest.of(body))
+    edit(
+        strict, "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, 0, ?)",
+        str(Digest.of(body)), len(body), clock.now(),
+    )  # fmt: skip
+    row(strict, str(Digest.of(body)), "blob", "stolen")
+    assert [(one["digest"], one["bundle"]) for one in unexplained(strict.station)] == [(str(Digest.of(body)), "")]
 
 
 def test_a_state_set_by_hand_explains_nothing(strict: Inside) -> None:
@@ -244,5 +271,7 @@ def test_of_an_import_that_an_older_program_recorded_the_entry_alone_tells(stric
         older.append(line_of(event))
     lane.write_bytes(b"".join(older))
     assert [one["digest"] for one in unexplained(strict.station)] == [digest]
+    bundle = digest_of(strict)
     edit(strict, "DELETE FROM intake")
-    assert [one["kind"] for one in unexplained(strict.station)] == ["entry"]
+    found = [(one["kind"], one["digest"], one["bundle"]) for one in unexplained(strict.station)]
+    assert found == [("entry", bundle, NAME), ("manifest", digest, "")], "whose content it is cannot be told any more"
