@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 class Keyring(Protocol):
     """Blocking, because opening a key costs tenths of a second of key stretching: call it in a thread."""
 
+    def unlock(self, name: str, passphrase: str) -> None:
+        """Open the key and let go of it. Raises UsageError: no such key, wrong passphrase."""
+        ...
+
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         """The key's id and its signature over `payload`. Raises UsageError: no such key, wrong passphrase."""
         ...
@@ -34,6 +38,9 @@ class FolderKeyring:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+
+    def unlock(self, name: str, passphrase: str) -> None:
+        self._open(name, passphrase)
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         key = self._open(name, passphrase)
@@ -55,11 +62,14 @@ class FolderKeyring:
 class DemoKeyring:
     """The demo's people: keys derived from their names, one passphrase for all."""
 
-    def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
+    def unlock(self, name: str, passphrase: str) -> None:
         if passphrase != demo_data.PASSPHRASE:
             raise UsageError(
                 "the passphrase does not open the key", thing=name, remedy=f"in the demo it is {demo_data.PASSPHRASE}"
             )
+
+    def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
+        self.unlock(name, passphrase)
         key = demo_private(name)
         return key.public.keyid, key.sign(payload)
 

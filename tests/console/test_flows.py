@@ -92,8 +92,21 @@ async def test_a_tampered_bundle_shows_its_first_failure_and_what_to_do(drive: A
 async def test_a_wrong_passphrase_signs_nothing_and_says_so(drive: Any) -> None:
     async with drive() as console:
         await console.press("4", "a", "enter", "x", "enter")
-        assert "the passphrase does not open the key" in console.screen()
+        await console.shows("the passphrase does not open the key")
         assert console.inside.entries[0].approvals == 0
+
+
+async def test_the_next_passphrase_after_a_wrong_one_is_typed_into_the_same_field(drive: Any) -> None:
+    """Were the field closed, its letters would be keys of the screen below: `s` saves, `q` quits."""
+    async with drive() as console:
+        await console.press("4", "a", "enter", *"wrong", "enter")
+        await console.shows("the passphrase does not open the key")
+        await console.press(*"sq", "enter")
+        await console.shows("the passphrase does not open the key")
+        assert "sq" not in console.screen()
+        await console.press(*PASSPHRASE, "enter")
+        await console.shows("1 of 2")
+        assert console.inside.entries[0].approvals == 1
 
 
 async def test_a_passphrase_is_never_on_the_screen(drive: Any) -> None:

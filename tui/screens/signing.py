@@ -10,7 +10,7 @@ from typing import TypeVar
 from bundles.display import safe
 from bundles.errors import LockgateError
 from tui.dialogs.choose import Choose, Option
-from tui.dialogs.prompt import Prompt
+from tui.dialogs.passphrase import Passphrase
 from tui.records import OwnKey
 from tui.screens.base import Answer, Refusal, StationScreen
 from tui.station import Station
@@ -44,7 +44,7 @@ class SigningScreen(StationScreen):
 
         def chosen(key: OwnKey) -> None:
             if key.encrypted:
-                prompt = Prompt(f"Passphrase of the key {safe(key.name)}", explain, masked=True)
+                prompt = Passphrase(key, explain, self.console_app.keyring.unlock)
                 self.console_app.push_screen(prompt, lambda text: None if text is None else go(key, text))
             else:
                 go(key, "")

@@ -1,0 +1,44 @@
+"""A key's passphrase, asked for until it opens the key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from textual.widgets import Input, Static
+
+from bundles.display import safe
+from bundles.errors import LockgateError
+from tui.dialogs.prompt import Prompt
+from tui.records import OwnKey
+from tui.work import begin
+
+
+class Passphrase(Prompt):
+    """Stays open, with its field empty, where a passphrase is wrong: the next try must not be read as keys of the
+    screen below. `opens` blocks, and raises LockgateError where the passphrase does not open the key."""
+
+    def __init__(self, key: OwnKey, explain: str, opens: Callable[[str, str], None]) -> None:
+        super().__init__(f"Passphrase of the key {safe(key.name)}", explain, masked=True)
+        self._key, self._opens, self._trying = key, opens, False
+
+    def accept(self) -> None:
+        if self._trying:
+            return
+        self._trying = True
+        self.query_one("#hint", Static).update("opening the key")
+        begin(self, partial(self._try, self.query_one("#answer", Input).value), "open")
+
+    async def _try(self, text: str) -> None:
+        try:
+            await asyncio.to_thread(self._opens, self._key.name, text)
+        except LockgateError as error:
+            self.query_one("#answer", Input).value = ""
+            self.query_one("#hint", Static).update(f"[!!] {error.diagnostics()}   esc: back")
+            self._trying = False
+        else:
+            self.call_later(self._opened, text)
+
+    def _opened(self, text: str) -> None:
+        self.dismiss(text)
