@@ -40,6 +40,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sparse_indexes: bool = False
     chunk_minimum: int = 0
     reverify_hours: int = 24
+    gc_grace_hours: int = 7 * 24
     metrics_listen: str = ""
     media_roots: list[str] = msgspec.field(default_factory=lambda: list(MEDIA_ROOTS))
     access: AccessSettings = AccessSettings()
@@ -79,6 +80,7 @@ def load_config(path: Path) -> Config:
             ("approval_hours", config.approval_hours, 1, 24 * 366),
             ("chunk_minimum", config.chunk_minimum, 0, limits.MIB * 1024),
             ("reverify_hours", config.reverify_hours, *station_limits.REVERIFY_HOURS),
+            ("gc_grace_hours", config.gc_grace_hours, *station_limits.GC_GRACE_HOURS),
         ):
             if not least <= value <= most:
                 raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
@@ -117,6 +119,9 @@ chunk_minimum = {chunk_minimum}
 
 # Hours after which each blob is read from the disk again, and held against its digest.
 reverify_hours = {reverify_hours}
+
+# Hours for which a collected blob waits in the graveyard; it goes earlier where the disk needs the space.
+gc_grace_hours = {gc_grace_hours}
 
 # Where monitoring reads the metrics, without a password; empty: on the control socket alone.
 metrics_listen = "{metrics_listen}"

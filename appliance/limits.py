@@ -145,6 +145,17 @@ UNREFERENCED: Final = 24 * 60 * 60.0
 GC_NAMED: Final = 1_000
 """Blobs a collection names in its result; all are counted."""
 
+GC_GRACE_HOURS: Final = (0, 366 * 24)
+"""How long a collected blob may be told to wait; more than a year is a backup's business."""
+
+GRAVEYARD_ROOM: Final = 1024 * MIB
+GRAVEYARD_FILES: Final = 10_000
+"""Bytes and inodes that are to be free: where fewer are, the graveyard is emptied, oldest first. Twice the bytes below
+which health complains."""
+
+GRAVEYARD_LOOK: Final = 60.0
+"""Seconds between two looks whether a grave's time is over, or the disk needs its space."""
+
 SCRUB_BATCH: Final = 256
 """Blobs read between two looks into the metadata."""
 

@@ -92,6 +92,11 @@ class StationPaths:
         return self.store / "damaged"
 
     @property
+    def graveyard(self) -> Path:
+        """What garbage collection took, until its time of grace is over (appliance.store.graveyard)."""
+        return self.store / "graveyard"
+
+    @property
     def incoming_lock(self) -> Path:
         """Locked (flock) together by jobs that bring blobs in, alone by each batch of garbage collection."""
         return self.store / "incoming.lock"

@@ -12,18 +12,20 @@ from appliance.cli.context import detach_option, json_option, megabytes, show, s
 
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Say what would go, and take nothing away.")
+@click.option("--now", is_flag=True, help="Remove for good at once, and empty the graveyard.")
 @detach_option
 @station_option
 @json_option
-def gc(root: Path | None, dry_run: bool, detach: bool, as_json: bool) -> None:
+def gc(root: Path | None, dry_run: bool, now: bool, detach: bool, as_json: bool) -> None:
     """Take away what no repository shows, no quarantine keeps and no build waits for.
 
     Safe beside pushes and pulls; imports and collects are waited for. A blob that no manifest of its repository names
-    stays for a day after it was pushed.
+    stays for a day after it was pushed. What is taken waits in the graveyard for gc_grace_hours (config.toml) before it
+    is removed for good; it goes earlier, oldest first, where the disk needs the space.
     """
     from appliance.cli.follow import run_job
 
-    result = run_job(root, "gc", {"dry_run": dry_run}, detach=detach)
+    result = run_job(root, "gc", {"dry_run": dry_run, "now": now}, detach=detach)
     show(result, as_json, lambda: result["job"] if detach else _text(result))
 
 
@@ -34,6 +36,15 @@ def _text(result: dict[str, Any]) -> str:
         lines.append(f"{result['links']} links to blobs that no manifest names {verb}")
     if result["uploads"]:
         lines.append(f"{result['uploads']} leftovers of uploads and imports {verb}")
+    emptied, graveyard = result["emptied"], result["graveyard"]
+    if emptied["blobs"]:
+        removed = "would be removed" if result["dry_run"] else "removed"
+        lines.append(f"{emptied['blobs']} blobs {removed} for good, {megabytes(emptied['bytes'])}")
+    if graveyard["blobs"]:
+        lines.append(
+            f"{graveyard['blobs']} blobs wait in the graveyard, {megabytes(graveyard['bytes'])}, the oldest since"
+            f" {graveyard['oldest']}"
+        )
     if result["dry_run"] and result["named"]:
         lines.append(table([(blob["digest"], blob["size"]) for blob in result["named"]], ("DIGEST", "BYTES")))
         rest = result["blobs"] - len(result["named"])

@@ -28,9 +28,17 @@ def _text(document: dict[str, Any]) -> str:
         f"registry     {'http' if document['open'] else 'https'}://{document['listen']}",
         f"version      {document['version']}, up since {document['started']}",
         f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
+        *_graveyard(store["graveyard"]),
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
         f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",
         f"health       {'[ok]' if document['health']['ok'] else '[!!] FAIL'}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
+
+
+def _graveyard(graveyard: dict[str, Any]) -> list[str]:
+    if not graveyard["blobs"]:
+        return []
+    since = graveyard["oldest"]
+    return [f"graveyard    {graveyard['blobs']} blobs, {megabytes(graveyard['bytes'])}, the oldest since {since}"]

@@ -53,6 +53,7 @@ from appliance.control.routes import (
 from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle.rereading import rereading
+from appliance.lifecycle.upkeep import upkeep
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
 from appliance.origin import require_open
@@ -123,6 +124,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 admit_group(station.config, paths)
                 await work.start()
                 held.enter_context(rereading(own, station.config.reverify_hours * 3600.0))
+                held.enter_context(upkeep(own))
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
                 waiting = asyncio.create_task(duties.keep_looking(control))

@@ -16,9 +16,11 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
+from appliance.store import garbage
 from appliance.store.gate import Gate
-from appliance.store.reading import Attend, UnreadableError
+from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.writes.lifecycle import ForgetUnread, HealDamage, NoteUnread, RecordDamage
+from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
 
@@ -62,17 +64,22 @@ class Findings:
         self._station, self._actor, self._log = station, actor, log
         self._gate = Gate(station.paths)
 
-    def take(self, digest: Digest, looked: Looked) -> None:
-        """Withdraw a damaged blob, and note one that could not be read. Raises FailedError."""
+    def take(self, digest: Digest, looked: Looked) -> bool:
+        """Withdraw a damaged blob, note one that could not be read, and give one back that is missing and lies whole in
+        the graveyard; whether it was given back. Raises FailedError."""
+        if looked.why == "missing" and self._give_back(digest):
+            return True
         if looked.unread:
             self._station.writer.submit(NoteUnread(digest=str(digest), why=looked.unread, at=clock.now()))
             self._log(f"{digest} could not be read ({looked.unread}); it is not withdrawn, and is read again")
         elif looked.why is not None:
             self._withdraw(digest, looked)
+        return False
 
     def read_again(self, digest: Digest, looked: Looked) -> bool:
         """As `take`, for a blob that could not be read before; whether it is whole."""
-        self.take(digest, looked)
+        if self.take(digest, looked):
+            return True
         if looked.whole:
             self._station.writer.submit(ForgetUnread(digest=str(digest)))
             self._log(f"{digest} could be read again, and is whole")
@@ -111,7 +118,37 @@ class Findings:
         if looked.why != "missing":
             return False
         aside = looker.look_aside(digest, size, attend)
-        return aside.whole and self._show(digest, 0, "the withdrawn file was read whole", put_back=True)
+        if aside.whole:
+            return self._show(digest, 0, "the withdrawn file was read whole", put_back=True)
+        return self._give_back(digest, attend)
+
+    def give_back_unread(self) -> int:
+        """Give back what was asked for, is missing, and lies whole in the graveyard; how many. Raises FailedError."""
+        rows = self._station.reader.execute("SELECT digest FROM unread ORDER BY digest").fetchall()
+        found = (Digest.parse(digest) for (digest,) in rows)
+        return sum(self._give_back(digest) for digest in found if not self._station.blobs.has_blob(digest))
+
+    def _give_back(self, digest: Digest, attend: Attend = unattended) -> bool:
+        """Give a blob that the metadata names its file back, where that is missing and lies whole in the graveyard."""
+        station = self._station
+        try:
+            file, path = station.blobs.open_buried(digest)
+            with file:
+                if examine(file.fileno(), digest, attend, fresh=True) is Verdict.DAMAGED:
+                    return False
+        except (NotFoundError, UnreadableError):
+            return False
+        with self._gate.collecting():
+            named = garbage.with_rows(station.reader, (str(digest),))
+            if not named or station.blobs.inode(digest) or not path.is_file():
+                return False
+            event = AuditEvent(Act.RESTORE_DAMAGED, self._actor, str(digest), "done", {"why": "collected"})
+            with recording(station.audit, event):
+                station.blobs.graveyard.give_back(path, digest)
+                station.writer.submit(HealDamage(digest=str(digest), at=clock.now()))
+        station.writer.submit(ForgetUnread(digest=str(digest)))
+        self._log(f"{digest} was collected although the metadata names it; it is back from the graveyard")
+        return True
 
     def heal_all(self, looker: Looker, attend: Attend) -> int:
         """Show again what is withdrawn and reads well; how many."""

@@ -3,8 +3,9 @@
 The metadata is compared with its indexes first; where they differ nothing is collected. Then blobs that no manifest of
 their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
 goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.gate): a push is either
-linked before the batch looks, or its file comes after. Last, what uploads and imports left behind. Killed at any
-moment, it has only left garbage for the next run.
+linked before the batch looks, or its file comes after. Files go to the graveyard (appliance.store.graveyard), which is
+emptied after its time of grace. Last, what uploads and imports left behind. Killed at any moment, it has only left
+garbage for the next run.
 
 Looking holds no lock. Each batch that changes something takes the turn of imports and collects for itself, so these
 wait for one batch and never for the whole collection.
@@ -16,7 +17,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from os import scandir
 from pathlib import Path
@@ -24,6 +25,7 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
+from appliance.lifecycle.graves import Emptied, Graves
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
@@ -55,19 +57,22 @@ class _Taken:
 
 
 def run(context: JobContext) -> Result:
-    """Collect garbage; with `params["dry_run"]` only say what would go.
+    """Collect garbage; with `params["dry_run"]` only say what would go, with `params["now"]` remove for good at once
+    what it takes and what waits in the graveyard.
 
-    The result: dry_run, blobs, bytes, links, uploads, named [{digest, size}]. Raises UsageError, FailedError.
+    The result: dry_run, now, blobs, bytes, links, uploads, named [{digest, size}], emptied {blobs, bytes} (removed for
+    good), graveyard {blobs, bytes, oldest} (what waits there at the end). Raises UsageError, FailedError.
     """
-    dry_run = context.params.get("dry_run", False)
-    if not isinstance(dry_run, bool):
-        raise UsageError("dry_run is true or false", thing=repr(dry_run)[:60])
-    return _Collection(context, dry_run).run()
+    flags = {name: context.params.get(name, False) for name in ("dry_run", "now")}
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise UsageError(f"{name} is true or false", thing=repr(value)[:60])
+    return _Collection(context, **flags).run()
 
 
 class _Collection:
-    def __init__(self, context: JobContext, dry_run: bool) -> None:
-        self._context, self._dry_run = context, dry_run
+    def __init__(self, context: JobContext, *, dry_run: bool, now: bool) -> None:
+        self._context, self._dry_run, self._now = context, dry_run, now
         self._station: Station = context.station
         self._gate = Gate(context.station.paths)
         self._taken = _Taken()
@@ -78,19 +83,28 @@ class _Collection:
         self._context.progress("check the metadata", 0, 0)
         garbage.check_metadata(self._station.reader)
         self._builds.refresh()
+        grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
+        graves = Graves(self._station, self._context.actor, lambda: self._context.progress("empty the graveyard", 0, 0))
         if self._dry_run:
             self._unlink()
             self._take_blobs()
+            emptied = graves.would_empty(grace)
+            if not grace:
+                emptied = Emptied(emptied.blobs + self._taken.blobs, emptied.bytes + self._taken.bytes)
         else:
             with recording(self._station.audit, self._moment("begun")):
                 self._unlink()
                 self._take_blobs()
                 self._sweep()
             self._station.audit.record(self._moment("ended"))
+            emptied = graves.empty(grace)
+            more = graves.make_room()
+            emptied = Emptied(emptied.blobs + more.blobs, emptied.bytes + more.bytes)
         taken = self._taken
         return {
-            "dry_run": self._dry_run, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links,
-            "uploads": taken.uploads, "named": taken.named,
+            "dry_run": self._dry_run, "now": self._now, "blobs": taken.blobs, "bytes": taken.bytes,
+            "links": taken.links, "uploads": taken.uploads, "named": taken.named, "emptied": asdict(emptied),
+            "graveyard": asdict(self._station.blobs.graveyard.totals()),
         }  # fmt: skip
 
     def _moment(self, moment: str) -> AuditEvent:
@@ -161,8 +175,7 @@ class _Collection:
             digests = tuple(digest for digest in sizes if digest not in self._builds)
             with self._gate.collecting():
                 gone: list[str] = self._station.writer.submit(ForgetBlobs(digests=digests))
-                for digest in gone:
-                    self._station.blobs.remove(Digest.parse(digest))
+                self._station.blobs.graveyard.bury(map(Digest.parse, gone))
         self._count(gone, sizes)
 
     def _count(self, gone: Iterable[str], sizes: dict[str, int]) -> None:

@@ -119,7 +119,7 @@ class _Scrub:
                 digest = Digest.parse(text)
                 looked = self._looker.look(digest, size, self._attend)
                 self._unread |= bool(looked.unread)
-                self._findings.take(digest, looked)
+                self.healed += self._findings.take(digest, looked)
                 so_far.position, so_far.blobs, so_far.bytes = text, so_far.blobs + 1, so_far.bytes + size
                 self._done = so_far.bytes
                 if time.monotonic() - self._saved > limits.SCRUB_SAVE:

@@ -141,6 +141,7 @@ class Act(StrEnum):
     BLOCK = "block"
     UNBLOCK = "unblock"
     GC = "gc"
+    GC_EMPTY = "gc.empty"
     RESTORE_DAMAGED = "restore-damaged"
     SCRUB = "scrub"
     WITHDRAW_DAMAGED = "withdraw-damaged"

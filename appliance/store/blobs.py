@@ -20,6 +20,7 @@ from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
+from appliance.store.graveyard import Graveyard
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from bundles.errors import CancelledError, NotFoundError, RefusedError
 from bundles.lanes import Lane
@@ -124,6 +125,7 @@ class BlobStore:
         self.files: Files = files or OsFiles()
         self._paths = paths
         self.gate = Gate(paths)
+        self.graveyard = Graveyard(paths, self.files)
         self._reserve = Reserve(paths.reserve)
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():
@@ -252,9 +254,13 @@ class BlobStore:
         except OSError as error:
             raise explain(error, path) from None
 
-    def remove(self, digest: Digest) -> None:
-        """Take the blob's bytes away (garbage collection alone: no link and no quarantine names it)."""
-        self.files.remove(self._paths.blob(digest))
+    def open_buried(self, digest: Digest) -> tuple[BinaryIO, Path]:
+        """The newest file of a collected blob, as `open_blob`, and where it lies (`Graveyard.give_back`). Raises
+        NotFoundError, UnreadableError, FailedError."""
+        path = self.graveyard.find(digest)
+        if path is None:
+            raise NotFoundError("no such blob", thing=str(digest))
+        return _opened(path, digest), path
 
 
 def _opened(path: Path, digest: Digest) -> BinaryIO:

@@ -46,6 +46,12 @@ def unpinned(reader: sqlite3.Connection, digests: Iterable[str]) -> list[tuple[s
     return [(digest, links) for digest, links in reader.execute(_UNKEPT, (json.dumps(list(digests)),))]
 
 
+def with_rows(reader: sqlite3.Connection, digests: Iterable[str]) -> set[str]:
+    """Those of `digests` that the metadata names as held."""
+    statement = "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))"
+    return {digest for (digest,) in reader.execute(statement, (json.dumps(list(digests)),))}
+
+
 def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:
     """Digests with a row and without a link, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
     after = ""

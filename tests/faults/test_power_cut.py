@@ -82,7 +82,7 @@ class Workload:
     def _removed(self, body: bytes) -> None:
         self._job(body)
         self.acknowledged.discard(Digest.of(body))
-        self.blobs.remove(Digest.of(body))
+        self.blobs.graveyard.bury([Digest.of(body)])
 
 
 def watch(disk: RecordingDisk, workload: Workload, dice: random.Random) -> Callable[[], None]:

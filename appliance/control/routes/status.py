@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
+from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
@@ -23,6 +25,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def status(request: web.Request) -> web.Response:
         current = control.jobs.current()
+        await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
         document = describe(control) | {"job": job_view(request, current) if current else None}
         return web.json_response(document if may(request, "custody") else document | {"last_import": None})
 
@@ -44,7 +47,12 @@ def describe(control: Control) -> dict[str, Any]:
         "version": version("lockgate"),
         "listen": control.listen,
         "started": control.started,
-        "store": {"blobs": blobs, "bytes": size, "free": shutil.disk_usage(station.paths.root).free},
+        "store": {
+            "blobs": blobs,
+            "bytes": size,
+            "free": shutil.disk_usage(station.paths.root).free,
+            "graveyard": asdict(station.blobs.graveyard.totals()),
+        },
         "jobs": control.jobs.counts(),
         "quarantine": quarantine,
         "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],

@@ -55,6 +55,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
 async def answer(control: Control) -> web.Response:
     """The metrics as text."""
+    await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
     found = gauges(control)
     return web.Response(body=await asyncio.to_thread(render, found), headers={"Content-Type": CONTENT_TYPE})
 
@@ -77,6 +78,8 @@ def gauges(control: Control) -> Gauges:
         "lockgate_store_blobs": ("Blobs held", {(): float(store["blobs"])}),
         "lockgate_store_bytes": ("Bytes held", {(): float(store["bytes"])}),
         "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store["free"])}),
+        "lockgate_graveyard_blobs": ("Collected blobs that wait", {(): float(store["graveyard"]["blobs"])}),
+        "lockgate_graveyard_bytes": ("Bytes of collected blobs", {(): float(store["graveyard"]["bytes"])}),
         "lockgate_jobs": ("Jobs", {(("state", name),): float(count) for name, count in jobs.items()}),
         "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status["quarantine"])}),
         "lockgate_health": ("1 where the check is well", checks),
