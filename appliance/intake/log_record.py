@@ -2,8 +2,9 @@
 
 A prune removes events; what they said of imports, releases and single links goes into a file `imported/SHA256.cut`,
 which the signed cut names. It is JSON lines: `{"bundle", "id", "manifest", "released"}` a bundle, `{"step", "digest",
-"id", "references"}` a release (true) or a withdrawal (false), the newest first, `{"repository", "links"}` and
-`{"repository", "roots"}` for the rest, a thousand digests a line at most. Each cut's file speaks of everything up to
+"id", "references"}` a release (true) or a withdrawal (false), the newest first, `{"repository", "links"}`,
+`{"repository", "roots"}` and `{"repository", "ended"}` for the rest, a thousand digests a line at most, with their
+ages where that counts, and `{"acts"}`, the age of what came before. Each cut's file speaks of everything up to
 it, so that the newest is enough.
 """
 
@@ -32,21 +33,36 @@ _SETTLES: Final = 60 * 1_000_000
 """Microseconds within which an act that is recorded is in the database."""
 
 
+Aged = dict[str, int]
+"""Things with their age: how many acts came after the newest one that says it."""
+
+
 @dataclass(slots=True)
 class Shown:
-    """What releases of a bundle showed: all of it, or artifacts by repository; events of earlier versions name only the
-    references of a part."""
+    """What releases of a bundle showed: all of it (`everything`, the age of that), or artifacts by repository; events
+    of earlier versions name only the references of a part."""
 
-    everything: bool = False
-    artifacts: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    references: set[str] = field(default_factory=set)
+    everything: int | None = None
+    artifacts: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
+    references: Aged = field(default_factory=dict)
 
-    def add(self, other: Shown) -> None:
-        """What another release showed besides."""
-        self.everything = self.everything or other.everything
+    def add(self, other: Shown, older: int = 0) -> None:
+        """What another release showed besides, `older` acts before what its ages say."""
+        if other.everything is not None:
+            self.everything = _newer(self.everything, other.everything + older)
         for repository, digests in other.artifacts.items():
-            self.artifacts[repository] |= digests
-        self.references |= other.references
+            add_aged(self.artifacts[repository], digests, older)
+        add_aged(self.references, other.references, older)
+
+
+def add_aged(found: Aged, other: Aged, older: int = 0) -> None:
+    """Add things that are `older` acts older than their ages say; of two ages the newer one counts."""
+    for thing, age in other.items():
+        found[thing] = _newer(found.get(thing), age + older)
+
+
+def _newer(one: int | None, other: int) -> int:
+    return other if one is None else min(one, other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +81,12 @@ class LogRecord:
 
     `imported`: each bundle that came in, as its id and the digest of its manifest ("" where an older program did not
     record that). `steps`: every release and withdrawal that happened, the newest first. `released`: the bundles whose
-    release stands. `links`: links that were made one by one, as
-    `repository@digest`; `fresh` those of the last minute. `roots`: what else the station itself put into each
-    repository. `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that
-    signed cuts name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept
-    anything of.
+    release stands. `links`: links that were made one by one and not ended since, as `repository@digest`; `fresh` those
+    of the last minute. `ended`: links that were taken away, with the age of that: no act before it explains them.
+    `roots`: what else the station itself put into each repository. `acts`: how many acts these are, the age of what
+    comes before them. `since`: from when all of this is known, "" from the beginning. `files`: the names of the files
+    that signed cuts name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut
+    kept anything of.
     """
 
     imported: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -77,7 +94,9 @@ class LogRecord:
     released: dict[str, Shown] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
-    roots: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
+    ended: Aged = field(default_factory=dict)
+    roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
+    acts: int = 0
     since: str = ""
     files: set[str] = field(default_factory=set)
     damaged: str = ""
@@ -106,7 +125,7 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
         if (act, thing) in taken_back:  # recorded first, and then it did not happen
             taken_back.discard((act, thing))
             continue
-        if explains(act) is Explains.LINK and event["micros"] > fresh:
+        if explains(act) is Explains.LINK and event["micros"] > fresh and thing not in found.ended:
             found.fresh.add(thing)
         _note(found, ended, act, thing, detail)
     if base is not None:
@@ -123,16 +142,25 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, thing: str, detail
         references = frozenset(_texts(detail.get("references")))
         found.steps.append(Step(act == Act.INTAKE_RELEASE, digest, thing, references))
     match explains(act):
+        case Explains.NOTHING:
+            return
         case Explains.RELEASE if digest not in ended:
-            found.released.setdefault(digest, Shown()).add(_shown(detail))
+            found.released.setdefault(digest, Shown()).add(_shown(detail), found.acts)
         case Explains.RELEASE_ENDS:
             ended.add(digest)
-        case Explains.LINK:
+        case Explains.LINK if thing not in found.ended:
             found.links.add(thing)
+        case Explains.LINK_ENDS:
+            digests = _texts(detail.get("digests"))
+            for one in [f"{thing}@{each}" for each in digests] or [thing]:
+                if one not in found.links:
+                    found.ended.setdefault(one, found.acts)
         case Explains.CLOSURE:
-            found.roots[_repository(thing)] |= {digest, *_texts(detail.get("referrers"))}
+            roots = (digest, *_texts(detail.get("referrers")))
+            add_aged(found.roots[_repository(thing)], dict.fromkeys(roots, found.acts))
         case _:
             pass
+    found.acts += 1
 
 
 def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]) -> None:
@@ -141,7 +169,7 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         if (Act.INTAKE_IMPORT, name) not in taken_back:
             found.imported.setdefault(digest, (name, manifest))
         if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
-            found.released.setdefault(digest, Shown()).add(base.released[digest])
+            found.released.setdefault(digest, Shown()).add(base.released[digest], found.acts)
     for step in base.steps:
         act = Act.INTAKE_RELEASE if step.released else Act.INTAKE_WITHDRAW
         if (act, step.bundle) in taken_back:
@@ -149,9 +177,13 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         else:
             found.steps.append(step)
     undone = {thing for act, thing in taken_back if explains(act) is Explains.LINK}
-    found.links |= base.links - undone
+    found.links |= {thing for thing in base.links if thing not in undone and thing not in found.ended}
+    for thing, age in base.ended.items():
+        if thing not in found.links:
+            found.ended.setdefault(thing, age + found.acts)
     for repository, roots in base.roots.items():
-        found.roots[repository] |= roots
+        add_aged(found.roots[repository], roots, found.acts)
+    found.acts += base.acts
 
 
 def _kept_by_cuts(paths: StationPaths, site: str, found: LogRecord) -> tuple[LogRecord | None, Mapping[str, int]]:
@@ -217,12 +249,25 @@ def _take(found: LogRecord, said: dict[str, Any]) -> None:
         found.imported[said["bundle"]] = (said["id"], said["manifest"])
         shown = said["released"]
         if shown is not None:
-            artifacts = {name: set(digests) for name, digests in shown["artifacts"].items()}
-            found.released[said["bundle"]] = Shown(shown["everything"], artifacts, set(shown["references"]))
+            artifacts = {name: _aged(digests) for name, digests in shown["artifacts"].items()}
+            everything = shown["everything"]
+            age = None if everything is None or everything is False else int(everything)
+            found.released[said["bundle"]] = Shown(
+                0 if everything is True else age, artifacts, _aged(shown["references"])
+            )
     elif "links" in said:
         found.links |= {f"{said['repository']}@{digest}" for digest in said["links"]}
+    elif "ended" in said:
+        found.ended |= {f"{said['repository']}@{digest}": int(age) for digest, age in said["ended"].items()}
+    elif "acts" in said:
+        found.acts = int(said["acts"])
     else:
-        found.roots[said["repository"]] |= set(said["roots"])
+        add_aged(found.roots[said["repository"]], _aged(said["roots"]))
+
+
+def _aged(said: list[str] | dict[str, int]) -> Aged:
+    """Things with their age; an earlier version's cut only lists them, and knows of nothing that ended."""
+    return {str(one): int(age) for one, age in said.items()} if isinstance(said, dict) else dict.fromkeys(said, 0)
 
 
 def make_record(
@@ -241,7 +286,7 @@ def make_record(
             remedy="put the file back from a backup; see: lockgate intake check",
         )  # fmt: skip
     lines, size = [], 0
-    for line in _lines(log, linked if inside else ()):
+    for line in _lines(log, linked, inside=inside):
         lines.append(line)
         size += len(line)
         if size > limits.CUT_RECORD:
@@ -254,43 +299,65 @@ def make_record(
     return CutRecord(sha256=hashlib.sha256(data).hexdigest(), covers=by_lane, since=log.since), data
 
 
-def _lines(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+def _lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) -> Iterator[bytes]:
     for digest, (name, manifest) in sorted(log.imported.items()):
         shown = log.released.get(digest)
         said = None if shown is None else {
             "everything": shown.everything,
-            "artifacts": {name: sorted(digests) for name, digests in shown.artifacts.items()},
-            "references": sorted(shown.references),
+            "artifacts": shown.artifacts,
+            "references": shown.references,
         }  # fmt: skip
         yield strict_json.canonical({"bundle": digest, "id": name, "manifest": manifest, "released": said}) + b"\n"
     for step in log.steps:
-        names = sorted(step.references)
-        said = {"step": step.released, "digest": step.digest, "id": step.bundle, "references": names}
-        yield strict_json.canonical(said) + b"\n"
-    links, roots = defaultdict(set), defaultdict(set)
+        of = {"step": step.released, "digest": step.digest, "id": step.bundle, "references": sorted(step.references)}
+        yield strict_json.canonical(of) + b"\n"
+    yield strict_json.canonical({"acts": log.acts}) + b"\n"
+    if inside:
+        yield from _links(log, linked)
+
+
+def _links(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    links: dict[str, dict[str, int]] = defaultdict(dict)
     for repository, digest in linked:
+        kept = links[repository]
         if f"{repository}@{digest}" in log.links:
-            links[repository].add(digest)
-        if digest in log.roots.get(repository, ()):
-            roots[repository].add(digest)
+            kept[digest] = 0
     for thing in log.fresh:
         repository, _, digest = thing.partition("@")
-        links[repository].add(digest)
-    for word, kept in (("links", links), ("roots", roots)):
-        for repository, digests in sorted(kept.items()):
-            every = sorted(digests)
-            for at in range(0, len(every), _CHUNK):
-                yield strict_json.canonical({"repository": repository, word: every[at : at + _CHUNK]}) + b"\n"
+        links[repository][digest] = 0
+    for repository, digests in sorted(links.items()):
+        for some in _chunks(digests):
+            yield _line(repository, "links", sorted(some))
+    ended: dict[str, Aged] = defaultdict(dict)
+    for thing, age in log.ended.items():
+        repository, _, digest = thing.partition("@")
+        ended[repository][digest] = age
+    for repository, aged in sorted(ended.items()):
+        for some in _chunks(aged):
+            yield _line(repository, "ended", some)
+    for repository, aged in sorted(log.roots.items()):
+        for some in _chunks(aged) if repository in links else ():  # a repository that shows nothing needs none
+            yield _line(repository, "roots", some)
+
+
+def _chunks(aged: Aged) -> Iterator[Aged]:
+    every = sorted(aged.items())
+    for at in range(0, len(every), _CHUNK):
+        yield dict(every[at : at + _CHUNK])
+
+
+def _line(repository: str, word: str, said: list[str] | Aged) -> bytes:
+    return strict_json.canonical({"repository": repository, word: said}) + b"\n"
 
 
 def _shown(detail: Mapping[str, Any]) -> Shown:
     """What the event of a release says that it showed."""
     artifacts = detail.get("artifacts")
     if isinstance(artifacts, dict):
-        return Shown(artifacts={str(name): set(_texts(digests)) for name, digests in artifacts.items()})
+        return Shown(artifacts={str(name): dict.fromkeys(_texts(each), 0) for name, each in artifacts.items()})
     if detail.get("whole") is False:
-        return Shown(references=set(_texts(detail.get("references"))))
-    return Shown(everything=True)
+        return Shown(references=dict.fromkeys(_texts(detail.get("references")), 0))
+    return Shown(everything=0)
 
 
 def _texts(said: object) -> list[str]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.intake.ledger import signed_files
-from appliance.intake.log_record import LogRecord, Shown, read_log
+from appliance.intake.log_record import Aged, LogRecord, Shown, add_aged, read_log
 from appliance.paths import StationPaths
 from appliance.station import Station
 from bundles import limits
@@ -56,10 +56,10 @@ class _Content:
 @dataclass(slots=True)
 class _Releases:
     """What the standing releases show of each repository: `roots`, manifests from which all that is shown is reached,
-    and `whole`, bundles that are shown there as a whole."""
+    and `whole`, bundles that are shown there as a whole, with the age of that."""
 
-    roots: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
-    whole: dict[str, list[_Content]] = field(default_factory=lambda: defaultdict(list))
+    roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
+    whole: dict[str, list[tuple[int, _Content]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def unexplained(station: Station) -> list[dict[str, str]]:
@@ -84,13 +84,13 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     rows = station.reader.execute(
         "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
     )
-    explained: dict[str, set[str]] = {}
+    explained: dict[str, _Explained] = {}
     for repository, item, kind, created in rows:
         if f"{repository}@{item}" in log.links:
             continue
         if repository not in explained:
             explained[repository] = _explained(station, repository, log, releases)
-        if item not in explained[repository]:
+        if not explained[repository].holds(item, log.ended.get(f"{repository}@{item}")):
             said = kind if created >= log.since else OLDER
             if said == OLDER and item not in holders:  # pushed or collected before an earlier version cut the log
                 continue
@@ -145,13 +145,16 @@ def _bundles(station: Station, log: LogRecord, found: list[dict[str, str]]) -> t
 def _add(station: Station, releases: _Releases, content: _Content, shown: Shown) -> None:
     """Add what the releases of one bundle show."""
     for repository, digest, tags in content.artifacts:
-        listed = digest in shown.artifacts.get(repository, ())
-        names = {f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags)}
-        if shown.everything or listed or not names.isdisjoint(shown.references):
-            releases.roots[repository].add(digest)
-    if shown.everything:
+        names = (f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags))
+        ages = (
+            shown.everything, shown.artifacts.get(repository, {}).get(digest), *map(shown.references.get, names),
+        )  # fmt: skip
+        for age in ages:
+            if age is not None:
+                add_aged(releases.roots[repository], {digest: age})
+    if shown.everything is not None:
         for repository in content.repositories:
-            releases.whole[repository].append(content)
+            releases.whole[repository].append((shown.everything, content))
     elif shown.references:  # an event of an earlier version, which does not name what refers to an artifact
         _add_referrers(station, releases, content)
 
@@ -163,30 +166,47 @@ def _add_referrers(station: Station, releases: _Releases, content: _Content) -> 
         if manifest is not None and manifest.subject is not None:
             subjects.append((repository, digest, str(manifest.subject.digest)))
     size = -1
-    reached: set[str] = set()
+    reached: dict[str, int] = {}
     while size != len(reached):
         size = len(reached)
         for repository in content.repositories:
-            reached = reached | {f"{repository}@{one}" for one in _closure(station, releases.roots[repository])[0]}
+            found, _ = _closure(station, releases.roots[repository])
+            add_aged(reached, {f"{repository}@{one}": age for one, age in found.items()})
         for repository, digest, subject in subjects:
-            if f"{repository}@{subject}" in reached:
-                releases.roots[repository].add(digest)
-                reached.add(f"{repository}@{digest}")
+            age = reached.get(f"{repository}@{subject}")
+            if age is not None:
+                add_aged(releases.roots[repository], {digest: age})
+                add_aged(reached, {f"{repository}@{digest}": age})
 
 
-def _explained(station: Station, repository: str, log: LogRecord, releases: _Releases) -> set[str]:
-    """Every digest that events explain in a repository."""
+@dataclass(frozen=True, slots=True)
+class _Explained:
+    """Every digest that events explain in a repository, with the age of the newest that does."""
+
+    ages: Aged
+
+    def holds(self, digest: str, ended: int | None) -> bool:
+        """Whether an event explains it that came after it was taken away, `ended` acts ago (None: never)."""
+        age = self.ages.get(digest)
+        return age is not None and (ended is None or age < ended)
+
+
+def _explained(station: Station, repository: str, log: LogRecord, releases: _Releases) -> _Explained:
+    ages: Aged = {}
     whole = releases.whole.get(repository, [])
-    alone = [content for content in whole if len(content.repositories) == 1]
-    reached: set[str] = set().union(*(content.blobs | content.required for content in alone))
-    roots = log.roots.get(repository, set()) | releases.roots.get(repository, set())
-    further, unread = _closure(station, {root for root in roots if root not in reached})
-    reached |= further
-    for content in whole:
+    for age, content in whole:
+        if len(content.repositories) == 1:
+            add_aged(ages, dict.fromkeys(content.blobs | content.required, age))
+    roots: Aged = {}
+    for one in (log.roots.get(repository, {}), releases.roots.get(repository, {})):
+        add_aged(roots, {digest: age for digest, age in one.items() if ages.get(digest, age + 1) > age})
+    further, unread = _closure(station, roots)
+    add_aged(ages, further)
+    for age, content in whole:
         # A manifest that is damaged or gone tells nothing; everything of the bundle was released, so that much is said.
         if any(digest in unread for name, digest, _ in content.artifacts if name == repository):
-            reached |= content.blobs | content.required
-    return reached
+            add_aged(ages, dict.fromkeys(content.blobs | content.required, age))
+    return _Explained(ages)
 
 
 def keep_manifest(paths: StationPaths, digest: Digest, manifest: bytes) -> None:
@@ -234,24 +254,29 @@ def _content(manifest: bytes) -> _Content | None:
         return None
 
 
-def _closure(station: Station, roots: set[str]) -> tuple[set[str], set[str]]:
-    """Every digest that the roots reach, by the bytes of the manifests themselves; and those of them that could not be
-    read as a manifest."""
-    reached: set[str] = set()
+def _closure(station: Station, roots: Aged) -> tuple[Aged, set[str]]:
+    """Every digest that the roots reach, by the bytes of the manifests themselves, with the age of the newest root that
+    reaches it; and those of them that could not be read as a manifest."""
+    reached: Aged = {}
     unread: set[str] = set()
-    todo = list(roots)
-    while todo:
-        item = todo.pop()
-        if item in reached:
-            continue
-        reached.add(item)
-        manifest = _manifest(station, item)
-        if manifest is None:  # a blob, or a manifest that went: it reaches nothing
-            unread.add(item)
-            continue
-        reached |= {str(blob.digest) for blob in manifest.blobs}
-        for child in manifest.manifests:
-            todo.append(str(child.digest)) if child.media_type in MANIFEST_TYPES else reached.add(str(child.digest))
+    walked: set[str] = set()
+    for age, root in sorted((age, digest) for digest, age in roots.items()):  # what is reached first is the newest
+        todo = [root]
+        while todo:
+            item = todo.pop()
+            reached.setdefault(item, age)
+            if item in walked:
+                continue
+            walked.add(item)
+            manifest = _manifest(station, item)
+            if manifest is None:  # a blob, or a manifest that went: it reaches nothing
+                unread.add(item)
+                continue
+            for blob in manifest.blobs:
+                reached.setdefault(str(blob.digest), age)
+            for child in manifest.manifests:
+                digest = str(child.digest)
+                todo.append(digest) if child.media_type in MANIFEST_TYPES else reached.setdefault(digest, age)
     return reached, unread
 
 

@@ -28,14 +28,14 @@ from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.graves import Emptied, Graves
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.gate import Gate, incoming_turn
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import MalformedError, UsageError
+from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
 
 
@@ -123,13 +123,24 @@ class _Collection:
             if self._dry_run:
                 self._unlinked.update(found.blobs)
             else:
-                write = UnlinkBlobs(repository=found.repository, digests=found.blobs, shown=found.shown, before=before)
                 with self._turn():
-                    count = self._station.writer.submit(write)
+                    count = self._unlink_blobs(found, before)
             self._taken.links += count
             if count:
                 self._context.log(f"{found.repository}: {count} blobs that no manifest names")
             self._context.progress("look for blobs without a manifest", 0, 0)
+
+    def _unlink_blobs(self, found: Unreferenced, before: str) -> int:
+        """Take links away, with an event that names each: what explained them before explains them no more."""
+        write = UnlinkBlobs(repository=found.repository, digests=found.blobs, shown=found.shown, before=before)
+        detail = {"digests": list(found.blobs)}
+        event = AuditEvent(Act.GC_UNLINK, self._context.actor, found.repository, "done", detail)
+        with recording(self._station.audit, event):
+            count: int = self._station.writer.submit(write)
+        if not count:
+            changed = FailedError("the repository changed meanwhile")
+            self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
+        return count
 
     def _turn(self) -> AbstractContextManager[None]:
         return incoming_turn(self._station.paths, self._context.progress, collects=True)

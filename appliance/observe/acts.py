@@ -18,6 +18,9 @@ class Explains(Enum):
     NOTHING = "nothing"
     LINK = "link"
     """The one link that `thing` names, as `repository@digest`."""
+    LINK_ENDS = "link ends"
+    """Nothing, and it ends what earlier events explained of the link that `thing` names, or of the links in the
+    repository `thing` to `detail.digests`."""
     CLOSURE = "closure"
     """The links, in the event's repository, to the content that `detail.digest` and `detail.referrers` reach: the
     manifests that they list, and blobs."""
@@ -142,6 +145,7 @@ class Act(StrEnum):
     UNBLOCK = "unblock"
     GC = "gc"
     GC_EMPTY = "gc.empty"
+    GC_UNLINK = "gc.unlink"
     RESTORE_DAMAGED = "restore-damaged"
     SCRUB = "scrub"
     WITHDRAW_DAMAGED = "withdraw-damaged"
@@ -174,6 +178,9 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
         Act.PUSH_BLOB: Explains.LINK,
         Act.PUSH_MANIFEST: Explains.LINK,
         Act.MOUNT_BLOB: Explains.LINK,
+        Act.DELETE_BLOB: Explains.LINK_ENDS,
+        Act.DELETE_MANIFEST: Explains.LINK_ENDS,
+        Act.GC_UNLINK: Explains.LINK_ENDS,
         Act.COLLECT: Explains.CLOSURE,
         Act.SBOM_ATTACH: Explains.CLOSURE,
         Act.INTAKE_RELEASE: Explains.RELEASE,

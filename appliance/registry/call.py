@@ -18,7 +18,7 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.pulls import Pulls
 from appliance.observe.recorded import recording_async
 from appliance.registry import errors
@@ -31,13 +31,17 @@ from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
-from bundles.errors import LockgateError, MalformedError
+from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.digest import Digest
 
 _log: Final = logging.getLogger(__name__)
 _GATE_POLL: Final = 0.01
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+def _happened(result: object) -> bool:
+    return result is not False
 
 
 class Worker:
@@ -156,14 +160,21 @@ class Call:
         """Whether the caller may, on another repository than the path's."""
         return self.services.access.check(self.request, action, name) is None
 
-    async def write(self, write: Write, act: Act, thing: str, **detail: str) -> Any:
+    async def write(
+        self, write: Write, act: Act, thing: str, *, happened: Callable[[Any], bool] = _happened, **detail: str
+    ) -> Any:
         """Record an act and hand its transaction to the one writer; durable when it returns.
 
-        Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too.
+        Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too, and one
+        of whose result `happened` says that nothing was done; else that is a result of False.
         """
-        actor = self.request.get(ACTOR, "anonymous")
-        async with recording_async(self.worker.record, AuditEvent(act, actor, thing, "done", detail)):
-            return await self.services.writer.submit(write)
+        event = AuditEvent(act, self.request.get(ACTOR, "anonymous"), thing, "done", detail)
+        async with recording_async(self.worker.record, event):
+            result = await self.services.writer.submit(write)
+        if not happened(result):
+            nothing = FailedError("nothing was changed: something else changed meanwhile")
+            await self.worker.record(refusal(act, event.actor, thing, nothing, recorded=True))
+        return result
 
     async def pulled(self, digest: Digest) -> None:
         """Record that the caller takes a manifest, before it goes out; a repeated pull is counted."""

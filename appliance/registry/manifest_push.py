@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from aiohttp import web
 
@@ -61,12 +62,18 @@ async def put_manifest(call: Call) -> web.StreamResponse | WireError:
     async with call.placing():
         crc32 = await call.worker.in_thread(call.services.blobs.put, body, pushed.digest)
         write = _write(call, pushed, crc32, blobs, manifests)
-        outcome = await call.write(write, Act.PUSH_MANIFEST, f"{call.name}@{pushed.digest}", tags=" ".join(tags))
+        thing, named = f"{call.name}@{pushed.digest}", " ".join(tags)
+        outcome = await call.write(write, Act.PUSH_MANIFEST, thing, happened=_happened, tags=named)
     if outcome["missing"]:
         return errors.manifest_blob_unknown(outcome["missing"][0])
     if outcome["stale"]:
         return errors.precondition_failed(call.target.reference)
     return _created(call, pushed)
+
+
+def _happened(outcome: Any) -> bool:
+    """Whether the push changed what the repository shows, by the result of its transaction."""
+    return not outcome["missing"] and not outcome["stale"]
 
 
 def _tags(call: Call, reference: Digest | str) -> tuple[str, ...]:

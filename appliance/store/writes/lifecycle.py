@@ -45,7 +45,8 @@ class UnlinkBlobs(Write, frozen=True):
     """Blobs that no manifest of their repository names vanish from it. The result counts them.
 
     `shown` stands for the manifests that the caller has read (`shown_manifests`); where the repository shows others by
-    now, nothing happens. Links as young as `before` stay: their manifest may be on its way.
+    now, nothing happens, nor where one of the links is as young as `before`: its manifest may be on its way, and the
+    event says that all of them go.
     """
 
     repository: str
@@ -57,14 +58,22 @@ class UnlinkBlobs(Write, frozen=True):
         repository = repository_id(db, self.repository)
         if repository is None or shown_manifests(db, repository) != self.shown:
             return 0
+        if any(self._is_young(db, repository, digest) for digest in self.digests):
+            return 0
         unlinked = 0
         for digest in self.digests:
             unlinked += db.execute(
-                "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob' AND created < ?",
-                (repository, digest, self.before),
+                "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob'", (repository, digest)
             ).rowcount
         forget_if_empty(db, repository)
         return unlinked
+
+    def _is_young(self, db: sqlite3.Connection, repository: int, digest: str) -> bool:
+        found = db.execute(
+            "SELECT 1 FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob' AND created >= ?",
+            (repository, digest, self.before),
+        )
+        return found.fetchone() is not None
 
 
 class SaveScrub(Write, frozen=True):
