@@ -139,6 +139,17 @@ def test_an_act_that_fails_is_recorded_as_that(store: Store, server: Server) -> 
     assert [event.outcome for event in store.audit.events] == ["done", "failed"]
 
 
+def test_an_act_that_changed_nothing_is_taken_back(store: Store, server: Server) -> None:
+    """Else its event would explain a link or a tag that somebody makes by hand."""
+    content = image([])
+    digest = content.push(server, "team/app", "v1")
+    kind = {"Content-Type": content.media_type, "If-None-Match": "*"}
+    assert server.ask("PUT", "/v2/team/app/manifests/v1", content.manifest, kind).status == 412
+    done, undone = store.audit.events[-2:]
+    assert [(one.act, one.thing) for one in (done, undone)] == [("push-manifest", f"team/app@{digest}")] * 2
+    assert (done.outcome, undone.outcome, undone.detail["takes_back"]) == ("done", "failed", True)
+
+
 def test_who_takes_a_manifest_is_recorded_once_an_hour(store: Store, server: Server) -> None:
     digest = image([]).push(server, "team/app", "v1")
     for _ in range(3):
