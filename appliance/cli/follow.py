@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -18,7 +18,9 @@ from appliance.cli.sessions import kept_session
 from appliance.control.client import ControlClient, error_of
 from bundles.display import safe
 from bundles.errors import CancelledError, FailedError
-from bundles.signing.keys import PrivateKey
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PrivateKey
 
 _RESUME: Final = "put the medium back, then: lockgate job resume ID"
 _EVERY: Final = 5.0

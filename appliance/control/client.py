@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
-import aiohttp
-
+from appliance.control import local_http
 from appliance.handles.giving import document_of, hand_again, hand_over
-from appliance.handles.params import JOB_PATHS, PLAN_PATHS, PathParam
+from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
+from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
-from appliance.store.writer.frames import ShortPath
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError, from_wire
 
 Json = dict[str, Any]
@@ -25,7 +25,8 @@ _ATTEMPTS: Final = 40
 _PAUSE: Final = 0.25
 """A watcher that lost the station looks for it again this often, ten seconds in all: a restart takes about one."""
 
-_LINE: Final = 8 * 1024 * 1024
+_SILENCE: Final = 30.0
+"""Seconds without a word after which a watched station is taken for gone. It sends something every five."""
 
 
 class ControlClient:
@@ -39,22 +40,19 @@ class ControlClient:
         set later, and changed: `client.session = …`."""
         self._root = root.resolve()
         self.session = session
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = timeout
         self._short = ShortPath(StationPaths(self._root).control_socket)
 
     async def __aenter__(self) -> ControlClient:
         try:
-            path = self._short.__enter__()
+            self._socket = self._short.__enter__()
         except OSError:
             raise self._gone() from None
-        connector = aiohttp.UnixConnector(path)
-        self._session = aiohttp.ClientSession("http://lockgate", connector=connector, timeout=self._timeout)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._session.close()
         self._short.__exit__()
 
     def _gone(self) -> FailedError:
@@ -67,20 +65,25 @@ class ControlClient:
         refused: a name that somebody typed stands there, and it would lead to another resource (RFC 3986, 5.2.4)."""
         _require_segments(path)
         wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
+        target = _escaped(path) + (f"?{urlencode(wanted)}" if wanted else "")
+        sent = None if body is None else json.dumps(body).encode()
         try:
-            async with self._session.request(method, path, json=body, params=wanted, headers=self._headers()) as answer:
-                document: Json = await answer.json()
-                if answer.status >= 400:
-                    raise from_wire(document)
-                return document
-        except aiohttp.ClientConnectorError:
+            async with (
+                asyncio.timeout(self._timeout),
+                local_http.request(self._socket, method, target, self._headers(), sent) as answer,
+            ):
+                document: Json = json.loads(await answer.body())
+        except local_http.ConnectError:
             raise self._gone() from None
-        except (aiohttp.ClientError, json.JSONDecodeError) as error:
+        except TimeoutError:
+            raise FailedError("the station did not answer in time", thing=path, remedy="try again") from None
+        except (local_http.GarbledError, OSError, ValueError, RecursionError) as error:
             raise FailedError(
                 "the station did not answer", thing=str(error)[:160], remedy="look at its log, try again"
             ) from None
-        except TimeoutError:
-            raise FailedError("the station did not answer in time", thing=path, remedy="try again") from None
+        if answer.status >= 400:
+            raise from_wire(document)
+        return document
 
     async def get(self, path: str, **query: object) -> Json:
         """GET, with a query."""
@@ -174,31 +177,35 @@ class ControlClient:
                     yield name, data
                     if name == "job" and data["state"] in _ENDED:
                         return
-            except (aiohttp.ClientError, ConnectionError, TimeoutError):
+            except (local_http.GarbledError, OSError):
                 failures += 1
                 if failures > _ATTEMPTS:
                     raise self._gone() from None
             await asyncio.sleep(_PAUSE)
 
     async def _events(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
-        timeout = aiohttp.ClientTimeout(total=None, sock_read=30.0)
         path = f"/v1/jobs/{quote(job_id, safe='')}/events"
         _require_segments(path)
-        async with self._session.get(path, timeout=timeout, read_bufsize=_LINE, headers=self._headers()) as answer:
+        async with local_http.request(self._socket, "GET", _escaped(path), self._headers()) as answer:
             if answer.status >= 400:
-                raise from_wire(await answer.json())
+                raise from_wire(json.loads(await answer.body()))
             name = ""
-            async for raw in answer.content:
-                line = raw.decode().rstrip("\n")
-                if line.startswith("event: "):
-                    name = line.removeprefix("event: ")
-                elif line.startswith("data: "):
-                    yield name, json.loads(line.removeprefix("data: "))
+            async with contextlib.aclosing(answer.lines(_SILENCE)) as lines:
+                async for line in lines:
+                    if line.startswith("event: "):
+                        name = line.removeprefix("event: ")
+                    elif line.startswith("data: "):
+                        yield name, json.loads(line.removeprefix("data: "))
 
 
 def _require_segments(path: str) -> None:
     if any(segment in ("", ".", "..") for segment in path.removeprefix("/").split("/")):
         raise NotFoundError("no such name", thing=path, remedy="give the whole name or id, as the list shows it")
+
+
+def _escaped(path: str) -> str:
+    """A path with what may not stand in one escaped; escapes that are there stay (RFC 3986, 3.3)."""
+    return quote(path, safe="/%:@!$&'()*+,;=")
 
 
 async def _with_document(params: Json) -> Json:

@@ -14,7 +14,8 @@ from appliance import limits
 from appliance.control.callers import peer_uid
 from appliance.control.handles import Handle, Handles
 from appliance.handles.granted import Grant, save_grants
-from appliance.handles.params import JOB_PATHS, PathParam, take_document, take_paths
+from appliance.handles.params import take_document, take_paths
+from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.handles.told import save_told
 from bundles.errors import UsageError
 from bundles.statement import StatementFiles

@@ -30,10 +30,10 @@ from appliance.control.callers import system_name
 from appliance.handles.granted import Grant, check_handed, name_of
 from appliance.handles.ground import Ground
 from appliance.handles.rights import Person, acting_as
+from appliance.local_socket import listen_at
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditPort, refusal
 from appliance.paths import StationPaths
-from appliance.store.writer.frames import listen_at
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError, to_wire
 from bundles.files import os_failure
 

@@ -54,6 +54,7 @@ from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
+from appliance.local_socket import listen_at
 from appliance.observe.checkpoints import keep_signing
 from appliance.observe.reserve import Reserve
 from appliance.origin import require_open
@@ -61,7 +62,6 @@ from appliance.paths import StationPaths
 from appliance.serve.door import Door
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from appliance.store.writer.frames import listen_at
 from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from bundles.errors import LockgateError
 

@@ -15,15 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from appliance import limits
-from appliance.handles.params import PathParam, places
+from appliance.handles.path_params import PathParam, places
+from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
-from appliance.store.writer.frames import connect_to
 from bundles.errors import FailedError, RefusedError, UsageError, from_wire
 from bundles.files import failures_named
-from bundles.statement import read_statement
 
 _WAIT: Final = 30.0
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -60,6 +57,10 @@ def hand_again(station: Path, waits_for: Sequence[Mapping[str, Any]]) -> list[di
 
 def document_of(path: Path) -> dict[str, Any]:
     """A receipt or want-list with its signature, as the API takes it. Raises as `read_statement`."""
+    import msgspec  # here: few commands hand a document in, and cryptography is slow to load
+
+    from bundles.statement import read_statement
+
     fields: dict[str, Any] = msgspec.to_builtins(read_statement(path.absolute()))
     return fields
 

@@ -1,4 +1,4 @@
-"""The parameters of requests that stand for a path or a document, and the one way to take them out of a request.
+"""The one way to take the parameters that stand for a path or a document out of a request.
 
 A parameter that is a path is `{"handle": id, "path": text}`: what stands for it is a descriptor that the client sent
 (`appliance.handles.giving`, `appliance.control.handles`). Taken out, it is the text, and a grant beside it.
@@ -7,44 +7,17 @@ A parameter that is a path is `{"handle": id, "path": text}`: what stands for it
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
-from typing import Any, Final, Literal, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 
 from appliance import limits
 from appliance.handles.granted import Grant
+from appliance.handles.path_params import PathParam, places
 from bundles.errors import UsageError
 from bundles.statement import StatementFiles
-
-Makes = Literal["", "folder", "file", "nothing"]
-
-
-@dataclass(frozen=True, slots=True)
-class PathParam:
-    """A parameter that is a path: `at` is where it stands (`out[]`, `sources[].path`), `failing` what is said where the
-    client cannot open it. `makes`: what the client makes, or will be made below the folder that it hands over; with
-    `nothing` the path may be missing, and then the folder it would be in is meant."""
-
-    at: str
-    writes: bool
-    failing: str
-    makes: Makes = ""
-
-
-JOB_PATHS: Final[Mapping[str, tuple[PathParam, ...]]] = {
-    "collect": (PathParam("sources[].path", False, "the source cannot be read"),),
-    "build": (PathParam("out[]", True, "the medium cannot be used", "folder"),),
-    "recut": (PathParam("out[]", True, "the medium cannot be used", "folder"),),
-    "import": (PathParam("paths[]", False, "the bundle cannot be read"),),
-    "receipt": (PathParam("out", True, "the receipt cannot be written", "file"),),
-}
-"""By kind of job; a kind that is not here takes no path."""
-
-PLAN_PATHS: Final = (PathParam("media[].path", True, "the medium cannot be used", "nothing"),)
-"""Of POST /v1/plans."""
 
 HANDLE_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -79,28 +52,6 @@ class Taken(Protocol):
     def grant(self, path: str) -> Grant:
         """The record of it, for a path at or below its root."""
         ...
-
-
-def places(document: Any, at: str) -> Iterator[tuple[Any, Any]]:
-    """Where the parameter `at` stands: each container with the key or index in it. What is not there is left out."""
-    name, _, rest = at.partition(".")
-    many = name.endswith("[]")
-    name = name.removesuffix("[]")
-    if not isinstance(document, dict) or document.get(name) is None:
-        return
-    if not many:
-        if rest:
-            yield from places(document[name], rest)
-        else:
-            yield document, name
-        return
-    if not isinstance(document[name], list):
-        raise UsageError("malformed parameters", thing=f"`{name}` is a list", remedy="see: lockgate --help")
-    for index, one in enumerate(document[name]):
-        if rest:
-            yield from places(one, rest)
-        else:
-            yield document[name], index
 
 
 T = TypeVar("T", bound=Taken)

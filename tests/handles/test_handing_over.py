@@ -17,8 +17,8 @@ import pytest
 from appliance import limits
 from appliance.control.handles import Handle, Handles, HandleServer
 from appliance.handles.rights import Person
+from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
-from appliance.store.writer.frames import connect_to
 from bundles.errors import RefusedError
 from tests.handles.people import NOBODY, STRANGER, as_uid, needs_root
 from tests.intake.inside import make_station

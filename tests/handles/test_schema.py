@@ -12,7 +12,8 @@ import pytest
 from appliance.control import openapi
 from appliance.control.job_params import JOB_PARAMS, check_params
 from appliance.control.kinds import KINDS
-from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA, JOB_PATHS, PLAN_PATHS, places, take_paths
+from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA, take_paths
+from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, places
 from bundles.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +56,7 @@ def described() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize(("where", "name"), sorted(set(described())))
 def test_a_parameter_that_is_text_is_one_that_is_known_to_be_no_path(where: str, name: str) -> None:
-    assert name in NO_PATHS, f"{where}: is `{name}` a path? Then it is a handle (appliance.handles.params)"
+    assert name in NO_PATHS, f"{where}: is `{name}` a path? Then it is a handle (appliance.handles.path_params)"
 
 
 def handles_in(at: str, schema: Mapping[str, Any]) -> Iterator[str]:

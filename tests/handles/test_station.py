@@ -160,7 +160,7 @@ def test_a_receipt_goes_where_the_courier_may_write_and_is_theirs(carl: Live) ->
 
 def test_a_handle_of_another_uid_is_of_no_use(carl: Live, tmp_path: Path) -> None:
     from appliance.handles.giving import hand_over
-    from appliance.handles.params import JOB_PATHS
+    from appliance.handles.path_params import JOB_PATHS
 
     given = hand_over(carl.root, {"paths": [str(tmp_path)]}, JOB_PATHS["import"])
     answer = ask(carl, "/v1/jobs", {"kind": "import", "params": given})

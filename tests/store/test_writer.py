@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from appliance.store.metadata import Metadata
 from appliance.store.writer import AsyncSocketWriter, AsyncWriterService, SocketWriter, WriterService, serve_writer
@@ -178,9 +179,7 @@ def test_a_socket_path_beyond_108_bytes_works(tmp_path: Path, service: WriterSer
 
 
 def test_a_frame_that_is_no_write_ends_its_connection_and_no_other(socket: Socket) -> None:
-    from appliance.store.writer import frames
-
-    with frames.connect_to(socket.path) as stranger:
+    with connect_to(socket.path) as stranger:
         stranger.sendall(b"\x00\x00\x00\x03abc")
         assert stranger.recv(1) == b""
     assert SocketWriter(socket.path).submit(BumpEpoch()) == 2

@@ -12,7 +12,8 @@ from appliance.control.asked import body_of
 from appliance.control.handed import Handed, take
 from appliance.control.view import require_all
 from appliance.handles.granted import Granted
-from appliance.handles.params import PLAN_PATHS, take_document
+from appliance.handles.params import take_document
+from appliance.handles.path_params import PLAN_PATHS
 from appliance.outgoing.base import LAST, NONE, base_of
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.media import Medium, check_volume_size, look_at, room_on

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
+from appliance.local_socket import connect_to
 from appliance.store.writer import frames
 from appliance.store.writes.base import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, from_wire
@@ -76,7 +77,7 @@ class SocketWriter:
         while True:
             try:
                 if self._socket is None:
-                    self._socket = frames.connect_to(self._path)
+                    self._socket = connect_to(self._path)
                     self._socket.sendall(self._lease)
                 self._socket.sendall(frame)
                 return self._socket
@@ -143,7 +144,7 @@ class AsyncSocketWriter:
             deadline = time.monotonic() + self._wait
             while self._stream is None or self._stream.is_closing():
                 try:
-                    reader, self._stream = await asyncio.open_unix_connection(sock=frames.connect_to(self._path))
+                    reader, self._stream = await asyncio.open_unix_connection(sock=connect_to(self._path))
                 except OSError:
                     if time.monotonic() > deadline:
                         raise _gone(self._path) from None

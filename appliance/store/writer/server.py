@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.local_socket import listen_at, stop_listening
 from appliance.store.writer import frames
 from appliance.store.writer.frames import Answer
 from appliance.store.writer.service import WriterService
@@ -39,7 +40,7 @@ async def serve_writer(path: Path, service: WriterService, lease: str = "") -> A
         task.add_done_callback(connections.discard)
         await asyncio.wait({task})
 
-    server = await asyncio.start_unix_server(accept, sock=frames.listen_at(path))
+    server = await asyncio.start_unix_server(accept, sock=listen_at(path))
     try:
         yield
     finally:
@@ -47,7 +48,7 @@ async def serve_writer(path: Path, service: WriterService, lease: str = "") -> A
         for task in list(connections):
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
-        frames.stop_listening(path)
+        stop_listening(path)
 
 
 async def _converse(
