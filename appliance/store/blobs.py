@@ -254,6 +254,10 @@ class BlobStore:
         except OSError as error:
             raise explain(error, path) from None
 
+    def remove(self, digest: Digest) -> None:
+        """Remove the blob's bytes for good. A collection buries them (`Graveyard.bury`)."""
+        self.files.remove(self._paths.blob(digest))
+
     def open_buried(self, digest: Digest) -> tuple[BinaryIO, Path]:
         """The newest file of a collected blob, as `open_blob`, and where it lies (`Graveyard.give_back`). Raises
         NotFoundError, UnreadableError, FailedError."""
