@@ -23,6 +23,10 @@ WRITER_WAIT: Final = 10.0
 SQLITE_BUSY: Final = 5.0
 """How long a reader waits for a checkpoint's short exclusive lock."""
 
+WRITER_PAGES: Final = 32 * MIB
+"""Of the database's pages, what the one writer keeps: those that a release of some thousand artifacts changes. With
+SQLite's own 2 MiB it writes and reads them again and again, and other writers wait twice as long."""
+
 PLAN_PAGES: Final = 64 * MIB
 """Of the database's pages, what a plan keeps: those of a hundred thousand blobs, each asked for at random. SQLite's own
 two megabytes make it read each of them over and over."""

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance import limits
 from appliance.control.public_keys import own_keys
-from appliance.intake.ledger import Entry, read_manifest, signed_files, steps_of
+from appliance.intake.ledger import Entry, read_manifest, report_text, signed_files, steps_of
 from appliance.observe.audit import newest
 from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
@@ -211,9 +211,9 @@ def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
 def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str, bytes]:
     """What was signed about every bundle, as files that openssl checks: by path in an export of the audit log."""
     found: dict[str, bytes] = {}
-    rows = reader.execute("SELECT id, digest, report FROM intake WHERE state <> 'receiving'").fetchall()
+    rows = reader.execute("SELECT id, digest FROM intake WHERE state <> 'receiving'").fetchall()
     keys = set()
-    for name, digest, report in rows:
+    for name, digest in rows:
         folder = f"bundles/{name}-{digest.partition(':')[2][:12]}"
         files = signed_files(reader, digest)
         if files is None:
@@ -221,7 +221,7 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
         found |= {f"{folder}/{sums.NAME}": files.sums, f"{folder}/{sums.MANIFEST}": files.manifest}
         found |= {f"{folder}/{one}": signature for one, signature in files.signatures.items()}
         keys |= {one.split(".")[1] for one in files.signatures}
-        if report is not None:
+        if (report := report_text(reader, digest)) is not None:
             found[f"{folder}/report.json"] = report.encode()
         for named, text in reader.execute("SELECT report_digest, report FROM reports WHERE digest = ?", (digest,)):
             found[f"{folder}/reports/{named.partition(':')[2]}.json"] = text.encode()

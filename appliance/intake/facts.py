@@ -11,7 +11,7 @@ from appliance.intake.content import read_manifest
 from appliance.intake.inspectors.findings import RULES
 from appliance.intake.inspectors.tar_fields import BLOCK, is_header
 from appliance.intake.inspectors.unpacking import compression_of
-from appliance.intake.ledger import Entry, manifest_text, missing_volumes, report_text
+from appliance.intake.ledger import Entry, manifest_bytes, missing_volumes, report_text
 from appliance.policy.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand
 from appliance.station import Station
 from appliance.store.blobs import BlobStore
@@ -42,12 +42,12 @@ def facts_of(station: Station, entry: Entry) -> Facts:
     """The facts of an entry. An artifact counts as the kind that the bundle announces and as the one that its own
     manifest makes it; one whose manifest is not in the store counts as any."""
     reader = station.reader
-    text = manifest_text(reader, entry.digest)
+    raw = manifest_bytes(reader, entry.digest)
     absent = () if entry.state == "receiving" else tuple(missing_volumes(reader, entry.digest))
-    key = (entry.digest, hashlib.sha256(text.encode()).hexdigest(), absent)
+    key = (entry.digest, hashlib.sha256(raw).hexdigest(), absent)
     if (known := _known.get(key)) is not None:
         return known
-    manifest = decode(text.encode())
+    manifest = decode(raw)
     if absent:
         manifest = whole_without(station.blobs, manifest, set(absent))
     kinds = set[str]().union(*(_kinds(station.blobs, artifact) for artifact in manifest.artifacts))

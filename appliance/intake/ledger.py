@@ -6,15 +6,13 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
+from appliance.store.documents import has_manifest, manifest_of, report_of
 from bundles.errors import NotFoundError, UsageError
 from bundles.ledger import LedgerRow
 from bundles.manifest import BundleManifest
 from bundles.manifest_codec import decode
 from bundles.people import count
 from bundles.verdict import SmallFiles
-
-MANIFEST_JSON: Final = "CASE WHEN json_valid(i.manifest) THEN i.manifest ELSE '{}' END"
-"""A manifest for a query over `intake i`: one that was edited by hand into no JSON stops no look at the others."""
 
 _COLUMNS: Final = "digest, id, stream, sequence, state, artifacts, bytes, report_digest, job, actor, received, decided"
 
@@ -116,28 +114,27 @@ def cursor(entry: Entry) -> str:
     return f"{entry.id} {entry.digest}"
 
 
-def manifest_text(reader: sqlite3.Connection, digest: str) -> str:
-    """A bundle's manifest, canonical JSON."""
-    return str(reader.execute("SELECT manifest FROM intake WHERE digest = ?", (digest,)).fetchone()[0])
+def manifest_bytes(reader: sqlite3.Connection, digest: str) -> bytes:
+    """A bundle's manifest, canonical JSON. Raises FailedError where it is missing or cannot be read."""
+    return manifest_of(reader, digest)
 
 
 def read_manifest(reader: sqlite3.Connection, digest: str) -> BundleManifest:
-    """A bundle's manifest, decoded again."""
-    return decode(manifest_text(reader, digest).encode())
+    """A bundle's manifest, decoded again. Raises as `manifest_bytes` and `bundles.manifest_codec.decode`."""
+    return decode(manifest_of(reader, digest))
 
 
 def report_text(reader: sqlite3.Connection, digest: str) -> str | None:
-    """A bundle's inspection report, canonical JSON, or None before there is one."""
-    row = reader.execute("SELECT report FROM intake WHERE digest = ?", (digest,)).fetchone()
-    return None if row[0] is None else str(row[0])
+    """A bundle's inspection report, canonical JSON, or None before there is one. Raises FailedError where it cannot be
+    read."""
+    return report_of(reader, digest)
 
 
 def inspected_by(reader: sqlite3.Connection, digest: str) -> list[str]:
     """The inspectors that have a section in a bundle's report."""
     rows = reader.execute(
-        "SELECT json_extract(s.value, '$.inspector') FROM intake, json_each(CASE WHEN json_valid(intake.report)"
-        " THEN intake.report ELSE '{}' END, '$.sections') s"
-        " WHERE intake.digest = ?",
+        "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
+        " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?",
         (digest,),
     )
     return [str(name) for (name,) in rows]
@@ -178,12 +175,13 @@ def steps_of(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
 
 
 def signed_files(reader: sqlite3.Connection, digest: str) -> SmallFiles | None:
-    """A bundle's small files as they came in, or None where an older program did not keep them."""
+    """A bundle's small files as they came in, or None where the database lacks them. Raises FailedError where the
+    manifest cannot be read."""
     row = reader.execute("SELECT sums, readme FROM intake_sums WHERE digest = ?", (digest,)).fetchone()
-    if row is None:
+    if row is None or not has_manifest(reader, digest):
         return None
     signatures = dict(reader.execute("SELECT name, signature FROM intake_signatures WHERE digest = ?", (digest,)))
-    return SmallFiles(row[0], manifest_text(reader, digest).encode(), row[1], signatures)
+    return SmallFiles(row[0], manifest_of(reader, digest), row[1], signatures)
 
 
 def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:

@@ -85,10 +85,10 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
 def _tags_of(station: Station, digest: str) -> dict[tuple[str, str], str]:
     """Each (repository, tag) of a bundle's signed manifest with its digest; empty where the entry is not what was
     signed, which `unexplained` reports as such."""
-    files = signed_files(station.reader, digest)
-    if files is None or str(Digest.of(files.sums)) != digest:
-        return {}
     try:
+        files = signed_files(station.reader, digest)
+        if files is None or str(Digest.of(files.sums)) != digest:
+            return {}
         signed = {line.path: line.sha256 for line in parse(files.sums)}
         if signed.get(MANIFEST) != Digest.of(files.manifest).hex:
             return {}

@@ -17,7 +17,7 @@ from appliance.intake.ledger import (
     describe,
     entry_columns,
     importer_of,
-    manifest_text,
+    manifest_bytes,
     report_text,
     steps_of,
 )
@@ -88,7 +88,7 @@ def summary(station: Station, entry: Entry) -> dict[str, Any]:
 def detail(station: Station, entry: Entry, keyid: str = "") -> dict[str, Any]:
     """The same of one entry, every approval verified as a release would, with its report; and what the signature of
     `keyid` will do, where one is given."""
-    manifest = decode(manifest_text(station.reader, entry.digest).encode())
+    manifest = decode(manifest_bytes(station.reader, entry.digest))
     report = report_text(station.reader, entry.digest)
     counting = still_counting(station, entry, decisions_of(station.reader, entry.digest))
     sections = {} if report is None else {one["inspector"]: one for one in json.loads(report)["sections"]}

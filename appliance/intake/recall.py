@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
-from appliance.intake.ledger import MANIFEST_JSON, manifest_text
+from appliance.intake.ledger import manifest_bytes
 from appliance.observe.acts import Act, mark
 from appliance.observe.audit import begins, newest
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
+from appliance.store.documents import MANIFEST_JSON
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError
 from bundles.manifest import Artifact, BundleManifest
@@ -20,6 +21,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
 _EVERYTHING = "everything"
+_DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
 
 
 def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[str, Any]:
@@ -74,11 +76,12 @@ def _incoming(reader: sqlite3.Connection, thing: str) -> list[dict[str, str]]:
          " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
         ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
          " WHERE d.keyid = ?"),
-        ("artifact", "SELECT id, digest, state FROM intake i WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
+        ("artifact", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
          f" json_each({MANIFEST_JSON}, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
-        ("blob", f"SELECT id, digest, state FROM intake i WHERE EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON},"  # noqa: S608
-         " '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1) OR EXISTS (SELECT 1 FROM"
-         f" json_each({MANIFEST_JSON}, '$.requires') q WHERE json_extract(q.value, '$.digest') = ?1)"),
+        ("blob", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
+         f" json_each({MANIFEST_JSON}, '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1)"
+         f" OR EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.requires') q"
+         " WHERE json_extract(q.value, '$.digest') = ?1)"),
     )  # fmt: skip
     for how, query in queries:
         asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing
@@ -115,7 +118,7 @@ def _outgoing(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> li
 def _manifest(reader: sqlite3.Connection, paths: StationPaths, bundle: dict[str, str]) -> BundleManifest | None:
     if bundle["direction"] == "in":
         try:
-            return decode(manifest_text(reader, bundle["digest"]).encode())
+            return decode(manifest_bytes(reader, bundle["digest"]))
         except LockgateError:  # a row that was edited by hand hides nothing of the others
             return None
     fixed = Fixed.load(paths.job(bundle["job"])) if paths.job(bundle["job"]).is_dir() else None

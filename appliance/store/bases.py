@@ -6,6 +6,7 @@ nothing links count for nothing, whoever brought them. Every function takes a co
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -28,12 +29,13 @@ class Holder:
 
 
 def unserved(db: sqlite3.Connection, digests: Iterable[str]) -> list[str]:
-    """Those of `digests` that no repository shows. A point read each."""
-    return [
-        digest
-        for digest in digests
-        if db.execute("SELECT 1 FROM links WHERE digest = ? LIMIT 1", (digest,)).fetchone() is None
-    ]
+    """Those of `digests` that no repository shows, in their order. One statement."""
+    rows = db.execute(
+        "SELECT j.value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = j.value)"
+        " ORDER BY j.key",
+        (json.dumps(list(digests)),),
+    )
+    return [str(digest) for (digest,) in rows]
 
 
 def keepers(db: sqlite3.Connection, digest: str) -> list[Holder]:
@@ -49,7 +51,8 @@ def keepers(db: sqlite3.Connection, digest: str) -> list[Holder]:
 def mentions(db: sqlite3.Connection, digest: str) -> list[Holder]:
     """Bundles whose manifests hold a digest, in whatever state, eight at most. Reads every manifest in the intake."""
     rows = db.execute(
-        f"SELECT {_HOLDER} FROM intake i WHERE instr(i.manifest, ?) > 0 ORDER BY i.id, i.digest LIMIT ?",  # noqa: S608
+        f"SELECT {_HOLDER} FROM intake i JOIN intake_documents d ON d.digest = i.digest"  # noqa: S608  constant
+        " WHERE instr(d.manifest, ?) > 0 ORDER BY i.id, i.digest LIMIT ?",
         (digest, _MENTIONED),
     )
     return [Holder(*row) for row in rows]

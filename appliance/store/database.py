@@ -25,6 +25,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA cache_size = -{limits.WRITER_PAGES // 1024}")
         migrate(connection)
     except (sqlite3.Error, OSError) as error:
         raise FailedError(

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,22 @@ def tag_claims(db: sqlite3.Connection, repository: str, tag: str) -> list[TagCla
         (repository, tag),
     )
     return [TagClaim(*row) for row in rows]
+
+
+def claims_on_tags(
+    db: sqlite3.Connection, names: Iterable[tuple[str, str]]
+) -> Iterator[tuple[tuple[str, str], list[TagClaim]]]:
+    """Each of the tags (repository, tag) that a standing release claims, with its claims as `tag_claims` gives them.
+    One statement; one tag's claims in memory at a time."""
+    rows = db.execute(
+        "SELECT r.repository, r.item, i.id, i.stream, r.target FROM json_each(?) j"
+        " CROSS JOIN released r ON r.repository = json_extract(j.value, '$[0]') AND r.kind = 'tag'"
+        " AND r.item = json_extract(j.value, '$[1]') CROSS JOIN intake i ON i.digest = r.digest"
+        " ORDER BY j.key, r.entry",
+        (json.dumps(list(names)),),
+    )
+    for name, claims in groupby(rows, key=itemgetter(0, 1)):
+        yield name, [TagClaim(*claim[2:]) for claim in claims]
 
 
 def foreign_claim(claims: list[TagClaim], source: str) -> TagClaim | None:

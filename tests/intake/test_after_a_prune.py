@@ -66,7 +66,9 @@ def digest_of(station: Inside, name: str = NAME) -> str:
 def artifact(station: Inside, repository: str, name: str = NAME) -> str:
     """The digest of the bundle's artifact in a repository."""
     manifest = json.loads(
-        station.station.reader.execute("SELECT manifest FROM intake WHERE id = ?", (name,)).fetchone()[0]
+        station.station.reader.execute(
+            "SELECT manifest FROM intake_documents d JOIN intake i USING (digest) WHERE i.id = ?", (name,)
+        ).fetchone()[0]
     )
     return next(str(one["digest"]) for one in manifest["artifacts"] if one["repository"] == repository)
 

@@ -76,7 +76,7 @@ STEPPED = f"{STEP} FROM transitions LIMIT 1"
          " created, 0 FROM approvals"),
         (APPROVED, STEPPED, "UPDATE approvals SET owner = 'Boris'"),
         (APPROVED, STEPPED, "UPDATE approvals SET sealed = 1"),
-        (APPROVED, STEPPED, "UPDATE intake SET report = '{}'"),
+        (APPROVED, STEPPED, "UPDATE intake_documents SET report = '{}'"),
         (APPROVED, STEPPED, "UPDATE intake SET stream = 'alpha.open'"),
     ],
     ids=["state", "state and step", "a copied approval", "another owner", "a sealed one", "the report", "the stream"],
@@ -90,8 +90,9 @@ def test_a_row_edited_by_hand_releases_nothing(strict: Inside, statements: tuple
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE intake SET manifest = replace(manifest, 'files/thing', 'files/other')",
-        "UPDATE intake SET report = replace(report, '\"ok\"', '\"note\"')",
+        "UPDATE intake_documents SET manifest = replace(manifest, 'files/thing', 'files/other')",
+        "UPDATE intake_documents SET report = replace(report, '\"ok\"', '\"note\"')",
+        "DELETE FROM intake_documents",
         "UPDATE intake_sums SET sums = x'00'",
         "UPDATE intake_signatures SET signature = x'00'",
         "DELETE FROM intake_signatures",

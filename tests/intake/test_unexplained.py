@@ -35,7 +35,7 @@ def link(station: Inside, kind: str, repository: str = "stolen") -> str:
     """A row made by hand: the first artifact's manifest, or a blob of it, shown in a repository."""
     which = {"manifest": "$.artifacts[0].digest", "blob": "$.blobs[0].digest"}[kind]
     with sqlite3.connect(station.station.paths.database) as intruder:
-        digest = intruder.execute(f"SELECT json_extract(manifest, '{which}') FROM intake").fetchone()[0]
+        digest = intruder.execute(f"SELECT json_extract(manifest, '{which}') FROM intake_documents").fetchone()[0]
     intruder.close()
     row(station, digest, kind, repository)
     return str(digest)
@@ -214,9 +214,12 @@ def edit(station: Inside, statement: str, *values: object) -> None:
 @pytest.mark.parametrize(
     "statement",
     [
-        "UPDATE intake SET manifest = substr(manifest, 2)",
-        "UPDATE intake SET manifest = json_set(manifest, '$.blobs', json('[]'))",
+        "UPDATE intake_documents SET manifest = substr(manifest, 2)",
+        "UPDATE intake_documents SET manifest = json_set(manifest, '$.blobs', json('[]'))",
         "UPDATE intake_sums SET sums = x'00'",
+        "UPDATE intake_documents SET manifest = CAST(x'ff' || manifest AS TEXT)",
+        "UPDATE intake_documents SET manifest = replace(hex(zeroblob(40000000)), '00', '0')",
+        "DELETE FROM intake_documents",
         "DELETE FROM intake_sums",
         f"UPDATE intake SET digest = 'sha256:{'0' * 64}'",
         "DELETE FROM intake",
@@ -235,9 +238,14 @@ def test_an_invented_entry_with_the_same_content_explains_nothing(strict: Inside
     digest = link(strict, "manifest")
     edit(
         strict,
-        "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, manifest, job, actor, received)"
-        f" SELECT 'sha256:{'0' * 64}', id || 'x', stream, sequence + 1, 'released', artifacts, bytes, manifest, job,"
-        " actor, received FROM intake",
+        "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, job, actor, received)"
+        f" SELECT 'sha256:{'0' * 64}', id || 'x', stream, sequence + 1, 'released', artifacts, bytes, job, actor,"
+        " received FROM intake",
+    )
+    edit(
+        strict,
+        "INSERT INTO intake_documents (digest, report, manifest)"
+        f" SELECT 'sha256:{'0' * 64}', report, manifest FROM intake_documents",
     )
     assert [one["digest"] for one in unexplained(strict.station)] == [digest]
 

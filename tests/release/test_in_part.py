@@ -59,8 +59,8 @@ def test_what_was_left_in_quarantine_is_found_where_somebody_links_it(closed: Cl
     with contextlib.closing(sqlite3.connect(closed.paths.database)) as intruder, intruder:
         intruder.execute(
             "INSERT INTO links (repository_id, digest, kind, created) SELECT"
-            f" {where}, json_extract(a.value, '$.digest'), 'manifest', received FROM intake,"
-            " json_each(manifest, '$.artifacts') a WHERE intake.id = ?"
+            f" {where}, json_extract(a.value, '$.digest'), 'manifest', i.received FROM intake i"
+            " JOIN intake_documents d USING (digest), json_each(d.manifest, '$.artifacts') a WHERE i.id = ?"
             " AND json_extract(a.value, '$.repository') = 'part3/b'",
             (name,),
         )

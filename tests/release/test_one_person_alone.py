@@ -44,8 +44,8 @@ def is_hidden(station: Closed, name: str) -> bool:
     """Nothing of the bundle is linked or tagged anywhere."""
     with contextlib.closing(sqlite3.connect(station.paths.database)) as reader:
         rows = reader.execute(
-            "SELECT json_extract(a.value, '$.digest') FROM intake, json_each(intake.manifest, '$.artifacts') a"
-            " WHERE intake.id = ?",
+            "SELECT json_extract(a.value, '$.digest') FROM intake i JOIN intake_documents d USING (digest),"
+            " json_each(d.manifest, '$.artifacts') a WHERE i.id = ?",
             (name,),
         ).fetchall()
         assert rows
@@ -117,18 +117,19 @@ def test_a_row_edited_by_hand_is_caught(closed: Closed, name: str, state: str) -
 def test_a_report_or_manifest_edited_by_hand_is_caught(closed: Closed, name: str) -> None:
     closed.approve("anna", name)
     closed.approve("boris", name)
+    of = f"WHERE digest = (SELECT digest FROM intake WHERE id = '{name}')"
     with contextlib.closing(sqlite3.connect(closed.paths.database)) as reader:
-        kept = reader.execute("SELECT report, manifest FROM intake WHERE id = ?", (name,)).fetchone()
+        kept = reader.execute(f"SELECT report, manifest FROM intake_documents {of}").fetchone()
     try:
-        edit(closed, f"UPDATE intake SET report = replace(report, 'ok', 'no') WHERE id = '{name}'")
+        edit(closed, f"UPDATE intake_documents SET report = replace(report, 'ok', 'no') {of}")
         assert "report was changed" in closed.refusal("clara", name)
-        edit(closed, f"UPDATE intake SET report = substr(report, 2) WHERE id = '{name}'")
+        edit(closed, f"UPDATE intake_documents SET report = substr(report, 2) {of}")
         closed.refusal("clara", name)
         other = "report = replace(report, 'no', 'ok'), manifest = replace(manifest, 'files', 'evil')"
-        edit(closed, f"UPDATE intake SET {other} WHERE id = '{name}'")
+        edit(closed, f"UPDATE intake_documents SET {other} {of}")
         closed.refusal("clara", name)
         assert is_hidden(closed, name)
-        edit(closed, f"UPDATE intake SET manifest = substr(manifest, 2) WHERE id = '{name}'")
+        edit(closed, f"UPDATE intake_documents SET manifest = substr(manifest, 2) {of}")
         (shown,) = closed.ask("anna", "GET", "/v1/approvals", filter=name)["items"]
         assert shown["error"]
         closed.refusal("clara", name)
@@ -138,7 +139,7 @@ def test_a_report_or_manifest_edited_by_hand_is_caught(closed: Closed, name: str
             closed.ask("vera", "GET", "/v1/recall", thing="sha256:" + "0" * 64)
     finally:
         with contextlib.closing(sqlite3.connect(closed.paths.database, timeout=30)) as intruder, intruder:
-            intruder.execute("UPDATE intake SET report = ?, manifest = ? WHERE id = ?", (*kept, name))
+            intruder.execute(f"UPDATE intake_documents SET report = ?, manifest = ? {of}", kept)
 
 
 def test_an_approval_for_another_bundle_is_refused(closed: Closed, name: str) -> None:
@@ -304,7 +305,8 @@ def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: st
     closed.release("clara", released)
     assert closed.cli("vera", "intake", "check").stdout == "[ok] all that is shown was released\n"
     at = "2026-01-01T00:00:00Z"
-    wanted = f"FROM intake, json_each(manifest, '$.blobs') b WHERE intake.id = '{name}'"
+    documents = "FROM intake i JOIN intake_documents d USING (digest)"
+    wanted = f"{documents}, json_each(d.manifest, '$.blobs') b WHERE i.id = '{name}'"
     edit(
         closed,
         f"INSERT INTO repositories (name, created) VALUES ('stolen', '{at}')",

@@ -12,7 +12,7 @@ from appliance.paths import StationPaths
 from appliance.store import migrations
 from appliance.store.database import open_reader, open_writer
 from appliance.store.metadata import Metadata
-from appliance.store.migrations import m0021_clock_floors
+from appliance.store.migrations import m0021_clock_floors, m0029_intake_documents
 from appliance.store.migrations.runner import migrate, step_names
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.registry import (
@@ -250,3 +250,27 @@ def test_a_floor_that_people_set_stays_the_stations_and_those_before_it_come_bac
         ("2099-01-01T00:00:00Z", "alpha.bravo-000001"), ("2026-05-01T00:00:00Z", "Anna: its clock was wrong")
     )
     assert rows == [("", "2099-01-01T00:00:00Z"), ("", "2026-05-01T00:00:00Z")]
+
+
+def test_the_documents_of_an_earlier_version_are_moved_and_its_claims_are_numbered() -> None:
+    db = Database(memory=True)
+    db.execute("CREATE TABLE intake (digest TEXT PRIMARY KEY, state TEXT, manifest TEXT, report TEXT) WITHOUT ROWID")
+    db.execute("INSERT INTO intake VALUES ('a', 'released', 'one', 'seen'), ('b', 'quarantined', 'two', NULL)")
+    db.execute(
+        "CREATE TABLE released (digest TEXT, repository TEXT, kind TEXT, item TEXT, target TEXT, made INTEGER,"
+        " previous TEXT, at TEXT, entry INTEGER, PRIMARY KEY (digest, repository, kind, item)) WITHOUT ROWID"
+    )
+    db.execute(
+        "INSERT INTO released VALUES ('a', 'r', 'tag', '1', 'm', 1, 'p', 't', 7), ('a', 'r', 'blob', 'l', 'l', 0, NULL,"
+        " 't', 3)"
+    )
+    m0029_intake_documents.apply(db)
+    assert list(db.execute("SELECT digest, manifest, report FROM intake_documents ORDER BY digest")) == [
+        ("a", "one", "seen"),
+        ("b", "two", None),
+    ]
+    assert list(db.execute("SELECT * FROM intake ORDER BY digest")) == [("a", "released"), ("b", "quarantined")]
+    assert list(db.execute("SELECT entry, item, made, previous FROM released ORDER BY entry")) == [
+        (1, "l", 0, None),
+        (2, "1", 1, "p"),
+    ]

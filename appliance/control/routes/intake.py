@@ -24,7 +24,7 @@ from appliance.intake.ledger import (
     describe,
     find_entry,
     list_entries,
-    manifest_text,
+    manifest_bytes,
     report_text,
     steps_of,
     volumes_of,
@@ -72,7 +72,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
                 {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
                 for volume in volumes_of(reader, entry.digest)
             ],
-            "manifest": msgspec.Raw(manifest_text(reader, entry.digest).encode()),
+            "manifest": msgspec.Raw(manifest_bytes(reader, entry.digest)),
             "report": None if report is None else msgspec.Raw(report.encode()),
         }
         return web.Response(body=msgspec.json.encode(fields), content_type="application/json")

@@ -11,10 +11,15 @@ releases are withdrawn.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 _COLUMNS: Final = "entry, repository, kind, item, target, made, previous"
+_NEXT: Final = (
+    "SELECT min(n.entry) FROM released n WHERE n.repository = ?1 AND n.kind = ?2 AND n.item = ?3 AND n.entry > ?4"
+)
+"""The claim that follows on the same thing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +35,54 @@ class Claim:
     previous: str | None
 
 
-def claim(
-    db: sqlite3.Connection, digest: str, at: str, repository: str, kind: str, item: str, target: str,
-    *, made: bool, previous: str | None = None,
-) -> None:  # fmt: skip
-    """Record what the release of bundle `digest` shows, as the newest claim, in place of an older one of its own."""
-    row = db.execute(
-        f"SELECT {_COLUMNS} FROM released WHERE digest = ? AND repository = ? AND kind = ? AND item = ?",  # noqa: S608
-        (digest, repository, kind, item),
-    ).fetchone()
-    if row is not None:
-        older = Claim(*row)
-        alone = strike_tag(db, older) if kind == "tag" else strike_link(db, older)
-        made = made or alone
-    db.execute(
-        "INSERT INTO released (digest, repository, kind, item, target, made, previous, at, entry)"
-        " SELECT ?, ?, ?, ?, ?, ?, ?, ?, coalesce(max(entry), 0) + 1 FROM released",
-        (digest, repository, kind, item, target, made, previous, at),
+def claim_links(db: sqlite3.Connection, digest: str, links: Sequence[tuple[int, str, str, str]], at: str) -> None:
+    """Record what the release of bundle `digest` is about to link, as the newest claims, in place of older ones of its
+    own. `links` are (repository's row, repository, kind, item), each once; they are made after this."""
+    older = {(one.repository, one.kind, one.item): one for one in claims_of(db, digest) if one.kind != "tag"}
+    again = [older[link[1:]] for link in links if link[1:] in older] if older else []
+    db.executemany(
+        f"UPDATE released SET made = 1 WHERE made = 0 AND entry = ({_NEXT})",  # noqa: S608  constant
+        [(one.repository, one.kind, one.item, one.entry) for one in again if one.made],
     )
+    db.executemany("DELETE FROM released WHERE entry = ?", [(one.entry,) for one in again])
+    # What an older claim of its own kept up is kept up by the new one, unless another release claimed it in between.
+    made_by = {key: one.entry for key, one in older.items() if one.made}
+    first = _next_entry(db)
+    db.executemany(
+        "INSERT INTO released (digest, repository, kind, item, target, made, previous, at, entry)"
+        " VALUES (?1, ?2, ?3, ?4, ?4, NOT EXISTS (SELECT 1 FROM links l WHERE l.repository_id = ?5 AND l.digest = ?4"
+        " AND l.kind = ?3) OR (?6 IS NOT NULL AND NOT EXISTS (SELECT 1 FROM released n WHERE n.repository = ?2"
+        " AND n.kind = ?3 AND n.item = ?4 AND n.entry > ?6)), NULL, ?7, ?8)",
+        (
+            (digest, repository, kind, item, number, made_by.get((repository, kind, item)), at, entry)
+            for entry, (number, repository, kind, item) in enumerate(links, first)
+        ),
+    )
+
+
+def claim_tags(db: sqlite3.Connection, digest: str, tags: Sequence[tuple[str, str, str, str | None]], at: str) -> None:
+    """Record where the release of bundle `digest` puts tags, as `claim_links`. `tags` are (repository, tag, digest that
+    it is put at, digest where it stood before or None), each once."""
+    older = {(one.repository, one.item): one for one in claims_of(db, digest) if one.kind == "tag"}
+    again = [older[tag[:2]] for tag in tags if tag[:2] in older] if older else []
+    db.executemany(
+        f"UPDATE released SET previous = ?5 WHERE previous = ?6 AND entry = ({_NEXT})",  # noqa: S608  constant
+        [(one.repository, one.kind, one.item, one.entry, one.previous, one.target) for one in again if one.made],
+    )
+    db.executemany("DELETE FROM released WHERE entry = ?", [(one.entry,) for one in again])
+    first = _next_entry(db)
+    db.executemany(
+        "INSERT INTO released (digest, repository, kind, item, target, made, previous, at, entry)"
+        " VALUES (?, ?, 'tag', ?, ?, 1, ?, ?, ?)",
+        (
+            (digest, repository, tag, target, previous, at, entry)
+            for entry, (repository, tag, target, previous) in enumerate(tags, first)
+        ),
+    )
+
+
+def _next_entry(db: sqlite3.Connection) -> int:
+    return int(db.execute("SELECT coalesce(max(entry), 0) + 1 FROM released").fetchone()[0])
 
 
 def claims_of(db: sqlite3.Connection, digest: str) -> list[Claim]:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Mapping
 
 import msgspec
 
 from appliance.store.bases import unserved
-from appliance.store.tag_claims import foreign_claim, tag_claims
+from appliance.store.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.base import Write
-from appliance.store.writes.claims import claim
+from appliance.store.writes.claims import claim_links, claim_tags
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
 from appliance.store.writes.registry import (
     Kind,
     ManifestRow,
-    ensure_repository,
-    is_linked,
-    link,
-    record_manifest,
-    set_tag,
+    ensure_repositories,
+    link_all,
+    record_manifests,
+    set_tags,
+    tag_targets,
 )
 from bundles.errors import FailedError, RefusedError
 from bundles.people import count
@@ -143,16 +144,10 @@ class Release(Write, frozen=True):
                 thing=f"{entry.id}: {absent[0]}",
                 remedy="release it again: that names what must be released first",
             )
-        for artifact in self.artifacts:
-            repository = ensure_repository(db, artifact.repository, self.at)
-            for blob in artifact.blobs:
-                self._show(db, repository, artifact.repository, "blob", blob)
-            record_manifest(db, artifact.manifest, self.at)
-            self._show(db, repository, artifact.repository, "manifest", artifact.manifest.blob.digest)
-        for artifact in self.artifacts:
-            repository = ensure_repository(db, artifact.repository, self.at)
-            for tag in artifact.tags:
-                self._tag(db, entry, repository, artifact, tag)
+        repositories = ensure_repositories(db, (artifact.repository for artifact in self.artifacts), self.at)
+        record_manifests(db, [artifact.manifest for artifact in self.artifacts], self.at)
+        self._show(db, repositories)
+        self._tag(db, entry, repositories)
         if self.whole:
             db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))  # the links keep it from now on
         if self.sealed:
@@ -162,24 +157,37 @@ class Release(Write, frozen=True):
         )  # fmt: skip
         move(db, self.digest, entry, "released", self.actor, self.at, note)
 
-    def _show(self, db: sqlite3.Connection, repository: int, name: str, kind: Kind, item: str) -> None:
-        made = not is_linked(db, repository, item, kind)
-        link(db, repository, item, kind, self.at)
-        claim(db, self.digest, self.at, name, kind, item, item, made=made)
+    def _show(self, db: sqlite3.Connection, repositories: Mapping[str, int]) -> None:
+        """Claim and make every link. In the order of their keys, so that the indexes grow at one place."""
+        items: set[tuple[str, Kind, str]] = set()
+        for artifact in self.artifacts:
+            items.add((artifact.repository, "manifest", artifact.manifest.blob.digest))
+            items.update((artifact.repository, "blob", blob) for blob in artifact.blobs)
+        links = [(repositories[repository], repository, kind, item) for repository, kind, item in sorted(items)]
+        claim_links(db, self.digest, links, self.at)
+        link_all(db, ((number, item, kind) for number, _, kind, item in links), self.at)
 
-    def _tag(self, db: sqlite3.Connection, entry: IntakeEntry, repository: int, artifact: Released, tag: str) -> None:
-        row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
-        previous, target = (None if row is None else str(row[0])), artifact.manifest.blob.digest
-        if previous != target and artifact.repository not in self.may_move:
-            owner = foreign_claim(tag_claims(db, artifact.repository, tag), entry.stream.partition(".")[0])
+    def _tag(self, db: sqlite3.Connection, entry: IntakeEntry, repositories: Mapping[str, int]) -> None:
+        targets = {
+            (artifact.repository, tag): artifact.manifest.blob.digest
+            for artifact in self.artifacts
+            for tag in artifact.tags
+        }
+        before = tag_targets(db, targets)
+        asked = [
+            name for name, target in targets.items() if before.get(name) != target and name[0] not in self.may_move
+        ]
+        for (repository, tag), claims in claims_on_tags(db, asked):
+            owner = foreign_claim(claims, entry.stream.partition(".")[0])
             if owner is not None:
                 raise RefusedError(
                     "the tag was released from another source meanwhile",
-                    thing=f"{entry.id}: {artifact.repository}:{tag}, which {owner.bundle} put at {owner.digest}",
+                    thing=f"{entry.id}: {repository}:{tag}, which {owner.bundle} put at {owner.digest}",
                     remedy="release it again: that says what is to be done",
                 )
-        set_tag(db, repository, tag, target, self.at)
-        claim(db, self.digest, self.at, artifact.repository, "tag", tag, target, made=True, previous=previous)
+        tags = [(*name, target, before.get(name)) for name, target in sorted(targets.items())]
+        set_tags(db, ((repositories[repository], tag, target) for repository, tag, target, _ in tags), self.at)
+        claim_tags(db, self.digest, tags, self.at)
 
     def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
         for keyid in self.approved_by:

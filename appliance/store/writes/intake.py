@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
+from appliance.store.documents import keep_report
 from appliance.store.writes.base import Write
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, move, stand, step
@@ -48,13 +49,13 @@ class BeginIntake(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> None:
         size = sum(volume.size for volume in self.volumes)
         begun = db.execute(
-            "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, manifest, job, actor, received)"
-            " VALUES (?, ?, ?, ?, 'receiving', ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (self.digest, self.id, self.stream, self.sequence, self.artifacts, size, self.manifest, self.job,
-             self.actor, self.at),
-        ).rowcount  # fmt: skip
+            "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, job, actor, received)"
+            " VALUES (?, ?, ?, ?, 'receiving', ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            (self.digest, self.id, self.stream, self.sequence, self.artifacts, size, self.job, self.actor, self.at),
+        ).rowcount
         if not begun:
             return
+        db.execute("INSERT INTO intake_documents (digest, manifest) VALUES (?, ?)", (self.digest, self.manifest))
         db.executemany(
             "INSERT INTO intake_volumes (digest, volume, medium, size) VALUES (?, ?, ?, ?)",
             [(self.digest, volume.index, volume.medium, volume.size) for volume in self.volumes],
@@ -87,7 +88,7 @@ class AbandonIntake(Write, frozen=True):
         if mine is None:
             return False
         db.execute("DELETE FROM pins WHERE bundle = ?", (self.digest,))
-        for table in ("intake_volumes", "intake_sums", "intake_signatures"):
+        for table in ("intake_volumes", "intake_sums", "intake_signatures", "intake_documents"):
             db.execute(f"DELETE FROM {table} WHERE digest = ?", (self.digest,))  # noqa: S608  constants
         db.execute("DELETE FROM intake WHERE digest = ?", (self.digest,))
         return True
@@ -235,10 +236,8 @@ class Inspected(Write, frozen=True):
         if entry.report_digest == self.report_digest:
             return
         db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
-        db.execute(
-            "UPDATE intake SET report = ?, report_digest = ? WHERE digest = ?",
-            (self.report, self.report_digest, self.digest),
-        )
+        db.execute("UPDATE intake SET report_digest = ? WHERE digest = ?", (self.report_digest, self.digest))
+        keep_report(db, self.digest, self.report)
         db.execute(
             "INSERT INTO reports (digest, report_digest, report, at) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             (self.digest, self.report_digest, self.report, self.at),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -52,40 +52,72 @@ def ensure_repository(db: sqlite3.Connection, name: str, at: str) -> int:
     return int(cursor.lastrowid or 0)
 
 
+def ensure_repositories(db: sqlite3.Connection, names: Iterable[str], at: str) -> dict[str, int]:
+    """The repositories' rows by name, made at `at` where they are new."""
+    every = sorted(set(names))
+    db.executemany(
+        "INSERT INTO repositories (name, created) VALUES (?, ?) ON CONFLICT DO NOTHING", [(name, at) for name in every]
+    )
+    rows = db.execute(
+        "SELECT name, id FROM repositories WHERE name IN (SELECT value FROM json_each(?))", (json.dumps(every),)
+    )
+    return {str(name): int(number) for name, number in rows}
+
+
 def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
     """Say that the bytes are held. Visible to nobody by itself."""
-    db.execute(
+    record_blobs(db, (blob,), at)
+
+
+def record_blobs(db: sqlite3.Connection, blobs: Sequence[BlobRow], at: str) -> None:
+    """Say that the bytes of each are held. Visible to nobody by itself."""
+    db.executemany(
         "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (blob.digest, blob.size, blob.crc32, at),
+        [(blob.digest, blob.size, blob.crc32, at) for blob in blobs],
     )
     # Whoever records a blob has just made its bytes durable, or read them all: a withdrawn one is whole again.
-    db.execute("UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", (at, blob.digest))
-    db.execute("DELETE FROM unread WHERE digest = ?", (blob.digest,))
+    db.executemany(
+        "UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", [(at, blob.digest) for blob in blobs]
+    )
+    db.executemany("DELETE FROM unread WHERE digest = ?", [(blob.digest,) for blob in blobs])
 
 
 def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> None:
     """Say that the bytes are held and are a manifest. Visible to nobody by itself."""
-    record_blob(db, manifest.blob, at)
-    db.execute(
+    record_manifests(db, (manifest,), at)
+
+
+def record_manifests(db: sqlite3.Connection, manifests: Sequence[ManifestRow], at: str) -> None:
+    """Say that the bytes of each are held and are a manifest. Visible to nobody by itself."""
+    record_blobs(db, [manifest.blob for manifest in manifests], at)
+    db.executemany(
         "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
-            manifest.blob.digest,
-            manifest.media_type,
-            manifest.artifact_type,
-            manifest.subject,
-            manifest.blob.size,
-            json.dumps(dict(manifest.annotations), ensure_ascii=False),
-            at,
+            (
+                manifest.blob.digest,
+                manifest.media_type,
+                manifest.artifact_type,
+                manifest.subject,
+                manifest.blob.size,
+                json.dumps(dict(manifest.annotations), ensure_ascii=False),
+                at,
+            )
+            for manifest in manifests
         ),
     )
 
 
 def link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
     """Show recorded content in a repository: from here on its clients may read it."""
-    db.execute(
+    link_all(db, ((repository, digest, kind),), at)
+
+
+def link_all(db: sqlite3.Connection, links: Iterable[tuple[int, str, Kind]], at: str) -> None:
+    """`link` each (repository, digest, kind)."""
+    db.executemany(
         "INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        (repository, digest, kind, at),
+        ((*one, at) for one in links),
     )
 
 
@@ -99,11 +131,27 @@ def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) 
 
 def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
     """Point a tag at a recorded manifest, moving it if it exists."""
-    db.execute(
+    set_tags(db, ((repository, tag, digest),), at)
+
+
+def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
+    """`set_tag` for each (repository, tag, digest)."""
+    db.executemany(
         "INSERT INTO tags (repository_id, tag, digest, updated) VALUES (?, ?, ?, ?)"
         " ON CONFLICT (repository_id, tag) DO UPDATE SET digest = excluded.digest, updated = excluded.updated",
-        (repository, tag, digest, at),
+        ((*one, at) for one in tags),
     )
+
+
+def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Where each of the tags (repository, tag) points, of those that are there. One statement."""
+    rows = db.execute(
+        "SELECT r.name, t.tag, t.digest FROM json_each(?) j"
+        " CROSS JOIN repositories r ON r.name = json_extract(j.value, '$[0]')"
+        " CROSS JOIN tags t ON t.repository_id = r.id AND t.tag = json_extract(j.value, '$[1]')",
+        (json.dumps(list(tags)),),
+    )
+    return {(str(name), str(tag)): str(digest) for name, tag, digest in rows}
 
 
 def move_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
