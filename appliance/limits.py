@@ -253,6 +253,27 @@ LAYER_WINDOW_EACH: Final = 16 * MIB
 LAYER_WINDOW_NESTED: Final = 8 * MIB
 """The same inside another compression (RFC 8878, section 3.1.1.1.2 recommends 8 MiB)."""
 
+LAYER_FRAMES: Final = 16
+"""Skippable frames of a layer that could hold something; zstd:chunked writes three."""
+
+LAYER_TABLES: Final = 4
+"""Tables of contents in one layer, each of which is compared with the whole archive; runtimes read one."""
+
+LAYER_TABLE: Final = 150 * MIB
+"""A table of contents, decompressed; containers/storage takes no larger one (pkg/chunked, maxTocSize). It is read
+piece by piece."""
+
+LAYER_WINDOW_TABLE: Final = 32 * MIB
+"""What a decoder may hold while a table of contents is compared, when two are at work. What writes zstd:chunked in Go
+(klauspost/compress) has windows of 32 MiB at most."""
+
+LAYER_TABLE_ENTRY: Final = 256 * KIB
+"""One entry of a table of contents, or one segment of tar-split; extended attributes of a file have 64 KiB each."""
+
+LAYER_CHUNKS: Final = 100_000
+"""Chunks that a table of contents lists of one file: 6 GB at the 64 KiB that are usual. They are held together, at
+about 300 bytes each."""
+
 TEXT_READ: Final = 64 * MIB
 """A document (a configuration, an SBOM, a signature) is read up to here to see that it is text."""
 

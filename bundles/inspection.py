@@ -8,7 +8,7 @@ from typing import Any, Final
 MARKS: Final = {"ok": "[ok]", "note": "[..]", "fail": "[!!]"}
 _NOTES: Final = 40
 """Lines of notes a section gets on a terminal; the document has all."""
-_FAILING: Final = ("misnamed", "escaping", "ambiguous", "unread")
+_FAILING: Final = ("misnamed", "escaping", "ambiguous", "mislisted", "unread")
 _NOTED: Final = ("capabilities", "devices", "setuid", "absolute", "opaque")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Final
 
 from appliance import limits as appliance_limits
 from appliance.store.blobs import BlobStore
@@ -20,11 +21,17 @@ from bundles.oci.kinds import kind_of_manifest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 
+_TABLE_ANNOTATIONS: Final = (
+    "io.github.containers.zstd-chunked.",
+    "io.containers.zstd-chunked.",
+    "containerd.io/snapshot/stargz/",
+)
+
 
 @dataclass(frozen=True)
 class Checked:
     """An artifact and this station's own reading of its manifest, its descriptors without what is not asked for here
-    (annotations, platforms, urls)."""
+    (platforms, urls, and annotations but for those that lead a runtime to a table of contents)."""
 
     artifact: Artifact
     manifest: Manifest
@@ -85,7 +92,7 @@ class _Sharing:
     """Keeps the manifests of a bundle small: one object for each descriptor, however many manifests name it."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, Digest, int], Descriptor] = {}
+        self._known: dict[tuple[object, ...], Descriptor] = {}
         self._named = self._annotated = 0
 
     def slim(self, manifest: Manifest, artifact: Artifact) -> Manifest:
@@ -113,8 +120,13 @@ class _Sharing:
         return slim
 
     def _one(self, descriptor: Descriptor) -> Descriptor:
-        key = (descriptor.media_type, descriptor.digest, descriptor.size)
-        return self._known.setdefault(key, Descriptor(*key))
+        kept = {key: value for key, value in descriptor.annotations.items() if key.startswith(_TABLE_ANNOTATIONS)}
+        media_type, digest, size = descriptor.media_type, descriptor.digest, descriptor.size
+        key = (media_type, digest, size, *sorted(kept.items()))
+        if key not in self._known:
+            self._annotated += sum(len(name) + len(value) for name, value in kept.items())
+            self._known[key] = Descriptor(media_type, digest, size, annotations=kept)
+        return self._known[key]
 
 
 def _parse(raw: bytes, artifact: Artifact) -> Manifest:

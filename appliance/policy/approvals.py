@@ -27,8 +27,9 @@ from bundles.signing.keys import check_keyid
 FILE: Final = "approvals.toml"
 Separation = Literal["importer-approver", "importer-releaser", "approver-releaser"]
 Refusable = Literal[
-    "misnamed", "escaping", "ambiguous", "unread", "capabilities", "devices", "setuid", "absolute", "opaque"
-]
+    "misnamed", "escaping", "ambiguous", "mislisted", "unread",
+    "capabilities", "devices", "setuid", "absolute", "opaque",
+]  # fmt: skip
 """What a rule may refuse: the rules of the inspection of layers (appliance.intake.inspectors.findings)."""
 UNKNOWN_KIND: Final = "unknown"
 """Among a bundle's kinds: there is an artifact whose kind cannot be told. It counts as any."""

@@ -16,6 +16,7 @@ from appliance.access import patterns, permissions, tokens
 from appliance.access.scopes import parse_scopes
 from appliance.control.job_end import append_line
 from appliance.intake.inspectors import tar_fields, tar_stream
+from appliance.intake.inspectors.table_document import Document, Table
 from appliance.intake.inspectors.unpacking import Stream
 from appliance.outgoing.next_page import next_page
 from appliance.outgoing.registry_client import challenge_fields
@@ -110,6 +111,12 @@ def _log_line(data: bytes) -> None:
     append_line(Path(os.devnull), data.decode("utf-8", "surrogateescape"))
 
 
+def _table(data: bytes) -> None:
+    pieces = iter([data[at : at + 65536] for at in range(0, len(data), 65536)])
+    for _ in Table(Document(lambda: next(pieces, b""))).listed():
+        pass
+
+
 def _tar(data: bytes) -> None:
     pieces = iter([data])
     for _ in tar_stream.members(Stream(lambda: next(pieces, b""), len(data), time.monotonic() + 3600)):
@@ -168,6 +175,12 @@ SHAPES = (
     ),
     *(Shape(f"receipt: {name}", _receipt, grow) for name, grow in _BRACKETS.items()),
     *(Shape(f"checkpoint: {name}", _audit, grow) for name, grow in _BRACKETS.items()),
+    *(Shape(f"table of contents: {name}", _table, grow) for name, grow in {**_BRACKETS, **_VALUES}.items()),
+    Shape("table of contents: blanks", _table, _of(b" ")),
+    Shape("table of contents: entries", _table, _of(b'{"type":"dir","name":"a"},', b'{"version":1,"entries":[')),
+    Shape("table of contents: chunks", _table, _of(b',{"type":"chunk"}', b'{"entries":[{"type":"reg"}')),
+    Shape("table of contents: one entry", _table, _of(b'"a",', b'{"version":1,"entries":[{"xattrs":[')),
+    Shape("table of contents: one text", _table, _of(b'\\"', b'{"version":1,"entries":[{"name":"')),
     Shape("sums: empty lines", sums.parse, _of(b"\n")),
     Shape("sums: one line", sums.parse, _of(b"a", after=b"\n")),
     Shape("sums: the same line", sums.parse, _of(b"0" * 64 + b"  manifest.json\n")),

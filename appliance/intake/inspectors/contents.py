@@ -2,7 +2,7 @@
 
 An archive is what any reader of tar would take for one, behind any compression that a runtime takes off. Findings are
 setuid and setgid bits, file capabilities, device nodes, names and links that are absolute or lead out, and whatever
-readers of tar take differently.
+readers of tar take differently, or a table of contents lists otherwise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, Final
 
 from appliance import limits
 from appliance.intake.inspectors.findings import Looked
+from appliance.intake.inspectors.tables import has_footer, is_index, look_into
 from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
 from appliance.intake.inspectors.tar_stream import Member, Oddity, members
 from appliance.intake.inspectors.unpacking import Stream, Unwrapped
@@ -33,37 +34,43 @@ def look(file: BinaryIO, size: int, deadline: float) -> Looked:
     """Look through a blob of `size` bytes, which is closed. What cannot be looked through says why in `failed`."""
     looked = Looked()
     try:
-        with Unwrapped(file, size, deadline) as unwrapped:
-            looked.content = _content_of(unwrapped.stream, looked)
+        with file:
+            with Unwrapped(file, size, deadline) as unwrapped:
+                looked.content, indexes = _content_of(unwrapped.stream, looked)
+            if unwrapped.frames or indexes or has_footer(file, size):
+                look_into(file, size, deadline, unwrapped.frames, indexes, looked, _findings)
     except LockgateError as error:
         looked.content, looked.failed = "", error.diagnostics()
     return looked
 
 
-def _content_of(stream: Stream, looked: Looked) -> str:
+def _content_of(stream: Stream, looked: Looked) -> tuple[str, int]:
+    """What a blob holds, and how many of an archive's entries are tables of contents."""
     head = stream.peek(BLOCK)
     if not head:
-        return "empty"
+        return "empty", 0
     if head == ZEROS:  # an archive may stand behind zero blocks, and some readers look for it there
         while stream.peek(BLOCK) == ZEROS:
             stream.skip(BLOCK)
         if not stream.peek(BLOCK).strip(b"\0"):
-            return "empty"
+            return "empty", 0
         if not _skip_to_header(stream):
-            return "binary"
+            return "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind zero blocks")
     elif not is_header(head):
         if not _skip_to_header(stream):
-            return "text" if _is_text(stream) else "binary"
+            return "text" if _is_text(stream) else "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind other bytes")
+    indexes = 0
     for member in members(stream):
         if isinstance(member, Oddity):
             looked.add("ambiguous", path=member.path[: limits.FINDING_PATH], reason=member.reason)
             continue
         looked.entries += 1
+        indexes += is_index(member)
         for rule, what in _findings(member):
             looked.add(rule, path=member.names[0][: limits.FINDING_PATH], **what)
-    return "archive"
+    return "archive", indexes
 
 
 def _skip_to_header(stream: Stream) -> bool:

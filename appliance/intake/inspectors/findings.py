@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from appliance import limits
 
-FAILING: Final = ("misnamed", "escaping", "ambiguous", "unread")
+FAILING: Final = ("misnamed", "escaping", "ambiguous", "mislisted", "unread")
 NOTED: Final = ("capabilities", "devices", "setuid", "absolute", "opaque")
 RULES: Final = FAILING + NOTED
 """Every rule, those that fail first."""
@@ -42,12 +42,14 @@ class Found:
 @dataclass(slots=True)
 class Looked:
     """What is in a blob. `content` is `archive`, `text`, `binary`, `empty` or, where it was not looked through to its
-    end, "" with the reason in `failed`; `entries` counts an archive's, `found` is by rule."""
+    end, "" with the reason in `failed`; `entries` counts an archive's, `found` is by rule. `tables` are the tables of
+    contents in it that were compared with the archive."""
 
     content: str = ""
     entries: int = 0
     found: dict[str, Found] = field(default_factory=dict)
     failed: str = ""
+    tables: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, rule: str, **what: Any) -> None:
         """Count a finding of a rule."""

@@ -17,6 +17,7 @@ from appliance.intake.content import Checked
 from appliance.intake.inspectors.contents import look
 from appliance.intake.inspectors.findings import FAILING, NOTED, Found, Looked, Tally
 from appliance.intake.inspectors.port import Subject
+from appliance.intake.inspectors.tables import unmatched
 from bundles.documents import Section
 from bundles.errors import LockgateError
 from bundles.lanes import at_once
@@ -74,7 +75,7 @@ def _places(artifacts: Sequence[Checked]) -> Iterator[_Place]:
         manifest = checked.manifest
         config = [] if manifest.config is None else [(manifest.config, True)]
         for blob, is_config in (*config, *((layer, False) for layer in manifest.layers)):
-            use = (blob.digest, checked.kind, is_runnable(manifest), is_config)
+            use = (blob.digest, checked.kind, is_runnable(manifest), is_config, *sorted(blob.annotations.items()))
             if use not in seen:
                 seen.add(use)
                 yield _Place(checked, blob, is_config)
@@ -141,7 +142,10 @@ def _misfits(place: _Place, looked: Looked) -> Iterator[tuple[str, str]]:
     runnable = is_runnable(place.artifact.manifest)
     if looked.failed:
         yield "unread", looked.failed
-    elif content == "archive":
+        return
+    if reason := unmatched(place.blob.annotations, looked):
+        yield "unread", reason
+    if content == "archive":
         if place.config:
             yield "misnamed", "a configuration that is an archive"
         elif kind in EVIDENCE:

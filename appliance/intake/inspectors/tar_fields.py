@@ -18,7 +18,8 @@ _OCTAL: Final = re.compile(rb" *+([0-7]*+) *+(?:\0.*+)?", re.DOTALL)
 _LENIENT: Final = re.compile(rb"[\s\0]*+([0-7]*+)")
 _RECORD: Final = re.compile(rb"([1-9][0-9]{0,9}) ")
 _NO_NUL: Final = ("path", "linkpath", "uname", "gname")
-_XATTRS: Final = ("SCHILY.xattr.", "LIBARCHIVE.xattr.")
+XATTR: Final = "SCHILY.xattr."
+_XATTRS: Final = (XATTR, "LIBARCHIVE.xattr.")
 _POWER: Final = frozenset({"security.capability", "user.containers.override_stat", "user.fuseoverlayfs.override_stat"})
 """Extended attributes that give power: file capabilities, and the mode that fuse-overlayfs and containers/storage
 take in place of a file's own."""
@@ -84,7 +85,9 @@ def pax_records(data: bytes) -> dict[str, str]:
         name = key.decode(errors="backslashreplace")
         if b"\0" in value and name in _NO_NUL:
             raise MalformedError("a pax header is damaged")
-        fields[name] = value.decode(errors="backslashreplace")
+        # An attribute's value is bytes: it is kept one character a byte.
+        latin = name.startswith(_XATTRS)
+        fields[name] = value.decode("latin-1") if latin else value.decode(errors="backslashreplace")
         start = end
     return fields
 
@@ -94,8 +97,11 @@ def powers(records: dict[str, str]) -> tuple[str, ...]:
     found = []
     for key in records:
         for prefix in _XATTRS:
-            if key.startswith(prefix):
-                name = unquote(key[len(prefix) :])
-                if name in _POWER or name.startswith(_POWER_PREFIXES):
-                    found.append(name)
+            if key.startswith(prefix) and gives_power(name := unquote(key[len(prefix) :])):
+                found.append(name)
     return tuple(found)
+
+
+def gives_power(name: str) -> bool:
+    """Whether an extended attribute gives a file power."""
+    return name in _POWER or name.startswith(_POWER_PREFIXES)

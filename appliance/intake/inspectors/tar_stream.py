@@ -8,7 +8,7 @@ make is given, under every name that one of them would give it, and each such co
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -34,13 +34,17 @@ _OCTAL_SIZE: Final = 8**11
 @dataclass(slots=True)
 class Member:
     """An entry. `names` and `targets` are every reading of it, the runtimes' first; `kind` is tar's type: 0 a file,
-    1 a hard link, 2 a symbolic link, 3 and 4 devices, 5 a folder; `powers` are extended attributes that give power."""
+    1 a hard link, 2 a symbolic link, 3 and 4 devices, 5 a folder; `powers` are extended attributes that give power;
+    `size` is of its data, `header` its block and `records` its pax records, for whoever wants more of it."""
 
     names: tuple[str, ...]
     targets: tuple[str, ...]
     mode: int
     kind: str
     powers: tuple[str, ...] = ()
+    size: int = 0
+    header: bytes = b""
+    records: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +68,11 @@ class _Ahead:
         return len(self.records) + len(self.long_names) + len(self.long_targets)
 
 
-def members(stream: Stream) -> Iterator[Member | Oddity]:
-    """Every entry of an archive, and every oddity, to the end of the stream. Raises MalformedError."""
+def members(stream: Stream, take: Callable[[bytes], None] | None = None) -> Iterator[Member | Oddity]:
+    """Every entry of an archive, and every oddity, to the end of the stream. Raises MalformedError.
+
+    `take` gets the data of each entry, between that entry and the next one.
+    """
     ahead = _Ahead()
     seen, zeros, told = 0, False, False
     while block := stream.read(BLOCK):
@@ -90,7 +97,7 @@ def members(stream: Stream) -> Iterator[Member | Oddity]:
         if kind in "xXgLK":
             yield from _extended(ahead, kind, _content(stream, number(block[124:136])))
             continue
-        yield from _entry(stream, block, kind, ahead)
+        yield from _entry(stream, block, kind, ahead, take)
         if ahead:
             ahead = _Ahead()
     if ahead:
@@ -122,13 +129,15 @@ def _given(records: dict[str, str], *keys: str) -> tuple[str, ...]:
     return tuple(records[key] for key in keys if records.get(key))
 
 
-def _entry(stream: Stream, block: bytes, kind: str, ahead: _Ahead) -> Iterator[Member | Oddity]:
+def _entry(
+    stream: Stream, block: bytes, kind: str, ahead: _Ahead, take: Callable[[bytes], None] | None
+) -> Iterator[Member | Oddity]:
     size = number(block[124:136])
     names, reasons = _names_of(block)
     targets: tuple[str, ...] = (text(block[157:257]),)
-    attributes: tuple[str, ...] = ()
+    records: dict[str, str] = {}
     if ahead:
-        names, targets, size, attributes, more = _overridden(names, targets, size, ahead)
+        names, targets, size, records, more = _overridden(names, targets, size, ahead)
         reasons += more
     if block[156] == 0 and names[0].endswith("/"):
         kind = "5"  # as archives from before ustar have folders
@@ -136,7 +145,7 @@ def _entry(stream: Stream, block: bytes, kind: str, ahead: _Ahead) -> Iterator[M
         reasons.append(f"a type that readers take differently: {kind!r}")
     if kind in _WITHOUT_DATA and size:
         reasons.append("a link, folder or device with a size")
-    yield Member(names, targets, number(block[100:108]), kind, attributes)
+    yield Member(names, targets, number(block[100:108]), kind, powers(records), size, block, records)
     for reason in reasons:
         yield Oddity(names[0], reason)
     if kind == "S":
@@ -149,9 +158,14 @@ def _entry(stream: Stream, block: bytes, kind: str, ahead: _Ahead) -> Iterator[M
                 raise MalformedError("a layer ends in the middle of a header")
             extended = extension[504]
     if kind not in _WITHOUT_DATA and size:
-        padded = -(-size // BLOCK) * BLOCK
-        if stream.skip(padded) < padded:
-            raise MalformedError("a layer ends in the middle of a file")
+        _pass_data(stream, size, take)
+
+
+def _pass_data(stream: Stream, size: int, take: Callable[[bytes], None] | None) -> None:
+    padded = -(-size // BLOCK) * BLOCK
+    passed = stream.skip(padded) if take is None else stream.pass_on(size, take) + len(stream.read(padded - size))
+    if passed < padded:
+        raise MalformedError("a layer ends in the middle of a file")
 
 
 def _names_of(block: bytes) -> tuple[tuple[str, ...], list[str]]:
@@ -172,8 +186,8 @@ def _names_of(block: bytes) -> tuple[tuple[str, ...], list[str]]:
 
 def _overridden(
     names: tuple[str, ...], targets: tuple[str, ...], size: int, ahead: _Ahead
-) -> tuple[tuple[str, ...], tuple[str, ...], int, tuple[str, ...], list[str]]:
-    """An entry by its extended headers: names, targets, size, attributes, and what is odd."""
+) -> tuple[tuple[str, ...], tuple[str, ...], int, dict[str, str], list[str]]:
+    """An entry by its extended headers: names, targets, size, pax records, and what is odd."""
     reasons = ["a pax header of Solaris"] if ahead.solaris else []
     if any(len(entries) > 1 for entries in (ahead.records, ahead.long_names, ahead.long_targets)):
         reasons.append("several extended headers of one kind")
@@ -196,7 +210,7 @@ def _overridden(
         size, own = _pax_size(records.get("size", ""), sizes), size
         if size != own and size < _OCTAL_SIZE:
             reasons.append("a size in a pax header that is not the header's own")
-    return names, targets, size, powers(records), reasons
+    return names, targets, size, records, reasons
 
 
 def _pax_size(last: str, sizes: set[str]) -> int:

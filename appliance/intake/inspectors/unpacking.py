@@ -15,7 +15,7 @@ import time
 import zlib
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import BinaryIO, Final, Protocol
+from typing import BinaryIO, Final, NamedTuple, Protocol
 
 from backports import zstd
 
@@ -32,8 +32,23 @@ _Z_MEM_ERROR: Final = -4
 _ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _FRAME_HEAD: Final = 18
 """Magic, descriptor, window, dictionary and content size of a zstd frame (RFC 8878, section 3.1.1.1)."""
+_FRAME_LEAST: Final = 8
+"""A skippable frame of fewer bytes holds neither a compressed document nor a header of anything."""
 _MAGIC: Final = {"gzip": b"\x1f\x8b", "zstd": _ZSTD_MAGIC, "bzip2": b"BZh", "xz": b"\xfd7zXZ\x00"}
-_LARGE_WINDOW = threading.Lock()
+_LARGE_WINDOW = threading.RLock()
+
+
+class Hash(Protocol):
+    """What takes bytes in, as hashlib's hashes do."""
+
+    def update(self, data: bytes, /) -> None: ...
+
+
+class Frame(NamedTuple):
+    """The content of a skippable frame: where it stands in the blob, and its bytes' number."""
+
+    offset: int
+    size: int
 
 
 class Stream:
@@ -42,6 +57,13 @@ class Stream:
     def __init__(self, fetch: Callable[[], bytes], ceiling: int, deadline: float) -> None:
         self._fetch, self._ceiling, self._deadline = fetch, ceiling, deadline
         self._buffer, self._given, self._ended = bytearray(), 0, False
+        self.read_hash: Hash | None = None
+        """Takes in what `read` gives, not what is skipped."""
+
+    @property
+    def position(self) -> int:
+        """How many bytes were read or skipped."""
+        return self._given - len(self._buffer)
 
     def peek(self, count: int) -> bytes:
         """The next `count` bytes, fewer at the end, which stay to be read. Raises MalformedError at a ceiling."""
@@ -53,7 +75,22 @@ class Stream:
         self._fill(count)
         data = bytes(self._buffer[:count])
         del self._buffer[:count]
+        if self.read_hash is not None:
+            self.read_hash.update(data)
         return data
+
+    def pass_on(self, count: int, take: Callable[[bytes], None]) -> int:
+        """As `skip`, and hand the bytes over piece by piece."""
+        left = count
+        while left:
+            self._fill(1)
+            piece = bytes(self._buffer[: min(left, _OUT)])
+            if not piece:
+                break
+            del self._buffer[: len(piece)]
+            take(piece)
+            left -= len(piece)
+        return count - left
 
     def skip(self, count: int) -> int:
         """Drop the next `count` bytes; returns how many there were. Raises MalformedError at a ceiling."""
@@ -79,6 +116,20 @@ class Stream:
                 raise MalformedError("looking through the layers takes too long", thing=f"{limits.LAYERS_TIME:.0f} s")
 
 
+def stretch(file: BinaryIO, start: int, size: int) -> Callable[[], bytes]:
+    """Reads a part of a seekable file piece by piece, wherever others read it meanwhile; b"" at its end."""
+    at, end = start, start + size
+
+    def fetch() -> bytes:
+        nonlocal at
+        file.seek(at)
+        data = file.read(min(_OUT, end - at))
+        at += len(data)
+        return data
+
+    return fetch
+
+
 def compression_of(head: bytes) -> str:
     """gzip, zstd, bzip2, xz, or "" for anything else, by the first 8 bytes."""
     if is_skippable(head):
@@ -94,16 +145,22 @@ def is_skippable(head: bytes) -> bool:
 class Unwrapped:
     """A blob's content behind every compression that is around it; a context manager.
 
-    `wrappers` names them, the outermost first.
+    `wrappers` names them, the outermost first. `frames` are the skippable frames met so far that could hold something;
+    a file list that runtimes read stands in one.
     """
 
-    def __init__(self, file: BinaryIO, size: int, deadline: float) -> None:
-        """`size` is the blob's own, which the ceilings follow from. Raises MalformedError for damaged compression, and
-        for one compressed more often than anything real is."""
+    def __init__(
+        self, file: BinaryIO, size: int, deadline: float, start: int = 0, window: int = limits.LAYER_WINDOW
+    ) -> None:
+        """The `size` bytes of a seekable file from `start` on, which the ceilings follow from; the file stays open.
+        `window`: what a decoder may hold.
+
+        Raises MalformedError for damaged compression, and for one compressed more often than anything real is."""
         self._closing = ExitStack()
         self.wrappers: tuple[str, ...] = ()
-        self._file = file
-        self.stream = Stream(lambda: file.read(_OUT), size, deadline)
+        self.frames: list[Frame] = []
+        self._most = window
+        self.stream = Stream(stretch(file, start, size), size, deadline)
         ceiling = max(limits.LAYER_FLOOR, min(limits.LAYER_BYTES, size * limits.LAYER_RATIO))
         try:
             while form := compression_of(self.stream.peek(8)):
@@ -115,14 +172,14 @@ class Unwrapped:
     def _unwrap(self, form: str, ceiling: int, deadline: float) -> None:
         if len(self.wrappers) == limits.LAYER_WRAPPERS:
             raise MalformedError("a layer is compressed too many times", thing=", ".join(self.wrappers))
-        decoder = _Members(form, self.stream, self._closing, outermost=not self.wrappers)
+        frames, window = (None, limits.LAYER_WINDOW_NESTED) if self.wrappers else (self.frames, self._most)
+        decoder = Members(form, self.stream, self._closing, frames, window)
         self.stream = Stream(decoder.next, ceiling, deadline)
         self.wrappers = (*self.wrappers, form)
 
     def close(self) -> None:
-        """Close the blob, and give a large window back."""
+        """Give a large window back."""
         self._closing.close()
-        self._file.close()
 
     def __enter__(self) -> Unwrapped:
         return self
@@ -177,11 +234,13 @@ class _Gzip:
         return found
 
 
-class _Members:
+class Members:
     """Members or frames one behind the other, until the compressed bytes end (RFC 1952, RFC 8878)."""
 
-    def __init__(self, form: str, source: Stream, closing: ExitStack, *, outermost: bool) -> None:
-        self._form, self._source, self._outermost = form, source, outermost
+    def __init__(self, form: str, source: Stream, closing: ExitStack, frames: list[Frame] | None, window: int) -> None:
+        """`frames` takes up the skippable frames; None: where no reader would look into them, and there must be none.
+        `window` is what the decoder may hold, in bytes."""
+        self._form, self._source, self._frames, self._most = form, source, frames, window
         self._decoder: _Decoder | None = None
         self._pending = b""
         self._window = closing.enter_context(ExitStack())
@@ -221,6 +280,7 @@ class _Members:
             if self._form != "zstd" or not is_skippable(self._pending):
                 break
             size = 8 + int.from_bytes(self._pending[4:8], "little")
+            self._note_frame(self._source.position - len(self._pending) + 8, size - 8)
             if len(self._pending) < size and self._source.skip(size - len(self._pending)) < size - len(self._pending):
                 raise MalformedError("a layer's compression ends early")
             self._pending = self._pending[size:]
@@ -231,22 +291,28 @@ class _Members:
         if self._form == "bzip2":
             return bz2.BZ2Decompressor()
         if self._form == "xz":
-            most = limits.LAYER_WINDOW if self._outermost else limits.LAYER_WINDOW_NESTED
-            self._take_window(most)
-            return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=most)
+            self._take_window(self._most)
+            return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=self._most)
         return self._zstd()
 
+    def _note_frame(self, offset: int, size: int) -> None:
+        """Note a skippable frame, unless it is too short to hold anything (pzstd writes four bytes into each)."""
+        if size < _FRAME_LEAST:
+            return
+        if self._frames is None or len(self._frames) == limits.LAYER_FRAMES:
+            raise MalformedError("a layer's compression has frames that nothing reads", thing=f"{size} bytes")
+        self._frames.append(Frame(offset, size))
+
     def _zstd(self) -> zstd.ZstdDecompressor:
-        most = limits.LAYER_WINDOW if self._outermost else limits.LAYER_WINDOW_NESTED
         window = _window_of(self._pending)
-        if window > most:
+        if window > self._most:
             raise MalformedError("a layer's compression needs too much memory", thing=f"a window of {window} bytes")
         self._take_window(window)
-        options = {int(zstd.DecompressionParameter.window_log_max): max(10, (most - 1).bit_length())}
+        options = {int(zstd.DecompressionParameter.window_log_max): max(10, (self._most - 1).bit_length())}
         return zstd.ZstdDecompressor(options=options)
 
     def _take_window(self, size: int) -> None:
-        if self._outermost and size > limits.LAYER_WINDOW_EACH:
+        if size > limits.LAYER_WINDOW_EACH:
             self._window.enter_context(_LARGE_WINDOW)
 
 
