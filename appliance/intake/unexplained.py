@@ -15,17 +15,16 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from appliance.intake.ledger import signed_files
-from appliance.intake.log_record import Aged, LogRecord, Shown, add_aged, read_log
+from appliance.intake.log_facts import Aged, LogRecord, Shown, add_aged
+from appliance.intake.log_record import read_log
+from appliance.intake.replay import read_manifest
+from appliance.intake.signed import entry_manifest, kept_manifest
 from appliance.paths import StationPaths
 from appliance.station import Station
-from bundles import limits
 from bundles.display import safe
-from bundles.errors import LockgateError
-from bundles.files import failures_named, read_small, write_atomic
+from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
-from bundles.sums import MANIFEST, parse
+from bundles.oci.manifest import MANIFEST_TYPES
 
 _LISTED: Final = 1_000
 _RECORDS: Final = frozenset({"entry", "kept"})
@@ -127,7 +126,8 @@ def _bundles(station: Station, log: LogRecord, found: list[dict[str, str]]) -> t
     releases = _Releases()
     unreleased_first = sorted(log.imported.items(), key=lambda one: one[0] in log.released)
     for digest, (name, manifest) in unreleased_first:  # what bundles share is put down to one that nobody released
-        kept, entry = _kept(station.paths, digest, manifest), _entry(station, digest)
+        kept = _read(kept_manifest(station.paths, digest, manifest))
+        entry = _read(entry_manifest(station.reader, digest))
         if entry is None:
             found.append({"repository": "", "digest": digest, "kind": "entry", "bundle": name})
         if manifest and kept is None:
@@ -162,7 +162,7 @@ def _add(station: Station, releases: _Releases, content: _Content, shown: Shown)
 def _add_referrers(station: Station, releases: _Releases, content: _Content) -> None:
     subjects = []
     for repository, digest, _ in content.artifacts:
-        manifest = _manifest(station, digest)
+        manifest = read_manifest(station.blobs, digest)
         if manifest is not None and manifest.subject is not None:
             subjects.append((repository, digest, str(manifest.subject.digest)))
     size = -1
@@ -215,28 +215,8 @@ def keep_manifest(paths: StationPaths, digest: Digest, manifest: bytes) -> None:
     write_atomic(paths.imported / f"{digest.hex}.json", manifest, 0o600)
 
 
-def _kept(paths: StationPaths, digest: str, manifest: str) -> _Content | None:
-    """What the kept manifest names; None where it is not the one that the log names."""
-    if not manifest:
-        return None
-    try:
-        raw = read_small(paths.imported / f"{Digest.parse(digest).hex}.json", limits.BUNDLE_MANIFEST)
-    except (LockgateError, OSError):
-        return None
-    return _content(raw) if str(Digest.of(raw)) == manifest else None
-
-
-def _entry(station: Station, digest: str) -> _Content | None:
-    """What the bundle's entry names; None where it is missing, or not what was signed."""
-    row = station.reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone()
-    try:
-        files = signed_files(station.reader, digest) if row is not None else None
-        if files is None or str(Digest.of(files.sums)) != digest:
-            return None
-        signed = {line.path: line.sha256 for line in parse(files.sums)}
-        return _content(files.manifest) if signed.get(MANIFEST) == Digest.of(files.manifest).hex else None
-    except (LockgateError, ValueError, TypeError):
-        return None
+def _read(raw: bytes | None) -> _Content | None:
+    return None if raw is None else _content(raw)
 
 
 def _content(manifest: bytes) -> _Content | None:
@@ -268,7 +248,7 @@ def _closure(station: Station, roots: Aged) -> tuple[Aged, set[str]]:
             if item in walked:
                 continue
             walked.add(item)
-            manifest = _manifest(station, item)
+            manifest = read_manifest(station.blobs, item)
             if manifest is None:  # a blob, or a manifest that went: it reaches nothing
                 unread.add(item)
                 continue
@@ -278,19 +258,6 @@ def _closure(station: Station, roots: Aged) -> tuple[Aged, set[str]]:
                 digest = str(child.digest)
                 todo.append(digest) if child.media_type in MANIFEST_TYPES else reached.setdefault(digest, age)
     return reached, unread
-
-
-def _manifest(station: Station, digest: str) -> Manifest | None:
-    """A manifest whose bytes have that digest; None where there is none."""
-    try:
-        wanted = Digest.parse(digest)
-        if station.blobs.size(wanted) > limits.OCI_MANIFEST:
-            return None
-        with station.blobs.open_blob(wanted) as file:
-            raw = file.read(limits.OCI_MANIFEST + 1)
-        return parse_manifest(raw) if Digest.of(raw, wanted.algorithm) == wanted else None
-    except (LockgateError, OSError):
-        return None
 
 
 def alarms(found: list[dict[str, str]]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,6 @@ from appliance.observe.checkpoints import checkpoint, signed_origin
 from appliance.observe.recorded import recorded
 from appliance.paths import StationPaths
 from appliance.store.database import open_reader
-from appliance.store.links import every_link
 from bundles.audit_cut import Cut
 from bundles.files import failures_named, make_folder, write_atomic
 
@@ -32,10 +30,10 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
     if cut is None:
         return 0, None
     with contextlib.ExitStack() as held:
-        linked: Iterator[tuple[str, str]] = iter(())
+        reader = None
         if paths.database.exists():
-            linked = every_link(held.enter_context(contextlib.closing(open_reader(paths.database))))
-        record, data = make_record(paths, config.site, linked, inside=config.side == "inside")
+            reader = held.enter_context(contextlib.closing(open_reader(paths.database)))
+        record, data = make_record(paths, config.site, reader, inside=config.side == "inside")
     cut = msgspec.structs.replace(cut, record=record, origin=signed_origin(paths, config.site))
     with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), audit_export.announced(paths, cut)):
         keep_record(paths, f"{record.sha256}{SUFFIX}", data)

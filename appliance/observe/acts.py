@@ -190,6 +190,14 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
 )
 """The acts that explain something; every other explains nothing."""
 
+MOVES_TAGS: Final = frozenset(
+    {
+        Act.PUSH_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH, Act.INTAKE_RELEASE,
+        Act.INTAKE_WITHDRAW,
+    }
+)  # fmt: skip
+"""The acts that decide where a tag stands, or what it may go back to (appliance.intake.replay)."""
+
 COVERED: Final = frozenset(
     {
         Act.ORIGIN, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID, Act.BUNDLE_WRITE,

@@ -8,7 +8,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
@@ -219,6 +219,29 @@ def _backwards(mine: list[Segment], holding: bytes, without: bytes, end: int | N
                 event = json.loads(line)
                 if end is None or event["seq"] < end:
                     yield event
+
+
+def oldest(folder: Path, holding: Iterable[bytes], after: Mapping[str, int]) -> Iterator[dict[str, Any]]:
+    """Every event whose line holds one of some bytes, the oldest first; of each lane that `after` names, only those
+    above that number."""
+    marks = tuple(holding)
+    lanes: dict[int, list[Segment]] = {}
+    for segment in segments(folder):
+        lanes.setdefault(segment.lane, []).append(segment)
+    streams = [_forwards(mine, marks, after.get(str(lane), 0)) for lane, mine in lanes.items()]
+    return heapq.merge(*streams, key=lambda event: (event["micros"], event["lane"], event["seq"]))
+
+
+def _forwards(mine: list[Segment], marks: tuple[bytes, ...], after: int) -> Iterator[dict[str, Any]]:
+    for segment in mine:
+        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
+            for line in file:
+                if not any(one in line for one in marks):
+                    continue
+                with contextlib.suppress(ValueError):
+                    event = json.loads(line)
+                    if event["seq"] > after:
+                        yield event
 
 
 def begins(folder: Path) -> str:

@@ -7,7 +7,9 @@ is struck out of the history, a deletion ends it. The station keeps claims inste
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,10 +19,16 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from appliance import clock
+from appliance import clock, limits
+from appliance.intake import moved_tags as tags_moved
+from appliance.intake import release as releasing
 from appliance.intake.ledger import find_entry
+from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle import gc
+from appliance.lifecycle.prune import prune_log
+from appliance.observe import audit_export
+from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.registry import (
     BlobRow,
@@ -113,6 +121,7 @@ BUNDLES: dict[int, dict[Image, tuple[str, ...]]] = {
 }
 DELTAS = {3: (BASE,), 5: (BASE, SHARED), 7: (EXTRA, BASE)}
 TAGS = ("1", "2", "4", "latest", "mine")
+HELD = ("tags", "links")
 
 
 def bundle(root: Path, number: int, previous: str | None, key: PrivateKey) -> build.Signed:
@@ -278,6 +287,7 @@ class Standing(RuleBasedStateMachine):
         self.root = self.folder / f"run{self.runs}"
         shutil.copytree(self.template[0], self.root)
         self.inside, self.model = Inside(self.root), Model()
+        self.pruned, self.released, self.pushed = 0, set[str](), set[str]()
 
     def teardown(self) -> None:
         self.inside.__exit__()
@@ -303,13 +313,14 @@ class Standing(RuleBasedStateMachine):
             return
         only = [] if chosen == set(images) else [f"{REPOSITORY}@{one.digest}" for one in chosen]
         needed = {str(Digest.of(data)) for one in images for data in one.whole()}
-        self._say("intake.release", name, digest=find_entry(self.inside.station.reader, name).digest)
         if needed & self.model.lost or not self.model.stands_on(number, chosen - shown):
+            self._say("intake.release", name, digest=find_entry(self.inside.station.reader, name).digest)
             with pytest.raises(FailedError):
                 self.inside.release(name, only)
             self._say_withdrawn(name)
             return
-        self.inside.release(name, only)
+        let_out(self.inside, name, only)
+        self.released.add(REPOSITORY)
         self.model.release(number, [one for one in images if one in chosen - shown])
 
     def _say_withdrawn(self, name: str) -> None:
@@ -340,6 +351,7 @@ class Standing(RuleBasedStateMachine):
         at, station = clock.now(), self.inside.station
         for data in one.whole():
             digest = Digest.of(data)
+            self.pushed.add(str(digest))
             if not station.blobs.has_blob(digest):
                 writer = station.blobs.begin_blob(digest, len(data))
                 writer.write(data)
@@ -351,7 +363,7 @@ class Standing(RuleBasedStateMachine):
             self.inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=at))
             self.model.link("client", "blob", row.digest)
         row = BlobRow(digest=one.digest, size=len(one.raw), crc32=0)
-        self._say("push-manifest", f"{REPOSITORY}@{one.digest}")
+        self._say("push-manifest", f"{REPOSITORY}@{one.digest}", tags=tag)
         self.inside.writer.submit(
             PutManifest(
                 repository=REPOSITORY, manifest=ManifestRow(blob=row, media_type=OCI_MANIFEST), at=at, tags=(tag,)
@@ -362,17 +374,20 @@ class Standing(RuleBasedStateMachine):
 
     @rule(tag=st.sampled_from(TAGS))
     def delete_tag(self, tag: str) -> None:
+        self._say("delete-tag", f"{REPOSITORY}:{tag}")
         self.inside.writer.submit(DeleteTag(repository=REPOSITORY, tag=tag))
         self.model.set_tag("client", tag, None)
 
     @rule(one=st.sampled_from(list(EVERY.values())))
     def delete_manifest(self, one: Image) -> None:
+        self._say("delete-manifest", f"{REPOSITORY}@{one.digest}")
         self.inside.writer.submit(DeleteManifest(repository=REPOSITORY, digest=one.digest))
         if one.digest in self.model.visible("manifest"):
             self.model.end("manifest", one.digest)
 
     @rule(data=st.sampled_from([BASE, SHARED, EXTRA]))
     def delete_blob(self, data: bytes) -> None:
+        self._say("delete-blob", f"{REPOSITORY}@{Digest.of(data)}")
         self.inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=str(Digest.of(data))))
         self.model.end("blob", str(Digest.of(data)))
 
@@ -396,13 +411,93 @@ class Standing(RuleBasedStateMachine):
         for digest in self.model.pinned() | self.model.visible("manifest") | self.model.visible("blob"):
             assert digest in self.model.lost or blobs.has_blob(Digest.parse(digest)), digest
 
+    @rule()
+    def prune(self) -> None:
+        self.pruned += 1
+        paths, target = self.inside.station.paths, self.root / f"export{self.pruned}"
+        for number in range(3):
+            self._say("job.read", f"{self.pruned} {number}", pad="x" * 6_000)
+        audit_export.export(paths, target, {}, site="bravo", at=clock.now())
+        prune_log(paths, target)
+
+    @rule(data=st.data(), how=st.sampled_from(["tag moved", "tag deleted", "tag invented", "manifest", "blob"]))
+    def tamper(self, data: st.DataObject, how: str) -> None:
+        """Whoever writes to the database's file is found, and what they did is undone."""
+        with closing(sqlite3.connect(self.root / "metadata.sqlite")) as database:
+            before = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in HELD}
+            number = database.execute("SELECT id FROM repositories WHERE name = ?", (REPOSITORY,)).fetchone()
+            if number is None or not self._ever_released():
+                return
+            if not self._edit(database, number[0], how, data):
+                return
+            database.commit()
+            assert moved_tags(self.inside.station) + unexplained(self.inside.station), how
+            for table, rows in before.items():
+                database.execute(f"DELETE FROM {table}")
+                for row in rows:
+                    database.execute(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+            database.commit()
+
+    def _ever_released(self) -> bool:
+        return REPOSITORY in self.released
+
+    def _edit(self, database: sqlite3.Connection, number: int, how: str, data: st.DataObject) -> bool:
+        """Make one change by hand. Whether there was something to change."""
+        tags = sorted(tag for tag in TAGS if self.model.tag(tag) is not None)
+        if how.startswith("tag"):
+            digest = data.draw(st.sampled_from(sorted(EVERY)))
+            free = sorted({*TAGS, "new"} - set(tags))
+            tag = data.draw(st.sampled_from(free if how == "tag invented" else tags)) if tags or free else ""
+            if (how != "tag invented" and not tags) or self.model.tag(tag) == digest:
+                return False
+            database.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (number, tag))
+            if how != "tag deleted":
+                database.execute(
+                    "INSERT INTO tags (repository_id, tag, digest, updated) VALUES (?, ?, ?, '')", (number, tag, digest)
+                )
+            return True
+        hidden = [one for one in EVERY.values() if one.digest not in self.model.visible("manifest")]
+        digests = {one.digest for one in hidden} if how == "manifest" else {
+            str(Digest.of(blob)) for one in hidden for blob in one.blobs
+        } - self.model.visible("blob")  # fmt: skip
+        digests -= self.pushed
+        if not digests:
+            return False
+        digest = data.draw(st.sampled_from(sorted(digests)))
+        database.execute(
+            "INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?)",
+            (number, digest, how, clock.now()),
+        )
+        return True
+
     @invariant()
     def there_is_no_alarm(self) -> None:
         assert unexplained(self.inside.station) == []
+        assert moved_tags(self.inside.station) == []
+
+
+def let_out(inside: Inside, name: str, only: Sequence[str] = ()) -> None:
+    """As the control API does: recorded, then done."""
+    entry = find_entry(inside.station.reader, name)
+    prepared = releasing.prepare(inside.station, entry, "tester(0)", only)
+    detail: dict[str, object] = {
+        "digest": entry.digest, "references": prepared.references, "whole": prepared.write.whole,
+    }  # fmt: skip
+    if prepared.artifacts is not None:
+        detail["artifacts"] = prepared.artifacts
+    inside.station.audit.record(AuditEvent(Act.INTAKE_RELEASE, "tester(0)", name, "done", detail))
+    inside.writer.submit(prepared.write)
 
 
 def run(template: tuple[Path, PrivateKey], folder: Path, examples: int, steps: int) -> None:
     machine = type("StandingHere", (Standing,), {"template": template, "folder": folder})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tags_moved, "_SETTLES", 0)
+        patch.setattr(limits, "AUDIT_SEGMENT", 6_000)
+        _run(machine, examples, steps)
+
+
+def _run(machine: type[RuleBasedStateMachine], examples: int, steps: int) -> None:
     run_state_machine_as_test(
         machine,
         settings=settings(
@@ -433,9 +528,7 @@ def released(template: tuple[Path, PrivateKey], tmp_path: Path) -> Iterator[Rele
         def release(*numbers: int) -> Inside:
             for number in numbers:
                 inside.decide(name_of(number), template[1])
-                detail = {"digest": find_entry(inside.station.reader, name_of(number)).digest}
-                inside.station.audit.record(AuditEvent("intake.release", "tester(0)", name_of(number), "done", detail))
-                inside.release(name_of(number))
+                let_out(inside, name_of(number))
             return inside
 
         yield release

@@ -1,0 +1,205 @@
+"""What a cut of the audit log keeps of it, in a file `imported/SHA256.cut` that the signed cut names.
+
+A prune removes events; what they said of imports, releases, links and tags goes there. It is JSON lines: `{"acts"}`,
+the age of what came before; `{"bundle", "id", "manifest", "by", "undone", "rejected", "ever", "released"}` a bundle, in
+the order of their digests; `{"repository", "links"}`, `{"repository", "ended"}` and `{"repository", "roots"}`, with
+ages where these count; `{"standing", …}` what stands in a repository (appliance.intake.standing), bundles by their
+place; `{"pending"}` an act of the last minute about tags. A line holds a thousand things at most. Each cut's file
+speaks of everything up to it, so that the newest is enough.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+from appliance.intake.log_facts import Aged, LogRecord, Shown, Step, add_aged
+from appliance.observe.acts import Act, mark
+from appliance.observe.audit import beginnings, begins, is_pruned, newest
+from appliance.observe.checkpoints import audit_key
+from appliance.paths import StationPaths
+from bundles import limits, strict_json
+from bundles.audit_cut import CutRecord, read_cut
+from bundles.errors import LockgateError, MalformedError
+from bundles.files import open_regular
+
+SUFFIX: Final = ".cut"
+CHUNK: Final = 1_000
+
+
+def kept_by_cuts(paths: StationPaths, site: str, found: LogRecord) -> LogRecord | None:
+    """What the newest cut kept; what is wrong with it, and which cut that is, goes into `found`."""
+    record = newest_cut(paths, site, found)
+    if record is None:
+        return None
+    base = _load(paths, record)
+    if base is None:
+        found.damaged = f"{record.sha256}{SUFFIX}"
+        return None
+    found.cut = record
+    found.since = begins(paths.audit) if found.lost else record.since
+    return base
+
+
+def newest_cut(paths: StationPaths, site: str, found: LogRecord) -> CutRecord | None:
+    """The record of the newest cut, None where nothing was pruned; what is wrong goes into `found`."""
+    pruned = is_pruned(paths.audit)
+    if not pruned and not (paths.imported.is_dir() and any(paths.imported.glob(f"*{SUFFIX}"))):
+        return None
+    records = _records(paths, site)
+    found.files = {f"{one.sha256}{SUFFIX}" for one in records}
+    if not pruned:  # the events are all there still: a prune was cut off
+        return None
+    first = beginnings(paths.audit)
+    record = max(records, key=lambda one: sum(one.covers.values()), default=None)
+    found.since = begins(paths.audit)
+    covers = {} if record is None else record.covers
+    found.lost = any(seq - 1 > covers.get(str(lane), 0) for lane, seq in first.items())
+    return record
+
+
+def _records(paths: StationPaths, site: str) -> list[CutRecord]:
+    """What the signed cuts in the log name."""
+    key = audit_key(paths).public
+    found = []
+    for event in newest(paths.audit, holding=mark(Act.AUDIT_PRUNE)):
+        if (event["act"], event["outcome"]) != (Act.AUDIT_PRUNE, "done"):
+            continue
+        try:
+            cut = read_cut(event["detail"], key, site)
+        except MalformedError:  # `audit verify` names it
+            continue
+        if cut.record is not None:
+            found.append(cut.record)
+    return found
+
+
+def read_lines(paths: StationPaths, record: CutRecord, holding: bytes = b"") -> Iterator[dict[str, Any]]:
+    """The lines of a cut's file that hold some bytes. Raises MalformedError or OSError, behind the last line too, where
+    it is not the file that the cut names."""
+    hasher = hashlib.sha256()
+    with os.fdopen(open_regular(paths.imported / f"{record.sha256}{SUFFIX}", ceiling=limits.CUT_RECORD), "rb") as file:
+        while line := file.readline(limits.AUDIT_LINE):
+            hasher.update(line)
+            if holding in line:
+                yield strict_json.loads(
+                    line, ceiling=limits.AUDIT_LINE, nodes=limits.AUDIT_LINE_NODES, what="a line of the record"
+                )
+    if hasher.hexdigest() != record.sha256:
+        raise MalformedError("what a cut kept was changed", thing=record.sha256)
+
+
+def kept_of(paths: StationPaths, site: str, digest: str) -> LogRecord:
+    """What the newest cut kept of one bundle; nothing where there is none, or its file is missing or changed."""
+    found = LogRecord()
+    record = newest_cut(paths, site, LogRecord())
+    try:
+        for said in read_lines(paths, record, b'"bundle":"%s"' % digest.encode()) if record is not None else ():
+            _take(found, said)
+    except (LockgateError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return LogRecord()
+    return found
+
+
+def _load(paths: StationPaths, record: CutRecord) -> LogRecord | None:
+    """What a cut's file says; None where it is not the one that the cut names."""
+    found = LogRecord()
+    try:
+        for said in read_lines(paths, record):
+            _take(found, said)
+    except (LockgateError, OSError, ValueError, LookupError, TypeError, AttributeError):
+        return None
+    return found
+
+
+def _take(found: LogRecord, said: dict[str, Any]) -> None:
+    if "step" in said:
+        found.steps.append(Step(said["step"], said["digest"], said["id"], frozenset(said["references"])))
+    elif "bundle" in said:
+        digest = said["bundle"]
+        found.imported[digest] = (said["id"], said["manifest"])
+        for word, kept in (("by", found.importers), ("undone", found.undone)):
+            if said.get(word):
+                kept[digest] = str(said[word])
+        if said.get("rejected"):
+            found.rejected.add(digest)
+        if said.get("ever") is not None:
+            found.ever[digest] = set(map(str, said["ever"]))
+        shown = said["released"]
+        if shown is not None:
+            artifacts = {name: _aged(digests) for name, digests in shown["artifacts"].items()}
+            everything = shown["everything"]
+            age = None if everything is None or everything is False else int(everything)
+            found.released[said["bundle"]] = Shown(
+                0 if everything is True else age, artifacts, _aged(shown["references"])
+            )
+    elif "links" in said:
+        found.links |= {f"{said['repository']}@{digest}" for digest in said["links"]}
+    elif "ended" in said:
+        found.ended |= {f"{said['repository']}@{digest}": int(age) for digest, age in said["ended"].items()}
+    elif "acts" in said:
+        found.acts = int(said["acts"])
+    elif "roots" in said:
+        add_aged(found.roots[said["repository"]], _aged(said["roots"]))
+
+
+def _aged(said: list[str] | dict[str, int]) -> Aged:
+    """Things with their age; an earlier version's cut only lists them, and knows of nothing that ended."""
+    return {str(one): int(age) for one, age in said.items()} if isinstance(said, dict) else dict.fromkeys(said, 0)
+
+
+def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) -> Iterator[bytes]:
+    """What a cut keeps, but for what stands: of `linked`, the (repository, digest) that the database shows, what was
+    linked one by one. An outside keeps no links."""
+    yield strict_json.canonical({"acts": log.acts}) + b"\n"
+    for digest, (name, manifest) in sorted(log.imported.items()):
+        shown, ever = log.released.get(digest), log.ever.get(digest)
+        said: dict[str, Any] = {
+            "bundle": digest, "id": name, "manifest": manifest, "by": log.importers.get(digest, ""),
+            "undone": log.undone.get(digest, ""), "rejected": digest in log.rejected,
+            "ever": None if ever is None else sorted(ever), "released": None,
+        }  # fmt: skip
+        if shown is not None:
+            said["released"] = {
+                "everything": shown.everything, "artifacts": shown.artifacts, "references": shown.references,
+            }  # fmt: skip
+        yield strict_json.canonical(said) + b"\n"
+    if inside:
+        yield from _links(log, linked)
+
+
+def _links(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]:
+    links: dict[str, dict[str, int]] = defaultdict(dict)
+    for repository, digest in linked:
+        kept = links[repository]
+        if f"{repository}@{digest}" in log.links:
+            kept[digest] = 0
+    for thing in log.fresh:
+        repository, _, digest = thing.partition("@")
+        links[repository][digest] = 0
+    for repository, digests in sorted(links.items()):
+        for some in _chunks(digests):
+            yield _line(repository, "links", sorted(some))
+    ended: dict[str, Aged] = defaultdict(dict)
+    for thing, age in log.ended.items():
+        repository, _, digest = thing.partition("@")
+        ended[repository][digest] = age
+    for repository, aged in sorted(ended.items()):
+        for some in _chunks(aged):
+            yield _line(repository, "ended", some)
+    for repository, aged in sorted(log.roots.items()):
+        for some in _chunks(aged) if repository in links else ():  # a repository that shows nothing needs none
+            yield _line(repository, "roots", some)
+
+
+def _chunks(aged: Aged) -> Iterator[Aged]:
+    every = sorted(aged.items())
+    for at in range(0, len(every), CHUNK):
+        yield dict(every[at : at + CHUNK])
+
+
+def _line(repository: str, word: str, said: list[str] | Aged) -> bytes:
+    return strict_json.canonical({"repository": repository, word: said}) + b"\n"
