@@ -109,8 +109,8 @@ def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
 @station_option
 @json_option
 def check(root: Path | None, as_json: bool) -> None:
-    """Compare what clients see of every bundle, and where released tags point, with the audit log. Exit status 3:
-    something is shown that nobody released, or a released tag was moved.
+    """Compare what clients see of every bundle, where released tags point, and what is blocked, with the audit log.
+    Exit status 3: something is shown that nobody released, or a released tag or a block was changed.
     """
     from bundles.errors import RefusedError
 
@@ -120,7 +120,15 @@ def check(root: Path | None, as_json: bool) -> None:
     show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) if rows else good)
     if not rows:
         return
-    first = document["items"][0]
+    first = min(document["items"], key=lambda one: _SEVERE.get(one["kind"], 0))
+    if first["kind"] == "block":
+        raise RefusedError(
+            "a block is not what the audit log says" if first["found"] != "missing" else "a block was removed by hand",
+            thing=f"{first['digest']}, {first['found']}",
+            remedy="find out who changed the database, then "
+            + ("remove it: lockgate block remove DIGEST" if first["found"] == "unexplained" else "block it again"
+               " (lockgate block add DIGEST --why TEXT); why is in: lockgate audit show"),
+        )  # fmt: skip
     if first["kind"] == "tag":
         raise RefusedError(
             "a released tag no longer points where the release put it",
@@ -133,22 +141,33 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=first["digest"] or "nothing was kept",
             remedy="put the station's folder `imported` back from a backup; see: lockgate audit verify",
         )
-    if first["kind"] == "stray" and all(one["kind"] == first["kind"] for one in document["items"]):
+    if first["kind"] == "stray":
         raise RefusedError(
             f"{len(rows)} files among the kept manifests are named by no event", thing=first["digest"],
             remedy="find out who put them into the station's folder `imported`, and take them away",
         )  # fmt: skip
-    if first["kind"] == "older-than-the-log" and all(one["kind"] == first["kind"] for one in document["items"]):
+    if first["kind"] == "older-than-the-log":
         raise RefusedError(
             f"{len(rows)} links say that they are older than the audit log that is left",
-            thing=f"{rows[0][0]} in {rows[0][1]}",
+            thing=f"{first['bundle']} in {first['repository']}",
             remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
+        )
+    if first["kind"] in ("entry", "kept"):
+        raise RefusedError(
+            "a bundle that came in is not in the station as it was signed",
+            thing=first["bundle"],
+            remedy="find out who changed the database or the folder `imported`, and put them back from a backup",
         )
     raise RefusedError(
         "content is shown that nobody released",
-        thing=f"{rows[0][0] or 'content of no bundle that was taken in'} in {rows[0][1]}",
+        thing=f"{first['bundle'] or 'content of no bundle that was taken in'} in {first['repository']}",
         remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
     )  # fmt: skip
+
+
+_SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "block": 2,
+                  "older-than-the-log": 3, "stray": 4}  # fmt: skip
+"""Which finding is told in words: the first of the lowest number."""
 
 
 def _place(one: dict[str, str]) -> str:

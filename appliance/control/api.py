@@ -20,6 +20,7 @@ from appliance.control.asked import check_text, query_number
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.handles import Handles
 from appliance.control.jobs import Jobs
+from appliance.control.release_check import ReleaseCheck
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import cover, recording_async
@@ -52,10 +53,8 @@ class Control:
     identity: Identity = field(default_factory=Nobody)
     handles: Handles = field(default_factory=Handles)
     started: str = field(default_factory=clock.now)
-    unexplained: list[dict[str, str]] = field(default_factory=list)
-    """What was last found to be shown without a release (appliance.intake.unexplained)."""
-    moved: list[dict[str, str]] = field(default_factory=list)
-    """Released tags that were last found elsewhere (appliance.intake.moved_tags)."""
+    releases: ReleaseCheck = field(default_factory=ReleaseCheck)
+    """The check of what is shown, and what it last found."""
 
     @property
     def accounts(self) -> Accounts:

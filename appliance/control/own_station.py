@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from appliance.control.api import Control
 from appliance.station import Station, open_station
+
+if TYPE_CHECKING:
+    from appliance.control.api import Control
 
 T = TypeVar("T")
 

@@ -25,7 +25,6 @@ from appliance.control.api import CONTROL, Control, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handles import Handles, HandleServer
 from appliance.control.jobs import Jobs
-from appliance.control.own_station import on_own_station
 from appliance.control.reach import admit_group, monitoring
 from appliance.control.routes import (
     account_changes,
@@ -50,8 +49,6 @@ from appliance.control.routes import (
     tokens,
     trust,
 )
-from appliance.intake.moved_tags import moved_tags
-from appliance.intake.unexplained import unexplained
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
@@ -156,12 +153,11 @@ async def _keep_reserve(paths: StationPaths) -> None:
 
 
 async def _keep_looking(control: Control) -> None:
-    """Look now and then whether anything is shown that nobody released, and whether released tags were moved; what is
-    found stands among the alerts."""
+    """Look now and then whether anything is shown that nobody released, and whether released tags or blocks were
+    changed; what is found stands among the alerts."""
     while True:
         try:
-            control.unexplained = await asyncio.to_thread(on_own_station, control, unexplained)
-            control.moved = await asyncio.to_thread(on_own_station, control, moved_tags)
+            await control.releases.look(control)
         except LockgateError as error:
             print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
         await asyncio.sleep(limits.RELEASES_LOOKED_AT)

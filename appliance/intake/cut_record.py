@@ -1,11 +1,11 @@
 """What a cut of the audit log keeps of it, in a file `imported/SHA256.cut` that the signed cut names.
 
-A prune removes events; what they said of imports, releases, links and tags goes there. It is JSON lines: `{"acts"}`,
-the age of what came before; `{"bundle", "id", "manifest", "by", "undone", "rejected", "ever", "released"}` a bundle, in
-the order of their digests; `{"repository", "links"}`, `{"repository", "ended"}` and `{"repository", "roots"}`, with
-ages where these count; `{"standing", …}` what stands in a repository (appliance.intake.standing), bundles by their
-place; `{"pending"}` an act of the last minute about tags. A line holds a thousand things at most. Each cut's file
-speaks of everything up to it, so that the newest is enough.
+A prune removes events; what they said of imports, releases, links, tags and blocks goes there. It is JSON lines:
+`{"acts"}`, the age of what came before; `{"blocks"}` (appliance.intake.block_record); `{"bundle", "id", "manifest",
+"by", "undone", "rejected", "ever", "released"}` a bundle, in the order of their digests; `{"repository", "links"}`,
+`{"repository", "ended"}` and `{"repository", "roots"}`, with ages where these count; `{"standing", …}` what stands in a
+repository (appliance.intake.standing), bundles by their place; `{"pending"}` an act of the last minute about tags. A
+line holds a thousand things at most. Each cut's file speaks of everything up to it, so that the newest is enough.
 """
 
 from __future__ import annotations
@@ -116,7 +116,9 @@ def _load(paths: StationPaths, record: CutRecord) -> LogRecord | None:
 
 
 def _take(found: LogRecord, said: dict[str, Any]) -> None:
-    if "step" in said:
+    if "blocks" in said:
+        found.blocks.take(said)
+    elif "step" in said:
         found.steps.append(Step(said["step"], said["digest"], said["id"], frozenset(said["references"])))
     elif "bundle" in said:
         digest = said["bundle"]
@@ -155,6 +157,7 @@ def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) ->
     """What a cut keeps, but for what stands: of `linked`, the (repository, digest) that the database shows, what was
     linked one by one. An outside keeps no links."""
     yield strict_json.canonical({"acts": log.acts}) + b"\n"
+    yield from log.blocks.lines()
     for digest, (name, manifest) in sorted(log.imported.items()):
         shown, ever = log.released.get(digest), log.ever.get(digest)
         said: dict[str, Any] = {

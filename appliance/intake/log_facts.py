@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from appliance.intake.block_record import BlockRecord
 from appliance.observe.acts import Act
 from bundles.audit_cut import CutRecord
 
@@ -61,7 +62,8 @@ class LogRecord:
     ("": all that its manifest names). `released`: the bundles whose release stands. `links`: links that were made one
     by one and not ended since, as `repository@digest`; `fresh` those of the last minute. `ended`: links that were taken
     away, with the age of that: no act before it explains them. `roots`: what else the station itself put into each
-    repository. `acts`: how many acts these are, the age of what comes before them.
+    repository. `acts`: how many acts these are, the age of what comes before them. `blocks`: what people
+    blocked and unblocked.
 
     `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that signed cuts
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
@@ -81,6 +83,7 @@ class LogRecord:
     ended: Aged = field(default_factory=dict)
     roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     acts: int = 0
+    blocks: BlockRecord = field(default_factory=BlockRecord)
     since: str = ""
     files: set[str] = field(default_factory=set)
     damaged: str = ""

@@ -57,6 +57,7 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
             continue
         if explains(act) is Explains.LINK and event["micros"] > fresh and thing not in found.ended:
             found.fresh.add(thing)
+        found.blocks.note(act, event)
         _note(found, ended, act, event)
     found.taken_back = taken_back
     if base is not None:
@@ -124,6 +125,7 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
     for repository, roots in base.roots.items():
         add_aged(found.roots[repository], roots, found.acts)
     found.acts += base.acts
+    found.blocks.go_on_from(base.blocks, taken_back)
 
 
 def make_record(

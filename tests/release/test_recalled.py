@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
+import sqlite3
 import ssl
 from typing import Any
 
+from bundles.oci.digest import Digest
 from tests.release.closed import PASSWORD, Closed
 
 
@@ -42,6 +45,22 @@ def make_reader(closed: Closed) -> None:
     body: dict[str, Any] = {"name": "rita", "full_name": "", "password": PASSWORD}
     closed.ask("ada", "POST", "/v1/accounts", body)
     closed.ask("ada", "POST", "/v1/accounts/rita/grant", {"role": "reader", "pattern": "**"})
+
+
+def test_a_block_that_was_removed_by_hand_is_named_until_it_is_made_again(closed: Closed) -> None:
+    digest = str(Digest.of(b"bad"))
+    closed.cli("anna", "block", "add", digest, "--why", "CVE-2026-1")
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
+    with contextlib.closing(sqlite3.connect(closed.paths.database, timeout=30)) as intruder, intruder:
+        intruder.execute("DELETE FROM blocks")
+    said = closed.cli("vera", "intake", "check", expect=3)
+    assert digest in said.stdout
+    assert "missing" in said.stderr
+    assert any(digest in alert for alert in closed.ask("vera", "GET", "/v1/status")["alerts"])
+    closed.cli("anna", "block", "add", digest, "--why", "CVE-2026-1")
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
+    closed.cli("anna", "block", "remove", digest)
+    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
 
 
 def test_a_block_and_a_revocation_list_bundles_tags_and_who_pulled_them(closed: Closed) -> None:

@@ -14,8 +14,6 @@ from appliance.control.api import Control, get, may, page_of, require
 from appliance.control.own_station import on_own_station
 from appliance.intake import pending
 from appliance.intake.ledger import cursor, find_entry
-from appliance.intake.moved_tags import moved_tags
-from appliance.intake.unexplained import unexplained
 from appliance.station import Station
 from bundles.signing.keys import check_keyid
 
@@ -50,9 +48,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def check(request: web.Request) -> web.Response:
         if not may(request, "audit"):
             await require(request, "quarantine")
-        control.unexplained = await asyncio.to_thread(on_own_station, control, unexplained)
-        control.moved = await asyncio.to_thread(on_own_station, control, moved_tags)
-        found = [*control.unexplained, *control.moved]
+        found = await control.releases.look(control)
         return web.json_response({"ok": not found, "items": found, "next": None})
 
     return [

@@ -55,8 +55,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         body, actor = await body_of(request), caller(request)
         thing, why = body.text("thing"), body.text("why").strip()
         digest = str(await audited(control, request, Act.BLOCK, thing, _digest(request, thing, why)))
-        event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why})
-        await act(control, event, Block(digest=digest, why=why, actor=actor, at=clock.now()))
+        at = clock.now()
+        event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why, "at": at})
+        await act(control, event, Block(digest=digest, why=why, actor=actor, at=at))
         found = await asyncio.to_thread(on_own_station, control, lambda own: _recall(own, digest))
         return web.json_response({"digest": digest, "why": why, "recall": found}, status=201)
 

@@ -14,8 +14,6 @@ from appliance import clock, limits
 from appliance.control import duties
 from appliance.control.api import Control, get, may
 from appliance.control.view import job_view
-from appliance.intake import moved_tags
-from appliance.intake.unexplained import alarms
 from appliance.observe.checkpoints import last_checkpoint
 from appliance.observe.health import checks
 
@@ -60,8 +58,7 @@ def describe(control: Control) -> dict[str, Any]:
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
             *(text for check in found for text in check.pop("alerts", ())),
-            *alarms(control.unexplained),
-            *moved_tags.alarms(control.moved),
+            *control.releases.alarms(),
             *duties.alerts(control),
             *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
         ],

@@ -168,6 +168,15 @@ class ForgetUnread(Write, frozen=True):
         db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
 
 
+class Settle(Write, frozen=True):
+    """Nothing: who submits it hears back when everything that was submitted before it is committed."""
+
+    unrecorded: ClassVar[str] = "changes nothing"
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        """Change nothing."""
+
+
 class Block(Write, frozen=True):
     """A digest is shown to nobody from the next request on, in whichever repository, until it is unblocked."""
 
