@@ -1,6 +1,7 @@
 """What a delta stands on: every required blob counts, is here and hashed anew, or a want-list says what is missing.
 
-A blob counts where it is served here, or where an earlier bundle of the same stream carries it that nobody rejected.
+A blob counts where it is served here by the audit log (appliance.intake.served), or where an earlier bundle of the same
+stream carries it that nobody rejected, by the log and by its signed manifest.
 What only another source's bundle brought, or a rejected one, does not: its bytes may be in the store, and nobody let
 them in for this stream. A release asks again, and then for what is served alone.
 
@@ -19,17 +20,21 @@ from appliance import clock
 from appliance.control.kinds import JobContext
 from appliance.intake.blocked import whole_without
 from appliance.intake.ledger import missing_volumes, read_manifest
+from appliance.intake.log_record import read_log
+from appliance.intake.served import unserved
+from appliance.intake.signed import entry_manifest, kept_manifest
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
-from appliance.store.bases import Holder, keepers, mentions, unserved
+from appliance.store.bases import Holder, keepers, mentions
 from bundles import documents, limits
 from bundles.documents import Held, WantList
 from bundles.errors import FailedError
 from bundles.files import failures_named, write_atomic
 from bundles.lanes import Lane
-from bundles.manifest import BASE_EXTENSION, BundleManifest, Required
+from bundles.manifest import BASE_EXTENSION, BundleManifest, Required, bundle_id
+from bundles.manifest_codec import decode
 from bundles.oci.digest import Digest, new_hasher
 from bundles.ports import Progress
 from bundles.signing.keys import load_private
@@ -63,7 +68,7 @@ def require_served(station: Station, manifest: BundleManifest, digests: Iterable
     Raises FailedError naming the first that is not, and the bundle that is to be released first.
     """
     required = {entry.digest for entry in manifest.requires}.intersection(digests)
-    absent = unserved(station.reader, sorted(required))
+    absent = unserved(station, sorted(required))
     if absent:
         raise FailedError(
             "the bundle stands on content that is not released here",
@@ -98,14 +103,22 @@ def _is_held(station: Station, entry: Required) -> bool:
 
 def _not_counting(station: Station, manifest: BundleManifest) -> list[Required]:
     """The required blobs that are not served and that no earlier, unrejected bundle of the stream brought."""
-    absent = set(unserved(station.reader, (entry.digest for entry in manifest.requires)))
+    absent = set(unserved(station, (entry.digest for entry in manifest.requires)))
+    if not absent:
+        return []
+    log = read_log(station.paths, station.config.site)
     carried: dict[str, set[str]] = {}
 
     def brought(holder: Holder, digest: str) -> bool:
         if holder.stream != manifest.stream or holder.sequence >= manifest.sequence or holder.state not in _COUNTING:
             return False
+        name, kept = log.imported.get(holder.digest, ("", ""))
+        if name != holder.id or bundle_id(holder.stream, holder.sequence) != name or holder.digest in log.rejected:
+            return False  # by the audit log it did not come in, or people rejected it, whatever its row says
         if holder.digest not in carried:
-            carried[holder.digest] = _carried(station, holder.digest)
+            raw = kept_manifest(station.paths, holder.digest, kept) or entry_manifest(station.reader, holder.digest)
+            signed = {blob.digest for blob in decode(raw).blobs} if raw is not None else set()
+            carried[holder.digest] = _carried(station, holder.digest) & signed
         return digest in carried[holder.digest]
 
     return [

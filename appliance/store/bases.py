@@ -29,7 +29,8 @@ class Holder:
 
 
 def unserved(db: sqlite3.Connection, digests: Iterable[str]) -> list[str]:
-    """Those of `digests` that no repository shows, in their order. One statement."""
+    """Those of `digests` that no repository shows, in their order. One statement. What shows a digest may be a row that
+    somebody made by hand: before this is asked in a transaction, the log is (appliance.intake.served)."""
     rows = db.execute(
         "SELECT j.value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = j.value)"
         " ORDER BY j.key",

@@ -1,9 +1,10 @@
-"""Reads of what is visible: the links of every repository, and the tags of one."""
+"""Reads of what is visible: links, and the tags of a repository."""
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 
 def every_link(reader: sqlite3.Connection) -> Iterator[tuple[str, str]]:
@@ -18,3 +19,16 @@ def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
         (repository,),
     )
     return {str(tag): str(digest) for tag, digest in rows}
+
+
+def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set[str]]:
+    """The repositories that show some of `digests`, with those that each shows."""
+    found: dict[str, set[str]] = {}
+    rows = reader.execute(
+        "SELECT r.name, l.digest FROM json_each(?) j JOIN links l ON l.digest = j.value"
+        " JOIN repositories r ON r.id = l.repository_id",
+        (json.dumps(list(digests)),),
+    )
+    for repository, digest in rows:
+        found.setdefault(str(repository), set()).add(str(digest))
+    return found

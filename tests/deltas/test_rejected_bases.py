@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 
 from appliance.intake import quarantine, release
 from appliance.intake.ledger import find_entry
+from appliance.intake.unexplained import unexplained
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
 from bundles.documents import WantList, decode
 from bundles.errors import FailedError
 from bundles.manifest import Required
@@ -135,6 +139,66 @@ def test_a_base_that_is_withdrawn_while_the_release_is_prepared_stops_its_transa
     assert yard.inside.visible()["links"] == []
     with pytest.raises(FailedError, match=f"release {base} first: it is withdrawn"):
         yard.inside.release(delta)
+
+
+def by_hand(yard: Yard, *statements: str) -> None:
+    """Somebody with sqlite3 at the database, for a moment."""
+    with sqlite3.connect(yard.inside.station.paths.database) as intruder:
+        for statement in statements:
+            intruder.execute(statement.format(digest=DIGEST))
+    intruder.close()
+
+
+SHOWN = (
+    "INSERT OR IGNORE INTO repositories (name, created) VALUES ('stolen', '2026-01-01T00:00:00Z')",
+    "INSERT INTO links (repository_id, digest, kind, created) SELECT id, '{digest}', 'blob', '2026-01-01T00:00:00Z'"
+    " FROM repositories WHERE name = 'stolen'",
+)
+HIDDEN = ("DELETE FROM links WHERE digest = '{digest}'", "DELETE FROM repositories WHERE name = 'stolen'")
+
+
+def test_a_link_made_by_hand_lets_no_rejected_bytes_in_by_an_import(yard: Yard) -> None:
+    yard.reject(yard.bring("gamma.bravo", 1))
+    folder = yard.made("alpha.bravo", 1, delta=True)
+    by_hand(yard, *SHOWN)
+    with pytest.raises(FailedError, match=r"gamma\.bravo-000001, which was rejected"):
+        yard.inside.bring(folder)
+
+
+def test_a_link_made_by_hand_lets_no_rejected_bytes_out_by_a_release(yard: Yard) -> None:
+    base, delta = yard.bring("alpha.bravo", 1), yard.bring("alpha.bravo", 2, delta=True)
+    yard.reject(base)
+    by_hand(yard, *SHOWN)
+    with pytest.raises(FailedError, match=f"{base}, which brought it, was rejected"):
+        yard.let_out(delta)
+    by_hand(yard, *HIDDEN)
+    assert yard.inside.visible()["links"] == []
+    assert unexplained(yard.inside.station) == []
+
+
+@pytest.mark.parametrize("state", ["quarantined", "withdrawn"])
+def test_a_rejection_that_the_database_forgot_still_ends_what_a_bundle_lends(yard: Yard, state: str) -> None:
+    base = yard.bring("alpha.bravo", 1)
+    yard.reject(base)
+    by_hand(
+        yard, "DROP TRIGGER IF EXISTS intake_steps", f"UPDATE intake SET state = '{state}'",
+        "INSERT INTO pins (bundle, digest) SELECT digest, '{digest}' FROM intake",
+    )  # fmt: skip
+    with pytest.raises(FailedError, match="stands on blobs that are not here"):
+        yard.bring("alpha.bravo", 2, delta=True)
+
+
+def test_what_a_client_pushed_counts_until_it_is_deleted(yard: Yard) -> None:
+    yard.reject(yard.bring("gamma.bravo", 1))
+    say = yard.inside.station.audit.record
+    say(AuditEvent(Act.PUSH_BLOB, "robot", f"stolen@{DIGEST}", "done", {}))
+    by_hand(yard, *SHOWN)
+    name = yard.bring("alpha.bravo", 1, delta=True)
+    yard.let_out(name)
+    yard.inside.withdraw(name)
+    say(AuditEvent(Act.DELETE_BLOB, "robot", f"stolen@{DIGEST}", "done", {}))
+    with pytest.raises(FailedError, match="not released here"):
+        yard.let_out(name)
 
 
 def test_a_volume_that_did_not_come_brought_nothing(tmp_path: Path) -> None:

@@ -158,8 +158,17 @@ class Inside:
             )
         )
 
-    def release(self, name: str, only: Sequence[str] = (), actor: str = "tester(0)") -> list[str]:
-        prepared = release.prepare(self.station, find_entry(self.station.reader, name), actor, only)
+    def release(
+        self, name: str, only: Sequence[str] = (), actor: str = "tester(0)", *, recorded: bool = True
+    ) -> list[str]:
+        """As the control API does: recorded, then done."""
+        entry = find_entry(self.station.reader, name)
+        prepared = release.prepare(self.station, entry, actor, only)
+        detail = {"digest": entry.digest, "references": prepared.references, "whole": prepared.write.whole}
+        if prepared.artifacts is not None:
+            detail["artifacts"] = prepared.artifacts
+        if recorded:
+            self.station.audit.record(AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail))
         self.writer.submit(prepared.write)
         return prepared.references
 

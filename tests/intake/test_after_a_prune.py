@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import log_record, release
+from appliance.intake import log_record
 from appliance.intake import moved_tags as tags_moved
 from appliance.intake.ledger import find_entry
 from appliance.intake.unexplained import alarms, unexplained
@@ -92,13 +92,7 @@ def approved(station: Inside) -> None:
 
 
 def released(station: Inside, *only: str) -> None:
-    """As the control API does: recorded, then done."""
-    prepared = release.prepare(station.station, find_entry(station.station.reader, NAME), "tester(0)", only)
-    detail = {"digest": digest_of(station), "references": prepared.references, "whole": prepared.write.whole}
-    if prepared.artifacts is not None:
-        detail["artifacts"] = prepared.artifacts
-    say(station, Act.INTAKE_RELEASE, **detail)
-    station.writer.submit(prepared.write)
+    station.release(NAME, only)
 
 
 def kinds(station: Inside) -> set[tuple[str, str]]:
@@ -220,7 +214,13 @@ def test_two_parts_explain_both(inside: Inside) -> None:
 
 def test_a_part_that_an_earlier_version_released_is_told_by_its_references(inside: Inside) -> None:
     approved(inside)
-    say(inside, Act.INTAKE_RELEASE, digest=digest_of(inside), references=inside.release(NAME, [ONE]), whole=False)
+    say(
+        inside,
+        Act.INTAKE_RELEASE,
+        digest=digest_of(inside),
+        references=inside.release(NAME, [ONE], recorded=False),
+        whole=False,
+    )
     assert unexplained(inside.station) == []
     digest = link(inside, artifact(inside, TWO), TWO)
     assert [one["digest"] for one in unexplained(inside.station)] == [digest]

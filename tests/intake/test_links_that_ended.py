@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import release
 from appliance.intake.ledger import find_entry, read_manifest
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle import gc
@@ -88,11 +87,7 @@ def show_by_hand(inside: Inside, digest: str, repository: str = MINE, kind: str 
 
 def release_it(inside: Inside) -> None:
     inside.decide(NAME, inside.officer())
-    entry = find_entry(inside.station.reader, NAME)
-    prepared = release.prepare(inside.station, entry, "tester(0)")
-    detail = {"digest": entry.digest, "references": prepared.references, "whole": True}
-    say(inside, Act.INTAKE_RELEASE, NAME, **detail)
-    inside.writer.submit(prepared.write)
+    inside.release(NAME)
 
 
 def prune(inside: Inside, out: str = "out") -> None:

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import cut_record, release
+from appliance.intake import cut_record
 from appliance.intake import moved_tags as module
 from appliance.intake.ledger import find_entry
 from appliance.intake.moved_tags import alarms, moved_tags
@@ -58,13 +58,7 @@ class Line:
             name = name_of(number)
             if self.inside.state(name) != "released":
                 self.inside.decide(name, self.officer)
-            entry = find_entry(self.inside.station.reader, name)
-            prepared = release.prepare(self.inside.station, entry, "tester(0)", only)
-            detail = {"digest": entry.digest, "references": prepared.references, "whole": prepared.write.whole}
-            if prepared.artifacts is not None:
-                detail["artifacts"] = prepared.artifacts
-            self.say(Act.INTAKE_RELEASE, name, **detail)
-            self.inside.writer.submit(prepared.write)
+            self.inside.release(name, only)
 
     def sql(self, statement: str, *values: object) -> None:
         with sqlite3.connect(self.inside.station.paths.database) as intruder:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,14 +21,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from appliance import clock, limits
 from appliance.intake import moved_tags as tags_moved
-from appliance.intake import release as releasing
 from appliance.intake.ledger import find_entry
 from appliance.intake.moved_tags import moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
 from appliance.observe import audit_export
-from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.store.writes.registry import (
     BlobRow,
@@ -319,7 +317,7 @@ class Standing(RuleBasedStateMachine):
                 self.inside.release(name, only)
             self._say_withdrawn(name)
             return
-        let_out(self.inside, name, only)
+        self.inside.release(name, only)
         self.released.add(REPOSITORY)
         self.model.release(number, [one for one in images if one in chosen - shown])
 
@@ -476,19 +474,6 @@ class Standing(RuleBasedStateMachine):
         assert moved_tags(self.inside.station) == []
 
 
-def let_out(inside: Inside, name: str, only: Sequence[str] = ()) -> None:
-    """As the control API does: recorded, then done."""
-    entry = find_entry(inside.station.reader, name)
-    prepared = releasing.prepare(inside.station, entry, "tester(0)", only)
-    detail: dict[str, object] = {
-        "digest": entry.digest, "references": prepared.references, "whole": prepared.write.whole,
-    }  # fmt: skip
-    if prepared.artifacts is not None:
-        detail["artifacts"] = prepared.artifacts
-    inside.station.audit.record(AuditEvent(Act.INTAKE_RELEASE, "tester(0)", name, "done", detail))
-    inside.writer.submit(prepared.write)
-
-
 def run(template: tuple[Path, PrivateKey], folder: Path, examples: int, steps: int) -> None:
     machine = type("StandingHere", (Standing,), {"template": template, "folder": folder})
     with pytest.MonkeyPatch.context() as patch:
@@ -528,7 +513,7 @@ def released(template: tuple[Path, PrivateKey], tmp_path: Path) -> Iterator[Rele
         def release(*numbers: int) -> Inside:
             for number in numbers:
                 inside.decide(name_of(number), template[1])
-                let_out(inside, name_of(number))
+                inside.release(name_of(number))
             return inside
 
         yield release
