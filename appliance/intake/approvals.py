@@ -14,6 +14,7 @@ from typing import Final
 from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.permissions import Permission
+from appliance.intake.cut_record import kept_of
 from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.intake.overrides import trusted_now
@@ -231,7 +232,8 @@ def taken_back(station: Station, said: Logged) -> str:
 
 
 def logged(station: Station, entry: Entry) -> Logged:
-    """Read the log back to the bundle's import."""
+    """Read the log back to the bundle's import; where that was pruned, what the cut kept says the rest. Of the hands
+    that approvals came through it keeps nothing: these are handed in anew."""
     undone = ""
     hands: dict[str, str] = {}
     for event in newest(station.paths.audit, entry.digest.encode()):
@@ -243,7 +245,10 @@ def logged(station: Station, entry: Entry) -> Logged:
             hands.setdefault(str(event["detail"]["keyid"]), str(event["actor"]))
         if event["act"] == Act.INTAKE_IMPORT:
             return Logged(undone, str(event["actor"]), hands)
-    return Logged(undone, hands=hands)
+    kept = kept_of(station.paths, station.config.site, entry.digest)
+    return Logged(
+        undone or kept.undone.get(entry.digest, ""), kept.importers.get(entry.digest, ""), hands
+    )  # fmt: skip
 
 
 def choose(

@@ -16,6 +16,7 @@ from appliance.intake.inspectors.notebook import Notebook, findings_key
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.intake.locks import stream_turn
+from appliance.intake.tag_owners import TagOwners
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
@@ -54,6 +55,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
         blobs=station.blobs,
         metadata=station.metadata,
         previous=None if previous is None else read_manifest(reader, previous.digest),
+        owners=TagOwners(station, {artifact.repository for artifact in manifest.artifacts}),
     )
     report = inspectors.inspect(
         subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS

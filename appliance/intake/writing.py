@@ -1,14 +1,19 @@
-"""Whether a bundle's source may write where a release would: by policy, and by whose the tags are."""
+"""Whether a bundle's source may write where a release would: by policy, and by whose the tags are by the audit log.
+
+Claims in the database are rows, which somebody may have deleted. The release's transaction asks them once more, for
+what was released since the log was read.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from appliance.intake.content import Checked
+from appliance.intake.tag_owners import TagOwners
 from appliance.policy.approvals import FILE, Policy
 from appliance.policy.sources import Writes
 from appliance.station import Station
-from appliance.store.tag_claims import foreign_claim, tag_claims
+from appliance.store.tag_claims import foreign_claim
 from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest
 
@@ -32,18 +37,19 @@ def require_may_write(
                 remedy=_remedy(manifest.source, repository),
             )
     named = {one.artifact.repository for one in checked if writes.names(one.artifact.repository)}
+    owners = TagOwners(station, {one.artifact.repository for one in checked} - named)
     for one in checked:
         if one.artifact.repository not in named:
-            _require_own_tags(station, manifest, one)
+            _require_own_tags(station, owners, manifest, one)
     return tuple(sorted(named))
 
 
-def _require_own_tags(station: Station, manifest: BundleManifest, one: Checked) -> None:
+def _require_own_tags(station: Station, owners: TagOwners, manifest: BundleManifest, one: Checked) -> None:
     repository = one.artifact.repository
     for tag in one.artifact.tags:
         if station.metadata.tag_target(repository, tag) == one.artifact.digest:
             continue
-        owner = foreign_claim(tag_claims(station.reader, repository, tag), manifest.source)
+        owner = foreign_claim(owners(repository, tag), manifest.source)
         if owner is not None:
             raise RefusedError(
                 "the tag was released from another source",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import log_record
+from appliance.intake import approvals, log_record
 from appliance.intake import moved_tags as tags_moved
 from appliance.intake.ledger import find_entry
 from appliance.intake.unexplained import alarms, unexplained
@@ -274,6 +274,32 @@ def test_a_withdrawal_after_a_prune_ends_what_a_release_before_it_said_of_tags(i
     inside.withdraw(NAME)
     prune(inside, "again")
     assert tags_moved.moved_tags(inside.station) == []
+
+
+@pytest.mark.parametrize("prunes", [1, 2])
+@pytest.mark.parametrize("how", ["withdrawn", "rejected"])
+def test_when_a_bundle_was_taken_back_and_who_brought_it_is_known_after_a_prune(
+    inside: Inside, how: str, prunes: int
+) -> None:
+    """Else somebody could put the rows of older approvals back."""
+    officers = [inside.officer(owner) for owner in ("Anna", "Boris")]
+    if how == "rejected":
+        inside.decide(NAME, officers[0], "reject", "not wanted")
+    else:
+        for key in officers:
+            inside.decide(NAME, key)
+        inside.release(NAME)
+        inside.withdraw(NAME)
+    entry = find_entry(inside.station.reader, NAME)
+    before = approvals.logged(inside.station, entry)
+    assert before.undone
+    assert before.importer == "tester(0)"
+    for number in range(prunes):
+        prune(inside, f"out{number}")
+    after = approvals.logged(inside.station, entry)
+    assert (after.undone, after.importer) == (before.undone, before.importer)
+    cut_file(inside).write_bytes(b"")
+    assert approvals.logged(inside.station, entry).undone == "", "`intake check` names the file"
 
 
 def remove(path: Path) -> None:

@@ -143,7 +143,8 @@ def test_a_further_inspector_is_a_further_section(inside: Inside, tmp_path: Path
     made = brought(inside, tmp_path, store, [file_artifact(store, b"data")])
     station, manifest = inside.station, made.signed.manifest
     opened = Opened(manifest, made.signed.manifest_bytes, Digest.parse(made.digest), (), ())
-    subject = Subject(opened, check_content(station.blobs, manifest), station.blobs, station.metadata, None)
+    checked = check_content(station.blobs, manifest)
+    subject = Subject(opened, checked, station.blobs, station.metadata, None, lambda *_: [])
     report = inspectors.inspect(subject, "bravo", "2026-06-01T00:00:00Z", (), [Named("names", names)])
     assert [found.summary for found in report.sections] == [name_of()]
 

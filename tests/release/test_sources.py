@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,45 @@ def test_a_tag_that_was_deleted_is_still_its_sources(yard: Yard) -> None:
     theirs = yard.bring("gamma", THEIRS, "team/app")
     with pytest.raises(RefusedError, match="another source"):
         yard.let_out(theirs)
+
+
+def edit(yard: Yard, statement: str, *values: object) -> None:
+    """Somebody with sqlite3 at the database."""
+    with sqlite3.connect(yard.inside.station.paths.database) as intruder:
+        intruder.execute(statement, values)
+    intruder.close()
+
+
+FORGOTTEN = (
+    "DELETE FROM released",
+    "DELETE FROM released WHERE kind = 'tag'",
+    "UPDATE released SET item = 'another' WHERE kind = 'tag'",
+    "UPDATE released SET digest = (SELECT digest FROM intake WHERE stream = 'gamma.bravo')",
+)
+
+
+@pytest.mark.parametrize("statement", FORGOTTEN)
+def test_a_tag_stays_its_sources_whatever_rows_of_the_release_are_left(yard: Yard, statement: str) -> None:
+    name = yard.released("alpha", OURS, "team/app")
+    theirs = yard.bring("gamma", THEIRS, "team/app")
+    edit(yard, statement)
+    with pytest.raises(RefusedError, match=f"put at .* by {name} of alpha"):
+        yard.let_out(theirs)
+    digest = yard.target()
+    edit(yard, "DELETE FROM tags")
+    with pytest.raises(RefusedError, match=f"put at .* by {name} of alpha"):
+        yard.let_out(theirs)
+    assert yard.target() is None
+    assert digest is not None
+
+
+@pytest.mark.parametrize("statement", FORGOTTEN[:3])
+def test_the_report_names_the_previous_source_whatever_rows_of_the_release_are_left(yard: Yard, statement: str) -> None:
+    name = yard.released("alpha", OURS, "team/app")
+    edit(yard, statement)
+    section = yard.changes(yard.bring("gamma", THEIRS, "team/app"))
+    assert section["outcome"] == "fail"
+    assert [(one["source"], one["bundle"]) for one in section["details"]["of_another_source"]] == [("alpha", name)]
 
 
 def test_two_releases_at_once_are_told_apart_in_the_transaction(yard: Yard) -> None:

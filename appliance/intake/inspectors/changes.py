@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from appliance.intake.inspectors.port import Listing, Subject, listed
 from appliance.policy.sources import Writes
-from appliance.store.tag_claims import TagClaim, foreign_claim, tag_claims
+from appliance.store.tag_claims import TagClaim, foreign_claim
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
 
@@ -30,7 +30,7 @@ def inspect(subject: Subject) -> Section:
             if served == artifact.digest:
                 unchanged.add({"reference": reference, "digest": artifact.digest})
                 continue
-            claims = tag_claims(subject.metadata.connection, artifact.repository, tag)
+            claims = subject.owners(artifact.repository, tag)
             if served is None:
                 new.add({"reference": reference, "digest": artifact.digest})
             else:

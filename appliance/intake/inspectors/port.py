@@ -11,6 +11,7 @@ from appliance.intake.content import Checked
 from appliance.intake.inspectors.notebook import Notebook
 from appliance.policy.sources import Source
 from appliance.store.metadata import Metadata
+from appliance.store.tag_claims import TagClaim
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
 from bundles.ports import BlobReader
@@ -27,7 +28,8 @@ class Subject:
     `opened` is the bundle as its signatures have it, `checked` every artifact's manifest as it was read here, `blobs`
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
     Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
-    `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write.
+    `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write, `owners` gives
+    the standing releases of a repository's tag, oldest first, by the audit log.
     """
 
     opened: Opened
@@ -35,6 +37,7 @@ class Subject:
     blobs: BlobReader
     metadata: Metadata
     previous: BundleManifest | None
+    owners: Callable[[str, str], list[TagClaim]]
     missing_volumes: tuple[int, ...] = ()
     left_out: int = 0
     notebook: Notebook = field(default_factory=Notebook)
