@@ -130,10 +130,23 @@ def check(root: Path | None, as_json: bool) -> None:
                " (lockgate block add DIGEST --why TEXT); why is in: lockgate audit show"),
         )  # fmt: skip
     if first["kind"] == "tag":
+        must = f"now {first['found'] or 'gone'}, by the audit log {first['digest'] or 'nowhere'}"
+        if first["bundle"]:
+            raise RefusedError(
+                "a released tag no longer points where the release put it",
+                thing=f"{_place(first)} of {first['bundle']}, {must}",
+                remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
+            )
         raise RefusedError(
-            "a released tag no longer points where the release put it",
-            thing=f"{_place(first)} of {first['bundle']}, now {first['found'] or 'gone'}",
-            remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
+            "a tag in a repository of released content stands where nobody put it",
+            thing=f"{_place(first)}, {must}",
+            remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
+        )
+    if first["kind"] == "damaged":
+        raise RefusedError(
+            "a released manifest cannot be read, so that what it shows cannot be told",
+            thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
+            remedy="look for damage (lockgate scrub), then carry the bundle in again",
         )
     if first["kind"] == "cut":
         raise RefusedError(
@@ -166,7 +179,7 @@ def check(root: Path | None, as_json: bool) -> None:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "block": 2,
-                  "older-than-the-log": 3, "stray": 4}  # fmt: skip
+                  "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 

@@ -21,6 +21,7 @@ from appliance.intake.replay import read_manifest
 from appliance.intake.signed import entry_manifest, kept_manifest
 from appliance.paths import StationPaths
 from appliance.station import Station
+from appliance.store.links import claimed_blobs
 from bundles.display import safe
 from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest
@@ -31,6 +32,9 @@ _RECORDS: Final = frozenset({"entry", "kept"})
 _FILES: Final = frozenset({"stray", "cut"})
 OLDER: Final = "older-than-the-log"
 """The kind of a finding about a link that says it is older than what a prune left of the log, and kept of it."""
+
+DAMAGED: Final = "damaged"
+"""The kind of a finding about a released manifest whose bytes cannot be read."""
 
 _NAMED: Final = 10
 """Bundles named in alarms, of those whose record is damaged."""
@@ -55,10 +59,11 @@ class _Content:
 @dataclass(slots=True)
 class _Releases:
     """What the standing releases show of each repository: `roots`, manifests from which all that is shown is reached,
-    and `whole`, bundles that are shown there as a whole, with the age of that."""
+    and `whole`, bundles that are shown there as a whole, with the age of that; `parts` bundles of which a part is."""
 
     roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     whole: dict[str, list[tuple[int, _Content]]] = field(default_factory=lambda: defaultdict(list))
+    parts: dict[str, list[tuple[str, _Content]]] = field(default_factory=lambda: defaultdict(list))
 
 
 def unexplained(station: Station) -> list[dict[str, str]]:
@@ -75,6 +80,9 @@ def unexplained(station: Station) -> list[dict[str, str]]:
 
     Kind `older-than-the-log` is a link to a bundle's content that, by the database, is older than what is known of the
     log: what explained it may have been pruned by an earlier version, or its age may be made up.
+
+    Kind `damaged` is a released manifest whose bytes cannot be read, so that what it shows is told by nothing else:
+    what is left of its bundle's content counts as its own.
     """
     here = _names(station.paths)  # before the log: a file is named by its event before it is written
     log = read_log(station.paths, station.config.site)
@@ -89,6 +97,8 @@ def unexplained(station: Station) -> list[dict[str, str]]:
             continue
         if repository not in explained:
             explained[repository] = _explained(station, repository, log, releases)
+        if item in explained[repository].damaged:
+            found.append({"repository": repository, "digest": item, "kind": DAMAGED, "bundle": holders.get(item, "")})
         if not explained[repository].holds(item, log.ended.get(f"{repository}@{item}")):
             said = kind if created >= log.since else OLDER
             if said == OLDER and item not in holders:  # pushed or collected before an earlier version cut the log
@@ -138,11 +148,11 @@ def _bundles(station: Station, log: LogRecord, found: list[dict[str, str]]) -> t
         for item in content.blobs:
             holders.setdefault(item, name)
         if digest in log.released:
-            _add(station, releases, content, log.released[digest])
+            _add(station, releases, digest, content, log.released[digest])
     return holders, releases
 
 
-def _add(station: Station, releases: _Releases, content: _Content, shown: Shown) -> None:
+def _add(station: Station, releases: _Releases, bundle: str, content: _Content, shown: Shown) -> None:
     """Add what the releases of one bundle show."""
     for repository, digest, tags in content.artifacts:
         names = (f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags))
@@ -155,7 +165,10 @@ def _add(station: Station, releases: _Releases, content: _Content, shown: Shown)
     if shown.everything is not None:
         for repository in content.repositories:
             releases.whole[repository].append((shown.everything, content))
-    elif shown.references:  # an event of an earlier version, which does not name what refers to an artifact
+        return
+    for repository in content.repositories:
+        releases.parts[repository].append((bundle, content))
+    if shown.references:  # an event of an earlier version, which does not name what refers to an artifact
         _add_referrers(station, releases, content)
 
 
@@ -181,9 +194,11 @@ def _add_referrers(station: Station, releases: _Releases, content: _Content) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Explained:
-    """Every digest that events explain in a repository, with the age of the newest that does."""
+    """Every digest that events explain in a repository, with the age of the newest that does; and the manifests whose
+    bytes cannot be read, so that what they name is not known."""
 
     ages: Aged
+    damaged: frozenset[str]
 
     def holds(self, digest: str, ended: int | None) -> bool:
         """Whether an event explains it that came after it was taken away, `ended` acts ago (None: never)."""
@@ -206,7 +221,19 @@ def _explained(station: Station, repository: str, log: LogRecord, releases: _Rel
         # A manifest that is damaged or gone tells nothing; everything of the bundle was released, so that much is said.
         if any(digest in unread for name, digest, _ in content.artifacts if name == repository):
             add_aged(ages, dict.fromkeys(content.blobs | content.required, age))
-    return _Explained(ages)
+    damaged: set[str] = set()
+    for bundle, content in releases.parts.get(repository, []):
+        lost = {
+            digest for name, digest, _ in content.artifacts if name == repository and digest in unread & roots.keys()
+        }
+        if lost:
+            others, _ = _closure(station, {digest: 0 for _, digest, _ in content.artifacts if digest not in lost})
+            every = content.blobs | content.required
+            # Of blobs that it shares with others only rows tell; the finding about it stands, whatever they say.
+            rest = (every - others.keys()) | (every & claimed_blobs(station.reader, bundle, repository))
+            add_aged(ages, dict.fromkeys(rest, min(roots[digest] for digest in lost)))
+            damaged |= lost
+    return _Explained(ages, frozenset(damaged))
 
 
 def keep_manifest(paths: StationPaths, digest: Digest, manifest: bytes) -> None:
@@ -263,7 +290,7 @@ def _closure(station: Station, roots: Aged) -> tuple[Aged, set[str]]:
 def alarms(found: list[dict[str, str]]) -> list[str]:
     """A line for each bundle of which something is shown that nobody released, or that the database forgot."""
     older = [one for one in found if one["kind"] == OLDER]
-    links = [one for one in found if one["kind"] not in _RECORDS | _FILES and one["kind"] != OLDER]
+    links = [one for one in found if one["kind"] not in _RECORDS | _FILES | {OLDER, DAMAGED}]
     bundles: dict[str, dict[str, Any]] = {}
     for one in links:
         name = one["bundle"] or "content of no bundle that was taken in"
@@ -285,6 +312,11 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
             "record: the audit log's beginning went, and what was kept of it is missing or changed"
             f" ({cut[0]['digest'] or 'nothing was kept'}); see: lockgate audit verify"
         )
+    lines += [
+        f"record: {safe(one['digest'])} of {safe(one['bundle'])} in {safe(one['repository'])} was released and cannot"
+        " be read; see: lockgate scrub"
+        for one in [one for one in found if one["kind"] == DAMAGED][:_NAMED]
+    ]
     if strays:
         lines.append(
             f"record: {len(strays)} files among the kept manifests are named by no event ({safe(strays[0]['digest'])}"

@@ -32,3 +32,11 @@ def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set
     for repository, digest in rows:
         found.setdefault(str(repository), set()).add(str(digest))
     return found
+
+
+def claimed_blobs(reader: sqlite3.Connection, bundle: str, repository: str) -> set[str]:
+    """The blobs that a bundle's release claims in a repository. Rows, which anybody who writes the file can make."""
+    rows = reader.execute(
+        "SELECT item FROM released WHERE digest = ? AND repository = ? AND kind = 'blob'", (bundle, repository)
+    )
+    return {str(item) for (item,) in rows}

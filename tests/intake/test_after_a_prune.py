@@ -245,6 +245,21 @@ def test_a_manifest_whose_bytes_were_changed_explains_nothing_by_what_it_names_n
     assert content in {found["digest"] for found in unexplained(inside.station)}
 
 
+@pytest.mark.parametrize("harm", ["changed", "gone"])
+def test_of_a_part_whose_manifest_is_damaged_that_one_is_named_and_no_blob(inside: Inside, harm: str) -> None:
+    approved(inside)
+    released(inside, ONE)
+    digest = Digest.parse(artifact(inside, ONE))
+    path = inside.station.paths.blob(digest)
+    path.chmod(0o600)
+    path.unlink() if harm == "gone" else path.write_bytes(b"{}")
+    found = unexplained(inside.station)
+    assert found == [{"repository": ONE, "digest": str(digest), "kind": "damaged", "bundle": NAME}]
+    assert str(digest) in alarms(found)[0]
+    other = link(inside, artifact(inside, TWO), ONE)
+    assert {one["digest"] for one in unexplained(inside.station)} == {str(digest), other}
+
+
 def retag(station: Inside, digest: str) -> None:
     """A tag moved by hand."""
     with sqlite3.connect(station.station.paths.database) as intruder:
