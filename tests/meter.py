@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+import pytest
+
 
 @dataclass
 class JobMeter:
@@ -62,3 +64,11 @@ class JobMeter:
 def _write_bytes(process: Path) -> int:
     counters = dict(line.split(": ") for line in (process / "io").read_text().splitlines())
     return int(counters["write_bytes"])
+
+
+def require_disk(folder: Path) -> None:
+    """Skip the test where nothing written in `folder` reaches a storage layer: files in memory count no bytes."""
+    mounts = [line.split() for line in Path("/proc/self/mounts").read_text().splitlines()]
+    above = [(len(point), kind) for _, point, kind, *_ in mounts if folder.resolve().is_relative_to(point)]
+    if max(above)[1] in ("tmpfs", "ramfs"):
+        pytest.skip(f"{folder} is in memory: set TMPDIR to a folder on a disk")

@@ -19,6 +19,7 @@ import pytest
 from appliance.access.certificates import Expiry
 from appliance.access.snippets import CLIENTS
 from tests.access.live import PASSWORD, Live
+from tests.peer_tools import require
 from tests.peers.stock import Layout, run
 
 
@@ -59,6 +60,7 @@ def certs(live: Live, tmp_path: Path) -> Path:
 
 @pytest.mark.peer
 def test_skopeo_logs_in_pushes_mounts_pulls_and_deletes(live: Live, layout: Layout, certs: Path) -> None:
+    require("skopeo")
     auth = certs / "auth.json"
     log_in = ["skopeo", "login", "--cert-dir", str(certs), "--authfile", str(auth), "-u", "alice", "--password-stdin"]
     assert subprocess.run([*log_in, live.host], input=PASSWORD, text=True, check=False).returncode == 0

@@ -12,7 +12,7 @@ from appliance.demo.pull import pull
 from bundles.limits import MIB
 from bundles.oci.reference import Reference
 from tests.main_job.gap import Gap, random_file
-from tests.meter import JobMeter
+from tests.meter import JobMeter, require_disk
 
 MEMORY = 300 * MIB
 WRITTEN = 1.05
@@ -26,6 +26,7 @@ def gap(tmp_path: Path) -> Iterator[Gap]:
 
 @pytest.mark.parametrize("mebibytes", [64, pytest.param(4096, marks=pytest.mark.long)])
 def test_memory_is_bounded_and_each_byte_is_written_once(gap: Gap, mebibytes: int) -> None:
+    require_disk(gap.root)
     artifact = random_file(gap.root / "artifact.bin", mebibytes * MIB)
     gap.collect_file(artifact, "files/large:1")
     artifact.unlink()
