@@ -47,7 +47,18 @@ JOB_WORDS: Final = 4 * MIB
 """What a job that met `JOB_DATA` gets beyond it, to undo what it began and to say why it ends."""
 
 JOB_STACK: Final = MIB
-"""The stack of a job's thread. All of it counts as data, and the usual 8 MiB would be most of a job's."""
+"""The stack of a thread of a job or of the station. All of it counts as data, and the usual 8 MiB would be most of a
+job's."""
+
+LOG_WINDOW: Final = 60.0
+LOG_LINES: Final = 20
+LOG_TRACEBACKS: Final = 5
+"""Of lines of one kind within so many seconds, so many are written to the program's log, and of these so many with
+their traceback: one cause that meets every request must not fill the disk."""
+
+CONTROL_THREADS: Final = 8
+"""Threads of the control process that wait for the disk or look through the database: a few requests at once, and the
+upkeep beside them."""
 
 # Small things shared by several resources.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -134,6 +135,17 @@ async def start_async(
         *_absolute(command), env=env, cwd=cwd, stderr=stderr, pass_fds=pass_fds, limit=line,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
+
+
+def how_it_ended(returncode: int) -> str:
+    """How a process ended, by its return code as `subprocess` has it: a predicate that names its signal or status."""
+    if returncode >= 0:
+        return f"ended with status {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-returncode}"
+    return f"was killed by {name}"
 
 
 def _absolute(command: Sequence[str | Path]) -> list[str]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Generic, TypeVar
+
+from bundles.threads import Threads
 
 Item = TypeVar("Item")
 _DEPTH: Final = 8
@@ -83,7 +84,7 @@ class Crew:
     """
 
     def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads)
+        self._pool = Threads(threads)
         self._room = threading.Semaphore(2 * threads)
         self._failed: list[BaseException] = []
 

@@ -9,7 +9,6 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
 
 from argon2 import PasswordHasher
@@ -17,6 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from appliance import limits
 from bundles.errors import FailedError, UsageError
+from bundles.threads import Threads
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class HashingThreads:
     """A few threads for argon2id, and a queue with an end."""
 
     def __init__(self, threads: int = limits.ARGON2_THREADS, queue: int = limits.ARGON2_QUEUE) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="argon2")
+        self._threads = Threads(threads, thread_name_prefix="argon2")
         self._room = queue
         self._turns: dict[str, tuple[asyncio.Lock, int]] = {}
 

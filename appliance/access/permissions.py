@@ -213,6 +213,15 @@ class Rules:
             return Decision(True, f"{_article(grant.role)}{where} may {permission}")
         return Decision(False, away or f"no role gives {permission}{f' on {repository}' if repository else ''}")
 
+    def prefixes(self, caller: Caller, permission: Permission) -> list[str]:
+        """What the name of every repository begins with on which `caller` might have `permission`: what comes before
+        the first wildcard of each pattern. `decide` alone says whether."""
+        if caller.everything:
+            return [""]
+        patterns = [grant.pattern for grant in caller.grants if permission in GIVES[grant.role]]
+        anybody = self.anonymous if permission == "pull" else ()
+        return sorted({pattern.partition("*")[0] for pattern in (*patterns, *anybody)})
+
     def require(self, caller: Caller, permission: Permission, repository: str = "") -> None:
         """Go on only where `caller` may. Raises RefusedError saying why."""
         decision = self.decide(caller, permission, repository)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import sys
 import time
@@ -17,7 +16,7 @@ from appliance.cli.context import MB, station_root
 from appliance.cli.sessions import kept_session
 from appliance.control.client import ControlClient, error_of
 from bundles.display import safe
-from bundles.errors import CancelledError, FailedError
+from bundles.errors import CancelledError, FailedError, UsageError
 
 if TYPE_CHECKING:
     from bundles.signing.keys import PrivateKey
@@ -79,11 +78,25 @@ async def _run(
         except asyncio.CancelledError:
             if not interrupted:
                 raise
-            with contextlib.suppress(FailedError):
-                await client.cancel(job["id"])
-            raise CancelledError(
-                "cancelled", thing=job["id"], remedy="nothing of it is visible; start it anew"
-            ) from None
+            return await _cancelled(client, job["id"])
+
+
+async def _cancelled(client: ControlClient, job_id: str) -> dict[str, Any]:
+    """Cancel a job; the result of one that was done before it could be stopped.
+
+    Raises CancelledError where it was stopped, the error that it ended with where it had failed by itself.
+    """
+    stopped = CancelledError("cancelled", thing=job_id, remedy="nothing of it is visible; start it anew")
+    try:
+        job = await client.cancel(job_id)
+    except UsageError:  # it has ended
+        job = await client.job(job_id)
+    except FailedError:
+        raise stopped from None
+    if job["state"] == "done":
+        result: dict[str, Any] = job["result"]
+        return result
+    raise (stopped if job["state"] == "cancelled" else error_of(job) or stopped) from None
 
 
 async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:

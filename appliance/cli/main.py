@@ -106,7 +106,7 @@ def main() -> NoReturn:
         hint = f"; see: {context.command_path} --help" if context is not None else ""
         _say(" ".join(error.format_message().split()).rstrip(".") + hint)
         status = EXIT_USAGE
-    except click.Abort:
+    except (click.Abort, KeyboardInterrupt):
         _say("interrupted")
         status = EXIT_FAILED
     except LockgateError as error:
@@ -117,6 +117,9 @@ def main() -> NoReturn:
         status = EXIT_FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = EXIT_FAILED
+    except MemoryError:
+        _say("no memory is left; raise the limit on it (ulimit -v, MemoryMax), then run the command again")
         status = EXIT_FAILED
     except Exception:
         _say(f"an internal error; its details are in {_keep_traceback()}")

@@ -23,6 +23,7 @@ from appliance.control.jobs import Jobs
 from appliance.control.release_check import ReleaseCheck
 from appliance.observe.acts import Act, denied
 from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.program_log import lacking
 from appliance.observe.recorded import cover, recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
@@ -150,7 +151,11 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     except web.HTTPException as error:
         what = _DECLINED.get(error.status, "no such resource")
         return failure(NotFoundError(what, thing=f"{request.method} {request.path}"), error.status)
-    except Exception:
+    except Exception as error:
+        lacks = lacking(error)
+        if lacks is not None:
+            _log.warning("%s %s: %s", request.method, safe(request.path[:200]), lacks)
+            return failure(lacks)
         reference = secrets.token_hex(4)
         _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
         remedy = f"look for `error {reference}` in its log"

@@ -14,14 +14,17 @@ from appliance.store.writes.jobs import FINAL_STATES
 _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
 
-_COLUMNS: Final = "id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
+_COLUMNS: Final = (
+    "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
+)
 
 
 @dataclass(slots=True)
 class Job:
     """A job. `done` and `total` are bytes of `phase`; `to_sign` says what a build waits for; `version` counts its
     changes, so that who looked away for a moment knows; `parts` are media or volumes by name, as they came; `waits_for`
-    are the paths that a job in `waiting` must be handed again, each with whether it is written."""
+    are the paths that a job in `waiting` must be handed again, each with whether it is written. `number` orders jobs as
+    they were made, whatever the clock said."""
 
     id: str
     kind: str
@@ -38,6 +41,7 @@ class Job:
     finished: str | None = None
     to_sign: dict[str, Any] | None = None
     version: int = 0
+    number: int = 0
     parts: dict[str, dict[str, Any]] = field(default_factory=dict)
     waits_for: list[dict[str, Any]] = field(default_factory=list)
     _seen: deque[tuple[float, int]] = field(default_factory=deque)
@@ -91,11 +95,11 @@ class Job:
 
 
 def _job(row: tuple[Any, ...]) -> Job:
-    job_id, kind, params, state, phase, done, total, result, error, actor, created, started, finished = row
+    number, job_id, kind, params, state, phase, done, total, result, error, actor, created, started, finished = row
     return Job(
         id=job_id, kind=kind, params=json.loads(params), state=state, actor=actor, created=created, phase=phase,
         done=done, total=total, result=json.loads(result) if result else None,
-        error=json.loads(error) if error else None, started=started, finished=finished,
+        error=json.loads(error) if error else None, started=started, finished=finished, number=number,
     )  # fmt: skip
 
 
@@ -106,10 +110,10 @@ def find_job(reader: sqlite3.Connection, job_id: str) -> Job | None:
 
 
 def list_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Job]:
-    """Jobs, newest first (ids are ordered by time), those before the id `after` where it is given."""
+    """Jobs, the one made last first, those made before the job `after` where it is given."""
+    before = "number < (SELECT number FROM jobs WHERE id = ?)" if after else "? = ''"
     rows = reader.execute(
-        f"SELECT {_COLUMNS} FROM jobs WHERE (? = '' OR id < ?) AND (? = '' OR state = ?)"  # noqa: S608  constant
-        " ORDER BY id DESC LIMIT ?",
-        (after, after, state, state, limit),
+        f"SELECT {_COLUMNS} FROM jobs WHERE {before} AND (? = '' OR state = ?) ORDER BY number DESC LIMIT ?",  # noqa: S608
+        (after, state, state, limit),
     )
     return [_job(row) for row in rows]

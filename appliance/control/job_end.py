@@ -11,6 +11,7 @@ from appliance.control.job import Job
 from appliance.control.job_runner import died_of_memory
 from appliance.control.kinds import kind_of, out_of_memory
 from appliance.observe.audit import AuditEvent, refusal
+from bundles import children
 from bundles.display import safe
 from bundles.errors import CancelledError, FailedError, LockgateError, from_wire, to_wire
 
@@ -37,8 +38,11 @@ def cancelled(job: Job) -> Ended:
     return Ended("cancelled", error=wire(CancelledError("the job was cancelled", thing=job.id)))
 
 
-def how_it_ended(job: Job, message: dict[str, Any], folder: Path, *, was_cancelled: bool) -> Ended:
-    """The end of a job whose process is gone. `message`: its last words, where it could say any.
+def how_it_ended(
+    job: Job, message: dict[str, Any], folder: Path, *, was_cancelled: bool, returncode: int | None = None
+) -> Ended:
+    """The end of a job whose process is gone. `message`: its last words, where it could say any. `returncode`: that of
+    its process, None where none was started.
 
     A process without memory can record nothing: its failure is recorded here, and so is that of one that died.
     """
@@ -48,16 +52,17 @@ def how_it_ended(job: Job, message: dict[str, Any], folder: Path, *, was_cancell
         return cancelled(job)
     error = message.get("error")
     if error is None:
-        error = wire(out_of_memory(job.id) if died_of_memory(folder / "errors") else _died(job, folder))
+        error = wire(out_of_memory(job.id) if died_of_memory(folder / "errors") else _died(job, folder, returncode))
     state = _STATE_OF_EXIT.get(error["exit_status"], "failed")
     if message.get("recorded") or state == "incomplete":
         return Ended(state, error=error)
     return Ended(state, error=error, unrecorded=refusal(kind_of(job.kind).act, job.actor, job.id, from_wire(error)))
 
 
-def _died(job: Job, folder: Path) -> FailedError:
+def _died(job: Job, folder: Path, returncode: int | None) -> FailedError:
     remedy = f"see {folder / 'errors'}, then start it again"
-    return FailedError("the job's process ended without a word", thing=job.id, remedy=remedy)
+    how = "" if returncode is None else f": it {children.how_it_ended(returncode)}"
+    return FailedError(f"the job's process ended without a word{how}", thing=job.id, remedy=remedy)
 
 
 def append_line(path: Path, text: str) -> None:

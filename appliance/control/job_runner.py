@@ -35,6 +35,7 @@ from appliance.store.writes.base import Guarded
 from bundles import child
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
 from bundles.files import write_atomic
+from bundles.threads import take_little_space
 
 _EVERY: Final = 0.1
 """Seconds between two progress lines; the last of a phase is always sent."""
@@ -226,7 +227,7 @@ def _end_without_memory(
 def main() -> int:
     """Run one job."""
     sys.unraisablehook = threading.excepthook = _end_without_memory
-    threading.stack_size(limits.JOB_STACK)
+    take_little_space(limits.JOB_STACK)
     root, job_id, kind = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
     first = json.loads(sys.stdin.readline())
     paths = StationPaths(root)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import builtins
 import contextlib
 import json
 import os
@@ -82,7 +83,7 @@ class Jobs:
             for job in list_jobs(self._station.reader, 10_000, state=state):
                 job.state, job.phase = "queued", ""
                 self._live[job.id] = job
-        self._queue.waiting = sorted(self._live)
+        self._queue.waiting = [job.id for job in self._by_number()]
         self._schedule()
 
     async def stop(self) -> None:
@@ -119,7 +120,7 @@ class Jobs:
         async with recording_async(self._record, event):
             await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
             await asyncio.to_thread(handed.save, folder)
-            await self._writer.submit(
+            job.number = await self._writer.submit(
                 CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
             )
         self._live[job_id] = job
@@ -163,8 +164,9 @@ class Jobs:
         """Jobs, newest first, those before the id `after` where it is given; live ones as they stand now. Fewer than
         `limit` are all that are left in that `state`."""
         if state and state not in FINAL_STATES:
-            live = (job for _, job in sorted(self._live.items(), reverse=True) if job.state == state)
-            return list(islice((job for job in live if not after or job.id < after), limit))
+            before = find_job(self._station.reader, after) if after else None
+            live = (job for job in self._by_number(reverse=True) if job.state == state)
+            return list(islice((job for job in live if before is None or job.number < before.number), limit))
         listed = list_jobs(self._station.reader, limit, after, state)
         return [self._live.get(job.id, job) for job in listed] if not state else listed
 
@@ -176,7 +178,11 @@ class Jobs:
 
     def current(self) -> Job | None:
         """The job that runs, the oldest where there are several."""
-        return next((job for _, job in sorted(self._live.items()) if job.state in ("running", "to-sign")), None)
+        return next((job for job in self._by_number() if job.state in ("running", "to-sign")), None)
+
+    def _by_number(self, *, reverse: bool = False) -> builtins.list[Job]:
+        """The live jobs in the order in which they were made: ids are named by a clock that may have been wrong."""
+        return sorted(self._live.values(), key=lambda job: job.number, reverse=reverse)
 
     async def cancel(self, job_id: str, actor: str) -> Job:
         """Stop a job within a second. Raises UsageError where it has ended."""
@@ -274,6 +280,7 @@ class Jobs:
         """One subprocess from start to end."""
         folder = self._station.paths.job(job.id)
         ending: dict[str, Any] = {}
+        returncode: int | None = None
         try:
             with (folder / "errors").open("ab") as errors:
                 handed = self._handed.get(job.id, [])
@@ -297,7 +304,7 @@ class Jobs:
             process.stdin.write(json.dumps(first).encode() + b"\n")
             async for line in process.stdout:
                 await self._take(job, json.loads(line), ending)
-            await process.wait()
+            returncode = await process.wait()
         except (OSError, ValueError, LockgateError) as error:
             ending["error"] = wire(FailedError(f"the job could not be run ({error})", thing=job.id))
         finally:
@@ -305,7 +312,7 @@ class Jobs:
             self._close_handed(job.id)
         if self._stopping and job.id not in self._cancelled:
             return
-        await self._finish(job, ending, folder)
+        await self._finish(job, ending, folder, returncode)
         self._schedule()
 
     async def _take(self, job: Job, message: dict[str, Any], ending: dict[str, Any]) -> None:
@@ -328,12 +335,14 @@ class Jobs:
             ending.update(message)
         self._notify(job)
 
-    async def _finish(self, job: Job, ending: dict[str, Any], folder: Path) -> None:
+    async def _finish(self, job: Job, ending: dict[str, Any], folder: Path, returncode: int | None) -> None:
         was_cancelled = job.id in self._cancelled
         if "waits" in ending and not was_cancelled:
             await self._wait_for_client(job, ending["waits"])
             return
-        ended = await asyncio.to_thread(how_it_ended, job, ending, folder, was_cancelled=was_cancelled)
+        ended = await asyncio.to_thread(
+            how_it_ended, job, ending, folder, was_cancelled=was_cancelled, returncode=returncode
+        )
         if ended.unrecorded is not None:
             try:
                 await self._record(ended.unrecorded)

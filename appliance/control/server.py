@@ -61,6 +61,7 @@ from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from bundles.errors import LockgateError
+from bundles.threads import Threads
 
 _MODULES = (
     status, repositories, jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
@@ -91,8 +92,8 @@ def run(root: Path, listen: str, ready: Callable[[], object]) -> None:
 async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.set_default_executor(Threads(limits.CONTROL_THREADS, thread_name_prefix="control"))
     paths = StationPaths(root)
     with jobs_lease(paths) as lease, WriterService(paths.database) as service, contextlib.ExitStack() as held:
         station = open_station(root, Guarded(service))

@@ -13,7 +13,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.access.permissions import Permission
-from appliance.control.api import caller, may, require
+from appliance.control.api import CONTROL, account, caller, may, require
 from appliance.control.job import Job
 from appliance.control.kinds import KINDS
 from bundles.errors import LockgateError, UsageError
@@ -31,6 +31,11 @@ _HIDDEN: Final[dict[str, Any]] = {
 def shows(request: web.Request) -> Callable[[str], bool]:
     """Whether the caller may see a repository, by its name."""
     return lambda repository: may(request, "pull", repository)
+
+
+def shown_prefixes(request: web.Request) -> list[str]:
+    """What the name of every repository that the caller may see begins with: a list need not look at the others."""
+    return request.app[CONTROL].rules.prefixes(account(request), "pull")
 
 
 async def require_all(request: web.Request, references: object) -> None:

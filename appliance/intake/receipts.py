@@ -62,10 +62,11 @@ def _export(context: JobContext, out: Path) -> Result:
     write = AddReceipt(number=receipt.number, digest=digest, document=raw.decode(), at=receipt.created)
     with recording(station.audit, AuditEvent(_ACT, context.actor, str(out), "done", detail)):
         station.writer.submit(write)
-        if not _is_there(out, raw):
-            write_atomic(out, raw, replace=False)
+        # The receipt comes last: a run that is killed leaves none without its signature, and the command works again.
         for name, data in files_of(out.name, key.public.keyid, key.sign(raw)).items():
             write_atomic(out.with_name(name), data)
+        if not _is_there(out, raw):
+            write_atomic(out, raw, replace=False)
     return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs", "head")}}
 
 

@@ -7,7 +7,6 @@ import os
 import threading
 import zlib
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +20,7 @@ from bundles import limits
 from bundles.errors import RefusedError
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
+from bundles.threads import Threads
 from bundles.volumes.cache import Trail
 from bundles.volumes.read import Range
 
@@ -54,7 +54,7 @@ class StoreSink:
         self._tallies: dict[Digest, Tally] = {}
         self._left: dict[Digest, set[int]] = {}
         self._turn = threading.Lock()
-        self.hashers = ThreadPoolExecutor(_HASHERS, thread_name_prefix="hash")
+        self.hashers = Threads(_HASHERS, thread_name_prefix="hash")
         for blob in manifest.blobs:
             if blob.parts:
                 to_come = {number for number, part in enumerate(blob.parts, 1) if part.volume not in verified}

@@ -43,9 +43,8 @@ def _clock(station: Station) -> dict[str, Any]:
 
 
 def _store(station: Station) -> dict[str, Any]:
-    count = station.reader.execute("SELECT count(*) FROM damage WHERE healed IS NULL").fetchone()[0]
+    count, unread = station.metadata.troubled()
     last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
-    unread = station.reader.execute("SELECT count(*) FROM unread").fetchone()[0]
     found = [f"{count} damaged blobs withdrawn"] * bool(count) + [f"{unread} blobs could not be read"] * bool(unread)
     if found:
         return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}

@@ -12,6 +12,7 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from appliance import limits
+from appliance.observe.program_log import lacking
 from appliance.plain_http import require_version
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
 from appliance.registry.call import Call, Worker
@@ -120,15 +121,25 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     except ConnectionError:
         raise
     except Exception as error:
-        reference = secrets.token_hex(4)
-        _log.exception("error %s: %s %s failed", reference, request.method, safe(request.path[:200]))
-        outcome, failure = errors.internal(reference), error
+        outcome, failure = _failed_inside(request, error), error
     for event in worker.services.access.events(request, outcome):
         await worker.in_thread(worker.services.audit.record, event)
     if failure is not None and request.get(_BEGUN):
         cut(request)
         raise ConnectionResetError from failure
     return errors.respond(outcome) if isinstance(outcome, WireError) else outcome
+
+
+def _failed_inside(request: web.Request, error: Exception) -> WireError:
+    """The answer for an error that no handler expected, which is logged: by a line where the system has nothing left
+    to give, else by its traceback."""
+    lacks = lacking(error)
+    if lacks is not None:
+        _log.warning("%s %s: %s", request.method, safe(request.path[:200]), lacks)
+        return errors.of(lacks)
+    reference = secrets.token_hex(4)
+    _log.error("error %s: %s %s failed", reference, request.method, safe(request.path[:200]), exc_info=error)
+    return errors.internal(reference)
 
 
 async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:

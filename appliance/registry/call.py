@@ -9,7 +9,6 @@ import logging
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, ParamSpec, TypeVar
@@ -33,6 +32,7 @@ from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.digest import Digest
+from bundles.threads import Threads
 
 _log: Final = logging.getLogger(__name__)
 _GATE_POLL: Final = 0.01
@@ -49,7 +49,7 @@ class Worker:
 
     def __init__(self, services: RegistryServices) -> None:
         self.services = services
-        self.threads = ThreadPoolExecutor(limits.REGISTRY_THREADS, thread_name_prefix="registry")
+        self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
         self.verified = VerifiedFiles(services.settings.reverify)

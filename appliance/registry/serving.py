@@ -45,8 +45,11 @@ def new_loop() -> asyncio.AbstractEventLoop:
 
 
 def _one_line(record: logging.LogRecord) -> bool:
-    """A request that is no HTTP is its sender's mistake: one line about it, no traceback."""
+    """A request that is no HTTP is its sender's mistake: one line about it, no traceback. An answer that was cut off is
+    in the log already, and a client that went away is nobody's error."""
     error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ConnectionResetError):
+        return False
     if isinstance(error, HttpProcessingError):
         record.exc_info = None
         record.levelno, record.levelname = logging.INFO, "INFO"

@@ -9,6 +9,7 @@ Connections that are being served are neither counted nor closed: a site's clien
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import socket
 import ssl
@@ -20,9 +21,13 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from appliance import limits
+from appliance.observe.program_log import lacking
 
 _PAUSE: Final = 0.05
-"""Seconds without accepting where the system has no descriptor left."""
+_PAUSE_MOST: Final = 1.0
+"""Seconds without accepting where the system has no descriptor left: doubled each time, from the one to the other."""
+
+_log: Final = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -88,13 +93,22 @@ class Door:
 
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
+        pause, quiet = _PAUSE, 0.0
         while True:
             try:
                 accepted, peer = await loop.sock_accept(self.listener)
-            except OSError:  # no descriptor is left, or the peer has gone already
+            except OSError as error:  # no descriptor is left, or the peer has gone already
+                lacks = lacking(error)
+                if lacks is None:
+                    continue
+                if loop.time() >= quiet:
+                    quiet = loop.time() + limits.LOG_WINDOW
+                    _log.warning("no connection is accepted for a moment: %s", lacks)
                 self._shed(None)
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, _PAUSE_MOST)
                 continue
+            pause = _PAUSE
             try:
                 if accepted.family != socket.AF_UNIX:
                     accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from appliance import limits
 from appliance.access.accounts import Accounts
 from appliance.access.tls import server_context
 from appliance.config import Config, is_loopback, load_config, split_listen
@@ -28,6 +29,7 @@ from appliance.control import server
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
+from appliance.observe.program_log import lacking, log_to_stderr
 from appliance.origin import adopt, require_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
@@ -36,6 +38,7 @@ from appliance.store.database import open_reader
 from bundles import children
 from bundles.child import die_with
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.threads import take_little_space
 
 _STOP: Final = 5.0
 """Seconds the processes get to end before they are killed."""
@@ -47,6 +50,9 @@ _PAUSE: Final = 0.5
 """Seconds before a process that died is started again, so that a broken one does not spin."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
+_STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
+_LOOK: Final = 0.1
+"""Seconds between two looks whether the station is told to stop while a process starts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,8 @@ class _Supervisor:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
         try:
             for role in self._roles:
-                self._start(role)
+                if not self._start(role):
+                    return 0
             print(announcement, flush=True)
             while True:
                 number = signal.sigwait(_SIGNALS)
@@ -165,15 +172,20 @@ class _Supervisor:
                     continue
                 if number != signal.SIGCHLD:
                     return 0
-                for role in self._reap():
-                    print(f"lockgate: {role.name} ended; it is started again", file=sys.stderr, flush=True)
+                for role, status in self._reap():
+                    said = f"{role.name} {children.how_it_ended(os.waitstatus_to_exitcode(status))}"
+                    print(f"lockgate: {said}; it is started again", file=sys.stderr, flush=True)
                     time.sleep(_PAUSE)
-                    self._start(role)
+                    if not self._start(role):
+                        return 0
         finally:
             self._stop()
 
-    def _start(self, role: _Role) -> None:
-        """Fork the role and wait until it is ready. Raises FailedError where it does not get there."""
+    def _start(self, role: _Role) -> bool:
+        """Fork the role and wait until it is ready; False where the station is told to stop before that.
+
+        Raises FailedError where it does not get there.
+        """
         reading, writing = os.pipe()
         parent = os.getpid()
         sys.stdout.flush()
@@ -184,19 +196,26 @@ class _Supervisor:
         os.close(writing)
         self._children[number] = role
         with os.fdopen(reading, "rb") as ready:
-            if not select.select([ready], [], [], _START)[0] or not ready.read(1):
+            deadline = time.monotonic() + _START
+            while not select.select([ready], [], [], _LOOK)[0]:
+                if not _STOPPING.isdisjoint(signal.sigpending()):
+                    return False
+                if time.monotonic() >= deadline:
+                    raise FailedError(f"the {role.name} process did not start in {_START:.0f} s", remedy="start again")
+            if not ready.read(1):
                 raise FailedError(f"the {role.name} process did not start", remedy="see the line above")
+        return True
 
-    def _reap(self) -> list[_Role]:
-        """The roles of children that have ended."""
+    def _reap(self) -> list[tuple[_Role, int]]:
+        """The roles of children that have ended, each with its wait status."""
         ended = []
         while self._children:
-            child, _ = os.waitpid(-1, os.WNOHANG)
+            child, status = os.waitpid(-1, os.WNOHANG)
             if child == 0:
                 break
             role = self._children.pop(child, None)
             if role is not None:
-                ended.append(role)
+                ended.append((role, status))
         return ended
 
     def _pass_on(self, number: int) -> None:
@@ -217,19 +236,33 @@ class _Supervisor:
                 os.waitpid(child, 0)
 
 
+def _tell(writing: int) -> None:
+    """Tell the supervisor that its child is ready; one that was told to stop meanwhile does not listen any more."""
+    with contextlib.suppress(BrokenPipeError):
+        os.write(writing, b"1")
+
+
 def _become(role: _Role, writing: int, parent: int) -> None:
     """The child's whole life; never returns."""
     status = 1
     try:
         die_with(parent)  # by SIGKILL: nobody is left who would wait for an orderly end
         signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process: the supervisor ends the others
         signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
-        role.run(lambda: os.write(writing, b"1"))
+        take_little_space(limits.JOB_STACK)
+        log_to_stderr()
+        role.run(lambda: _tell(writing))
         status = 0
     except LockgateError as error:
         print(f"lockgate: {role.name}: {error.diagnostics()}", file=sys.stderr, flush=True)
-    except Exception:
-        traceback.print_exc()
+    except Exception as error:
+        lacks = lacking(error)
+        if lacks is None:
+            traceback.print_exc()
+        else:
+            print(f"lockgate: {role.name}: {lacks.diagnostics()}", file=sys.stderr, flush=True)
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -47,8 +47,7 @@ def run(root: Path, listener: socket.socket, ready: Callable[[], object]) -> Non
 async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
     paths = StationPaths(root)
     config = load_config(paths.config)
     require_open(paths, config)

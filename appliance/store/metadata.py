@@ -95,6 +95,19 @@ def _like(text: str) -> str:
     return f"%{escaped}%"
 
 
+_BEHIND = "\x7f"
+"""Behind every character of a repository's name."""
+
+
+def _apart(prefixes: Sequence[str]) -> list[str]:
+    """The prefixes in bytewise order, without those that another one covers."""
+    found: list[str] = []
+    for prefix in sorted(prefixes):
+        if not (found and prefix.startswith(found[-1])):
+            found.append(prefix)
+    return found
+
+
 class Metadata:
     """A read-only view of one station's database; one thread at a time."""
 
@@ -232,6 +245,13 @@ class Metadata:
         row = self.connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM blobs").fetchone()
         return int(row[0]), int(row[1])
 
+    def troubled(self) -> tuple[int, int]:
+        """How many blobs are damaged and withdrawn, and how many could not be read. Grows with these alone."""
+        row = self.connection.execute(
+            "SELECT (SELECT count(*) FROM damage WHERE healed IS NULL), (SELECT count(*) FROM unread)"
+        ).fetchone()
+        return int(row[0]), int(row[1])
+
     # Lists, a page at a time
 
     def repository_names(self, limit: int, after: str = "") -> list[str]:
@@ -242,28 +262,37 @@ class Metadata:
         return [name for (name,) in rows]
 
     def repositories(
-        self, limit: int, after: str = "", text: str = "", shown: Callable[[str], bool] = lambda _: True
+        self,
+        limit: int,
+        after: str = "",
+        text: str = "",
+        shown: Callable[[str], bool] = lambda _: True,
+        prefixes: Sequence[str] = ("",),
     ) -> list[RepositoryFacts]:
         """Repositories whose name contains `text` and is to be shown, after `after`, with their counts.
 
-        Grows with the links of the repositories on the page, and with all names where few are wanted.
+        `prefixes`: what the names that may be shown begin with; only these parts of the index are read. Grows with the
+        links of the repositories on the page, and with the names of those parts where few are wanted.
         """
-        names = self.connection.execute(
-            "SELECT id, name FROM repositories WHERE name > ? AND name LIKE ? ESCAPE '\\' ORDER BY name",
-            (after, _like(text)),
-        )
-        wanted = itertools.islice((row for row in names if shown(row[1])), limit)
-        return [self._repository(*row) for row in wanted]
-
-    def _repository(self, row_id: int, name: str) -> RepositoryFacts:
+        names = itertools.chain.from_iterable(self._names(prefix, after, text) for prefix in _apart(prefixes))
+        wanted = dict(itertools.islice((row for row in names if shown(row[1])), limit))
         counts = self.connection.execute(
-            "SELECT (SELECT count(*) FROM tags t WHERE t.repository_id = ?1),"
-            " (SELECT count(*) FROM links l WHERE l.repository_id = ?1 AND l.kind = 'manifest'),"
-            " (SELECT coalesce(sum(b.size), 0) FROM blobs b WHERE b.digest IN"
-            " (SELECT l.digest FROM links l WHERE l.repository_id = ?1))",
-            (row_id,),
-        ).fetchone()
-        return RepositoryFacts(name, *counts)
+            "SELECT w.value, (SELECT count(*) FROM tags t WHERE t.repository_id = w.value),"
+            " (SELECT count(*) FROM links l WHERE l.repository_id = w.value AND l.kind = 'manifest'),"
+            " (SELECT coalesce(sum(b.size), 0) FROM (SELECT DISTINCT l.digest FROM links l"
+            " WHERE l.repository_id = w.value) AS held CROSS JOIN blobs b ON b.digest = held.digest)"
+            " FROM json_each(?) AS w ORDER BY w.key",
+            (json.dumps(list(wanted)),),
+        )
+        return [RepositoryFacts(wanted[row_id], *found) for row_id, *found in counts]
+
+    def _names(self, prefix: str, after: str, text: str) -> Iterator[tuple[int, str]]:
+        """Ids and names that begin with `prefix`, in bytewise order, read as they are asked for."""
+        return self.connection.execute(
+            "SELECT id, name FROM repositories WHERE name > ? AND name >= ? AND name < ? AND name LIKE ? ESCAPE '\\'"
+            " ORDER BY name",
+            (after, prefix, f"{prefix}{_BEHIND}", _like(text)),
+        )
 
     def tag_names(self, repository: str, limit: int, after: str = "") -> list[str]:
         """Tags in bytewise order, after `after`. Grows with `limit` alone."""

@@ -31,6 +31,8 @@ async def test_status_and_metrics_speak_up(
     assert all(("ended at" if days < 0 else f"ends in {int(days)} days") in text for text in said)
     assert {check["name"]: check["ok"] for check in status["health"]["checks"]}["certificates"] is well
     assert status["health"]["ok"] is well
+    assert "lockgate_store_damaged_blobs 0.0" in metrics
+    assert "lockgate_store_unread_blobs 0.0" in metrics
     assert f'lockgate_health{{check="certificates"}} {float(well)}' in metrics
     (line,) = (
         line

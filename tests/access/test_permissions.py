@@ -174,3 +174,19 @@ def test_explain_names_the_role_and_the_pattern() -> None:
     assert "a writer on team/** may push" in found["push"].why
     assert not found["delete"]
     assert "no role gives delete on team/app" in found["delete"].why
+
+
+@given(grants, st.sets(st.sampled_from(["public/**", "team/*-x", "**"])), names)
+def test_whoever_may_pull_a_repository_has_a_prefix_of_its_name(
+    held: list[Grant], anybody: set[str], repository: str
+) -> None:
+    rules, caller = Rules(anonymous=tuple(anybody)), Caller("alice", grants=tuple(held))
+    if rules.decide(caller, "pull", repository):
+        assert any(repository.startswith(prefix) for prefix in rules.prefixes(caller, "pull"))
+
+
+def test_a_caller_of_one_repository_has_a_list_look_at_no_other() -> None:
+    caller = Caller("alice", grants=(Grant("reader", "team/app"), Grant("reader", "lib/x-*")))
+    assert RULES.prefixes(caller, "pull") == ["lib/x-", "team/app"]
+    assert RULES.prefixes(Caller("root", everything=True), "pull") == [""]
+    assert RULES.prefixes(ANONYMOUS, "pull") == []

@@ -75,7 +75,7 @@ async def test_a_job_that_takes_memory_without_end_is_a_failed_job_and_the_stati
 
 FAILURES = {
     "in_one_piece": ("failed", "more memory than the 270 MiB"),
-    "killed": ("failed", "ended without a word"),
+    "killed": ("failed", "ended without a word: it was killed by SIGKILL"),
     "failed_unrecorded": ("refused", "the bundle is damaged"),
 }
 

@@ -41,3 +41,6 @@ async def test_jobs_of_a_state_are_found_behind_newer_ones_and_page_by_page(
         assert names(10, state="running") == []
         assert names(3, state="done") == ["job-029", "job-028", "job-027"]
         assert names(3, state="") == ["job-029", "job-028", "job-027"]
+        service.submit(CreateJob(id="job-000-late", kind="gc", params="{}", actor="tester(0)", at=AT))
+        assert names(2, state="") == ["job-000-late", "job-029"]
+        assert names(2, "job-000-late", state="") == ["job-029", "job-028"]

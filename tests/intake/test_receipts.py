@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from appliance import clock
+from appliance.intake import receipts
 from appliance.store.writes.intake import AddReceipt, ResetStream
 from bundles import documents
 from bundles.documents import Receipt
@@ -84,6 +86,30 @@ def test_a_file_that_is_there_is_left_alone_and_no_number_is_spent(inside: Insid
         inside.receipt(tmp_path / "r1")
     assert (tmp_path / "r1").read_text() == "mine"
     assert inside.receipt(tmp_path / "other")["number"] == 1
+
+
+def test_an_export_that_is_killed_leaves_no_receipt_without_its_signature_and_the_command_works_again(
+    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed before each of its writes in turn: a new job, as the same command starts one, then makes it whole."""
+    write, out = receipts.write_atomic, tmp_path / "r1"
+    for survived in range(3):
+        left = [survived]
+
+        def dying(path: Path, data: bytes, *rest: Any, left: list[int] = left, **named: Any) -> None:
+            if not left[0]:
+                raise KeyboardInterrupt
+            left[0] -= 1
+            write(path, data, *rest, **named)
+
+        monkeypatch.setattr(receipts, "write_atomic", dying)
+        with pytest.raises(KeyboardInterrupt):
+            inside.receipt(out, job_id=f"killed-{survived}")
+        assert not out.exists()
+    monkeypatch.setattr(receipts, "write_atomic", write)
+    made = inside.receipt(out, job_id="again")
+    key = load_private(inside.station.paths.keys / "receipt.pem", None)
+    assert key.public.verify(out.read_bytes(), out.with_name(f"r1.{made['keyid']}.sig").read_bytes())
 
 
 def test_a_number_is_taken_once(inside: Inside) -> None:

@@ -15,6 +15,7 @@ from appliance.store.metadata import Metadata
 from appliance.store.migrations import m0021_clock_floors, m0029_intake_documents
 from appliance.store.migrations.runner import migrate, step_names
 from appliance.store.writer import LocalWriter
+from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import (
     BlobRow,
     Condition,
@@ -167,6 +168,10 @@ def test_counts_and_filters_serve_the_console(writer: LocalWriter, metadata: Met
     assert [tag.tag for tag in metadata.tags("team/app", 10, text="_")] == ["v2_x"]
     assert [tag.tag for tag in metadata.tags("team/app", 10, after="v1")] == ["v2_x"]
     assert metadata.totals() == (2, 110)
+    assert metadata.troubled() == (0, 0)
+    writer.submit(RecordDamage(digest=str(LAYER), why="rot", at=AT))
+    writer.submit(NoteUnread(digest=str(IMAGE), why="EIO", at=AT))
+    assert metadata.troubled() == (1, 1)
 
 
 def test_referrers_are_those_the_repository_shows(writer: LocalWriter, metadata: Metadata) -> None:
@@ -206,6 +211,26 @@ def test_what_is_no_database_is_refused_with_one_clear_line(paths: StationPaths)
     for opens in (open_reader, open_writer):
         with pytest.raises(FailedError, match="cannot be"):
             opens(paths.database)
+
+
+def test_repositories_are_looked_for_below_the_prefixes_alone(writer: LocalWriter, metadata: Metadata) -> None:
+    for name in ("a", "a/b", "lib/x-1", "lib/y", "team", "team/app", "team/app-2", "z"):
+        push(writer, name)
+    asked: list[str] = []
+
+    def shown(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    def names(limit: int, after: str = "", text: str = "", prefixes: tuple[str, ...] = ("",)) -> list[str]:
+        return [entry.name for entry in metadata.repositories(limit, after, text, shown, prefixes)]
+
+    assert names(9, prefixes=("team/", "lib/x-", "team/app")) == ["lib/x-1", "team/app", "team/app-2"]
+    assert asked == ["lib/x-1", "team/app", "team/app-2"]
+    assert names(1, "lib/x-1", prefixes=("lib/", "team/")) == ["lib/y"]
+    assert names(9, text="app", prefixes=("", "team/")) == ["team/app", "team/app-2"]
+    assert names(9, prefixes=()) == []
+    assert names(9, "team") == ["team/app", "team/app-2", "z"]
 
 
 def test_steps_are_applied_once_and_in_order(paths: StationPaths) -> None:

@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance import limits as station_limits
 from appliance.control.api import Control, get, page, page_of, require
 from appliance.control.asked import query_number, query_text
-from appliance.control.view import shows
+from appliance.control.view import shown_prefixes, shows
 from appliance.control.weights import Weights
 from appliance.store.metadata import ManifestFacts, TagFacts
 from bundles import limits, strict_json
@@ -33,7 +33,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, text = page_of(request)
         found = [
             {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes}
-            for entry in metadata.repositories(limit, after, text, shows(request))
+            for entry in metadata.repositories(limit, after, text, shows(request), shown_prefixes(request))
         ]
         return page(found, limit, lambda entry: str(entry["name"]))
 

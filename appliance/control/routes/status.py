@@ -34,6 +34,7 @@ def describe(control: Control) -> dict[str, Any]:
     """The status document (docs/reference/control-api.md, Status), but for the job that runs."""
     station = control.station
     blobs, size = station.metadata.totals()
+    damaged, unread = station.metadata.troubled()
     found = checks(station)
     one = station.reader.execute
     quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
@@ -50,6 +51,8 @@ def describe(control: Control) -> dict[str, Any]:
             "bytes": size,
             "free": shutil.disk_usage(station.paths.root).free,
             "graveyard": asdict(station.blobs.graveyard.totals()),
+            "damaged": damaged,
+            "unread": unread,
         },
         "jobs": control.jobs.counts(),
         "quarantine": quarantine,

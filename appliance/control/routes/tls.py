@@ -77,6 +77,8 @@ def gauges(control: Control) -> Gauges:
         "lockgate_up": ("The station runs", {(("site", status["site"]), ("side", status["side"])): 1.0}),
         "lockgate_store_blobs": ("Blobs held", {(): float(store["blobs"])}),
         "lockgate_store_bytes": ("Bytes held", {(): float(store["bytes"])}),
+        "lockgate_store_damaged_blobs": ("Blobs that are damaged and withdrawn", {(): float(store["damaged"])}),
+        "lockgate_store_unread_blobs": ("Blobs that could not be read", {(): float(store["unread"])}),
         "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store["free"])}),
         "lockgate_graveyard_blobs": ("Collected blobs that wait", {(): float(store["graveyard"]["blobs"])}),
         "lockgate_graveyard_bytes": ("Bytes of collected blobs", {(): float(store["graveyard"]["bytes"])}),

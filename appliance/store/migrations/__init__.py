@@ -1,5 +1,6 @@
 """The schema, one numbered module a domain, applied in order by the control process before anything opens the database.
 
 What lives here: steps that only ever add to what an earlier release left. What may not: a change to a step that
-has been released, or data that a step cannot recreate.
+has been released, or data that a step cannot recreate. A step is identified by its name; its number is
+never changed.
 """

@@ -13,7 +13,8 @@ FINAL_STATES: Final = ("done", "failed", "refused", "incomplete", "cancelled")
 
 
 class CreateJob(Write, frozen=True):
-    """A job is asked for and queued. `params` is JSON text."""
+    """A job is asked for and queued. `params` is JSON text. The result is its number: jobs are listed in the order in
+    which they were made, and their ids hang on a clock."""
 
     id: str
     kind: str
@@ -21,12 +22,13 @@ class CreateJob(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
-        db.execute(
-            "INSERT INTO jobs (id, kind, params, state, phase, done, total, actor, created)"
-            " VALUES (?, ?, ?, 'queued', '', 0, 0, ?, ?)",
+    def apply(self, db: sqlite3.Connection) -> int:
+        (number,) = db.execute(
+            "INSERT INTO jobs (number, id, kind, params, state, phase, done, total, actor, created) VALUES"
+            " ((SELECT coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'queued', '', 0, 0, ?, ?) RETURNING number",
             (self.id, self.kind, self.params, self.actor, self.at),
-        )
+        ).fetchone()
+        return int(number)
 
 
 class MoveJob(Write, frozen=True):

@@ -1,0 +1,92 @@
+"""The program's own log on stderr: few lines of a kind, and one line where the system has nothing left to give.
+
+What goes wrong for one request often goes wrong for thousands. Of lines of one kind within a minute so many are
+written, and the number of those left out is said when the next one is.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from appliance import limits
+from bundles.errors import FailedError, LockgateError
+
+_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
+_KINDS: Final = 256
+"""Kinds of lines that are counted at once; the oldest is forgotten."""
+
+
+@dataclass(slots=True)
+class _Count:
+    """Lines of one kind since `since`, on the monotonic clock."""
+
+    since: float
+    seen: int = 0
+
+
+class Sparing(logging.Filter):
+    """Lets `limits.LOG_LINES` lines of a kind a minute through, of these `limits.LOG_TRACEBACKS` with their traceback.
+
+    A kind is a logger, a message before its arguments are put in, and the kind of error that it tells of.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._clock = clock
+        self._counts: dict[tuple[str, ...], _Count] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line is written; the first one after a pause says how many were not."""
+        kind, now = _kind(record), self._clock()
+        count = self._counts.get(kind)
+        left_out = 0
+        if count is None or now - count.since >= limits.LOG_WINDOW:
+            left_out = 0 if count is None else max(0, count.seen - limits.LOG_LINES)
+            self._counts.pop(kind, None)
+            if len(self._counts) >= _KINDS:
+                self._counts.pop(next(iter(self._counts)))
+            count = self._counts[kind] = _Count(now)
+        count.seen += 1
+        if count.seen > limits.LOG_LINES:
+            return False
+        text = record.getMessage()
+        if count.seen > limits.LOG_TRACEBACKS and record.exc_info:
+            text += f" ({type(record.exc_info[1]).__name__})"
+            record.exc_info = record.exc_text = None
+        if left_out:
+            text += f"; {left_out} lines like this one were left out"
+        elif count.seen == limits.LOG_LINES:
+            text += f"; lines like this one are left out for {limits.LOG_WINDOW:.0f} s"
+        record.msg, record.args = text, None
+        return True
+
+
+def _kind(record: logging.LogRecord) -> tuple[str, ...]:
+    arguments = record.args if isinstance(record.args, tuple) else ()
+    told = [record.exc_info[1] if record.exc_info else None, *arguments]
+    errors = [error for error in told if isinstance(error, BaseException)]
+    return (record.name, str(record.msg), *(getattr(error, "what", type(error).__name__) for error in errors))
+
+
+def log_to_stderr() -> None:
+    """Write warnings and errors of this process to stderr, sparingly. For a process of the station, once."""
+    handler = logging.StreamHandler()
+    handler.setLevel(logging.WARNING)
+    handler.addFilter(Sparing())
+    logging.getLogger().addHandler(handler)
+
+
+def lacking(error: BaseException) -> LockgateError | None:
+    """The error to be told where the system had no descriptor or memory left; None for any other one."""
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return FailedError("the station has no memory left", remedy="raise its limit (MemoryMax, ulimit -v), try again")
+    if isinstance(error, OSError) and error.errno in _DESCRIPTORS:
+        return FailedError(
+            "the station has no file descriptor left", remedy="raise LimitNOFILE (ulimit -n), and try again"
+        )
+    return None

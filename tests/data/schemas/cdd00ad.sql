@@ -1,0 +1,102 @@
+-- The metadata of a station that commit cdd00ad made, by sqlite3's dump; two jobs were added by hand.
+BEGIN TRANSACTION;
+CREATE TABLE "_sqlite_migrations" (
+   "id" INTEGER PRIMARY KEY,
+   "migration_set" TEXT,
+   "name" TEXT,
+   "applied_at" TEXT
+);
+INSERT INTO "_sqlite_migrations" VALUES(1,'lockgate','m0001_registry','2026-11-29 15:44:07.109181+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(2,'lockgate','m0002_jobs','2026-11-29 15:44:07.112624+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(3,'lockgate','m0003_outgoing','2026-11-29 15:44:07.120761+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(4,'lockgate','m0004_intake','2026-11-29 15:44:07.122583+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(5,'lockgate','m0005_lifecycle','2026-11-29 15:44:07.129144+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(6,'lockgate','m0006_access','2026-11-29 15:44:07.130785+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(7,'lockgate','m0007_ledger','2026-11-29 15:44:07.132928+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(8,'lockgate','m0008_custody','2026-11-29 15:44:07.142263+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(9,'lockgate','m0009_media','2026-11-29 15:44:07.146166+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(10,'lockgate','m0010_release','2026-11-29 15:44:07.153356+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(11,'lockgate','m0011_overrides','2026-11-29 15:44:07.156156+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(12,'lockgate','m0012_layers','2026-11-29 15:44:07.157042+00:00');
+INSERT INTO "_sqlite_migrations" VALUES(13,'lockgate','m0012_seen','2026-11-29 15:44:07.157740+00:00');
+CREATE TABLE account_keys (keyid TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (name), bound TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE accounts (name TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('person', 'robot')), full_name TEXT NOT NULL, password TEXT, uid INTEGER UNIQUE, disabled TEXT, generation INTEGER NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE accounts_seen (account TEXT PRIMARY KEY REFERENCES accounts (name), at TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE approvals (digest TEXT NOT NULL REFERENCES intake (digest), keyid TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL, signature BLOB NOT NULL, created TEXT NOT NULL, sealed INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (digest, keyid)) STRICT, WITHOUT ROWID;
+CREATE TABLE blobs (digest TEXT PRIMARY KEY, size INTEGER NOT NULL, crc32 INTEGER NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE blocks (digest TEXT PRIMARY KEY, why TEXT NOT NULL, actor TEXT NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE bundles_out (id TEXT PRIMARY KEY, stream TEXT NOT NULL, sequence INTEGER NOT NULL, digest TEXT, state TEXT NOT NULL CHECK (state IN ('to-sign', 'signed', 'written', 'voided')), job_id TEXT NOT NULL, created TEXT NOT NULL, UNIQUE (stream, sequence)) STRICT, WITHOUT ROWID;
+CREATE TABLE carried_out (stream TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (stream, sequence, digest)) STRICT, WITHOUT ROWID;
+CREATE TABLE clock_floors (entry INTEGER PRIMARY KEY AUTOINCREMENT, floor TEXT NOT NULL, why TEXT NOT NULL, created TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
+CREATE TABLE custody_taken (site TEXT NOT NULL, bundle TEXT NOT NULL, digest TEXT NOT NULL, number INTEGER NOT NULL, receipt TEXT NOT NULL, head TEXT NOT NULL, keyid TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL, created TEXT NOT NULL, taken TEXT NOT NULL, PRIMARY KEY (bundle, site)) STRICT, WITHOUT ROWID;
+CREATE TABLE damage (digest TEXT PRIMARY KEY, why TEXT NOT NULL, found TEXT NOT NULL, healed TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE decisions (entry INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, keyid TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL, signature BLOB NOT NULL, actor TEXT NOT NULL, created TEXT NOT NULL) STRICT;
+CREATE TABLE epoch (id INTEGER PRIMARY KEY CHECK (id = 1), value INTEGER NOT NULL) STRICT;
+INSERT INTO "epoch" VALUES(1,1);
+CREATE TABLE failed_logins (name TEXT PRIMARY KEY, failures INTEGER NOT NULL, last TEXT NOT NULL, locked_until TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE grants (account TEXT NOT NULL REFERENCES accounts (name), role TEXT NOT NULL, pattern TEXT NOT NULL, PRIMARY KEY (account, role, pattern)) STRICT, WITHOUT ROWID;
+CREATE TABLE handovers (entry INTEGER PRIMARY KEY AUTOINCREMENT, bundle TEXT NOT NULL, at TEXT NOT NULL, giver TEXT NOT NULL, taker TEXT NOT NULL, medium TEXT NOT NULL, serial TEXT NOT NULL, seal TEXT NOT NULL, note TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
+CREATE TABLE intake (digest TEXT PRIMARY KEY, id TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, state TEXT NOT NULL CHECK (state IN ('receiving', 'quarantined', 'approved', 'released', 'withdrawn', 'rejected')), artifacts INTEGER NOT NULL, bytes INTEGER NOT NULL, manifest TEXT NOT NULL, report TEXT, report_digest TEXT, job TEXT NOT NULL, actor TEXT NOT NULL, received TEXT NOT NULL, decided TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE intake_signatures (digest TEXT NOT NULL REFERENCES intake (digest), name TEXT NOT NULL, signature BLOB NOT NULL, PRIMARY KEY (digest, name)) STRICT, WITHOUT ROWID;
+CREATE TABLE intake_sums (digest TEXT PRIMARY KEY REFERENCES intake (digest), sums BLOB NOT NULL, readme BLOB NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE intake_volumes (digest TEXT NOT NULL REFERENCES intake (digest), volume INTEGER NOT NULL, medium INTEGER NOT NULL, size INTEGER NOT NULL, verified TEXT, PRIMARY KEY (digest, volume)) STRICT, WITHOUT ROWID;
+CREATE TABLE jobs (id TEXT PRIMARY KEY, kind TEXT NOT NULL, params TEXT NOT NULL, state TEXT NOT NULL, phase TEXT NOT NULL, done INTEGER NOT NULL, total INTEGER NOT NULL, result TEXT, error TEXT, actor TEXT NOT NULL, created TEXT NOT NULL, started TEXT, finished TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE known_inside (site TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, PRIMARY KEY (site, digest)) STRICT, WITHOUT ROWID;
+CREATE TABLE layers_inspected (digest TEXT NOT NULL, media_type TEXT NOT NULL, look INTEGER NOT NULL, found TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (digest, media_type, look)) STRICT, WITHOUT ROWID;
+CREATE TABLE ledger (entry INTEGER PRIMARY KEY AUTOINCREMENT, stream TEXT NOT NULL, sequence INTEGER NOT NULL, digest TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, why TEXT NOT NULL, created TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
+CREATE TABLE links (repository_id INTEGER NOT NULL REFERENCES repositories (id), digest TEXT NOT NULL REFERENCES blobs (digest), kind TEXT NOT NULL CHECK (kind IN ('blob', 'manifest')), created TEXT NOT NULL, PRIMARY KEY (repository_id, digest, kind)) STRICT, WITHOUT ROWID;
+CREATE TABLE manifests (digest TEXT PRIMARY KEY REFERENCES blobs (digest), media_type TEXT NOT NULL, artifact_type TEXT NOT NULL, subject TEXT, size INTEGER NOT NULL, annotations TEXT NOT NULL, created TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE overrides (entry INTEGER PRIMARY KEY AUTOINCREMENT, subject TEXT NOT NULL, keyid TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL, signature BLOB NOT NULL, created TEXT NOT NULL, spent TEXT, actor TEXT NOT NULL DEFAULT '') STRICT;
+CREATE TABLE "pins" (bundle TEXT NOT NULL, digest TEXT NOT NULL, PRIMARY KEY (bundle, digest)) STRICT, WITHOUT ROWID;
+CREATE TABLE receipt_heads (site TEXT NOT NULL, stream TEXT NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (site, stream)) STRICT, WITHOUT ROWID;
+CREATE TABLE receipts (number INTEGER PRIMARY KEY, digest TEXT NOT NULL, document TEXT NOT NULL, created TEXT NOT NULL) STRICT;
+CREATE TABLE receipts_taken (site TEXT PRIMARY KEY, number INTEGER NOT NULL, digest TEXT NOT NULL, inventory INTEGER NOT NULL, created TEXT NOT NULL, taken TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE refresh_tokens (id TEXT PRIMARY KEY, family TEXT NOT NULL, account TEXT NOT NULL REFERENCES accounts (name), client TEXT NOT NULL, hash TEXT NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL, used TEXT, revoked TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE released (digest TEXT NOT NULL REFERENCES intake (digest), repository TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('blob', 'manifest', 'tag')), item TEXT NOT NULL, target TEXT NOT NULL, made INTEGER NOT NULL, previous TEXT, at TEXT NOT NULL, PRIMARY KEY (digest, repository, kind, item)) STRICT, WITHOUT ROWID;
+CREATE TABLE reports (digest TEXT NOT NULL, report_digest TEXT NOT NULL, report TEXT NOT NULL, at TEXT NOT NULL, PRIMARY KEY (digest, report_digest)) STRICT, WITHOUT ROWID;
+CREATE TABLE repositories (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, created TEXT NOT NULL) STRICT;
+CREATE TABLE restores (entry INTEGER PRIMARY KEY AUTOINCREMENT, ledger_entry INTEGER NOT NULL, created TEXT NOT NULL, actor TEXT NOT NULL) STRICT;
+CREATE TABLE robot_secrets (id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts (name), hash TEXT NOT NULL, created TEXT NOT NULL, expires TEXT NOT NULL, revoked TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE scrub (id INTEGER PRIMARY KEY CHECK (id = 1), position TEXT NOT NULL, started TEXT NOT NULL, finished TEXT, blobs INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
+CREATE TABLE sealed_keys_used (keyid TEXT PRIMARY KEY, digest TEXT NOT NULL, id TEXT NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE stream_bases (stream TEXT PRIMARY KEY, receipt INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE streams_out (stream TEXT PRIMARY KEY, last_sequence INTEGER NOT NULL, last_digest TEXT) STRICT, WITHOUT ROWID;
+CREATE TABLE tags (repository_id INTEGER NOT NULL REFERENCES repositories (id), tag TEXT NOT NULL, digest TEXT NOT NULL REFERENCES manifests (digest), updated TEXT NOT NULL, PRIMARY KEY (repository_id, tag)) STRICT, WITHOUT ROWID;
+CREATE TABLE transitions (entry INTEGER PRIMARY KEY AUTOINCREMENT, digest TEXT NOT NULL, id TEXT NOT NULL, state TEXT NOT NULL, at TEXT NOT NULL, actor TEXT NOT NULL, note TEXT NOT NULL) STRICT;
+CREATE TABLE wants_taken (digest TEXT PRIMARY KEY, bundle TEXT NOT NULL, taken TEXT NOT NULL) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX "idx__sqlite_migrations_migration_set_name"
+    ON "_sqlite_migrations" ("migration_set", "name");
+CREATE INDEX manifests_by_subject ON manifests (subject, digest) WHERE subject IS NOT NULL;
+CREATE INDEX links_by_digest ON links (digest, kind, repository_id);
+CREATE INDEX tags_by_digest ON tags (repository_id, digest);
+CREATE INDEX jobs_by_state ON jobs (state, id);
+CREATE INDEX intake_by_id ON intake (id, digest);
+CREATE INDEX ledger_by_stream ON ledger (stream, sequence, entry);
+CREATE TRIGGER ledger_is_not_updated BEFORE UPDATE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER ledger_is_not_deleted BEFORE DELETE ON ledger BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE INDEX account_keys_by_account ON account_keys (account);
+CREATE INDEX robot_secrets_by_account ON robot_secrets (account);
+CREATE INDEX refresh_tokens_by_family ON refresh_tokens (family);
+CREATE INDEX refresh_tokens_by_account ON refresh_tokens (account);
+CREATE INDEX failed_logins_by_time ON failed_logins (last);
+CREATE UNIQUE INDEX overrides_open ON overrides (subject, keyid) WHERE spent IS NULL;
+CREATE INDEX transitions_by_digest ON transitions (digest, entry);
+CREATE TRIGGER transitions_is_not_updated BEFORE UPDATE ON transitions BEGIN SELECT RAISE(ABORT, 'the record of steps is append-only'); END;
+CREATE TRIGGER transitions_is_not_deleted BEFORE DELETE ON transitions BEGIN SELECT RAISE(ABORT, 'the record of steps is append-only'); END;
+CREATE INDEX decisions_by_digest ON decisions (digest, entry);
+CREATE TRIGGER decisions_is_not_updated BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'the record of decisions is append-only'); END;
+CREATE TRIGGER decisions_is_not_deleted BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'the record of decisions is append-only'); END;
+CREATE INDEX released_by_item ON released (target, repository, kind);
+CREATE INDEX handovers_by_bundle ON handovers (bundle, entry);
+CREATE TRIGGER handovers_is_not_updated BEFORE UPDATE ON handovers BEGIN SELECT RAISE(ABORT, 'the record of hand-overs is append-only'); END;
+CREATE TRIGGER handovers_is_not_deleted BEFORE DELETE ON handovers BEGIN SELECT RAISE(ABORT, 'the record of hand-overs is append-only'); END;
+CREATE INDEX carried_out_by_digest ON carried_out (stream, digest);
+CREATE INDEX pins_by_digest ON pins (digest);
+CREATE TRIGGER transitions_skip_nothing BEFORE INSERT ON transitions WHEN (coalesce((SELECT state FROM transitions WHERE digest = NEW.digest ORDER BY entry DESC LIMIT 1), ''), NEW.state) NOT IN (VALUES ('', 'received'), ('received', 'received'), ('verified', 'received'), ('received', 'verified'), ('verified', 'verified'), ('verified', 'quarantined'), ('quarantined', 'inspected'), ('inspected', 'approved'), ('inspected', 'rejected'), ('approved', 'rejected'), ('approved', 'released'), ('released', 'released'), ('released', 'withdrawn'), ('withdrawn', 'approved'), ('withdrawn', 'rejected'), ('inspected', 'inspected'), ('approved', 'inspected'), ('withdrawn', 'inspected')) BEGIN SELECT RAISE(ABORT, 'a step was skipped'); END;
+CREATE TRIGGER reports_is_not_updated BEFORE UPDATE ON reports BEGIN SELECT RAISE(ABORT, 'the record of reports is append-only'); END;
+CREATE TRIGGER reports_is_not_deleted BEFORE DELETE ON reports BEGIN SELECT RAISE(ABORT, 'the record of reports is append-only'); END;
+DELETE FROM "sqlite_sequence";
+INSERT INTO jobs (id, kind, params, state, phase, done, total, actor, created) VALUES
+  ('20260601t000000z-000001', 'gc', '{}', 'done', '', 0, 0, 'root(0)', '2026-06-01T00:00:00Z'),
+  ('20990101t000000z-000002', 'gc', '{}', 'done', '', 0, 0, 'root(0)', '2099-01-01T00:00:00Z');
+COMMIT;
