@@ -23,7 +23,9 @@ def audit() -> None:
 
 
 @audit.command("show")
-@click.option("--limit", default=50, show_default=True, help="The newest so many.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N", help="The newest so many."
+)
 @click.option("--filter", "text", default="", help="Events that contain this.")
 @click.option("--act", default="", help="Events whose act begins so, as intake. or key.revoke.")
 @click.option("--actor", default="", metavar="WHO", help="Events of this actor.")

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, show, station_option, table
+from appliance.cli.pages import whole_list
 from bundles.display import safe
 
 
@@ -49,6 +50,6 @@ def remove(root: Path | None, digest: str, as_json: bool) -> None:
 @json_option
 def list_blocks(root: Path | None, as_json: bool) -> None:
     """What is blocked, by whom and why."""
-    document = call(root, lambda client: client.get("/v1/blocks", limit=1000))
+    document = whole_list(root, "/v1/blocks")
     rows = [(entry["digest"], entry["created"], entry["actor"], entry["why"]) for entry in document["items"]]
     show(document, as_json, lambda: table(rows, ("DIGEST", "WHEN", "WHO", "WHY")))

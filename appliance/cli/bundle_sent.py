@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
+from appliance.cli.pages import whole_list
 from bundles.display import safe
 
 
@@ -17,18 +18,7 @@ from bundles.display import safe
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
     """The bundles that this station made."""
-
-    async def whole(client: Any) -> dict[str, Any]:
-        items: list[Any] = []
-        after = ""
-        while True:
-            page = await client.get("/v1/bundles", limit=1000, after=after)
-            items += page["items"]
-            after = page["next"]
-            if not after:
-                return {"items": items, "next": None}
-
-    document = call(root, whole)
+    document = whole_list(root, "/v1/bundles")
     rows = [(entry["id"], entry["state"], entry["created"], entry["digest"] or "-") for entry in document["items"]]
     show(document, as_json, lambda: table(rows, ("ID", "STATE", "CREATED", "DIGEST")))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
@@ -23,13 +23,9 @@ from appliance.cli.context import (
     table,
 )
 from appliance.cli.intake_decide import approve, count, reject
+from appliance.cli.pages import whole_list
 from appliance.cli.user_pending import lines_of
 from bundles.display import safe
-
-if TYPE_CHECKING:
-    from appliance.control.client import ControlClient
-
-_PAGE: Final = 1000
 
 
 @click.group()
@@ -66,7 +62,7 @@ def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach:
 @json_option
 def list_(root: Path | None, state: str, as_json: bool) -> None:
     """What came in."""
-    document = call(root, lambda client: _whole_list(client, "/v1/intake", state=state))
+    document = whole_list(root, "/v1/intake", state=state)
     rows = [
         (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), count(entry), entry["received"])
         for entry in document["items"]
@@ -256,7 +252,7 @@ def stream() -> None:
 @json_option
 def show_stream(root: Path | None, name: str, as_json: bool) -> None:
     """What came when, on one stream or on all, and which streams a restore shut."""
-    document = call(root, lambda client: _whole_list(client, "/v1/ledger", stream=name))
+    document = whole_list(root, "/v1/ledger", stream=name)
     streams = call(root, lambda client: client.get("/v1/streams"))["items"]
     document["shut"] = {one["stream"]: one["shut"] for one in streams if one["shut"] and name in ("", one["stream"])}
     shut = "".join(f"\n[!!] {safe(why)}" for why in document["shut"].values())
@@ -333,18 +329,6 @@ def _say(
     signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
     body = {"payload": answer["payload"], "keyid": keyid, "signature": signature}
     return call(root, lambda client: client.post(f"{path}/override", body))
-
-
-async def _whole_list(client: ControlClient, path: str, **query: str) -> dict[str, Any]:
-    """Every page of a list, as one."""
-    items: list[dict[str, Any]] = []
-    after = ""
-    while True:
-        page = await client.get(path, limit=_PAGE, after=after, **query)
-        items += page["items"]
-        if not page["next"]:
-            return {"items": items, "next": None}
-        after = page["next"]
 
 
 def _text(document: dict[str, Any]) -> str:

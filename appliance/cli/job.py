@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
+from appliance.cli.pages import limit_option, whole_list
 
 
 @click.group()
@@ -17,12 +18,12 @@ def job() -> None:
 
 
 @job.command("list")
-@click.option("--limit", default=50, show_default=True)
+@limit_option(50)
 @station_option
 @json_option
 def list_(root: Path | None, limit: int, as_json: bool) -> None:
     """The newest jobs."""
-    document = call(root, lambda client: client.get("/v1/jobs", limit=limit))
+    document = whole_list(root, "/v1/jobs", limit)
     rows = [
         (entry["id"], entry["kind"], entry["state"], _progress(entry), entry["actor"]) for entry in document["items"]
     ]

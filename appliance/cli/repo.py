@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
+from appliance.cli.pages import limit_option, whole_list
 from bundles.display import safe
 
 
@@ -21,16 +22,16 @@ def paging(command: Any) -> Any:
     """`--limit`, `--after` and `--filter`."""
     command = click.option("--filter", "text", default="", help="Names that contain this.")(command)
     command = click.option("--after", default="", help="Go on behind this name.")(command)
-    return click.option("--limit", default=100, show_default=True, help="At most so many.")(command)
+    return limit_option()(command)
 
 
 @repo.command("list")
 @paging
 @station_option
 @json_option
-def list_(root: Path | None, limit: int, after: str, text: str, as_json: bool) -> None:
+def list_(root: Path | None, limit: int | None, after: str, text: str, as_json: bool) -> None:
     """The repositories."""
-    document = call(root, lambda client: client.get("/v1/repositories", limit=limit, after=after, filter=text))
+    document = whole_list(root, "/v1/repositories", limit, after=after, filter=text)
     rows = [
         (entry["name"], entry["tags"], entry["manifests"], megabytes(entry["bytes"])) for entry in document["items"]
     ]
@@ -42,10 +43,9 @@ def list_(root: Path | None, limit: int, after: str, text: str, as_json: bool) -
 @paging
 @station_option
 @json_option
-def tags(root: Path | None, name: str, limit: int, after: str, text: str, as_json: bool) -> None:
+def tags(root: Path | None, name: str, limit: int | None, after: str, text: str, as_json: bool) -> None:
     """A repository's tags."""
-    path = f"/v1/repositories/{quote(name)}/tags"
-    document = call(root, lambda client: client.get(path, limit=limit, after=after, filter=text))
+    document = whole_list(root, f"/v1/repositories/{quote(name)}/tags", limit, after=after, filter=text)
     rows = [(entry["tag"], entry["kind"], entry["digest"], entry["updated"]) for entry in document["items"]]
     show(document, as_json, lambda: table(rows, ("TAG", "KIND", "DIGEST", "UPDATED")))
 

@@ -9,6 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
+from appliance.cli.pages import whole_list
 from appliance.cli.user_pending import cancel, confirm, pending, report
 from appliance.observe.acts import Act
 from bundles.display import safe
@@ -185,19 +186,7 @@ def create(
 @json_option
 def list_(root: Path | None, text: str, as_json: bool) -> None:
     """The accounts, with their roles and state."""
-    from appliance.control.client import ControlClient
-
-    async def ask(client: ControlClient) -> list[dict[str, Any]]:
-        items: list[dict[str, Any]] = []
-        after = ""
-        while True:
-            answer = await client.get("/v1/accounts", limit=500, after=after, filter=text)
-            items += answer["items"]
-            after = answer["next"]
-            if not after:
-                return items
-
-    found = call(root, ask)
+    found = whole_list(root, "/v1/accounts", filter=text)["items"]
     rows = [(entry["name"], entry["kind"], entry["full_name"], _roles(entry), _state(entry)) for entry in found]
     show({"items": found}, as_json, lambda: table(rows, ("ACCOUNT", "KIND", "WHO", "ROLES", "STATE")))
 

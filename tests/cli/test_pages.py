@@ -1,0 +1,84 @@
+"""Lists come whole, however many pages they have; where a limit cut one, a line says so."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from appliance.local_socket import listen_at
+from appliance.paths import StationPaths
+from tests.cli.conftest import Run
+
+NAMES = [f"team/app-{number:04}" for number in range(2500)]
+
+
+@pytest.fixture
+def paged(station: Path) -> Iterator[list[str]]:
+    """A control socket that serves 2,500 repositories, a thousand in a page, and what it was asked."""
+    asked: list[str] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        target = (await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].decode()
+        asked.append(target)
+        query = parse_qs(urlsplit(target).query)
+        start = NAMES.index(query["after"][0]) + 1 if "after" in query else 0
+        shown = NAMES[start : start + min(int(query["limit"][0]), 1000)]
+        items = [{"name": name, "tags": 1, "manifests": 1, "bytes": 1} for name in shown]
+        body = json.dumps({"items": items, "next": shown[-1] if shown and shown[-1] != NAMES[-1] else None}).encode()
+        writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        await writer.drain()
+        writer.close()
+
+    paths = StationPaths(station)
+    paths.run.mkdir(exist_ok=True)
+    listener = listen_at(paths.control_socket)
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(asyncio.start_unix_server(serve, sock=listener))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield asked
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+def names_in(text: str) -> list[str]:
+    return [line.split()[0] for line in text.splitlines()[1:]]
+
+
+def test_a_list_comes_whole(run: Run, station: Path, paged: list[str]) -> None:
+    ended = run("repo", "list", "-C", station)
+    assert names_in(ended.out) == NAMES
+    assert ended.err == ""
+    assert len(paged) == 3
+
+
+@pytest.mark.parametrize("limit", [1, 1000, 1001, 2499])
+def test_a_limit_cuts_and_says_so(run: Run, station: Path, paged: list[str], limit: int) -> None:
+    ended = run("repo", "list", "--limit", str(limit), "-C", station)
+    assert names_in(ended.out) == NAMES[:limit]
+    assert ended.err.startswith(f"{limit} shown")
+
+
+def test_a_limit_that_cuts_nothing_says_nothing(run: Run, station: Path, paged: list[str]) -> None:
+    ended = run("repo", "list", "--limit", "2500", "--json", "-C", station)
+    assert [item["name"] for item in ended.document["items"]] == NAMES
+    assert (ended.document["next"], ended.err) == (None, "")
+
+
+def test_a_list_goes_on_behind_a_name(run: Run, station: Path, paged: list[str]) -> None:
+    assert names_in(run("repo", "list", "--after", NAMES[2490], "-C", station).out) == NAMES[2491:]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x"])
+@pytest.mark.parametrize("command", [("repo", "list"), ("repo", "tags", "a"), ("job", "list"), ("audit", "show")])
+def test_a_limit_below_one_is_a_usage_error(run: Run, station: Path, command: tuple[str, ...], limit: str) -> None:
+    assert run(*command, "--limit", limit, "-C", station).status == 2
