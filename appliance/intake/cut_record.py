@@ -14,6 +14,7 @@ import hashlib
 import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import Any, Final
 
 from appliance.intake.log_facts import Aged, LogRecord, Shown, Step, add_aged
@@ -121,31 +122,37 @@ def _take(found: LogRecord, said: dict[str, Any]) -> None:
     elif "step" in said:
         found.steps.append(Step(said["step"], said["digest"], said["id"], frozenset(said["references"])))
     elif "bundle" in said:
-        digest = said["bundle"]
-        found.imported[digest] = (said["id"], said["manifest"])
-        for word, kept in (("by", found.importers), ("undone", found.undone)):
-            if said.get(word):
-                kept[digest] = str(said[word])
-        if said.get("rejected"):
-            found.rejected.add(digest)
-        if said.get("ever") is not None:
-            found.ever[digest] = set(map(str, said["ever"]))
-        shown = said["released"]
-        if shown is not None:
-            artifacts = {name: _aged(digests) for name, digests in shown["artifacts"].items()}
-            everything = shown["everything"]
-            age = None if everything is None or everything is False else int(everything)
-            found.released[said["bundle"]] = Shown(
-                0 if everything is True else age, artifacts, _aged(shown["references"])
-            )
-    elif "links" in said:
-        found.links |= {f"{said['repository']}@{digest}" for digest in said["links"]}
-    elif "ended" in said:
-        found.ended |= {f"{said['repository']}@{digest}": int(age) for digest, age in said["ended"].items()}
+        _take_bundle(found, said)
     elif "acts" in said:
         found.acts = int(said["acts"])
-    elif "roots" in said:
-        add_aged(found.roots[said["repository"]], _aged(said["roots"]))
+    elif "repository" in said:
+        _take_links(found, said["repository"], said)
+
+
+def _take_bundle(found: LogRecord, said: dict[str, Any]) -> None:
+    digest = said["bundle"]
+    found.imported[digest] = (said["id"], said["manifest"])
+    for word, kept in (("by", found.importers), ("undone", found.undone)):
+        if said.get(word):
+            kept[digest] = str(said[word])
+    if said.get("rejected"):
+        found.rejected.add(digest)
+    if said.get("ever") is not None:
+        found.ever[digest] = set(map(str, said["ever"]))
+    shown = said["released"]
+    if shown is not None:
+        artifacts = {name: _aged(digests) for name, digests in shown["artifacts"].items()}
+        everything = shown["everything"]
+        age = None if everything is None or everything is False else int(everything)
+        found.released[digest] = Shown(0 if everything is True else age, artifacts, _aged(shown["references"]))
+
+
+def _take_links(found: LogRecord, repository: str, said: dict[str, Any]) -> None:
+    found.links |= {f"{repository}@{digest}" for digest in said.get("links", ())}
+    found.mounted |= {f"{repository}@{digest}": str(of) for digest, of in said.get("mounted", {}).items()}
+    found.ended |= {f"{repository}@{digest}": int(age) for digest, age in said.get("ended", {}).items()}
+    if "roots" in said:
+        add_aged(found.roots[repository], _aged(said["roots"]))
 
 
 def _aged(said: list[str] | dict[str, int]) -> Aged:
@@ -175,34 +182,28 @@ def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) ->
 
 
 def _links(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]:
-    links: dict[str, dict[str, int]] = defaultdict(dict)
-    for repository, digest in linked:
-        kept = links[repository]
+    links: dict[str, dict[str, Any]] = defaultdict(dict)
+    mounted: dict[str, dict[str, Any]] = defaultdict(dict)
+    here = set()
+    for repository, digest in chain(linked, (tuple(thing.split("@", 1)) for thing in log.fresh)):
+        here.add(repository)
         if f"{repository}@{digest}" in log.links:
-            kept[digest] = 0
-    for thing in log.fresh:
-        repository, _, digest = thing.partition("@")
-        links[repository][digest] = 0
-    for repository, digests in sorted(links.items()):
-        for some in _chunks(digests):
-            yield _line(repository, "links", sorted(some))
-    ended: dict[str, Aged] = defaultdict(dict)
+            links[repository][digest] = 0
+        elif source := log.mounted.get(f"{repository}@{digest}"):
+            mounted[repository][digest] = source
+    ended: dict[str, dict[str, Any]] = defaultdict(dict)
     for thing, age in log.ended.items():
         repository, _, digest = thing.partition("@")
         ended[repository][digest] = age
-    for repository, aged in sorted(ended.items()):
-        for some in _chunks(aged):
-            yield _line(repository, "ended", some)
-    for repository, aged in sorted(log.roots.items()):
-        for some in _chunks(aged) if repository in links else ():  # a repository that shows nothing needs none
-            yield _line(repository, "roots", some)
+    roots = {repository: aged for repository, aged in log.roots.items() if repository in here}
+    for word, kept in (("links", links), ("mounted", mounted), ("ended", ended), ("roots", roots)):
+        for repository, said in sorted(kept.items()):
+            for some in _chunks(said):
+                told = sorted(some) if word == "links" else some
+                yield strict_json.canonical({"repository": repository, word: told}) + b"\n"
 
 
-def _chunks(aged: Aged) -> Iterator[Aged]:
-    every = sorted(aged.items())
+def _chunks(said: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    every = sorted(said.items())
     for at in range(0, len(every), CHUNK):
         yield dict(every[at : at + CHUNK])
-
-
-def _line(repository: str, word: str, said: list[str] | Aged) -> bytes:
-    return strict_json.canonical({"repository": repository, word: said}) + b"\n"

@@ -60,10 +60,10 @@ class LogRecord:
     record that); `importers` who brought it in. `undone`: when a bundle was last rejected or withdrawn; `rejected`
     those that were rejected. `ever`: every bundle that was ever released, with the repositories that its events name
     ("": all that its manifest names). `released`: the bundles whose release stands. `links`: links that were made one
-    by one and not ended since, as `repository@digest`; `fresh` those of the last minute. `ended`: links that were taken
-    away, with the age of that: no act before it explains them. `roots`: what else the station itself put into each
-    repository. `acts`: how many acts these are, the age of what comes before them. `blocks`: what people
-    blocked and unblocked.
+    by one and not ended since, as `repository@digest`; `fresh` those of the last minute. `mounted`: links that
+    were mounted from another repository's link, which no such act explains. `ended`: links that were taken away, with
+    the age of that: no act before it explains them. `roots`: what else the station itself put into each repository.
+    `acts`: how many acts these are, the age of what comes before them. `blocks`: what people blocked and unblocked.
 
     `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that signed cuts
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
@@ -80,6 +80,7 @@ class LogRecord:
     released: dict[str, Shown] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
+    mounted: dict[str, str] = field(default_factory=dict)
     ended: Aged = field(default_factory=dict)
     roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     acts: int = 0

@@ -39,6 +39,7 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
     found = LogRecord()
     base, covers = kept_by_cuts(paths, site, found), found.covers
     ended: set[str] = set()
+    waiting: dict[str, list[str]] = {}
     taken_back: set[tuple[Act | None, str]] = set()
     before = None if upto is None else {lane: seq + 1 for lane, seq in upto.items()}
     fresh = clock.micros() - _SETTLES
@@ -58,6 +59,8 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
         if explains(act) is Explains.LINK and event["micros"] > fresh and thing not in found.ended:
             found.fresh.add(thing)
         found.blocks.note(act, event)
+        if explains(act) is Explains.LINK:
+            _linked(found, waiting, act, event)
         _note(found, ended, act, event)
     found.taken_back = taken_back
     if base is not None:
@@ -84,8 +87,6 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
             found.undone.setdefault(digest, str(event["time"]))
             if act == Act.INTAKE_REJECT:
                 found.rejected.add(digest)
-        case Explains.LINK if thing not in found.ended:
-            found.links.add(thing)
         case Explains.LINK_ENDS:
             digests = _texts(detail.get("digests"))
             for one in [f"{thing}@{each}" for each in digests] or [thing]:
@@ -97,6 +98,25 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
         case _:
             pass
     found.acts += 1
+
+
+def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, event: Mapping[str, Any]) -> None:
+    """Add a link that a client made. A mount says that its source's link was there: an older act must explain that one
+    (`waiting`, by source), or a release or collect (appliance.intake.unexplained)."""
+    thing, source = str(event["thing"]), event["detail"].get("source")
+    mounted = waiting.pop(thing, [])
+    if act == Act.MOUNT_BLOB and source:
+        of = f"{source}@{thing.partition('@')[2]}"
+        if thing not in found.ended and thing not in found.links:
+            mounted.append(thing)
+        waiting.setdefault(of, []).extend(mounted)
+        found.mounted |= dict.fromkeys(mounted, of)
+        return
+    if thing not in found.ended:
+        mounted.append(thing)
+    for one in mounted:
+        found.links.add(one)
+        found.mounted.pop(one, None)
 
 
 def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]) -> None:
@@ -117,8 +137,7 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
             found.ever.setdefault(step.digest, set()).add("")
     for digest, repositories in base.ever.items():
         found.ever.setdefault(digest, set()).update(repositories)
-    undone = {thing for act, thing in taken_back if explains(act) is Explains.LINK}
-    found.links |= {thing for thing in base.links if thing not in undone and thing not in found.ended}
+    _go_on_from_links(found, base, {thing for act, thing in taken_back if explains(act) is Explains.LINK})
     for thing, age in base.ended.items():
         if thing not in found.links:
             found.ended.setdefault(thing, age + found.acts)
@@ -126,6 +145,19 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         add_aged(found.roots[repository], roots, found.acts)
     found.acts += base.acts
     found.blocks.go_on_from(base.blocks, taken_back)
+
+
+def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> None:
+    for thing, source in list(found.mounted.items()):
+        if source in base.links:
+            found.links.add(thing)
+            del found.mounted[thing]
+        else:
+            found.mounted[thing] = base.mounted.get(source, source)
+    found.links |= {thing for thing in base.links if thing not in undone and thing not in found.ended}
+    for thing, source in base.mounted.items():
+        if thing not in undone and thing not in found.ended and thing not in found.links:
+            found.mounted.setdefault(thing, source)
 
 
 def make_record(

@@ -13,6 +13,7 @@ import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final
 
 from appliance.intake.log_facts import Aged, LogRecord, Shown, add_aged
@@ -91,9 +92,10 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     rows = station.reader.execute(
         "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
     )
+    mounts = _Mounts(station, log)
     explained: dict[str, _Explained] = {}
     for repository, item, kind, created in rows:
-        if f"{repository}@{item}" in log.links:
+        if f"{repository}@{item}" in log.links or mounts.explain(f"{repository}@{item}"):
             continue
         if repository not in explained:
             explained[repository] = _explained(station, repository, log, releases)
@@ -190,6 +192,35 @@ def _add_referrers(station: Station, releases: _Releases, content: _Content) -> 
             if age is not None:
                 add_aged(releases.roots[repository], {digest: age})
                 add_aged(reached, {f"{repository}@{digest}": age})
+
+
+class _Mounts:
+    """Links that were mounted from another repository's: explained where that one was let in, at some time. A source's
+    link that somebody makes by hand for a moment explains none."""
+
+    def __init__(self, station: Station, log: LogRecord) -> None:
+        self._station, self._log = station, log
+
+    def explain(self, thing: str) -> bool:
+        """Whether a link was mounted, and its source was shown by a release or a collect."""
+        source = self._log.mounted.get(thing)
+        return source is not None and source.rpartition("@")[2] in self._shown.get(source.rpartition("@")[0], ())
+
+    @cached_property
+    def _shown(self) -> dict[str, set[str]]:
+        """What bundles that were ever released, and collects, brought to each repository that was mounted from."""
+        found: dict[str, set[str]] = {source.rpartition("@")[0]: set() for source in self._log.mounted.values()}
+        for digest in self._log.ever:
+            _, manifest = self._log.imported.get(digest, ("", ""))
+            content = _read(
+                kept_manifest(self._station.paths, digest, manifest) or entry_manifest(self._station.reader, digest)
+            )
+            if content is not None:
+                for repository in found.keys() & content.repositories:
+                    found[repository] |= content.blobs | content.required
+        for repository in found:
+            found[repository] |= _closure(self._station, self._log.roots.get(repository, {}))[0].keys()
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -217,3 +217,51 @@ def test_a_collection_that_finds_the_repository_changed_ends_nothing(
     gc.run(inside.context())  # type: ignore[arg-type]
     assert inside.visible()["links"]
     assert found(inside) == set()
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_mount_from_a_link_that_somebody_made_by_hand_for_a_moment_explains_nothing(
+    inside: Inside, pruned: bool
+) -> None:
+    _, (blob, *_) = artifact(inside)
+    show_by_hand(inside, blob, "stolen", "blob")
+    say(inside, Act.MOUNT_BLOB, f"{MINE}@{blob}", source="stolen")
+    show_by_hand(inside, blob, MINE, "blob")
+    say(inside, Act.MOUNT_BLOB, f"robots/second@{blob}", source=MINE)
+    show_by_hand(inside, blob, "robots/second", "blob")
+    with sqlite3.connect(inside.station.paths.database) as intruder:
+        intruder.execute("DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
+    intruder.close()
+    if pruned:
+        prune(inside)
+    assert found(inside) == {(MINE, blob), ("robots/second", blob)}
+
+
+@pytest.mark.parametrize("pruned", ["never", "before the mount", "after the mount"])
+@pytest.mark.parametrize("how", ["pushed", "pushed and deleted", "released", "withdrawn", "collected", "mounted"])
+def test_a_mount_from_what_was_let_in_is_explained(inside: Inside, how: str, pruned: str) -> None:
+    digest, (blob, *_) = artifact(inside)
+    source = TEAM if how in ("released", "withdrawn") else "robots/source"
+    if source == TEAM:
+        release_it(inside)
+    elif how == "collected":
+        say(inside, Act.COLLECT, f"{source}:1", digest=digest)
+        show_by_hand(inside, digest, source)
+        show_by_hand(inside, blob, source, "blob")
+    else:
+        say(inside, Act.PUSH_BLOB, f"robots/first@{blob}")
+        show_by_hand(inside, blob, "robots/first", "blob")
+        say(inside, Act.MOUNT_BLOB, f"{source}@{blob}", source="robots/first")
+        show_by_hand(inside, blob, source, "blob")
+    if pruned == "before the mount":
+        prune(inside)
+    say(inside, Act.MOUNT_BLOB, f"{MINE}@{blob}", source=source)
+    show_by_hand(inside, blob, MINE, "blob")
+    if how == "withdrawn":
+        inside.withdraw(NAME)
+    if how == "pushed and deleted":
+        say(inside, Act.DELETE_BLOB, f"{source}@{blob}")
+        inside.writer.submit(DeleteBlob(repository=source, digest=blob))
+    if pruned == "after the mount":
+        prune(inside)
+    assert found(inside) == set()
