@@ -160,6 +160,19 @@ UNREFERENCED: Final = 24 * 60 * 60.0
 GC_NAMED: Final = 1_000
 """Blobs a collection names in its result; all are counted."""
 
+METADATA_NAMED: Final = 100
+METADATA_TEXT: Final = 300
+"""Findings of a check of the metadata, and characters of each: with more than that a backup is put back."""
+
+ROWS_KNOWN: Final = 10_000
+ROW_KNOWN: Final = 1 * KIB
+"""Rows that a reader remembers to be right, about 1 KiB each, and characters of annotations in one; a forgotten one is
+compared with its checksum again."""
+
+METADATA_FIRST: Final = 1.0
+"""Seconds that a start waits for its check of the metadata: that of a small station is over by then, and nobody is
+refused a deletion."""
+
 GC_GRACE_HOURS: Final = (0, 366 * 24)
 """How long a collected blob may be told to wait; more than a year is a backup's business."""
 

@@ -23,7 +23,7 @@ _SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 @station_option
 @json_option
 def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as_json: bool) -> None:
-    """Read every blob from the disk and withdraw what is damaged, until its bytes come again.
+    """Check the metadata, read every blob from the disk and withdraw what is damaged, until its bytes come again.
 
     Goes on where it was stopped. Names the bundles that can restore what is damaged: import one of them again. What
     cannot be read is tried again, reported, and not withdrawn. Exit status 1: something is damaged, or was not read.
@@ -33,6 +33,12 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
     params = {"budget": _seconds(budget), "restart": restart}
     result = run_job(root, "scrub", params, detach=detach)
     show(result, as_json, lambda: result["job"] if detach else _text(result))
+    if not detach and result["metadata"]["found"]:
+        raise FailedError(
+            "the metadata is damaged: what it names wrongly is not served, and nothing is deleted",
+            thing=safe(result["metadata"]["found"][0]),
+            remedy="keep the folder as it is, and put the newest backup back: docs/howto/after-a-restore.md",
+        )
     if not detach and result["damaged"]:
         raise FailedError(
             f"{len(result['damaged'])} blobs are damaged and withdrawn",
@@ -59,6 +65,12 @@ def _seconds(text: str | None) -> int | None:
 def _text(result: dict[str, Any]) -> str:
     end = "the pass is complete" if result["complete"] else "stopped at its time; the next run goes on here"
     lines = [f"{result['blobs']} blobs read, {megabytes(result['bytes'])}: {end}"]
+    metadata = result["metadata"]
+    state = {"ok": "is whole", "damaged": "is DAMAGED"}.get(metadata["state"], "was not checked: give it more time")
+    lines.append(f"the metadata {state}")
+    lines += [f"[!!] {safe(text)}" for text in metadata["found"]]
+    if metadata["unsummed"]:
+        lines.append(f"{metadata['unsummed']} rows have no checksum: another program wrote them")
     if result["healed"]:
         lines.append(f"{result['healed']} blobs that were withdrawn or could not be read are whole")
     lines += [f"[!!] {blob['digest']} could not be read ({safe(blob['why'])})" for blob in result["unread"]]

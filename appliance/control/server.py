@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
@@ -60,6 +60,7 @@ from appliance.serve.door import Door
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
+from appliance.store.writes.checks import BeginCheck
 from bundles.errors import LockgateError
 from bundles.threads import Threads
 
@@ -122,7 +123,9 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 admit_group(station.config, paths)
                 await work.start()
                 held.enter_context(rereading(own, station.config.reverify_hours * 3600.0))
-                held.enter_context(upkeep(own))
+                station.writer.submit(BeginCheck(at=clock.now()))
+                checked = held.enter_context(upkeep(own))
+                await asyncio.to_thread(checked.wait, limits.METADATA_FIRST)
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
                 waiting = asyncio.create_task(duties.keep_looking(control))

@@ -67,7 +67,7 @@ class Findings:
     def take(self, digest: Digest, looked: Looked) -> bool:
         """Withdraw a damaged blob, note one that could not be read, and give one back that is missing and lies whole in
         the graveyard; whether it was given back. Raises FailedError."""
-        if looked.why == "missing" and self._give_back(digest):
+        if looked.why == "missing" and self.give_back(digest):
             return True
         if looked.unread:
             self._station.writer.submit(NoteUnread(digest=str(digest), why=looked.unread, at=clock.now()))
@@ -120,16 +120,17 @@ class Findings:
         aside = looker.look_aside(digest, size, attend)
         if aside.whole:
             return self._show(digest, 0, "the withdrawn file was read whole", put_back=True)
-        return self._give_back(digest, attend)
+        return self.give_back(digest, attend)
 
     def give_back_unread(self) -> int:
         """Give back what was asked for, is missing, and lies whole in the graveyard; how many. Raises FailedError."""
         rows = self._station.reader.execute("SELECT digest FROM unread ORDER BY digest").fetchall()
         found = (Digest.parse(digest) for (digest,) in rows)
-        return sum(self._give_back(digest) for digest in found if not self._station.blobs.has_blob(digest))
+        return sum(self.give_back(digest) for digest in found if not self._station.blobs.has_blob(digest))
 
-    def _give_back(self, digest: Digest, attend: Attend = unattended) -> bool:
-        """Give a blob that the metadata names its file back, where that is missing and lies whole in the graveyard."""
+    def give_back(self, digest: Digest, attend: Attend = unattended) -> bool:
+        """Give a blob that the metadata names its file back, where that is missing and lies whole in the graveyard;
+        whether it was. Raises FailedError."""
         station = self._station
         try:
             file, path = station.blobs.open_buried(digest)

@@ -27,12 +27,14 @@ from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.graves import Emptied, Graves
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
+from appliance.lifecycle.metadata_check import check
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import recording
 from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.gate import Gate, incoming_turn
+from appliance.store.integrity import damaged
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
 from bundles.errors import FailedError, MalformedError, UsageError
@@ -81,7 +83,9 @@ class _Collection:
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
-        garbage.check_metadata(self._station.reader)
+        found = check(self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0))
+        if found.texts:
+            raise damaged(found.texts)
         self._builds.refresh()
         grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
         graves = Graves(self._station, self._context.actor, lambda: self._context.progress("empty the graveyard", 0, 0))

@@ -1,4 +1,4 @@
-"""The `scrub` job: reads every blob from the disk, and withdraws what is not its digest's bytes.
+"""The `scrub` job: checks the metadata, reads every blob from the disk, and withdraws what is not its digest's bytes.
 
 A damaged blob's file is moved out of the way, so that from the next request on every worker answers 404, whoever asks;
 its links stay. Pushing it again, or importing a bundle that carries it, puts the bytes back and it is visible as
@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import time
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.damage import Findings, damages, unread
 from appliance.lifecycle.looking import Looker
+from appliance.lifecycle.metadata_check import check
 from appliance.store.writes.lifecycle import SaveScrub
 from bundles.errors import FailedError, UsageError
 from bundles.oci.digest import Digest
@@ -42,7 +43,8 @@ def run(context: JobContext) -> Result:
     """Go on with the pass, or begin one; at most `params["budget"]` seconds where it is given, from the beginning with
     `params["restart"]`.
 
-    The result: complete, blobs, bytes (of this pass so far), damaged [{digest, why, shown [references], bundles}],
+    The result: complete, metadata {state (ok, damaged, unchecked), found [text], unsummed}, blobs, bytes (of this pass
+    so far), damaged [{digest, why, shown [references], bundles}],
     every damage that is not healed by now, unread [{digest, why, found, last, times}], every blob that could not be
     read, healed (how many are shown again). Raises UsageError, FailedError.
     """
@@ -52,8 +54,8 @@ def run(context: JobContext) -> Result:
     scrub = _Scrub(context, budget)
     complete, so_far = scrub.run(restart=bool(context.params.get("restart")))
     return {
-        "complete": complete, "blobs": so_far.blobs, "bytes": so_far.bytes, "damaged": damages(context.station),
-        "unread": unread(context.station), "healed": scrub.healed,
+        "complete": complete, "metadata": scrub.metadata, "blobs": so_far.blobs, "bytes": so_far.bytes,
+        "damaged": damages(context.station), "unread": unread(context.station), "healed": scrub.healed,
     }  # fmt: skip
 
 
@@ -62,11 +64,12 @@ class _Scrub:
         self._context, self._station = context, context.station
         self._looker = Looker(self._station.blobs)
         self._findings = Findings(self._station, context.actor, context.log)
-        self._deadline = None if budget is None else time.monotonic() + budget
+        self._budget, self._started = budget, time.monotonic()
+        self._until: float | None = None
         self._saved = time.monotonic()
-        self._first = True
-        self._total = self._station.metadata.totals()[1]
-        self._done = 0
+        self._first = False
+        self._total = self._done = 0
+        self.metadata: dict[str, Any] = {"state": "unchecked", "found": [], "unsummed": 0}
         self._unread = False
         self.healed = 0
 
@@ -83,16 +86,48 @@ class _Scrub:
 
     def _read(self, so_far: _Pass) -> bool:
         """Whether the pass came to its end."""
+        self._check_metadata()
+        self._total = self._station.metadata.totals()[1]
+        self._heal()
+        self._done, self._first, self._until = so_far.bytes, True, self._share(1)
         try:
-            self.healed += self._findings.heal_all(self._looker, self._attend)
-            self.healed += self._findings.read_all_again(self._looker, self._attend)
-            self._done = so_far.bytes
             self._read_all(so_far)
             if self._unread:
                 self.healed += self._findings.read_all_again(self._looker, self._attend)
         except _OutOfTimeError:
             return False
         return True
+
+    def _share(self, part: float) -> float | None:
+        """When that part of the time that is given is over; None where no time is given."""
+        return None if self._budget is None else self._started + part * self._budget
+
+    def _heal(self) -> None:
+        """Look at what is withdrawn or was not read, for a quarter of the time that is given at most."""
+        self._until = self._share(0.75)
+        try:
+            self.healed += self._findings.heal_all(self._looker, self._attend)
+            self.healed += self._findings.read_all_again(self._looker, self._attend)
+        except _OutOfTimeError:
+            self._context.log("not all that is withdrawn or was not read was looked at: that takes more time")
+
+    def _check_metadata(self) -> None:
+        """Check all of the metadata, for half of the time that is given at most: a scrub with less never comes to the
+        blobs else, and the station checks it at each start as well."""
+        until = self._share(0.5)
+
+        def attend() -> None:
+            self._context.progress("check the metadata", 0, 0)
+            if until is not None and time.monotonic() > until:
+                raise _OutOfTimeError
+
+        try:
+            found = check(self._station, self._context.actor, attend)
+        except _OutOfTimeError:
+            self._context.log("the metadata was not checked to its end: that takes more than half of the time given")
+            return
+        state = "damaged" if found.texts else "ok"
+        self.metadata = {"state": state, "found": found.texts, "unsummed": found.unsummed}
 
     def _begin(self, restart: bool) -> _Pass:
         row = self._station.reader.execute("SELECT position, started, finished, blobs, bytes FROM scrub").fetchone()
@@ -127,9 +162,9 @@ class _Scrub:
                 self._first = False
 
     def _attend(self, count: int) -> None:
-        """Say how far it is, and stop where it was cancelled or its time is over. The blob that is begun first in a run
-        is read to its end, whatever the budget."""
+        """Say how far it is, and stop where it was cancelled or its time is over. Of the pass the blob that is begun
+        first is read to its end, whatever the budget: small budgets come to an end of it, too."""
         self._done += count
         self._context.progress(_PHASE, min(self._done, self._total), self._total)
-        if self._deadline is not None and not self._first and time.monotonic() > self._deadline:
+        if self._until is not None and not self._first and time.monotonic() > self._until:
             raise _OutOfTimeError

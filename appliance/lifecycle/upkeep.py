@@ -1,5 +1,5 @@
-"""What the station does by itself for its store, beside the rereading: it empties the graveyard, and gives back what
-clients were refused although it lies there.
+"""What the station does by itself for its store, beside the rereading: it checks the metadata after a start, empties
+the graveyard, and gives back what clients were refused although it lies there.
 
 A thread of the control process: a disk that hangs holds the thread, not the station.
 """
@@ -12,11 +12,15 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
+from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
+from appliance.store import garbage
+from appliance.store.writes.lifecycle import NoteUnread
 from bundles.errors import CancelledError, LockgateError
+from bundles.oci.digest import Digest
 
 _ACTOR = "station"
 
@@ -30,33 +34,55 @@ def look_after(station: Station, attend: Callable[[], object] = lambda: None) ->
     graves.make_room()
 
 
+def find_missing(station: Station, attend: Callable[[], object] = lambda: None) -> None:
+    """Give back every blob that the metadata names, whose file is missing and which lies in the graveyard; note others
+    that are missing, so that the rereading looks at them first. A stat for each blob. Raises LockgateError."""
+    findings, noted = Findings(station, _ACTOR, _say), 0
+    for number, digest in enumerate(map(Digest.parse, garbage.rows(station.reader))):
+        if number % limits.GC_PAGE == 0:
+            attend()
+        if not station.blobs.has_blob(digest) and not findings.give_back(digest) and noted < limits.DAMAGE_NAMED:
+            noted += 1
+            station.writer.submit(NoteUnread(digest=str(digest), why="its file is missing", at=clock.now()))
+
+
 @contextlib.contextmanager
-def upkeep(open_own: Callable[[], Station]) -> Iterator[None]:
+def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
     """Look after the store in a thread while the block runs, once in `limits.GRAVEYARD_LOOK`. `open_own` opens the
-    station for it."""
-    over = threading.Event()
+    station for it. Gives an event that says when the metadata was checked; `BeginCheck` was submitted before."""
+    over, checked = threading.Event(), threading.Event()
 
     def attend() -> None:
         if over.is_set():
             raise CancelledError("the station stops")
 
+    def look(station: Station) -> None:
+        if not checked.is_set():
+            check(station, _ACTOR, attend)
+            checked.set()
+            find_missing(station, attend)
+        else:
+            look_after(station, attend)
+
     def go_on() -> None:
-        while not over.wait(limits.GRAVEYARD_LOOK):
+        while True:
             try:
                 station = open_own()
                 try:
-                    look_after(station, attend)
+                    look(station)
                 finally:
                     station.metadata.close()
                     station.reader.close()
             except (LockgateError, sqlite3.Error, OSError) as error:
                 if not over.is_set():
                     _say(f"the store was not looked after: {error}")
+            if over.wait(limits.GRAVEYARD_LOOK):
+                return
 
     thread = threading.Thread(target=go_on, name="upkeep", daemon=True)
     thread.start()
     try:
-        yield
+        yield checked
     finally:
         over.set()
         thread.join(1.0)

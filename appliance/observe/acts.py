@@ -145,6 +145,7 @@ class Act(StrEnum):
     UNBLOCK = "unblock"
     GC = "gc"
     GC_EMPTY = "gc.empty"
+    METADATA_DAMAGED = "metadata.damaged"
     GC_UNLINK = "gc.unlink"
     RESTORE_DAMAGED = "restore-damaged"
     SCRUB = "scrub"

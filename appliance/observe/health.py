@@ -11,6 +11,7 @@ from appliance.intake.overrides import trusted_now
 from appliance.intake.silence import shut_streams, silent_streams
 from appliance.observe.reserve import Reserve
 from appliance.station import Station
+from appliance.store.integrity import last_check
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError
 
@@ -22,7 +23,15 @@ _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def checks(station: Station) -> list[dict[str, Any]]:
     """Each check as {name, ok, detail}, some with `alerts` that are no failure yet."""
     certificates = alerts.check(station.config, station.paths.root)
-    return [_space(station), _clock(station), _trust(station), _store(station), *_ledger(station), certificates]
+    return [
+        _space(station),
+        _clock(station),
+        _trust(station),
+        _store(station),
+        _metadata(station),
+        *_ledger(station),
+        certificates,
+    ]
 
 
 def _space(station: Station) -> dict[str, Any]:
@@ -53,6 +62,18 @@ def _store(station: Station) -> dict[str, Any]:
     if reread is not None:
         scrubbed += f", reread {reread[1]}" if reread[1] else f", a rereading began {reread[0]}"
     return {"name": "store", "ok": True, "detail": scrubbed}
+
+
+def _metadata(station: Station) -> dict[str, Any]:
+    """Not ok until all of it was read and found right: until then nothing is deleted either."""
+    checked = last_check(station.reader)
+    found = checked.found + [text for text in map(str, checked.rows) if text not in checked.found]
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return {"name": "metadata", "ok": False, "detail": f"{found[0]}{more}; nothing is deleted; see: lockgate scrub"}
+    if checked.state == "checking":
+        return {"name": "metadata", "ok": False, "detail": f"is being checked since {checked.at}; deletions wait"}
+    return {"name": "metadata", "ok": True, "detail": f"checked {checked.at}" if checked.at else "never checked"}
 
 
 def _trust(station: Station) -> dict[str, Any]:

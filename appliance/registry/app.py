@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -22,6 +23,7 @@ from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
 from appliance.store.reading import UnreadableError
+from appliance.store.rows import WrongRowError, damage_of
 from bundles.display import safe
 from bundles.errors import LockgateError
 
@@ -117,7 +119,16 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
         _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
         if isinstance(error, UnreadableError) and error.concerns_file:
             await worker.note_unread(error.digest, error.reason)
+        if isinstance(error, WrongRowError):
+            await worker.note_wrong_row(error)
         outcome, failure = errors.of(error), error
+    except sqlite3.Error as error:
+        wrong = damage_of(error)
+        if wrong is None:
+            outcome, failure = _failed_inside(request, error), error
+        else:
+            await worker.note_wrong_row(wrong)
+            outcome, failure = errors.of(wrong), error
     except ConnectionError:
         raise
     except Exception as error:

@@ -27,9 +27,12 @@ from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
 from appliance.store.epoch import SharedEpoch
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
+from appliance.store.writes.checks import NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
+from bundles.display import safe
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.digest import Digest
 from bundles.threads import Threads
@@ -54,7 +57,7 @@ class Worker:
         self.pulls = Pulls()
         self.verified = VerifiedFiles(services.settings.reverify)
         self._withdrawing = asyncio.Lock()
-        self._noted: dict[Digest, float] = {}
+        self._noted: dict[str, float] = {}
 
     async def withdraw(self, digest: Digest, inode: int) -> None:
         """Take a blob whose file has rotted away from every reader, as a scrub does, until its bytes come again.
@@ -75,18 +78,35 @@ class Worker:
     async def note_unread(self, digest: Digest, why: str) -> None:
         """Mark a blob that was not read to its end, so that the next scrub looks at it first and health shows it; at
         most once in `limits.UNREADABLE_NOTED` each. It is not withdrawn."""
-        moment = time.monotonic()
-        if moment - self._noted.get(digest, -limits.UNREADABLE_NOTED) < limits.UNREADABLE_NOTED:
+        if self._is_noted(str(digest)):
             return
+        _log.error("blob %s was not read: %s", digest, why)
+        await self._note(str(digest), NoteUnread(digest=str(digest), why=why, at=self.services.now()))
+
+    async def note_wrong_row(self, error: WrongRowError) -> None:
+        """Have status name a row of the metadata that was not served because it is damaged."""
+        thing = f"{error.rows} {error.repository} {error.item}"
+        if self._is_noted(thing):
+            return
+        _log.error("%s: %s", error.what, safe(error.thing))
+        note = NoteWrongRow(rows=error.rows, repository=error.repository, item=error.item, at=self.services.now())
+        await self._note(thing, note)
+
+    def _is_noted(self, thing: str) -> bool:
+        """Whether something was noted within `limits.UNREADABLE_NOTED`; from here on it is."""
+        moment = time.monotonic()
+        if moment - self._noted.get(thing, -limits.UNREADABLE_NOTED) < limits.UNREADABLE_NOTED:
+            return True
         if len(self._noted) >= limits.DAMAGE_NAMED:
             self._noted.clear()
-        self._noted[digest] = moment
-        _log.error("blob %s was not read: %s", digest, why)
-        write = NoteUnread(digest=str(digest), why=why, at=self.services.now())
+        self._noted[thing] = moment
+        return False
+
+    async def _note(self, thing: str, write: Write) -> None:
         try:
             await asyncio.wait_for(self.services.writer.submit(write), limits.UNREADABLE_NOTE)
         except (LockgateError, TimeoutError) as error:
-            _log.warning("blob %s could not be marked for a scrub: %s", digest, error or "the station is busy")
+            _log.warning("%s could not be noted: %s", safe(thing), error or "the station is busy")
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""

@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from appliance import limits
 from appliance.store.migrations.runner import migrate
+from appliance.store.rows import add_functions
 from bundles.errors import FailedError
 from bundles.files import own_as_folder
 
@@ -25,6 +26,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        add_functions(connection)
         connection.execute(f"PRAGMA cache_size = -{limits.WRITER_PAGES // 1024}")
         migrate(connection)
     except (sqlite3.Error, OSError) as error:

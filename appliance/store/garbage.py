@@ -11,34 +11,12 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from appliance import limits
-from bundles.errors import FailedError
 
 _UNKEPT: Final = (
     "SELECT j.value, (SELECT count(*) FROM links WHERE digest = j.value) FROM json_each(?) j"
     " WHERE NOT EXISTS (SELECT 1 FROM pins WHERE digest = j.value)"
     " AND NOT EXISTS (SELECT 1 FROM tags WHERE digest = j.value)"
 )
-
-
-def check_metadata(reader: sqlite3.Connection) -> None:
-    """Compare every index of the database with its table, and every reference with its target.
-
-    A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
-    compare indexes with tables (SQLite, PRAGMA integrity_check). Raises FailedError.
-    """
-    try:
-        found = str(reader.execute("PRAGMA integrity_check(1)").fetchone()[0])
-        lost = reader.execute("PRAGMA foreign_key_check").fetchone()
-    except sqlite3.DatabaseError as error:
-        found, lost = str(error), None
-    if lost is not None:
-        found = f"a row of {lost[0]} stands on one of {lost[2]} that is missing"
-    if found != "ok":
-        raise FailedError(
-            "the metadata is damaged, so nothing is collected",
-            thing=found[:200],
-            remedy="keep the folder as it is, and put the newest backup back: docs/howto/after-a-restore.md",
-        )
 
 
 def unpinned(reader: sqlite3.Connection, digests: Iterable[str]) -> list[tuple[str, int]]:
@@ -50,6 +28,19 @@ def with_rows(reader: sqlite3.Connection, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that the metadata names as held."""
     statement = "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))"
     return {digest for (digest,) in reader.execute(statement, (json.dumps(list(digests)),))}
+
+
+def rows(reader: sqlite3.Connection) -> Iterator[str]:
+    """Every digest that the metadata names as held, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
+    after = ""
+    while True:
+        page = reader.execute(
+            "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?", (after, limits.GC_PAGE)
+        ).fetchall()
+        for (after,) in page:
+            yield after
+        if len(page) < limits.GC_PAGE:
+            return
 
 
 def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:

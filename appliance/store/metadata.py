@@ -2,7 +2,8 @@
 
 Every method is one statement and sees what was committed before it began, from whichever process. A point read
 costs about 10 µs and runs inline in an event loop; methods that grow with the store say so. Nothing is cached here:
-a tag moved or a link taken away through one worker is so in the next request to any other.
+a tag moved or a link taken away through one worker is so in the next request to any other. What shows content compares
+its rows with their checksums, and raises WrongRowError for one that is damaged (appliance.store.rows).
 """
 
 from __future__ import annotations
@@ -13,10 +14,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from appliance import limits
 from appliance.store.database import open_reader
+from appliance.store.rows import WrongRowError, is_link, manifest_sum, require_link, require_tag, wrong_tag
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
@@ -74,11 +76,15 @@ class TagFacts:
     updated: str
 
 
-_MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations"
+_MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations, m.checksum"
+_LINK = "l.created, l.checksum"
 
 
-def _manifest(row: tuple[str, str, str, str | None, int, str]) -> ManifestFacts:
-    digest, media_type, artifact_type, subject, size, annotations = row
+def _manifest(row: tuple[str, str, str, str | None, int, str, int | None]) -> ManifestFacts:
+    """Raises WrongRowError."""
+    digest, media_type, artifact_type, subject, size, annotations, checksum = row
+    if checksum is not None and manifest_sum(*row[:6]) != checksum:
+        raise WrongRowError("manifest", "", digest)
     return ManifestFacts(
         Digest.parse(digest),
         media_type,
@@ -115,6 +121,7 @@ class Metadata:
         """Raises FailedError where there is no database yet, or it cannot be read."""
         self.path = path
         self.connection: sqlite3.Connection = open_reader(path)
+        self._right: dict[tuple[Any, ...], Any] = {}
 
     def close(self) -> None:
         self.connection.close()
@@ -131,13 +138,29 @@ class Metadata:
 
     def linked_blob(self, repository: str, digest: Digest) -> BlobFacts | None:
         """The blob, if the repository shows it. Point read."""
+        text = str(digest)
         row = self.connection.execute(
-            "SELECT b.size, b.crc32 FROM repositories r"
+            f"SELECT b.size, b.crc32, {_LINK} FROM repositories r"  # noqa: S608  the columns are a constant
             " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'blob'"
             " JOIN blobs b ON b.digest = l.digest WHERE r.name = ?",
-            (str(digest), repository),
+            (text, repository),
         ).fetchone()
-        return None if row is None else BlobFacts(digest, *row)
+        if row is None:
+            return None
+        key = (repository, text, row)
+        facts: BlobFacts | None = self._right.get(key)
+        if facts is None:
+            require_link(repository, text, "blob", *row[2:])
+            facts = BlobFacts(digest, *row[:2])
+            self._keep(key, facts)
+        return facts
+
+    def _keep(self, key: tuple[Any, ...], facts: BlobFacts | ManifestFacts) -> None:
+        """Keep what rows that were compared with their checksums say: a row that is read again is compared with the
+        very values that were right, which takes a fifth of the time."""
+        if len(self._right) >= limits.ROWS_KNOWN:
+            self._right.clear()
+        self._right[key] = facts
 
     def keep_pages(self, most: int) -> None:
         """Let this connection keep up to `most` bytes of the database's pages in memory, for who asks very often."""
@@ -148,39 +171,63 @@ class Metadata:
         each is ten times the work."""
         sizes: list[int | None] = [None] * len(digests)
         rows = self.connection.execute(
-            "SELECT wanted.key, b.size FROM json_each(?) AS wanted"
+            f"SELECT wanted.key, b.size, {_LINK} FROM json_each(?) AS wanted"  # noqa: S608
             " CROSS JOIN links l ON l.digest = wanted.value AND l.kind = 'blob'"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " CROSS JOIN blobs b ON b.digest = l.digest",
             (json.dumps([str(digest) for digest in digests]), repository),
         )
-        for place, size in rows:
+        for place, size, *linked in rows:
+            require_link(repository, str(digests[place]), "blob", *linked)
             sizes[place] = size
         return sizes
 
     def linked_manifest(self, repository: str, digest: Digest) -> ManifestFacts | None:
         """The manifest, if the repository shows it. Point read."""
+        text = str(digest)
         row = self.connection.execute(
-            f"SELECT {_MANIFEST} FROM repositories r"  # noqa: S608  the columns are a constant
+            f"SELECT {_MANIFEST}, {_LINK} FROM repositories r"  # noqa: S608
             " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'manifest'"
             " JOIN manifests m ON m.digest = l.digest WHERE r.name = ?",
-            (str(digest), repository),
+            (text, repository),
         ).fetchone()
-        return None if row is None else _manifest(row)
+        return None if row is None else self._shown_manifest(repository, row)
 
     def tagged_manifest(self, repository: str, tag: str) -> ManifestFacts | None:
         """The manifest a tag points at. Point read. A tag whose manifest is not linked shows nothing."""
         row = self.connection.execute(
-            f"SELECT {_MANIFEST} FROM repositories r"  # noqa: S608
+            f"SELECT {_MANIFEST}, {_LINK}, t.updated, t.checksum FROM repositories r"  # noqa: S608
             " JOIN tags t ON t.repository_id = r.id AND t.tag = ?"
             " JOIN links l ON l.repository_id = r.id AND l.digest = t.digest AND l.kind = 'manifest'"
             " JOIN manifests m ON m.digest = t.digest WHERE r.name = ?",
             (tag, repository),
         ).fetchone()
-        return None if row is None else _manifest(row)
+        if row is None:
+            return None
+        key = (repository, tag, row)
+        facts: ManifestFacts | None = self._right.get(key)
+        if facts is None:
+            require_tag(repository, tag, row[0], *row[9:])
+            require_link(repository, row[0], "manifest", *row[7:9])
+            facts = _manifest(row[:7])
+            if len(facts.annotations_json) < limits.ROW_KNOWN:
+                self._keep(key, facts)
+        return facts
+
+    def _shown_manifest(self, repository: str, row: tuple[Any, ...]) -> ManifestFacts:
+        """A manifest's row with its link's. Raises WrongRowError."""
+        key = (repository, "", row)
+        facts: ManifestFacts | None = self._right.get(key)
+        if facts is None:
+            require_link(repository, row[0], "manifest", *row[7:])
+            facts = _manifest(row[:7])
+            if len(facts.annotations_json) < limits.ROW_KNOWN:
+                self._keep(key, facts)
+        return facts
 
     def tag_target(self, repository: str, tag: str) -> str | None:
-        """The digest that a tag names, whether its manifest is shown or not. Point read."""
+        """The digest that a tag names, whether its manifest is shown or not, and its row is damaged or not. Point
+        read."""
         row = self.connection.execute(
             "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
             (repository, tag),
@@ -190,23 +237,26 @@ class Metadata:
     def unlinked(self, repository: str, digests: Iterable[Digest], kind: Kind) -> list[Digest]:
         """Those of `digests` that the repository does not show as `kind`, in their order. One point read each."""
         statement = (
-            "SELECT 1 FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = ?"
-            " WHERE r.name = ?"
+            f"SELECT {_LINK} FROM repositories r JOIN links l ON l.repository_id = r.id"  # noqa: S608
+            " AND l.digest = ? AND l.kind = ? WHERE r.name = ?"
         )
-        return [
-            digest
-            for digest in digests
-            if self.connection.execute(statement, (str(digest), kind, repository)).fetchone() is None
-        ]
+
+        def is_shown(digest: str) -> bool:
+            row = self.connection.execute(statement, (digest, kind, repository)).fetchone()
+            return row is not None and is_link(repository, digest, kind, *row)
+
+        return [digest for digest in digests if not is_shown(str(digest))]
 
     def shown_anywhere(self, digest: Digest, kind: Kind = "blob", limit: int = limits.MOUNT_SOURCES) -> list[str]:
-        """Repositories that show the digest, at most `limit` (-1: all). Grows with that number alone."""
+        """Repositories that show the digest, at most `limit` (-1: all). Grows with that number alone. A damaged row
+        shows nothing."""
+        text = str(digest)
         rows = self.connection.execute(
-            "SELECT r.name FROM links l JOIN repositories r ON r.id = l.repository_id"
+            f"SELECT r.name, {_LINK} FROM links l JOIN repositories r ON r.id = l.repository_id"  # noqa: S608
             " WHERE l.digest = ? AND l.kind = ? ORDER BY l.repository_id LIMIT ?",
-            (str(digest), kind, limit),
+            (text, kind, limit),
         )
-        return [name for (name,) in rows]
+        return [name for name, *linked in rows if is_link(name, text, kind, *linked)]
 
     def blocked(self, digest: Digest) -> str | None:
         """Why people have blocked the digest, or None. Point read."""
@@ -297,11 +347,15 @@ class Metadata:
     def tag_names(self, repository: str, limit: int, after: str = "") -> list[str]:
         """Tags in bytewise order, after `after`. Grows with `limit` alone."""
         rows = self.connection.execute(
-            "SELECT t.tag FROM tags t WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
+            "SELECT t.tag, t.digest, t.updated, t.checksum FROM tags t"
+            " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " AND t.tag > ? ORDER BY t.tag LIMIT ?",
             (repository, after, limit),
-        )
-        return [tag for (tag,) in rows]
+        ).fetchall()
+        wrong = wrong_tag(repository, rows)
+        if wrong is not None:
+            raise WrongRowError("tag", repository, wrong)
+        return [row[0] for row in rows]
 
     def tags(self, repository: str, limit: int, after: str = "", text: str = "") -> list[TagFacts]:
         """Tags that contain `text`, after `after`, with what they point at.
@@ -309,13 +363,17 @@ class Metadata:
         Grows with `limit`, and with all of the repository's tags where few contain `text`.
         """
         rows = self.connection.execute(
-            "SELECT t.tag, m.digest, m.media_type, m.artifact_type, m.size, t.updated"
+            "SELECT t.tag, m.digest, m.media_type, m.artifact_type, m.size, t.updated, t.checksum"
             " FROM tags t JOIN manifests m ON m.digest = t.digest"
             " WHERE t.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " AND t.tag > ? AND t.tag LIKE ? ESCAPE '\\' ORDER BY t.tag LIMIT ?",
             (repository, after, _like(text), limit),
         )
-        return [TagFacts(tag, Digest.parse(digest), *rest) for tag, digest, *rest in rows]
+        found = []
+        for tag, digest, media_type, artifact_type, size, updated, checksum in rows:
+            require_tag(repository, tag, digest, updated, checksum)
+            found.append(TagFacts(tag, Digest.parse(digest), media_type, artifact_type, size, updated))
+        return found
 
     def tags_of(self, repository: str, digest: Digest) -> list[str]:
         """The tags that point at a digest. Grows with their number alone."""
@@ -340,20 +398,20 @@ class Metadata:
     ) -> Iterator[ManifestFacts]:
         """As `referrers`, one at a time, for who stops at a number of bytes. To be consumed without a pause."""
         rows = self.connection.execute(
-            f"SELECT {_MANIFEST} FROM manifests m"  # noqa: S608
+            f"SELECT {_MANIFEST}, {_LINK} FROM manifests m"  # noqa: S608
             " JOIN links l ON l.digest = m.digest AND l.kind = 'manifest'"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " WHERE m.subject = ? AND m.digest > ? AND (? = '' OR m.artifact_type = ?) ORDER BY m.digest",
             (repository, str(subject), after, artifact_type, artifact_type),
         )
-        return map(_manifest, rows)
+        return (self._shown_manifest(repository, row) for row in rows)
 
     def manifests(self, repository: str, limit: int, after: str = "") -> list[ManifestFacts]:
         """Manifests the repository shows, by digest, after `after`. Grows with the repository's links up to there."""
         rows = self.connection.execute(
-            f"SELECT {_MANIFEST} FROM links l JOIN manifests m ON m.digest = l.digest"  # noqa: S608
+            f"SELECT {_MANIFEST}, {_LINK} FROM links l JOIN manifests m ON m.digest = l.digest"  # noqa: S608
             " WHERE l.repository_id = (SELECT id FROM repositories WHERE name = ?) AND l.kind = 'manifest'"
             " AND l.digest > ? ORDER BY l.digest LIMIT ?",
             (repository, after, limit),
         )
-        return [_manifest(row) for row in rows]
+        return [self._shown_manifest(repository, row) for row in rows]

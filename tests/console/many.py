@@ -24,13 +24,13 @@ def large_station(root: Path, *, tags: int, repositories: int = 0) -> None:
     with contextlib.closing(sqlite3.connect(StationPaths(root).database)) as database, database:
         ((first,),) = database.execute("SELECT id FROM repositories WHERE name = ?", (LARGE,)).fetchall()
         named = ((first, f"build-{n:06d}", digest, AT) for n in range(tags))
-        database.executemany("INSERT INTO tags VALUES (?, ?, ?, ?)", named)
+        database.executemany("INSERT INTO tags VALUES (?, ?, ?, ?, NULL)", named)
         ids = range(first + 1, first + 1 + repositories)
         names = ((each, f"team/app-{each - first:05d}", AT) for each in ids)
         database.executemany("INSERT INTO repositories VALUES (?, ?, ?)", names)
         links = ((each, digest, AT) for each in ids)
-        database.executemany("INSERT INTO links VALUES (?, ?, 'manifest', ?)", links)
-        database.executemany("INSERT INTO tags VALUES (?, '1.0', ?, ?)", ((each, digest, AT) for each in ids))
+        database.executemany("INSERT INTO links VALUES (?, ?, 'manifest', ?, NULL)", links)
+        database.executemany("INSERT INTO tags VALUES (?, '1.0', ?, ?, NULL)", ((each, digest, AT) for each in ids))
 
 
 def _one_artifact(inside: Inside) -> Digest:

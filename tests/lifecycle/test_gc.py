@@ -17,8 +17,8 @@ from appliance import clock, limits
 from appliance.lifecycle import gc
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
-from appliance.store.garbage import check_metadata
 from appliance.store.gate import Gate, incoming_turn
+from appliance.store.integrity import findings
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
 from bundles.errors import CancelledError, FailedError, UsageError
@@ -232,7 +232,7 @@ def test_the_columns_of_a_key_come_first_and_in_its_order(tmp_path: Path) -> Non
         columns = database.execute("PRAGMA table_info(custody_taken)").fetchall()
         values = [7 if "INT" in row[2] else "x" for row in columns]
         database.execute(f"INSERT INTO custody_taken VALUES ({','.join('?' * len(values))})", values)
-        check_metadata(database)
+        assert findings(database).texts == []
 
 
 def test_one_flipped_bit_anywhere_in_the_metadata_takes_no_blob(tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ import msgspec
 from appliance.store.writes.base import Write
 from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
-from appliance.store.writes.registry import Kind, forget_if_empty, is_linked, repository_id, set_tag
+from appliance.store.writes.registry import forget_if_empty, repository_id
+from appliance.store.writes.rows import Kind, is_linked, set_tag, tag_target, take_link, take_tag
 from bundles.errors import FailedError
 
 
@@ -89,22 +90,14 @@ class Withdraw(Write, frozen=True):
 
 def _lower(db: sqlite3.Connection, tag: Claim) -> bool:
     """Take a tag away, if it stands where its release put it."""
-    taken = db.execute(
-        "DELETE FROM tags WHERE tag = ? AND digest = ? AND repository_id ="
-        " (SELECT id FROM repositories WHERE name = ?)",
-        (tag.item, tag.target, tag.repository),
-    )
-    return taken.rowcount > 0
+    number = repository_id(db, tag.repository)
+    return number is not None and tag_target(db, number, tag.item) == tag.target and take_tag(db, number, tag.item)
 
 
 def _hide(db: sqlite3.Connection, repository: str, kind: Kind, digest: str) -> bool:
     """Take a link away. Whether it was still there."""
-    taken = db.execute(
-        "DELETE FROM links WHERE digest = ? AND kind = ? AND repository_id ="
-        " (SELECT id FROM repositories WHERE name = ?)",
-        (digest, kind, repository),
-    )
-    return taken.rowcount > 0
+    number = repository_id(db, repository)
+    return number is not None and take_link(db, number, digest, kind, "withdrawn")
 
 
 def _is_tagged(db: sqlite3.Connection, repository: str, digest: str) -> bool:

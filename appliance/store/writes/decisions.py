@@ -12,15 +12,8 @@ from appliance.store.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.base import Write
 from appliance.store.writes.claims import claim_links, claim_tags
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
-from appliance.store.writes.registry import (
-    Kind,
-    ManifestRow,
-    ensure_repositories,
-    link_all,
-    record_manifests,
-    set_tags,
-    tag_targets,
-)
+from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests
+from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
 from bundles.errors import FailedError, RefusedError
 from bundles.people import count
 

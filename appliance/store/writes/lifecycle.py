@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
 from appliance.store.writes.registry import forget_if_empty, repository_id
+from appliance.store.writes.rows import take_link
 
 _KEPT: Final = (
     "SELECT EXISTS (SELECT 1 FROM links WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)"
@@ -60,11 +61,7 @@ class UnlinkBlobs(Write, frozen=True):
             return 0
         if any(self._is_young(db, repository, digest) for digest in self.digests):
             return 0
-        unlinked = 0
-        for digest in self.digests:
-            unlinked += db.execute(
-                "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob'", (repository, digest)
-            ).rowcount
+        unlinked = sum(take_link(db, repository, digest, "blob", "unnamed") for digest in self.digests)
         forget_if_empty(db, repository)
         return unlinked
 

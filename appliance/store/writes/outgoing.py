@@ -11,12 +11,12 @@ from appliance.store.writes.registry import (
     BlobRow,
     ManifestRow,
     ensure_repository,
-    link,
     move_tag,
     record_blob,
     record_manifest,
     refuse_released,
 )
+from appliance.store.writes.rows import link
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
 from bundles.manifest import bundle_id

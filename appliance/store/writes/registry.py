@@ -9,14 +9,15 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from appliance.store.integrity import require_checked
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
+from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
 from bundles.errors import NotFoundError, RefusedError
-
-Kind = Literal["blob", "manifest"]
 
 
 class BlobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,81 +91,34 @@ def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> N
 def record_manifests(db: sqlite3.Connection, manifests: Sequence[ManifestRow], at: str) -> None:
     """Say that the bytes of each are held and are a manifest. Visible to nobody by itself."""
     record_blobs(db, [manifest.blob for manifest in manifests], at)
-    db.executemany(
-        "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+    facts = (
         (
-            (
-                manifest.blob.digest,
-                manifest.media_type,
-                manifest.artifact_type,
-                manifest.subject,
-                manifest.blob.size,
-                json.dumps(dict(manifest.annotations), ensure_ascii=False),
-                at,
-            )
-            for manifest in manifests
-        ),
+            manifest.blob.digest,
+            manifest.media_type,
+            manifest.artifact_type,
+            manifest.subject,
+            manifest.blob.size,
+            json.dumps(dict(manifest.annotations), ensure_ascii=False),
+        )
+        for manifest in manifests
     )
-
-
-def link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
-    """Show recorded content in a repository: from here on its clients may read it."""
-    link_all(db, ((repository, digest, kind),), at)
-
-
-def link_all(db: sqlite3.Connection, links: Iterable[tuple[int, str, Kind]], at: str) -> None:
-    """`link` each (repository, digest, kind)."""
-    db.executemany(
-        "INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
-        ((*one, at) for one in links),
-    )
-
-
-def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
-    """Whether the repository shows the digest as a `kind`."""
-    row = db.execute(
-        "SELECT 1 FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
-    ).fetchone()
-    return row is not None
-
-
-def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
-    """Point a tag at a recorded manifest, moving it if it exists."""
-    set_tags(db, ((repository, tag, digest),), at)
-
-
-def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
-    """`set_tag` for each (repository, tag, digest)."""
-    db.executemany(
-        "INSERT INTO tags (repository_id, tag, digest, updated) VALUES (?, ?, ?, ?)"
-        " ON CONFLICT (repository_id, tag) DO UPDATE SET digest = excluded.digest, updated = excluded.updated",
-        ((*one, at) for one in tags),
-    )
-
-
-def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Where each of the tags (repository, tag) points, of those that are there. One statement."""
-    rows = db.execute(
-        "SELECT r.name, t.tag, t.digest FROM json_each(?) j"
-        " CROSS JOIN repositories r ON r.name = json_extract(j.value, '$[0]')"
-        " CROSS JOIN tags t ON t.repository_id = r.id AND t.tag = json_extract(j.value, '$[1]')",
-        (json.dumps(list(tags)),),
-    )
-    return {(str(name), str(tag)): str(digest) for name, tag, digest in rows}
+    put_manifests(db, facts, at)
 
 
 def move_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
     """Point a tag at a recorded manifest as a push or a collect does. Where that changes it, no release stands for the
     tag any more; a push of what is there says nothing new."""
-    row = db.execute("SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).fetchone()
-    if row is None or row[0] != digest:
+    try:
+        standing = tag_target(db, repository, tag)
+    except WrongRowError:
+        standing = None  # the push puts it right
+    if standing != digest:
         _end_tag_claims(db, repository, tag)
     set_tag(db, repository, tag, digest, at)
 
 
 def _delete_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
-    taken = db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
+    taken = take_tag(db, repository, tag)
     if taken:
         _end_tag_claims(db, repository, tag)
     return taken
@@ -297,10 +251,7 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
 
     def _current(self, db: sqlite3.Connection, repository: int) -> str | None:
         if self.condition is not None and self.condition.tag:
-            row = db.execute(
-                "SELECT digest FROM tags WHERE repository_id = ? AND tag = ?", (repository, self.condition.tag)
-            ).fetchone()
-            return None if row is None else str(row[0])
+            return tag_target(db, repository, self.condition.tag)
         digest = self.manifest.blob.digest
         return digest if is_linked(db, repository, digest, "manifest") else None
 
@@ -325,6 +276,7 @@ class DeleteTag(ClientWrite, frozen=True, kw_only=True):
     tag: str
 
     def change(self, db: sqlite3.Connection) -> bool:
+        require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _delete_tag(db, repository, self.tag)
 
@@ -338,6 +290,7 @@ class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
     digest: str
 
     def change(self, db: sqlite3.Connection) -> bool:
+        require_checked(db)
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             return False
@@ -355,14 +308,13 @@ class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
     digest: str
 
     def change(self, db: sqlite3.Connection) -> bool:
+        require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _unlink(db, repository, self.digest, "blob")
 
 
 def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
-    deleted = db.execute(
-        "DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", (repository, digest, kind)
-    ).rowcount
+    deleted = take_link(db, repository, digest, kind, "deleted")
     # Releases stand for it no more: a link that somebody makes later is not theirs to take away.
     db.execute(
         "UPDATE released SET made = 0 WHERE repository = (SELECT name FROM repositories WHERE id = ?)"
@@ -370,7 +322,7 @@ def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) ->
         (repository, kind, digest),
     )
     forget_if_empty(db, repository)
-    return deleted > 0
+    return deleted
 
 
 class BumpEpoch(Write, frozen=True):

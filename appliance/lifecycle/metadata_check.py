@@ -1,0 +1,24 @@
+"""Checks the metadata: after each start, before each collection, and in each scrub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from appliance import clock
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.station import Station
+from appliance.store.integrity import Found, findings
+from appliance.store.writes.checks import EndCheck
+
+
+def check(station: Station, actor: str, attend: Callable[[], object] = lambda: None) -> Found:
+    """Read all of the metadata, and keep what was found for `lockgate status`; what is new is an event. `attend` is
+    called often and may raise. Raises FailedError."""
+    found = findings(station.reader, attend)
+    rows = tuple((row.rows, row.repository, row.item) for row in found.wrong)
+    end = EndCheck(at=clock.now(), found=tuple(found.texts), rows=rows)
+    if station.writer.submit(end) and found.texts:
+        detail = {"found": found.texts[:20], "count": str(len(found.texts))}
+        station.audit.record(AuditEvent(Act.METADATA_DAMAGED, actor, "metadata", "done", detail))
+    return found

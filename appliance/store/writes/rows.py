@@ -1,0 +1,133 @@
+"""Every write of tags, links and manifests' facts goes through here, so that each row carries its checksum, and each
+link that goes leaves a trace for those who ask for it later.
+
+The connection is the writer's: `appliance.store.database.open_writer` gives it the checksums as SQL functions. A row
+that is there and damaged is written anew; one that is there and right, or has no checksum, stays.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from typing import Final, Literal
+
+from appliance import clock
+from appliance.store.rows import is_link, require_tag
+
+Kind = Literal["blob", "manifest"]
+Why = Literal["deleted", "unnamed", "withdrawn"]
+"""Why a link went: a client deleted it, no manifest of its repository named it, or its release was withdrawn."""
+
+Facts = tuple[str, str, str, str | None, int, str]
+"""Of a manifest: digest, media type, artifact type, subject, size, and annotations as JSON text."""
+
+_NAME: Final = "(SELECT name FROM repositories WHERE id = ?1)"
+
+
+def put_manifests(db: sqlite3.Connection, manifests: Iterable[Facts], at: str) -> None:
+    """Write manifests' facts, where there are none or damaged ones."""
+    db.executemany(
+        "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created, checksum)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, manifest_sum(?1, ?2, ?3, ?4, ?5, ?6)) ON CONFLICT (digest) DO UPDATE"
+        " SET media_type = excluded.media_type, artifact_type = excluded.artifact_type, subject = excluded.subject,"
+        " size = excluded.size, annotations = excluded.annotations, checksum = excluded.checksum"
+        " WHERE manifests.checksum <> manifest_sum(manifests.digest, manifests.media_type, manifests.artifact_type,"
+        " manifests.subject, manifests.size, manifests.annotations)",
+        ((*facts, at) for facts in manifests),
+    )
+
+
+def link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
+    """Show recorded content in a repository: from here on its clients may read it."""
+    link_all(db, ((repository, digest, kind),), at)
+
+
+def link_all(db: sqlite3.Connection, links: Iterable[tuple[int, str, Kind]], at: str) -> None:
+    """`link` each (repository, digest, kind)."""
+    every = list(links)
+    db.executemany(
+        "INSERT INTO links (repository_id, digest, kind, created, checksum)"  # noqa: S608  a constant
+        f" VALUES (?1, ?2, ?3, ?4, link_sum({_NAME}, ?2, ?3, ?4)) ON CONFLICT (repository_id, digest, kind) DO UPDATE"
+        " SET created = excluded.created, checksum = excluded.checksum"
+        f" WHERE links.checksum <> link_sum({_NAME}, links.digest, links.kind, links.created)",
+        ((*one, at) for one in every),
+    )
+    if db.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
+        db.executemany(
+            f"DELETE FROM tombstones WHERE repository = {_NAME} AND digest = ?2 AND kind = ?3",  # noqa: S608
+            every,
+        )
+
+
+def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
+    """Whether the repository shows the digest as a `kind`. A damaged row shows nothing."""
+    row = db.execute(
+        "SELECT r.name, l.created, l.checksum FROM links l JOIN repositories r ON r.id = l.repository_id"
+        " WHERE l.repository_id = ? AND l.digest = ? AND l.kind = ?",
+        (repository, digest, kind),
+    ).fetchone()
+    return row is not None and is_link(row[0], digest, kind, *row[1:])
+
+
+def take_link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, why: Why) -> bool:
+    """Show content in a repository no more; whether it was shown. What it was stays known for a while, so that a
+    collection of it can be named to who asks."""
+    key = (repository, digest, kind)
+    taken = db.execute("DELETE FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", key).rowcount > 0
+    if taken:
+        db.execute(
+            "INSERT INTO tombstones (digest, repository, kind, unlinked, why, taken, job, asked)"  # noqa: S608
+            f" VALUES (?2, {_NAME}, ?3, ?4, ?5, NULL, '', 0) ON CONFLICT (digest, repository, kind) DO UPDATE"
+            " SET unlinked = excluded.unlinked, why = excluded.why, taken = NULL, job = '', asked = 0",
+            (*key, clock.now(), why),
+        )
+    return taken
+
+
+def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
+    """Point a tag at a recorded manifest, moving it if it exists."""
+    set_tags(db, ((repository, tag, digest),), at)
+
+
+def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
+    """`set_tag` for each (repository, tag, digest)."""
+    db.executemany(
+        "INSERT INTO tags (repository_id, tag, digest, updated, checksum)"  # noqa: S608
+        f" VALUES (?1, ?2, ?3, ?4, tag_sum({_NAME}, ?2, ?3, ?4)) ON CONFLICT (repository_id, tag) DO UPDATE"
+        " SET digest = excluded.digest, updated = excluded.updated, checksum = excluded.checksum",
+        ((*one, at) for one in tags),
+    )
+
+
+def tag_target(db: sqlite3.Connection, repository: int, tag: str) -> str | None:
+    """What a tag points at. Raises WrongRowError."""
+    row = db.execute(
+        "SELECT t.digest, t.updated, t.checksum, r.name FROM tags t JOIN repositories r ON r.id = t.repository_id"
+        " WHERE t.repository_id = ? AND t.tag = ?",
+        (repository, tag),
+    ).fetchone()
+    if row is None:
+        return None
+    require_tag(row[3], tag, *row[:3])
+    return str(row[0])
+
+
+def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """Where each of the tags (repository, tag) points, of those that are there. One statement. Raises WrongRowError."""
+    rows = db.execute(
+        "SELECT r.name, t.tag, t.digest, t.updated, t.checksum FROM json_each(?) j"
+        " CROSS JOIN repositories r ON r.name = json_extract(j.value, '$[0]')"
+        " CROSS JOIN tags t ON t.repository_id = r.id AND t.tag = json_extract(j.value, '$[1]')",
+        (json.dumps(list(tags)),),
+    )
+    found = {}
+    for row in rows:
+        require_tag(*row)
+        found[str(row[0]), str(row[1])] = str(row[2])
+    return found
+
+
+def take_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
+    """Take a tag away; whether it was there."""
+    return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0

@@ -1,0 +1,243 @@
+"""Rows of the metadata carry checksums; a damaged one is not served, and is named. Nothing is deleted or collected
+while the metadata is not known to be whole."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import sqlite3
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from appliance import clock
+from appliance.lifecycle.metadata_check import check
+from appliance.lifecycle.upkeep import find_missing, upkeep
+from appliance.observe.health import checks
+from appliance.station import open_station
+from appliance.store import writes
+from appliance.store.database import open_writer
+from appliance.store.metadata import Metadata
+from appliance.store.migrations import m0030_checked_rows
+from appliance.store.rows import link_sum, manifest_sum, tag_sum
+from appliance.store.writes.checks import BeginCheck, EndCheck
+from bundles.errors import CancelledError, FailedError
+from bundles.oci.digest import Digest
+from tests.conformance.shapes import image
+from tests.lifecycle.conftest import Kept
+
+ORIGINS = {
+    "appliance/store/writes/rows.py": {"tags", "links", "manifests"},
+    "appliance/store/writes/lifecycle.py": {"manifests"},
+    "appliance/store/migrations/m0030_checked_rows.py": {"tags", "links", "manifests"},
+}
+
+
+@contextlib.contextmanager
+def edited(kept: Kept) -> Iterator[sqlite3.Connection]:
+    """The database, changed behind the station's back."""
+    with contextlib.closing(sqlite3.connect(kept.paths.database)) as database:
+        yield database
+        database.commit()
+
+
+def metadata_check(kept: Kept) -> dict[str, Any]:
+    return next(each for each in checks(kept.inside.station) if each["name"] == "metadata")
+
+
+def two_images(kept: Kept) -> tuple[Digest, Digest]:
+    """v1 and v2 in team/app, and other in team/apq."""
+    first, second = image(), image()
+    digests = first.push(kept.server, "team/app", "v1"), second.push(kept.server, "team/app", "v2")
+    first.push(kept.server, "team/apq", "other")
+    return digests
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        (
+            "UPDATE tags SET digest = '{two}' WHERE tag = 'v1'",
+            "team/app/manifests/v1",
+        ),
+        ("UPDATE tags SET tag = 'v3' WHERE tag = 'v1'", "team/app/manifests/v3"),
+        ("UPDATE tags SET repository_id = 2 WHERE tag = 'v1'", "team/apq/manifests/v1"),
+        ("UPDATE tags SET updated = '2020-01-01T00:00:00Z' WHERE tag = 'v1'", "team/app/manifests/v1"),
+        ("UPDATE links SET repository_id = 2 WHERE digest = '{two}'", "team/apq/manifests/{two}"),
+        ("UPDATE links SET kind = 'blob' WHERE digest = '{two}'", "team/app/blobs/{two}"),
+        ("UPDATE repositories SET name = 'team/apr' WHERE name = 'team/app'", "team/apr/manifests/v1"),
+        ("UPDATE repositories SET name = 'team/apr' WHERE name = 'team/app'", "team/apr/tags/list"),
+        ("UPDATE manifests SET media_type = 'text/html' WHERE digest = '{one}'", "team/app/manifests/v1"),
+        ("UPDATE manifests SET subject = '{two}' WHERE digest = '{one}'", "team/app/referrers/{two}"),
+    ],
+)
+def test_a_row_that_is_not_what_was_written_is_not_served_and_is_named(kept: Kept, change: str, path: str) -> None:
+    one, two = two_images(kept)
+    with edited(kept) as database:
+        assert database.execute(change.format(one=one, two=two)).rowcount > 0
+    for method in ("GET", "HEAD") if "list" not in path and "referrers" not in path else ("GET",):
+        answer = kept.server.ask(method, "/v2/" + path.format(two=two))
+        assert answer.status == 503
+    assert b"UNAVAILABLE" in kept.server.ask("GET", "/v2/" + path.format(two=two)).body
+    noted = metadata_check(kept)
+    assert noted["ok"] is False
+    assert "is not what was written" in noted["detail"]
+    result = kept.scrub()
+    assert result["metadata"]["state"] == "damaged"
+    assert len(result["metadata"]["found"]) >= 1
+    with pytest.raises(FailedError, match="nothing is collected"):
+        kept.gc(now=True)
+    assert kept.inside.events("metadata.damaged")[0]["detail"]["found"] == result["metadata"]["found"][:20]
+
+
+def test_a_push_puts_a_damaged_row_right(kept: Kept) -> None:
+    content = image()
+    digest = content.push(kept.server, "team/app", "v1")
+    with edited(kept) as database:
+        for table in ("tags", "links", "manifests"):
+            database.execute(f"UPDATE {table} SET checksum = checksum + 1")
+    assert kept.server.ask("GET", "/v2/team/app/manifests/v1").status == 503
+    content.push(kept.server, "team/app", "v1")
+    assert kept.server.ask("GET", f"/v2/team/app/manifests/{digest}").body == content.manifest
+    assert check(kept.inside.station, "tester").texts == []
+    assert metadata_check(kept)["ok"] is True
+
+
+def _served(path: Path, names: list[tuple[str, str]], digests: list[Digest]) -> dict[Any, Any]:
+    """What a database shows under each tag and digest; nothing where it refuses to say."""
+    served: dict[Any, Any] = {}
+    with contextlib.suppress(FailedError, sqlite3.Error), contextlib.closing(Metadata(path)) as metadata:
+        for repository, tag in names:
+            with contextlib.suppress(FailedError, sqlite3.Error):
+                served[repository, tag] = metadata.tagged_manifest(repository, tag)
+            for digest in digests:
+                with contextlib.suppress(FailedError, sqlite3.Error):
+                    served[repository, digest, "manifest"] = metadata.linked_manifest(repository, digest)
+                with contextlib.suppress(FailedError, sqlite3.Error):
+                    served[repository, digest, "blob"] = (
+                        found := metadata.linked_blob(repository, digest)
+                    ) and found.digest
+    return {key: value for key, value in served.items() if value is not None}
+
+
+def test_one_flipped_bit_anywhere_never_shows_anything_else(kept: Kept, tmp_path: Path) -> None:
+    """Each place where the database names a tag, a repository, a type or a digest, in tables and indexes alike."""
+    two_images(kept)
+    with edited(kept) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        digests = [Digest.parse(digest) for (digest,) in database.execute("SELECT digest FROM blobs")]
+    tags = ("v0", "v1", "v2", "v3", "other", "nther")
+    names = [(repository, tag) for repository in ("team/app", "team/apq", "team/apr") for tag in tags]
+    content, copy = kept.paths.database.read_bytes(), tmp_path / "metadata.sqlite"
+    right = _served(kept.paths.database, names, digests)
+    assert len(right) > 10
+    places = [found.end() - 1 for found in re.finditer(rb"v[12]|other|team/ap[pq]|sha256:|manifest", content)]
+    places = [place - back for place in places[::3] for back in (0, 9)]
+    shown = 0
+    for place in places:
+        for bit in (0, 3):
+            hurt = bytearray(content)
+            hurt[place] ^= 1 << bit
+            copy.write_bytes(hurt)
+            served = _served(copy, names, digests)
+            shown += len(served)
+            assert served.items() <= right.items(), (place, bit)
+    assert shown > len(places)
+
+
+def test_a_row_of_another_program_is_served_and_counted(kept: Kept) -> None:
+    """Who writes into the database could write a checksum, too: the audit log finds that, not a checksum."""
+    two_images(kept)
+    with edited(kept) as database:
+        database.execute("UPDATE tags SET checksum = NULL")
+    assert kept.server.ask("GET", "/v2/team/app/manifests/v1").status == 200
+    result = kept.scrub()
+    assert (result["metadata"]["state"], result["metadata"]["unsummed"]) == ("ok", 3)
+
+
+def test_rows_from_before_get_their_checksums(kept: Kept) -> None:
+    two_images(kept)
+    with edited(kept) as database:
+        tables = ("tags", "links", "manifests")
+        before = {table: database.execute(f"SELECT * FROM {table}").fetchall() for table in tables}
+        assert all(row[-1] is not None for rows in before.values() for row in rows)
+        for table in tables:
+            database.execute(f"ALTER TABLE {table} DROP COLUMN checksum")
+        for table in ("metadata_check", "wrong_rows", "tombstones"):
+            database.execute(f"DROP TABLE {table}")
+        database.execute("DELETE FROM _sqlite_migrations WHERE name = ?", (m0030_checked_rows.__name__.split(".")[-1],))
+    with contextlib.closing(open_writer(kept.paths.database)) as database:
+        for table in tables:
+            assert database.execute(f"SELECT * FROM {table}").fetchall() == before[table]
+
+
+def test_each_field_of_a_row_counts() -> None:
+    """A byte that moves from one field to the next makes another row."""
+    assert (
+        len({tag_sum(*fields) for fields in ("abcd", "bacd", "abdc", ["ab", "", "c", "d"], ["a", "b", "c", "e"])}) == 5
+    )
+    assert len({link_sum(*fields) for fields in ("abcd", "bacd", "abdc", ["ab", "", "c", "d"])}) == 4
+    manifests = [("d", "m", "a", None, 1, "{}"), ("d", "m", "a", "", 1, "{}"), ("d", "m", "a", None, 2, "{}")]
+    assert len({manifest_sum(*fields) for fields in manifests}) == 3
+
+
+def test_all_writes_of_checked_rows_are_in_one_module() -> None:
+    found: dict[str, set[str]] = {}
+    for path in (Path(writes.__path__[0]).parents[1]).rglob("*.py"):
+        tables = re.findall(r"(?:INTO|UPDATE|DELETE FROM) (tags|links|manifests)\b", path.read_text())
+        if tables:
+            found.setdefault(str(path.relative_to(Path(writes.__path__[0]).parents[2])), set()).update(tables)
+    assert found == ORIGINS
+
+
+def test_nothing_is_deleted_until_the_metadata_is_known_to_be_whole_and_all_else_goes_on(kept: Kept) -> None:
+    content = image()
+    digest = content.push(kept.server, "team/app", "v1")
+    kept.inside.writer.submit(BeginCheck(at=clock.now()))
+    things = [f"manifests/{digest}", "manifests/v1", f"blobs/{Digest.of(content.blobs[0])}"]
+    for state in ("checking", "damaged"):
+        for thing in things:
+            refused = kept.server.ask("DELETE", f"/v2/team/app/{thing}")
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+        assert metadata_check(kept)["ok"] is False
+        image().push(kept.server, "team/app", "v2")
+        assert kept.server.ask("GET", "/v2/team/app/manifests/v1").body == content.manifest
+        if state == "checking":
+            kept.inside.writer.submit(EndCheck(at=clock.now(), found=("an index is damaged",), rows=()))
+    assert check(kept.inside.station, "station").texts == []
+    assert metadata_check(kept)["ok"] is True
+    assert kept.server.ask("DELETE", f"/v2/team/app/{things[0]}").status == 202
+
+
+def test_the_station_checks_by_itself_after_a_start(kept: Kept) -> None:
+    lost = kept.server.push_blob("team/app", b"lost")
+    kept.paths.blob(lost).unlink()
+    kept.inside.writer.submit(BeginCheck(at=clock.now()))
+    station = kept.inside.station
+    with upkeep(lambda: open_station(kept.paths.root, station.writer)) as checked:
+        assert checked.wait(10)
+        deadline = time.monotonic() + 10
+        while not station.reader.execute("SELECT count(*) FROM unread").fetchone()[0]:
+            assert time.monotonic() < deadline
+    assert metadata_check(kept)["ok"] is True
+
+
+def test_a_check_can_be_ended_at_any_moment(kept: Kept) -> None:
+    two_images(kept)
+    calls = []
+
+    def attend() -> None:
+        calls.append(0)
+        raise CancelledError("enough")
+
+    kept.inside.writer.submit(BeginCheck(at=clock.now()))
+    with edited(kept) as database:
+        database.executemany("INSERT INTO blocks VALUES (?, '', '', '')", [(str(n),) for n in range(20_000)])
+    with pytest.raises(CancelledError):
+        check(kept.inside.station, "station", attend)
+    assert len(calls) == 1
+    assert metadata_check(kept)["ok"] is False
+    find_missing(kept.inside.station)
