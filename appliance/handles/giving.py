@@ -83,6 +83,8 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
         raise UsageError("the path is not absolute", thing=repr(str(path))[:120], remedy="write it in full")
     if "\0" in str(path):
         raise UsageError("a path with a NUL", thing=repr(str(path))[:120], remedy="check the path")
+    if any("\ud800" <= character <= "\udfff" for character in str(path)):  # bytes that are no UTF-8 (PEP 383)
+        raise UsageError("the path is not UTF-8", thing=ascii(str(path))[:120], remedy="rename it, and try again")
     path = Path(os.path.normpath(path))
     place = _place(path, param)
     with failures_named(place, param.failing):

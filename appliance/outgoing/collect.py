@@ -14,6 +14,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
+from appliance.outgoing.names import require_distinct, require_free
 from appliance.outgoing.remote import RemoteSource
 from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
 from appliance.policy.client_writes import ClientWrites
@@ -44,6 +45,7 @@ def run(context: JobContext) -> Result:
             incoming_turn(context.station.paths, context.progress, collects=False),
             closing_all([open_source(context, entry, hashed) for entry in context.params["sources"]]) as sources,
         ):
+            _check_names(context, sources)
             for source in sources:
                 for root in source.roots():
                     thing = str(root.target)
@@ -54,6 +56,17 @@ def run(context: JobContext) -> Result:
         context.record_failure(Act.COLLECT, thing, error)
         raise
     return {"references": references}
+
+
+def _check_names(context: JobContext, sources: list[Source]) -> None:
+    """Raises UsageError, RefusedError where one source would take another's name, or another file's."""
+    written = [str(entry.get("path") or entry.get("reference")) for entry in context.params["sources"]]
+    require_distinct(
+        [(text, target) for text, source in zip(written, sources, strict=True) for target in source.targets()]
+    )
+    for source in sources:
+        if isinstance(source, FileSource) and source.default_name is not None:
+            require_free(context.station, source.targets()[0], source.default_name)
 
 
 def open_source(context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:

@@ -41,6 +41,10 @@ class RemoteSource:
         self._run(self._client.close())
         self._runner.close()
 
+    def targets(self) -> list[Reference]:
+        """As Source.targets."""
+        return [self._as or self._reference.reference]
+
     def roots(self) -> list[Root]:
         """As Source.roots."""
         wanted = self._reference.reference

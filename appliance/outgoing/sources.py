@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from appliance.outgoing.names import TITLE, default_reference
 from bundles import limits, strict_json
 from bundles.errors import LockgateError, UsageError
 from bundles.files import failures_named, open_regular
@@ -41,6 +42,10 @@ class Root:
 
 class Source(Protocol):
     """A place that holds artifacts."""
+
+    def targets(self) -> list[Reference]:
+        """What it will be called here, before any of it is read. Raises as `roots`."""
+        ...
 
     def roots(self) -> Iterable[Root]:
         """What is to be taken. Raises a LockgateError that names the source."""
@@ -85,6 +90,10 @@ class LayoutSource:
         self._layout, self._tag, self._as = LayoutFolder(path), tag, as_
         self._entries = self._layout.entries()
         self._subjects: dict[Digest, list[Descriptor]] | None = None
+
+    def targets(self) -> list[Reference]:
+        """As Source.targets."""
+        return [root.target for root in self.roots()]
 
     def roots(self) -> list[Root]:
         """As Source.roots. A name is `repository:tag`, or a tag alone, which takes the folder's name as repository."""
@@ -160,11 +169,17 @@ class FileSource:
         self, path: Path, as_: Reference | None, advance: Callable[[int, int], object] = lambda done, total: None
     ) -> None:
         self._path = path
-        self._as = as_ or _default_reference(path.name)
+        self._as = as_ or default_reference(path.name)
+        self.default_name = path.name if as_ is None else None
+        """The file's name where nobody gave it another one here, else None."""
         self._advance = advance
         with failures_named(path, "the file cannot be read"):
             self._file = os.fdopen(open_regular(path.resolve()), "rb", buffering=0)
         self._small: dict[Digest, bytes] = {}
+
+    def targets(self) -> list[Reference]:
+        """As Source.targets."""
+        return [self._as]
 
     def roots(self) -> list[Root]:
         """As Source.roots. Reads the file once, for its digest."""
@@ -178,7 +193,7 @@ class FileSource:
             "mediaType": "application/octet-stream",
             "digest": f"sha256:{hasher.hexdigest()}",
             "size": size,
-            "annotations": {"org.opencontainers.image.title": self._path.name},
+            "annotations": {TITLE: self._path.name},
         }
         raw = strict_json.canonical(
             {
@@ -224,15 +239,6 @@ class FileSource:
     def close(self) -> None:
         """As Source.close."""
         self._file.close()
-
-
-def _default_reference(name: str) -> Reference:
-    """`files/<name>:latest`, the name in the letters that a repository may have."""
-    kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in name.lower())
-    cleaned = "-".join(part for part in kept.split("-") if part)
-    if not cleaned:
-        raise UsageError("the file's name gives no repository", thing=repr(name), remedy="name one with --as REPO:TAG")
-    return Reference(f"files/{cleaned}", tag="latest")
 
 
 @contextmanager

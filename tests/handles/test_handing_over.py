@@ -16,10 +16,12 @@ import pytest
 
 from appliance import limits
 from appliance.control.handles import Handle, Handles, HandleServer
+from appliance.handles.giving import hand_over
+from appliance.handles.path_params import JOB_PATHS
 from appliance.handles.rights import Person
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
-from bundles.errors import RefusedError
+from bundles.errors import RefusedError, UsageError
 from tests.handles.people import NOBODY, STRANGER, as_uid, needs_root
 from tests.intake.inside import make_station
 
@@ -303,3 +305,12 @@ def test_a_handle_that_nobody_uses_is_closed_after_a_minute(tmp_path: Path) -> N
 def test_the_socket_is_its_owner_s_alone_until_a_group_is_named(desk: Desk) -> None:
     with connect_to(desk.paths.handles_socket, socket.SOCK_SEQPACKET):
         assert stat.S_ISSOCK(desk.paths.handles_socket.stat().st_mode)
+
+
+@needs_root
+def test_a_path_that_is_no_utf_8_is_named_and_refused(desk: Desk, tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    path.touch()
+    with pytest.raises(UsageError) as refused:
+        hand_over(desk.paths.root, {"sources": [{"path": str(path)}]}, JOB_PATHS["collect"])
+    assert refused.value.thing.endswith("caf\\udce9'")
