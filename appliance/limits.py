@@ -409,6 +409,9 @@ AUDIT_LANES: Final = 99
 AUDIT_SEGMENT: Final = 16 * MIB
 """A lane's file, about 40,000 events: small enough to look through, few enough to list."""
 
+AUDIT_FOREIGN: Final = 32 * MIB
+"""Bytes in a lane that the station did not write, through which a checkpoint looks for its own events before them."""
+
 AUDIT_CHECKPOINT: Final = 300.0
 """How often a station that does something signs where its log stands: what an intruder can cut off unseen."""
 

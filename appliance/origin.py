@@ -20,8 +20,9 @@ from appliance import clock
 from appliance.config import Config
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.checkpoints import audit_key, checkpoint, signed_origin, verify_log
+from appliance.observe.checkpoints import checkpoint, public_keys, signed_origin, verify_log
 from appliance.observe.recorded import recording
+from appliance.observe.seals import audit_key
 from appliance.paths import StationPaths
 from bundles import audit_log, limits, strict_json
 from bundles.audit_log import lines_of, segments
@@ -66,7 +67,8 @@ def read_origin(paths: StationPaths, site: str) -> Origin | None:
         if not isinstance(fields, dict) or set(fields) != {"keyid", "origin", "signature"}:
             raise MalformedError("not a station's origin")
         signature = base64.b64decode(str(fields["signature"]), validate=True)
-        if not audit_key(paths).public.verify(strict_json.canonical(fields["origin"]), signature):
+        signed = strict_json.canonical(fields["origin"])
+        if not any(key.verify(signed, signature) for key in public_keys(paths, site)):
             raise MalformedError("its signature is not the audit key's")
         origin = msgspec.convert(fields["origin"], Origin, strict=True)
         if origin.type != ORIGIN_TYPE or origin.site != site:

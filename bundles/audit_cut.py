@@ -10,7 +10,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -68,11 +68,11 @@ def sign_cut(cut: Cut, key: PrivateKey) -> dict[str, Any]:
     return {"cut": fields, "keyid": key.public.keyid, "signature": base64.b64encode(signature).decode()}
 
 
-def read_cut(detail: Mapping[str, Any], key: PublicKey, site: str) -> Cut:
-    """The cut that an event's detail carries, its signature checked. Raises MalformedError."""
+def read_cut(detail: Mapping[str, Any], keys: Sequence[PublicKey], site: str) -> Cut:
+    """The cut that an event's detail carries, its signature by one of the keys checked. Raises MalformedError."""
     try:
         fields, signature = detail["cut"], base64.b64decode(str(detail["signature"]), validate=True)
-        if not key.verify(strict_json.canonical(fields), signature):
+        if not any(key.verify(strict_json.canonical(fields), signature) for key in keys):
             raise MalformedError("the prune's signature does not hold")
         cut = msgspec.convert(fields, Cut, strict=True)
     except (LookupError, TypeError, ValueError, msgspec.ValidationError, binascii.Error):
@@ -82,13 +82,13 @@ def read_cut(detail: Mapping[str, Any], key: PublicKey, site: str) -> Cut:
     return cut
 
 
-def cuts_of(prunes: Iterable[Mapping[str, Any]], key: PublicKey, site: str) -> tuple[list[Cut], list[str]]:
+def cuts_of(prunes: Iterable[Mapping[str, Any]], keys: Sequence[PublicKey], site: str) -> tuple[list[Cut], list[str]]:
     """The signed cuts that events carry, and what is wrong with the others."""
     cuts: list[Cut] = []
     wrong = []
     for detail in prunes:
         try:
-            cuts.append(read_cut(detail, key, site))
+            cuts.append(read_cut(detail, keys, site))
         except MalformedError as error:
             wrong.append(error.diagnostics())
     return cuts, wrong

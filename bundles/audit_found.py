@@ -15,16 +15,29 @@ SET_BACK: Final = "clock.set-back"
 """The act of an event that a station writes into each lane when it notices there that the clock was set back:
 `detail.from` and `detail.to` are the micros before and after."""
 
+CHANGED: Final = "changed"
+MAC_MISSING: Final = "mac-missing"
+MAC_WRONG: Final = "mac-wrong"
+SEAL_LOST: Final = "seal-lost"
+REFUSED: Final = "refused"
+BROKEN: Final = "broken"
+"""Codes of findings: of changes in general; of events that the station did not write; of checkpoints that said from
+where on events carry MACs; of a lane that a signed checkpoint does not vouch for; of a lane whose chain or whose last
+signed event is not what it was."""
+
 _FINDINGS: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is wrong, and where: a file's name, a line's number in it (0 for the file as a whole)."""
+    """What is wrong, and where: a file's name, a line's number in it (0 for the file as a whole). Findings about who
+    wrote an event name the lane too (else 0)."""
 
     file: str
     line: int
     what: str
+    code: str = CHANGED
+    lane: int = 0
 
     def text(self) -> str:
         return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
@@ -54,17 +67,22 @@ class Verified:
             "covered": self.covered, "uncovered": self.uncovered, "time_back": self.time_back,
             "set_back": self.set_back,
             "head": self.head, "first": self.first, "last": self.last,
-            "findings": [{"file": each.file, "line": each.line, "what": each.what} for each in self.findings],
+            "findings": [
+                {"file": each.file, "line": each.line, "what": each.what, "code": each.code, "lane": each.lane}
+                for each in self.findings
+            ],
         }  # fmt: skip
 
-    def find(self, file: str, line: int, what: str) -> None:
+    def find(self, file: str, line: int, what: str, code: str = CHANGED, lane: int = 0) -> None:
         if len(self.findings) < _FINDINGS:
-            self.findings.append(Finding(file, line, what))
+            self.findings.append(Finding(file, line, what, code, lane))
 
 
 @dataclass(slots=True)
 class Lane:
-    """A lane while it is read: where it stands, and the hashes that checkpoints ask about."""
+    """A lane while it is read: where it stands, and the hashes that checkpoints ask about. From event `sealed` on each
+    must carry a MAC (None: no checkpoint says so), and from `checked` on it can be checked: keys of before may be gone.
+    `macs` says that some event carries one."""
 
     seq: int = 0
     head: str = GENESIS
@@ -75,6 +93,9 @@ class Lane:
     hashes: dict[int, str] = field(default_factory=dict)
     begins: tuple[int, str] | None = None
     cut: tuple[int, str] | None = None
+    sealed: int | None = None
+    checked: int = 1
+    macs: bool = False
 
     def pass_time(self, fields: dict[str, Any], found: Verified) -> str:
         """Go on to an event's time. Returns what is wrong with it, "" for nothing."""

@@ -10,12 +10,13 @@ before it, newline and all (64 zeros for the first). A checkpoint names every la
 sha256, and the checkpoint before it, and is signed by the station's audit key. So an event that was edited, removed,
 inserted or moved breaks its lane's chain; a lane that lost its end or was written anew from some event on disagrees
 with a checkpoint; and a log that lost its last checkpoints too does not hold the head that somebody wrote down.
+
+From the first checkpoint that says `sealed`, each event also carries `mac` (bundles.audit_seal): whoever holds the
+audit key's private part sees which events the station did not write.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import json
 import os
@@ -25,18 +26,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from bundles import limits, strict_json
+from bundles.audit_checkpoint import Checkpoint, read_checkpoint, read_signed
 from bundles.audit_cut import Cut, cuts_of, strays
-from bundles.audit_found import GENESIS, Lane, Verified
-from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.audit_found import GENESIS, MAC_MISSING, MAC_WRONG, REFUSED, SEAL_LOST, Lane, Verified
+from bundles.audit_seal import MAC, Seals, read_sealed
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular, read_small
-from bundles.oci.reference import check_site
 from bundles.signing.keys import PublicKey
-from bundles.times import check_time
 
-CHECKPOINT_TYPE: Final = "application/vnd.lockgate.audit-checkpoint.v1+json"
 LANES: Final = "lanes"
 CHECKPOINTS: Final = "checkpoints.jsonl"
 PRUNED: Final = "audit.prune"
@@ -47,27 +45,6 @@ _HEAD: Final = re.compile(r"([1-9][0-9]{0,15})-([0-9a-f]{64})\Z")
 _FIELDS: Final = frozenset(
     ("act", "actor", "detail", "lane", "micros", "outcome", "pid", "prev", "seq", "thing", "time")
 )
-
-
-class LaneHead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A lane's last event: its number, and the sha256 of its line."""
-
-    lane: int
-    seq: int
-    head: str
-
-
-class Checkpoint(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Every lane's last event at a time. `previous` is the sha256 of the checkpoint's line before, or null for 1;
-    `origin` that of the station's origin.json, "" where it had none or an earlier version signed."""
-
-    type: str = CHECKPOINT_TYPE
-    site: str
-    number: int
-    previous: str | None
-    created: str
-    lanes: list[LaneHead]
-    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,50 +101,6 @@ def check_head(text: str) -> str:
     return text
 
 
-def checkpoint_line(checkpoint: Checkpoint, keyid: str, signature: bytes) -> bytes:
-    """A signed checkpoint's line."""
-    return (
-        strict_json.canonical(
-            {
-                "checkpoint": msgspec.to_builtins(checkpoint),
-                "keyid": keyid,
-                "signature": base64.b64encode(signature).decode(),
-            }
-        )
-        + b"\n"
-    )
-
-
-def payload_of(checkpoint: Checkpoint) -> bytes:
-    """What the audit key signs."""
-    return strict_json.canonical(msgspec.to_builtins(checkpoint))
-
-
-def read_checkpoint(line: bytes, key: PublicKey, site: str) -> Checkpoint:
-    """A checkpoint whose signature holds. Raises MalformedError."""
-    fields = strict_json.loads_canonical(
-        line.rstrip(b"\n"), ceiling=limits.AUDIT_LINE, nodes=limits.AUDIT_LINE_NODES, what="the checkpoint"
-    )
-    if not isinstance(fields, dict) or set(fields) != {"checkpoint", "keyid", "signature"}:
-        raise MalformedError("not a checkpoint")
-    try:
-        signature = base64.b64decode(str(fields["signature"]), validate=True)
-        if base64.b64encode(signature).decode() != fields["signature"]:
-            raise MalformedError("a signature with slack")
-        if not key.verify(strict_json.canonical(fields["checkpoint"]), signature):
-            raise MalformedError("the checkpoint's signature does not hold")
-        checkpoint = msgspec.convert(fields["checkpoint"], Checkpoint, strict=True)
-    except (msgspec.ValidationError, binascii.Error) as error:
-        raise MalformedError("not a checkpoint", thing=str(error)[:120]) from None
-    if checkpoint.type != CHECKPOINT_TYPE or fields["keyid"] != key.keyid:
-        raise MalformedError("a checkpoint of another kind or key")
-    if checkpoint.site != site:
-        raise MalformedError(f"a checkpoint of another site: {checkpoint.site}")
-    check_site(checkpoint.site)
-    check_time(checkpoint.created, "created")
-    return checkpoint
-
-
 def lines_of(path: Path) -> Iterator[bytes]:
     """A file's lines with their newlines; a last one without is given as it is. Raises LockgateError."""
     with os.fdopen(open_regular(path), "rb") as file, failures_named(path, "the audit log cannot be read"):
@@ -176,43 +109,54 @@ def lines_of(path: Path) -> Iterator[bytes]:
 
 
 def verify(
-    folder: Path, key: PublicKey, site: str, expect_head: str = "", *, live: bool = False, origin: Path | None = None
+    folder: Path,
+    key: PublicKey,
+    site: str,
+    expect_head: str = "",
+    *,
+    live: bool = False,
+    origin: Path | None = None,
+    seals: Seals | None = None,
 ) -> Verified:
     """Look at every event and every checkpoint of a log.
 
     `live`: a station may be writing it, so that a last line without its newline is one that is being written. `origin`
-    is the station's origin.json, which must be the one that the last checkpoint names.
+    is the station's origin.json, which must be the one that the last checkpoint names. `seals` are the station's MAC
+    keys; without them it is asked only that each event has a MAC where it must.
     Raises FailedError where a file cannot be read; whatever is wrong in what was read is in `findings`.
     """
     if expect_head:
         check_head(expect_head)
     found = Verified()
     # The checkpoints first: while a station writes, the lanes then hold at least what these say.
-    checkpoints = _read_checkpoints(folder, key, site, found, live=live)
+    keys = [*_former(folder, key, site), key]
+    checkpoints = _read_checkpoints(folder, keys, site, found, live=live)
     wanted: dict[int, set[int]] = {}
     for checkpoint in checkpoints:
         for lane_head in checkpoint.lanes:
             wanted.setdefault(lane_head.lane, set()).add(lane_head.seq)
     lanes: dict[int, Lane] = {}
     prunes: list[dict[str, Any]] = []
+    starts = sealed_from(checkpoints)
+    missing = len(checkpoints[-1].former) - len(seals.keys) + 1 if checkpoints and seals is not None else 0
+    strict = {lane.lane: lane.sealed for lane in checkpoints[-1].lanes} if missing > 0 else {}
     for segment in segments(folder):
-        _read_segment(segment, lanes.setdefault(segment.lane, Lane()), wanted, prunes, found, live=live)
+        lane = lanes.setdefault(segment.lane, Lane())
+        lane.sealed = None if starts is None else starts.get(segment.lane, 1)
+        lane.checked = strict.get(segment.lane, 1)
+        _read_segment(segment, lane, wanted, prunes, found, live=live, seals=seals)
+    if checkpoints and starts is None and any(lane.macs for lane in lanes.values()):
+        found.find(CHECKPOINTS, 0, "events carry MACs and no checkpoint says so: checkpoints were removed", SEAL_LOST)
     for name in strays(folder, everything=live):
         found.find(name, 0, "a file that is no part of the log")
     found.lanes = len(lanes)
     if not found.events:
         found.find(LANES, 0, "there is no event")
-    cuts = _check_beginnings(lanes, prunes, key, site, found)
+    cuts = _check_beginnings(lanes, prunes, keys, site, found)
     if origin is not None:
         _check_origin(origin, checkpoints, cuts, found)
     _compare(checkpoints, lanes, found)
-    if checkpoints:
-        found.covered = sum(head.seq for head in checkpoints[-1].lanes)
-    signed = {head.lane: head.seq for head in checkpoints[-1].lanes} if checkpoints else {}
-    found.uncovered = sum(max(0, lane.seq - signed.get(number, 0)) for number, lane in lanes.items())
-    for number, lane in lanes.items():
-        if checkpoints and number not in signed and lane.since < checkpoints[-1].created:
-            found.find(f"lane {number:02}", 0, f"it begins at {lane.since}, and no checkpoint since knows it")
+    _check_ends(checkpoints[-1] if checkpoints else None, lanes, found)
     heads = _heads(folder)
     found.head = heads[-1] if heads else ""
     if not checkpoints:
@@ -222,12 +166,40 @@ def verify(
     return found
 
 
+def _check_ends(last: Checkpoint | None, lanes: dict[int, Lane], found: Verified) -> None:
+    """What the last checkpoint covers, what it refused to sign, and lanes that it should know."""
+    signed = {head.lane: head.seq for head in last.lanes} if last is not None else {}
+    found.covered = sum(signed.values())
+    found.uncovered = sum(max(0, lane.seq - signed.get(number, 0)) for number, lane in lanes.items())
+    if last is None:
+        return
+    for refused in last.refused:
+        lane = lanes.get(refused.lane)
+        if lane is not None and (not refused.seq or lane.seq > refused.seq):
+            said = f"the station does not vouch for lane {refused.lane:02} behind event {refused.seq} ({refused.code})"
+            found.find(refused.file, 0, said, REFUSED, refused.lane)
+    for number, lane in lanes.items():
+        if number not in signed and lane.since < last.created:
+            found.find(f"lane {number:02}", 0, f"it begins at {lane.since}, and no checkpoint since knows it")
+
+
+def sealed_from(checkpoints: list[Checkpoint]) -> dict[int, int] | None:
+    """From which event on each lane's carry MACs, by what checkpoints say; a lane that is not named is sealed from its
+    first. None where no checkpoint says so."""
+    signed = [checkpoint for checkpoint in checkpoints if checkpoint.sealed]
+    starts: dict[int, int] = {}
+    for checkpoint in signed:
+        for lane in checkpoint.lanes:
+            starts.setdefault(lane.lane, lane.sealed)
+    return starts if signed else None
+
+
 def _check_beginnings(
-    lanes: dict[int, Lane], prunes: list[dict[str, Any]], key: PublicKey, site: str, found: Verified
+    lanes: dict[int, Lane], prunes: list[dict[str, Any]], keys: list[PublicKey], site: str, found: Verified
 ) -> list[Cut]:
     """Every lane begins with its first event, or where a cut signed by the audit key says, with a whole segment.
     Returns the signed cuts."""
-    signed, unsigned = cuts_of(prunes, key, site)
+    signed, unsigned = cuts_of(prunes, keys, site)
     cuts = {(lane.lane, lane.first): lane for cut in signed for lane in cut.lanes}
     for why in unsigned:
         found.find(LANES, 0, why)
@@ -269,19 +241,38 @@ def _heads(folder: Path) -> list[str]:
     return [head_name(number, line) for number, line in enumerate(lines_of(path), 1) if line.endswith(b"\n")]
 
 
-def _read_checkpoints(folder: Path, key: PublicKey, site: str, found: Verified, *, live: bool) -> list[Checkpoint]:
+def _former(folder: Path, key: PublicKey, site: str) -> list[PublicKey]:
+    """The audit keys before this one, the oldest first, by what the last checkpoint says that it signed."""
+    path = folder / CHECKPOINTS
+    last = b""
+    if path.exists():
+        for line in lines_of(path):
+            last = line if line.endswith(b"\n") else last
+    try:
+        return read_checkpoint(last, [key], site).former_keys()
+    except MalformedError:
+        return []
+
+
+def _read_checkpoints(
+    folder: Path, keys: list[PublicKey], site: str, found: Verified, *, live: bool
+) -> list[Checkpoint]:
     path = folder / CHECKPOINTS
     checkpoints: list[Checkpoint] = []
     if not path.exists():
         return checkpoints
     previous: str | None = None
+    turn = 0
     for number, line in enumerate(lines_of(path), 1):
         if not line.endswith(b"\n"):
             if not live:
                 found.find(CHECKPOINTS, number, "the line is cut off")
             break
         try:
-            checkpoint = read_checkpoint(line, key, site)
+            checkpoint, signer = read_signed(line, keys, site)
+            if keys.index(signer) < turn:
+                found.find(CHECKPOINTS, number, "a checkpoint of a former key behind one of its successor")
+            turn = max(turn, keys.index(signer))
             if (checkpoint.number, checkpoint.previous) != (number, previous):
                 found.find(CHECKPOINTS, number, "a checkpoint was removed, inserted or moved before this one")
             checkpoints.append(checkpoint)
@@ -294,7 +285,7 @@ def _read_checkpoints(folder: Path, key: PublicKey, site: str, found: Verified, 
 
 def _read_segment(
     segment: Segment, lane: Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: Verified,
-    *, live: bool,
+    *, live: bool, seals: Seals | None,
 ) -> None:  # fmt: skip
     name = segment.path.name
     if lane.number and segment.number != lane.number + 1:
@@ -302,35 +293,55 @@ def _read_segment(
     lane.first = lane.first or segment.number
     lane.number = segment.number
     asked = wanted.get(segment.lane, set())
-    for number, line in enumerate(lines_of(segment.path), 1):
-        if not line.endswith(b"\n"):
-            if not live:
-                found.find(name, number, "the line is cut off")
-            break
-        fields = _event(line)
-        if fields is None:
-            found.find(name, number, "not an event as a station writes it: it was edited")
-            lane.seq, lane.head = lane.seq + 1, hash_of(line)
-            continue
-        seq = fields["seq"]
-        if fields["lane"] != segment.lane:
-            found.find(name, number, f"an event of lane {fields['lane']:02}")
-        if lane.seq == 0 and seq > 1 and lane.begins is None:
-            lane.begins = (seq, fields["prev"])
-        elif seq != lane.seq + 1:
-            found.find(name, number, f"event {seq} follows event {lane.seq}: events were removed, inserted or moved")
-        elif fields["prev"] != lane.head:
-            found.find(name, number, f"event {lane.seq} before it was edited")
-        lane.seq, lane.head = seq, hash_of(line)
-        if seq in asked:
-            lane.hashes[seq] = lane.head
-        if fields["act"] == PRUNED and fields["outcome"] == "done":
-            prunes.append(fields["detail"])
-        if wrong := lane.pass_time(fields, found):
-            found.find(name, number, wrong)
-        found.events += 1
-        found.first = min(found.first or fields["time"], fields["time"])
-        found.last = max(found.last, fields["time"])
+    try:
+        descriptor = open_regular(segment.path, ceiling=limits.AUDIT_SEGMENT)
+    except RefusedError as error:
+        found.find(name, 0, f"it is no segment as a station writes it ({error.what})")
+        return
+    with os.fdopen(descriptor, "rb") as file, failures_named(segment.path, "the audit log cannot be read"):
+        for number, line in enumerate(iter(lambda: file.readline(limits.AUDIT_LINE + 1), b""), 1):
+            if not line.endswith(b"\n"):
+                if not live or len(line) > limits.AUDIT_LINE:
+                    found.find(name, number, "the line is cut off")
+                break
+            _read_line(line, number, segment, lane, asked, prunes, found, seals)
+
+
+def _read_line(
+    line: bytes, number: int, segment: Segment, lane: Lane, asked: set[int], prunes: list[dict[str, Any]],
+    found: Verified, seals: Seals | None,
+) -> None:  # fmt: skip
+    name = segment.path.name
+    fields = _event(line)
+    if fields is None:
+        found.find(name, number, "not an event as a station writes it: it was edited")
+        lane.seq, lane.head = lane.seq + 1, hash_of(line)
+        return
+    seq = fields["seq"]
+    if fields["lane"] != segment.lane:
+        found.find(name, number, f"an event of lane {fields['lane']:02}")
+    if lane.seq == 0 and seq > 1 and lane.begins is None:
+        lane.begins = (seq, fields["prev"])
+    elif seq != lane.seq + 1:
+        found.find(name, number, f"event {seq} follows event {lane.seq}: events were removed, inserted or moved")
+    elif fields["prev"] != lane.head:
+        found.find(name, number, f"event {lane.seq} before it was edited")
+    lane.seq, lane.head = seq, hash_of(line)
+    lane.macs = lane.macs or MAC in fields
+    if lane.sealed is not None and (seq >= lane.sealed or MAC in fields):
+        if MAC not in fields:
+            found.find(name, number, "the station did not write this event: it has no MAC", MAC_MISSING, segment.lane)
+        elif seals is not None and seq >= lane.checked and not seals.hold(read_sealed(line)):
+            found.find(name, number, "the station did not write this event: its MAC is wrong", MAC_WRONG, segment.lane)
+    if seq in asked:
+        lane.hashes[seq] = lane.head
+    if fields["act"] == PRUNED and fields["outcome"] == "done":
+        prunes.append(fields["detail"])
+    if wrong := lane.pass_time(fields, found):
+        found.find(name, number, wrong)
+    found.events += 1
+    found.first = min(found.first or fields["time"], fields["time"])
+    found.last = max(found.last, fields["time"])
 
 
 def _event(line: bytes) -> dict[str, Any] | None:
@@ -341,10 +352,12 @@ def _event(line: bytes) -> dict[str, Any] | None:
         fields = json.loads(line)
     except (MalformedError, ValueError, RecursionError):
         return None
-    if not isinstance(fields, dict) or set(fields) != _FIELDS or not isinstance(fields["detail"], dict):
+    if not isinstance(fields, dict) or set(fields) - {MAC} != _FIELDS or not isinstance(fields["detail"], dict):
         return None
     numbers = all(type(fields[name]) is int for name in ("seq", "lane", "pid", "micros"))
     texts = all(isinstance(fields[name], str) for name in ("act", "actor", "outcome", "prev", "thing", "time"))
+    if not isinstance(fields.get(MAC, ""), str):
+        return None
     return fields if numbers and texts and line_of(fields) == line else None
 
 

@@ -122,6 +122,9 @@ INTEGER: Final = 2**53 - 1
 AUDIT_LINE: Final = 8 * MIB
 """One event or checkpoint: the longest names every reference of a release of some ten thousand artifacts."""
 
+AUDIT_SEGMENT: Final = 24 * MIB
+"""A lane's file: a station goes on with another at 16 MiB, or with the first event beyond it."""
+
 AUDIT_TIME_BACK: Final = 5 * 1_000_000
 """Microseconds by which an event may be older than the one before it in its lane without an event that says why: clock
 daemons slew smaller corrections, and a station records a greater one (`clock.set-back`)."""

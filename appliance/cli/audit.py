@@ -111,20 +111,23 @@ def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file
     from appliance.config import load_config
     from appliance.observe.audit_export import verify_export
     from appliance.observe.checkpoints import verify_log
+    from appliance.observe.seals import seals_of
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.signing.keys import PUBLIC_SUFFIX, load_public
 
     if exported is not None:
+        seals = None
         if root is not None and key_file is None:
             paths = StationPaths(station_root(root))
             key_file, site = paths.keys / f"audit{PUBLIC_SUFFIX}", site or load_config(paths.config).site
+            seals = seals_of(paths)
         if key_file is None or not site:
             raise UsageError(
                 "an export is checked with a key that did not come with it",
                 remedy="give --key PEM and --site NAME, or -C DIR on the station itself",
             )
-        return verify_export(exported, load_public(key_file), site, expect_head)
+        return verify_export(exported, load_public(key_file), site, expect_head, seals)
     paths = StationPaths(station_root(root))
     return verify_log(paths, load_config(paths.config).site, expect_head)
 

@@ -34,6 +34,7 @@ def init(
     from appliance.cli.recorded import actor
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
+    from appliance.observe.checkpoints import checkpoint
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
     from bundles.errors import FailedError
@@ -55,7 +56,7 @@ def init(
     made = {name: create_private() for name in STATION_KEYS}
     keys = {name: key.public.keyid for name, key in made.items()}
     try:
-        FileAudit(paths.audit).record(
+        FileAudit(paths.audit, made["audit"]).record(
             AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
         )
     except FailedError:
@@ -65,6 +66,7 @@ def init(
     for name, key in made.items():
         save_private(paths.keys / f"{name}.pem", key, None)
     write_origin(paths, Origin(site=site, side=side, open=open_, created=clock.now()))
+    checkpoint(paths, site=site)
     document = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
     lines = [f"station {site} ({side}) in {paths.root}"]
     if not open_:

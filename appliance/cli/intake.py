@@ -155,6 +155,11 @@ def check(root: Path | None, as_json: bool) -> None:
             f"{len(rows)} files among the kept manifests are named by no event", thing=first["digest"],
             remedy="find out who put them into the station's folder `imported`, and take them away",
         )  # fmt: skip
+    if first["kind"] == "foreign":
+        raise RefusedError(
+            "the audit log holds lines that the station did not write", thing=first["digest"],
+            remedy="keep a copy of the folder audit/, and see: lockgate audit verify",
+        )  # fmt: skip
     if first["kind"] == "older-than-the-log":
         raise RefusedError(
             f"{len(rows)} links say that they are older than the audit log that is left",
@@ -175,7 +180,7 @@ def check(root: Path | None, as_json: bool) -> None:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "block": 2,
-                  "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
+                  "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 

@@ -19,7 +19,7 @@ from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
 from appliance.intake.overrides import trusted_now
 from appliance.observe.acts import Act
-from appliance.observe.audit import newest
+from appliance.observe.reading import own_events
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
@@ -236,7 +236,7 @@ def logged(station: Station, entry: Entry) -> Logged:
     that approvals came through it keeps nothing: these are handed in anew."""
     undone = ""
     hands: dict[str, str] = {}
-    for event in newest(station.paths.audit, entry.digest.encode()):
+    for event in own_events(station.paths, entry.digest.encode()):
         if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
             continue
         if event["act"] in (Act.INTAKE_REJECT, Act.INTAKE_WITHDRAW):

@@ -11,7 +11,7 @@ import msgspec
 from appliance import limits
 from appliance.control.public_keys import own_keys
 from appliance.intake.ledger import Entry, read_manifest, report_text, signed_files, steps_of
-from appliance.observe.audit import newest
+from appliance.observe.reading import own_events
 from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
 from bundles import sums
@@ -84,7 +84,7 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
     reader = station.reader
     events = [
         {name: event[name] for name in ("time", "act", "actor", "outcome", "lane", "seq", "detail")}
-        for event in newest(station.paths.audit, bundle.encode())
+        for event in own_events(station.paths, bundle.encode())
         if event["thing"] == bundle
     ]
     out = reader.execute("SELECT digest, state, job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()

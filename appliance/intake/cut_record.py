@@ -19,8 +19,8 @@ from typing import Any, Final
 
 from appliance.intake.log_facts import Aged, LogRecord, Shown, Step, add_aged
 from appliance.observe.acts import Act, mark
-from appliance.observe.audit import beginnings, begins, is_pruned, newest
-from appliance.observe.checkpoints import audit_key
+from appliance.observe.checkpoints import public_keys
+from appliance.observe.reading import beginnings, begins, is_pruned, own_events
 from appliance.paths import StationPaths
 from bundles import limits, strict_json
 from bundles.audit_cut import CutRecord, read_cut
@@ -64,13 +64,13 @@ def newest_cut(paths: StationPaths, site: str, found: LogRecord) -> CutRecord | 
 
 def _records(paths: StationPaths, site: str) -> list[CutRecord]:
     """What the signed cuts in the log name."""
-    key = audit_key(paths).public
+    keys = public_keys(paths, site)
     found = []
-    for event in newest(paths.audit, holding=mark(Act.AUDIT_PRUNE)):
+    for event in own_events(paths, holding=mark(Act.AUDIT_PRUNE)):
         if (event["act"], event["outcome"]) != (Act.AUDIT_PRUNE, "done"):
             continue
         try:
-            cut = read_cut(event["detail"], key, site)
+            cut = read_cut(event["detail"], keys, site)
         except MalformedError:  # `audit verify` names it
             continue
         if cut.record is not None:

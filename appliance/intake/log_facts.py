@@ -69,7 +69,8 @@ class LogRecord:
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
     `cut`: the newest cut's record, where it was read. `taken_back`: acts that it kept and that were taken back since,
     `void` the events, by lane and number, that were taken back after it. `steps`: the releases and withdrawals that a
-    cut of an earlier version kept, the newest first.
+    cut of an earlier version kept, the newest first. `foreign`: files of the log with lines that the station did not
+    write; they say nothing.
     """
 
     imported: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class LogRecord:
     taken_back: set[tuple[Act | None, str]] = field(default_factory=set)
     void: set[tuple[int, int]] = field(default_factory=set)
     steps: list[Step] = field(default_factory=list)
+    foreign: set[str] = field(default_factory=set)
 
     @property
     def covers(self) -> Mapping[str, int]:

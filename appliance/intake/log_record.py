@@ -16,8 +16,8 @@ from appliance.intake import cut_record, replay
 from appliance.intake.cut_record import SUFFIX, kept_by_cuts
 from appliance.intake.log_facts import LogRecord, Shown, add_aged
 from appliance.observe.acts import MOVES_TAGS, Act, Explains, explains, mark, read_act
-from appliance.observe.audit import newest
-from appliance.observe.checkpoints import lane_heads
+from appliance.observe.checkpoints import vouched
+from appliance.observe.reading import own_events
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.links import every_link
@@ -43,7 +43,7 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
     taken_back: set[tuple[Act | None, str]] = set()
     before = None if upto is None else {lane: seq + 1 for lane, seq in upto.items()}
     fresh = clock.micros() - _SETTLES
-    for event in newest(paths.audit, before=before, without=mark(Act.PULL)):
+    for event in own_events(paths, before=before, without=mark(Act.PULL), foreign=found.foreign):
         if event["seq"] <= covers.get(str(event["lane"]), 0):
             continue
         act, thing, detail = read_act(event["act"]), str(event["thing"]), event["detail"]
@@ -168,7 +168,7 @@ def make_record(
 
     Raises RefusedError where what the cut before kept is missing or changed, FailedError where it is too much.
     """
-    covers = {head.lane: head.seq for head in lane_heads(paths.audit)}
+    covers = vouched(paths)
     log = read_log(paths, site, covers)
     if log.damaged:
         raise RefusedError(

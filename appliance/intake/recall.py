@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from appliance.intake.ledger import manifest_bytes
 from appliance.observe.acts import Act, mark
-from appliance.observe.audit import begins, newest
+from appliance.observe.reading import begins, own_events
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
@@ -168,7 +168,7 @@ def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
 def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:
     """Who pulled any of the digests, and when the audit log begins."""
     who: dict[tuple[str, str], dict[str, Any]] = {}
-    for event in newest(paths.audit, mark(Act.PULL)):
+    for event in own_events(paths, mark(Act.PULL)):
         if event["act"] != Act.PULL or event["thing"].rpartition("@")[2] not in digests:
             continue
         key = (event["actor"], event["thing"])

@@ -18,7 +18,7 @@ from appliance.intake.log_facts import LogRecord
 from appliance.intake.signed import SignedArtifact, signed_artifacts
 from appliance.intake.standing import CLIENT, Standing, pages, take
 from appliance.observe.acts import MOVES_TAGS, Act, mark, read_act
-from appliance.observe.audit import oldest
+from appliance.observe.reading import own_oldest
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from bundles import limits, strict_json
@@ -109,7 +109,7 @@ class _Replay:
 
     def run(self, upto: Mapping[int, int] | None, before: int | None) -> Replayed:
         self._begin()
-        since = oldest(self._paths.audit, map(mark, sorted(MOVES_TAGS)), self._log.covers)
+        since = own_oldest(self._paths, map(mark, sorted(MOVES_TAGS)), self._log.covers, self._log.foreign)
         for event in heapq.merge(self._pending, since, key=lambda event: int(event["micros"])):
             if upto is not None and event["seq"] > upto.get(event["lane"], 0):
                 continue

@@ -30,7 +30,10 @@ from bundles.oci.manifest import MANIFEST_TYPES
 
 _LISTED: Final = 1_000
 _RECORDS: Final = frozenset({"entry", "kept"})
-_FILES: Final = frozenset({"stray", "cut"})
+FOREIGN: Final = "foreign"
+"""The kind of a finding about a file of the audit log that holds what the station did not write."""
+
+_FILES: Final = frozenset({"stray", "cut", FOREIGN})
 OLDER: Final = "older-than-the-log"
 """The kind of a finding about a link that says it is older than what a prune left of the log, and kept of it."""
 
@@ -79,6 +82,9 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     Kind `cut` says that events went and that what was kept of them is missing, changed, or was never kept; `stray` is
     a file among the kept ones that no event and no cut names: it proves nothing.
 
+    Kind `foreign` is a file of the audit log (`digest` is its name) with lines that the station did not write: they
+    explain nothing.
+
     Kind `older-than-the-log` is a link to a bundle's content that, by the database, is older than what is known of the
     log: what explained it may have been pruned by an earlier version, or its age may be made up.
 
@@ -87,6 +93,7 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     """
     here = _names(station.paths)  # before the log: a file is named by its event before it is written
     log = read_log(station.paths, station.config.site)
+    foreign = [{"repository": "", "digest": name, "kind": FOREIGN, "bundle": ""} for name in sorted(log.foreign)]
     found = _files(log, here)
     holders, releases = _bundles(station, log, found)
     rows = station.reader.execute(
@@ -108,7 +115,7 @@ def unexplained(station: Station) -> list[dict[str, str]]:
             found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders.get(item, "")})
         if len(found) >= _LISTED:
             break
-    return found[:_LISTED]
+    return found[: _LISTED - len(foreign)] + foreign[:_LISTED]
 
 
 def _names(paths: StationPaths) -> list[str]:
@@ -337,7 +344,12 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
             f"release: {len(older)} links to imported content are older than the audit log that is left"
             f" ({older[0]['bundle']} first): compare them with the export; see: lockgate intake check"
         )
-    cut, strays = ([one for one in found if one["kind"] == kind] for kind in ("cut", "stray"))
+    cut, strays, foreign = ([one for one in found if one["kind"] == kind] for kind in ("cut", "stray", FOREIGN))
+    if foreign:
+        lines.append(
+            f"record: {len(foreign)} files of the audit log hold lines that the station did not write"
+            f" ({safe(foreign[0]['digest'])} first), which explain nothing; see: lockgate audit verify"
+        )
     if cut:
         lines.append(
             "record: the audit log's beginning went, and what was kept of it is missing or changed"

@@ -40,6 +40,7 @@ class Act(StrEnum):
     TLS_RELOAD = "tls.reload"
     TLS_RENEW = "tls.renew"
     AUDIT_EXPORT = "audit.export"
+    AUDIT_FOREIGN = "audit.foreign"
     AUDIT_PRUNE = "audit.prune"
     AUDIT_REPAIR = "audit.repair"
     AUDIT_VERIFY = "audit.verify"

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
-import json
 import logging
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol, runtime_checkable
 
 from appliance import limits
 from appliance.observe.acts import Act
-from appliance.observe.checkpoints import checkpoint
+from appliance.observe.checkpoints import checkpoint, seal_log
 from appliance.observe.floods import Floods
-from appliance.observe.lanes import Lane, lane_of, lines_backwards
+from appliance.observe.lanes import Lane, NotOursError, lane_of
+from appliance.observe.reading import newest, tail
 from appliance.observe.reserve import FILLING, Reserve
+from appliance.observe.seals import Standing
 from appliance.paths import StationPaths
-from bundles.audit_log import Segment, segments
+from bundles.audit_seal import Seals, mac_key
 from bundles.errors import FailedError, LockgateError
-from bundles.files import NoSpaceError, failures_named
+from bundles.files import NoSpaceError
+from bundles.signing.keys import PrivateKey
+
+__all__ = [
+    "AuditEvent", "AuditPort", "Covering", "FileAudit", "MemoryAudit", "Outcome", "newest", "refusal", "tail",
+]  # fmt: skip
 
 _log: Final = logging.getLogger(__name__)
 Outcome = Literal["done", "refused", "failed"]
@@ -66,11 +71,13 @@ class FileAudit:
 
     Refusals in great numbers are counted (appliance.observe.floods): an attacker who knocks all night neither fills the
     disk nor hides in a crowd. Where only the reserve of disk is left (appliance.observe.reserve) all of them are
-    counted, acts of clients fail, and what else was done is recorded with what the reserve gives back.
+    counted, acts of clients fail, and what else was done is recorded with what the reserve gives back. `key` is the
+    audit key of a station that is being made, whose folder does not hold it yet.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, key: PrivateKey | None = None) -> None:
         self._folder = folder
+        self._key = key
         self._lane: Lane | None = None
         self._reserve = Reserve(StationPaths(folder.parent).reserve)
         self._floods = Floods()
@@ -130,11 +137,19 @@ class FileAudit:
             try:
                 if self._lane is None or self._lane.broken:
                     self._lane = None
-                    self._lane = lane_of(self._folder)
+                    self._lane = lane_of(self._folder, self._standing())
                 return self._lane.append(fields)
+            except NotOursError:
+                if self._lane is None or not self._lane.is_left:
+                    raise
             except NoSpaceError:
                 if not _must_be_written(event) or event.act in FILLING or not self._reserve.give_back():
                     raise
+
+    def _standing(self) -> Standing:
+        if self._key is not None:
+            return Standing(Seals((mac_key(self._key),)), sealed=True)
+        return seal_log(StationPaths(self._folder.parent))
 
     def _admit(self, event: AuditEvent) -> list[AuditEvent]:
         """What is to be written now that `event` happened."""
@@ -195,90 +210,3 @@ def refusal(
     outcome: Outcome = "refused" if error.exit_status == 3 else "failed"
     detail = {"reason": error.diagnostics()} | ({"takes_back": True} if recorded else {})
     return AuditEvent(act, actor, thing, outcome, detail, origin)
-
-
-def newest(
-    folder: Path, holding: bytes = b"", before: Mapping[int, int] | None = None, without: bytes = b""
-) -> Iterator[dict[str, Any]]:
-    """Every event whose line holds some bytes, and not others, the newest first, read only as far as the caller goes;
-    of each lane that `before` names, only those below that number."""
-    ends = dict(before or {})
-    lanes: dict[int, list[Segment]] = {}
-    for segment in segments(folder):
-        lanes.setdefault(segment.lane, []).append(segment)
-    streams = [_backwards(mine, holding, without, ends.get(lane)) for lane, mine in lanes.items()]
-    return heapq.merge(*streams, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
-
-
-def _backwards(mine: list[Segment], holding: bytes, without: bytes, end: int | None) -> Iterator[dict[str, Any]]:
-    for segment in reversed(mine):
-        for line in lines_backwards(segment.path):
-            if holding not in line or (without and without in line):
-                continue
-            with contextlib.suppress(ValueError):
-                event = json.loads(line)
-                if end is None or event["seq"] < end:
-                    yield event
-
-
-def oldest(folder: Path, holding: Iterable[bytes], after: Mapping[str, int]) -> Iterator[dict[str, Any]]:
-    """Every event whose line holds one of some bytes, the oldest first; of each lane that `after` names, only those
-    above that number."""
-    marks = tuple(holding)
-    lanes: dict[int, list[Segment]] = {}
-    for segment in segments(folder):
-        lanes.setdefault(segment.lane, []).append(segment)
-    streams = [_forwards(mine, marks, after.get(str(lane), 0)) for lane, mine in lanes.items()]
-    return heapq.merge(*streams, key=lambda event: (event["micros"], event["lane"], event["seq"]))
-
-
-def _forwards(mine: list[Segment], marks: tuple[bytes, ...], after: int) -> Iterator[dict[str, Any]]:
-    for segment in mine:
-        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
-            for line in file:
-                if not any(one in line for one in marks):
-                    continue
-                with contextlib.suppress(ValueError):
-                    event = json.loads(line)
-                    if event["seq"] > after:
-                        yield event
-
-
-def begins(folder: Path) -> str:
-    """When the first event that is still in the log was; "" for an empty one."""
-    times = []
-    for segment in segments(folder):
-        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
-            line = file.readline()
-        with contextlib.suppress(ValueError, KeyError):
-            times.append(str(json.loads(line)["time"]))
-    return min(times, default="")
-
-
-def beginnings(folder: Path) -> dict[int, int]:
-    """The number of each lane's first event that is still in the log; a lane whose first line is none is left out."""
-    found: dict[int, int] = {}
-    seen: set[int] = set()
-    for segment in segments(folder):
-        if segment.lane in seen:
-            continue
-        seen.add(segment.lane)
-        with failures_named(segment.path, "the audit log cannot be read"), segment.path.open("rb") as file:
-            line = file.readline()
-        with contextlib.suppress(ValueError, LookupError, TypeError):
-            found[segment.lane] = int(json.loads(line)["seq"])
-    return found
-
-
-def is_pruned(folder: Path) -> bool:
-    """Whether a lane no longer begins with its first segment."""
-    first: dict[int, int] = {}
-    for segment in segments(folder):
-        first.setdefault(segment.lane, segment.number)
-    return any(number > 1 for number in first.values())
-
-
-def tail(folder: Path, limit: int) -> list[dict[str, Any]]:
-    """The newest events, oldest first, each as its JSON object."""
-    found = [event for _, event in zip(range(limit), newest(folder), strict=False)]
-    return found[::-1]

@@ -15,12 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from appliance.observe.checkpoints import audit_key, checkpoint
+from appliance.observe.checkpoints import checkpoint
+from appliance.observe.seals import audit_key, seals_of
 from appliance.paths import StationPaths
 from bundles import limits
 from bundles.audit_cut import Cut, LaneCut, sign_cut
 from bundles.audit_found import Finding, Verified
 from bundles.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, verify
+from bundles.audit_seal import Seals
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular, read_small, sync_folder
 from bundles.signing.keys import PublicKey
@@ -80,8 +82,11 @@ def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, si
         raise
 
 
-def verify_export(folder: Path, key: PublicKey, site: str, expect_head: str = "") -> Verified:
-    """Everything in an export: its signature, every file, no file beside them, and the log's own chain."""
+def verify_export(
+    folder: Path, key: PublicKey, site: str, expect_head: str = "", seals: Seals | None = None
+) -> Verified:
+    """Everything in an export: its signature, every file, no file beside them, and the log's own chain; on the station
+    itself, which has `seals`, also who wrote each event."""
     if not folder.is_dir():
         raise UsageError("no such folder", thing=str(folder), remedy="give the folder of an export")
     problems: list[Finding] = []
@@ -101,7 +106,7 @@ def verify_export(folder: Path, key: PublicKey, site: str, expect_head: str = ""
     for name in sorted(here & set(listed)):
         if _sha256(folder / name) != listed[name]:
             problems.append(Finding(name, 0, "its bytes are not the ones SHA256SUMS names"))
-    found = verify(folder, key, site, expect_head)
+    found = verify(folder, key, site, expect_head, seals=seals)
     found.findings[:0] = problems
     return found
 
@@ -110,7 +115,7 @@ def prunable(paths: StationPaths, exported: Path, site: str) -> Cut | None:
     """The lanes' oldest segments that an export holds byte for byte and that nobody writes any more, whole segments
     alone; None where there are none. Raises RefusedError where the export does not verify."""
     key = audit_key(paths).public
-    found = verify_export(exported, key, site)
+    found = verify_export(exported, key, site, seals=seals_of(paths))
     if found.findings:
         raise RefusedError("the export does not verify", thing=found.findings[0].text(), remedy="export it anew")
     lanes: dict[int, list[Segment]] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from appliance.observe.audit import newest
+from appliance.observe.reading import newest
 from bundles.errors import UsageError
 
 _PLACE: Final = re.compile(r"[0-9]{1,2}-[0-9]{1,15}\Z")

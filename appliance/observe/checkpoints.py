@@ -14,49 +14,43 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.config import load_config
-from appliance.observe.lanes import last_event, lines_backwards
+from appliance.observe.lanes import leave, lines_backwards
+from appliance.observe.seals import Standing, audit_key, former_keys, seals_of
+from appliance.observe.vouching import has_mac, vouch
 from appliance.paths import StationPaths
+from bundles.audit_checkpoint import Checkpoint, checkpoint_line, payload_of, read_checkpoint, read_signed
 from bundles.audit_found import Verified
-from bundles.audit_log import (
-    CHECKPOINTS,
-    Checkpoint,
-    LaneHead,
-    checkpoint_line,
-    hash_of,
-    head_name,
-    origin_digest,
-    payload_of,
-    read_checkpoint,
-    segments,
-    verify,
-)
-from bundles.errors import FailedError, LockgateError
-from bundles.files import failures_named, own_as_folder, sync_folder
-from bundles.signing.keys import PUBLIC_SUFFIX, PrivateKey, PublicKey, load_private, load_public
+from bundles.audit_log import CHECKPOINTS, hash_of, head_name, origin_digest, segments, verify
+from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.files import failures_named, open_regular, own_as_folder, sync_folder
+from bundles.signing.keys import PublicKey
 
 _log: Final = logging.getLogger(__name__)
 _TAIL: Final = 64 * 1024
 
 
-def audit_key(paths: StationPaths) -> PrivateKey:
-    """The station's audit key, which signs nothing else."""
-    return load_private(paths.keys / "audit.pem", None)
-
-
-def checkpoint(paths: StationPaths, origin: str = "") -> str:
+def checkpoint(paths: StationPaths, origin: str = "", site: str = "") -> str:
     """Sign where the log stands; where nothing was added since the last checkpoint, that one stands. Returns the head.
 
+    Only what the station wrote is signed: a lane with anything else behind the last checkpoint is signed as far as its
+    own events go, and the checkpoint names it as refused (appliance.observe.vouching).
     `origin`: the sha256 of an origin.json that is about to be written. Each checkpoint hands on the one before's, so
-    that a file exchanged since is not signed. Only the end of the checkpoints' file is read.
+    that a file exchanged since is not signed. `site`: of a station whose settings are not written yet. Of the
+    checkpoints' file the end alone is read, and of each lane what is behind it.
     Raises FailedError where the last checkpoint is not this station's: the log is then to be looked at.
     """
-    site, key = load_config(paths.config).site, audit_key(paths)
+    site, key = site or load_config(paths.config).site, audit_key(paths)
     with _turn(paths.audit):
-        lanes = lane_heads(paths.audit)
         line, size = _end(paths.audit / CHECKPOINTS)
-        last = None if line is None else _read(paths, line, key.public, site)
+        last, former = None, list[str]()
+        if line is not None:
+            last, signer = _read(paths, line, site)
+            former = last.former if signer == key.public else [*last.former, signer.to_pem().decode()]
+        lanes, refused = vouch(paths.audit, last, seals_of(paths), anew=last is not None and former != last.former)
         origin = origin or (last.origin if last is not None else "") or origin_digest(paths.origin)
-        if line is not None and last is not None and (last.lanes, last.origin) == (lanes, origin):
+        if line is not None and last is not None and last.sealed and (
+            (last.lanes, last.refused, last.origin, last.former) == (lanes, refused, origin, former)
+        ):  # fmt: skip
             return head_name(last.number, line)
         made = Checkpoint(
             site=site,
@@ -65,10 +59,54 @@ def checkpoint(paths: StationPaths, origin: str = "") -> str:
             created=clock.now(),
             lanes=lanes,
             origin=origin,
+            sealed=True,
+            refused=refused,
+            former=former,
         )
         line = checkpoint_line(made, key.public.keyid, key.sign(payload_of(made)))
         _append(paths.audit / CHECKPOINTS, size, line)
-        return head_name(made.number, line)
+    leave(paths.audit, [lane.lane for lane in refused])
+    for lane in refused:
+        _log.error("the audit log's lane %02d is not signed behind event %d (%s): see: lockgate audit verify",
+                   lane.lane, lane.seq, lane.code)  # fmt: skip
+    return head_name(made.number, line)
+
+
+def vouched(paths: StationPaths) -> dict[int, int]:
+    """The number of the last event of each lane that the next checkpoint would sign. Raises FailedError."""
+    line, _ = _end(paths.audit / CHECKPOINTS)
+    site = load_config(paths.config).site
+    last = None if line is None else _read(paths, line, site)[0]
+    return {lane.lane: lane.seq for lane in vouch(paths.audit, last, seals_of(paths))[0]}
+
+
+def standing_of(paths: StationPaths) -> Standing:
+    """What the last checkpoint says of the log. Where it is not this station's (`damaged` says why), every event must
+    carry a MAC.
+
+    Raises FailedError where the audit key cannot be used.
+    """
+    seals = seals_of(paths)
+    try:
+        line, _ = _end(paths.audit / CHECKPOINTS)
+        if line is None:
+            return Standing(seals, sealed=has_mac(paths.audit, None, seals))
+        last, _ = _read(paths, line, load_config(paths.config).site)
+    except LockgateError as error:
+        return Standing(seals, sealed=True, damaged=error.diagnostics())
+    refused = {lane.lane: lane for lane in last.refused}
+    sealed = last.sealed or has_mac(paths.audit, last, seals)
+    return Standing(seals, sealed, {lane.lane: lane for lane in last.lanes}, refused)
+
+
+def seal_log(paths: StationPaths) -> Standing:
+    """Before a process writes its first event: of a log that an earlier version wrote, sign where it stands, so that
+    every event behind that carries a MAC. Returns what the last checkpoint says then."""
+    standing = standing_of(paths)
+    if not standing.sealed and segments(paths.audit):
+        _try(paths)
+        standing = standing_of(paths)
+    return standing
 
 
 def signed_origin(paths: StationPaths, site: str) -> str:
@@ -77,12 +115,24 @@ def signed_origin(paths: StationPaths, site: str) -> str:
     Raises FailedError where it is not this station's.
     """
     line, _ = _end(paths.audit / CHECKPOINTS)
-    return "" if line is None else _read(paths, line, audit_key(paths).public, site).origin
+    return "" if line is None else _read(paths, line, site)[0].origin
 
 
-def _read(paths: StationPaths, line: bytes, key: PublicKey, site: str) -> Checkpoint:
+def public_keys(paths: StationPaths, site: str) -> list[PublicKey]:
+    """The station's audit keys: the one that signs, those that a rotation kept, and those that the last checkpoint
+    names as former ones. Raises UsageError where there is none."""
+    found = [audit_key(paths).public, *(key.public for key in former_keys(paths))]
+    with contextlib.suppress(LockgateError):
+        line, _ = _end(paths.audit / CHECKPOINTS)
+        if line is not None:
+            found += read_checkpoint(line, found, site).former_keys()
+    return found
+
+
+def _read(paths: StationPaths, line: bytes, site: str) -> tuple[Checkpoint, PublicKey]:
+    """The last checkpoint, and the key that signed it: the audit key, or one before it that a rotation kept."""
     try:
-        return read_checkpoint(line, key, site)
+        return read_signed(line, [audit_key(paths).public, *(key.public for key in former_keys(paths))], site)
     except LockgateError as error:
         raise FailedError(
             f"the audit log's last checkpoint is not this station's ({error.what})",
@@ -96,7 +146,8 @@ def _end(path: Path) -> tuple[bytes | None, int]:
     if not path.exists():
         return None, 0
     line = next(lines_backwards(path), None)
-    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+    descriptor = open_regular(path)
+    with os.fdopen(descriptor, "rb") as file, failures_named(path, "the audit log cannot be read"):
         at = size = file.seek(0, os.SEEK_END)
         while at > 0:
             step = min(_TAIL, at)
@@ -112,19 +163,24 @@ def _end(path: Path) -> tuple[bytes | None, int]:
 
 
 def last_checkpoint(folder: Path) -> dict[str, Any]:
-    """The newest checkpoint: {head, created, events}; before the first, {"head": "", "created": None, "events": 0}.
+    """The newest checkpoint: {head, created, events, refused}; `refused` are the lanes that it does not vouch for, as
+    {lane, seq, code, file}. Before the first: "", None, 0 and none.
 
     Only the file's end is read: a station asks for it at every look.
     """
     path = folder / CHECKPOINTS
-    line = next(lines_backwards(path), None) if path.exists() else None
+    try:
+        line = next(lines_backwards(path), None) if path.exists() else None
+    except RefusedError:  # a link or a pipe in its place, which `audit verify` tells of
+        line = None
     said = None if line is None else _said(line)
     if line is None or said is None:
-        return {"head": "", "created": None, "events": 0}
+        return {"head": "", "created": None, "events": 0, "refused": []}
     return {
         "head": head_name(said["number"], line + b"\n"),
         "created": said["created"],
         "events": sum(lane["seq"] for lane in said["lanes"]),
+        "refused": said.get("refused", []),
     }
 
 
@@ -133,17 +189,19 @@ def _said(line: bytes) -> dict[str, Any] | None:
     try:
         said = json.loads(line)["checkpoint"]
         return said if {"number", "created", "lanes"} <= set(said) else None
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
 
 
 def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> Verified:
-    """Look at the whole log of a station that may be writing it, and at what its checkpoints say of its folder.
+    """Look at the whole log of a station that may be writing it, at who wrote each event, and at what its checkpoints
+    say of its folder.
 
     Raises FailedError where a file cannot be read.
     """
-    key = load_public(paths.keys / f"audit{PUBLIC_SUFFIX}")
-    return verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin)
+    seals = seals_of(paths)
+    key = audit_key(paths).public
+    return verify(paths.audit, key, site, expect_head, live=True, origin=paths.origin, seals=seals)
 
 
 def sign_end(paths: StationPaths) -> None:
@@ -166,19 +224,6 @@ def _try(paths: StationPaths) -> None:
         checkpoint(paths)
     except LockgateError as error:
         _log.error("%s", error.diagnostics())
-
-
-def lane_heads(folder: Path) -> list[LaneHead]:
-    """Every lane's last event, which is on the disk when this returns."""
-    newest = {segment.lane: segment for segment in segments(folder)}
-    found = []
-    for lane, segment in sorted(newest.items()):
-        seq, head = last_event(segment.path)
-        if not seq and segment.number > 1:
-            seq, head = last_event(segment.path.with_name(f"{lane:02}.{segment.number - 1:06}.jsonl"))
-        if seq:
-            found.append(LaneHead(lane=lane, seq=seq, head=head))
-    return found
 
 
 @contextlib.contextmanager

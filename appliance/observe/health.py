@@ -9,6 +9,7 @@ from typing import Any, Final
 from appliance.access import alerts
 from appliance.intake.overrides import trusted_now
 from appliance.intake.silence import shut_streams, silent_streams
+from appliance.observe.checkpoints import standing_of
 from appliance.observe.reserve import Reserve
 from appliance.station import Station
 from appliance.store.integrity import last_check
@@ -29,6 +30,7 @@ def checks(station: Station) -> list[dict[str, Any]]:
         _trust(station),
         _store(station),
         _metadata(station),
+        _record(station),
         *_ledger(station),
         certificates,
     ]
@@ -82,6 +84,21 @@ def _trust(station: Station) -> dict[str, Any]:
     except LockgateError as error:
         return {"name": "trust", "ok": False, "detail": error.diagnostics()}
     return {"name": "trust", "ok": True, "detail": f"{count} pinned keys"}
+
+
+def _record(station: Station) -> dict[str, Any]:
+    """What the last checkpoint of the audit log does not vouch for, and whether it is this station's."""
+    try:
+        standing = standing_of(station.paths)
+    except LockgateError as error:
+        return {"name": "log", "ok": False, "detail": error.diagnostics()}
+    if standing.damaged:
+        return {"name": "log", "ok": False, "detail": standing.damaged}
+    found = [f"lane {lane.lane:02} behind event {lane.seq} ({lane.code})" for lane in standing.refused.values()]
+    if found:
+        detail = f"not signed, since the station did not write it: {', '.join(found)}; see: lockgate audit verify"
+        return {"name": "log", "ok": False, "detail": detail}
+    return {"name": "log", "ok": True, "detail": "every lane is signed"}
 
 
 def _ledger(station: Station) -> list[dict[str, Any]]:

@@ -64,6 +64,11 @@ class HybridPrivate:
         """Two new keys."""
         return cls(ec.generate_private_key(ec.SECP384R1()), mldsa.MLDSA87PrivateKey.generate())
 
+    @property
+    def classical(self) -> ec.EllipticCurvePrivateKey:
+        """The ECDSA half."""
+        return self._classical
+
     def public_key(self) -> HybridPublic:
         return HybridPublic(self._classical.public_key(), self._post_quantum.public_key())
 

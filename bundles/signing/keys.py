@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, MalformedError, UsageError
@@ -183,6 +184,16 @@ class PrivateKey:
             return self._key.sign(data)
         return make_signature(self.public.algorithm, self._key, data)
 
+    def derive(self, info: bytes) -> bytes:
+        """32 bytes for a purpose, by HKDF-SHA-256 (RFC 5869) from the private part: the number of an ECDSA key
+        (big-endian, as long as its curve's), the seed of an Ed25519 key; of a hybrid key that of its ECDSA half."""
+        key = self._key.classical if isinstance(self._key, hybrid.HybridPrivate) else self._key
+        if isinstance(key, ec.EllipticCurvePrivateKey):
+            secret = key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
+        else:
+            secret = key.private_bytes_raw()
+        return HKDF(hashes.SHA256(), length=32, salt=None, info=info).derive(secret)
+
     def to_pem(self, passphrase: bytes | None) -> bytes:
         """PKCS#8 in PEM, encrypted where there is a passphrase (RFC 5958)."""
         encryption = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()
@@ -210,6 +221,11 @@ class SshPrivateKey(PrivateKey):
     def sign(self, data: bytes) -> bytes:
         """The signature file over `data`; a token's differs each time. Raises FailedError with ssh-keygen's reason."""
         return ssh_sign.sign(self._path, self.public.encoded, data)
+
+    def derive(self, info: bytes) -> bytes:
+        raise UsageError(
+            "an SSH key's private part stays with OpenSSH", thing=str(self._path), remedy="use a key in PKCS#8 PEM"
+        )
 
     def to_pem(self, passphrase: bytes | None) -> bytes:
         raise UsageError(

@@ -23,6 +23,7 @@ from appliance.store.database import open_writer
 from bundles.audit_log import origin_digest
 from bundles.errors import LockgateError, RefusedError
 from tests.access.live import Live
+from tests.observe.station import as_earlier_version
 
 OPEN = ("init", "--site", "bravo", "--side", "inside", "--open", "--json")
 CLOSED = ("init", "--site", "bravo", "--side", "inside", "--json")
@@ -210,6 +211,7 @@ def test_an_earlier_versions_open_station_gets_its_document_at_its_first_start(t
     paths = station(tmp_path, *OPEN)
     open_writer(paths.database).close()
     remove(paths)
+    as_earlier_version(paths)
     assert not may_open(paths), "nothing signed says that the log is whole"
     checkpoint(paths)
     assert may_open(paths)

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,7 @@ from bundles.errors import FailedError, IncompleteError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.observe.station import as_earlier_version
 
 NAME = name_of()
 
@@ -268,15 +270,27 @@ def test_a_kept_manifest_that_is_not_the_recorded_one_is_found(strict: Inside, h
     assert found == {("kept", digest_of(strict)), ("manifest", digest)}, "the entry still tells what it holds"
 
 
+def test_an_event_that_the_station_did_not_write_explains_nothing(strict: Inside) -> None:
+    """A release, as the station itself records it, in a lane that somebody else wrote."""
+    digest, lanes = link(strict, "manifest"), strict.station.paths.audit / "lanes"
+    event = json.loads((lanes / "01.000001.jsonl").read_bytes().splitlines()[-1])
+    event |= {"act": "intake.release", "thing": NAME, "outcome": "done", "lane": 9, "seq": 1, "prev": "0" * 64}
+    event["detail"] = {"digest": digest_of(strict)}
+    (lanes / "09.000001.jsonl").write_bytes(line_of(event))
+    found = unexplained(strict.station)
+    assert [(one["kind"], one["digest"]) for one in found] == [("manifest", digest), ("foreign", "09.000001.jsonl")]
+    assert any("did not write" in line for line in alarms(found))
+
+
 def test_of_an_import_that_an_older_program_recorded_the_entry_alone_tells(strict: Inside) -> None:
     """Its event names no manifest: an intact entry is enough, and a missing one is reported, never passed over."""
-    digest, lane = link(strict, "manifest"), strict.station.paths.audit / "lanes" / "01.000001.jsonl"
-    older = []
-    for line in lane.read_bytes().splitlines(keepends=True):
-        event = json.loads(line)
+    digest = link(strict, "manifest")
+
+    def older(event: dict[str, Any]) -> dict[str, Any]:
         event["detail"].pop("manifest", None)
-        older.append(line_of(event))
-    lane.write_bytes(b"".join(older))
+        return event
+
+    as_earlier_version(strict.station.paths, older)
     assert [one["digest"] for one in unexplained(strict.station)] == [digest]
     bundle = digest_of(strict)
     edit(strict, "DELETE FROM intake")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from appliance.config import Config, save_config
 from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.observe.seals import seals_of
 from appliance.paths import StationPaths
-from bundles.audit_found import Verified
-from bundles.audit_log import verify
+from bundles.audit_found import GENESIS, Verified
+from bundles.audit_log import hash_of, line_of, segments, verify
+from bundles.audit_seal import MAC, seal
 from bundles.signing.keys import create_private, load_public, save_private
 
 SITE = "bravo"
@@ -27,6 +32,27 @@ def make(root: Path) -> StationPaths:
 def act(audit: FileAudit, number: int, **changes: object) -> None:
     fields = {"act": "intake.import", "actor": "operator(1)", "thing": f"alpha.bravo-{number:06}", **changes}
     audit.record(AuditEvent(**fields))  # type: ignore[arg-type]
+
+
+def sealed_line(paths: StationPaths, fields: Mapping[str, Any]) -> bytes:
+    """An event's line as the station's own key seals it."""
+    return seal(line_of({name: said for name, said in fields.items() if name != MAC}), seals_of(paths).keys[0])
+
+
+def as_earlier_version(
+    paths: StationPaths, change: Callable[[dict[str, Any]], dict[str, Any]] = lambda fields: fields
+) -> None:
+    """Make the log one as an earlier version wrote it, each event changed: without MACs, and without a checkpoint."""
+    heads: dict[int, str] = {}
+    for segment in segments(paths.audit):
+        written = []
+        for line in segment.path.read_bytes().splitlines():
+            fields = change({name: said for name, said in json.loads(line).items() if name != MAC})
+            fields["prev"] = heads.get(segment.lane, GENESIS)
+            written.append(line_of(fields))
+            heads[segment.lane] = hash_of(written[-1])
+        segment.path.write_bytes(b"".join(written))
+    (paths.audit / "checkpoints.jsonl").unlink(missing_ok=True)
 
 
 def look(paths: StationPaths, head: str = "") -> Verified:

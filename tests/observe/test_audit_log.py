@@ -34,7 +34,7 @@ from bundles.audit_cut import sign_cut
 from bundles.audit_log import hash_of, line_of, verify
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
-from tests.observe.station import SITE, act, findings, look, make
+from tests.observe.station import SITE, act, findings, look, make, sealed_line
 
 
 @pytest.fixture
@@ -401,11 +401,12 @@ def test_a_lane_that_claims_to_be_older_than_a_checkpoint_that_does_not_know_it_
 
 
 def back_dated(paths: StationPaths, seconds: float, **changes: object) -> None:
-    """An event behind the last one of lane 1, written by somebody who can chain it, and so many seconds older."""
+    """An event of the station's own behind the last one of lane 1, and so many seconds older."""
     before = json.loads(lines(lane(paths))[-1])
     micros = before["micros"] - int(seconds * 1_000_000)
-    said = {"seq": before["seq"] + 1, "micros": micros, "prev": hash_of(line_of(before)), "time": text_of(micros)}
-    lane(paths).write_bytes(lane(paths).read_bytes() + line_of(before | said | changes))
+    prev = hash_of(lines(lane(paths))[-1])
+    said = {"seq": before["seq"] + 1, "micros": micros, "prev": prev, "time": text_of(micros)}
+    lane(paths).write_bytes(lane(paths).read_bytes() + sealed_line(paths, before | said | changes))
 
 
 def text_of(micros: int) -> str:

@@ -3,6 +3,7 @@ says how is run as it stands."""
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -15,8 +16,12 @@ from appliance import clock
 from appliance.intake.custody import signed_documents
 from appliance.intake.ledger import find_entry
 from appliance.observe import audit_export
-from appliance.observe.audit import AuditEvent
+from appliance.observe.audit import AuditEvent, FileAudit
+from bundles.audit_found import REFUSED
+from bundles.audit_log import line_of
+from bundles.signing.keys import load_public
 from tests.intake.inside import Inside, name_of, small_bundle
+from tests.observe.station import act, make
 
 PAGE = Path(__file__).parents[2] / "docs/howto/prove-what-crossed.md"
 BLOCKS = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
@@ -64,6 +69,20 @@ def test_the_page_proves_it(exported: tuple[Path, Path, str]) -> None:
     ]
     assert f"{digest} signed by" in ended[3].stdout
     assert sorted(re.findall(r"approve by (.*) \(", ended[4].stdout)) == ["Anna Berg", "Boris"]
+
+
+def test_the_page_stops_at_a_lane_that_the_station_did_not_write(tmp_path: Path) -> None:
+    paths = make(tmp_path / "bravo")
+    act(FileAudit(paths.audit), 1)
+    lane = paths.audit / "lanes/01.000001.jsonl"
+    forged = json.loads(lane.read_text()) | {"lane": 2, "thing": "alpha.bravo-000009"}
+    (paths.audit / "lanes/02.000001.jsonl").write_bytes(line_of(forged))
+    audit_export.export(paths, tmp_path / "out", {}, site="bravo", at=clock.now())
+    key = paths.keys / "audit.pub.pem"
+    assert run(BLOCKS[0], tmp_path / "out", key).returncode == 0
+    assert run(BLOCKS[1], tmp_path / "out", key).returncode == 1
+    found = audit_export.verify_export(tmp_path / "out", load_public(key), "bravo").findings
+    assert {REFUSED} == {each.code for each in found}
 
 
 def test_what_crossed_on_another_day_is_not_shown(exported: tuple[Path, Path, str]) -> None:

@@ -16,6 +16,7 @@ from appliance.observe.reserve import FILLING, Reserve
 from appliance.store.writes.lifecycle import Block
 from bundles.files import NoSpaceError
 from bundles.oci.digest import Digest
+from bundles.signing.keys import create_private, save_private
 from tests.registry_server import Store
 
 BODY = b"a layer of some bytes"
@@ -39,6 +40,7 @@ def disk(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.Mon
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"needs to mount a {request.param}: {mounted.stderr.strip()}")
+    save_private(folder / "keys" / "audit.pem", create_private(), None)
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)
 
