@@ -8,13 +8,15 @@ manifests (appliance.intake.replay); a repository that never held released conte
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
+from appliance.intake.log_facts import LogRecord
 from appliance.intake.log_record import read_log
 from appliance.intake.replay import Replayed, ever_released, replay
 from appliance.intake.standing import Standing
 from appliance.station import Station
-from appliance.store.links import tags_of
+from appliance.store.links import manifests_of, tags_of
 from bundles.display import safe
 
 _LISTED: Final = 1_000
@@ -27,8 +29,9 @@ def moved_tags(station: Station) -> list[dict[str, str]]:
     """Each such tag that stands elsewhere, a thousand at most: {repository, tag, digest, found, kind, bundle}.
 
     `digest` is where it must stand ("" for nowhere), `found` where it stands ("" where it is gone), `kind` is `tag`,
-    `bundle` the newest release of it that still counts ("" for none). Of what was pruned, a cut keeps what is needed
-    (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
+    `bundle` the newest release of it that still counts ("" for none). Kind `manifest` is a link that a client's push
+    would explain, had a withdrawal not ended it since (`tag` is empty, `found` is its digest). Of what was pruned, a
+    cut keeps what is needed (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
     """
     found = _look(station)
     if found:
@@ -49,6 +52,7 @@ def _look(station: Station) -> list[dict[str, str]]:
         standing = replayed.repositories.get(repository)
         if standing is not None:
             found += _compare(replayed, repository, standing, tags_of(station.reader, repository))
+            found += _ended(log, repository, standing, manifests_of(station.reader, repository))
         if len(found) >= _LISTED:
             break
     return found
@@ -68,12 +72,27 @@ def _compare(replayed: Replayed, repository: str, standing: Standing, here: dict
     return found
 
 
+def _ended(log: LogRecord, repository: str, standing: Standing, here: Iterable[str]) -> list[dict[str, str]]:
+    """Manifests that are shown, that nobody shows any more by the log, and whose push `unexplained` still counts: it
+    said nothing new while a release showed the same, and went with that."""
+    return [
+        {"repository": repository, "tag": "", "digest": digest, "found": digest, "kind": "manifest", "bundle": ""}
+        for digest in (here if standing.whole else ())
+        if f"{repository}@{digest}" in log.links and not standing.shows(digest) and digest not in standing.unsure
+    ]
+
+
 def alarms(found: list[dict[str, str]]) -> list[str]:
     """A line for each tag."""
     return [_alarm(one) for one in found]
 
 
 def _alarm(one: dict[str, str]) -> str:
+    if one["kind"] != "tag":
+        return (
+            f"release: {safe(one['repository'])}@{one['digest']} is shown and was withdrawn: the database was changed"
+            " by hand; see: lockgate intake check"
+        )
     reference = f"release: {safe(one['repository'])}:{safe(one['tag'])}"
     at = f"at {one['found']}" if one["found"] else "nowhere"
     if one["bundle"]:

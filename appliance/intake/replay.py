@@ -26,7 +26,11 @@ from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
 
-_DETAIL: Final = ("digest", "referrers", "tags", "references", "artifacts", "whole")
+_DETAIL: Final = ("digest", "referrers", "tags", "references", "artifacts", "whole", "keeps_released")
+_HELD: Final = 1_000
+"""Acts that are held for as long as they may have happened after a withdrawal."""
+_RACE: Final = 2_000_000
+"""Microseconds within which acts of different processes may have happened in another order than they were recorded."""
 
 
 @dataclass(slots=True)
@@ -106,6 +110,9 @@ class _Replay:
         self._signed: tuple[str, tuple[SignedArtifact, ...] | None] = ("", None)
         self._whole = not (log.lost or log.damaged)
         self._pending: list[dict[str, Any]] = []
+        self._now = 0
+        self._released_at: dict[str, int] = {}
+        self._refused: list[tuple[int, Act, str, Mapping[str, Any]]] = []
 
     def run(self, upto: Mapping[int, int] | None, before: int | None) -> Replayed:
         self._begin()
@@ -121,6 +128,7 @@ class _Replay:
                 same = {name: event[name] for name in ("act", "thing", "outcome", "micros", "lane", "seq")}
                 self._found.pending.append(same | {"detail": kept})
                 continue
+            self._now = int(event["micros"])
             self._apply(act, str(event["thing"]), event["detail"])
         return self._found
 
@@ -178,6 +186,10 @@ class _Replay:
             digest = str(detail.get("digest", ""))
             for repository in self._holding.pop(digest, ()):
                 self._found.repositories[repository].withdraw(digest)
+            again, self._refused = self._refused, []
+            for at, refused, what, said in again:
+                if self._now - at < _RACE:
+                    self._client(refused, what, said)
         else:
             self._client(act, thing, detail)
 
@@ -188,6 +200,9 @@ class _Replay:
         if not self._asked(repository):
             return
         standing = self._standing(repository)
+        if detail.get("keeps_released") and self._is_refused(repository, standing):
+            self._refused = [*self._refused[-_HELD:], (self._now, act, thing, detail)]
+            return
         match act:
             case Act.PUSH_MANIFEST:
                 standing.show(CLIENT, digest, self._children)
@@ -202,6 +217,11 @@ class _Replay:
                 self._closure(standing, [said, *(map(str, referrers) if isinstance(referrers, list) else ())])
                 if act == Act.COLLECT and tag:
                     standing.put(CLIENT, tag, said)
+
+    def _is_refused(self, repository: str, standing: Standing) -> bool:
+        """Whether the repository held released content when a client's act was recorded that the station lets happen
+        only where it holds none: then somebody had deleted what says so from the database."""
+        return bool(standing.bundles()) and self._now - self._released_at.get(repository, 0) >= _RACE
 
     def _closure(self, standing: Standing, roots: list[str]) -> None:
         while roots:
@@ -242,6 +262,7 @@ class _Replay:
     def _show(self, bundle: str, repository: str, digest: str, media_type: str = "") -> None:
         standing = self._standing(repository)
         standing.released = True
+        self._released_at[repository] = self._now
         is_no_index = media_type != "" and media_type not in INDEX_TYPES
         standing.show(bundle, digest, _none if is_no_index else self._children)
         self._holding[bundle].add(repository)

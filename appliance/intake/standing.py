@@ -28,15 +28,16 @@ class Standing:
 
     `tags`: of each tag every setting that counts, oldest first, as (who, digest), "" for a deletion. `shown`: of each
     manifest who stands for it, oldest first, and `end` for a deletion. `listed`: the indexes that list a manifest.
-    `unread`: manifests whose bytes could not be read, so that what they list is not known. `either`: digests at which a
-    tag may stand too, since the acts alone do not tell. `whole`: whether the history reaches back to the beginning.
-    `released`: whether a release ever showed something here.
+    `unread`: manifests whose bytes could not be read, so that what they list is not known. `unsure`: manifests that one
+    of these may have kept. `either`: digests at which a tag may stand too, since the acts alone do not tell. `whole`:
+    whether the history reaches back to the beginning. `released`: whether a release ever showed something here.
     """
 
     tags: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
     shown: dict[str, list[str]] = field(default_factory=dict)
     listed: dict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
     unread: set[str] = field(default_factory=set)
+    unsure: set[str] = field(default_factory=set)
     either: dict[str, set[str]] = field(default_factory=dict)
     whole: bool = True
     released: bool = False
@@ -103,6 +104,8 @@ class Standing:
                 before[tag] = {digest for _, digest in history}
             self._write(tag, [setting for setting in history if setting[0] != who])
         lost = self._strike(who, digests, set(followed))
+        if any(map(self.shows, self.unread)):
+            self.unsure |= lost
         for tag in followed:
             target = self.target(tag)
             self.either.pop(tag, None)
@@ -110,7 +113,7 @@ class Standing:
                 self.either[tag] = {"", *before[tag]}
             elif target and not self.shows(target):
                 self.put(CLIENT, tag, "")
-                if target in lost and any(map(self.shows, self.unread)):  # one of these may have kept it
+                if target in lost & self.unsure:
                     self.either[tag] = {target}
 
     def _strike(self, who: str, digests: set[str], followed: set[str]) -> set[str]:
@@ -161,6 +164,8 @@ def pages(standing: Standing, number: Callable[[str], int], most: int) -> Iterat
         yield {"listed": {child: sorted(parents) for child, parents in listed.items()}}
     for unread in _some(dict.fromkeys(standing.unread & standing.shown.keys()), most):
         yield {"unread": sorted(unread)}
+    for unsure in _some(dict.fromkeys(standing.unsure), most):
+        yield {"unsure": sorted(unsure)}
     for either in _some(standing.either, most):
         yield {"either": {tag: sorted(digests) for tag, digests in either.items()}}
 
@@ -190,4 +195,5 @@ def take(standing: Standing, page: dict[str, Any], bundle: Callable[[int], str])
     for child, parents in page.get("listed", {}).items():
         standing.listed[child] |= set(parents)
     standing.unread |= set(page.get("unread", ()))
+    standing.unsure |= set(page.get("unsure", ()))
     standing.either |= {tag: set(digests) for tag, digests in page.get("either", {}).items()}

@@ -125,6 +125,8 @@ class _Collector:
         detail: dict[str, Any] = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
         if self._referrers:  # with the root they reach every digest that is linked (appliance.intake.unexplained)
             detail["referrers"] = sorted(self._referrers)
+        if writes.keeps_released:
+            detail["keeps_released"] = True
         write = AddArtifacts(
             repository=target.repository,
             blobs=tuple(self._blobs.values()),

@@ -188,7 +188,10 @@ class Call:
         Recorded first: what cannot be recorded does not happen. One that then fails is recorded as that, too, and one
         of whose result `happened` says that nothing was done; else that is a result of False.
         """
-        event = AuditEvent(act, self.request.get(ACTOR, "anonymous"), thing, "done", detail)
+        said: dict[str, object] = dict(detail)
+        if self.keeps_released:  # such an act cannot have happened where released content stands
+            said["keeps_released"] = True
+        event = AuditEvent(act, self.request.get(ACTOR, "anonymous"), thing, "done", said)
         async with recording_async(self.worker.record, event):
             result = await self.services.writer.submit(write)
         if not happened(result):

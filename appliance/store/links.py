@@ -21,6 +21,16 @@ def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
     return {str(tag): str(digest) for tag, digest in rows}
 
 
+def manifests_of(reader: sqlite3.Connection, repository: str) -> list[str]:
+    """The manifests that a repository shows, by digest."""
+    rows = reader.execute(
+        "SELECT l.digest FROM links l JOIN repositories r ON r.id = l.repository_id"
+        " WHERE r.name = ? AND l.kind = 'manifest' ORDER BY l.digest",
+        (repository,),
+    )
+    return [str(digest) for (digest,) in rows]
+
+
 def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set[str]]:
     """The repositories that show some of `digests`, with those that each shows."""
     found: dict[str, set[str]] = {}

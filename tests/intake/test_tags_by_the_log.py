@@ -82,9 +82,9 @@ class Line:
         gone, _ = prune_log(paths, target)
         assert gone > 0
 
-    def push(self, digest: str, *tags: str) -> None:
+    def push(self, digest: str, *tags: str, **said: object) -> None:
         """A client's push of a manifest that is shown, as it is where config.toml lets clients write."""
-        self.say(Act.PUSH_MANIFEST, f"{TEAM}@{digest}", tags=" ".join(tags))
+        self.say(Act.PUSH_MANIFEST, f"{TEAM}@{digest}", tags=" ".join(tags), **said)
         row = ManifestRow(blob=BlobRow(digest=digest, size=1, crc32=0), media_type=OCI_MANIFEST)
         self.inside.writer.submit(PutManifest(repository=TEAM, manifest=row, at=clock.now(), tags=tags))
 
@@ -189,6 +189,49 @@ def test_a_push_that_was_taken_back_moves_no_tag(line: Line, pruned: bool) -> No
     if pruned:
         line.prune("again")
     assert line.found() == []
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_push_into_released_content_after_somebody_deleted_its_rows_counts_for_nothing(
+    line: Line, monkeypatch: pytest.MonkeyPatch, pruned: bool
+) -> None:
+    """The station lets no client write where released content is; which the database then does not know."""
+    line.release(1, 2)
+    line.sql("DELETE FROM released")
+    real = clock.micros
+    monkeypatch.setattr(clock, "micros", lambda: real() + 3_000_000)  # later than two processes may disagree
+    first, second = line.digests[1][TEAM], line.digests[2][TEAM]
+    line.push(first, line.tag, keeps_released=True)
+    if pruned:
+        line.prune()
+    assert line.found() == [(line.tag, second, first)]
+
+
+def test_a_push_beside_a_withdrawal_counts_whichever_was_recorded_first(line: Line) -> None:
+    line.release(1, only=(OTHER,))
+    line.release(3)
+    line.inside.withdraw(name_of(3))
+    line.say(Act.INTAKE_RELEASE, name_of(3), digest=bundle(line, 3))
+    thing = f"{TEAM}@{line.digests[1][TEAM]}"
+    line.say(Act.PUSH_MANIFEST, thing, tags="robots", keeps_released=True)
+    line.say(Act.INTAKE_WITHDRAW, name_of(3), digest=bundle(line, 3))
+    line.push(line.digests[1][TEAM], "robots")
+    assert line.found() == []
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_push_of_what_a_release_showed_explains_nothing_once_that_is_withdrawn(line: Line, pruned: bool) -> None:
+    line.release(1)
+    line.push(line.digests[1][TEAM])
+    line.inside.withdraw(name_of(1))
+    if pruned:
+        line.prune()
+    assert line.found() == []
+    line.sql("INSERT OR IGNORE INTO repositories (name, created) VALUES (?, '')", TEAM)
+    line.sql("INSERT INTO links (repository_id, digest, kind, created) SELECT id, ?, 'manifest', '' FROM repositories"
+             " WHERE name = ?", line.digests[1][TEAM], TEAM)  # fmt: skip
+    assert line.found() == [("", line.digests[1][TEAM], line.digests[1][TEAM])]
+    assert "withdrawn" in alarms(moved_tags(line.inside.station))[0]
 
 
 def test_clients_tags_where_nothing_was_ever_released_are_their_own(line: Line) -> None:
