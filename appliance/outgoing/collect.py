@@ -6,6 +6,7 @@ Nothing is visible before one transaction an artifact: its blobs and manifests, 
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -61,9 +62,11 @@ def run(context: JobContext) -> Result:
 def _check_names(context: JobContext, sources: list[Source]) -> None:
     """Raises UsageError, RefusedError where one source would take another's name, or another file's."""
     written = [str(entry.get("path") or entry.get("reference")) for entry in context.params["sources"]]
-    require_distinct(
-        [(text, target) for text, source in zip(written, sources, strict=True) for target in source.targets()]
-    )
+    named: list[tuple[str, Reference]] = []
+    for text, source in zip(written, sources, strict=True):
+        with contextlib.suppress(LockgateError):  # told in the source's turn: what comes before it is taken
+            named += [(text, target) for target in source.targets()]
+    require_distinct(named)
     for source in sources:
         if isinstance(source, FileSource) and source.default_name is not None:
             require_free(context.station, source.targets()[0], source.default_name)
