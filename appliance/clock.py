@@ -24,6 +24,11 @@ def after(seconds: int) -> str:
     return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime(FORMAT)
 
 
+def at(moment: float) -> str:
+    """The time of so many seconds since 1970."""
+    return datetime.fromtimestamp(moment, UTC).strftime(FORMAT)
+
+
 def seconds(text: str) -> int:
     """Seconds since 1970 of a time text. Raises ValueError for any other form."""
     return int(datetime.strptime(text, FORMAT).replace(tzinfo=UTC).timestamp())

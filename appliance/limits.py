@@ -440,14 +440,48 @@ RESERVE: Final = 16 * MIB
 """Disk kept for acts that matter when nothing else is left: some ten thousand events and what they change, and the
 database's journal, which takes four mebibytes before it is written over."""
 
-RESERVE_STEP: Final = MIB
-"""What is given back of it at a time."""
+RESERVE_FILES: Final = 256
+"""Inodes kept for the same: a start makes about forty files, a collection some ten."""
 
-RESERVE_ROOM: Final = 4
-"""The reserve is made, and made whole again, where so many times as much would stay free."""
+RESERVE_SHARE: Final = (16, 8)
+"""On a small file system the reserve is one in so many of its bytes, and one in so many of its inodes."""
 
-RESERVE_LOOK: Final = 30.0
-"""Seconds between two attempts to make it whole again."""
+RESERVE_STEPS: Final = 16
+RESERVE_STEP: Final = (256 * KIB, 8)
+"""What is given back of it at a time is one in so many (a mebibyte and sixteen inodes of a whole one), and no fewer
+bytes and inodes than a job needs to begin and end: its end, its log, an event, the metadata's journal."""
+
+RESERVE_START: Final = 4
+"""Steps that a start wants free: the journal's index, a log's segment for each process, sockets and counters."""
+
+READ_ONLY: Final = 2
+"""Where less is free than so many reserves, the station takes no content in: pulls and their events go on for long
+before the reserve itself is needed."""
+
+RESERVE_ROOM: Final = 3
+"""The reserve is made whole again where so many times as much would stay free: more than READ_ONLY, so that a station
+does not come and go."""
+
+RESERVE_LOOK: Final = 5.0
+"""Seconds between two looks at it: a few system calls each."""
+
+HEALTH_FREE: Final = (512 * MIB, 16)
+"""Free bytes below which health warns: so many, or one in so many of a small file system."""
+
+READY_KEPT: Final = 1.0
+"""Seconds for which one answer of /readyz is given: probes ask every second or less often, attackers without pause."""
+
+READY_CONTROL: Final = 1.0
+"""Seconds in which the control process takes a connection: it does so between two milliseconds of work."""
+
+JOB_END: Final = 32 * KIB
+"""Disk kept for the record of a job's end, from before it runs. Most ends have some hundred bytes."""
+
+JOB_LAST_WORD: Final = 10.0
+"""Seconds a job's process gets to end after it has said how the job ended."""
+
+JOB_RECORD: Final = (0.1, 1.0)
+"""Seconds between two attempts to record a job's end: at first, and at most."""
 
 AUDIT_PULLS: Final = 3_600.0
 """A client that pulls the same manifest again within an hour is counted, not written again."""

@@ -128,12 +128,13 @@ async def start_async(
     cwd: str | Path = FOLDER,
     pass_fds: Sequence[int] = (),
 ) -> asyncio.subprocess.Process:
-    """Start a command with pipes for its input and output; `line` is the longest line that is read, in bytes."""
+    """Start a command with pipes for its input and output, in a process group of its own (so that what it starts can be
+    ended with it); `line` is the longest line that is read, in bytes."""
     import asyncio
 
     return await asyncio.create_subprocess_exec(
         *_absolute(command), env=env, cwd=cwd, stderr=stderr, pass_fds=pass_fds, limit=line,
-        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, process_group=0,
     )  # fmt: skip
 
 

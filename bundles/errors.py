@@ -43,6 +43,10 @@ class FailedError(LockgateError):
     """It could not be done (exit 1): a full disk, a medium pulled out, a port in use, a station that is not there."""
 
 
+class NoSpaceError(FailedError):
+    """No space is left on the disk, or a quota is used up (exit 1)."""
+
+
 class UsageError(LockgateError):
     """It was asked for in a way that cannot work (exit 2): a bad reference, a missing key, a contradiction."""
 
@@ -81,6 +85,7 @@ ERRORS_BY_NAME: Final[dict[str, type[LockgateError]]] = {
     for error in (
         LockgateError,
         FailedError,
+        NoSpaceError,
         UsageError,
         MalformedError,
         RefusedError,

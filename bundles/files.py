@@ -9,15 +9,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.errors import FailedError, LockgateError, NoSpaceError, RefusedError
 from bundles.held import HeldPath
 
 _NOT_FILES = frozenset({errno.ENXIO, errno.ENODEV})
 """What open(2) fails with for a socket and for a device without a driver."""
-
-
-class NoSpaceError(FailedError):
-    """No space is left on the disk, or a quota is used up."""
 
 
 def open_regular(path: Path, *, ceiling: int | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -13,7 +14,11 @@ def require(*names: str) -> None:
     missing = [name for name in names if shutil.which(name) is None]
     if not missing:
         return
-    reason = f"needs {', '.join(missing)} (packaging/test-peers installs what is missing)"
+    cannot(f"needs {', '.join(missing)} (packaging/test-peers installs what is missing)")
+
+
+def cannot(reason: str) -> NoReturn:
+    """Skip the test with the reason; fail it where LOCKGATE_REQUIRE_PEERS=1."""
     if os.environ.get("LOCKGATE_REQUIRE_PEERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

@@ -51,6 +51,13 @@ class LastImport(Shape, frozen=True, kw_only=True):
     at: str
 
 
+class ReadOnly(Shape, frozen=True, kw_only=True):
+    """Since when no content is taken in, and why: the disk is nearly full."""
+
+    since: str
+    why: str
+
+
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status."""
 
@@ -65,6 +72,7 @@ class Status(Shape, frozen=True, kw_only=True):
     quarantine: int = 0
     account_changes: int = 0
     last_import: LastImport | None = None
+    read_only: ReadOnly | None = None
     alerts: tuple[str, ...] = ()
     health: Health = Health()
 

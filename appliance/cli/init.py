@@ -35,6 +35,7 @@ def init(
     from appliance.config import Config, save_config
     from appliance.observe.audit import AuditEvent, FileAudit
     from appliance.observe.checkpoints import checkpoint
+    from appliance.observe.reserve import Reserve
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
     from bundles.errors import FailedError
@@ -79,6 +80,7 @@ def init(
             f"use it with: lockgate user claim NAME -C {paths.root}",
         ]
     save_config(paths.config, Config(site=site, side=side, open=open_))
+    Reserve(paths.reserve).keep()
     lines.append(f"start it with: lockgate serve -C {paths.root}")
     show(document, as_json, lambda: "\n".join(lines))
 
@@ -87,6 +89,10 @@ def _take_back(paths: StationPaths, *, linked: bool) -> None:
     """Remove the folders of a station whose making could not be recorded: the next try finds the folder empty."""
     import shutil
 
+    from appliance.observe.reserve import Reserve
+
     for folder in (paths.keys, paths.store, paths.jobs, paths.audit, *(() if linked else (paths.run,))):
         shutil.rmtree(folder, ignore_errors=True)
-    paths.reserve.unlink(missing_ok=True)
+    reserve = Reserve(paths.reserve)
+    reserve.path.unlink(missing_ok=True)
+    shutil.rmtree(reserve.folder, ignore_errors=True)

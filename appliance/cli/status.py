@@ -22,13 +22,14 @@ def status(root: Path | None, as_json: bool) -> None:
 
 def _text(document: dict[str, Any]) -> str:
     store, jobs = document["store"], document["jobs"]
-    last = document["last_import"]
+    last, only = document["last_import"], document["read_only"]
     lines = [
         f"site         {document['site']} ({document['side']}{', open' if document['open'] else ''})",
         f"registry     {'http' if document['open'] else 'https'}://{document['listen']}",
         f"version      {document['version']}, up since {document['started']}",
         f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
         *_graveyard(store["graveyard"]),
+        *([f"read-only    since {only['since']}: {only['why']}"] if only else []),
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
         f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",

@@ -28,7 +28,7 @@ from appliance.observe.recorded import cover, recording_async
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter, Write
 from bundles.display import safe
-from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, to_wire
+from bundles.errors import FailedError, LockgateError, NoSpaceError, NotFoundError, RefusedError, to_wire
 
 _log: Final = logging.getLogger(__name__)
 _DECLINED: Final = {405: "no such method here", 413: "the request is too large"}
@@ -56,6 +56,8 @@ class Control:
     started: str = field(default_factory=clock.now)
     releases: ReleaseCheck = field(default_factory=ReleaseCheck)
     """The check of what is shown, and what it last found."""
+    read_only_since: str = ""
+    """Since when the station takes no content in (appliance.control.space); "" where it does."""
 
     @property
     def accounts(self) -> Accounts:
@@ -186,6 +188,8 @@ async def _admit(request: web.Request) -> None:
 
 def failure(error: LockgateError, status: int | None = None) -> web.Response:
     """An error's answer."""
+    if isinstance(error, NoSpaceError):
+        status = status or 507
     code = status or (404 if isinstance(error, NotFoundError) else _STATUS[error.exit_status])
     return web.json_response({**to_wire(error), "exit_status": error.exit_status}, status=code)
 

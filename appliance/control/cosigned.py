@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from appliance.control.job import Job
-from appliance.control.job_runner import PAYLOAD
 from appliance.control.public_keys import find_public_key
+from appliance.control.signed import PAYLOAD
 from appliance.station import Station
 from appliance.store.writes.jobs import AddCosigner
 from bundles.errors import NotFoundError, RefusedError

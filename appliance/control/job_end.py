@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +27,14 @@ class Ended:
     result: dict[str, Any] | None = None
     error: dict[str, Any] | None = None
     unrecorded: AuditEvent | None = None
+
+    def put_on(self, job: Job) -> None:
+        """Let the job have ended so, with the parts that it had come to."""
+        error = self.error
+        if error is not None and job.parts:
+            error = {**error, "parts": list(job.parts.values())}
+        job.state, job.result, job.error, job.to_sign = self.state, self.result, error, None
+        job.finished = clock.now()
 
 
 def wire(error: LockgateError) -> dict[str, Any]:
@@ -67,6 +76,6 @@ def _died(job: Job, folder: Path, returncode: int | None) -> FailedError:
 
 def append_line(path: Path, text: str) -> None:
     """Append a time-stamped line to a job's log. What the text holds is made visible, so that it is one line and cannot
-    stand for others."""
-    with path.open("a", encoding="utf-8") as log:
+    stand for others. A line that the disk does not take is lost: no job fails for its log."""
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
         log.write(f"{clock.now()} {safe(text)}\n")

@@ -9,6 +9,7 @@ from it without the lease of the control process that runs. A lock in the job's 
 from __future__ import annotations
 
 import base64
+import contextlib
 import fcntl
 import json
 import os
@@ -24,6 +25,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.control.kinds import kind_of, out_of_memory
+from appliance.control.signed import PAYLOAD, is_payload, kept_signatures
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.observe.acts import Act
 from appliance.observe.audit import refusal
@@ -48,10 +50,6 @@ _ABOUT: Final = 1000
 
 _NO_THREAD: Final = "can't start new thread"
 """Python's words where there is no room for a thread's stack."""
-
-PAYLOAD: Final = "to-sign"
-"""The file in the job's folder that holds the bytes to sign."""
-
 
 _LAST_WORDS: Final = 4096
 """Bytes of a process's errors that are looked at."""
@@ -125,10 +123,15 @@ class Runner:
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:
         """As JobContext.wait_signatures."""
-        write_atomic(self.folder / PAYLOAD, payload, 0o600)
+        signatures = kept_signatures(self.station.paths, self.folder, payload, keyids)
+        if set(keyids) <= set(signatures):
+            self.log("signed already, before the station was started again")
+            return signatures
+        if not is_payload(self.folder, payload):  # its time says since when the job has waited
+            write_atomic(self.folder / PAYLOAD, payload, 0o600)
         self._granted.let_go()
-        self._say({"to_sign": {"purpose": purpose, "keyids": keyids, "describe": dict(describe)}})
-        signatures: dict[str, bytes] = {}
+        missing = [keyid for keyid in keyids if keyid not in signatures]
+        self._say({"to_sign": {"purpose": purpose, "keyids": missing, "describe": dict(describe)}})
         self._waiting = True
         try:
             while set(signatures) < set(keyids):
@@ -178,7 +181,8 @@ class Runner:
         elif isinstance(error, LockgateError):
             told = error
         else:
-            print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):  # a disk that takes no traceback must not keep the end from being said
+                print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
             told = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
         self._account()
         self._say({"error": {**to_wire(told), "exit_status": told.exit_status}, "recorded": self._recorded})

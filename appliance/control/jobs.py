@@ -2,7 +2,8 @@
 
 Runs in the control process's event loop. What a job reports is kept in memory and persisted when its state changes and
 at most once a second in between; after a power cut a job that had not ended starts again and goes on from what is
-durable.
+durable. States only move forward: before anybody hears how a job ended its process is dead and its end is kept in a
+file that has its place already (appliance.control.end_record); the metadata is told until it has taken it.
 """
 
 from __future__ import annotations
@@ -12,48 +13,38 @@ import base64
 import builtins
 import contextlib
 import json
+import logging
 import os
 import secrets
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock, limits
-from appliance.control import cosigned
+from appliance.control import cosigned, end_record, job_process
 from appliance.control.handed import Handed
 from appliance.control.job import Job, find_job, list_jobs
 from appliance.control.job_end import Ended, append_line, cancelled, how_it_ended, wire
+from appliance.control.job_keeper import JobKeeper
+from appliance.control.job_process import Process
 from appliance.control.job_queue import JobQueue
-from appliance.control.job_runner import PAYLOAD
 from appliance.control.public_keys import find_public_key
+from appliance.control.signed import PAYLOAD, keep_signature, waits_since
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording_async
+from appliance.observe.reserve import FILLING, Reserve
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
-from appliance.store.writes.jobs import FINAL_STATES, CreateJob, MoveJob
-from bundles import children
+from appliance.store.writes.jobs import FINAL_STATES, CreateJob
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 
 RUNNING: Final = 2
 """Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
 
-_LINE: Final = 8 * 1024 * 1024
-_NICE: Final = 5
-"""How far a job stands back for the console and the clients, who wait; an idle machine gives it everything."""
-
-_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
-_PASSED: Final = (
-    *_PROXIES, *(name.upper() for name in _PROXIES),
-    "SSL_CERT_FILE", "SSL_CERT_DIR",
-)  # fmt: skip
-"""Variables that `collect` works by: the way to a remote registry, and whose certificates count there."""
-
-_GRACE: Final = 0.8
-"""Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
+_log: Final = logging.getLogger(__name__)
 
 LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
 
@@ -69,29 +60,31 @@ class Jobs:
         self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
         self._queue = JobQueue(self._live)
-        self._processes: dict[str, asyncio.subprocess.Process] = {}
+        self._processes: dict[str, Process] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._changed: dict[str, asyncio.Event] = {}
-        self._persisted: dict[str, float] = {}
+        self._keeper = JobKeeper(station.paths, writer, self._notify)
         self._cancelled: set[str] = set()
         self._handed: dict[str, list[tuple[str, bool, int]]] = {}
         self._stopping = False
 
     async def start(self) -> None:
-        """Take up again what had not ended."""
+        """Take up again what had not ended; of what had, and the metadata does not say it, tell the metadata."""
         for state in LIVE_STATES:
             for job in list_jobs(self._station.reader, 10_000, state=state):
-                job.state, job.phase = "queued", ""
                 self._live[job.id] = job
-        self._queue.waiting = [job.id for job in self._by_number()]
+                if await self._keeper.ended_before(job):
+                    self._background(self._tell(job))
+                else:
+                    job.state, job.phase = "queued", ""
+        self._queue.waiting = [job.id for job in self._by_number() if job.state == "queued"]
         self._schedule()
 
     async def stop(self) -> None:
         """End the subprocesses; their jobs go on at the next start."""
         self._stopping = True
         for process in self._processes.values():
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+            job_process.kill(process)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         for job_id in list(self._handed):
             self._close_handed(job_id)
@@ -101,10 +94,13 @@ class Jobs:
     async def submit(self, kind: str, params: dict[str, Any], actor: str, handed: Handed | None = None) -> Job:
         """Queue a job, recorded first, with what it was handed; that is this object's from now on.
 
-        Raises UsageError for an unknown kind, FailedError where too many have not ended.
+        Raises UsageError for an unknown kind, FailedError where too many have not ended, ReadOnlyError where it would
+        fill a disk that is nearly full.
         """
         handed = handed or Handed()
         try:
+            if started(kind) in FILLING:
+                await asyncio.to_thread(Reserve(self._station.paths.reserve).require)
             with self._queue.place(kind, actor):
                 return await self._submit(kind, params, actor, handed)
         finally:
@@ -118,7 +114,7 @@ class Jobs:
         folder = self._station.paths.job(job_id)
         event = AuditEvent(started(kind), actor, job_id, "done", {"params": params})
         async with recording_async(self._record, event):
-            await asyncio.to_thread(folder.mkdir, mode=0o700, parents=True)
+            await asyncio.to_thread(end_record.make_folder, folder)
             await asyncio.to_thread(handed.save, folder)
             job.number = await self._writer.submit(
                 CreateJob(id=job_id, kind=kind, params=json.dumps(params), actor=actor, at=job.created)
@@ -142,7 +138,7 @@ class Jobs:
             self._close_handed(job_id)
             self._handed[job_id] = handed.give_up()
             job.state, job.phase, job.waits_for = "queued", "", []
-            await self._persist(job)
+            await self._keeper.keep(job)
             self._queue.waiting.append(job_id)
             self._schedule()
             return job
@@ -172,7 +168,7 @@ class Jobs:
 
     def counts(self) -> dict[str, int]:
         """How many jobs run (or wait for a signature), and how many are queued."""
-        states = [job.state for job in self._live.values()]
+        states = [job.state for job in self._live.values() if not job.ended]
         queued, waiting = states.count("queued"), states.count("waiting")
         return {"running": len(states) - queued - waiting, "queued": queued, "waiting": waiting}
 
@@ -198,13 +194,7 @@ class Jobs:
             self._close_handed(job_id)
             await self._end(job, cancelled(job))
             return job
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        try:
-            await asyncio.wait_for(process.wait(), _GRACE)
-        except TimeoutError:
-            with contextlib.suppress(ProcessLookupError):
-                process.kill()
+        await job_process.ask_to_stop(process)
         while not job.ended:
             await self._wait(job_id, 1.0)
         return job
@@ -232,9 +222,22 @@ class Jobs:
             raise RefusedError("the signature does not hold", thing=keyid, remedy="sign exactly the bytes of to-sign")
         message = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
         async with recording_async(self._record, event):
-            process.stdin.write(json.dumps(message).encode() + b"\n")
-            await process.stdin.drain()
+            await asyncio.to_thread(keep_signature, self._station.paths.job(job_id), payload, keyid, signature)
+            self._signed(job, keyid)
+            with contextlib.suppress(ConnectionError):  # it has died: whoever goes on with it finds what was kept
+                process.stdin.write(json.dumps(message).encode() + b"\n")
+                await process.stdin.drain()
         return job
+
+    def _signed(self, job: Job, keyid: str) -> None:
+        """Ask for that key's signature no more."""
+        if job.to_sign is None:
+            return
+        missing = [one for one in job.to_sign["keyids"] if one != keyid]
+        job.to_sign = {**job.to_sign, "keyids": missing} if missing else None
+        if job.to_sign is None:
+            job.state = "running"
+        self._notify(job)
 
     async def watch(self, job_id: str, every: float) -> AsyncIterator[Job | None]:
         """The job at each change until it has ended; None where `every` seconds passed without one."""
@@ -272,65 +275,78 @@ class Jobs:
                 return
             job = self._queue.take()
             job.state = "starting"
-            task = asyncio.ensure_future(self._run(job))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._background(self._run(job))
+
+    def _background(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _run(self, job: Job) -> None:
-        """One subprocess from start to end."""
+        """One subprocess from start to end; whatever happens, the job has ended then and the process is dead."""
         folder = self._station.paths.job(job.id)
         ending: dict[str, Any] = {}
         returncode: int | None = None
         try:
-            with (folder / "errors").open("ab") as errors:
-                handed = self._handed.get(job.id, [])
-                process = await children.start_async(
-                    children.python_module(
-                        "appliance.control.job_runner", str(self._station.paths.root), job.id, job.kind,
-                        bounds=children.Bounds(data=limits.JOB_DATA, nice=_NICE),
-                    ),
-                    env=children.environment(*_PASSED), stderr=errors, line=_LINE,
-                    pass_fds=(*self._held, *(descriptor for _, _, descriptor in handed)),
-                )  # fmt: skip
+            try:
+                returncode = await self._process_of(job, folder, ending)
+            except (OSError, ValueError, LockgateError) as error:
+                ending.setdefault("error", wire(FailedError(f"the job could not be run ({error})", thing=job.id)))
+            if self._stopping and job.id not in self._cancelled:
+                return
+            await self._finish(job, ending, folder, returncode)
+        except Exception:
+            _log.exception("job %s", job.id)
+            lost = FailedError("the job could not be followed to its end", thing=job.id, remedy="see the station's log")
+            await self._end(job, Ended("failed", error=wire(lost)))
+        self._schedule()
+
+    async def _process_of(self, job: Job, folder: Path, ending: dict[str, Any]) -> int | None:
+        """Run the job's process until it is gone; its exit status. Its last words are in `ending` then."""
+        process: Process | None = None
+        patience = 0.0
+        handed = self._handed.get(job.id, [])
+        descriptors = (*self._held, *(descriptor for _, _, descriptor in handed))
+        try:
+            process = await job_process.start(self._station.paths.root, job.id, job.kind, folder, descriptors)
             self._close_handed(job.id)
             self._processes[job.id] = process
             job.state = "running"
             job.parts.clear()
             job.started = job.started or clock.now()
-            await self._persist(job)
+            await self._keeper.keep(job)
             if process.stdin is None or process.stdout is None:
                 raise FailedError("a job's process has no pipes", thing=job.id)
             first = {"params": job.params, "actor": job.actor, "handed": handed, "lease": self._token}
             process.stdin.write(json.dumps(first).encode() + b"\n")
             async for line in process.stdout:
                 await self._take(job, json.loads(line), ending)
-            returncode = await process.wait()
-        except (OSError, ValueError, LockgateError) as error:
-            ending["error"] = wire(FailedError(f"the job could not be run ({error})", thing=job.id))
+                if ending:
+                    break
+            patience = limits.JOB_LAST_WORD
         finally:
+            if process is not None:
+                await job_process.ended(process, patience)
             self._processes.pop(job.id, None)
             self._close_handed(job.id)
-        if self._stopping and job.id not in self._cancelled:
-            return
-        await self._finish(job, ending, folder, returncode)
-        self._schedule()
+        return process.returncode
 
     async def _take(self, job: Job, message: dict[str, Any], ending: dict[str, Any]) -> None:
         if "progress" in message:
             job.advance(*message["progress"])
-            if time.monotonic() - self._persisted.get(job.id, 0.0) > 1.0:
-                await self._persist(job)
+            await self._keeper.keep_now_and_then(job)
         elif "part" in message:
             job.parts[message["part"]["name"]] = message["part"]
         elif "log" in message:
             await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), message["log"])
         elif "to_sign" in message:
-            job.state, job.to_sign = "to-sign", message["to_sign"]
-            await self._persist(job)
+            since = await asyncio.to_thread(waits_since, self._station.paths.job(job.id))
+            job.state, job.to_sign = "to-sign", {**message["to_sign"], "since": since}
+            await self._keeper.keep(job)
             self._schedule()
         elif "signed" in message:
             job.state, job.to_sign = "running", None
-            await self._persist(job)
+            await self._keeper.keep(job)
         else:
             ending.update(message)
         self._notify(job)
@@ -361,31 +377,20 @@ class Jobs:
         job.phase = f"waits for {waits['path']} ({waits['why']}): lockgate job resume {job.id}"
         job.parts.clear()
         await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), job.phase)
-        await self._persist(job)
+        await self._keeper.keep(job)
 
     async def _end(self, job: Job, ended: Ended) -> None:
-        error = ended.error
-        if error is not None and job.parts:
-            error = {**error, "parts": list(job.parts.values())}
-        job.state, job.result, job.error, job.to_sign = ended.state, ended.result, error, None
-        job.finished = clock.now()
-        await self._persist(job)
-        self._live.pop(job.id, None)
-        self._persisted.pop(job.id, None)
+        """Say how a job ended whose process is gone, and go on saying it to the metadata where that cannot take it."""
+        told = await self._keeper.end(job, ended)
         self._cancelled.discard(job.id)
-        self._notify(job)
+        if told:
+            self._live.pop(job.id, None)
+        else:
+            self._background(self._tell(job))
 
-    async def _persist(self, job: Job) -> None:
-        self._persisted[job.id] = time.monotonic()
-        state = "running" if job.state == "starting" else job.state
-        await self._writer.submit(
-            MoveJob(
-                id=job.id, state=state, phase=job.phase, done=job.done, total=job.total, at=clock.now(),
-                result=json.dumps(job.result) if job.result is not None else None,
-                error=json.dumps(job.error) if job.error is not None else None,
-            )
-        )  # fmt: skip
-        self._notify(job)
+    async def _tell(self, job: Job) -> None:
+        if await self._keeper.tell(job, lambda: self._stopping):
+            self._live.pop(job.id, None)
 
     async def _record(self, event: AuditEvent) -> None:
         await asyncio.to_thread(self._station.audit.record, event)

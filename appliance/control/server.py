@@ -20,8 +20,8 @@ from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
-from appliance.control import duties, openapi
-from appliance.control.api import CONTROL, Control, errors, get
+from appliance.control import duties, openapi, space
+from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handles import Handles, HandleServer
 from appliance.control.jobs import Jobs
@@ -53,7 +53,7 @@ from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
 from appliance.observe.checkpoints import keep_signing
-from appliance.observe.reserve import Reserve
+from appliance.observe.readiness import HEALTHZ, READYZ, Probe
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.serve.door import Door
@@ -81,7 +81,9 @@ def application(control: Control) -> web.Application:
     async def describe(_: web.Request) -> web.Response:
         return web.json_response(openapi.document(app))
 
+    probe = Probe(control.station.paths, control.station.metadata, asks_control=False)
     app.add_routes([get(openapi.PATH, "status", describe)])
+    app.add_routes([anybody("GET", READYZ, probe.readyz), anybody("GET", HEALTHZ, probe.healthz)])
     return app
 
 
@@ -129,7 +131,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 signing = asyncio.create_task(keep_signing(paths))
                 looking = asyncio.create_task(_keep_looking(control))
                 waiting = asyncio.create_task(duties.keep_looking(control))
-                reserving = asyncio.create_task(_keep_reserve(paths))
+                reserving = asyncio.create_task(space.keep_looking(control))
                 ready()
                 await stop.wait()
                 await work.stop()
@@ -146,14 +148,6 @@ def _uid(accepted: socket.socket, _: object) -> str:
     """Who is at the other end of the control socket (unix(7), SO_PEERCRED)."""
     _, uid, _ = struct.unpack("3i", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return f"uid {uid}"
-
-
-async def _keep_reserve(paths: StationPaths) -> None:
-    """Make the disk's reserve, and make it whole again once there is room."""
-    reserve = Reserve(paths.reserve)
-    while True:
-        await asyncio.to_thread(reserve.keep)
-        await asyncio.sleep(limits.RESERVE_LOOK)
 
 
 async def _keep_looking(control: Control) -> None:

@@ -36,6 +36,8 @@ class Act(StrEnum):
     # The station and its log.
     INIT = "init"
     ORIGIN = "station.origin"
+    READ_ONLY = "station.read-only"
+    READ_WRITE = "station.read-write"
     RESTORE = "restore"
     TLS_RELOAD = "tls.reload"
     TLS_RENEW = "tls.renew"

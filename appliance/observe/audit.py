@@ -21,8 +21,7 @@ from appliance.observe.reserve import FILLING, Reserve
 from appliance.observe.seals import Standing
 from appliance.paths import StationPaths
 from bundles.audit_seal import Seals, mac_key
-from bundles.errors import FailedError, LockgateError
-from bundles.files import NoSpaceError
+from bundles.errors import FailedError, LockgateError, NoSpaceError
 from bundles.signing.keys import PrivateKey
 
 __all__ = [
@@ -71,7 +70,8 @@ class FileAudit:
 
     Refusals in great numbers are counted (appliance.observe.floods): an attacker who knocks all night neither fills the
     disk nor hides in a crowd. Where only the reserve of disk is left (appliance.observe.reserve) all of them are
-    counted, acts of clients fail, and what else was done is recorded with what the reserve gives back. `key` is the
+    counted, and so are pulls, which go on; what fills the disk fails, and what else was done is recorded with what the
+    reserve gives back. The reserve makes room before such an act, for all that the act is going to write. `key` is the
     audit key of a station that is being made, whose folder does not hold it yet.
     """
 
@@ -87,8 +87,8 @@ class FileAudit:
     def record(self, event: AuditEvent) -> None:
         """As AuditPort.record."""
         event = _cut(event)
-        for kept in self._admit(event):
-            if kept is event and _must_be_written(event):
+        for kept in [event] if event.act is Act.PULL else self._admit(event):
+            if kept is event and event.act is not Act.PULL and _must_be_written(event):
                 self._append(event)
             else:
                 self._append_if_room(kept)
@@ -113,7 +113,7 @@ class FileAudit:
             self._append_if_room(event)
 
     def _append_if_room(self, event: AuditEvent) -> None:
-        """Write a refusal, or a count of refusals; where no space is left, go on counting."""
+        """Write a refusal, a count of refusals or a pull; where no space is left, go on counting."""
         if not self._reserve.in_want():
             try:
                 self._append(event)
@@ -133,6 +133,8 @@ class FileAudit:
             "outcome": event.outcome,
             "detail": dict(event.detail),
         }
+        if event.act not in FILLING and _must_be_written(event):
+            self._reserve.make_room()
         while True:
             try:
                 if self._lane is None or self._lane.broken:

@@ -1,4 +1,5 @@
-"""Counts refusals that come in great numbers, so that neither a client nor an attacker fills the audit log.
+"""Counts refusals that come in great numbers, so that neither a client nor an attacker fills the audit log, and pulls
+while the disk has no room for their events.
 
 Two counters stand in a row. The narrow one is for the same refusal again: the first few are written one by one, then
 those that make the count a power of ten, and the others are counted. What it takes for the same depends on who is
@@ -75,8 +76,12 @@ class Floods:
         return [*found, *(self._count(narrow, event, moment, limits.AUDIT_FLOOD_FREE) or ())]
 
     def hold(self, event: AuditEvent, moment: float) -> None:
-        """Count `event`, which cannot be written for want of room."""
-        count = self._find(_wide(event) or _narrow(event), event, moment)
+        """Count `event`, which cannot be written for want of room. Where too many different ones are counted, those of
+        an act and its actor count as one."""
+        key = _wide(event) or _narrow(event)
+        if key not in self._counts and len(self._counts) >= limits.AUDIT_FLOODS:
+            key = (event.act, event.actor)
+        count = self._find(key, event, moment)
         count.seen += 1
         count.hold(event)
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from appliance import limits
 from appliance.access import alerts
 from appliance.intake.overrides import trusted_now
 from appliance.intake.silence import shut_streams, silent_streams
 from appliance.observe.checkpoints import standing_of
-from appliance.observe.reserve import Reserve
+from appliance.observe.reserve import Reserve, Room
 from appliance.station import Station
 from appliance.store.integrity import last_check
-from bundles import limits
 from bundles.errors import LockgateError, RefusedError
 
-_LEAST_FREE: Final = 512 * limits.MIB
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock before this is wrong: the program is younger."""
 
@@ -37,11 +35,13 @@ def checks(station: Station) -> list[dict[str, Any]]:
 
 
 def _space(station: Station) -> dict[str, Any]:
-    free = shutil.disk_usage(station.paths.root).free
-    detail = f"{free / 10**6:.0f} MB free"
-    if Reserve(station.paths.reserve).in_want():
-        detail += ": only the reserve is left, no content is taken in and refusals are only counted; free some space"
-    return {"name": "space", "ok": free >= _LEAST_FREE, "detail": detail}
+    """Well where content is taken in, the reserve is whole, and a good deal is free beyond that."""
+    reserve, room = Reserve(station.paths.reserve), Room.of(station.paths.root)
+    most, share = limits.HEALTH_FREE
+    detail = f"{room.free / 10**6:.0f} MB free"
+    if why := reserve.read_only():
+        detail = f"read-only: {why}; pulls, deletes and gc go on; free some space, and it takes content again"
+    return {"name": "space", "ok": not why and room.free >= min(most, room.total // share), "detail": detail}
 
 
 def _clock(station: Station) -> dict[str, Any]:

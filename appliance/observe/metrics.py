@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
@@ -40,9 +42,12 @@ class RegistryMetrics:
             registry=CollectorRegistry(),
         )  # fmt: skip
         self._kept: dict[tuple[str, int], Callable[[], None]] = {}
+        self._counts = _has_room(lambda: self._requests.labels("GET", "200"))
 
     async def count(self, request: web.Request, response: web.StreamResponse) -> None:
         """An answer is about to be sent. What a client calls its method is not a label: names are not for ever."""
+        if not self._counts:
+            return
         key = (request.method, response.status)
         add = self._kept.get(key)
         if add is None:
@@ -51,6 +56,20 @@ class RegistryMetrics:
             if len(self._kept) < _KEPT:
                 self._kept[key] = add
         add()
+
+
+def _has_room(begin: Callable[[], object]) -> bool:
+    """Whether this process has the disk for its counters: the library maps its file into memory, and a page that the
+    disk has no room for would kill the process (SIGBUS)."""
+    try:
+        begin()
+        for path in Path(os.environ.get(_FOLDER, os.devnull)).glob(f"*_{os.getpid()}.db"):
+            with path.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
+        return False
+    return True
 
 
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})

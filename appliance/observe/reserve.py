@@ -1,8 +1,10 @@
-"""Disk kept for acts that matter: a file of known size that is given back, step by step, when nothing else is left.
+"""Disk kept for acts that matter: bytes in one file and inodes in a folder of empty ones, given back step by step when
+nothing else is left.
 
-While some of it was given back the station is in want: content is no longer taken in, refusals are only counted, and
-acts such as a release, a revocation or a log-in are still recorded and done. Any process may give back; the control
-process makes the reserve whole again once there is room.
+A station whose disk is nearly full is read-only: it takes no content in, pulls go on, and what frees space (deletes,
+collections) or must never wait (a release, a block, a revocation, a log-in, a start) is recorded and done with what
+the reserve gives back. Any process may give back; the control process makes the reserve whole again once there is room,
+and the station then takes content again.
 """
 
 from __future__ import annotations
@@ -12,11 +14,13 @@ import errno
 import fcntl
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from appliance import limits
 from appliance.observe.acts import Act
+from bundles.errors import NoSpaceError
 from bundles.files import own_as_folder
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -31,50 +35,209 @@ FILLING: Final = frozenset(
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""
 
 _OPEN: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_MB: Final = 10**6
+_EXT4_KEPT: Final = 4096
+
+
+class ReadOnlyError(NoSpaceError):
+    """The station takes no content in, since its disk is nearly full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What a file system has (statvfs(3)), in bytes and in inodes; `total_inodes` is 0 where it does not count them.
+
+    `usable` is what this process can still write, root's share included where it is root.
+    """
+
+    total: int
+    free: int
+    usable: int
+    total_inodes: int
+    free_inodes: int
+
+    @classmethod
+    def of(cls, folder: Path) -> Room:
+        """The room of the file system that holds a folder. Raises OSError."""
+        seen, usable = os.statvfs(folder), 0
+        if os.geteuid() == 0:  # but for what ext4 keeps from root, too: 2 %, 4,096 at most (ext4_set_resv_clusters)
+            usable = seen.f_bfree - min(_EXT4_KEPT, seen.f_blocks // 40)
+        usable, unit = max(usable, seen.f_bavail), seen.f_frsize
+        return cls(seen.f_blocks * unit, seen.f_bavail * unit, usable * unit, seen.f_files, seen.f_ffree)
+
+    @property
+    def bytes_kept(self) -> int:
+        """The bytes of a whole reserve here."""
+        return min(limits.RESERVE, self.total // limits.RESERVE_SHARE[0])
+
+    @property
+    def files_kept(self) -> int:
+        """The inodes of a whole reserve here."""
+        return min(limits.RESERVE_FILES, self.total_inodes // limits.RESERVE_SHARE[1])
+
+    @property
+    def step(self) -> tuple[int, int]:
+        """Bytes and inodes that are given back at a time."""
+        least, fewest = limits.RESERVE_STEP
+        steps = limits.RESERVE_STEPS
+        return max(least, self.bytes_kept // steps), max(fewest, self.files_kept // steps)
 
 
 class Reserve:
-    """The reserve in the file at `path`. Safe for threads and processes."""
+    """The reserve in the file at `path` and the folder `path`.files. Safe for threads and processes."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.folder = path.with_name(f"{path.name}.files")
 
     def in_want(self) -> bool:
-        """Whether some of the reserve was given back: no space is left for anything else. A stat, about a µs."""
+        """Whether some of the reserve was given back, and not yet made again. Three system calls, a few µs."""
         try:
-            return self.path.stat().st_size < limits.RESERVE
+            room = Room.of(self.path.parent)
         except OSError:
-            return False  # a disk that was too small for one
+            return False
+        return self._lacks_bytes(room) or self._lacks_files(room)
 
-    def keep(self) -> bool:
-        """Make the reserve, or make it whole again, where the disk has the room; whether it is whole. Blocking."""
+    def read_only(self) -> str:
+        """Why no content is taken in, as one phrase; "" where it is. As many system calls as `in_want`."""
         try:
-            status = os.statvfs(self.path.parent)
-            made = self.path.exists()
-            missing = limits.RESERVE - (self.path.stat().st_size if made else 0)
-            if missing <= 0:
-                return True
-            if status.f_bavail * status.f_frsize - missing < limits.RESERVE_ROOM * limits.RESERVE:
+            room = Room.of(self.path.parent)
+        except OSError:
+            return ""
+        least = limits.READ_ONLY * room.bytes_kept
+        if room.free < least:
+            return f"{room.free / _MB:.1f} MB are free, and at least {least / _MB:.1f} MB are needed"
+        fewest = limits.READ_ONLY * room.files_kept
+        if room.free_inodes < fewest:
+            return f"{room.free_inodes} inodes are free, and at least {fewest} are needed"
+        if self._lacks_bytes(room) or self._lacks_files(room):
+            return f"the disk's reserve is spent, and is made again where {self._wanted(room)} are free"
+        return ""
+
+    def require(self) -> None:
+        """Raises ReadOnlyError where no content is taken in."""
+        if why := self.read_only():
+            raise ReadOnlyError(
+                "the station is read-only, since its disk is nearly full",
+                thing=why,
+                remedy="free some space, for example with lockgate gc; it then takes content again by itself",
+            )
+
+    def keep(self, *, anew: bool = False) -> bool:
+        """Make the reserve, or make it whole again, where the disk has the room; whether it is whole. Blocking.
+
+        `anew`: take its bytes also where it looks whole: a copy of the folder may have put a file with holes there.
+        """
+        try:
+            room = Room.of(self.path.parent)
+            # One that was never made takes what there is: the station is then read-only from the start.
+            spare = limits.RESERVE_ROOM if self.path.exists() and self.folder.exists() else 0
+            missing = room.bytes_kept - (self.path.stat().st_size if self.path.exists() else 0)
+            if missing > 0 and room.free - missing < spare * room.bytes_kept:
                 return False
-            with self._held(os.O_CREAT) as descriptor:
-                os.posix_fallocate(descriptor, 0, limits.RESERVE)
-                os.fsync(descriptor)
+            lacking = room.files_kept - self._files()
+            if lacking > 0 and room.free_inodes - lacking < spare * room.files_kept:
+                return False
+            if anew or missing > 0 or not self.path.exists():
+                self._keep_bytes(room.bytes_kept)
+            if lacking > 0:
+                self._keep_files(room.files_kept)
         except OSError:
             return False
         return True
 
     def give_back(self) -> bool:
-        """Free a step of the reserve; False where nothing is left of it."""
+        """Free a step of the reserve, bytes and inodes; False where nothing is left of either."""
+        try:
+            step, files = Room.of(self.path.parent).step
+        except OSError:
+            return False
+        freed = self._free_bytes(step)
+        return self._free_files(files) or freed
+
+    def make_room(self, steps: int = 1) -> None:
+        """Give back until so many steps are free for an act that is about to be done, and no more than that: an act is
+        then not caught in its middle. One statvfs where there is room. Blocking."""
+        with contextlib.suppress(OSError):
+            for _ in range(steps):
+                room = Room.of(self.path.parent)
+                step, files = room.step
+                short = room.usable < steps * step * 3 // 4  # a step frees whole blocks alone
+                few = bool(room.total_inodes) and room.free_inodes < steps * files
+                freed = short and self._free_bytes(step)
+                if not (few and self._free_files(files)) and not freed:
+                    return
+
+    def kept(self) -> tuple[int, int]:
+        """Bytes and inodes that are kept now."""
+        try:
+            return self.path.stat().st_size, self._files()
+        except OSError:
+            return 0, 0
+
+    def _wanted(self, room: Room) -> str:
+        size, files = self.kept()
+        wanted = (limits.RESERVE_ROOM + 1) * room.bytes_kept - size
+        if size >= room.bytes_kept:
+            return f"{(limits.RESERVE_ROOM + 1) * room.files_kept - files} inodes"
+        return f"{wanted / _MB:.1f} MB"
+
+    def _lacks_bytes(self, room: Room) -> bool:
+        try:
+            return self.path.stat().st_size < room.bytes_kept
+        except OSError:
+            return False  # not made yet
+
+    def _lacks_files(self, room: Room) -> bool:
+        if not room.files_kept or (self.folder / _name(room.files_kept - 1)).exists():
+            return False
+        return self.folder.exists()
+
+    def _files(self) -> int:
+        """How many empty files are kept: they go from the last one on."""
+        try:
+            return len(os.listdir(self.folder))  # noqa: PTH208  the names alone
+        except OSError:
+            return 0
+
+    def _keep_bytes(self, size: int) -> None:
+        with self._held(os.O_CREAT) as descriptor:
+            os.posix_fallocate(descriptor, 0, size)
+            os.fsync(descriptor)
+
+    def _keep_files(self, count: int) -> None:
+        with self._held(os.O_CREAT):
+            self.folder.mkdir(mode=0o700, exist_ok=True)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            try:
+                own_as_folder(folder, self.path.parent)
+                for number in range(count):
+                    os.close(os.open(_name(number), _OPEN | os.O_CREAT, 0o600, dir_fd=folder))
+            finally:
+                os.close(folder)
+
+    def _free_bytes(self, step: int) -> bool:
         try:
             with self._held() as descriptor:
                 size = os.fstat(descriptor).st_size
                 if size <= 0:
                     return False
-                os.ftruncate(descriptor, max(0, size - limits.RESERVE_STEP))
+                os.ftruncate(descriptor, max(0, size - step))
                 os.fsync(descriptor)
         except OSError:
             return False
         return True
+
+    def _free_files(self, count: int) -> bool:
+        """Remove the last ones, under the lock of the file: two processes free two steps."""
+        try:
+            with self._held():
+                names = sorted(os.listdir(self.folder))[-count:]  # noqa: PTH208  the names alone
+                for name in names:
+                    (self.folder / name).unlink()
+                return bool(names)
+        except OSError:
+            return False
 
     @contextlib.contextmanager
     def _held(self, more: int = 0) -> Iterator[int]:
@@ -85,3 +248,7 @@ class Reserve:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _name(number: int) -> str:
+    return f"{number:04}"

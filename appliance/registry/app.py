@@ -14,6 +14,9 @@ from aiohttp import HttpVersion11, web
 
 from appliance import limits
 from appliance.observe.program_log import lacking
+from appliance.observe.readiness import HEALTHZ, READYZ, Probe
+from appliance.observe.reserve import ReadOnlyError
+from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
 from appliance.registry.call import Call, Worker
@@ -75,7 +78,12 @@ def create_app(services: RegistryServices) -> web.Application:
         await asyncio.wait({sweeping})
         worker.threads.shutdown(wait=True)
 
+    paths = StationPaths(services.metadata.path.parent)
+    probe = Probe(paths, services.metadata, asks_control=True)
+
     app = web.Application(handler_args=handler_args())
+    app.router.add_get(READYZ, probe.readyz)
+    app.router.add_get(HEALTHZ, probe.healthz)
     app.router.add_route("*", r"/{path:[\s\S]*}", handle, expect_handler=_expect)
     app.on_response_prepare.append(_name_the_protocol)
     app.cleanup_ctx.append(threads)
@@ -116,7 +124,8 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     except RefusedRequestError as refusal:
         outcome, failure = refusal.error, refusal
     except LockgateError as error:
-        _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
+        if not isinstance(error, ReadOnlyError):  # said once by the audit log, and not of each push
+            _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
         if isinstance(error, UnreadableError) and error.concerns_file:
             await worker.note_unread(error.digest, error.reason)
         if isinstance(error, WrongRowError):

@@ -9,8 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError, RefusedError
-from bundles.files import NoSpaceError
+from appliance.observe.reserve import ReadOnlyError
+from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 
 _SHOWN: Final = 300
@@ -160,6 +160,10 @@ def request_timeout() -> WireError:
 
 def of(error: LockgateError) -> WireError:
     """The answer for an error of the station that no handler had a better code for."""
+    if isinstance(error, ReadOnlyError):
+        return WireError(
+            507, "DENIED", "the registry is read-only until its operator has freed some of its disk; pulls go on"
+        )
     if isinstance(error, NoSpaceError):
         return WireError(507, "DENIED", "the registry's disk is full")
     if isinstance(error, RefusedError):

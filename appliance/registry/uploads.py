@@ -105,6 +105,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
         if facts is None or not is_whole(call, facts):
             continue
         call.refuse_blocked(digest)  # who may not see the blob learns nothing of a block either
+        await call.worker.in_thread(call.services.blobs.require_room)
         write = MountBlob(
             repository=call.name, source=source, digest=str(digest), at=call.services.now(),
             keeps_released=call.keeps_released,

@@ -55,10 +55,11 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     writer = AsyncSocketWriter(paths.writer_socket)
     metadata = Metadata(paths.database)
     guarded = AsyncGuarded(writer)
+    audit = FileAudit(paths.audit)
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),
-            audit=FileAudit(paths.audit), access=access,
+            audit=audit, access=access,
             settings=RegistrySettings(
                 sparse_indexes=config.sparse_indexes, chunk_minimum=config.chunk_minimum,
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
@@ -75,6 +76,8 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
         await stop.wait()
         front.close()
         await runner.cleanup()
+    with contextlib.suppress(LockgateError):  # what was counted, where there is room for it
+        audit.close()
     await writer.close()
 
 

@@ -6,7 +6,6 @@ whole. Presence here says nothing about visibility; a blob that no link names is
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 import secrets
@@ -140,14 +139,13 @@ class BlobStore:
         """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"
 
-    def require_room(self, path: Path) -> None:
-        """Raises DiskFullError where only the reserve is left, which is not for content. A stat."""
-        if self._reserve.in_want():
-            raise explain(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), path)
+    def require_room(self) -> None:
+        """Raises ReadOnlyError where the disk is nearly full. Three system calls."""
+        self._reserve.require()
 
     def create(self, path: Path) -> int:
-        """A new file at `path`. Raises FailedError; DiskFullError too where only the reserve is left."""
-        self.require_room(path)
+        """A new file at `path`. Raises FailedError; ReadOnlyError where the disk is nearly full."""
+        self.require_room()
         try:
             return self.files.create(path)
         except OSError as error:

@@ -32,7 +32,7 @@ class SharedEpoch:
         descriptor = os.open(epoch_file(database), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             own_as_folder(descriptor, database.parent)
-            os.ftruncate(descriptor, _NUMBER.size)
+            os.posix_fallocate(descriptor, 0, _NUMBER.size)  # a page that the disk has no room for would be a SIGBUS
             self._map = mmap.mmap(descriptor, _NUMBER.size)
         finally:
             os.close(descriptor)

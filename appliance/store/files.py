@@ -11,8 +11,7 @@ import os
 from pathlib import Path
 from typing import Protocol
 
-from bundles.errors import FailedError
-from bundles.files import NoSpaceError
+from bundles.errors import FailedError, NoSpaceError
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 

@@ -49,7 +49,7 @@ class UploadSession:
         """Take bytes in at the offset. Raises FailedError; a full disk ends the session and frees its bytes."""
         blobs = self._sessions.blobs
         try:
-            blobs.require_room(self._path)
+            blobs.require_room()
         except FailedError:
             self.cancel()
             raise
@@ -74,7 +74,9 @@ class UploadSession:
         """Read what is missing from the tally: after that, `commit` reads nothing.
 
         Raises MalformedError where the bytes have another digest; the session is over then, its bytes are of no use.
+        Raises ReadOnlyError where the disk is nearly full; the session stays, and may be ended when there is room.
         """
+        self._sessions.blobs.require_room()
         tally = self._tally if self._tally.algorithm == digest.algorithm else Tally(digest.algorithm)
         while tally.size < self.offset:
             tally.update(os.pread(self._fd, min(CHUNK, self.offset - tally.size), tally.size))
@@ -86,7 +88,8 @@ class UploadSession:
     def commit(self, digest: Digest) -> Tally:
         """Check the digest and make it a blob; durable on return, and the session is over.
 
-        Returns its size and CRC-32. Raises MalformedError as `check` does, FailedError where the disk fails.
+        Returns its size and CRC-32. Raises MalformedError and ReadOnlyError as `check` does, FailedError where the disk
+        fails.
         """
         self.check(digest)
         tally = self._tally

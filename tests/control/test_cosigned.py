@@ -12,8 +12,8 @@ import pytest
 
 from appliance import clock
 from appliance.control.job import Job
-from appliance.control.job_runner import PAYLOAD
 from appliance.control.jobs import Jobs
+from appliance.control.signed import PAYLOAD
 from appliance.observe.audit import AuditEvent
 from appliance.paths import StationPaths
 from appliance.station import open_station

@@ -7,15 +7,66 @@ not is there, half there, or not, in any combination.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from appliance.store.files import OsFiles
+from tests.peer_tools import cannot
+
+
+@contextlib.contextmanager
+def mounted(folder: Path, kind: str, size: int, inodes: int | None = None) -> Iterator[Path]:
+    """A real file system of `size` bytes at `folder`, which is made: a tmpfs, or an ext4 on a loop device beside it.
+
+    Skips the test where this account may not mount; fails it where LOCKGATE_REQUIRE_PEERS=1.
+    """
+    folder.mkdir()
+    if kind == "tmpfs":
+        options = f"size={size}" + (f",nr_inodes={inodes}" if inodes else "")
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    else:
+        picture = folder.with_name(f"{folder.name}.img")
+        with picture.open("wb") as file:
+            file.truncate(size)
+        count = ["-N", str(inodes)] if inodes else []
+        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", *count, picture], check=True)
+        command = ["mount", "-o", "loop", picture, folder]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        cannot(f"needs to mount a {kind}: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill_bytes(folder: Path) -> Path:
+    """Take every free byte of the file system; what holds them."""
+    ballast = folder / "ballast"
+    with ballast.open("ab", buffering=0) as file:
+        for size in (1 << 20, 4096, 512, 1):
+            with contextlib.suppress(OSError):
+                while file.write(b"\0" * size):
+                    pass
+    return ballast
+
+
+def fill_inodes(folder: Path) -> Path:
+    """Take every free inode of the file system; the folder that holds them. `fill_bytes` can follow."""
+    ballast = folder / "ballast.files"
+    with contextlib.suppress(OSError):
+        (folder / "ballast").touch()
+        ballast.mkdir(exist_ok=True)
+        for number in range(len(list(ballast.iterdir())), 10_000_000):
+            (ballast / f"{number}").touch(exist_ok=False)
+    return ballast
 
 
 class FillingDisk(OsFiles):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from appliance import limits
 from appliance.store.blobs import BlobStore
 from appliance.store.files import DiskFullError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
-from tests.faults.disks import FillingDisk
+from tests.faults.disks import FillingDisk, mounted
 from tests.registry_server import Answer, Server, Store
 
 BODY = os.urandom(3_000_000)
@@ -115,21 +115,8 @@ def test_a_job_that_finds_no_room_leaves_nothing(store: Store, disk: FillingDisk
 @pytest.fixture(params=["tmpfs", "ext4"])
 def small_disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     """A real file system of some 16 MiB: one in memory, and one with a journal on a loop device."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if request.param == "tmpfs":
-        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
-    else:
-        picture = tmp_path / "disk.img"
-        with picture.open("wb") as file:
-            file.truncate(24 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", picture], check=True)
-        command = ["mount", "-o", "loop", picture, folder]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a {request.param}: {mounted.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
+    with mounted(tmp_path / "small", request.param, 16 << 20 if request.param == "tmpfs" else 24 << 20) as folder:
+        yield folder
 
 
 def test_a_disk_that_is_really_full_serves_on_and_takes_pushes_again_once_there_is_room(small_disk: Path) -> None:
@@ -148,7 +135,10 @@ def test_a_disk_that_is_really_full_serves_on_and_takes_pushes_again_once_there_
         assert single_post(server).status == 201
 
 
-def test_metadata_that_finds_no_room_refuses_the_write_and_keeps_what_was(small_disk: Path) -> None:
+def test_metadata_that_finds_no_room_refuses_the_write_and_keeps_what_was(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "READ_ONLY", 0)  # else the station is read-only before the metadata is full
     with Store(small_disk) as store:
         server = store.serve()
         content = image()

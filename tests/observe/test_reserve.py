@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,51 +13,23 @@ import pytest
 from appliance import clock, limits
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit, tail
-from appliance.observe.reserve import FILLING, Reserve
+from appliance.observe.reserve import FILLING, ReadOnlyError, Reserve, Room
 from appliance.store.writes.lifecycle import Block
-from bundles.files import NoSpaceError
+from bundles.errors import NoSpaceError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private
+from tests.faults.disks import fill_bytes, fill_inodes, mounted
 from tests.registry_server import Store
 
 BODY = b"a layer of some bytes"
 
 
 @pytest.fixture(params=["tmpfs", "ext4"])
-def disk(tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A real file system of some 16 MiB, and a reserve that fits it."""
-    monkeypatch.setattr(limits, "RESERVE", 2 << 20)
-    monkeypatch.setattr(limits, "RESERVE_STEP", 256 << 10)
-    folder = tmp_path / "small"
-    folder.mkdir()
-    if request.param == "tmpfs":
-        command = ["mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", folder]
-    else:
-        picture = tmp_path / "disk.img"
-        with picture.open("wb") as file:
-            file.truncate(24 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-m", "0", picture], check=True)
-        command = ["mount", "-o", "loop", picture, folder]
-    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"needs to mount a {request.param}: {mounted.stderr.strip()}")
-    save_private(folder / "keys" / "audit.pem", create_private(), None)
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def fill(folder: Path) -> Path:
-    """Take every free byte of the file system."""
-    ballast = folder / "ballast"
-    with ballast.open("ab", buffering=0) as file:
-        for size in (1 << 20, 4096, 512, 1):
-            while True:
-                try:
-                    if not file.write(b"\0" * size):
-                        break
-                except OSError:
-                    break
-    return ballast
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A real file system of some 24 MiB."""
+    with mounted(tmp_path / "small", request.param, 24 << 20, 2_000) as folder:
+        save_private(folder / "keys" / "audit.pem", create_private(), None)
+        yield folder
 
 
 def test_a_full_disk_still_takes_acts_that_matter_and_gets_its_reserve_back(disk: Path) -> None:
@@ -65,7 +38,7 @@ def test_a_full_disk_still_takes_acts_that_matter_and_gets_its_reserve_back(disk
         reserve, audit = Reserve(store.paths.reserve), FileAudit(store.paths.audit)
         audit.record(AuditEvent(Act.INTAKE_IMPORT, "carl", "alpha.bravo-000001"))
         assert reserve.keep()
-        ballast = fill(disk)
+        ballast = fill_bytes(disk)
         for number in range(40):
             digest = f"sha256:{number:064x}"
             audit.record(AuditEvent(Act.BLOCK, "carl", digest, "done", {"why": "w" * 200}))
@@ -84,7 +57,7 @@ def test_in_want_no_content_is_taken_in_and_refusals_are_only_counted(disk: Path
         reserve, audit = Reserve(store.paths.reserve), FileAudit(store.paths.audit)
         server = store.serve()
         assert reserve.keep()
-        ballast = fill(disk)
+        ballast = fill_bytes(disk)
         audit.record(AuditEvent(Act.KEY_REVOKE, "carl", "x"))
         while not reserve.in_want():
             audit.record(AuditEvent(Act.KEY_REVOKE, "carl", "x"))
@@ -106,20 +79,119 @@ def test_in_want_no_content_is_taken_in_and_refusals_are_only_counted(disk: Path
         assert server.ask("POST", path, BODY).status == 201
 
 
-def test_a_disk_that_is_too_small_gets_no_reserve(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "RESERVE", 12 << 20)
+def test_a_small_disk_gives_a_share_of_its_bytes_and_inodes(disk: Path) -> None:
+    reserve, room = Reserve(disk / "reserve"), Room.of(disk)
+    assert not reserve.give_back(), "nothing is kept yet"
+    assert reserve.keep()
+    assert reserve.kept() == (room.bytes_kept, room.files_kept)
+    assert room.total // 17 < room.bytes_kept <= room.total // 16 < limits.RESERVE
+    assert room.files_kept == min(limits.RESERVE_FILES, room.total_inodes // 8)
+    assert reserve.path.stat().st_blocks * 512 >= room.bytes_kept, "blocks, and no hole"
+    assert (reserve.in_want(), reserve.read_only()) == (False, "")
+
+
+@pytest.mark.parametrize("what", ["bytes", "inodes"])
+def test_a_disk_is_read_only_before_its_end_and_whole_again_only_well_after_it(disk: Path, what: str) -> None:
     reserve = Reserve(disk / "reserve")
-    assert not reserve.keep()
-    assert not reserve.path.exists()
-    assert not reserve.in_want()
-    assert not reserve.give_back()
+    assert reserve.keep()
+    room = Room.of(disk)
+    ballast = disk / "ballast"
+    if what == "bytes":
+        ballast.write_bytes(b"\0" * (room.free - limits.READ_ONLY * room.bytes_kept + (256 << 10)))
+    else:
+        ballast.mkdir()
+        for number in range(room.free_inodes - limits.READ_ONLY * room.files_kept):
+            (ballast / f"{number}").touch()
+    assert f"{'MB' if what == 'bytes' else 'inodes'} are free" in reserve.read_only()
+    assert not reserve.in_want(), "long before the reserve is needed"
+    with pytest.raises(ReadOnlyError, match="read-only"):
+        reserve.require()
+    assert reserve.give_back()
+    assert not reserve.keep(), "it would be spent again at once"
+    if what == "bytes":
+        ballast.unlink()
+    else:
+        shutil.rmtree(ballast)
+    assert "is spent" in reserve.read_only()
+    assert reserve.keep()
+    assert reserve.read_only() == ""
+
+
+def test_an_act_makes_room_for_itself_and_takes_no_more_than_a_step(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
+    reserve.make_room()
+    assert reserve.keep()
+    whole = reserve.kept()
+    reserve.make_room(4)
+    assert reserve.kept() == whole, "there is room"
+    fill_inodes(disk)
+    fill_bytes(disk)
+    step, files = Room.of(disk).step
+    for number in range(1, 4):
+        reserve.make_room()
+        reserve.make_room()
+        assert reserve.kept() == (whole[0] - number * step, whole[1] - number * files), "twice, and one step"
+        fill_inodes(disk)
+        fill_bytes(disk)
+    while reserve.give_back():
+        pass
+    assert reserve.kept() == (0, 0)
+    reserve.make_room(4)
+
+
+def test_a_file_with_holes_is_taken_anew(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
+    assert reserve.keep()
+    size = reserve.path.stat().st_size
+    os.truncate(reserve.path, 0)
+    os.truncate(reserve.path, size)
+    assert reserve.keep(anew=True)
+    assert reserve.path.stat().st_blocks * 512 >= size
+
+
+def test_pulls_go_on_where_nothing_can_be_written_and_are_counted(disk: Path) -> None:
+    (disk / "audit").mkdir()
+    reserve, audit = Reserve(disk / "reserve"), FileAudit(disk / "audit")
+    audit.record(AuditEvent(Act.PULL, "carl", "team/app@sha256:1"))
+    assert reserve.keep()
+    fill_inodes(disk)
+    ballast = fill_bytes(disk)
+    kept = reserve.kept()
+    for number in range(300):
+        audit.record(AuditEvent(Act.PULL, "carl", f"team/app@sha256:{number % 3}", "done", {"from": "10.0.0.1"}))
+    assert reserve.kept() == kept, "none of the reserve is for them"
+    audit.record(AuditEvent(Act.BLOCK, "carl", "sha256:1"))
+    audit.record(AuditEvent(Act.PULL, "dora", "team/app@sha256:1"))
+    assert [event["act"] for event in tail(disk / "audit", 1)] == [Act.BLOCK], "nor what it gave back"
+    ballast.unlink()
+    assert reserve.keep() or shutil.rmtree(disk / "ballast.files") or reserve.keep()
+    audit.close()
+    pulls = [event for event in tail(disk / "audit", 10_000) if event["act"] == Act.PULL]
+    assert sum(event["detail"].get("repeated", 1) for event in pulls if event["actor"] == "carl") >= 300
+    assert [event["actor"] for event in pulls].count("dora") == 1
+
+
+def test_pulls_of_very_many_things_are_counted_within_a_bound(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "AUDIT_FLOODS", 8)
+    (disk / "audit").mkdir()
+    audit = FileAudit(disk / "audit")
+    audit.record(AuditEvent(Act.BLOCK, "carl", "x"))
+    ballast = fill_bytes(disk)
+    for number in range(1_000):
+        audit.record(AuditEvent(Act.PULL, "carl", f"team/app@sha256:{number}" + "x" * 400))
+    ballast.unlink()
+    audit.close()
+    pulls = [event["detail"] for event in tail(disk / "audit", 10_000) if event["act"] == Act.PULL]
+    counted = [detail for detail in pulls if "repeated" in detail]
+    assert 1 <= len(counted) <= 10
+    assert sum(detail.get("repeated", 1) for detail in pulls) == 1_000, "some fitted into the block that was left open"
 
 
 def test_a_full_disk_is_an_error_of_its_own(disk: Path) -> None:
     (disk / "audit").mkdir()
     audit = FileAudit(disk / "audit")
     audit.record(AuditEvent(Act.INTAKE_IMPORT, "carl", "x"))
-    fill(disk)
+    fill_bytes(disk)
     with pytest.raises(NoSpaceError):
         record_many(audit)
 

@@ -131,6 +131,7 @@ class HomeScreen(StationScreen):
             _fact("since", moment(status.started)),
             _fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
             _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
+            *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
             _fact("quarantine", count(status.quarantine, "bundle")),
             *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
             _fact("last import", moment(status.last_import.at if status.last_import else None)),

@@ -13,8 +13,8 @@ from aiohttp import web
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
 from appliance.control.asked import body_of, query_number
 from appliance.control.job import Job
-from appliance.control.job_runner import PAYLOAD
 from appliance.control.kinds import kind_of
+from appliance.control.signed import PAYLOAD
 from appliance.control.view import job_view, sees
 from appliance.observe.acts import Act
 from appliance.observe.audit import refusal

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.control import duties
+from appliance.control import duties, space
 from appliance.control.api import Control, get, may
 from appliance.control.view import job_view
 from appliance.observe.checkpoints import last_checkpoint
@@ -54,6 +54,7 @@ def describe(control: Control) -> dict[str, Any]:
             "damaged": damaged,
             "unread": unread,
         },
+        "read_only": space.read_only(control),
         "jobs": control.jobs.counts(),
         "quarantine": quarantine,
         "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],

@@ -17,6 +17,7 @@ from appliance.control.routes.status import describe
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.metrics import CONTENT_TYPE, Gauges, render
+from appliance.observe.reserve import Reserve
 from bundles.errors import LockgateError, UsageError
 
 
@@ -64,6 +65,7 @@ def gauges(control: Control) -> Gauges:
     """The station's state as numbers. Names and labels are a promise (docs/reference/metrics.md)."""
     status, station = describe(control), control.station
     store, jobs = status["store"], status["jobs"]
+    kept = Reserve(station.paths.reserve).kept()
     left: dict[tuple[tuple[str, str], ...], float]
     try:
         left = {(("certificate", entry.name),): float(entry.seconds_left)
@@ -82,6 +84,9 @@ def gauges(control: Control) -> Gauges:
         "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store["free"])}),
         "lockgate_graveyard_blobs": ("Collected blobs that wait", {(): float(store["graveyard"]["blobs"])}),
         "lockgate_graveyard_bytes": ("Bytes of collected blobs", {(): float(store["graveyard"]["bytes"])}),
+        "lockgate_store_read_only": ("1 where no content is taken in", {(): float(status["read_only"] is not None)}),
+        "lockgate_reserve_bytes": ("Bytes left of the disk's reserve", {(): float(kept[0])}),
+        "lockgate_reserve_inodes": ("Inodes left of the disk's reserve", {(): float(kept[1])}),
         "lockgate_jobs": ("Jobs", {(("state", name),): float(count) for name, count in jobs.items()}),
         "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status["quarantine"])}),
         "lockgate_health": ("1 where the check is well", checks),

@@ -23,7 +23,7 @@ from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
-from bundles.errors import FailedError, LockgateError
+from bundles.errors import FailedError, LockgateError, NoSpaceError
 
 _log: Final = logging.getLogger(__name__)
 
@@ -153,9 +153,10 @@ def _commit_group(
         if db.in_transaction:
             db.execute("ROLLBACK")
         _log.error("a group of %d writes was not committed: %s", len(group), error)
+        kind = NoSpaceError if _is_full(error) else FailedError
         for pending in group:
             pending.future.set_exception(
-                FailedError("the metadata cannot be written", thing=str(error), remedy="check the station's disk")
+                kind("the metadata cannot be written", thing=str(error), remedy="check the station's disk")
             )
         return
     for pending, result, refusal in outcomes:

@@ -1,0 +1,41 @@
+"""Keeps the disk's reserve, and says when the station begins and ends to be read-only (appliance.observe.reserve)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from appliance import clock, limits
+from appliance.control.api import Control
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.observe.reserve import Reserve
+from bundles.errors import LockgateError
+
+
+async def keep_looking(control: Control) -> None:
+    """Make the reserve, make it whole again once there is room, and record each change of whether content is taken in.
+    Until cancelled."""
+    reserve, anew = Reserve(control.station.paths.reserve), True
+    while True:
+        await asyncio.to_thread(reserve.keep, anew=anew)
+        anew = False
+        await _note(control, await asyncio.to_thread(reserve.read_only))
+        await asyncio.sleep(limits.RESERVE_LOOK)
+
+
+async def _note(control: Control, why: str) -> None:
+    if bool(why) == bool(control.read_only_since):
+        return
+    control.read_only_since = clock.now() if why else ""
+    act, detail = (Act.READ_ONLY, {"why": why}) if why else (Act.READ_WRITE, {})
+    try:
+        await control.record(AuditEvent(act, "station", control.station.config.site, "done", detail))
+    except LockgateError as error:  # the log has no room at all: standard error hears it
+        print(f"lockgate: {act}: {why or 'there is room again'}; {error.diagnostics()}", file=sys.stderr, flush=True)
+
+
+def read_only(control: Control) -> dict[str, str] | None:
+    """Since when the station takes no content in, and why, as it is now; None where it does."""
+    why = Reserve(control.station.paths.reserve).read_only()
+    return {"since": control.read_only_since or clock.now(), "why": why} if why else None
