@@ -173,6 +173,16 @@ METADATA_FIRST: Final = 1.0
 """Seconds that a start waits for its check of the metadata: that of a small station is over by then, and nobody is
 refused a deletion."""
 
+TOMBSTONE_LIFE: Final = 90 * 24 * 60 * 60
+TOMBSTONES: Final = 200_000
+"""Seconds for which a link that went is remembered, and how many: a quarter, and 60 MB of the database."""
+
+TOMBSTONES_PRUNED: Final = 20_000
+"""Of those, how many are forgotten in one transaction, while other writes wait: half a second."""
+
+TOMBSTONES_LOOK: Final = 60 * 60.0
+"""Seconds between two looks for tombstones that are too old or too many: each reads all of them."""
+
 GC_GRACE_HOURS: Final = (0, 366 * 24)
 """How long a collected blob may be told to wait; more than a year is a backup's business."""
 

@@ -30,6 +30,7 @@ def _text(document: dict[str, Any]) -> str:
         f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
         *_graveyard(store["graveyard"]),
         *([f"read-only    since {only['since']}: {only['why']}"] if only else []),
+        *_collected(store["collected"]),
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
         f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",
@@ -43,3 +44,9 @@ def _graveyard(graveyard: dict[str, Any]) -> list[str]:
         return []
     since = graveyard["oldest"]
     return [f"graveyard    {graveyard['blobs']} blobs, {megabytes(graveyard['bytes'])}, the oldest since {since}"]
+
+
+def _collected(collected: dict[str, Any]) -> list[str]:
+    if not collected["asked"]:
+        return []
+    return [f"collected    clients asked {collected['asked']} times for content that gc took"]

@@ -189,7 +189,9 @@ class _Collection:
             self._builds.refresh()
             digests = tuple(digest for digest in sizes if digest not in self._builds)
             with self._gate.collecting():
-                gone: list[str] = self._station.writer.submit(ForgetBlobs(digests=digests))
+                gone: list[str] = self._station.writer.submit(
+                    ForgetBlobs(digests=digests, job=self._context.job_id, at=clock.now())
+                )
                 self._station.blobs.graveyard.bury(map(Digest.parse, gone))
         self._count(gone, sizes)
 

@@ -10,6 +10,7 @@ import contextlib
 import sqlite3
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
@@ -19,6 +20,7 @@ from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.writes.lifecycle import NoteUnread
+from appliance.store.writes.tombstones import PruneTombstones
 from bundles.errors import CancelledError, LockgateError
 from bundles.oci.digest import Digest
 
@@ -32,6 +34,13 @@ def look_after(station: Station, attend: Callable[[], object] = lambda: None) ->
     graves = Graves(station, _ACTOR, attend)
     graves.empty(station.config.gc_grace_hours * 3600.0)
     graves.make_room()
+
+
+def prune_tombstones(station: Station, attend: Callable[[], object] = lambda: None) -> None:
+    """Forget links that went long ago, and the oldest of too many. Raises LockgateError."""
+    before = clock.after(-limits.TOMBSTONE_LIFE)
+    while station.writer.submit(PruneTombstones(before=before)):
+        attend()
 
 
 def find_missing(station: Station, attend: Callable[[], object] = lambda: None) -> None:
@@ -50,7 +59,7 @@ def find_missing(station: Station, attend: Callable[[], object] = lambda: None) 
 def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
     """Look after the store in a thread while the block runs, once in `limits.GRAVEYARD_LOOK`. `open_own` opens the
     station for it. Gives an event that says when the metadata was checked; `BeginCheck` was submitted before."""
-    over, checked = threading.Event(), threading.Event()
+    over, checked, pruning = threading.Event(), threading.Event(), [0.0]
 
     def attend() -> None:
         if over.is_set():
@@ -63,6 +72,9 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
             find_missing(station, attend)
         else:
             look_after(station, attend)
+        if time.monotonic() >= pruning[0]:
+            pruning[0] = time.monotonic() + limits.TOMBSTONES_LOOK
+            prune_tombstones(station, attend)
 
     def go_on() -> None:
         while True:

@@ -16,6 +16,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.paths import StationPaths
+from appliance.registry.services import COLLECTED
 
 _FOLDER: Final = "PROMETHEUS_MULTIPROC_DIR"
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
@@ -41,6 +42,11 @@ class RegistryMetrics:
             "lockgate_registry_requests", "Requests answered by the registry", ("method", "status"),
             registry=CollectorRegistry(),
         )  # fmt: skip
+        collected = Counter(
+            "lockgate_registry_collected", "Requests for content that a collection took", ("kind",),
+            registry=CollectorRegistry(),
+        )  # fmt: skip
+        self._collected = {kind: collected.labels(kind) for kind in ("blob", "manifest")}
         self._kept: dict[tuple[str, int], Callable[[], None]] = {}
         self._counts = _has_room(lambda: self._requests.labels("GET", "200"))
 
@@ -56,6 +62,8 @@ class RegistryMetrics:
             if len(self._kept) < _KEPT:
                 self._kept[key] = add
         add()
+        if response.status == _NOT_FOUND and COLLECTED in request:
+            self._collected[request[COLLECTED]].inc()
 
 
 def _has_room(begin: Callable[[], object]) -> bool:
@@ -72,6 +80,7 @@ def _has_room(begin: Callable[[], object]) -> bool:
     return True
 
 
+_NOT_FOUND: Final = 404
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 _KEPT: Final = 256
 

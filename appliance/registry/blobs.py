@@ -34,7 +34,7 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     digest = call.digest
     facts = call.services.metadata.linked_blob(call.name, digest)
     if facts is None:
-        return errors.blob_unknown(digest)
+        return await call.unknown(digest, "blob") or errors.blob_unknown(digest)
     call.refuse_blocked(digest)
     headers = _headers(digest)
     if call.request.headers.get("If-Match") and not matches(call.request.headers["If-Match"], digest):

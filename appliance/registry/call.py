@@ -21,17 +21,20 @@ from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.pulls import Pulls
 from appliance.observe.recorded import recording_async
 from appliance.registry import errors
-from appliance.registry.errors import RefusedRequestError
+from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
-from appliance.registry.services import ACTOR, Action, RegistryServices
+from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.verified import VerifiedFiles
+from appliance.store import tombstones
 from appliance.store.epoch import SharedEpoch
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
 from appliance.store.writes.checks import NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import holds_released
+from appliance.store.writes.rows import Kind
+from appliance.store.writes.tombstones import CountAsked
 from bundles.display import safe
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.digest import Digest
@@ -91,6 +94,12 @@ class Worker:
         _log.error("%s: %s", error.what, safe(error.thing))
         note = NoteWrongRow(rows=error.rows, repository=error.repository, item=error.item, at=self.services.now())
         await self._note(thing, note)
+
+    async def count_asked(self, repository: str, digest: Digest, kind: Kind) -> None:
+        """Count that somebody asked for what was collected, for status."""
+        thing = f"{kind} {repository} {digest}"
+        if not self._is_noted(thing):
+            await self._note(thing, CountAsked(repository=repository, digest=str(digest), kind=kind))
 
     def _is_noted(self, thing: str) -> bool:
         """Whether something was noted within `limits.UNREADABLE_NOTED`; from here on it is."""
@@ -179,6 +188,16 @@ class Call:
     def may(self, action: Action, name: str) -> bool:
         """Whether the caller may, on another repository than the path's."""
         return self.services.access.check(self.request, action, name) is None
+
+    async def unknown(self, digest: Digest, kind: Kind) -> WireError | None:
+        """The answer for what the repository does not show, where a collection took it; it is counted. None elsewhere.
+        The caller may pull. Point read."""
+        found = tombstones.find(self.services.metadata.connection, self.name, str(digest), kind)
+        if found is None:
+            return None
+        self.request[COLLECTED] = kind
+        await self.worker.count_asked(self.name, digest, kind)
+        return errors.collected(kind, found)
 
     async def write(
         self, write: Write, act: Act, thing: str, *, happened: Callable[[Any], bool] = _happened, **detail: str

@@ -10,6 +10,8 @@ from typing import Final
 from aiohttp import web
 
 from appliance.observe.reserve import ReadOnlyError
+from appliance.store.tombstones import Tombstone
+from appliance.store.writes.rows import Kind
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 
@@ -22,13 +24,15 @@ _DAMAGED: Final = "is missing or damaged on the registry's disk, and is not serv
 
 @dataclass(frozen=True, slots=True)
 class WireError:
-    """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it."""
+    """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it. `facts`, where there
+    are some, stand in its place as the error's detail."""
 
     status: int
     code: str
     message: str
     thing: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
 
     def with_headers(self, **headers: str) -> WireError:
         """The same error with further headers; underscores in names become hyphens."""
@@ -46,8 +50,10 @@ class RefusedRequestError(Exception):
 
 def respond(error: WireError) -> web.Response:
     """The answer for an error: its status, its headers, and the specification's body."""
-    entry: dict[str, str] = {"code": error.code, "message": error.message}
-    if error.thing:
+    entry: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.facts:
+        entry["detail"] = dict(error.facts)
+    elif error.thing:
         entry["detail"] = error.thing[:_SHOWN]
     body = json.dumps({"errors": [entry]}).encode()
     return web.Response(status=error.status, body=body, headers=error.headers, content_type="application/json")
@@ -60,6 +66,12 @@ def blob_damaged(digest: Digest) -> WireError:
 
 def blob_unknown(digest: Digest) -> WireError:
     return WireError(404, "BLOB_UNKNOWN", "blob unknown to registry", str(digest))
+
+
+def collected(kind: Kind, tombstone: Tombstone) -> WireError:
+    """To whoever may pull from the repository: it showed this once, and its bytes were collected since."""
+    code = {"blob": "BLOB_UNKNOWN", "manifest": "MANIFEST_UNKNOWN"}[kind]
+    return WireError(404, code, f"the {kind} was collected as garbage", tombstone.digest, facts=tombstone.facts())
 
 
 def upload_unknown(upload_id: str) -> WireError:

@@ -45,7 +45,7 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     facts = _find(call)
     if facts is None:
-        return errors.manifest_unknown(call.target.reference)
+        return await _unknown(call)
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
@@ -61,7 +61,7 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     call.require("pull")
     facts = _find(call)
     if facts is None:
-        return errors.manifest_unknown(call.target.reference)
+        return await _unknown(call)
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
@@ -69,6 +69,14 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
         return errors.manifest_damaged(facts.digest)
     headers = _headers(facts) | {"Content-Length": str(facts.size)}
     return web.Response(headers=headers, content_type=facts.media_type)
+
+
+async def _unknown(call: Call) -> WireError:
+    if ":" in call.target.reference:
+        collected = await call.unknown(call.digest, "manifest")
+        if collected is not None:
+            return collected
+    return errors.manifest_unknown(call.target.reference)
 
 
 async def _bytes_of(call: Call, digest: Digest) -> bytes | None:

@@ -24,6 +24,10 @@ ACTOR: Final = web.RequestKey("actor", str)
 """Whose account a request is, for the audit log; `Access.admit` sets it where it is somebody's."""
 
 
+COLLECTED: Final = web.RequestKey("collected", str)
+"""What kind of content a request asked for that a collection took; set where it did."""
+
+
 class Access(Protocol):
     """Decides who may do what: `admit` once for each request, before anything of it is looked at, and `check` where
     it is known what it wants; a mount also for its source, the catalog for each name."""

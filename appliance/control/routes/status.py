@@ -16,6 +16,7 @@ from appliance.control.api import Control, get, may
 from appliance.control.view import job_view
 from appliance.observe.checkpoints import last_checkpoint
 from appliance.observe.health import checks
+from appliance.store import tombstones
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -53,6 +54,7 @@ def describe(control: Control) -> dict[str, Any]:
             "graveyard": asdict(station.blobs.graveyard.totals()),
             "damaged": damaged,
             "unread": unread,
+            "collected": asdict(tombstones.counts(station.reader)),
         },
         "read_only": space.read_only(control),
         "jobs": control.jobs.counts(),

@@ -87,6 +87,10 @@ def gauges(control: Control) -> Gauges:
         "lockgate_store_read_only": ("1 where no content is taken in", {(): float(status["read_only"] is not None)}),
         "lockgate_reserve_bytes": ("Bytes left of the disk's reserve", {(): float(kept[0])}),
         "lockgate_reserve_inodes": ("Inodes left of the disk's reserve", {(): float(kept[1])}),
+        "lockgate_tombstones": (
+            "Digests whose collection is remembered",
+            {(): float(store["collected"]["tombstones"])},
+        ),
         "lockgate_jobs": ("Jobs", {(("state", name),): float(count) for name, count in jobs.items()}),
         "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status["quarantine"])}),
         "lockgate_health": ("1 where the check is well", checks),

@@ -18,9 +18,12 @@ _KEPT: Final = (
 
 class ForgetBlobs(Write, frozen=True):
     """Blobs that nothing links or pins are no longer held. The result lists them, those without a row among them;
-    what was linked or pinned meanwhile is left out. The caller holds the store's gate, and takes the files away."""
+    what was linked or pinned meanwhile is left out. The caller holds the store's gate, and takes the files away. Each
+    repository that showed one remembers the collection `job` and the time `at` (`appliance.store.tombstones`)."""
 
     digests: tuple[str, ...]
+    job: str = ""
+    at: str = ""
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
         gone = [digest for digest in self.digests if not db.execute(_KEPT, (digest,)).fetchone()[0]]
@@ -29,6 +32,10 @@ class ForgetBlobs(Write, frozen=True):
             db.execute("DELETE FROM blobs WHERE digest = ?", (digest,))
             db.execute("DELETE FROM damage WHERE digest = ?", (digest,))
             db.execute("DELETE FROM unread WHERE digest = ?", (digest,))
+            db.execute(
+                "UPDATE tombstones SET taken = ?, job = ? WHERE digest = ? AND taken IS NULL",
+                (self.at, self.job, digest),
+            )
         return gone
 
 

@@ -1,0 +1,43 @@
+"""What was asked for although a collection took it, and the end of what is remembered."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import ClassVar
+
+from appliance import limits
+from appliance.store.writes.base import Write
+from appliance.store.writes.rows import Kind
+
+
+class CountAsked(Write, frozen=True):
+    """A client asked for what a collection took."""
+
+    unrecorded: ClassVar[str] = "how often what was collected is asked for"
+    repository: str
+    digest: str
+    kind: Kind
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute(
+            "UPDATE tombstones SET asked = asked + 1"
+            " WHERE repository = ? AND digest = ? AND kind = ? AND taken IS NOT NULL",
+            (self.repository, self.digest, self.kind),
+        )
+
+
+class PruneTombstones(Write, frozen=True):
+    """Forget links that went before the time `before`, and the oldest of more than `limits.TOMBSTONES`; at most
+    `limits.TOMBSTONES_PRUNED` at a time, for other writes wait meanwhile. The result counts them."""
+
+    unrecorded: ClassVar[str] = "what is remembered of collected blobs"
+    before: str
+
+    def apply(self, db: sqlite3.Connection) -> int:
+        count = db.execute("SELECT count(*) FROM tombstones").fetchone()[0]
+        return db.execute(
+            "DELETE FROM tombstones WHERE (digest, repository, kind) IN"
+            " (SELECT digest, repository, kind FROM tombstones WHERE unlinked < ?1 OR ?2 > 0"
+            " ORDER BY unlinked LIMIT CASE WHEN ?2 > 0 THEN min(?2, ?3) ELSE ?3 END)",
+            (self.before, count - limits.TOMBSTONES, limits.TOMBSTONES_PRUNED),
+        ).rowcount
