@@ -26,8 +26,9 @@ from appliance.observe.seals import audit_key
 from appliance.paths import StationPaths
 from bundles import audit_log, limits, strict_json
 from bundles.audit_log import lines_of, segments
-from bundles.errors import LockgateError, MalformedError, RefusedError
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.files import read_small, write_atomic
+from bundles.signing.trust import site_of
 
 ORIGIN_TYPE: Final = "application/vnd.lockgate.station-origin.v1+json"
 
@@ -80,6 +81,23 @@ def read_origin(paths: StationPaths, site: str) -> Origin | None:
             remedy="set open = false, and see: lockgate audit verify",
         ) from None  # fmt: skip
     return origin
+
+
+def require_made_so(paths: StationPaths, config: Config) -> None:
+    """Go on only where config.toml names the site and side that the station was made with: every event, receipt and
+    bundle names them. Raises UsageError."""
+    made = {"site": site_of(paths.trust)}
+    with contextlib.suppress(RefusedError):  # a document that does not hold is told where it counts
+        origin = read_origin(paths, config.site)
+        if origin is not None:
+            made["side"] = origin.side
+    for name, value in made.items():
+        if getattr(config, name) != value:
+            raise UsageError(
+                f"the station was made with {name} = {value!r}",
+                thing=f"{name} = {getattr(config, name)!r} in {paths.config}",
+                remedy=f"set {name} = {value!r}; for another {name} make a station with: lockgate init",
+            )
 
 
 def require_open(paths: StationPaths, config: Config) -> None:

@@ -31,7 +31,7 @@ from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
 from appliance.observe.program_log import lacking, log_to_stderr
 from appliance.observe.reserve import Reserve
-from appliance.origin import adopt, require_open
+from appliance.origin import adopt, require_made_so, require_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.station import station_lock
@@ -70,6 +70,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     paths = StationPaths(root.resolve())
     os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
+    require_made_so(paths, config)
     Reserve(paths.reserve).make_room(limits.RESERVE_START)
     host, port = split_listen(listen or config.listen)
     if config.open:

@@ -176,6 +176,11 @@ def _damaged(path: Path, reason: str) -> UsageError:
     )
 
 
+def site_of(folder: Path) -> str:
+    """The site whose trust folder this is. Raises UsageError where its `site.json` is missing or damaged."""
+    return _load_site(folder / _SITE_FILE)
+
+
 def _load_site(path: Path) -> str:
     document = _decode(path, _Site)
     if document.type != SITE_TYPE:

@@ -17,11 +17,12 @@ from appliance.observe import audit_export
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.observe.checkpoints import checkpoint, verify_log
-from appliance.origin import Origin, adopt, read_origin, require_open, write_origin
+from appliance.origin import Origin, adopt, read_origin, require_made_so, require_open, write_origin
 from appliance.paths import StationPaths
+from appliance.serve.supervisor import serve
 from appliance.store.database import open_writer
 from bundles.audit_log import origin_digest
-from bundles.errors import LockgateError, RefusedError
+from bundles.errors import LockgateError, RefusedError, UsageError
 from tests.access.live import Live
 from tests.observe.station import as_earlier_version
 
@@ -223,3 +224,25 @@ def test_a_document_of_another_site_is_refused(tmp_path: Path) -> None:
     write_origin(paths, Origin(site="alpha", side="inside", open=True, created=clock.now()))
     with pytest.raises(LockgateError, match="another station"):
         read_origin(paths, "bravo")
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong"), [('site = "bravo"', 'site = "brav0"'), ('side = "inside"', 'side = "outside"')]
+)
+def test_a_station_of_another_site_or_side_than_it_was_made_with_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written: str, wrong: str
+) -> None:
+    paths = station(tmp_path, *OPEN)
+    paths.config.write_text(paths.config.read_text().replace(written, wrong))
+    log = [path.read_bytes() for path in sorted(paths.audit.rglob("*.jsonl"))]
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError) as refused:
+        serve(paths.root)
+    assert wrong.replace('"', "'") in refused.value.thing
+    assert written.replace('"', "'") in refused.value.remedy
+    assert [path.read_bytes() for path in sorted(paths.audit.rglob("*.jsonl"))] == log
+
+
+def test_a_station_starts_as_it_was_made(tmp_path: Path) -> None:
+    paths = station(tmp_path, *CLOSED)
+    require_made_so(paths, load_config(paths.config))
