@@ -11,17 +11,32 @@ from bundles.display import safe
 from tui.texts import count, moment
 from tui.widgets.mark_rows import Marked
 
+_CREDENTIALS: Final = {"bind-key": "key"}
 _HOW: Final = {
     "alone": "at once, by one administrator",
     "own": "confirmed by the person",
     "second": "confirmed",
     "delay": "by waiting alone, nobody confirmed it",
+    "before": "set before a role that took effect by waiting alone",
 }
+
+
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
+    """A credential of the account that a grant is for, who set it and when. `foreign`: another than the person, and
+    nobody confirmed it."""
+
+    what: str
+    thing: str = ""
+    set_by: str | None = None
+    at: str | None = None
+    under: str | None = None
+    foreign: bool = False
 
 
 class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     """An item of GET /v1/account-changes. `due`: when it takes effect by itself, None where a second administrator
-    could confirm it; `expires`: when it is over. Both are None once it waits no more."""
+    could confirm it; `expires`: when it is over. Both are None once it waits no more. `confirmers`: who may confirm it,
+    by name; `then`: in the answer to a confirmation, what waits because of it."""
 
     id: str
     account: str
@@ -37,6 +52,9 @@ class AccountChange(msgspec.Struct, frozen=True, kw_only=True):
     due: str | None = None
     expires: str | None = None
     shown: str = ""
+    confirmers: tuple[str, ...] | None = None
+    credentials: tuple[Credential, ...] = ()
+    then: tuple[AccountChange, ...] = ()
 
     @property
     def waits(self) -> bool:
@@ -57,7 +75,24 @@ def until(change: AccountChange) -> str:
 def confirmers(change: AccountChange) -> str:
     """Who may confirm a change."""
     others = f"another administrator than {safe(change.asked_by)}"
-    return others if change.what == "grant" else f"{safe(change.account)} or {others}"
+    names = change.confirmers
+    own = change.what != "grant" and (names is None or change.account in names)
+    another = names is None or any(name != change.account for name in names)
+    parts = [part for part, there in ((safe(change.account), own), (others, another)) if there]
+    return " or ".join(parts) or "nobody: no second administrator exists"
+
+
+def credential(one: Credential) -> str:
+    """A credential, and who set it and when."""
+    name = f"{_CREDENTIALS.get(one.what, one.what)} {one.thing}".strip()
+    under = f", logged in with what {one.under} had set" if one.under else ""
+    return safe(f"{name}: set by {one.set_by or 'somebody unknown'} {moment(one.at)}{under}")
+
+
+def not_the_persons(change: AccountChange) -> str:
+    """What another than the person set of the account's credentials; empty where there is none."""
+    foreign = [credential(one) for one in change.credentials if one.foreign]
+    return f"Set by another, so it waits for a second person too: {'; '.join(foreign)}." if foreign else ""
 
 
 def effect(change: AccountChange) -> str:

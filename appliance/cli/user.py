@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
 from appliance.cli.pages import whole_list
-from appliance.cli.user_pending import cancel, confirm, pending, report
+from appliance.cli.user_pending import cancel, confirm, credential_line, pending, report
 from appliance.observe.acts import Act
 from bundles.display import safe
 
@@ -217,7 +217,8 @@ def show_(root: Path | None, name: str, as_json: bool) -> None:
             ("uid", "-" if document["uid"] is None else str(document["uid"])), ("state", _state(document)),
             ("created", document["created"]), ("seen", document["seen"] or "never"),
         ]  # fmt: skip
-        return "\n".join(f"{name:<8} {safe(value)}" for name, value in fields)
+        lines = [f"{name:<8} {safe(value)}" for name, value in fields]
+        return "\n".join([*lines, *(credential_line(one) for one in document["credentials"])])
 
     show(document, as_json, text)
 

@@ -78,7 +78,13 @@ CONTROL: Final = web.AppKey("control", Control)
 _CALLER: Final = web.RequestKey("caller", Caller)
 
 
-def route(method: str, path: str, permission: Permission | Literal["anybody"], handler: Handler) -> web.RouteDef:
+Unless = Callable[[Control, web.Request], bool]
+"""Whether a request needs no permission, since it is about the caller's own account."""
+
+
+def route(
+    method: str, path: str, permission: Permission | Literal["anybody"], handler: Handler, unless: Unless | None = None
+) -> web.RouteDef:
     """A route, and what its caller must be allowed to. What depends on a request's body, its handler asks `require`."""
 
     @functools.wraps(handler)
@@ -86,17 +92,18 @@ def route(method: str, path: str, permission: Permission | Literal["anybody"], h
         return await handler(request)
 
     guarded.__dict__["permission"] = permission
+    guarded.__dict__["unless"] = unless
     return web.route(method, path, guarded)
 
 
-def get(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+def get(path: str, permission: Permission, handler: Handler, unless: Unless | None = None) -> web.RouteDef:
     """A GET that takes `permission`."""
-    return route("GET", path, permission, handler)
+    return route("GET", path, permission, handler, unless)
 
 
-def post(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
+def post(path: str, permission: Permission, handler: Handler, unless: Unless | None = None) -> web.RouteDef:
     """A POST that takes `permission`."""
-    return route("POST", path, permission, handler)
+    return route("POST", path, permission, handler, unless)
 
 
 def delete(path: str, permission: Permission, handler: Handler) -> web.RouteDef:
@@ -182,7 +189,9 @@ async def _admit(request: web.Request) -> None:
         return
     if permission is None:
         raise RefusedError("the route names no permission", thing=request.path, remedy="report it: this is a defect")
-    await require(request, permission)
+    unless: Unless | None = getattr(request.match_info.handler, "unless", None)
+    if unless is None or may(request, permission) or not unless(control, request):
+        await require(request, permission)
     await control.called(control, request[_CALLER])
 
 

@@ -18,6 +18,7 @@ from appliance.intake.overrides import trusted_now
 from appliance.observe.acts import Act, account_changed
 from appliance.observe.audit import AuditEvent
 from appliance.store import duties
+from appliance.store.credentials import Credential
 from appliance.store.duties import AccountChange, Change
 from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
 from bundles.errors import LockgateError
@@ -28,14 +29,26 @@ _log: Final = logging.getLogger(__name__)
 def describe(control: Control, change: AccountChange) -> dict[str, Any]:
     """A change of duty as the control API shows it; never what it would set."""
     reader = control.station.reader
-    waits = change.state == "waits"
+    waits, foreign = change.state == "waits", duties.foreign_of_grant(reader, change)
     return {
         "id": change.id, "account": change.account, "what": change.what, "detail": change.detail, "text": change.text,
         "state": change.state, "asked_by": change.asked_by, "asked": change.asked, "decided_by": change.decided_by,
         "decided": change.decided or None, "how": change.how, "why": change.why,
         "due": duties.due_of(reader, change) if waits else None,
         "expires": duties.expires_of(change) if waits else None,
-        "shown": change.shown,
+        "shown": change.shown, "confirmers": duties.confirmers(reader, change),
+        "credentials": [
+            describe_credential(one) | {"foreign": one in foreign}
+            for one in duties.credentials_of_grant(reader, change)
+        ],
+    }  # fmt: skip
+
+
+def describe_credential(one: Credential) -> dict[str, Any]:
+    """A credential as the control API shows it: who set it and when, never what it is."""
+    return {
+        "what": one.what, "thing": one.thing, "set_by": one.set_by or None, "at": one.at or None,
+        "under": one.under or None, "confirmed_by": one.confirmed_by or None, "foreign": one.is_foreign,
     }  # fmt: skip
 
 
@@ -49,7 +62,10 @@ def alerts(control: Control) -> list[str]:
     lines = []
     for change in duties.waiting(control.station.reader):
         due = duties.due_of(control.station.reader, change)
+        foreign = duties.foreign_of_grant(control.station.reader, change)
         until = f"takes effect at {due}" if due else "waits for a second person"
+        if foreign:
+            until += f"; {len(foreign)} of its credentials were set by another than {change.account}"
         lines.append(
             f"accounts: {change.text}, asked for by {change.asked_by} at {change.asked}: {until}; see: lockgate user"
             " pending"
@@ -71,7 +87,8 @@ async def ask(
         starts=trusted_now(reader),
     )  # fmt: skip
     if how != "waits":
-        said = detail | ({} if how == "plain" else {"how": how})
+        ends = duties.older(reader, change, what, at)
+        said = detail | ({} if how == "plain" else {"how": how}) | ({"ends": ends} if ends else {})
         await act(control, AuditEvent(account_changed(what), actor, change.account, "done", said), write)
         return None
     said = {"change": what, "id": change_id, **detail}

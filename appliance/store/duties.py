@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 
 from appliance import limits
 from appliance.access.permissions import check_role, is_guarded
+from appliance.store import credentials
 from appliance.store.writes.access import (
     BindKey,
     BindUid,
@@ -138,6 +139,56 @@ def administrators(db: sqlite3.Connection) -> list[str]:
         " WHERE g.role = 'administrator' AND a.disabled IS NULL ORDER BY a.name"
     )
     return [name for (name,) in rows]
+
+
+def confirmers(db: sqlite3.Connection, change: AccountChange) -> list[str]:
+    """Whose confirmation makes a change that waits: the person, where they can log in, and other administrators."""
+    if change.state != "waits":
+        return []
+    group = group_of(db, change.asked_by)
+    names = [name for name in administrators(db) if name not in group]
+    row = db.execute("SELECT disabled, password, uid FROM accounts WHERE name = ?", (change.account,)).fetchone()
+    able = row is not None and row[0] is None and (row[1] is not None or row[2] is not None)
+    if change.what != "grant" and able and change.account not in names:
+        names.insert(0, change.account)
+    return names
+
+
+def remedy_of(db: sqlite3.Connection, change: AccountChange, actor: str = "") -> str:
+    """Who may confirm a change, or that it takes effect by waiting."""
+    names = [name for name in confirmers(db, change) if name != actor]
+    due = due_of(db, change)
+    hours = limits.DUTY_WAIT // 3600
+    wait = f"it takes effect at {due}, {hours} hours after it was asked for: no second administrator exists"
+    return "; or ".join(part for part in (f"ask {' or '.join(names)}" if names else "", wait if due else "") if part)
+
+
+def older(db: sqlite3.Connection, change: Change, what: str, before: str) -> list[str]:
+    """The ids of changes that wait and are over once `change` takes effect: of the same credential, asked for until
+    `before`. What is newer is not undone by what was asked for earlier."""
+    if not isinstance(change, SetPassword | BindUid | BindKey):
+        return []
+    keyid = change.keyid if isinstance(change, BindKey) else ""
+    rows = db.execute(
+        "SELECT id, detail FROM account_changes WHERE account = ? AND what = ? AND state = 'waits' AND asked <= ?"
+        " ORDER BY asked, id",
+        (change.account, what, before),
+    )
+    return [change_id for change_id, detail in rows if not keyid or json.loads(detail).get("keyid") == keyid]
+
+
+def credentials_of_grant(db: sqlite3.Connection, change: AccountChange) -> list[credentials.Credential]:
+    """For a grant that waits: every credential of its account. Whoever confirms is to see who set them."""
+    if change.what != "grant" or change.state != "waits":
+        return []
+    return credentials.of_account(db, change.account)
+
+
+def foreign_of_grant(db: sqlite3.Connection, change: AccountChange) -> list[credentials.Credential]:
+    """Those among them that wait when the grant takes effect: of an account that is guarded already none."""
+    if holds_guarded(db, change.account):
+        return []
+    return [one for one in credentials_of_grant(db, change) if one.is_foreign]
 
 
 def group_of(db: sqlite3.Connection, account: str) -> set[str]:

@@ -11,7 +11,7 @@ import pytest
 
 from appliance import limits
 from appliance.access.permissions import ROLES, is_guarded
-from appliance.store import duties
+from appliance.store import credentials, duties
 from appliance.store.database import open_writer
 from appliance.store.duties import Change
 from appliance.store.writer import LocalWriter
@@ -247,6 +247,93 @@ def test_a_decision_that_no_longer_holds_is_not_carried_out(station: Station) ->
     with pytest.raises(FailedError, match="meanwhile"):
         station.writer.submit(stale)
     assert station.password("eve") == "old"
+
+
+def test_at_a_grant_what_another_had_set_waits_and_what_the_person_set_stays(station: Station) -> None:
+    station.person("adam", "administrator")
+    station.person("eve")
+    station.writer.submit(SetPassword(account="eve", password="hers", at=T0, by="eve"))
+    station.writer.submit(BindUid(account="eve", uid=9, at=T0, by="ada"))
+    station.writer.submit(BindKey(account="eve", keyid="1" * 16, at=T0, by="adam"))
+    grant = station.ask(GrantRole(account="eve", role="security-officer"))
+    station.confirm(grant, "adam")
+    assert station.password("eve") == "hers"
+    assert [(one.what, one.set_by) for one in credentials.of_account(station.db, "eve")] == [("password", "eve")]
+    waits = {one.what: one for one in duties.waiting(station.db)}
+    assert {what: one.asked_by for what, one in waits.items()} == {"uid": "ada", "bind-key": "adam"}
+    with pytest.raises(RefusedError):
+        station.confirm(waits["bind-key"].id, "adam")
+    station.confirm(waits["bind-key"].id, "ada")
+    station.confirm(waits["uid"].id, "eve")
+    assert [one.confirmed_by for one in credentials.of_account(station.db, "eve")] == ["", "eve", "ada"]
+    further = station.ask(GrantRole(account="eve", role="security-officer", pattern="b/*"))
+    station.confirm(further, "adam")
+    assert duties.waiting(station.db) == []
+
+
+def test_a_credential_that_nobody_is_known_to_have_set_counts_as_anothers(station: Station) -> None:
+    station.person("adam", "administrator")
+    station.person("eve")
+    station.db.execute("DELETE FROM credentials")
+    station.confirm(station.ask(GrantRole(account="eve", role="security-officer")), "adam")
+    (waits,) = duties.waiting(station.db)
+    assert (waits.what, waits.asked_by) == ("password", "ada")
+    assert station.db.execute("SELECT password FROM accounts WHERE name = 'eve'").fetchone() == (None,)
+
+
+def test_by_waiting_a_grant_takes_its_credentials_with_it_and_a_release_shows_them(station: Station) -> None:
+    station.person("eve")
+    grant = station.ask(GrantRole(account="eve", role="security-officer"))
+    station.writer.submit(TakeEffect(id=grant, at=at(limits.DUTY_WAIT)))
+    assert station.password("eve") == "old"
+    assert {(one.what, one.how) for one in duties.unshown(station.db)} == {("grant", "delay"), ("password", "before")}
+    assert duties.waiting(station.db) == []
+
+
+def test_what_is_confirmed_under_anothers_log_in_counts_as_anothers(station: Station) -> None:
+    station.person("adam", "administrator")
+    station.person("eve")
+    grant = station.ask(GrantRole(account="eve", role="security-officer"))
+    station.confirm(station.ask(BindKey(account="eve", keyid="1" * 16, at=T0, by="ada")), "eve")
+    station.confirm(grant, "adam")
+    assert {one.what for one in duties.waiting(station.db)} == {"password", "bind-key"}
+
+
+def test_who_changes_a_password_under_anothers_shows_it(station: Station) -> None:
+    station.person("eve")
+    station.writer.submit(SetPassword(account="eve", password="given", at=T0, by="ada"))
+    station.writer.submit(SetPassword(account="eve", password="hers", at=at(1), by="eve"))
+    (held,) = credentials.of_account(station.db, "eve")
+    assert (held.set_by, held.under, held.is_foreign) == ("eve", "ada", False)
+
+
+def test_what_took_effect_ends_what_was_asked_for_earlier(station: Station) -> None:
+    station.person("adam", "administrator")
+    first, second = station.ask(password(), time=1), station.ask(password(), "adam", 2)
+    key = station.ask(BindKey(account="anna", keyid="1" * 16, at=T0), time=1)
+    station.confirm(second, "ada", 3)
+    assert duties.find(station.db, first).state == "cancelled"
+    assert duties.find(station.db, key).state == "waits"
+    third = station.ask(password(), time=5)
+    station.ask(SetPassword(account="anna", password="hers", at=at(6), by="anna"), "anna", 6)
+    assert duties.find(station.db, third).state == "cancelled"
+    older, newer = station.ask(password(), time=7), station.ask(password(), time=8)
+    station.confirm(older, "anna", 9)
+    assert duties.find(station.db, newer).state == "waits"
+
+
+def test_who_may_confirm_is_named_and_nobody_who_cannot(station: Station) -> None:
+    change_id = station.ask(password())
+    found = duties.find(station.db, change_id)
+    assert duties.confirmers(station.db, found) == ["anna"]
+    assert "72 hours after it was asked for: no second administrator" in duties.remedy_of(station.db, found)
+    station.writer.submit(DisableAccount(account="anna", at=T0))
+    assert duties.confirmers(station.db, found) == []
+    assert duties.remedy_of(station.db, found).startswith("it takes effect at ")
+    station.person("adam", "administrator")
+    assert duties.remedy_of(station.db, found) == "ask adam"
+    station.writer.submit(DisableAccount(account="adam", at=T0))
+    assert duties.confirmers(station.db, found) == []
 
 
 def test_only_so_much_waits(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,23 @@ async def test_who_asked_is_refused_and_a_second_administrator_confirms(closed: 
     assert (await state(closed, change))["how"] == "second"
 
 
+async def test_who_confirms_a_role_sees_who_set_the_password_and_that_it_waits_too(closed: Closed) -> None:
+    made = {"name": "nils", "password": PASSWORD}
+    await asyncio.to_thread(closed.ask, "ada", "POST", "/v1/accounts", made)
+    change = await asks(closed, "nils", "grant", role="security-officer", pattern="**")
+    async with console_of(closed.root, "adam") as console:
+        await to_changes(console)
+        await console.shows("password: set by ada")
+        await console.press("c")
+        await console.shows("Set by another, so it waits for a second person too: password: set by ada")
+        await console.press("y")
+        await console.shows("Waits too: a new password for nils, set by ada")
+        await console.shows("a new password for nils")
+        await console.press("z", "y")
+        await console.shows("cancelled: a new password for nils")
+    assert (await state(closed, change))["how"] == "second"
+
+
 async def test_an_officer_confirms_a_key_of_their_own_and_sees_no_other_account(closed: Closed) -> None:
     await asks(closed, "anna", "bind-key", keyid="00112233aabbccdd")
     async with console_of(closed.root, "anna") as console:

@@ -138,7 +138,9 @@ class Closed:
         """A change of an account that ada asks for, and adam confirms where it waits."""
         answer = self.ask("ada", "POST", f"/v1/accounts/{name}/{what}", body)
         if "waits" in answer:
-            self.ask("adam", "POST", f"/v1/account-changes/{answer['waits']['id']}/confirm", {})
+            confirmed = self.ask("adam", "POST", f"/v1/account-changes/{answer['waits']['id']}/confirm", {})
+            for one in confirmed["then"]:
+                self.ask("adam", "POST", f"/v1/account-changes/{one['id']}/confirm", {})
         return answer
 
     def cli(self, who: str, *words: object, expect: int = 0) -> Said:

@@ -109,8 +109,78 @@ def test_a_new_officer_is_none_and_does_not_confirm_themselves(closed: Closed) -
     for what, body in (("password", {"password": NEW}), ("uid", {"uid": 4243}), ("bind-key", {"keyid": "1" * 16})):
         late = asked(closed, "eve", what, **body)  # what the second person confirmed is not changed behind their back
         cancel(closed, late)
-    confirm(closed, "adam", change)
+    (password,) = confirm(closed, "adam", change)["then"]
+    assert not logs_in(closed, "eve", PASSWORD), "ada set it: it waits as the role did"
+    with pytest.raises(RefusedError):
+        confirm(closed, "ada", password)
+    confirm(closed, "adam", password)
+    closed.sessions.pop("eve", None)
     assert "approve" in may(closed, "eve")
+
+
+def test_who_confirms_a_grant_sees_who_set_what_and_what_another_set_waits(closed: Closed) -> None:
+    """Over the API and the command line: what is shown, what is suspended, who is named."""
+    made(closed, "nora")
+    assert logs_in(closed, "nora", PASSWORD)
+    closed.ask("ada", "POST", "/v1/accounts/nora/bind-key", {"keyid": "5" * 16})
+    change = asked(closed, "nora", "grant", **ROLE)
+    shown = [(one["what"], one["thing"], one["set_by"], one["foreign"]) for one in change["credentials"]]
+    assert shown == [("password", "", "ada", True), ("bind-key", "5" * 16, "ada", True)]
+    assert all(one["at"] for one in change["credentials"])
+    assert change["confirmers"] == ["adam"]
+    pending = closed.cli("adam", "user", "pending").stdout
+    assert f"key {'5' * 16}: set by ada at " in pending
+    assert "password: set by ada at " in pending
+    assert "2 of its credentials were set by another" in " ".join(closed.ask("vera", "GET", "/v1/status")["alerts"])
+    assert closed.cli("adam", "user", "confirm", change["id"]).stdout.count("not in force") == 2
+    found = closed.ask("ada", "GET", "/v1/accounts/nora")
+    assert (found["roles"], found["keys"], found["credentials"]) == ([ROLE], [], [])
+    assert not logs_in(closed, "nora", PASSWORD)
+    items = closed.ask("adam", "GET", "/v1/account-changes")["items"]
+    waits = {one["what"]: one for one in items if one["account"] == "nora"}
+    assert {one["asked_by"] for one in waits.values()} == {"ada"}
+    assert waits["password"]["confirmers"] == ["adam"], "nora cannot log in and is not named"
+    confirm(closed, "adam", waits["password"])
+    events = closed.ask("vera", "GET", "/v1/audit", act="account.confirm", thing="nora", limit=100)["items"]
+    assert ["password", f"bind-key {'5' * 16}"] in [event["detail"].get("foreign") for event in events]
+    confirm(closed, "nora", waits["bind-key"])
+    (key,) = [one for one in closed.ask("ada", "GET", "/v1/accounts/nora")["credentials"] if one["what"] == "bind-key"]
+    assert (key["set_by"], key["confirmed_by"], key["foreign"]) == ("ada", "nora", False)
+
+
+def test_who_has_no_role_sees_and_confirms_changes_of_their_own(closed: Closed) -> None:
+    made(closed, "olaf")
+    grant = asked(closed, "olaf", "grant", **ROLE)
+    bound = asked(closed, "olaf", "bind-key", keyid="6" * 16)
+    listed = closed.ask("olaf", "GET", "/v1/account-changes")["items"]
+    assert {one["id"] for one in listed} == {grant["id"], bound["id"]}
+    with pytest.raises(RefusedError):
+        confirm(closed, "olaf", grant)
+    confirm(closed, "olaf", bound)
+    then = confirm(closed, "adam", grant)["then"]
+    assert {one["what"] for one in then} == {"password", "bind-key"}, "ada could have confirmed the key as olaf"
+    for one in then:
+        cancel(closed, one)
+
+
+def test_a_newer_password_ends_an_older_one_that_waits(closed: Closed) -> None:
+    older = asked(closed, "boris", "password", password=NEW)
+    answer = closed.ask("boris", "POST", "/v1/accounts/boris/password", {"old": PASSWORD, "password": PASSWORD})
+    assert "waits" not in answer
+    closed.sessions.pop("boris", None)
+    with pytest.raises(LockgateError, match="cancelled"):
+        confirm(closed, "adam", older)
+    assert logs_in(closed, "boris", PASSWORD)
+
+
+def test_a_disabled_person_is_not_named_as_who_may_confirm(closed: Closed) -> None:
+    closed.ask("ada", "POST", "/v1/accounts/clara/disable", {})
+    said = closed.cli("ada", "user", "enable", "clara", expect=4).stderr
+    assert "adam confirms it" in said
+    assert "clara or" not in said
+    (change,) = closed.ask("ada", "GET", "/v1/account-changes")["items"]
+    assert change["confirmers"] == ["adam"]
+    confirm(closed, "adam", change)
 
 
 def test_a_second_administrator_is_not_made_to_confirm(closed: Closed) -> None:
@@ -125,7 +195,7 @@ def test_a_second_administrator_is_not_made_to_confirm(closed: Closed) -> None:
 
 def test_withdrawing_the_role_first_is_no_way_round(closed: Closed) -> None:
     made(closed, "olga")
-    confirm(closed, "adam", asked(closed, "olga", "grant", **ROLE))
+    closed.change("olga", "grant", **ROLE)
     closed.ask("ada", "POST", "/v1/accounts/olga/withdraw", ROLE)
     assert "waits" not in closed.ask("ada", "POST", "/v1/accounts/olga/password", {"password": NEW})
     change = asked(closed, "olga", "grant", **ROLE)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 from urllib.parse import quote
 
 from bundles.display import safe
 from bundles.errors import LockgateError
-from tui.account_changes import AccountChange, confirmers, effect, until
+from tui.account_changes import AccountChange, confirmers, credential, effect, not_the_persons, until
 from tui.dialogs.confirm import Confirm
 from tui.look import Look
 from tui.records import Page
@@ -81,12 +81,14 @@ class WaitingChangesScreen(PagedScreen):
             fact("confirm", confirmers(change), name_width=9),
             fact("effect", effect(change), name_width=9),
             fact("id", safe(change.id), name_width=9),
+            *(fact("held", credential(one), name_width=9) for one in change.credentials),
         ]
 
     def do_change_confirm(self) -> None:
         change = self.change_now
         ends = " Every log-in of the account ends." if change is not None and change.what == "password" else ""
-        self._decide("confirm", "Confirm", f"It takes effect at once.{ends}", "confirmed")
+        foreign = f" {not_the_persons(change)}" if change is not None and change.credentials else ""
+        self._decide("confirm", "Confirm", f"It takes effect at once.{ends}{foreign}", "confirmed")
 
     def do_change_cancel(self) -> None:
         self._decide("cancel", "Cancel", "It will not be done; it may be asked for anew.", "cancelled")
@@ -104,12 +106,13 @@ class WaitingChangesScreen(PagedScreen):
     def _send(self, change: AccountChange, word: str, done: str) -> None:
         path = f"{self.changes_at}/{quote(change.id, safe='')}/{word}"
 
-        def decided(_: object) -> None:
+        def decided(answer: AccountChange) -> None:
             self.load()
-            self.say("ok", f"{done}: {change.text}")
+            waits = "; ".join(f"{one.text}, set by {one.asked_by}" for one in answer.then)
+            self.say("need" if waits else "ok", f"{done}: {change.text}" + (f". Waits too: {waits}" if waits else ""))
 
         def refused(error: LockgateError) -> None:
             self.load()
             self.say("bad", error.diagnostics())
 
-        self.ask(lambda station: station.send(dict[str, Any], path, {}), decided, group="act", otherwise=refused)
+        self.ask(lambda station: station.send(AccountChange, path, {}), decided, group="act", otherwise=refused)

@@ -46,8 +46,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         change, actor = find(request), caller(request)
         await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, _check_other(change, actor))
         write = ConfirmChange(id=change.id, actor=actor, at=clock.now())
-        await act(control, AuditEvent(Act.ACCOUNT_CONFIRM, actor, change.account, "done", _said(change)), write)
-        return web.json_response(describe(control, duties.find(reader, change.id)))
+        foreign = duties.foreign_of_grant(reader, change)
+        said = _said(change) | ({"foreign": [f"{one.what} {one.thing}".strip() for one in foreign]} if foreign else {})
+        made = await act(control, AuditEvent(Act.ACCOUNT_CONFIRM, actor, change.account, "done", said), write)
+        then = [describe(control, duties.find(reader, one)) for one in made]
+        return web.json_response(describe(control, duties.find(reader, change.id)) | {"then": then})
 
     async def _check_other(change: AccountChange, actor: str) -> None:
         """Two accounts of one person are one: approvals.toml says whose accounts are whose."""
@@ -55,7 +58,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if actor != change.account and person(policy, actor) & person(policy, change.asked_by):
             raise RefusedError(
                 "who asked for the change may not confirm it", thing=f"{change.id}: {change.text}",
-                remedy="ask a second administrator",
+                remedy=duties.remedy_of(reader, change, actor),
             )  # fmt: skip
 
     async def cancel(request: web.Request) -> web.Response:
@@ -73,10 +76,17 @@ def routes(control: Control) -> list[web.RouteDef]:
             )  # fmt: skip
 
     return [
-        get("/v1/account-changes", "status", listed),
-        post("/v1/account-changes/{id}/confirm", "status", confirm),
-        post("/v1/account-changes/{id}/cancel", "status", cancel),
+        get("/v1/account-changes", "status", listed, unless=_concerns),
+        post("/v1/account-changes/{id}/confirm", "status", confirm, unless=_concerns),
+        post("/v1/account-changes/{id}/cancel", "status", cancel, unless=_concerns),
     ]
+
+
+def _concerns(control: Control, request: web.Request) -> bool:
+    """Whether the change, or any that waits, is of the caller's own account: then it takes no role."""
+    change_id = request.match_info.get("id")
+    waiting = duties.waiting(control.station.reader)
+    return any(one.account == caller(request) and change_id in (None, one.id) for one in waiting)
 
 
 def _said(change: AccountChange) -> dict[str, Any]:

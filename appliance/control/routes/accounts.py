@@ -20,6 +20,7 @@ from appliance.control.callers import peer_uid
 from appliance.control.routes.tokens import days, give_secret
 from appliance.observe.acts import account_changed
 from appliance.observe.audit import AuditEvent
+from appliance.store import credentials
 from appliance.store.duties import Change
 from appliance.store.writes import access as writes
 from appliance.store.writes.base import Write
@@ -59,7 +60,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         uid = body.optional_number("uid")
         write = writes.CreateAccount(
-            name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now()
+            name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now(), by=caller(request)
         )
         await do(request, "create", name, write, kind="person", uid=uid)
         return answer(name)
@@ -71,14 +72,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         elif await control.identity.identify(name, body.text("old", ""), f"uid {peer_uid(request)}") is None:
             raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
-        write = writes.SetPassword(account=name, password=hashed, at=clock.now())
+        write = writes.SetPassword(account=name, password=hashed, at=clock.now(), by=caller(request))
         waits = await duties.ask(control, request, "password", write, {})
         return web.json_response({"name": name} | ({"waits": waits} if waits else {}))
 
     async def change(request: web.Request) -> web.Response:
         name, what, body = request.match_info["name"], request.match_info["what"], await body_of(request)
         accounts.get(name)
-        write, detail = _change(name, what, body)
+        write, detail = _change(name, what, body, caller(request))
         if isinstance(write, Change):
             waits = await duties.ask(control, request, what, write, detail)
             return answer(name, **({"waits": waits} if waits else {}))
@@ -107,7 +108,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def _change(name: str, what: str, body: Body) -> tuple[Write, dict[str, Any]]:
+def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[str, Any]]:
     """The transaction of a change, and its detail for the audit log."""
     now = clock.now()
     if what in ("disable", "enable", "revoke"):
@@ -119,7 +120,7 @@ def _change(name: str, what: str, body: Body) -> tuple[Write, dict[str, Any]]:
         return plain[what], {}
     if what == "uid":
         uid = None if body["uid"] is None else body.number("uid")
-        return writes.BindUid(account=name, uid=uid), {"uid": uid}
+        return writes.BindUid(account=name, uid=uid, at=now, by=actor), {"uid": uid}
     if what in ("grant", "withdraw"):
         role, pattern = check_role(body.text("role")), body.text("pattern", "")
         detail = {"role": role, "pattern": pattern or EVERYTHING}
@@ -130,7 +131,7 @@ def _change(name: str, what: str, body: Body) -> tuple[Write, dict[str, Any]]:
     if not _KEYID.match(keyid):
         raise UsageError("not a key's id", thing=repr(keyid)[:60], remedy="see: lockgate key list")
     if what == "bind-key":
-        return writes.BindKey(account=name, keyid=keyid, at=now), {"keyid": keyid}
+        return writes.BindKey(account=name, keyid=keyid, at=now, by=actor), {"keyid": keyid}
     return writes.UnbindKey(account=name, keyid=keyid), {"keyid": keyid}
 
 
@@ -147,6 +148,9 @@ def describe(control: Control, entry: Account) -> dict[str, Any]:
         "locked_until": control.accounts.locked_until(entry.name, clock.now()),
         "created": entry.created,
         "seen": control.callers.seen(entry.name),
+        "credentials": [
+            duties.describe_credential(one) for one in credentials.of_account(control.station.reader, entry.name)
+        ],
     }
 
 

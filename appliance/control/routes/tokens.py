@@ -67,7 +67,7 @@ async def give_secret(control: Control, request: web.Request, name: str, lasting
     secret = f"{MARK}{secret_id}_{new_secret()}"
     write = AddSecret(
         account=name, id=secret_id, hash=await asyncio.to_thread(hash_secret, secret), at=clock.now(),
-        expires=clock.after(lasting * _DAY), old_until=clock.after(overlap),
+        expires=clock.after(lasting * _DAY), old_until=clock.after(overlap), by=caller(request),
     )  # fmt: skip
     event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", {"id": secret_id, "expires": write.expires})
     await act(control, event, write)

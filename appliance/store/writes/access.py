@@ -10,6 +10,7 @@ import sqlite3
 from typing import ClassVar, Literal
 
 from appliance.access.permissions import check_pattern, check_role, clash
+from appliance.store import credentials
 from appliance.store.writes.base import Write
 from appliance.store.writes.logins import ForgetFailures
 from bundles.errors import NotFoundError, RefusedError, UsageError
@@ -44,8 +45,22 @@ def _keep_an_administrator(db: sqlite3.Connection) -> None:
         raise RefusedError("the station would have no administrator", remedy="make another account administrator first")
 
 
+def suspend_credential(db: sqlite3.Connection, account: str, what: str, thing: str, at: str) -> None:
+    """A password, uid or key of an account is no longer in force, and what was made with it is void. `what` and
+    `thing` as in the table of credentials."""
+    if what == "password":
+        db.execute("UPDATE accounts SET password = NULL WHERE name = ?", (account,))
+    elif what == "uid":
+        db.execute("UPDATE accounts SET uid = NULL WHERE name = ?", (account,))
+    else:
+        db.execute("DELETE FROM account_keys WHERE keyid = ? AND account = ?", (thing, account))
+    credentials.forget(db, account, what, thing)
+    RevokeTokens(account=account, at=at).apply(db)
+
+
 class CreateAccount(Write, frozen=True):
-    """A new account, without roles. `password` is an argon2id hash, None for robots. Raises UsageError."""
+    """A new account, without roles. `password` is an argon2id hash, None for robots. `by`: who made it, "" where that
+    is not known; so in each write that sets a credential. Raises UsageError."""
 
     name: str
     kind: Literal["person", "robot"]
@@ -53,6 +68,7 @@ class CreateAccount(Write, frozen=True):
     at: str
     password: str | None = None
     uid: int | None = None
+    by: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT 1 FROM accounts WHERE name = ?", (self.name,)).fetchone() is not None:
@@ -64,6 +80,10 @@ class CreateAccount(Write, frozen=True):
             " VALUES (?, ?, ?, ?, ?, 1, ?)",
             (self.name, self.kind, self.full_name, self.password, self.uid, self.at),
         )
+        if self.password is not None:
+            credentials.note(db, self.name, "password", "", self.by, self.at)
+        if self.uid is not None:
+            credentials.note(db, self.name, "uid", str(self.uid), self.by, self.at)
 
 
 def _looks_like_no_other(db: sqlite3.Connection, name: str) -> None:
@@ -94,8 +114,9 @@ class FirstAdministrator(Write, frozen=True):
         if db.execute("SELECT 1 FROM grants WHERE role = 'administrator' LIMIT 1").fetchone() is not None:
             raise RefusedError("the station has an administrator", remedy="ask them for an account")
         CreateAccount(
-            name=self.name, kind="person", full_name=self.full_name, at=self.at, password=self.password, uid=self.uid
-        ).apply(db)
+            name=self.name, kind="person", full_name=self.full_name, at=self.at, password=self.password, uid=self.uid,
+            by=self.name,
+        ).apply(db)  # fmt: skip
         GrantRole(account=self.name, role="administrator").apply(db)
 
 
@@ -105,10 +126,12 @@ class SetPassword(Write, frozen=True):
     account: str
     password: str
     at: str
+    by: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         if _account(db, self.account) != "person":
             raise UsageError("a robot has no password", thing=self.account, remedy="use: lockgate token rotate")
+        credentials.note(db, self.account, "password", "", self.by, self.at)
         db.execute("UPDATE accounts SET password = ? WHERE name = ?", (self.password, self.account))
         RevokeTokens(account=self.account, at=self.at).apply(db)
         ForgetFailures(name=self.account).apply(db)
@@ -119,9 +142,15 @@ class BindUid(Write, frozen=True):
 
     account: str
     uid: int | None
+    at: str = ""
+    by: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         _account(db, self.account)
+        if self.uid is None:
+            credentials.forget(db, self.account, "uid")
+        else:
+            credentials.note(db, self.account, "uid", str(self.uid), self.by, self.at)
         db.execute("UPDATE accounts SET uid = NULL WHERE name = ?", (self.account,))
         _uid_is_free(db, self.uid)
         db.execute("UPDATE accounts SET uid = ? WHERE name = ?", (self.uid, self.account))
@@ -208,6 +237,7 @@ class BindKey(Write, frozen=True):
     account: str
     keyid: str
     at: str
+    by: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         if _account(db, self.account) != "person":
@@ -215,6 +245,8 @@ class BindKey(Write, frozen=True):
         row = db.execute("SELECT account FROM account_keys WHERE keyid = ?", (self.keyid,)).fetchone()
         if row is not None and row[0] != self.account:
             raise UsageError("the key is another's", thing=f"{self.keyid} is {row[0]}'s", remedy="unbind it first")
+        if row is None:
+            credentials.note(db, self.account, "bind-key", self.keyid, self.by, self.at)
         db.execute(
             "INSERT INTO account_keys (keyid, account, bound) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
             (self.keyid, self.account, self.at),
@@ -234,6 +266,7 @@ class UnbindKey(Write, frozen=True):
         ).rowcount
         if not gone:
             raise NotFoundError("the key is not the account's", thing=f"{self.account}: {self.keyid}")
+        credentials.forget(db, self.account, "bind-key", self.keyid)
         bump(db)
 
 
@@ -246,10 +279,12 @@ class AddSecret(Write, frozen=True):
     expires: str
     at: str
     old_until: str = ""
+    by: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         if _account(db, self.account) != "robot":
             raise UsageError("a person has a password", thing=self.account, remedy="use: lockgate user password")
+        credentials.note(db, self.account, "secret", self.id, self.by, self.at)
         if self.old_until:
             db.execute(
                 "UPDATE robot_secrets SET expires = min(expires, ?) WHERE account = ? AND revoked IS NULL",

@@ -5,14 +5,18 @@ Each asks the rule again: what a route decided a moment ago may no longer hold.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import sqlite3
 from typing import ClassVar
 
 import msgspec
 
 from appliance import limits
-from appliance.store import duties
+from appliance.store import credentials, duties
+from appliance.store.credentials import Credential
 from appliance.store.duties import AccountChange, Change, How
+from appliance.store.writes.access import BindKey, BindUid, GrantRole, SetPassword, suspend_credential
 from appliance.store.writes.base import Write
 from bundles.errors import FailedError, LockgateError, RefusedError
 
@@ -46,6 +50,7 @@ class ChangeAccount(Write, frozen=True):
             self._keep(db, "waits", msgspec.json.encode(self.change).decode())
             return
         self.change.apply(db)
+        _end_older(db, duties.older(db, self.change, self.what, self.at), self.actor, self.at)
         if self.how != "plain":
             self._keep(db, "done", "")
 
@@ -72,35 +77,37 @@ def _could_be_done(db: sqlite3.Connection, change: Change) -> None:
 class ConfirmChange(Write, frozen=True):
     """A second person confirms a change, and it is done.
 
-    Raises NotFoundError, FailedError where it no longer waits, RefusedError for whoever may not confirm it.
+    The result are the ids of changes that wait from now on: with the grant of a guarded role, of each credential that
+    another than the person had set. Raises NotFoundError, FailedError where it no longer waits, RefusedError for
+    whoever may not confirm it.
     """
 
     id: str
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: sqlite3.Connection) -> list[str]:
         found = _waiting(db, self.id)
         if duties.expires_of(found) < self.at:
             raise RefusedError("the change is over", thing=found.text, remedy="have it asked for anew")
         how = self._standing(db, found)
-        _decoded(found).apply(db)
+        settled = _take_effect(db, found, self.actor, self.at, how)
         _settle(db, found, "done", self.actor, self.at, how)
+        return settled
 
     def _standing(self, db: sqlite3.Connection, found: AccountChange) -> str:
         row = db.execute("SELECT disabled FROM accounts WHERE name = ?", (self.actor,)).fetchone()
         if row is None or row[0] is not None:
             raise RefusedError("the account may not confirm", thing=self.actor, remedy="ask another administrator")
-        if self.actor == found.account and found.what != "grant" and duties.holds_guarded(db, self.actor):
+        if self.actor == found.account and found.what != "grant" and found.asked_by != self.actor:
             return "own"
-        if "administrator" not in duties.roles_of(db, self.actor):
-            remedy = "ask a second administrator" if found.what == "grant" else f"ask {found.account}"
-            raise RefusedError("another must confirm the change", thing=f"{found.id}: {found.text}", remedy=remedy)
+        remedy = duties.remedy_of(db, found, self.actor)
         if found.asked_by == self.actor:
             raise RefusedError(
-                "who asked for the change may not confirm it", thing=f"{found.id}: {found.text}",
-                remedy="ask a second administrator",
-            )  # fmt: skip
+                "who asked for the change may not confirm it", thing=f"{found.id}: {found.text}", remedy=remedy
+            )
+        if "administrator" not in duties.roles_of(db, self.actor):
+            raise RefusedError("another must confirm the change", thing=f"{found.id}: {found.text}", remedy=remedy)
         if self.actor in duties.group_of(db, found.asked_by):
             raise RefusedError(
                 "an administrator made by waiting alone does not confirm before a release has shown it",
@@ -127,7 +134,7 @@ class TakeEffect(Write, frozen=True):
             raise RefusedError("the change is not due", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
         db.execute("SAVEPOINT duty")
         try:
-            _decoded(found).apply(db)
+            _take_effect(db, found, "station", self.at, "delay")
         except LockgateError as error:
             db.execute("ROLLBACK TO duty")
             _settle(db, found, "failed", "station", self.at, "delay", error.diagnostics())
@@ -178,6 +185,66 @@ class FirstOfficer(Write, frozen=True):
         db.execute(
             "INSERT INTO duties (one, officer, since) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", (self.officer, self.at)
         )
+
+
+def _take_effect(db: sqlite3.Connection, found: AccountChange, by: str, at: str, how: str) -> list[str]:
+    """Do a change that was confirmed. Returns the ids of what waits because of it."""
+    change = _decoded(found)
+    newly = isinstance(change, GrantRole) and not duties.holds_guarded(db, found.account)
+    trusted = how != "own" or not credentials.foreign(db, found.account)
+    change.apply(db)
+    _end_older(db, [one for one in duties.older(db, change, found.what, found.asked) if one != found.id], by, at)
+    if isinstance(change, SetPassword | BindUid | BindKey):
+        # What was confirmed under a log-in that another can make is confirmed by nobody.
+        if trusted:
+            credentials.confirm(db, found.account, found.what, _thing_of(change), by)
+        return []
+    if not newly:
+        return []
+    made = []
+    for one in credentials.foreign(db, found.account):
+        if how == "delay":  # it waited as long as the grant, or longer
+            credentials.confirm(db, found.account, one.what, one.thing, "station")
+        made.append(_put_off(db, found, one, at, how))
+    return made if how != "delay" else []
+
+
+def _thing_of(change: Change) -> str:
+    if isinstance(change, BindUid):
+        return str(change.uid)
+    return change.keyid if isinstance(change, BindKey) else ""
+
+
+def _put_off(db: sqlite3.Connection, found: AccountChange, one: Credential, at: str, how: str) -> str:
+    """A row for a credential that was set before a grant: it waits anew or, by delay, is in effect with the grant."""
+    asked_by = one.set_by or found.asked_by
+    change_id = hashlib.sha256(f"{found.id} {one.what} {one.thing}".encode()).hexdigest()[:8]
+    detail = {"uid": int(one.thing)} if one.what == "uid" else {"keyid": one.thing} if one.what == "bind-key" else {}
+    change: Change
+    if one.what == "password":
+        held = db.execute("SELECT password FROM accounts WHERE name = ?", (one.account,)).fetchone()[0]
+        change = SetPassword(account=one.account, password=str(held), at=at, by=one.set_by)
+    elif one.what == "uid":
+        change = BindUid(account=one.account, uid=int(one.thing), at=at, by=one.set_by)
+    else:
+        change = BindKey(account=one.account, keyid=one.thing, at=at, by=one.set_by)
+    done = how == "delay"
+    if not done:
+        suspend_credential(db, one.account, one.what, one.thing, at)
+    db.execute(
+        "INSERT INTO account_changes (id, account, what, detail, change, state, asked_by, asked, starts, decided_by,"
+        " decided, how) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (change_id, one.account, one.what, json.dumps(detail), "" if done else msgspec.json.encode(change).decode(),
+         "done" if done else "waits", asked_by, at, max(at, found.starts), "station" if done else "",
+         at if done else "", "before" if done else ""),
+    )  # fmt: skip
+    return change_id
+
+
+def _end_older(db: sqlite3.Connection, ids: list[str], by: str, at: str) -> None:
+    for change_id in ids:
+        found = duties.find(db, change_id)
+        _settle(db, found, "cancelled", by, at, "", "a newer one took effect")
 
 
 def _waiting(db: sqlite3.Connection, change_id: str) -> AccountChange:
