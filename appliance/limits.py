@@ -131,8 +131,12 @@ longer either."""
 WAITING_ORIGIN: Final = 256
 """Connections of one address (or uid) that wait, new or between requests; a site's clients behind one address fit."""
 
-LINGER: Final = 5.0
+LINGER: Final = 3.0
 """How long the rest of a refused body is read away, so that its sender sees the answer."""
+
+TLS_SHUTDOWN: Final = 3.0
+"""How long a connection that is closed waits for the other side's end of TLS. What comes meanwhile is read and dropped,
+so this counts to the time for which a refused body is read; uvloop's own 30 seconds are no limit."""
 
 REQUEST_LINE: Final = 16 * KIB
 """A request's line, and each header: end-7b names up to 64 tags in its query, tokens run to a few KiB."""

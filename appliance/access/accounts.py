@@ -9,8 +9,10 @@ from typing import Final, Literal
 
 from appliance.access.permissions import Caller, Grant, check_role
 from bundles.errors import NotFoundError, UsageError
+from bundles.people import is_unseen
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_FULL_NAME_MOST: Final = 200
 ROBOT: Final = "robot-"
 """What robots' names begin with. The kind stands in the name, so that a refusal does the same work for a name that
 does not exist as for one that does."""
@@ -69,6 +71,20 @@ def check_name(text: str, *, robot: bool = False) -> str:
     if not _NAME.match(text) or text in RESERVED or text.startswith(ROBOT) is not robot:
         form = f"{ROBOT}NAME" if robot else f"1 to 64 of a-z, 0-9, '.', '_' and '-', and not {ROBOT}…"
         raise UsageError("not a name for an account", thing=repr(text)[:80], remedy=f"write {form}")
+    return text
+
+
+def check_full_name(text: str) -> str:
+    """A person's name, or what a robot is for, without the blanks around it. Raises UsageError for one that is not
+    printable, or that holds what nobody sees (`bundles.people.is_unseen`)."""
+    text = text.strip(" ")
+    if len(text) > _FULL_NAME_MOST or not text.isprintable():
+        raise UsageError(f"a name has at most {_FULL_NAME_MOST} printable characters", thing=ascii(text)[:60])
+    unseen = next((letter for letter in text if is_unseen(letter)), None)
+    if unseen is not None:
+        raise UsageError(
+            "a name holds a character that nobody sees", thing=f"U+{ord(unseen):04X} in {ascii(text)[:60]}"
+        )
     return text
 
 

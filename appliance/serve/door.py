@@ -130,9 +130,13 @@ class Door:
             return guest.protocol
 
         loop = asyncio.get_running_loop()
-        timeout = None if self.context is None else limits.FIRST_REQUEST
+        secure = self.context is not None
         try:
-            await loop.connect_accepted_socket(protocol, guest.socket, ssl=self.context, ssl_handshake_timeout=timeout)
+            await loop.connect_accepted_socket(
+                protocol, guest.socket, ssl=self.context,
+                ssl_handshake_timeout=limits.FIRST_REQUEST if secure else None,
+                ssl_shutdown_timeout=limits.TLS_SHUTDOWN if secure else None,
+            )  # fmt: skip
         except (OSError, TimeoutError, asyncio.CancelledError):
             guest.socket.close()  # no TLS, or too late, or shed: its sender's trouble
 

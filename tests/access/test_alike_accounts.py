@@ -19,8 +19,8 @@ from bundles.people import gather
 from tests.intake.inside import Inside
 
 
-def create(inside: Inside, name: str, kind: str = "person") -> None:
-    inside.writer.submit(CreateAccount(name=name, kind=kind, full_name="", password="x", at=clock.now()))  # type: ignore[arg-type]
+def create(inside: Inside, name: str, kind: str = "person", full_name: str = "") -> None:
+    inside.writer.submit(CreateAccount(name=name, kind=kind, full_name=full_name, password="x", at=clock.now()))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -36,6 +36,35 @@ def test_an_account_that_looks_like_another_is_not_made(inside: Inside, there: s
         create(inside, new)
     create(inside, "hanna")
     assert [one.name for one in Accounts(inside.station.reader).page(10)] == sorted([there, "hanna"])
+
+
+@pytest.mark.parametrize("unseen", ["\u2800", "\u115f", "\u1160", "\u3164", "\uffa0", "\U0001d159", "\u200b", "\u00ad",
+                                    "\u3000", "\u202e", "\ufe0f", "\U000e0100", "\x1b"])  # fmt: skip
+def test_a_full_name_with_what_nobody_sees_is_refused(inside: Inside, unseen: str) -> None:
+    for full_name in (unseen, f"Anna{unseen} Berg", f"Anna Berg{unseen}x"):
+        with pytest.raises(UsageError):
+            create(inside, "anna", full_name=full_name)
+        with pytest.raises(UsageError):
+            create(inside, "robot-ci", "robot", full_name=full_name)
+
+
+@pytest.mark.parametrize("second", ["Anna Berg", "ANNA  berg", "Ａnna Berg", "Аnna Berg", "Anna Ber\u0261"])
+def test_a_full_name_that_looks_like_another_is_refused(inside: Inside, second: str) -> None:
+    create(inside, "anna", full_name="Anna Berg")
+    with pytest.raises(UsageError, match="full name looks like it"):
+        create(inside, "anna-two", full_name=second)
+    create(inside, "anna-two", full_name="Anna Berg (administrator)")
+
+
+def test_a_full_name_and_an_accounts_name_that_look_alike_are_refused(inside: Inside) -> None:
+    create(inside, "anna")
+    with pytest.raises(UsageError, match="looks like another account's name"):
+        create(inside, "eve", full_name="Anna")
+    create(inside, "carl", full_name="boris")
+    with pytest.raises(UsageError, match="looks like another account's name"):
+        create(inside, "boris")
+    create(inside, "robot-a", "robot", full_name="nightly builds")
+    create(inside, "robot-b", "robot", full_name="nightly builds")
 
 
 def test_accounts_that_were_there_before_load_and_are_one_person(inside: Inside) -> None:

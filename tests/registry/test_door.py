@@ -14,7 +14,11 @@ from typing import Any
 import pytest
 
 from appliance import limits
+from appliance.access.certificates import make_ca, make_server
+from appliance.access.tls import server_context
 from appliance.addresses import origin_of
+from appliance.config import Config
+from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.serving import make_runner
 from appliance.serve.door import Door
@@ -173,6 +177,41 @@ def test_a_handshake_that_never_ends_is_closed_and_counted(serve: Callable[..., 
         silent = [stack.enter_context(connect(server)) for _ in range(2 * MOST)]
         silent[-1].sendall(b"\x16\x03\x01")
         assert all(closed(one) for one in silent)
+
+
+def ended(client: socket.socket, within: float) -> bool:
+    """Whether the other side ends a connection on which a body comes on and on."""
+    deadline = time.monotonic() + within
+    while time.monotonic() < deadline:
+        try:
+            client.sendall(b"x" * 1000)
+        except (ConnectionError, ssl.SSLError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["plain", "TLS"])
+def test_the_body_of_a_refused_request_is_not_read_for_long(
+    serve: Callable[..., Doored], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, secure: bool
+) -> None:
+    monkeypatch.setattr(limits, "LINGER", 0.1)
+    monkeypatch.setattr(limits, "TLS_SHUTDOWN", 0.2)
+    paths = StationPaths(tmp_path)
+    context = None
+    if secure:
+        make_ca(paths, "bravo")
+        make_server(paths, ["127.0.0.1"])
+        context = server_context(Config(site="bravo", side="inside"), paths)
+    server = serve(tls=context)
+    with connect(server) as plain:
+        trusting = ssl.create_default_context(cafile=str(Path(paths.tls) / "ca.pem")) if secure else None
+        client = trusting.wrap_socket(plain, server_hostname="127.0.0.1") if trusting else plain
+        head = b"PUT /v2/nothing HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1000000000\r\n\r\n"
+        client.sendall(head)
+        assert client.recv(10) == b"HTTP/1.1 4"
+        assert ended(client, within=8)
+        client.close()
 
 
 def test_what_has_ended_is_forgotten(serve: Callable[..., Doored]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock
-from appliance.access.accounts import Account, check_name
+from appliance.access.accounts import Account, check_full_name, check_name
 from appliance.access.passwords import check_password, hash_password
 from appliance.access.patterns import EVERYTHING
 from appliance.access.permissions import check_pattern, check_role
@@ -52,7 +52,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def create(request: web.Request) -> web.Response:
         body = await body_of(request)
         robot = body.text("kind", "person") == "robot"
-        name, full_name = check_name(body.text("name"), robot=robot), check_text(body.text("full_name", ""))
+        name, full_name = check_name(body.text("name"), robot=robot), check_full_name(body.text("full_name", ""))
         if robot:
             write = writes.CreateAccount(name=name, kind="robot", full_name=full_name, at=clock.now())
             await do(request, "create", name, write, kind="robot")
@@ -152,14 +152,6 @@ def describe(control: Control, entry: Account) -> dict[str, Any]:
             duties.describe_credential(one) for one in credentials.of_account(control.station.reader, entry.name)
         ],
     }
-
-
-def check_text(value: object) -> str:
-    """A person's name, or what a robot is for. Raises UsageError."""
-    text = str(value).strip()
-    if len(text) > 200 or not text.isprintable():
-        raise UsageError("a name has at most 200 printable characters", thing=repr(text)[:60])
-    return text
 
 
 async def check_holder(control: Control, keyid: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sqlite3
 from typing import ClassVar, Literal
 
+from appliance.access.accounts import check_full_name
 from appliance.access.permissions import check_pattern, check_role, clash
 from appliance.store import credentials
 from appliance.store.writes.base import Write
@@ -73,7 +74,7 @@ class CreateAccount(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT 1 FROM accounts WHERE name = ?", (self.name,)).fetchone() is not None:
             raise UsageError("the account exists", thing=self.name, remedy="choose another name: names are not reused")
-        _looks_like_no_other(db, self.name)
+        _looks_like_no_other(db, self.name, check_full_name(self.full_name), self.kind)
         _uid_is_free(db, self.uid)
         db.execute(
             "INSERT INTO accounts (name, kind, full_name, password, uid, generation, created)"
@@ -86,13 +87,27 @@ class CreateAccount(Write, frozen=True):
             credentials.note(db, self.name, "uid", str(self.uid), self.by, self.at)
 
 
-def _looks_like_no_other(db: sqlite3.Connection, name: str) -> None:
-    """Approvals count two names that look alike as one person's, and so does whoever reads them."""
-    for (other,) in db.execute("SELECT name FROM accounts"):
+def _looks_like_no_other(db: sqlite3.Connection, name: str, full_name: str, kind: str) -> None:
+    """Approvals count two names that look alike as one person's, and so does whoever reads them. What robots are for
+    may be the same."""
+    for other, full, other_kind in db.execute("SELECT name, full_name, kind FROM accounts"):
         if is_same(name, other):
             raise UsageError(
                 "an account's name looks like it", thing=f"{name} and {other}", remedy="choose another name"
             )
+        people = [one for one in ((full_name, kind), (full, other_kind)) if one[0] and one[1] == "person"]
+        if not people:
+            continue
+        if (full_name and is_same(full_name, other)) or (full and is_same(full, name)):
+            raise UsageError(
+                "a full name looks like another account's name", thing=f"{name} and {other}",
+                remedy="choose another name",
+            )  # fmt: skip
+        if full_name and full and is_same(full_name, full):
+            raise UsageError(
+                "another account's full name looks like it", thing=f"{name} and {other}",
+                remedy="write a full name that tells them apart",
+            )  # fmt: skip
 
 
 def _uid_is_free(db: sqlite3.Connection, uid: int | None) -> None:
