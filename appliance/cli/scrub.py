@@ -26,7 +26,8 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
     """Check the metadata, read every blob from the disk and withdraw what is damaged, until its bytes come again.
 
     Goes on where it was stopped. Names the bundles that can restore what is damaged: import one of them again. What
-    cannot be read is tried again, reported, and not withdrawn. Exit status 1: something is damaged, or was not read.
+    cannot be read is tried again, reported, and not withdrawn. What the database says of a manifest is compared with
+    its bytes, and set right. Exit status 1: something is damaged, was not read, or was set right.
     """
     from appliance.cli.follow import run_job
 
@@ -52,6 +53,13 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
             remedy="check the disk, then run it again: none of them is withdrawn",
         )
 
+    if not detach and result["described"]:
+        raise FailedError(
+            f"the database said something else of {len(result['described'])} manifests than their bytes",
+            thing=result["described"][0]["digest"],
+            remedy="it was set right; look for what changed the database: lockgate intake check",
+        )
+
 
 def _seconds(text: str | None) -> int | None:
     if text is None:
@@ -74,6 +82,8 @@ def _text(result: dict[str, Any]) -> str:
     if result["healed"]:
         lines.append(f"{result['healed']} blobs that were withdrawn or could not be read are whole")
     lines += [f"[!!] {blob['digest']} could not be read ({safe(blob['why'])})" for blob in result["unread"]]
+    for one in result["described"]:
+        lines.append(f"[!!] {one['digest']}: the database said something else of its {', '.join(one['fields'])}")
     for blob in result["damaged"]:
         lines.append(f"[!!] {blob['digest']} {blob['why']}")
         lines += [f"     shown as {safe(name)}" for name in blob["shown"]]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
 from appliance.lifecycle.damage import Findings
+from appliance.lifecycle.described import Described
 from appliance.lifecycle.looking import Looker
 from appliance.station import Station
 from appliance.store.writes.lifecycle import SaveReread
@@ -45,6 +46,7 @@ class Rereading:
         self._station, self._interval, self._pause, self._now = station, interval, pause, now
         self._looker = Looker(station.blobs, self._rest)
         self._findings = Findings(station, _ACTOR, log)
+        self._described = Described(station, _ACTOR, log)
         self._rate = float(limits.REREAD_RATE)
         self._free = now()
         self._saved = now()
@@ -88,7 +90,10 @@ class Rereading:
             self._findings.heal_all(self._looker, self._attend)
             self._findings.read_all_again(self._looker, self._attend)
             for digest, size in self._blobs_after(position):
-                self._findings.take(digest, self._looker.look(digest, size, self._attend))
+                looked = self._looker.look(digest, size, self._attend)
+                self._findings.take(digest, looked)
+                if looked.whole:
+                    self._described.check(digest)
                 position = str(digest)
                 if self._now() - self._saved > limits.REREAD_LOOK:
                     self._save(position, started)

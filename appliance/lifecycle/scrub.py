@@ -16,6 +16,7 @@ from typing import Any, Final
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.damage import Findings, damages, unread
+from appliance.lifecycle.described import Described
 from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.store.writes.lifecycle import SaveScrub
@@ -46,7 +47,8 @@ def run(context: JobContext) -> Result:
     The result: complete, metadata {state (ok, damaged, unchecked), found [text], unsummed}, blobs, bytes (of this pass
     so far), damaged [{digest, why, shown [references], bundles}],
     every damage that is not healed by now, unread [{digest, why, found, last, times}], every blob that could not be
-    read, healed (how many are shown again). Raises UsageError, FailedError.
+    read, healed (how many are shown again), described [{digest, fields}], every manifest of which the database said
+    something else than its bytes, and says it no more. Raises UsageError, FailedError.
     """
     budget = context.params.get("budget")
     if budget is not None and (not isinstance(budget, int | float) or isinstance(budget, bool) or budget <= 0):
@@ -56,6 +58,7 @@ def run(context: JobContext) -> Result:
     return {
         "complete": complete, "metadata": scrub.metadata, "blobs": so_far.blobs, "bytes": so_far.bytes,
         "damaged": damages(context.station), "unread": unread(context.station), "healed": scrub.healed,
+        "described": scrub.described.found,
     }  # fmt: skip
 
 
@@ -64,6 +67,7 @@ class _Scrub:
         self._context, self._station = context, context.station
         self._looker = Looker(self._station.blobs)
         self._findings = Findings(self._station, context.actor, context.log)
+        self.described = Described(self._station, context.actor, context.log)
         self._budget, self._started = budget, time.monotonic()
         self._until: float | None = None
         self._saved = time.monotonic()
@@ -155,6 +159,8 @@ class _Scrub:
                 looked = self._looker.look(digest, size, self._attend)
                 self._unread |= bool(looked.unread)
                 self.healed += self._findings.take(digest, looked)
+                if looked.whole:
+                    self.described.check(digest)
                 so_far.position, so_far.blobs, so_far.bytes = text, so_far.blobs + 1, so_far.bytes + size
                 self._done = so_far.bytes
                 if time.monotonic() - self._saved > limits.SCRUB_SAVE:

@@ -145,6 +145,7 @@ class Act(StrEnum):
 
     # The store.
     BLOCK = "block"
+    DESCRIBE_MANIFEST = "describe-manifest"
     UNBLOCK = "unblock"
     GC = "gc"
     GC_EMPTY = "gc.empty"

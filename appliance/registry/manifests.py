@@ -13,7 +13,7 @@ from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
-from appliance.registry.manifest_cache import RottedError
+from appliance.registry.manifest_cache import Known, RottedError, known
 from appliance.store.metadata import ManifestFacts
 from appliance.store.writes.base import Write
 from appliance.store.writes.registry import DeleteManifest, DeleteTag
@@ -38,7 +38,7 @@ def parse_reference(reference: str) -> Digest | str:
 
 
 async def get_manifest(call: Call) -> web.StreamResponse | WireError:
-    """GET: the stored bytes under their stored type, whatever `Accept` says: nothing is ever converted.
+    """GET: the stored bytes under their own type, whatever `Accept` says: nothing is ever converted.
 
     304 for a known digest, 404 where the repository does not show it.
     """
@@ -49,11 +49,12 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
-    body = await _bytes_of(call, facts.digest)
-    if body is None:
+    found = await _bytes_of(call, facts.digest)
+    if found is None:
         return errors.manifest_damaged(facts.digest)
     await call.pulled(facts.digest)
-    return web.Response(body=body, headers=_headers(facts), content_type=facts.media_type)
+    content_type = found.media_type or facts.media_type
+    return web.Response(body=found.body, headers=_headers(facts), content_type=content_type)
 
 
 async def head_manifest(call: Call) -> web.StreamResponse | WireError:
@@ -65,10 +66,11 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
-    if await _bytes_of(call, facts.digest) is None:
+    found = await _bytes_of(call, facts.digest)
+    if found is None:
         return errors.manifest_damaged(facts.digest)
-    headers = _headers(facts) | {"Content-Length": str(facts.size)}
-    return web.Response(headers=headers, content_type=facts.media_type)
+    headers = _headers(facts) | {"Content-Length": str(len(found.body))}
+    return web.Response(headers=headers, content_type=found.media_type or facts.media_type)
 
 
 async def _unknown(call: Call) -> WireError:
@@ -79,15 +81,15 @@ async def _unknown(call: Call) -> WireError:
     return errors.manifest_unknown(call.target.reference)
 
 
-async def _bytes_of(call: Call, digest: Digest) -> bytes | None:
-    """A manifest's bytes, for HEAD as for GET; None where its file is gone, or has rotted and is withdrawn now. Raises
-    UnreadableError."""
+async def _bytes_of(call: Call, digest: Digest) -> Known | None:
+    """A manifest's bytes and the type that follows from them, for HEAD as for GET; None where its file is gone, or has
+    rotted and is withdrawn now. Raises UnreadableError."""
     worker = call.worker
-    body = worker.manifests.get(digest)
-    if body is not None:
-        return body
+    kept = worker.manifests.get(digest)
+    if kept is not None:
+        return kept
     try:
-        body = await worker.in_thread(worker.manifests.read, digest)
+        found = await worker.in_thread(lambda: known(worker.manifests.read(digest)))
     except NotFoundError:
         await worker.note_unread(digest, "its file is missing")
         return None
@@ -97,8 +99,8 @@ async def _bytes_of(call: Call, digest: Digest) -> bytes | None:
         except LockgateError as error:
             _log.error("manifest %s is damaged and could not be withdrawn: %s", digest, error)
         return None
-    worker.manifests.add(digest, body)
-    return body
+    worker.manifests.add(digest, found)
+    return found
 
 
 async def delete_manifest(call: Call) -> web.StreamResponse | WireError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import os
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -234,3 +235,40 @@ def test_damage_is_an_alert_and_in_the_audit_log_until_it_is_healed(kept: Kept) 
     assert [event["thing"] for event in kept.inside.events("withdraw-damaged")] == [str(DIGEST)]
     kept.server.push_blob("team/app", BODY)
     assert [check["ok"] for check in checks(kept.inside.station) if check["name"] == "store"] == [True]
+
+
+CHANGED = {
+    "media_type": "application/vnd.docker.distribution.manifest.v2+json",
+    "artifact_type": "application/spdx+json",
+    "subject": str(Digest.of(b"another")),
+    "size": 7,
+    "annotations": '{"a": "b"}',
+}
+
+
+@pytest.mark.parametrize("field", CHANGED)
+def test_what_the_database_says_of_a_manifest_is_held_against_its_bytes(kept: Kept, field: str) -> None:
+    digest = image(annotations={"real": "yes"}).push(kept.server, "team/app", "1")
+    before = kept.server.ask("GET", "/v2/team/app/manifests/1")
+    with contextlib.closing(sqlite3.connect(kept.paths.database)) as db, db:
+        db.execute(f"UPDATE manifests SET {field} = ?, checksum = NULL WHERE digest = ?", (CHANGED[field], str(digest)))
+    for method in ("GET", "HEAD"):  # served is what the bytes say, from each worker that has not read them before
+        answer = kept.workers[-1].ask(method, "/v2/team/app/manifests/1")
+        for header in ("Content-Type", "Content-Length"):
+            assert answer.headers[header] == before.headers[header]
+    result = kept.scrub()
+    assert result["described"] == [{"digest": str(digest), "fields": [field]}]
+    assert (kept.scrub()["described"], result["damaged"]) == ([], [])
+    log = "".join(path.read_text() for path in kept.paths.audit.rglob("*.jsonl"))
+    assert log.count('"act":"describe-manifest"') == 1
+
+
+def test_a_manifest_that_comes_again_makes_its_row_anew(kept: Kept) -> None:
+    pushed = image(annotations={"real": "yes"})
+    digest = pushed.push(kept.server, "team/app", "1")
+    with contextlib.closing(sqlite3.connect(kept.paths.database)) as db, db:
+        db.execute("UPDATE manifests SET subject = ?, annotations = '{}', checksum = NULL", (CHANGED["subject"],))
+    pushed.push(kept.server, "team/other", "1")
+    with contextlib.closing(sqlite3.connect(kept.paths.database)) as db:
+        row = db.execute("SELECT subject, annotations FROM manifests WHERE digest = ?", (str(digest),)).fetchone()
+    assert row == (None, '{"real": "yes"}')

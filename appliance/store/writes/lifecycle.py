@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import ClassVar, Final
 
 from appliance.store.writes.base import Write
-from appliance.store.writes.registry import forget_if_empty, repository_id
+from appliance.store.writes.registry import ManifestRow, forget_if_empty, record_manifest, repository_id
 from appliance.store.writes.rows import take_link
 
 _KEPT: Final = (
@@ -132,6 +132,16 @@ class RecordDamage(Write, frozen=True):
         )
         db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
         db.execute("UPDATE epoch SET value = value + 1")
+
+
+class DescribeManifest(Write, frozen=True):
+    """The row of a manifest says what its bytes say, which were just read."""
+
+    manifest: ManifestRow
+    at: str
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        record_manifest(db, self.manifest, self.at)
 
 
 class HealDamage(Write, frozen=True):

@@ -89,7 +89,8 @@ def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> N
 
 
 def record_manifests(db: sqlite3.Connection, manifests: Sequence[ManifestRow], at: str) -> None:
-    """Say that the bytes of each are held and are a manifest. Visible to nobody by itself."""
+    """Say that the bytes of each are held and are a manifest, and what they say; a row that says something else is made
+    anew. Visible to nobody by itself."""
     record_blobs(db, [manifest.blob for manifest in manifests], at)
     facts = (
         (

@@ -26,14 +26,16 @@ _NAME: Final = "(SELECT name FROM repositories WHERE id = ?1)"
 
 
 def put_manifests(db: sqlite3.Connection, manifests: Iterable[Facts], at: str) -> None:
-    """Write manifests' facts, where there are none or damaged ones."""
+    """Write manifests' facts, which follow from their bytes, where there are none, damaged or other ones."""
     db.executemany(
         "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created, checksum)"
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, manifest_sum(?1, ?2, ?3, ?4, ?5, ?6)) ON CONFLICT (digest) DO UPDATE"
         " SET media_type = excluded.media_type, artifact_type = excluded.artifact_type, subject = excluded.subject,"
         " size = excluded.size, annotations = excluded.annotations, checksum = excluded.checksum"
         " WHERE manifests.checksum <> manifest_sum(manifests.digest, manifests.media_type, manifests.artifact_type,"
-        " manifests.subject, manifests.size, manifests.annotations)",
+        " manifests.subject, manifests.size, manifests.annotations)"
+        " OR (manifests.media_type, manifests.artifact_type, manifests.subject, manifests.size, manifests.annotations)"
+        " IS NOT (excluded.media_type, excluded.artifact_type, excluded.subject, excluded.size, excluded.annotations)",
         ((*facts, at) for facts in manifests),
     )
 

@@ -1,0 +1,93 @@
+"""What the database says of each manifest, held against the manifest's own bytes.
+
+Type, artifact type, subject, annotations and size stand in a row beside the bytes, for the lists of the registry (which
+read no files). They follow from the bytes, whose digest names them; a row that says something else was changed by hand
+or is damaged, and is made anew.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from appliance import clock, limits
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.observe.recorded import recording
+from appliance.station import Station
+from appliance.store.metadata import ManifestFacts
+from appliance.store.rows import WrongRowError
+from appliance.store.writes.lifecycle import DescribeManifest
+from appliance.store.writes.registry import BlobRow, ManifestRow
+from bundles import limits as format_limits
+from bundles.errors import MalformedError, NotFoundError
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import parse_manifest
+
+
+class Described:
+    """Compares rows with bytes, and mends them. `found` are the differences: {digest, fields}, the first
+    `limits.DAMAGE_NAMED` of them."""
+
+    def __init__(self, station: Station, actor: str, log: Callable[[str], object]) -> None:
+        self._station, self._actor, self._log = station, actor, log
+        self.found: list[dict[str, Any]] = []
+
+    def check(self, digest: Digest) -> None:
+        """Compare the row of a blob that was just read whole, where it is a manifest. Raises FailedError."""
+        try:
+            facts = self._station.metadata.manifest(digest)
+        except WrongRowError:
+            return  # the check of the metadata names it, and it is not served
+        if facts is None:
+            return
+        try:
+            with self._station.blobs.open_blob(digest) as file:
+                raw = file.read(format_limits.OCI_MANIFEST + 1)
+        except NotFoundError:  # collected meanwhile
+            return
+        if Digest.of(raw, digest.algorithm) != digest:
+            return  # the next look at the blob says so
+        derived = _derived(facts, raw)
+        fields = [name for name in _FIELDS if _value(facts, name) != _value(derived, name)]
+        if not fields:
+            return
+        self._log(f"{digest}: the database says something else of its {', '.join(fields)} than its bytes")
+        event = AuditEvent(Act.DESCRIBE_MANIFEST, self._actor, str(digest), "done", {"fields": fields})
+        row = ManifestRow(
+            blob=BlobRow(digest=str(digest), size=len(raw), crc32=self._station.metadata.crc32(digest)),
+            media_type=derived.media_type, artifact_type=derived.artifact_type,
+            subject=None if derived.subject is None else str(derived.subject), annotations=derived.annotations,
+        )  # fmt: skip
+        with recording(self._station.audit, event):
+            self._station.writer.submit(DescribeManifest(manifest=row, at=clock.now()))
+        if len(self.found) < limits.DAMAGE_NAMED:
+            self.found.append({"digest": str(digest), "fields": fields})
+
+
+_FIELDS = ("media_type", "artifact_type", "subject", "size", "annotations")
+
+
+def _value(facts: ManifestFacts, name: str) -> object:
+    try:
+        return getattr(facts, name)
+    except ValueError:  # annotations that are no JSON
+        return None
+
+
+def _derived(facts: ManifestFacts, raw: bytes) -> ManifestFacts:
+    """What the bytes say. Of bytes that name no type, the type that they were taken for stays where it fits."""
+    try:
+        manifest = parse_manifest(raw)
+    except MalformedError:  # taken in under other rules, by an earlier version: nothing can be said of it
+        return facts
+    return replace(
+        facts,
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        subject=manifest.subject.digest if manifest.subject else None,
+        size=len(raw),
+        annotations_json=json.dumps(dict(manifest.annotations), ensure_ascii=False),
+    )
