@@ -138,6 +138,12 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{_place(first)}, {must}",
             remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
         )
+    if first["kind"] == "missing":
+        raise RefusedError(
+            "a released manifest is not shown, and nobody took it away",
+            thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
+            remedy="find out who changed the database, then release the bundle again after a withdrawal",
+        )
     if first["kind"] == "damaged":
         raise RefusedError(
             "a released manifest cannot be read, so that what it shows cannot be told",
@@ -179,7 +185,7 @@ def check(root: Path | None, as_json: bool) -> None:
     )  # fmt: skip
 
 
-_SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "block": 2,
+_SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
                   "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 

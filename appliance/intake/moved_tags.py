@@ -8,17 +8,18 @@ manifests (appliance.intake.replay); a repository that never held released conte
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from typing import Final
 
 from appliance.intake.log_facts import LogRecord
 from appliance.intake.log_record import read_log
 from appliance.intake.replay import Replayed, ever_released, replay
-from appliance.intake.standing import Standing
+from appliance.intake.standing import CLIENT, Standing
 from appliance.station import Station
 from appliance.store.links import manifests_of, tags_of
 from bundles.display import safe
 
+MISSING: Final = "missing"
+"""The kind of a finding about a released manifest that is not shown."""
 _LISTED: Final = 1_000
 _SETTLES: Final = 1.0
 """Seconds after which a finding is looked at again: an act is recorded before its transaction, which may be on its
@@ -30,8 +31,9 @@ def moved_tags(station: Station) -> list[dict[str, str]]:
 
     `digest` is where it must stand ("" for nowhere), `found` where it stands ("" where it is gone), `kind` is `tag`,
     `bundle` the newest release of it that still counts ("" for none). Kind `manifest` is a link that a client's push
-    would explain, had a withdrawal not ended it since (`tag` is empty, `found` is its digest). Of what was pruned, a
-    cut keeps what is needed (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
+    would explain, had a withdrawal not ended it since (`tag` is empty, `found` is its digest); `missing` a released
+    manifest that nobody took away and that is not shown. Of what was pruned, a cut keeps what is needed
+    (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
     """
     found = _look(station)
     if found:
@@ -52,7 +54,8 @@ def _look(station: Station) -> list[dict[str, str]]:
         standing = replayed.repositories.get(repository)
         if standing is not None:
             found += _compare(replayed, repository, standing, tags_of(station.reader, repository))
-            found += _ended(log, repository, standing, manifests_of(station.reader, repository))
+            here = manifests_of(station.reader, repository)
+            found += [*_ended(log, repository, standing, here), *_missing(replayed, repository, standing, here)]
         if len(found) >= _LISTED:
             break
     return found
@@ -72,14 +75,26 @@ def _compare(replayed: Replayed, repository: str, standing: Standing, here: dict
     return found
 
 
-def _ended(log: LogRecord, repository: str, standing: Standing, here: Iterable[str]) -> list[dict[str, str]]:
+def _ended(log: LogRecord, repository: str, standing: Standing, here: set[str]) -> list[dict[str, str]]:
     """Manifests that are shown, that nobody shows any more by the log, and whose push `unexplained` still counts: it
     said nothing new while a release showed the same, and went with that."""
     return [
         {"repository": repository, "tag": "", "digest": digest, "found": digest, "kind": "manifest", "bundle": ""}
-        for digest in (here if standing.whole else ())
+        for digest in (sorted(here) if standing.whole else ())
         if f"{repository}@{digest}" in log.links and not standing.shows(digest) and digest not in standing.unsure
     ]
+
+
+def _missing(replayed: Replayed, repository: str, standing: Standing, here: set[str]) -> list[dict[str, str]]:
+    found = []
+    for digest, history in sorted(standing.shown.items() if standing.whole else ()):
+        if digest in here or digest in standing.unsure or not standing.shows(digest):
+            continue
+        bundle = next((replayed.names.get(who, "") for who in reversed(history) if who != CLIENT), "")
+        if bundle:
+            found.append({"repository": repository, "tag": "", "digest": digest, "found": "", "kind": MISSING,
+                          "bundle": bundle})  # fmt: skip
+    return found
 
 
 def alarms(found: list[dict[str, str]]) -> list[str]:
@@ -88,6 +103,11 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
 
 
 def _alarm(one: dict[str, str]) -> str:
+    if one["kind"] == MISSING:
+        return (
+            f"release: {safe(one['repository'])}@{one['digest']} of {safe(one['bundle'])} was released and is not"
+            " shown; see: lockgate intake check"
+        )
     if one["kind"] != "tag":
         return (
             f"release: {safe(one['repository'])}@{one['digest']} is shown and was withdrawn: the database was changed"

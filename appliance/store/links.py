@@ -21,14 +21,14 @@ def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
     return {str(tag): str(digest) for tag, digest in rows}
 
 
-def manifests_of(reader: sqlite3.Connection, repository: str) -> list[str]:
+def manifests_of(reader: sqlite3.Connection, repository: str) -> set[str]:
     """The manifests that a repository shows, by digest."""
     rows = reader.execute(
         "SELECT l.digest FROM links l JOIN repositories r ON r.id = l.repository_id"
-        " WHERE r.name = ? AND l.kind = 'manifest' ORDER BY l.digest",
+        " WHERE r.name = ? AND l.kind = 'manifest'",
         (repository,),
     )
-    return [str(digest) for (digest,) in rows]
+    return {str(digest) for (digest,) in rows}
 
 
 def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set[str]]:

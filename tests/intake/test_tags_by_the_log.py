@@ -234,6 +234,45 @@ def test_a_push_of_what_a_release_showed_explains_nothing_once_that_is_withdrawn
     assert "withdrawn" in alarms(moved_tags(line.inside.station))[0]
 
 
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_released_manifest_that_is_not_shown_is_found(line: Line, pruned: bool) -> None:
+    line.release(1, 2)
+    if pruned:
+        line.prune()
+    second = line.digests[2][TEAM]
+    line.sql("DELETE FROM tags WHERE digest = ?", second)
+    line.sql("DELETE FROM links WHERE digest = ?", second)
+    found = [(one["kind"], one["digest"], one["bundle"]) for one in moved_tags(line.inside.station)]
+    assert found == [("tag", second, name_of(2)), ("missing", second, name_of(2))]
+    assert name_of(2) in alarms(moved_tags(line.inside.station))[1]
+    line.say(Act.DELETE_MANIFEST, f"{TEAM}@{second}")
+    assert line.found() == [], "a client deleted it, as an earlier version let clients"
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "DELETE FROM released",
+        "DELETE FROM released WHERE kind = 'tag'",
+        "UPDATE released SET made = 0",
+        "UPDATE released SET made = 1 - made",
+        "UPDATE released SET previous = (SELECT digest FROM tags WHERE digest != coalesce(previous, '') LIMIT 1)"
+        " WHERE kind = 'tag'",
+        "UPDATE released SET entry = 1000 - entry",
+        "UPDATE OR IGNORE released SET digest = (SELECT digest FROM intake WHERE id LIKE '%3')",
+        "UPDATE OR IGNORE released SET repository = 'team/else'",
+    ],
+)
+def test_a_withdrawal_that_edited_rows_lead_astray_is_found(line: Line, edit: str) -> None:
+    line.release(1, 2)
+    line.sql(edit)
+    line.inside.withdraw(name_of(2))
+    now = moved_tags(line.inside.station) + unexplained(line.inside.station)
+    right = line.inside.station.metadata.tag_target(TEAM, line.tag) == line.digests[1][TEAM]
+    shown = {row[1] for row in line.inside.visible()["links"]}
+    assert now or (right and line.digests[2][TEAM] not in shown)
+
+
 def test_clients_tags_where_nothing_was_ever_released_are_their_own(line: Line) -> None:
     line.release(1, only=(OTHER,))
     line.sql("INSERT INTO repositories (name, created) VALUES ('robots/own', '')")

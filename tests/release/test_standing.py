@@ -418,7 +418,7 @@ class Standing(RuleBasedStateMachine):
         audit_export.export(paths, target, {}, site="bravo", at=clock.now())
         prune_log(paths, target)
 
-    @rule(data=st.data(), how=st.sampled_from(["tag moved", "tag deleted", "tag invented", "manifest", "blob"]))
+    @rule(data=st.data(), how=st.sampled_from(["tag moved", "tag deleted", "tag invented", "manifest", "blob", "gone"]))
     def tamper(self, data: st.DataObject, how: str) -> None:
         """Whoever writes to the database's file is found, and what they did is undone."""
         with closing(sqlite3.connect(self.root / "metadata.sqlite")) as database:
@@ -454,6 +454,12 @@ class Standing(RuleBasedStateMachine):
                     "INSERT INTO tags (repository_id, tag, digest, updated) VALUES (?, ?, ?, '')", (number, tag, digest)
                 )
             return True
+        if how == "gone":
+            standing = {one.digest for shown in self.model.shown.values() for one in shown}
+            visible = sorted(standing & self.model.visible("manifest"))
+            if visible:
+                database.execute("DELETE FROM links WHERE digest = ?", (data.draw(st.sampled_from(visible)),))
+            return bool(visible)
         hidden = [one for one in EVERY.values() if one.digest not in self.model.visible("manifest")]
         digests = {one.digest for one in hidden} if how == "manifest" else {
             str(Digest.of(blob)) for one in hidden for blob in one.blobs
