@@ -500,7 +500,7 @@ def _run(machine: type[RuleBasedStateMachine], examples: int, steps: int) -> Non
 
 
 def test_what_stands_is_what_the_reference_says(template: tuple[Path, PrivateKey], tmp_path: Path) -> None:
-    run(template, tmp_path, examples=80, steps=25)
+    run(template, tmp_path, examples=45, steps=25)
 
 
 @pytest.mark.long
