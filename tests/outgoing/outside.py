@@ -90,6 +90,7 @@ class Outside:
         save_config(paths.config, Config(site="alpha", side="outside", open=True))
         self.key = create_private()
         save_private(paths.keys / "engineer.pem", self.key, None)
+        save_private(paths.keys / "audit.pem", create_private(), None)
         self.writer = WriterService(paths.database)
         self.station = open_station(root, Guarded(self.writer))
         self._jobs = 0
