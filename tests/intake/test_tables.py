@@ -23,6 +23,7 @@ from appliance.intake.content import Checked, check_content
 from appliance.intake.inspectors import layers
 from appliance.intake.inspectors.contents import look
 from appliance.intake.inspectors.notebook import Notebook
+from appliance.intake.inspectors.table_document import Document
 from bundles.documents import Section
 from bundles.manifest import Artifact
 from bundles.oci.digest import Digest
@@ -268,6 +269,23 @@ def test_what_gives_power_in_the_table_alone_is_found_with_its_path(form: str) -
     details = inspected(*FORMS[form](data, table)).details
     assert [(one["path"], one["mode"]) for one in details["setuid"]] == [("usr/bin/su", "4755")]
     assert sorted(one["path"] for one in details["capabilities"]) == ["./empty", "./ping"]
+
+
+def test_a_table_without_end_is_not_read_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "FINDINGS", 50)
+    read = 0
+
+    def counted(self: Document) -> Any:
+        nonlocal read
+        read += 1
+        return value(self)
+
+    value = Document.value
+    monkeypatch.setattr(Document, "value", counted)
+    section = inspected(*chunked(archive(), {"version": 1, "entries": [SETUID] * 20_000}))
+    assert (section.outcome, len(section.details["unread"])) == ("fail", 1)
+    assert section.details["setuid"]
+    assert read < 200
 
 
 def test_a_table_of_an_empty_archive_that_lists_files_fails() -> None:
