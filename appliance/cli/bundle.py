@@ -9,7 +9,7 @@ from appliance.cli.main import LazyGroup
 _COMMANDS = {
     "build": ("appliance.cli.bundle_build:build", "Build a signed bundle and write it to its media"),
     "recut": ("appliance.cli.bundle_recut:recut", "Cut a medium again, byte for byte"),
-    "sign": ("appliance.cli.bundle_offline:sign", "Co-sign a bundle on its medium"),
+    "sign": ("appliance.cli.bundle_offline:sign", "Co-sign a bundle on its medium, or sign what a build waits for"),
     "list": ("appliance.cli.bundle_sent:list_", "The bundles that this station made"),
     "deltas": ("appliance.cli.bundle_sent:deltas", "What each inside is known to hold, and since when"),
     "void": ("appliance.cli.bundle_sent:void", "Say that a bundle will never come in: its media are lost"),

@@ -97,7 +97,7 @@ def build(
         "sign_with": key.public.keyid,
     }
     result = run_job(root, "build", params, key=lambda: key)
-    show(result, as_json, lambda: _text(result))
+    show(result, as_json, lambda: built(result))
 
 
 def _dry_run(
@@ -128,7 +128,8 @@ def _plan_text(plan: dict[str, Any]) -> str:
     return "\n".join([*lines, "nothing was written"])
 
 
-def _text(result: dict[str, Any]) -> str:
+def built(result: dict[str, Any]) -> str:
+    """What was built, in words; the bundle's folder alone on the last line."""
     rate = result["bytes"] / max(result["seconds"], 0.001)
     lines = [
         f"{result['id']}: {result['volumes']} volumes, {megabytes(result['bytes'])},"

@@ -178,21 +178,42 @@ def unpack(root: Path | None, folders: tuple[Path, ...], target: Path, trust_pat
 
 
 @click.command()
-@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("folders", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--job", "job_id", metavar="ID", help="Sign what this job of the running station waits for.")
 @click.option(
     "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a key file's path."
 )
 @passphrase_option
 @station_option
 @json_option
-def sign(root: Path | None, folders: tuple[Path, ...], key_name: str, passphrase_fd: int | None, as_json: bool) -> None:
+def sign(
+    root: Path | None,
+    folders: tuple[Path, ...],
+    job_id: str | None,
+    key_name: str,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
     """Co-sign a bundle: check what is here against SHA256SUMS, then write this key's signature beside it.
 
     The key must be one the bundle names as a signer. Where the bundle spans media, name all of them that are here: a
     hybrid key's or a token's signature differs each time it is made, and must be the same on all.
+
+    With --job ID: sign what a build waits for, whoever started it and wherever, and follow it to its end. The last line
+    is the bundle's folder, as of the build.
     """
     from appliance.cosigning import cosign
 
+    if bool(folders) == (job_id is not None):
+        raise UsageError("say what to sign", remedy="give the bundle's DIR, or a job's --job ID, and not both")
+    if job_id is not None:
+        from appliance.cli.bundle_build import built
+        from appliance.cli.follow import sign_job
+
+        key = load_key(station_root(root), key_name, passphrase_fd)
+        result = sign_job(root, job_id, lambda: key)
+        show(result, as_json, lambda: built(result))
+        return
     named_by_path = "/" in key_name
     station = None if named_by_path and root is None else station_root(root)
     with _bar("check") as progress:

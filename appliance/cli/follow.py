@@ -15,11 +15,16 @@ import click
 from appliance.cli.context import MB, station_root
 from appliance.cli.sessions import kept_session
 from appliance.control.client import ControlClient, error_of
+from appliance.store.writes.jobs import FINAL_STATES
 from bundles.display import safe
-from bundles.errors import CancelledError, FailedError, UsageError
+from bundles.errors import CancelledError, FailedError, RefusedError, UsageError
 
 if TYPE_CHECKING:
     from bundles.signing.keys import PrivateKey
+
+_ATTEMPTS: Final = 40
+_PAUSE: Final = 0.25
+"""A station that cannot take a signature is asked again this often, ten seconds in all, as a watcher does."""
 
 _RESUME: Final = "put the medium back, then: lockgate job resume ID"
 _EVERY: Final = 5.0
@@ -51,6 +56,25 @@ def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
         async with ControlClient(folder, session=kept_session(folder)) as client:
             await client.job(job_id)  # a station that is not there is told at once; one that goes away is waited for
             return await _follow(client, job_id, None)
+
+    return asyncio.run(run())
+
+
+def sign_job(root: Path | None, job_id: str, key: Callable[[], PrivateKey]) -> dict[str, Any]:
+    """Sign what a job asks for, whoever started it, and follow it to its end; its result. Ctrl-C stops looking and
+    leaves it running. Raises UsageError where it has ended, RefusedError where it waits for another key, or is not the
+    caller's to sign."""
+    folder = station_root(root)
+
+    async def run() -> dict[str, Any]:
+        async with ControlClient(folder, session=kept_session(folder)) as client:
+            job = await client.job(job_id)
+            if job["state"] in FINAL_STATES:
+                raise UsageError(
+                    "the job waits for no signature", thing=f"{job_id} is {job['state']}",
+                    remedy="see: lockgate job list",
+                )  # fmt: skip
+            return await _follow(client, job_id, key)
 
     return asyncio.run(run())
 
@@ -100,17 +124,16 @@ async def _cancelled(client: ControlClient, job_id: str) -> dict[str, Any]:
 
 
 async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:
-    signed = resumed = False
+    resumed = False
     with _Display() as display:
         async for name, data in client.watch(job_id):
             if name == "log":
                 display.log(data)
                 continue
             display.show(data)
-            if data["state"] == "to-sign" and not signed:
+            if data["state"] == "to-sign":
                 if key is None:
-                    raise FailedError("the job waits for a signature", thing=job_id, remedy="sign it from the console")
-                signed = True
+                    raise FailedError("the job waits for a signature", thing=job_id, remedy=_by(job_id))
                 await _sign(client, job_id, key())
             if data["state"] == "waiting" and not resumed:
                 resumed = True
@@ -127,10 +150,28 @@ async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateK
 
 
 async def _sign(client: ControlClient, job_id: str, key: PrivateKey) -> None:
-    payload, keyids, _ = await client.to_sign(job_id)
-    if key.public.keyid not in keyids:
-        raise FailedError("the job waits for another key", thing=", ".join(keyids))
-    await client.sign(job_id, key.public.keyid, key.sign(payload))
+    """Sign what the job asks for now. A station that goes away meanwhile is asked again: it may ask anew, or have taken
+    it. Raises RefusedError, and FailedError where it stays away or cannot take it."""
+    for attempt in range(_ATTEMPTS):
+        try:
+            payload, keyids, _ = await client.to_sign(job_id)
+            if key.public.keyid not in keyids:
+                raise RefusedError(
+                    "the job waits for another key's signature", thing=", ".join(keyids), remedy=_by(job_id)
+                )
+            await client.sign(job_id, key.public.keyid, await asyncio.to_thread(key.sign, payload))
+        except UsageError:  # it waits no more: another client was quicker, or the station is starting
+            return
+        except FailedError as error:
+            if attempt + 1 == _ATTEMPTS:
+                raise FailedError(error.what, thing=error.thing or job_id, remedy=_by(job_id)) from None
+            await asyncio.sleep(_PAUSE)
+        else:
+            return
+
+
+def _by(job_id: str) -> str:
+    return f"sign it with: lockgate bundle sign --job {job_id} --key KEY"
 
 
 class _Display:

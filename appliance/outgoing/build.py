@@ -170,8 +170,11 @@ def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
         lapsed = ""
         if taken["waits_for"] != waited_for:
             waited_for = taken["waits_for"]
-            context.log(f"waits until {waited_for} is signed or cancelled: one bundle of a stream at a time")
-        context.progress(f"wait for {waited_for}", 0, 0)
+            context.log(
+                f"waits until {waited_for} is signed or cancelled, one bundle of a stream at a time:"
+                f" lockgate bundle sign --job {taken['job']} --key KEY, or lockgate job cancel {taken['job']}"
+            )
+        context.progress(f"wait for {waited_for}, which is to be signed (job {taken['job']})", 0, 0)
         time.sleep(_LOOK)
 
 

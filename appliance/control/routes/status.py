@@ -13,6 +13,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.control import duties, space
 from appliance.control.api import Control, get, may
+from appliance.control.job import Job
 from appliance.control.view import job_view
 from appliance.observe.checkpoints import last_checkpoint
 from appliance.observe.health import checks
@@ -37,6 +38,7 @@ def describe(control: Control) -> dict[str, Any]:
     blobs, size = station.metadata.totals()
     damaged, unread = station.metadata.troubled()
     found = checks(station)
+    unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     one = station.reader.execute
     quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
     last = one("SELECT id, received FROM intake ORDER BY received DESC LIMIT 1").fetchone()
@@ -61,17 +63,25 @@ def describe(control: Control) -> dict[str, Any]:
         "quarantine": quarantine,
         "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],
         "last_import": {"id": last[0], "at": last[1]} if last else None,
+        "to_sign": [{"job": job.id, "since": (job.to_sign or {}).get("since", "")} for job in unsigned],
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
             *(text for check in found for text in check.pop("alerts", ())),
             *control.releases.alarms(),
             *duties.alerts(control),
+            *map(_unsigned, unsigned),
             *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},
         "approvals_needed": station.config.threshold,
         "audit": last_checkpoint(station.paths.audit),
     }
+
+
+def _unsigned(job: Job) -> str:
+    """A job that goes no further by itself, and whose stream's next bundle waits behind it."""
+    since = (job.to_sign or {}).get("since", "")
+    return f"job {job.id} waits for a signature since {since}: lockgate bundle sign --job {job.id} --key KEY"
 
 
 def _broken_glass(used: list[tuple[str, str, str, str]]) -> list[str]:

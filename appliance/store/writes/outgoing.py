@@ -65,10 +65,11 @@ class TakeSequence(Write, frozen=True):
     """A build takes the stream's next number, under the stream's lock: one bundle may wait for its signature at a time.
 
     The result is `{"sequence", "previous", "voided"}`, the same again for the same job until it is signed, or
-    `{"waits_for": id, "has_ended"}` while another job's bundle stands in `to-sign`. One whose job has ended unsigned
-    has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that. `voided` has those
-    numbers below `sequence` that the inside may not have: no more than one bundle may move its stream by. Raises
-    FailedError when the stream has no number left, or when so many in a row are void that the inside would refuse it.
+    `{"waits_for": id, "job": its job, "has_ended"}` while another job's bundle stands in `to-sign`. One whose job has
+    ended unsigned has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that.
+    `voided` has those numbers below `sequence` that the inside may not have: no more than one bundle may move its
+    stream by. Raises FailedError when the stream has no number left, or when so many in a row are void that the inside
+    would refuse it.
     """
 
     unrecorded: ClassVar[str] = "a number under which nothing stands yet, of a build whose start is recorded"
@@ -91,7 +92,7 @@ class TakeSequence(Write, frozen=True):
             return self._facts(db, sequence)
         has_ended = job_state in (*FINAL_STATES, None)
         if not has_ended or bundle != self.voids:
-            return {"waits_for": bundle, "has_ended": has_ended}
+            return {"waits_for": bundle, "job": job_id, "has_ended": has_ended}
         db.execute("UPDATE bundles_out SET state = 'voided' WHERE id = ?", (bundle,))
         return self._take(db)
 
