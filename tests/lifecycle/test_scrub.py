@@ -272,3 +272,30 @@ def test_a_manifest_that_comes_again_makes_its_row_anew(kept: Kept) -> None:
     with contextlib.closing(sqlite3.connect(kept.paths.database)) as db:
         row = db.execute("SELECT subject, annotations FROM manifests WHERE digest = ?", (str(digest),)).fetchone()
     assert row == (None, '{"real": "yes"}')
+
+
+def test_a_budget_bounds_the_looks_before_the_pass_too_and_the_pass_goes_on(kept: Kept) -> None:
+    """A withdrawn blob that takes longer to look at than the budget lasts; the store comes to its end all the same."""
+    digest = kept.server.push_blob("team/app", bytes(3 << 20))
+    others = [kept.server.push_blob("team/app", b"%d" % number) for number in range(3)]
+    kept.rot(digest)
+    assert len(kept.scrub()["damaged"]) == 1
+    runs = 0
+    complete = False
+    while not complete:
+        context = kept.inside.context(budget=1e-6)
+        complete = scrub.run(context)["complete"]
+        assert any("not all that is withdrawn" in line for line in context.lines)
+        runs += 1
+    assert runs <= len(others) + 2
+
+
+def test_a_budget_bounds_the_check_of_the_metadata(kept: Kept) -> None:
+    kept.server.push_blob("team/app", b"read all the same")
+    with contextlib.closing(sqlite3.connect(kept.paths.database)) as database, database:
+        database.executemany("INSERT INTO blocks VALUES (?, '', '', '')", [(str(n),) for n in range(20_000)])
+    context = kept.inside.context(budget=1e-6)
+    result = scrub.run(context)
+    assert result["metadata"]["state"] == "unchecked"
+    assert result["blobs"] == 1
+    assert kept.scrub(budget=60)["metadata"]["state"] == "ok"
