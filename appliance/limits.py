@@ -27,6 +27,10 @@ WRITER_PAGES: Final = 32 * MIB
 """Of the database's pages, what the one writer keeps: those that a release of some thousand artifacts changes. With
 SQLite's own 2 MiB it writes and reads them again and again, and other writers wait twice as long."""
 
+CHECK_PAGES: Final = 32 * MIB
+"""Of what the check of what is shown has explained, what it keeps in memory; the rest is in a file of its own. With one
+manifest of 64 MiB, what is decoded of it, and the program itself, the check stays below 300 MiB."""
+
 PLAN_PAGES: Final = 64 * MIB
 """Of the database's pages, what a plan keeps: those of a hundred thousand blobs, each asked for at random. SQLite's own
 two megabytes make it read each of them over and over."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
+
+import msgspec
 
 from appliance.intake.ledger import signed_files
 from appliance.paths import StationPaths
-from bundles import limits
+from bundles import limits, strict_json
 from bundles.errors import LockgateError
 from bundles.files import read_small
 from bundles.oci.digest import Digest
@@ -29,6 +30,64 @@ class SignedArtifact:
     tags: tuple[str, ...]
 
 
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    """Of a blob its digest alone: a manifest names up to 200,000."""
+
+    digest: str
+
+
+class _Artifact(msgspec.Struct, frozen=True):
+    repository: str
+    digest: str
+    tags: list[str]
+    mediaType: str = ""  # noqa: N815  the OCI name
+
+
+class _Artifacts(msgspec.Struct, frozen=True):
+    artifacts: list[_Artifact]
+
+
+class _Blobs(msgspec.Struct, frozen=True):
+    blobs: list[_Named]
+
+
+class _Requires(msgspec.Struct, frozen=True):
+    requires: list[_Named]
+
+
+T = TypeVar("T")
+
+
+def _decode(raw: bytes, what: type[T]) -> T | None:
+    """One part of a manifest, the rest passed over; None where it is none or holds more than a manifest may. What is in
+    it is counted before anything is decoded."""
+    try:
+        strict_json.check_structure(raw, nodes=limits.BUNDLE_MANIFEST_NODES, what="a bundle's manifest")
+        return msgspec.json.decode(raw, type=what)
+    except (LockgateError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+        return None
+
+
+def blobs_of(raw: bytes) -> list[str]:
+    """The digests that a manifest carries; none where it cannot be decoded."""
+    found = _decode(raw, _Blobs)
+    return [] if found is None else [one.digest for one in found.blobs]
+
+
+def required_by(raw: bytes) -> list[str]:
+    """The digests that a manifest stands on besides; none where it cannot be decoded."""
+    found = _decode(raw, _Requires)
+    return [] if found is None else [one.digest for one in found.requires]
+
+
+def artifacts_of(raw: bytes) -> tuple[SignedArtifact, ...] | None:
+    """The artifacts of a manifest; None where it cannot be decoded."""
+    found = _decode(raw, _Artifacts)
+    if found is None:
+        return None
+    return tuple(SignedArtifact(one.repository, one.digest, one.mediaType, tuple(one.tags)) for one in found.artifacts)
+
+
 def kept_manifest(paths: StationPaths, digest: str, manifest: str) -> bytes | None:
     """The manifest of bundle `digest` that is kept beside the database; None where it is not the one with the digest
     `manifest`, which the audit log names."""
@@ -43,15 +102,21 @@ def kept_manifest(paths: StationPaths, digest: str, manifest: str) -> bytes | No
 
 def entry_manifest(reader: sqlite3.Connection, digest: str) -> bytes | None:
     """The manifest of the bundle's entry in the database; None where it is missing, or not what was signed."""
-    row = reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone()
     try:
+        row = reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone()
         files = signed_files(reader, digest) if row is not None else None
         if files is None or str(Digest.of(files.sums)) != digest:
             return None
         signed = {line.path: line.sha256 for line in parse(files.sums)}
         return files.manifest if signed.get(MANIFEST) == Digest.of(files.manifest).hex else None
-    except (LockgateError, ValueError, TypeError):
+    except (LockgateError, sqlite3.Error, ValueError, TypeError):  # damaged pages are no entry either
         return None
+
+
+def signed_manifest(paths: StationPaths, reader: sqlite3.Connection, digest: str, manifest: str) -> bytes | None:
+    """The bundle's signed manifest from whichever place still holds it, `manifest` as for `kept_manifest`."""
+    raw = kept_manifest(paths, digest, manifest)
+    return entry_manifest(reader, digest) if raw is None else raw
 
 
 def signed_artifacts(
@@ -70,12 +135,4 @@ def signed_artifacts(
         return None
     if only is not None and len(only) <= _LOOKED_FOR and not any(name.encode() in raw for name in only):
         return ()
-    try:
-        return tuple(
-            SignedArtifact(
-                str(one["repository"]), str(one["digest"]), str(one["mediaType"]), tuple(map(str, one["tags"]))
-            )
-            for one in json.loads(raw)["artifacts"]
-        )
-    except (ValueError, LookupError, TypeError):
-        return None
+    return artifacts_of(raw)

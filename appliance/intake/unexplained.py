@@ -8,25 +8,24 @@ it must follow from one event.
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
+import sqlite3
 from collections import defaultdict
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any, Final
 
-from appliance.intake.log_facts import Aged, LogRecord, Shown, add_aged
+from appliance.intake.explaining import Explaining
+from appliance.intake.log_facts import LogRecord
 from appliance.intake.log_record import read_log
-from appliance.intake.replay import read_manifest
-from appliance.intake.signed import entry_manifest, kept_manifest
+from appliance.intake.signed import blobs_of, entry_manifest, kept_manifest, signed_manifest
 from appliance.paths import StationPaths
 from appliance.station import Station
-from appliance.store.links import claimed_blobs
+from appliance.store.explained import Explained
 from bundles.display import safe
+from bundles.errors import FailedError
 from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import MANIFEST_TYPES
 
 _LISTED: Final = 1_000
 _RECORDS: Final = frozenset({"entry", "kept"})
@@ -46,28 +45,8 @@ _NAMED: Final = 10
 _BEING_WRITTEN: Final = re.compile(r"\.[0-9a-f]{64}\.(json|cut)\.[0-9]+\.part\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
-    """What a signed manifest names: the digests that it carries, those that it stands on besides, and its artifacts as
-    (repository, digest, tags)."""
-
-    blobs: frozenset[str]
-    required: frozenset[str]
-    artifacts: tuple[tuple[str, str, tuple[str, ...]], ...]
-
-    @property
-    def repositories(self) -> set[str]:
-        return {repository for repository, _, _ in self.artifacts}
-
-
-@dataclass(slots=True)
-class _Releases:
-    """What the standing releases show of each repository: `roots`, manifests from which all that is shown is reached,
-    and `whole`, bundles that are shown there as a whole, with the age of that; `parts` bundles of which a part is."""
-
-    roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
-    whole: dict[str, list[tuple[int, _Content]]] = field(default_factory=lambda: defaultdict(list))
-    parts: dict[str, list[tuple[str, _Content]]] = field(default_factory=lambda: defaultdict(list))
+_HELD: Final = "held "
+"""The place of all that bundles brought: no repository has a space in its name."""
 
 
 def unexplained(station: Station) -> list[dict[str, str]]:
@@ -82,11 +61,11 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     Kind `cut` says that events went and that what was kept of them is missing, changed, or was never kept; `stray` is
     a file among the kept ones that no event and no cut names: it proves nothing.
 
-    Kind `foreign` is a file of the audit log (`digest` is its name) with lines that the station did not write: they
-    explain nothing.
-
     Kind `older-than-the-log` is a link to a bundle's content that, by the database, is older than what is known of the
     log: what explained it may have been pruned by an earlier version, or its age may be made up.
+
+    Kind `foreign` is a file of the audit log (`digest` is its name) with lines that the station did not write: they
+    explain nothing.
 
     Kind `damaged` is a released manifest whose bytes cannot be read, so that what it shows is told by nothing else:
     what is left of its bundle's content counts as its own.
@@ -95,27 +74,45 @@ def unexplained(station: Station) -> list[dict[str, str]]:
     log = read_log(station.paths, station.config.site)
     foreign = [{"repository": "", "digest": name, "kind": FOREIGN, "bundle": ""} for name in sorted(log.foreign)]
     found = _files(log, here)
-    holders, releases = _bundles(station, log, found)
+    try:
+        with contextlib.closing(Explained()) as explained:
+            explaining = Explaining(station, log, explained)
+            found += _bundles(station, log, explaining, explained)
+            explaining.add_roots()
+            links = _links(station, log, explaining, explained, _LISTED - len(found))
+    except sqlite3.Error as error:
+        raise FailedError(
+            "what is shown cannot be checked",
+            thing=str(error),
+            remedy="check the disk, and the room for temporary files",
+        ) from None
+    _name_holders(station, log, links)
+    return (found + links)[: _LISTED - len(foreign)] + foreign[:_LISTED]
+
+
+def _links(
+    station: Station, log: LogRecord, explaining: Explaining, explained: Explained, most: int
+) -> list[dict[str, str]]:
+    """Links that nothing explains, `most` of them; whose they are is not looked for yet."""
+    found: list[dict[str, str]] = []
     rows = station.reader.execute(
         "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
     )
-    mounts = _Mounts(station, log)
-    explained: dict[str, _Explained] = {}
     for repository, item, kind, created in rows:
-        if f"{repository}@{item}" in log.links or mounts.explain(f"{repository}@{item}"):
-            continue
-        if repository not in explained:
-            explained[repository] = _explained(station, repository, log, releases)
-        if item in explained[repository].damaged:
-            found.append({"repository": repository, "digest": item, "kind": DAMAGED, "bundle": holders.get(item, "")})
-        if not explained[repository].holds(item, log.ended.get(f"{repository}@{item}")):
-            said = kind if created >= log.since else OLDER
-            if said == OLDER and item not in holders:  # pushed or collected before an earlier version cut the log
-                continue
-            found.append({"repository": repository, "digest": item, "kind": said, "bundle": holders.get(item, "")})
-        if len(found) >= _LISTED:
+        link = f"{repository}@{item}"
+        if len(found) >= most:
             break
-    return found[: _LISTED - len(foreign)] + foreign[:_LISTED]
+        if link in log.links or explaining.is_mounted(link):
+            continue
+        if explaining.is_damaged(repository, item):
+            found.append({"repository": repository, "digest": item, "kind": DAMAGED, "bundle": ""})
+        if explaining.holds(repository, item, log.ended.get(link)):
+            continue
+        said = kind if created >= log.since else OLDER
+        if said == OLDER and explained.age(_HELD, item) is None:  # pushed or collected before an earlier version's cut
+            continue
+        found.append({"repository": repository, "digest": item, "kind": said, "bundle": ""})
+    return found
 
 
 def _names(paths: StationPaths) -> list[str]:
@@ -138,191 +135,49 @@ def _files(log: LogRecord, here: list[str]) -> list[dict[str, str]]:
     ]
 
 
-def _bundles(station: Station, log: LogRecord, found: list[dict[str, str]]) -> tuple[dict[str, str], _Releases]:
-    """A bundle that holds each digest (one that is not released, where there is one), and what releases show; bundles
-    whose entry or kept manifest is not intact are added to `found`."""
-    holders: dict[str, str] = {}
-    releases = _Releases()
-    unreleased_first = sorted(log.imported.items(), key=lambda one: one[0] in log.released)
-    for digest, (name, manifest) in unreleased_first:  # what bundles share is put down to one that nobody released
-        kept = _read(kept_manifest(station.paths, digest, manifest))
-        entry = _read(entry_manifest(station.reader, digest))
-        if entry is None:
+def _unreleased_first(log: LogRecord) -> list[tuple[str, tuple[str, str]]]:
+    """The bundles that came in: what they share is put down to one that nobody released."""
+    return sorted(log.imported.items(), key=lambda one: one[0] in log.released)
+
+
+def _bundles(station: Station, log: LogRecord, explaining: Explaining, explained: Explained) -> list[dict[str, str]]:
+    """Bundles whose entry or kept manifest is not intact; what releases show goes to `explaining`. One manifest is in
+    memory at a time, and decoded where something is asked of it."""
+    found: list[dict[str, str]] = []
+    for digest, (name, manifest) in _unreleased_first(log):
+        intact = entry_manifest(station.reader, digest) is not None
+        raw = kept_manifest(station.paths, digest, manifest)
+        if not intact:
             found.append({"repository": "", "digest": digest, "kind": "entry", "bundle": name})
-        if manifest and kept is None:
+        if manifest and raw is None:
             found.append({"repository": "", "digest": digest, "kind": "kept", "bundle": name})
-        content = kept or entry
-        if content is None:
+        if raw is None and intact:
+            raw = entry_manifest(station.reader, digest)
+        if raw is None:
             continue
-        for item in content.blobs:
-            holders.setdefault(item, name)
+        if log.since:
+            explained.add(_HELD, blobs_of(raw))
         if digest in log.released:
-            _add(station, releases, digest, content, log.released[digest])
-    return holders, releases
+            explaining.add_release(digest, raw, log.released[digest])
+    return found
 
 
-def _add(station: Station, releases: _Releases, bundle: str, content: _Content, shown: Shown) -> None:
-    """Add what the releases of one bundle show."""
-    for repository, digest, tags in content.artifacts:
-        names = (f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags))
-        ages = (
-            shown.everything, shown.artifacts.get(repository, {}).get(digest), *map(shown.references.get, names),
-        )  # fmt: skip
-        for age in ages:
-            if age is not None:
-                add_aged(releases.roots[repository], {digest: age})
-    if shown.everything is not None:
-        for repository in content.repositories:
-            releases.whole[repository].append((shown.everything, content))
-        return
-    for repository in content.repositories:
-        releases.parts[repository].append((bundle, content))
-    if shown.references:  # an event of an earlier version, which does not name what refers to an artifact
-        _add_referrers(station, releases, content)
-
-
-def _add_referrers(station: Station, releases: _Releases, content: _Content) -> None:
-    subjects = []
-    for repository, digest, _ in content.artifacts:
-        manifest = read_manifest(station.blobs, digest)
-        if manifest is not None and manifest.subject is not None:
-            subjects.append((repository, digest, str(manifest.subject.digest)))
-    size = -1
-    reached: dict[str, int] = {}
-    while size != len(reached):
-        size = len(reached)
-        for repository in content.repositories:
-            found, _ = _closure(station, releases.roots[repository])
-            add_aged(reached, {f"{repository}@{one}": age for one, age in found.items()})
-        for repository, digest, subject in subjects:
-            age = reached.get(f"{repository}@{subject}")
-            if age is not None:
-                add_aged(releases.roots[repository], {digest: age})
-                add_aged(reached, {f"{repository}@{digest}": age})
-
-
-class _Mounts:
-    """Links that were mounted from another repository's: explained where that one was let in, at some time. A source's
-    link that somebody makes by hand for a moment explains none."""
-
-    def __init__(self, station: Station, log: LogRecord) -> None:
-        self._station, self._log = station, log
-
-    def explain(self, thing: str) -> bool:
-        """Whether a link was mounted, and its source was shown by a release or a collect."""
-        source = self._log.mounted.get(thing)
-        return source is not None and source.rpartition("@")[2] in self._shown.get(source.rpartition("@")[0], ())
-
-    @cached_property
-    def _shown(self) -> dict[str, set[str]]:
-        """What bundles that were ever released, and collects, brought to each repository that was mounted from."""
-        found: dict[str, set[str]] = {source.rpartition("@")[0]: set() for source in self._log.mounted.values()}
-        for digest in self._log.ever:
-            _, manifest = self._log.imported.get(digest, ("", ""))
-            content = _read(
-                kept_manifest(self._station.paths, digest, manifest) or entry_manifest(self._station.reader, digest)
-            )
-            if content is not None:
-                for repository in found.keys() & content.repositories:
-                    found[repository] |= content.blobs | content.required
-        for repository in found:
-            found[repository] |= _closure(self._station, self._log.roots.get(repository, {}))[0].keys()
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Explained:
-    """Every digest that events explain in a repository, with the age of the newest that does; and the manifests whose
-    bytes cannot be read, so that what they name is not known."""
-
-    ages: Aged
-    damaged: frozenset[str]
-
-    def holds(self, digest: str, ended: int | None) -> bool:
-        """Whether an event explains it that came after it was taken away, `ended` acts ago (None: never)."""
-        age = self.ages.get(digest)
-        return age is not None and (ended is None or age < ended)
-
-
-def _explained(station: Station, repository: str, log: LogRecord, releases: _Releases) -> _Explained:
-    ages: Aged = {}
-    whole = releases.whole.get(repository, [])
-    for age, content in whole:
-        if len(content.repositories) == 1:
-            add_aged(ages, dict.fromkeys(content.blobs | content.required, age))
-    roots: Aged = {}
-    for one in (log.roots.get(repository, {}), releases.roots.get(repository, {})):
-        add_aged(roots, {digest: age for digest, age in one.items() if ages.get(digest, age + 1) > age})
-    further, unread = _closure(station, roots)
-    add_aged(ages, further)
-    for age, content in whole:
-        # A manifest that is damaged or gone tells nothing; everything of the bundle was released, so that much is said.
-        if any(digest in unread for name, digest, _ in content.artifacts if name == repository):
-            add_aged(ages, dict.fromkeys(content.blobs | content.required, age))
-    damaged: set[str] = set()
-    for bundle, content in releases.parts.get(repository, []):
-        lost = {
-            digest for name, digest, _ in content.artifacts if name == repository and digest in unread & roots.keys()
-        }
-        if lost:
-            others, _ = _closure(station, {digest: 0 for _, digest, _ in content.artifacts if digest not in lost})
-            every = content.blobs | content.required
-            # Of blobs that it shares with others only rows tell; the finding about it stands, whatever they say.
-            rest = (every - others.keys()) | (every & claimed_blobs(station.reader, bundle, repository))
-            add_aged(ages, dict.fromkeys(rest, min(roots[digest] for digest in lost)))
-            damaged |= lost
-    return _Explained(ages, frozenset(damaged))
+def _name_holders(station: Station, log: LogRecord, links: list[dict[str, str]]) -> None:
+    """Say of each link which bundle brought its digest, where one did."""
+    wanted: dict[str, list[dict[str, str]]] = defaultdict(list)
+    for link in links:
+        wanted[link["digest"]].append(link)
+    for digest, (name, manifest) in _unreleased_first(log):
+        raw = signed_manifest(station.paths, station.reader, digest, manifest) if wanted else None
+        for item in () if raw is None else blobs_of(raw):
+            for link in wanted.pop(item, ()):
+                link["bundle"] = name
 
 
 def keep_manifest(paths: StationPaths, digest: Digest, manifest: bytes) -> None:
     """Keep a bundle's signed manifest beside the database, for `unexplained`. Raises FailedError."""
     paths.imported.mkdir(mode=0o700, exist_ok=True)
     write_atomic(paths.imported / f"{digest.hex}.json", manifest, 0o600)
-
-
-def _read(raw: bytes | None) -> _Content | None:
-    return None if raw is None else _content(raw)
-
-
-def _content(manifest: bytes) -> _Content | None:
-    try:
-        fields = json.loads(manifest)
-        return _Content(
-            frozenset(str(blob["digest"]) for blob in fields["blobs"]),
-            frozenset(str(blob["digest"]) for blob in fields["requires"]),
-            tuple(
-                (str(one["repository"]), str(one["digest"]), tuple(map(str, one["tags"])))
-                for one in fields["artifacts"]
-            ),
-        )
-    except (ValueError, LookupError, TypeError):
-        return None
-
-
-def _closure(station: Station, roots: Aged) -> tuple[Aged, set[str]]:
-    """Every digest that the roots reach, by the bytes of the manifests themselves, with the age of the newest root that
-    reaches it; and those of them that could not be read as a manifest."""
-    reached: Aged = {}
-    unread: set[str] = set()
-    walked: set[str] = set()
-    for age, root in sorted((age, digest) for digest, age in roots.items()):  # what is reached first is the newest
-        todo = [root]
-        while todo:
-            item = todo.pop()
-            reached.setdefault(item, age)
-            if item in walked:
-                continue
-            walked.add(item)
-            manifest = read_manifest(station.blobs, item)
-            if manifest is None:  # a blob, or a manifest that went: it reaches nothing
-                unread.add(item)
-                continue
-            for blob in manifest.blobs:
-                reached.setdefault(str(blob.digest), age)
-            for child in manifest.manifests:
-                digest = str(child.digest)
-                todo.append(digest) if child.media_type in MANIFEST_TYPES else reached.setdefault(digest, age)
-    return reached, unread
 
 
 def alarms(found: list[dict[str, str]]) -> list[str]:
