@@ -135,6 +135,12 @@ class BundleManifest(_Struct, frozen=True):
         """The site it is for."""
         return self.stream.partition(".")[2]
 
+    def without_sbom(self) -> list[str]:
+        """The images that no carried SBOM speaks of, each as `repository@digest`."""
+        described = {entry.subject for entry in self.sboms}
+        bare = (entry for entry in self.artifacts if entry.kind == "image" and entry.digest not in described)
+        return [f"{entry.repository}@{entry.digest}" for entry in bare]
+
     def blob_digests(self) -> list[Digest]:
         """The digests of every carried blob, in the manifest's order."""
         return [Digest.parse(blob.digest) for blob in self.blobs]

@@ -29,6 +29,8 @@ def result_lines(job: Job) -> list[list[Span]]:
         lines.append(fact("made", words(str(one) for one in result["references"]), name_width=7))
     if result.get("signed_by"):
         lines.append(fact("signed", words(str(one) for one in result["signed_by"]), name_width=7))
+    if result.get("without_sbom"):
+        lines.append(fact("no SBOM", words(str(one) for one in result["without_sbom"]), "need", name_width=7))
     if result.get("missing_signers"):
         lines.append(
             fact(

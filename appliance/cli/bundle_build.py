@@ -18,6 +18,7 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
+from bundles.display import safe
 
 
 @click.command()
@@ -42,6 +43,7 @@ from appliance.cli.context import (
 @click.option("--dry-run", is_flag=True, help="Say what it would carry, and where to; write and sign nothing.")
 @click.option("--sign-with", type=KEY, metavar="KEY", help="A name in the key folder, or a PEM's path.")
 @click.option("--cosigner", "cosigners", multiple=True, metavar="KEYID", help="Who else is to sign; see: bundle sign.")
+@click.option("--require-sbom", is_flag=True, help="Fail where an image's SBOM cannot be made; else it is named.")
 @click.option("--purpose", default="", help="What it is for.")
 @click.option("--authorisation", default="", help="The reference of whoever allowed it.")
 @click.option("--classification", default="", help="Its classification label.")
@@ -138,6 +140,7 @@ def built(result: dict[str, Any]) -> str:
     ]
     if result["missing_signers"]:
         lines.append(f"still to sign: {', '.join(result['missing_signers'])} (lockgate bundle sign)")
+    lines += [f"[!!] no SBOM: {safe(name)}" for name in result["without_sbom"]]
     lines += [f"medium: {path}" for path in result["media"][1:]]
     lines.append("safe to remove")
     return "\n".join([*lines, result["path"]])

@@ -119,7 +119,7 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
     plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
     check_space(context.station, plan)
     if plan.undescribed:
-        make_sboms(context, plan.undescribed)
+        make_sboms(context, plan.undescribed, required=order.require_sbom)
         shown = StationShown(context.station.blobs, context.station.metadata)
         closure = closure_of(order.wanted.references, shown)
         plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
@@ -227,6 +227,7 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
             "volumes": len(manifest.volumes),
             "bytes": fixed.size,
             "digest": str(fixed.digest),
+            "without_sbom": manifest.without_sbom(),
         }
         signatures = context.wait_signatures(fixed.bundle.sums, "bundle", [order.sign_with], describe)
         fixed = fixed.with_signature(order.sign_with, signatures[order.sign_with])
@@ -265,4 +266,5 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
         "seconds": seconds,
         "signed_by": fixed.signed_by,
         "missing_signers": [keyid for keyid in manifest.signers if keyid not in fixed.signed_by],
+        "without_sbom": manifest.without_sbom(),
     }

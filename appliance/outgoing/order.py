@@ -37,6 +37,7 @@ class BuildParams(_Params, frozen=True):
     authorisation: str = ""
     classification: str = ""
     not_after: str | None = None
+    require_sbom: bool = False
 
 
 class MediumParams(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -94,6 +95,7 @@ class Order:
     authorisation: str
     classification: str
     not_after: str | None
+    require_sbom: bool
 
     @classmethod
     def read(cls, params: Mapping[str, Any], source: str) -> Order:
@@ -118,7 +120,7 @@ class Order:
         return cls(
             wanted=Wanted.read(given, source), out=out, sign_with=given.sign_with, signers=signers,
             purpose=given.purpose, authorisation=given.authorisation, classification=given.classification,
-            not_after=given.not_after,
+            not_after=given.not_after, require_sbom=given.require_sbom,
         )  # fmt: skip
 
 

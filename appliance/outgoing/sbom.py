@@ -13,7 +13,7 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.collect import manifest_row
-from appliance.outgoing.syft import Sbom, Scan
+from appliance.outgoing.syft import Sbom, Scan, UndescribedError
 from appliance.outgoing.syft_binary import open_syft
 from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
@@ -28,9 +28,12 @@ _LOOK: Final = 0.05
 """Seconds between two looks at the scans under way."""
 
 
-def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> None:
-    """Make an SBOM of each image (repository, digest), and attach it there. Raises FailedError naming the image,
-    RefusedError where the syft that config.toml names is another."""
+def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, required: bool) -> None:
+    """Make an SBOM of each image (repository, digest), and attach it there.
+
+    An image that syft cannot describe is named in the job's log with syft's reason; with `required` that is an error.
+    Raises FailedError naming the image, RefusedError where the syft that config.toml names is another.
+    """
     if not images:
         return
     station = context.station
@@ -47,22 +50,42 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]]) -> Non
             context.progress("sbom", done, total)
             time.sleep(_LOOK)
             for scan in list(running):
-                made = scan.poll()
+                made = _polled(scan, required)
                 if made is None:
                     continue
                 if scan.has_network:
                     context.log("syft was not confined: no network namespace may be made here")
                 running.remove(scan)
                 scan.close()
-                for repository in (repository for repository, digest in images if digest == scan.digest):
-                    _attach(context, repository, scan.digest, made)
                 done += sizes[scan.digest]
-                context.log(f"SBOM of {scan.digest}: {made.components} components, by {made.tool}")
+                _keep(
+                    context, [repository for repository, digest in images if digest == scan.digest], scan.digest, made
+                )
     finally:
         for scan in running:
             scan.close()
         syft.close()
     context.progress("sbom", done, total)
+
+
+def _polled(scan: Scan, required: bool) -> Sbom | UndescribedError | None:
+    try:
+        return scan.poll()
+    except UndescribedError as error:
+        if required:
+            raise
+        return error
+
+
+def _keep(context: JobContext, repositories: Sequence[str], image: Digest, made: Sbom | UndescribedError) -> None:
+    """Attach an image's SBOM in each of its repositories, or say in the log why there is none."""
+    if isinstance(made, UndescribedError):
+        for repository in repositories:
+            context.log(f"[!!] {repository}@{image} has no SBOM: {made.what}; {made.remedy}")
+        return
+    for repository in repositories:
+        _attach(context, repository, image, made)
+    context.log(f"SBOM of {image}: {made.components} components, by {made.tool}")
 
 
 def _size(station: Station, digest: Digest) -> int:

@@ -55,6 +55,10 @@ _READABLE: Final = {
 """Layers that syft can look into, each with its OCI name."""
 
 
+class UndescribedError(FailedError):
+    """syft could not describe an image within its bounds: the fault is the image's, and no other image's."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sbom:
     """A CycloneDX document's bytes, how many components it lists, and the program that made it: name and version."""
@@ -112,7 +116,8 @@ class Scan:
     def poll(self) -> Sbom | None:
         """The SBOM, or None while syft is at work.
 
-        Raises FailedError naming the image: syft failed, took too long, or took too much of the station's disk.
+        Raises UndescribedError naming the image: syft failed, took too long, or took too much of the station's disk.
+        Raises FailedError where the disk is nearly full, and where what ended is no syft.
         """
         status = self._process.poll()
         if status is None:
@@ -139,7 +144,8 @@ class Scan:
             raise self._failed(f"less than {station_limits.SBOM_ROOM} bytes stay free on the station's disk", _FREE)
 
     def _failed(self, reason: str, remedy: str) -> FailedError:
-        return FailedError(f"the SBOM could not be made ({safe(reason)[:200]})", thing=str(self.digest), remedy=remedy)
+        error = FailedError if remedy == _FREE else UndescribedError
+        return error(f"the SBOM could not be made ({safe(reason)[:200]})", thing=str(self.digest), remedy=remedy)
 
     @property
     def has_network(self) -> bool:

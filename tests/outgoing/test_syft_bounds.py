@@ -171,7 +171,7 @@ def test_the_real_syft_by_its_digest_names_its_version_in_the_sbom(road: Road, t
     installed.close()
     digest, context = an_image(road), road.outside.context("build", {})
     context.station = replace(station, config=msgspec.structs.replace(station.config, sbom=settings))
-    make_sboms(context, [("tools", digest)])  # type: ignore[arg-type]
+    make_sboms(context, [("tools", digest)], required=True)  # type: ignore[arg-type]
     (line,) = [line for line in context.lines if line.startswith("SBOM of")]
     assert re.search(r"components, by syft 1\.[0-9]+\.[0-9]+$", line)
     (found,) = station.metadata.each_referrer("tools", digest)

@@ -75,6 +75,7 @@ def describe(wanted: ToSign) -> str:
     if isinstance(told.get("bytes"), int) and isinstance(told.get("artifacts"), int):
         volumes = count(int(told.get("volumes", 1)), "volume")
         lines.append(f"It carries {count(told['artifacts'], 'artifact')}, {size(told['bytes'])} in {volumes}.")
+    lines += [f"[!!] No SBOM could be made of {safe(str(name))}." for name in told.get("without_sbom", ())]
     return "\n".join([*lines, "The signature is made here; the key never leaves this console."])
 
 
