@@ -472,6 +472,10 @@ bytes and inodes than a job needs to begin and end: its end, its log, an event, 
 RESERVE_START: Final = 4
 """Steps that a start wants free: the journal's index, a log's segment for each process, sockets and counters."""
 
+RESERVE_FOR_START: Final = 4
+"""One in so many of the reserve is for starts alone: a station whose reserve acts have spent can still be started, and
+then be freed."""
+
 READ_ONLY: Final = 2
 """Where less is free than so many reserves, the station takes no content in: pulls and their events go on for long
 before the reserve itself is needed."""

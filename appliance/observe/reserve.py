@@ -76,6 +76,11 @@ class Room:
         return min(limits.RESERVE_FILES, self.total_inodes // limits.RESERVE_SHARE[1])
 
     @property
+    def for_starts(self) -> tuple[int, int]:
+        """Bytes and inodes of the reserve that are for starts alone."""
+        return self.bytes_kept // limits.RESERVE_FOR_START, self.files_kept // limits.RESERVE_FOR_START
+
+    @property
     def step(self) -> tuple[int, int]:
         """Bytes and inodes that are given back at a time."""
         least, fewest = limits.RESERVE_STEP
@@ -147,25 +152,29 @@ class Reserve:
         return True
 
     def give_back(self) -> bool:
-        """Free a step of the reserve, bytes and inodes; False where nothing is left of either."""
+        """Free a step of the reserve, bytes and inodes; False where nothing of either is left for acts."""
         try:
-            step, files = Room.of(self.path.parent).step
+            room = Room.of(self.path.parent)
         except OSError:
             return False
-        freed = self._free_bytes(step)
-        return self._free_files(files) or freed
+        step, files = room.step
+        least, fewest = room.for_starts
+        freed = self._free_bytes(step, least)
+        return self._free_files(files, fewest) or freed
 
-    def make_room(self, steps: int = 1) -> None:
+    def make_room(self, steps: int = 1, *, starts: bool = False) -> None:
         """Give back until so many steps are free for an act that is about to be done, and no more than that: an act is
-        then not caught in its middle. One statvfs where there is room. Blocking."""
+        then not caught in its middle. `starts`: a station starts, so all of it may go. One statvfs where there is room.
+        Blocking."""
         with contextlib.suppress(OSError):
             for _ in range(steps):
                 room = Room.of(self.path.parent)
                 step, files = room.step
+                least, fewest = (0, 0) if starts else room.for_starts
                 short = room.usable < steps * step * 3 // 4  # a step frees whole blocks alone
                 few = bool(room.total_inodes) and room.free_inodes < steps * files
-                freed = short and self._free_bytes(step)
-                if not (few and self._free_files(files)) and not freed:
+                freed = short and self._free_bytes(step, least)
+                if not (few and self._free_files(files, fewest)) and not freed:
                     return
 
     def kept(self) -> tuple[int, int]:
@@ -216,23 +225,24 @@ class Reserve:
             finally:
                 os.close(folder)
 
-    def _free_bytes(self, step: int) -> bool:
+    def _free_bytes(self, step: int, least: int) -> bool:
+        """Free a step, down to `least` bytes."""
         try:
             with self._held() as descriptor:
                 size = os.fstat(descriptor).st_size
-                if size <= 0:
+                if size <= least:
                     return False
-                os.ftruncate(descriptor, max(0, size - step))
+                os.ftruncate(descriptor, max(least, size - step))
                 os.fsync(descriptor)
         except OSError:
             return False
         return True
 
-    def _free_files(self, count: int) -> bool:
-        """Remove the last ones, under the lock of the file: two processes free two steps."""
+    def _free_files(self, count: int, fewest: int) -> bool:
+        """Remove the last ones, down to `fewest`, under the lock of the file: two processes free two steps."""
         try:
             with self._held():
-                names = sorted(os.listdir(self.folder))[-count:]  # noqa: PTH208  the names alone
+                names = sorted(os.listdir(self.folder))[fewest:][-count:]  # noqa: PTH208  the names alone
                 for name in names:
                     (self.folder / name).unlink()
                 return bool(names)

@@ -71,7 +71,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
     require_made_so(paths, config)
-    Reserve(paths.reserve).make_room(limits.RESERVE_START)
+    Reserve(paths.reserve).make_room(limits.RESERVE_START, starts=True)
     host, port = split_listen(listen or config.listen)
     if config.open:
         _check_open(host, paths, config)

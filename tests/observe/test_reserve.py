@@ -135,8 +135,18 @@ def test_an_act_makes_room_for_itself_and_takes_no_more_than_a_step(disk: Path) 
         fill_bytes(disk)
     while reserve.give_back():
         pass
+    assert reserve.kept() == Room.of(disk).for_starts, "acts have spent it"
+    reserve.make_room()
+    assert reserve.kept() == Room.of(disk).for_starts
+    fill_inodes(disk)
+    fill_bytes(disk)
+    reserve.make_room(limits.RESERVE_START, starts=True)
+    assert reserve.kept() < Room.of(disk).for_starts, "a start is not an act"
+    for _ in range(limits.RESERVE_STEPS):
+        fill_inodes(disk)
+        fill_bytes(disk)
+        reserve.make_room(limits.RESERVE_START, starts=True)
     assert reserve.kept() == (0, 0)
-    reserve.make_room(4)
 
 
 def test_a_file_with_holes_is_taken_anew(disk: Path) -> None:
