@@ -37,7 +37,7 @@ from appliance.store.gate import Gate, incoming_turn
 from appliance.store.integrity import damaged
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
 
 
@@ -150,32 +150,36 @@ class _Collection:
         return incoming_turn(self._station.paths, self._context.progress, collects=True)
 
     def _take_blobs(self) -> None:
-        total, done = self._station.metadata.totals()[1], 0
+        (count, total), seen = self._station.metadata.totals(), 0
         for blobs in (self._files(), self._rows()):
-            while page := dict(islice(blobs, limits.GC_PAGE)):
+            while page := list(islice(blobs, limits.GC_PAGE)):
                 found = iter(self._garbage(page))
-                while batch := {digest: page[digest] for digest in islice(found, limits.GC_BATCH)}:
-                    self._take(batch)
-                done += sum(page.values())
-                self._context.progress("collect", min(done, total), total)
+                while batch := list(islice(found, limits.GC_BATCH)):
+                    self._take({digest: self._size(digest) for digest in batch})
+                seen += len(page)
+                self._context.progress("collect", min(total * seen // max(count, 1), total), total)
 
-    def _files(self) -> Iterator[tuple[str, int]]:
-        """Every blob that has a file, with its bytes."""
+    def _files(self) -> Iterator[str]:
+        """Every blob that has a file. Its bytes are asked for where it is garbage: a stat each costs as much as all
+        else."""
         for algorithm in ALGORITHMS:
             with scandir(self._station.paths.blobs / algorithm) as entries:
                 for entry in entries:
-                    try:
-                        digest = str(Digest(algorithm, entry.name))
-                    except MalformedError:
-                        continue
-                    with contextlib.suppress(FileNotFoundError):
-                        yield digest, entry.stat(follow_symlinks=False).st_size
+                    with contextlib.suppress(MalformedError):
+                        yield str(Digest(algorithm, entry.name))
 
-    def _rows(self) -> Iterator[tuple[str, int]]:
+    def _rows(self) -> Iterator[str]:
         """Every blob that has only a row. Read after the last file was looked at: a row goes before its file."""
         for digest in garbage.unlinked_rows(self._station.reader):
             if not self._station.blobs.has_blob(Digest.parse(digest)):
-                yield digest, 0
+                yield digest
+
+    def _size(self, digest: str) -> int:
+        """A blob's bytes, 0 where it has no file."""
+        try:
+            return self._station.blobs.size(Digest.parse(digest))
+        except NotFoundError:
+            return 0
 
     def _garbage(self, digests: Iterable[str]) -> list[str]:
         found = garbage.unpinned(self._station.reader, digests)

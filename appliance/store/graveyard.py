@@ -56,18 +56,22 @@ class Graveyard:
     def bury(self, digests: Iterable[Digest]) -> None:
         """Move the files of blobs that no row names any more into a grave; their names there are durable on return.
         A blob without a file is passed over. The caller holds the store's gate. Raises FailedError."""
+        before = self._open
         grave = self._folder / self._grave()
         moved = False
         try:
             self._files.make_folder(grave)
+            if self._open != before:
+                self._files.sync_folder(self._folder)
+                self._files.sync_folder(self._folder.parent)
             for digest in digests:
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rename(self._paths.blob(digest), grave / _name(digest))
                     moved = True
             if moved:
                 self._files.sync_folder(grave)
-                self._files.sync_folder(self._folder)
         except OSError as error:
+            self._open = ""
             raise explain(error, grave) from None
 
     def find(self, digest: Digest) -> Path | None:
