@@ -14,6 +14,9 @@ from appliance.store.writes.jobs import FINAL_STATES
 _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
 
+WAITS: Final = "wait for "
+"""How the phase of a build begins that waits for another one's signature: it does nothing, and keeps nobody out."""
+
 _COLUMNS: Final = (
     "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
 )
@@ -49,6 +52,11 @@ class Job:
     @property
     def ended(self) -> bool:
         return self.state in FINAL_STATES
+
+    @property
+    def works(self) -> bool:
+        """Whether it takes one of the places of those that run."""
+        return self.state == "running" and not (self.kind == "build" and self.phase.startswith(WAITS))
 
     def advance(self, phase: str, done: int, total: int) -> None:
         """Take in a progress line."""

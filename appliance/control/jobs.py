@@ -269,7 +269,7 @@ class Jobs:
 
     def _schedule(self) -> None:
         while self._queue.waiting and not self._stopping:
-            running = sum(self._live[job_id].state == "running" for job_id in self._processes if job_id in self._live)
+            running = sum(self._live[job_id].works for job_id in self._processes if job_id in self._live)
             starting = sum(job.state == "starting" for job in self._live.values())
             if running + starting >= RUNNING:
                 return
@@ -333,7 +333,10 @@ class Jobs:
 
     async def _take(self, job: Job, message: dict[str, Any], ending: dict[str, Any]) -> None:
         if "progress" in message:
+            worked = job.works
             job.advance(*message["progress"])
+            if worked and not job.works:
+                self._schedule()
             await self._keeper.keep_now_and_then(job)
         elif "part" in message:
             job.parts[message["part"]["name"]] = message["part"]

@@ -57,7 +57,7 @@ class Room:
     free_inodes: int
 
     @classmethod
-    def of(cls, folder: Path) -> Room:
+    def of(cls, folder: Path | str) -> Room:
         """The room of the file system that holds a folder. Raises OSError."""
         seen, usable = os.statvfs(folder), 0
         if os.geteuid() == 0:  # but for what ext4 keeps from root, too: 2 %, 4,096 at most (ext4_set_resv_clusters)
@@ -94,11 +94,12 @@ class Reserve:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.folder = path.with_name(f"{path.name}.files")
+        self._where, self._file, self._files_in = str(path.parent), str(path), str(self.folder)
 
     def in_want(self) -> bool:
         """Whether some of the reserve was given back, and not yet made again. Three system calls, a few µs."""
         try:
-            room = Room.of(self.path.parent)
+            room = Room.of(self._where)
         except OSError:
             return False
         return self._lacks_bytes(room) or self._lacks_files(room)
@@ -106,7 +107,7 @@ class Reserve:
     def read_only(self) -> str:
         """Why no content is taken in, as one phrase; "" where it is. As many system calls as `in_want`."""
         try:
-            room = Room.of(self.path.parent)
+            room = Room.of(self._where)
         except OSError:
             return ""
         least = limits.READ_ONLY * room.bytes_kept
@@ -134,7 +135,7 @@ class Reserve:
         `anew`: take its bytes also where it looks whole: a copy of the folder may have put a file with holes there.
         """
         try:
-            room = Room.of(self.path.parent)
+            room = Room.of(self._where)
             # One that was never made takes what there is: the station is then read-only from the start.
             spare = limits.RESERVE_ROOM if self.path.exists() and self.folder.exists() else 0
             missing = room.bytes_kept - (self.path.stat().st_size if self.path.exists() else 0)
@@ -154,7 +155,7 @@ class Reserve:
     def give_back(self) -> bool:
         """Free a step of the reserve, bytes and inodes; False where nothing of either is left for acts."""
         try:
-            room = Room.of(self.path.parent)
+            room = Room.of(self._where)
         except OSError:
             return False
         step, files = room.step
@@ -168,7 +169,7 @@ class Reserve:
         Blocking."""
         with contextlib.suppress(OSError):
             for _ in range(steps):
-                room = Room.of(self.path.parent)
+                room = Room.of(self._where)
                 step, files = room.step
                 least, fewest = (0, 0) if starts else room.for_starts
                 short = room.usable < steps * step * 3 // 4  # a step frees whole blocks alone
@@ -193,14 +194,18 @@ class Reserve:
 
     def _lacks_bytes(self, room: Room) -> bool:
         try:
-            return self.path.stat().st_size < room.bytes_kept
+            return os.stat(self._file).st_size < room.bytes_kept  # noqa: PTH116  a push asks for each of its chunks
         except OSError:
             return False  # not made yet
 
     def _lacks_files(self, room: Room) -> bool:
-        if not room.files_kept or (self.folder / _name(room.files_kept - 1)).exists():
+        if not room.files_kept:
             return False
-        return self.folder.exists()
+        try:
+            os.stat(f"{self._files_in}/{_name(room.files_kept - 1)}")  # noqa: PTH116
+        except OSError:
+            return self.folder.exists()
+        return False
 
     def _files(self) -> int:
         """How many empty files are kept: they go from the last one on."""

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from appliance import clock
+from appliance.control.job import WAITS
 from appliance.control.kinds import JobContext, Result, out_of_memory, telling
 from appliance.control.public_keys import find_public_key
 from appliance.handles.told import load_told
@@ -174,7 +175,7 @@ def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
                 f"waits until {waited_for} is signed or cancelled, one bundle of a stream at a time:"
                 f" lockgate bundle sign --job {taken['job']} --key KEY, or lockgate job cancel {taken['job']}"
             )
-        context.progress(f"wait for {waited_for}, which is to be signed (job {taken['job']})", 0, 0)
+        context.progress(f"{WAITS}{waited_for}, which is to be signed (job {taken['job']})", 0, 0)
         time.sleep(_LOOK)
 
 

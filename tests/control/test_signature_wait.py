@@ -65,6 +65,11 @@ async def test_a_lost_terminal_costs_nothing_and_a_signature_is_asked_for_once(
             async with asyncio.timeout(60):
                 while first not in (await client.job(second))["phase"]:
                     await asyncio.sleep(0.02)
+            third = (await client.submit("build", params | {"out": [str(media[1])]}))["id"]
+            collection = (await client.submit("gc", {}))["id"]
+            assert (await asked(root, collection, "done"))["state"] == "done", "builds that wait keep nobody out"
+            assert (await client.job(third))["state"] == "running"
+            await client.cancel(third)
             status = await client.status()
         assert status["to_sign"] == [{"job": first, "since": since}]
         assert f"job {first} waits for a signature since {since}: {how}" in status["alerts"]
