@@ -77,6 +77,9 @@ UPLOAD_TALLIES: Final = 10_000
 UPLOAD_EXPIRES: Final = 24 * 60 * 60.0
 """An upload nobody has written to for a day is abandoned; its client starts again."""
 
+UPLOAD_EXPIRES_FULL: Final = 600.0
+"""The same where a collection runs on a station that is read-only: no upload can go on there."""
+
 UPLOAD_SWEEP: Final = 60 * 60.0
 """How often each worker looks for abandoned uploads."""
 

@@ -31,6 +31,7 @@ from appliance.lifecycle.metadata_check import check
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
 from appliance.observe.recorded import recording
+from appliance.observe.reserve import Reserve
 from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.gate import Gate, incoming_turn
@@ -76,6 +77,7 @@ class _Collection:
     def __init__(self, context: JobContext, *, dry_run: bool, now: bool) -> None:
         self._context, self._dry_run, self._now = context, dry_run, now
         self._station: Station = context.station
+        self._full = bool(Reserve(context.station.paths.reserve).read_only())
         self._gate = Gate(context.station.paths)
         self._taken = _Taken()
         self._builds = WaitingBuilds(context.station)
@@ -117,7 +119,8 @@ class _Collection:
         return AuditEvent(Act.GC, self._context.actor, "store", "done", detail)
 
     def _unlink(self) -> None:
-        before = clock.after(-int(limits.UNREFERENCED))
+        # On a station that is read-only nothing is on its way for which the day of grace would be.
+        before = clock.now() if self._full else clock.after(-int(limits.UNREFERENCED))
         self._context.progress("look for blobs without a manifest", 0, 0)
         for found in unreferenced(self._station, before):
             if not isinstance(found, Unreferenced):
@@ -207,7 +210,9 @@ class _Collection:
         """What uploads, imports and scrubs left: abandoned sessions, joins of bundles that no longer come in, damaged
         bytes of blobs that were healed or went."""
         station = self._station
-        self._taken.uploads = UploadSessions(station.blobs).sweep(limits.UPLOAD_EXPIRES)
+        self._taken.uploads = UploadSessions(station.blobs).sweep(
+            limits.UPLOAD_EXPIRES_FULL if self._full else limits.UPLOAD_EXPIRES
+        )
         if self._left_behind():
             with self._turn():
                 for path in self._left_behind():

@@ -85,8 +85,13 @@ async def test_a_full_station_serves_frees_itself_starts_and_comes_back(tmp_path
                 assert blocked["digest"] == str(contents[2].digest)
                 with pytest.raises(NoSpaceError, match="the station is read-only"):
                     await control.submit("import", {"paths": [str(tmp_path)]})
+                collected = await ended(control, "gc", {})
+                assert collected["state"] == "done"
+                assert collected["result"]["links"] == len(contents[1].blobs), "without a day of grace"
+                layer = Digest.of(contents[1].blobs[0])
+                assert not paths.blob(layer).exists()
+                assert list(paths.blobs.parent.glob(f"graveyard/**/*{layer.hex}*")) == [], "the space is wanted"
                 assert (await ended(control, "receipt", {"out": str(tmp_path / "receipt")}))["state"] == "done"
-                assert (await ended(control, "gc", {}))["state"] == "done"
             assert client.ask("GET", "/v2/team/app/manifests/v2").status == 403
             pull(client, contents[0], "v0")
             refused = lockgate("intake", "import", tmp_path, "-C", paths.root, expect=1)
