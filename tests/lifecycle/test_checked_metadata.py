@@ -93,6 +93,20 @@ def test_a_row_that_is_not_what_was_written_is_not_served_and_is_named(kept: Kep
     assert kept.inside.events("metadata.damaged")[0]["detail"]["found"] == result["metadata"]["found"][:20]
 
 
+def test_a_database_that_cannot_be_read_is_named_too(kept: Kept) -> None:
+    """A text that is no text: SQLite gives it, and nobody can decode it."""
+    two_images(kept)
+    with edited(kept) as database:
+        database.execute("UPDATE tags SET updated = CAST(x'ff' AS TEXT) WHERE tag = 'v1'")
+    assert kept.server.ask("GET", "/v2/team/app/manifests/v1").status == 503
+    noted = metadata_check(kept)
+    assert (noted["ok"], noted["detail"].startswith("the metadata cannot be read")) == (False, True)
+    assert kept.server.ask("GET", "/v2/team/app/manifests/v2").status == 200
+    assert kept.scrub()["metadata"]["state"] == "damaged"
+    with pytest.raises(FailedError, match="nothing is collected"):
+        kept.gc()
+
+
 def test_a_push_puts_a_damaged_row_right(kept: Kept) -> None:
     content = image()
     digest = content.push(kept.server, "team/app", "v1")
