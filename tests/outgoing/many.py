@@ -9,6 +9,7 @@ from contextlib import closing
 
 from appliance import clock
 from appliance.station import Station
+from appliance.store.rows import add_functions
 from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_MANIFEST
@@ -21,6 +22,7 @@ FILE = "application/vnd.example.files"
 def fill(station: Station, artifacts: int, layers: int) -> list[str]:
     """Show `artifacts` artifacts of `layers` layers each, 1 kB to 5 MB; their references."""
     with closing(sqlite3.connect(station.paths.database)) as db, db:
+        add_functions(db)
         return _fill(db, station, artifacts, layers)
 
 
