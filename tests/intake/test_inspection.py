@@ -123,7 +123,7 @@ def test_an_inspector_that_is_not_required_and_down_says_so_and_blocks_nothing(
 ) -> None:
     with_inspector(monkeypatch, down)
     strict.bring(made.folder)
-    raw = strict.station.reader.execute("SELECT report FROM intake").fetchone()[0]
+    raw = strict.station.reader.execute("SELECT report FROM intake_documents").fetchone()[0]
     (section,) = [one for one in json.loads(raw)["sections"] if one["inspector"] == "malware"]
     assert section["outcome"] == "fail"
     assert "could not look: clamd does not answer" in section["summary"]
