@@ -60,4 +60,5 @@ def test_a_receipt_makes_one_custody_record_of_both_sides(tmp_path: Path) -> Non
         (event,) = alpha.run("audit", "show", "--act", "receipt.take", "--outcome", "done", "--json").json["items"]
         assert event["detail"]["head"] == head
         listed = alpha.run("status", "--json").json["audit"]
-        assert set(listed) == {"head", "created", "events"}
+        assert set(listed) == {"head", "created", "events", "refused"}
+        assert listed["refused"] == []
