@@ -111,6 +111,16 @@ class StationPaths:
         return self.root / "metadata.sqlite"
 
     @property
+    def rebuilding(self) -> Path:
+        """The database that `lockgate rebuild` makes, until it takes the place of the one that was lost."""
+        return self.root / "rebuilding.sqlite"
+
+    @property
+    def rebuilt(self) -> Path:
+        """What the last rebuild restored, and what it could not."""
+        return self.root / "rebuilt.json"
+
+    @property
     def approvals(self) -> Path:
         """Who must agree before a release; optional."""
         return self.root / "approvals.toml"

@@ -10,6 +10,8 @@ from appliance.access.accounts import check_name
 from appliance.access.first import check_code, forget_code
 from appliance.access.passwords import check_password, hash_password
 from appliance.cli.recorded import recorded
+from appliance.config import load_config
+from appliance.lifecycle.forgotten import require_whole
 from appliance.observe.acts import Act
 from appliance.paths import StationPaths
 from appliance.station import station_lock
@@ -37,6 +39,7 @@ class FirstSteps:
         """
         check_name(name)
         with station_lock(self._paths):
+            require_whole(self._paths, load_config(self._paths.config))
             with recorded(self._station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
                 check_code(self._paths, code)
                 hashed = hash_password(check_password(password))

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
     "restore": ("appliance.cli.restore:restore", "Say that the station's folder was put back from a copy"),
+    "rebuild": ("appliance.cli.rebuild:rebuild", "Restore an outside's lost database from blobs and log"),
     "block": ("appliance.cli.block:block", "Blocked content: add, remove, list"),
     "user": ("appliance.cli.user:user", "Accounts: claim, create, list, password, log in and out"),
     "role": ("appliance.cli.role:role", "Roles: list, grant, withdraw, explain"),

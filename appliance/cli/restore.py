@@ -33,11 +33,12 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     from appliance.cli.receipt import own_receipt
     from appliance.cli.recorded import actor, recorded
     from appliance.config import load_config
+    from appliance.lifecycle.forgotten import accept, look
     from appliance.lifecycle.put_back import ACT, enter_heads, enter_receipt, parse_head, shut_imports
     from appliance.origin import require_open
     from appliance.paths import StationPaths
     from appliance.station import station_lock
-    from bundles.errors import UsageError
+    from bundles.errors import FailedError, UsageError
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
@@ -54,10 +55,17 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     entered = [parse_head(text, config.site) for text in heads]
     given = None if receipt is None else own_receipt(paths.root, receipt, config.site)
     detail = {"why": why, "heads": list(heads), "receipt": None if given is None else given[0].number}
-    with station_lock(paths), recorded(paths.root, ACT, config.site, detail):
-        streams = shut_imports(paths, actor()) if inside else enter_heads(paths, entered)
-        if given is not None:
-            enter_receipt(paths, given[0].number, given[1])
+    with station_lock(paths):
+        found = look(paths)
+        if found is not None and not found.usable:
+            what = "the copy's database is damaged" if paths.database.exists() else "the copy has no database"
+            raise FailedError(what, thing=found.what, remedy="put back an older copy")
+        with recorded(paths.root, ACT, config.site, detail):
+            streams = shut_imports(paths, actor()) if inside else enter_heads(paths, entered)
+            if given is not None:
+                enter_receipt(paths, given[0].number, given[1])
+            if inside:
+                accept(paths)
     people = 0 if not inside else 1 if config.open else 2
     document = {"site": config.site, "side": config.side, "why": why, "people": people, "streams": streams}
     show(document, as_json, lambda: _text(document))

@@ -20,6 +20,7 @@ from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
+from appliance.config import load_config
 from appliance.control import duties, openapi, space
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
@@ -49,6 +50,7 @@ from appliance.control.routes import (
     tokens,
     trust,
 )
+from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
@@ -98,6 +100,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     loop.set_default_executor(Threads(limits.CONTROL_THREADS, thread_name_prefix="control"))
     paths = StationPaths(root)
+    require_whole(paths, load_config(paths.config))
     with jobs_lease(paths) as lease, WriterService(paths.database) as service, contextlib.ExitStack() as held:
         station = open_station(root, Guarded(service))
         require_open(paths, station.config)

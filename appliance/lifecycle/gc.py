@@ -25,6 +25,7 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
+from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.graves import Emptied, Graves
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
@@ -85,6 +86,7 @@ class _Collection:
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
+        require_whole(self._station.paths, self._station.config)
         found = check(self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0))
         if found.texts:
             raise damaged(found.texts)

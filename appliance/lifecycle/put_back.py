@@ -9,16 +9,15 @@ A restored outside would give a number out twice, which the inside takes for a f
 
 from __future__ import annotations
 
-import json
-import mmap
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
+from appliance.lifecycle.forgotten import last_event
 from appliance.observe.acts import Act, mark
 from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.observe.recorded import recording
@@ -31,7 +30,6 @@ from appliance.store.writes.outgoing import EnterHead
 from bundles import limits
 from bundles.audit_log import segments
 from bundles.errors import FailedError, MalformedError, UsageError
-from bundles.files import failures_named
 from bundles.manifest import bundle_id
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_site
@@ -138,27 +136,9 @@ def shut_if_forgotten(paths: StationPaths) -> str:
 
 
 def _last_inspected(folder: Path) -> dict[str, Any] | None:
-    """The newest event of an inspection. A log of gigabytes of pulls is searched for its bytes, and not read line by
-    line: this is looked for whenever the station starts."""
+    """The newest event of an inspection, of whichever lane."""
     found: dict[int, dict[str, Any]] = {}
     for segment in reversed(segments(folder)):
-        if segment.lane not in found and (event := _last_in(segment.path)):
+        if segment.lane not in found and (event := last_event(segment.path, _MARK)):
             found[segment.lane] = event
     return max(found.values(), key=lambda event: int(event["micros"]), default=None)
-
-
-def _last_in(path: Path) -> dict[str, Any] | None:
-    """The last such event of a segment. A line that was cut off or damaged is none: the log's own check names it."""
-    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
-        if not path.stat().st_size:
-            return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
-            at = text.rfind(b"\n")
-            while (at := text.rfind(_MARK, 0, max(at, 0))) >= 0:
-                start = text.rfind(b"\n", 0, at) + 1
-                with suppress(ValueError, KeyError, TypeError):
-                    event: dict[str, Any] = json.loads(text[start : text.find(b"\n", at)])
-                    if event["outcome"] == "done":  # a refusal names a bundle that the ledger need not know
-                        return event
-                at = start
-    return None

@@ -38,6 +38,7 @@ class Act(StrEnum):
     ORIGIN = "station.origin"
     READ_ONLY = "station.read-only"
     READ_WRITE = "station.read-write"
+    REBUILD = "rebuild"
     RESTORE = "restore"
     TLS_RELOAD = "tls.reload"
     TLS_RENEW = "tls.renew"
@@ -205,13 +206,30 @@ MOVES_TAGS: Final = frozenset(
 
 COVERED: Final = frozenset(
     {
-        Act.ORIGIN, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
+        Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID,
+        Act.BUNDLE_WRITE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.STREAM_OVERRIDE, Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
         *(act for act in Act if act.startswith(("account.", "key.", "trust."))),
     }
 )  # fmt: skip
 """The acts after which the station signs a checkpoint at once: acts of people, and none of a client's requests."""
+
+ON_ACCOUNTS: Final = frozenset({Act.TOKEN_REVOKE, *(act for act in Act if act.startswith("account."))})
+"""The acts that change an account or what it logs in with."""
+
+STARTED_KIND: Final[Mapping[Act, str]] = MappingProxyType(
+    {act: act.removesuffix(".start") for act in Act if act.endswith(".start")}
+)
+"""By the act that starts a job, the job's kind."""
+
+OUTSIDE_THE_DATABASE: Final = frozenset(
+    {
+        Act.INIT, Act.REBUILD, Act.RESTORE, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
+        *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit."))),
+    }
+)  # fmt: skip
+"""The acts that leave nothing in the database."""
 
 _BY_VALUE: Final = {str(act): act for act in Act}
 

@@ -26,6 +26,7 @@ from appliance.access.accounts import Accounts
 from appliance.access.tls import server_context
 from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
+from appliance.lifecycle import forgotten
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
@@ -73,6 +74,9 @@ def serve(root: Path, listen: str | None = None) -> int:
     require_made_so(paths, config)
     Reserve(paths.reserve).make_room(limits.RESERVE_START, starts=True)
     host, port = split_listen(listen or config.listen)
+    found = forgotten.look(paths)
+    if found is not None and (config.side == "outside" or not found.usable):
+        raise forgotten.refused(paths, config, found)
     if config.open:
         _check_open(host, paths, config)
     else:
@@ -80,8 +84,8 @@ def serve(root: Path, listen: str | None = None) -> int:
     scheme = "http" if config.open else "https"
     metrics.prepare(paths)
     with station_lock(paths), _listening(host, port) as listener:
-        if config.side == "inside" and (forgotten := shut_if_forgotten(paths)):
-            print(f"lockgate: the ledger has forgotten {forgotten}: imports are shut", file=sys.stderr, flush=True)
+        if config.side == "inside":
+            _shut_if_forgotten(paths, config)
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         roles = [
@@ -95,6 +99,18 @@ def serve(root: Path, listen: str | None = None) -> int:
             return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
             sign_end(paths)
+
+
+def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
+    """Shut imports where the ledger has forgotten a bundle. Raises RefusedError where the database went back and the
+    ledger did not: then releases or pushes are forgotten, and people are to say so."""
+    found = forgotten.look(paths)
+    bundle = shut_if_forgotten(paths)
+    if bundle:
+        print(f"lockgate: the ledger has forgotten {bundle}: imports are shut", file=sys.stderr, flush=True)
+        forgotten.accept(paths)
+    elif found is not None:
+        raise forgotten.refused(paths, config, found)
 
 
 def _check_open(host: str, paths: StationPaths, config: Config) -> None:

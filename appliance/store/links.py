@@ -12,6 +12,16 @@ def every_link(reader: sqlite3.Connection) -> Iterator[tuple[str, str]]:
     yield from reader.execute("SELECT r.name, l.digest FROM links l JOIN repositories r ON r.id = l.repository_id")
 
 
+def is_shown(reader: sqlite3.Connection, thing: str) -> bool:
+    """Whether a repository shows a digest, as `repository@digest`."""
+    repository, _, digest = thing.partition("@")
+    row = reader.execute(
+        "SELECT 1 FROM repositories r JOIN links l ON l.repository_id = r.id AND l.digest = ? WHERE r.name = ?",
+        (digest, repository),
+    ).fetchone()
+    return row is not None
+
+
 def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
     """Where each tag of a repository stands, by tag."""
     rows = reader.execute(

@@ -23,7 +23,7 @@ from appliance.store.writes.jobs import CreateJob, MoveJob
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
-from bundles.signing.keys import PrivateKey, create_private, save_private
+from bundles.signing.keys import PrivateKey, create_private, load_private, save_private
 from bundles.signing.trust import init_trust
 from bundles.statement import read_statement
 
@@ -82,18 +82,28 @@ class Outside:
     """Site alpha, opened; a context manager. It has one key, `engineer`."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
         paths = StationPaths(root)
         for folder in (root, paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
             folder.mkdir(exist_ok=True)
         init_trust(paths.trust, "alpha")
         save_config(paths.config, Config(site="alpha", side="outside", open=True))
-        self.key = create_private()
-        save_private(paths.keys / "engineer.pem", self.key, None)
+        save_private(paths.keys / "engineer.pem", create_private(), None)
         save_private(paths.keys / "audit.pem", create_private(), None)
-        self.writer = WriterService(paths.database)
+        self._open(root)
+
+    def _open(self, root: Path) -> None:
+        self.root = root
+        self.key = load_private(StationPaths(root).keys / "engineer.pem", None)
+        self.writer = WriterService(StationPaths(root).database)
         self.station = open_station(root, Guarded(self.writer))
-        self._jobs = 0
+        self._jobs = len(list(self.station.paths.jobs.iterdir()))
+
+    @classmethod
+    def opened(cls, root: Path) -> Outside:
+        """The station that an earlier one left in a folder."""
+        station = cls.__new__(cls)
+        station._open(root)
+        return station
 
     def __enter__(self) -> Outside:
         return self

@@ -7,6 +7,7 @@ before the group's COMMIT, so what a sender was told is durable.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
@@ -20,6 +21,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
+from appliance.store import commits
 from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
 from appliance.store.writes.base import Write
@@ -43,8 +45,16 @@ class LocalWriter:
     def submit(self, write: Write) -> Any:
         """Apply and commit. Raises what the write raised."""
         pending = _Pending(write)
-        _commit_group(self._connection, [pending])
+        _commit_group(self._connection, [pending], self._promise)
         return pending.future.result()
+
+    def _promise(self) -> None:
+        """Say beside the database what it holds now; one in memory is nobody's."""
+        path = self._connection.execute("PRAGMA database_list").fetchone()[2]
+        value = commits.held(self._connection)
+        if path and value is not None:
+            with contextlib.suppress(OSError):  # what is beside it is then behind, which proves nothing
+                commits.promise(Path(path), value)
 
 
 class WriterService:
@@ -55,9 +65,12 @@ class WriterService:
         self._connection = open_writer(database)
         try:
             self._shared = SharedEpoch(database)
+            self._promised = commits.Promised(database)
         except OSError as error:
             raise FailedError(
-                f"the epoch cannot be written ({error.strerror})", thing=str(database), remedy="check the disk"
+                f"what stands beside the metadata cannot be written ({error.strerror})",
+                thing=str(database),
+                remedy="check the disk",
             ) from None
         self._tell()
         self._reserve = Reserve(StationPaths(database.parent).reserve)
@@ -106,10 +119,13 @@ class WriterService:
                 _commit_group(self._connection, pending, self._tell, self._reserve.give_back)
         finally:
             self._connection.close()
+            self._promised.close()
 
     def _tell(self) -> None:
-        """Let every worker see the epoch."""
-        self._shared.set(self._connection.execute("SELECT value FROM epoch").fetchone()[0])
+        """Let every worker see the epoch, and say beside the database what it holds."""
+        row = self._connection.execute("SELECT epoch.value, commits.value FROM epoch, commits").fetchone()
+        self._shared.set(row[0])
+        self._promised.set(row[1])
 
 
 class AsyncWriterService:
@@ -170,6 +186,7 @@ def _apply_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> list[tupl
     """The group's writes, committed. Raises sqlite3.Error where none of them happened."""
     db.execute("BEGIN IMMEDIATE")
     outcomes = [(pending, *_apply(db, pending.write)) for pending in group]
+    commits.count_up(db)
     db.execute("COMMIT")
     return outcomes
 

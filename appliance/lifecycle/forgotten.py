@@ -1,0 +1,201 @@
+"""Whether the station's database has forgotten what its folder still knows of: it is gone, damaged, or went back.
+
+What knows better: the number of commits beside the database (appliance.store.commits), the audit log, the blobs and the
+folders of jobs. Asked before anything opens the database for writing, so that no new one is made in the place of one
+that was lost, and by garbage collection.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from appliance import limits
+from appliance.config import Config
+from appliance.observe.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
+from appliance.observe.audit import newest
+from appliance.paths import StationPaths
+from appliance.store import commits
+from appliance.store.links import is_shown
+from bundles.audit_log import segments
+from bundles.errors import FailedError, RefusedError
+from bundles.files import failures_named
+
+_LINKS: Final = (Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.GC_UNLINK)
+_BUNDLES: Final = (Act.BUNDLE_WRITE, Act.BUNDLE_BUILD)
+_SETTLES: Final = 10 * 1_000_000
+"""Microseconds before the log's last event within which an act may have been recorded and, by a kill, not done."""
+
+_NAMED: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """`what`: what is wrong, a sentence. `usable`: the database can be read, it is only behind. `missing`: some of what
+    the log knows and the database does not."""
+
+    what: str
+    usable: bool
+    missing: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.what} ({', '.join(self.missing)})" if self.missing else self.what
+
+
+def look(paths: StationPaths) -> Forgotten | None:
+    """What the database of a station has forgotten, None where nothing says that it has.
+
+    Raises FailedError where the disk gives no answer.
+    """
+    database = paths.database
+    with failures_named(database, "the metadata cannot be read"):
+        there = database.is_file() and database.stat().st_size > 0
+        promised = commits.promised(database)
+    if not there:
+        return Forgotten("the metadata is gone", False) if _has_past(paths) else None
+    try:
+        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as reader:
+            if reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone() is None:
+                return Forgotten("the metadata is empty", False) if _has_past(paths) else None
+            held = commits.held(reader)
+            if held is not None and held < promised:
+                names = chain(_missing_bundles(paths, reader), _missing_links(paths, reader))
+                missing = tuple(islice(names, _NAMED))
+                return Forgotten(f"the metadata went back by {promised - held} commits", True, missing)
+            names = chain(_missing_bundles(paths, reader))
+            if held is None or not promised:
+                names = chain(names, _missing_links(paths, reader, certain=True))
+            if missing := tuple(islice(names, _NAMED)):
+                return Forgotten("the metadata does not know what the audit log knows", True, missing)
+    except sqlite3.OperationalError as error:
+        raise FailedError(
+            "the metadata cannot be read", thing=f"{database} ({error})", remedy="check the disk and its owner"
+        ) from None
+    except sqlite3.DatabaseError as error:
+        return Forgotten(f"the metadata is damaged: {error}", False)
+    return None
+
+
+def require_whole(paths: StationPaths, config: Config) -> None:
+    """Go on only with a database that has forgotten nothing. Raises RefusedError with the remedy, FailedError."""
+    found = look(paths)
+    if found is not None:
+        raise refused(paths, config, found)
+
+
+def refused(paths: StationPaths, config: Config, found: Forgotten) -> RefusedError:
+    """The refusal to work with a database that has forgotten something."""
+    if config.side == "inside":
+        first = "" if found.usable else "put the newest copy of it back, then say so: "
+        remedy = f"{first}lockgate restore --why TEXT -C {paths.root}"
+    else:
+        remedy = f"put its newest copy back, or restore what is known: lockgate rebuild -C {paths.root}"
+    return RefusedError(str(found), thing=str(paths.database), remedy=remedy)
+
+
+def accept(paths: StationPaths) -> None:
+    """Say that the database is to be gone on with as it is. Raises FailedError."""
+    try:
+        with closing(sqlite3.connect(paths.database)) as reader:
+            commits.promise(paths.database, commits.held(reader) or 0)
+    except (sqlite3.Error, OSError) as error:
+        raise FailedError(
+            "the metadata cannot be read", thing=f"{paths.database} ({error})", remedy="put a copy of it back"
+        ) from None
+
+
+def _has_past(paths: StationPaths) -> bool:
+    """Whether the station did anything that its database would know of."""
+    unused = paths.first_code.exists()  # while it is, nobody has claimed the station
+    taken_back: set[tuple[str, str]] = set()
+    for event in newest(paths.audit):
+        act, thing = str(event["act"]), str(event["thing"])
+        if event["outcome"] != "done":
+            if event["detail"].get("takes_back"):
+                taken_back.add((act, thing))
+        elif (act, thing) in taken_back:
+            taken_back.discard((act, thing))
+        elif read_act(act) not in OUTSIDE_THE_DATABASE and not (unused and act == Act.ACCOUNT_CLAIM):
+            return True
+    with suppress(FileNotFoundError):
+        if next(paths.jobs.iterdir(), None) is not None:
+            return True
+    with suppress(FileNotFoundError):
+        return any(next(folder.iterdir(), None) is not None for folder in paths.blobs.iterdir())
+    return False
+
+
+def _missing_bundles(paths: StationPaths, reader: sqlite3.Connection) -> Iterator[str]:
+    """The last bundles that the log says were written, those that the database does not know."""
+    for event in _last_bundles(paths.audit):
+        known = reader.execute("SELECT digest FROM bundles_out WHERE id = ?", (event["thing"],)).fetchone()
+        if known is None or known[0] is None:
+            yield str(event["thing"])
+
+
+def _missing_links(paths: StationPaths, reader: sqlite3.Connection, *, certain: bool = False) -> Iterator[str]:
+    """Pushed content that the newest events tell of and the database does not show, the newest first.
+
+    `certain`: only what neither a kill between the event and the act explains, nor a collection of an earlier version,
+    which left no event. To be used where nothing else says that the database is behind.
+    """
+    over: set[str] = set()
+    taken_back: set[tuple[str, str]] = set()
+    last = 0
+    for event in islice(newest(paths.audit, without=mark(Act.PULL)), limits.FORGOTTEN_LOOKED_AT):
+        act, thing = str(event["act"]), str(event["thing"])
+        last = last or int(event["micros"])
+        if event["outcome"] != "done":
+            if event["detail"].get("takes_back"):
+                taken_back.add((act, thing))
+        elif (act, thing) in taken_back:
+            taken_back.discard((act, thing))
+        elif read_act(act) in _LINKS:
+            pushed = act == Act.PUSH_MANIFEST or (act == Act.PUSH_BLOB and not certain)
+            settled = not certain or last - int(event["micros"]) > _SETTLES
+            if pushed and settled and thing not in over and not is_shown(reader, thing):
+                yield thing
+            digests = event["detail"].get("digests")
+            over.update([f"{thing}@{one}" for one in digests] if isinstance(digests, list) else [thing])
+
+
+def _last_bundles(folder: Path) -> Iterator[dict[str, Any]]:
+    """The newest event of a bundle that was written, of each lane."""
+    seen: set[int] = set()
+    for segment in reversed(segments(folder)):
+        found = None if segment.lane in seen else last_event(segment.path, *map(mark, _BUNDLES))
+        if found is not None:
+            seen.add(segment.lane)
+            yield found
+
+
+def last_event(path: Path, *marks: bytes) -> dict[str, Any] | None:
+    """The last event of a segment that is done and whose line holds one of some bytes. A line that was cut off or
+    damaged is none: the log's own check names it. Searched for its bytes, not read line by line: a log of gigabytes of
+    pulls is looked through whenever the station starts. Raises FailedError."""
+    found = [event for each in marks if (event := _last_with(path, each)) is not None]
+    return max(found, key=lambda event: int(event["micros"]), default=None)
+
+
+def _last_with(path: Path, marked: bytes) -> dict[str, Any] | None:
+    with failures_named(path, "the audit log cannot be read"), path.open("rb") as file:
+        if not path.stat().st_size:
+            return None
+        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+            at = text.rfind(b"\n")
+            while (at := text.rfind(marked, 0, max(at, 0))) >= 0:
+                start = text.rfind(b"\n", 0, at) + 1
+                with suppress(ValueError, KeyError, TypeError):
+                    event: dict[str, Any] = json.loads(text[start : text.find(b"\n", at)])
+                    if event["outcome"] == "done":  # a refusal names what need not be known
+                        return event
+                at = start
+    return None

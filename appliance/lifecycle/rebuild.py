@@ -1,0 +1,357 @@
+"""`lockgate rebuild`: an outside's database made again from what blobs, manifests, job folders and the audit log prove.
+
+What stands in a database that can still be read is kept and completed; one that is gone or damaged is made from
+nothing. All of it happens in a file of its own, which takes the place of the database at the end: cut off at any
+moment, the next run goes on, and blobs that were read are not read again. The lost database is kept beside it.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from os import scandir
+from pathlib import Path
+from typing import Any, Final
+
+from appliance import clock
+from appliance.config import Config
+from appliance.lifecycle.forgotten import Forgotten
+from appliance.lifecycle.logged import LOST_JOB, Logged, Shown, note_bundle, replay
+from appliance.observe.acts import Act
+from appliance.outgoing.collect import manifest_row
+from appliance.outgoing.fixed import Fixed
+from appliance.paths import StationPaths
+from appliance.store import commits
+from appliance.store.blobs import Tally
+from appliance.store.database import open_writer
+from appliance.store.writer import LocalWriter
+from appliance.store.writes.base import Guarded, under_event
+from appliance.store.writes.deltas import HeldRow, RecordCarried
+from appliance.store.writes.lifecycle import Block, Unblock
+from appliance.store.writes.outgoing import RecordBlobs
+from appliance.store.writes.rebuild import (
+    BundleRow,
+    LinkRow,
+    PinUnexplained,
+    RestoreJobs,
+    RestoreRepository,
+    RestoreStream,
+    TagRow,
+    account_names,
+    held_blobs,
+    newest_job,
+    shown_links,
+)
+from appliance.store.writes.registry import BlobRow, ManifestRow
+from bundles import limits
+from bundles.documents import StreamHead
+from bundles.errors import LockgateError, MalformedError
+from bundles.files import failures_named, sync_folder, write_atomic
+from bundles.oci.digest import ALGORITHMS, Digest
+from bundles.oci.manifest import Manifest, parse_manifest
+
+Progress = Callable[[str, int, int], object]
+"""Is told a phase, the bytes that are done and those in all."""
+
+_CHUNK: Final = limits.MIB
+_BATCH: Final = 200
+"""Blobs that are recorded at a time: so many are read again after a kill."""
+
+
+@dataclass(slots=True)
+class Rebuilt:
+    """What was restored, in numbers, and each thing that was not, a sentence each."""
+
+    blobs: int = 0
+    repositories: int = 0
+    links: int = 0
+    tags: int = 0
+    jobs: int = 0
+    blocks: int = 0
+    kept: int = 0
+    streams: dict[str, int] = field(default_factory=dict)
+    cannot: list[str] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """As the command prints it and `rebuilt.json` keeps it."""
+        return asdict(self)
+
+
+def rebuild(
+    paths: StationPaths, config: Config, found: Forgotten | None, heads: Sequence[StreamHead], progress: Progress,
+    *, dry_run: bool = False,
+) -> Rebuilt:  # fmt: skip
+    """Rebuild the database of a station that does not run; with `dry_run` only say what would be restored.
+
+    `found`: what is wrong with it. `heads`: where streams stood by receipts. To be called with the station's lock
+    held, and its event recorded unless it is a dry run. Raises FailedError, and then nothing has changed but the file
+    that the next run goes on with.
+    """
+    usable = paths.database.exists() and (found is None or found.usable)
+    with failures_named(paths.rebuilding, "the database cannot be rebuilt"):
+        target = paths.rebuilding.with_name("rebuilding-dry.sqlite") if dry_run else paths.rebuilding
+        _begin(paths, target, usable=usable, fresh=dry_run)
+        try:
+            with closing(open_writer(target)) as db, under_event():  # of a dry run nothing stays
+                rebuilt = _Rebuild(paths, config, db, heads, progress).run()
+                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        finally:
+            if dry_run:
+                _remove(target)
+        if not dry_run:
+            write_atomic(paths.rebuilt, json.dumps(rebuilt.to_json(), indent=2).encode(), 0o600, owned=True)
+            _take_place(paths, usable=usable)
+    return rebuilt
+
+
+def _begin(paths: StationPaths, target: Path, *, usable: bool, fresh: bool) -> None:
+    """Make the file to work in: a copy of the database where that can be read, else an empty one. One of an earlier
+    run is gone on with, if it was made from the same."""
+    origin = _print_of(paths.database) if usable else "nothing"
+    said = target.with_name(f"{target.name}-from")
+    with suppress(OSError):
+        if not fresh and target.exists() and said.read_text() == origin:
+            return
+    _remove(target)
+    if usable:
+        with closing(sqlite3.connect(paths.database)) as old, closing(sqlite3.connect(target)) as new:
+            old.backup(new)
+    # The copying may have brought a write-ahead log into the database.
+    write_atomic(said, (_print_of(paths.database) if usable else origin).encode(), 0o600, owned=True)
+
+
+def _print_of(path: Path) -> str:
+    status = path.stat()
+    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
+
+
+def _remove(target: Path) -> None:
+    for suffix in ("", "-wal", "-shm", "-from", "-epoch", "-commits"):
+        target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
+
+
+def _take_place(paths: StationPaths, *, usable: bool) -> None:
+    """Put the new database in the place of the lost one, which is kept under another name. A write-ahead log that
+    belongs to the lost one must not be beside the new one at any moment."""
+    database, new = paths.database, paths.rebuilding
+    at = clock.now().replace(":", "").replace("-", "").lower()
+    if usable:
+        with closing(sqlite3.connect(database)) as old:
+            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if database.exists():
+        database.with_name(f"{database.name}.lost-{at}").hardlink_to(database)
+    for suffix in ("-wal", "-shm"):
+        beside = database.with_name(f"{database.name}{suffix}")
+        if beside.exists():
+            beside.rename(database.with_name(f"{database.name}.lost-{at}{suffix}"))
+    with closing(sqlite3.connect(new)) as opened:
+        value = max(commits.promised(database), commits.held(opened) or 0) + 1
+        commits.raise_to(opened, value)
+        opened.execute("PRAGMA journal_mode = DELETE")
+    new.rename(database)
+    sync_folder(paths.root)
+    commits.promise(database, value)
+    _remove(new)
+
+
+class _Rebuild:
+    def __init__(
+        self, paths: StationPaths, config: Config, db: sqlite3.Connection, heads: Sequence[StreamHead],
+        progress: Progress,
+    ) -> None:  # fmt: skip
+        self._paths, self._config, self._db, self._heads, self._progress = paths, config, db, heads, progress
+        self._writer = Guarded(LocalWriter(db))
+        self._held: dict[str, tuple[int, int]] = {}
+        self._found = Rebuilt()
+
+    def run(self) -> Rebuilt:
+        as_of, known = newest_job(self._db), account_names(self._db)
+        self._read_blobs()
+        self._progress("read the audit log", 0, 0)
+        log = replay(self._paths, self.manifest)
+        for name, shown in sorted(log.repositories.items()):
+            self._restore(name, shown)
+        self._restore_streams(log)
+        self._restore_blocks(log)
+        jobs = tuple(log.jobs.values())
+        self._found.jobs = self._writer.submit(RestoreJobs(jobs=jobs, lost=LOST_JOB, at=clock.now()))
+        if not log.whole:
+            self._found.kept = self._writer.submit(PinUnexplained())
+        self._name_what_is_lost(log, as_of, known)
+        return self._found
+
+    # Blobs
+
+    def _read_blobs(self) -> None:
+        """Read every blob that the file does not know yet, and record those whose bytes have their digest."""
+        self._held = held_blobs(self._db)
+        blobs = [(digest, size) for digest, size in self._files()]
+        there = {digest for digest, _ in blobs}
+        total, done, rows = sum(size for _, size in blobs), 0, list[BlobRow]()
+        for digest, size in blobs:
+            if self._held.get(digest, (-1, 0))[0] != size:
+                row = self._read_blob(digest)
+                if row is None:
+                    self._found.cannot.append(f"blob {digest}: its bytes have another digest; push or collect it again")
+                    there.discard(digest)
+                else:
+                    rows.append(row)
+                    self._held[digest] = (row.size, row.crc32)
+            done += size
+            self._progress("read blobs", done, total)
+            if len(rows) == _BATCH:
+                self._record(rows)
+        self._record(rows)
+        self._held = {digest: facts for digest, facts in self._held.items() if digest in there}
+        self._found.blobs = len(self._held)
+
+    def _record(self, rows: list[BlobRow]) -> None:
+        self._writer.submit(RecordBlobs(blobs=tuple(rows), at=clock.now()))
+        rows.clear()
+
+    def _files(self) -> Iterator[tuple[str, int]]:
+        for algorithm in ALGORITHMS:
+            with suppress(FileNotFoundError), scandir(self._paths.blobs / algorithm) as entries:
+                for entry in entries:
+                    with suppress(MalformedError):
+                        yield str(Digest(algorithm, entry.name)), entry.stat(follow_symlinks=False).st_size
+
+    def _read_blob(self, digest: str) -> BlobRow | None:
+        """The blob's facts, None where its bytes are not its own. Raises FailedError where it cannot be read: what is
+        whole must not be left out for a disk's hiccup."""
+        wanted = Digest.parse(digest)
+        tally, path = Tally(wanted.algorithm), self._paths.blob(wanted)
+        with failures_named(path, "a blob cannot be read"), path.open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                tally.update(chunk)
+        return BlobRow(digest=digest, size=tally.size, crc32=tally.crc32) if tally.digest == wanted else None
+
+    def manifest(self, digest: str) -> Manifest | None:
+        """A manifest whose bytes are held whole, None for anything else."""
+        found = self._manifest(digest)
+        return None if found is None else found[0]
+
+    def _manifest(self, digest: str) -> tuple[Manifest, ManifestRow] | None:
+        size, crc32 = self._held.get(digest, (limits.OCI_MANIFEST + 1, 0))
+        if size > limits.OCI_MANIFEST:
+            return None
+        try:
+            wanted = Digest.parse(digest)
+            raw = self._paths.blob(wanted).read_bytes()
+            manifest = parse_manifest(raw)
+        except (LockgateError, OSError):
+            return None
+        if Digest.of(raw, wanted.algorithm) != wanted:
+            return None
+        return manifest, manifest_row(wanted, raw, manifest, crc32)
+
+    # Repositories
+
+    def _restore(self, name: str, shown: Shown) -> None:
+        """One repository: the links whose content is held, of manifests those that are readable, and tags on these."""
+        links, rows = list[LinkRow](), dict[str, ManifestRow]()
+        for (digest, kind), at in shown.links.items():
+            if digest not in self._held:
+                self._found.cannot.append(f"{name}@{digest}: its bytes are gone; push or collect it again")
+                continue
+            if kind == "manifest":
+                read = self._manifest(digest)
+                if read is None:
+                    self._found.cannot.append(f"{name}@{digest}: not a manifest that can be read")
+                    continue
+                rows[digest] = read[1]
+            links.append(LinkRow(digest, kind, at))
+        tags = [TagRow(tag, digest, at) for tag, (digest, at) in shown.tags.items() if digest in rows]
+        lost = [f"{name}:{tag} stood at {digest}" for tag, (digest, _) in shown.tags.items() if digest not in rows]
+        self._found.cannot += [f"{line}; its manifest is gone" for line in lost]
+        present = shown_links(self._db, name)
+        write = RestoreRepository(
+            repository=name, at=min((one.at for one in links), default=clock.now()), manifests=tuple(rows.values()),
+            links=tuple(links), tags=tuple(tags), untagged=tuple(sorted(shown.untagged)),
+            deleted=tuple(sorted(one for one in shown.deleted if one in present)),
+        )  # fmt: skip
+        self._found.links += self._writer.submit(write)
+        self._found.tags += len(tags)
+        self._found.repositories += bool(links)
+        self._progress("restore repositories", 0, 0)
+
+    # Streams
+
+    def _restore_streams(self, log: Logged) -> None:
+        carried = list[RecordCarried]()
+        for fixed in self._fixed():
+            manifest = fixed.manifest
+            if manifest.stream.partition(".")[0] != self._config.site:
+                continue
+            signed = bool(fixed.signed_by)
+            state, digest = ("signed", str(fixed.digest)) if signed else ("voided", None)
+            bundles = log.streams.setdefault(manifest.stream, {})
+            if signed or manifest.sequence not in bundles:
+                row = BundleRow(
+                    sequence=manifest.sequence, digest=digest, state=state, job=fixed.folder.name, at=manifest.created
+                )
+                note_bundle(bundles, row)
+            if signed:
+                blobs = tuple(HeldRow(blob.digest, blob.size) for blob in manifest.blobs)
+                carried.append(RecordCarried(stream=manifest.stream, sequence=manifest.sequence, blobs=blobs))
+        for head in self._heads:
+            if head.stream.partition(".")[0] == self._config.site:
+                row = BundleRow(
+                    sequence=head.sequence, digest=head.digest or None, state="written", job="rebuild", at=clock.now()
+                )
+                note_bundle(log.streams.setdefault(head.stream, {}), row)
+        for write in carried:
+            self._writer.submit(write)
+        known = {(write.stream, write.sequence) for write in carried}
+        for stream, bundles in sorted(log.streams.items()):
+            rows = tuple(bundles[number] for number in sorted(bundles))
+            self._found.streams[stream] = self._writer.submit(
+                RestoreStream(stream=stream, bundles=rows, at=clock.now())
+            )
+            self._found.cannot += [
+                f"what {stream}-{row.sequence:06d} carried: the next delta does not count on it"
+                for row in rows if row.state != "voided" and (stream, row.sequence) not in known
+            ]  # fmt: skip
+
+    def _fixed(self) -> Iterator[Fixed]:
+        """The bundles whose bytes lie in the folders of jobs, by job."""
+        with suppress(FileNotFoundError):
+            for folder in sorted(self._paths.jobs.iterdir()):
+                try:
+                    fixed = Fixed.load(folder)
+                except (LockgateError, ValueError) as error:
+                    self._found.cannot.append(f"the bundle in {folder}: {error}")
+                    continue
+                if fixed is not None:
+                    yield fixed
+
+    # The rest
+
+    def _restore_blocks(self, log: Logged) -> None:
+        for digest, said in log.blocks.items():
+            if said is None:
+                self._writer.submit(Unblock(digest=digest))
+            else:
+                why, actor, at = said
+                self._writer.submit(Block(digest=digest, why=why, actor=actor, at=at))
+                self._found.blocks += 1
+
+    def _name_what_is_lost(self, log: Logged, as_of: str, known: set[str]) -> None:
+        """What only the database held."""
+        cannot = self._found.cannot
+        cannot += log.gaps
+        changes = [(at, act, name) for at, act, name in log.accounts if at >= as_of or name not in known]
+        names = sorted({name for _, act, name in changes if act in (Act.ACCOUNT_CLAIM, Act.ACCOUNT_CREATE)} - known)
+        cannot += [f"account {name}: make it again, with its roles, password and keys" for name in names]
+        cannot += [
+            f"{act} of {name} at {at}: look whether it still holds" for at, act, name in changes if name not in names
+        ]
+        cannot += [f"{one}: take it again with: lockgate receipt take FILE" for one in log.taken]
+        if not log.whole:
+            cannot.append(
+                f"what the pruned part of the audit log told: {self._found.kept} blobs that nothing explains are kept,"
+                " shown by no repository"
+            )
