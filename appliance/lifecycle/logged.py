@@ -1,6 +1,7 @@
 """What an outside's audit log says happened, for a rebuild: its acts replayed, the oldest first.
 
-An act that was recorded and taken back did not happen. What a prune took from the log is not known here.
+Only what the station itself wrote counts, and an act that was recorded and taken back did not happen. What a prune took
+from the log is not known here.
 """
 
 from __future__ import annotations
@@ -14,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from appliance.observe.acts import ON_ACCOUNTS, STARTED_KIND, Act, mark, read_act
-from appliance.observe.audit import beginnings, newest, oldest
+from appliance.observe.reading import is_pruned, own_events, own_oldest
 from appliance.paths import StationPaths
 from appliance.store.writes.rebuild import BundleRow, JobRow
-from appliance.store.writes.registry import Kind
+from appliance.store.writes.rows import Kind
 from bundles.errors import FailedError, to_wire
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest
 
@@ -99,10 +100,11 @@ class _Replay:
         self._found = Logged()
 
     def run(self) -> Logged:
-        void, failed = self._void()
+        foreign: set[str] = set()
+        void, failed = self._void(foreign)
         found = self._found
-        found.whole = all(seq == 1 for seq in beginnings(self._paths.audit).values())
-        for event in oldest(self._paths.audit, [b'"outcome":"done"'], {}):
+        found.whole = not is_pruned(self._paths.audit)
+        for event in own_oldest(self._paths, [b'"outcome":"done"'], {}, foreign):
             act = read_act(event["act"])
             if act is None or event["outcome"] != "done" or (event["lane"], event["seq"]) in void:
                 continue
@@ -113,12 +115,12 @@ class _Replay:
                 found.jobs[job] = _with(found.jobs[job], "failed", error)
         return found
 
-    def _void(self) -> tuple[set[tuple[int, int]], dict[str, str]]:
+    def _void(self, foreign: set[str]) -> tuple[set[tuple[int, int]], dict[str, str]]:
         """The events that were taken back, and the failures that stand under a job's id."""
         void: set[tuple[int, int]] = set()
         back: set[tuple[str, str]] = set()
         failed: dict[str, str] = {}
-        for event in newest(self._paths.audit, without=mark(Act.PULL)):
+        for event in own_events(self._paths, without=mark(Act.PULL), foreign=foreign):
             key = (str(event["act"]), str(event["thing"]))
             if event["outcome"] != "done":
                 if event["detail"].get("takes_back"):

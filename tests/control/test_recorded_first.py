@@ -40,8 +40,9 @@ from tests.intake.inside import Context, Inside, make_station, name_of, small_bu
 
 NAME = name_of()
 DIGEST = f"sha256:{'5' * 64}"
-CACHES = {"layers_inspected", "blobs", "jobs"}
-"""Tables that hold no act: what inspectors saw of a layer, bytes that nothing shows, how far jobs are."""
+CACHES = {"layers_inspected", "blobs", "jobs", "metadata_check", "commits"}
+"""Tables that hold no act: what inspectors saw of a layer, bytes that nothing shows, how far jobs are, what the last
+check of the metadata found, and how many commits there were."""
 
 
 class FullLog:

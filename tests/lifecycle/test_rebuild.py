@@ -35,6 +35,7 @@ from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutMan
 from bundles.errors import FailedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST, parse_manifest
+from bundles.signing.keys import create_private
 from tests.cli.conftest import Ended
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
@@ -387,5 +388,5 @@ def test_a_new_station_and_one_that_was_killed_within_an_act_start(tmp_path: Pat
     fresh = tmp_path / "fresh"
     for folder in (fresh, fresh / "audit", fresh / "jobs", fresh / "keys"):
         folder.mkdir()
-    FileAudit(fresh / "audit").record(AuditEvent(Act.INIT, "root(0)", "alpha"))
+    FileAudit(fresh / "audit", create_private()).record(AuditEvent(Act.INIT, "root(0)", "alpha"))
     assert look(StationPaths(fresh)) is None

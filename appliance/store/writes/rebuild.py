@@ -16,13 +16,11 @@ from appliance.store.writes.registry import (
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
-    Kind,
     ManifestRow,
     ensure_repository,
-    link,
     record_manifests,
-    set_tag,
 )
+from appliance.store.writes.rows import Kind, link, set_tag
 from bundles.manifest import bundle_id
 
 
