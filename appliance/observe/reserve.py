@@ -215,20 +215,38 @@ class Reserve:
             return 0
 
     def _keep_bytes(self, size: int) -> None:
-        with self._held(os.O_CREAT) as descriptor:
-            os.posix_fallocate(descriptor, 0, size)
-            os.fsync(descriptor)
+        """A first one gets its name once it is whole: a part of it would say that it is spent."""
+        new = not self.path.exists()
+        with self._held(os.O_CREAT, self._part(self.path) if new else self.path) as descriptor:
+            try:
+                os.posix_fallocate(descriptor, 0, size)
+                os.fsync(descriptor)
+            except OSError:
+                if new:  # what it took of a disk without room for it
+                    os.ftruncate(descriptor, 0)
+                raise
+            if new:
+                self._part(self.path).rename(self.path)
 
     def _keep_files(self, count: int) -> None:
+        """As `_keep_bytes`."""
+        new = not self.folder.exists()
+        place = self._part(self.folder) if new else self.folder
         with self._held(os.O_CREAT):
-            self.folder.mkdir(mode=0o700, exist_ok=True)
-            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            place.mkdir(mode=0o700, exist_ok=True)
+            folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
             try:
                 own_as_folder(folder, self.path.parent)
                 for number in range(count):
                     os.close(os.open(_name(number), _OPEN | os.O_CREAT, 0o600, dir_fd=folder))
             finally:
                 os.close(folder)
+            if new:
+                place.rename(self.folder)
+
+    @staticmethod
+    def _part(path: Path) -> Path:
+        return path.with_name(f"{path.name}.part")
 
     def _free_bytes(self, step: int, least: int) -> bool:
         """Free a step, down to `least` bytes."""
@@ -255,8 +273,8 @@ class Reserve:
             return False
 
     @contextlib.contextmanager
-    def _held(self, more: int = 0) -> Iterator[int]:
-        descriptor = os.open(self.path, _OPEN | more, 0o600)
+    def _held(self, more: int = 0, path: Path | None = None) -> Iterator[int]:
+        descriptor = os.open(path or self.path, _OPEN | more, 0o600)
         try:
             own_as_folder(descriptor, self.path.parent)
             fcntl.flock(descriptor, fcntl.LOCK_EX)

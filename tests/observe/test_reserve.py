@@ -209,3 +209,27 @@ def test_a_full_disk_is_an_error_of_its_own(disk: Path) -> None:
 def record_many(audit: FileAudit) -> None:
     for _ in range(1_000):
         audit.record(AuditEvent(Act.INTAKE_IMPORT, "carl", "x" * 500))
+
+
+def test_a_station_takes_content_while_its_reserve_is_made_for_the_first_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is half made is not half spent."""
+    reserve, seen = Reserve(tmp_path / "reserve"), []
+    allocate, close = os.posix_fallocate, os.close
+
+    def allocating(descriptor: int, offset: int, size: int) -> None:
+        seen.append(reserve.read_only())
+        allocate(descriptor, offset, size)
+        seen.append(reserve.read_only())
+
+    def closing(descriptor: int) -> None:
+        close(descriptor)
+        seen.append(reserve.read_only())
+
+    monkeypatch.setattr(os, "posix_fallocate", allocating)
+    monkeypatch.setattr(os, "close", closing)
+    assert reserve.keep()
+    assert len(seen) > limits.RESERVE_FILES
+    assert set(seen) == {""}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reserve", "reserve.files"]
