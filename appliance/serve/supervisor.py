@@ -39,6 +39,7 @@ from appliance.station import station_lock
 from appliance.store.database import open_reader
 from bundles import children
 from bundles.child import die_with
+from bundles.display import safe
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.threads import take_little_space
 
@@ -76,6 +77,9 @@ def serve(root: Path, listen: str | None = None) -> int:
     host, port = split_listen(listen or config.listen)
     found = forgotten.look(paths)
     if found is not None and (config.side == "outside" or not found.usable):
+        if config.open:  # a station that was not made open is told that first, whatever became of its database
+            adopt(paths, config)
+            require_open(paths, config)
         raise forgotten.refused(paths, config, found)
     if config.open:
         _check_open(host, paths, config)
@@ -102,15 +106,17 @@ def serve(root: Path, listen: str | None = None) -> int:
 
 
 def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
-    """Shut imports where the ledger has forgotten a bundle. Raises RefusedError where the database went back and the
-    ledger did not: then releases or pushes are forgotten, and people are to say so."""
+    """Shut imports where the ledger has forgotten a bundle, and say what else the database has forgotten. What an older
+    one holds releases nothing that the audit log says was taken back."""
     found = forgotten.look(paths)
     bundle = shut_if_forgotten(paths)
     if bundle:
         print(f"lockgate: the ledger has forgotten {bundle}: imports are shut", file=sys.stderr, flush=True)
-        forgotten.accept(paths)
     elif found is not None:
-        raise forgotten.refused(paths, config, found)
+        said = safe(forgotten.refused(paths, config, found).diagnostics())
+        print(f"lockgate: {said}", file=sys.stderr, flush=True)
+    if found is not None:
+        forgotten.accept(paths)
 
 
 def _check_open(host: str, paths: StationPaths, config: Config) -> None:
