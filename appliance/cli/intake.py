@@ -105,8 +105,9 @@ def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
 @station_option
 @json_option
 def check(root: Path | None, as_json: bool) -> None:
-    """Compare what clients see of every bundle, where released tags point, and what is blocked, with the audit log.
-    Exit status 3: something is shown that nobody released, or a released tag or a block was changed.
+    """Compare what clients see of every bundle, where released tags point, what is blocked, and what the intake says of
+    bundles, with the audit log. Exit status 3: something is shown that nobody released, or a released tag, a block, a
+    bundle's state or its inspection report was changed.
     """
     from bundles.errors import RefusedError
 
@@ -172,12 +173,9 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['bundle']} in {first['repository']}",
             remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
         )
-    if first["kind"] in ("entry", "kept"):
-        raise RefusedError(
-            "a bundle that came in is not in the station as it was signed",
-            thing=first["bundle"],
-            remedy="find out who changed the database or the folder `imported`, and put them back from a backup",
-        )
+    if first["kind"] in ("entry", "kept", "state", "report"):
+        what, thing, remedy = _bundle_words(first)
+        raise RefusedError(what, thing=thing, remedy=remedy)
     raise RefusedError(
         "content is shown that nobody released",
         thing=f"{first['bundle'] or 'content of no bundle that was taken in'} in {first['repository']}",
@@ -185,8 +183,30 @@ def check(root: Path | None, as_json: bool) -> None:
     )  # fmt: skip
 
 
+def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
+    """What is wrong with a bundle's record, which it is, and the remedy."""
+    if one["kind"] == "state":
+        return (
+            "a bundle's state in the database is not what was decided",
+            f"{one['bundle']} is {one['found']}, by the audit log {one['expected']}",
+            "find out who changed the database, and put it back from a backup; hide what must not be pulled meanwhile:"
+            " lockgate block add DIGEST",
+        )
+    if one["kind"] == "report":
+        return (
+            "a bundle's inspection report is not the one that was recorded",
+            one["bundle"],
+            "find out who changed the database; what waits is inspected anew: lockgate intake inspect ID",
+        )
+    return (
+        "a bundle that came in is not in the station as it was signed",
+        one["bundle"],
+        "find out who changed the database or the folder `imported`, and put them back from a backup",
+    )
+
+
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
+                  "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 

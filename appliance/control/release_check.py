@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from appliance.control.own_station import on_own_station
-from appliance.intake import changed_blocks, moved_tags, unexplained
+from appliance.intake import changed_blocks, changed_entries, moved_tags, unexplained
 from appliance.station import Station
 
 if TYPE_CHECKING:
@@ -23,21 +23,24 @@ class ReleaseCheck:
     """What was last found, and the next look."""
 
     def __init__(self) -> None:
-        self.found: tuple[Findings, Findings, Findings] = ([], [], [])
+        self.found: tuple[Findings, Findings, Findings, Findings] = ([], [], [], [])
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
     async def look(self, control: Control) -> Findings:
-        """What is shown and nobody released, released tags that moved, and blocks that changed, found by a look that
-        begins after this call. Raises FailedError where the audit log cannot be read."""
+        """What is shown and nobody released, released tags that moved, and blocks and bundles that were changed: found
+        by a look that begins after this call. Raises FailedError where the audit log cannot be read."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._look(control))
         return await asyncio.shield(self._next)
 
     def alarms(self) -> list[str]:
         """A line for each thing that was last found."""
-        shown, moved, blocks = self.found
-        return [*unexplained.alarms(shown), *moved_tags.alarms(moved), *changed_blocks.alarms(blocks)]
+        shown, moved, blocks, entries = self.found
+        return [
+            *unexplained.alarms(shown), *moved_tags.alarms(moved), *changed_blocks.alarms(blocks),
+            *changed_entries.alarms(entries),
+        ]  # fmt: skip
 
     async def _look(self, control: Control) -> Findings:
         async with self._turn:
@@ -46,5 +49,8 @@ class ReleaseCheck:
         return [one for part in self.found for one in part]
 
 
-def _check(station: Station) -> tuple[Findings, Findings, Findings]:
-    return unexplained.unexplained(station), moved_tags.moved_tags(station), changed_blocks.changed_blocks(station)
+def _check(station: Station) -> tuple[Findings, Findings, Findings, Findings]:
+    return (
+        unexplained.unexplained(station), moved_tags.moved_tags(station), changed_blocks.changed_blocks(station),
+        changed_entries.changed_entries(station),
+    )  # fmt: skip

@@ -16,9 +16,9 @@ from appliance.access.accounts import Accounts
 from appliance.access.permissions import Permission
 from appliance.intake.cut_record import kept_of
 from appliance.intake.facts import check_refused, demand_of
-from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by
+from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by, report_text
 from appliance.intake.overrides import trusted_now
-from appliance.observe.acts import Act
+from appliance.observe.acts import REPORTED, Act, read_act
 from appliance.observe.reading import own_events
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
@@ -26,6 +26,7 @@ from appliance.store.writes.entries import DECIDABLE
 from bundles import documents
 from bundles.documents import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.oci.digest import Digest
 from bundles.people import forms, gather
 from bundles.signing.keys import check_keyid
 from bundles.times import later
@@ -78,6 +79,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
     if entry.report_digest is None or entry.state not in DECIDABLE:
         raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
     if decision == "approve":
+        require_recorded_report(station, entry, logged(station, entry))
         check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))
         check_refused(station, station.policy(), entry)
     now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
@@ -174,9 +176,12 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
 
 
 def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
-    """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too."""
-    decision = verify(station, entry, payload, keyid, signature)
-    require_not_undone(decision, taken_back(station, logged(station, entry)))
+    """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too, and an
+    approval by a report that is not the recorded one."""
+    decision, said = verify(station, entry, payload, keyid, signature), logged(station, entry)
+    require_not_undone(decision, taken_back(station, said))
+    if decision.approval.decision == "approve":
+        require_recorded_report(station, entry, said)
     return decision
 
 
@@ -214,14 +219,30 @@ def require_not_undone(decision: Verified, undone: str) -> None:
         )  # fmt: skip
 
 
+def require_recorded_report(station: Station, entry: Entry, said: Logged) -> None:
+    """The report that people go by is the one that the station recorded when it inspected the bundle, to the byte.
+
+    The database holds the report and its digest, and whoever writes to it may change both. Raises RefusedError.
+    """
+    text = report_text(station.reader, entry.digest)
+    found = "" if text is None else str(Digest.of(text.encode()))
+    if found != entry.report_digest or (said.report and found != said.report):
+        raise RefusedError(
+            "the inspection report was changed since it was recorded", thing=entry.id,
+            remedy=f"see who changed the database, then inspect it anew: lockgate intake inspect {entry.id}",
+        )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What the audit log says of a bundle: when it was last rejected or withdrawn, and who brought it in; "" where it
-    does not say; and by whose log-in each key's newest approval came. No backup and no edited row takes that back."""
+    """What the audit log says of a bundle: when it was last rejected or withdrawn, who brought it in, and the digest of
+    its newest inspection report; "" where it does not say; and by whose log-in each key's newest approval came. No
+    backup and no edited row takes that back."""
 
     undone: str = ""
     importer: str = ""
     hands: Mapping[str, str] = field(default_factory=dict)
+    report: str = ""
 
 
 def taken_back(station: Station, said: Logged) -> str:
@@ -234,20 +255,28 @@ def taken_back(station: Station, said: Logged) -> str:
 def logged(station: Station, entry: Entry) -> Logged:
     """Read the log back to the bundle's import; where that was pruned, what the cut kept says the rest. Of the hands
     that approvals came through it keeps nothing: these are handed in anew."""
-    undone = ""
+    undone = report = ""
     hands: dict[str, str] = {}
-    for event in own_events(station.paths, entry.digest.encode()):
+    did_not_happen: set[str] = set()
+    for event in own_events(station.paths, entry.id.encode()):
+        if event["thing"] == entry.id and event["detail"].get("takes_back"):
+            did_not_happen.add(event["act"])
         if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
             continue
+        if read_act(event["act"]) in REPORTED:
+            if event["act"] not in did_not_happen:
+                report = report or str(event["detail"].get("report", ""))
+            did_not_happen.discard(event["act"])
         if event["act"] in (Act.INTAKE_REJECT, Act.INTAKE_WITHDRAW):
             undone = undone or str(event["time"])
         if event["act"] == Act.INTAKE_APPROVE:
             hands.setdefault(str(event["detail"]["keyid"]), str(event["actor"]))
         if event["act"] == Act.INTAKE_IMPORT:
-            return Logged(undone, str(event["actor"]), hands)
+            return Logged(undone, str(event["actor"]), hands, report)
     kept = kept_of(station.paths, station.config.site, entry.digest)
     return Logged(
-        undone or kept.undone.get(entry.digest, ""), kept.importers.get(entry.digest, ""), hands
+        undone or kept.undone.get(entry.digest, ""), kept.importers.get(entry.digest, ""), hands,
+        report or kept.reports.get(entry.digest, ""),
     )  # fmt: skip
 
 

@@ -132,7 +132,7 @@ def _take(found: LogRecord, said: dict[str, Any]) -> None:
 def _take_bundle(found: LogRecord, said: dict[str, Any]) -> None:
     digest = said["bundle"]
     found.imported[digest] = (said["id"], said["manifest"])
-    for word, kept in (("by", found.importers), ("undone", found.undone)):
+    for word, kept in (("by", found.importers), ("undone", found.undone), ("report", found.reports)):
         if said.get(word):
             kept[digest] = str(said[word])
     if said.get("rejected"):
@@ -169,7 +169,8 @@ def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) ->
         shown, ever = log.released.get(digest), log.ever.get(digest)
         said: dict[str, Any] = {
             "bundle": digest, "id": name, "manifest": manifest, "by": log.importers.get(digest, ""),
-            "undone": log.undone.get(digest, ""), "rejected": digest in log.rejected,
+            "report": log.reports.get(digest, ""), "undone": log.undone.get(digest, ""),
+            "rejected": digest in log.rejected,
             "ever": None if ever is None else sorted(ever), "released": None,
         }  # fmt: skip
         if shown is not None:

@@ -57,8 +57,9 @@ class LogRecord:
     """What the audit log says now, by digest.
 
     `imported`: each bundle that came in, as its id and the digest of its manifest ("" where an older program did not
-    record that); `importers` who brought it in. `undone`: when a bundle was last rejected or withdrawn; `rejected`
-    those that were rejected. `ever`: every bundle that was ever released, with the repositories that its events name
+    record that); `importers` who brought it in; `reports` the digest of its newest inspection report. `undone`: when a
+    bundle was last rejected or withdrawn; `rejected` those that were rejected.
+    `ever`: every bundle that was ever released, with the repositories that its events name
     ("": all that its manifest names). `released`: the bundles whose release stands. `links`: links that were made one
     by one and not ended since, as `repository@digest`; `fresh` those of the last minute. `mounted`: links that
     were mounted from another repository's link, which no such act explains. `ended`: links that were taken away, with
@@ -75,6 +76,7 @@ class LogRecord:
 
     imported: dict[str, tuple[str, str]] = field(default_factory=dict)
     importers: dict[str, str] = field(default_factory=dict)
+    reports: dict[str, str] = field(default_factory=dict)
     undone: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     ever: dict[str, set[str]] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from appliance import clock
 from appliance.intake import cut_record, replay
 from appliance.intake.cut_record import SUFFIX, kept_by_cuts
 from appliance.intake.log_facts import LogRecord, Shown, add_aged
-from appliance.observe.acts import MOVES_TAGS, Act, Explains, explains, mark, read_act
+from appliance.observe.acts import MOVES_TAGS, REPORTED, Act, Explains, explains, mark, read_act
 from appliance.observe.checkpoints import vouched
 from appliance.observe.reading import own_events
 from appliance.paths import StationPaths
@@ -75,6 +75,8 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
     if act == Act.INTAKE_IMPORT and digest:
         found.imported.setdefault(digest, (thing, str(detail.get("manifest", ""))))
         found.importers.setdefault(digest, str(event["actor"]))
+    if act in REPORTED and digest:
+        found.reports.setdefault(digest, str(detail.get("report", "")))
     match explains(act):
         case Explains.NOTHING:
             return
@@ -125,6 +127,8 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         if (Act.INTAKE_IMPORT, name) not in taken_back:
             found.imported.setdefault(digest, (name, manifest))
             found.importers.setdefault(digest, base.importers.get(digest, ""))
+        if digest in base.reports and not any((act, name) in taken_back for act in REPORTED):
+            found.reports.setdefault(digest, base.reports[digest])
         if digest in base.undone:
             found.undone.setdefault(digest, base.undone[digest])
         if digest in base.rejected and (Act.INTAKE_REJECT, name) not in taken_back:

@@ -52,7 +52,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
         raise _not_approved(entry)
     said = approvals.logged(station, entry)
-    manifest = check_unchanged(station, entry, said.importer)
+    manifest = check_unchanged(station, entry, said)
     signed = len(manifest.artifacts)
     if absent := missing_in(entry, report_text(station.reader, entry.digest)):
         manifest = whole_without(station.blobs, manifest, absent)
@@ -117,9 +117,9 @@ def shown_of(station: Station, entry: Entry) -> set[tuple[str, str]]:
     return {(repository, item) for repository, item in rows}
 
 
-def check_unchanged(station: Station, entry: Entry, importer: str) -> BundleManifest:
+def check_unchanged(station: Station, entry: Entry, said: approvals.Logged) -> BundleManifest:
     """The manifest that the bundle's signers signed. What the database holds must be that, the report the one whose
-    digest was approved, and who brought it in the one whom the audit log names (`importer`, "" for nobody).
+    digest was approved and recorded, and who brought it in the one whom the audit log names: `said`, "" for nobody.
 
     Raises RefusedError for anything that was changed by hand, or a signer since revoked.
     """
@@ -128,15 +128,13 @@ def check_unchanged(station: Station, entry: Entry, importer: str) -> BundleMani
         raise RefusedError("the bundle's signed files are not in the store", thing=entry.id, remedy=_BY_HAND)
     opened = decide(files, station.trust(), entry.received)
     require_all_signers(opened)
-    if importer not in ("", importer_of(station.reader, entry)):
+    if said.importer not in ("", importer_of(station.reader, entry)):
         raise RefusedError(
-            "the audit log says that another imported it", thing=f"{entry.id}: {importer}", remedy=_BY_HAND
+            "the audit log says that another imported it", thing=f"{entry.id}: {said.importer}", remedy=_BY_HAND
         )
     if (opened.manifest.id, opened.manifest.stream) != (entry.id, entry.stream):
         raise RefusedError("the entry is not the bundle that was signed", thing=entry.id, remedy=_BY_HAND)
-    report = report_text(station.reader, entry.digest)
-    if report is None or str(Digest.of(report.encode())) != entry.report_digest:
-        raise RefusedError("the inspection report was changed", thing=entry.id, remedy=_BY_HAND)
+    approvals.require_recorded_report(station, entry, said)
     return opened.manifest
 
 

@@ -204,6 +204,9 @@ MOVES_TAGS: Final = frozenset(
 )  # fmt: skip
 """The acts that decide where a tag stands, or what it may go back to (appliance.intake.replay)."""
 
+REPORTED: Final = frozenset({Act.INTAKE_INSPECT, Act.INTAKE_REINSPECT})
+"""The acts that name the digest of a bundle's inspection report (`detail.report`)."""
+
 COVERED: Final = frozenset(
     {
         Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID,

@@ -134,7 +134,7 @@ def test_a_report_or_manifest_edited_by_hand_is_caught(closed: Closed, name: str
         assert shown["error"]
         closed.refusal("clara", name)
         found = closed.ask("vera", "GET", "/v1/releases/check")["items"]
-        assert [one["kind"] for one in found if one["bundle"] == name] == ["entry"]
+        assert [one["kind"] for one in found if one["bundle"] == name] == ["entry", "report"]
         with pytest.raises(NotFoundError):
             closed.ask("vera", "GET", "/v1/recall", thing="sha256:" + "0" * 64)
     finally:
@@ -321,6 +321,15 @@ def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: st
     alerts = closed.ask("vera", "GET", "/v1/status")["alerts"]
     assert any(f"release: {name} is shown and nobody released it" in alert for alert in alerts)
     edit(closed, "DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
+    (found,) = closed.ask("vera", "GET", "/v1/releases/check")["items"]
+    assert [found[word] for word in ("kind", "bundle", "found", "expected")] == [
+        "state",
+        name,
+        "released",
+        "quarantined",
+    ]
+    assert "by the audit log quarantined" in closed.cli("vera", "intake", "check", expect=3).stderr
+    edit(closed, f"UPDATE intake SET state = 'quarantined' WHERE id = '{name}'")
     assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
 
 
