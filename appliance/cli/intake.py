@@ -266,10 +266,12 @@ def release(root: Path | None, name: str, only: tuple[str, ...], as_json: bool) 
 def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
     """Take a release back: its content is no longer visible, and its tags stand where they stood.
 
-    The content stays in quarantine; approved anew, it can be released again.
+    The content stays in quarantine; approved anew, it can be released again. What another release, a push or a collect
+    stands for stays shown, and is named: lockgate block add DIGEST hides it everywhere.
     """
     document = call(root, lambda client: client.post(f"/v1/intake/{quote(name, safe='')}/withdraw", {"why": why}))
-    show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["withdrawn"]))
+    still = [f"still shown: {reference}" for reference in document["still_shown"]]
+    show(document, as_json, lambda: "\n".join(safe(line) for line in [*document["withdrawn"], *still]))
 
 
 @intake.group()

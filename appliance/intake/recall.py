@@ -13,6 +13,8 @@ from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.documents import MANIFEST_JSON
+from appliance.store.links import showing, tags_of
+from appliance.store.writes.custody import Withdraw
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError
 from bundles.manifest import Artifact, BundleManifest
@@ -21,6 +23,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
 _EVERYTHING = "everything"
+_STILL: Final = 1_000
 _DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
 
 
@@ -28,8 +31,9 @@ def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[
     """Of a keyid, a digest or a `repository:tag`: {thing, bundles, tags, pulls, pulls_since}.
 
     `bundles` are those that the key signed or decided about, or that held the digest (as an artifact or a blob), in
-    and out; `tags` where what holds it is shown or was released to, an index above an image too; `pulls` who took any
-    of that, with the last time and how often, as far back as the audit log reaches (`pulls_since`).
+    and out; `tags` where what holds it is shown or was released to, an index above an image too, and where clients put
+    it besides (`bundle` is empty); `pulls` who took any of that, with the last time and how often, as far back as the
+    audit log reaches (`pulls_since`).
     Raises NotFoundError where no bundle has anything to do with it.
     """
     digest = _digest(reader, thing)
@@ -52,6 +56,8 @@ def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[
                 tags[name] = {"reference": name, "digest": artifact.digest, "bundle": bundle["id"]}
     for became in tags.values():
         became["shown"] = _shown(reader, became["reference"], became["digest"])
+    for name, item in _elsewhere(reader, holding, tags):
+        tags[name] = {"reference": name, "digest": item, "bundle": "", "shown": "yes"}
     pulls, since = _pulls(paths, holding)
     for bundle in bundles:
         bundle.pop("job", None)
@@ -163,6 +169,29 @@ def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
         (repository, tag),
     ).fetchone()
     return "no" if row is None else "yes" if row[0] == digest else f"now {row[0]}"
+
+
+def _elsewhere(
+    reader: sqlite3.Connection, digests: set[str], known: dict[str, dict[str, str]]
+) -> list[tuple[str, str]]:
+    """Each (reference, digest) that is shown and that no bundle names: a client pushed or mounted it, or set a tag."""
+    found = []
+    named = {(name.rpartition(":")[0], one["digest"]) for name, one in known.items()}
+    for repository, shown in sorted(showing(reader, digests).items()):
+        tags = tags_of(reader, repository)
+        for item in sorted(shown):
+            names = [f"{repository}:{tag}" for tag, target in sorted(tags.items()) if target == item]
+            if not names and (repository, item) not in named:
+                names = [f"{repository}@{item}"]
+            found += [(name, item) for name in names if name not in known]
+    return found
+
+
+def still_shown(reader: sqlite3.Connection, write: Withdraw) -> list[str]:
+    """What a withdrawal took back and is shown all the same, since another release, a push or a collect stands for it:
+    `repository@digest`, a thousand at most."""
+    shown = showing(reader, {one.manifest for one in write.names})
+    return sorted(f"{repository}@{item}" for repository, items in shown.items() for item in items)[:_STILL]
 
 
 def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:

@@ -18,7 +18,7 @@ from appliance.control.asked import body_of, query_text
 from appliance.control.own_station import on_own_station
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
-from appliance.intake.recall import recall
+from appliance.intake.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
@@ -40,7 +40,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail = {"digest": entry.digest, "why": why}
         gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
-        return web.json_response({"id": entry.id, "withdrawn": gone})
+        still = await asyncio.to_thread(on_own_station, control, lambda own: still_shown(own.reader, write))
+        return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
