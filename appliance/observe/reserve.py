@@ -121,8 +121,12 @@ class Reserve:
         return ""
 
     def require(self) -> None:
-        """Raises ReadOnlyError where no content is taken in."""
-        if why := self.read_only():
+        """Raises ReadOnlyError where no content is taken in. Where there is room again the reserve is made whole at
+        once: whoever has freed some and tries again need not wait for the control process. Blocking, then alone."""
+        why = self.read_only()
+        if why and self.keep():
+            why = self.read_only()
+        if why:
             raise ReadOnlyError(
                 "the station is read-only, since its disk is nearly full",
                 thing=why,

@@ -233,3 +233,15 @@ def test_a_station_takes_content_while_its_reserve_is_made_for_the_first_time(
     assert len(seen) > limits.RESERVE_FILES
     assert set(seen) == {""}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reserve", "reserve.files"]
+
+
+def test_who_tries_again_once_there_is_room_is_let_in_at_once(disk: Path) -> None:
+    reserve = Reserve(disk / "reserve")
+    assert reserve.keep()
+    ballast = fill_bytes(disk)
+    assert reserve.give_back()
+    with pytest.raises(ReadOnlyError):
+        reserve.require()
+    ballast.unlink()
+    reserve.require()
+    assert not reserve.in_want()
