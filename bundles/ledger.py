@@ -98,7 +98,8 @@ def _check_jump(floor: int, manifest: BundleManifest) -> None:
             f"a jump: one bundle may move a stream by {limits.SEQUENCE_STEP} at most, and the stream is at {floor}",
             thing=manifest.id,
             remedy="ask the source site what became of the numbers between; where it is well, two people set the floor"
-            f" with: lockgate intake stream reset {manifest.stream} --sequence {manifest.sequence - 1}",
+            f" with: lockgate intake stream reset {manifest.stream} --sequence {manifest.sequence - 1}"
+            " --key KEY --why TEXT",
         )
 
 
@@ -122,5 +123,5 @@ def _gap(between: set[int], manifest: BundleManifest, allowed: bool) -> str:
         what,
         thing=manifest.id,
         remedy="import what is missing first; where it is lost, two people set the floor with: lockgate intake stream"
-        f" reset {manifest.stream} --sequence {manifest.sequence - 1}",
+        f" reset {manifest.stream} --sequence {manifest.sequence - 1} --key KEY --why TEXT",
     )

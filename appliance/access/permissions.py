@@ -226,11 +226,10 @@ class Rules:
         """Go on only where `caller` may. Raises RefusedError saying why."""
         decision = self.decide(caller, permission, repository)
         if not decision:
-            raise RefusedError(
-                f"{caller.name} may not {permission} ({decision.why})",
-                thing=repository,
-                remedy="ask an administrator for the role that gives it" if caller.grants else "log in",
-            )
+            remedy = "ask an administrator for the role that gives it" if caller.grants else "log in"
+            if any(permission in RULES_OUT[role] for role in caller.roles):
+                remedy = "no further role changes that: it takes an account without this one"
+            raise RefusedError(f"{caller.name} may not {permission} ({decision.why})", thing=repository, remedy=remedy)
 
     def explain(self, caller: Caller, repository: str) -> list[tuple[Permission, Decision]]:
         """Every permission with its decision, for a person."""

@@ -205,8 +205,9 @@ def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     gone, cut = prune_log(StationPaths(station_root(root)), exported)
     lanes = [] if cut is None else msgspec.to_builtins(cut)["lanes"]
     record = None if cut is None else msgspec.to_builtins(cut)["record"]
+    nothing = f"0 segments removed: the newest of each lane stays, and {safe(str(exported))} holds no older one"
     show(
         {"removed": gone, "lanes": lanes, "record": record},
         as_json,
-        lambda: f"{gone} segments removed; they are in {safe(str(exported))}",
+        lambda: f"{gone} segments removed; they are in {safe(str(exported))}" if gone else nothing,
     )

@@ -10,6 +10,8 @@ import click
 from appliance.cli.context import call, json_option, show, station_option, table
 from appliance.cli.pages import whole_list
 from bundles.display import safe
+from bundles.errors import MalformedError, UsageError
+from bundles.oci.digest import Digest
 
 
 @click.group()
@@ -41,6 +43,10 @@ def add(root: Path | None, thing: str, why: str, as_json: bool) -> None:
 @json_option
 def remove(root: Path | None, digest: str, as_json: bool) -> None:
     """Show blocked content again."""
+    try:
+        Digest.parse(digest)
+    except MalformedError:
+        raise UsageError("not a digest", thing=digest, remedy="give one that is blocked: lockgate block list") from None
     document = call(root, lambda client: client.request("DELETE", f"/v1/blocks/{quote(digest)}"))
     show(document, as_json, lambda: f"unblocked {safe(document['digest'])}")
 

@@ -148,7 +148,10 @@ def export(
     from bundles.signing.keys import PUBLIC_SUFFIX, check_name, load_public
 
     station = station_root(root)
-    public = load_public(StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}")
+    path = StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}"
+    if not path.is_file():
+        raise UsageError("no such key", thing=name, remedy="see: lockgate key list")
+    public = load_public(path)
     document = {
         "name": name, "keyid": public.keyid, "algorithm": public.algorithm, "fingerprint": public.fingerprint,
         "words": public.words,

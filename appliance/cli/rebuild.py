@@ -125,5 +125,5 @@ def _text(document: dict[str, Any], kept: Path) -> str:
         if len(cannot) > _SHOWN:
             lines.append(f"  and {len(cannot) - _SHOWN} more" + ("" if document["dry_run"] else f"; see {kept}"))
     if not document["dry_run"]:
-        lines.append("start it with: lockgate serve")
+        lines.append(f"start it with: lockgate serve -C {kept.parent}")
     return "\n".join(safe(line) for line in lines)

@@ -172,6 +172,6 @@ def _not_before(reader: sqlite3.Connection, stream: str, what: str) -> str:
             "the clock stands before what has come in already",
             thing=f"it is {now} here, and {what.format(of or 'a bundle', floor)}",
             remedy="set this station's clock; where another's clock was wrong, two people set the floor back with:"
-            f" lockgate intake stream reset {stream or 'STREAM'} --clock TIME",
+            f" lockgate intake stream reset {stream or 'STREAM'} --clock TIME --key KEY --why TEXT",
         )
     return max(now, floor)

@@ -53,6 +53,8 @@ def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, si
 
     Raises FailedError where the folder exists or cannot be written; a folder that is not whole is removed again.
     """
+    if os.path.lexists(out):
+        raise FailedError("the export's folder exists", thing=str(out), remedy="name a new one")
     with failures_named(out, "the export cannot be written"):
         out.mkdir(mode=0o700)
     try:

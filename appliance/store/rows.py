@@ -30,7 +30,7 @@ class WrongRowError(FailedError):
         super().__init__(
             f"the metadata of a {rows} is damaged, so it is not served",
             thing=f"{repository}{mark}{item}",
-            remedy="push or import it again, and run: lockgate scrub",
+            remedy="push it again, or see docs/howto/keep-the-store-healthy.md; then run: lockgate scrub",
         )
 
 

@@ -169,6 +169,15 @@ def test_a_refusal_says_who_what_where_and_why() -> None:
         RULES.require(holder("reader"), "push", "team/app")
 
 
+def test_a_refusal_sends_nobody_for_a_role_that_would_not_help() -> None:
+    with pytest.raises(RefusedError) as lacking:
+        RULES.require(holder("reader"), "build")
+    with pytest.raises(RefusedError) as barred:
+        RULES.require(holder("security-officer"), "build")
+    assert "ask an administrator" in lacking.value.remedy
+    assert "ask an administrator" not in barred.value.remedy
+
+
 def test_explain_names_the_role_and_the_pattern() -> None:
     found = dict(RULES.explain(holder("writer", pattern="team/**"), "team/app"))
     assert "a writer on team/** may push" in found["push"].why

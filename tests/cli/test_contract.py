@@ -90,6 +90,15 @@ def test_what_needs_a_running_station_says_so_and_how_to_start_it(
     assert ended.err == f"lockgate: the station is not running: {station}; start it with: lockgate serve -C {station}\n"
 
 
+@pytest.mark.parametrize("thing", ["team/app:1", "team/app", "sha256:12", "sha256:" + "A" * 64])
+def test_only_a_digest_is_unblocked_and_the_line_says_where_the_digests_stand(
+    run: Run, station: Path, thing: str
+) -> None:
+    ended = run("block", "remove", thing, "-C", station)
+    assert (ended.status, ended.out) == (2, "")
+    assert ended.err == f"lockgate: not a digest: {thing}; give one that is blocked: lockgate block list\n"
+
+
 def test_a_folder_that_is_no_station_is_named(run: Run, tmp_path: Path) -> None:
     ended = run("status", "-C", tmp_path)
     assert (ended.status, ended.err.startswith(f"lockgate: not a station: {tmp_path}; make one with")) == (2, True)

@@ -661,6 +661,14 @@ def test_an_export_that_fails_leaves_nothing(paths: StationPaths, tmp_path: Path
     assert not (tmp_path / "out").exists()
 
 
+def test_an_export_is_never_written_over_and_says_so(paths: StationPaths, tmp_path: Path) -> None:
+    fill(paths, 3)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(FailedError, match=r"the export's folder exists: .*/out; name a new one"):
+        audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_events_are_found_by_what_they_are(paths: StationPaths) -> None:
     audit = fill(paths, 4)
     act(audit, 5, act="intake.release", outcome="refused", actor="anna", detail={"reason": "too few"})

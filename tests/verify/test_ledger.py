@@ -73,7 +73,7 @@ def test_a_lower_number_that_was_never_seen_is_a_rollback() -> None:
 def test_a_number_between_that_never_came_is_a_gap_and_named() -> None:
     line = refusal([row(1)], bundle(4, previous=3))
     assert "a gap: alpha.bravo-000002, alpha.bravo-000003 did not come" in line
-    assert "intake stream reset" in line
+    assert "lockgate intake stream reset alpha.bravo --sequence 3 --key KEY --why TEXT" in line
 
 
 def test_a_long_gap_names_its_beginning() -> None:

@@ -20,7 +20,7 @@ from appliance.store.writes.access import BindKey, BindUid, GrantRole, SetPasswo
 from appliance.store.writes.base import Write
 from bundles.errors import FailedError, LockgateError, RefusedError
 
-_REMEDY = "see: lockgate user pending"
+_REMEDY = "see: lockgate user pending --all"
 
 
 class ChangeAccount(Write, frozen=True):
