@@ -3,7 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
-PYTEST_JOBS ?= auto
+# Half as many again as there are cores: tests of stations wait more than they work.
+PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
 .PHONY: demo test test-long lint bench bench-access bench-media bench-console manual bench-verify verifier lock clean
 
@@ -17,7 +18,7 @@ demo: $(STAMP)
 	$(BIN)/python -m appliance.demo $(REFS)
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m "not long"
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long"
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m long

@@ -140,7 +140,8 @@ def test_manifests_of_four_hundred_thousand_blobs_stay_below_the_ceiling_of_memo
             database.execute("INSERT OR IGNORE INTO repositories (name, created) VALUES ('stolen', ?)", (AT,))
             database.execute("PRAGMA foreign_keys = OFF")
             database.execute(
-                "INSERT INTO links (repository_id, digest, kind, created) SELECT id, ?, 'blob', '2026-02-01T00:00:00Z' FROM repositories"
+                "INSERT INTO links (repository_id, digest, kind, created)"
+                " SELECT id, ?, 'blob', '2026-02-01T00:00:00Z' FROM repositories"
                 " WHERE name = 'stolen'",
                 (digest_of("3 399999"),),
             )
