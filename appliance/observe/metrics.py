@@ -6,6 +6,7 @@ station starts.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import sys
@@ -36,6 +37,11 @@ class RegistryMetrics:
     """One worker's counters."""
 
     def __init__(self) -> None:
+        self._collected: dict[str, Any] = {}
+        self._kept: dict[tuple[str, int], Callable[[], None]] = {}
+        self._counts = _has_room(self._begin)
+
+    def _begin(self) -> None:
         from prometheus_client import CollectorRegistry, Counter
 
         self._requests = Counter(
@@ -47,8 +53,7 @@ class RegistryMetrics:
             registry=CollectorRegistry(),
         )  # fmt: skip
         self._collected = {kind: collected.labels(kind) for kind in ("blob", "manifest")}
-        self._kept: dict[tuple[str, int], Callable[[], None]] = {}
-        self._counts = _has_room(lambda: self._requests.labels("GET", "200"))
+        self._requests.labels("GET", "200")
 
     async def count(self, request: web.Request, response: web.StreamResponse) -> None:
         """An answer is about to be sent. What a client calls its method is not a label: names are not for ever."""
@@ -68,14 +73,15 @@ class RegistryMetrics:
 
 def _has_room(begin: Callable[[], object]) -> bool:
     """Whether this process has the disk for its counters: the library maps its file into memory, and a page that the
-    disk has no room for would kill the process (SIGBUS)."""
+    disk has no room for would kill the process (SIGBUS). A worker that has none serves without counting."""
     try:
         begin()
         for path in Path(os.environ.get(_FOLDER, os.devnull)).glob(f"*_{os.getpid()}.db"):
             with path.open("r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
-        print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):  # the error output may be a file on the same disk
+            print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
         return False
     return True
 

@@ -50,7 +50,16 @@ _START: Final = 20.0
 """Seconds until a process answers; the control process may wait for a dying job first (appliance.station)."""
 
 _PAUSE: Final = 0.5
-"""Seconds before a process that died is started again, so that a broken one does not spin."""
+"""Seconds before a process that died is started again, so that a broken one does not spin. They double with each start
+that fails."""
+
+_LONGEST: Final = 16.0
+"""Seconds between two starts at most."""
+
+_CONTROL: Final = "control"
+_CONTROL_STARTS: Final = 6
+"""Starts of the control process in a row that may fail, in half a minute, until the station ends: workers that nobody
+tells of a block must not go on for ever."""
 
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP)
 _STOPPING: Final = frozenset({signal.SIGTERM, signal.SIGINT})
@@ -62,6 +71,15 @@ _LOOK: Final = 0.1
 class _Role:
     name: str
     run: Callable[[Callable[[], object]], None]
+
+
+@dataclass(slots=True)
+class _Gone:
+    """A role without a process: when it is started again (time.monotonic()), and how often that failed in a row."""
+
+    role: _Role
+    due: float
+    failed: int = 0
 
 
 def serve(root: Path, listen: str | None = None) -> int:
@@ -93,14 +111,16 @@ def serve(root: Path, listen: str | None = None) -> int:
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         roles = [
-            _Role("control", lambda ready: server.run(paths.root, address, ready)),
+            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready)),
             *(
                 _Role(f"worker {number}", lambda ready: worker.run(paths.root, listener, ready))
                 for number in range(1, config.workers + 1)
             ),
         ]
+        reserve = Reserve(paths.reserve)
+        supervisor = _Supervisor(roles, lambda: reserve.make_room(limits.RESERVE_START, starts=True))
         try:
-            return _Supervisor(roles).run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
+            return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
             sign_end(paths)
 
@@ -177,11 +197,16 @@ def _listening(host: str, port: int) -> Iterator[socket.socket]:
 
 
 class _Supervisor:
-    """Starts the roles in order, each when the one before is ready, and keeps them going."""
+    """Starts the roles in order, each when the one before is ready, and keeps them going.
 
-    def __init__(self, roles: list[_Role]) -> None:
-        self._roles = roles
+    A role that does not start again is tried again, and the others go on meanwhile: what one process lacks, such as
+    disk or memory, is no reason to end those that serve. `before` is called before each start again.
+    """
+
+    def __init__(self, roles: list[_Role], before: Callable[[], object] = lambda: None) -> None:
+        self._roles, self._before = roles, before
         self._children: dict[int, _Role] = {}
+        self._gone: dict[str, _Gone] = {}
 
     def run(self, announcement: str) -> int:
         signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
@@ -191,20 +216,47 @@ class _Supervisor:
                     return 0
             print(announcement, flush=True)
             while True:
-                number = signal.sigwait(_SIGNALS)
+                number = self._wait()
                 if number == signal.SIGHUP:
                     self._pass_on(signal.SIGHUP)
-                    continue
-                if number != signal.SIGCHLD:
+                elif number in _STOPPING:
                     return 0
                 for role, status in self._reap():
                     said = f"{role.name} {children.how_it_ended(os.waitstatus_to_exitcode(status))}"
-                    print(f"lockgate: {said}; it is started again", file=sys.stderr, flush=True)
-                    time.sleep(_PAUSE)
-                    if not self._start(role):
-                        return 0
+                    _say(f"{said}; it is started again")
+                    self._gone[role.name] = _Gone(role, time.monotonic() + _PAUSE)
+                if not self._start_again():
+                    return 0
         finally:
             self._stop()
+
+    def _wait(self) -> int:
+        """The next signal, 0 where it is time to start something again."""
+        if not self._gone:
+            return signal.sigwait(_SIGNALS)
+        due = min(gone.due for gone in self._gone.values()) - time.monotonic()
+        found = signal.sigtimedwait(_SIGNALS, max(due, 0.0))
+        return 0 if found is None else found.si_signo
+
+    def _start_again(self) -> bool:
+        """Start what is gone and due; False where the station is told to stop meanwhile. Raises FailedError where the
+        control process does not get there."""
+        for name, gone in list(self._gone.items()):
+            if gone.due > time.monotonic():
+                continue
+            self._before()
+            try:
+                if not self._start(gone.role):
+                    return False
+                del self._gone[name]
+            except FailedError as error:
+                gone.failed += 1
+                if name == _CONTROL and gone.failed >= _CONTROL_STARTS:
+                    raise
+                pause = min(_PAUSE * 2**gone.failed, _LONGEST)
+                _say(f"{error}; it is tried again in {pause:g} s")
+                gone.due = time.monotonic() + pause
+        return True
 
     def _start(self, role: _Role) -> bool:
         """Fork the role and wait until it is ready; False where the station is told to stop before that.
@@ -226,10 +278,19 @@ class _Supervisor:
                 if not _STOPPING.isdisjoint(signal.sigpending()):
                     return False
                 if time.monotonic() >= deadline:
+                    self._end(number)
                     raise FailedError(f"the {role.name} process did not start in {_START:.0f} s", remedy="start again")
             if not ready.read(1):
+                self._end(number)
                 raise FailedError(f"the {role.name} process did not start", remedy="see the line above")
         return True
+
+    def _end(self, child: int) -> None:
+        """Kill a child that did not get ready, and forget it."""
+        self._children.pop(child, None)
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
 
     def _reap(self) -> list[tuple[_Role, int]]:
         """The roles of children that have ended, each with its wait status."""
@@ -261,6 +322,12 @@ class _Supervisor:
                 os.waitpid(child, 0)
 
 
+def _say(text: str) -> None:
+    """One line on the error output, which may be a file on a full disk: that ends nobody."""
+    with contextlib.suppress(OSError):
+        print(f"lockgate: {text}", file=sys.stderr, flush=True)
+
+
 def _tell(writing: int) -> None:
     """Tell the supervisor that its child is ready; one that was told to stop meanwhile does not listen any more."""
     with contextlib.suppress(BrokenPipeError):
@@ -268,7 +335,7 @@ def _tell(writing: int) -> None:
 
 
 def _become(role: _Role, writing: int, parent: int) -> None:
-    """The child's whole life; never returns."""
+    """The child's whole life; never returns, whatever becomes of its last words."""
     status = 1
     try:
         die_with(parent)  # by SIGKILL: nobody is left who would wait for an orderly end
@@ -281,14 +348,17 @@ def _become(role: _Role, writing: int, parent: int) -> None:
         role.run(lambda: _tell(writing))
         status = 0
     except LockgateError as error:
-        print(f"lockgate: {role.name}: {error.diagnostics()}", file=sys.stderr, flush=True)
+        _say(f"{role.name}: {error.diagnostics()}")
     except Exception as error:
         lacks = lacking(error)
-        if lacks is None:
-            traceback.print_exc()
-        else:
-            print(f"lockgate: {role.name}: {lacks.diagnostics()}", file=sys.stderr, flush=True)
+        with contextlib.suppress(OSError):
+            if lacks is None:
+                traceback.print_exc()
+            else:
+                _say(f"{role.name}: {lacks.diagnostics()}")
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        try:
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status)

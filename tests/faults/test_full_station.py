@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +129,33 @@ async def test_a_full_station_serves_frees_itself_starts_and_comes_back(tmp_path
         assert {Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.BLOCK, Act.GC, Act.RECEIPT_EXPORT} <= set(acts)
         pulled = f"team/app@{contents[0].digest}"
         assert any(event["thing"] == pulled for event in events if event["act"] == Act.PULL), "counted, and written"
+
+
+def test_a_worker_that_is_killed_where_nothing_at_all_is_left_is_replaced_and_serves(tmp_path: Path) -> None:
+    """Not even its own error output has room."""
+    with mounted(tmp_path / "disk", "tmpfs", 96 << 20, 3_000) as disk:
+        content = image()
+        with Station(disk / "alpha", "alpha", "outside") as station:
+            client = Client(int(station.base.rpartition(":")[2]))
+            content.push(client, "team/app", "v0")
+            reserve = Reserve(disk / "alpha" / "reserve")
+            for worker in children_of(station)[1:]:
+                fill_inodes(disk)
+                fill_bytes(disk)
+                reserve.make_room(10_000, starts=True)
+                fill_inodes(disk)
+                fill_bytes(disk)
+                assert reserve.kept() == (0, 0)
+                os.kill(worker, signal.SIGKILL)
+                wait_for(lambda gone=worker: len({*children_of(station)} - {gone}) == 3, "another in its place")
+                pull(client, content, "v0")
+
+
+def children_of(station: Station) -> list[int]:
+    """The processes of the station: control first, then the workers."""
+    assert station.process is not None
+    number = station.process.pid
+    return [int(each) for each in Path(f"/proc/{number}/task/{number}/children").read_text().split()]
 
 
 def pull(client: Client, content: Content, reference: str) -> None:

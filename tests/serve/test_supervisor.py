@@ -46,6 +46,56 @@ def test_a_worker_that_was_killed_is_started_again_and_its_signal_is_named(tmp_p
     assert out.splitlines() == ["begun", "lockgate: worker 1 was killed by SIGKILL; it is started again"]
 
 
+FAILING = """
+import os, signal, sys, time
+from pathlib import Path
+from appliance.serve import supervisor
+from appliance.serve.supervisor import _Role, _Supervisor
+supervisor._PAUSE = supervisor._LONGEST = 0.01
+starts, other = Path(sys.argv[1]), Path(sys.argv[2])
+def failing(ready):
+    number = len(starts.read_text()) if starts.exists() else 0
+    starts.write_text("x" * (number + 1))
+    if number == 0:
+        ready()
+        while not other.exists():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if number <= int(sys.argv[4]):
+        raise SystemExit
+    os.kill(os.getppid(), signal.SIGTERM)
+    ready()
+    signal.pause()
+def going_on(ready):
+    ready()
+    with other.open("a") as file:
+        file.write("y")
+    signal.pause()
+sys.exit(_Supervisor([_Role(sys.argv[3], failing), _Role("worker 2", going_on)]).run("begun"))
+"""
+
+
+@pytest.mark.parametrize(("role", "failures"), [("worker 1", 20), ("control", 5)])
+def test_a_process_that_does_not_start_again_is_tried_again_and_the_others_go_on(
+    tmp_path: Path, role: str, failures: int
+) -> None:
+    process = in_a_child(FAILING, tmp_path / "starts", tmp_path / "other", role, failures)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 0, out
+    assert (tmp_path / "starts").read_text() == "x" * (failures + 2)
+    assert (tmp_path / "other").read_text() == "y", "started once"
+    assert out.count("is tried again") == failures
+    assert out.count("was killed by SIGKILL") == 1
+
+
+def test_a_station_whose_control_process_does_not_come_back_ends(tmp_path: Path) -> None:
+    process = in_a_child(FAILING, tmp_path / "starts", tmp_path / "other", "control", 1_000)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "the control process did not start" in out
+    assert (tmp_path / "starts").read_text() == "x" * 7
+
+
 def test_how_a_process_ended_names_its_signal_or_its_status() -> None:
     assert how_it_ended(3) == "ended with status 3"
     assert how_it_ended(-signal.SIGSEGV) == "was killed by SIGSEGV"
