@@ -26,7 +26,7 @@ from typing import Any
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.lifecycle.forgotten import require_whole
-from appliance.lifecycle.graves import Emptied, Graves
+from appliance.lifecycle.graves import Emptied, Graves, shut_since_a_restore
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
 from appliance.observe.acts import Act
@@ -39,7 +39,7 @@ from appliance.store.gate import Gate, incoming_turn
 from appliance.store.integrity import damaged
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
 
 
@@ -62,10 +62,10 @@ class _Taken:
 
 def run(context: JobContext) -> Result:
     """Collect garbage; with `params["dry_run"]` only say what would go, with `params["now"]` remove for good at once
-    what it takes and what waits in the graveyard.
+    what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused.
 
     The result: dry_run, now, blobs, bytes, links, uploads, named [{digest, size}], emptied {blobs, bytes} (removed for
-    good), graveyard {blobs, bytes, oldest} (what waits there at the end). Raises UsageError, FailedError.
+    good), graveyard {blobs, bytes, oldest} (what waits there at the end). Raises UsageError, RefusedError, FailedError.
     """
     flags = {name: context.params.get(name, False) for name in ("dry_run", "now")}
     for name, value in flags.items():
@@ -87,6 +87,11 @@ class _Collection:
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
         require_whole(self._station.paths, self._station.config)
+        if self._now and (why := shut_since_a_restore(self._station)):
+            raise RefusedError(
+                "nothing is removed for good: the metadata forgot what came in since its copy was made",
+                thing=why, remedy="put the newest copy back, or open the streams, or collect without --now",
+            )  # fmt: skip
         found = check(self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0))
         if found.texts:
             raise damaged(found.texts)

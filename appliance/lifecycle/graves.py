@@ -2,6 +2,8 @@
 
 A collected blob that the metadata names, and whose file is not among the blobs, is never removed: a backup of the
 database was put back, or a scrub withdrew the blob. Whoever looks next gives it back (appliance.lifecycle.damage).
+While imports are shut since a restore nothing is removed for its age: the metadata forgot what came in since the copy
+was made, and a newer copy may be put back.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from itertools import islice
 from typing import Final
 
 from appliance import clock, limits
+from appliance.intake.silence import shut_streams
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
@@ -70,6 +73,8 @@ class Graves:
         return emptied
 
     def _due(self, grace: float) -> list[str]:
+        if shut_since_a_restore(self._station):
+            return []
         latest = clock.seconds(clock.now()) - grace - (GRAVE_OPEN if grace else 0)
         return [grave for grave in self._yard.graves() if not grace or clock.seconds(made(grave)) <= latest]
 
@@ -103,3 +108,10 @@ class Graves:
             return self._station.blobs.has_blob(buried.digest)
         except LockgateError:
             return False  # it cannot be said, so the copy stays
+
+
+def shut_since_a_restore(station: Station) -> str:
+    """Why nothing is removed for good, "" where it is: the first stream that a restore shut and nobody opened since."""
+    if station.config.side != "inside":
+        return ""
+    return next(iter(shut_streams(station).values()), "")

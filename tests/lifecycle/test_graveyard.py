@@ -19,8 +19,10 @@ from appliance.lifecycle.upkeep import look_after
 from appliance.store.files import OsFiles
 from appliance.store.graveyard import made
 from appliance.store.reading import unattended
-from bundles.errors import FailedError, UsageError
+from appliance.store.writes.ledger import ShutImports
+from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.oci.digest import Digest
+from bundles.signing.keys import create_private
 from tests.conformance.shapes import image
 from tests.faults.test_kill import pull_whole
 from tests.lifecycle.conftest import Kept
@@ -102,6 +104,24 @@ def test_without_a_time_of_grace_nothing_waits(kept: Kept) -> None:
     object.__setattr__(kept.inside.station, "config", config)
     assert kept.gc()["emptied"]["blobs"] == 1
     assert graves(kept) == []
+
+
+def test_nothing_is_removed_for_good_while_imports_are_shut_since_a_restore(kept: Kept) -> None:
+    """The metadata forgot what came in since its copy was made: the newest copy may be put back."""
+    station = kept.inside.station
+    kept.inside.trust(create_private().public)
+    kept.inside.writer.submit(ShutImports(actor="restore", at=clock.now()))
+    digest = forgotten(kept, _BODY)
+    for dry_run in (False, True):
+        with pytest.raises(RefusedError, match="nothing is removed for good"):
+            kept.gc(now=True, dry_run=dry_run)
+    assert kept.gc()["blobs"] == 1
+    age(kept, 10_000)
+    assert kept.gc()["emptied"]["blobs"] == 0
+    look_after(station)
+    assert station.blobs.graveyard.find(digest) is not None
+    Graves(station, "station").make_room(1 << 60)
+    assert graves(kept) == [], "a full disk is freed all the same"
 
 
 def test_a_push_brings_it_back_and_the_waiting_copy_goes_in_its_time(kept: Kept) -> None:
