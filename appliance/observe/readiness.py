@@ -21,6 +21,7 @@ from appliance.local_socket import ShortPath
 from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
+from appliance.store.integrity import is_distrusted
 from appliance.store.metadata import Metadata
 
 State = Literal["ready", "degraded", "not ready"]
@@ -72,12 +73,15 @@ class Probe:
         codes: list[Code] = list(await asyncio.to_thread(self._outside))
         try:
             damaged, unread = self._metadata.troubled()
+            distrusted = is_distrusted(self._metadata.connection)
         except sqlite3.Error:
             return Readiness("not ready", (*codes, "metadata"))
         if damaged:
             codes.append("damaged")
         if unread:
             codes.append("unread")
+        if distrusted:
+            codes.append("metadata")
         return Readiness("degraded" if codes else "ready", tuple(codes))
 
     def _outside(self) -> list[Code]:

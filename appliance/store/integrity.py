@@ -163,6 +163,14 @@ def last_check(reader: sqlite3.Connection) -> Checked:
     return Checked(row[0], row[1], json.loads(row[2]), wrong)
 
 
+def is_distrusted(reader: sqlite3.Connection) -> bool:
+    """Whether the last check found the metadata damaged, or a reader met a damaged row since. Two point reads."""
+    row = reader.execute(
+        "SELECT EXISTS (SELECT 1 FROM metadata_check WHERE state = 'damaged') OR EXISTS (SELECT 1 FROM wrong_rows)"
+    ).fetchone()
+    return bool(row[0])
+
+
 def require_checked(db: sqlite3.Connection) -> None:
     """Raises NotCheckedError while the metadata is being checked after a start, and where it is damaged."""
     state = (db.execute("SELECT state FROM metadata_check").fetchone() or ("",))[0]

@@ -16,6 +16,7 @@ from appliance.observe.readiness import Probe
 from appliance.observe.reserve import Reserve
 from appliance.registry.errors import WireError
 from appliance.store.writes.base import under_event
+from appliance.store.writes.checks import EndCheck, NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import BlobRow, LinkBlob
 from bundles.oci.digest import Digest
@@ -56,6 +57,17 @@ def ask(server: Server, path: str = "/readyz") -> tuple[int, Any]:
     answer = server.ask("GET", path)
     assert answer.headers["Cache-Control"] == "no-store"
     return answer.status, answer.json
+
+
+def test_metadata_that_is_damaged_in_part_is_said_until_it_is_whole(store: Store, server: Server) -> None:
+    said = (200, {"status": "degraded", "codes": ["metadata"]})
+    with under_event():
+        store.writer.submit(NoteWrongRow(rows="tag", repository="team/app", item="v1", at=AT))
+        assert ask(server) == said, "a reader met a damaged row"
+        store.writer.submit(EndCheck(at=AT, found=("an index lacks a row",), rows=()))
+        assert ask(server) == said
+        store.writer.submit(EndCheck(at=AT, found=(), rows=()))
+    assert ask(server) == (200, {"status": "ready", "codes": []})
 
 
 def test_whoever_asks_hears_a_state_and_codes_and_nothing_else(store: Store, server: Server) -> None:
