@@ -8,7 +8,8 @@ from appliance import limits as station_limits
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import ManifestFacts, Metadata
 from bundles import limits
-from bundles.errors import FailedError
+from bundles.display import safe
+from bundles.errors import FailedError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
@@ -19,6 +20,7 @@ class StationShown:
 
     def __init__(self, blobs: BlobStore, metadata: Metadata) -> None:
         self._blobs, self._metadata = blobs, metadata
+        self._blocked: dict[str, str] | None = None
         metadata.keep_pages(station_limits.PLAN_PAGES)
 
     def resolve(self, reference: Reference) -> Descriptor | None:
@@ -30,7 +32,9 @@ class StationShown:
         return None if facts is None else _descriptor(facts)
 
     def sizes(self, repository: str, digests: Sequence[Digest]) -> list[int | None]:
-        """As Shown.sizes."""
+        """As Shown.sizes. Raises RefusedError for one that people have blocked."""
+        for digest in digests:
+            self._require_unblocked(digest)
         return self._metadata.linked_sizes(repository, digests)
 
     def referrers(self, repository: str, digest: Digest) -> list[Descriptor]:
@@ -38,12 +42,25 @@ class StationShown:
         return [_descriptor(facts) for facts in self._metadata.referrers(repository, digest, limits.CLOSURE_NODES)]
 
     def read(self, digest: Digest, most: int) -> bytes:
-        """As Shown.read. Raises FailedError where the stored bytes are not the digest's."""
+        """As Shown.read. Raises FailedError where the stored bytes are not the digest's, RefusedError for one that
+        people have blocked."""
+        self._require_unblocked(digest)
         with self._blobs.open_blob(digest) as file:
             raw = file.read(most + 1)
         if Digest.of(raw, digest.algorithm) != digest:
             raise FailedError("a stored blob has rotted or is too large", thing=str(digest), remedy="collect it again")
         return raw
+
+    def _require_unblocked(self, digest: Digest) -> None:
+        """A block shows a digest to nobody, and so it is not carried to another site either."""
+        if self._blocked is None:
+            self._blocked = self._metadata.every_block()
+        if (why := self._blocked.get(str(digest))) is not None:
+            raise RefusedError(
+                f"blocked content is not carried ({safe(why)[:120]})",
+                thing=str(digest),
+                remedy="leave the artifact out, or see: lockgate block list",
+            )
 
 
 def _descriptor(facts: ManifestFacts) -> Descriptor:

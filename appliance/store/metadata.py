@@ -263,6 +263,11 @@ class Metadata:
         row = self.connection.execute("SELECT why FROM blocks WHERE digest = ?", (str(digest),)).fetchone()
         return None if row is None else str(row[0])
 
+    def every_block(self) -> dict[str, str]:
+        """Every digest that people have blocked, and why."""
+        rows = self.connection.execute("SELECT digest, why FROM blocks")
+        return {str(digest): str(why) for digest, why in rows}
+
     def holds_released(self, repository: str) -> bool:
         """Whether the repository holds content of a release. Point read."""
         row = self.connection.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone()

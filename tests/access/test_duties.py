@@ -128,7 +128,8 @@ def test_afterwards_each_such_change_waits(station: Station, change: Change) -> 
     assert duties.how_of(station.db, change, asked_by) == "waits"
     before = list(station.db.iterdump())
     change_id = station.ask(change, asked_by)
-    assert [line for line in station.db.iterdump() if line not in before and "account_changes" not in line] == []
+    besides = ('INSERT INTO "account_changes"', 'INSERT INTO "commits"')  # how many commits there were is no change
+    assert [line for line in station.db.iterdump() if line not in before and not line.startswith(besides)] == []
     with pytest.raises(RefusedError):
         station.confirm(change_id, asked_by)
     with pytest.raises(RefusedError):
