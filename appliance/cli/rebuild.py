@@ -34,6 +34,7 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
     numbers, blocks and jobs come back; what only the database held (accounts, for one) is named. The station must not
     run. Cut off, the same command goes on. The lost database is kept beside the new one.
     """
+    from appliance.access.first import make_code
     from appliance.cli.recorded import recorded
     from appliance.config import load_config
     from appliance.lifecycle.forgotten import look
@@ -64,8 +65,22 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
             _ask(config.site, what, yes=yes)
             with recorded(paths.root, Act.REBUILD, config.site, {"found": what, "receipts": len(receipts)}):
                 document = run(paths, config, found, heads, _progress()).to_json()
+            if not config.open and not _has_accounts(paths.database):
+                with recorded(paths.root, Act.ACCOUNT_CODE, config.site, {}):
+                    document["code"] = make_code(paths)
     document |= {"site": config.site, "dry_run": dry_run, "found": None if found is None else what}
     show(document, as_json, lambda: _text(document, paths.rebuilt))
+
+
+def _has_accounts(database: Path) -> bool:
+    """Whether somebody can log in: only where nobody can does a rebuild let a first administrator be made anew."""
+    from contextlib import closing
+
+    from appliance.access.accounts import Accounts
+    from appliance.store.database import open_reader
+
+    with closing(open_reader(database)) as reader:
+        return Accounts(reader).exist()
 
 
 def _heads(trust_folder: Path, file: Path) -> list[StreamHead]:
@@ -124,6 +139,11 @@ def _text(document: dict[str, Any], kept: Path) -> str:
         lines += [f"  {line}" for line in cannot[:_SHOWN]]
         if len(cannot) > _SHOWN:
             lines.append(f"  and {len(cannot) - _SHOWN} more" + ("" if document["dry_run"] else f"; see {kept}"))
+    if "code" in document:
+        lines += [
+            f"one-time code {document['code']}",
+            f"make the first administrator with: lockgate user claim NAME -C {kept.parent}",
+        ]
     if not document["dry_run"]:
         lines.append(f"start it with: lockgate serve -C {kept.parent}")
     return "\n".join(safe(line) for line in lines)
