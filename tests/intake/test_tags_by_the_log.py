@@ -335,3 +335,23 @@ def earlier(line: Line, steps: list[dict[str, object]]) -> None:
         return None if record is None else msgspec.structs.replace(record, sha256=changed)
 
     line.patch.setattr(cut_record, "newest_cut", newest)
+
+
+@pytest.mark.parametrize("column", ["digest", "updated"])
+def test_a_damaged_tag_stops_no_release_and_no_withdrawal_and_is_right_after_either(line: Line, column: str) -> None:
+    def damage() -> None:
+        line.sql(f"UPDATE tags SET {column} = 'x' WHERE tag = ? AND repository_id ="
+                 " (SELECT id FROM repositories WHERE name = ?)", line.tag, TEAM)  # fmt: skip
+
+    def stands() -> str | None:
+        facts = line.inside.station.metadata.tagged_manifest(TEAM, line.tag)
+        return None if facts is None else str(facts.digest)
+
+    line.release(1)
+    damage()
+    line.release(2)
+    assert stands() == line.digests[2][TEAM]
+    damage()
+    line.inside.withdraw(name_of(2))
+    assert stands() == line.digests[1][TEAM]
+    assert moved_tags(line.inside.station) == []

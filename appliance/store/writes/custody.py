@@ -10,7 +10,7 @@ from appliance.store.writes.base import Write
 from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import forget_if_empty, repository_id
-from appliance.store.writes.rows import Kind, is_linked, set_tag, tag_target, take_link, take_tag
+from appliance.store.writes.rows import Kind, is_linked, may_stand_at, set_tag, take_link, take_tag
 from bundles.errors import FailedError
 
 
@@ -91,7 +91,7 @@ class Withdraw(Write, frozen=True):
 def _lower(db: sqlite3.Connection, tag: Claim) -> bool:
     """Take a tag away, if it stands where its release put it."""
     number = repository_id(db, tag.repository)
-    return number is not None and tag_target(db, number, tag.item) == tag.target and take_tag(db, number, tag.item)
+    return number is not None and may_stand_at(db, number, tag.item, tag.target) and take_tag(db, number, tag.item)
 
 
 def _hide(db: sqlite3.Connection, repository: str, kind: Kind, digest: str) -> bool:

@@ -167,6 +167,9 @@ class Release(Write, frozen=True):
             for tag in artifact.tags
         }
         before = tag_targets(db, targets)
+        damaged = [name for name, target in before.items() if target is None]
+        for name, claims in claims_on_tags(db, damaged):  # it stood where its newest release had put it
+            before[name] = claims[-1].digest if claims else None
         asked = [
             name for name, target in targets.items() if before.get(name) != target and name[0] not in self.may_move
         ]

@@ -7,13 +7,14 @@ that is there and damaged is written anew; one that is there and right, or has n
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable
 from typing import Final, Literal
 
 from appliance import clock
-from appliance.store.rows import is_link, require_tag
+from appliance.store.rows import WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
 Why = Literal["deleted", "unnamed", "withdrawn"]
@@ -115,19 +116,30 @@ def tag_target(db: sqlite3.Connection, repository: int, tag: str) -> str | None:
     return str(row[0])
 
 
-def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Where each of the tags (repository, tag) points, of those that are there. One statement. Raises WrongRowError."""
+def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+    """Where each of the tags (repository, tag) points, of those that are there; None for a damaged one."""
     rows = db.execute(
         "SELECT r.name, t.tag, t.digest, t.updated, t.checksum FROM json_each(?) j"
         " CROSS JOIN repositories r ON r.name = json_extract(j.value, '$[0]')"
         " CROSS JOIN tags t ON t.repository_id = r.id AND t.tag = json_extract(j.value, '$[1]')",
         (json.dumps(list(tags)),),
     )
-    found = {}
+    found: dict[tuple[str, str], str | None] = {}
     for row in rows:
-        require_tag(*row)
-        found[str(row[0]), str(row[1])] = str(row[2])
+        name = str(row[0]), str(row[1])
+        found[name] = None
+        with contextlib.suppress(WrongRowError):
+            require_tag(*row)
+            found[name] = str(row[2])
     return found
+
+
+def may_stand_at(db: sqlite3.Connection, repository: int, tag: str, target: str) -> bool:
+    """Whether a tag points at `target`, or is damaged: what claims say of it then counts alone."""
+    try:
+        return tag_target(db, repository, tag) == target
+    except WrongRowError:
+        return True
 
 
 def take_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
