@@ -34,9 +34,16 @@ def _text(document: dict[str, Any]) -> str:
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
         f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",
-        f"health       {'[ok]' if document['health']['ok'] else '[!!] FAIL'}",
+        f"health       {_health(document)}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
+
+
+def _health(document: dict[str, Any]) -> str:
+    """Never `[ok]` above an alert: who reads one line reads this one."""
+    if not document["health"]["ok"]:
+        return "[!!] FAIL"
+    return "[!!] see the alerts" if document["alerts"] else "[ok]"
 
 
 def _graveyard(graveyard: dict[str, Any]) -> list[str]:
