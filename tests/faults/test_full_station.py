@@ -55,6 +55,11 @@ def pushes(client: Client, content: Content, begun: str) -> list[tuple[int, str]
     return [(answer.status, answer.code) for answer in answers]
 
 
+def _read_only_said(paths: StationPaths) -> int:
+    """How often the station recorded that it is read-only: it looks every few seconds."""
+    return [event["act"] for event in tail(paths.audit, 10_000)].count(Act.READ_ONLY)
+
+
 @pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 async def test_a_full_station_serves_frees_itself_starts_and_comes_back(tmp_path: Path, kind: str) -> None:
     with mounted(tmp_path / "disk", kind, 96 << 20, 3_000) as disk:
@@ -79,6 +84,7 @@ async def test_a_full_station_serves_frees_itself_starts_and_comes_back(tmp_path
             status = lockgate("status", "-C", paths.root).stdout
             assert "health       [!!] FAIL" in status
             assert "read-only" in status
+            wait_for(lambda: _read_only_said(paths) == 1, "its beginning is recorded")
 
             assert client.ask("DELETE", "/v2/team/app/manifests/v1").status == 202
             assert client.ask("DELETE", f"/v2/team/app/manifests/{contents[1].digest}").status == 202
@@ -109,6 +115,7 @@ async def test_a_full_station_serves_frees_itself_starts_and_comes_back(tmp_path
             client = Client(int(station.base.rpartition(":")[2]))
             pull(client, contents[0], "v0")
             assert client.ask("DELETE", "/v2/team/app/manifests/v3").status == 202
+            wait_for(lambda: _read_only_said(paths) == 2, "and in the second run")
             async with ControlClient(paths.root) as control:
                 assert (await ended(control, "gc", {}))["state"] == "done"
                 assert (await control.status())["read_only"]["why"]
