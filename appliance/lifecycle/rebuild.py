@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import count
 from os import scandir
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +28,7 @@ from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.blobs import Tally
 from appliance.store.database import open_writer
+from appliance.store.repair import repair
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.base import Guarded, under_event
 from appliance.store.writes.deltas import HeldRow, RecordCarried
@@ -48,7 +50,7 @@ from appliance.store.writes.rebuild import (
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
 from bundles.documents import StreamHead
-from bundles.errors import LockgateError, MalformedError
+from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.files import failures_named, sync_folder, write_atomic
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.manifest import Manifest, parse_manifest
@@ -119,8 +121,19 @@ def _begin(paths: StationPaths, target: Path, *, usable: bool, fresh: bool) -> N
     if usable:
         with closing(sqlite3.connect(paths.database)) as old, closing(sqlite3.connect(target)) as new:
             old.backup(new)
+        if not _in_order(target):
+            _remove(target)
     # The copying may have brought a write-ahead log into the database.
     write_atomic(said, (_print_of(paths.database) if usable else origin).encode(), 0o600, owned=True)
+
+
+def _in_order(target: Path) -> bool:
+    """Bring the copy into order; whether it can be gone on with."""
+    try:
+        with closing(open_writer(target)) as db:
+            return repair(db)
+    except FailedError:
+        return False
 
 
 def _print_of(path: Path) -> str:
@@ -141,12 +154,13 @@ def _take_place(paths: StationPaths, *, usable: bool) -> None:
     if usable:
         with closing(sqlite3.connect(database)) as old:
             old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    kept = next(name for name in _names(f"{database.name}.lost-{at}") if not database.with_name(name).exists())
     if database.exists():
-        database.with_name(f"{database.name}.lost-{at}").hardlink_to(database)
+        database.with_name(kept).hardlink_to(database)
     for suffix in ("-wal", "-shm"):
         beside = database.with_name(f"{database.name}{suffix}")
         if beside.exists():
-            beside.rename(database.with_name(f"{database.name}.lost-{at}{suffix}"))
+            beside.rename(database.with_name(f"{kept}{suffix}"))
     with closing(sqlite3.connect(new)) as opened:
         value = max(commits.promised(database), commits.held(opened) or 0) + 1
         commits.raise_to(opened, value)
@@ -155,6 +169,13 @@ def _take_place(paths: StationPaths, *, usable: bool) -> None:
     sync_folder(paths.root)
     commits.promise(database, value)
     _remove(new)
+
+
+def _names(name: str) -> Iterator[str]:
+    """A name, and further ones where it is taken: two rebuilds may be of one second."""
+    yield name
+    for number in count(2):
+        yield f"{name}-{number}"
 
 
 class _Rebuild:

@@ -390,3 +390,31 @@ def test_a_new_station_and_one_that_was_killed_within_an_act_start(tmp_path: Pat
         folder.mkdir()
     FileAudit(fresh / "audit", create_private()).record(AuditEvent(Act.INIT, "root(0)", "alpha"))
     assert look(StationPaths(fresh)) is None
+
+
+def test_a_database_that_is_damaged_by_a_bit_is_brought_into_order(lost: Lost) -> None:
+    """Whichever copy of a digest it is, of a row or of an index, and after the station has found it."""
+    with closing(sqlite3.connect(lost.paths.database)) as db, db:
+        (digest,) = db.execute("SELECT digest FROM tags").fetchone()
+        db.execute("INSERT INTO metadata_check (id, state, at, found) VALUES (1, 'damaged', ?, '[\"x\"]')", (AT,))
+    whole = lost.paths.database.read_bytes()
+    places, at = [], -1
+    while (at := whole.find(digest.partition(":")[2].encode(), at + 1)) >= 0:
+        places.append(at)
+    assert len(places) > 4
+    for place in places[:: max(1, len(places) // 6)]:
+        changed = bytearray(whole)
+        changed[place + 5] ^= 1
+        lost.paths.database.write_bytes(changed)
+        for suffix in ("-wal", "-shm"):
+            lost.paths.database.with_name(f"metadata.sqlite{suffix}").unlink(missing_ok=True)
+        ended = in_process("rebuild", "--yes", "-C", lost.root)
+        assert ended.status == 0, ended.err
+        held, before = lost.holds(), list(lost.before)
+        assert set(before[3]) <= set(held[3]), "a blob's row under a wrong digest goes with the next collection"
+        held[3] = before[3] = []
+        held[-1] = [(*row[:3], None) for row in held[-1]]
+        assert held == before
+        with closing(sqlite3.connect(lost.paths.database)) as db:
+            assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+            assert db.execute("SELECT * FROM metadata_check").fetchall() == []
