@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
@@ -59,6 +60,8 @@ Progress = Callable[[str, int, int], object]
 """Is told a phase, the bytes that are done and those in all."""
 
 _CHUNK: Final = limits.MIB
+_PAUSES: Final = (0.1, 0.5)
+"""Seconds before a blob is read again that could not be read."""
 _BATCH: Final = 200
 """Blobs that are recorded at a time: so many are read again after a kill."""
 
@@ -214,7 +217,14 @@ class _Rebuild:
         total, done, rows = sum(size for _, size in blobs), 0, list[BlobRow]()
         for digest, size in blobs:
             if self._held.get(digest, (-1, 0))[0] != size:
-                row = self._read_blob(digest)
+                try:
+                    row = self._read_patiently(digest)
+                except FailedError as error:
+                    self._found.cannot.append(
+                        f"blob {digest}: {error.what}; rebuild again once the disk is whole, or push it again"
+                    )
+                    there.discard(digest)
+                    continue
                 if row is None:
                     self._found.cannot.append(f"blob {digest}: its bytes have another digest; push or collect it again")
                     there.discard(digest)
@@ -239,6 +249,15 @@ class _Rebuild:
                 for entry in entries:
                     with suppress(MalformedError):
                         yield str(Digest(algorithm, entry.name)), entry.stat(follow_symlinks=False).st_size
+
+    def _read_patiently(self, digest: str) -> BlobRow | None:
+        """As `_read_blob`: what a disk does not give is asked for again."""
+        for pause in _PAUSES:
+            try:
+                return self._read_blob(digest)
+            except FailedError:
+                time.sleep(pause)
+        return self._read_blob(digest)
 
     def _read_blob(self, digest: str) -> BlobRow | None:
         """The blob's facts, None where its bytes are not its own. Raises FailedError where it cannot be read: what is

@@ -418,3 +418,23 @@ def test_a_database_that_is_damaged_by_a_bit_is_brought_into_order(lost: Lost) -
         with closing(sqlite3.connect(lost.paths.database)) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
             assert db.execute("SELECT * FROM metadata_check").fetchall() == []
+
+
+def test_a_blob_that_cannot_be_read_is_named_and_holds_nothing_else_up(lost: Lost) -> None:
+    with closing(sqlite3.connect(lost.paths.database)) as db:
+        (digest,) = db.execute("SELECT digest FROM links WHERE kind = 'blob' ORDER BY digest LIMIT 1").fetchone()
+    delete(lost)
+    blob = lost.paths.blob(Digest.parse(digest))
+    data = blob.read_bytes()
+    blob.unlink()
+    blob.mkdir()
+    ended = in_process("rebuild", "--yes", "-C", lost.root, "--json")
+    assert ended.status == 0, ended.err
+    assert [line for line in ended.document["cannot"] if line.startswith(f"blob {digest}")]
+    after = lost.holds()
+    assert after[1] == lost.before[1], "every tag is there"
+    assert digest not in [row[0] for row in after[3]]
+    blob.rmdir()
+    blob.write_bytes(data)
+    assert in_process("rebuild", "--yes", "-C", lost.root).status == 0
+    assert lost.holds()[:4] == lost.before[:4], "and once it can be read, all of it"
