@@ -27,6 +27,7 @@ from appliance.access.tls import server_context
 from appliance.config import Config, is_loopback, load_config, split_listen
 from appliance.control import server
 from appliance.lifecycle import forgotten
+from appliance.lifecycle.blocks_again import block_again
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
@@ -135,6 +136,12 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
     elif found is not None:
         said = safe(forgotten.refused(paths, config, found).diagnostics())
         print(f"lockgate: {said}", file=sys.stderr, flush=True)
+    if found is None and not bundle:
+        return
+    if blocks := block_again(paths, config.site):
+        print(
+            f"lockgate: the database had forgotten {len(blocks)} blocks: they hold again", file=sys.stderr, flush=True
+        )
     if found is not None:
         forgotten.accept(paths)
 
