@@ -72,13 +72,17 @@ class Intake(RuleBasedStateMachine):
         self.db.close()
         self.folder.cleanup()
 
+    def rows(self) -> list[str]:
+        """Every row, but for the count of commits: a refused write is one of a group that was committed."""
+        return [line for line in self.db.iterdump() if not line.startswith('INSERT INTO "commits"')]
+
     def submit(self, write: Write) -> bool:
         """Whether the write was taken. A refused one must have changed nothing."""
-        before = list(self.db.iterdump())
+        before = self.rows()
         try:
             self.writer.submit(write)
         except LockgateError:
-            assert list(self.db.iterdump()) == before
+            assert self.rows() == before
             return False
         return True
 
