@@ -141,6 +141,10 @@ async def test_a_change_that_ended_meanwhile_is_refused_and_gone_from_the_list(c
 
 
 async def test_approval_and_release_show_what_waits_and_what_took_effect(closed: Closed) -> None:
+    before = await asyncio.to_thread(closed.brought)
+    for officer in ("anna", "boris"):
+        await asyncio.to_thread(closed.approve, officer, before)
+    await asyncio.to_thread(closed.release, "clara", before)  # it showed what earlier tests changed: the list is short
     name = await asyncio.to_thread(closed.brought)
     await asyncio.to_thread(closed.approve, "boris", name)
     done = await asks(closed, "clara", "uid", uid=4343)
