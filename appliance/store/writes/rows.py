@@ -24,6 +24,16 @@ Facts = tuple[str, str, str, str | None, int, str]
 """Of a manifest: digest, media type, artifact type, subject, size, and annotations as JSON text."""
 
 _NAME: Final = "(SELECT name FROM repositories WHERE id = ?1)"
+_WRONG: Final = (
+    "DELETE FROM links WHERE repository_id NOT IN (SELECT id FROM repositories)"
+    " OR digest NOT IN (SELECT digest FROM blobs) OR checksum <> link_sum("
+    "(SELECT name FROM repositories WHERE id = repository_id), digest, kind, created)",
+    "DELETE FROM manifests WHERE digest NOT IN (SELECT digest FROM blobs)"
+    " OR checksum <> manifest_sum(digest, media_type, artifact_type, subject, size, annotations)",
+    "DELETE FROM tags WHERE repository_id NOT IN (SELECT id FROM repositories)"
+    " OR digest NOT IN (SELECT digest FROM manifests) OR checksum <> tag_sum("
+    "(SELECT name FROM repositories WHERE id = repository_id), tag, digest, updated)",
+)
 
 
 def put_manifests(db: sqlite3.Connection, manifests: Iterable[Facts], at: str) -> None:
@@ -145,3 +155,9 @@ def may_stand_at(db: sqlite3.Connection, repository: int, tag: str, target: str)
 def take_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
     """Take a tag away; whether it was there."""
     return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
+
+
+def take_wrong_rows(db: sqlite3.Connection) -> None:
+    """Take every row away that is not what was written, or stands on none, for a rebuild; foreign keys are off."""
+    for statement in _WRONG:
+        db.execute(statement)
