@@ -327,6 +327,7 @@ def test_an_act_that_failed_takes_its_event_back_unless_it_may_have_happened(
 
 WRITES_IN_THE_FOLDER = {
     "appliance/cli/first_steps.py",
+    "appliance/lifecycle/blocks_again.py",
     "appliance/lifecycle/put_back.py",
     "appliance/lifecycle/rebuild.py",
 }
