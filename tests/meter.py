@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
+from typing import Any
 
 import pytest
 
@@ -72,3 +74,21 @@ def require_disk(folder: Path) -> None:
     above = [(len(point), kind) for _, point, kind, *_ in mounts if folder.resolve().is_relative_to(point)]
     if max(above)[1] in ("tmpfs", "ramfs"):
         pytest.skip(f"{folder} is in memory: set TMPDIR to a folder on a disk")
+
+
+def steps(work: Callable[[], object]) -> int:
+    """Lines of Python that the work goes through."""
+    count = 0
+
+    def trace(_frame: FrameType, event: str, _: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count

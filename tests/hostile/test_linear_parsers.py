@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
-from types import FrameType
-from typing import Any
 
 import pytest
 
 from tests.hostile.adversarial import SHAPES, Shape, read
+from tests.meter import steps
 
 SMALL, TIMES, MOST = 32 * 1024, 8, 12
 HEADER = 2 * 1024
@@ -49,20 +47,7 @@ def test_eight_times_as_much_costs_less_than_twelve_times_the_work(shape: Shape)
 
 def lines_run(shape: Shape, data: bytes) -> int:
     """Lines of Python that the parser goes through."""
-    count = 0
-
-    def trace(_frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        read(shape, data)
-    finally:
-        sys.settrace(before)
-    return count
+    return steps(lambda: read(shape, data))
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)

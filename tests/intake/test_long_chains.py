@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import msgspec
@@ -19,24 +16,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST
 from bundles.strict_json import canonical
 from tests.intake.inside import Inside, small_bundle
-
-
-def steps(work: Callable[[], object]) -> int:
-    """Lines of Python that the work goes through."""
-    count = 0
-
-    def trace(_frame: FrameType, event: str, _: Any) -> Any:
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        work()
-    finally:
-        sys.settrace(before)
-    return count
+from tests.meter import steps
 
 
 def chain(store: BlobStore, template: BundleManifest, length: int) -> BundleManifest:
