@@ -5,10 +5,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import groupby
 
-from bundles.manifest import BundleManifest, Volume, volume_path
+from bundles import limits
+from bundles.manifest import Artifact, BundleManifest, Volume, volume_path
+from bundles.oci.manifest import DOCKER_LIST, DOCKER_MANIFEST
 from bundles.signing import hybrid, ssh_keys, sshsig
 
 _DIGESTS = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384", hybrid.ALGORITHM: "sha384"}
+_COPY = "skopeo copy --all --preserve-digests"
+"""With every platform, and refused where a byte of a manifest would change: a registry has the signed digests then."""
+
+_TEXT_AROUND_LINES = 2 * limits.KIB
+"""What stands around the lines that copy artifacts, at most."""
+
+_LAYOUT_TYPES_UNKNOWN = frozenset({DOCKER_MANIFEST, DOCKER_LIST})
+"""Types that skopeo does not find by name in an OCI layout (containers/image, oci/layout); from a `dir:` folder it
+takes them."""
 
 
 def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
@@ -18,8 +29,9 @@ def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
         sections.append(_media(manifest.volumes))
     if manifest.requires:
         sections.append(_delta(manifest))
-    sections.append(_unpacking(any(blob.parts for blob in manifest.blobs)))
-    return "\n".join(sections).encode()
+    sections.append(_unpacking(manifest))
+    room = limits.README_FILE - len("\n".join(sections).encode()) - _TEXT_AROUND_LINES
+    return "\n".join([*sections, _copying(manifest.artifacts, room)]).encode()
 
 
 def _head(manifest: BundleManifest) -> str:
@@ -59,7 +71,9 @@ def _check(keyid: str, algorithm: str, key: str) -> str:
     signature = f"SHA256SUMS.{keyid}.sig"
     if algorithm in ssh_keys.ALGORITHMS:
         signature = f"SHA256SUMS.{keyid}.sshsig"
-        return f"ssh-keygen -Y verify -f allowed_signers -I {keyid} -n {sshsig.NAMESPACE} -s {signature} < SHA256SUMS"
+        allowed = f"printf '%s %s\\n' {keyid} \"$(cat {key})\" > allowed_signers"
+        verify = f"ssh-keygen -Y verify -f allowed_signers -I {keyid} -n {sshsig.NAMESPACE} -s {signature}"
+        return f"{allowed} && {verify} < SHA256SUMS"
     if algorithm == "ed25519":
         return f"openssl pkeyutl -verify -pubin -inkey {key} -rawin -in SHA256SUMS -sigfile {signature}"
     digest = _DIGESTS.get(algorithm, "sha256")
@@ -82,22 +96,87 @@ manifest.json, and with volumes of its own. Each is checked alone:
 
 def _delta(manifest: BundleManifest) -> str:
     return f"""IT IS A DELTA: it needs {len(manifest.requires)} blobs that the destination holds already
-(`requires` in manifest.json). Alone it is not complete.
+(`requires` in manifest.json). Alone it is not complete: unpack the bundles that brought
+them into the same folder first, and this one last.
 """
 
 
-def _unpacking(parts: bool) -> str:
+def _unpacking(manifest: BundleManifest) -> str:
     joining = """
 A blob larger than a volume comes as parts, to be joined with cat:
 
     (cd OUT/parts && for p in */*/; do mkdir -p "../blobs/${p%/*/}"; cat "$p"* > "../blobs/${p%/}"; done)
 """
-    return f"""TO UNPACK IT with 7z, all volumes of all media into one folder:
+    checks = "\n".join(
+        f'    (cd OUT/blobs/{name} && for b in *; do echo "$b  $b"; done | {name}sum -c --quiet)'
+        for name in sorted({blob.digest.partition(":")[0] for blob in manifest.blobs})
+    )
+    return f"""TO UNPACK IT with 7z, in a copy of this folder on a disk (of all media, copied into one):
 
-    for volume in volumes/*.7z; do 7z x -oOUT "$volume"; done
-{joining if parts else ""}
+    for volume in volumes/*.7z; do 7z x -y -oOUT "$volume"; done
+{joining if any(blob.parts for blob in manifest.blobs) else ""}
 Then OUT is an OCI image layout, each blob named by its digest:
 
-    (cd OUT/blobs/sha256 && for b in *; do echo "$b  $b"; done | sha256sum -c --quiet)
-    skopeo copy oci:OUT:REPOSITORY:TAG docker://REGISTRY/REPOSITORY:TAG
+{checks}
 """
+
+
+def _copying(artifacts: Sequence[Artifact], room: int) -> str:
+    """A line for each artifact, as many as `room` bytes take, and then one line for all."""
+    named = [(artifact, tag) for artifact in artifacts for tag in artifact.tags]
+    by_digest = [(artifact, "") for artifact in artifacts if not artifact.tags]
+    lines, is_cut = {True: list[str](), False: list[str]()}, False
+    for artifact, tag in (*named, *by_digest):
+        line = f"    {_copy(artifact, tag)}"
+        room -= len(line) + 1
+        if room < 0:
+            is_cut = True
+            break
+        lines[bool(tag)].append(line)
+    text = "TO COPY IT with skopeo, an artifact a line; REGISTRY is the registry that takes it.\n"
+    if is_cut or any(_from_folder(artifact, tag) for artifact, tag in (*named, *by_digest)):
+        text += f"""skopeo takes Docker's types, and what has no tag, from a folder of their blobs:
+
+    {_FOLDER}
+"""
+    for tagged, heading in (
+        (True, "By name:"),
+        (False, "By digest, what has no tag (platforms of an index, SBOMs, signatures):"),
+    ):
+        if lines[tagged]:
+            text += f"\n{heading}\n\n" + "\n".join(lines[tagged]) + "\n"
+    if is_cut:
+        text += f"""
+There are more than this file has room for. All that have a name, with those above:
+
+    {_COPY_ALL}
+"""
+    return text
+
+
+_FOLDER = (
+    "mkdir -p DIR && cp -rlf OUT/blobs/*/. DIR"
+    ' && (cd DIR && for b in *[0-9a-f]; do ln -f "$b" "$b.manifest.json"; done)'
+)
+"""A folder as skopeo's `dir:` has it (containers/image, directory): blobs and platforms' manifests by hex digest; the
+artifact's own manifest is laid into it as manifest.json by each line."""
+
+_COPY_ALL = (
+    r"""tr '{' '\n' < OUT/index.json"""
+    r""" | sed -n 's/.*ref.name":"\([^"]*\)"},"digest":"[^:]*:\([0-9a-f]*\)".*/\1 \2/p'"""
+    """ | while read -r name hex; do cp -f "DIR/$hex" DIR/manifest.json"""
+    f""" && {_COPY} dir:DIR "docker://REGISTRY/$name" < /dev/null || exit 1; done"""
+)
+
+
+def _from_folder(artifact: Artifact, tag: str) -> bool:
+    return not tag or artifact.mediaType in _LAYOUT_TYPES_UNKNOWN
+
+
+def _copy(artifact: Artifact, tag: str) -> str:
+    """The command that copies one artifact, by its tag or, where that is empty, by its digest."""
+    target = f"docker://REGISTRY/{artifact.repository}" + (f":{tag}" if tag else f"@{artifact.digest}")
+    if not _from_folder(artifact, tag):
+        return f"{_COPY} oci:OUT:{artifact.repository}:{tag} {target}"
+    hexdigest = artifact.digest.partition(":")[2]
+    return f"cp -f DIR/{hexdigest} DIR/manifest.json && {_COPY} dir:DIR {target}"

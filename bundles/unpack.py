@@ -1,4 +1,4 @@
-"""Unpacking a bundle into an OCI image layout, verified as it is read; parts are joined."""
+"""Unpacking a bundle, verified as it is read, into an OCI image layout or another tool's form; parts are joined."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
 from bundles import limits
 from bundles.errors import FailedError, IncompleteError, RefusedError
@@ -15,6 +16,7 @@ from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
+from bundles.unpack_forms import OCI, Written, write_forms
 from bundles.verdict import require_all_signers
 from bundles.verify import OpenedBundle, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
@@ -22,47 +24,69 @@ from bundles.volumes.read import ranges_of, read_volume
 BLOBS = "blobs"
 
 
-def unpack(paths: Sequence[Path], trust: TrustFolder, now: str, to: Path, progress: Progress) -> OpenedBundle:
-    """Verify the bundle in `paths` and write an OCI image layout into the new or empty folder `to`.
+_LAYOUT: Final = ".layout"
+"""Where the layout stands while another form is made of it: no repository has such a name."""
 
-    Raises RefusedError as `verify`, IncompleteError where volumes are missing or the bundle is a delta (its layout is
-    then there, and what it lacks is named), FailedError where `to` is in use or the disk is full. After any other
-    failure than a delta's `to` is as empty as it was.
+
+def unpack(
+    paths: Sequence[Path], trust: TrustFolder, now: str, to: Path, progress: Progress, form: str = OCI
+) -> tuple[OpenedBundle, Written]:
+    """Verify the bundle in `paths` and write it into the new or empty folder `to`, as `form` (unpack_forms.FORMS).
+
+    Raises RefusedError as `verify`, IncompleteError where volumes are missing or the bundle is a delta (what it has is
+    then there, and what it lacks is named), FailedError where `to` is in use, the disk is full, or the form can hold
+    nothing of it. After any other failure than a delta's `to` is as empty as it was.
     """
     bundle = open_bundle(paths, trust, now)
     require_all_signers(bundle.opened)
     bundle.require_volumes()
     manifest = bundle.opened.manifest
-    with failures_named(to, "the layout cannot be written"), _emptied_on_failure(to):
+    written = Written([], [], [])
+    with failures_named(to, "the layout cannot be written"), emptied_on_failure(to):
+        layout = to if form == OCI else to / _LAYOUT
         for algorithm in {blob.digest.partition(":")[0] for blob in manifest.blobs}:
-            (to / BLOBS / algorithm).mkdir(parents=True)
-        _read_into(_LayoutSink(to), bundle, progress)
-        write_atomic(to / INDEX, index_bytes(manifest.artifacts))
-        write_atomic(to / LAYOUT_FILE, LAYOUT)
-    if manifest.requires:
+            (layout / BLOBS / algorithm).mkdir(parents=True)
+        _read_into(LayoutSink(layout), bundle, progress)
+        if form == OCI:
+            write_atomic(to / INDEX, index_bytes(manifest.artifacts))
+            write_atomic(to / LAYOUT_FILE, LAYOUT)
+        else:
+            written = write_forms(form, layout, manifest.artifacts, to)
+            shutil.rmtree(layout)
+            if not written.files and not written.incomplete:
+                raise FailedError(
+                    f"nothing in the bundle can be a {form}", thing=manifest.id, remedy="unpack it with --format oci"
+                )
+    if manifest.requires and (form == OCI or written.incomplete):
         missing = manifest.requires[0].digest + (", …" if len(manifest.requires) > 1 else "")
         raise IncompleteError(
             f"the bundle is a delta, and alone it is not complete: {len(manifest.requires)} blobs are not in it",
             thing=missing,
-            remedy="unpack the bundles before it too, and add their blobs to the layout",
+            remedy="unpack the bundles before it too, and add their blobs to the layout"
+            if form == OCI
+            else "unpack this bundle and those before it with --format oci, and put their blobs together",
         )
-    return bundle
+    return bundle, written
 
 
 @contextlib.contextmanager
-def _emptied_on_failure(to: Path) -> Iterator[None]:
+def emptied_on_failure(to: Path) -> Iterator[None]:
     """A new or empty folder, which is made so again where the work in it fails."""
     if to.exists() and any(to.iterdir()):
         raise FailedError("the folder is not empty", thing=str(to), remedy="give a new one")
     try:
         yield
     except BaseException:
-        shutil.rmtree(to / BLOBS, ignore_errors=True)
-        (to / INDEX).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            for path in list(to.iterdir()):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink()
         raise
 
 
-def _read_into(sink: _LayoutSink, bundle: OpenedBundle, progress: Progress) -> None:
+def _read_into(sink: LayoutSink, bundle: OpenedBundle, progress: Progress) -> None:
     manifest = bundle.opened.manifest
     ranges = ranges_of(manifest)
     total, done = sum(volume.size for volume in manifest.volumes), 0
@@ -76,7 +100,7 @@ def _read_into(sink: _LayoutSink, bundle: OpenedBundle, progress: Progress) -> N
         read_volume(path, manifest, index, ranges[index], sink, advance)
 
 
-class _LayoutSink:
+class LayoutSink:
     """Writes blobs to `blobs/<algorithm>/<hex>` of a layout, parts straight into their place in the whole."""
 
     def __init__(self, root: Path) -> None:
@@ -136,7 +160,7 @@ class _LayoutBlob:
 
 
 class _LayoutPart:
-    def __init__(self, sink: _LayoutSink, path: Path, digest: Digest, offset: int, length: int) -> None:
+    def __init__(self, sink: LayoutSink, path: Path, digest: Digest, offset: int, length: int) -> None:
         self._sink, self._path, self._digest, self._length = sink, path, digest, length
         self._descriptor = os.open(path.with_suffix(".part"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._position = offset

@@ -15,7 +15,7 @@ _COMMANDS = {
     "void": ("appliance.cli.bundle_sent:void", "Say that a bundle will never come in: its media are lost"),
     "verify": ("appliance.cli.bundle_offline:verify", "Check signatures and every byte; needs no station"),
     "inspect": ("appliance.cli.bundle_offline:inspect", "Say what a bundle claims to hold, unverified"),
-    "unpack": ("appliance.cli.bundle_offline:unpack", "Verify, and write an OCI image layout"),
+    "unpack": ("appliance.cli.bundle_offline:unpack", "Verify, and write it for stock tools to read"),
     "custody": ("appliance.cli.bundle_custody:custody", "Print a bundle's custody record; record a hand-over"),
 }
 

@@ -159,22 +159,41 @@ def _claims(manifest: BundleManifest, here: list[int], signed: list[str]) -> str
 
 @click.command()
 @_FOLDERS
-@click.option("--to", "target", required=True, type=click.Path(path_type=Path), metavar="LAYOUT", help="A new folder.")
+@click.option("--to", "target", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["oci", "docker-archive", "dir"]),
+    default="oci",
+    show_default=True,
+    help="An OCI image layout; or for each artifact REPO@TAG.tar for docker load, or a folder REPO@TAG for dir:.",
+)
 @_TRUST
 @station_option
 @json_option
-def unpack(root: Path | None, folders: tuple[Path, ...], target: Path, trust_path: Path | None, as_json: bool) -> None:
-    """Verify a bundle and write its content as an OCI image layout, which skopeo and others read."""
+def unpack(
+    root: Path | None, folders: tuple[Path, ...], target: Path, form: str, trust_path: Path | None, as_json: bool
+) -> None:
+    """Verify a bundle and write its content in a form that stock tools read; the last line is the folder.
+
+    skopeo finds Docker's own image types in the dir and docker-archive forms alone. An archive holds an image: what
+    else the bundle carries is named and left out; an index gives an archive for each of its platforms.
+    """
     from appliance import clock
-    from bundles.unpack import unpack as write_layout
+    from bundles.unpack import unpack as write_out
 
     trust = _trust(root, trust_path)
     with _bar("unpack") as progress:
-        bundle = write_layout(folders, trust, clock.now(), target, progress)
+        bundle, written = write_out(folders, trust, clock.now(), target, progress, form)
     manifest = bundle.opened.manifest
     names = [f"{artifact.repository}:{tag}" for artifact in manifest.artifacts for tag in artifact.tags]
-    document = {"id": manifest.id, "layout": str(target), "names": names}
-    show(document, as_json, lambda: "\n".join([*names, str(target)]))
+    document = {
+        "id": manifest.id, "layout": str(target), "format": form, "names": names, "files": written.files,
+        "left_out": [{"name": name, "why": why} for name, why in written.left_out],
+    }  # fmt: skip
+    lines = [*(names if form == "oci" else written.files)]
+    lines += [safe(f"[!!] left out: {name}: {why}") for name, why in written.left_out]
+    show(document, as_json, lambda: "\n".join([*lines, str(target)]))
 
 
 @click.command()

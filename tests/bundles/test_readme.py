@@ -7,14 +7,23 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import msgspec
 import pytest
 
-from bundles import readme
-from bundles.manifest import Required
+from bundles import limits, readme
+from bundles.build import sums_of
+from bundles.manifest import Artifact, Required
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import DOCKER_MANIFEST, MANIFEST_TYPES
+from bundles.signing.keys import PrivateKey, create_private
+from bundles.signing.signature_files import files_of
+from tests.bundles.docker_types import TypedBundle
 from tests.bundles.small import SmallBundle
 from tests.peer_tools import require
+from tests.peers.stock import docker_registry_in
+from tests.signing.soft_token import SoftToken
 
 OTHER = "f" * 16
 
@@ -24,9 +33,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> SmallBundle:
     return SmallBundle(tmp_path_factory.mktemp("bundle"), media=2)
 
 
-def commands(bundle: SmallBundle) -> list[str]:
+def commands(bundle: SmallBundle | TypedBundle) -> list[str]:
     """The lines to type: indented by four, without the list of media."""
-    lines = (bundle.folder / "README.txt").read_text().splitlines()
+    return lines_of((bundle.folder / "README.txt").read_text())
+
+
+def lines_of(text: str) -> list[str]:
+    lines = text.splitlines()
     return [line.strip() for line in lines if line.startswith("    ") and not line.startswith("    medium")]
 
 
@@ -59,8 +72,7 @@ def test_the_unpacking_commands_give_every_blob(bundle: SmallBundle, tmp_path: P
     require("7z", "sha256sum")
     for folder in bundle.folders:
         shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
-    unpack, join, check = commands(bundle)[2:5]
-    for command in (unpack, join, check):
+    for command in commands(bundle)[2:5]:
         shell(command, tmp_path)
     for digest, data in bundle.store.blobs.items():
         assert (tmp_path / "OUT/blobs" / digest.path).read_bytes() == data
@@ -99,3 +111,86 @@ def test_a_delta_says_that_alone_it_is_not_complete(bundle: SmallBundle) -> None
 def test_a_bundle_without_parts_does_not_speak_of_them(bundle: SmallBundle) -> None:
     blobs = [blob for blob in bundle.manifest.blobs if not blob.parts]
     assert "parts" not in readme.render(msgspec.structs.replace(bundle.manifest, blobs=blobs), {}).decode()
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("key", [create_private("ed25519"), SoftToken("sk-ssh-ed25519@openssh.com")])
+def test_every_line_works_as_it_is_typed_and_every_artifact_keeps_its_digest(
+    tmp_path: Path, key: PrivateKey | SoftToken
+) -> None:
+    require("openssl", "ssh-keygen", "sha256sum", "7z", "skopeo")
+    bundle = TypedBundle(tmp_path / "bundle", key)  # type: ignore[arg-type]
+    copy = Path(shutil.copytree(bundle.folder, tmp_path / "copy"))
+    readme_of(bundle, copy, key)
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    with docker_registry_in(registry) as host:
+        for command in lines_of((copy / "README.txt").read_text()):
+            shell(command.replace("docker://REGISTRY", f"--dest-tls-verify=false docker://{host}"), copy)
+        for artifact in bundle.artifacts:
+            for reference in artifact.tags or [artifact.digest]:
+                held = manifest_at(host, artifact.repository, reference)
+                assert str(Digest.of(held)) == artifact.digest, (artifact.repository, reference)
+        for repository, images in bundle.children.items():
+            for image in images:
+                manifest_at(host, repository, image["digest"])
+
+
+def readme_of(bundle: TypedBundle, copy: Path, key: PrivateKey | SoftToken) -> None:
+    """Give the copy the small files that this kind of key signs, and lay its public half beside them."""
+    text = readme.render(bundle.manifest, {key.public.keyid: key.public.algorithm})
+    root = sums_of(bundle.manifest, bundle.signed.manifest_bytes, text)
+    (copy / "pub.pem").write_bytes(key.public.to_pem())
+    for name, data in {
+        "README.txt": text, "SHA256SUMS": root, **files_of("SHA256SUMS", key.public.keyid, key.sign(root))
+    }.items():  # fmt: skip
+        (copy / name).write_bytes(data)
+
+
+def manifest_at(host: str, repository: str, reference: str) -> bytes:
+    url = f"http://{host}/v2/{repository}/manifests/{reference}"
+    with urlopen(Request(url, headers={"Accept": ", ".join(MANIFEST_TYPES)}), timeout=10) as answer:
+        data: bytes = answer.read()
+    return data
+
+
+@pytest.mark.peer
+def test_more_artifacts_than_it_has_room_for_are_copied_by_one_line(tmp_path: Path) -> None:
+    require("7z", "skopeo")
+    bundle = TypedBundle(tmp_path / "bundle")
+    copy = Path(shutil.copytree(bundle.folder, tmp_path / "copy"))
+    shell('for volume in volumes/*.7z; do 7z x -y -oOUT "$volume"; done', copy)
+    shell(commands(bundle)[3], copy)
+    many = crowded(bundle)
+    assert len(many) <= limits.README_FILE
+    folder, copy_all = (line for line in lines_of(many) if line.startswith(("mkdir", "tr ")))
+    registry = tmp_path / "registry"
+    registry.mkdir()
+    with docker_registry_in(registry) as host:
+        shell(folder, copy)
+        shell(copy_all.replace("dir:DIR", "--dest-tls-verify=false dir:DIR").replace("REGISTRY", host), copy)
+        for name in bundle.tagged:
+            repository, _, tag = name.rpartition(":")
+            assert Digest.of(manifest_at(host, repository, tag)) == bundle.digest(name)
+
+
+def crowded(bundle: TypedBundle) -> str:
+    """README.txt of a bundle on 900 media with a thousand artifacts of the longest names."""
+    (volume, *_) = bundle.manifest.volumes
+    volumes = [msgspec.structs.replace(volume, index=n, medium=n) for n in range(1, 900)]
+    artifacts = [
+        Artifact(
+            repository=f"team/{'x' * 240}{n:04d}", digest=f"sha256:{n:064x}", mediaType=DOCKER_MANIFEST, kind="image",
+            size=1, tags=["t" * 128],
+        )
+        for n in range(1000)
+    ]  # fmt: skip
+    return readme.render(msgspec.structs.replace(bundle.manifest, volumes=volumes, artifacts=artifacts), {}).decode()
+
+
+def test_dockers_types_never_get_a_line_that_skopeo_does_not_read(tmp_path: Path) -> None:
+    bundle = TypedBundle(tmp_path / "bundle")
+    for line in commands(bundle):
+        assert not re.search(r"oci:OUT:team/(docker|list):", line)
+    assert any("dir:DIR docker://REGISTRY/team/docker:stable" in line for line in commands(bundle))
+    assert any("oci:OUT:team/mixed:1 docker://REGISTRY/team/mixed:1" in line for line in commands(bundle))

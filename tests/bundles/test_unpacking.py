@@ -13,12 +13,16 @@ import pytest
 from bundles import build
 from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
 from bundles.manifest import Required
+from bundles.oci.digest import Digest
 from bundles.oci.layout import LayoutFolder
 from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
 from bundles.unpack import unpack
-from tests.bundles.small import LATER, SmallBundle, sign, trust_of
+from bundles.unpack_forms import DIR, DOCKER_ARCHIVE, Written
+from tests.bundles.docker_types import TypedBundle
+from tests.bundles.small import LATER, SmallBundle, content_of, sign, trust_of
 from tests.peer_tools import require
+from tests.peers.stock import run
 
 
 @pytest.fixture(scope="module")
@@ -122,3 +126,72 @@ def test_a_target_in_use_is_left_alone(bundle: SmallBundle, trust: TrustFolder, 
     with pytest.raises(FailedError, match=r"not empty|Not a directory"):
         unpack(bundle.folders, trust, LATER, tmp_path / name.partition("/")[0], no_progress)
     assert (tmp_path / name).read_text() == "mine"
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> TypedBundle:
+    return TypedBundle(tmp_path_factory.mktemp("typed"))
+
+
+def unpack_typed(typed: TypedBundle, form: str, root: Path) -> Written:
+    trust = trust_of(root / "trust", typed.key)
+    _, written = unpack([typed.folder], trust, LATER, root / "out", no_progress, form)
+    return written
+
+
+def test_dir_folders_hold_every_artifact_as_skopeo_reads_it(typed: TypedBundle, tmp_path: Path) -> None:
+    require("skopeo")
+    written = unpack_typed(typed, DIR, tmp_path)
+    (sbom,) = (f"team/app@{one['digest'].replace(':', '-')}" for one in typed.untagged.values())
+    assert sorted(written.files) == sorted([sbom, *(name.replace(":", "@") for name in typed.tagged)])
+    assert (written.left_out, written.incomplete) == ([], [])
+    for name in typed.tagged:
+        path = tmp_path / "out" / name.replace(":", "@")
+        run("skopeo", "copy", "--quiet", "--all", "--preserve-digests", f"dir:{path}", f"dir:{tmp_path}/{path.name}")
+        raw = (tmp_path / path.name / "manifest.json").read_bytes()
+        assert Digest.of(raw) == typed.digest(name)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"team", "files"}
+
+
+def test_archives_hold_each_image_as_docker_save_writes_it(typed: TypedBundle, tmp_path: Path) -> None:
+    require("skopeo")
+    written = unpack_typed(typed, DOCKER_ARCHIVE, tmp_path)
+    indexes = [f"team/{name}@1@linux-{arch}.tar" for name in ("both", "list", "mixed") for arch in ("amd64", "arm64")]
+    assert sorted(written.files) == sorted(["team/app@1.tar", "team/docker@1.tar", "team/docker@stable.tar", *indexes])
+    assert [name for name, _ in written.left_out] == ["files/thing:1"]
+    for path in written.files:
+        name = path.partition("@")[0] + (":stable" if "stable" in path else ":1")
+        archive = f"docker-archive:{tmp_path}/out/{path}"
+        shown = json.loads(run("skopeo", "inspect", "--override-arch", path[-9:-4], archive))
+        config = json.loads(run("skopeo", "inspect", "--config", archive))
+        assert config["architecture"] == ("arm64" if "arm64" in path else "amd64")
+        assert name in run("skopeo", "list-tags", archive)
+        assert len(shown["Layers"]) == 1
+
+
+def test_what_is_no_image_is_named_where_nothing_else_is_there(
+    bundle: SmallBundle, trust: TrustFolder, tmp_path: Path
+) -> None:
+    with pytest.raises(FailedError, match="nothing in the bundle can be a docker-archive"):
+        unpack(bundle.folders, trust, LATER, tmp_path / "out", no_progress, DOCKER_ARCHIVE)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("form", [DIR, DOCKER_ARCHIVE])
+def test_of_a_delta_what_is_whole_is_written_and_the_rest_is_said(tmp_path: Path, form: str) -> None:
+    typed = TypedBundle(tmp_path / "typed")
+    config = json.loads(typed.store.blobs[typed.digest("team/docker:1")])["config"]
+    base = Required(digest=config["digest"], size=config["size"])
+    typed.store.blobs.pop(Digest.parse(base.digest))
+    content = content_of(typed.store, typed.artifacts)
+    laid_out = build.lay_out(content, build.plan_volumes(content, 5_000_000, [None]), typed.store, no_progress)
+    manifest = msgspec.structs.replace(typed.manifest, requires=[base], blobs=laid_out.blobs, volumes=laid_out.volumes)
+    (tmp_path / "delta").mkdir()
+    folders = build.write(sign(manifest, [typed.key]), typed.store, [tmp_path / "delta"], no_progress)
+    trust = trust_of(tmp_path / "trust", typed.key)
+    with pytest.raises(IncompleteError, match="delta"):
+        unpack(folders, trust, LATER, tmp_path / "out", no_progress, form)
+    assert not list((tmp_path / "out").rglob("docker@*"))
+    assert not (tmp_path / "out/.layout").exists()
+    if form == DIR:
+        assert (tmp_path / "out/files/thing@1/manifest.json").exists()

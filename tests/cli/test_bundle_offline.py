@@ -140,6 +140,20 @@ def test_a_verified_bundle_is_unpacked(run: Run, folder: Path, trust: Path, tmp_
     assert {"org.opencontainers.image.ref.name": "files/big:1"} in names
 
 
+def test_a_bundle_is_unpacked_in_the_form_that_is_asked_for(
+    run: Run, folder: Path, trust: Path, tmp_path: Path
+) -> None:
+    ended = run("bundle", "unpack", folder, "--to", tmp_path / "dirs", "--format", "dir", "--trust", trust, "--json")
+    document = ended.document
+    assert document["format"] == "dir"
+    assert "files/thing@1" in document["files"]
+    assert (tmp_path / "dirs/files/thing@1/version").read_bytes() == b"Directory Transport Version: 1.1\n"
+    ended = run("bundle", "unpack", folder, "--to", tmp_path / "no", "--format", "docker-archive", "--trust", trust)
+    assert (ended.status, ended.out) == (1, "")
+    assert "--format oci" in ended.err
+    assert run("bundle", "unpack", folder, "--to", tmp_path / "no", "--format", "tar", "--trust", trust).status == 2
+
+
 def test_an_unverified_bundle_is_not_unpacked(run: Run, folder: Path, trust: Path, tmp_path: Path) -> None:
     (folder / "README.txt").write_text("trust me")
     assert run("bundle", "unpack", folder, "--to", tmp_path / "layout", "--trust", trust).status == 3

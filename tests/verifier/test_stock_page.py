@@ -7,12 +7,14 @@ import re
 import subprocess
 from pathlib import Path
 
+import py7zr
 import pytest
 
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.signature_files import files_of
 from bundles.verify import verify
+from tests.bundles.docker_types import TypedBundle
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign, trust_of
 from tests.peer_tools import require
 from tests.signing.soft_token import SoftToken
@@ -72,12 +74,29 @@ def test_stock_tools_find_a_changed_file(tmp_path: Path, name: str) -> None:
     assert shell("files", bundle.folder, tmp_path) != 0
 
 
-def test_stock_7z_unpacks_what_the_names_promise(tmp_path: Path) -> None:
-    require("7z")
-    bundle = SmallBundle(tmp_path / "medium")
+def test_stock_7z_unpacks_what_the_names_promise_and_cat_joins_parts(tmp_path: Path) -> None:
+    require("7z", "sha256sum", "sha512sum")
+    bundle = TypedBundle(tmp_path)
+    assert any(blob.parts for blob in bundle.manifest.blobs)
     assert shell("volumes", bundle.folder, tmp_path) == 0
-    (blob, *_) = sorted((tmp_path / "out/blobs/sha256").iterdir())
-    assert len(blob.name) == 64
+    for digest, data in bundle.store.blobs.items():
+        assert (tmp_path / "out/blobs" / digest.path).read_bytes() == data
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+def test_a_blob_that_is_not_its_name_is_found_after_unpacking(tmp_path: Path, algorithm: str) -> None:
+    require("7z", "sha256sum", "sha512sum")
+    bundle = TypedBundle(tmp_path)
+    volume = next(blob for blob in bundle.manifest.blobs if blob.digest.startswith(algorithm) and blob.parts is None)
+    path = bundle.folder / f"volumes/{volume.volume:04d}.7z"
+    with py7zr.SevenZipFile(path) as archive:
+        archive.extractall(tmp_path / "again")
+    name = volume.digest.replace(":", "/")
+    (tmp_path / "again/blobs" / name).chmod(0o644)
+    (tmp_path / "again/blobs" / name).write_bytes(b"another")
+    path.unlink()
+    subprocess.run(["7z", "a", path, "blobs", "parts"], cwd=tmp_path / "again", check=False, capture_output=True)
+    assert shell("volumes", bundle.folder, tmp_path) != 0
 
 
 def test_every_command_of_the_page_is_run_here() -> None:
