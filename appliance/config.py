@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import os
-import re
+import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 import msgspec
 
-from appliance import limits as station_limits
 from appliance.access.settings import AccessSettings, RegistrySettings, TlsSettings
+from appliance.config_form import Fault, faults
 from appliance.policy.redirects import CollectSettings
 from appliance.policy.scanner import SbomSettings
 from bundles import limits
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import UsageError
 from bundles.files import read_small, write_atomic
-from bundles.oci.reference import check_site
 
 MEDIA_ROOTS: Final = ("/media", "/mnt", "/run/media")
 """Where media are mounted (Filesystem Hierarchy Standard 3.0, 3.11 and 3.12; udisks)."""
-
-_LISTEN: Final = re.compile(r"(?P<host>\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):(?P<port>[0-9]{1,5})\Z")
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,34 +58,20 @@ def load_config(path: Path) -> Config:
             "not a station", thing=str(path.parent), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
         )
     raw = read_small(path, limits.KEY_FILE)
+    found = faults(raw)
+    if found:
+        raise wrong(path, found)
     try:
-        config = msgspec.toml.decode(raw, type=Config, strict=True)
-        check_site(config.site)
-        split_listen(config.listen)
-        if config.metrics_listen:
-            split_listen(config.metrics_listen)
-        check_media_roots(config.media_roots)
-        config.access.check()
-        config.tls.check()
-        config.registry.check()
-        config.collect.check()
-        config.sbom.check()
-        for name, value, least, most in (
-            ("workers", config.workers, 1, 64),
-            ("approvals_needed", config.approvals_needed, 1 if config.open else 2, 16),
-            ("approval_hours", config.approval_hours, 1, 24 * 366),
-            ("chunk_minimum", config.chunk_minimum, 0, limits.MIB * 1024),
-            ("reverify_hours", config.reverify_hours, *station_limits.REVERIFY_HOURS),
-            ("gc_grace_hours", config.gc_grace_hours, *station_limits.GC_GRACE_HOURS),
-        ):
-            if not least <= value <= most:
-                raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
-    except LockgateError as error:
-        raise UsageError(f"a damaged configuration ({error.what})", thing=str(path), remedy="mend the file") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
-        reason = str(error).splitlines()[0][:160]
-        raise UsageError(f"a damaged configuration ({reason})", thing=str(path), remedy="mend the file") from None
-    return config
+        return msgspec.convert(tomllib.loads(raw.decode()), Config, strict=True)
+    except msgspec.ValidationError as error:
+        raise UsageError("config.toml cannot be used", thing=str(error)[:160], remedy=f"correct {path}") from None
+
+
+def wrong(path: Path, found: Sequence[Fault]) -> UsageError:
+    """The error for a file with faults: the first of them, and how many more there are."""
+    first = found[0]
+    more = f", and {len(found) - 1} more: see lockgate config check" if found[1:] else ""
+    return UsageError(first.what, thing=f"{first.thing} in {path}".lstrip(), remedy=first.remedy + more)
 
 
 _TEMPLATE: Final = """\
@@ -183,29 +165,3 @@ def save_config(path: Path, config: Config) -> None:
         "sha256": json.dumps(config.sbom.sha256),
     }
     write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)
-
-
-def check_media_roots(roots: list[str]) -> None:
-    """Raises UsageError for a root that is no whole path, or the root of everything."""
-    for root in roots:
-        if not root.startswith("/") or os.path.normpath(root) != root or root == "/" or "\0" in root:
-            raise UsageError("media_roots are whole paths of folders", thing=repr(root)[:80], remedy='as "/media"')
-
-
-def split_listen(text: str) -> tuple[str, int]:
-    """`HOST:PORT` as a pair. Raises UsageError."""
-    match = _LISTEN.match(text)
-    if match is None or int(match["port"]) > 65_535:
-        raise UsageError("not an address to listen on", thing=repr(text)[:80], remedy="write HOST:PORT")
-    return match["host"].strip("[]"), int(match["port"])
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host, a name or an address without brackets, is this machine alone."""
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback and (address.version == 4 or address == ipaddress.IPv6Address(1))

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion10, HttpVersion11, web
 
-from appliance.config import is_loopback
+from appliance.addresses import is_loopback
 
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 _UNSUPPORTED: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"

@@ -9,7 +9,6 @@ import msgspec
 
 from appliance import limits
 from appliance.access.permissions import Network, Role, Rules, check_pattern, check_role, parse_networks
-from bundles.errors import UsageError
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -38,27 +37,11 @@ class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         """Whence the metrics may be read; none: from everywhere. Raises UsageError."""
         return parse_networks(self.metrics_addresses)
 
-    def check(self) -> None:
-        """Raises UsageError naming what is wrong."""
-        self.rules()
-        self.networks()
-        self.metrics_networks()
-        if self.requests_per_second < 0:
-            raise UsageError("requests_per_second cannot be negative", thing=str(self.requests_per_second))
-        most = limits.SESSION_LIFE // 60
-        if not 1 <= self.session_minutes <= most:
-            raise UsageError(f"session_minutes must be 1 to {most}", thing=str(self.session_minutes))
-
 
 class RegistrySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[registry]`. `push`: patterns of repositories that clients of an inside station may write to."""
 
     push: tuple[str, ...] = ()
-
-    def check(self) -> None:
-        """Raises UsageError naming what is wrong."""
-        for pattern in self.push:
-            check_pattern(pattern)
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -74,11 +57,6 @@ class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     clients: Literal["off", "optional", "required"] = "off"
     client_ca: str = ""
     minimum: Literal["1.2", "1.3"] = "1.2"
-
-    def check(self) -> None:
-        """Raises UsageError naming what is wrong."""
-        if (self.clients == "off") is not (not self.client_ca):
-            raise UsageError("clients and client_ca go together", thing="[tls]", remedy="give both, or neither")
 
     def path(self, root: Path, name: Literal["certificate", "key", "ca", "client_ca"]) -> Path:
         """A setting's file."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 COMMANDS: Final = {
     "init": ("appliance.cli.init:init", "Make a station's data folder, config.toml and keys"),
+    "config": ("appliance.cli.config:config", "The station's config.toml: check"),
     "serve": ("appliance.cli.serve:serve", "Run the station: registry and control socket"),
     "console": ("appliance.cli.console:console", "The console"),
     "status": ("appliance.cli.status:status", "The station at a glance"),

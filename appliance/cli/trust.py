@@ -27,7 +27,8 @@ def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> 
     """Print the configuration that a client needs, as a shell script to read and run there as root."""
     from appliance.access.certificates import load, names_of
     from appliance.access.snippets import CLIENTS
-    from appliance.config import load_config, split_listen
+    from appliance.addresses import split_listen
+    from appliance.config import load_config
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.files import read_small

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from aiohttp import web
 
 from appliance.access.permissions import is_within
-from appliance.addresses import origin_of
-from appliance.config import Config, is_loopback, split_listen
+from appliance.addresses import is_loopback, origin_of, split_listen
+from appliance.config import Config
 from appliance.control.api import Control, Handler
 from appliance.control.routes.tls import answer
 from appliance.observe.acts import Act
@@ -32,13 +32,9 @@ def admit_group(config: Config, paths: StationPaths) -> None:
 
     Raises UsageError for a group that does not exist, FailedError where its owner is not in it.
     """
-    name = config.access.socket_group
-    if not name:
+    name, group = config.access.socket_group, socket_group(config)
+    if group is None:
         return
-    try:
-        group = grp.getgrnam(name).gr_gid
-    except KeyError:
-        raise UsageError("no such group", thing=name, remedy="check socket_group in config.toml") from None
     try:
         for path in paths.root.iterdir():
             if path != paths.run:
@@ -50,6 +46,22 @@ def admit_group(config: Config, paths: StationPaths) -> None:
     except PermissionError:
         raise FailedError(
             "the control socket cannot be given to the group", thing=name, remedy="make the station's owner a member"
+        ) from None
+
+
+def socket_group(config: Config) -> int | None:
+    """The number of the group that may reach the control socket; None for the owner alone. Raises UsageError for a
+    group that does not exist."""
+    name = config.access.socket_group
+    if not name:
+        return None
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise UsageError(
+            "no such group on this system",
+            thing=f'access.socket_group = "{name}" in config.toml',
+            remedy=f'make it with: groupadd {name}; or write socket_group = ""',
         ) from None
 
 

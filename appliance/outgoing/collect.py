@@ -83,16 +83,16 @@ def open_source(context: JobContext, entry: dict[str, Any], hashed: Callable[[in
         return FileSource(context.path(entry["path"]), as_, hashed)
     if entry["kind"] == "registry":
         reference = RemoteReference.parse(entry["reference"])
-        return RemoteSource(reference, as_, redirects=_redirects(context, entry, reference.host))
+        return RemoteSource(reference, as_, redirects=redirects_of(context, entry, reference.host))
     raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy="use layout, file or registry")
 
 
-def _redirects(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:
+def redirects_of(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:
     """The lists that narrow a source's redirects: the entry's and the configuration's. Raises UsageError."""
     given = entry.get("redirects")
     if given is not None and not isinstance(given, list):
         raise UsageError("malformed parameters", thing="`redirects` is a list of hosts", remedy="see: lockgate --help")
-    configured = context.station.config.collect.redirects.get(host)
+    configured = context.station.config.collect.redirects.get(host.lower())  # names of hosts have no case (RFC 4343)
     return [check_hosts(hosts) for hosts in (given, configured) if hosts is not None]
 
 

@@ -16,7 +16,7 @@ import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from appliance.config import is_loopback
+from appliance.addresses import is_loopback
 from appliance.outgoing.zones import Zone, zone_of, zone_of_host
 from appliance.policy.redirects import names
 from bundles.errors import RefusedError

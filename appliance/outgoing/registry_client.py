@@ -19,7 +19,7 @@ import aiohttp
 from yarl import URL
 
 from appliance import limits as station_limits
-from appliance.config import is_loopback
+from appliance.addresses import is_loopback
 from appliance.outgoing.destinations import Destinations
 from appliance.outgoing.next_page import next_page
 from bundles import limits, strict_json

@@ -56,14 +56,33 @@ def open_syft(settings: SbomSettings, folder: Path) -> Syft:
     finally:
         os.close(source)
     found = Syft(private, named, _sha256(private))
-    if found.sha256 != settings.sha256:
+    try:
+        _require_digest(found, settings)
+    except RefusedError:
         found.close()
+        raise
+    return found
+
+
+def check_named(settings: SbomSettings) -> None:
+    """Go on only where the binary that config.toml names, if it names one, is there and has its digest now. Each run
+    checks it anew. Blocking. Raises FailedError, RefusedError."""
+    if not settings.syft:
+        return
+    found = _opened(Path(settings.syft))
+    try:
+        _require_digest(found, settings)
+    finally:
+        found.close()
+
+
+def _require_digest(found: Syft, settings: SbomSettings) -> None:
+    if found.sha256 != settings.sha256:
         raise RefusedError(
             "syft is not the binary that config.toml names",
-            thing=f"{named}: its sha256 is {found.sha256}",
+            thing=f"{found.path}: its sha256 is {found.sha256}",
             remedy="put the right binary there, or correct sha256 under [sbom] of config.toml",
         )
-    return found
 
 
 def _installed() -> Path:

@@ -22,11 +22,6 @@ class CollectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     redirects: dict[str, tuple[str, ...]] = {}
 
-    def check(self) -> None:
-        """Raises UsageError naming what is wrong."""
-        for hosts in self.redirects.values():
-            check_hosts(hosts)
-
 
 def check_hosts(hosts: Iterable[str]) -> tuple[str, ...]:
     """Names of hosts, in lower case and without ports, `*.` before one for all below it. Raises UsageError."""

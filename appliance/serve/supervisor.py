@@ -24,7 +24,8 @@ from typing import Final
 from appliance import limits
 from appliance.access.accounts import Accounts
 from appliance.access.tls import server_context
-from appliance.config import Config, is_loopback, load_config, split_listen
+from appliance.addresses import split_listen
+from appliance.config import Config, load_config
 from appliance.control import server
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.blocks_again import block_again
@@ -33,9 +34,10 @@ from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
 from appliance.observe.program_log import lacking, log_to_stderr
 from appliance.observe.reserve import Reserve
-from appliance.origin import adopt, require_made_so, require_open
+from appliance.origin import adopt, require_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
+from appliance.serve.preflight import require_loopback, require_startable
 from appliance.station import station_lock
 from appliance.store.database import open_reader
 from bundles import children
@@ -91,7 +93,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     paths = StationPaths(root.resolve())
     os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
-    require_made_so(paths, config)
+    require_startable(paths, config, listen or config.listen)
     Reserve(paths.reserve).make_room(limits.RESERVE_START, starts=True)
     host, port = split_listen(listen or config.listen)
     found = forgotten.look(paths)
@@ -156,10 +158,7 @@ def _check_open(host: str, paths: StationPaths, config: Config) -> None:
         )
     adopt(paths, config)
     require_open(paths, config)
-    if not is_loopback(host):
-        raise UsageError(
-            "an open station listens on loopback alone", thing=host, remedy="use 127.0.0.1, ::1 or localhost"
-        )
+    require_loopback(config, host)
 
 
 def _check_closed(config: Config, paths: StationPaths) -> None:

@@ -47,6 +47,13 @@ def check_site(name: str) -> str:
     return name
 
 
+def check_registry(host: str) -> str:
+    """A registry's host, as references to other registries have it: `HOST[:PORT]`. Raises MalformedError."""
+    if not _HOST.match(host) or not (":" in host or "." in host or host == "localhost"):
+        raise MalformedError("malformed name of a registry", thing=repr(host)[:280], remedy="write HOST[:PORT]")
+    return host
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
     """A thing in the station's registry: a repository, and a tag or a digest (exactly one)."""
@@ -92,10 +99,12 @@ class RemoteReference:
     def parse(cls, text: str) -> RemoteReference:
         """A reference with a registry's host before it. Raises MalformedError."""
         host, slash, rest = text.partition("/")
-        if not slash or not _HOST.match(host) or not (":" in host or "." in host or host == "localhost"):
+        try:
+            check_registry(host if slash else "")
+        except MalformedError:
             raise MalformedError(
                 "malformed remote reference", thing=repr(text)[:280], remedy="write HOST[:PORT]/repository:tag"
-            )
+            ) from None
         return cls(host, Reference.parse(rest))
 
     def __str__(self) -> str:

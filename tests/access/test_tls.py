@@ -19,8 +19,9 @@ from appliance.access.certificates import make_ca, make_server
 from appliance.access.settings import TlsSettings
 from appliance.access.tls import server_context
 from appliance.config import Config
+from appliance.config_form import faults
 from appliance.paths import StationPaths
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError
 from tests.access.papers import Issuer
 from tests.access.site import Site
 from tests.registry_server import Server
@@ -121,8 +122,8 @@ def test_1_2_has_no_cipher_without_forward_secrecy_or_authentication(front: Fron
 def test_what_is_missing_is_named(front: Front, tmp_path: Path) -> None:
     with pytest.raises(FailedError, match="the clients' CA cannot be read"):
         server_context(front.config(clients="required", client_ca="nowhere.pem"), front.paths)
-    with pytest.raises(UsageError, match="clients and client_ca go together"):
-        TlsSettings(clients="required").check()
+    (fault,) = faults(b'site = "bravo"\nside = "inside"\n[tls]\nclients = "required"\n')
+    assert (fault.key, fault.what) == ("tls.clients", "clients and client_ca go together")
     (front.paths.tls / "server.key").write_text("no key")
     with pytest.raises(FailedError, match=r"TLS cannot start.*server\.key"):
         server_context(front.config(), front.paths)

@@ -107,15 +107,15 @@ def test_a_folder_that_is_no_station_is_named(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("", "missing required field `site`"),
-        ("site = 5", "Expected `str`, got `int` - at `$.site`"),
-        ("nonsense", "Expected '='"),
-        ('site = "bravo"\nside = "middle"', "Invalid enum value 'middle' - at `$.side`"),
-        ('site = "BRAVO"\nside = "inside"', "malformed site name"),
-        ('site = "bravo"\nside = "inside"\ncolour = "red"', "contains unknown field `colour`"),
-        ('site = "bravo"\nside = "inside"\nworkers = 0', "workers must be 1 to 64"),
-        ('site = "bravo"\nside = "inside"\nlisten = "there"', "not an address to listen on"),
-        ("\udcff\udcfe", "invalid start byte"),
+        ("", "a setting is missing: site"),
+        ("site = 5", "a setting is missing: side"),
+        ("nonsense", "not TOML: Expected '='"),
+        ('site = "bravo"\nside = "middle"', 'side = "middle"'),
+        ('site = "BRAVO"\nside = "inside"', 'site = "BRAVO"'),
+        ('site = "bravo"\nside = "inside"\ncolour = "red"', 'no such setting: colour = "red"'),
+        ('site = "bravo"\nside = "inside"\nworkers = 0', "workers = 0"),
+        ('site = "bravo"\nside = "inside"\nlisten = "there"', 'listen = "there"'),
+        ("\udcff\udcfe", "not UTF-8 (invalid start byte)"),
     ],
 )
 def test_a_damaged_configuration_is_named_with_what_is_wrong_in_it(
@@ -124,7 +124,6 @@ def test_a_damaged_configuration_is_named_with_what_is_wrong_in_it(
     (station / "config.toml").write_bytes(text.encode(errors="surrogateescape"))
     ended = run("serve", "-C", station)
     assert (ended.status, ended.out) == (2, "")
-    assert "a damaged configuration (" in ended.err
     assert reason in ended.err
     assert str(station / "config.toml") in ended.err
 

@@ -7,16 +7,19 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from appliance import limits
+from appliance.outgoing.collect import redirects_of
 from appliance.outgoing.remote import RemoteSource
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from bundles.oci.reference import RemoteReference
+from tests.outgoing.outside import Outside
 
 Headers = dict[str, str]
 Answer = tuple[int, Headers, bytes]
@@ -176,6 +179,15 @@ def test_a_source_narrowed_to_hosts_follows_no_other(registry: Web, other: Web) 
     assert "localhost" in caught.value.remedy
     assert other.asked == []
     assert fetch(registry, (("cdn.example", "localhost"),)) == BLOB
+
+
+def test_a_narrowing_counts_however_a_reference_writes_the_host(tmp_path: Path) -> None:
+    with Outside(tmp_path / "alpha") as outside:
+        config = outside.station.paths.config
+        config.write_text(config.read_text() + '"registry.example" = ["cdn.example"]\n')
+    with Outside.opened(tmp_path / "alpha") as outside:
+        for host in ("registry.example", "Registry.EXAMPLE"):
+            assert redirects_of(outside.context("collect", {}), {}, host) == [("cdn.example",)]
 
 
 def test_a_realm_on_another_host_gets_no_credentials(registry: Web, other: Web) -> None:

@@ -14,12 +14,13 @@ import msgspec
 import pytest
 
 from appliance import limits
+from appliance.config_form import faults
 from appliance.outgoing.sbom import make_sboms
 from appliance.outgoing.syft import Scan
 from appliance.outgoing.syft_binary import Syft, open_syft
 from appliance.policy.scanner import SbomSettings
 from appliance.sbom_tools import tools_in
-from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from tests.deltas.conftest import Road
@@ -160,8 +161,8 @@ def test_a_named_binary_that_is_no_file_is_one_line(tmp_path: Path, make: Callab
      ("/usr/bin/syft", "A" * 64), ("/usr/bin/syft", "0" * 63)],
 )  # fmt: skip
 def test_settings_that_name_no_binary_are_a_usage_error(syft: str, sha256: str) -> None:
-    with pytest.raises(UsageError):
-        SbomSettings(syft=syft, sha256=sha256).check()
+    document = f'site = "alpha"\nside = "outside"\n[sbom]\nsyft = {json.dumps(syft)}\nsha256 = {json.dumps(sha256)}\n'
+    assert [fault.key.partition(".")[0] for fault in faults(document.encode())] == ["sbom"]
 
 
 def test_the_real_syft_by_its_digest_names_its_version_in_the_sbom(road: Road, tmp_path: Path) -> None:
