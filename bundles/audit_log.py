@@ -386,3 +386,14 @@ def checkpoint_lines(folder: Path) -> list[bytes]:
     """The whole lines of the checkpoints' file."""
     path = folder / CHECKPOINTS
     return [line for line in lines_of(path) if line.endswith(b"\n")] if path.exists() else []
+
+
+def site_of(folder: Path, key: PublicKey) -> str:
+    """The site that the last checkpoint names, where its signature by the key holds; else ""."""
+    lines = checkpoint_lines(folder)
+    try:
+        site = str(json.loads(lines[-1])["checkpoint"]["site"])
+        read_signed(lines[-1], [key], site)
+    except (LockgateError, LookupError, TypeError, ValueError, RecursionError):
+        return ""
+    return site

@@ -50,7 +50,7 @@ To bring it in with Lockgate: lockgate intake import FOLDER
 def _checking(manifest: BundleManifest, algorithms: Mapping[str, str]) -> str:
     alone = len(manifest.signers) == 1
     checks = "\n".join(
-        f"    {_check(keyid, algorithms.get(keyid, ''), 'pub.pem' if alone else f'{keyid}.pem')}"
+        f"    {check_command(keyid, algorithms.get(keyid, ''), 'pub.pem' if alone else f'{keyid}.pem')}"
         for keyid in manifest.signers
     )
     keys = "pub.pem is the signer's public key" if alone else "KEYID.pem is each signer's public key"
@@ -66,7 +66,7 @@ manifest.json, README.txt and each volume here are the files that were signed.
 """
 
 
-def _check(keyid: str, algorithm: str, key: str) -> str:
+def check_command(keyid: str, algorithm: str, key: str) -> str:
     """The command that checks one signature; an algorithm that is not known is taken for the default."""
     signature = f"SHA256SUMS.{keyid}.sig"
     if algorithm in ssh_keys.ALGORITHMS:

@@ -20,7 +20,7 @@ from bundles.errors import UsageError
 from bundles.limits import CUSTODY_TEXT
 from bundles.manifest import BundleManifest
 from bundles.people import is_same
-from bundles.signing.signature_files import by_key
+from bundles.signing.signature_files import by_key, files_of
 from bundles.signing.trust import TrustFolder
 
 
@@ -209,7 +209,8 @@ def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
 
 
 def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str, bytes]:
-    """What was signed about every bundle, as files that openssl checks: by path in an export of the audit log."""
+    """What was signed about every bundle, as files that openssl checks, and whose keys those are: by path in an export
+    of the audit log."""
     found: dict[str, bytes] = {}
     rows = reader.execute("SELECT id, digest FROM intake WHERE state <> 'receiving'").fetchall()
     keys = set()
@@ -230,10 +231,16 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
         )
         for number, (keyid, document, signature) in enumerate(decided, 1):
             path = f"{folder}/decisions/{number:03}.json"
-            found |= {path: document.encode(), f"{path}.{keyid}.sig": signature}
+            found |= {path: document.encode()} | files_of(path, keyid, bytes(signature))
             keys.add(keyid)
     for keyid in keys:
         record = trust.find(keyid)
         if record is not None:
             found[f"keys/{keyid}.pem"] = record.key.to_pem()
+            about = {
+                "keyid": keyid, "owner": record.owner, "purposes": list(record.purposes), "sites": list(record.sites),
+                "revoked": None if record.revoked is None else msgspec.to_builtins(record.revoked),
+            }  # fmt: skip
+            # ASCII alone, as the log is: what a terminal shows is what a person can compare.
+            found[f"keys/{keyid}.json"] = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
     return found

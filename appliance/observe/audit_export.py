@@ -1,8 +1,8 @@
 """Taking the audit log off the box, and what may go from the box afterwards.
 
 An export is a folder that proves itself: the log's segments and checkpoints as they are, beside them each bundle's
-signed documents, and one SHA256SUMS over all of it, signed by the station's audit key. `sha256sum -c` and
-`openssl dgst` check it without a station; `lockgate audit verify --export` reads the chain in it too.
+signed documents, and one SHA256SUMS over all of it, signed by the station's audit key. Its verify-export.sh checks all
+of it with stock tools and without a station; `lockgate audit verify --export` does the same.
 """
 
 from __future__ import annotations
@@ -21,14 +21,18 @@ from appliance.paths import StationPaths
 from bundles import limits
 from bundles.audit_cut import Cut, LaneCut, sign_cut
 from bundles.audit_found import Finding, Verified
-from bundles.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, verify
+from bundles.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, site_of, verify
 from bundles.audit_seal import Seals
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular, read_small, sync_folder
+from bundles.readme import check_command
+from bundles.signing import signature_files
 from bundles.signing.keys import PublicKey
 
 SUMS: Final = "SHA256SUMS"
 README: Final = "README.txt"
+SCRIPT: Final = "verify-export.sh"
+_SCRIPT: Final = Path(__file__).with_name(SCRIPT)
 _TEXT: Final = """\
 The audit log of station {site}, exported at {at}.
 
@@ -37,14 +41,17 @@ Head of the log: {head}
 To check it with stock tools, with the station's audit key {keyid} in audit.pem (from the station's commissioning
 record, never from this medium):
 
-  openssl dgst -sha256 -verify audit.pem -signature SHA256SUMS.{keyid}.sig SHA256SUMS
-  sha256sum -c --strict SHA256SUMS
+  {checks}
+  sh verify-export.sh --site {site} audit.pem .
+
+The last line of verify-export.sh is its verdict; its exit status is 0 only where everything holds. Take the script
+from another copy of Lockgate where you do not want to believe this one: it is always the same file.
 
 lanes/*.jsonl         events, a line each; prev is the sha256 of the line before it in the same lane
 checkpoints.jsonl     the station's signed statements of where each lane stood
 bundles/ID-DIGEST/    what was signed about a bundle: SHA256SUMS and its signatures, manifest.json, report.json,
                       reports/HEX.json (every report by its sha256), decisions/NNN.json and NNN.json.KEYID.sig
-keys/KEYID.pem        the public keys of those who signed
+keys/KEYID.pem        the public keys of those who signed, and KEYID.json: whose they are and what they were pinned for
 """
 
 
@@ -65,16 +72,19 @@ def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, si
             lines = checkpoint_lines(paths.audit)
             for segment in segments(paths.audit):
                 _copy_whole_lines(segment.path, out / LANES / segment.path.name)
-            text = _TEXT.format(site=site, at=at, head=head, keyid=key.public.keyid)
+            checks = check_command(key.public.keyid, key.public.algorithm, "audit.pem")
+            text = _TEXT.format(site=site, at=at, head=head, keyid=key.public.keyid, checks=checks)
             _write(out / CHECKPOINTS, b"".join(lines))
             _write(out / README, text.encode())
+            _write(out / SCRIPT, _SCRIPT.read_bytes())
             for name, data in documents.items():
                 (out / name).parent.mkdir(parents=True, exist_ok=True)
                 _write(out / name, data)
             names = sorted(_files(out))
             sums = "".join(f"{_sha256(out / name)}  {name}\n" for name in names).encode()
             _write(out / SUMS, sums)
-            _write(out / f"{SUMS}.{key.public.keyid}.sig", key.sign(sums))
+            for name, signature in signature_files.files_of(SUMS, key.public.keyid, key.sign(sums)).items():
+                _write(out / name, signature)
             for folder, _, _ in os.walk(out):
                 sync_folder(Path(folder))
             sync_folder(out.parent)
@@ -88,21 +98,39 @@ def verify_export(
     folder: Path, key: PublicKey, site: str, expect_head: str = "", seals: Seals | None = None
 ) -> Verified:
     """Everything in an export: its signature, every file, no file beside them, and the log's own chain; on the station
-    itself, which has `seals`, also who wrote each event."""
+    itself, which has `seals`, also who wrote each event.
+
+    Raises RefusedError where another key signed it, or where it is another station's: that is no change to it.
+    """
     if not folder.is_dir():
         raise UsageError("no such folder", thing=str(folder), remedy="give the folder of an export")
     problems: list[Finding] = []
-    signature, sums = folder / f"{SUMS}.{key.keyid}.sig", folder / SUMS
+    sums = folder / SUMS
+    signed = signature_files.by_key((path.name for path in folder.iterdir()), SUMS)
+    mine = signed.get(key.keyid, {})
     listed: dict[str, str] = {}
-    if not sums.is_file() or not signature.is_file():
+    if not sums.is_file() or not signed:
         problems.append(Finding(SUMS, 0, f"it, or its signature by key {key.keyid}, is missing"))
+    elif not mine:
+        raise RefusedError(
+            "the export is signed by another key than the one given",
+            thing=f"signed by {', '.join(sorted(signed))}, given {key.keyid}",
+            remedy="give the audit key that signed it (lockgate key export audit, at the station that made it)",
+        )
     else:
         raw = read_small(sums, limits.SIGNED_DOCUMENT)
-        if not key.verify(raw, read_small(signature, limits.SIGNATURE_FILE)):
+        files = {kind: read_small(folder / name, limits.SIGNATURE_FILE) for kind, name in mine.items()}
+        # An earlier version kept both halves of a hybrid signature in one file.
+        if not key.verify_files(raw, files) and not (set(files) == {"sig"} and key.verify(raw, files["sig"])):
             problems.append(Finding(SUMS, 0, f"the signature by key {key.keyid} does not hold"))
+        elif (other := site_of(folder, key)) not in ("", site):
+            raise RefusedError(
+                "the export is of another station than the one given", thing=f"it is of {other}, given {site}",
+                remedy=f"give --site {other}, if that is the station you mean",
+            )  # fmt: skip
         lines = raw.decode(errors="replace").splitlines()
         listed = {line[66:]: line[:64] for line in lines if len(line) > 66}
-    here = set(_files(folder)) - {SUMS, signature.name}
+    here = set(_files(folder)) - {SUMS, *mine.values()}
     for name in sorted(here ^ set(listed)):
         problems.append(Finding(name, 0, "it is missing" if name in listed else "a file that SHA256SUMS does not name"))
     for name in sorted(here & set(listed)):
