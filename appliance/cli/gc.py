@@ -36,6 +36,11 @@ def _text(result: dict[str, Any]) -> str:
         lines.append(f"{result['links']} links to blobs that no manifest names {verb}")
     if result["uploads"]:
         lines.append(f"{result['uploads']} leftovers of uploads and imports {verb}")
+    if result["kept"]:
+        lines.append(
+            f"{result['kept']} blobs have lost their rows and stay, since a bundle's release or import stands in the"
+            " audit log; see: lockgate intake check"
+        )
     emptied, graveyard = result["emptied"], result["graveyard"]
     if emptied["blobs"]:
         removed = "would be removed" if result["dry_run"] else "removed"

@@ -141,7 +141,7 @@ def check(root: Path | None, as_json: bool) -> None:
         )
     if first["kind"] == "missing":
         raise RefusedError(
-            "a released manifest is not shown, and nobody took it away",
+            "a released manifest or blob is not shown, and nobody took it away",
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )

@@ -14,12 +14,13 @@ from appliance.intake.log_facts import LogRecord
 from appliance.intake.log_record import read_log
 from appliance.intake.replay import Replayed, ever_released, replay
 from appliance.intake.standing import CLIENT, Standing
+from appliance.intake.standing_content import lost_blobs
 from appliance.station import Station
 from appliance.store.links import manifests_of, tags_of
 from bundles.display import safe
 
 MISSING: Final = "missing"
-"""The kind of a finding about a released manifest that is not shown."""
+"""The kind of a finding about a released manifest, or a blob of one, that is not shown."""
 _LISTED: Final = 1_000
 _SETTLES: Final = 1.0
 """Seconds after which a finding is looked at again: an act is recorded before its transaction, which may be on its
@@ -32,8 +33,8 @@ def moved_tags(station: Station) -> list[dict[str, str]]:
     `digest` is where it must stand ("" for nowhere), `found` where it stands ("" where it is gone), `kind` is `tag`,
     `bundle` the newest release of it that still counts ("" for none). Kind `manifest` is a link that a client's push
     would explain, had a withdrawal not ended it since (`tag` is empty, `found` is its digest); `missing` a released
-    manifest that nobody took away and that is not shown. Of what was pruned, a cut keeps what is needed
-    (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
+    manifest, or a blob of one, that nobody took away and that is not shown. Of what was pruned, a cut keeps what is
+    needed (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
     """
     found = _look(station)
     if found:
@@ -58,6 +59,10 @@ def _look(station: Station) -> list[dict[str, str]]:
             found += [*_ended(log, repository, standing, here), *_missing(replayed, repository, standing, here)]
         if len(found) >= _LISTED:
             break
+    found += [
+        {"repository": repository, "tag": "", "digest": digest, "found": "", "kind": MISSING, "bundle": bundle}
+        for repository, digest, bundle in lost_blobs(station, log, replayed, max(_LISTED - len(found), 0))
+    ]
     return found
 
 

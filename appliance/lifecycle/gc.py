@@ -4,7 +4,8 @@ The metadata is compared with its indexes first; where they differ nothing is co
 their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
 goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.gate): a push is either
 linked before the batch looks, or its file comes after. Files go to the graveyard (appliance.store.graveyard), which is
-emptied after its time of grace. Last, what uploads and imports left behind. Killed at any moment, it has only left
+emptied after its time of grace. What a standing release shows by the audit log stays, also where its links are gone
+(appliance.intake.standing_content). Last, what uploads and imports left behind. Killed at any moment, it has only left
 garbage for the next run.
 
 Looking holds no lock. Each batch that changes something takes the turn of imports and collects for itself, so these
@@ -15,9 +16,10 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from os import scandir
 from pathlib import Path
@@ -25,6 +27,7 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
+from appliance.intake.standing_content import StandingContent, standing_content
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.graves import Emptied, Graves, shut_since_a_restore
 from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
@@ -51,6 +54,7 @@ class _Taken:
     bytes: int = 0
     links: int = 0
     uploads: int = 0
+    kept: int = 0
     named: list[dict[str, Any]] = field(default_factory=list)
 
     def blob(self, digest: str, size: int) -> None:
@@ -64,18 +68,23 @@ def run(context: JobContext) -> Result:
     """Collect garbage; with `params["dry_run"]` only say what would go, with `params["now"]` remove for good at once
     what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused.
 
-    The result: dry_run, now, blobs, bytes, links, uploads, named [{digest, size}], emptied {blobs, bytes} (removed for
-    good), graveyard {blobs, bytes, oldest} (what waits there at the end). Raises UsageError, RefusedError, FailedError.
+    The result: dry_run, now, blobs, bytes, links, uploads, kept (blobs that only the audit log keeps), named [{digest,
+    size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at the end).
+    Raises UsageError, RefusedError, FailedError.
     """
     flags = {name: context.params.get(name, False) for name in ("dry_run", "now")}
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise UsageError(f"{name} is true or false", thing=repr(value)[:60])
-    return _Collection(context, **flags).run()
+    with standing_content(context.station, lambda: context.progress("read what releases show", 0, 0)) as standing:
+        return _Collection(context, standing, **flags).run()
 
 
 class _Collection:
-    def __init__(self, context: JobContext, *, dry_run: bool, now: bool) -> None:
+    def __init__(
+        self, context: JobContext, standing: Callable[[], StandingContent], *, dry_run: bool, now: bool
+    ) -> None:
+        self._standing = standing
         self._context, self._dry_run, self._now = context, dry_run, now
         self._station: Station = context.station
         self._full = bool(Reserve(context.station.paths.reserve).read_only())
@@ -116,8 +125,8 @@ class _Collection:
         taken = self._taken
         return {
             "dry_run": self._dry_run, "now": self._now, "blobs": taken.blobs, "bytes": taken.bytes,
-            "links": taken.links, "uploads": taken.uploads, "named": taken.named, "emptied": asdict(emptied),
-            "graveyard": asdict(self._station.blobs.graveyard.totals()),
+            "links": taken.links, "uploads": taken.uploads, "kept": taken.kept, "named": taken.named,
+            "emptied": asdict(emptied), "graveyard": asdict(self._station.blobs.graveyard.totals()),
         }  # fmt: skip
 
     def _moment(self, moment: str) -> AuditEvent:
@@ -129,9 +138,12 @@ class _Collection:
         # On a station that is read-only nothing is on its way for which the day of grace would be.
         before = clock.now() if self._full else clock.after(-int(limits.UNREFERENCED))
         self._context.progress("look for blobs without a manifest", 0, 0)
-        for found in unreferenced(self._station, before):
-            if not isinstance(found, Unreferenced):
-                self._context.log(found)
+        for one in unreferenced(self._station, before):
+            if not isinstance(one, Unreferenced):
+                self._context.log(one)
+                continue
+            found = self._without_released(one)
+            if not found.blobs:
                 continue
             count = len(found.blobs)
             if self._dry_run:
@@ -143,6 +155,18 @@ class _Collection:
             if count:
                 self._context.log(f"{found.repository}: {count} blobs that no manifest names")
             self._context.progress("look for blobs without a manifest", 0, 0)
+
+    def _without_released(self, found: Unreferenced) -> Unreferenced:
+        """Without what a release shows there: its manifest's link was taken away by hand."""
+        if not self._has_releases:
+            return found
+        standing = self._standing()
+        return replace(found, blobs=tuple(blob for blob in found.blobs if not standing.shows(found.repository, blob)))
+
+    @cached_property
+    def _has_releases(self) -> bool:
+        """Whether bundles come in here: on an outside nothing is released, and the log is not read."""
+        return self._station.config.side == "inside"
 
     def _unlink_blobs(self, found: Unreferenced, before: str) -> int:
         """Take links away, with an event that names each: what explained them before explains them no more."""
@@ -192,8 +216,19 @@ class _Collection:
             return 0
 
     def _garbage(self, digests: Iterable[str]) -> list[str]:
-        found = garbage.unpinned(self._station.reader, digests)
-        return [digest for digest, links in found if links <= self._unlinked[digest] and digest not in self._builds]
+        rows = garbage.unpinned(self._station.reader, digests)
+        found = [digest for digest, links in rows if links <= self._unlinked[digest] and digest not in self._builds]
+        if not found or not self._has_releases:
+            return found
+        standing = self._standing()
+        gone = [digest for digest in found if not standing.holds(digest)]
+        if len(gone) < len(found):
+            self._taken.kept += len(found) - len(gone)
+            self._context.log(
+                f"{len(found) - len(gone)} blobs that no row keeps stay, since a bundle's release or import stands in"
+                " the audit log; see: lockgate intake check"
+            )
+        return gone
 
     def _take(self, sizes: dict[str, int]) -> None:
         if self._dry_run:

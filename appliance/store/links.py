@@ -41,6 +41,16 @@ def manifests_of(reader: sqlite3.Connection, repository: str) -> set[str]:
     return {str(digest) for (digest,) in rows}
 
 
+def unlinked(reader: sqlite3.Connection, repository: str, digests: Iterable[str], kind: str) -> list[str]:
+    """Those of `digests` that a repository does not show as `kind` ("blob" or "manifest"), in their order."""
+    rows = reader.execute(
+        "SELECT j.value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM repositories r JOIN links l"
+        " ON l.repository_id = r.id AND l.digest = j.value AND l.kind = ? WHERE r.name = ?) ORDER BY j.id",
+        (json.dumps(list(digests)), kind, repository),
+    )
+    return [str(digest) for (digest,) in rows]
+
+
 def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set[str]]:
     """The repositories that show some of `digests`, with those that each shows."""
     found: dict[str, set[str]] = {}
