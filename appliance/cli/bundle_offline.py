@@ -14,6 +14,7 @@ import click
 
 from appliance.cli.completion import KEY
 from appliance.cli.context import (
+    is_key_file,
     json_option,
     load_key,
     megabytes,
@@ -233,8 +234,7 @@ def sign(
         result = sign_job(root, job_id, lambda: key)
         show(result, as_json, lambda: built(result))
         return
-    named_by_path = "/" in key_name
-    station = None if named_by_path and root is None else station_root(root)
+    station = None if root is None and is_key_file(None, key_name) else station_root(root)
     with _bar("check") as progress:
         done = cosign(folders, lambda: load_key(station or Path(), key_name, passphrase_fd), station, progress)
     path = done.folder / min(done.files)

@@ -137,17 +137,39 @@ def _credential(name: str) -> bytes | None:
     return read_small(path, limits.KEY_FILE).split(b"\n", 1)[0].rstrip(b"\r")
 
 
+def warn_of(path: Path) -> None:
+    """Say on stderr that a private key's file is open to other accounts, where it is."""
+    from bundles.signing.keys import exposure
+
+    if warning := exposure(path):
+        click.echo(f"lockgate: {safe(warning)}", err=True)
+
+
+def is_key_file(root: Path | None, name: str) -> bool:
+    """Whether a key is named by its file, and not by its name in the station's key folder: with a folder before it, or
+    as `NAME.pem` where no key of the station has that name (or none that this account may see)."""
+    if "/" in name:
+        return True
+    if not name.endswith(".pem"):
+        return False
+    try:
+        return root is None or not (root / "keys" / f"{name}.pem").exists()
+    except PermissionError:
+        return True
+
+
 def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
-    """A private key by its name in the station's key folder, or by a path. It stays in this process."""
+    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
     from bundles import limits
     from bundles.files import read_small
     from bundles.signing.keys import check_name, is_encrypted, load_private
     from bundles.signing.ssh_keys import TOKENS
 
-    path = Path(name) if "/" in name else root / "keys" / f"{check_name(name)}.pem"
+    path = Path(name) if is_key_file(root, name) else root / "keys" / f"{check_name(name)}.pem"
     encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
     key = load_private(path, passphrase)
+    warn_of(path)
     if key.public.algorithm in TOKENS:
         click.echo("touch the token when it blinks", err=True)
     return key

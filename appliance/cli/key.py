@@ -7,7 +7,6 @@ the trust folder's lock alone (bundles.signing.trust), and a revocation counts a
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -20,15 +19,18 @@ from appliance.cli.context import (
     station_option,
     station_root,
     table,
+    warn_of,
 )
 from appliance.cli.key_keep import escrow, import_, recover, rotate
+from appliance.cli.key_pinned import change, revoke, untrust
 from appliance.cli.key_trust import ceremony, export_trust, policy, review
 from appliance.observe.acts import Act
+from bundles.display import safe
 
 
 @click.group()
 def key() -> None:
-    """Keys: create, import, rotate, escrow, list, export; trust, ceremony, policy, review, revoke."""
+    """Keys: create, import, rotate, escrow, list, export; trust, change, untrust, revoke, ceremony, policy, review."""
 
 
 @key.command()
@@ -79,17 +81,28 @@ def create(
 @station_option
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
-    """The station's own keys, and the pinned ones."""
+    """The station's own keys, and the pinned ones, each with its fingerprint and the words to read it out by."""
     from appliance.control.public_keys import own_keys
     from appliance.paths import StationPaths
+    from bundles.signing.keys import exposure
     from bundles.signing.trust import TrustFolder, TrustRecord
 
     paths = StationPaths(station_root(root))
     own = own_keys(paths)
+    exposed = {k.name: exposure(paths.keys / f"{k.name}.pem") for k in own}
     trusted = TrustFolder.load(paths.trust).records
     document = {
         "keys": [
-            {"name": k.name, "keyid": k.key.keyid, "algorithm": k.key.algorithm, "encrypted": k.encrypted} for k in own
+            {
+                "name": k.name,
+                "keyid": k.key.keyid,
+                "algorithm": k.key.algorithm,
+                "encrypted": k.encrypted,
+                "exposed": bool(exposed[k.name]),
+                "fingerprint": k.key.fingerprint,
+                "words": k.key.words,
+            }
+            for k in own
         ],
         "trusted": [
             {
@@ -101,6 +114,8 @@ def list_(root: Path | None, as_json: bool) -> None:
                 "not_before": record.not_before,
                 "not_after": record.not_after,
                 "revoked": None if record.revoked is None else {"at": record.revoked.at, "why": record.revoked.why},
+                "fingerprint": record.key.fingerprint,
+                "words": record.key.words,
             }
             for record in trusted
         ],
@@ -112,16 +127,27 @@ def list_(root: Path | None, as_json: bool) -> None:
         return f"[ok] until {record.not_after}" if record.not_after else "[ok]"
 
     def text() -> str:
-        mine = [(k.name, k.key.keyid, k.key.algorithm, "needed" if k.encrypted else "none") for k in own]
+        mine = [
+            (k.name, k.key.keyid, k.key.algorithm, "needed" if k.encrypted else "none",
+             "[!!] open to other accounts" if exposed[k.name] else "[ok]")
+            for k in own
+        ]  # fmt: skip
         pinned = [(r.keyid, r.owner, ", ".join(r.purposes), ", ".join(r.sites) or "-", state(r)) for r in trusted]
+        to_compare = [(k.name, k.key) for k in own] + [(record.owner, record.key) for record in trusted]
         return "\n\n".join(
             [
-                table(mine, ("KEY", "ID", "ALGORITHM", "PASSPHRASE")),
+                table(mine, ("KEY", "ID", "ALGORITHM", "PASSPHRASE", "FILE")),
                 table(pinned, ("PINNED", "OWNER", "PURPOSES", "SITES", "STATE")),
+                *(
+                    f"{safe(name)}, key {public.keyid}\n  fingerprint {public.fingerprint}\n  words {public.words}"
+                    for name, public in to_compare
+                ),
             ]
         )
 
     show(document, as_json, text)
+    for warning in filter(None, exposed.values()):
+        click.echo(f"lockgate: {safe(warning)}", err=True)
 
 
 @key.command()
@@ -181,6 +207,7 @@ def _write_private(station: Path, name: str, form: str, out: Path, passphrase_fd
         raise UsageError("the key has no passphrase", thing=name, remedy="only a key with one leaves the key folder")
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {name}", name=name)
     key = load_private(path, passphrase)
+    warn_of(path)
     sealed = key.to_cosign(passphrase) if form == "cosign" else key.to_pem(passphrase)
     with recorded(station, Act.KEY_EXPORT, key.public.keyid, {"name": name, "form": form}):
         write_atomic(out, sealed, 0o600, replace=False)
@@ -216,7 +243,6 @@ def trust(
     """Pin a public key for a purpose. Compare its fingerprint over another channel first."""
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
-    from bundles.display import safe
     from bundles.signing.keys import load_public
     from bundles.signing.trust import trust_key
 
@@ -238,57 +264,5 @@ def trust(
     show(document, as_json, lambda: line)
 
 
-@key.command()
-@click.argument("keyid")
-@click.option("--why", required=True, metavar="TEXT", help="The reason, kept with the key.")
-@station_option
-@json_option
-def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
-    """Stop believing a pinned key, from now on and at once.
-
-    What was released on its signature before stays, and is listed here to be recalled where it must be: bundles, the
-    tags they became, and who pulled them.
-    """
-    from appliance import clock
-    from appliance.cli.audit import recalled
-    from appliance.cli.recorded import recorded
-    from appliance.paths import StationPaths
-    from bundles.display import safe
-    from bundles.signing.keys import check_keyid
-    from bundles.signing.trust import revoke_key
-
-    station = station_root(root)
-    check_keyid(keyid)
-    with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
-        record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
-    found = _recall(station, keyid)
-    document = {
-        "keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why,
-        "at": "" if record.revoked is None else record.revoked.at, "recall": found,
-    }  # fmt: skip
-    lines = [f"revoked {keyid} of {safe(record.owner)}"]
-    lines.append("no bundle has anything to do with it" if found is None else recalled(found))
-    show(document, as_json, lambda: "\n".join(lines))
-
-
-def _recall(station: Path, keyid: str) -> dict[str, Any] | None:
-    """The bundles that the key signed or decided about, the tags they became, and who pulled them."""
-    from contextlib import closing
-
-    from appliance.intake.recall import recall
-    from appliance.paths import StationPaths
-    from appliance.store.database import open_reader
-    from bundles.errors import NotFoundError
-
-    paths = StationPaths(station)
-    if not paths.database.exists():
-        return None
-    with closing(open_reader(paths.database)) as reader:
-        try:
-            return recall(reader, paths, keyid)
-        except NotFoundError:
-            return None
-
-
-for _command in (import_, rotate, escrow, recover, ceremony, policy, review, export_trust):
+for _command in (import_, rotate, escrow, recover, revoke, untrust, change, ceremony, policy, review, export_trust):
     key.add_command(_command)

@@ -8,6 +8,7 @@ import click
 
 from appliance.cli.completion import KEY
 from appliance.cli.context import (
+    is_key_file,
     json_option,
     load_key,
     passphrase_option,
@@ -15,6 +16,7 @@ from appliance.cli.context import (
     show,
     station_option,
     station_root,
+    warn_of,
 )
 from appliance.observe.acts import Act
 
@@ -54,6 +56,7 @@ def import_(
         raise UsageError(
             "the key is not encrypted", thing=str(file), remedy="encrypt it first, or say --no-passphrase to keep it so"
         )
+    warn_of(file)
     with recorded(station, Act.KEY_IMPORT, key.public.keyid, {"name": name, "algorithm": key.public.algorithm}):
         save_files(path, data if is_ssh else key.to_pem(passphrase), key.public)
     document = {
@@ -134,7 +137,7 @@ def escrow(
             out.mkdir(mode=0o700)
         except OSError as error:
             raise os_failure(error, out, "the escrow cannot be written") from None
-        stem = Path(name).stem if "/" in name else name
+        stem = Path(name).stem if is_key_file(station, name) else name
         write_atomic(out / f"{stem}.escrow.pem", copy, 0o600, replace=False)
         for share in made:
             write_atomic(

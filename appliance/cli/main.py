@@ -20,7 +20,7 @@ COMMANDS: Final = {
     "serve": ("appliance.cli.serve:serve", "Run the station: registry and control socket"),
     "console": ("appliance.cli.console:console", "The console"),
     "status": ("appliance.cli.status:status", "The station at a glance"),
-    "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, revoke"),
+    "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, change, untrust, revoke"),
     "collect": ("appliance.cli.collect:collect", "Bring artifacts into the station's registry"),
     "bundle": ("appliance.cli.bundle:bundle", "Bundles: build, sign, verify, inspect, unpack"),
     "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),

@@ -78,6 +78,7 @@ class Act(StrEnum):
 
     # Keys and trust.
     KEY_CEREMONY = "key.ceremony"
+    KEY_CHANGE = "key.change"
     KEY_CREATE = "key.create"
     KEY_ESCROW = "key.escrow"
     KEY_EXPORT = "key.export"
@@ -86,6 +87,7 @@ class Act(StrEnum):
     KEY_REVOKE = "key.revoke"
     KEY_ROTATE = "key.rotate"
     KEY_TRUST = "key.trust"
+    KEY_UNTRUST = "key.untrust"
     TRUST_EXPORT = "trust.export"
     TRUST_POLICY = "trust.policy"
 

@@ -44,6 +44,7 @@ from bundles import children
 from bundles.child import die_with
 from bundles.display import safe
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.signing.keys import exposure
 from bundles.threads import take_little_space
 
 _STOP: Final = 5.0
@@ -94,6 +95,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
     require_startable(paths, config, listen or config.listen)
+    _warn_of_keys(paths)
     Reserve(paths.reserve).make_room(limits.RESERVE_START, starts=True)
     host, port = split_listen(listen or config.listen)
     found = forgotten.look(paths)
@@ -126,6 +128,13 @@ def serve(root: Path, listen: str | None = None) -> int:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
             sign_end(paths)
+
+
+def _warn_of_keys(paths: StationPaths) -> None:
+    """A line on stderr for each private key of the station whose file is open to other accounts."""
+    for file in sorted([*paths.keys.glob("*.pem"), *paths.tls.glob("*.key")]):
+        if warning := exposure(file):
+            print(f"lockgate: {safe(warning)}", file=sys.stderr, flush=True)
 
 
 def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:

@@ -41,6 +41,7 @@ PUBLIC_SUFFIX: Final = ".pub.pem"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
 _KEYID: Final = re.compile(r"[0-9a-f]{16}\Z")
 _ENCRYPTED: Final = b"-----BEGIN ENCRYPTED PRIVATE KEY-----"
+_PRIVATE: Final = b"PRIVATE KEY-----"
 
 
 def check_name(name: str) -> str:
@@ -290,6 +291,21 @@ def load_public(path: Path) -> PublicKey:
 def is_encrypted(pem: bytes) -> bool:
     """Whether a private key's file needs a passphrase from us. ssh-keygen asks for an SSH key's by itself."""
     return _ENCRYPTED in pem or cosign_key.is_cosign(pem)
+
+
+def exposure(path: Path) -> str:
+    """A line for whoever uses a private key whose file other accounts may read or change; "" where none may, or where
+    the file holds no private key. The mode alone is looked at, not the folders above."""
+    try:
+        mode, data = path.stat().st_mode & 0o777, read_small(path, limits.KEY_FILE)
+    except (OSError, LockgateError):
+        return ""
+    if not mode & 0o077 or _PRIVATE not in data:
+        return ""
+    return (
+        f"the private key is open to other accounts (mode {mode:04o}): {path}; shut it with: chmod 600 {path}; where"
+        " somebody may have copied it, make another key"
+    )
 
 
 def passphrase_from(descriptor: int) -> bytes:

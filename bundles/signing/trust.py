@@ -286,7 +286,7 @@ def trust_key(
     for name, time in (("not_before", not_before), ("not_after", not_after)):
         if time is not None:
             check_time(time, name)
-    with _locked(path):
+    with locked(path):
         folder = TrustFolder.load(path)
         known = folder.find(key.keyid)
         if known is not None and known.key.to_pem() != key.to_pem():
@@ -295,13 +295,7 @@ def trust_key(
                 thing=f"{key.keyid}: {known.owner}",
                 remedy="create a new key",
             )
-        for other in folder.records:
-            if other.owner != owner and is_same(other.owner, owner):
-                raise UsageError(
-                    "the owner is spelt otherwise already",
-                    thing=repr(other.owner)[:80],
-                    remedy="spell it the same way, or tell two people apart by a further name",
-                )
+        check_spelling(folder, owner)
         if known is not None:
             _check_addition(known, purpose, owner, sites)
         record = TrustRecord(
@@ -313,8 +307,19 @@ def trust_key(
             not_after=not_after or (known.not_after if known else None),
             revoked=None,
         )
-        _save(path, record)
+        save_record(path, record)
     return record
+
+
+def check_spelling(folder: TrustFolder, owner: str, *, but: str = "") -> None:
+    """No other key, beside key `but`, has an owner who is the same person under another spelling. Raises UsageError."""
+    for other in folder.records:
+        if other.keyid != but and other.owner != owner and is_same(other.owner, owner):
+            raise UsageError(
+                "the owner is spelt otherwise already",
+                thing=repr(other.owner)[:80],
+                remedy="spell it the same way, or tell two people apart by a further name",
+            )
 
 
 def _check_addition(known: TrustRecord, purpose: str, owner: str, sites: Sequence[str]) -> None:
@@ -323,7 +328,9 @@ def _check_addition(known: TrustRecord, purpose: str, owner: str, sites: Sequenc
         raise UsageError("the key was revoked", thing=known.keyid, remedy="a revoked key stays so: create another")
     if known.owner != owner:
         raise UsageError(
-            "the key has another owner", thing=f"{known.keyid}: {known.owner}", remedy="one key, one owner"
+            "the key has another owner",
+            thing=f"{known.keyid}: {known.owner}",
+            remedy=f"one key, one owner; a wrong one is corrected with: lockgate key change {known.keyid} --owner WHO",
         )
     others = SITE_BOUND & set(known.purposes) - {purpose}
     widens_others = others and not set(sites) <= set(known.sites)
@@ -342,18 +349,18 @@ def revoke_key(path: Path, keyid: str, *, why: str, at: str) -> TrustRecord:
     check_time(at, "the time of the revocation")
     if not why.strip():
         raise UsageError("a revocation needs a reason", thing=keyid, remedy="say it with --why")
-    with _locked(path):
+    with locked(path):
         known = TrustFolder.load(path).find(keyid)
         if known is None:
             raise UsageError("no such trusted key", thing=keyid, remedy="see: lockgate key list")
         record = replace(known, revoked=known.revoked or Revocation(at=at, why=why))
-        _save(path, record)
+        save_record(path, record)
     return record
 
 
 def set_rule(path: Path, rule: Rule) -> TrustPolicy:
     """Put a rule in the place of the one for the same purpose and site. Raises UsageError for an impossible one."""
-    with _locked(path):
+    with locked(path):
         known = TrustFolder.load(path).policy.rules
         others = [one for one in known if (one.purpose, one.site) != (rule.purpose, rule.site)]
         try:
@@ -370,7 +377,7 @@ def export_trust(path: Path, to: Path) -> TrustFolder:
 
     Raises UsageError for a damaged folder, FailedError where the copy cannot be written.
     """
-    with _locked(path):
+    with locked(path):
         folder = TrustFolder.load(path)
         names = [_SITE_FILE, *(f"{r.keyid}.{kind}" for r in folder.records for kind in ("pem", "json"))]
         if folder.policy.rules:
@@ -386,7 +393,8 @@ def export_trust(path: Path, to: Path) -> TrustFolder:
     return folder
 
 
-def _save(path: Path, record: TrustRecord) -> None:
+def save_record(path: Path, record: TrustRecord) -> None:
+    """Write a pinned key's two files, its record last. The caller holds `locked`."""
     document = _Record(
         type=RECORD_TYPE,
         keyid=record.keyid,
@@ -403,7 +411,7 @@ def _save(path: Path, record: TrustRecord) -> None:
 
 
 @contextmanager
-def _locked(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """One changer of a trust folder at a time. The running station's own lock is another one: it keeps reading."""
     try:
         descriptor = os.open(path / _LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)

@@ -8,7 +8,6 @@ station would have made. `lockgate intake approve ID --approval FILE` takes it t
 from __future__ import annotations
 
 import argparse
-import getpass
 import json
 import sys
 from collections.abc import Sequence
@@ -25,11 +24,12 @@ from bundles.errors import MalformedError, RefusedError, UsageError
 from bundles.files import read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
-from bundles.signing.keys import PrivateKey, is_encrypted, load_private, passphrase_from
+from bundles.signing.keys import PrivateKey
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, TrustRecord
 from bundles.times import FORMAT, later
 from bundles.verifier.examine import Findings, examine
+from bundles.verifier.key import open_key
 from bundles.verifier.report import text
 from bundles.verifier.words import Words
 
@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
         raise found.error
     raw = read_small(asked.report, limits.SIGNED_DOCUMENT)
     report = _held_against(raw, found, trust, asked.report)
-    key = _open(asked.key, asked.passphrase_fd)
+    key = open_key(asked.key, asked.passphrase_fd)
     record = _pinned(key, trust)
     document = Approval(
         site=trust.site, bundle=report.bundle, digest=report.digest, report=str(Digest.of(raw)), decision=decision,
@@ -102,19 +102,6 @@ def _held_against(raw: bytes, found: Findings, trust: TrustFolder, path: Path) -
                 remedy="bring the report of this bundle from the station",
             )  # fmt: skip
     return report
-
-
-def _open(path: Path, descriptor: int | None) -> PrivateKey:
-    """The officer's key, which never leaves this machine."""
-    if not (path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))):
-        return load_private(path, None)
-    if descriptor is not None:
-        passphrase = passphrase_from(descriptor)
-    elif sys.stdin.isatty():
-        passphrase = getpass.getpass(f"Passphrase of {path.name}: ").encode()
-    else:
-        raise UsageError("a passphrase is needed", thing=str(path), remedy="give it with --passphrase-fd")
-    return load_private(path, passphrase)
 
 
 def _pinned(key: PrivateKey, trust: TrustFolder) -> TrustRecord:

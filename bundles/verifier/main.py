@@ -25,7 +25,7 @@ from bundles.verifier.words import Words
 
 VERSION: Final = "0.1.0"
 NAME: Final = "lockgate-verify"
-COMMANDS: Final[dict[str, str]] = {"approve": "bundles.verifier.approve:run"}
+COMMANDS: Final[dict[str, str]] = {"approve": "bundles.verifier.approve:run", "key": "bundles.verifier.key:run"}
 """First word to `module:function`; the function takes the words behind it and gives the exit status."""
 _BAR: Final = 40
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LockgateError as error:
         print(f"{NAME}: {safe(error.diagnostics())}", file=sys.stderr)
         return error.exit_status
-    except KeyboardInterrupt:
+    except (EOFError, KeyboardInterrupt):  # at a prompt, too
         print(f"{NAME}: interrupted", file=sys.stderr)
         return EXIT_FAILED
     except BrokenPipeError:
@@ -73,6 +73,7 @@ def _parser() -> Words:
         description="Verify a Lockgate bundle: who signed it, that it is for this site, and every byte of every volume."
         " Nothing is written to the medium.",
         epilog="`lockgate-verify approve --help`: sign an approval of a bundle on your own machine."
+        " `lockgate-verify key --help`: make your own key there, and show its fingerprint."
         " Exit status: 0 done, 1 failed, 2 usage, 3 refused, 4 incomplete (good so far, volumes still to come).",
     )
     parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="The bundle's folder on each medium.")

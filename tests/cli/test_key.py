@@ -138,6 +138,69 @@ def test_a_revoked_key_says_so_in_the_list(run: Run, station: Path, public: Path
     assert acts()[-1] == ("key.revoke", keyid, "done")
 
 
+def test_the_list_prints_each_fingerprint_and_its_words(run: Run, station: Path, public: Path) -> None:
+    run("key", "trust", public, "--purpose", "release", "--owner", "Officer", "-C", station)
+    pinned, own = PublicKey.from_pem(public.read_bytes()), load_private(station / "keys/receipt.pem", None).public
+    listed, document = run("key", "list", "-C", station).out, run("key", "list", "-C", station, "--json").document
+    for key in (pinned, own):
+        assert f"fingerprint {key.fingerprint}\n  words {key.words}" in listed
+    assert {one["keyid"]: (one["fingerprint"], one["words"]) for one in document["trusted"]} == {
+        pinned.keyid: (pinned.fingerprint, pinned.words)
+    }
+    assert (own.fingerprint, own.words) in {(one["fingerprint"], one["words"]) for one in document["keys"]}
+
+
+def test_a_wrong_pin_is_taken_back_or_set_right_and_in_the_log(
+    run: Run, station: Path, public: Path, acts: Acts
+) -> None:
+    keyid = PublicKey.from_pem(public.read_bytes()).keyid
+    run("key", "trust", public, "--purpose", "bundle", "--owner", "Enginering", "--from", "alfa", "-C", station)
+    right = ("--owner", "Engineering", "--from", "alpha", "--why", "misspelt")
+    changed = run("key", "change", keyid, *right, "-C", station, "--json").document
+    assert (changed["was"]["owner"], changed["now"]) == (
+        "Enginering", {"owner": "Engineering", "purposes": ["bundle"], "sites": ["alpha"]},
+    )  # fmt: skip
+    assert TrustFolder.load(station / "trust").records[0].sites == ("alpha",)
+    assert run("key", "change", keyid, "--why", "none", "-C", station).status == 2
+    gone = run("key", "untrust", keyid, "--why", "another key was meant", "-C", station, "--json").document
+    assert (gone["keyid"], gone["was"]["owner"], gone["account"]) == (keyid, "Engineering", None)
+    assert TrustFolder.load(station / "trust").records == ()
+    assert acts()[-3:] == [("key.trust", keyid, "done"), ("key.change", keyid, "done"), ("key.untrust", keyid, "done")]
+
+
+def test_a_revoked_key_is_not_untrusted_and_the_attempt_is_in_the_log(
+    run: Run, station: Path, public: Path, acts: Acts
+) -> None:
+    keyid = PublicKey.from_pem(public.read_bytes()).keyid
+    run("key", "trust", public, "--purpose", "release", "--owner", "Officer", "-C", station)
+    run("key", "revoke", keyid, "--why", "lost laptop", "-C", station)
+    for words in (("untrust", keyid), ("change", keyid, "--owner", "Another")):
+        ended = run("key", *words, "--why", "by mistake", "-C", station)
+        assert (ended.status, "revoked" in ended.err) == (3, True)
+        assert acts()[-1] == (f"key.{words[0]}", keyid, "refused")
+    assert TrustFolder.load(station / "trust").records[0].revoked is not None
+    for words in (("untrust", "0" * 16), ("change", "0" * 16, "--owner", "A")):
+        assert run("key", *words, "--why", "wrong", "-C", station).status == 2
+
+
+def test_a_private_key_that_others_may_open_is_warned_of(run: Run, station: Path, tmp_path: Path) -> None:
+    run("key", "create", "officer", "-C", station, passphrase="correct horse")
+    (station / "keys/officer.pem").chmod(0o644)
+    listed = run("key", "list", "-C", station)
+    assert ("[!!] open to other accounts" in listed.out, f"chmod 600 {station}/keys/officer.pem" in listed.err) == (
+        True, True,
+    )  # fmt: skip
+    exposed = {one["name"]: one["exposed"] for one in run("key", "list", "-C", station, "--json").document["keys"]}
+    assert exposed == {"audit": False, "officer": True, "receipt": False}
+    words = ("--private", "pkcs8", "--out", tmp_path / "copy.pem", "-C", station)
+    assert "chmod 600" in run("key", "export", "officer", *words, passphrase="correct horse").err
+    (tmp_path / "copy.pem").chmod(0o604)
+    words = ("key", "import", "copy", str(tmp_path / "copy.pem"), "-C", str(station))
+    assert f"chmod 600 {tmp_path}/copy.pem" in run(*words, passphrase="correct horse").err
+    (station / "keys/officer.pem").chmod(0o600)
+    assert run("key", "list", "-C", station).err == ""
+
+
 def test_a_key_that_is_not_pinned_cannot_be_revoked(run: Run, station: Path) -> None:
     ended = run("key", "revoke", "0" * 16, "--why", "lost", "-C", station)
     assert (ended.status, "no such trusted key" in ended.err) == (2, True)

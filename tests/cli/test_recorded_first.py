@@ -62,6 +62,8 @@ def pinned(run: Run, station: Path, tmp_path: Path) -> tuple[str, Path]:
 COMMANDS: dict[str, Callable[[str, Path], list[str]]] = {
     "KEY_TRUST": lambda _, other: ["key", "trust", str(other), "--purpose", "release", "--owner", "Second"],
     "KEY_REVOKE": lambda keyid, _: ["key", "revoke", keyid, "--why", "lost"],
+    "KEY_UNTRUST": lambda keyid, _: ["key", "untrust", keyid, "--why", "a wrong one"],
+    "KEY_CHANGE": lambda keyid, _: ["key", "change", keyid, "--owner", "Another", "--why", "misspelt"],
     "KEY_CREATE": lambda *_: ["key", "create", "engineer", "--no-passphrase"],
     "KEY_IMPORT": lambda _, other: ["key", "import", "brought", str(other.parent / "other.pem"), "--no-passphrase"],
     "KEY_ROTATE": lambda *_: ["key", "rotate", "kept", "--no-passphrase"],

@@ -107,14 +107,15 @@ async def test_who_confirms_a_role_sees_who_set_the_password_and_that_it_waits_t
 
 
 async def test_an_officer_confirms_a_key_of_their_own_and_sees_no_other_account(closed: Closed) -> None:
-    await asks(closed, "anna", "bind-key", keyid="00112233aabbccdd")
+    keyid = closed.spare()
+    await asks(closed, "anna", "bind-key", keyid=keyid)
     async with console_of(closed.root, "anna") as console:
         await to_changes(console)
         await console.shows("not for you")
         assert "boris" not in console.screen()
         await console.press("c", "y")
-        await console.shows("confirmed: key 00112233aabbccdd stands for anna")
-    assert "00112233aabbccdd" in (await account(closed, "anna"))["keys"]
+        await console.shows(f"confirmed: key {keyid} stands for anna")
+    assert keyid in (await account(closed, "anna"))["keys"]
 
 
 async def test_an_officer_does_not_confirm_a_role_of_their_own_and_may_cancel_it(closed: Closed) -> None:
@@ -162,7 +163,7 @@ async def test_approval_and_release_show_what_waits_and_what_took_effect(closed:
         await console.press("o")
         await console.shows("in effect since")
         await console.press("escape")
-        late = await asks(closed, "clara", "bind-key", keyid="00112233aabbccee")
+        late = await asks(closed, "clara", "bind-key", keyid=closed.spare())
         await console.press("e")
         await console.shows(f"Release {name}?")
         await console.shows("uid 4343 calls for clara")
@@ -173,7 +174,7 @@ async def test_approval_and_release_show_what_waits_and_what_took_effect(closed:
 
 
 async def test_what_an_account_may_not_see_is_not_told_as_empty(closed: Closed) -> None:
-    await asks(closed, "clara", "bind-key", keyid="00112233aabbccff")
+    await asks(closed, "clara", "bind-key", keyid=closed.spare())
     async with console_of(closed.root, "carl") as console:
         await console.shows("asked for by ada")
         assert "to be confirmed" not in console.screen()

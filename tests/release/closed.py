@@ -68,6 +68,7 @@ class Closed:
     process: subprocess.Popen[str] | None = None
     sessions: dict[str, str] = field(default_factory=dict)
     bundles: int = 0
+    spares: int = 0
     port: int = 0
 
     def __post_init__(self) -> None:
@@ -98,6 +99,11 @@ class Closed:
         key = create_private()
         trust_key(self.paths.trust, key.public, purpose="release", owner=owner, sites=[])
         return key
+
+    def spare(self) -> str:
+        """The id of a further key that is pinned for releases, to be bound to an account."""
+        self.spares += 1
+        return self.key(f"Spare {self.spares}").public.keyid
 
     def write(self, *writes: Write) -> None:
         """Before the station runs."""

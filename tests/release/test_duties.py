@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from bundles.errors import LockgateError, NotFoundError, RefusedError
+from appliance import clock
+from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.signing.keys import create_private
+from bundles.signing.trust import revoke_key, trust_key
 from tests.release.closed import PASSWORD, Closed
 
 NEW = "another password, quite long"
@@ -76,11 +78,11 @@ def test_an_officers_password_set_by_an_administrator_does_not_count(closed: Clo
 
 @pytest.mark.parametrize(
     ("what", "body"),
-    [("uid", {"uid": 4242}), ("bind-key", {"keyid": "00112233aabbccdd"}), ("grant", {**ROLE, "pattern": "team/**"})],
+    [("uid", {"uid": 4242}), ("bind-key", {}), ("grant", {**ROLE, "pattern": "team/**"})],
 )
 def test_every_other_way_to_become_an_officer_waits_too(closed: Closed, what: str, body: dict[str, Any]) -> None:
     before = closed.ask("ada", "GET", "/v1/accounts/boris")
-    change = asked(closed, "boris", what, **body)
+    change = asked(closed, "boris", what, **(body or {"keyid": closed.spare()}))
     with pytest.raises(RefusedError, match="who asked"):
         confirm(closed, "ada", change)
     with pytest.raises((RefusedError, NotFoundError)):
@@ -90,6 +92,27 @@ def test_every_other_way_to_become_an_officer_waits_too(closed: Closed, what: st
         key: before[key] for key in ("uid", "keys", "roles")
     }
     cancel(closed, change)
+
+
+def test_only_a_key_that_counts_for_releases_is_bound_to_a_person(closed: Closed) -> None:
+    made(closed, "kim")
+    with pytest.raises(UsageError, match="not pinned here"):
+        closed.ask("ada", "POST", "/v1/accounts/kim/bind-key", {"keyid": "0" * 16})
+    builder = create_private().public
+    trust_key(closed.paths.trust, builder, purpose="bundle", owner="Kim Builds", sites=["alpha"])
+    with pytest.raises(UsageError, match="not pinned for releases"):
+        closed.ask("ada", "POST", "/v1/accounts/kim/bind-key", {"keyid": builder.keyid})
+    keyid = closed.spare()
+    revoke_key(closed.paths.trust, keyid, why="lost", at=clock.now())
+    with pytest.raises(RefusedError, match="revoked"):
+        closed.ask("ada", "POST", "/v1/accounts/kim/bind-key", {"keyid": keyid})
+    assert closed.ask("ada", "GET", "/v1/accounts/kim")["keys"] == []
+    said = closed.cli("ada", "user", "bind-key", "kim", "0" * 16, expect=2)
+    assert "lockgate key trust" in said.stderr
+    bound = closed.spare()
+    closed.cli("ada", "user", "bind-key", "kim", bound)
+    gone = closed.command("key", "untrust", bound, "--why", "a wrong one", "-C", closed.root)
+    assert f"lockgate user unbind-key kim {bound}" in gone.stdout
 
 
 def test_a_disabled_officer_is_not_let_in_again_by_one(closed: Closed) -> None:
@@ -106,7 +129,8 @@ def test_a_new_officer_is_none_and_does_not_confirm_themselves(closed: Closed) -
     assert may(closed, "eve") == []
     with pytest.raises((RefusedError, NotFoundError)):
         confirm(closed, "eve", change)
-    for what, body in (("password", {"password": NEW}), ("uid", {"uid": 4243}), ("bind-key", {"keyid": "1" * 16})):
+    keyid = closed.spare()
+    for what, body in (("password", {"password": NEW}), ("uid", {"uid": 4243}), ("bind-key", {"keyid": keyid})):
         late = asked(closed, "eve", what, **body)  # what the second person confirmed is not changed behind their back
         cancel(closed, late)
     (password,) = confirm(closed, "adam", change)["then"]
@@ -121,15 +145,16 @@ def test_a_new_officer_is_none_and_does_not_confirm_themselves(closed: Closed) -
 def test_who_confirms_a_grant_sees_who_set_what_and_what_another_set_waits(closed: Closed) -> None:
     """Over the API and the command line: what is shown, what is suspended, who is named."""
     made(closed, "nora")
+    keyid = closed.spare()
     assert logs_in(closed, "nora", PASSWORD)
-    closed.ask("ada", "POST", "/v1/accounts/nora/bind-key", {"keyid": "5" * 16})
+    closed.ask("ada", "POST", "/v1/accounts/nora/bind-key", {"keyid": keyid})
     change = asked(closed, "nora", "grant", **ROLE)
     shown = [(one["what"], one["thing"], one["set_by"], one["foreign"]) for one in change["credentials"]]
-    assert shown == [("password", "", "ada", True), ("bind-key", "5" * 16, "ada", True)]
+    assert shown == [("password", "", "ada", True), ("bind-key", keyid, "ada", True)]
     assert all(one["at"] for one in change["credentials"])
     assert change["confirmers"] == ["adam"]
     pending = closed.cli("adam", "user", "pending").stdout
-    assert f"key {'5' * 16}: set by ada at " in pending
+    assert f"key {keyid}: set by ada at " in pending
     assert "password: set by ada at " in pending
     assert "2 of its credentials were set by another" in " ".join(closed.ask("vera", "GET", "/v1/status")["alerts"])
     assert closed.cli("adam", "user", "confirm", change["id"]).stdout.count("not in force") == 2
@@ -142,7 +167,7 @@ def test_who_confirms_a_grant_sees_who_set_what_and_what_another_set_waits(close
     assert waits["password"]["confirmers"] == ["adam"], "nora cannot log in and is not named"
     confirm(closed, "adam", waits["password"])
     events = closed.ask("vera", "GET", "/v1/audit", act="account.confirm", thing="nora", limit=100)["items"]
-    assert ["password", f"bind-key {'5' * 16}"] in [event["detail"].get("foreign") for event in events]
+    assert ["password", f"bind-key {keyid}"] in [event["detail"].get("foreign") for event in events]
     confirm(closed, "nora", waits["bind-key"])
     (key,) = [one for one in closed.ask("ada", "GET", "/v1/accounts/nora")["credentials"] if one["what"] == "bind-key"]
     assert (key["set_by"], key["confirmed_by"], key["foreign"]) == ("ada", "nora", False)
@@ -151,7 +176,7 @@ def test_who_confirms_a_grant_sees_who_set_what_and_what_another_set_waits(close
 def test_who_has_no_role_sees_and_confirms_changes_of_their_own(closed: Closed) -> None:
     made(closed, "olaf")
     grant = asked(closed, "olaf", "grant", **ROLE)
-    bound = asked(closed, "olaf", "bind-key", keyid="6" * 16)
+    bound = asked(closed, "olaf", "bind-key", keyid=closed.spare())
     listed = closed.ask("olaf", "GET", "/v1/account-changes")["items"]
     assert {one["id"] for one in listed} == {grant["id"], bound["id"]}
     with pytest.raises(RefusedError):
@@ -205,7 +230,7 @@ def test_withdrawing_the_role_first_is_no_way_round(closed: Closed) -> None:
 
 
 def test_a_person_confirms_their_own_and_changes_their_own_at_once(closed: Closed) -> None:
-    key = create_private().public.keyid
+    key = closed.spare()
     confirmed = confirm(closed, "boris", asked(closed, "boris", "bind-key", keyid=key))
     assert (confirmed["state"], confirmed["how"], confirmed["decided_by"]) == ("done", "own", "boris")
     assert key in closed.ask("ada", "GET", "/v1/accounts/boris")["keys"]
@@ -241,16 +266,17 @@ def test_disabling_the_other_administrator_begins_the_wait(closed: Closed) -> No
 
 def test_what_waits_and_what_changed_is_shown_until_the_next_release(closed: Closed) -> None:
     name = closed.brought()
-    change = asked(closed, "clara", "bind-key", keyid="2" * 16)
+    keyid = closed.spare()
+    change = asked(closed, "clara", "bind-key", keyid=keyid)
     for who in ("vera", "anna", "ada"):
-        assert any("key 2222222222222222" in text for text in closed.ask(who, "GET", "/v1/status")["alerts"])
+        assert any(f"key {keyid}" in text for text in closed.ask(who, "GET", "/v1/status")["alerts"])
     closed.approve("anna", name)
     closed.approve("boris", name)
     assert change["id"] in [one["id"] for one in closed.ask("anna", "GET", f"/v1/intake/{name}")["account_changes"]]
-    assert "key 2222222222222222" in closed.cli("anna", "intake", "show", name).stdout
+    assert f"key {keyid}" in closed.cli("anna", "intake", "show", name).stdout
     confirm(closed, "clara", change)
     said = closed.cli("anna", "intake", "release", name)
-    assert "key 2222222222222222 stands for clara" in said.stderr
+    assert f"key {keyid} stands for clara" in said.stderr
     other = closed.brought()
     assert change["id"] not in [
         one["id"] for one in closed.ask("anna", "GET", f"/v1/intake/{other}")["account_changes"]
@@ -260,9 +286,9 @@ def test_what_waits_and_what_changed_is_shown_until_the_next_release(closed: Clo
 
 
 def test_every_step_is_an_event(closed: Closed) -> None:
-    change = asked(closed, "anna", "bind-key", keyid="3" * 16)
+    change = asked(closed, "anna", "bind-key", keyid=closed.spare())
     confirm(closed, "adam", change)
-    other = asked(closed, "anna", "bind-key", keyid="4" * 16)
+    other = asked(closed, "anna", "bind-key", keyid=closed.spare())
     cancel(closed, other)
     events = closed.ask("vera", "GET", "/v1/audit", thing="anna", limit=100)["items"]
     said = {(one["act"], one["detail"].get("id")) for one in events}

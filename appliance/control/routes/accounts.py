@@ -26,6 +26,7 @@ from appliance.store.writes import access as writes
 from appliance.store.writes.base import Write
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.reference import check_repository
+from bundles.signing.trust import TrustFolder
 
 _KEYID: Final = re.compile(r"[0-9a-f]{16}\Z")
 _CHANGES: Final = "disable|enable|uid|grant|withdraw|bind-key|unbind-key|revoke"
@@ -80,6 +81,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         name, what, body = request.match_info["name"], request.match_info["what"], await body_of(request)
         accounts.get(name)
         write, detail = _change(name, what, body, caller(request))
+        if isinstance(write, writes.BindKey):
+            _check_pinned(await asyncio.to_thread(control.station.trust), write.keyid)
         if isinstance(write, Change):
             waits = await duties.ask(control, request, what, write, detail)
             return answer(name, **({"waits": waits} if waits else {}))
@@ -133,6 +136,23 @@ def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[s
     if what == "bind-key":
         return writes.BindKey(account=name, keyid=keyid, at=now, by=actor), {"keyid": keyid}
     return writes.UnbindKey(account=name, keyid=keyid), {"keyid": keyid}
+
+
+def _check_pinned(trust: TrustFolder, keyid: str) -> None:
+    """A key that stands for a person is one whose approvals count here. Raises UsageError, RefusedError."""
+    record = trust.find(keyid)
+    if record is None:
+        raise UsageError(
+            "the key is not pinned here", thing=keyid,
+            remedy="compare it with: lockgate key list; pin it first with: lockgate key trust FILE --purpose release",
+        )  # fmt: skip
+    if record.revoked is not None:
+        raise RefusedError("the key was revoked", thing=f"{keyid} of {record.owner}", remedy="bind another key")
+    if "release" not in record.purposes:
+        raise UsageError(
+            "the key is not pinned for releases", thing=f"{keyid} of {record.owner}: {', '.join(record.purposes)}",
+            remedy="pin it for them too: lockgate key trust FILE --purpose release",
+        )  # fmt: skip
 
 
 def describe(control: Control, entry: Account) -> dict[str, Any]:
