@@ -76,6 +76,16 @@ class StationPaths:
         return self.store / "blobs"
 
     @property
+    def store_id(self) -> Path:
+        """Which store is the station's own (appliance.store.presence)."""
+        return self.root / "store-id"
+
+    @property
+    def store_mark(self) -> Path:
+        """The same id, in the store itself."""
+        return self.blobs / "store-id"
+
+    @property
     def uploads(self) -> Path:
         """Everything on its way in, on the same file system as `blobs`."""
         return self.store / "uploads"

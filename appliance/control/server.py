@@ -21,7 +21,7 @@ from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.config import load_config
-from appliance.control import duties, openapi, space
+from appliance.control import duties, openapi, space, store_watch
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handles import Handles, HandleServer
@@ -60,6 +60,8 @@ from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.serve.door import Door
 from appliance.station import Station, jobs_lease, open_station
+from appliance.store import garbage, presence
+from appliance.store.database import open_reader
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from appliance.store.writes.checks import BeginCheck
@@ -102,6 +104,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
     paths = StationPaths(root)
     require_whole(paths, load_config(paths.config))
     with jobs_lease(paths) as lease, WriterService(paths.database) as service, contextlib.ExitStack() as held:
+        _settle_store(paths)
         station = open_station(root, Guarded(service))
         require_open(paths, station.config)
         writer = AsyncGuarded(AsyncWriterService(service))
@@ -135,16 +138,28 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 looking = asyncio.create_task(_keep_looking(control))
                 waiting = asyncio.create_task(duties.keep_looking(control))
                 reserving = asyncio.create_task(space.keep_looking(control))
+                watching = asyncio.create_task(store_watch.keep_looking(control))
                 ready()
                 await stop.wait()
                 await work.stop()
             door.close()
             await runner.cleanup()
-            for task in (signing, looking, reserving, waiting):
+            tasks = (signing, looking, reserving, watching, waiting)
+            for task in tasks:
                 task.cancel()
-            await asyncio.wait([signing, looking, reserving, waiting])
+            await asyncio.wait(tasks)
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+def _settle_store(paths: StationPaths) -> None:
+    """Mark the store; a disk without room for that stops no start."""
+    with contextlib.closing(open_reader(paths.database)) as reader:
+        named = garbage.any_rows(reader)
+    try:
+        presence.settle(paths, named=named)
+    except LockgateError as error:
+        print(f"lockgate: {error.diagnostics()}", file=sys.stderr, flush=True)
 
 
 def _uid(accepted: socket.socket, _: object) -> str:

@@ -214,6 +214,7 @@ class _Receiving:
 
     def _check_space(self, volumes: Set[int]) -> None:
         """Refuse early what cannot fit, with what is still to come. Raises FailedError with the numbers."""
+        self.station.blobs.require_here()
         coming: dict[Digest, int] = {}
         for index in volumes - self.verified:
             for entry in self.ranges[index]:

@@ -129,7 +129,8 @@ def _has_past(paths: StationPaths) -> bool:
         if next(paths.jobs.iterdir(), None) is not None:
             return True
     with suppress(FileNotFoundError):
-        return any(next(folder.iterdir(), None) is not None for folder in paths.blobs.iterdir())
+        folders = (folder for folder in paths.blobs.iterdir() if folder.is_dir())
+        return any(next(folder.iterdir(), None) is not None for folder in folders)
     return False
 
 

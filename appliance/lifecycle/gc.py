@@ -95,6 +95,7 @@ class _Collection:
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
+        self._station.blobs.require_here()
         require_whole(self._station.paths, self._station.config)
         if self._now and (why := shut_since_a_restore(self._station)):
             raise RefusedError(
@@ -238,6 +239,7 @@ class _Collection:
             self._builds.refresh()
             digests = tuple(digest for digest in sizes if digest not in self._builds)
             with self._gate.collecting():
+                self._station.blobs.require_here()
                 gone: list[str] = self._station.writer.submit(
                     ForgetBlobs(digests=digests, job=self._context.job_id, at=clock.now())
                 )

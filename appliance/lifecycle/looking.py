@@ -10,6 +10,7 @@ from typing import BinaryIO, Literal
 
 from appliance import limits
 from appliance.store.blobs import BlobStore
+from appliance.store.presence import StoreAwayError
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
@@ -39,7 +40,7 @@ class Looker:
 
     def look(self, digest: Digest, size: int, attend: Attend) -> Looked:
         """Look at a blob's file; `size` is what the metadata says, in bytes. `attend` is also told of 0 before each
-        wait. Blocking."""
+        wait. Blocking. Raises StoreAwayError."""
         return self._patiently(lambda: self._once(self._blobs.open_blob(digest), digest, size, attend), attend)
 
     def look_aside(self, digest: Digest, size: int, attend: Attend) -> Looked:
@@ -53,11 +54,13 @@ class Looker:
                 looked = look()
             except NotFoundError:
                 looked = Looked("missing")
-            except UnreadableError as error:
+            except (UnreadableError, StoreAwayError) as error:
                 if pause is not None:
                     attend(0)
                     self._wait(pause)
                     continue
+                if isinstance(error, StoreAwayError):
+                    raise  # of each blob the same would be found
                 self._in_a_row += 1
                 return Looked(unread=error.reason)
             self._in_a_row = 0

@@ -29,6 +29,7 @@ from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.blobs import Tally
 from appliance.store.database import open_writer
+from appliance.store.presence import Presence
 from appliance.store.repair import repair
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.base import Guarded, under_event
@@ -95,6 +96,7 @@ def rebuild(
     held, and its event recorded unless it is a dry run. Raises FailedError, and then nothing has changed but the file
     that the next run goes on with.
     """
+    Presence(paths).require()
     usable = paths.database.exists() and (found is None or found.usable)
     with failures_named(paths.rebuilding, "the database cannot be rebuilt"):
         target = paths.rebuilding.with_name("rebuilding-dry.sqlite") if dry_run else paths.rebuilding

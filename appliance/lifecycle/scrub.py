@@ -91,6 +91,7 @@ class _Scrub:
     def _read(self, so_far: _Pass) -> bool:
         """Whether the pass came to its end."""
         self._check_metadata()
+        self._station.blobs.require_here()
         self._total = self._station.metadata.totals()[1]
         self._heal()
         self._done, self._first, self._until = so_far.bytes, True, self._share(1)

@@ -38,6 +38,8 @@ class Act(StrEnum):
     ORIGIN = "station.origin"
     READ_ONLY = "station.read-only"
     READ_WRITE = "station.read-write"
+    STORE_AWAY = "station.store-away"
+    STORE_BACK = "station.store-back"
     REBUILD = "rebuild"
     RESTORE = "restore"
     TLS_RELOAD = "tls.reload"

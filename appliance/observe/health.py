@@ -54,6 +54,9 @@ def _clock(station: Station) -> dict[str, Any]:
 
 
 def _store(station: Station) -> dict[str, Any]:
+    if away := station.blobs.away():
+        detail = f"not in its place: {away}; blobs are answered with 503 until it is mounted again"
+        return {"name": "store", "ok": False, "detail": detail}
     count, unread = station.metadata.troubled()
     last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
     found = [f"{count} damaged blobs withdrawn"] * bool(count) + [f"{unread} blobs could not be read"] * bool(unread)

@@ -23,9 +23,10 @@ from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.store.integrity import is_distrusted
 from appliance.store.metadata import Metadata
+from appliance.store.presence import Presence
 
 State = Literal["ready", "degraded", "not ready"]
-Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata"]
+Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata", "store"]
 
 READYZ: Final = "/readyz"
 HEALTHZ: Final = "/healthz"
@@ -52,6 +53,7 @@ class Probe:
     def __init__(self, paths: StationPaths, metadata: Metadata, *, asks_control: bool) -> None:
         """`metadata` belongs to the event loop's thread; `asks_control`: whether this is not the control process."""
         self._paths, self._metadata, self._asks_control = paths, metadata, asks_control
+        self._presence = Presence(paths)
         self._lock = asyncio.Lock()
         self._found: tuple[float, Readiness] | None = None
 
@@ -82,16 +84,19 @@ class Probe:
             codes.append("unread")
         if distrusted:
             codes.append("metadata")
-        return Readiness("degraded" if codes else "ready", tuple(codes))
+        state: State = "not ready" if "store" in codes else "degraded" if codes else "ready"
+        return Readiness(state, tuple(codes))
 
     def _outside(self) -> list[Code]:
-        """What the disk's room says, and whether the control process takes writes: pulls go on without it. Blocking, a
-        second at most."""
+        """What the disk's room says, whether the store is in its place, and whether the control process takes writes:
+        pulls go on without it. Blocking, a second at most."""
         reserve, codes = Reserve(self._paths.reserve), list[Code]()
         if reserve.read_only():
             codes.append("read-only")
         if reserve.in_want():
             codes.append("reserve")
+        if self._presence.away():
+            codes.append("store")
         if self._asks_control and not _takes_connections(self._paths):
             codes.append("control")
         return codes

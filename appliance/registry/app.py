@@ -25,6 +25,7 @@ from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
+from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
 from appliance.store.rows import WrongRowError, damage_of
 from bundles.display import safe
@@ -124,7 +125,7 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     except RefusedRequestError as refusal:
         outcome, failure = refusal.error, refusal
     except LockgateError as error:
-        if not isinstance(error, ReadOnlyError):  # said once by the audit log, and not of each push
+        if not isinstance(error, ReadOnlyError | StoreAwayError):  # said once, and not of each request
             _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
         if isinstance(error, UnreadableError) and error.concerns_file:
             await worker.note_unread(error.digest, error.reason)

@@ -20,6 +20,7 @@ from appliance.paths import StationPaths
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.gate import Gate
 from appliance.store.graveyard import Graveyard
+from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from bundles.errors import CancelledError, NotFoundError, RefusedError
 from bundles.lanes import Lane
@@ -126,6 +127,9 @@ class BlobStore:
         self.gate = Gate(paths)
         self.graveyard = Graveyard(paths, self.files)
         self._reserve = Reserve(paths.reserve)
+        self._presence = Presence(paths)
+        if self._presence.away():
+            return  # what is made there a later mount would hide
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
             if not folder.is_dir():
                 self.files.make_folder(folder)
@@ -143,35 +147,50 @@ class BlobStore:
         """Raises ReadOnlyError where the disk is nearly full. Three system calls."""
         self._reserve.require()
 
+    def require_here(self) -> None:
+        """Raises StoreAwayError where something else than the store lies in its place. Three system calls."""
+        self._presence.require()
+
+    def away(self) -> str:
+        """Why the store is not in its place, "" where it is."""
+        return self._presence.away()
+
     def create(self, path: Path) -> int:
-        """A new file at `path`. Raises FailedError; ReadOnlyError where the disk is nearly full."""
+        """A new file at `path`. Raises FailedError; ReadOnlyError where the disk is nearly full, StoreAwayError."""
         self.require_room()
+        self.require_here()
         try:
             return self.files.create(path)
         except OSError as error:
             raise explain(error, path) from None
 
     def has_blob(self, digest: Digest) -> bool:
-        """Whether the blob is held, whole. One stat, about 2 µs. Raises UnreadableError."""
+        """Whether the blob is held, whole. One stat, about 2 µs. Raises UnreadableError, StoreAwayError."""
         try:
             return stat.S_ISREG(self._paths.blob(digest).lstat().st_mode)
         except FileNotFoundError:
+            self.require_here()
             return False
         except OSError as error:
             raise UnreadableError(digest, error) from None
 
     def size(self, digest: Digest) -> int:
-        """The blob's size in bytes as the file has it. Raises NotFoundError, UnreadableError."""
+        """The blob's size in bytes as the file has it. Raises NotFoundError, UnreadableError, StoreAwayError."""
         try:
             return self._paths.blob(digest).lstat().st_size
         except FileNotFoundError:
+            self.require_here()
             raise NotFoundError("no such blob", thing=str(digest)) from None
         except OSError as error:
             raise UnreadableError(digest, error) from None
 
     def open_blob(self, digest: Digest) -> BinaryIO:
-        """The blob's bytes from the start, seekable. Raises NotFoundError, UnreadableError."""
-        return _opened(self._paths.blob(digest), digest)
+        """The blob's bytes from the start, seekable. Raises NotFoundError, UnreadableError, StoreAwayError."""
+        try:
+            return _opened(self._paths.blob(digest), digest)
+        except NotFoundError:
+            self.require_here()
+            raise
 
     def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter:
         """Start writing a blob of a known digest and size (bytes). Raises FailedError."""
@@ -189,7 +208,7 @@ class BlobStore:
 
         A blob already held is replaced by the same bytes: the work is the same whether or not it was there, so no
         client learns from the time it takes what lies in quarantine, and a rotted copy is healed.
-        Raises FailedError; the file is gone then.
+        Raises FailedError; the file is gone then. Raises StoreAwayError where the store went away meanwhile.
         """
         target = self._paths.blob(digest)
         try:
@@ -197,20 +216,24 @@ class BlobStore:
                 self.files.sync(fd)
             finally:
                 os.close(fd)
+            self.require_here()
             self.files.rename(path, target)
             self.files.sync_folder(target.parent)
         except OSError as error:
+            self.require_here()
             self.files.remove(path)
             raise explain(error, path) from None
+        self.require_here()  # it may have gone between the two
 
     def inode(self, digest: Digest) -> int:
         """Which file the blob is, 0 where there is none: it is another one after every `place`.
 
-        Raises UnreadableError.
+        Raises UnreadableError, StoreAwayError.
         """
         try:
             return self._paths.blob(digest).lstat().st_ino
         except FileNotFoundError:
+            self.require_here()
             return 0
         except OSError as error:
             raise UnreadableError(digest, error) from None

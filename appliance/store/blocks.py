@@ -5,16 +5,36 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 
+from appliance.store.rows import block_sum
+
 
 def every_block(reader: sqlite3.Connection) -> Iterator[tuple[str, str, str, str]]:
     """Each block as (digest, why, actor, created), by digest, read as the caller goes. Bytes that are no UTF-8, which
     others may have written, are shown as escapes."""
     rows = reader.execute(
-        "SELECT CAST(digest AS BLOB), CAST(why AS BLOB), CAST(actor AS BLOB), CAST(created AS BLOB) FROM blocks"
-        " ORDER BY digest"
+        "SELECT CAST(digest AS BLOB), CAST(why AS BLOB), CAST(actor AS BLOB), CAST(created AS BLOB)"
+        " FROM blocks INDEXED BY sqlite_autoindex_blocks_1 ORDER BY digest"
     )
     for digest, why, actor, created in rows:
         yield _text(digest), _text(why), _text(actor), _text(created)
+
+
+def keep_right_blocks(db: sqlite3.Connection) -> None:
+    """Write the blocks anew that the table or its second copy (the index blocks_again) still has right, before that is
+    made from the table. Rows that neither has right go: the audit log names them. `db` is a writer's connection."""
+    rows = db.execute(
+        "SELECT b.digest, b.why, b.actor, b.created, s.checksum, count(*) FROM"
+        " (SELECT digest, why, actor, created FROM blocks INDEXED BY blocks_again"
+        " UNION ALL SELECT digest, why, actor, created FROM blocks INDEXED BY sqlite_autoindex_blocks_1) b"
+        " LEFT JOIN block_sums s ON s.digest = b.digest GROUP BY 1, 2, 3, 4"
+    ).fetchall()
+    right = [row for row in rows if (row[5] == 2 if row[4] is None else block_sum(*row[:4]) == row[4])]
+    db.execute("DELETE FROM blocks")
+    db.execute("DELETE FROM block_sums")
+    for *block, checksum, _ in right:
+        db.execute("INSERT INTO blocks (digest, why, actor, created) VALUES (?, ?, ?, ?)", block)
+        if checksum is not None:
+            db.execute("INSERT INTO block_sums (digest, checksum) VALUES (?, ?)", (block[0], checksum))
 
 
 def _text(raw: bytes) -> str:

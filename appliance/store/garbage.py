@@ -30,6 +30,11 @@ def with_rows(reader: sqlite3.Connection, digests: Iterable[str]) -> set[str]:
     return {digest for (digest,) in reader.execute(statement, (json.dumps(list(digests)),))}
 
 
+def any_rows(reader: sqlite3.Connection) -> bool:
+    """Whether the metadata names any blob as held."""
+    return reader.execute("SELECT 1 FROM blobs LIMIT 1").fetchone() is not None
+
+
 def rows(reader: sqlite3.Connection) -> Iterator[str]:
     """Every digest that the metadata names as held, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
     after = ""

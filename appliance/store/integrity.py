@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from appliance import limits
-from appliance.store.rows import Rows, link_sum, manifest_sum, tag_sum
+from appliance.store.rows import Rows, block_sum, link_sum, manifest_sum, tag_sum
 from bundles.errors import FailedError
 
 State = Literal["", "checking", "ok", "damaged"]
@@ -33,7 +33,7 @@ class WrongRow:
     def __str__(self) -> str:
         if self.rows == "database":
             return f"the metadata cannot be read: {self.item}"
-        mark = {"tag": ":", "link": "@", "manifest": ""}[self.rows]
+        mark = {"tag": ":", "link": "@"}.get(self.rows, "")
         return f"the {self.rows} {self.repository}{mark}{self.item} is not what was written"
 
 
@@ -66,8 +66,8 @@ class NotCheckedError(FailedError):
 
 
 def findings(reader: sqlite3.Connection, attend: Callable[[], object] = lambda: None) -> Found:
-    """Compare every index with its table, every reference with its target, and every row of tags, links and manifests
-    with its checksum.
+    """Compare every index with its table, every reference with its target, and every row of tags, links, manifests
+    and blocks with its checksum.
 
     A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
     compare indexes with tables (SQLite, PRAGMA integrity_check). `attend` is called often; what it raises is passed on.
@@ -139,6 +139,21 @@ def _sums(reader: sqlite3.Connection) -> Iterator[tuple[Rows, str, str, bool | N
         ("",),
     ):
         yield "manifest", "", row[0], None if row[6] is None else manifest_sum(*row[:6]) == row[6]
+    for row in _pages(
+        reader,
+        "SELECT b.digest, b.why, b.actor, b.created, s.checksum, b.digest"
+        " FROM blocks b INDEXED BY sqlite_autoindex_blocks_1"
+        " LEFT JOIN block_sums s ON s.digest = b.digest WHERE b.digest > ? ORDER BY b.digest LIMIT ?",
+        ("",),
+    ):
+        yield "block", "", row[0], None if row[4] is None else block_sum(*row[:4]) == row[4]
+    lost = (
+        "SELECT digest FROM block_sums s"
+        " WHERE NOT EXISTS (SELECT 1 FROM blocks b INDEXED BY sqlite_autoindex_blocks_1 WHERE b.digest = s.digest)"
+        " ORDER BY digest"
+    )
+    for (digest,) in reader.execute(lost):
+        yield "block", "", digest, False
 
 
 def _pages(reader: sqlite3.Connection, statement: str, after: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from appliance import limits
+from appliance.store import absence
 from appliance.store.database import open_reader
 from appliance.store.rows import WrongRowError, is_link, manifest_sum, require_link, require_tag, wrong_tag
 from bundles.errors import NotFoundError
@@ -78,6 +79,26 @@ class TagFacts:
 
 _MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations, m.checksum"
 _LINK = "l.created, l.checksum"
+_BLOB_OF = (
+    f"SELECT b.size, b.crc32, {_LINK} FROM repositories r"  # noqa: S608  the columns are a constant
+    " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'blob'"
+    " JOIN blobs b ON b.digest = l.digest WHERE r.name = ?"
+)
+_MANIFEST_OF = (
+    f"SELECT {_MANIFEST}, {_LINK} FROM repositories r"  # noqa: S608
+    " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'manifest'"
+    " JOIN manifests m ON m.digest = l.digest WHERE r.name = ?"
+)
+_TAGGED = (
+    f"SELECT {_MANIFEST}, {_LINK}, t.updated, t.checksum FROM repositories r"  # noqa: S608
+    " JOIN tags t ON t.repository_id = r.id AND t.tag = ?"
+    " JOIN links l ON l.repository_id = r.id AND l.digest = t.digest AND l.kind = 'manifest'"
+    " JOIN manifests m ON m.digest = t.digest WHERE r.name = ?"
+)
+_BLOCKED = (
+    "SELECT why FROM blocks INDEXED BY sqlite_autoindex_blocks_1 WHERE digest = ?1"
+    " UNION ALL SELECT why FROM blocks INDEXED BY blocks_again WHERE digest = ?1 LIMIT 1"
+)
 
 
 def _manifest(row: tuple[str, str, str, str | None, int, str, int | None]) -> ManifestFacts:
@@ -133,20 +154,18 @@ class Metadata:
     # Visibility
 
     def repository_exists(self, name: str) -> bool:
-        """Point read."""
-        return self.connection.execute("SELECT 1 FROM repositories WHERE name = ?", (name,)).fetchone() is not None
+        """Point read. Raises WrongRowError where the indexes of repositories differ."""
+        row = self.connection.execute("SELECT 1 FROM repositories WHERE name = ?", (name,)).fetchone()
+        return row is not None or absence.repository(self.connection, name) is not None
 
     def linked_blob(self, repository: str, digest: Digest) -> BlobFacts | None:
         """The blob, if the repository shows it. Point read."""
         text = str(digest)
-        row = self.connection.execute(
-            f"SELECT b.size, b.crc32, {_LINK} FROM repositories r"  # noqa: S608  the columns are a constant
-            " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'blob'"
-            " JOIN blobs b ON b.digest = l.digest WHERE r.name = ?",
-            (text, repository),
-        ).fetchone()
+        row = self.connection.execute(_BLOB_OF, (text, repository)).fetchone()
         if row is None:
-            return None
+            row = self._link_again(_BLOB_OF, repository, text, "blob")
+            if row is None:
+                return None
         key = (repository, text, row)
         facts: BlobFacts | None = self._right.get(key)
         if facts is None:
@@ -185,25 +204,20 @@ class Metadata:
     def linked_manifest(self, repository: str, digest: Digest) -> ManifestFacts | None:
         """The manifest, if the repository shows it. Point read."""
         text = str(digest)
-        row = self.connection.execute(
-            f"SELECT {_MANIFEST}, {_LINK} FROM repositories r"  # noqa: S608
-            " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'manifest'"
-            " JOIN manifests m ON m.digest = l.digest WHERE r.name = ?",
-            (text, repository),
-        ).fetchone()
+        row = self.connection.execute(_MANIFEST_OF, (text, repository)).fetchone()
+        if row is None:
+            row = self._link_again(_MANIFEST_OF, repository, text, "manifest")
         return None if row is None else self._shown_manifest(repository, row)
 
     def tagged_manifest(self, repository: str, tag: str) -> ManifestFacts | None:
         """The manifest a tag points at. Point read. A tag whose manifest is not linked shows nothing."""
-        row = self.connection.execute(
-            f"SELECT {_MANIFEST}, {_LINK}, t.updated, t.checksum FROM repositories r"  # noqa: S608
-            " JOIN tags t ON t.repository_id = r.id AND t.tag = ?"
-            " JOIN links l ON l.repository_id = r.id AND l.digest = t.digest AND l.kind = 'manifest'"
-            " JOIN manifests m ON m.digest = t.digest WHERE r.name = ?",
-            (tag, repository),
-        ).fetchone()
+        row = self.connection.execute(_TAGGED, (tag, repository)).fetchone()
         if row is None:
-            return None
+            row = self._again(
+                _TAGGED, (tag, repository), lambda: absence.is_tag_absent(self.connection, repository, tag)
+            )
+            if row is None:
+                return None
         key = (repository, tag, row)
         facts: ManifestFacts | None = self._right.get(key)
         if facts is None:
@@ -213,6 +227,24 @@ class Metadata:
             if len(facts.annotations_json) < limits.ROW_KNOWN:
                 self._keep(key, facts)
         return facts
+
+    def _link_again(self, statement: str, repository: str, digest: str, kind: Kind) -> tuple[Any, ...] | None:
+        """A link that a first read did not find: None where it is not there. Raises WrongRowError where it is."""
+        return self._again(
+            statement,
+            (digest, repository),
+            lambda: absence.is_link_absent(self.connection, repository, digest, kind),
+        )
+
+    def _again(self, statement: str, names: tuple[str, str], is_absent: Callable[[], bool]) -> tuple[Any, ...] | None:
+        """Read again what is there after all: it was written a moment ago, or what it stands on is damaged."""
+        while not is_absent():
+            row: tuple[Any, ...] | None = self.connection.execute(statement, names).fetchone()
+            if row is not None:
+                return row
+            if not is_absent():
+                raise WrongRowError("link", names[1], names[0])
+        return None
 
     def _shown_manifest(self, repository: str, row: tuple[Any, ...]) -> ManifestFacts:
         """A manifest's row with its link's. Raises WrongRowError."""
@@ -259,13 +291,17 @@ class Metadata:
         return [name for name, *linked in rows if is_link(name, text, kind, *linked)]
 
     def blocked(self, digest: Digest) -> str | None:
-        """Why people have blocked the digest, or None. Point read."""
-        row = self.connection.execute("SELECT why FROM blocks WHERE digest = ?", (str(digest),)).fetchone()
+        """Why people have blocked the digest, or None. Two point reads, of the table and of the second copy: where a
+        key of one is damaged the other blocks."""
+        row = self.connection.execute(_BLOCKED, (str(digest),)).fetchone()
         return None if row is None else str(row[0])
 
     def every_block(self) -> dict[str, str]:
-        """Every digest that people have blocked, and why."""
-        rows = self.connection.execute("SELECT digest, why FROM blocks")
+        """Every digest that people have blocked, and why, by the table or its second copy."""
+        rows = self.connection.execute(
+            "SELECT digest, why FROM blocks INDEXED BY blocks_again"
+            " UNION ALL SELECT digest, why FROM blocks INDEXED BY sqlite_autoindex_blocks_1"
+        )
         return {str(digest): str(why) for digest, why in rows}
 
     def holds_released(self, repository: str) -> bool:

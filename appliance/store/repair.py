@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import sqlite3
 
+from appliance.store.blocks import keep_right_blocks
 from appliance.store.integrity import findings
 from appliance.store.writes.rows import take_wrong_rows
 
 
 def repair(db: sqlite3.Connection) -> bool:
-    """Make the indexes of a copy anew, and take rows of tags, links and manifests away that are not what was written.
+    """Make the indexes of a copy anew, and take rows of tags, links and manifests away that are not what was written;
+    of blocks the right one of both copies is kept.
 
     `db` is a writer's connection (appliance.store.database.open_writer), in no transaction. Returns whether the copy is
     whole then; where it is not, it is of no use.
     """
     try:
         if findings(db).texts:
+            keep_right_blocks(db)
             db.execute("PRAGMA foreign_keys = OFF")
             db.execute("REINDEX")
             take_wrong_rows(db)

@@ -15,7 +15,7 @@ from zlib import crc32
 
 from bundles.errors import FailedError
 
-Rows = Literal["tag", "link", "manifest", "database"]
+Rows = Literal["tag", "link", "manifest", "block", "database"]
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
@@ -77,6 +77,11 @@ def manifest_sum(
     return crc32(f"{digest}\n{media_type}\n{artifact_type}\n{subject}\n{size}\n{annotations}".encode())
 
 
+def block_sum(digest: str, why: str, actor: str, created: str) -> int:
+    """The checksum of a block's row; it stands in the table block_sums."""
+    return crc32(f"block\n{digest}\n{why}\n{actor}\n{created}".encode())
+
+
 def damage_of(error: sqlite3.Error) -> WrongRowError | None:
     """What an error of reading says of the database: that it is damaged, or nothing."""
     code = getattr(error, "sqlite_errorcode", None)
@@ -89,4 +94,5 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Give a connection the checksums as SQL functions, by their names here."""
     connection.create_function("tag_sum", 4, tag_sum, deterministic=True)
     connection.create_function("link_sum", 4, link_sum, deterministic=True)
+    connection.create_function("block_sum", 4, block_sum, deterministic=True)
     connection.create_function("manifest_sum", 6, manifest_sum, deterministic=True)

@@ -74,9 +74,10 @@ class UploadSession:
         """Read what is missing from the tally: after that, `commit` reads nothing.
 
         Raises MalformedError where the bytes have another digest; the session is over then, its bytes are of no use.
-        Raises ReadOnlyError where the disk is nearly full; the session stays, and may be ended when there is room.
+        Raises ReadOnlyError where the disk is nearly full, StoreAwayError; the session stays, and may be ended later.
         """
         self._sessions.blobs.require_room()
+        self._sessions.blobs.require_here()
         tally = self._tally if self._tally.algorithm == digest.algorithm else Tally(digest.algorithm)
         while tally.size < self.offset:
             tally.update(os.pread(self._fd, min(CHUNK, self.offset - tally.size), tally.size))
@@ -138,6 +139,7 @@ class UploadSessions:
         try:
             fd = self.blobs.files.reopen(path)
         except FileNotFoundError:
+            self.blobs.require_here()
             raise missing from None
         except OSError as error:
             raise explain(error, path) from None

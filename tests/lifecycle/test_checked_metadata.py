@@ -20,10 +20,13 @@ from appliance.observe.health import checks
 from appliance.station import open_station
 from appliance.store import writes
 from appliance.store.database import open_writer
+from appliance.store.integrity import findings
 from appliance.store.metadata import Metadata
 from appliance.store.migrations import m0030_checked_rows
+from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
 from appliance.store.writes.checks import BeginCheck, EndCheck
+from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import CancelledError, FailedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -120,8 +123,11 @@ def test_a_push_puts_a_damaged_row_right(kept: Kept) -> None:
     assert metadata_check(kept)["ok"] is True
 
 
-def _served(path: Path, names: list[tuple[str, str]], digests: list[Digest]) -> dict[Any, Any]:
-    """What a database shows under each tag and digest; nothing where it refuses to say."""
+def _served(
+    path: Path, names: list[tuple[str, str]], digests: list[Digest], absent: set[Any] | None = None
+) -> dict[Any, Any]:
+    """What a database shows under each tag and digest; nothing where it refuses to say. `absent` gets what it says is
+    not there."""
     served: dict[Any, Any] = {}
     with contextlib.suppress(FailedError, sqlite3.Error), contextlib.closing(Metadata(path)) as metadata:
         for repository, tag in names:
@@ -134,6 +140,8 @@ def _served(path: Path, names: list[tuple[str, str]], digests: list[Digest]) -> 
                     served[repository, digest, "blob"] = (
                         found := metadata.linked_blob(repository, digest)
                     ) and found.digest
+    if absent is not None:
+        absent.update(key for key, value in served.items() if value is None)
     return {key: value for key, value in served.items() if value is not None}
 
 
@@ -156,10 +164,68 @@ def test_one_flipped_bit_anywhere_never_shows_anything_else(kept: Kept, tmp_path
             hurt = bytearray(content)
             hurt[place] ^= 1 << bit
             copy.write_bytes(hurt)
-            served = _served(copy, names, digests)
+            absent: set[Any] = set()
+            served = _served(copy, names, digests, absent)
             shown += len(served)
             assert served.items() <= right.items(), (place, bit)
+            assert not absent & right.keys(), (place, bit, "what is damaged is not there, it says")
     assert shown > len(places)
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ("UPDATE tags SET digest = replace(digest, 'sha256:', 'sha257:')", "manifests/v1"),
+        ("UPDATE manifests SET digest = replace(digest, 'sha256:', 'sha257:')", "manifests/{one}"),
+        ("UPDATE manifests SET digest = replace(digest, 'sha256:', 'sha257:')", "manifests/v1"),
+        ("UPDATE blobs SET digest = replace(digest, 'sha256:', 'sha257:')", "blobs/{layer}"),
+    ],
+)
+def test_a_row_that_stands_on_a_damaged_one_is_never_said_to_be_absent(kept: Kept, change: str, path: str) -> None:
+    content = image()
+    names = {"one": content.push(kept.server, "team/app", "v1"), "layer": Digest.of(content.blobs[0])}
+    with edited(kept) as database:
+        database.execute(change)
+    assert kept.workers[1].ask("GET", f"/v2/team/app/{path.format(**names)}").status == 503
+    assert kept.server.ask("GET", "/v2/team/app/manifests/never").status == 404
+    assert kept.server.ask("GET", f"/v2/team/app/blobs/{Digest.of(b'never')}").status == 404
+
+
+BLOCKED = Digest.of(b"blocked")
+
+
+def test_a_block_whose_row_or_second_copy_is_damaged_still_blocks_and_is_named(kept: Kept, tmp_path: Path) -> None:
+    kept.inside.writer.submit(Block(digest=str(BLOCKED), why="CVE", actor="officer", at=clock.now()))
+    with edited(kept) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content, copy = kept.paths.database.read_bytes(), tmp_path / "metadata.sqlite"
+    places = [found.start() for found in re.finditer(re.escape(str(BLOCKED).encode()), content)]
+    assert len(places) == 3, "the table, its second copy, the checksum"
+    for place in places:
+        for at in (0, 7, 40, 70):
+            hurt = bytearray(content)
+            hurt[place + at] ^= 1
+            copy.write_bytes(hurt)
+            with contextlib.closing(Metadata(copy)) as metadata:
+                assert metadata.blocked(BLOCKED) == "CVE"
+                assert metadata.every_block()[str(BLOCKED)] == "CVE"
+                assert findings(metadata.connection).texts
+            with contextlib.closing(open_writer(copy)) as database:
+                assert repair(database)
+            with contextlib.closing(Metadata(copy)) as metadata:
+                kept_row = metadata.connection.execute("SELECT digest, why, actor FROM blocks").fetchall()
+                assert kept_row == [(str(BLOCKED), "CVE", "officer")]
+
+
+def test_a_block_changed_behind_the_stations_back_is_found_by_a_scrub(kept: Kept) -> None:
+    kept.inside.writer.submit(Block(digest=str(BLOCKED), why="CVE", actor="officer", at=clock.now()))
+    assert kept.scrub()["metadata"]["state"] == "ok"
+    with edited(kept) as database:
+        database.execute("UPDATE blocks SET why = 'harmless'")
+    result = kept.scrub()["metadata"]
+    assert result["found"] == [f"the block {BLOCKED} is not what was written"]
+    kept.inside.writer.submit(Unblock(digest=str(BLOCKED)))
+    assert kept.scrub()["metadata"]["state"] == "ok"
 
 
 def test_a_row_of_another_program_is_served_and_counted(kept: Kept) -> None:

@@ -206,6 +206,11 @@ class Block(Write, frozen=True):
             " SET why = excluded.why, actor = excluded.actor, created = excluded.created",
             (self.digest, self.why, self.actor, self.at),
         )
+        db.execute(
+            "INSERT INTO block_sums (digest, checksum) VALUES (?1, block_sum(?1, ?2, ?3, ?4))"
+            " ON CONFLICT (digest) DO UPDATE SET checksum = excluded.checksum",
+            (self.digest, self.why, self.actor, self.at),
+        )
         db.execute("UPDATE epoch SET value = value + 1")
 
 
@@ -216,5 +221,6 @@ class Unblock(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> bool:
         found = db.execute("DELETE FROM blocks WHERE digest = ?", (self.digest,)).rowcount > 0
+        db.execute("DELETE FROM block_sums WHERE digest = ?", (self.digest,))
         db.execute("UPDATE epoch SET value = value + 1")
         return found

@@ -1,0 +1,32 @@
+"""Says when the store is away from its place, and when it is back (appliance.store.presence)."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from appliance import limits
+from appliance.control.api import Control
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from bundles.errors import LockgateError
+
+
+async def keep_looking(control: Control) -> None:
+    """Record each change of whether the store is in its place. Until cancelled."""
+    away = ""
+    while True:
+        why = await asyncio.to_thread(control.station.blobs.away)
+        if bool(why) != bool(away):
+            await _record(control, why)
+        away = why
+        await asyncio.sleep(limits.RESERVE_LOOK)
+
+
+async def _record(control: Control, why: str) -> None:
+    act, detail = (Act.STORE_AWAY, {"why": why}) if why else (Act.STORE_BACK, {})
+    print(f"lockgate: the store is {f'away: {why}' if why else 'back'}", file=sys.stderr, flush=True)
+    try:
+        await control.record(AuditEvent(act, "station", control.station.config.site, "done", detail))
+    except LockgateError as error:
+        print(f"lockgate: {act}: {error.diagnostics()}", file=sys.stderr, flush=True)
