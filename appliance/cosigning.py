@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CoSigned:
-    """A co-signature on the media: its files, the first medium's folder, the keys whose signatures are missing."""
+    """A co-signature on the media: its files, the media's folders, the keys whose signatures are missing."""
 
     id: str
     keyid: str
     signature: bytes
-    folder: Path
+    folders: tuple[Path, ...]
     files: tuple[str, ...]
     missing: tuple[str, ...]
 
@@ -54,7 +54,11 @@ def cosign(
     manifest, signed = media[0].manifest, media[0].files.sums
     for medium in media[1:]:
         if medium.files.sums != signed:
-            raise RefusedError("the media are not of one bundle", thing=str(medium.folder), remedy="sign each alone")
+            raise RefusedError(
+                "the media are not of one bundle",
+                thing=f"{media[0].folder} is {manifest.id}, {medium.folder} is {medium.manifest.id}",
+                remedy="sign each bundle alone, with all its media",
+            )
     key = open_key()
     keyid = key.public.keyid
     if keyid not in manifest.signers:
@@ -72,4 +76,6 @@ def cosign(
                 write_atomic(medium.folder / name, data)
     here = by_key((path.name for path in media[0].folder.iterdir()), sums.NAME)
     missing = tuple(name for name in manifest.signers if name not in here)
-    return CoSigned(manifest.id, keyid, signature, media[0].folder, tuple(sorted(files)), missing)
+    return CoSigned(
+        manifest.id, keyid, signature, tuple(medium.folder for medium in media), tuple(sorted(files)), missing
+    )

@@ -163,13 +163,6 @@ SHUTDOWN: Final = 10.0
 GATE_WAIT: Final = 0.5
 """How long pushes wait for a collection that waits for one of them: a large one is synced for longer than that."""
 
-TURN_WAIT: Final = 10.0
-"""Seconds that a release or a withdrawal waits for acts of clients that were recorded and are not done: a thousand
-times as long as one takes. Then it goes on, since a worker stands still; the record may then be in another order."""
-
-TURN_LOOK: Final = 0.002
-"""Seconds between two looks whether an act's turn has come; a transaction takes about as long."""
-
 GC_BATCH: Final = 256
 """Blobs taken away while pushes and imports wait; some tens of milliseconds."""
 
@@ -336,8 +329,11 @@ TEXT_READ: Final = 64 * MIB
 FINDINGS: Final = 2_000
 FINDINGS_SIZE: Final = 512 * KIB
 """Findings listed for one rule, by number and by characters; ten full rules stay below the 16 MiB of a report. What
-comes beyond is counted, and that it was cut is a finding that fails. Real layers have some dozens of setuid files and
-some hundreds of absolute links."""
+comes beyond is counted, and that it was cut is a finding that fails. Real layers have some dozens of setuid files."""
+
+ABSOLUTE_LINKS: Final = 20_000
+"""Absolute symbolic links of one archive that are remembered while it is looked through: real layers have some
+hundreds, and so many take a few MiB."""
 
 FINDING_PATH: Final = 300
 """Characters of a path or target in a finding."""
@@ -356,6 +352,12 @@ REMOTE_IDLE: Final = 60.0
 
 REMOTE_ATTEMPTS: Final = 5
 """With back-off doubling from half a second this rides out eight seconds; longer outages are a person's business."""
+
+REMOTE_RETRY_WAIT: Final = 15
+"""Seconds that a registry's Retry-After is waited for within a collect; a longer one ends it, and is told."""
+
+REMOTE_RETRY_MOST: Final = 86_400
+"""Seconds of a Retry-After that are believed: the windows of hubs' rate limits are six hours."""
 
 REMOTE_TOKEN_NODES: Final = 1_000
 """JSON values and keys in what a token service answers: half a dozen fields."""

@@ -96,7 +96,7 @@ def require_made_so(paths: StationPaths, config: Config) -> None:
             raise UsageError(
                 f"the station was made with {name} = {value!r}",
                 thing=f"{name} = {getattr(config, name)!r} in {paths.config}",
-                remedy=f"set {name} = {value!r}; for another {name} make a station with: lockgate init",
+                remedy=f"set {name} = {value!r}; for another {name}: lockgate init DIR --site NAME --side SIDE",
             )
 
 
@@ -112,7 +112,7 @@ def require_open(paths: StationPaths, config: Config) -> None:
         raise RefusedError(
             "a station that was not made open is never opened: one person would release alone",
             thing=str(paths.config),
-            remedy="set open = false again; for trying things out make another with: lockgate init --open",
+            remedy="set open = false again; for trying things out make another (lockgate init, with --open)",
         )
 
 

@@ -1,4 +1,4 @@
-"""The one place where untrusted text is made fit for a terminal.
+"""The one place where untrusted text is made fit for a terminal, and where numbers of things are put into words.
 
 Tags, annotations, file names and everything else that came from a medium or a client may hold control codes,
 bidirectional overrides or zero-width characters that make one text look like another (threats: control codes, bidi,
@@ -23,6 +23,12 @@ def safe(text: str, *, width: int | None = None) -> str:
     if width is not None and len(shown) > width:
         return shown[: max(width - 1, 0)] + "…"
     return shown
+
+
+def some(number: int, one: str, many: str = "") -> str:
+    """How many there are, in words: `1 volume`, `3 volumes`. `many` where it is not `one` and an s: `repositories`, or
+    a noun with its verb."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _escape(character: str) -> str:

@@ -290,7 +290,7 @@ def check_signature(
     """
     record = trust.find(keyid)
     if record is None:
-        raise RefusedError("the signer is unknown", thing=keyid, remedy="pin the key with: lockgate key trust")
+        raise trust.unknown_signer(keyid)
     if not record.key.verify(raw, signature):
         raise RefusedError(
             "the signature does not hold", thing=f"key {keyid}", remedy="the document or the signature was changed"

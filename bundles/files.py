@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from bundles.errors import FailedError, LockgateError, NoSpaceError, RefusedError
+from bundles.errors import FailedError, LockgateError, NoSpaceError, RefusedError, UsageError
 from bundles.held import HeldPath
 
 _NOT_FILES = frozenset({errno.ENXIO, errno.ENODEV})
@@ -85,7 +85,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
             raise
         sync_folder(path.parent)
     except FileExistsError:
-        raise FailedError("the file exists", thing=str(path), remedy="choose another name") from None
+        raise UsageError("the file exists", thing=str(path), remedy="choose another name") from None
     except OSError as error:
         raise os_failure(error, path, "cannot be written") from None
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from bundles import limits
-from bundles.errors import FailedError, IncompleteError, RefusedError
+from bundles.display import some
+from bundles.errors import FailedError, IncompleteError, RefusedError, UsageError
 from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
@@ -60,7 +61,8 @@ def unpack(
     if manifest.requires and (form == OCI or written.incomplete):
         missing = manifest.requires[0].digest + (", …" if len(manifest.requires) > 1 else "")
         raise IncompleteError(
-            f"the bundle is a delta, and alone it is not complete: {len(manifest.requires)} blobs are not in it",
+            f"the bundle is a delta, and alone it is not complete:"
+            f" {some(len(manifest.requires), 'blob is', 'blobs are')} not in it",
             thing=missing,
             remedy="unpack the bundles before it too, and add their blobs to the layout"
             if form == OCI
@@ -73,7 +75,7 @@ def unpack(
 def emptied_on_failure(to: Path) -> Iterator[None]:
     """A new or empty folder, which is made so again where the work in it fails."""
     if to.exists() and any(to.iterdir()):
-        raise FailedError("the folder is not empty", thing=str(to), remedy="give a new one")
+        raise UsageError("the folder is not empty", thing=str(to), remedy="give a new one")
     try:
         yield
     except BaseException:

@@ -257,7 +257,7 @@ def _check_signatures(files: SmallFiles, trust: TrustFolder) -> tuple[TrustRecor
         first = named[min(named)]
         record = trust.find(keyid)
         if record is None:
-            raise RefusedError("the signer is unknown", thing=first, remedy="pin the key with: lockgate key trust")
+            raise trust.unknown_signer(first)
         kinds = kinds_of(record.key.algorithm)
         for kind in sorted(set(named) ^ set(kinds)):
             name = f"{sums.NAME}.{keyid}.{kind}"

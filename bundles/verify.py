@@ -83,6 +83,10 @@ def missing(opened: Opened, indexes: Sequence[int]) -> IncompleteError:
     )
 
 
+_OFFERED: Final = 8
+"""Bundles of a medium that are offered by their paths: a longer line is not read."""
+
+
 def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The bundle's folder behind each path: itself, or the one bundle below it (a medium's mount point).
 
@@ -102,7 +106,8 @@ def _find(path: Path) -> Path:
     if len(below) == 1:
         return path / below[0]
     if below:
-        raise UsageError("several bundles are here", thing=f"{path}: {', '.join(below[:8])}", remedy="name one of them")
+        each = " or ".join(str(path / name) for name in below[:_OFFERED])
+        raise UsageError(f"{len(below)} bundles are here", thing=str(path), remedy=f"name one of them: {each}")
     raise UsageError("no bundle is here", thing=str(path), remedy="give the folder that holds SHA256SUMS")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundles.errors import FailedError
+from bundles.errors import FailedError, UsageError
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -22,6 +22,6 @@ def write(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as out:
             out.write(text if text.endswith("\n") else text + "\n")
     except FileExistsError:
-        raise FailedError("the file exists", thing=str(path), remedy="choose another name") from None
+        raise UsageError("the file exists", thing=str(path), remedy="choose another name") from None
     except OSError as error:
         raise FailedError(f"the file cannot be written ({error.strerror})", thing=str(path)) from None

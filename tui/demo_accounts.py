@@ -122,7 +122,7 @@ def check(station: DemoStation, name: str, password: str) -> None:
     if not known:
         raise RefusedError("wrong name or password", remedy=f"in the demo the password is {data.PASSPHRASE}")
     if account is not None and account["locked_until"] and account["locked_until"] > station.now():
-        raise RefusedError("too many failed log-ins", remedy="wait, or ask an administrator")
+        raise RefusedError("too many failed log-ins", remedy="wait, then try again")
 
 
 def require(station: DemoStation, permission: str) -> None:
@@ -130,7 +130,7 @@ def require(station: DemoStation, permission: str) -> None:
     allowed, why = decisions(find(station, station.account))[permission]
     if not allowed:
         raise RefusedError(
-            f"{station.account} may not {permission} ({why})", remedy="ask an administrator for the role"
+            f"{station.account} may not {permission} ({why})", remedy="an administrator grants the role that gives it"
         )
 
 

@@ -78,7 +78,7 @@ class DemoKeyring:
 
         keyid, signature = self.sign(name, passphrase, b"")
         progress("verify", 1, 1)
-        return CoSigned(Path(folders[0]).name, keyid, signature, Path(folders[0]), (), ())
+        return CoSigned(Path(folders[0]).name, keyid, signature, (Path(folders[0]),), (), ())
 
 
 @lru_cache

@@ -59,7 +59,7 @@ class ReadOnly(Shape, frozen=True, kw_only=True):
 
 
 class Status(Shape, frozen=True, kw_only=True):
-    """GET /v1/status."""
+    """GET /v1/status. `hidden` names what is not this account's to see, and is None or empty here for that reason."""
 
     site: str
     side: str
@@ -72,6 +72,7 @@ class Status(Shape, frozen=True, kw_only=True):
     quarantine: int = 0
     account_changes: int = 0
     last_import: LastImport | None = None
+    hidden: tuple[str, ...] = ()
     read_only: ReadOnly | None = None
     alerts: tuple[str, ...] = ()
     health: Health = Health()

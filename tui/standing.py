@@ -13,7 +13,7 @@ from typing import Final
 
 from bundles.display import safe
 from tui.records import ClockFloor, Job, LedgerRow, OutgoingBundle, Rule, Stream
-from tui.texts import moment, words
+from tui.texts import count, moment, words
 from tui.widgets.mark_rows import Marked
 
 MEANINGS: Final = {
@@ -63,7 +63,7 @@ def _next(stream: Stream, rules: Sequence[Rule], clock: ClockFloor | None) -> Ma
         return Marked("ok", f"{text}, no silence alarm")
     days = _days(stream.last_at, clock.now) if clock is not None else 0
     if days >= rule.silence_days:
-        alarm = f"SILENT for {days} days, alarm after {rule.silence_days}"
+        alarm = f"SILENT for {count(days, 'day')}, alarm after {rule.silence_days}"
         return Marked("bad", f"{alarm}: ask {safe(source)} whether one was sent; {text}")
     return Marked("ok", f"{text}, silence alarm {rule.silence_days} d")
 

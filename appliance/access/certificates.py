@@ -18,6 +18,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance import clock, limits
 from appliance.paths import StationPaths
+from bundles.display import some
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.files import make_folder, read_small, write_atomic
 from bundles.limits import MIB
@@ -50,7 +51,7 @@ class Expiry:
         """A sentence for a person."""
         if self.seconds_left <= 0:
             return f"the {self.name} certificate ended at {self.not_after}"
-        return f"the {self.name} certificate ends in {self.days} days, at {self.not_after}"
+        return f"the {self.name} certificate ends in {some(self.days, 'day')}, at {self.not_after}"
 
 
 def default_names() -> list[str]:

@@ -44,7 +44,7 @@ class LockedError(RefusedError):
     `seconds`: for how long still. `first`: nobody has been told yet."""
 
     def __init__(self, seconds: int, *, first: bool = True) -> None:
-        super().__init__("too many failed log-ins", remedy=f"wait {seconds} s, or ask an administrator")
+        super().__init__("too many failed log-ins", remedy=f"wait {seconds} s, then try again")
         self.seconds, self.first = seconds, first
 
 

@@ -226,10 +226,26 @@ class Rules:
         """Go on only where `caller` may. Raises RefusedError saying why."""
         decision = self.decide(caller, permission, repository)
         if not decision:
-            remedy = "ask an administrator for the role that gives it" if caller.grants else "log in"
-            if any(permission in RULES_OUT[role] for role in caller.roles):
-                remedy = "no further role changes that: it takes an account without this one"
-            raise RefusedError(f"{caller.name} may not {permission} ({decision.why})", thing=repository, remedy=remedy)
+            raise RefusedError(
+                f"{caller.name} may not {permission} ({decision.why})", thing=repository,
+                remedy=self._remedy(caller, permission, repository),
+            )  # fmt: skip
+
+    def _remedy(self, caller: Caller, permission: Permission, repository: str) -> str:
+        """What changes a refusal: logging in, a role that the account may get, or another account."""
+        if caller.kind == "anonymous":
+            return "log in: lockgate user login NAME"
+        giving = [role for role in ROLES if permission in GIVES[role]]
+        held = [role for role in giving if role in caller.roles]
+        if any(permission in RULES_OUT[role] for role in caller.roles):
+            return f"no further role changes that: it takes an account that is {_or(giving)} and not this one"
+        if held and not all(self._is_at_home(role, caller.address) for role in held):
+            return f"call from where {_article(held[0])} may: role_addresses in config.toml says from where"
+        able = [role for role in giving if clash([*caller.roles, role]) is None]
+        if not able:
+            return f"no further role changes that: it takes an account that is {_or(giving)} and not this one"
+        on = f" --on {repository}" if repository and permission in ON_REPOSITORIES else ""
+        return f"it takes {_or(able)}; an administrator grants it: lockgate role grant {caller.name} {able[0]}{on}"
 
     def explain(self, caller: Caller, repository: str) -> list[tuple[Permission, Decision]]:
         """Every permission with its decision, for a person."""
@@ -238,6 +254,12 @@ class Rules:
     def _is_at_home(self, role: Role, address: str) -> bool:
         networks = self.role_addresses.get(role)
         return networks is None or not address or is_within(address, networks)
+
+
+def _or(roles: Sequence[Role]) -> str:
+    """`a reader, a writer or a maintainer`."""
+    named = [_article(role) for role in roles]
+    return " or ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
 
 
 def clash(roles: Iterable[Role]) -> tuple[Role, Role] | None:

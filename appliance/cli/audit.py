@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.cli.context import call, json_option, show, station_option, station_root, table
 from appliance.observe.acts import Act
-from bundles.display import safe
+from bundles.display import safe, some
 
 if TYPE_CHECKING:
     from appliance.paths import StationPaths
@@ -86,13 +86,14 @@ def verify(
     lines = [f"[!!] {safe(each.text())}" for each in found.findings]
     if not found.findings:
         lines = [
-            f"[ok] {found.events} events in {found.lanes} lanes, {found.first} to {found.last}",
-            f"[ok] {found.checkpoints} checkpoints; the last covers {found.covered} events",
-            f"[..] {found.uncovered} events are behind it: no signature covers them yet"
+            f"[ok] {some(found.events, 'event')} in {some(found.lanes, 'lane')}, {found.first} to {found.last}",
+            f"[ok] {some(found.checkpoints, 'checkpoint')}; the last covers {some(found.covered, 'event')}",
+            f"[..] {some(found.uncovered, 'event is', 'events are')} behind it: no signature covers them yet"
             if found.uncovered else "[ok] no event is behind it",
-            f"[..] {found.time_back} events are older than the one before them: the clock was corrected"
+            f"[..] {some(found.time_back, 'event is', 'events are')} older than the one before them: the clock"
+            f" was corrected"
             if found.time_back else "[ok] no event is older than the one before it",
-            f"[..] {found.set_back} events say that the clock was set back" if found.set_back
+            f"[..] {some(found.set_back, 'event says', 'events say')} that the clock was set back" if found.set_back
             else "[ok] no event says that the clock was set back",
             f"[ok] the log holds the head {expect_head}" if expect_head
             else "[..] a cut end: not checked; give a head that was written down with --expect-head",
@@ -101,7 +102,7 @@ def verify(
     show(document, as_json, lambda: "\n".join(lines))
     if found.findings:
         raise RefusedError(
-            f"the audit log was changed: {len(found.findings)} findings",
+            f"the audit log was changed: {some(len(found.findings), 'finding')}",
             thing=found.findings[0].text(),
             remedy="keep this folder as it is, and compare it with the last export",
         )
@@ -209,5 +210,5 @@ def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     show(
         {"removed": gone, "lanes": lanes, "record": record},
         as_json,
-        lambda: f"{gone} segments removed; they are in {safe(str(exported))}" if gone else nothing,
+        lambda: f"{some(gone, 'segment')} removed; the export keeps them: {safe(str(exported))}" if gone else nothing,
     )

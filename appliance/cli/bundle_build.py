@@ -18,7 +18,7 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
-from bundles.display import safe
+from bundles.display import safe, some
 
 
 @click.command()
@@ -115,9 +115,10 @@ def _dry_run(
 def _plan_text(plan: dict[str, Any]) -> str:
     space = plan["space"]
     lines = [
-        f"{len(plan['artifacts'])} artifacts, {plan['blobs']} blobs, {megabytes(plan['bytes'])},"
-        f" {len(plan['volumes'])} volumes",
-        f"stands on {plan['base']}: {plan['requires']} blobs, {megabytes(plan['required_bytes'])} are not carried",
+        f"{some(len(plan['artifacts']), 'artifact')}, {some(plan['blobs'], 'blob')}, {megabytes(plan['bytes'])},"
+        f" {some(len(plan['volumes']), 'volume')}",
+        f"stands on {plan['base']}: {some(plan['requires'], 'blob')}, {megabytes(plan['required_bytes'])} are"
+        f" not carried",
         *(
             f"medium {number}: {medium['path']}, {megabytes(medium['size'])} of {megabytes(medium['free'])} free"
             for number, medium in enumerate(plan["media"], 1)
@@ -126,7 +127,7 @@ def _plan_text(plan: dict[str, Any]) -> str:
         f" and {megabytes(space['inside'])} inside",
     ]
     if plan["sboms_to_make"]:
-        lines.append(f"{plan['sboms_to_make']} SBOMs are still to be made, and come on top")
+        lines.append(f"{some(plan['sboms_to_make'], 'SBOM is', 'SBOMs are')} still to be made, and come on top")
     return "\n".join([*lines, "nothing was written"])
 
 
@@ -134,7 +135,7 @@ def built(result: dict[str, Any]) -> str:
     """What was built, in words; the bundle's folder alone on the last line."""
     rate = result["bytes"] / max(result["seconds"], 0.001)
     lines = [
-        f"{result['id']}: {result['volumes']} volumes, {megabytes(result['bytes'])},"
+        f"{result['id']}: {some(result['volumes'], 'volume')}, {megabytes(result['bytes'])},"
         f" written and compared in {result['seconds']:.1f} s ({megabytes(rate)}/s)",
         f"signed by {', '.join(result['signed_by'])}",
     ]

@@ -23,7 +23,7 @@ from appliance.cli.context import (
     station_option,
     station_root,
 )
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import RefusedError, UsageError
 from bundles.manifest import volume_path
 
@@ -137,11 +137,11 @@ def _claims(manifest: BundleManifest, here: list[int], signed: list[str]) -> str
         f"  authorised    {manifest.authorisation or '-'}",
         f"  label         {manifest.classification or '-'}",
         f"  blobs         {len(manifest.blobs)} carried, {len(manifest.requires)} required",
-        f"  evidence      {len(manifest.sboms)} SBOMs, {len(manifest.signatures)} signatures,"
-        f" {len(manifest.attestations)} attestations",
+        f"  evidence      {some(len(manifest.sboms), 'SBOM')}, {some(len(manifest.signatures), 'signature')},"
+        f" {some(len(manifest.attestations), 'attestation')}",
         "  signers",
         *(f"    {keyid}  {'signature here' if keyid in signed else 'no signature here'}" for keyid in manifest.signers),
-        f"  volumes       {len(manifest.volumes)} on {media} media, {megabytes(size)}",
+        f"  volumes       {len(manifest.volumes)} on {some(media, 'medium', 'media')}, {megabytes(size)}",
         *(
             f"    {volume_path(volume.index)}  medium {volume.medium}  {megabytes(volume.size):>12}"
             f"  {'here' if volume.index in here else 'not here'}"
@@ -237,13 +237,13 @@ def sign(
     station = None if root is None and is_key_file(None, key_name) else station_root(root)
     with _bar("check") as progress:
         done = cosign(folders, lambda: load_key(station or Path(), key_name, passphrase_fd), station, progress)
-    path = done.folder / min(done.files)
+    written = [str(folder / name) for folder in done.folders for name in done.files]
     document = {
-        "id": done.id, "keyid": done.keyid, "signature": str(path), "files": list(done.files),
+        "id": done.id, "keyid": done.keyid, "signature": written[0], "signatures": written, "files": list(done.files),
         "missing_signers": list(done.missing),
     }  # fmt: skip
-    still = f"still missing: {', '.join(done.missing)}\n" if done.missing else ""
-    show(document, as_json, lambda: f"{done.id} signed by {done.keyid}\n{still}{path}")
+    still = [f"still missing: {', '.join(done.missing)}"] if done.missing else []
+    show(document, as_json, lambda: "\n".join([f"{done.id} signed by {done.keyid}", *still, *written]))
 
 
 def _check_replay(station: Path, manifest: BundleManifest, digest: str) -> bool:

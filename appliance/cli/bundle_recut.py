@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.context import json_option, megabytes, show, station_option
+from bundles.display import some
 
 
 @click.command()
@@ -29,7 +30,7 @@ def recut(root: Path | None, name: str, media: tuple[int, ...], out: tuple[Path,
     result = run_job(root, "recut", params)
     rate = result["bytes"] / max(result["seconds"], 0.001)
     lines = [
-        f"{result['id']}: {result['volumes']} volumes, {megabytes(result['bytes'])}, the same as before,"
+        f"{result['id']}: {some(result['volumes'], 'volume')}, {megabytes(result['bytes'])}, the same as before,"
         f" written and compared in {result['seconds']:.1f} s ({megabytes(rate)}/s)",
         *([f"still to sign: {', '.join(result['missing_signers'])}"] if result["missing_signers"] else []),
         "safe to remove",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import FailedError, UsageError
 
 if TYPE_CHECKING:
@@ -98,31 +98,42 @@ def table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Bytes as decimal megabytes."""
-    return f"{size / MB:,.1f} MB"
+    """Bytes as decimal megabytes; what is too little for those as kilobytes or bytes, so that nothing reads `0.0`."""
+    if size < 1000:
+        return some(int(size), "byte")
+    return f"{size / MB:,.1f} MB" if size >= MB // 10 else f"{size / 1000:.1f} kB"
 
 
-def read_passphrase(passphrase_fd: int | None, prompt: str, *, confirm: bool = False, name: str = "") -> bytes:
-    """A passphrase from a descriptor, from the service manager's credentials, or typed at the terminal.
+def read_passphrase(
+    passphrase_fd: int | None,
+    prompt: str,
+    *,
+    confirm: bool = False,
+    name: str = "",
+    option: str = "--passphrase-fd",
+    what: str = "passphrase",
+) -> bytes:
+    """A secret from a descriptor, from the service manager's credentials, or typed at the terminal.
 
-    The credential of key `name` is the file `lockgate.NAME` in $CREDENTIALS_DIRECTORY (systemd.exec(5)).
+    The credential of key `name` is the file `lockgate.NAME` in $CREDENTIALS_DIRECTORY (systemd.exec(5)); without a
+    name none is read, and none is promised. `option` is the one that gave `passphrase_fd`, `what` the secret's kind.
     Raises UsageError where there is none of them.
     """
     if passphrase_fd is not None:
         from bundles.signing.keys import passphrase_from
 
-        passphrase = passphrase_from(passphrase_fd)
+        passphrase = passphrase_from(passphrase_fd, option)
     elif (credential := _credential(name)) is not None:
         passphrase = credential
     elif sys.stdin.isatty():
         typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         passphrase = typed.encode()
     else:
-        raise UsageError(
-            "a passphrase is needed", thing=prompt, remedy="give it with --passphrase-fd, or as a systemd credential"
-        )
+        credential_too = f", or as the systemd credential lockgate.{name}" if name else ""
+        remedy = f"call it at a terminal, or give it with {option} N{credential_too}"
+        raise UsageError(f"a {what} is needed", thing=prompt, remedy=remedy)
     if not passphrase:
-        raise UsageError("the passphrase is empty", thing=prompt, remedy="give one of at least a character")
+        raise UsageError(f"the {what} is empty", thing=prompt, remedy="give one of at least a character")
     return passphrase
 
 
@@ -158,6 +169,16 @@ def is_key_file(root: Path | None, name: str) -> bool:
         return True
 
 
+def no_such_key(keys: Path, name: str) -> UsageError:
+    """The error for a name that no key in the folder `keys` has; it names the one that was probably meant."""
+    from difflib import get_close_matches
+
+    names = sorted(path.stem for path in keys.glob("*.pem") if not path.name.endswith(".pub.pem"))
+    near = get_close_matches(name.removesuffix(".pem"), names, 1)
+    meant = f"did you mean {near[0]}? " if near else ""
+    return UsageError("no such key", thing=name, remedy=f"{meant}see: lockgate key list")
+
+
 def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
     """A private key by its name in the station's key folder, or by its file. It stays in this process."""
     from bundles import limits
@@ -166,6 +187,8 @@ def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
     from bundles.signing.ssh_keys import TOKENS
 
     path = Path(name) if is_key_file(root, name) else root / "keys" / f"{check_name(name)}.pem"
+    if "/" not in name and not path.is_file():
+        raise no_such_key(root / "keys", name)
     encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
     key = load_private(path, passphrase)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.access.accounts import check_name
-from appliance.access.first import check_code, forget_code
+from appliance.access.first import check_code, forget_code, require_code
 from appliance.access.passwords import check_password, hash_password
 from appliance.cli.recorded import recorded
 from appliance.config import load_config
@@ -30,6 +30,15 @@ class FirstSteps:
     def needed(self) -> bool:
         """Whether the one-time code was not used yet."""
         return self._paths.first_code.is_file()
+
+    def require(self, name: str) -> None:
+        """Go on only where somebody can still be made administrator with a code: nobody is asked for one that is none.
+
+        Raises UsageError on an open station, RefusedError where there is an administrator; that is recorded.
+        """
+        if not self.needed():
+            with recorded(self._station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
+                require_code(self._paths)
 
     def claim(self, name: str, full_name: str, code: str, password: str) -> None:
         """Make the first administrator; the code is then void.

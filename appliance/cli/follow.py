@@ -217,6 +217,8 @@ class _Display:
 
     def show(self, job: dict[str, Any]) -> None:
         """The job as it stands."""
+        if job["state"] in FINAL_STATES and job["state"] != "done":
+            return  # the error says it
         phase = (job["phase"] if job["state"] == "running" else "") or job["state"]
         if self._bar is not None:
             if phase != self._phase:
@@ -229,7 +231,8 @@ class _Display:
 
 
 def _amount(job: dict[str, Any]) -> str:
-    if not job["total"]:
+    """How far a job is; nothing where that is less than can be shown."""
+    if job["total"] < MB // 20 or job["state"] == "done":
         return ""
     text = f" {job['done'] / MB:.1f} of {job['total'] / MB:.1f} MB"
     if job["rate"] and job["seconds_left"] is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.context import detach_option, json_option, megabytes, show, station_option, table
+from bundles.display import some
 
 
 @click.command()
@@ -31,23 +32,29 @@ def gc(root: Path | None, dry_run: bool, now: bool, detach: bool, as_json: bool)
 
 def _text(result: dict[str, Any]) -> str:
     verb = "would go" if result["dry_run"] else "taken away"
-    lines = [f"{result['blobs']} blobs {verb}, {megabytes(result['bytes'])}"]
+    lines = [f"{some(result['blobs'], 'blob')} {verb}, {megabytes(result['bytes'])}"]
     if result["links"]:
-        lines.append(f"{result['links']} links to blobs that no manifest names {verb}")
+        lines.append(f"{some(result['links'], 'link')} to blobs that no manifest names {verb}")
     if result["uploads"]:
-        lines.append(f"{result['uploads']} leftovers of uploads and imports {verb}")
+        lines.append(
+            f"{some(result['uploads'], 'leftover of uploads and imports', 'leftovers of uploads and imports')} {verb}"
+        )
     if result["kept"]:
         lines.append(
-            f"{result['kept']} blobs have lost their rows and stay, since a bundle's release or import stands in the"
-            " audit log; see: lockgate intake check"
+            f"{some(result['kept'], 'blob has lost its row and stays', 'blobs have lost their rows and stay')}, since a"
+            " bundle's release or import stands in the audit log; see: lockgate intake check"
         )
+    if young := result["waiting"]["blobs"]:
+        waits = some(young, "blob that no manifest names waits", "blobs that no manifest names wait")
+        lines.append(f"{waits} until {result['waiting']['until']}, a day after the push: a collection then takes them")
     emptied, graveyard = result["emptied"], result["graveyard"]
     if emptied["blobs"]:
         removed = "would be removed" if result["dry_run"] else "removed"
-        lines.append(f"{emptied['blobs']} blobs {removed} for good, {megabytes(emptied['bytes'])}")
+        lines.append(f"{some(emptied['blobs'], 'blob')} {removed} for good, {megabytes(emptied['bytes'])}")
     if graveyard["blobs"]:
         lines.append(
-            f"{graveyard['blobs']} blobs wait in the graveyard, {megabytes(graveyard['bytes'])}, the oldest since"
+            f"{some(graveyard['blobs'], 'blob waits', 'blobs wait')} in the graveyard,"
+            f" {megabytes(graveyard['bytes'])}, the oldest since"
             f" {graveyard['oldest']}"
         )
     if result["dry_run"] and result["named"]:

@@ -38,7 +38,7 @@ def init(
     from appliance.observe.reserve import Reserve
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
-    from bundles.errors import FailedError
+    from bundles.errors import FailedError, UsageError
     from bundles.files import failures_named
     from bundles.oci.reference import check_site
     from bundles.signing.keys import create_private, save_private
@@ -50,7 +50,7 @@ def init(
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
         if len(list(root.iterdir())) > linked:
-            raise FailedError("the folder is not empty", thing=str(root), remedy="give a new one")
+            raise UsageError("the folder is not empty", thing=str(root), remedy="give a new one")
         root.chmod(0o700)
         for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
             folder.mkdir(mode=0o700, exist_ok=linked)

@@ -25,7 +25,7 @@ from appliance.cli.context import (
 from appliance.cli.intake_decide import approve, count, reject
 from appliance.cli.pages import whole_list
 from appliance.cli.user_pending import lines_of
-from bundles.display import safe
+from bundles.display import safe, some
 
 
 @click.group()
@@ -52,7 +52,10 @@ def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach:
         show(result, as_json, lambda: str(result["job"]))
         return
     without = f", without volumes {', '.join(map(str, absent))}" if (absent := result["missing_volumes"]) else ""
-    text = f"{result['artifacts']} artifacts, {megabytes(result['bytes'])}: {result['state']}{without}\n{result['id']}"
+    text = (
+        f"{some(result['artifacts'], 'artifact')}, {megabytes(result['bytes'])}:"
+        f" {result['state']}{without}\n{result['id']}"
+    )
     show(result, as_json, lambda: text)
 
 
@@ -145,13 +148,6 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
-    if first["kind"] == "claim":
-        raise RefusedError(
-            "the database's record of what a release stands for was changed",
-            thing=f"{_place(first)} of {first['bundle']}, {first['found']}",
-            remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
-            " it again, which makes the record anew",
-        )
     if first["kind"] == "damaged":
         raise RefusedError(
             "a released manifest cannot be read, so that what it shows cannot be told",
@@ -166,7 +162,8 @@ def check(root: Path | None, as_json: bool) -> None:
         )
     if first["kind"] == "stray":
         raise RefusedError(
-            f"{len(rows)} files among the kept manifests are named by no event", thing=first["digest"],
+            f"{some(len(rows), 'file among the kept manifests is', 'files among the kept manifests are')} named"
+            f" by no event", thing=first["digest"],
             remedy="find out who put them into the station's folder `imported`, and take them away",
         )  # fmt: skip
     if first["kind"] == "foreign":
@@ -176,7 +173,7 @@ def check(root: Path | None, as_json: bool) -> None:
         )  # fmt: skip
     if first["kind"] == "older-than-the-log":
         raise RefusedError(
-            f"{len(rows)} links say that they are older than the audit log that is left",
+            f"{some(len(rows), 'link says', 'links say')} that they are older than the audit log that is left",
             thing=f"{first['bundle']} in {first['repository']}",
             remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
         )
@@ -213,14 +210,13 @@ def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "claim": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3,
-                  "stray": 4}  # fmt: skip
+                  "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 
 def _place(one: dict[str, str]) -> str:
     """Where a finding is: a repository, or a tag in it."""
-    return f"{one['repository']}:{one['tag']}" if one.get("tag") else one["repository"]
+    return f"{one['repository']}:{one['tag']}" if one["kind"] == "tag" else one["repository"]
 
 
 @intake.command()
@@ -379,7 +375,7 @@ def _text(document: dict[str, Any]) -> str:
         f"{document['id']}  {document['state']}",
         f"  digest      {document['digest']}",
         f"  received    {document['received']} by {document['actor']}",
-        f"  content     {document['artifacts']} artifacts, {megabytes(document['bytes'])}",
+        f"  content     {some(document['artifacts'], 'artifact')}, {megabytes(document['bytes'])}",
         f"  approvals   {count(document)}",
     ]
     for entry in document["decisions"]:

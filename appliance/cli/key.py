@@ -13,6 +13,7 @@ import click
 from appliance.cli.completion import KEY
 from appliance.cli.context import (
     json_option,
+    no_such_key,
     passphrase_option,
     read_passphrase,
     show,
@@ -51,13 +52,13 @@ def create(
     """Make a key pair in the station's key folder, encrypted with a passphrase."""
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
-    from bundles.errors import FailedError, UsageError
+    from bundles.errors import UsageError
     from bundles.signing.keys import check_name, create_private, save_private
 
     station = station_root(root)
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
     if path.exists():
-        raise FailedError("the key exists", thing=str(path), remedy="choose another name")
+        raise UsageError("the key exists", thing=str(path), remedy="choose another name")
     if no_passphrase and passphrase_fd is not None:
         raise UsageError("--no-passphrase and --passphrase-fd contradict one another", remedy="give one of them")
     made = create_private(algorithm)
@@ -176,7 +177,7 @@ def export(
     station = station_root(root)
     path = StationPaths(station).keys / f"{check_name(name)}{PUBLIC_SUFFIX}"
     if not path.is_file():
-        raise UsageError("no such key", thing=name, remedy="see: lockgate key list")
+        raise no_such_key(path.parent, name)
     public = load_public(path)
     document = {
         "name": name, "keyid": public.keyid, "algorithm": public.algorithm, "fingerprint": public.fingerprint,

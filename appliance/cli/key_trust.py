@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.context import json_option, show, station_option, station_root
 from appliance.observe.acts import Act
+from bundles.display import some
 
 
 @click.command()
@@ -135,12 +136,13 @@ def review(root: Path | None, out: Path | None, as_json: bool) -> None:
 @json_option
 def export_trust(root: Path | None, target: Path, as_json: bool) -> None:
     """Copy the trust folder, checked, for an officer's own verifier. Its last line is the copy's path."""
+    from appliance import clock
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
-    from bundles.signing.trust import export_trust as copy
+    from bundles.signing.trust_copy import export_trust as copy
 
     station = station_root(root)
     with recorded(station, Act.TRUST_EXPORT, str(target), {}):
-        folder = copy(StationPaths(station).trust, target)
+        folder = copy(StationPaths(station).trust, target, clock.now())
     document = {"site": folder.site, "keys": len(folder.records), "folder": str(target)}
-    show(document, as_json, lambda: f"{len(folder.records)} keys of {folder.site}\n{target}")
+    show(document, as_json, lambda: f"{some(len(folder.records), 'key')} of {folder.site}\n{target}")

@@ -103,9 +103,17 @@ def main() -> NoReturn:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         status = EXIT_USAGE
+    except click.exceptions.NoSuchCommand as error:
+        from appliance.cli.suggest import unknown_command
+
+        told = unknown_command(lockgate, error)
+        _say(told.diagnostics())
+        status = told.exit_status
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         hint = f"; see: {context.command_path} --help" if context is not None else ""
+        if isinstance(error, click.NoSuchOption) and context is not None and context.command is lockgate:
+            hint = "; an option stands behind its command: lockgate COMMAND -C DIR --json"
         _say(" ".join(error.format_message().split()).rstrip(".") + hint)
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from appliance.cli.context import MB, json_option, show, station_option, station_root
-from bundles.display import safe
+from bundles.display import safe, some
 
 if TYPE_CHECKING:
     from bundles.documents import StreamHead
@@ -125,12 +125,13 @@ def _progress() -> Any:
 
 
 def _text(document: dict[str, Any], kept: Path) -> str:
-    verb = "would be restored" if document["dry_run"] else "restored"
+    place, restored = ("would be in place", "would be restored") if document["dry_run"] else ("in place", "restored")
     lines = [
-        document["found"] or "nothing was missing",
-        f"{verb}: {document['repositories']} repositories, {document['links']} links that were missing,"
-        f" {document['tags']} tags, {document['jobs']} jobs, {document['blocks']} blocks;"
-        f" {document['blobs']} blobs are held",
+        document["found"] or "the database itself is whole: it was held against the blobs and the audit log",
+        f"{place}: {some(document['repositories'], 'repository', 'repositories')},"
+        f" {some(document['tags'], 'tag')}, {some(document['jobs'], 'job')}, {some(document['blocks'], 'block')},"
+        f" {some(document['blobs'], 'blob')}",
+        f"{restored}: {some(document['links'], 'missing link')}",
     ]
     lines += [f"  {stream} goes on behind {last:06d}" for stream, last in sorted(document["streams"].items())]
     cannot = document["cannot"]

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.context import call, json_option, show, station_option, station_root
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.documents import Receipt
 from bundles.statement import Statement
 
@@ -28,7 +28,7 @@ def export(root: Path | None, out: Path, sequence_only: bool, as_json: bool) -> 
 
     params = {"out": str(out.absolute())} | ({"sequence_only": True} if sequence_only else {})
     result = run_job(root, "receipt", params)
-    listed = "no inventory" if result["blobs"] is None else f"{result['blobs']} blobs"
+    listed = "no inventory" if result["blobs"] is None else f"{some(result['blobs'], 'blob')}"
     lines = [f"receipt {result['number']}, {listed}, signed by {result['keyid']}", f"audit head {result['head']}"]
     text = "\n".join([*lines, result["path"]])
     show(result, as_json, lambda: text)
@@ -93,7 +93,9 @@ def _text(statement: Statement) -> str:
         lines = [f"want-list of {document.site} for {document.bundle}, {document.created}, {by}"]
     if document.blobs is None:
         return "\n".join([*lines, "  no inventory"])
-    return "\n".join([*lines, f"  {len(document.blobs)} blobs, {sum(blob.size for blob in document.blobs)} bytes"])
+    return "\n".join(
+        [*lines, f"  {some(len(document.blobs), 'blob')}, {sum(blob.size for blob in document.blobs)} bytes"]
+    )
 
 
 def own_receipt(station: Path, file: Path, site: str) -> tuple[Receipt, bytes]:

@@ -9,7 +9,7 @@ from typing import Any, Final
 import click
 
 from appliance.cli.context import detach_option, json_option, megabytes, show, station_option
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import FailedError, UsageError
 
 _TIME: Final = re.compile(r"(?P<number>[0-9]{1,7})(?P<unit>[smh]?)\Z")
@@ -42,20 +42,20 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
         )
     if not detach and result["damaged"]:
         raise FailedError(
-            f"{len(result['damaged'])} blobs are damaged and withdrawn",
+            f"{some(len(result['damaged']), 'blob is', 'blobs are')} damaged and withdrawn",
             thing=result["damaged"][0]["digest"],
             remedy="import a bundle that carries them again, or push them again",
         )
     if not detach and result["unread"]:
         raise FailedError(
-            f"{len(result['unread'])} blobs could not be read",
+            f"{some(len(result['unread']), 'blob')} could not be read",
             thing=f"{result['unread'][0]['digest']} ({safe(result['unread'][0]['why'])})",
             remedy="check the disk, then run it again: none of them is withdrawn",
         )
 
     if not detach and result["described"]:
         raise FailedError(
-            f"the database said something else of {len(result['described'])} manifests than their bytes",
+            f"the database said something else of {some(len(result['described']), 'manifest')} than their bytes",
             thing=result["described"][0]["digest"],
             remedy="it was set right; look for what changed the database: lockgate intake check",
         )
@@ -72,15 +72,15 @@ def _seconds(text: str | None) -> int | None:
 
 def _text(result: dict[str, Any]) -> str:
     end = "the pass is complete" if result["complete"] else "stopped at its time; the next run goes on here"
-    lines = [f"{result['blobs']} blobs read, {megabytes(result['bytes'])}: {end}"]
+    lines = [f"{some(result['blobs'], 'blob')} read, {megabytes(result['bytes'])}: {end}"]
     metadata = result["metadata"]
     state = {"ok": "is whole", "damaged": "is DAMAGED"}.get(metadata["state"], "was not checked: give it more time")
     lines.append(f"the metadata {state}")
     lines += [f"[!!] {safe(text)}" for text in metadata["found"]]
     if metadata["unsummed"]:
-        lines.append(f"{metadata['unsummed']} rows have no checksum: another program wrote them")
+        lines.append(f"{some(metadata['unsummed'], 'row has', 'rows have')} no checksum: another program wrote them")
     if result["healed"]:
-        lines.append(f"{result['healed']} blobs that were withdrawn or could not be read are whole")
+        lines.append(f"{some(result['healed'], 'blob is', 'blobs are')} whole again")
     lines += [f"[!!] {blob['digest']} could not be read ({safe(blob['why'])})" for blob in result["unread"]]
     for one in result["described"]:
         lines.append(f"[!!] {one['digest']}: the database said something else of its {', '.join(one['fields'])}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option
-from bundles.display import safe
+from bundles.display import safe, some
 
 
 @click.command()
@@ -22,21 +22,28 @@ def status(root: Path | None, as_json: bool) -> None:
 
 def _text(document: dict[str, Any]) -> str:
     store, jobs = document["store"], document["jobs"]
-    last, only = document["last_import"], document["read_only"]
+    only = document["read_only"]
     lines = [
         f"site         {document['site']} ({document['side']}{', open' if document['open'] else ''})",
         f"registry     {'http' if document['open'] else 'https'}://{document['listen']}",
         f"version      {document['version']}, up since {document['started']}",
-        f"store        {store['blobs']} blobs, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
+        f"store        {some(store['blobs'], 'blob')}, {megabytes(store['bytes'])}; {megabytes(store['free'])} free",
         *_graveyard(store["graveyard"]),
         *([f"read-only    since {only['since']}: {only['why']}"] if only else []),
         *_collected(store["collected"]),
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
-        f"last import  {last['id'] + ' at ' + last['at'] if last else 'none'}",
+        f"last import  {_last_import(document)}",
         f"health       {_health(document)}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
+
+
+def _last_import(document: dict[str, Any]) -> str:
+    if "last_import" in document["hidden"]:
+        return "not shown: your roles do not see what came in (see: lockgate role list)"
+    last = document["last_import"]
+    return f"{last['id']} at {last['at']}" if last else "none"
 
 
 def _health(document: dict[str, Any]) -> str:
@@ -50,10 +57,12 @@ def _graveyard(graveyard: dict[str, Any]) -> list[str]:
     if not graveyard["blobs"]:
         return []
     since = graveyard["oldest"]
-    return [f"graveyard    {graveyard['blobs']} blobs, {megabytes(graveyard['bytes'])}, the oldest since {since}"]
+    return [
+        f"graveyard    {some(graveyard['blobs'], 'blob')}, {megabytes(graveyard['bytes'])}, the oldest since {since}"
+    ]
 
 
 def _collected(collected: dict[str, Any]) -> list[str]:
     if not collected["asked"]:
         return []
-    return [f"collected    clients asked {collected['asked']} times for content that gc took"]
+    return [f"collected    clients asked {some(collected['asked'], 'time')} for content that gc took"]

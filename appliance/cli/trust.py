@@ -9,6 +9,7 @@ import click
 
 from appliance.cli.context import call, json_option, show, station_option, station_root, table
 from appliance.observe.acts import Act
+from bundles.display import some
 
 
 @click.group()
@@ -69,7 +70,7 @@ def show_(root: Path | None, as_json: bool) -> None:
         for entry in found
     ]  # fmt: skip
     rows = [
-        (entry.name, "[!!]" if entry.level else "[ok]", f"{entry.not_after} ({entry.days} days)",
+        (entry.name, "[!!]" if entry.level else "[ok]", f"{entry.not_after} ({some(entry.days, 'day')})",
          ", ".join(item["names"]) or "-")
         for entry, item in zip(found, items, strict=True)
     ]  # fmt: skip

@@ -22,19 +22,14 @@ def password_option(command: Any) -> Any:
     )(command)
 
 
-def read_password(password_fd: int | None, prompt: str, *, confirm: bool = False) -> str:
-    """A password from a descriptor, or typed. Raises UsageError."""
+def read_password(password_fd: int | None, prompt: str, *, confirm: bool = False, option: str = "--password-fd") -> str:
+    """A password from the descriptor that `option` named, or typed. Raises UsageError."""
     from bundles.errors import UsageError
 
     try:
-        return read_passphrase(password_fd, prompt, confirm=confirm).decode()
+        return read_passphrase(password_fd, prompt, confirm=confirm, option=option, what="password").decode()
     except UnicodeDecodeError:
         raise UsageError("a password is UTF-8 text", thing=prompt, remedy="type it again") from None
-    except UsageError as error:
-        if "passphrase" not in error.what:
-            raise
-        what = error.what.replace("passphrase", "password")
-        raise UsageError(what, thing=error.thing, remedy=error.remedy.replace("passphrase", "password")) from None
 
 
 def path_of(name: str, what: str = "") -> str:
@@ -73,9 +68,11 @@ def claim(
 
     station = station_root(root)
     check_name(name)
-    typed = read_passphrase(code_fd, "One-time code").decode("utf-8", "replace")
+    steps = FirstSteps(station)
+    steps.require(name)
+    code = read_passphrase(code_fd, "One-time code", option="--code-fd", what="one-time code")
     password = read_password(password_fd, f"New password of {name}", confirm=True)
-    FirstSteps(station).claim(name, full_name, typed, password)
+    steps.claim(name, full_name, code.decode("utf-8", "replace"), password)
     document = {"name": name, "role": "administrator"}
     show(document, as_json, lambda: f"{name} is administrator\nstart the station with: lockgate serve -C {station}")
 
@@ -85,17 +82,15 @@ def claim(
 @json_option
 def code(root: Path | None, as_json: bool) -> None:
     """Make a new one-time code for the first administrator. The station must not run, and must have none yet."""
-    from appliance.access.first import make_code
+    from appliance.access.first import make_code, require_code
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
     from appliance.station import station_lock
-    from bundles.errors import RefusedError
 
     station = station_root(root)
     paths = StationPaths(station)
     with station_lock(paths), recorded(station, Act.ACCOUNT_CODE, station.name, {}):
-        if not paths.first_code.is_file():
-            raise RefusedError("the first administrator has been made", thing=str(station), remedy="ask them")
+        require_code(paths)
         made = make_code(paths)
     show({"code": made}, as_json, lambda: f"one-time code {made}")
 
@@ -234,7 +229,7 @@ def password(root: Path | None, name: str, old_fd: int | None, password_fd: int 
     from appliance.access.passwords import check_password
 
     me = call(root, lambda client: client.who())["account"]
-    body = {"old": read_password(old_fd, "Old password")} if me == name else {}
+    body = {"old": read_password(old_fd, "Old password", option="--old-fd")} if me == name else {}
     body["password"] = check_password(read_password(password_fd, f"New password of {name}", confirm=True))
     document = call(root, lambda client: client.post(path_of(name, "/password"), body))
     report(document, as_json, f"the password of {name} is set; log in again where it was used")

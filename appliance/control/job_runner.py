@@ -57,6 +57,10 @@ _LAST_WORDS: Final = 4096
 _KEPT_FREE: Final = [bytes(size) for size in range(0, 512, 16) for _ in range(64)]
 """Memory of every small size, given back where a job has none left: without any, not even a function is called."""
 
+USAGE: Final = "memory at most "
+"""How the line of a job's log begins that says what it took; who follows the job is not told, whoever reads the log is.
+"""
+
 
 class Runner:
     """The JobContext of a subprocess."""
@@ -190,7 +194,7 @@ class Runner:
 
     def _account(self) -> None:
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        self.log(f"memory at most {_peak()} bytes, {usage.ru_utime + usage.ru_stime:.2f} s of processor time")
+        self.log(f"{USAGE}{_peak()} bytes, {usage.ru_utime + usage.ru_stime:.2f} s of processor time")
 
 
 def _peak() -> int:

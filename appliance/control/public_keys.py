@@ -52,6 +52,8 @@ def find_public_key(paths: StationPaths, keyid: str) -> PublicKey:
     record = TrustFolder.load(paths.trust).find(keyid)
     if record is None:
         raise UsageError(
-            "no such key", thing=keyid, remedy="create it, or pin its public half with: lockgate key trust"
+            "no such key",
+            thing=keyid,
+            remedy="see: lockgate key list; create it (lockgate key create) or pin it (lockgate key trust)",
         )
     return record.key

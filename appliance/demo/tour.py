@@ -18,6 +18,7 @@ from appliance.demo.content import pack
 from appliance.demo.pull import Pulled, pull
 from appliance.demo.stage import Outcome, Station
 from bundles import children
+from bundles.display import some
 from bundles.errors import FailedError
 from bundles.oci.reference import Reference
 
@@ -125,7 +126,7 @@ class Tour:
         volumes = sorted((bundle / "volumes").iterdir())
         size = sum(volume.stat().st_size for volume in volumes)
         self.account.add("build (SBOMs, hash, sign, write)", outcome.seconds, size)
-        self._done(f"{bundle.name}: {len(volumes)} volumes, {size / MB:.1f} MB")
+        self._done(f"{bundle.name}: {some(len(volumes), 'volume')}, {size / MB:.1f} MB")
         if len(volumes) < 3 and not self.remote:
             raise FailedError("the bundle has fewer than three volumes", thing=str(bundle))
         return bundle

@@ -116,9 +116,9 @@ def _place(path: Path, param: PathParam) -> Path:
                     path.mkdir(exist_ok=True)
         case "file":
             if os.path.lexists(path):
-                raise FailedError("the file exists", thing=str(path), remedy="choose another name")
+                raise UsageError("the file exists", thing=str(path), remedy="choose another name")
             if not path.parent.is_dir():
-                raise FailedError("no such folder", thing=str(path.parent), remedy="check the path")
+                raise UsageError("no such folder", thing=str(path.parent), remedy="check the path")
             return path.parent
         case "nothing":
             return path if path.exists() else path.parent

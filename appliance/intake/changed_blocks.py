@@ -13,7 +13,7 @@ from appliance.intake.log_record import read_log
 from appliance.station import Station
 from appliance.store.blocks import every_block
 from appliance.store.writes.lifecycle import Settle
-from bundles.display import safe
+from bundles.display import safe, some
 
 _LISTED: Final = 1_000
 _SETTLES: Final = 1.0
@@ -77,5 +77,11 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
     ]
     more = len(found) - len(lines)
     return (
-        [*lines, f"block: {more} more blocks are not what was recorded; see: lockgate intake check"] if more else lines
+        [
+            *lines,
+            f"block: {some(more, 'more block is', 'more blocks are')} not what was recorded; see: lockgate"
+            f" intake check",
+        ]
+        if more
+        else lines
     )

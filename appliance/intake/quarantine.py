@@ -51,6 +51,7 @@ from appliance.store.writes.intake import (
     VolumeRow,
 )
 from bundles import documents, limits
+from bundles.display import some
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.files import failures_named
 from bundles.lanes import at_once
@@ -329,7 +330,10 @@ class _Receiving:
             station.writer.submit(write)
         if absent:
             self.sink.discard()
-            self.context.log(f"{manifest.id} was taken in {without}: {len(manifest.artifacts)} artifacts are whole")
+            self.context.log(
+                f"{manifest.id} was taken in {without}:"
+                f" {some(len(manifest.artifacts), 'artifact is', 'artifacts are')} whole"
+            )
 
     def _acting(self, act: Act, detail: dict[str, object]) -> AbstractContextManager[None]:
         event = AuditEvent(act, self.context.actor, self.manifest.id, "done", {"digest": str(self.digest), **detail})

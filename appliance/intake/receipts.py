@@ -77,9 +77,9 @@ def _drafted(context: JobContext, out: Path) -> bytes:
         return read_small(draft, limits.SIGNED_DOCUMENT)
     with failures_named(out, "the receipt cannot be written"):
         if out.exists() or out.is_symlink():
-            raise FailedError("the file exists", thing=str(out), remedy="choose another name")
+            raise UsageError("the file exists", thing=str(out), remedy="choose another name")
         if not out.parent.is_dir():
-            raise FailedError("no such folder", thing=str(out.parent), remedy="check the path")
+            raise UsageError("no such folder", thing=str(out.parent), remedy="check the path")
     inventory = context.params.get("sequence_only") is not True
     raw = documents.encode(state_of(context.station, clock.now(), inventory=inventory))
     if len(raw) > limits.SIGNED_DOCUMENT:

@@ -145,7 +145,9 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
     for name in only:
         named = {_key(one) for one in every if name in _names(one)}
         if not named:
-            raise UsageError("the bundle does not hold this artifact", thing=name, remedy="see: lockgate intake show")
+            raise UsageError(
+                "the bundle does not hold this artifact", thing=name, remedy="see: lockgate intake show ID"
+            )
         taken |= named
     beneath = {_key(one): [str(child.digest) for child in one.manifest.manifests] for one in every}
     referring: dict[tuple[str, str], list[str]] = {}

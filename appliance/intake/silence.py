@@ -8,6 +8,7 @@ from typing import Final
 from appliance import clock
 from appliance.station import Station
 from appliance.store.writes.floors import require_open
+from bundles.display import some
 from bundles.errors import LockgateError, RefusedError
 
 _DAY: Final = 24 * 3600
@@ -28,7 +29,7 @@ def silent_streams(station: Station) -> list[str]:
         allowed = trust.policy.rule("bundle", stream.partition(".")[0]).silence_days
         days = (now - clock.seconds(at)) // _DAY if at else None
         if allowed and (days is None or days >= allowed):
-            since = "no bundle ever came" if days is None else f"silent for {days} days"
+            since = "no bundle ever came" if days is None else f"silent for {some(days, 'day')}"
             lines.append(f"{stream}: {since}, alarm after {allowed}; ask the source site whether one was sent")
     return lines
 

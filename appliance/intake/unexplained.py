@@ -22,7 +22,7 @@ from appliance.intake.signed import blobs_of, entry_manifest, kept_manifest, sig
 from appliance.paths import StationPaths
 from appliance.station import Station
 from appliance.store.explained import Explained
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import FailedError
 from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import Digest
@@ -189,20 +189,23 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
         name = one["bundle"] or "content of no bundle that was taken in"
         bundles.setdefault(name, {"count": 0, "first": one["repository"]})["count"] += 1
     lines = [
-        f"release: {name} is shown and nobody released it ({one['count']} links, {one['first']}): the database was"
+        f"release: {name} is shown and nobody released it ({some(one['count'], 'link')}, {one['first']}): the"
+        f" database was"
         " changed by hand; see: lockgate intake check"
         for name, one in bundles.items()
     ]
     forgotten = sorted({one["bundle"] for one in found if one["kind"] in _RECORDS})
     if older:
         lines.append(
-            f"release: {len(older)} links to imported content are older than the audit log that is left"
+            f"release: {some(len(older), 'link to imported content is', 'links to imported content are')} older"
+            f" than the audit log that is left"
             f" ({older[0]['bundle']} first): compare them with the export; see: lockgate intake check"
         )
     cut, strays, foreign = ([one for one in found if one["kind"] == kind] for kind in ("cut", "stray", FOREIGN))
     if foreign:
         lines.append(
-            f"record: {len(foreign)} files of the audit log hold lines that the station did not write"
+            f"record: {some(len(foreign), 'file of the audit log holds', 'files of the audit log hold')} lines"
+            f" that the station did not write"
             f" ({safe(foreign[0]['digest'])} first), which explain nothing; see: lockgate audit verify"
         )
     if cut:
@@ -217,7 +220,9 @@ def alarms(found: list[dict[str, str]]) -> list[str]:
     ]
     if strays:
         lines.append(
-            f"record: {len(strays)} files among the kept manifests are named by no event ({safe(strays[0]['digest'])}"
+            f"record:"
+            f" {some(len(strays), 'file among the kept manifests is', 'files among the kept manifests are')}"
+            f" named by no event ({safe(strays[0]['digest'])}"
             " first); see: lockgate intake check"
         )
     return lines + [

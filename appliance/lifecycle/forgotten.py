@@ -26,6 +26,7 @@ from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.links import is_shown
 from bundles.audit_log import segments
+from bundles.display import some
 from bundles.errors import FailedError, RefusedError
 from bundles.files import failures_named
 
@@ -69,7 +70,7 @@ def look(paths: StationPaths) -> Forgotten | None:
             if held is not None and held < promised:
                 names = chain(_missing_bundles(paths, reader), _missing_links(paths, reader))
                 missing = tuple(islice(names, _NAMED))
-                return Forgotten(f"the metadata went back by {promised - held} commits", True, missing)
+                return Forgotten(f"the metadata went back by {some(promised - held, 'commit')}", True, missing)
             names = chain(_missing_bundles(paths, reader))
             if held is None or not promised:
                 names = chain(names, _missing_links(paths, reader, certain=True))

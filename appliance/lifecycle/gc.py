@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field, replace
+from datetime import timedelta
 from functools import cached_property
 from itertools import islice
 from os import scandir
@@ -30,7 +31,7 @@ from appliance.control.kinds import JobContext, Result
 from appliance.intake.standing_content import StandingContent, standing_content
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.graves import Emptied, Graves, shut_since_a_restore
-from appliance.lifecycle.marks import Unreferenced, WaitingBuilds, unreferenced
+from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
@@ -42,8 +43,10 @@ from appliance.store.gate import Gate, incoming_turn
 from appliance.store.integrity import damaged
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
+from bundles.display import some
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest
+from bundles.times import later
 
 
 @dataclass(slots=True)
@@ -69,8 +72,9 @@ def run(context: JobContext) -> Result:
     what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused.
 
     The result: dry_run, now, blobs, bytes, links, uploads, kept (blobs that only the audit log keeps), named [{digest,
-    size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at the end).
-    Raises UsageError, RefusedError, FailedError.
+    size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at the end),
+    waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when). Raises
+    UsageError, RefusedError, FailedError.
     """
     flags = {name: context.params.get(name, False) for name in ("dry_run", "now")}
     for name, value in flags.items():
@@ -92,6 +96,7 @@ class _Collection:
         self._taken = _Taken()
         self._builds = WaitingBuilds(context.station)
         self._unlinked: Counter[str] = Counter()
+        self._waiting, self._newest = 0, ""
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
@@ -128,7 +133,12 @@ class _Collection:
             "dry_run": self._dry_run, "now": self._now, "blobs": taken.blobs, "bytes": taken.bytes,
             "links": taken.links, "uploads": taken.uploads, "kept": taken.kept, "named": taken.named,
             "emptied": asdict(emptied), "graveyard": asdict(self._station.blobs.graveyard.totals()),
+            "waiting": {"blobs": self._waiting, "until": self._until()},
         }  # fmt: skip
+
+    def _until(self) -> str | None:
+        """When the last of the blobs that wait for their manifest may be taken."""
+        return later(self._newest, timedelta(seconds=limits.UNREFERENCED)) if self._newest else None
 
     def _moment(self, moment: str) -> AuditEvent:
         taken = self._taken
@@ -140,6 +150,10 @@ class _Collection:
         before = clock.now() if self._full else clock.after(-int(limits.UNREFERENCED))
         self._context.progress("look for blobs without a manifest", 0, 0)
         for one in unreferenced(self._station, before):
+            if isinstance(one, Waiting):
+                self._waiting += one.blobs
+                self._newest = max(self._newest, one.newest)
+                continue
             if not isinstance(one, Unreferenced):
                 self._context.log(one)
                 continue
@@ -154,7 +168,7 @@ class _Collection:
                     count = self._unlink_blobs(found, before)
             self._taken.links += count
             if count:
-                self._context.log(f"{found.repository}: {count} blobs that no manifest names")
+                self._context.log(f"{found.repository}: {some(count, 'blob')} that no manifest names")
             self._context.progress("look for blobs without a manifest", 0, 0)
 
     def _without_released(self, found: Unreferenced) -> Unreferenced:
@@ -174,12 +188,11 @@ class _Collection:
         write = UnlinkBlobs(repository=found.repository, digests=found.blobs, shown=found.shown, before=before)
         detail = {"digests": list(found.blobs)}
         event = AuditEvent(Act.GC_UNLINK, self._context.actor, found.repository, "done", detail)
-        with self._station.blobs.turns.alone_blocking():
-            with recording(self._station.audit, event):
-                count: int = self._station.writer.submit(write)
-            if not count:
-                changed = FailedError("the repository changed meanwhile")
-                self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
+        with recording(self._station.audit, event):
+            count: int = self._station.writer.submit(write)
+        if not count:
+            changed = FailedError("the repository changed meanwhile")
+            self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
         return count
 
     def _turn(self) -> AbstractContextManager[None]:

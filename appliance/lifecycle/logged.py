@@ -19,6 +19,7 @@ from appliance.observe.reading import is_pruned, own_events, own_oldest
 from appliance.paths import StationPaths
 from appliance.store.writes.rebuild import BundleRow, JobRow
 from appliance.store.writes.rows import Kind
+from bundles.display import some
 from bundles.errors import FailedError, to_wire
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest
 
@@ -196,7 +197,7 @@ class _Replay:
                 shown.tag(tag, root, at)
             count = detail.get("manifests")
             if isinstance(count, int) and count > len(seen):
-                gap = f"{count - len(seen)} manifests that were collected with {thing}: collect it again"
+                gap = f"{some(count - len(seen), 'manifest')} that were collected with {thing}: collect it again"
                 self._found.gaps.append(gap)
 
     def _end(self, act: Act, thing: str, detail: dict[str, Any]) -> None:

@@ -30,6 +30,15 @@ class Unreferenced:
     shown: str
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How many blobs of a repository no manifest names and are too young to be taken; `newest` was linked last."""
+
+    repository: str
+    blobs: int
+    newest: str
+
+
 class _Named:
     """Which digests the manifests of a repository name, in eight bytes each.
 
@@ -56,12 +65,12 @@ def _beginning(digest: str) -> int:
     return int(digest.partition(":")[2][:16], 16)
 
 
-def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | str]:
-    """For each repository with blobs linked before the time `before` that no manifest there names, those, at most
-    `limits.GC_PAGE` at a time; where one of its manifests cannot be read, a sentence about it, and nothing of it is
-    given. Reads every manifest of such a repository."""
+def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | Waiting | str]:
+    """For each repository with blobs that no manifest there names: those linked before the time `before`, at most
+    `limits.GC_PAGE` at a time, then how many are younger. Where one of its manifests cannot be read, a sentence about
+    it, and nothing of it is given. Reads every manifest of a repository that links a blob."""
     for repository, name in garbage.repositories(station.reader):
-        if next(garbage.linked(station.reader, repository, "blob", before), None) is None:
+        if next(garbage.linked(station.reader, repository, "blob"), None) is None:
             continue
         shown = shown_manifests(station.reader, repository)
         named = _Named()
@@ -76,6 +85,12 @@ def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | str]:
         old = (digest for digest in garbage.linked(station.reader, repository, "blob", before) if digest not in named)
         while blobs := tuple(islice(old, station_limits.GC_PAGE)):
             yield Unreferenced(name, blobs, shown)
+        young, newest = 0, ""
+        for digest, at in garbage.linked_since(station.reader, repository, "blob", before):
+            if digest not in named:
+                young, newest = young + 1, max(newest, at)
+        if young:
+            yield Waiting(name, young, newest)
 
 
 def named_by(station: Station, digest: Digest) -> set[str]:

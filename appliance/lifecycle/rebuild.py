@@ -51,6 +51,7 @@ from appliance.store.writes.rebuild import (
 )
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
+from bundles.display import some
 from bundles.documents import StreamHead
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.files import failures_named, sync_folder, write_atomic
@@ -394,6 +395,7 @@ class _Rebuild:
         cannot += [f"{one}: take it again with: lockgate receipt take FILE" for one in log.taken]
         if not log.whole:
             cannot.append(
-                f"what the pruned part of the audit log told: {self._found.kept} blobs that nothing explains are kept,"
+                f"what the pruned part of the audit log told:"
+                f" {some(self._found.kept, 'blob that nothing explains is', 'blobs that nothing explains are')} kept,"
                 " shown by no repository"
             )

@@ -20,6 +20,7 @@ from appliance.lifecycle.described import Described
 from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.store.writes.lifecycle import SaveScrub
+from bundles.display import some
 from bundles.errors import FailedError, UsageError
 from bundles.oci.digest import Digest
 
@@ -138,7 +139,7 @@ class _Scrub:
         row = self._station.reader.execute("SELECT position, started, finished, blobs, bytes FROM scrub").fetchone()
         if restart or row is None or row[2] is not None:
             return _Pass("", clock.now())
-        self._context.log(f"goes on with the pass of {row[1]}, after {row[3]} blobs")
+        self._context.log(f"goes on with the pass of {row[1]}, after {some(row[3], 'blob')}")
         return _Pass(row[0], row[1], row[3], row[4])
 
     def _save(self, so_far: _Pass, *, finished: bool = False) -> None:

@@ -58,10 +58,11 @@ keys/KEYID.pem        the public keys of those who signed, and KEYID.json: whose
 def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, site: str, at: str) -> str:
     """Write the log and `documents` (by path) to the new folder `out`. Returns the head it ends with.
 
-    Raises FailedError where the folder exists or cannot be written; a folder that is not whole is removed again.
+    Raises UsageError where the folder exists, FailedError where it cannot be written; one that is not
+    whole is removed again.
     """
     if os.path.lexists(out):
-        raise FailedError("the export's folder exists", thing=str(out), remedy="name a new one")
+        raise UsageError("the export's folder exists", thing=str(out), remedy="name a new one")
     with failures_named(out, "the export cannot be written"):
         out.mkdir(mode=0o700)
     try:

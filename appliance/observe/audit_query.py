@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from appliance.observe.acts import Act
 from appliance.observe.reading import newest
-from bundles.errors import UsageError
+from bundles.errors import MalformedError, UsageError
+from bundles.times import check_time
 
 _PLACE: Final = re.compile(r"[0-9]{1,2}-[0-9]{1,15}\Z")
 FILTERS: Final = ("act", "actor", "thing", "outcome", "since", "until")
@@ -27,6 +29,24 @@ class Query:
     since: str = ""
     until: str = ""
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for what no event can ever be: it is a slip, and an empty list would hide it."""
+        for name, text in (("--since", self.since), ("--until", self.until)):
+            if text and not _is_time(text):
+                raise UsageError(
+                    f"{name} is not a time", thing=repr(text)[:60], remedy="write YYYY-MM-DD or YYYY-MM-DDTHH:MM:SSZ"
+                )
+        if self.until and self.since >= self.until:
+            raise UsageError(
+                "no time lies between --since and --until", thing=f"{self.since} and {self.until}",
+                remedy="give the earlier one as --since",
+            )  # fmt: skip
+        if not any(act.startswith(self.act) for act in Act):
+            areas = sorted({act.partition(".")[0] for act in Act})
+            raise UsageError(
+                "no act begins so", thing=repr(self.act)[:60], remedy=f"acts begin with {', '.join(areas)}"
+            )
+
     def takes(self, event: dict[str, Any]) -> bool:
         """Whether it is one of those asked for."""
         return (
@@ -38,6 +58,15 @@ class Query:
             and (not self.until or event["time"] < self.until)
             and (not self.text or self.text in str(event))
         )
+
+
+def _is_time(text: str) -> bool:
+    """Whether it is a time, or a day, which begins at midnight UTC."""
+    try:
+        check_time(text if "T" in text else f"{text}T00:00:00Z", "")
+    except MalformedError:
+        return False
+    return True
 
 
 def find_events(folder: Path, limit: int, query: Query, after: str = "") -> tuple[list[dict[str, Any]], str]:

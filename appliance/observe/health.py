@@ -13,6 +13,7 @@ from appliance.observe.checkpoints import standing_of
 from appliance.observe.reserve import Reserve, Room
 from appliance.station import Station
 from appliance.store.integrity import last_check
+from bundles.display import some
 from bundles.errors import LockgateError, RefusedError
 
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -59,7 +60,9 @@ def _store(station: Station) -> dict[str, Any]:
         return {"name": "store", "ok": False, "detail": detail}
     count, unread = station.metadata.troubled()
     last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
-    found = [f"{count} damaged blobs withdrawn"] * bool(count) + [f"{unread} blobs could not be read"] * bool(unread)
+    found = [f"{some(count, 'damaged blob')} withdrawn"] * bool(count) + [
+        f"{some(unread, 'blob')} could not be read"
+    ] * bool(unread)
     if found:
         return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}
     scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"

@@ -20,6 +20,7 @@ from typing import Final
 
 from appliance import limits
 from appliance.observe.acts import Act
+from bundles.display import some
 from bundles.errors import NoSpaceError
 from bundles.files import own_as_folder
 
@@ -115,7 +116,7 @@ class Reserve:
             return f"{room.free / _MB:.1f} MB are free, and at least {least / _MB:.1f} MB are needed"
         fewest = limits.READ_ONLY * room.files_kept
         if room.free_inodes < fewest:
-            return f"{room.free_inodes} inodes are free, and at least {fewest} are needed"
+            return f"{some(room.free_inodes, 'inode is', 'inodes are')} free, and at least {fewest} are needed"
         if self._lacks_bytes(room) or self._lacks_files(room):
             return f"the disk's reserve is spent, and is made again where {self._wanted(room)} are free"
         return ""

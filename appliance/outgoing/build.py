@@ -35,6 +35,7 @@ from appliance.outgoing.media import (
     on_own_disk,
     room_on,
 )
+from appliance.outgoing.naming import naming
 from appliance.outgoing.order import Order
 from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom import make_sboms
@@ -44,6 +45,7 @@ from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequence, VoidSequence
 from bundles import build as building
 from bundles import manifest_codec, readme
+from bundles.display import some
 from bundles.errors import LockgateError
 from bundles.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
 
@@ -59,7 +61,8 @@ def run(context: JobContext) -> Result:
     order = Order.read(context.params, context.station.config.site)
     # Asked for now: whoever is to sign is found to be unknown before an hour of hashing, not after it.
     find_public_key(context.station.paths, order.sign_with)
-    with _recorded(context, order.wanted.stream), ExitStack() as held:
+    named = naming(context.station, order.wanted.references)
+    with _recorded(context, order.wanted.stream), named, ExitStack() as held:
         fixed = _resumed(context, order)
         if fixed is None:
             shown = StationShown(context.station.blobs, context.station.metadata)
@@ -127,8 +130,9 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
     context.log(
-        f"{len(content.artifacts)} artifacts, {len(content.blobs)} blobs, {content.size} bytes,"
-        f" {len(plan.packing.volumes)} volumes; {len(content.requires)} blobs are required and not carried"
+        f"{some(len(content.artifacts), 'artifact')}, {some(len(content.blobs), 'blob')}, {content.size} bytes,"
+        f" {some(len(plan.packing.volumes), 'volume')}; {some(len(content.requires), 'blob is', 'blobs are')}"
+        f" required and not carried"
     )
     return plan
 

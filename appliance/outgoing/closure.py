@@ -11,7 +11,7 @@ from appliance.outgoing.sources import cosign_tags
 from appliance.outgoing.uncollected import uncollected
 from bundles import limits, strict_json
 from bundles.build import Content
-from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.manifest import Artifact, Evidence
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
@@ -70,7 +70,7 @@ class Closure:
 def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
     """Follow every reference.
 
-    Raises UsageError for one that is not shown, FailedError for an artifact that is not whole, RefusedError for one
+    Raises NotFoundError for one that is not shown, FailedError for an artifact that is not whole, RefusedError for one
     that is nested too deep or reaches too much.
     """
     walk = _Walk(shown)
@@ -79,7 +79,7 @@ def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
     for reference in references:
         found = shown.resolve(reference)
         if found is None:
-            raise UsageError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
+            raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
         node = walk.reach(reference.repository, found, 0)
         if reference.tag is not None:
             node.tags.add(reference.tag)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance.mounts import FAT, filesystem_of
+from bundles.display import some
 from bundles.errors import FailedError
 from bundles.files import failures_named, open_folder
 from bundles.manifest import BundleManifest, volume_path
@@ -81,7 +82,8 @@ def by_number(manifest: BundleManifest, media: Sequence[Medium]) -> dict[int, Me
     if manifest.volumes[-1].medium > len(media):
         raise FailedError(
             "a medium is missing",
-            thing=f"{manifest.id} goes onto {manifest.volumes[-1].medium} media, {len(media)} are given",
+            thing=f"{manifest.id} goes onto {some(manifest.volumes[-1].medium, 'medium', 'media')},"
+            f" {len(media)} are given",
             remedy="give an --out for each",
         )
     return dict(enumerate(media, 1))

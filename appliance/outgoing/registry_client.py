@@ -18,11 +18,14 @@ from urllib.parse import urljoin, urlsplit
 import aiohttp
 from yarl import URL
 
+from appliance import clock
 from appliance import limits as station_limits
 from appliance.addresses import is_loopback
 from appliance.outgoing.destinations import Destinations
 from appliance.outgoing.next_page import next_page
+from appliance.outgoing.rate_limit import delay_of, limited
 from bundles import limits, strict_json
+from bundles.display import some
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
 from bundles.oci.manifest import MANIFEST_TYPES
 
@@ -133,9 +136,19 @@ class RegistryClient:
 
     async def pause(self, path: str, failures: int, error: Exception) -> None:
         """Wait before the next attempt. Raises FailedError after the last one, or where another would not help."""
-        if failures >= station_limits.REMOTE_ATTEMPTS or isinstance(error, aiohttp.ClientSSLError):
+        last = failures >= station_limits.REMOTE_ATTEMPTS
+        wait = self._back_off * 2 ** (failures - 1)
+        if isinstance(error, aiohttp.ClientResponseError) and error.status == 429:
+            delay = delay_of(
+                error.headers["Retry-After"] if error.headers and "Retry-After" in error.headers else "",
+                clock.seconds(clock.now()),
+            )
+            if last or (delay or 0) > station_limits.REMOTE_RETRY_WAIT:
+                raise limited(self._where(path), delay) from None
+            wait = max(wait, delay or 0)
+        if last or isinstance(error, aiohttp.ClientSSLError):
             raise self._unreachable(path, error) from None
-        await asyncio.sleep(self._back_off * 2 ** (failures - 1))
+        await asyncio.sleep(wait)
 
     def _unreachable(self, path: str, error: Exception) -> FailedError:
         if isinstance(error, aiohttp.ClientSSLError):
@@ -165,8 +178,9 @@ class RegistryClient:
         answer.close()
         if answer.status in _TRANSIENT:
             raise aiohttp.ClientResponseError(
-                answer.request_info, (), status=answer.status, message=f"it answered {answer.status}"
-            )
+                answer.request_info, (), status=answer.status, message=f"it answered {answer.status}",
+                headers=answer.headers,
+            )  # fmt: skip
         if answer.status in (401, 403):
             raise self._account_wanted(path)
         if 400 <= answer.status < 500:
@@ -203,7 +217,7 @@ class RegistryClient:
         raise RefusedError(
             "the registry sends on and on",
             thing=f"{self.host} -> {url.raw_host}"[:200],
-            remedy=f"at most {station_limits.REMOTE_REDIRECTS} redirects are followed",
+            remedy=f"at most {some(station_limits.REMOTE_REDIRECTS, 'redirect is', 'redirects are')} followed",
         )
 
     def _sent_on(self, url: URL, location: str) -> URL:
@@ -232,8 +246,9 @@ class RegistryClient:
         async with await self._follow(realm.update_query(query), {}) as answer:
             if answer.status in _TRANSIENT:
                 raise aiohttp.ClientResponseError(
-                    answer.request_info, (), status=answer.status, message="its token service is not ready"
-                )
+                    answer.request_info, (), status=answer.status, message="its token service is not ready",
+                    headers=answer.headers,
+                )  # fmt: skip
             if answer.status != 200:
                 raise self._account_wanted("")
             raw = await _read_capped(answer, limits.MIB, "token")

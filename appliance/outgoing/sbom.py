@@ -19,6 +19,7 @@ from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
 from bundles import strict_json
+from bundles.display import some
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
@@ -85,7 +86,7 @@ def _keep(context: JobContext, repositories: Sequence[str], image: Digest, made:
         return
     for repository in repositories:
         _attach(context, repository, image, made)
-    context.log(f"SBOM of {image}: {made.components} components, by {made.tool}")
+    context.log(f"SBOM of {image}: {some(made.components, 'component')}, by {made.tool}")
 
 
 def _size(station: Station, digest: Digest) -> int:

@@ -12,7 +12,7 @@ from typing import BinaryIO, Final, Protocol
 
 from appliance.outgoing.names import TITLE, default_reference
 from bundles import limits, strict_json
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, NotFoundError, UsageError
 from bundles.files import failures_named, open_regular
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
@@ -100,7 +100,7 @@ class LayoutSource:
         named = [(name, found) for name, found in self._entries if name and self._tag in (None, name)]
         if not named:
             wanted = f"{self._layout.root}:{self._tag}" if self._tag else str(self._layout.root)
-            raise UsageError("the layout names no such image", thing=wanted, remedy="see its index.json")
+            raise NotFoundError("the layout names no such image", thing=wanted, remedy="see its index.json")
         if self._as is not None and len(named) > 1:
             raise UsageError(
                 "--as names one artifact, the layout has several",

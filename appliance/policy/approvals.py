@@ -184,7 +184,7 @@ def check_found(policy: Policy, facts: Facts, bundle: str, found: Mapping[str, i
                 raise RefusedError(
                     f"a rule of approvals.toml refuses what is {name}: {found[name]} found",
                     thing=bundle,
-                    remedy=f"see: lockgate intake report {bundle}; have the source send it without that",
+                    remedy=f"see: lockgate intake show {bundle}; have the source send it without that",
                 )
 
 

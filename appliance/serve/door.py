@@ -22,6 +22,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from appliance import limits
 from appliance.observe.program_log import lacking
+from appliance.serve.plain_http import answer, is_plain_http
 
 _PAUSE: Final = 0.05
 _PAUSE_MOST: Final = 1.0
@@ -132,6 +133,10 @@ class Door:
         loop = asyncio.get_running_loop()
         secure = self.context is not None
         try:
+            if secure and await is_plain_http(guest.socket):
+                await answer(guest.socket)
+                guest.socket.close()
+                return
             await loop.connect_accepted_socket(
                 protocol, guest.socket, ssl=self.context,
                 ssl_handshake_timeout=limits.FIRST_REQUEST if secure else None,

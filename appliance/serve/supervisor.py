@@ -42,7 +42,7 @@ from appliance.station import station_lock
 from appliance.store.database import open_reader
 from bundles import children
 from bundles.child import die_with
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.signing.keys import exposure
 from bundles.threads import take_little_space
@@ -151,7 +151,9 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
         return
     if blocks := block_again(paths, config.site):
         print(
-            f"lockgate: the database had forgotten {len(blocks)} blocks: they hold again", file=sys.stderr, flush=True
+            f"lockgate: the database had forgotten {some(len(blocks), 'block')}: they hold again",
+            file=sys.stderr,
+            flush=True,
         )
     if found is not None:
         forgotten.accept(paths)
@@ -163,7 +165,7 @@ def _check_open(host: str, paths: StationPaths, config: Config) -> None:
         raise RefusedError(
             "a station with accounts is never opened: one person would release alone",
             thing=str(paths.config),
-            remedy="set open = false again; for trying things out make another with: lockgate init --open",
+            remedy="set open = false again; for trying things out make another (lockgate init, with --open)",
         )
     adopt(paths, config)
     require_open(paths, config)

@@ -15,7 +15,7 @@ MANIFEST_JSON: Final = "CASE WHEN json_valid(d.manifest) THEN d.manifest ELSE '{
 """A manifest for a query over `intake_documents d`: one that was edited by hand into no JSON stops no look at the
 others."""
 
-_REMEDY: Final = "see: lockgate intake check, and have the bundle carried in anew"
+_REMEDY: Final = "see: lockgate intake check; have the bundle carried in anew"
 
 
 def has_manifest(db: sqlite3.Connection, digest: str) -> bool:

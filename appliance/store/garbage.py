@@ -85,6 +85,21 @@ def linked(reader: sqlite3.Connection, repository: int, kind: str, before: str =
             return
 
 
+def linked_since(reader: sqlite3.Connection, repository: int, kind: str, since: str) -> Iterator[tuple[str, str]]:
+    """Digests that the repository links as `kind` since `since` or later, and when. Reads as `linked`."""
+    after = ""
+    while True:
+        page = reader.execute(
+            "SELECT digest, created FROM links WHERE repository_id = ? AND digest > ? AND kind = ? AND created >= ?"
+            " ORDER BY digest LIMIT ?",
+            (repository, after, kind, since, limits.GC_PAGE),
+        ).fetchall()
+        yield from page
+        if len(page) < limits.GC_PAGE:
+            return
+        after = page[-1][0]
+
+
 def running_builds(reader: sqlite3.Connection, final: Iterable[str]) -> list[str]:
     """Builds whose state is none of `final`."""
     rows = reader.execute(

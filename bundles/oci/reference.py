@@ -73,7 +73,17 @@ class Reference:
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """`repository:tag` or `repository@digest`. Raises MalformedError."""
+        """`repository:tag` or `repository@digest`. Raises MalformedError, which says what was probably meant."""
+        try:
+            return cls._parse(text)
+        except MalformedError as error:
+            meant = _meant(text)
+            if meant is None:
+                raise
+            raise MalformedError(error.what, thing=repr(text)[:280], remedy=meant) from None
+
+    @classmethod
+    def _parse(cls, text: str) -> Reference:
         name, at, digest = text.partition("@")
         if at:
             return cls(name, digest=Digest.parse(digest))
@@ -86,6 +96,33 @@ class Reference:
 
     def __str__(self) -> str:
         return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+
+def _meant(text: str) -> str | None:
+    """What to write instead of a text that is no reference here: one with a scheme, a registry's host or capitals, or
+    without a tag. None where nothing suggests itself."""
+    _, scheme, rest = text.rpartition("://")
+    host, slash, behind = rest.partition("/")
+    hosted = bool(slash) and _is_host(host)
+    plain = (behind if hosted else rest).lower()
+    try:
+        suggestion = str(Reference._parse(plain))
+    except MalformedError:
+        if _NAME.match(plain) and len(plain) <= limits.REPOSITORY_NAME:
+            return f"name a tag or a digest: {plain}:TAG or {plain}@sha256:DIGEST"
+        return None
+    if scheme or hosted:
+        return f"a reference here has no {'host' if hosted else 'scheme'}: write {suggestion}"
+    return f"names are lower-case: write {suggestion}"
+
+
+def _is_host(text: str) -> bool:
+    """Whether what stands before a reference's first slash is a registry's host, and no `.` or `..`."""
+    try:
+        check_registry(text)
+    except MalformedError:
+        return False
+    return bool(text.strip("."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +140,20 @@ class RemoteReference:
             check_registry(host if slash else "")
         except MalformedError:
             raise MalformedError(
-                "malformed remote reference", thing=repr(text)[:280], remedy="write HOST[:PORT]/repository:tag"
+                "malformed remote reference", thing=repr(text)[:280], remedy=_remote_meant(text)
             ) from None
         return cls(host, Reference.parse(rest))
 
     def __str__(self) -> str:
         return f"{self.host}/{self.reference}"
+
+
+def _remote_meant(text: str) -> str:
+    scheme = text.rpartition("://")[0]
+    if scheme:
+        return f"leave {scheme}:// out: HOST[:PORT]/repository:tag"
+    try:
+        local = str(Reference._parse(text))
+    except MalformedError:
+        return "write HOST[:PORT]/repository:tag"
+    return f"name the registry too: HOST/{local}, as docker.io/{local}"

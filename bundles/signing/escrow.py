@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from bundles.display import some
 from bundles.errors import MalformedError, UsageError
 
 SECRET: Final = 32
@@ -75,7 +76,7 @@ def join(shares: Sequence[Share]) -> bytes:
     if len({share.number for share in shares}) != len(shares):
         raise UsageError("a share was given twice", remedy="give different ones")
     if len(shares) < first.needed:
-        raise UsageError(f"{len(shares)} of {first.needed} shares", remedy="bring the others together")
+        raise UsageError(f"{len(shares)} of {some(first.needed, 'share')}", remedy="bring the others together")
     used = shares[: first.needed]
     secret = bytes(_at_zero([(share.number, share.value[place]) for share in used]) for place in range(SECRET))
     if hashlib.sha256(secret).digest()[:_CHECK] != first.check:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bundles import limits
-from bundles.errors import FailedError, LockgateError, MalformedError, UsageError
+from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.files import os_failure, own_as_folder, read_small, sync_folder
 from bundles.signing import cosign_key, hybrid, signature_files, ssh_keys, ssh_sign, sshsig, words
 from bundles.signing.signatures import (
@@ -249,7 +249,7 @@ def create_private(algorithm: str = DEFAULT_ALGORITHM) -> PrivateKey:
 def save_private(path: Path, key: PrivateKey, passphrase: bytes | None) -> None:
     """Write `path` (new, mode 0600) and `<stem>.pub.pem` beside it, in a folder that is made 0700 where it is missing.
 
-    Raises FailedError where either file exists or cannot be written; then neither is left behind.
+    Raises UsageError where either file exists, FailedError where it cannot be written; then neither is left behind.
     """
     save_files(path, key.to_pem(passphrase), key.public)
 
@@ -274,7 +274,7 @@ def save_files(path: Path, private: bytes, public: PublicKey) -> None:
             with contextlib.suppress(OSError):
                 file.unlink()
         if isinstance(error, FileExistsError):
-            raise FailedError("the key exists", thing=str(error.filename), remedy="choose another name") from None
+            raise UsageError("the key exists", thing=str(error.filename), remedy="choose another name") from None
         raise os_failure(error, path, "the key cannot be written") from None
 
 
@@ -308,14 +308,19 @@ def exposure(path: Path) -> str:
     )
 
 
-def passphrase_from(descriptor: int) -> bytes:
-    """A passphrase up to a newline from an open descriptor, which stays open. Raises UsageError."""
+def passphrase_from(descriptor: int, option: str = "--passphrase-fd") -> bytes:
+    """A secret up to a newline from an open descriptor, which stays open; `option` is what named it.
+
+    Raises UsageError.
+    """
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.readline().rstrip(b"\r\n")
-    except OSError:
+    except (OSError, TypeError, OverflowError):  # TypeError: of a number that no descriptor can have
         raise UsageError(
-            "the passphrase cannot be read", thing=f"descriptor {descriptor}", remedy="open it for reading"
+            f"descriptor {descriptor} cannot be read",
+            thing=f"{option} {descriptor}",
+            remedy=f"open one for reading: {option} 3 3< FILE",
         ) from None
 
 

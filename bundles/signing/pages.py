@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.signing.keys import PublicKey
 from bundles.signing.trust import TrustFolder, TrustRecord
 from bundles.signing.words import GROUP, words_of
@@ -28,7 +28,7 @@ def review(folder: TrustFolder, at: str) -> str:
         demands = [f"{rule.signers} distinct owners"]
         demands += [f"by {' or '.join(rule.algorithms)}"] if rule.algorithms else []
         demands += ["gaps allowed"] if rule.gaps else []
-        demands += [f"alarm after {rule.silence_days} days"] if rule.silence_days else []
+        demands += [f"alarm after {some(rule.silence_days, 'day')}"] if rule.silence_days else []
         lines.append(f"  {rule.purpose} from {rule.site or 'any site'}: {', '.join(demands)}")
     return "\n".join([*(safe(line) for line in lines), "", _SIGN]) + "\n"
 

@@ -28,11 +28,12 @@ from typing import Final, TypeVar
 import msgspec
 
 from bundles import limits, strict_json
-from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.files import os_failure, own_as_folder, read_small, write_atomic
 from bundles.oci.reference import check_site
 from bundles.people import is_same
 from bundles.signing import policy
+from bundles.signing.copy_note import NOTE, copied_at
 from bundles.signing.keys import PublicKey, check_keyid
 from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
 from bundles.times import check_time
@@ -42,7 +43,7 @@ SITE_BOUND: Final = frozenset({"bundle", "receipt"})
 """Purposes whose documents name the site they come from: a key for one is bound to the sites it may sign for."""
 SITE_TYPE: Final = "application/vnd.lockgate.site.v1+json"
 RECORD_TYPE: Final = "application/vnd.lockgate.trusted-key.v1+json"
-_SITE_FILE: Final = "site.json"
+SITE_FILE: Final = "site.json"
 _LOCK: Final = ".lock"
 _BESIDE: Final = re.compile(r"(?:README(?:\.txt|\.md)?|\.lock|\..+\.[0-9]+\.part)\Z")
 """What may stand beside keys: a note, the lock, and what a change that was cut off left (bundles.files)."""
@@ -115,17 +116,20 @@ class TrustFolder:
     site: str
     records: tuple[TrustRecord, ...]
     policy: TrustPolicy = field(default_factory=TrustPolicy)
+    copied: str = field(default="", compare=False)
+    """When this copy of a station's folder was made (`export_trust`), as it says; "" for a station's own. It decides
+    nothing: it is what somebody is told who lacks a key."""
 
     @classmethod
     def load(cls, path: Path) -> TrustFolder:
         """Read and check the whole folder. Raises UsageError naming the file that is wrong."""
         names = _names(path)
-        if _SITE_FILE not in names:
+        if SITE_FILE not in names:
             raise UsageError(
                 "not a trust folder", thing=str(path), remedy="it must hold site.json (lockgate init makes one)"
             )
         for name in sorted(names):
-            if name not in (_SITE_FILE, policy.FILE) and not _KEY_FILE.match(name) and not _BESIDE.match(name):
+            if name not in (SITE_FILE, policy.FILE) and not _KEY_FILE.match(name) and not _BESIDE.match(name):
                 raise UsageError(
                     "a file that does not belong in a trust folder", thing=str(path / name), remedy="remove it"
                 )
@@ -134,11 +138,20 @@ class TrustFolder:
             raise UsageError("too many trusted keys", thing=str(path), remedy=f"the ceiling is {limits.TRUSTED_KEYS}")
         demands = _load_policy(path / policy.FILE) if policy.FILE in names else TrustPolicy()
         records = tuple(_load_record(path, keyid) for keyid in keyids)
-        return cls(_load_site(path / _SITE_FILE), records, demands)
+        return cls(_load_site(path / SITE_FILE), records, demands, copied_at(path) if NOTE in names else "")
 
     def find(self, keyid: str) -> TrustRecord | None:
         """The record of a key, or None."""
         return next((record for record in self.records if record.keyid == keyid), None)
+
+    def unknown_signer(self, thing: str) -> RefusedError:
+        """The refusal of a signature by a key that is not pinned; `thing` names the signature or the key. A copy of a
+        trust folder is told apart: the station may know the key by now."""
+        pin = "compare its fingerprint with the sender over another channel, then pin it: lockgate key trust"
+        if self.copied:
+            fresh = f"this trust folder is a copy of {self.copied}: have a new one made (lockgate key export-trust DIR)"
+            return RefusedError("the signer is unknown", thing=thing, remedy=f"{fresh}; if it lacks the key too, {pin}")
+        return RefusedError("the signer is unknown", thing=thing, remedy=pin)
 
 
 def _names(path: Path) -> set[str]:
@@ -178,7 +191,7 @@ def _damaged(path: Path, reason: str) -> UsageError:
 
 def site_of(folder: Path) -> str:
     """The site whose trust folder this is. Raises UsageError where its `site.json` is missing or damaged."""
-    return _load_site(folder / _SITE_FILE)
+    return _load_site(folder / SITE_FILE)
 
 
 def _load_site(path: Path) -> str:
@@ -257,7 +270,7 @@ def init_trust(path: Path, site: str) -> None:
         path.mkdir(mode=0o755)
     except OSError as error:
         raise os_failure(error, path, "the trust folder cannot be made") from None
-    write_atomic(path / _SITE_FILE, strict_json.canonical({"type": SITE_TYPE, "site": site}), replace=False)
+    write_atomic(path / SITE_FILE, strict_json.canonical({"type": SITE_TYPE, "site": site}), replace=False)
 
 
 def trust_key(
@@ -330,7 +343,8 @@ def _check_addition(known: TrustRecord, purpose: str, owner: str, sites: Sequenc
         raise UsageError(
             "the key has another owner",
             thing=f"{known.keyid}: {known.owner}",
-            remedy=f"one key, one owner; a wrong one is corrected with: lockgate key change {known.keyid} --owner WHO",
+            remedy="one key, one owner; a wrong one is set right with"
+            f": lockgate key change {known.keyid} --owner WHO --why TEXT",
         )
     others = SITE_BOUND & set(known.purposes) - {purpose}
     widens_others = others and not set(sites) <= set(known.sites)
@@ -370,27 +384,6 @@ def set_rule(path: Path, rule: Rule) -> TrustPolicy:
         document = msgspec.to_builtins(PolicyFile(type=policy.TYPE, rules=list(rules)))
         write_atomic(path / policy.FILE, strict_json.canonical(document), owned=True)
     return TrustPolicy(rules)
-
-
-def export_trust(path: Path, to: Path) -> TrustFolder:
-    """Copy a trust folder, checked, to the new folder `to`: what an officer's own machine verifies with.
-
-    Raises UsageError for a damaged folder, FailedError where the copy cannot be written.
-    """
-    with locked(path):
-        folder = TrustFolder.load(path)
-        names = [_SITE_FILE, *(f"{r.keyid}.{kind}" for r in folder.records for kind in ("pem", "json"))]
-        if folder.policy.rules:
-            names.append(policy.FILE)
-        try:
-            to.mkdir(mode=0o755)
-        except OSError as error:
-            raise os_failure(error, to, "the trust folder cannot be copied") from None
-        for name in names:
-            write_atomic(to / name, read_small(path / name, limits.KEY_FILE), replace=False)
-    if TrustFolder.load(to) != folder:
-        raise UsageError("the copy is not what was copied", thing=str(to), remedy="take another medium")
-    return folder
 
 
 def save_record(path: Path, record: TrustRecord) -> None:

@@ -98,5 +98,5 @@ def _check_sites(known: TrustRecord, record: TrustRecord) -> None:
         raise UsageError(
             "a key's sites hold for all its purposes",
             thing=f"{record.keyid}: {', '.join(record.purposes)} from {', '.join(known.sites)}",
-            remedy=f"take it out with: lockgate key untrust {record.keyid} --why …, and pin a key a purpose",
+            remedy=f"take it out with: lockgate key untrust {record.keyid} --why TEXT; then pin a key a purpose",
         )

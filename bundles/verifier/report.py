@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.verifier.examine import Findings
 from bundles.verify import DROPPINGS_REMEDY
 
@@ -72,7 +72,7 @@ def page(found: Findings, tool: str, replay: str = UNASKED) -> str:
     ]
     lines += _more(found.volumes, _VOLUMES, "volumes") or ([] if found.volumes else ["  none was read"])
     if found.droppings:
-        lines += [f"  {len(found.droppings)} files that a desktop left: {DROPPINGS_REMEDY}"]
+        lines += [f"  {some(len(found.droppings), 'file')} that a desktop left: {DROPPINGS_REMEDY}"]
     lines += ["", *_wrapped(replay, "")]
     signing = ["", "Name ____________________  Date ____________  Signature ______________________"]
     folded = [part for line in lines for part in _folded(line)]

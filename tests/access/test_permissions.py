@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 
 import pytest
@@ -174,8 +175,38 @@ def test_a_refusal_sends_nobody_for_a_role_that_would_not_help() -> None:
         RULES.require(holder("reader"), "build")
     with pytest.raises(RefusedError) as barred:
         RULES.require(holder("security-officer"), "build")
-    assert "ask an administrator" in lacking.value.remedy
-    assert "ask an administrator" not in barred.value.remedy
+    assert lacking.value.remedy == (
+        "it takes a collector; an administrator grants it: lockgate role grant alice collector"
+    )
+    assert barred.value.remedy == (
+        "no further role changes that: it takes an account that is a collector and not this one"
+    )
+
+
+def test_a_refusal_names_roles_that_the_account_may_hold_beside_its_own() -> None:
+    with pytest.raises(RefusedError) as pull:
+        RULES.require(holder("auditor"), "pull", "team/app")
+    assert pull.value.remedy.startswith("it takes a reader, a writer or a maintainer;")
+    assert pull.value.remedy.endswith("lockgate role grant alice reader --on team/app")
+    with pytest.raises(RefusedError) as audit:
+        RULES.require(holder("courier"), "trust")
+    assert audit.value.remedy.startswith("no further role changes that")
+
+
+def test_a_refusal_for_an_address_does_not_ask_for_the_role_that_is_held() -> None:
+    rules = Rules(role_addresses={"administrator": (ipaddress.ip_network("10.0.0.0/8"),)})
+    with pytest.raises(RefusedError) as away:
+        rules.require(Caller("alice", grants=(Grant("administrator", "**"),), address="192.0.2.1"), "account")
+    assert away.value.remedy == "call from where an administrator may: role_addresses in config.toml says from where"
+
+
+def test_only_whoever_is_not_logged_in_is_told_to_log_in() -> None:
+    with pytest.raises(RefusedError) as nobody:
+        RULES.require(Caller("anonymous", "anonymous"), "status")
+    with pytest.raises(RefusedError) as without:
+        RULES.require(Caller("alice"), "status")
+    assert nobody.value.remedy == "log in: lockgate user login NAME"
+    assert "lockgate role grant alice reader" in without.value.remedy
 
 
 def test_explain_names_the_role_and_the_pattern() -> None:

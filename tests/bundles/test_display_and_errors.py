@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundles import errors
-from bundles.display import safe
+from bundles.display import safe, some
 
 
 @given(st.text())
@@ -41,6 +41,19 @@ def test_hidden_characters_become_visible_escapes(text: str, shown: str) -> None
 
 def test_a_long_text_is_cut_with_a_mark() -> None:
     assert safe("abcdefgh", width=5) == "abcd…"
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (some(0, "blob"), "0 blobs"),
+        (some(1, "blob"), "1 blob"),
+        (some(2, "repository", "repositories"), "2 repositories"),
+        (some(1, "blob is", "blobs are"), "1 blob is"),
+    ],
+)
+def test_a_number_of_things_is_in_the_right_number(told: str, shown: str) -> None:
+    assert told == shown
 
 
 @pytest.mark.parametrize("cls", errors.ERRORS_BY_NAME.values())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.errors import FailedError
+from bundles.errors import UsageError
 from bundles.files import write_atomic
 
 
@@ -31,7 +31,7 @@ def test_a_new_file_takes_its_name_and_leaves_nothing_beside_it(folder: Path) ->
 
 def test_a_name_that_is_taken_is_refused_and_kept(folder: Path) -> None:
     (folder / "receipt.json").write_bytes(b"mine")
-    with pytest.raises(FailedError, match=r"the file exists: .*receipt\.json"):
+    with pytest.raises(UsageError, match=r"the file exists: .*receipt\.json"):
         write_atomic(folder / "receipt.json", b"new", replace=False)
     assert [(path.name, path.read_bytes()) for path in folder.iterdir()] == [("receipt.json", b"mine")]
 

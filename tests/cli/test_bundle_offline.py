@@ -183,6 +183,18 @@ def test_co_signing_every_medium_leaves_the_same_signature(
     assert (folder / name).read_bytes() == (other / name).read_bytes()
 
 
+def test_co_signing_several_media_names_the_signature_on_each(
+    run: Run, folder: Path, second: PrivateKey, tmp_path: Path
+) -> None:
+    save_private(tmp_path / "second.pem", second, None)
+    other = shutil.copytree(folder, tmp_path / "other")
+    name = f"SHA256SUMS.{second.public.keyid}.sig"
+    ended = run("bundle", "sign", folder, other, "--key", tmp_path / "second.pem")
+    assert ended.out.splitlines()[-2:] == [str(folder / name), str(other / name)]
+    again = run("bundle", "sign", folder, other, "--key", tmp_path / "second.pem", "--json").document
+    assert again["signatures"] == [str(folder / name), str(other / name)]
+
+
 def test_a_key_of_the_stations_folder_signs_by_name_and_is_logged(
     run: Run, folder: Path, second: PrivateKey, station: Path, acts: object
 ) -> None:

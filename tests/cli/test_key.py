@@ -53,7 +53,7 @@ def test_a_key_without_a_terminal_needs_to_be_told_its_passphrase(
         (["officer.pub", "--no-passphrase"], 2, "malformed key name"),
         (["officer", "--no-passphrase", "--algorithm", "rsa"], 2, "unknown key algorithm"),
         (["officer", "--no-passphrase", "--passphrase-fd", "0"], 2, "contradict"),
-        (["receipt", "--no-passphrase"], 1, "the key exists"),
+        (["receipt", "--no-passphrase"], 2, "the key exists"),
     ],
 )
 def test_a_key_that_cannot_be_made_is_one_clear_line(

@@ -122,4 +122,4 @@ def test_a_station_is_made_by_the_account_and_in_the_folders_of_these_files(open
     assert (station / "run").is_symlink()
     assert {path.stat().st_uid for path in station.rglob("*")} == {int(uid)}
     again = subprocess.run(init, capture_output=True, text=True, check=False, cwd="/")
-    assert (again.returncode, "the folder is not empty" in again.stderr) == (1, True)
+    assert (again.returncode, "the folder is not empty" in again.stderr) == (2, True)

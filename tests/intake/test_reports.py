@@ -122,7 +122,7 @@ def test_carried_evidence_is_listed_and_not_counted(inside: Inside, tmp_path: Pa
     sbom = file_artifact(store, b"an SBOM", "images/app", "sbom")
     brought(inside, tmp_path, store, [app, sbom], sboms=[Evidence(subject=app.digest, digest=sbom.digest)])
     found = section(report_of(inside), "evidence")
-    assert found.summary.startswith("carried, not counted: 1 SBOMs")
+    assert found.summary.startswith("carried, not counted: 1 SBOM")
     assert found.details["carried"] == [{"kind": "sbom", "subject": app.digest, "digest": sbom.digest}]
     assert found.outcome == "ok"
 

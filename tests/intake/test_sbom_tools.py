@@ -46,4 +46,4 @@ def test_the_report_names_them_with_their_versions(inside: Inside, tmp_path: Pat
     report = json.loads(report_text(inside.station.reader, find_entry(inside.station.reader, name_of()).digest) or "")
     (section,) = [section for section in report["sections"] if section["inspector"] == "evidence"]
     assert section["details"]["sbom_tools"] == ["syft 1.38.0"]
-    assert "1 SBOMs, by syft 1.38.0, 0 signatures" in section["summary"]
+    assert "1 SBOM, by syft 1.38.0, 0 signatures" in section["summary"]

@@ -197,7 +197,7 @@ def test_a_link_that_says_it_is_older_than_a_pruned_log_is_a_finding_of_its_own_
     lanes = strict.station.paths.audit / "lanes"
     (lanes / "01.000001.jsonl").rename(lanes / "01.000002.jsonl")
     assert [(one["kind"], one["repository"]) for one in unexplained(strict.station)] == [(OLDER, "mine")]
-    assert "1 links to imported content are older than the audit log" in alarms(unexplained(strict.station))[0]
+    assert "1 link to imported content is older than the audit log" in alarms(unexplained(strict.station))[0]
     link(strict, "manifest", "stolen")
     found = unexplained(strict.station)
     assert sorted((one["kind"], one["repository"]) for one in found) == [("manifest", "stolen"), (OLDER, "mine")]

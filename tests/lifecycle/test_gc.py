@@ -55,7 +55,9 @@ def test_what_a_repository_shows_stays(kept: Kept) -> None:
     content = image()
     digest = content.push(kept.server, "team/app", "v1")
     loose = kept.server.push_blob("team/app", b"no manifest names it yet")
-    assert kept.gc()["blobs"] == 0
+    result = kept.gc()
+    assert (result["blobs"], result["waiting"]["blobs"]) == (0, 1)
+    assert 23 * 3600 < clock.seconds(result["waiting"]["until"]) - clock.seconds(clock.now()) <= 24 * 3600
     assert pull_whole(kept.server, "team/app", "v1") == content.manifest
     assert kept.held(digest) == kept.held(loose) == (True, True)
 

@@ -432,8 +432,8 @@ def test_time_that_goes_back_by_less_than_a_clock_daemon_slews_is_counted(paths:
     back_dated(paths, 1.5)
     assert (look(paths).time_back, findings(paths)) == (1, [])
     looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
-    assert "[..] 1 events are older than the one before them: the clock was corrected" in looked.output
-    assert "[..] 1 events are behind it: no signature covers them yet" in looked.output
+    assert "[..] 1 event is older than the one before them: the clock was corrected" in looked.output
+    assert "[..] 1 event is behind it: no signature covers them yet" in looked.output
 
 
 def test_a_clock_that_is_set_back_is_said_by_the_station_and_is_no_finding(
@@ -664,7 +664,7 @@ def test_an_export_that_fails_leaves_nothing(paths: StationPaths, tmp_path: Path
 def test_an_export_is_never_written_over_and_says_so(paths: StationPaths, tmp_path: Path) -> None:
     fill(paths, 3)
     (tmp_path / "out").mkdir()
-    with pytest.raises(FailedError, match=r"the export's folder exists: .*/out; name a new one"):
+    with pytest.raises(UsageError, match=r"the export's folder exists: .*/out; name a new one"):
         audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
     assert list((tmp_path / "out").iterdir()) == []
 

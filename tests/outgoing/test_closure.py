@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from appliance.outgoing.closure import Closure, closure_of
-from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.limits import INDEX_DEPTH
 from bundles.manifest import Artifact
 from bundles.oci.digest import Digest
@@ -200,7 +200,7 @@ def test_a_foreign_layer_is_not_carried(shown: FakeShown) -> None:
 
 
 def test_a_reference_that_is_not_shown_is_named(shown: FakeShown) -> None:
-    with pytest.raises(UsageError, match="no such artifact: tools/app:1"):
+    with pytest.raises(NotFoundError, match="no such artifact: tools/app:1"):
         reach(shown)
 
 

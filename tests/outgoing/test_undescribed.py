@@ -54,7 +54,7 @@ def test_where_sboms_are_required_nothing_is_signed(outside: Outside, layout: La
     _, bad = collected(outside, layout)
     with pytest.raises(FailedError) as failed:
         outside.build(medium, "team/good:1", "team/bad:1", require_sbom=True)
-    assert failed.value.thing == bad.partition("@")[2]
+    assert failed.value.thing == f"team/bad:1: {bad.partition('@')[2]}"
     assert list(medium.iterdir()) == []
     assert "to-sign" not in outside.bundles().values()
 

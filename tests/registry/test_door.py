@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 import ssl
 import time
@@ -212,6 +213,35 @@ def test_the_body_of_a_refused_request_is_not_read_for_long(
         assert client.recv(10) == b"HTTP/1.1 4"
         assert ended(client, within=8)
         client.close()
+
+
+@pytest.fixture
+def secured(serve: Callable[..., Doored], tmp_path: Path) -> Doored:
+    paths = StationPaths(tmp_path)
+    make_ca(paths, "bravo")
+    make_server(paths, ["127.0.0.1"])
+    return serve(tls=server_context(Config(site="bravo", side="inside"), paths))
+
+
+@pytest.mark.parametrize("sent", [PING, b"P", b"PUT /v2/a/blobs/uploads/ HTTP/1.1\r\nContent-Length: 9\r\n\r\n123"])
+def test_plain_http_at_the_port_of_tls_is_told_to_use_https(secured: Doored, sent: bytes) -> None:
+    with connect(secured) as plain:
+        plain.sendall(sent)
+        plain.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: plain.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ")
+    assert f"Content-Length: {len(body)}".encode() in head
+    (error,) = json.loads(body)["errors"]
+    assert (error["code"], "https://" in error["message"]) == ("UNSUPPORTED", True)
+
+
+@pytest.mark.parametrize("sent", [b"\x16\x03\x01\x00\x05hello", b"\0", b"\x80\x2e", b"get /"])
+def test_what_is_neither_http_nor_tls_gets_no_answer_in_plain(secured: Doored, sent: bytes) -> None:
+    with connect(secured) as odd:
+        odd.sendall(sent)
+        odd.settimeout(15 * FIRST)
+        assert not odd.recv(4096).startswith(b"HTTP/")
 
 
 def test_what_has_ended_is_forgotten(serve: Callable[..., Doored]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, mldsa, rsa
 
-from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.errors import MalformedError, UsageError
 from bundles.signing.keys import (
     PrivateKey,
     PublicKey,
@@ -58,7 +58,7 @@ def test_private_files_are_for_their_owner_alone(ecdsa: PrivateKey, tmp_path: Pa
 @pytest.mark.parametrize("taken", ["officer.pem", "officer.pub.pem"])
 def test_a_key_is_never_overwritten_nor_left_by_halves(ecdsa: PrivateKey, tmp_path: Path, taken: str) -> None:
     (tmp_path / taken).write_bytes(b"mine")
-    with pytest.raises(FailedError, match="the key exists"):
+    with pytest.raises(UsageError, match="the key exists"):
         save_private(tmp_path / "officer.pem", ecdsa, None)
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_bytes() == b"mine"
@@ -66,7 +66,7 @@ def test_a_key_is_never_overwritten_nor_left_by_halves(ecdsa: PrivateKey, tmp_pa
 
 def test_a_planted_link_is_not_written_through(ecdsa: PrivateKey, tmp_path: Path) -> None:
     (tmp_path / "officer.pem").symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(FailedError, match="the key exists"):
+    with pytest.raises(UsageError, match="the key exists"):
         save_private(tmp_path / "officer.pem", ecdsa, None)
     assert not (tmp_path / "elsewhere").exists()
 

@@ -14,7 +14,8 @@ from bundles.signing import hybrid
 from bundles.signing.keys import create_private
 from bundles.signing.policy import FILE, Rule, TrustPolicy
 from bundles.signing.signature_files import files_of
-from bundles.signing.trust import TrustFolder, export_trust, set_rule, trust_key
+from bundles.signing.trust import TrustFolder, set_rule, trust_key
+from bundles.signing.trust_copy import export_trust
 from bundles.verdict import RULES, decide, judge
 from bundles.verify import verify
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign
@@ -98,7 +99,7 @@ def test_an_exported_folder_says_the_same(folder: Path, tmp_path: Path) -> None:
     trust_key(folder, SoftToken("sk-ssh-ed25519@openssh.com").public, purpose="bundle", owner="Bo", sites=["alpha"])
     set_rule(folder, rule(2))
     (folder / "README.txt").write_text("a note")
-    export_trust(folder, tmp_path / "copy")
+    export_trust(folder, tmp_path / "copy", LATER)
     assert TrustFolder.load(tmp_path / "copy") == TrustFolder.load(folder)
 
 

@@ -17,7 +17,8 @@ import pytest
 from appliance.intake.ledger import find_entry, report_text
 from bundles.errors import RefusedError
 from bundles.signing.keys import PrivateKey, create_private, save_private
-from bundles.signing.trust import export_trust, revoke_key
+from bundles.signing.trust import revoke_key
+from bundles.signing.trust_copy import export_trust
 from bundles.strict_json import canonical
 from bundles.verifier import main as program
 from tests.bundles.small import SmallBundle
@@ -36,7 +37,7 @@ class Desk:
         save_private(folder / "anna.pem", self.key, None)
         entry = find_entry(station.station.reader, NAME)
         (folder / "report.json").write_text(report_text(station.station.reader, entry.digest) or "")
-        export_trust(station.station.paths.trust, folder / "trust")
+        export_trust(station.station.paths.trust, folder / "trust", "2026-01-01T00:00:00Z")
 
     def words(self, *more: str | Path, yes: bool = True) -> list[str]:
         options: dict[str, str | Path] = {

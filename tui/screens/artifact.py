@@ -156,7 +156,7 @@ class ArtifactScreen(StationScreen):
         return ""
 
     def _no_components(self, error: LockgateError) -> None:
-        self.table.empty = "no SBOM: make one with: lockgate sbom REF"
+        self.table.empty = "no SBOM: a bundle that carries the image makes one (lockgate bundle build)"
         self.table.show(())
         self.say("note", error.diagnostics())
 

@@ -134,7 +134,7 @@ class HomeScreen(StationScreen):
             *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
             _fact("quarantine", count(status.quarantine, "bundle")),
             *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
-            _fact("last import", moment(status.last_import.at if status.last_import else None)),
+            _fact("last import", _last_import(status)),
         ]
 
     def _health_lines(self, status: Status) -> list[list[Span]]:
@@ -161,6 +161,12 @@ class HomeScreen(StationScreen):
         panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
         lists = [rows.as_text() for rows in self.query(RowList) if rows.display]
         return "\n".join([*lists, *panels])
+
+
+def _last_import(status: Status) -> str:
+    if "last_import" in status.hidden:
+        return "not shown to your roles"
+    return moment(status.last_import.at if status.last_import else None)
 
 
 def _changes(status: Status) -> str:

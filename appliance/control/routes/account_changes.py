@@ -72,7 +72,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if change.account != account(request).name and not may(request, "account"):
             raise RefusedError(
                 "an administrator or the person themselves cancels a change", thing=f"{change.id}: {change.text}",
-                remedy="ask one of them",
+                remedy=f"have one of them call: lockgate user cancel {change.id}",
             )  # fmt: skip
 
     return [

@@ -71,7 +71,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         if account(request).name != name:
             await require(request, "account")
         elif await control.identity.identify(name, body.text("old", ""), f"uid {peer_uid(request)}") is None:
-            raise RefusedError("the old password is wrong", thing=name, remedy="try again, or ask an administrator")
+            raise RefusedError(
+                "the old password is wrong",
+                thing=name,
+                remedy=f"try again, or have an administrator set a new one: lockgate user password {name}",
+            )
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         write = writes.SetPassword(account=name, password=hashed, at=clock.now(), by=caller(request))
         waits = await duties.ask(control, request, "password", write, {})
@@ -144,14 +148,14 @@ def _check_pinned(trust: TrustFolder, keyid: str) -> None:
     if record is None:
         raise UsageError(
             "the key is not pinned here", thing=keyid,
-            remedy="compare it with: lockgate key list; pin it first with: lockgate key trust FILE --purpose release",
+            remedy="compare it with: lockgate key list; or pin it first (lockgate key trust, for release)",
         )  # fmt: skip
     if record.revoked is not None:
         raise RefusedError("the key was revoked", thing=f"{keyid} of {record.owner}", remedy="bind another key")
     if "release" not in record.purposes:
         raise UsageError(
             "the key is not pinned for releases", thing=f"{keyid} of {record.owner}: {', '.join(record.purposes)}",
-            remedy="pin it for them too: lockgate key trust FILE --purpose release",
+            remedy="pin it for them too: lockgate key trust FILE --purpose release --owner WHO",
         )  # fmt: skip
 
 

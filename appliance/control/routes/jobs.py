@@ -13,6 +13,7 @@ from aiohttp import web
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
 from appliance.control.asked import body_of, query_number
 from appliance.control.job import Job
+from appliance.control.job_runner import USAGE
 from appliance.control.kinds import kind_of
 from appliance.control.signed import PAYLOAD
 from appliance.control.view import job_view, sees
@@ -109,7 +110,8 @@ async def _lines(control: Control, job_id: str, offset: int, response: web.Strea
     """Send the whole lines of the log from `offset` as events; where they end."""
     text, end = await asyncio.to_thread(_read_log, control, job_id, offset)
     for line in text.splitlines():
-        await response.write(_event("log", line))
+        if not line.partition(" ")[2].startswith(USAGE):
+            await response.write(_event("log", line))
     return end
 
 

@@ -17,6 +17,7 @@ from appliance.handles.path_params import PLAN_PATHS
 from appliance.outgoing.base import LAST, NONE, base_of
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.media import Medium, check_volume_size, look_at, room_on
+from appliance.outgoing.naming import naming
 from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.plan import check_space, make_plan
 from appliance.outgoing.shown import StationShown
@@ -49,7 +50,8 @@ def _plan(control: Control, params: PlanParams, told: StatementFiles | None, han
     granted = Granted(station.paths, station.config.media_roots, handed.grants, handed.by_root())
     try:
         media = [look_at(granted.path(medium.path)) for medium in params.media if not medium.capacity]
-        return _document(station, wanted, params.media, media, told)
+        with naming(station, wanted.references):
+            return _document(station, wanted, params.media, media, told)
     finally:
         granted.close()
         station.metadata.close()

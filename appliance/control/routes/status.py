@@ -27,7 +27,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         current = control.jobs.current()
         await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
         document = describe(control) | {"job": job_view(request, current) if current else None}
-        return web.json_response(document if may(request, "custody") else document | {"last_import": None})
+        if not may(request, "custody"):
+            document |= {"last_import": None, "hidden": ["last_import"]}
+        return web.json_response(document)
 
     return [get("/v1/status", "status", status)]
 
@@ -63,6 +65,7 @@ def describe(control: Control) -> dict[str, Any]:
         "quarantine": quarantine,
         "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],
         "last_import": {"id": last[0], "at": last[1]} if last else None,
+        "hidden": [],
         "to_sign": [{"job": job.id, "since": (job.to_sign or {}).get("since", "")} for job in unsigned],
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from appliance.intake.inspectors.port import Listing, Subject, listed
 from appliance.policy.sources import Writes
 from appliance.store.tag_claims import TagClaim, foreign_claim
+from bundles.display import some
 from bundles.documents import Section
 from bundles.manifest import BundleManifest
 
@@ -45,14 +46,16 @@ def inspect(subject: Subject) -> Section:
     summary = f"{len(new)} new, {len(moved)} moved, {len(unchanged)} unchanged tags"
     if foreign:
         verdict = ", which the policy does not let it move" if not_allowed else ""
-        summary += f"; {len(foreign)} tags of another source than {manifest.source}{verdict}"
+        summary += f"; {some(len(foreign), 'tag')} of another source than {manifest.source}{verdict}"
     if outside:
-        summary += f"; {len(outside)} repositories that the policy does not let {manifest.source} write"
+        summary += (
+            f"; {some(len(outside), 'repository', 'repositories')} that the policy does not let {manifest.source} write"
+        )
     if subject.previous is not None:
         before, now = _names(subject.previous), _names(manifest)
         added, gone = sorted(now - before), sorted(before - now)
         details["since"] = {"bundle": subject.previous.id, **listed("added", added), **listed("not_carried", gone)}
-        summary += f"; {len(added)} artifacts that {subject.previous.id} did not have"
+        summary += f"; {some(len(added), 'artifact')} that {subject.previous.id} did not have"
     outcome = "fail" if outside or not_allowed else "note" if moved else "ok"
     return Section(inspector="changes", outcome=outcome, summary=summary, details=details)
 

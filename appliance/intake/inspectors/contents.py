@@ -1,8 +1,8 @@
 """What one blob holds, by its content alone: an archive that is looked through, text, or neither.
 
 An archive is what any reader of tar would take for one, behind any compression that a runtime takes off. Findings are
-setuid and setgid bits, file capabilities, device nodes, names and links that are absolute or lead out, and whatever
-readers of tar take differently, or a table of contents lists otherwise.
+setuid and setgid bits, file capabilities, device nodes, names and links that lead out, absolute names, what is laid
+beneath an absolute link, and whatever readers of tar take differently, or a table of contents lists otherwise.
 """
 
 from __future__ import annotations
@@ -62,13 +62,14 @@ def _content_of(stream: Stream, looked: Looked) -> tuple[str, int]:
             return "text" if _is_text(stream) else "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind other bytes")
     indexes = 0
+    links = _AbsoluteLinks()
     for member in members(stream):
         if isinstance(member, Oddity):
             looked.add("ambiguous", path=member.path[: limits.FINDING_PATH], reason=member.reason)
             continue
         looked.entries += 1
         indexes += is_index(member)
-        for rule, what in _findings(member):
+        for rule, what in (*_findings(member), *links.findings(member)):
             looked.add(rule, path=member.names[0][: limits.FINDING_PATH], **what)
     return "archive", indexes
 
@@ -118,12 +119,52 @@ def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _symbolic(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
-    for rule, leads in (("escaping", _leads_out), ("absolute", lambda _, target: target.startswith("/"))):
-        for name in member.names:
-            away = [target for target in member.targets if leads(name, target)]
-            if away:
-                yield rule, {"kind": "symbolic link", "target": away[0][: limits.FINDING_PATH]}
-                return
+    for name in member.names:
+        away = [target for target in member.targets if _leads_out(name, target)]
+        if away:
+            yield "escaping", {"kind": "symbolic link", "target": away[0][: limits.FINDING_PATH]}
+            return
+
+
+class _AbsoluteLinks:
+    """The symbolic links with absolute targets that an archive has held so far.
+
+    Alone they are no finding: every image of a distribution has some hundreds, and a runtime takes them below the
+    image's own root. An entry that is laid beneath one is: whoever unpacks the archive elsewhere writes to where the
+    link leads. Links beyond limits.ABSOLUTE_LINKS are findings themselves, since they cannot be remembered.
+    """
+
+    def __init__(self) -> None:
+        self._targets: dict[str, str] = {}
+
+    def findings(self, member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
+        """What an entry gives with those before it; it is remembered where it is such a link."""
+        if self._targets:
+            for name in member.names:
+                beneath = next((part for part in _parents(name) if part in self._targets), None)
+                if beneath is not None:
+                    target = self._targets[beneath][: limits.FINDING_PATH]
+                    yield "absolute", {"kind": "beneath a symbolic link", "target": target}
+                    break
+        away = [target for target in member.targets if target.startswith("/")] if member.kind == _SYMBOLIC else []
+        if not away:
+            return
+        if len(self._targets) < limits.ABSOLUTE_LINKS:
+            self._targets.update((_normal(name), away[0]) for name in member.names)
+        else:
+            yield "absolute", {"kind": "symbolic link", "target": away[0][: limits.FINDING_PATH]}
+
+
+def _normal(name: str) -> str:
+    return posixpath.normpath(name.lstrip("/"))
+
+
+def _parents(name: str) -> Iterator[str]:
+    """The folders that a name lies in, the outermost last."""
+    path = posixpath.dirname(_normal(name))
+    while path:
+        yield path
+        path = posixpath.dirname(path)
 
 
 def _leads_out(name: str, target: str) -> bool:

@@ -14,6 +14,7 @@ from appliance.intake.inspectors import components
 from appliance.intake.inspectors.port import Listing, Subject, listed
 from bundles import limits as bundle_limits
 from bundles import strict_json
+from bundles.display import some
 from bundles.documents import Section
 from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.oci.descriptor import Descriptor
@@ -70,7 +71,7 @@ def inspect(subject: Subject) -> Section:
         inspector="differences",
         outcome="note" if moved.changed or bare or moved.unread else "ok",
         summary=f"{moved.changed} of {len(moved.listing)} moved tags change inside; "
-        f"{len(images) - len(bare)} of {len(images)} images came with a signature",
+        f"{len(images) - len(bare)} of {some(len(images), 'image')} came with a signature",
         details={**moved.listing.details(), **listed("images_without_signature", bare), **moved.unread.details()},
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from appliance import limits
 from appliance.intake.inspectors.port import Subject, listed
 from appliance.sbom_tools import tools_in
+from bundles.display import some
 from bundles.documents import Section
 
 
@@ -28,8 +29,10 @@ def inspect(subject: Subject) -> Section:
     return Section(
         inspector="evidence",
         outcome="note" if bare else "ok",
-        summary=f"carried, not counted: {len(manifest.sboms)} SBOMs{made_by}, {len(manifest.signatures)} signatures, "
-        f"{len(manifest.attestations)} attestations" + (f"; {len(bare)} images without an SBOM" if bare else ""),
+        summary=f"carried, not counted: {some(len(manifest.sboms), 'SBOM')}{made_by},"
+        f" {some(len(manifest.signatures), 'signature')}, "
+        f"{some(len(manifest.attestations), 'attestation')}"
+        + (f"; {some(len(bare), 'image')} without an SBOM" if bare else ""),
         details={
             "standing": "carried, not counted",
             **listed("carried", carried),

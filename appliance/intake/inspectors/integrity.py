@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from appliance.intake.inspectors.port import Subject
+from bundles.display import some
 from bundles.documents import Section
 
 
@@ -19,8 +20,13 @@ def inspect(subject: Subject) -> Section:
     }
     owners = ", ".join(signer.owner for signer in subject.opened.signers)
     missing = subject.missing_volumes
-    counts = f"{len(manifest.volumes) - len(missing)} volumes and {len(manifest.blobs)} blobs"
-    without = f"; {len(missing)} volumes did not come: {subject.left_out} artifacts are left out" if missing else ""
+    counts = f"{some(len(manifest.volumes) - len(missing), 'volume')} and {some(len(manifest.blobs), 'blob')}"
+    without = (
+        f"; {some(len(missing), 'volume')} did not come:"
+        f" {some(subject.left_out, 'artifact is', 'artifacts are')} left out"
+        if missing
+        else ""
+    )
     return Section(
         inspector="integrity",
         outcome="note" if missing else "ok",

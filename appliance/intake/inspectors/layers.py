@@ -18,6 +18,7 @@ from appliance.intake.inspectors.contents import look
 from appliance.intake.inspectors.findings import FAILING, NOTED, Found, Looked, Tally
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.inspectors.tables import unmatched
+from bundles.display import some
 from bundles.documents import Section
 from bundles.errors import LockgateError
 from bundles.lanes import at_once
@@ -119,7 +120,8 @@ class _Counter:
         return Section(
             inspector="layers",
             outcome=_outcome(counts, details),
-            summary=f"{self._archives} of {blobs} blobs are archives, with {self._entries} entries: "
+            summary=f"{self._archives} of {some(blobs, 'blob is an archive', 'blobs are archives')}, with"
+            f" {some(self._entries, 'entry', 'entries')}: "
             f"{counted or 'nothing that gives power or leads out'}{more}",
             details={"blobs": blobs, "layers": self._archives, "entries": self._entries, **details},
         )

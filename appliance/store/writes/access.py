@@ -127,7 +127,9 @@ class FirstAdministrator(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         if db.execute("SELECT 1 FROM grants WHERE role = 'administrator' LIMIT 1").fetchone() is not None:
-            raise RefusedError("the station has an administrator", remedy="ask them for an account")
+            raise RefusedError(
+                "the station has an administrator", remedy="they make further accounts: lockgate user create NAME"
+            )
         CreateAccount(
             name=self.name, kind="person", full_name=self.full_name, at=self.at, password=self.password, uid=self.uid,
             by=self.name,
@@ -145,7 +147,9 @@ class SetPassword(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         if _account(db, self.account) != "person":
-            raise UsageError("a robot has no password", thing=self.account, remedy="use: lockgate token rotate")
+            raise UsageError(
+                "a robot has no password", thing=self.account, remedy=f"use: lockgate token rotate {self.account}"
+            )
         credentials.note(db, self.account, "password", "", self.by, self.at)
         db.execute("UPDATE accounts SET password = ? WHERE name = ?", (self.password, self.account))
         RevokeTokens(account=self.account, at=self.at).apply(db)
@@ -298,7 +302,9 @@ class AddSecret(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         if _account(db, self.account) != "robot":
-            raise UsageError("a person has a password", thing=self.account, remedy="use: lockgate user password")
+            raise UsageError(
+                "a person has a password", thing=self.account, remedy=f"use: lockgate user password {self.account}"
+            )
         credentials.note(db, self.account, "secret", self.id, self.by, self.at)
         if self.old_until:
             db.execute(
@@ -381,7 +387,7 @@ class RevokeToken(Write, frozen=True):
             "UPDATE robot_secrets SET revoked = coalesce(revoked, ?) WHERE id = ?", (self.at, self.id)
         ).rowcount
         if not gone:
-            raise NotFoundError("no such token", thing=self.id, remedy="see: lockgate token list")
+            raise NotFoundError("no such token", thing=self.id, remedy="see: lockgate token list ACCOUNT")
         bump(db)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from appliance import limits
 from appliance.store.writes.base import Write
-from bundles.errors import RefusedError, UsageError
+from bundles.errors import NotFoundError, RefusedError, UsageError
 
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
@@ -192,7 +192,7 @@ class VoidBundle(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> list[str]:
         row = db.execute("SELECT stream, sequence, state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
         if row is None or row[2] not in ("signed", "written"):
-            raise UsageError("no signed bundle of this id", thing=self.id, remedy="see: lockgate bundle list")
+            raise NotFoundError("no signed bundle of this id", thing=self.id, remedy="see: lockgate bundle list")
         return void_from(db, row[0], row[1])
 
 

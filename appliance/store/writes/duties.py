@@ -98,7 +98,9 @@ class ConfirmChange(Write, frozen=True):
     def _standing(self, db: sqlite3.Connection, found: AccountChange) -> str:
         row = db.execute("SELECT disabled FROM accounts WHERE name = ?", (self.actor,)).fetchone()
         if row is None or row[0] is not None:
-            raise RefusedError("the account may not confirm", thing=self.actor, remedy="ask another administrator")
+            raise RefusedError(
+                "the account may not confirm", thing=self.actor, remedy=duties.remedy_of(db, found, self.actor)
+            )
         if self.actor == found.account and found.what != "grant" and found.asked_by != self.actor:
             return "own"
         remedy = duties.remedy_of(db, found, self.actor)
@@ -112,7 +114,7 @@ class ConfirmChange(Write, frozen=True):
             raise RefusedError(
                 "an administrator made by waiting alone does not confirm before a release has shown it",
                 thing=f"{found.id}: {self.actor}, by {found.asked_by}",
-                remedy="ask another administrator, or wait",
+                remedy=remedy,
             )
         return "second"
 

@@ -1,0 +1,83 @@
+"""What somebody probably meant who named a command that does not exist."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Final
+
+import click
+
+from bundles.errors import UsageError
+
+_OTHER_WORDS: Final = {
+    "accounts": "user list", "carry": "bundle build", "check": "bundle verify", "co-sign": "bundle sign",
+    "cosign": "bundle sign", "fetch": "collect", "help": "--help", "images": "repo list", "info": "status",
+    "keygen": "key create", "load": "intake import", "log": "audit show", "logs": "audit show", "ls": "repo list",
+    "new": "init", "pin": "key trust", "pull": "collect", "quarantine": "intake list", "run": "serve",
+    "save": "bundle build", "start": "serve", "store": "repo list", "unblock": "block remove", "up": "serve",
+    "version": "--version",
+}  # fmt: skip
+"""Words of other tools for what a command here does."""
+
+_SAME: Final = (
+    frozenset({"add", "create", "grant", "make", "new", "pin", "trust"}),
+    frozenset({"delete", "del", "drop", "remove", "revoke", "rm", "withdraw", "disable", "void", "untrust"}),
+    frozenset({"dir", "list", "ls", "tags"}),
+    frozenset({"cat", "describe", "get", "info", "inspect", "print", "show", "view"}),
+    frozenset({"abort", "cancel", "kill", "stop"}),
+    frozenset({"follow", "tail", "watch"}),
+    frozenset({"check", "test", "validate", "verify"}),
+    frozenset({"extract", "unpack", "unzip"}),
+    frozenset({"passwd", "password"}),
+)
+"""Words that mean much the same within one group of commands."""
+
+_GENERIC: Final = frozenset({"add", "create", "delete", "export", "list", "new", "remove", "rm", "show", "watch"})
+"""Names that many groups have: the one of another group is not what was meant."""
+
+_MOST: Final = 3
+"""Commands that are offered at most: a longer line is not read."""
+
+
+def unknown_command(root: click.Group, error: click.exceptions.NoSuchCommand) -> UsageError:
+    """The error that names the command and what was probably meant: a command of the same group that looks like it, the
+    command of that name in another group, or the one that does what other tools call so."""
+    context = error.ctx
+    path = context.command_path if context is not None else "lockgate"
+    group = context.command if context is not None and isinstance(context.command, click.Group) else root
+    word = error.command_name
+    found = _meant(root, group, path, word)
+    if not found:
+        return UsageError("no such command", thing=f"{path} {word}"[:160], remedy=f"see: {path} --help")
+    return UsageError("no such command", thing=f"{path} {word}"[:160], remedy=f"did you mean: {' | '.join(found)}")
+
+
+def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[str]:
+    names = group.list_commands(click.Context(group))
+    own = get_close_matches(word, names, _MOST, 0.7)
+    own += [name for name in names for same in _SAME if {word, name} <= same and name not in own]
+    if own:
+        return [f"{path} {name}" for name in own[:_MOST]]
+    known = [line for line in _below(root, "lockgate") if line.count(" ") == 2]
+    if group is root or word not in _GENERIC:
+        for other in (word, word.removesuffix("s")):  # `lockgate import`, `lockgate bundle approve`
+            named = [line for line in known if line.split()[-1] == other]
+            if named:
+                return sorted(named, key=lambda line: "lockgate key" in line)[:_MOST]
+    if group is root and word in _OTHER_WORDS:
+        return [f"lockgate {_OTHER_WORDS[word]}"]
+    if group is root:
+        near = get_close_matches(word, sorted({line.split()[-1] for line in known}), 1, 0.75)
+        return [line for line in known if line.split()[-1] in near][:_MOST]
+    return []
+
+
+def _below(group: click.Group, path: str) -> Iterator[str]:
+    """The words that call each command below a group."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        yield f"{path} {name}"
+        command = group.get_command(context, name)
+        if isinstance(command, click.Group):
+            yield from _below(command, f"{path} {name}")

@@ -1,0 +1,162 @@
+"""What people type wrong, on one running station: one line that names the thing, a remedy that works, the right status.
+
+The table grows with every mistake that somebody really made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.demo.stage import Station
+from tests.cli.conftest import Ended, Run
+from tests.cli.test_remedies import unparsed, wrong
+
+A_DIGEST = "sha256:" + "a" * 64
+KEYID = "0123456789abcdef"
+
+
+@pytest.fixture(scope="module")
+def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """An outside station with a key, a file `team/hello:1`, and things that lie about."""
+    folder = tmp_path_factory.mktemp("mistakes")
+    (folder / "hello.txt").write_text("hello")
+    (folder / "full").mkdir()
+    (folder / "full" / "note.txt").write_text("mine")
+    (folder / "empty").mkdir()
+    for name in ("alpha.bravo-000001", "alpha.bravo-000002"):
+        (folder / "stick" / name).mkdir(parents=True)
+        (folder / "stick" / name / "SHA256SUMS").touch()
+    (folder / "broken.toml").write_text("[[source]\n")
+    with Station(folder / "alpha", "alpha", "outside") as station:
+        station.run("key", "create", "engineer", "--no-passphrase")
+        station.run("key", "export", "engineer", "--out", str(folder / "engineer.pem"))
+        station.run("collect", f"file:{folder / 'hello.txt'}", "--as", "team/hello:1")
+        yield folder
+
+
+COMMANDS = [
+    ("import /media/usb", 2, "lockgate import", "did you mean: lockgate intake import"),
+    ("bundle bild --to bravo", 2, "lockgate bundle bild", "did you mean: lockgate bundle build"),
+    ("stats", 2, "lockgate stats", "did you mean: lockgate status"),
+    ("approve x", 2, "lockgate approve", "did you mean: lockgate intake approve"),
+    ("aprove x", 2, "lockgate aprove", "did you mean: lockgate intake approve"),
+    ("bundle approve x", 2, "lockgate bundle approve", "did you mean: lockgate intake approve"),
+    ("login ada", 2, "lockgate login", "did you mean: lockgate user login"),
+    ("user add ada", 2, "lockgate user add", "did you mean: lockgate user create"),
+    ("key genrate x", 2, "lockgate key genrate", "see: lockgate key --help"),
+    ("job ls", 2, "lockgate job ls", "did you mean: lockgate job list"),
+    ("intake stram show", 2, "lockgate intake stram", "did you mean: lockgate intake stream"),
+    ("help", 2, "lockgate help", "did you mean: lockgate --help"),
+    ("frobnicate", 2, "lockgate frobnicate", "see: lockgate --help"),
+    ("-C {alpha} status", 2, "'-C'", "lockgate COMMAND -C DIR"),
+    ("status --jsno -C {alpha}", 2, "--jsno", "--json"),
+    ("status", 2, "no station was named", "-C DIR"),
+    ("status -C {empty}", 2, "{empty}", "lockgate init DIR"),
+    ("init {full} --site bravo --side inside", 2, "{full}", "give a new one"),
+    ("init {tmp}/x --site Bravo --side inside", 2, "'Bravo'", "lower-case"),
+    ("init {tmp}/x --site bravo --side middle", 2, "'middle'", "lockgate init --help"),
+]
+
+REFERENCES = [
+    ("repo show 127.0.0.1:5000/team/hello:1", 2, "127.0.0.1:5000", "write team/hello:1"),
+    ("repo show docker://localhost:5000/team/hello:1", 2, "docker://", "write team/hello:1"),
+    ("repo show Team/Hello:1", 2, "Team/Hello", "write team/hello:1"),
+    ("repo show team/hello", 2, "team/hello", "team/hello:TAG"),
+    ("repo show team/helo:1", 1, "team/helo:1", "lockgate repo list"),
+    ("repo tags team/helo", 1, "team/helo", "lockgate repo list"),
+    ("block add team/helo:1 --why x", 1, "team/helo:1", "lockgate repo list"),
+    ("bundle build --to bravo --out {tmp}/m --sign-with engineer team/helo:1", 1, "team/helo:1", "lockgate repo list"),
+    ("bundle build --to bravo --out {tmp}/m --dry-run team/helo:1", 1, "team/helo:1", "lockgate repo list"),
+    ("block remove team/hello:1", 2, "team/hello:1", "lockgate block list"),
+    ("collect team/app:1", 2, "team/app:1", "name the registry too: HOST/team/app:1"),
+    ("collect file:{tmp}/nothing.bin", 2, "nothing.bin", "give a file's path"),
+    ("collect -f {broken}", 2, "broken.toml", "write TOML"),
+    ("collect", 2, "no source", "name a SOURCE"),
+    ("collect file:{hello} file:{hello} --as a:1", 2, "a:1", "give one SOURCE"),
+]
+
+KEYS = [
+    ("key export enginer", 2, "enginer", "did you mean engineer?"),
+    ("key export nobody", 2, "nobody", "see: lockgate key list"),
+    ("key create engineer --no-passphrase", 2, "engineer.pem", "another name"),
+    ("key create fresh", 2, "Passphrase for fresh", "--passphrase-fd N, or as the systemd credential lockgate.fresh"),
+    ("key create fresh --passphrase-fd 999", 2, "--passphrase-fd 999", "--passphrase-fd 3 3< FILE"),
+    ("key create fresh --passphrase-fd 99999999999", 2, "99999999999", "--passphrase-fd 3 3< FILE"),
+    ("key export engineer --out {engineer}", 2, "engineer.pem", "another name"),
+    ("key trust {tmp}/nothing.pem --purpose bundle --owner x --from alpha", 2, "nothing.pem", "PEM"),
+    (f"key revoke {KEYID} --why x", 2, KEYID, "lockgate key list"),
+    ("bundle build --to bravo --out {tmp}/m --sign-with enginer team/hello:1", 2, "enginer", "did you mean engineer?"),
+    (
+        "bundle build --to bravo --out {tmp}/m --sign-with engineer.pem team/hello:1",
+        2,
+        "engineer.pem",
+        "write engineer,",
+    ),
+    ("bundle build --to bravo --out {tmp}/m team/hello:1", 2, "no key", "--sign-with KEY"),
+    ("intake approve alpha.bravo-000001 --key enginer", 2, "enginer", "did you mean engineer?"),
+    ("intake reject alpha.bravo-000001 --key engineer", 2, "alpha.bravo-000001", "--why"),
+]
+
+ACCOUNTS = [
+    ("user claim ada", 2, "{alpha}", "whoever owns its folder"),
+    ("user code", 1, "{alpha}", "stop the other one first"),
+    ("user login ada", 2, "Password of ada", "--password-fd N"),
+    ("user create ada", 2, "Password of ada", "--password-fd N"),
+]
+
+REST = [
+    ("audit show --since garbage", 2, "'garbage'", "YYYY-MM-DD"),
+    ("audit show --since 2026-13-01", 2, "'2026-13-01'", "YYYY-MM-DD"),
+    ("audit show --until yesterday", 2, "'yesterday'", "YYYY-MM-DD"),
+    ("audit show --since 2026-02-01 --until 2026-01-01", 2, "2026-02-01", "--since"),
+    ("audit show --act intake.aprove", 2, "intake.aprove", "intake"),
+    ("audit export --out {full}", 2, "{full}", "name a new one"),
+    ("job show 12", 1, "12", "lockgate job list"),
+    ("job cancel nothing", 1, "nothing", "lockgate job list"),
+    ("intake show alpha.bravo-000001", 1, "alpha.bravo-000001", "lockgate intake list"),
+    ("intake import {tmp}/nowhere", 1, "nowhere", "that the medium is mounted"),
+    ("intake import {empty}", 2, "{empty}", "give the folder that holds SHA256SUMS"),
+    ("receipt export --out {tmp}/no/receipt.json", 2, "{tmp}/no", "check the path"),
+    ("bundle verify {stick}", 2, "{stick}", "/stick/alpha.bravo-000001 or /"),
+    ("bundle inspect {stick}", 2, "2 bundles", "/stick/alpha.bravo-000002"),
+    ("bundle verify {empty}", 2, "{empty}", "give the folder that holds SHA256SUMS"),
+    ("bundle void alpha.bravo-000009 --why x", 1, "alpha.bravo-000009", "lockgate bundle list"),
+    ("bundle build --to Bravo --out {tmp}/m --sign-with engineer team/hello:1", 2, "'Bravo'", "lower-case"),
+    ("bundle build --to bravo --out {tmp}/m --volume 4GB! --sign-with engineer team/hello:1", 2, "4GB!", "fat32"),
+]
+
+
+def line_of(ended: Ended) -> str:
+    return ended.err.rstrip("\n").rpartition("\n")[2]
+
+
+def remedy_in(line: str) -> str:
+    return line.partition("; ")[2]
+
+
+@pytest.mark.parametrize(
+    ("typed", "status", "names", "remedy"),
+    COMMANDS + REFERENCES + KEYS + ACCOUNTS + REST,
+    ids=lambda part: part if isinstance(part, str) and " " in part else "",
+)
+def test_a_mistake_is_one_line_that_names_the_thing_and_a_remedy_that_exists(
+    run: Run, alpha: Path, typed: str, status: int, names: str, remedy: str, tmp_path: Path
+) -> None:
+    places = {
+        "stick": alpha / "stick", "alpha": alpha / "alpha", "empty": alpha / "empty", "full": alpha / "full",
+        "tmp": tmp_path, "broken": alpha / "broken.toml", "hello": alpha / "hello.txt",
+        "engineer": alpha / "engineer.pem",
+    }  # fmt: skip
+    words = [word.format(**places) for word in typed.split()]
+    if (typed, status, names, remedy) not in COMMANDS:
+        words += ["-C", str(alpha / "alpha")]
+    ended = run(*words)
+    line = line_of(ended)
+    assert (ended.status, ended.out) == (status, "")
+    assert line.startswith("lockgate: ")
+    assert names.format(**places) in line
+    assert remedy in line
+    assert (wrong(remedy_in(line)), unparsed(line)) == ([], [])
