@@ -449,6 +449,11 @@ AUDIT_FOREIGN: Final = 32 * MIB
 AUDIT_CHECKPOINT: Final = 300.0
 """How often a station that does something signs where its log stands: what an intruder can cut off unseen."""
 
+AUDIT_CLOCK_LOOK: Final = 2.0
+AUDIT_CLOCK_BACK: Final = 1.0
+"""Seconds between two looks at the clock, and by how many it must have gone back for a checkpoint to be signed at once:
+events of several lanes within that time have no proven order."""
+
 AUDIT_FLOOD: Final = 60.0
 AUDIT_FLOOD_FREE: Final = 5
 """Of the same refusal, so many in a minute are written one by one; the others are counted."""

@@ -107,6 +107,11 @@ class StationPaths:
         return self.store / "graveyard"
 
     @property
+    def graves_waited(self) -> Path:
+        """How long each grave has waited (appliance.store.waiting)."""
+        return self.store / "graveyard.waited"
+
+    @property
     def incoming_lock(self) -> Path:
         """Locked (flock) together by jobs that bring blobs in, alone by each batch of garbage collection."""
         return self.store / "incoming.lock"

@@ -1,4 +1,4 @@
-"""What an outside's audit log says happened, for a rebuild: its acts replayed, the oldest first.
+"""What an outside's audit log says happened, for a rebuild: its acts replayed in the order that the log proves.
 
 Only what the station itself wrote counts, and an act that was recorded and taken back did not happen. What a prune took
 from the log is not known here.
@@ -14,7 +14,10 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.lifecycle.doubts import Doubts, Key
 from appliance.observe.acts import ON_ACCOUNTS, STARTED_KIND, Act, mark, read_act
+from appliance.observe.checkpoints import own_checkpoints
+from appliance.observe.order import Order
 from appliance.observe.reading import is_pruned, own_events, own_oldest
 from appliance.paths import StationPaths
 from appliance.store.writes.rebuild import BundleRow, JobRow
@@ -99,34 +102,61 @@ class _Replay:
     def __init__(self, paths: StationPaths, read: Read) -> None:
         self._paths, self._read = paths, read
         self._found = Logged()
+        self._order = Order(own_checkpoints(paths))
+        self._doubts = Doubts(self._order)
 
     def run(self) -> Logged:
         foreign: set[str] = set()
         void, failed = self._void(foreign)
         found = self._found
         found.whole = not is_pruned(self._paths.audit)
-        for event in own_oldest(self._paths, [b'"outcome":"done"'], {}, foreign):
+        for event in own_oldest(self._paths, [b'"outcome":"done"'], {}, foreign, self._order.key):
             act = read_act(event["act"])
             if act is None or event["outcome"] != "done" or (event["lane"], event["seq"]) in void:
                 continue
             if act != Act.PULL:
+                self._place = self._order.place(event)
                 self._apply(act, str(event["thing"]), str(event["time"]), event)
         for job, error in failed.items():
             if job in found.jobs and found.jobs[job].state != "cancelled":
                 found.jobs[job] = _with(found.jobs[job], "failed", error)
+        for key, values in self._doubts.found():
+            self._doubt(key, values)
         return found
+
+    def _doubt(self, key: Key, values: list[str]) -> None:
+        """Take neither word for a tag, show what may be shown; and say so. Blocks are acts of people: a checkpoint is
+        signed after each."""
+        found, said = (
+            self._found,
+            "several lanes of the audit log tell of it, in a time in which the clock was set back",
+        )
+        match key:
+            case "tag", repository, tag:
+                shown = found.repositories[repository]
+                shown.tags.pop(tag, None)
+                shown.untagged.discard(tag)
+                words = " or ".join(value or "was deleted" for value in values)
+                found.gaps.append(f"{repository}:{tag}: {words}; {said}: set it again")
+            case "link", repository, digest, kind:
+                at = next(iter(found.repositories[repository].links.values()), "")
+                found.repositories[repository].show(digest, "manifest" if kind == "manifest" else "blob", at)
+                found.gaps.append(
+                    f"{repository}@{digest}: shown, or deleted; {said}: it is shown, delete it if it is not wanted"
+                )
 
     def _void(self, foreign: set[str]) -> tuple[set[tuple[int, int]], dict[str, str]]:
         """The events that were taken back, and the failures that stand under a job's id."""
         void: set[tuple[int, int]] = set()
-        back: set[tuple[str, str]] = set()
+        back: set[tuple[int, str, str]] = set()
         failed: dict[str, str] = {}
         for event in own_events(self._paths, without=mark(Act.PULL), foreign=foreign):
-            key = (str(event["act"]), str(event["thing"]))
+            self._order.note(event)
+            key = (int(event["lane"]), str(event["act"]), str(event["thing"]))
             if event["outcome"] != "done":
                 if event["detail"].get("takes_back"):
                     back.add(key)
-                failed.setdefault(key[1], str(event["detail"].get("reason", "")))
+                failed.setdefault(key[2], str(event["detail"].get("reason", "")))
             elif key in back:
                 back.discard(key)
                 void.add((event["lane"], event["seq"]))
@@ -161,21 +191,32 @@ class _Replay:
     def _shown(self, repository: str) -> Shown:
         return self._found.repositories.setdefault(repository, Shown())
 
+    def _show(self, repository: str, digest: str, kind: Kind, at: str) -> None:
+        self._shown(repository).show(digest, kind, at)
+        self._doubts.note(("link", repository, digest, kind), "shown", self._place)
+
+    def _hide(self, repository: str, digest: str, kind: Kind) -> None:
+        shown = self._shown(repository)
+        if kind == "manifest":
+            self._doubts.replace(self._place, ("tag", repository), digest, "")
+        shown.hide(digest, kind)
+        self._doubts.note(("link", repository, digest, kind), "hidden", self._place)
+
+    def _tag(self, repository: str, tag: str, digest: str, at: str) -> None:
+        self._shown(repository).tag(tag, digest, at)
+        self._doubts.note(("tag", repository, tag), digest, self._place)
+
     def _push(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         repository, _, digest = thing.partition("@")
-        shown = self._shown(repository)
-        if act != Act.PUSH_MANIFEST:
-            shown.show(digest, "blob", at)
-            return
-        shown.show(digest, "manifest", at)
-        for tag in str(detail.get("tags", "")).split():
-            shown.tag(tag, digest, at)
+        self._show(repository, digest, "manifest" if act == Act.PUSH_MANIFEST else "blob", at)
+        for tag in str(detail.get("tags", "")).split() if act == Act.PUSH_MANIFEST else ():
+            self._tag(repository, tag, digest, at)
 
     def _closure(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         """What a collect or an SBOM made visible: what the event names, and all that these manifests name."""
         name, _, pinned = thing.partition("@")
         repository, _, tag = (name, "", "") if pinned else name.rpartition(":")
-        shown, root = self._shown(repository), str(detail.get("digest", ""))
+        root = str(detail.get("digest", ""))
         more = detail.get("referrers")
         roots, seen = [root, *(map(str, more) if isinstance(more, list) else ())], set[str]()
         while roots:
@@ -183,18 +224,18 @@ class _Replay:
             if digest in seen:
                 continue
             seen.add(digest)
-            shown.show(digest, "manifest", at)
+            self._show(repository, digest, "manifest", at)
             manifest = self._read(digest)
             for child in manifest.manifests if manifest is not None else ():
                 if child.media_type in MANIFEST_TYPES:
                     roots.append(str(child.digest))
                 else:
-                    shown.show(str(child.digest), "blob", at)
+                    self._show(repository, str(child.digest), "blob", at)
             for blob in manifest.blobs if manifest is not None else ():
-                shown.show(str(blob.digest), "blob", at)
+                self._show(repository, str(blob.digest), "blob", at)
         if act == Act.COLLECT:
             if tag:
-                shown.tag(tag, root, at)
+                self._tag(repository, tag, root, at)
             count = detail.get("manifests")
             if isinstance(count, int) and count > len(seen):
                 gap = f"{some(count - len(seen), 'manifest')} that were collected with {thing}: collect it again"
@@ -204,11 +245,12 @@ class _Replay:
         if act == Act.DELETE_TAG:
             repository, _, tag = thing.rpartition(":")
             self._shown(repository).untag(tag)
+            self._doubts.note(("tag", repository, tag), "", self._place)
             return
         repository, _, digest = thing.partition("@")
         many = detail.get("digests")
         for each in map(str, many) if isinstance(many, list) else [digest]:
-            self._shown(repository).hide(each, "manifest" if act == Act.DELETE_MANIFEST else "blob")
+            self._hide(repository, each, "manifest" if act == Act.DELETE_MANIFEST else "blob")
 
     def _bundle(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         match = _BUNDLE.match(thing)

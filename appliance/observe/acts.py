@@ -49,6 +49,7 @@ class Act(StrEnum):
     AUDIT_PRUNE = "audit.prune"
     AUDIT_REPAIR = "audit.repair"
     AUDIT_VERIFY = "audit.verify"
+    CLOCK_SET_AHEAD = "clock.set-ahead"
     CLOCK_SET_BACK = "clock.set-back"
     METRICS_REFUSE = "metrics.refuse"
 
@@ -232,7 +233,7 @@ STARTED_KIND: Final[Mapping[Act, str]] = MappingProxyType(
 
 OUTSIDE_THE_DATABASE: Final = frozenset(
     {
-        Act.INIT, Act.REBUILD, Act.RESTORE, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
+        Act.INIT, Act.REBUILD, Act.RESTORE, Act.CLOCK_SET_AHEAD, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
         *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit."))),
     }
 )  # fmt: skip

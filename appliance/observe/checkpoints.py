@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +21,7 @@ from appliance.observe.vouching import has_mac, vouch
 from appliance.paths import StationPaths
 from bundles.audit_checkpoint import Checkpoint, checkpoint_line, payload_of, read_checkpoint, read_signed
 from bundles.audit_found import Verified
-from bundles.audit_log import CHECKPOINTS, hash_of, head_name, origin_digest, segments, verify
+from bundles.audit_log import CHECKPOINTS, checkpoint_lines, hash_of, head_name, origin_digest, segments, verify
 from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.files import failures_named, open_regular, own_as_folder, sync_folder
 from bundles.signing.keys import PublicKey
@@ -162,6 +163,17 @@ def _end(path: Path) -> tuple[bytes | None, int]:
     return (None if line is None else line + b"\n"), size
 
 
+def own_checkpoints(paths: StationPaths) -> list[Checkpoint]:
+    """Every checkpoint that this station signed, the oldest first: about 0.2 ms each. Raises FailedError."""
+    site = load_config(paths.config).site
+    keys = public_keys(paths, site)
+    found = list[Checkpoint]()
+    for line in checkpoint_lines(paths.audit):
+        with contextlib.suppress(LockgateError):
+            found.append(read_checkpoint(line, keys, site))
+    return found
+
+
 def last_checkpoint(folder: Path) -> dict[str, Any]:
     """The newest checkpoint: {head, created, events, refused}; `refused` are the lanes that it does not vouch for, as
     {lane, seq, code, file}. Before the first: "", None, 0 and none.
@@ -210,11 +222,17 @@ def sign_end(paths: StationPaths) -> None:
 
 
 async def keep_signing(paths: StationPaths) -> None:
-    """Sign a checkpoint now and then, until cancelled, and once more at the end."""
+    """Sign a checkpoint now and then, until cancelled, and once more at the end; at once where the clock was set back,
+    so that what was written before stands before what is written after (appliance.observe.order)."""
     try:
         while True:
             await asyncio.to_thread(_try, paths)
-            await asyncio.sleep(limits.AUDIT_CHECKPOINT)
+            signed = time.monotonic()
+            ahead = time.time() - signed
+            while time.monotonic() - signed < limits.AUDIT_CHECKPOINT:
+                await asyncio.sleep(limits.AUDIT_CLOCK_LOOK)
+                if time.time() - time.monotonic() < ahead - limits.AUDIT_CLOCK_BACK:
+                    break
     finally:
         _try(paths)
 

@@ -6,7 +6,7 @@ import contextlib
 import heapq
 import json
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,16 @@ def own_events(
 
 
 def own_oldest(
-    paths: StationPaths, holding: Iterable[bytes], after: Mapping[str, int], foreign: Collection[str]
+    paths: StationPaths,
+    holding: Iterable[bytes],
+    after: Mapping[str, int],
+    foreign: Collection[str],
+    key: Callable[[Mapping[str, Any]], Any] | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Every event that the station wrote and whose line holds one of some bytes, the oldest first; of each lane that
     `after` names, only those above that number. `foreign` are the files that `own_events` named of the same log: of
-    their lanes the events are held in memory, of others none is. Raises FailedError."""
+    their lanes the events are held in memory, of others none is. `key`: the order of events of several lanes, in place
+    of the wall clock (appliance.observe.order). Raises FailedError."""
     marks = tuple(holding)
     lanes: dict[int, list[Segment]] = {}
     for segment in segments(paths.audit):
@@ -73,7 +78,11 @@ def own_oldest(
             streams.append(_above(reversed(own), after.get(str(lane), 0)))
         else:
             streams.append(_above(_forwards(lane, mine, marks), after.get(str(lane), 0)))
-    return heapq.merge(*streams, key=lambda event: (event["micros"], event["lane"], event["seq"]))
+    return heapq.merge(*streams, key=key or _by_clock)
+
+
+def _by_clock(event: Mapping[str, Any]) -> tuple[int, int, int]:
+    return event["micros"], event["lane"], event["seq"]
 
 
 def _above(events: Iterable[dict[str, Any]], after: int) -> Iterator[dict[str, Any]]:

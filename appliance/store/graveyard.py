@@ -17,7 +17,9 @@ from typing import Final
 
 from appliance import clock
 from appliance.paths import StationPaths
+from appliance.store import waiting
 from appliance.store.files import Files, explain
+from appliance.store.waiting import Waited
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
@@ -64,6 +66,7 @@ class Graveyard:
             if self._open != before:
                 self._files.sync_folder(self._folder)
                 self._files.sync_folder(self._folder.parent)
+                self.waited()  # from now on, whatever becomes of the clock before the next look
             for digest in digests:
                 with contextlib.suppress(FileNotFoundError):
                     self._files.rename(self._paths.blob(digest), grave / _name(digest))
@@ -100,6 +103,10 @@ class Graveyard:
             return []
         except OSError as error:
             raise explain(error, self._folder) from None
+
+    def waited(self) -> Waited:
+        """How long each grave has waited, whatever the wall clock says. Blocking, a sync. Raises FailedError."""
+        return waiting.look(self._paths.graves_waited, self.graves(), made)
 
     def buried(self, grave: str) -> Iterator[Buried]:
         """What lies in a grave, in no order. Raises FailedError."""

@@ -16,6 +16,7 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.upkeep import look_after
+from appliance.store import waiting
 from appliance.store.files import OsFiles
 from appliance.store.graveyard import made
 from appliance.store.reading import unattended
@@ -232,3 +233,76 @@ def test_killed_at_each_of_its_steps_a_collection_loses_nothing(kept: Kept, monk
             assert kept.held(digest) == (False, False), (step, after)
     assert kept.gc(now=True)["graveyard"]["blobs"] == 0
     assert pull_whole(kept.server, "team/app", "v1") == content.manifest
+
+
+class Kernel:
+    """The kernel's uptime, and the wall clock, as a test sets them."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.boot, self.up, self.wall = "one", 1000.0, clock.seconds(clock.now())
+        monkeypatch.setattr(waiting, "uptime", lambda: (self.boot, self.up))
+        monkeypatch.setattr(clock, "now", lambda: clock.at(self.wall))
+
+    def passes(self, hours: float) -> None:
+        """Time passes."""
+        self.up += hours * 3600
+        self.wall += int(hours * 3600)
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Kernel:
+    return Kernel(monkeypatch)
+
+
+GRACE = 7 * 24
+
+
+def test_a_clock_that_is_set_years_ahead_ends_no_grave(kept: Kept, kernel: Kernel) -> None:
+    forgotten(kept, _BODY)
+    kept.gc()
+    kernel.wall += 10 * 365 * 86_400
+    assert kept.gc()["emptied"]["blobs"] == 0
+    look_after(kept.inside.station)
+    assert len(graves(kept)) == 1
+    said = [event["detail"] for event in kept.inside.events("clock.set-ahead")]
+    assert said == [{"seconds": 10 * 365 * 86_400, "graves": 1}], "once"
+    kernel.passes(GRACE - 1)
+    assert kept.gc()["emptied"]["blobs"] == 0
+    kernel.passes(1.1)
+    assert kept.gc()["emptied"]["blobs"] == 1
+
+
+def test_a_clock_that_was_ahead_when_a_grave_was_made_does_not_keep_it_for_years(kept: Kept, kernel: Kernel) -> None:
+    forgotten(kept, _BODY)
+    kernel.wall += 10 * 365 * 86_400
+    kept.gc()
+    kernel.wall -= 10 * 365 * 86_400
+    kernel.passes(GRACE - 1)
+    assert kept.gc()["emptied"]["blobs"] == 0
+    kernel.passes(1.1)
+    assert kept.gc()["emptied"]["blobs"] == 1
+    assert kept.inside.events("clock.set-ahead") == []
+
+
+def test_after_a_boot_the_uptime_counts_alone(kept: Kept, kernel: Kernel) -> None:
+    forgotten(kept, _BODY)
+    kept.gc()
+    kernel.boot, kernel.up = "two", 60.0
+    kernel.wall += 400 * 86_400
+    assert kept.gc()["emptied"]["blobs"] == 0
+    kernel.passes(GRACE + 0.1)
+    assert kept.gc()["emptied"]["blobs"] == 1
+
+
+def test_where_the_record_of_waiting_is_lost_every_grave_begins_anew(kept: Kept, kernel: Kernel) -> None:
+    forgotten(kept, _BODY)
+    kept.gc()
+    for lost in (b"", b"{}", b"\xff", None):
+        kernel.passes(GRACE + 1)
+        if lost is None:
+            kept.paths.graves_waited.unlink()
+        else:
+            kept.paths.graves_waited.write_bytes(lost)
+        assert kept.gc()["emptied"]["blobs"] == 0
+    kernel.passes(GRACE + 0.1)
+    assert kept.gc()["emptied"]["blobs"] == 1
