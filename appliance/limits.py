@@ -163,6 +163,13 @@ SHUTDOWN: Final = 10.0
 GATE_WAIT: Final = 0.5
 """How long pushes wait for a collection that waits for one of them: a large one is synced for longer than that."""
 
+TURN_WAIT: Final = 10.0
+"""Seconds that a release or a withdrawal waits for acts of clients that were recorded and are not done: a thousand
+times as long as one takes. Then it goes on, since a worker stands still; the record may then be in another order."""
+
+TURN_LOOK: Final = 0.002
+"""Seconds between two looks whether an act's turn has come; a transaction takes about as long."""
+
 GC_BATCH: Final = 256
 """Blobs taken away while pushes and imports wait; some tens of milliseconds."""
 

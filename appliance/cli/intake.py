@@ -148,6 +148,13 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
+    if first["kind"] == "claim":
+        raise RefusedError(
+            "the database's record of what a release stands for was changed",
+            thing=f"{_place(first)} of {first['bundle']}, {first['found']}",
+            remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
+            " it again, which makes the record anew",
+        )
     if first["kind"] == "damaged":
         raise RefusedError(
             "a released manifest cannot be read, so that what it shows cannot be told",
@@ -210,13 +217,14 @@ def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3, "stray": 4}  # fmt: skip
+                  "claim": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3,
+                  "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 
 def _place(one: dict[str, str]) -> str:
     """Where a finding is: a repository, or a tag in it."""
-    return f"{one['repository']}:{one['tag']}" if one["kind"] == "tag" else one["repository"]
+    return f"{one['repository']}:{one['tag']}" if one.get("tag") else one["repository"]
 
 
 @intake.command()

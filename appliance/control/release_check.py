@@ -51,6 +51,6 @@ class ReleaseCheck:
 
 def _check(station: Station) -> tuple[Findings, Findings, Findings, Findings]:
     return (
-        unexplained.unexplained(station), moved_tags.moved_tags(station), changed_blocks.changed_blocks(station),
+        unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
         changed_entries.changed_entries(station),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
+from appliance.intake.changed_claims import changed_claims
 from appliance.intake.log_facts import LogRecord
 from appliance.intake.log_record import read_log
 from appliance.intake.replay import Replayed, ever_released, replay
@@ -21,6 +22,8 @@ from bundles.display import safe
 
 MISSING: Final = "missing"
 """The kind of a finding about a released manifest, or a blob of one, that is not shown."""
+CLAIM: Final = "claim"
+"""The kind of a finding about a row that says what a release stands for, and is missing or made up."""
 _LISTED: Final = 1_000
 _SETTLES: Final = 1.0
 """Seconds after which a finding is looked at again: an act is recorded before its transaction, which may be on its
@@ -28,12 +31,18 @@ way."""
 
 
 def moved_tags(station: Station) -> list[dict[str, str]]:
+    """`moved` without claims: what clients see."""
+    return [one for one in moved(station) if one["kind"] != CLAIM]
+
+
+def moved(station: Station) -> list[dict[str, str]]:
     """Each such tag that stands elsewhere, a thousand at most: {repository, tag, digest, found, kind, bundle}.
 
     `digest` is where it must stand ("" for nowhere), `found` where it stands ("" where it is gone), `kind` is `tag`,
     `bundle` the newest release of it that still counts ("" for none). Kind `manifest` is a link that a client's push
     would explain, had a withdrawal not ended it since (`tag` is empty, `found` is its digest); `missing` a released
-    manifest, or a blob of one, that nobody took away and that is not shown. Of what was pruned, a cut keeps what is
+    manifest, or a blob of one, that nobody took away and that is not shown; `claim` a row
+    of what a release stands for that is `missing` or `unexplained` (`found`). Of what was pruned, a cut keeps what is
     needed (appliance.intake.cut_record). Raises FailedError where the log cannot be read.
     """
     found = _look(station)
@@ -47,9 +56,7 @@ def moved_tags(station: Station) -> list[dict[str, str]]:
 def _look(station: Station) -> list[dict[str, str]]:
     log = read_log(station.paths, station.config.site)
     names = ever_released(station.paths, log, station.reader)
-    if not names:
-        return []
-    replayed = replay(station.paths, log, station.blobs, station.reader, only=names)
+    replayed = replay(station.paths, log, station.blobs, station.reader, only=names) if names else Replayed()
     found: list[dict[str, str]] = []
     for repository in sorted(names):
         standing = replayed.repositories.get(repository)
@@ -63,6 +70,15 @@ def _look(station: Station) -> list[dict[str, str]]:
         {"repository": repository, "tag": "", "digest": digest, "found": "", "kind": MISSING, "bundle": bundle}
         for repository, digest, bundle in lost_blobs(station, log, replayed, max(_LISTED - len(found), 0))
     ]
+    found += [
+        {
+            "repository": repository, "tag": item if kind == "tag" else "", "digest": target, "found": how,
+            "kind": CLAIM, "bundle": replayed.names.get(bundle, bundle),
+        }
+        for repository, (bundle, kind, item, target), how in changed_claims(
+            station.reader, replayed, max(_LISTED - len(found), 0)
+        )
+    ]  # fmt: skip
     return found
 
 
@@ -112,6 +128,12 @@ def _alarm(one: dict[str, str]) -> str:
         return (
             f"release: {safe(one['repository'])}@{one['digest']} of {safe(one['bundle'])} was released and is not"
             " shown; see: lockgate intake check"
+        )
+    if one["kind"] == CLAIM:
+        thing = f"{safe(one['repository'])}{':' + safe(one['tag']) if one['tag'] else '@' + safe(one['digest'])}"
+        return (
+            f"release: the row that {safe(one['bundle'])} stands for {thing} is {one['found']}: the database was"
+            " changed by hand; see: lockgate intake check"
         )
     if one["kind"] != "tag":
         return (

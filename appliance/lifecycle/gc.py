@@ -188,11 +188,12 @@ class _Collection:
         write = UnlinkBlobs(repository=found.repository, digests=found.blobs, shown=found.shown, before=before)
         detail = {"digests": list(found.blobs)}
         event = AuditEvent(Act.GC_UNLINK, self._context.actor, found.repository, "done", detail)
-        with recording(self._station.audit, event):
-            count: int = self._station.writer.submit(write)
-        if not count:
-            changed = FailedError("the repository changed meanwhile")
-            self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
+        with self._station.blobs.turns.alone_blocking():
+            with recording(self._station.audit, event):
+                count: int = self._station.writer.submit(write)
+            if not count:
+                changed = FailedError("the repository changed meanwhile")
+                self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
         return count
 
     def _turn(self) -> AbstractContextManager[None]:

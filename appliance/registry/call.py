@@ -32,7 +32,7 @@ from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
 from appliance.store.writes.checks import NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
-from appliance.store.writes.registry import holds_released
+from appliance.store.writes.registry import ClientWrite, holds_released
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.tombstones import CountAsked
 from bundles.display import safe
@@ -200,7 +200,7 @@ class Call:
         return errors.collected(kind, found)
 
     async def write(
-        self, write: Write, act: Act, thing: str, *, happened: Callable[[Any], bool] = _happened, **detail: str
+        self, write: ClientWrite, act: Act, thing: str, *, happened: Callable[[Any], bool] = _happened, **detail: str
     ) -> Any:
         """Record an act and hand its transaction to the one writer; durable when it returns.
 
@@ -211,12 +211,25 @@ class Call:
         if self.keeps_released:  # such an act cannot have happened where released content stands
             said["keeps_released"] = True
         event = AuditEvent(act, self.request.get(ACTOR, "anonymous"), thing, "done", said)
-        async with recording_async(self.worker.record, event):
-            result = await self.services.writer.submit(write)
-        if not happened(result):
-            nothing = FailedError("nothing was changed: something else changed meanwhile")
-            await self.worker.record(refusal(act, event.actor, thing, nothing, recorded=True))
+        async with self._turn(write):
+            async with recording_async(self.worker.record, event):
+                result = await self.services.writer.submit(write)
+            if not happened(result):
+                nothing = FailedError("nothing was changed: something else changed meanwhile")
+                await self.worker.record(refusal(act, event.actor, thing, nothing, recorded=True))
         return result
+
+    @asynccontextmanager
+    async def _turn(self, write: ClientWrite) -> AsyncIterator[None]:
+        """From before an act is recorded until it is durable nobody else records one on the same things
+        (appliance.store.turns)."""
+        turns, (alone, shared) = self.services.blobs.turns, write.things
+        while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
+            await asyncio.sleep(limits.TURN_LOOK)
+        try:
+            yield
+        finally:
+            os.close(held)
 
     async def pulled(self, digest: Digest) -> None:
         """Record that the caller takes a manifest, before it goes out; a repeated pull is counted."""

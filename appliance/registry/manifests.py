@@ -15,8 +15,7 @@ from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import Known, RottedError, known
 from appliance.store.metadata import ManifestFacts
-from appliance.store.writes.base import Write
-from appliance.store.writes.registry import DeleteManifest, DeleteTag
+from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import check_tag
@@ -111,7 +110,7 @@ async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
         return errors.manifest_unknown(call.target.reference)
     keeps = call.keeps_released
     if isinstance(reference, Digest):
-        write: Write = DeleteManifest(repository=call.name, digest=str(reference), keeps_released=keeps)
+        write: ClientWrite = DeleteManifest(repository=call.name, digest=str(reference), keeps_released=keeps)
         deleted = await call.write(write, Act.DELETE_MANIFEST, f"{call.name}@{reference}")
     else:
         write = DeleteTag(repository=call.name, tag=reference, keeps_released=keeps)

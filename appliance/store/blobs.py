@@ -22,6 +22,7 @@ from appliance.store.gate import Gate
 from appliance.store.graveyard import Graveyard
 from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
+from appliance.store.turns import Turns
 from bundles.errors import CancelledError, NotFoundError, RefusedError
 from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
@@ -125,6 +126,7 @@ class BlobStore:
         self.files: Files = files or OsFiles()
         self._paths = paths
         self.gate = Gate(paths)
+        self.turns = Turns(paths.store)
         self.graveyard = Graveyard(paths, self.files)
         self._reserve = Reserve(paths.reserve)
         self._presence = Presence(paths)

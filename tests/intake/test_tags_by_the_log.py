@@ -15,7 +15,7 @@ from appliance import clock, limits
 from appliance.intake import cut_record
 from appliance.intake import moved_tags as module
 from appliance.intake.ledger import find_entry
-from appliance.intake.moved_tags import alarms, moved_tags
+from appliance.intake.moved_tags import alarms, moved, moved_tags
 from appliance.intake.unexplained import unexplained
 from appliance.lifecycle.prune import prune_log
 from appliance.observe import audit_export
@@ -271,6 +271,30 @@ def test_a_withdrawal_that_edited_rows_lead_astray_is_found(line: Line, edit: st
     right = line.inside.station.metadata.tag_target(TEAM, line.tag) == line.digests[1][TEAM]
     shown = {row[1] for row in line.inside.visible()["links"]}
     assert now or (right and line.digests[2][TEAM] not in shown)
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+@pytest.mark.parametrize(
+    ("edit", "how"),
+    [
+        ("DELETE FROM released WHERE kind = 'tag'", "missing"),
+        ("DELETE FROM released WHERE kind = 'manifest'", "missing"),
+        ("DELETE FROM released", "missing"),
+        ("UPDATE OR IGNORE released SET digest = (SELECT digest FROM intake WHERE id LIKE '%3')", "unexplained"),
+        ("UPDATE released SET repository = repository || '/else'", "unexplained"),
+        ("UPDATE released SET item = 'latest' WHERE kind = 'tag' AND digest = (SELECT max(digest) FROM released)",
+         "unexplained"),
+    ],
+)  # fmt: skip
+def test_a_claim_that_was_edited_is_found(line: Line, edit: str, how: str, pruned: bool) -> None:
+    line.release(1, 2)
+    if pruned:
+        line.prune()
+    assert moved(line.inside.station) == []
+    line.sql(edit)
+    found = [one for one in moved(line.inside.station) if one["kind"] == module.CLAIM]
+    assert how in {one["found"] for one in found}
+    assert "row" in alarms(found)[0]
 
 
 def test_clients_tags_where_nothing_was_ever_released_are_their_own(line: Line) -> None:

@@ -39,7 +39,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         preparing = asyncio.to_thread(on_own_station, control, lambda own: prepare_withdraw(own, entry, why, actor))
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail = {"digest": entry.digest, "why": why}
-        gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
+        async with control.station.blobs.turns.alone():
+            gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
         still = await asyncio.to_thread(on_own_station, control, lambda own: still_shown(own.reader, write))
         return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})
 

@@ -132,7 +132,8 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         breaking = (
             AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail) if prepared.write.sealed else None
         )
-        await act(control, event, prepared.write, first=breaking)
+        async with control.station.blobs.turns.alone():
+            await act(control, event, prepared.write, first=breaking)
         await control.writer.submit(ShowChanges(ids=tuple(change["id"] for change in changes), bundle=entry.id))
         return web.json_response(
             {"id": entry.id, "released": prepared.references, "whole": prepared.write.whole, "account_changes": changes}

@@ -174,6 +174,12 @@ class ClientWrite(Write, frozen=True, kw_only=True):
         """Make the change, once it is allowed."""
         raise LookupError(f"{type(self).__name__} has no change")
 
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Which things nobody else may change while it is recorded and done, and which others may too, to the same end
+        (appliance.store.turns)."""
+        raise LookupError(f"{type(self).__name__} does not say what it changes")
+
 
 class LinkBlob(ClientWrite, frozen=True, kw_only=True):
     """A pushed blob becomes visible in its repository (specification: end-4b, end-6)."""
@@ -184,6 +190,11 @@ class LinkBlob(ClientWrite, frozen=True, kw_only=True):
     def change(self, db: sqlite3.Connection) -> None:
         record_blob(db, self.blob, self.at)
         link(db, ensure_repository(db, self.repository, self.at), self.blob.digest, "blob", self.at)
+
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (), (f"{self.repository}@{self.blob.digest}",)
 
 
 class MountBlob(ClientWrite, frozen=True, kw_only=True):
@@ -202,6 +213,11 @@ class MountBlob(ClientWrite, frozen=True, kw_only=True):
             return False
         link(db, ensure_repository(db, self.repository, self.at), self.digest, "blob", self.at)
         return True
+
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (), (f"{self.repository}@{self.digest}",)
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +266,12 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
             move_tag(db, repository, tag, self.manifest.blob.digest, self.at)
         return {"missing": [], "stale": False}
 
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        tags = (f"{self.repository}:{tag}" for tag in self.tags)
+        return (f"{self.repository}@{self.manifest.blob.digest}", *tags), ()
+
     def _current(self, db: sqlite3.Connection, repository: int) -> str | None:
         if self.condition is not None and self.condition.tag:
             return tag_target(db, repository, self.condition.tag)
@@ -270,6 +292,11 @@ class PutTag(ClientWrite, frozen=True, kw_only=True):
             raise NotFoundError("no such manifest in the repository", thing=f"{self.repository}@{self.digest}")
         move_tag(db, repository, self.tag, self.digest, self.at)
 
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (f"{self.repository}@{self.digest}", f"{self.repository}:{self.tag}"), ()
+
 
 class DeleteTag(ClientWrite, frozen=True, kw_only=True):
     """A tag goes; what it pointed at stays (specification: end-9). The result says whether it was there."""
@@ -280,6 +307,11 @@ class DeleteTag(ClientWrite, frozen=True, kw_only=True):
         require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _delete_tag(db, repository, self.tag)
+
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (f"{self.repository}:{self.tag}",), ()
 
 
 class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
@@ -302,6 +334,11 @@ class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
             _delete_tag(db, repository, tag)
         return _unlink(db, repository, self.digest, "manifest")
 
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (f"{self.repository}@{self.digest}",), ()
+
 
 class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
     """A blob vanishes from one repository (specification: end-10). The result says whether it was there."""
@@ -312,6 +349,11 @@ class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
         require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _unlink(db, repository, self.digest, "blob")
+
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        return (f"{self.repository}@{self.digest}",), ()
 
 
 def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
