@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
-from itertools import count
 from os import scandir
 from pathlib import Path
 from typing import Any, Final
@@ -22,12 +21,12 @@ from appliance import clock
 from appliance.config import Config
 from appliance.lifecycle.forgotten import Forgotten
 from appliance.lifecycle.logged import LOST_JOB, Logged, Shown, note_bundle, replay
+from appliance.lifecycle.rebuild_file import begin, remove, take_place
 from appliance.observe.acts import Act
 from appliance.outgoing.collect import manifest_row
 from appliance.outgoing.fixed import Fixed
 from appliance.paths import StationPaths
-from appliance.store import commits
-from appliance.store.blobs import Tally
+from appliance.store.blobs import BlobStore, Tally
 from appliance.store.database import open_writer
 from appliance.store.presence import Presence
 from appliance.store.repair import repair
@@ -38,6 +37,7 @@ from appliance.store.writes.lifecycle import Block, Unblock
 from appliance.store.writes.outgoing import RecordBlobs
 from appliance.store.writes.rebuild import (
     BundleRow,
+    DamagedRow,
     LinkRow,
     PinUnexplained,
     RestoreJobs,
@@ -54,7 +54,7 @@ from bundles import limits
 from bundles.display import some
 from bundles.documents import StreamHead
 from bundles.errors import FailedError, LockgateError, MalformedError
-from bundles.files import failures_named, sync_folder, write_atomic
+from bundles.files import failures_named, write_atomic
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.manifest import Manifest, parse_manifest
 
@@ -80,6 +80,7 @@ class Rebuilt:
     blocks: int = 0
     kept: int = 0
     streams: dict[str, int] = field(default_factory=dict)
+    damaged: int = 0
     cannot: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
@@ -101,36 +102,18 @@ def rebuild(
     usable = paths.database.exists() and (found is None or found.usable)
     with failures_named(paths.rebuilding, "the database cannot be rebuilt"):
         target = paths.rebuilding.with_name("rebuilding-dry.sqlite") if dry_run else paths.rebuilding
-        _begin(paths, target, usable=usable, fresh=dry_run)
+        begin(paths, target, _in_order, usable=usable, fresh=dry_run)
         try:
             with closing(open_writer(target)) as db, under_event():  # of a dry run nothing stays
-                rebuilt = _Rebuild(paths, config, db, heads, progress).run()
+                rebuilt = _Rebuild(paths, config, db, heads, progress, dry_run=dry_run).run()
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             if dry_run:
-                _remove(target)
+                remove(target)
         if not dry_run:
             write_atomic(paths.rebuilt, json.dumps(rebuilt.to_json(), indent=2).encode(), 0o600, owned=True)
-            _take_place(paths, usable=usable)
+            take_place(paths, usable=usable)
     return rebuilt
-
-
-def _begin(paths: StationPaths, target: Path, *, usable: bool, fresh: bool) -> None:
-    """Make the file to work in: a copy of the database where that can be read, else an empty one. One of an earlier
-    run is gone on with, if it was made from the same."""
-    origin = _print_of(paths.database) if usable else "nothing"
-    said = target.with_name(f"{target.name}-from")
-    with suppress(OSError):
-        if not fresh and target.exists() and said.read_text() == origin:
-            return
-    _remove(target)
-    if usable:
-        with closing(sqlite3.connect(paths.database)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
-        if not _in_order(target):
-            _remove(target)
-    # The copying may have brought a write-ahead log into the database.
-    write_atomic(said, (_print_of(paths.database) if usable else origin).encode(), 0o600, owned=True)
 
 
 def _in_order(target: Path) -> bool:
@@ -142,53 +125,14 @@ def _in_order(target: Path) -> bool:
         return False
 
 
-def _print_of(path: Path) -> str:
-    status = path.stat()
-    return f"{status.st_ino} {status.st_size} {status.st_mtime_ns}"
-
-
-def _remove(target: Path) -> None:
-    for suffix in ("", "-wal", "-shm", "-from", "-epoch", "-commits"):
-        target.with_name(f"{target.name}{suffix}").unlink(missing_ok=True)
-
-
-def _take_place(paths: StationPaths, *, usable: bool) -> None:
-    """Put the new database in the place of the lost one, which is kept under another name. A write-ahead log that
-    belongs to the lost one must not be beside the new one at any moment."""
-    database, new = paths.database, paths.rebuilding
-    at = clock.now().replace(":", "").replace("-", "").lower()
-    if usable:
-        with closing(sqlite3.connect(database)) as old:
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    kept = next(name for name in _names(f"{database.name}.lost-{at}") if not database.with_name(name).exists())
-    if database.exists():
-        database.with_name(kept).hardlink_to(database)
-    for suffix in ("-wal", "-shm"):
-        beside = database.with_name(f"{database.name}{suffix}")
-        if beside.exists():
-            beside.rename(database.with_name(f"{kept}{suffix}"))
-    with closing(sqlite3.connect(new)) as opened:
-        value = max(commits.promised(database), commits.held(opened) or 0) + 1
-        commits.raise_to(opened, value)
-        opened.execute("PRAGMA journal_mode = DELETE")
-    new.rename(database)
-    sync_folder(paths.root)
-    commits.promise(database, value)
-    _remove(new)
-
-
-def _names(name: str) -> Iterator[str]:
-    """A name, and further ones where it is taken: two rebuilds may be of one second."""
-    yield name
-    for number in count(2):
-        yield f"{name}-{number}"
-
-
 class _Rebuild:
     def __init__(
         self, paths: StationPaths, config: Config, db: sqlite3.Connection, heads: Sequence[StreamHead],
-        progress: Progress,
+        progress: Progress, *, dry_run: bool,
     ) -> None:  # fmt: skip
+        self._dry_run = dry_run
+        self._rotten: set[str] = set()
+        self._unread: set[str] = set()
         self._paths, self._config, self._db, self._heads, self._progress = paths, config, db, heads, progress
         self._writer = Guarded(LocalWriter(db))
         self._held: dict[str, tuple[int, int]] = {}
@@ -227,10 +171,14 @@ class _Rebuild:
                         f"blob {digest}: {error.what}; rebuild again once the disk is whole, or push it again"
                     )
                     there.discard(digest)
+                    self._unread.add(digest)
                     continue
                 if row is None:
                     self._found.cannot.append(f"blob {digest}: its bytes have another digest; push or collect it again")
                     there.discard(digest)
+                    self._rotten.add(digest)
+                    if not self._dry_run:
+                        BlobStore(self._paths).set_aside(Digest.parse(digest))
                 else:
                     rows.append(row)
                     self._held[digest] = (row.size, row.crc32)
@@ -294,11 +242,16 @@ class _Rebuild:
     # Repositories
 
     def _restore(self, name: str, shown: Shown) -> None:
-        """One repository: the links whose content is held, of manifests those that are readable, and tags on these."""
-        links, rows = list[LinkRow](), dict[str, ManifestRow]()
+        """One repository: the links whose content is held, of manifests those that are readable, and tags on these. A
+        blob that one of these names, and whose bytes are damaged or gone, is shown as withdrawn."""
+        links, rows, sizes = list[LinkRow](), dict[str, ManifestRow](), dict[str, int]()
+        lost_blobs = list[LinkRow]()
         for (digest, kind), at in shown.links.items():
             if digest not in self._held:
-                self._found.cannot.append(f"{name}@{digest}: its bytes are gone; push or collect it again")
+                if kind == "blob" and digest not in self._unread:
+                    lost_blobs.append(LinkRow(digest, kind, at))
+                else:
+                    self._found.cannot.append(f"{name}@{digest}: its bytes are gone; push or collect it again")
                 continue
             if kind == "manifest":
                 read = self._manifest(digest)
@@ -306,7 +259,15 @@ class _Rebuild:
                     self._found.cannot.append(f"{name}@{digest}: not a manifest that can be read")
                     continue
                 rows[digest] = read[1]
+                sizes |= {str(one.digest): one.size for one in (*read[0].blobs, *read[0].manifests)}
             links.append(LinkRow(digest, kind, at))
+        damaged = tuple(self._withdrawn(name, one, sizes) for one in lost_blobs if one.digest in sizes)
+        links += (one for one in lost_blobs if one.digest in sizes)
+        self._found.damaged += len(damaged)
+        self._found.cannot += [
+            f"{name}@{one.digest}: its bytes are gone; push or collect it again"
+            for one in lost_blobs if one.digest not in sizes
+        ]  # fmt: skip
         tags = [TagRow(tag, digest, at) for tag, (digest, at) in shown.tags.items() if digest in rows]
         lost = [f"{name}:{tag} stood at {digest}" for tag, (digest, _) in shown.tags.items() if digest not in rows]
         self._found.cannot += [f"{line}; its manifest is gone" for line in lost]
@@ -314,12 +275,19 @@ class _Rebuild:
         write = RestoreRepository(
             repository=name, at=min((one.at for one in links), default=clock.now()), manifests=tuple(rows.values()),
             links=tuple(links), tags=tuple(tags), untagged=tuple(sorted(shown.untagged)),
-            deleted=tuple(sorted(one for one in shown.deleted if one in present)),
+            deleted=tuple(sorted(one for one in shown.deleted if one in present)), damaged=damaged,
         )  # fmt: skip
         self._found.links += self._writer.submit(write)
         self._found.tags += len(tags)
         self._found.repositories += bool(links)
         self._progress("restore repositories", 0, 0)
+
+    def _withdrawn(self, name: str, lost: LinkRow, sizes: dict[str, int]) -> DamagedRow:
+        why = "rotted" if lost.digest in self._rotten else "missing"
+        self._found.cannot.append(
+            f"{name}@{lost.digest}: its bytes are {why}; it is shown as withdrawn, push or collect it again"
+        )
+        return DamagedRow(lost.digest, sizes[lost.digest], why)
 
     # Streams
 

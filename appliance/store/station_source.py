@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import zlib
+from pathlib import Path
 from typing import BinaryIO
 
 from appliance.store.blobs import BlobStore
 from appliance.store.metadata import Metadata
+from appliance.store.writes.registry import CRC_UNKNOWN
+from bundles.files import failures_named
+from bundles.limits import CHUNK
 from bundles.oci.digest import Digest
 
 
@@ -21,5 +26,14 @@ class StationBlobSource:
         return self._blobs.open_blob(digest)
 
     def crc32(self, digest: Digest) -> int:
-        """The CRC-32 kept beside the digest. Raises NotFoundError."""
-        return self._metadata.crc32(digest)
+        """The CRC-32 kept beside the digest; where it is not known, that of the bytes, which are read for it. Raises
+        NotFoundError, FailedError."""
+        known = self._metadata.crc32(digest)
+        return known if known != CRC_UNKNOWN else self._counted(digest)
+
+    def _counted(self, digest: Digest) -> int:
+        counted = 0
+        with self._blobs.open_blob(digest) as file, failures_named(Path(str(digest)), "a blob cannot be read"):
+            while piece := file.read(CHUNK):
+                counted = zlib.crc32(piece, counted)
+        return counted

@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 import sqlite3
+import zlib
 from collections.abc import Callable
 from contextlib import closing, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from appliance.outgoing.collect import manifest_row
 from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
 from appliance.store.commits import Promised, commits_file, promised
+from appliance.store.station_source import StationBlobSource
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import SignBundle
 from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutManifest
@@ -341,6 +343,51 @@ def test_what_cannot_be_restored_is_named(lost: Lost) -> None:
     named = (f"blob {rotten}", f"bad/gone@{gone}", "bad/gone:1", "bad/rotten:1", "account bo", "receipt 7 of bravo")
     for what in named:
         assert any(what in line for line in said), (what, said)
+
+
+@pytest.mark.parametrize("why", ["rotted", "missing"])
+def test_a_layer_that_is_damaged_is_withdrawn_and_not_forgotten(lost: Lost, why: str) -> None:
+    body = b"a layer that rots"
+    with Outside.opened(lost.root) as station:
+        push(station, "bad/layer", body, "1")
+    layer = Digest.of(body)
+    path = lost.paths.blob(layer)
+    if why == "rotted":
+        path.write_bytes(bytes(len(body)))
+    else:
+        path.unlink()
+    delete(lost)
+    dry = in_process("rebuild", "--dry-run", "-C", lost.root, "--json").document
+    assert path.exists() == (why == "rotted"), "a dry run moves nothing"
+    for document in (dry, in_process("rebuild", "--yes", "-C", lost.root, "--json").document):
+        assert document["damaged"] == 1
+        assert (
+            f"bad/layer@{layer}: its bytes are {why}; it is shown as withdrawn, push or collect it again"
+            in document["cannot"]
+        )
+    assert not path.exists()
+    assert ("bad/layer", str(layer), "blob") in lost.holds()[0]
+    with closing(sqlite3.connect(lost.paths.database)) as db:
+        assert db.execute("SELECT digest, why, healed FROM damage").fetchall() == [(str(layer), why, None)]
+        assert db.execute("SELECT size FROM blobs WHERE digest = ?", (str(layer),)).fetchone() == (len(body),)
+    with Outside.opened(lost.root) as station:
+        push(station, "bad/layer", body, "1")
+        assert station.station.metadata.crc32(layer) == zlib.crc32(body)
+        assert station.station.metadata.troubled() == (0, 0), "the right bytes heal it"
+
+
+def test_a_layer_that_is_whole_after_all_has_its_checksum_counted_where_it_is_asked_for(lost: Lost) -> None:
+    body = b"a layer that rots for a while"
+    with Outside.opened(lost.root) as station:
+        push(station, "bad/layer", body, "1")
+    path = lost.paths.blob(Digest.of(body))
+    path.unlink()
+    delete(lost)
+    assert in_process("rebuild", "--yes", "-C", lost.root).status == 0
+    path.write_bytes(body)
+    with Outside.opened(lost.root) as station:
+        source = StationBlobSource(station.station.blobs, station.station.metadata)
+        assert source.crc32(Digest.of(body)) == zlib.crc32(body)
 
 
 def test_nothing_is_rebuilt_unrecorded(lost: Lost) -> None:

@@ -12,7 +12,9 @@ import msgspec
 
 from appliance.store.writes.base import Write
 from appliance.store.writes.jobs import FINAL_STATES
+from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
+    CRC_UNKNOWN,
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
@@ -40,9 +42,18 @@ class TagRow(msgspec.Struct, frozen=True, array_like=True):
     at: str
 
 
+class DamagedRow(msgspec.Struct, frozen=True, array_like=True):
+    """A blob whose bytes are damaged or gone; `size` is what a manifest says, in bytes."""
+
+    digest: str
+    size: int
+    why: str
+
+
 class RestoreRepository(Write, frozen=True):
     """What a repository shows by the log. `deleted` and `untagged` are what the log says was taken away last: an older
-    copy may still hold it. The blobs' rows are there. The result is how many links were missing."""
+    copy may still hold it. The blobs' rows are there, but for the `damaged` ones, which are withdrawn until their bytes
+    come again. The result is how many links were missing."""
 
     repository: str
     at: str
@@ -51,12 +62,19 @@ class RestoreRepository(Write, frozen=True):
     tags: tuple[TagRow, ...]
     deleted: tuple[tuple[str, Kind], ...] = ()
     untagged: tuple[str, ...] = ()
+    damaged: tuple[DamagedRow, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> int:
         before = db.execute("SELECT count(*) FROM links").fetchone()[0]
         if self.links:
             repository = ensure_repository(db, self.repository, self.at)
             record_manifests(db, self.manifests, self.at)
+            for lost in self.damaged:
+                db.execute(
+                    "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    (lost.digest, lost.size, CRC_UNKNOWN, self.at),
+                )
+                RecordDamage(digest=lost.digest, why=lost.why, at=self.at).apply(db)
             for one in self.links:
                 link(db, repository, one.digest, one.kind, one.at)
             for tag in self.tags:
@@ -178,8 +196,9 @@ class PinUnexplained(Write, frozen=True):
 
 
 def held_blobs(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
-    """Size and CRC-32 of each blob that the database knows, by digest."""
-    return {str(digest): (size, crc32) for digest, size, crc32 in db.execute("SELECT digest, size, crc32 FROM blobs")}
+    """Size and CRC-32 of each blob that the database knows whole, by digest."""
+    rows = db.execute("SELECT digest, size, crc32 FROM blobs WHERE crc32 <> ?", (CRC_UNKNOWN,))
+    return {str(digest): (size, crc32) for digest, size, crc32 in rows}
 
 
 def shown_links(db: sqlite3.Connection, repository: str) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -18,6 +18,9 @@ from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
 from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
 from bundles.errors import NotFoundError, RefusedError
+
+CRC_UNKNOWN: Final = -1
+"""In the place of the CRC-32 of a blob that was never read whole: a rebuild found it damaged."""
 
 
 class BlobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +76,8 @@ def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
 def record_blobs(db: sqlite3.Connection, blobs: Sequence[BlobRow], at: str) -> None:
     """Say that the bytes of each are held. Visible to nobody by itself."""
     db.executemany(
-        "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+        "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE"  # noqa: S608  a constant
+        f" SET size = excluded.size, crc32 = excluded.crc32 WHERE blobs.crc32 = {CRC_UNKNOWN}",
         [(blob.digest, blob.size, blob.crc32, at) for blob in blobs],
     )
     # Whoever records a blob has just made its bytes durable, or read them all: a withdrawn one is whole again.
