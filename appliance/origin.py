@@ -100,6 +100,18 @@ def require_made_so(paths: StationPaths, config: Config) -> None:
             )
 
 
+def was_made_open(paths: StationPaths, config: Config) -> bool:
+    """Whether the document says that the station was made open and has not been closed since. False where it does not
+    hold, or is not the last one that was signed."""
+    with contextlib.suppress(RefusedError):
+        origin = read_origin(paths, config.site)
+        return (
+            origin is not None and origin.open
+            and _first_event_says(paths) is not False and _is_signed_for(paths, config)
+        )  # fmt: skip
+    return False
+
+
 def require_open(paths: StationPaths, config: Config) -> None:
     """Go on only where the station may run as its settings say: closed always, open where it was made so.
 
@@ -107,8 +119,8 @@ def require_open(paths: StationPaths, config: Config) -> None:
     """
     if not config.open:
         return
-    origin = read_origin(paths, config.site)
-    if origin is None or not origin.open or _first_event_says(paths) is False or not _is_signed_for(paths, config):
+    read_origin(paths, config.site)  # what is wrong with a document that does not hold is named
+    if not was_made_open(paths, config):
         raise RefusedError(
             "a station that was not made open is never opened: one person would release alone",
             thing=str(paths.config),

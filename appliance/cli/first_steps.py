@@ -11,6 +11,7 @@ from appliance.access.first import check_code, forget_code, require_code
 from appliance.access.passwords import check_password, hash_password
 from appliance.cli.recorded import recorded
 from appliance.config import load_config
+from appliance.half_closed import require_accounts
 from appliance.lifecycle.forgotten import require_whole
 from appliance.observe.acts import Act
 from appliance.paths import StationPaths
@@ -19,6 +20,28 @@ from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import FirstAdministrator
 from appliance.store.writes.base import Guarded
+
+
+def make_administrator(station: Path, name: str, full_name: str, password: str) -> None:
+    """Make the first administrator without a code: for whoever makes or closes the station, under its lock.
+
+    The database is made before the event, so that it is not taken for one that was lost where the write is cut off.
+    Raises UsageError for a name or password that cannot be, RefusedError where there is an administrator.
+    """
+    check_name(name)
+    check_password(password)
+    paths = StationPaths(station)
+    open_writer(paths.database).close()
+    with recorded(station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
+        _submit(paths, name, full_name, password)
+
+
+def _submit(paths: StationPaths, name: str, full_name: str, password: str) -> None:
+    hashed = hash_password(check_password(password))
+    with contextlib.closing(open_writer(paths.database)) as database:
+        write = FirstAdministrator(name=name, full_name=full_name, password=hashed, uid=None, at=clock.now())
+        Guarded(LocalWriter(database)).submit(write)
+    paths.database.chmod(0o600)
 
 
 class FirstSteps:
@@ -47,15 +70,11 @@ class FirstSteps:
         station runs.
         """
         check_name(name)
+        config = load_config(self._paths.config)
+        require_accounts(self._paths, config)
         with station_lock(self._paths):
-            require_whole(self._paths, load_config(self._paths.config))
+            require_whole(self._paths, config)
             with recorded(self._station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
                 check_code(self._paths, code)
-                hashed = hash_password(check_password(password))
-                with contextlib.closing(open_writer(self._paths.database)) as database:
-                    write = FirstAdministrator(
-                        name=name, full_name=full_name, password=hashed, uid=None, at=clock.now()
-                    )
-                    Guarded(LocalWriter(database)).submit(write)
-            self._paths.database.chmod(0o600)
+                _submit(self._paths, name, full_name, password)
             forget_code(self._paths)

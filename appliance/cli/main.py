@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "init": ("appliance.cli.init:init", "Make a station's data folder, config.toml and keys"),
     "config": ("appliance.cli.config:config", "The station's config.toml: check"),
     "serve": ("appliance.cli.serve:serve", "Run the station: registry and control socket"),
+    "close": ("appliance.cli.close:close", "Make an open station a closed one"),
     "console": ("appliance.cli.console:console", "The console"),
     "status": ("appliance.cli.status:status", "The station at a glance"),
     "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, change, untrust, revoke"),

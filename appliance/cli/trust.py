@@ -30,15 +30,14 @@ def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> 
     from appliance.access.snippets import CLIENTS
     from appliance.addresses import split_listen
     from appliance.config import load_config
+    from appliance.half_closed import require_accounts
     from appliance.paths import StationPaths
-    from bundles.errors import UsageError
     from bundles.files import read_small
     from bundles.limits import MIB
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
-    if config.open:
-        raise UsageError("an open station has no certificate", thing=config.site, remedy="make one without --open")
+    require_accounts(paths, config)
     _, port = split_listen(config.listen)
     names = names_of(load(config.tls.path(paths.root, "certificate")))
     reach = host or f"{names[0] if names else 'localhost'}:{port}"
@@ -61,9 +60,13 @@ def show_(root: Path | None, as_json: bool) -> None:
     from appliance.access.alerts import expiries
     from appliance.access.certificates import load, names_of
     from appliance.config import load_config
+    from appliance.half_closed import require_accounts
+    from appliance.paths import StationPaths
 
     station = station_root(root)
-    found = expiries(load_config(station / "config.toml"), station)
+    config = load_config(station / "config.toml")
+    require_accounts(StationPaths(station), config)
+    found = expiries(config, station)
     items: list[dict[str, Any]] = [
         {"name": entry.name, "path": str(entry.path), "not_after": entry.not_after, "days": entry.days,
          "level": entry.level, "names": names_of(load(entry.path))}
@@ -85,9 +88,12 @@ def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     """Make a new server certificate by the site's CA. A running station takes it up with `tls reload`."""
     from appliance.access.certificates import SERVER, default_names, load, make_server, names_of
     from appliance.cli.recorded import recorded
+    from appliance.config import load_config
+    from appliance.half_closed import require_accounts
     from appliance.paths import StationPaths
 
     paths = StationPaths(station_root(root))
+    require_accounts(paths, load_config(paths.config))
     old = paths.tls / SERVER
     wanted = list(names) or (names_of(load(old)) if old.is_file() else default_names())
     with recorded(paths.root, Act.TLS_RENEW, paths.root.name, {"names": wanted}):

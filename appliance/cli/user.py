@@ -68,6 +68,7 @@ def claim(
 
     station = station_root(root)
     check_name(name)
+    _require_accounts(station)
     steps = FirstSteps(station)
     steps.require(name)
     code = read_passphrase(code_fd, "One-time code", option="--code-fd", what="one-time code")
@@ -75,6 +76,15 @@ def claim(
     steps.claim(name, full_name, code.decode("utf-8", "replace"), password)
     document = {"name": name, "role": "administrator"}
     show(document, as_json, lambda: f"{name} is administrator\nstart the station with: lockgate serve -C {station}")
+
+
+def _require_accounts(station: Path) -> None:
+    from appliance.config import load_config
+    from appliance.half_closed import require_accounts
+    from appliance.paths import StationPaths
+
+    paths = StationPaths(station)
+    require_accounts(paths, load_config(paths.config))
 
 
 @user.command()
@@ -89,6 +99,7 @@ def code(root: Path | None, as_json: bool) -> None:
 
     station = station_root(root)
     paths = StationPaths(station)
+    _require_accounts(station)
     with station_lock(paths), recorded(station, Act.ACCOUNT_CODE, station.name, {}):
         require_code(paths)
         made = make_code(paths)

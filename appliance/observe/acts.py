@@ -35,6 +35,7 @@ class Act(StrEnum):
 
     # The station and its log.
     INIT = "init"
+    CLOSE = "station.close"
     ORIGIN = "station.origin"
     READ_ONLY = "station.read-only"
     READ_WRITE = "station.read-write"
@@ -214,8 +215,8 @@ REPORTED: Final = frozenset({Act.INTAKE_INSPECT, Act.INTAKE_REINSPECT})
 
 COVERED: Final = frozenset(
     {
-        Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN, Act.BUNDLE_VOID,
-        Act.BUNDLE_WRITE,
+        Act.CLOSE, Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN,
+        Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.STREAM_OVERRIDE, Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
         *(act for act in Act if act.startswith(("account.", "key.", "trust."))),

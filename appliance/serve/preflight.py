@@ -8,6 +8,7 @@ from appliance.access.tls import server_context
 from appliance.addresses import is_loopback, split_listen
 from appliance.config import Config
 from appliance.control.reach import socket_group
+from appliance.half_closed import require_closed_whole
 from appliance.origin import require_made_so, require_open
 from appliance.outgoing.syft_binary import check_named
 from appliance.paths import StationPaths
@@ -34,7 +35,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: _require_apart(config, config.listen),
         lambda: require_loopback(config, split_listen(config.listen)[0]),
         lambda: require_open(paths, config),
-        lambda: None if config.open else server_context(config, paths),
+        lambda: None if config.open else _require_tls(paths, config),
         lambda: load_policy(paths.approvals),
         lambda: check_named(config.sbom),
     )
@@ -47,6 +48,11 @@ def _raised(asked: tuple[Callable[[], object], ...]) -> Iterator[LockgateError]:
             ask()
         except LockgateError as error:
             yield error
+
+
+def _require_tls(paths: StationPaths, config: Config) -> None:
+    require_closed_whole(paths, config)
+    server_context(config, paths)
 
 
 def require_loopback(config: Config, host: str) -> None:

@@ -27,6 +27,7 @@ from appliance.access.tls import server_context
 from appliance.addresses import split_listen
 from appliance.config import Config, load_config
 from appliance.control import server
+from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.blocks_again import block_again
 from appliance.lifecycle.put_back import shut_if_forgotten
@@ -34,7 +35,7 @@ from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
 from appliance.observe.program_log import lacking, log_to_stderr
 from appliance.observe.reserve import Reserve
-from appliance.origin import adopt, require_open
+from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
@@ -165,7 +166,9 @@ def _check_open(host: str, paths: StationPaths, config: Config) -> None:
         raise RefusedError(
             "a station with accounts is never opened: one person would release alone",
             thing=str(paths.config),
-            remedy="set open = false again; for trying things out make another (lockgate init, with --open)",
+            remedy=f"close it with: lockgate close -C {paths.root}"
+            if was_made_open(paths, config)
+            else "set open = false again; for trying things out make another (lockgate init, with --open)",
         )
     adopt(paths, config)
     require_open(paths, config)
@@ -174,6 +177,7 @@ def _check_open(host: str, paths: StationPaths, config: Config) -> None:
 
 def _check_closed(config: Config, paths: StationPaths) -> None:
     """TLS can start, and somebody can log in. Raises UsageError, FailedError."""
+    require_closed_whole(paths, config)
     server_context(config, paths)
     if not paths.database.is_file() or not _somebody(paths):
         raise UsageError(

@@ -13,7 +13,7 @@ from appliance.control.callers import peer_uid, system_name
 from appliance.control.duties import note_officer
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent, refusal
-from bundles.errors import LockgateError, RefusedError
+from bundles.errors import LockgateError, RefusedError, UsageError
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -21,6 +21,11 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def log_in(request: web.Request) -> web.Response:
         body = await body_of(request)
+        if control.station.config.open:
+            raise UsageError(
+                "an open station has no accounts: nobody logs in", thing=control.station.config.site,
+                remedy="call as its owner; for accounts stop it, and close it with: lockgate close",
+            )  # fmt: skip
         name, password = body.text("account"), body.text("password")
         actor = system_name(peer_uid(request))
         try:
