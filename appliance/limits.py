@@ -186,6 +186,9 @@ METADATA_NAMED: Final = 100
 METADATA_TEXT: Final = 300
 """Findings of a check of the metadata, and characters of each: with more than that a backup is put back."""
 
+FACTS_KNOWN: Final = 200_000
+"""Rows of manifests that `intake check` remembers to be what their bytes say, about 60 bytes each."""
+
 ROWS_KNOWN: Final = 10_000
 ROW_KNOWN: Final = 1 * KIB
 """Rows that a reader remembers to be right, about 1 KiB each, and characters of annotations in one; a forgotten one is

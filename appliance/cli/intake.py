@@ -148,13 +148,8 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
-    if first["kind"] == "claim":
-        raise RefusedError(
-            "the database's record of what a release stands for was changed",
-            thing=f"{_place(first)} of {first['bundle']}, {first['found']}",
-            remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
-            " it again, which makes the record anew",
-        )
+    if first["kind"] in ("claim", "facts"):
+        raise _changed_row(first)
     if first["kind"] == "damaged":
         raise RefusedError(
             "a released manifest cannot be read, so that what it shows cannot be told",
@@ -217,9 +212,28 @@ def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "claim": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3,
+                  "claim": 2, "facts": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3,
                   "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
+
+
+def _changed_row(first: dict[str, str]) -> Exception:
+    """The refusal for a row that is not what the log or a manifest's bytes make it."""
+    from bundles.errors import RefusedError
+
+    if first["kind"] == "claim":
+        return RefusedError(
+            "the database's record of what a release stands for was changed",
+            thing=f"{_place(first)} of {first['bundle']}, {first['found']}",
+            remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
+            " it again, which makes the record anew",
+        )
+    said = "no row" if first["found"] == "missing" else f"another {first['found']}"
+    return RefusedError(
+        "the database does not say of a manifest what its bytes say",
+        thing=f"{first['repository']}@{first['digest']}: {said}",
+        remedy="find out who changed the database (lockgate audit show); set it right with: lockgate scrub",
+    )
 
 
 def _place(one: dict[str, str]) -> str:

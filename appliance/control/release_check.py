@@ -9,7 +9,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from appliance.control.own_station import on_own_station
-from appliance.intake import changed_blocks, changed_entries, moved_tags, unexplained
+from appliance.intake import changed_blocks, changed_entries, changed_facts, moved_tags, unexplained
 from appliance.station import Station
 
 if TYPE_CHECKING:
@@ -17,40 +17,42 @@ if TYPE_CHECKING:
 
 
 Findings = list[dict[str, str]]
+Parts = tuple[Findings, Findings, Findings, Findings, Findings]
 
 
 class ReleaseCheck:
     """What was last found, and the next look."""
 
     def __init__(self) -> None:
-        self.found: tuple[Findings, Findings, Findings, Findings] = ([], [], [], [])
+        self.found: Parts = ([], [], [], [], [])
+        self._right: set[int] = set()
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
     async def look(self, control: Control) -> Findings:
-        """What is shown and nobody released, released tags that moved, and blocks and bundles that were changed: found
-        by a look that begins after this call. Raises FailedError where the audit log cannot be read."""
+        """What is shown and nobody released, released tags that moved, and blocks, bundles and facts of manifests that
+        were changed: found by a look that begins after this call. Raises FailedError where the audit log cannot be
+        read."""
         if self._next is None:
             self._next = asyncio.ensure_future(self._look(control))
         return await asyncio.shield(self._next)
 
     def alarms(self) -> list[str]:
         """A line for each thing that was last found."""
-        shown, moved, blocks, entries = self.found
+        shown, moved, blocks, entries, facts = self.found
         return [
             *unexplained.alarms(shown), *moved_tags.alarms(moved), *changed_blocks.alarms(blocks),
-            *changed_entries.alarms(entries),
+            *changed_entries.alarms(entries), *changed_facts.alarms(facts),
         ]  # fmt: skip
 
     async def _look(self, control: Control) -> Findings:
         async with self._turn:
             self._next = None  # who asks from now on has the next one
-            self.found = await asyncio.to_thread(on_own_station, control, _check)
+            self.found = await asyncio.to_thread(on_own_station, control, self._check)
         return [one for part in self.found for one in part]
 
-
-def _check(station: Station) -> tuple[Findings, Findings, Findings, Findings]:
-    return (
-        unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
-        changed_entries.changed_entries(station),
-    )  # fmt: skip
+    def _check(self, station: Station) -> Parts:
+        return (
+            unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
+            changed_entries.changed_entries(station), changed_facts.changed_facts(station, self._right),
+        )  # fmt: skip

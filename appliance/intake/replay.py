@@ -288,15 +288,24 @@ def _none(_: str) -> tuple[str, ...]:
 
 def read_manifest(blobs: BlobStore, digest: str) -> Manifest | None:
     """A manifest whose bytes have that digest; None where there is none."""
+    raw = read_bytes(blobs, digest)
+    try:
+        return None if raw is None else parse_manifest(raw)
+    except LockgateError:
+        return None
+
+
+def read_bytes(blobs: BlobStore, digest: str) -> bytes | None:
+    """The bytes of a manifest, which have that digest; None where there are none of a manifest's size."""
     try:
         wanted = Digest.parse(digest)
         if blobs.size(wanted) > limits.OCI_MANIFEST:
             return None
         with blobs.open_blob(wanted) as file:
             raw = file.read(limits.OCI_MANIFEST + 1)
-        return parse_manifest(raw) if Digest.of(raw, wanted.algorithm) == wanted else None
     except (LockgateError, OSError):
         return None
+    return raw if Digest.of(raw, wanted.algorithm) == wanted else None
 
 
 def lines(replayed: Replayed, log: LogRecord) -> Iterator[bytes]:

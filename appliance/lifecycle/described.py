@@ -7,9 +7,7 @@ or is damaged, and is made anew.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from appliance import clock, limits
@@ -17,19 +15,19 @@ from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.station import Station
-from appliance.store.metadata import ManifestFacts
+from appliance.store.links import is_linked_as_manifest
+from appliance.store.manifest_facts import differences, facts_of
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.lifecycle import DescribeManifest
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits as format_limits
-from bundles.errors import MalformedError, NotFoundError
+from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import parse_manifest
 
 
 class Described:
     """Compares rows with bytes, and mends them. `found` are the differences: {digest, fields}, the first
-    `limits.DAMAGE_NAMED` of them."""
+    `limits.DAMAGE_NAMED` of them; the field `row` is a manifest that is shown and has no row."""
 
     def __init__(self, station: Station, actor: str, log: Callable[[str], object]) -> None:
         self._station, self._actor, self._log = station, actor, log
@@ -41,7 +39,7 @@ class Described:
             facts = self._station.metadata.manifest(digest)
         except WrongRowError:
             return  # the check of the metadata names it, and it is not served
-        if facts is None:
+        if facts is None and not is_linked_as_manifest(self._station.reader, str(digest)):
             return
         try:
             with self._station.blobs.open_blob(digest) as file:
@@ -50,8 +48,10 @@ class Described:
             return
         if Digest.of(raw, digest.algorithm) != digest:
             return  # the next look at the blob says so
-        derived = _derived(facts, raw)
-        fields = [name for name in _FIELDS if _value(facts, name) != _value(derived, name)]
+        derived = facts_of(digest, raw)
+        if derived is None:  # taken in under other rules, by an earlier version: nothing can be said of it
+            return
+        fields = ["row"] if facts is None else differences(facts, derived)
         if not fields:
             return
         self._log(f"{digest}: the database says something else of its {', '.join(fields)} than its bytes")
@@ -65,29 +65,3 @@ class Described:
             self._station.writer.submit(DescribeManifest(manifest=row, at=clock.now()))
         if len(self.found) < limits.DAMAGE_NAMED:
             self.found.append({"digest": str(digest), "fields": fields})
-
-
-_FIELDS = ("media_type", "artifact_type", "subject", "size", "annotations")
-
-
-def _value(facts: ManifestFacts, name: str) -> object:
-    try:
-        return getattr(facts, name)
-    except ValueError:  # annotations that are no JSON
-        return None
-
-
-def _derived(facts: ManifestFacts, raw: bytes) -> ManifestFacts:
-    """What the bytes say. Of bytes that name no type, the type that they were taken for stays where it fits."""
-    try:
-        manifest = parse_manifest(raw)
-    except MalformedError:  # taken in under other rules, by an earlier version: nothing can be said of it
-        return facts
-    return replace(
-        facts,
-        media_type=manifest.media_type,
-        artifact_type=manifest.artifact_type,
-        subject=manifest.subject.digest if manifest.subject else None,
-        size=len(raw),
-        annotations_json=json.dumps(dict(manifest.annotations), ensure_ascii=False),
-    )

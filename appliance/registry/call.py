@@ -28,6 +28,7 @@ from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServic
 from appliance.registry.verified import VerifiedFiles
 from appliance.store import tombstones
 from appliance.store.epoch import SharedEpoch
+from appliance.store.metadata import ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.base import Write
 from appliance.store.writes.checks import NoteWrongRow
@@ -58,6 +59,7 @@ class Worker:
         self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()
+        self.right: set[ManifestFacts] = set()
         self.verified = VerifiedFiles(services.settings.reverify)
         self._withdrawing = asyncio.Lock()
         self._noted: dict[str, float] = {}
@@ -116,6 +118,12 @@ class Worker:
             await asyncio.wait_for(self.services.writer.submit(write), limits.UNREADABLE_NOTE)
         except (LockgateError, TimeoutError) as error:
             _log.warning("%s could not be noted: %s", safe(thing), error or "the station is busy")
+
+    def keep_right(self, facts: ManifestFacts) -> None:
+        """Remember a row that is what its manifest's bytes say."""
+        if len(self.right) >= limits.ROWS_KNOWN:
+            self.right.clear()
+        self.right.add(facts)
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""

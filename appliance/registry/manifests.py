@@ -48,7 +48,7 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
-    found = await _bytes_of(call, facts.digest)
+    found = await bytes_of(call, facts.digest)
     if found is None:
         return errors.manifest_damaged(facts.digest)
     await call.pulled(facts.digest)
@@ -65,7 +65,7 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
     call.refuse_blocked(facts.digest)
     if matches(call.request.headers.get("If-None-Match"), facts.digest):
         return web.Response(status=304, headers=_headers(facts))
-    found = await _bytes_of(call, facts.digest)
+    found = await bytes_of(call, facts.digest)
     if found is None:
         return errors.manifest_damaged(facts.digest)
     headers = _headers(facts) | {"Content-Length": str(len(found.body))}
@@ -80,7 +80,7 @@ async def _unknown(call: Call) -> WireError:
     return errors.manifest_unknown(call.target.reference)
 
 
-async def _bytes_of(call: Call, digest: Digest) -> Known | None:
+async def bytes_of(call: Call, digest: Digest) -> Known | None:
     """A manifest's bytes and the type that follows from them, for HEAD as for GET; None where its file is gone, or has
     rotted and is withdrawn now. Raises UnreadableError."""
     worker = call.worker

@@ -3,6 +3,9 @@
 Every manifest's subject is recorded when it becomes known, by push or by release, so an index that older clients
 keep under the fallback tag `sha256-<hex>` lists nothing that is not listed here; the tag itself stays an ordinary
 tag (specification: Enabling the Referrers API).
+
+Which manifests are looked at follows from rows; what is said of each follows from its bytes. A row that was changed by
+hand shows nothing that the bytes do not say.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.registry.call import Call
+from appliance.registry.manifests import bytes_of
+from appliance.store.manifest_facts import as_the_bytes_say
 from appliance.store.metadata import ManifestFacts
 from bundles.oci.manifest import OCI_INDEX
 
@@ -39,8 +44,29 @@ async def list_referrers(call: Call) -> web.StreamResponse:
     if more:
         query = {"last": str(page[-1].digest)} | ({"artifactType": kind} if kind else {})
         headers["Link"] = f'<{call.request.rel_url.raw_path}?{urlencode(query)}>; rel="next"'
-    body = await call.worker.in_thread(_index, page)
+    body = await call.worker.in_thread(_index, await _said(call, page, kind))
     return web.Response(body=body, headers=headers, content_type=OCI_INDEX)
+
+
+async def _said(call: Call, page: list[ManifestFacts], kind: str) -> list[ManifestFacts]:
+    """Of a page, what refers to the digest by its bytes, as they say it. A manifest whose bytes are gone or rotted is
+    left out, as a pull of it finds nothing. Raises UnreadableError."""
+    found = []
+    for facts in page:
+        said = facts if facts in call.worker.right else await _by_bytes(call, facts)
+        if said is not None and said.subject == call.digest and kind in ("", said.artifact_type):
+            found.append(said)
+    return found
+
+
+async def _by_bytes(call: Call, facts: ManifestFacts) -> ManifestFacts | None:
+    known = await bytes_of(call, facts.digest)
+    if known is None:
+        return None
+    said = await call.worker.in_thread(as_the_bytes_say, facts, known.body)
+    if said is facts and len(facts.annotations_json) < limits.ROW_KNOWN:
+        call.worker.keep_right(facts)
+    return said
 
 
 def _page(referrers: Iterator[ManifestFacts]) -> tuple[list[ManifestFacts], bool]:

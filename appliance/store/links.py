@@ -22,6 +22,12 @@ def is_shown(reader: sqlite3.Connection, thing: str) -> bool:
     return row is not None
 
 
+def is_linked_as_manifest(reader: sqlite3.Connection, digest: str) -> bool:
+    """Whether some repository shows a digest as a manifest."""
+    row = reader.execute("SELECT 1 FROM links WHERE digest = ? AND kind = 'manifest' LIMIT 1", (digest,)).fetchone()
+    return row is not None
+
+
 def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
     """Where each tag of a repository stands, by tag."""
     rows = reader.execute(
