@@ -132,6 +132,8 @@ _DECIDED: Final = {
 
 def next_step(entry: IntakeEntry) -> tuple[str, str]:
     """What a person does next with a bundle, as role and sentence."""
+    if entry.damaged:
+        return "bad", f"its manifest cannot be read: {safe(entry.damaged)}"
     match entry.state:
         case "receiving":
             missing = count(len(entry.missing_volumes), "volume") + " still to come"

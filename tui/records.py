@@ -302,6 +302,8 @@ class IntakeEntry(Shape, frozen=True, kw_only=True):
     approvals: int = 0
     needed: int = 1
     missing_volumes: tuple[int, ...] = ()
+    damaged: str = ""
+    """Why its manifest cannot be read, "" where it can."""
 
 
 class Decision(Shape, frozen=True, kw_only=True):

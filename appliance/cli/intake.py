@@ -67,10 +67,14 @@ def list_(root: Path | None, state: str, as_json: bool) -> None:
     """What came in."""
     document = whole_list(root, "/v1/intake", state=state)
     rows = [
-        (entry["id"], entry["state"], entry["artifacts"], megabytes(entry["bytes"]), count(entry), entry["received"])
+        (entry["id"], _state(entry), entry["artifacts"], megabytes(entry["bytes"]), count(entry), entry["received"])
         for entry in document["items"]
     ]
     show(document, as_json, lambda: table(rows, ("ID", "STATE", "ARTIFACTS", "SIZE", "APPROVALS", "RECEIVED")))
+
+
+def _state(entry: dict[str, Any]) -> str:
+    return f"{entry['state']} [!!] {entry['damaged']}" if entry["damaged"] else str(entry["state"])
 
 
 @intake.command("show")

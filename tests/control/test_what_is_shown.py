@@ -6,9 +6,11 @@ vault/app, and a job of each kind that names it.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -25,6 +27,7 @@ from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
 from appliance.control.server import application
 from appliance.observe.audit import MemoryAudit
+from appliance.paths import StationPaths
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage
@@ -102,10 +105,10 @@ def sbom_of(content: Content) -> Content:
 
 
 @asynccontextmanager
-async def a_desk(root: Path) -> AsyncIterator[Desk]:
+async def a_desk(root: Path, **settings: Any) -> AsyncIterator[Desk]:
     images = {name: image(config_body=json.dumps({"of": name}).encode()) for name in (OURS, THEIRS)}
     sboms = {name: sbom_of(content) for name, content in images.items()}
-    with Inside(root / "bravo") as inside:
+    with Inside(root / "bravo", **settings) as inside:
         for name, content in images.items():
             put(inside, name, content, "1")
             put(inside, name, sboms[name], "sbom", artifact_type=CYCLONEDX, subject=str(content.digest))
@@ -272,3 +275,25 @@ async def test_a_jobs_words_are_for_those_it_concerns(who: str, reads: set[str],
             assert (THEIRS in json.dumps(one)) is (kind in reads)
         desk.be(who, name="bob")
         assert all(entry["params"] for entry in await desk.items("/v1/jobs")), "one's own"
+
+
+async def test_a_bundle_whose_manifest_is_damaged_hides_no_other(tmp_path: Path) -> None:
+    async with a_desk(tmp_path, open_=False) as desk:
+        desk.be("security-officer")
+        (tmp_path / "bravo" / "approvals.toml").write_text("[[rule]]\napprovals = 3\n")
+        (whole,) = await desk.items("/v1/intake")
+        assert (whole["id"], whole["damaged"], whole["needed"]) == (desk.bundle, "", 3)
+        other = {"digest": str(Digest.of(b"another")), "id": "alpha.bravo-000002"}
+        with contextlib.closing(sqlite3.connect(StationPaths(tmp_path / "bravo").database)) as database, database:
+            for table in ("intake", "intake_documents"):
+                columns = [row[1] for row in database.execute(f"PRAGMA table_info({table})") if row[1] != "entry"]
+                chosen = [f":{name}" if name in other else name for name in columns]
+                database.execute(
+                    f"INSERT INTO {table} ({', '.join(columns)}) SELECT {', '.join(chosen)} FROM {table}", other
+                )
+            database.execute("UPDATE intake_documents SET manifest = '{}' WHERE digest = ?", (whole["digest"],))
+        first, second = await desk.items("/v1/intake")
+        assert (first["id"], second["id"], second["damaged"], second["needed"]) == (desk.bundle, other["id"], "", 3)
+        assert first["damaged"]
+        status, document = await desk.get(f"/v1/intake/{whole['digest']}")
+        assert (status >= 400, document["error"] != "LockgateError") == (True, True)

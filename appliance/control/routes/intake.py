@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from typing import Any
 
 import msgspec
 from aiohttp import web
@@ -35,7 +36,7 @@ from appliance.policy.approvals import is_sealed
 from appliance.store.writes.base import Write
 from appliance.store.writes.decisions import Approve, Decision, Reject
 from appliance.store.writes.duties import ShowChanges
-from bundles.errors import RefusedError, UsageError
+from bundles.errors import LockgateError, RefusedError, UsageError
 
 
 def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function a route
@@ -45,6 +46,14 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
     def needed(entry: Entry) -> int:
         return demand_of(station, station.policy(), entry).people
 
+    def line(entry: Entry) -> dict[str, Any]:
+        """An entry in a list. One whose manifest cannot be read is named, and hides no other; what it takes to release
+        it cannot be told, and the station's own number stands there: nothing of it can be approved or released."""
+        try:
+            return describe(reader, entry, needed(entry)) | {"damaged": ""}
+        except LockgateError as error:
+            return describe(reader, entry, station.config.threshold) | {"damaged": error.diagnostics()}
+
     def entry_of(request: web.Request) -> Entry:
         return find_entry(reader, request.match_info["id"])
 
@@ -52,9 +61,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         limit, after, _ = page_of(request)
         entries = list_entries(reader, limit, after, request.query.get("state", ""))
         after = cursor(entries[-1]) if len(entries) == limit else ""
-        return web.json_response(
-            {"items": [describe(reader, entry, needed(entry)) for entry in entries], "next": after or None}
-        )
+        return web.json_response({"items": [line(entry) for entry in entries], "next": after or None})
 
     async def whole(name: str) -> web.Response:
         """An entry with its documents. They are JSON already, and large: they go out as they were stored."""
