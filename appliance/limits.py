@@ -383,6 +383,9 @@ REMOTE_PAGES_EMPTY: Final = 3
 REMOTE_REDIRECTS: Final = 5
 """Redirects of one request that are followed; hubs send on once or twice."""
 
+SYFT_VERSION: Final = 20.0
+"""Seconds in which a named syft says its version: it takes half of one, and longer on a busy disk."""
+
 SBOM_AT_ONCE: Final = 2
 """Images looked into at once: the machine's smallest size has two cores, and syft wants most of one each."""
 

@@ -20,7 +20,7 @@ _HANDOVERS: Final = ("handovers", "Hand-overs", ("at", "giver", "taker", "medium
 _HEADINGS: Final = (
     ("timeline", "Both sides, by time", ("at", "site", "what", "who", "note")),
     _STEPS,
-    ("signatures", "Signed by", ("keyid", "owner")),
+    ("signatures", "Signed by", ("keyid", "owner", "note")),
     _DECISIONS,
     _HANDOVERS,
     ("events", "Audit log", ("time", "act", "outcome", "actor", "lane", "seq")),

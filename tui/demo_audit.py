@@ -181,7 +181,9 @@ def _record(station: DemoStation, bundle: str) -> dict[str, Any]:
         "digest": entry.digest if entry else "",
         "state": entry.state if entry else "",
         "steps": steps,
-        "signatures": [{"keyid": data.KEYIDS["engineer"], "owner": "Release Engineering, alpha"}] if entry else [],
+        "signatures": [{"keyid": data.KEYIDS["engineer"], "owner": "Release Engineering, alpha", "note": ""}]
+        if entry
+        else [],
         "decisions": [
             {"keyid": one.keyid, "owner": one.owner, "at": one.created, "decision": one.decision, "why": one.why}
             for one in (entry.decisions if entry else ())

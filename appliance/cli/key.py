@@ -24,7 +24,7 @@ from appliance.cli.context import (
 )
 from appliance.cli.key_keep import escrow, import_, recover, rotate
 from appliance.cli.key_pinned import change, revoke, untrust
-from appliance.cli.key_trust import ceremony, export_trust, policy, review
+from appliance.cli.key_trust import ceremony, export_trust, policy, review, warn_of_sources
 from appliance.observe.acts import Act
 from bundles.display import safe
 
@@ -263,6 +263,7 @@ def trust(
         f"pinned {public.keyid} of {safe(owner)} for {purpose}\nfingerprint {public.fingerprint}\nwords {public.words}"
     )
     show(document, as_json, lambda: line)
+    warn_of_sources(station, purpose, sites)
 
 
 for _command in (import_, rotate, escrow, recover, revoke, untrust, change, ceremony, policy, review, export_trust):

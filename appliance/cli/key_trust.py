@@ -12,6 +12,27 @@ from appliance.observe.acts import Act
 from bundles.display import some
 
 
+def warn_of_sources(station: Path, purpose: str, sites: tuple[str, ...]) -> None:
+    """Say on stderr where approvals.toml lets a site write nothing: its bundles would be refused at the release."""
+    from appliance.paths import StationPaths
+    from appliance.policy.approvals import load_policy
+    from bundles.errors import LockgateError
+
+    if purpose != "bundle":
+        return
+    try:
+        sources = load_policy(StationPaths(station).approvals).sources
+    except LockgateError:  # `serve` and `config check` say what is wrong with it
+        return
+    for site in sites if sources else ():
+        if not any(one.site == site and one.repositories for one in sources):
+            click.echo(
+                f"[!!] [[sources]] of approvals.toml lets {site} write no repository: its bundles will not be released"
+                " until it is named there",
+                err=True,
+            )
+
+
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--purpose", required=True, help="bundle, release, receipt, image, audit, verdict, backup or update.")
@@ -61,6 +82,7 @@ def ceremony(
         first.carry_out(StationPaths(station).trust, heard, clock.now())
     document = {"keyid": public.keyid, "fingerprint": public.fingerprint, "words": public.words, "record": str(record)}
     show(document, as_json, lambda: f"pinned {public.keyid} for {purpose}: print and sign the record\n{record}")
+    warn_of_sources(station, purpose, sites)
 
 
 @click.command()

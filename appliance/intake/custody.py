@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -11,6 +12,7 @@ import msgspec
 from appliance import limits
 from appliance.control.public_keys import own_keys
 from appliance.intake.ledger import Entry, read_manifest, report_text, signed_files, steps_of
+from appliance.observe.acts import Act
 from appliance.observe.reading import own_events
 from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
@@ -94,15 +96,17 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
     if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out[2]))) is not None:
         manifest = fixed.manifest if fixed.manifest.id == bundle else None
         names = list(fixed.bundle.signatures) if manifest is not None else []
+    digest = entry.digest if entry is not None else (out[0] or "") if out is not None else ""
+    signed_by = set(by_key(names, sums.NAME)) | _co_signers(events, digest)
     record = {
         "id": bundle,
         "site": station.config.site,
         "head": head,
-        "digest": entry.digest if entry is not None else (out[0] or "") if out is not None else "",
+        "digest": digest,
         "state": entry.state if entry is not None else out[1] if out is not None else "",
         "made": None if manifest is None else _made(manifest),
         "steps": [] if entry is None else steps_of(reader, entry.digest),
-        "signatures": _signatures(names, station),
+        "signatures": _signatures(signed_by, [] if manifest is None else manifest.signers, station),
         "decisions": [] if entry is None else _decisions(reader, entry.digest),
         "handovers": handovers(reader, bundle),
         "events": events[::-1],
@@ -187,13 +191,22 @@ def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
     return parts
 
 
-def _signatures(names: list[str], station: Station) -> list[dict[str, str]]:
-    """Who signed, by the owners of the pinned keys, and by the names of this station's own."""
+def _co_signers(events: Sequence[Mapping[str, Any]], digest: str) -> set[str]:
+    """The keys that this station saw co-sign the bundle on its media."""
+    done = [one["detail"] for one in events if (one["act"], one["outcome"]) == (Act.BUNDLE_SIGN, "done")]
+    return {str(detail["keyid"]) for detail in done if "keyid" in detail and detail.get("digest", digest) == digest}
+
+
+def _signatures(seen: set[str], named: Sequence[str], station: Station) -> list[dict[str, str]]:
+    """Who signed and who is to, by the owners of the pinned keys, and by the names of this station's own. `seen` are
+    the keys whose signatures this station knows; a co-signer that the manifest names may have signed elsewhere."""
     own = {mine.key.keyid: f"{station.config.site}'s own key {mine.name}" for mine in own_keys(station.paths)}
     trust, found = station.trust(), []
-    for keyid in sorted(by_key(names, sums.NAME)):
+    for keyid in sorted(seen.union(named)):
         record = trust.find(keyid)
-        found.append({"keyid": keyid, "owner": own.get(keyid, "") if record is None else record.owner})
+        owner = own.get(keyid, "") if record is None else record.owner
+        note = "" if keyid in seen else "named as a signer; this station has not seen its signature"
+        found.append({"keyid": keyid, "owner": owner, "note": note})
     return found
 
 

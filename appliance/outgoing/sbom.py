@@ -14,13 +14,13 @@ from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.collect import manifest_row
 from appliance.outgoing.syft import Sbom, Scan, UndescribedError
-from appliance.outgoing.syft_binary import open_syft
+from appliance.outgoing.syft_binary import open_syft, require_syft
 from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
 from bundles import strict_json
 from bundles.display import some
-from bundles.errors import NotFoundError
+from bundles.errors import FailedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from bundles.oci.manifest import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST, parse_manifest
@@ -39,6 +39,12 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
         return
     station = context.station
     syft = open_syft(station.config.sbom, context.folder)
+    if station.config.sbom.syft:
+        try:
+            require_syft(syft, context.folder)
+        except FailedError:
+            syft.close()
+            raise
     sizes = {digest: _size(station, digest) for _, digest in images}
     waiting, running = list(sizes), list[Scan]()
     total, done = sum(sizes.values()), 0

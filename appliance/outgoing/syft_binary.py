@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 import stat
+import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,10 +20,13 @@ from typing import Final
 from appliance import limits as station_limits
 from appliance.policy.scanner import SbomSettings
 from bundles import children, limits
+from bundles.display import safe
 from bundles.errors import FailedError, RefusedError
 from bundles.files import failures_named
 
 _NAME: Final = "syft"
+_SAYS: Final = b"syft "
+"""How the answer to `syft --version` begins."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,33 @@ def open_syft(settings: SbomSettings, folder: Path) -> Syft:
         found.close()
         raise
     return found
+
+
+def require_syft(syft: Syft, folder: Path) -> None:
+    """Go on only where the program says that it is syft; it runs in `folder`, within a scan's bounds. Any other would
+    fail at every image, and each image would get the blame. Blocking. Raises FailedError."""
+    bounds = children.Bounds(
+        address_space=station_limits.SBOM_MEMORY, data=station_limits.SBOM_DATA, file=limits.MIB,
+        cpu=station_limits.SBOM_CPU, network=False,
+    )  # fmt: skip
+    command = children.bounded(f"fd:{syft.descriptor}", "--version", bounds=bounds)
+    environment = children.environment(HOME=str(folder), SYFT_CHECK_FOR_APP_UPDATE="false")
+    ended = children.run(
+        command, env=environment, cwd=folder, timeout=station_limits.SYFT_VERSION, pass_fds=(syft.descriptor,)
+    )
+    if ended is None or ended.returncode or not ended.stdout.startswith(_SAYS):
+        raise FailedError(
+            "the program that config.toml names as syft is another one",
+            thing=f"{syft.path}: it answers --version with {_told(ended)}",
+            remedy="name syft itself under [sbom] of config.toml, with its sha256; or leave both out",
+        )
+
+
+def _told(ended: subprocess.CompletedProcess[bytes] | None) -> str:
+    if ended is None:
+        return "nothing in time"
+    said = (ended.stdout or ended.stderr).decode("utf-8", "replace").partition("\n")[0]
+    return repr(safe(said, width=60)) if said else f"nothing, and status {ended.returncode}"
 
 
 def check_named(settings: SbomSettings) -> None:

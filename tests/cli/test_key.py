@@ -228,3 +228,25 @@ def test_a_folder_that_is_no_station_is_named(run: Run, tmp_path: Path) -> None:
     ended = run("key", "list", "-C", tmp_path)
     assert (ended.status, str(tmp_path) in ended.err) == (2, True)
     assert run("key", "list").status == 2
+
+
+@pytest.mark.parametrize(
+    ("sources", "warns"),
+    [
+        ("", False),
+        ('[[sources]]\nsite = "alpha"\nrepositories = ["team/**"]\n', False),
+        ('[[sources]]\nsite = "other"\nrepositories = ["**"]\n', True),
+        ('[[sources]]\nsite = "alpha"\nrepositories = []\n', True),
+        ("nonsense", False),
+    ],
+)
+def test_pinning_a_source_that_may_write_nothing_is_warned_of(
+    run: Run, station: Path, tmp_path: Path, sources: str, warns: bool
+) -> None:
+    run("key", "create", "engineer", "--no-passphrase", "-C", station)
+    run("key", "export", "engineer", "--out", tmp_path / "engineer.pem", "-C", station)
+    (station / "approvals.toml").write_text(sources)
+    pin = ("key", "trust", tmp_path / "engineer.pem", "--owner", "Engineering", "-C", station)
+    ended = run(*pin, "--purpose", "bundle", "--from", "alpha")
+    assert (ended.status, "lets alpha write no repository" in ended.err) == (0, warns)
+    assert "write no repository" not in run(*pin, "--purpose", "release").err

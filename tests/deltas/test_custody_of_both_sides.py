@@ -11,7 +11,8 @@ import pytest
 from appliance import clock, limits
 from appliance.intake import custody
 from appliance.intake.ledger import find_entry
-from appliance.observe.audit import newest
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, newest
 from appliance.outgoing.base import take_files
 from appliance.store.writes.custody import HandOver
 from bundles import custody_form, documents
@@ -19,8 +20,9 @@ from bundles.custody import CustodyPart
 from bundles.documents import Receipt
 from bundles.errors import MalformedError, RefusedError
 from bundles.oci.digest import Digest
-from bundles.signing.keys import load_private
+from bundles.signing.keys import create_private, load_private
 from bundles.signing.signature_files import files_of
+from bundles.signing.trust import trust_key
 from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 
@@ -193,3 +195,23 @@ def test_a_head_that_is_none_is_not_read() -> None:
     times = {"created": "2026-01-01T00:00:00Z", "previous": None}
     with pytest.raises(MalformedError, match="not a head"):
         documents.encode(Receipt(site="bravo", number=1, streams=[], blobs=[], head="x", **times))
+
+
+def test_the_outsides_record_names_a_co_signer_before_and_after_it_signed(road: Road, tmp_path: Path) -> None:
+    station, second = road.outside.station, create_private()
+    trust_key(station.paths.trust, second.public, purpose="bundle", owner="Second", sites=["alpha"])
+    keyid = second.public.keyid
+    (tmp_path / "medium").mkdir()
+    built = road.outside.build(tmp_path / "medium", road.make("1", a=b"one"), cosigners=[keyid])
+
+    def notes() -> dict[str, tuple[str, str]]:
+        found = record(road, str(built["id"]))["signatures"]
+        assert isinstance(found, list)
+        return {one["keyid"]: (one["owner"], one["note"]) for one in found}
+
+    assert len(notes()) == 2
+    assert notes()[keyid] == ("Second", "named as a signer; this station has not seen its signature")
+    said = {"keyid": keyid, "folder": "/media/usb", "digest": built["digest"]}
+    station.audit.record(AuditEvent(Act.BUNDLE_SIGN, "second(1000)", str(built["id"]), "done", said))
+    assert notes()[keyid] == ("Second", "")
+    assert {note for _, note in notes().values()} == {""}

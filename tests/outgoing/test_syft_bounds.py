@@ -165,6 +165,22 @@ def test_settings_that_name_no_binary_are_a_usage_error(syft: str, sha256: str) 
     assert [fault.key.partition(".")[0] for fault in faults(document.encode())] == ["sbom"]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"), [("echo grype 0.99", "'grype 0.99'"), ("exit 0", "nothing, and status 0"), ("false", "status 1")]
+)
+def test_a_named_program_that_is_no_syft_gets_the_blame_and_no_image_does(
+    road: Road, tmp_path: Path, text: str, told: str
+) -> None:
+    station, program = road.outside.station, script(tmp_path, text)
+    digest, context = an_image(road), road.outside.context("build", {})
+    context.station = replace(station, config=msgspec.structs.replace(station.config, sbom=named(program)))
+    with pytest.raises(FailedError) as failed:
+        make_sboms(context, [("tools", digest)], required=False)  # type: ignore[arg-type]
+    assert failed.value.what == "the program that config.toml names as syft is another one"
+    assert str(program) in failed.value.thing
+    assert told in failed.value.thing
+
+
 def test_the_real_syft_by_its_digest_names_its_version_in_the_sbom(road: Road, tmp_path: Path) -> None:
     station = road.outside.station
     installed = open_syft(SbomSettings(), tmp_path)
