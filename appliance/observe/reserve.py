@@ -44,6 +44,10 @@ class ReadOnlyError(NoSpaceError):
     """The station takes no content in, since its disk is nearly full."""
 
 
+class NoRoomError(NoSpaceError):
+    """More content was announced than the disk has room for."""
+
+
 @dataclass(frozen=True, slots=True)
 class Room:
     """What a file system has (statvfs(3)), in bytes and in inodes; `total_inodes` is 0 where it does not count them.
@@ -121,8 +125,9 @@ class Reserve:
             return f"the disk's reserve is spent, and is made again where {self._wanted(room)} are free"
         return ""
 
-    def require(self) -> None:
-        """Raises ReadOnlyError where no content is taken in. Where there is room again the reserve is made whole at
+    def require(self, size: int = 0) -> None:
+        """Raises ReadOnlyError where no content is taken in, NoRoomError where `size` bytes that were announced would
+        not fit before none is: nothing of them is then taken. Where there is room again the reserve is made whole at
         once: whoever has freed some and tries again need not wait for the control process. Blocking, then alone."""
         why = self.read_only()
         if why and self.keep():
@@ -132,6 +137,21 @@ class Reserve:
                 "the station is read-only, since its disk is nearly full",
                 thing=why,
                 remedy="free some space, for example with lockgate gc; it then takes content again by itself",
+            )
+        if size:
+            self._require_free(size)
+
+    def _require_free(self, size: int) -> None:
+        try:
+            room = Room.of(self._where)
+        except OSError:
+            return
+        free = room.free - limits.READ_ONLY * room.bytes_kept
+        if size > free:
+            raise NoRoomError(
+                "the disk has no room for what was announced",
+                thing=f"{size / _MB:.1f} MB, and {max(free, 0) / _MB:.1f} MB are free",
+                remedy="free some space, for example with lockgate gc, or move the station to a larger disk",
             )
 
     def keep(self, *, anew: bool = False) -> bool:

@@ -161,6 +161,9 @@ class _Collector:
             self._referrers.append(str(descriptor.digest))
         wanted = [blob for blob in shown_blobs(manifest) if blob.digest not in self._blobs]
         self._total += sum(blob.size for blob in wanted)
+        self._station.blobs.require_room(
+            sum(blob.size for blob in wanted if not self._station.blobs.has_blob(blob.digest))
+        )
         for blob in wanted:
             self._take_blob(blob)
         for child in manifest.manifests:

@@ -9,7 +9,7 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.observe.reserve import ReadOnlyError
+from appliance.observe.reserve import NoRoomError, ReadOnlyError
 from appliance.store.tombstones import Tombstone
 from appliance.store.writes.rows import Kind
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, NotFoundError, RefusedError
@@ -177,7 +177,9 @@ def of(error: LockgateError) -> WireError:
             507, "DENIED", "the registry is read-only until its operator has freed some of its disk; pulls go on"
         )
     if isinstance(error, NoSpaceError):
-        return WireError(507, "DENIED", "the registry's disk is full")
+        announced = isinstance(error, NoRoomError)
+        said = "has no room for what was announced" if announced else "is full"
+        return WireError(507, "DENIED", f"the registry's disk {said}")
     if isinstance(error, RefusedError):
         return WireError(403, "DENIED", error.what, error.thing)
     if isinstance(error, NotFoundError):

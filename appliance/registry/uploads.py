@@ -24,6 +24,7 @@ from appliance.store.blobs import Tally
 from appliance.store.uploads import BusyError, UploadSession
 from appliance.store.writes.registry import BlobRow, LinkBlob, MountBlob
 from bundles.errors import FailedError, MalformedError, NotFoundError
+from bundles.limits import CHUNK
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.reference import check_repository
 
@@ -151,6 +152,9 @@ async def _append(call: Call, session: UploadSession) -> WireError | None:
             return errors.out_of_order(before, int(found["first"])).with_headers(**_where(call, session))
         if call.request.content_length not in (None, length):
             return errors.size_invalid("Content-Length is not the length of Content-Range")
+    announced = call.request.content_length or length or 0
+    if announced > CHUNK:  # what is smaller is asked for as it is written
+        await call.worker.in_thread(call.services.blobs.require_room, announced)
     try:
         await receive(call.request, session.append, call.worker.threads)
     except InterruptedBodyError:

@@ -66,7 +66,7 @@ class FileBlobWriter:
         self._hashing: Lane[bytes | memoryview] | None = None
         self._written = 0
         self._path = store.upload_path("blob")
-        self._fd = store.create(self._path)
+        self._fd = store.create(self._path, size)
         fcntl.flock(self._fd, fcntl.LOCK_EX)  # a sweep leaves it alone, however long the job pauses
         self._trail = Trail(self._fd, written=True)
 
@@ -145,9 +145,10 @@ class BlobStore:
         """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"
 
-    def require_room(self) -> None:
-        """Raises ReadOnlyError where the disk is nearly full. Three system calls."""
-        self._reserve.require()
+    def require_room(self, size: int = 0) -> None:
+        """Raises ReadOnlyError where the disk is nearly full, NoRoomError where `size` more bytes do not fit. Three
+        system calls."""
+        self._reserve.require(size)
 
     def require_here(self) -> None:
         """Raises StoreAwayError where something else than the store lies in its place. Three system calls."""
@@ -157,9 +158,10 @@ class BlobStore:
         """Why the store is not in its place, "" where it is."""
         return self._presence.away()
 
-    def create(self, path: Path) -> int:
-        """A new file at `path`. Raises FailedError; ReadOnlyError where the disk is nearly full, StoreAwayError."""
-        self.require_room()
+    def create(self, path: Path, size: int = 0) -> int:
+        """A new file at `path` that is to take `size` bytes. Raises FailedError; ReadOnlyError where the disk is nearly
+        full, NoRoomError where they do not fit, StoreAwayError."""
+        self.require_room(size)
         self.require_here()
         try:
             return self.files.create(path)
@@ -195,7 +197,7 @@ class BlobStore:
             raise
 
     def begin_blob(self, digest: Digest, size: int) -> FileBlobWriter:
-        """Start writing a blob of a known digest and size (bytes). Raises FailedError."""
+        """Start writing a blob of a known digest and size (bytes). Raises FailedError, NoRoomError."""
         return FileBlobWriter(self, digest, size)
 
     def put(self, data: bytes, digest: Digest) -> int:
