@@ -288,6 +288,9 @@ LAYER_ENTRIES: Final = 2_000_000
 LAYER_NAME: Final = MIB
 """A name or a pax header in a layer."""
 
+ARCHIVE_ENTRIES: Final = 100_000
+"""Entries of an archive that `collect` reads: three for each layer, of many images."""
+
 LAYER_EXTENDED: Final = 8
 """Extended headers before one entry, each up to `LAYER_NAME`; tar writes three at most."""
 

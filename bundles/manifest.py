@@ -18,6 +18,12 @@ FORMAT_MINOR: Final = 0
 BASE_EXTENSION: Final = "lockgate.base"
 """The extension that says what a delta was built on: `{"receipt": the receipt's number, or 0}`."""
 
+NOT_CARRIED_EXTENSION: Final = "lockgate.not_carried"
+"""The extension that names foreign layers that the source did not hold: `{"count": …, "layers": [{"artifact":
+"repository@digest", "layer": digest} …]}`, the first NOT_CARRIED_MOST of them."""
+
+NOT_CARRIED_MOST: Final = 1_000
+
 KNOWN_CRIT: Final[frozenset[str]] = frozenset()
 """Features this reader knows; a bundle whose `crit` names another is refused."""
 
@@ -140,6 +146,13 @@ class BundleManifest(_Struct, frozen=True):
         described = {entry.subject for entry in self.sboms}
         bare = (entry for entry in self.artifacts if entry.kind == "image" and entry.digest not in described)
         return [f"{entry.repository}@{entry.digest}" for entry in bare]
+
+    def not_carried(self) -> list[str]:
+        """The foreign layers that the source says it did not hold, each as `repository@digest: layer`."""
+        said = self.extensions.get(NOT_CARRIED_EXTENSION)
+        layers = said.get("layers") if isinstance(said, dict) else None
+        found = layers[:NOT_CARRIED_MOST] if isinstance(layers, list) else []
+        return [f"{one.get('artifact')}: {one.get('layer')}" for one in found if isinstance(one, dict)]
 
     def blob_digests(self) -> list[Digest]:
         """The digests of every carried blob, in the manifest's order."""

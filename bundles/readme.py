@@ -14,6 +14,7 @@ _DIGESTS = {"ecdsa-p256": "sha256", "ecdsa-p384": "sha384", hybrid.ALGORITHM: "s
 _COPY = "skopeo copy --all --preserve-digests"
 """With every platform, and refused where a byte of a manifest would change: a registry has the signed digests then."""
 
+_LACKING_MOST = 20
 _TEXT_AROUND_LINES = 2 * limits.KIB
 """What stands around the lines that copy artifacts, at most."""
 
@@ -29,6 +30,8 @@ def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
         sections.append(_media(manifest.volumes))
     if manifest.requires:
         sections.append(_delta(manifest))
+    if lacking := manifest.not_carried():
+        sections.append(_lacking(lacking))
     sections.append(_unpacking(manifest))
     room = limits.README_FILE - len("\n".join(sections).encode()) - _TEXT_AROUND_LINES
     return "\n".join([*sections, _copying(manifest.artifacts, room)]).encode()
@@ -98,6 +101,16 @@ def _delta(manifest: BundleManifest) -> str:
     return f"""IT IS A DELTA: it needs {len(manifest.requires)} blobs that the destination holds already
 (`requires` in manifest.json). Alone it is not complete: unpack the bundles that brought
 them into the same folder first, and this one last.
+"""
+
+
+def _lacking(named: Sequence[str]) -> str:
+    """`named`: foreign layers, each with its artifact. Shown as they are: both are digests and repositories."""
+    listed = "\n".join(f"  {one}" for one in named[:_LACKING_MOST])
+    more = f"\n  and {len(named) - _LACKING_MOST} more" if len(named) > _LACKING_MOST else ""
+    return f"""IT LACKS {len(named)} layers that are not to be distributed and that its source does not hold:
+
+{listed}{more}
 """
 
 

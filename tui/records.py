@@ -200,7 +200,7 @@ class PlannedArtifact(Shape, frozen=True, kw_only=True):
 class Plan(Shape, frozen=True, kw_only=True):
     """POST /v1/plans: what a build would write, before anything is written. `volume` is the largest volume's bytes,
     `requires` counts blobs that are inside already, of `required_bytes`, and `sboms_to_make` the images that the build
-    will describe first."""
+    will describe first. `not_carried` are foreign layers that the station does not hold: artifact and layer."""
 
     artifacts: tuple[PlannedArtifact, ...]
     blobs: int
@@ -211,6 +211,7 @@ class Plan(Shape, frozen=True, kw_only=True):
     requires: int = 0
     required_bytes: int = 0
     sboms_to_make: int = 0
+    not_carried: tuple[dict[str, str], ...] = ()
     base: str = ""
     space: dict[str, int] = {}
 

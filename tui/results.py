@@ -31,6 +31,11 @@ def result_lines(job: Job) -> list[list[Span]]:
         lines.append(fact("signed", words(str(one) for one in result["signed_by"]), name_width=7))
     if result.get("without_sbom"):
         lines.append(fact("no SBOM", words(str(one) for one in result["without_sbom"]), "need", name_width=7))
+    for key in ("not_carried", "left_out"):
+        if result.get(key):
+            lines.append(fact("lacks", words(str(one) for one in result[key]), "need", name_width=7))
+    if result.get("notes"):
+        lines.append(fact("note", words(str(one) for one in result["notes"]), "need", name_width=7))
     if result.get("missing_signers"):
         lines.append(
             fact(

@@ -128,6 +128,11 @@ def _plan_text(plan: dict[str, Any]) -> str:
     ]
     if plan["sboms_to_make"]:
         lines.append(f"{some(plan['sboms_to_make'], 'SBOM is', 'SBOMs are')} still to be made, and come on top")
+    lines += [
+        f"[!!] not carried, a foreign layer that is not held here: {safe(one['artifact'])}: {safe(one['layer'])}"
+        for one in plan["not_carried"]
+    ]
+    lines += [f"[!!] {safe(note)}" for note in plan["notes"]]
     return "\n".join([*lines, "nothing was written"])
 
 
@@ -142,6 +147,10 @@ def built(result: dict[str, Any]) -> str:
     if result["missing_signers"]:
         lines.append(f"still to sign: {', '.join(result['missing_signers'])} (lockgate bundle sign)")
     lines += [f"[!!] no SBOM: {safe(name)}" for name in result["without_sbom"]]
+    lines += [
+        f"[!!] not carried, a foreign layer that is not held here: {safe(one)}" for one in result.get("not_carried", ())
+    ]
+    lines += [f"[!!] {safe(note)}" for note in result.get("notes", ())]
     lines += [f"medium: {path}" for path in result["media"][1:]]
     lines.append("safe to remove")
     return "\n".join([*lines, result["path"]])

@@ -36,6 +36,10 @@ def completion(shell: str, as_json: bool) -> None:
     show({"shell": shell, "script": script}, as_json, script.rstrip)
 
 
+_FORMS: Final = ("file:", "oci:", "oci-archive:", "docker-archive:")
+"""What `collect` takes paths behind."""
+
+
 class KeyName(click.ParamType[str]):
     """A key's name in the station's key folder, or the path of a key file."""
 
@@ -53,18 +57,18 @@ class KeyName(click.ParamType[str]):
 
 
 class Source(click.ParamType[str]):
-    """What `collect` takes: `file:PATH`, `oci:DIR[:TAG]`, or a registry's reference."""
+    """What `collect` takes: a path with its form before it, or a registry's reference."""
 
     name = "source"
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """The two prefixes, and paths behind them; bash hands over what stands behind the colon alone."""
+        """The prefixes, and paths behind them; bash hands over what stands behind the colon alone."""
         from click.shell_completion import CompletionItem
 
         kind, colon, path = incomplete.partition(":")
-        if colon and kind in ("file", "oci"):
+        if colon and f"{kind}:" in _FORMS:
             return [CompletionItem(f"{kind}:{found}") for found in _paths(path)]
-        kinds = [prefix for prefix in ("file:", "oci:") if prefix.startswith(incomplete)]
+        kinds = [prefix for prefix in (*_FORMS, "docker://") if prefix.startswith(incomplete)]
         return [CompletionItem(prefix) for prefix in kinds] or [CompletionItem(incomplete, type="file")]
 
 

@@ -67,6 +67,7 @@ def _text(document: dict[str, Any]) -> str:
         f"  media type  {document['media_type']}",
         f"  size        {megabytes(document['total_size'])}",
     ]
+    lines += [f"  [!!] {document['note']}"] if document["note"] else []
     lines += [f"  platform    {entry['platform']}  {entry['digest']}" for entry in document["platforms"]]
     lines += [f"  layer       {entry['digest']}  {megabytes(entry['size'])}" for entry in document["layers"]]
     lines += [f"  referrer    {entry['digest']}  {entry['kind']}" for entry in document["referrers"]]

@@ -20,9 +20,10 @@ _SOURCE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["kind"],
     "properties": {
-        "kind": {"type": "string", "enum": ["layout", "file", "registry"]},
+        "kind": {"type": "string", "enum": ["layout", "oci-archive", "docker-archive", "file", "registry"]},
         "path": HANDLE_SCHEMA,
         "reference": _TEXT,
+        "name": {"type": ["string", "null"]},
         "tag": {"type": ["string", "null"]},
         "as": {"type": ["string", "null"]},
         "redirects": {"type": ["array", "null"], "items": _TEXT},
@@ -57,5 +58,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
     for entry in sources if isinstance(sources, list) else []:
         if not isinstance(entry, dict) or not set(entry) <= set(_SOURCE["properties"]):
             raise UsageError(
-                "malformed parameters", thing="`sources`", remedy="give kind, path or reference, tag, as, redirects"
+                "malformed parameters",
+                thing="`sources`",
+                remedy="give kind, path or reference, name, tag, as, redirects",
             )

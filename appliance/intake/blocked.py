@@ -99,7 +99,9 @@ def _node(store: BlobStore, artifact: Artifact, places: dict[str, set[int]]) -> 
         except LockgateError:
             parsed = None
     if parsed is not None:
-        volumes.update(*(places.get(str(blob.digest), set()) for blob in (*parsed.blobs, *parsed.manifests)))
+        volumes.update(
+            *(places.get(str(blob.digest), set()) for blob in (*parsed.blobs, *parsed.foreign, *parsed.manifests))
+        )
     return _Node(artifact, parsed, volumes)
 
 

@@ -35,6 +35,13 @@ class Checked:
 
     artifact: Artifact
     manifest: Manifest
+    foreign: tuple[Descriptor, ...] = ()
+    """The manifest's foreign layers that are carried or required."""
+
+    @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """What the bundle brings of what the manifest names, manifests aside."""
+        return (*self.manifest.blobs, *self.foreign)
 
     @cached_property
     def kind(self) -> str:
@@ -44,7 +51,7 @@ class Checked:
     @property
     def digests(self) -> set[str]:
         """The digests that a release of it shows: of its manifest, its configuration and its layers."""
-        return {self.artifact.digest, *(str(blob.digest) for blob in self.manifest.blobs)}
+        return {self.artifact.digest, *(str(blob.digest) for blob in self.blobs)}
 
     @property
     def name(self) -> str:
@@ -76,8 +83,9 @@ def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
     shown = {(artifact.repository, artifact.digest): artifact for artifact in manifest.artifacts}
     checked = []
     for artifact in manifest.artifacts:
-        entry = Checked(artifact, sharing.slim(_parse(read_manifest(blobs, artifact), artifact), artifact))
-        for blob in entry.manifest.blobs:
+        read = sharing.slim(_parse(read_manifest(blobs, artifact), artifact), artifact)
+        entry = Checked(artifact, read, tuple(layer for layer in read.foreign if str(layer.digest) in sizes))
+        for blob in entry.blobs:
             if sizes.get(str(blob.digest)) != blob.size:
                 raise RefusedError("an artifact names a blob that did not come", thing=f"{entry.name}: {blob.digest}")
         for child in entry.manifest.manifests:
@@ -170,5 +178,5 @@ def released(entry: Checked, metadata: Metadata) -> Released:
         subject=str(found.subject.digest) if found.subject else None,
         annotations=dict(found.annotations),
     )
-    named = tuple(str(blob.digest) for blob in found.blobs)
+    named = tuple(str(blob.digest) for blob in entry.blobs)
     return Released(repository=artifact.repository, manifest=row, blobs=named, tags=tuple(artifact.tags))

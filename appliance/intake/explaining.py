@@ -61,10 +61,11 @@ class Explaining:
             self._explained.add(repository, (*blobs_of(raw), *required_by(raw)), shown.everything)
             return
         walked: list[tuple[str, str]] = []
+        carried = frozenset((*blobs_of(raw), *required_by(raw)))
         for repository, aged in roots.items():
             if not self._is_here(repository):
                 continue
-            manifests, unread = self._close(repository, aged)
+            manifests, unread = self._close(repository, aged, carried)
             walked += [(repository, digest) for digest in manifests]
             lost = unread.intersection(of[repository])
             if lost and shown.everything is not None:
@@ -74,7 +75,7 @@ class Explaining:
                 self._add_rest(repository, bundle, raw, artifacts, min(aged[digest] for digest in lost))
                 self._damaged |= {(repository, digest) for digest in lost}
         if shown.everything is None and shown.references:
-            self._add_referrers(artifacts, walked)
+            self._add_referrers(artifacts, walked, carried)
 
     def holds(self, repository: str, digest: str, ended: int | None) -> bool:
         """Whether an event explains a link that came after it was taken away, `ended` acts ago (None: never)."""
@@ -138,16 +139,18 @@ class Explaining:
         everything, others = self._all_of(bundle, raw), f"{_READ}{bundle}"
         if others not in self._told:
             self._told.add(others)
-            self._close(others, dict.fromkeys((one.digest for one in artifacts), 0))
+            carried = frozenset((*blobs_of(raw), *required_by(raw)))
+            self._close(others, dict.fromkeys((one.digest for one in artifacts), 0), carried)
         self._loose[repository].append((everything, others, age))
         claimed = claimed_blobs(self._station.reader, bundle, repository)
         self._explained.add(
             repository, (one for one in claimed if self._explained.age(everything, one) is not None), age
         )
 
-    def _close(self, repository: str, roots: Aged) -> tuple[set[str], set[str]]:
+    def _close(self, repository: str, roots: Aged, carried: frozenset[str] | None = None) -> tuple[set[str], set[str]]:
         """Explain every digest that the roots reach, by the bytes of the manifests themselves, with the age of the
-        newest root that reaches it. Returns the manifests that were walked, and those that could not be read as one."""
+        newest root that reaches it. Foreign layers came where they are `carried` (None: no bundle says so). Returns the
+        manifests that were walked, and those that could not be read as one."""
         walked: set[str] = set()
         unread: set[str] = set()
         for age, root in sorted((age, digest) for digest, age in roots.items()):  # the newest first
@@ -163,12 +166,16 @@ class Explaining:
                     unread.add(item)
                 else:
                     found += [str(blob.digest) for blob in manifest.blobs]
+                    foreign = [str(layer.digest) for layer in manifest.foreign]
+                    found += [digest for digest in foreign if carried is None or digest in carried]
                     for child in manifest.manifests:
                         (todo if child.media_type in MANIFEST_TYPES else found).append(str(child.digest))
                 self._explained.add(repository, found, age)
         return walked, unread
 
-    def _add_referrers(self, artifacts: Iterable[SignedArtifact], walked: list[tuple[str, str]]) -> None:
+    def _add_referrers(
+        self, artifacts: Iterable[SignedArtifact], walked: list[tuple[str, str]], carried: frozenset[str]
+    ) -> None:
         """Events of an earlier version do not name what refers to the artifacts of a partial release."""
         referring: dict[tuple[str, str], list[str]] = defaultdict(list)
         for one in artifacts:
@@ -180,7 +187,7 @@ class Explaining:
             key = todo.pop()
             age = self._explained.age(*key)
             for digest in referring.pop(key, ()) if age is not None else ():
-                manifests, _ = self._close(key[0], {digest: age or 0})
+                manifests, _ = self._close(key[0], {digest: age or 0}, carried)
                 todo += [(key[0], manifest) for manifest in manifests]
 
 

@@ -143,7 +143,7 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
     index and what refers to any of them. Raises UsageError naming a reference that the bundle does not hold."""
     taken: set[tuple[str, str]] = set()
     for name in only:
-        named = {_key(one) for one in every if name in _names(one)}
+        named = {_key(one) for one in every if _exact(name) in _names(one)}
         if not named:
             raise UsageError(
                 "the bundle does not hold this artifact", thing=name, remedy="see: lockgate intake show ID"
@@ -165,6 +165,13 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
     if not found:
         raise FailedError("these artifacts were released before", thing=", ".join(only)[:120])
     return found
+
+
+def _exact(name: str) -> str:
+    """`repository:tag@digest` is what its digest names."""
+    before, at, digest = name.partition("@")
+    repository, colon, tag = before.rpartition(":")
+    return f"{repository}@{digest}" if at and colon and "/" not in tag else name
 
 
 def _key(one: Checked) -> tuple[str, str]:
@@ -195,7 +202,7 @@ def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Wi
         for digest, media_type in rows.fetchall():
             with station.blobs.open_blob(Digest.parse(digest)) as file:
                 found = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
-            named = tuple(str(one.digest) for one in (*found.blobs, *found.manifests))
+            named = tuple(str(one.digest) for one in (*found.blobs, *found.foreign, *found.manifests))
             if (repository, digest) in going:
                 names.append(Named(repository, digest, named))
             else:

@@ -90,7 +90,7 @@ class _Search:
                     continue
                 walked.add(item)
                 manifest = read_manifest(self.station.blobs, item)
-                for blob in manifest.blobs if manifest is not None else ():
+                for blob in (*manifest.blobs, *manifest.foreign) if manifest is not None else ():
                     self._take(repository, str(blob.digest), age, wanted)
                 for child in manifest.manifests if manifest is not None else ():
                     digest = str(child.digest)

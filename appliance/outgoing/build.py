@@ -48,6 +48,7 @@ from bundles import manifest_codec, readme
 from bundles.display import some
 from bundles.errors import LockgateError
 from bundles.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
+from bundles.oci.reference import moved_tag
 
 _VALID: Final = 365 * 24 * 3600
 """Seconds a bundle may be imported for, where --not-after does not say."""
@@ -129,6 +130,10 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
         plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
+    for note in plan.notes:
+        context.log(f"[!!] {note}")
+    for one in plan.not_carried():
+        context.log(f"[!!] not carried: {one['artifact']}: {one['layer']}, a foreign layer that is not held here")
     context.log(
         f"{some(len(content.artifacts), 'artifact')}, {some(len(content.blobs), 'blob')}, {content.size} bytes,"
         f" {some(len(plan.packing.volumes), 'volume')}; {some(len(content.requires), 'blob is', 'blobs are')}"
@@ -151,7 +156,7 @@ def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     source = StationBlobSource(station.blobs, station.metadata)
     laid_out = building.lay_out(plan.content, plan.packing, source, context.progress)
     taken = _take_sequence(context, order.wanted.stream)
-    manifest = _manifest(order, plan.content, laid_out, taken, base)
+    manifest = _manifest(order, plan.content, laid_out, taken, base.extensions() | plan.extensions())
     algorithms = {keyid: _algorithm(context, keyid) for keyid in order.signers}
     raw = manifest_codec.encode(manifest)
     text = readme.render(manifest, algorithms)
@@ -184,13 +189,17 @@ def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
 
 
 def _manifest(
-    order: Order, content: building.Content, laid_out: building.LaidOut, taken: Mapping[str, Any], base: Base
+    order: Order,
+    content: building.Content,
+    laid_out: building.LaidOut,
+    taken: Mapping[str, Any],
+    extensions: dict[str, Any],
 ) -> BundleManifest:
     return BundleManifest(
         type=TYPE,
         format=Format(major=FORMAT_MAJOR, minor=FORMAT_MINOR),
         crit=[],
-        extensions=base.extensions(),
+        extensions=extensions,
         id=bundle_id(order.wanted.stream, taken["sequence"]),
         stream=order.wanted.stream,
         sequence=taken["sequence"],
@@ -233,6 +242,8 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
             "bytes": fixed.size,
             "digest": str(fixed.digest),
             "without_sbom": manifest.without_sbom(),
+            "not_carried": manifest.not_carried(),
+            "notes": _notes(context, order),
         }
         signatures = context.wait_signatures(fixed.bundle.sums, "bundle", [order.sign_with], describe)
         fixed = fixed.with_signature(order.sign_with, signatures[order.sign_with])
@@ -272,4 +283,16 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
         "signed_by": fixed.signed_by,
         "missing_signers": [keyid for keyid in manifest.signers if keyid not in fixed.signed_by],
         "without_sbom": manifest.without_sbom(),
+        "not_carried": manifest.not_carried(),
+        "notes": _notes(context, order),
     }
+
+
+def _notes(context: JobContext, order: Order) -> list[str]:
+    """What is to be said of tags that were named beside a digest and stand elsewhere."""
+    notes = []
+    for reference in order.wanted.references:
+        if reference.tag is not None and reference.digest is not None:
+            facts = context.station.metadata.tagged_manifest(reference.repository, reference.tag)
+            notes.append(moved_tag(reference, None if facts is None else facts.digest))
+    return [note for note in notes if note]

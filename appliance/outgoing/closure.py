@@ -18,7 +18,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX, kind_of_manifest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
-from bundles.oci.reference import Reference
+from bundles.oci.reference import Reference, moved_tag
 
 _EVIDENCE: Final = ("sbom", "signature", "attestation")
 _BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
@@ -60,10 +60,14 @@ class _Node:
 
 @dataclass(frozen=True, slots=True)
 class Closure:
-    """What was reached. `undescribed` are the images without a CycloneDX SBOM: (repository, digest)."""
+    """What was reached. `undescribed` are the images without a CycloneDX SBOM: (repository, digest). `not_held` are the
+    foreign layers that a repository does not show: (repository, digest of the manifest, digest of the layer)."""
 
     content: Content
     undescribed: Sequence[tuple[str, Digest]]
+    not_held: Sequence[tuple[str, Digest, Digest]] = ()
+    notes: Sequence[str] = ()
+    """What is to be said of tags that stand elsewhere than at the digest that was named with them."""
 
 
 @uncollected()
@@ -73,7 +77,7 @@ def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
     Raises NotFoundError for one that is not shown, FailedError for an artifact that is not whole, RefusedError for one
     that is nested too deep or reaches too much.
     """
-    walk = _Walk(shown)
+    walk, tags = _Walk(shown), dict[Reference, Digest]()
     if not references:
         raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
     for reference in references:
@@ -82,7 +86,16 @@ def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
             raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
         node = walk.reach(reference.repository, found, 0)
         if reference.tag is not None:
+            if tags.setdefault(reference.named, found.digest) != found.digest:
+                raise UsageError(
+                    "one tag is named at two digests",
+                    thing=str(reference.named),
+                    remedy="name one of them without its tag",
+                )
             node.tags.add(reference.tag)
+            if reference.digest is not None:
+                there = shown.resolve(reference.named)
+                walk.note(moved_tag(reference, None if there is None else there.digest))
     return walk.closure()
 
 
@@ -93,6 +106,8 @@ class _Walk:
         self._blobs: dict[Digest, int] = {}
         self._evidence: dict[str, set[tuple[str, str]]] = {kind: set() for kind in _EVIDENCE}
         self._described: set[tuple[str, Digest]] = set()
+        self._not_held: list[tuple[str, Digest, Digest]] = []
+        self._notes: list[str] = []
 
     def reach(self, repository: str, descriptor: Descriptor, depth: int) -> _Node:
         """Take in a manifest: its blobs, its children, and what refers to it."""
@@ -111,15 +126,23 @@ class _Walk:
         self._nodes[key] = node
         self._blobs[descriptor.digest] = len(raw)
         self._take_blobs(repository, manifest.blobs, descriptor.digest)
+        if manifest.foreign:
+            self._take_blobs(repository, manifest.foreign, descriptor.digest, foreign=True)
         node.platform = self._platform(node)
         for child in manifest.manifests:
             self._child(repository, child, descriptor.digest, depth)
         self._take_evidence(repository, descriptor.digest, depth)
         return node
 
-    def _take_blobs(self, repository: str, blobs: Sequence[Descriptor], owner: Digest) -> None:
+    def _take_blobs(
+        self, repository: str, blobs: Sequence[Descriptor], owner: Digest, *, foreign: bool = False
+    ) -> None:
+        """Take blobs in; one that is not shown is an error, unless it is a foreign layer, which is noted."""
         sizes = self._shown.sizes(repository, [blob.digest for blob in blobs])
         for blob, size in zip(blobs, sizes, strict=True):
+            if size is None and foreign:
+                self._not_held.append((repository, owner, blob.digest))
+                continue
             if size is None:
                 raise _not_whole(repository, owner, blob.digest)
             if size != blob.size:
@@ -157,6 +180,10 @@ class _Walk:
                 node = self.reach(repository, found, depth + 1)
                 node.tags.add(tag)
                 self._note(node.kind, subject, found.digest)
+
+    def note(self, text: str) -> None:
+        """Have something said, "" aside."""
+        self._notes += [text] if text else []
 
     def _note(self, kind: str, subject: Digest, digest: Digest) -> None:
         if kind in self._evidence:
@@ -200,7 +227,9 @@ class _Walk:
         )
         content = Content(artifacts, list(self._blobs.items()), (), sboms, signatures, attestations)
         images = [key for key, node in self._nodes.items() if node.kind == "image"]
-        return Closure(content, [key for key in images if key not in self._described])
+        return Closure(
+            content, [key for key in images if key not in self._described], sorted(self._not_held), self._notes
+        )
 
 
 def _not_whole(repository: str, owner: Digest, missing: Digest) -> FailedError:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
+from appliance.outgoing.docker_archive import DockerArchive
 from appliance.outgoing.names import require_distinct, require_free
 from appliance.outgoing.remote import RemoteSource
-from appliance.outgoing.sources import FileSource, LayoutSource, Root, Source, closing_all
+from appliance.outgoing.sources import FileSource, LayoutArchive, LayoutSource, Root, Source, closing_all
+from appliance.outgoing.tar_files import TarFiles
 from appliance.policy.client_writes import ClientWrites
 from appliance.policy.redirects import check_hosts
 from appliance.station import Station
@@ -28,18 +30,25 @@ from bundles import limits
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
+from bundles.oci.layout import LayoutFolder
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference, RemoteReference
 
+PATHS: Final = ("layout", "oci-archive", "docker-archive", "file")
+"""Kinds of sources that are paths."""
+
 
 def run(context: JobContext) -> Result:
-    """Collect `params["sources"]`, each `{kind: layout|file|registry, …, as}`. Returns `{"references": [...]}`."""
+    """Collect `params["sources"]`, each `{kind: one of PATHS or registry, …, as}`. Returns `{"references": [...]}`,
+    in `left_out` the foreign layers that a source does not hold, in `notes` what is to be said of tags."""
 
     def hashed(done: int, total: int) -> None:
         context.progress("hash", done, total)
 
     references: list[str] = []
+    left: list[str] = []
+    notes: list[str] = []
     thing = context.job_id
     try:
         with (
@@ -50,13 +59,18 @@ def run(context: JobContext) -> Result:
             for source in sources:
                 for root in source.roots():
                     thing = str(root.target)
-                    _Collector(context, source, root).take()
+                    collector = _Collector(context, source, root)
+                    collector.take()
+                    left += collector.left
+                    if root.note:
+                        notes.append(root.note)
+                        context.log(f"[!!] {root.note}")
                     context.log(f"collected {root.target} as {root.descriptor.digest}")
                     references.append(thing)
     except LockgateError as error:
         context.record_failure(Act.COLLECT, thing, error)
         raise
-    return {"references": references}
+    return {"references": references, "left_out": left, "notes": notes}
 
 
 def _check_names(context: JobContext, sources: list[Source]) -> None:
@@ -75,16 +89,37 @@ def _check_names(context: JobContext, sources: list[Source]) -> None:
 def open_source(context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
     """The source an entry describes. Raises UsageError."""
     as_ = Reference.parse(entry["as"]) if entry.get("as") else None
-    if as_ is not None and as_.tag is None:
+    if as_ is not None and (as_.tag is None or as_.digest is not None):
         raise UsageError("--as takes a tag", thing=str(as_), remedy="write REPO:TAG")
+    if entry["kind"] in PATHS:
+        path = context.path(entry["path"])
+        name = _name(entry.get("name") or path.name)
     if entry["kind"] == "layout":
-        return LayoutSource(context.path(entry["path"]), entry.get("tag"), as_)
+        return LayoutSource(LayoutFolder(path), entry.get("tag"), as_, name)
+    if entry["kind"] == "oci-archive":
+        return LayoutSource(LayoutArchive(TarFiles(path)), entry.get("tag"), as_, name.removesuffix(".tar"))
+    if entry["kind"] == "docker-archive":
+        return DockerArchive(TarFiles(path), entry.get("tag"), as_, hashed)
     if entry["kind"] == "file":
-        return FileSource(context.path(entry["path"]), as_, hashed)
+        return FileSource(path, as_, hashed, name)
     if entry["kind"] == "registry":
         reference = RemoteReference.parse(entry["reference"])
         return RemoteSource(reference, as_, redirects=redirects_of(context, entry, reference.host))
-    raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy="use layout, file or registry")
+    kinds = ", ".join((*PATHS, "registry"))
+    raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy=f"use one of {kinds}")
+
+
+def _name(text: Any) -> str:
+    """The name of a file or folder as its user wrote it. Raises UsageError for what is none."""
+    if (
+        not isinstance(text, str)
+        or "/" in text
+        or "\0" in text
+        or text in (".", "..")
+        or len(text) > limits.REPOSITORY_NAME
+    ):
+        raise UsageError("malformed parameters", thing="`name` is a file's name", remedy="see: lockgate --help")
+    return text
 
 
 def redirects_of(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:
@@ -113,6 +148,8 @@ class _Collector:
         self._referrers: list[str] = []
         self._named: dict[Digest, list[Digest]] = {}
         self._done = self._total = 0
+        self.left: list[str] = []
+        """Foreign layers that the source does not hold: `repository@digest: layer`."""
 
     def take(self) -> None:
         """Take the artifact and make it visible; the act is in the audit log first."""
@@ -166,6 +203,8 @@ class _Collector:
         )
         for blob in wanted:
             self._take_blob(blob)
+        for layer in manifest.foreign:
+            self._take_foreign(layer, descriptor.digest)
         for child in manifest.manifests:
             if child.media_type in MANIFEST_TYPES:
                 self._take_manifest(child, depth + 1)
@@ -184,6 +223,19 @@ class _Collector:
         for tag, attached in self._source.attached(digest).items():
             self._take_manifest(attached, depth + 1)
             self._tags[tag] = attached.digest
+
+    def _take_foreign(self, layer: Descriptor, owner: Digest) -> None:
+        """A layer that is not to be distributed is taken where the source holds it; where not, that is said."""
+        if layer.digest in self._blobs:
+            return
+        self._total += layer.size
+        try:
+            self._take_blob(layer)
+        except NotFoundError:
+            self._total -= layer.size
+            name = f"{self._root.target.repository}@{owner}: {layer.digest}"
+            self.left.append(name)
+            self._context.log(f"[!!] left out {name}: a foreign layer that the source does not hold")
 
     def _take_blob(self, blob: Descriptor) -> None:
         held = self._held(blob)

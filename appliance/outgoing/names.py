@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Sequence
 
 from appliance.station import Station
-from bundles.errors import LockgateError, RefusedError, UsageError
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.oci.manifest import parse_manifest
-from bundles.oci.reference import Reference
+from bundles.oci.reference import Reference, check_repository
 
 TITLE = "org.opencontainers.image.title"
 """The annotation that holds a file's name (OCI image specification, annotations.md)."""
@@ -23,6 +23,30 @@ def default_reference(name: str) -> Reference:
     A name that loses more than its case and separators has a part of its hash behind it, so that two names of another
     script are two repositories. Raises UsageError where nothing of a name is left.
     """
+    return Reference(f"files/{_folded(name)}", tag="latest")
+
+
+def folder_name(name: str) -> str:
+    """A repository's name for what a layout's folder or archive is called: as it is where it is one already.
+
+    Raises UsageError where nothing of a name is left.
+    """
+    try:
+        return check_repository(name)
+    except MalformedError:
+        return _folded(name)
+
+
+def docker_name(text: str) -> Reference:
+    """The name that docker and podman give an image, without the registry's host: `docker.io/library/app:1` and
+    `localhost/app:1` are `app:1`. Without a tag it is `latest`, as docker takes it. Raises MalformedError."""
+    host, slash, rest = text.partition("/")
+    if slash and (":" in host or "." in host or host == "localhost"):
+        text = rest.removeprefix("library/") if host == "docker.io" else rest
+    return Reference.parse(text if "@" in text or ":" in text.rpartition("/")[2] else f"{text}:latest")
+
+
+def _folded(name: str) -> str:
     folded = name.lower()
     kept = "".join(character if character.isascii() and character.isalnum() else "-" for character in folded)
     parts = [part for part in kept.split("-") if part]
@@ -30,7 +54,7 @@ def default_reference(name: str) -> Reference:
         parts.append(hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:_HASH])
     if not parts:
         raise UsageError("the file's name gives no repository", thing=repr(name), remedy="name one with --as REPO:TAG")
-    return Reference(f"files/{'-'.join(parts)}", tag="latest")
+    return "-".join(parts)
 
 
 def require_distinct(named: Sequence[tuple[str, Reference]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from appliance import limits as station_limits
 from appliance.outgoing.base import Base
@@ -15,6 +15,7 @@ from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
 from bundles.errors import FailedError
+from bundles.manifest import NOT_CARRIED_EXTENSION, NOT_CARRIED_MOST
 from bundles.media import Packing
 from bundles.oci.digest import Digest
 
@@ -28,11 +29,25 @@ _MANIFEST_RECORD: Final = 400
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What follows from an order. `undescribed` are the images that an SBOM is still to be made of."""
+    """What follows from an order. `undescribed` are the images that an SBOM is still to be made of, `not_held` the
+    foreign layers that the station does not hold (as Closure's)."""
 
     content: Content
     packing: Packing
     undescribed: Sequence[tuple[str, Digest]]
+    not_held: Sequence[tuple[str, Digest, Digest]] = ()
+    notes: Sequence[str] = ()
+
+    def not_carried(self) -> list[dict[str, str]]:
+        """The foreign layers that the bundle will lack: {artifact: `repository@digest`, layer}."""
+        return [
+            {"artifact": f"{repository}@{owner}", "layer": str(layer)} for repository, owner, layer in self.not_held
+        ]
+
+    def extensions(self) -> dict[str, Any]:
+        """What the bundle's manifest says of them."""
+        named = self.not_carried()
+        return {NOT_CARRIED_EXTENSION: {"count": len(named), "layers": named[:NOT_CARRIED_MOST]}} if named else {}
 
     def space(self) -> Space:
         """What the plan takes at its peak on each side."""
@@ -65,7 +80,7 @@ def make_plan(closure: Closure, volume_size: int, room: Sequence[int | None], ba
     UsageError for too small volumes."""
     content = base.without(closure.content)
     packing = plan_volumes(content, volume_size, room or [None])
-    return Plan(content, packing, closure.undescribed)
+    return Plan(content, packing, closure.undescribed, closure.not_held, closure.notes)
 
 
 def check_space(station: Station, plan: Plan) -> None:

@@ -15,7 +15,7 @@ from bundles.errors import MalformedError, NotFoundError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, OCI_INDEX, parse_manifest
-from bundles.oci.reference import Reference, RemoteReference
+from bundles.oci.reference import Reference, RemoteReference, moved_tag
 
 Answer = TypeVar("Answer")
 
@@ -43,13 +43,24 @@ class RemoteSource:
 
     def targets(self) -> list[Reference]:
         """As Source.targets."""
-        return [self._as or self._reference.reference]
+        return [self._as or self._reference.reference.named]
 
     def roots(self) -> list[Root]:
         """As Source.roots."""
         wanted = self._reference.reference
         found = self._find(str(wanted.digest or wanted.tag), wanted.digest)
-        return [Root(found, self._as or wanted)]
+        return [Root(found, self._as or wanted.named, self._compared(wanted))]
+
+    def _compared(self, wanted: Reference) -> str:
+        """What is to be said where the tag that was named beside a digest stands elsewhere."""
+        if wanted.tag is None or wanted.digest is None:
+            return ""
+        try:
+            there = self._find(wanted.tag).digest
+        except NotFoundError:
+            there = None
+        note = moved_tag(wanted, there)
+        return f"{self._reference.host}/{note}" if note else ""
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """As Source.manifest."""

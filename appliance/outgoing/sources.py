@@ -10,16 +10,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from appliance.outgoing.names import TITLE, default_reference
+from appliance.outgoing.names import TITLE, default_reference, docker_name, folder_name
+from appliance.outgoing.tar_files import TarFiles
 from bundles import limits, strict_json
+from bundles.display import safe
 from bundles.errors import LockgateError, NotFoundError, UsageError
 from bundles.files import failures_named, open_regular
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
 from bundles.oci.kinds import FILE_TYPE
-from bundles.oci.layout import LayoutFolder
+from bundles.oci.layout import CONTAINERD_NAME, INDEX, LAYOUT_FILE, Layout
 from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, OCI_EMPTY, OCI_MANIFEST, parse_manifest
-from bundles.oci.reference import Reference
+from bundles.oci.reference import Reference, moved_tag
+
+_CHOICES: Final = 4
+"""Names of a layout's images that an error lists."""
 
 COSIGN: Final = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
 """Suffixes of the tags by which cosign attaches things where there is no referrers API (SIGNATURE_SPEC)."""
@@ -38,6 +43,8 @@ class Root:
 
     descriptor: Descriptor
     target: Reference
+    note: str = ""
+    """What is to be said of it: a tag that stands elsewhere than at the digest that was named with it."""
 
 
 class Source(Protocol):
@@ -84,11 +91,17 @@ def chunks(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 class LayoutSource:
-    """An OCI image layout: every manifest that index.json names, or the one named `tag`."""
+    """An OCI image layout: every image that index.json names, or the one that `wanted` names.
 
-    def __init__(self, path: Path, tag: str | None, as_: Reference | None) -> None:
-        self._layout, self._tag, self._as = LayoutFolder(path), tag, as_
-        self._entries = self._layout.entries()
+    `wanted` is a tag, a name, a digest, or a name and a digest; `name` is the folder's or archive's as its user wrote
+    it, which an image gets that has a tag and no repository.
+    """
+
+    def __init__(self, layout: Layout, wanted: str | None, as_: Reference | None, name: str) -> None:
+        self._layout, self._as, self._name = layout, as_, name
+        self._wanted, _, digest = (wanted or "").partition("@")
+        self._digest = Digest.parse(digest) if digest else None
+        self._entries = layout.entries()
         self._subjects: dict[Digest, list[Descriptor]] | None = None
 
     def targets(self) -> list[Reference]:
@@ -96,29 +109,82 @@ class LayoutSource:
         return [root.target for root in self.roots()]
 
     def roots(self) -> list[Root]:
-        """As Source.roots. A name is `repository:tag`, or a tag alone, which takes the folder's name as repository."""
-        named = [(name, found) for name, found in self._entries if name and self._tag in (None, name)]
-        if not named:
-            wanted = f"{self._layout.root}:{self._tag}" if self._tag else str(self._layout.root)
-            raise NotFoundError("the layout names no such image", thing=wanted, remedy="see its index.json")
+        """As Source.roots. A name is `repository:tag`, or a tag alone, which takes the layout's name as repository."""
+        named = self._chosen()
         if self._as is not None and len(named) > 1:
             raise UsageError(
                 "--as names one artifact, the layout has several",
                 thing=str(self._layout.root),
-                remedy="choose one with oci:DIR:TAG",
+                remedy=f"choose one: {self._choices()}",
             )
-        roots = [Root(found, self._as or self._reference(name)) for name, found in named]
+        roots = [Root(found, self._as or self._reference(name, found), note) for name, found, note in named]
         targets = [root.target for root in roots]
         if len(set(targets)) < len(targets):
+            twice = next(target for target in targets if targets.count(target) > 1)
             raise UsageError(
-                "the layout names one thing twice", thing=str(self._layout.root), remedy="see its index.json"
+                f"the layout names {twice} twice",
+                thing=str(self._layout.root),
+                remedy=f"name one with --as: {self._choices()}",
             )
         return roots
 
-    def _reference(self, name: str) -> Reference:
-        if ":" in name:
-            return Reference.parse(name)
-        return Reference(self._layout.root.resolve().name.lower(), tag=name)
+    def _chosen(self) -> list[tuple[str, Descriptor, str]]:
+        """What is meant: name ("" for none), descriptor, and what is to be said of it. Raises UsageError."""
+        named = [(name or "", found) for name, found in self._entries if name or found.annotations.get(CONTAINERD_NAME)]
+        if self._digest is not None:
+            chosen = [(name or "", found) for name, found in self._entries if found.digest == self._digest][:1]
+            where = [found.digest for name, found in named if self._wanted and self._means(name, found)]
+            if chosen and self._wanted:
+                tag = self._wanted.rpartition(":")[2]
+                note = moved_tag(Reference("layout", tag, self._digest), where[0] if where else None)
+                return [(self._wanted, chosen[0][1], note.replace("layout:", f"{self._layout.root}:", 1))]
+        elif self._wanted:
+            chosen = [(name, found) for name, found in named if self._means(name, found)]
+        else:
+            chosen = named or self._unnamed()
+        if not chosen:
+            wanted = f"{self._layout.root}:{self._wanted}" + (f"@{self._digest}" if self._digest else "")
+            raise NotFoundError(
+                "the layout names no such image",
+                thing=wanted.rstrip(":"),
+                remedy=f"choose one: {self._choices()}" if self._entries else "its index.json is empty",
+            )
+        return [(name, found, "") for name, found in chosen]
+
+    def _means(self, name: str, found: Descriptor) -> bool:
+        return self._wanted in (name, found.annotations.get(CONTAINERD_NAME), str(self._reference_or_none(name, found)))
+
+    def _unnamed(self) -> list[tuple[str, Descriptor]]:
+        """What stands in index.json without a name, as `skopeo copy … oci:DIR` writes it: all but what refers to
+        others there."""
+        digests = {found.digest for _, found in self._entries}
+        return [("", found) for _, found in self._entries if self._subject_of(found) not in digests]
+
+    def _choices(self) -> str:
+        """The ways to name one of the layout's images, a few of them."""
+        kind = "oci-archive" if isinstance(self._layout, LayoutArchive) else "oci"
+        ways = [f":{name}" if name else f"@{found.digest}" for name, found in self._entries]
+        more = ", …" if len(ways) > _CHOICES else ""
+        return ", ".join(safe(f"{kind}:{self._layout.root}{way}") for way in ways[:_CHOICES]) + more
+
+    def _reference_or_none(self, name: str, found: Descriptor) -> Reference | None:
+        try:
+            return self._reference(name, found)
+        except LockgateError:
+            return None
+
+    def _reference(self, name: str, found: Descriptor) -> Reference:
+        """The name that an image gets here. Raises UsageError where it has none, MalformedError for a wrong one."""
+        whole = name if ":" in name else found.annotations.get(CONTAINERD_NAME, "")
+        if whole:
+            return docker_name(whole).named
+        if not name:
+            raise UsageError(
+                "the layout gives its image no name",
+                thing=f"{self._layout.root}: {found.digest}",
+                remedy="name it with --as REPO:TAG",
+            )
+        return Reference(folder_name(self._name), tag=name)
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """As Source.manifest."""
@@ -156,6 +222,34 @@ class LayoutSource:
 
     def close(self) -> None:
         """As Source.close."""
+        self._layout.close()
+
+
+class LayoutArchive(Layout):
+    """An OCI image layout in a tar archive, as `podman save --format oci-archive` and `docker save` write it."""
+
+    def __init__(self, files: TarFiles) -> None:
+        """Raises UsageError where the archive is none."""
+        self._files = files
+        if files.open(LAYOUT_FILE) is None or files.open(INDEX) is None:
+            raise UsageError(
+                "the archive is no OCI image layout",
+                thing=str(files.path),
+                remedy=f"it holds no {LAYOUT_FILE}; docker-archive:{files.path} takes what holds a manifest.json",
+            )
+        super().__init__(files.path)
+
+    def read_small(self, name: str, ceiling: int) -> bytes:
+        """As Layout.read_small."""
+        return self._files.read_small(name, ceiling)
+
+    def open_file(self, name: str) -> BinaryIO | None:
+        """As Layout.open_file."""
+        return self._files.open(name)
+
+    def close(self) -> None:
+        """As Layout.close."""
+        self._files.close()
 
 
 class FileSource:
@@ -166,11 +260,17 @@ class FileSource:
     """
 
     def __init__(
-        self, path: Path, as_: Reference | None, advance: Callable[[int, int], object] = lambda done, total: None
+        self,
+        path: Path,
+        as_: Reference | None,
+        advance: Callable[[int, int], object] = lambda done, total: None,
+        name: str = "",
     ) -> None:
+        """`name` is the file's as its user wrote it: a link's own, where `path` is what it leads to."""
         self._path = path
-        self._as = as_ or default_reference(path.name)
-        self.default_name = path.name if as_ is None else None
+        self._title = name or path.name
+        self._as = as_ or default_reference(self._title)
+        self.default_name = self._title if as_ is None else None
         """The file's name where nobody gave it another one here, else None."""
         self._advance = advance
         with failures_named(path, "the file cannot be read"):
@@ -193,7 +293,7 @@ class FileSource:
             "mediaType": "application/octet-stream",
             "digest": f"sha256:{hasher.hexdigest()}",
             "size": size,
-            "annotations": {TITLE: self._path.name},
+            "annotations": {TITLE: self._title},
         }
         raw = strict_json.canonical(
             {

@@ -45,9 +45,13 @@ EMPTY_JSON: Final = b"{}"
 """The empty descriptor's content (image specification, manifest.md, Guidance for an empty descriptor)."""
 
 
+_DOCKER_FOREIGN: Final = "application/vnd.docker.image.rootfs.foreign."
+"""Docker's foreign layers, however they are compressed (containerd, images: IsNonDistributable)."""
+
+
 def is_foreign(media_type: str) -> bool:
     """Whether a layer is not to be distributed, so that a registry and a bundle need not hold it."""
-    return "nondistributable" in media_type or media_type == "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    return "nondistributable" in media_type or media_type.startswith(_DOCKER_FOREIGN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,13 @@ class Manifest:
         """The blobs that must be held for it: the config and every distributable layer, each digest once."""
         wanted = ([self.config] if self.config else []) + [la for la in self.layers if not is_foreign(la.media_type)]
         return tuple({descriptor.digest: descriptor for descriptor in wanted}.values())
+
+    @property
+    def foreign(self) -> tuple[Descriptor, ...]:
+        """The layers that need not be held and go along where they are: each digest once, and none of `blobs`."""
+        others = {layer.digest: layer for layer in self.layers if is_foreign(layer.media_type)}
+        needed = {blob.digest for blob in self.blobs} if others else set()
+        return tuple(layer for digest, layer in others.items() if digest not in needed)
 
 
 def parse_manifest(raw: bytes, media_type: str | None = None) -> Manifest:

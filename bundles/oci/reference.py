@@ -1,4 +1,5 @@
-"""References: `repository:tag` and `repository@digest`, with a registry's host before it for a remote one.
+"""References: `repository:tag`, `repository@digest` and `repository:tag@digest`, with a registry's host before it for a
+remote one.
 
 Grammar: OCI distribution specification 1.1, Pulling manifests (`<name>`, `<reference>`).
 """
@@ -17,6 +18,9 @@ _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
+_REMEDY: Final = "write repository:tag, repository@digest or repository:tag@digest"
+DOCKER_SCHEME: Final = "docker://"
+"""How skopeo and others write that a registry is meant."""
 _SITE: Final = re.compile(r"[a-z0-9-]{1,32}\Z")
 
 
@@ -56,7 +60,8 @@ def check_registry(host: str) -> str:
 
 @dataclass(frozen=True, slots=True, order=True)
 class Reference:
-    """A thing in the station's registry: a repository, and a tag or a digest (exactly one)."""
+    """A thing in the station's registry: a repository, and a tag, a digest, or both. Of both the digest decides; the
+    tag is a name that goes with it."""
 
     repository: str
     tag: str | None = None
@@ -64,16 +69,15 @@ class Reference:
 
     def __post_init__(self) -> None:
         check_repository(self.repository)
-        if (self.tag is None) == (self.digest is None):
-            raise MalformedError(
-                "malformed reference", thing=repr(self.repository), remedy="write repository:tag or repository@digest"
-            )
+        if self.tag is None and self.digest is None:
+            raise MalformedError("malformed reference", thing=repr(self.repository), remedy=_REMEDY)
         if self.tag is not None:
             check_tag(self.tag)
 
     @classmethod
     def parse(cls, text: str) -> Reference:
-        """`repository:tag` or `repository@digest`. Raises MalformedError, which says what was probably meant."""
+        """`repository:tag`, `repository@digest` or `repository:tag@digest`. Raises MalformedError, which says what was
+        probably meant."""
         try:
             return cls._parse(text)
         except MalformedError as error:
@@ -85,17 +89,30 @@ class Reference:
     @classmethod
     def _parse(cls, text: str) -> Reference:
         name, at, digest = text.partition("@")
-        if at:
-            return cls(name, digest=Digest.parse(digest))
-        name, colon, tag = text.rpartition(":")
+        repository, colon, tag = name.rpartition(":")
         if not colon or "/" in tag:
-            raise MalformedError(
-                "malformed reference", thing=repr(text)[:280], remedy="write repository:tag or repository@digest"
-            )
-        return cls(name, tag=tag)
+            repository, colon, tag = name, "", ""
+        if not colon and not at:
+            raise MalformedError("malformed reference", thing=repr(text)[:280], remedy=_REMEDY)
+        return cls(repository, tag if colon else None, Digest.parse(digest) if at else None)
+
+    @property
+    def named(self) -> Reference:
+        """What is named here by it: the tag alone, where there is one."""
+        return self if self.tag is None or self.digest is None else Reference(self.repository, tag=self.tag)
 
     def __str__(self) -> str:
-        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+        tag = "" if self.tag is None else f":{self.tag}"
+        return f"{self.repository}{tag}" + (f"@{self.digest}" if self.digest else "")
+
+
+def moved_tag(reference: Reference, found: Digest | None) -> str:
+    """What is to be said where a reference names a tag and a digest, and the tag stands at `found` (None: nowhere);
+    "" where they agree or one of them is not named."""
+    if reference.tag is None or reference.digest is None or found == reference.digest:
+        return ""
+    where = "does not exist" if found is None else f"stands at {found}"
+    return f"{reference.named} {where}, and not at the digest that was named, which is the one that counts"
 
 
 def _meant(text: str) -> str | None:
@@ -127,15 +144,15 @@ def _is_host(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RemoteReference:
-    """A thing at another registry: `HOST[:PORT]/repository:tag` or `…@digest`."""
+    """A thing at another registry: `HOST[:PORT]/repository:tag`, `…@digest` or `…:tag@digest`."""
 
     host: str
     reference: Reference
 
     @classmethod
     def parse(cls, text: str) -> RemoteReference:
-        """A reference with a registry's host before it. Raises MalformedError."""
-        host, slash, rest = text.partition("/")
+        """A reference with a registry's host before it; `docker://` may stand before that. Raises MalformedError."""
+        host, slash, rest = text.removeprefix(DOCKER_SCHEME).partition("/")
         try:
             check_registry(host if slash else "")
         except MalformedError:
@@ -149,6 +166,7 @@ class RemoteReference:
 
 
 def _remote_meant(text: str) -> str:
+    text = text.removeprefix(DOCKER_SCHEME)
     scheme = text.rpartition("://")[0]
     if scheme:
         return f"leave {scheme}:// out: HOST[:PORT]/repository:tag"

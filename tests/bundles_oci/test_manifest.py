@@ -86,6 +86,31 @@ def test_layers_that_are_not_distributed_need_not_be_held() -> None:
     assert [blob.media_type for blob in manifest.blobs] == [OCI_CONFIG]
 
 
+@pytest.mark.parametrize(
+    ("media_type", "foreign"),
+    [
+        (NONDISTRIBUTABLE, True),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar", True),
+        ("application/vnd.oci.image.layer.nondistributable.v1.tar+zstd", True),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", True),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar", True),
+        ("application/vnd.docker.image.rootfs.foreign.diff.tar.zstd", True),
+        ("application/vnd.docker.image.rootfs.diff.tar.gzip", False),
+        ("application/vnd.oci.image.layer.v1.tar+gzip", False),
+        ("application/x.vnd.docker.image.rootfs.foreign.diff.tar", False),
+    ],
+)
+def test_which_layers_are_foreign(media_type: str, foreign: bool) -> None:
+    manifest = read(image(layers=[descriptor("there", media_type)]))
+    assert bool(manifest.foreign) is foreign
+    assert (len(manifest.blobs) == 1) is foreign
+
+
+def test_a_layer_that_is_also_named_as_an_ordinary_one_is_no_foreign_one() -> None:
+    manifest = read(image(layers=[descriptor("there", NONDISTRIBUTABLE), descriptor("there")]))
+    assert (len(manifest.blobs), manifest.foreign) == (2, ())
+
+
 @pytest.mark.parametrize("document", [image(layers=[]), image(layers=None), without(image(), "layers")])
 def test_an_artifact_may_have_no_layers(document: dict[str, Any]) -> None:
     assert read(document).layers == ()

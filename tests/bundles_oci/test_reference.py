@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
-from bundles.oci.reference import Reference, RemoteReference, check_repository, check_tag
+from bundles.oci.reference import Reference, RemoteReference, check_repository, check_tag, moved_tag
 
 # The specification's own expressions (Pulling manifests).
 NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
@@ -45,12 +45,30 @@ def test_malformed_names_are_refused(name: str) -> None:
         check_repository(name)
 
 
-@pytest.mark.parametrize("text", ["team/app:v1", f"team/app@{DIGEST}", "a:_", "a/b/c:1.0-rc.1"])
+@pytest.mark.parametrize(
+    "text", ["team/app:v1", f"team/app@{DIGEST}", f"team/app:v1@{DIGEST}", "a:_", "a/b/c:1.0-rc.1"]
+)
 def test_a_reference_reads_back_as_itself(text: str) -> None:
     assert str(Reference.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "app", "app:", ":v1", "app@v1", "app:v1/x", "app:v1@", "host:5000/app", "a@b@c"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "app",
+        "app:",
+        ":v1",
+        "app@v1",
+        "app:v1/x",
+        "app:v1@",
+        "host:5000/app",
+        "a@b@c",
+        f"app:@{DIGEST}",
+        f"app:v/1@{DIGEST}",
+        f"app:v1@{DIGEST}x",
+    ],
+)
 def test_malformed_references_are_refused(text: str) -> None:
     with pytest.raises(MalformedError):
         Reference.parse(text)
@@ -60,7 +78,21 @@ def test_malformed_references_are_refused(text: str) -> None:
 def test_arbitrary_text_gives_a_reference_or_one_clear_error(text: str) -> None:
     for parse in (Reference.parse, RemoteReference.parse):
         with contextlib.suppress(MalformedError):
-            assert str(parse(text)) == text
+            assert str(parse(text)) == text.removeprefix("docker://")
+
+
+def test_of_a_tag_and_a_digest_both_are_read_and_the_tag_is_the_name_here() -> None:
+    parsed = Reference.parse(f"team/app:v1@{DIGEST}")
+    assert (parsed.repository, parsed.tag, str(parsed.digest)) == ("team/app", "v1", str(DIGEST))
+    assert str(parsed.named) == "team/app:v1"
+    assert str(Reference.parse(f"team/app@{DIGEST}").named) == f"team/app@{DIGEST}"
+    assert moved_tag(parsed, parsed.digest) == moved_tag(parsed.named, None) == ""
+    assert "does not exist" in moved_tag(parsed, None)
+
+
+@pytest.mark.parametrize("host", ["docker.io", "registry.example:5000"])
+def test_docker_s_scheme_may_stand_before_a_host(host: str) -> None:
+    assert str(RemoteReference.parse(f"docker://{host}/team/app:v1@{DIGEST}")) == f"{host}/team/app:v1@{DIGEST}"
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1:5000", "registry.example:5000", "[::1]:5000"])

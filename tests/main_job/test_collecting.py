@@ -59,6 +59,44 @@ def test_a_file_becomes_an_artifact_of_its_bytes(alpha: Station, tmp_path: Path)
     assert sizes[Digest.of(b"firmware")] == 8
 
 
+def test_a_link_gives_its_own_name_and_not_its_targets(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    (tmp_path / "release-7.bin").write_bytes(b"seven")
+    (tmp_path / "current.bin").symlink_to("release-7.bin")
+    (tmp_path / "images").symlink_to(layout.folder)
+    assert alpha.run("collect", f"file:{tmp_path}/current.bin").last_line == "files/current-bin:latest"
+    assert "current.bin" in alpha.run("repo", "show", "files/current-bin:latest", "--json").json["raw"]
+    assert alpha.run("collect", f"oci:{tmp_path}/images:one").last_line == "images:one"
+    assert digest(alpha, "images:one") == layout.digest("one")
+
+
+def test_a_path_without_its_form_is_one_line_that_names_the_forms(alpha: Station, tmp_path: Path) -> None:
+    (tmp_path / "app.tar").write_bytes(b"x")
+    failed = alpha.run("collect", str(tmp_path / "app.tar"), expect=2)
+    assert f"docker-archive:{tmp_path}/app.tar" in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
+
+
+def test_a_tag_and_a_digest_are_taken_everywhere(alpha: Station, layout: Layout) -> None:
+    alpha.run("collect", f"oci:{layout.folder}:one", "--as", "pinned/app:1")
+    alpha.run("collect", f"oci:{layout.folder}:both", "--as", "pinned/app:2")
+    pinned = f"pinned/app:1@{layout.digest('one')}"
+    shown = alpha.run("repo", "show", pinned, "--json").json
+    assert (shown["digest"], shown["note"]) == (layout.digest("one"), "")
+    moved = alpha.run("repo", "show", f"pinned/app:1@{layout.digest('both')}")
+    assert f"stands at {layout.digest('one')}" in moved.stdout
+    alpha.run("block", "add", pinned, "--why", "recalled")
+    alpha.run("block", "remove", layout.digest("one"))
+
+
+@pytest.mark.peer
+def test_what_stock_tools_save_is_collected(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    for kind in ("docker-archive", "oci-archive"):
+        run("skopeo", "copy", "--quiet", f"oci:{layout.folder}:one", f"{kind}:{tmp_path}/{kind}.tar:saved/{kind}:1")
+        assert alpha.run("collect", f"{kind}:{tmp_path}/{kind}.tar").last_line == f"saved/{kind}:1"
+        assert alpha.run("collect", f"{kind}:{tmp_path}/{kind}.tar:saved/{kind}:1", "--as", "x:1").last_line == "x:1"
+    assert digest(alpha, "saved/oci-archive:1") == layout.digest("one")
+
+
 def test_a_reference_at_another_registry_comes_with_every_platform(
     alpha: Station, layout: Layout, tmp_path: Path
 ) -> None:
@@ -67,8 +105,18 @@ def test_a_reference_at_another_registry_comes_with_every_platform(
             f"oci:{layout.folder}:both", f"docker://{host}/there/both:1")  # fmt: skip
         assert alpha.run("collect", f"{host}/there/both:1").last_line == "there/both:1"
         alpha.run("collect", f"{host}/there/both@{layout.digest('both')}", "--as", "by/digest:1")
+        pinned = alpha.run("collect", f"docker://{host}/there/both:1@{layout.digest('both')}", "--json").json
+        run("skopeo", "copy", "--quiet", "--dest-tls-verify=false",
+            f"oci:{layout.folder}:one", f"docker://{host}/there/both:2")  # fmt: skip
+        moved = alpha.run("collect", f"{host}/there/both:2@{layout.digest('both')}")
+        gone = alpha.run("collect", f"{host}/there/both:nosuch@{layout.digest('both')}")
         missing = alpha.run("collect", f"{host}/there/both:nosuch", expect=1)
     assert digest(alpha, "there/both:1") == digest(alpha, "by/digest:1") == layout.digest("both")
+    assert (pinned["references"], pinned["notes"]) == (["there/both:1"], [])
+    assert moved.last_line == "there/both:2"
+    assert layout.digest("one") in moved.stdout.splitlines()[-2]
+    assert digest(alpha, "there/both:2") == layout.digest("both")
+    assert "does not exist" in gone.stdout.splitlines()[-2]
     assert "there/both" in missing.stderr.splitlines()[-1]
     assert "nosuch" in missing.stderr.splitlines()[-1]
 

@@ -189,14 +189,36 @@ def test_an_sbom_in_another_repository_does_not_count(shown: FakeShown) -> None:
     assert reach(shown, f"{REPOSITORY}:1", "other:1").undescribed == [(REPOSITORY, Digest.parse(image["digest"]))]
 
 
-def test_a_foreign_layer_is_not_carried(shown: FakeShown) -> None:
-    foreign = {
-        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
-        "digest": str(Digest.of(b"foreign")),
-        "size": 7,
-    }
+FOREIGN = "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip"
+
+
+def test_a_foreign_layer_that_is_not_held_is_named_and_not_carried(shown: FakeShown) -> None:
+    foreign = {"mediaType": FOREIGN, "digest": str(Digest.of(b"foreign")), "size": 7}
+    owner = shown.manifest(REPOSITORY, [], "1", layers=[foreign])
+    closure = reach(shown)
+    assert Digest.of(b"foreign") not in {digest for digest, _ in closure.content.blobs}
+    assert closure.not_held == [(REPOSITORY, Digest.parse(owner["digest"]), Digest.of(b"foreign"))]
+
+
+def test_a_foreign_layer_that_the_repository_shows_is_carried(shown: FakeShown) -> None:
+    shown.manifest(REPOSITORY, [(b"foreign", FOREIGN)], "1")
+    closure = reach(shown)
+    assert (Digest.of(b"foreign"), 7) in closure.content.blobs
+    assert closure.not_held == []
+
+
+def test_a_foreign_layer_in_another_repository_is_not_held(shown: FakeShown) -> None:
+    shown.put("other", b"foreign")
+    foreign = {"mediaType": FOREIGN, "digest": str(Digest.of(b"foreign")), "size": 7}
     shown.manifest(REPOSITORY, [], "1", layers=[foreign])
-    assert Digest.of(b"foreign") not in {digest for digest, _ in reach(shown).content.blobs}
+    assert len(reach(shown).not_held) == 1
+
+
+def test_a_foreign_layer_of_another_size_is_refused(shown: FakeShown) -> None:
+    foreign = shown.describe(REPOSITORY, b"foreign", FOREIGN) | {"size": 8}
+    shown.manifest(REPOSITORY, [], "1", layers=[foreign])
+    with pytest.raises(RefusedError, match="another size"):
+        reach(shown)
 
 
 def test_a_reference_that_is_not_shown_is_named(shown: FakeShown) -> None:

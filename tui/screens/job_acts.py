@@ -76,6 +76,8 @@ def describe(wanted: ToSign) -> str:
         volumes = count(int(told.get("volumes", 1)), "volume")
         lines.append(f"It carries {count(told['artifacts'], 'artifact')}, {size(told['bytes'])} in {volumes}.")
     lines += [f"[!!] No SBOM could be made of {safe(str(name))}." for name in told.get("without_sbom", ())]
+    lines += [f"[!!] Not carried, a foreign layer: {safe(str(name))}." for name in told.get("not_carried", ())]
+    lines += [f"[!!] {safe(str(note))}." for note in told.get("notes", ())]
     return "\n".join([*lines, "The signature is made here; the key never leaves this console."])
 
 

@@ -58,6 +58,8 @@ def _summary(plan: Plan) -> str:
     text = ", ".join(parts) + f" in {count(len(plan.volumes), 'volume')}"
     if plan.sboms_to_make:
         text += f", {count(plan.sboms_to_make, 'SBOM')} to make"
+    if plan.not_carried:
+        text += f", without {count(len(plan.not_carried), 'foreign layer')} that are not held here"
     return text
 
 

@@ -95,6 +95,8 @@ def _document(
         "base": base.origin,
         "space": {"outside": space.outside, "media": space.media, "inside": space.inside},
         "sboms_to_make": len(plan.undescribed),
+        "not_carried": plan.not_carried(),
+        "notes": list(plan.notes),
     }
 
 

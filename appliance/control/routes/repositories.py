@@ -19,7 +19,7 @@ from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
 from bundles.oci.manifest import Manifest, parse_manifest
-from bundles.oci.reference import Reference, check_repository
+from bundles.oci.reference import Reference, check_repository, moved_tag
 
 _REFERRERS: Final = 1000
 
@@ -70,7 +70,9 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def _look_up(control: Control, reference: Reference) -> tuple[Reference, ManifestFacts, list[ManifestFacts], list[str]]:
+def _look_up(
+    control: Control, reference: Reference
+) -> tuple[Reference, ManifestFacts, list[ManifestFacts], list[str], str]:
     metadata = control.station.metadata
     if reference.digest is not None:
         facts = metadata.linked_manifest(reference.repository, reference.digest)
@@ -79,7 +81,11 @@ def _look_up(control: Control, reference: Reference) -> tuple[Reference, Manifes
     if facts is None:
         raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
     referrers = metadata.referrers(reference.repository, facts.digest, _REFERRERS)
-    return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest)
+    note = ""
+    if reference.tag is not None and reference.digest is not None:
+        there = metadata.tagged_manifest(reference.repository, reference.tag)
+        note = moved_tag(reference, None if there is None else there.digest)
+    return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest), note
 
 
 def _tag(entry: TagFacts, weights: Weights) -> dict[str, Any]:
@@ -101,6 +107,7 @@ def _read(
     facts: ManifestFacts,
     referrers: list[ManifestFacts],
     tags: list[str],
+    note: str,
 ) -> dict[str, Any]:
     """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
     raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
@@ -114,6 +121,7 @@ def _read(
         config = _shown_config(_blob(control, manifest.config.digest, limits.MIB))
     return {
         "reference": str(reference),
+        "note": note,
         "digest": str(facts.digest),
         "media_type": facts.media_type,
         "artifact_type": facts.artifact_type,

@@ -21,10 +21,11 @@ _MALFORMED: Final = "?"
 
 def inspect(subject: Subject) -> Section:
     """Each artifact with its kind, platform and size, by its own manifest. `fail` where the bundle announced another
-    kind, or a configuration says a platform that is none; `note` where another platform was announced."""
+    kind, or a configuration says a platform that is none; `note` where another platform was announced, or a layer that
+    is not to be distributed did not come."""
     kinds: Counter[str] = Counter()
     found, odd, other = Listing[Any]("artifacts"), Listing[str]("platforms_differ"), Listing[str]("kinds_differ")
-    wrong = Listing[str]("platforms_malformed")
+    wrong, lacking = Listing[str]("platforms_malformed"), Listing[str]("foreign_layers_not_carried")
     for entry in subject.checked:
         fields = _describe(entry, subject.blobs)
         kinds[entry.kind] += 1
@@ -35,20 +36,25 @@ def inspect(subject: Subject) -> Section:
             wrong.add(entry.name)
         if "platform_announced" in fields:
             odd.add(f"{entry.name}: {fields['platform']}, announced as {fields['platform_announced']}")
+        for layer in entry.manifest.foreign:
+            if layer not in entry.foreign:
+                lacking.add(f"{entry.name}: {layer.digest}")
     counted = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())) or "nothing"
     return Section(
         inspector="artifacts",
-        outcome="fail" if other or wrong else "note" if odd else "ok",
+        outcome="fail" if other or wrong else "note" if odd or lacking else "ok",
         summary=counted
         + (f"; {len(other)} of another kind than announced" if other else "")
         + (f"; {len(wrong)} that say a platform that is none" if wrong else "")
-        + (f"; {len(odd)} of another platform than announced" if odd else ""),
+        + (f"; {len(odd)} of another platform than announced" if odd else "")
+        + (f"; {len(lacking)} foreign layers were not carried" if lacking else ""),
         details={
             "kinds": dict(kinds),
             **other.details(),
             **found.details(),
             **odd.details(),
             **(wrong.details() if wrong else {}),
+            **(lacking.details() if lacking else {}),
         },
     )
 
@@ -64,7 +70,7 @@ def _describe(entry: Checked, blobs: BlobReader) -> dict[str, Any]:
         "media_type": manifest.media_type,
         "kind": entry.kind,
         "platform": platform or artifact.platform,
-        "bytes": artifact.size + sum(blob.size for blob in manifest.blobs),
+        "bytes": artifact.size + sum(blob.size for blob in entry.blobs),
     }
     if entry.kind != artifact.kind:
         fields["kind_announced"] = artifact.kind
