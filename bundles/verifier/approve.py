@@ -30,6 +30,7 @@ from bundles.signing.trust import TrustFolder, TrustRecord
 from bundles.times import FORMAT, later
 from bundles.verifier.examine import Findings, examine
 from bundles.verifier.key import open_key
+from bundles.verifier.places import require_place
 from bundles.verifier.report import text
 from bundles.verifier.words import Words
 
@@ -44,6 +45,7 @@ def run(words: Sequence[str]) -> int:
     asked = _parser().parse_args(words)
     decision, why = ("reject" if asked.reject else "approve"), str(asked.why)
     _check_asked(asked, why)
+    require_place(asked.out, asked.folders, asked.trust, off_medium=False)
     trust = TrustFolder.load(asked.trust)
     now = datetime.now(UTC).strftime(FORMAT)
     found = examine(asked.folders, trust, now, no_progress)

@@ -20,6 +20,7 @@ from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
 from bundles.times import FORMAT
 from bundles.verifier.examine import examine
+from bundles.verifier.places import require_place
 from bundles.verifier.report import page, text
 from bundles.verifier.words import Words
 
@@ -53,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _verify(words: Sequence[str]) -> int:
     asked = _parser().parse_args(words)
+    if asked.report is not None:
+        require_place(asked.report, asked.folders, asked.trust, off_medium=True)
     trust = TrustFolder.load(asked.trust)
     now = datetime.now(UTC).strftime(FORMAT)
     progress = _show if sys.stderr.isatty() and not asked.json else no_progress
