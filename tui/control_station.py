@@ -61,6 +61,7 @@ class ControlStation:
         self._opening = asyncio.Lock()
         self._session: str | None = None
         self._shut = False
+        self._is_open = False
         self._ending = asyncio.Lock()
 
     @property
@@ -79,14 +80,25 @@ class ControlStation:
         return await self._ask(lambda client: client.request(method, path, sent, **query))
 
     async def _ask(self, question: Callable[[ControlClient], Awaitable[dict[str, Any]]]) -> dict[str, Any]:
-        if self._shut:
-            raise NotLoggedInError("nobody is logged in", remedy="log in")
         try:
-            return await question(await self._open())
+            client = await self._open()
+            await self._require_somebody(client)
+            return await question(client)
         except (FailedError, RefusedError) as error:
             if error.what.startswith(_GONE):
                 await self.close()
             raise _as_known(error) from None
+
+    async def _require_somebody(self, client: ControlClient) -> None:
+        """Go on only for who logged in here, or on an open station, where nobody does. Raises NotLoggedInError.
+
+        A system account stands for nobody at a screen, though an account may be bound to it: whoever stands before the
+        screen is not known by it, and a service's account is nobody at all.
+        """
+        if not self._shut and self._session is None and not self._is_open:
+            self._is_open = bool((await client.who())["open"])
+        if self._shut or (self._session is None and not self._is_open):
+            raise NotLoggedInError("nobody is logged in", remedy="log in")
 
     async def who(self) -> shapes.Who:
         return await self.fetch(shapes.Who, "/v1/session")
@@ -158,10 +170,9 @@ class ControlStation:
         return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}/cancel", {})
 
     async def job_events(self, job_id: str) -> AsyncIterator[shapes.JobEvent]:
-        if self._shut:
-            raise NotLoggedInError("nobody is logged in", remedy="log in")
-        client = await self._open()
         try:
+            client = await self._open()
+            await self._require_somebody(client)
             async for name, data in client.watch(job_id):
                 if name == "job":
                     yield shapes.JobEvent(job=_as(shapes.Job, data))
@@ -227,7 +238,7 @@ class ControlStation:
         return await self.fetch(Page[shapes.AuditEvent], "/v1/audit", limit=limit, after=after)
 
     async def close(self) -> None:
-        client, self._client = self._client, None
+        client, self._client, self._is_open = self._client, None, False
         if client is not None:
             await client.__aexit__(None, None, None)
 

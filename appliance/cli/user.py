@@ -109,19 +109,33 @@ def code(root: Path | None, as_json: bool) -> None:
 @user.command()
 @click.argument("name")
 @password_option
+@click.option("--secret-fd", type=int, metavar="N", help="Read a robot's secret from descriptor N, up to a newline.")
 @station_option
 @json_option
-def login(root: Path | None, name: str, password_fd: int | None, as_json: bool) -> None:
-    """Be that person in the commands that follow, until `user logout` or fifteen silent minutes."""
+def login(root: Path | None, name: str, password_fd: int | None, secret_fd: int | None, as_json: bool) -> None:
+    """Be that person or robot in the commands that follow, until `user logout` or fifteen silent minutes.
+
+    A robot logs in with its secret: from --secret-fd, or as the systemd credential `lockgate.NAME`.
+    """
+    from appliance.access.accounts import ROBOT
     from appliance.cli.sessions import keep_session
     from appliance.control.client import ControlClient
+    from bundles.errors import UsageError
 
     station = station_root(root)
-    password = read_password(password_fd, f"Password of {name}")
+    is_robot = name.startswith(ROBOT)
+    if (password_fd if is_robot else secret_fd) is not None:
+        remedy = "give its secret with --secret-fd N" if is_robot else "give the password with --password-fd N"
+        raise UsageError("a robot has a secret, and a person a password", thing=name, remedy=remedy)
+    if is_robot:
+        read = read_passphrase(secret_fd, f"Secret of {name}", name=name, option="--secret-fd", what="secret")
+        password = read.decode("utf-8", "replace")
+    else:
+        password = read_password(password_fd, f"Password of {name}")
 
     async def ask(client: ControlClient) -> dict[str, Any]:
         client.session = None
-        answer = await client.log_in(name, password)
+        answer = await client.log_in(name, password, "robot" if is_robot else "person")
         keep_session(station, str(client.session))
         return answer
 

@@ -16,6 +16,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.access.accounts import Account, Accounts
+from appliance.access.identity import Known, is_good
 from appliance.access.passwords import fingerprint
 from appliance.access.permissions import Caller
 from appliance.config import Config
@@ -26,10 +27,11 @@ _BEARER: Final = "Bearer "
 
 @dataclass(slots=True)
 class _Session:
-    """Times are time.monotonic()."""
+    """`secret`: the id of the robot's secret that opened it, "" for a person's. Times are time.monotonic()."""
 
     account: str
     generation: int
+    secret: str
     since: float
     last: float
 
@@ -66,10 +68,10 @@ class Callers:
         self._seen[account.name] = clock.now()
         return account.caller()
 
-    def log_in(self, account: Account) -> str:
+    def log_in(self, known: Known) -> str:
         """A new session of an account that has proved itself; what the client is to send."""
-        token, moment = secrets.token_urlsafe(32), self._now()
-        self._sessions[fingerprint(token)] = _Session(account.name, account.generation, moment, moment)
+        token, moment, account = secrets.token_urlsafe(32), self._now(), known.account
+        self._sessions[fingerprint(token)] = _Session(account.name, account.generation, known.secret, moment, moment)
         self._end_beyond(
             limits.SESSIONS_OF_ACCOUNT, [key for key, one in self._sessions.items() if one.account == account.name]
         )
@@ -95,6 +97,7 @@ class Callers:
             or account is None
             or account.disabled is not None
             or account.generation != session.generation
+            or not self._is_good(session.secret)
             or moment - session.last > self._config.access.session_minutes * 60
             or moment - session.since > limits.SESSION_LIFE
         ):
@@ -103,6 +106,17 @@ class Callers:
         session.last = moment
         self._seen[account.name] = clock.now()
         return account
+
+    def _is_good(self, secret_id: str) -> bool:
+        """Whether a robot's secret still opens a session; True for a person's, who has none."""
+        secret = self._accounts.secret(secret_id) if secret_id else None
+        return not secret_id or (secret is not None and is_good(secret))
+
+    def still_here(self, request: web.Request) -> None:
+        """Somebody follows what they asked for: their session is not a silent one."""
+        session = self._sessions.get(fingerprint(request.headers.get("Authorization", "").removeprefix(_BEARER)))
+        if session is not None and self._now() - session.last <= self._config.access.session_minutes * 60:
+            session.last = self._now()
 
     def seen(self, name: str) -> str | None:
         """When the account last called here, or proved itself anywhere on the station."""

@@ -96,9 +96,10 @@ class ControlClient:
     def _headers(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.session}"} if self.session else {}
 
-    async def log_in(self, account: str, password: str) -> Json:
-        """Be that person from now on; returns who that is. Raises RefusedError, and then nothing has changed."""
-        answer = await self.post("/v1/session", {"account": account, "password": password})
+    async def log_in(self, account: str, password: str, kind: str = "person") -> Json:
+        """Be that account from now on, a person by its password or a robot by its secret; returns who that is. Raises
+        RefusedError, and then nothing has changed."""
+        answer = await self.post("/v1/session", {"account": account, "password": password, "kind": kind})
         self.session = str(answer.pop("session"))
         return answer
 

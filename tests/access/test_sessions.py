@@ -15,8 +15,8 @@ import pytest
 
 from appliance import clock, limits
 from appliance.access.accounts import Accounts
-from appliance.access.identity import StationIdentity
-from appliance.access.passwords import HashingThreads
+from appliance.access.identity import MARK, Known, StationIdentity
+from appliance.access.passwords import HashingThreads, hash_secret, new_secret
 from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.jobs import Jobs
@@ -24,11 +24,14 @@ from appliance.control.server import application
 from appliance.observe.audit import AuditEvent, MemoryAudit
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import (
+    AddSecret,
     BindKey,
     BindUid,
     CreateAccount,
     DisableAccount,
     GrantRole,
+    RevokeToken,
+    RevokeTokens,
     SetPassword,
     UnbindKey,
     WithdrawRole,
@@ -57,6 +60,24 @@ class Desk:
         for role in roles:
             self.inside.writer.submit(GrantRole(account=name, role=role, pattern="**"))
         return name
+
+    def robot(self, name: str, *roles: str) -> tuple[str, str]:
+        """A robot's secret, and the secret's id."""
+        secret_id = "0123456789abcdef"
+        secret = f"{MARK}{secret_id}_{new_secret()}"
+        self.inside.writer.submit(CreateAccount(name=name, kind="robot", full_name="", at=clock.now()))
+        self.inside.writer.submit(
+            AddSecret(account=name, id=secret_id, hash=hash_secret(secret), at=clock.now(), expires=clock.after(3600))
+        )
+        for role in roles:
+            self.inside.writer.submit(GrantRole(account=name, role=role, pattern="**"))
+        return secret, secret_id
+
+    async def robot_in(self, name: str, secret: str) -> dict[str, str]:
+        body = {"account": name, "password": secret, "kind": "robot"}
+        status, document = await self.ask("POST", "/v1/session", {}, body)
+        assert status == 200, document
+        return {"Authorization": f"Bearer {document['session']}"}
 
     async def log_in(self, name: str, password: str = PASSWORD) -> dict[str, str]:
         """What a client sends from then on."""
@@ -103,6 +124,55 @@ async def test_a_silent_log_in_ends_and_each_call_keeps_it_for_so_long_again(tmp
         assert not await desk.good(session), "what is over stays over"
 
 
+async def test_a_log_in_is_not_silent_while_it_follows_a_job(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.person("alice", "collector")
+        session = await desk.log_in("alice")
+        job = await desk.control.jobs.submit("scrub", {}, "alice")
+        async with desk.client.get(f"/v1/jobs/{job.id}/events", headers=session) as following:
+            desk.moment[0] += limits.SESSION_IDLE - 1
+            await desk.control.jobs.cancel(job.id, "alice")
+            await following.read()
+        desk.moment[0] += limits.SESSION_IDLE - 1
+        assert await desk.good(session)
+
+
+async def test_a_robot_logs_in_by_its_secret_where_it_says_that_it_is_one(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.person("alice", "reader")
+        secret, _ = desk.robot("robot-ci", "collector")
+        for body in (
+            {"account": "robot-ci", "password": secret},  # as the console asks
+            {"account": "robot-ci", "password": PASSWORD, "kind": "robot"},
+            {"account": "alice", "password": PASSWORD, "kind": "robot"},
+            {"account": "robot-no", "password": secret, "kind": "robot"},
+        ):
+            status, document = await desk.ask("POST", "/v1/session", {}, body)
+            assert (status, document["what"].startswith("wrong name or ")) == (403, True), body
+        session = await desk.robot_in("robot-ci", secret)
+        status, document = await desk.ask("GET", "/v1/session", session)
+        assert (status, document["account"], document["kind"]) == (200, "robot-ci", "robot")
+        assert {"build", "sign"} <= set(document["permissions"])
+
+
+@pytest.mark.parametrize("how", ["revoked", "over", "disabled", "every log-in revoked"])
+async def test_a_robots_log_in_ends_with_its_secret(tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_desk(tmp_path) as desk:
+        secret, secret_id = desk.robot("robot-ci", "collector")
+        session = await desk.robot_in("robot-ci", secret)
+        assert await desk.good(session)
+        if how == "over":
+            monkeypatch.setattr("appliance.clock.now", lambda: "2999-01-01T00:00:00Z")
+        else:
+            ends = {
+                "revoked": RevokeToken(id=secret_id, at=clock.now()),
+                "disabled": DisableAccount(account="robot-ci", at=clock.now()),
+                "every log-in revoked": RevokeTokens(account="robot-ci", at=clock.now()),
+            }
+            desk.inside.writer.submit(ends[how])
+        assert not await desk.good(session)
+
+
 async def test_many_log_ins_of_one_account_end_its_own_oldest_and_nobody_elses(tmp_path: Path) -> None:
     async with a_desk(tmp_path) as desk:
         desk.person("alice", "reader")
@@ -112,7 +182,7 @@ async def test_many_log_ins_of_one_account_end_its_own_oldest_and_nobody_elses(t
         his, first = await desk.log_in("bob"), await desk.log_in("alice")
         for _ in range(limits.SESSIONS):
             desk.moment[0] += 0.01
-            last = desk.control.callers.log_in(account)
+            last = desk.control.callers.log_in(Known(account))
         assert await desk.good(his)
         assert not await desk.good(first)
         assert await desk.good({"Authorization": f"Bearer {last}"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ import pytest
 from textual.widgets import Input
 
 from appliance.cli.first_steps import FirstSteps
+from appliance.control.client import ControlClient
 from tests.console.real_station import PASSWORD, RealStation, console_of
 from tui.screens.log_in import Claim, Gate
+from tui.station import NotLoggedInError
 
 
 @pytest.fixture(scope="module")
@@ -107,19 +110,46 @@ async def test_the_time_out_is_the_one_of_the_station(station: RealStation) -> N
         await console.shows("No key was pressed for 15 min")
 
 
-async def test_a_bound_system_account_is_let_in_and_after_a_lock_asked_for_its_password(station: RealStation) -> None:
-    station.call("user", "bind", "bob", "--uid", os.geteuid())
+async def test_no_system_account_opens_the_console_and_no_robot(station: RealStation) -> None:
+    """Neither a person's nor a robot's: on the command line both call by their uid."""
+    robot = json.loads(station.call("token", "create", "robot-ci", "--json"))["secret"]
+    station.call("role", "grant", "robot-ci", "collector")
+    for name in ("bob", "robot-ci"):
+        station.call("user", "bind", name, "--uid", os.geteuid())
+        try:
+            async with ControlClient(station.root) as client:
+                assert (await client.who())["account"] == name
+            async with console_of(station) as console:
+                await console.until(lambda: isinstance(console.app.screen, Gate), "the log-in")
+                for ask in (console.app.link.station.status, console.app.link.station.jobs):
+                    with pytest.raises(NotLoggedInError):
+                        await ask()
+                await console.type(account="robot-ci", password=robot)
+                await console.shows("wrong name or password")
+                await console.log_in("bob")
+                await console.press("4", "L")
+                await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+                await console.log_in("bob")
+                assert console.name == "intake"
+        finally:
+            station.call("user", "bind", name)
+
+
+def test_a_robot_logs_in_on_the_command_line_by_its_secret(
+    station: RealStation, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secret = json.loads(station.call("token", "create", "robot-out", "--json"))["secret"]
+    station.call("role", "grant", "robot-out", "courier")
+    station.call("user", "login", "robot-out", secret=secret)
     try:
-        async with console_of(station) as console:
-            await console.until(lambda: "│ bob │" in console.screen().partition("\n")[0], "bob is in by his uid")
-            await console.press("4", "L")
-            await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
-            await asyncio.sleep(2.5)
-            assert isinstance(console.app.screen, Gate)
-            await console.log_in("bob")
-            assert console.name == "intake"
+        assert "account  robot-out\nroles    courier" in station.call("user", "whoami")
+        station.call("user", "logout")
+        (tmp_path / "lockgate.robot-out").write_text(f"{secret}\n")
+        monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+        assert json.loads(station.call("user", "login", "robot-out", "--json"))["kind"] == "robot"
     finally:
-        station.call("user", "bind", "bob")
+        station.call("user", "login", "ada", password=PASSWORD)
+    assert secret not in "".join(path.read_text() for path in (station.root / "audit").rglob("*.jsonl"))
 
 
 async def test_ones_own_password_is_changed_here_and_the_log_in_stays(station: RealStation) -> None:

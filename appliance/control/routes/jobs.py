@@ -76,6 +76,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         await response.prepare(request)
         with contextlib.suppress(ConnectionResetError):  # who watched has gone: no error of the station's
             async for job in jobs.watch(job_id, _HEARTBEAT):
+                control.callers.still_here(request)
                 if job is None:
                     await response.write(b": still here\n\n")
                     continue

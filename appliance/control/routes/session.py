@@ -26,18 +26,19 @@ def routes(control: Control) -> list[web.RouteDef]:
                 "an open station has no accounts: nobody logs in", thing=control.station.config.site,
                 remedy="call as its owner; for accounts stop it, and close it with: lockgate close",
             )  # fmt: skip
-        name, password = body.text("account"), body.text("password")
+        name, password, kind = body.text("account"), body.text("password"), body.text("kind", "person")
         actor = system_name(peer_uid(request))
         try:
             known = await control.identity.identify(name, password, f"uid {peer_uid(request)}")
-            if known is None or known.account.kind != "person":
-                raise RefusedError("wrong name or password", remedy="try again")
+            if known is None or known.account.kind != kind:
+                what = "secret" if kind == "robot" else "password"
+                raise RefusedError(f"wrong name or {what}", remedy="try again")
         except LockgateError as error:
             await control.record(refusal(Act.SESSION_LOGIN, actor, name[:64], error, origin=actor))
             raise
         await control.record(AuditEvent(Act.SESSION_LOGIN, name, name, "done", {"by": actor}))
         await note_officer(control, known.account.caller())
-        session = control.callers.log_in(known.account)
+        session = control.callers.log_in(known)
         return web.json_response(describe(control, known.account.caller()) | {"session": session})
 
     async def show(request: web.Request) -> web.Response:
