@@ -1,6 +1,7 @@
 """The entry of the installed `lockgate`: Ctrl-C while the program is still being loaded is one line, as it is later.
 
-Imports nothing else before it is ready for that: what is loaded then takes longer than anything before.
+Imports hardly anything before it is ready for that: what is loaded then takes longer than anything before. Nothing of
+PYTHONPATH is loaded with it (bundles.startup).
 """
 
 from __future__ import annotations
@@ -9,10 +10,13 @@ import os
 import signal
 from typing import NoReturn
 
+from bundles.startup import forget_pythonpath
+
 
 def main() -> NoReturn:
     """Load the command line and run it."""
     signal.signal(signal.SIGINT, _end)
+    forget_pythonpath()
     from appliance.cli.main import main as run
 
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,10 +7,12 @@ import ast
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +130,51 @@ def test_a_station_started_in_a_hostile_folder_runs_nothing_from_it(tmp_path: Pa
         station.terminate()
         station.wait(30)
         station.stdout.close()
+    assert not marker.exists(), marker.read_text()
+
+
+@pytest.mark.parametrize("names", [".", "", "usb", "sub/../.", "/", "both"])
+def test_an_installed_program_takes_nothing_from_pythonpath(tmp_path: Path, marker: Path, names: str) -> None:
+    """In an environment as pip makes it: the programs' scripts, and the file beside the packages."""
+    medium = hostile(tmp_path / "usb", marker)
+    (medium / "sub").mkdir()
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "env"], check=True)
+    site = next((tmp_path / "env/lib").glob("python*/site-packages"))
+    own = next(path for path in sys.path if path.endswith("site-packages"))
+    (site / "code.pth").write_text(f"{ROOT}\n{own}\n")
+    shutil.copyfile(ROOT / "packaging/lockgate.pth", site / "lockgate.pth")
+    named = {"usb": str(medium), "/": f"{medium}/", "both": f"/nowhere:.:{medium}"}.get(names, names)
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        project = tomllib.load(file)
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"] == {
+        "packaging/lockgate.pth": "lockgate.pth"
+    }
+    for name, entry in project["project"]["scripts"].items():
+        module, _, function = entry.partition(":")
+        script = tmp_path / "env/bin" / name
+        script.write_text(f"#!{tmp_path}/env/bin/python\nimport sys\nfrom {module} import {function}\n{function}()\n")
+        script.chmod(0o755)
+        done = subprocess.run(
+            [script, "--version"], cwd=medium, env=os.environ | {"PYTHONPATH": named}, capture_output=True, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, b""), name
+    assert not marker.exists(), marker.read_text()
+
+
+def test_without_that_file_the_libraries_are_the_programs_own_all_the_same(tmp_path: Path, marker: Path) -> None:
+    medium = hostile(tmp_path / "usb", marker)
+    for package in ("appliance", "bundles", "tui"):
+        shutil.rmtree(medium / package)
+    for module in ("sitecustomize", "usercustomize", "signal", "typing"):
+        (medium / f"{module}.py").unlink()
+    for entry in ("appliance.cli.entry:main", "bundles.verifier.entry:run"):
+        module, _, function = entry.partition(":")
+        code = f"import sys; sys.argv = ['x', '--version']; sys.path.append({str(ROOT)!r}); import {module} as m"
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", f"{code}; m.{function}()"], cwd=medium, capture_output=True, check=False,
+            env=os.environ | {"PYTHONPATH": f".:{medium}"},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b""), entry
     assert not marker.exists(), marker.read_text()
 
 

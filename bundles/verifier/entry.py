@@ -1,0 +1,16 @@
+"""The entry of the installed `lockgate-verify`: nothing of PYTHONPATH is loaded with the program."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from bundles.startup import forget_pythonpath
+
+
+def run() -> NoReturn:
+    """Load the verifier and run it."""
+    forget_pythonpath()
+    from bundles.verifier.main import run as verify
+
+    verify()
+    raise SystemExit(0)
