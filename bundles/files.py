@@ -78,7 +78,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
             if replace:
                 partial.rename(path)
             else:
-                _name_once(partial, path)
+                name_once(partial, path)
         except BaseException:
             with contextlib.suppress(OSError):
                 partial.unlink()
@@ -90,7 +90,7 @@ def write_atomic(path: Path, data: bytes, mode: int = 0o644, *, replace: bool = 
         raise os_failure(error, path, "cannot be written") from None
 
 
-def _name_once(partial: Path, path: Path) -> None:
+def name_once(partial: Path, path: Path) -> None:
     """Give `partial` the name `path`, which nothing may have: FileExistsError where something does."""
     try:
         path.hardlink_to(partial)

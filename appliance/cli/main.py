@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
+    "file": ("appliance.cli.file:file", "Files that were collected: get one back"),
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
     "restore": ("appliance.cli.restore:restore", "Say that the station's folder was put back from a copy"),

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -88,6 +88,23 @@ class ControlClient:
     async def get(self, path: str, **query: object) -> Json:
         """GET, with a query."""
         return await self.request("GET", path, None, **query)
+
+    async def fetch(self, path: str, take: Callable[[bytes], object], **query: object) -> None:
+        """GET bytes of any length, handed over as they come. Raises as `request`, FailedError where they break off."""
+        _require_segments(path)
+        target = f"{_escaped(path)}?{urlencode({key: str(value) for key, value in query.items()})}"
+        try:
+            async with local_http.request(self._socket, "GET", target, self._headers()) as answer:
+                if answer.status >= 400:
+                    raise from_wire(json.loads(await answer.body()))
+                async for block in answer.blocks(self._timeout or _SILENCE):
+                    take(block)
+        except local_http.ConnectError:
+            raise self._gone() from None
+        except (local_http.GarbledError, ConnectionError, TimeoutError, ValueError) as error:
+            raise FailedError(
+                "the station's answer broke off", thing=str(error)[:160], remedy="look at its log, try again"
+            ) from None
 
     async def post(self, path: str, body: Json | None = None) -> Json:
         """POST a JSON body."""

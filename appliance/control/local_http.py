@@ -47,6 +47,22 @@ class Answering:
             raise GarbledError(f"the answer ends after {size} of {self.length} bytes")
         return b"".join(parts)
 
+    async def blocks(self, silence: float) -> AsyncGenerator[bytes, None]:
+        """The body as it comes, of any length.
+
+        Raises TimeoutError where nothing comes for `silence` seconds, GarbledError where it breaks off, OSError.
+        """
+        size = 0
+        while True:
+            async with asyncio.timeout(silence):
+                block = await self.reader.read(_BLOCK)
+            if not block:
+                break
+            size += len(block)
+            yield block
+        if self.length is not None and size != self.length:
+            raise GarbledError(f"the answer ends after {size} of {self.length} bytes")
+
     async def lines(self, silence: float) -> AsyncGenerator[str, None]:
         """The body's lines as they come, without their ends.
 

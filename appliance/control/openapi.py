@@ -41,6 +41,8 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/repositories": _FILTERED,
     "GET /v1/repositories/{name}/tags": _FILTERED,
     "GET /v1/artifact": {"ref!": _TEXT},
+    "GET /v1/file": {"ref!": _TEXT},
+    "GET /v1/file/content": {"ref!": _TEXT},
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
     "GET /v1/find": {"q": _TEXT, "limit": _COUNT},
     "GET /v1/jobs": _PAGE | {"state": _TEXT},
@@ -137,7 +139,8 @@ def document(app: web.Application) -> dict[str, Any]:
 
 def _operation(method: str, path: str, permission: str) -> dict[str, Any]:
     key = f"{method} {path}"
-    kind = "text/event-stream" if path.endswith("/events") else "application/json"
+    ends = {"/events": "text/event-stream", "/content": "application/octet-stream"}
+    kind = next((kind for end, kind in ends.items() if path.endswith(end)), "application/json")
     shown = {"application/json": {"schema": {"type": "object"}}} if kind == "application/json" else {kind: {}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     parameters = [

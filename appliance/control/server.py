@@ -34,6 +34,7 @@ from appliance.control.routes import (
     audit,
     bundles,
     custody,
+    files,
     find,
     intake,
     job_start,
@@ -70,7 +71,7 @@ from bundles.threads import Threads
 
 _MODULES = (
     status, repositories, jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    trust, find, lifecycle, session, accounts, account_changes, tokens, tls,
+    trust, files, find, lifecycle, session, accounts, account_changes, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 

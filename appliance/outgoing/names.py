@@ -13,6 +13,9 @@ from bundles.oci.reference import Reference, check_repository
 TITLE = "org.opencontainers.image.title"
 """The annotation that holds a file's name (OCI image specification, annotations.md)."""
 
+MODE = "vnd.lockgate.file.mode"
+"""The annotation that holds a file's permission bits, in octal: `0755`. Never setuid, setgid or sticky."""
+
 _SEPARATORS = " ._-"
 _HASH = 8
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from appliance.outgoing.names import TITLE, default_reference, docker_name, folder_name
+from appliance.outgoing.names import MODE, TITLE, default_reference, docker_name, folder_name
 from appliance.outgoing.tar_files import TarFiles
 from bundles import limits, strict_json
 from bundles.display import safe
@@ -255,8 +255,8 @@ class LayoutArchive(Layout):
 class FileSource:
     """A file as an OCI artifact (image specification, manifest.md, Guidelines for artifact usage).
 
-    Its manifest is the same whenever the file is: one layer with the file's name, no time. `advance` is told of bytes
-    as they are hashed.
+    Its manifest is the same whenever the file is: one layer with the file's name and permission bits, no time.
+    `advance` is told of bytes as they are hashed.
     """
 
     def __init__(
@@ -284,7 +284,8 @@ class FileSource:
     def roots(self) -> list[Root]:
         """As Source.roots. Reads the file once, for its digest."""
         hasher, size = new_hasher("sha256"), 0
-        total = os.fstat(self._file.fileno()).st_size
+        status = os.fstat(self._file.fileno())
+        total, mode = status.st_size, status.st_mode & 0o777
         for chunk in self._chunks():
             hasher.update(chunk)
             size += len(chunk)
@@ -293,7 +294,7 @@ class FileSource:
             "mediaType": "application/octet-stream",
             "digest": f"sha256:{hasher.hexdigest()}",
             "size": size,
-            "annotations": {TITLE: self._title},
+            "annotations": {TITLE: self._title, MODE: f"{mode:04o}"},
         }
         raw = strict_json.canonical(
             {

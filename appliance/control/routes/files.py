@@ -1,0 +1,123 @@
+"""/v1/file: a file that was collected, given back to whoever may pull it.
+
+What is shown decides, as in the registry: a repository's link, and blocks. Whoever takes the bytes checks them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, BinaryIO, Final
+
+from aiohttp import web
+
+from appliance.control.api import Control, caller, get, require
+from appliance.control.asked import query_text
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent
+from appliance.outgoing.names import MODE, TITLE
+from bundles import limits
+from bundles.display import safe
+from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
+from bundles.oci.kinds import kind_of_manifest
+from bundles.oci.manifest import parse_manifest
+from bundles.oci.reference import Reference, moved_tag
+
+_FROM: Final = "control socket"
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+
+    async def describe(request: web.Request) -> web.Response:
+        reference = await _asked(request)
+        return web.json_response(await asyncio.to_thread(_described, control, reference))
+
+    async def content(request: web.Request) -> web.StreamResponse:
+        reference = await _asked(request)
+        digest, layer, _ = await asyncio.to_thread(_layer, control, reference)
+        detail = {"from": _FROM, "reference": str(reference), "count": 1}
+        thing = f"{reference.repository}@{digest}"
+        file = await asyncio.to_thread(control.station.blobs.open_blob, layer.digest)
+        with file:
+            await control.record(AuditEvent(Act.PULL, caller(request), thing, "done", detail))
+            return await _send(request, file, layer.size)
+
+    return [get("/v1/file", "pull", describe), get("/v1/file/content", "pull", content)]
+
+
+async def _asked(request: web.Request) -> Reference:
+    """The reference that is asked for, by somebody who may pull it."""
+    reference = Reference.parse(query_text(request, "ref"))
+    await require(request, "pull", reference.repository)
+    return reference
+
+
+def _described(control: Control, reference: Reference) -> dict[str, Any]:
+    digest, layer, note = _layer(control, reference)
+    return {
+        "reference": str(reference), "repository": reference.repository, "digest": str(digest), "note": note,
+        "name": layer.annotations.get(TITLE, ""), "mode": layer.annotations.get(MODE, ""),
+        "content": str(layer.digest), "size": layer.size,
+    }  # fmt: skip
+
+
+def _layer(control: Control, reference: Reference) -> tuple[Digest, Descriptor, str]:
+    """The manifest's digest, the one layer of a file, and what is to be said of the tag. Blocking.
+
+    Raises NotFoundError, UsageError for what is no file, RefusedError for what people have blocked.
+    """
+    metadata, note = control.station.metadata, ""
+    if reference.digest is not None:
+        facts = metadata.linked_manifest(reference.repository, reference.digest)
+        if reference.tag is not None:
+            there = metadata.tagged_manifest(reference.repository, reference.tag)
+            note = moved_tag(reference, None if there is None else there.digest)
+    else:
+        facts = metadata.tagged_manifest(reference.repository, reference.tag or "")
+    if facts is None:
+        raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
+    _require_unblocked(control, facts.digest)
+    with control.station.blobs.open_blob(facts.digest) as file:
+        raw = file.read(limits.OCI_MANIFEST + 1)
+    if Digest.of(raw, facts.digest.algorithm) != facts.digest:
+        raise FailedError("a manifest is damaged on disk", thing=str(facts.digest), remedy="run: lockgate scrub")
+    manifest = parse_manifest(raw, facts.media_type)
+    kind = kind_of_manifest(manifest)
+    if kind != "file" or len(manifest.layers) != 1:
+        raise UsageError(
+            f"not a file, but {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
+            thing=str(reference),
+            remedy="pull it from the registry, with skopeo, podman, helm or oras",
+        )
+    (layer,) = manifest.layers
+    _require_unblocked(control, layer.digest)
+    held = metadata.linked_blob(reference.repository, layer.digest)
+    if held is None or held.size != layer.size:
+        raise FailedError(
+            "the file's content is not here", thing=str(layer.digest), remedy="collect or import it again"
+        )
+    return facts.digest, layer, note
+
+
+def _require_unblocked(control: Control, digest: Digest) -> None:
+    if (why := control.station.metadata.blocked(digest)) is not None:
+        raise RefusedError(
+            f"the content is blocked ({safe(why)[:120]})", thing=str(digest), remedy="see: lockgate block list"
+        )
+
+
+async def _send(request: web.Request, file: BinaryIO, size: int) -> web.StreamResponse:
+    """The bytes as they stand on the disk, `size` of them at most: the caller checks length and digest."""
+    answer = web.StreamResponse(headers={"Content-Type": "application/octet-stream", "Content-Length": str(size)})
+    await answer.prepare(request)
+    left = size
+    while left and (chunk := await asyncio.to_thread(file.read, min(left, limits.CHUNK))):
+        left -= len(chunk)
+        await answer.write(chunk)
+    if not left:
+        await answer.write_eof()
+    elif request.transport is not None:
+        request.transport.abort()  # cut off, and so known to be incomplete
+    return answer
