@@ -20,9 +20,13 @@ BASE_EXTENSION: Final = "lockgate.base"
 
 NOT_CARRIED_EXTENSION: Final = "lockgate.not_carried"
 """The extension that names foreign layers that the source did not hold: `{"count": …, "layers": [{"artifact":
-"repository@digest", "layer": digest} …]}`, the first NOT_CARRIED_MOST of them."""
+"repository@digest", "layer": digest} …]}`, the first NAMED_MOST of them."""
 
-NOT_CARRIED_MOST: Final = 1_000
+UNDESCRIBED_EXTENSION: Final = "lockgate.undescribed"
+"""The extension that says why images have no SBOM: `{"count": …, "images": [{"image": "repository@digest", "layer":
+text, "why": text} …]}`, the first NAMED_MOST of them."""
+
+NAMED_MOST: Final = 1_000
 
 KNOWN_CRIT: Final[frozenset[str]] = frozenset()
 """Features this reader knows; a bundle whose `crit` names another is refused."""
@@ -149,10 +153,19 @@ class BundleManifest(_Struct, frozen=True):
 
     def not_carried(self) -> list[str]:
         """The foreign layers that the source says it did not hold, each as `repository@digest: layer`."""
-        said = self.extensions.get(NOT_CARRIED_EXTENSION)
-        layers = said.get("layers") if isinstance(said, dict) else None
-        found = layers[:NOT_CARRIED_MOST] if isinstance(layers, list) else []
-        return [f"{one.get('artifact')}: {one.get('layer')}" for one in found if isinstance(one, dict)]
+        found = self._named(NOT_CARRIED_EXTENSION, "layers")
+        return [f"{one.get('artifact')}: {one.get('layer')}" for one in found]
+
+    def undescribed(self) -> list[str]:
+        """Why images have no SBOM, as the source says: `repository@digest: layer …: reason`."""
+        found = self._named(UNDESCRIBED_EXTENSION, "images")
+        where = [f"layer {one.get('layer')}: " if one.get("layer") else "" for one in found]
+        return [f"{one.get('image')}: {at}{one.get('why')}" for one, at in zip(found, where, strict=True)]
+
+    def _named(self, extension: str, kind: str) -> list[dict[str, Any]]:
+        said = self.extensions.get(extension)
+        listed = said.get(kind) if isinstance(said, dict) else None
+        return [one for one in listed[:NAMED_MOST] if isinstance(one, dict)] if isinstance(listed, list) else []
 
     def blob_digests(self) -> list[Digest]:
         """The digests of every carried blob, in the manifest's order."""

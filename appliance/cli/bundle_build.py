@@ -136,6 +136,13 @@ def _plan_text(plan: dict[str, Any]) -> str:
     return "\n".join([*lines, "nothing was written"])
 
 
+def _without_sbom(told: dict[str, Any]) -> list[str]:
+    """The images that have no SBOM, each with its layer and syft's reason where they are known."""
+    why = [str(one) for one in told.get("undescribed", ())]
+    bare = [str(name) for name in told.get("without_sbom", ())]
+    return [*why, *(name for name in bare if not any(one.startswith(f"{name}:") for one in why))]
+
+
 def built(result: dict[str, Any]) -> str:
     """What was built, in words; the bundle's folder alone on the last line."""
     rate = result["bytes"] / max(result["seconds"], 0.001)
@@ -146,7 +153,7 @@ def built(result: dict[str, Any]) -> str:
     ]
     if result["missing_signers"]:
         lines.append(f"still to sign: {', '.join(result['missing_signers'])} (lockgate bundle sign)")
-    lines += [f"[!!] no SBOM: {safe(name)}" for name in result["without_sbom"]]
+    lines += [f"[!!] no SBOM: {safe(name)}" for name in _without_sbom(result)]
     lines += [
         f"[!!] not carried, a foreign layer that is not held here: {safe(one)}" for one in result.get("not_carried", ())
     ]

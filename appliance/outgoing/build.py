@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Any, Final
 
@@ -124,10 +125,11 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
     plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
     check_space(context.station, plan)
     if plan.undescribed:
-        make_sboms(context, plan.undescribed, required=order.require_sbom)
+        undescribable = make_sboms(context, plan.undescribed, required=order.require_sbom)
         shown = StationShown(context.station.blobs, context.station.metadata)
         closure = closure_of(order.wanted.references, shown)
         plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
+        plan = replace(plan, undescribable=undescribable)
     check_volume_size(media, max(plan.packing.sizes))
     content = plan.content
     for note in plan.notes:
@@ -242,6 +244,7 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
             "bytes": fixed.size,
             "digest": str(fixed.digest),
             "without_sbom": manifest.without_sbom(),
+            "undescribed": manifest.undescribed(),
             "not_carried": manifest.not_carried(),
             "notes": _notes(context, order),
         }
@@ -283,6 +286,7 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
         "signed_by": fixed.signed_by,
         "missing_signers": [keyid for keyid in manifest.signers if keyid not in fixed.signed_by],
         "without_sbom": manifest.without_sbom(),
+        "undescribed": manifest.undescribed(),
         "not_carried": manifest.not_carried(),
         "notes": _notes(context, order),
     }

@@ -15,7 +15,7 @@ from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
 from bundles.errors import FailedError
-from bundles.manifest import NOT_CARRIED_EXTENSION, NOT_CARRIED_MOST
+from bundles.manifest import NAMED_MOST, NOT_CARRIED_EXTENSION, UNDESCRIBED_EXTENSION
 from bundles.media import Packing
 from bundles.oci.digest import Digest
 
@@ -37,6 +37,8 @@ class Plan:
     undescribed: Sequence[tuple[str, Digest]]
     not_held: Sequence[tuple[str, Digest, Digest]] = ()
     notes: Sequence[str] = ()
+    undescribable: Sequence[dict[str, str]] = ()
+    """Why images have no SBOM (appliance.outgoing.sbom.make_sboms)."""
 
     def not_carried(self) -> list[dict[str, str]]:
         """The foreign layers that the bundle will lack: {artifact: `repository@digest`, layer}."""
@@ -46,8 +48,15 @@ class Plan:
 
     def extensions(self) -> dict[str, Any]:
         """What the bundle's manifest says of them."""
-        named = self.not_carried()
-        return {NOT_CARRIED_EXTENSION: {"count": len(named), "layers": named[:NOT_CARRIED_MOST]}} if named else {}
+        lacking = {
+            NOT_CARRIED_EXTENSION: ("layers", self.not_carried()),
+            UNDESCRIBED_EXTENSION: ("images", list(self.undescribable)),
+        }
+        return {
+            name: {"count": len(listed), kind: listed[:NAMED_MOST]}
+            for name, (kind, listed) in lacking.items()
+            if listed
+        }
 
     def space(self) -> Space:
         """What the plan takes at its peak on each side."""

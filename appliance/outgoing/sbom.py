@@ -9,6 +9,7 @@ from typing import Final
 from appliance import clock
 from appliance import limits as station_limits
 from appliance.control.kinds import JobContext
+from appliance.intake.inspectors.contents import look
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
@@ -18,9 +19,9 @@ from appliance.outgoing.syft_binary import open_syft, require_syft
 from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
-from bundles import strict_json
-from bundles.display import some
-from bundles.errors import FailedError, NotFoundError
+from bundles import limits, strict_json
+from bundles.display import safe
+from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from bundles.oci.manifest import EMPTY_JSON, OCI_EMPTY, OCI_MANIFEST, parse_manifest
@@ -29,14 +30,16 @@ _LOOK: Final = 0.05
 """Seconds between two looks at the scans under way."""
 
 
-def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, required: bool) -> None:
+def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, required: bool) -> list[dict[str, str]]:
     """Make an SBOM of each image (repository, digest), and attach it there.
 
-    An image that syft cannot describe is named in the job's log with syft's reason; with `required` that is an error.
-    Raises FailedError naming the image, RefusedError where the syft that config.toml names is another.
+    Returns what is said of each image that syft cannot describe: {image: `repository@digest`, layer: the first that is
+    no archive, or "", why: syft's reason}; with `required` that is an error. Raises FailedError naming the image,
+    RefusedError where the syft that config.toml names is another.
     """
+    findings: list[dict[str, str]] = []
     if not images:
-        return
+        return findings
     station = context.station
     syft = open_syft(station.config.sbom, context.folder)
     if station.config.sbom.syft:
@@ -65,14 +68,14 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
                 running.remove(scan)
                 scan.close()
                 done += sizes[scan.digest]
-                _keep(
-                    context, [repository for repository, digest in images if digest == scan.digest], scan.digest, made
-                )
+                repositories = [repository for repository, digest in images if digest == scan.digest]
+                findings += _keep(context, repositories, scan.digest, made)
     finally:
         for scan in running:
             scan.close()
         syft.close()
     context.progress("sbom", done, total)
+    return findings
 
 
 def _polled(scan: Scan, required: bool) -> Sbom | UndescribedError | None:
@@ -84,15 +87,47 @@ def _polled(scan: Scan, required: bool) -> Sbom | UndescribedError | None:
         return error
 
 
-def _keep(context: JobContext, repositories: Sequence[str], image: Digest, made: Sbom | UndescribedError) -> None:
-    """Attach an image's SBOM in each of its repositories, or say in the log why there is none."""
+def _keep(
+    context: JobContext, repositories: Sequence[str], image: Digest, made: Sbom | UndescribedError
+) -> list[dict[str, str]]:
+    """Attach an image's SBOM in each of its repositories; or say in the log, and return, why there is none."""
     if isinstance(made, UndescribedError):
-        for repository in repositories:
-            context.log(f"[!!] {repository}@{image} has no SBOM: {made.what}; {made.remedy}")
-        return
+        layer, why = _faulty_layer(context.station, image), made.what
+        findings = [{"image": f"{name}@{image}", "layer": layer, "why": why} for name in repositories]
+        for one in findings:
+            where = f"layer {layer}: " if layer else ""
+            context.log(f"[!!] {one['image']} has no SBOM: {where}{why}; {made.remedy}")
+        return findings
     for repository in repositories:
         _attach(context, repository, image, made)
-    context.log(f"SBOM of {image}: {some(made.components, 'component')}, by {made.tool}")
+    context.log(f"SBOM of {image}: {made.components} components, by {made.tool}")
+    return []
+
+
+def _faulty_layer(station: Station, image: Digest) -> str:
+    """The first layer, or the configuration, that is not what an image has there, with the reason; "" for none."""
+    with station.blobs.open_blob(image) as file:
+        manifest = parse_manifest(file.read(limits.OCI_MANIFEST))
+    config = manifest.config
+    if config is not None and config.size <= station_limits.CONFIG_READ:
+        try:
+            with station.blobs.open_blob(config.digest) as file:
+                raw = file.read(station_limits.CONFIG_READ)
+            strict_json.loads(
+                raw, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="it", floats=True
+            )
+        except LockgateError as error:
+            return f"{config.digest} (the configuration; {error.what})"
+    deadline = time.monotonic() + station_limits.LAYERS_TIME
+    for layer in manifest.layers:
+        if not station.blobs.has_blob(layer.digest):
+            return f"{layer.digest} (a foreign layer that is not held)"
+        looked = look(station.blobs.open_blob(layer.digest), layer.size, deadline)
+        odd = looked.found.get("ambiguous")
+        if looked.failed or looked.content != "archive" or odd:
+            reason = looked.failed or (f"it is {looked.content}, no archive" if looked.content != "archive" else "")
+            return f"{layer.digest} ({safe(reason or 'readers take it differently')[:160]})"
+    return ""
 
 
 def _size(station: Station, digest: Digest) -> int:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import gzip
 import json
-import os
+import random
 from pathlib import Path
 
 import pytest
 
 from appliance.outgoing import build
+from appliance.outgoing.sbom import _faulty_layer
 from bundles.errors import FailedError
 from bundles.manifest_codec import decode
 from bundles.oci.digest import Digest
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
+from tui.records import ToSign
+from tui.screens.job_acts import describe
 
 OCI = "application/vnd.oci.image"
+NO_ARCHIVE = random.Random(8).randbytes(4096)
+LAYER = str(Digest.of(NO_ARCHIVE))
 
 
 def collected(outside: Outside, layout: Layout) -> tuple[str, str]:
@@ -26,7 +32,7 @@ def collected(outside: Outside, layout: Layout) -> tuple[str, str]:
         "schemaVersion": 2,
         "mediaType": f"{OCI}.manifest.v1+json",
         "config": layout.blob(json.dumps(config).encode(), f"{OCI}.config.v1+json"),
-        "layers": [layout.blob(os.urandom(4096), f"{OCI}.layer.v1.tar+gzip")],
+        "layers": [layout.blob(NO_ARCHIVE, f"{OCI}.layer.v1.tar+gzip")],
     }
     bad = layout.blob(json.dumps(manifest).encode(), f"{OCI}.manifest.v1+json")
     layout.tag("team/good:1", good)
@@ -45,6 +51,14 @@ def test_it_is_carried_and_named_before_it_is_signed_and_after(outside: Outside,
     (line,) = [line for line in context.lines if "no SBOM" in line]
     assert bad in line
     assert "could not be made (" in line
+    (said,) = result["undescribed"]
+    assert said == told[0]["undescribed"][0]
+    assert said.startswith(f"{bad}: layer {LAYER} (")
+    assert "could not be made (" in said
+    shown = describe(ToSign(describe=told[0]))
+    assert LAYER in shown
+    assert "could not be made (" in shown
+    assert shown.count("No SBOM") == 1
     manifest = decode((Path(result["path"]) / "manifest.json").read_bytes())
     assert [entry.subject for entry in manifest.sboms] == [good.partition("@")[2]]
     assert {artifact.repository for artifact in manifest.artifacts} >= {"team/good", "team/bad"}
@@ -65,3 +79,29 @@ def test_a_bundle_that_was_begun_without_is_not_taken_up_by_an_order_that_requir
     collected(outside, layout)
     first = build.Order.read(outside.order(medium, "team/bad:1"), "alpha")
     assert first != build.Order.read(outside.order(medium, "team/bad:1", require_sbom=True), "alpha")
+
+
+@pytest.mark.parametrize(
+    ("layer", "config", "named"),
+    [
+        (NO_ARCHIVE, b"{}", "layer"),
+        (gzip.compress(random.Random(1).randbytes(9000))[:5000], b"{}", "layer"),
+        (NO_ARCHIVE[:512], b"no JSON", "config"),
+    ],
+    ids=["no archive", "truncated gzip", "a configuration that is not JSON"],
+)
+def test_the_layer_or_configuration_at_fault_is_named(
+    outside: Outside, layout: Layout, layer: bytes, config: bytes, named: str
+) -> None:
+    blobs = {"config": layout.blob(config, f"{OCI}.config.v1+json"), "layer": layout.blob(layer, f"{OCI}.layer.v1.tar")}
+    fields = {"schemaVersion": 2, "mediaType": f"{OCI}.manifest.v1+json", "config": blobs["config"]}
+    described = layout.blob(json.dumps(fields | {"layers": [blobs["layer"]]}).encode(), f"{OCI}.manifest.v1+json")
+    layout.tag("team/bad:1", described)
+    outside.collect_layout(layout.folder)
+    assert _faulty_layer(outside.station, Digest.parse(described["digest"])).startswith(f"{blobs[named]['digest']} (")
+
+
+def test_an_image_that_is_as_it_should_be_has_no_layer_at_fault(outside: Outside, layout: Layout) -> None:
+    layout.tag("team/good:1", layout.image({"etc/name": b"good"}, "amd64"))
+    outside.collect_layout(layout.folder)
+    assert _faulty_layer(outside.station, Digest.parse(layout.digest("team/good:1"))) == ""

@@ -75,7 +75,10 @@ def describe(wanted: ToSign) -> str:
     if isinstance(told.get("bytes"), int) and isinstance(told.get("artifacts"), int):
         volumes = count(int(told.get("volumes", 1)), "volume")
         lines.append(f"It carries {count(told['artifacts'], 'artifact')}, {size(told['bytes'])} in {volumes}.")
-    lines += [f"[!!] No SBOM could be made of {safe(str(name))}." for name in told.get("without_sbom", ())]
+    why = [str(one) for one in told.get("undescribed", ())]
+    bare = [str(name) for name in told.get("without_sbom", ())]
+    bare = [name for name in bare if not any(one.startswith(f"{name}:") for one in why)]
+    lines += [f"[!!] No SBOM could be made of {safe(one)}." for one in (*why, *bare)]
     lines += [f"[!!] Not carried, a foreign layer: {safe(str(name))}." for name in told.get("not_carried", ())]
     lines += [f"[!!] {safe(str(note))}." for note in told.get("notes", ())]
     return "\n".join([*lines, "The signature is made here; the key never leaves this console."])

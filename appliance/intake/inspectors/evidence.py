@@ -38,6 +38,7 @@ def inspect(subject: Subject) -> Section:
             **listed("carried", carried),
             **listed("sbom_tools", tools),
             **listed("images_without_sbom", bare),
+            **(listed("why_without_sbom", said) if (said := manifest.undescribed()) else {}),
         },
     )
 
