@@ -521,6 +521,10 @@ RESERVE_ROOM: Final = 3
 """The reserve is made whole again where so many times as much would stay free: more than READ_ONLY, so that a station
 does not come and go."""
 
+RESERVE_SPARE: Final = 8
+"""One in so many of a step stays free where the reserve takes back what an act or a start did not use: what is written
+without an event, such as how far a rereading is, and a checkpoint."""
+
 RESERVE_LOOK: Final = 5.0
 """Seconds between two looks at it: a few system calls each."""
 

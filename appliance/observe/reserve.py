@@ -37,6 +37,7 @@ FILLING: Final = frozenset(
 
 _OPEN: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _MB: Final = 10**6
+_PIECE: Final = 4096
 _EXT4_KEPT: Final = 4096
 
 
@@ -84,6 +85,12 @@ class Room:
     def for_starts(self) -> tuple[int, int]:
         """Bytes and inodes of the reserve that are for starts alone."""
         return self.bytes_kept // limits.RESERVE_FOR_START, self.files_kept // limits.RESERVE_FOR_START
+
+    @property
+    def step_spare(self) -> tuple[int, int]:
+        """Bytes and inodes that are left free where the reserve takes back what nobody used."""
+        size, files = self.step
+        return size // limits.RESERVE_SPARE, files // limits.RESERVE_SPARE
 
     @property
     def step(self) -> tuple[int, int]:
@@ -203,6 +210,19 @@ class Reserve:
                 if not (few and self._free_files(files, fewest)) and not freed:
                     return
 
+    def take_back(self) -> None:
+        """Take again what was given back and nobody used, before anything else takes it; all but a step, so that the
+        station stays read-only until there is room for the whole (`keep`), and but for what a few writes need.
+        Blocking. To be called when no act is under way."""
+        with contextlib.suppress(OSError):
+            room = Room.of(self._where)
+            step, files = room.step
+            spare, fewest = room.step_spare
+            if self._lacks_bytes(room):
+                self._grow(room.bytes_kept - step, room.free - spare)
+            if self._lacks_files(room):
+                self._grow_files(room.files_kept - files, room.free_inodes - fewest)
+
     def kept(self) -> tuple[int, int]:
         """Bytes and inodes that are kept now."""
         try:
@@ -238,6 +258,25 @@ class Reserve:
             return len(os.listdir(self.folder))  # noqa: PTH208  the names alone
         except OSError:
             return 0
+
+    def _grow(self, most: int, free: int) -> None:
+        """Take up to `free` bytes more, up to `most` in all, in whole pieces."""
+        with self._held() as descriptor:
+            size = os.fstat(descriptor).st_size
+            more = min(most - size, free) // _PIECE * _PIECE
+            if more > 0:
+                try:
+                    os.posix_fallocate(descriptor, size, more)
+                    os.fsync(descriptor)
+                except OSError:
+                    os.ftruncate(descriptor, size)
+
+    def _grow_files(self, most: int, free: int) -> None:
+        """The same for inodes."""
+        with self._held():
+            count = len(os.listdir(self.folder))  # noqa: PTH208  the names alone
+            for number in range(count, min(most, count + free)):
+                os.close(os.open(self.folder / _name(number), _OPEN | os.O_CREAT, 0o600))
 
     def _keep_bytes(self, size: int) -> None:
         """A first one gets its name once it is whole: a part of it would say that it is spent."""

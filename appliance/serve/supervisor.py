@@ -124,7 +124,9 @@ def serve(root: Path, listen: str | None = None) -> int:
             ),
         ]
         reserve = Reserve(paths.reserve)
-        supervisor = _Supervisor(roles, lambda: reserve.make_room(limits.RESERVE_START, starts=True))
+        supervisor = _Supervisor(
+            roles, lambda: reserve.make_room(limits.RESERVE_START, starts=True), after=reserve.take_back
+        )
         try:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
@@ -221,11 +223,18 @@ class _Supervisor:
     """Starts the roles in order, each when the one before is ready, and keeps them going.
 
     A role that does not start again is tried again, and the others go on meanwhile: what one process lacks, such as
-    disk or memory, is no reason to end those that serve. `before` is called before each start again.
+    disk or memory, is no reason to end those that serve. `before` is called before each start again, `after` once all
+    of them run.
     """
 
-    def __init__(self, roles: list[_Role], before: Callable[[], object] = lambda: None) -> None:
-        self._roles, self._before = roles, before
+    def __init__(
+        self,
+        roles: list[_Role],
+        before: Callable[[], object] = lambda: None,
+        *,
+        after: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._roles, self._before, self._after = roles, before, after
         self._children: dict[int, _Role] = {}
         self._gone: dict[str, _Gone] = {}
 
@@ -235,6 +244,7 @@ class _Supervisor:
             for role in self._roles:
                 if not self._start(role):
                     return 0
+            self._after()
             print(announcement, flush=True)
             while True:
                 number = self._wait()
@@ -277,6 +287,9 @@ class _Supervisor:
                 pause = min(_PAUSE * 2**gone.failed, _LONGEST)
                 _say(f"{error}; it is tried again in {pause:g} s")
                 gone.due = time.monotonic() + pause
+            else:
+                if not self._gone:
+                    self._after()
         return True
 
     def _start(self, role: _Role) -> bool:

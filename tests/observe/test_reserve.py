@@ -149,6 +149,32 @@ def test_an_act_makes_room_for_itself_and_takes_no_more_than_a_step(disk: Path) 
     assert reserve.kept() == (0, 0)
 
 
+def test_what_a_start_did_not_use_is_taken_back_before_anything_else_takes_it(disk: Path) -> None:
+    """A disk that something else fills again after each start of a station that is killed."""
+    reserve = Reserve(disk / "reserve")
+    assert reserve.keep()
+    size, files = reserve.kept()
+    for number in range(10):
+        fill_inodes(disk)
+        fill_bytes(disk)
+        reserve.make_room(limits.RESERVE_START, starts=True)
+        (disk / f"written {number}").write_bytes(b"\0" * 4096)
+        assert "free" in reserve.read_only()
+        reserve.take_back()
+        assert not reserve.keep(), "there is no room for the whole"
+        assert "free" in reserve.read_only(), "and no content is taken in"
+    after = reserve.kept()
+    assert after[0] > size // 2
+    assert after[1] > files // 2
+    (disk / "ballast").unlink()
+    shutil.rmtree(disk / "ballast.files")
+    reserve.take_back()
+    step, few = Room.of(disk).step
+    assert reserve.kept()[0] >= size - step - (64 << 10), "all but a step"
+    assert "is spent" in reserve.read_only(), "it comes and goes by `keep` alone"
+    assert reserve.kept()[1] <= files - few
+
+
 def test_a_file_with_holes_is_taken_anew(disk: Path) -> None:
     reserve = Reserve(disk / "reserve")
     assert reserve.keep()
