@@ -219,6 +219,9 @@ which health complains."""
 GRAVEYARD_LOOK: Final = 60.0
 """Seconds between two looks whether a grave's time is over, or the disk needs its space."""
 
+GRAVEYARD_NOTHING: Final = 2.0
+"""Seconds for which nobody looks again whether the graveyard can give room back, where it had nothing."""
+
 SCRUB_BATCH: Final = 256
 """Blobs read between two looks into the metadata."""
 

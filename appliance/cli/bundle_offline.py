@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance.cli.completion import KEY
+from appliance.cli.completion import JOB_TO_SIGN, KEY
 from appliance.cli.context import (
     is_key_file,
     json_option,
@@ -199,7 +199,9 @@ def unpack(
 
 @click.command()
 @click.argument("folders", metavar="[DIR]...", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--job", "job_id", metavar="ID", help="Sign what this job of the running station waits for.")
+@click.option(
+    "--job", "job_id", metavar="ID", type=JOB_TO_SIGN, help="Sign what this job of the running station waits for."
+)
 @click.option(
     "--key", "key_name", required=True, type=KEY, metavar="KEY", help="A name in the key folder, or a key file's path."
 )

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.context import json_option, show
+from appliance.cli.context import call, json_option, show
+from bundles.display import safe
+from bundles.errors import LockgateError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
+
+    from appliance.control.client import ControlClient
+
+_JOBS: Final = 50
+"""Jobs that are offered, the newest."""
+
+_PATIENCE: Final = 2.0
+"""Seconds that a station has to name them."""
 
 _VARIABLE: Final = "_LOCKGATE_COMPLETE"
 """By this variable the script asks the program itself, so that what is offered is what this version takes."""
@@ -56,6 +66,38 @@ class KeyName(click.ParamType[str]):
         return [CompletionItem(name) for name in names if name.startswith(incomplete) and not name.endswith(".pub")]
 
 
+class JobId(click.ParamType[str]):
+    """A job of the running station; `state`: one in that state."""
+
+    name = "job"
+
+    def __init__(self, state: str = "") -> None:
+        self._state = state
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The newest jobs of the station that -C or LOCKGATE_DIR names, each with its kind and state. Nothing where it
+        does not answer at once: a key on a keyboard waits for nobody."""
+        from click.shell_completion import CompletionItem
+
+        root = ctx.params.get("root")
+        try:
+            found = call(Path(root) if root else None, self._ask)
+        except (LockgateError, OSError, TimeoutError, KeyError, click.ClickException):
+            return []
+        return [
+            CompletionItem(job["id"], help=safe(f"{job['kind']} {job['state']}"))
+            for job in found if str(job["id"]).startswith(incomplete)
+        ]  # fmt: skip
+
+    async def _ask(self, client: ControlClient) -> list[dict[str, Any]]:
+        import asyncio
+
+        async with asyncio.timeout(_PATIENCE):
+            answer = await client.get("/v1/jobs", limit=_JOBS, state=self._state)
+        jobs: list[dict[str, Any]] = answer["items"]
+        return jobs
+
+
 class Source(click.ParamType[str]):
     """What `collect` takes: a path with its form before it, or a registry's reference."""
 
@@ -84,4 +126,6 @@ def _paths(begun: str) -> Iterator[str]:
 
 
 KEY: Final = KeyName()
+JOB: Final = JobId()
+JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()

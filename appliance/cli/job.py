@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import click
 
+from appliance.cli.completion import JOB
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.pages import limit_option, whole_list
 
@@ -31,7 +32,7 @@ def list_(root: Path | None, limit: int, as_json: bool) -> None:
 
 
 @job.command("show")
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", type=JOB)
 @station_option
 @json_option
 def show_(root: Path | None, job_id: str, as_json: bool) -> None:
@@ -41,7 +42,7 @@ def show_(root: Path | None, job_id: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", type=JOB)
 @station_option
 @json_option
 def watch(root: Path | None, job_id: str, as_json: bool) -> None:
@@ -53,7 +54,7 @@ def watch(root: Path | None, job_id: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", type=JOB)
 @station_option
 @json_option
 def log(root: Path | None, job_id: str, as_json: bool) -> None:
@@ -65,7 +66,7 @@ def log(root: Path | None, job_id: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", type=JOB)
 @station_option
 @json_option
 def resume(root: Path | None, job_id: str, as_json: bool) -> None:
@@ -75,7 +76,7 @@ def resume(root: Path | None, job_id: str, as_json: bool) -> None:
 
 
 @job.command()
-@click.argument("job_id", metavar="ID")
+@click.argument("job_id", metavar="ID", type=JOB)
 @station_option
 @json_option
 def cancel(root: Path | None, job_id: str, as_json: bool) -> None:

@@ -27,6 +27,7 @@ from appliance import limits
 from appliance.control.kinds import kind_of, out_of_memory
 from appliance.control.signed import PAYLOAD, is_payload, kept_signatures
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
+from appliance.lifecycle.making_room import give_room
 from appliance.observe.acts import Act
 from appliance.observe.audit import refusal
 from appliance.origin import require_open
@@ -243,6 +244,7 @@ def main() -> int:
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     station = open_station(root, Guarded(SocketWriter(paths.writer_socket, lease=first.get("lease", ""))))
     require_open(paths, station.config)
+    give_room(paths, station.blobs, station.audit)
     descriptors = {(root, writes): number for root, writes, number in first.get("handed", [])}
     for number in descriptors.values():
         os.set_inheritable(number, False)

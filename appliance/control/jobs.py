@@ -35,7 +35,7 @@ from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording_async
-from appliance.observe.reserve import FILLING, Reserve
+from appliance.observe.reserve import FILLING
 from appliance.station import Station
 from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.jobs import FINAL_STATES, CreateJob
@@ -100,7 +100,7 @@ class Jobs:
         handed = handed or Handed()
         try:
             if started(kind) in FILLING:
-                await asyncio.to_thread(Reserve(self._station.paths.reserve).require)
+                await asyncio.to_thread(self._station.blobs.require_room)
             with self._queue.place(kind, actor):
                 return await self._submit(kind, params, actor, handed)
         finally:

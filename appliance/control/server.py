@@ -52,6 +52,7 @@ from appliance.control.routes import (
     trust,
 )
 from appliance.lifecycle.forgotten import require_whole
+from appliance.lifecycle.making_room import give_room
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
@@ -108,6 +109,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         _settle_store(paths)
         station = open_station(root, Guarded(service))
         require_open(paths, station.config)
+        give_room(paths, station.blobs, station.audit)
         writer = AsyncGuarded(AsyncWriterService(service))
         token = secrets.token_hex(16)
         work = Jobs(station, writer, lease, token)

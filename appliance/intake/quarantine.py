@@ -223,13 +223,18 @@ class _Receiving:
                 if not begun and not self.sink.has_blob(entry.digest):
                     coming[entry.digest] = entry.blob_size
         needed = sum(coming.values()) + _RESERVE
-        free = shutil.disk_usage(self.station.paths.store).free
+        free = self._free()
+        if needed > free and self.station.blobs.make_room(needed):
+            free = self._free()
         if needed > free:
             raise FailedError(
                 "the store is too small for the bundle",
                 thing=f"{needed} bytes are needed, {free} are free",
                 remedy="free some space, then run it again",
             )
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self.station.paths.store).free
 
     def read(self) -> None:
         """Read each volume that is here and not yet verified; a second copy of one is held to its signature too."""

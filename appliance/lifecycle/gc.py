@@ -30,7 +30,8 @@ from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.intake.standing_content import StandingContent, standing_content
 from appliance.lifecycle.forgotten import require_whole
-from appliance.lifecycle.graves import Emptied, Graves, shut_since_a_restore
+from appliance.lifecycle.graves import Graves, shut_since_a_restore
+from appliance.lifecycle.making_room import Emptied
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
 from appliance.observe.acts import Act

@@ -87,12 +87,6 @@ class Room:
         return self.bytes_kept // limits.RESERVE_FOR_START, self.files_kept // limits.RESERVE_FOR_START
 
     @property
-    def step_spare(self) -> tuple[int, int]:
-        """Bytes and inodes that are left free where the reserve takes back what nobody used."""
-        size, files = self.step
-        return size // limits.RESERVE_SPARE, files // limits.RESERVE_SPARE
-
-    @property
     def step(self) -> tuple[int, int]:
         """Bytes and inodes that are given back at a time."""
         least, fewest = limits.RESERVE_STEP
@@ -217,11 +211,13 @@ class Reserve:
         with contextlib.suppress(OSError):
             room = Room.of(self._where)
             step, files = room.step
-            spare, fewest = room.step_spare
+            least, fewest = room.for_starts
+            size, count = self.kept()
             if self._lacks_bytes(room):
-                self._grow(room.bytes_kept - step, room.free - spare)
+                self._grow(room.bytes_kept - step, room.free - _spare(step, least, size + room.free))
             if self._lacks_files(room):
-                self._grow_files(room.files_kept - files, room.free_inodes - fewest)
+                few = _spare(files, fewest, count + room.free_inodes)
+                self._grow_files(room.files_kept - files, room.free_inodes - few)
 
     def kept(self) -> tuple[int, int]:
         """Bytes and inodes that are kept now."""
@@ -345,6 +341,13 @@ class Reserve:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _spare(step: int, for_starts: int, in_all: int) -> int:
+    """What is left free of what could be taken back: a little, and a whole step where acts could then take none of the
+    reserve, since what a start gave back is all that frees the station."""
+    little = step // limits.RESERVE_SPARE
+    return little if in_all - little >= for_starts + step else step
 
 
 def _name(number: int) -> str:

@@ -21,6 +21,7 @@ from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.addresses import origin_of
 from appliance.config import Config, load_config
+from appliance.lifecycle.making_room import give_room
 from appliance.observe.audit import FileAudit
 from appliance.observe.metrics import RegistryMetrics
 from appliance.origin import require_open
@@ -56,6 +57,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     metadata = Metadata(paths.database)
     guarded = AsyncGuarded(writer)
     audit = FileAudit(paths.audit)
+    give_room(paths, blobs, audit)
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
             blobs=blobs, metadata=metadata, writer=guarded, uploads=UploadSessions(blobs),

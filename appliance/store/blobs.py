@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -23,7 +24,7 @@ from appliance.store.graveyard import Graveyard
 from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.turns import Turns
-from bundles.errors import CancelledError, NotFoundError, RefusedError
+from bundles.errors import CancelledError, NoSpaceError, NotFoundError, RefusedError
 from bundles.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
@@ -130,6 +131,7 @@ class BlobStore:
         self.graveyard = Graveyard(paths, self.files)
         self._reserve = Reserve(paths.reserve)
         self._presence = Presence(paths)
+        self.make_room: Callable[[int], bool] = _no_room
         if self._presence.away():
             return  # what is made there a later mount would hide
         for folder in (paths.uploads, *(paths.blobs / algorithm for algorithm in ALGORITHMS)):
@@ -146,9 +148,14 @@ class BlobStore:
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"
 
     def require_room(self, size: int = 0) -> None:
-        """Raises ReadOnlyError where the disk is nearly full, NoRoomError where `size` more bytes do not fit. Three
-        system calls."""
-        self._reserve.require(size)
+        """Raises ReadOnlyError where the disk is nearly full, NoRoomError where `size` more bytes do not fit; in both
+        cases only once the graveyard has nothing to give for it. Three system calls. Blocking."""
+        try:
+            self._reserve.require(size)
+        except NoSpaceError:
+            if not self.make_room(size):
+                raise
+            self._reserve.require(size)
 
     def require_here(self) -> None:
         """Raises StoreAwayError where something else than the store lies in its place. Three system calls."""
@@ -161,8 +168,8 @@ class BlobStore:
     def create(self, path: Path, size: int = 0) -> int:
         """A new file at `path` that is to take `size` bytes. Raises FailedError; ReadOnlyError where the disk is nearly
         full, NoRoomError where they do not fit, StoreAwayError."""
-        self.require_room(size)
         self.require_here()
+        self.require_room(size)
         try:
             return self.files.create(path)
         except OSError as error:
@@ -290,6 +297,11 @@ class BlobStore:
         if path is None:
             raise NotFoundError("no such blob", thing=str(digest))
         return _opened(path, digest), path
+
+
+def _no_room(_: int) -> bool:
+    """Nothing can be made free (appliance.lifecycle.making_room gives a station's store what can)."""
+    return False
 
 
 def _opened(path: Path, digest: Digest) -> BinaryIO:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 from bundles.errors import FailedError, NoSpaceError
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class DiskFullError(NoSpaceError):
@@ -97,7 +97,7 @@ class OsFiles:
 
 def explain(error: OSError, path: Path) -> FailedError:
     """The error a person should read: a full disk by name, anything else with the system's own words."""
-    if error.errno in _FULL:
+    if error.errno in FULL:
         return DiskFullError(
             "the disk is full", thing=str(path), remedy="free space, or move the station to a larger disk"
         )

@@ -22,7 +22,7 @@ from typing import Final
 
 from appliance import limits
 from appliance.store.blobs import BlobStore, Tally
-from appliance.store.files import explain
+from appliance.store.files import FULL, explain
 from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.limits import CHUNK
 from bundles.oci.digest import ALGORITHMS, Digest
@@ -54,13 +54,25 @@ class UploadSession:
             self.cancel()
             raise
         try:
-            blobs.files.write(self._fd, data)
+            self._write(data)
         except OSError as error:
             self.cancel()
             raise explain(error, self._path) from None
         if self._tally.size == self.offset:
             self._tally.update(data)
         self.offset += len(data)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        """Write at the offset; where the disk is full, once more after the graveyard gave room back. Raises OSError."""
+        blobs = self._sessions.blobs
+        try:
+            blobs.files.write(self._fd, data)
+        except OSError as error:
+            if error.errno not in FULL or not blobs.make_room(len(data)):
+                raise
+            blobs.files.truncate(self._fd, self.offset)
+            os.lseek(self._fd, self.offset, os.SEEK_SET)
+            blobs.files.write(self._fd, data)
 
     def revert(self, offset: int) -> None:
         """Drop what came after `offset`: a chunk that was not what it announced."""

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
+import click
 import pytest
 
 from appliance import clock
+from appliance.cli.completion import JOB, JOB_TO_SIGN, JobId
 from appliance.cli.follow import _sign
 from appliance.control import job_runner, signed
 from appliance.control.client import ControlClient
@@ -41,6 +43,14 @@ async def asked(root: Path, job_id: str, state: str) -> dict[str, Any]:
                 return cast(dict[str, Any], data)
             assert name != "job" or data["error"] is None, data
     raise AssertionError(f"{job_id} never stood in {state}")
+
+
+async def offered(root: Path, kind: JobId) -> list[tuple[str, str | None]]:
+    """What Tab offers for a job, with what is said of each."""
+    context = click.Context(click.Command("sign"))
+    context.params["root"] = root
+    items = await asyncio.to_thread(kind.shell_complete, context, click.Argument(["job"]), "2")
+    return [(item.value, item.help) for item in items]
 
 
 async def test_a_lost_terminal_costs_nothing_and_a_signature_is_asked_for_once(
@@ -73,12 +83,15 @@ async def test_a_lost_terminal_costs_nothing_and_a_signature_is_asked_for_once(
             status = await client.status()
         assert status["to_sign"] == [{"job": first, "since": since}]
         assert f"job {first} waits for a signature since {since}: {how}" in status["alerts"]
+        assert await offered(root, JOB_TO_SIGN) == [(first, "build to-sign")], "Tab offers it"
+        assert {(first, "build to-sign"), (second, "build running")} <= set(await offered(root, JOB))
         watched = lockgate("job", "watch", first, "-C", root, expect=1)
         assert how in watched.stderr
         save_private(tmp_path / "other.pem", create_private(), None)
         other = lockgate("bundle", "sign", "--job", first, "--key", tmp_path / "other.pem", "-C", root, expect=3)
         assert "another key" in other.stderr
         station.cut()
+    assert await offered(root, JOB) == [], "a station that does not answer offers nothing"
     with Powered(root) as station:
         assert (await asked(root, first, "to-sign"))["to_sign"]["since"] == since, "the same wait"
         ended = lockgate("bundle", "sign", "--job", first, "--key", "engineer", "-C", root)
