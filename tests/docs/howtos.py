@@ -1,0 +1,187 @@
+"""What each page's commands are run on: one place for all of them.
+
+A page without an entry in `SETUPS` is run beside two stations that are stopped, with nothing typed before. `before` is
+typed first, line by line, in the shell that a `NAME$ ` names, as the page's own commands are: what a reader has done
+already. Folders of the page (`/srv`, `/media` and so on) are below the test's own folder, ports are free ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ELSEWHERE = {
+    "docs/howto/check-with-stock-tools.md": "tests/verifier/test_stock_page.py",
+    "docs/howto/prove-what-crossed.md": "tests/observe/test_prove_what_crossed.py",
+}
+"""Pages whose every block a test of its own runs."""
+
+PAIR = """
+outside$ lockgate init /srv/alpha --site alpha --side outside --open
+outside$ lockgate key create engineer
+outside$ lockgate key export engineer > alpha-engineering.pem
+outside$ printf 'firmware' > /srv/firmware.bin
+outside$ lockgate serve --listen 127.0.0.1:5000 &
+outside$ lockgate collect oci:/srv/layout:app --as team/app:1
+outside$ lockgate collect file:/srv/firmware.bin --as files/firmware:2
+outside$ lockgate bundle build --to bravo --out /media/usb1 --sign-with engineer team/app:1 files/firmware:2
+inside$ lockgate init /srv/bravo --site bravo --side inside --open
+inside$ for name in anna boris officer; do lockgate key create $name; lockgate key export $name > $name.pub.pem; done
+inside$ cp /srv/bravo/keys/anna.pem anna.pem
+inside$ lockgate key export receipt > bravo-receipt.pem
+"""
+"""Two open stations on one machine; the outside has written a first bundle. Made once, and copied for each page."""
+
+TRUSTED = """
+inside$ lockgate key trust alpha-engineering.pem --purpose bundle --owner "Engineering, site alpha" --from alpha
+inside$ lockgate key trust anna.pub.pem --purpose release --owner "Anna Berg"
+inside$ lockgate key trust boris.pub.pem --purpose release --owner "Boris Lind"
+"""
+SERVE_OUTSIDE = "outside$ lockgate serve --listen 127.0.0.1:5000 &\n"
+SERVE_INSIDE = "inside$ lockgate serve --listen 127.0.0.1:5001 &\n"
+QUARANTINED = f"{TRUSTED}{SERVE_INSIDE}inside$ lockgate intake import /media/usb1\n"
+RELEASED = (
+    f"{QUARANTINED}inside$ lockgate intake approve alpha.bravo-000001 --key anna\n"
+    "inside$ lockgate intake release alpha.bravo-000001\n"
+)
+
+
+_WAITING = Path(__file__).with_name("waiting.py")
+WAITING = f"outside$ waiting=$(python {_WAITING} /srv/alpha engineering /media/usb2 team/app:1)\n"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A page's: `before` is typed first, and each of `between` before the command that begins so. `shell` is where
+    lines without a named prompt are typed; `needs` are stock tools. `stands_for` says what an example's placeholder is
+    here. `answers` are typed where a question matches (else a passphrase, the newest one-time code, or y). `promises`
+    are what a command that begins so must print. A `fresh` page begins without stations."""
+
+    before: str = ""
+    between: Mapping[str, str] = field(default_factory=dict)
+    shell: str = "page"
+    needs: tuple[str, ...] = ()
+    stands_for: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, str] = field(default_factory=dict)
+    promises: Mapping[str, str] = field(default_factory=dict)
+    fresh: bool = False
+
+
+SETUPS = {
+    "README.md": Setup(
+        fresh=True,
+        before="outside$ skopeo copy --quiet oci:/srv/layout:app docker-archive:app.tar:team/app:1\n",
+        needs=("skopeo",),
+        promises={"lockgate bundle build": r"alpha\.bravo-000001\s*\Z", "lockgate intake release": r"team/app:1"},
+    ),
+    "docs/howto/access.md": Setup(
+        fresh=True,
+        shell="inside",
+        between={
+            "lockgate close": "inside$ lockgate init /srv/charlie --site charlie --side inside --open\n",
+            "lockgate user bind-key": "inside$ lockgate-verify key create bob.pem\n"
+            "inside$ lockgate key trust bob.pub.pem --purpose release --owner 'Bob Bell'\n",
+            "lockgate user password bob": "inside$ lockgate user create adam\n"
+            "inside$ lockgate role grant adam administrator\nada$ lockgate user login ada\n"
+            "adam$ lockgate user login adam\nbob$ lockgate user login bob\n",
+        },
+        stands_for={"KEYID": "$(keyid bob.pub.pem)", "ID": "$(lockgate user pending --json | field items.0.id)"},
+        promises={
+            "lockgate role explain": "team/app",
+            "lockgate user password": "waits",
+            "lockgate token create": "robot-ci",
+        },
+    ),
+    "docs/howto/after-a-restore.md": Setup(
+        before=f"{RELEASED}inside$ lockgate receipt export --out receipt-0007.json\n",
+        shell="inside",
+        stands_for={
+            "DIR": "/srv/alpha",
+            "DIGEST": "sha256:$(sha256sum < /media/usb1/alpha.bravo-000001/SHA256SUMS | cut -d' ' -f1)",
+        },
+    ),
+    "docs/howto/approve-elsewhere.md": Setup(
+        before=QUARANTINED,
+        between={"lockgate user bind-key": "inside$ lockgate user create anna\n"},
+        shell="inside",
+        stands_for={"KEYID": "$(keyid anna.pub.pem)"},
+        answers={"(?i)approve": "approve"},
+    ),
+    "docs/howto/bring-in.md": Setup(
+        before=SERVE_INSIDE,
+        shell="inside",
+        promises={
+            "lockgate bundle inspect": r"alpha\.bravo-000001",
+            "lockgate intake import": r"alpha\.bravo-000001\s*\Z",
+            "lockgate intake release": r"team/app:1",
+            "lockgate receipt export": r"bravo\.receipt\s*\Z",
+        },
+    ),
+    "docs/howto/carry-out.md": Setup(
+        before=f"outside$ rm -r /media/usb1/*\n{SERVE_OUTSIDE}",
+        between={
+            "lockgate bundle sign --job": WAITING,
+            "lockgate bundle inspect /media/usb3": "outside$ lockgate key trust anna.pub.pem --purpose release"
+            " --owner A\n"
+            "outside$ lockgate bundle build --to bravo --out /media/usb3 --sign-with engineering"
+            " --cosigner $(keyid anna.pub.pem) team/app:1\n",
+            "lockgate bundle verify": "inside$ lockgate key trust alpha-engineering.pem --purpose bundle --owner Eve"
+            " --from alpha\ninside$ lockgate key export-trust trust\n",
+        },
+        shell="outside",
+        stands_for={"JOB": "$waiting"},
+        promises={
+            "lockgate collect": r"(team/app:1|files/firmware:2)\s*\Z",
+            "lockgate bundle build": r"alpha\.bravo-00000\d\s*\Z",
+            "lockgate bundle sign --job": r"alpha\.bravo-00000\d\s*\Z",
+        },
+    ),
+    "docs/howto/console.md": Setup(before=SERVE_INSIDE, shell="inside"),
+    "docs/howto/deltas-and-lost-media.md": Setup(
+        before=SERVE_OUTSIDE + QUARANTINED,
+        between={
+            "lockgate bundle build --to bravo --since": "inside$ lockgate intake reject alpha.bravo-000001 --key anna"
+            " --why 'not ordered'\n"
+            "outside$ lockgate bundle build --to bravo --since last --out /media/usb2 --sign-with engineer team/app:1\n"
+            "inside$ lockgate intake import /media/usb2 # exit status 1\n"
+            "inside$ cp /srv/bravo/wants/alpha.bravo-000002.wants* /media/back/\n",
+        },
+        shell="outside",
+        promises={"lockgate bundle build --to bravo --since /media/back": r"alpha\.bravo-000003\s*\Z"},
+    ),
+    "docs/howto/keep-the-store-healthy.md": Setup(
+        before=RELEASED,
+        shell="inside",
+        stands_for={
+            "DIR": "/srv/bravo",
+            "DIGEST": "$(lockgate block list --json | field items.0.digest)",
+        },
+    ),
+    "docs/howto/personal-keys.md": Setup(
+        before=f"{SERVE_INSIDE}inside$ rm anna.pem anna.pub.pem\n",
+        between={
+            "lockgate intake approve": "inside$ lockgate key trust alpha-engineering.pem --purpose bundle --owner Eve"
+            " --from alpha\ninside$ lockgate intake import /media/usb1\n",
+            "lockgate bundle sign": f"outside$ rm -r /media/usb1/*\n{SERVE_OUTSIDE}"
+            "outside$ lockgate key trust anna.pub.pem --purpose bundle --owner 'Anna Berg' --from alpha\n"
+            "outside$ lockgate bundle build --to bravo --out /media/usb1 --sign-with engineer"
+            " --cosigner $(keyid anna.pub.pem) team/app:1\n",
+            "lockgate key change": "inside$ lockgate key trust boris.pub.pem --purpose bundle --owner A --from beta\n",
+        },
+        shell="inside",
+        stands_for={"KEYID": "$(keyid boris.pub.pem)"},
+    ),
+    "docs/howto/recall.md": Setup(
+        before=RELEASED,
+        shell="inside",
+        stands_for={
+            "KEYID": "$(keyid alpha-engineering.pem)",
+            "DIGEST": "$(lockgate repo show files/firmware:2 --json | field digest)",
+        },
+        promises={"lockgate key revoke": r"alpha\.bravo-000001", "lockgate audit recall": r"alpha\.bravo-000001"},
+    ),
+}
+
+ENVIRONMENT = {"outside": {"LOCKGATE_DIR": "/srv/alpha"}, "inside": {"LOCKGATE_DIR": "/srv/bravo"}}
+"""Of each shell; another name is another person on the inside's machine."""
