@@ -169,17 +169,34 @@ def _claims(manifest: BundleManifest, here: list[int], signed: list[str]) -> str
     show_default=True,
     help="An OCI image layout; or for each artifact REPO@TAG.tar for docker load, or a folder REPO@TAG for dir:.",
 )
+@click.option(
+    "--without-manifest", "recovers", is_flag=True, help="Recover what volumes hold whose manifest is lost: UNVERIFIED."
+)
 @_TRUST
 @station_option
 @json_option
 def unpack(
-    root: Path | None, folders: tuple[Path, ...], target: Path, form: str, trust_path: Path | None, as_json: bool
+    root: Path | None,
+    folders: tuple[Path, ...],
+    target: Path,
+    form: str,
+    recovers: bool,
+    trust_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Verify a bundle and write its content in a form that stock tools read; the last line is the folder.
 
     skopeo finds Docker's own image types in the dir and docker-archive forms alone. An archive holds an image: what
     else the bundle carries is named and left out; an index gives an archive for each of its platforms.
+
+    With --without-manifest nothing is verified but that each blob is what its name says: who made them, and whether
+    they are all, stood in what is lost. Exit status 4: something could not be read.
     """
+    if recovers:
+        if form != "oci":
+            raise UsageError("--without-manifest writes a layout", thing=form, remedy="leave --format out")
+        _recover(folders, target, as_json)
+        return
     from appliance import clock
     from bundles.unpack import unpack as write_out
 
@@ -189,12 +206,37 @@ def unpack(
     manifest = bundle.opened.manifest
     names = [f"{artifact.repository}:{tag}" for artifact in manifest.artifacts for tag in artifact.tags]
     document = {
-        "id": manifest.id, "layout": str(target), "format": form, "names": names, "files": written.files,
-        "left_out": [{"name": name, "why": why} for name, why in written.left_out],
+        "id": manifest.id, "verified": True, "layout": str(target), "format": form, "names": names,
+        "files": written.files, "left_out": [{"name": name, "why": why} for name, why in written.left_out],
     }  # fmt: skip
     lines = [*(names if form == "oci" else written.files)]
     lines += [safe(f"[!!] left out: {name}: {why}") for name, why in written.left_out]
     show(document, as_json, lambda: "\n".join([*lines, str(target)]))
+
+
+def _recover(folders: tuple[Path, ...], target: Path, as_json: bool) -> None:
+    from bundles.errors import IncompleteError
+    from bundles.recover import recover
+
+    with _bar("recover") as progress:
+        found = recover(folders, target, progress)
+    document = {
+        "verified": False, "layout": str(target), "blobs": found.blobs, "names": found.names, "lost": found.lost,
+        "strange": found.strange,
+    }  # fmt: skip
+    lines = [
+        "[!!] NOT VERIFIED: no signature was checked, and this may not be all; each blob is what its name says",
+        *found.names,
+        *(f"[!!] lost: {one}" for one in found.lost),
+        *(f"[!!] passed over: {one}" for one in found.strange),
+        f"{some(found.blobs, 'blob')} recovered",
+    ]
+    show(document, as_json, lambda: "\n".join([*map(safe, lines), str(target)]))
+    if found.lost:
+        raise IncompleteError(
+            f"{some(len(found.lost), 'thing is', 'things are')} lost", thing=safe(found.lost[0])[:200],
+            remedy="bring the other media of the bundle, or have it cut again: lockgate bundle recut",
+        )  # fmt: skip
 
 
 @click.command()

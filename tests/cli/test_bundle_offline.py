@@ -154,6 +154,22 @@ def test_a_bundle_is_unpacked_in_the_form_that_is_asked_for(
     assert run("bundle", "unpack", folder, "--to", tmp_path / "no", "--format", "tar", "--trust", trust).status == 2
 
 
+def test_what_is_recovered_without_a_manifest_is_said_to_be_unverified(run: Run, folder: Path, tmp_path: Path) -> None:
+    for name in ("manifest.json", "SHA256SUMS"):
+        (folder / name).unlink()
+    ended = run("bundle", "unpack", folder, "--to", tmp_path / "out", "--without-manifest")
+    assert ended.status == 0
+    assert "NOT VERIFIED" in ended.out
+    assert ended.out.splitlines()[-1] == str(tmp_path / "out")
+    document = run("bundle", "unpack", folder, "--to", tmp_path / "o2", "--without-manifest", "--json").document
+    assert (document["verified"], document["lost"]) == (False, [])
+    for volume in (folder / "volumes").iterdir():
+        volume.write_bytes(volume.read_bytes()[:-40])
+    ended = run("bundle", "unpack", folder, "--to", tmp_path / "o3", "--without-manifest")
+    assert ended.status == 4
+    assert run("bundle", "unpack", folder, "--to", tmp_path / "o4", "--without-manifest", "--format", "dir").status == 2
+
+
 def test_an_unverified_bundle_is_not_unpacked(run: Run, folder: Path, trust: Path, tmp_path: Path) -> None:
     (folder / "README.txt").write_text("trust me")
     assert run("bundle", "unpack", folder, "--to", tmp_path / "layout", "--trust", trust).status == 3

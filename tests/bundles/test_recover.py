@@ -1,0 +1,94 @@
+"""Volumes whose manifest is lost: what they hold is recovered by its own names, and said to be unverified."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import py7zr
+import pytest
+
+from bundles.errors import UsageError
+from bundles.oci.layout import LayoutFolder
+from bundles.ports import no_progress
+from bundles.recover import Recovered, recover
+from tests.bundles.docker_types import TypedBundle
+from tests.bundles.small import SmallBundle
+
+
+@pytest.fixture(scope="module")
+def typed(tmp_path_factory: pytest.TempPathFactory) -> TypedBundle:
+    bundle = TypedBundle(tmp_path_factory.mktemp("typed"))
+    for name in ("manifest.json", "SHA256SUMS", "README.txt"):
+        (bundle.folder / name).unlink()
+    return bundle
+
+
+def blobs_in(layout: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(layout / "blobs")): path.read_bytes() for path in (layout / "blobs").glob("*/*")}
+
+
+@pytest.mark.parametrize("below", ["", "volumes", ".."])
+def test_every_blob_comes_back_with_its_parts_joined_and_its_names(
+    typed: TypedBundle, tmp_path: Path, below: str
+) -> None:
+    found = recover([typed.folder / below], tmp_path / "out", no_progress)
+    assert blobs_in(tmp_path / "out") == {digest.path: data for digest, data in typed.store.blobs.items()}
+    assert (found.lost, found.strange) == ([], [])
+    assert set(typed.tagged) == set(found.names)
+    assert {name for name, _ in LayoutFolder(tmp_path / "out").entries() if name} == set(typed.tagged)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"blobs", "index.json", "oci-layout"}
+
+
+def test_media_are_put_together_and_a_missing_one_is_felt(tmp_path: Path) -> None:
+    bundle = SmallBundle(tmp_path / "media", media=2)
+    for folder in bundle.folders:
+        (folder / "manifest.json").unlink()
+    assert recover(bundle.folders, tmp_path / "both", no_progress).lost == []
+    assert len(blobs_in(tmp_path / "both")) == len(bundle.store.blobs)
+    alone = recover(bundle.folders[1:], tmp_path / "second", no_progress)
+    assert blobs_in(tmp_path / "second").keys() < blobs_in(tmp_path / "both").keys()
+    assert alone.lost
+    listed = json.loads((tmp_path / "second/index.json").read_bytes())["manifests"]
+    assert all((tmp_path / "second/blobs" / one["digest"].replace(":", "/")).exists() for one in listed)
+
+
+@pytest.mark.parametrize("position", [5, 40, 5_000, -20])
+def test_a_damaged_volume_gives_what_is_whole_and_is_named(typed: TypedBundle, tmp_path: Path, position: int) -> None:
+    copy = Path(shutil.copytree(typed.folder, tmp_path / "copy"))
+    data = bytearray((copy / "volumes/0001.7z").read_bytes())
+    data[position] ^= 0xFF
+    (copy / "volumes/0001.7z").write_bytes(data)
+    found = recover([copy], tmp_path / "out", no_progress)
+    assert found.lost
+    whole = {digest.path: data for digest, data in typed.store.blobs.items()}
+    assert blobs_in(tmp_path / "out").items() <= whole.items()
+
+
+def hostile(folder: Path, entries: dict[str, bytes]) -> Recovered:
+    folder.mkdir()
+    with py7zr.SevenZipFile(folder / "0001.7z", "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(data, name)
+    return recover([folder], folder.parent / "out", no_progress)
+
+
+def test_names_lead_nowhere_and_wrong_bytes_are_not_kept(tmp_path: Path) -> None:
+    wrong = f"blobs/sha256/{'0' * 64}"
+    strange = {"etc/passwd": b"x", f"blobs/sha256/{'0' * 128}": b"y", f"{wrong}/below": b"z", "blobs/sha256/x": b""}
+    found = hostile(tmp_path / "volumes", {wrong: b"not that", **strange})
+    assert blobs_in(tmp_path / "out") == {}
+    assert sorted(found.strange) == sorted(strange)
+    assert found.lost == [f"{wrong}: its bytes are not its name's"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "volumes"]
+
+
+def test_no_volume_and_a_target_in_use_are_one_line(typed: TypedBundle, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no volume"):
+        recover([tmp_path], tmp_path / "out", no_progress)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine").write_text("mine")
+    with pytest.raises(UsageError, match="not empty"):
+        recover([typed.folder], tmp_path / "out", no_progress)
+    assert (tmp_path / "out/mine").read_text() == "mine"
