@@ -182,6 +182,20 @@ UNREFERENCED: Final = 24 * 60 * 60.0
 GC_NAMED: Final = 1_000
 """Blobs a collection names in its result; all are counted."""
 
+UNTAGGED_OLDER: Final = 30 * 24 * 60 * 60
+UNTAGGED_OLDER_MOST: Final = 100 * 366 * 24 * 60 * 60
+"""Seconds for which a manifest must have been without a tag, where a collection of these is told no other time, and at
+most: a node that pulls by digest, or a way back to what a tag named before, is gone after that."""
+
+TAGS_DELETED: Final = 200
+"""Tags that one request deletes, each an event and a transaction: some seconds on a slow disk; a client goes on."""
+
+COPY_LINKS: Final = 10_000
+"""Manifests and blobs that a copy shows, each an event: 16 platforms of an image with evidence are a few hundred."""
+
+NAMES_KNOWN: Final = 10_000
+"""Manifests whose content's digests are remembered while lists are made, about 1 KiB each."""
+
 METADATA_NAMED: Final = 100
 METADATA_TEXT: Final = 300
 """Findings of a check of the metadata, and characters of each: with more than that a backup is put back."""

@@ -103,6 +103,8 @@ class Repository(Shape, frozen=True, kw_only=True):
     tags: int
     manifests: int
     bytes: int
+    untagged: int | None = 0
+    """Manifests to which no tag leads; None where that cannot be told."""
 
 
 class Tag(Shape, frozen=True, kw_only=True):

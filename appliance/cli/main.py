@@ -27,7 +27,7 @@ COMMANDS: Final = {
     "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.media:media", "Media that are mounted"),
-    "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show"),
+    "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show, delete, copy"),
     "file": ("appliance.cli.file:file", "Files that were collected: get one back"),
     "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),

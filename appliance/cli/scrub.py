@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 
 from appliance.cli.context import detach_option, json_option, megabytes, show, station_option
+from appliance.cli.durations import seconds_of
 from bundles.display import safe, some
 from bundles.errors import FailedError, UsageError
-
-_TIME: Final = re.compile(r"(?P<number>[0-9]{1,7})(?P<unit>[smh]?)\Z")
-_SECONDS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 @click.command()
@@ -64,10 +61,10 @@ def scrub(root: Path | None, budget: str | None, restart: bool, detach: bool, as
 def _seconds(text: str | None) -> int | None:
     if text is None:
         return None
-    match = _TIME.match(text)
-    if match is None or not int(match["number"]):
-        raise UsageError("not a time", thing=text[:40], remedy="write 90s, 30m or 2h")
-    return int(match["number"]) * _SECONDS[match["unit"]]
+    seconds = int(text) if text.isascii() and text.isdigit() else seconds_of(text, "90s, 30m or 2h")
+    if not seconds:
+        raise UsageError("not a time to scrub for", thing=text[:40], remedy="write 90s, 30m or 2h")
+    return seconds
 
 
 def _text(result: dict[str, Any]) -> str:

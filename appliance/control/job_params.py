@@ -40,7 +40,7 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "recut": {"id!": _TEXT, "media!": {"type": "array", "items": {"type": "integer"}}, "out!": _HANDLES},
     "import": {"paths!": _HANDLES, "partial": _FLAG},
     "inspect": {"id!": _TEXT},
-    "gc": {"dry_run": _FLAG, "now": _FLAG},
+    "gc": {"dry_run": _FLAG, "now": _FLAG, "untagged": _FLAG, "older_than": {"type": ["integer", "null"]}},
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip

@@ -40,6 +40,7 @@ def _object(fields: Mapping[str, Any]) -> dict[str, Any]:
 QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/repositories": _FILTERED,
     "GET /v1/repositories/{name}/tags": _FILTERED,
+    "GET /v1/repositories/{name}/untagged": _PAGE,
     "GET /v1/artifact": {"ref!": _TEXT},
     "GET /v1/file": {"ref!": _TEXT},
     "GET /v1/file/content": {"ref!": _TEXT},
@@ -71,6 +72,13 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "kind!": {"type": "string", "enum": sorted(KINDS)},
         "params!": {"anyOf": [{"title": kind, **_object(fields)} for kind, fields in sorted(JOB_PARAMS.items())]},
     },
+    "POST /v1/repositories/{name}/delete": {
+        "tags": _TEXT,
+        "digest": _DIGEST,
+        "dry_run": {"type": "boolean"},
+        "after": _TEXT,
+    },
+    "POST /v1/copies": {"source!": _TEXT, "target!": _TEXT},
     "POST /v1/jobs/{id}/resume": {"paths!": {"type": "array", "items": HANDLE_SCHEMA}},
     "POST /v1/jobs/{id}/signatures": {"keyid!": _TEXT, "signature!": _BASE64},
     "POST /v1/intake/{id}/approval": {"payload!": _BASE64, "keyid!": _TEXT, "signature!": _BASE64},

@@ -44,6 +44,7 @@ from appliance.control.routes import (
     plans,
     receipts,
     repositories,
+    repository_acts,
     session,
     status,
     streams,
@@ -71,7 +72,8 @@ from bundles.errors import LockgateError
 from bundles.threads import Threads
 
 _MODULES = (
-    status, repositories, jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
+    status, repositories, repository_acts,
+    jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     trust, files, find, lifecycle, session, accounts, account_changes, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0

@@ -15,7 +15,7 @@ from appliance import clock
 from appliance.intake import cut_record, replay
 from appliance.intake.cut_record import SUFFIX, kept_by_cuts
 from appliance.intake.log_facts import LogRecord, Shown, add_aged
-from appliance.observe.acts import MOVES_TAGS, REPORTED, Act, Explains, explains, mark, read_act
+from appliance.observe.acts import FROM_ANOTHER, MOVES_TAGS, REPORTED, Act, Explains, explains, mark, read_act
 from appliance.observe.checkpoints import vouched
 from appliance.observe.reading import own_events
 from appliance.paths import StationPaths
@@ -103,11 +103,11 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
 
 
 def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, event: Mapping[str, Any]) -> None:
-    """Add a link that a client made. A mount says that its source's link was there: an older act must explain that one
-    (`waiting`, by source), or a release or collect (appliance.intake.unexplained)."""
+    """Add a link that a client made. A mount or a copy says that its source's link was there: an older act must explain
+    that one (`waiting`, by source), or a release or collect (appliance.intake.unexplained)."""
     thing, source = str(event["thing"]), event["detail"].get("source")
     mounted = waiting.pop(thing, [])
-    if act == Act.MOUNT_BLOB and source:
+    if act in FROM_ANOTHER and source:
         of = f"{source}@{thing.partition('@')[2]}"
         if thing not in found.ended and thing not in found.links:
             mounted.append(thing)

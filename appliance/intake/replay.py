@@ -26,7 +26,7 @@ from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
 
-_DETAIL: Final = ("digest", "referrers", "tags", "references", "artifacts", "whole", "keeps_released")
+_DETAIL: Final = ("digest", "digests", "referrers", "tags", "references", "artifacts", "whole", "keeps_released")
 _HELD: Final = 1_000
 """Acts that are held for as long as they may have happened after a withdrawal."""
 _RACE: Final = 2_000_000
@@ -196,7 +196,7 @@ class _Replay:
     def _client(self, act: Act, thing: str, detail: Mapping[str, Any]) -> None:
         """What a client or the station itself puts into a repository, or takes out of it, is no release."""
         name, at, digest = thing.partition("@")
-        repository, _, tag = (name, "", "") if at else name.rpartition(":")
+        repository, _, tag = (name, "", "") if at or act == Act.GC_UNTAGGED else name.rpartition(":")
         if not self._asked(repository):
             return
         standing = self._standing(repository)
@@ -204,7 +204,7 @@ class _Replay:
             self._refused = [*self._refused[-_HELD:], (self._now, act, thing, detail)]
             return
         match act:
-            case Act.PUSH_MANIFEST:
+            case Act.PUSH_MANIFEST | Act.COPY_MANIFEST:
                 standing.show(CLIENT, digest, self._children)
                 for each in str(detail.get("tags", "")).split():
                     standing.put(CLIENT, each, digest)
@@ -212,6 +212,9 @@ class _Replay:
                 standing.put(CLIENT, tag, "")
             case Act.DELETE_MANIFEST:
                 standing.delete(digest)
+            case Act.GC_UNTAGGED:
+                for each in map(str, detail.get("digests", ())):
+                    standing.delete(each)
             case _:
                 said, referrers = str(detail.get("digest", "")), detail.get("referrers")
                 self._closure(standing, [said, *(map(str, referrers) if isinstance(referrers, list) else ())])

@@ -30,7 +30,10 @@ from bundles.display import some
 from bundles.errors import FailedError, RefusedError
 from bundles.files import failures_named
 
-_LINKS: Final = (Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.GC_UNLINK)
+_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST)
+_LINKS: Final = (
+    *_MANIFESTS, Act.PUSH_BLOB, Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.GC_UNLINK, Act.GC_UNTAGGED,
+)  # fmt: skip
 _BUNDLES: Final = (Act.BUNDLE_WRITE, Act.BUNDLE_BUILD)
 _SETTLES: Final = 10 * 1_000_000
 """Microseconds before the log's last event within which an act may have been recorded and, by a kill, not done."""
@@ -161,7 +164,7 @@ def _missing_links(paths: StationPaths, reader: sqlite3.Connection, *, certain: 
         elif (act, thing) in taken_back:
             taken_back.discard((act, thing))
         elif read_act(act) in _LINKS:
-            pushed = act == Act.PUSH_MANIFEST or (act == Act.PUSH_BLOB and not certain)
+            pushed = read_act(act) in _MANIFESTS or (act == Act.PUSH_BLOB and not certain)
             settled = not certain or last - int(event["micros"]) > _SETTLES
             if pushed and settled and thing not in over and not is_shown(reader, thing):
                 yield thing

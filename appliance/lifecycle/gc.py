@@ -1,6 +1,7 @@
 """The `gc` job: takes away what nothing shows, pins or waits for. Safe beside pushes, pulls, mounts and imports.
 
-The metadata is compared with its indexes first; where they differ nothing is collected. Then blobs that no manifest of
+The metadata is compared with its indexes first; where they differ nothing is collected. Then, where it is asked for,
+manifests to which no tag leads lose their link (appliance.lifecycle.gc_untagged). Then blobs that no manifest of
 their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
 goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.gate): a push is either
 linked before the batch looks, or its file comes after. Files go to the graveyard (appliance.store.graveyard), which is
@@ -30,6 +31,7 @@ from appliance import clock, limits
 from appliance.control.kinds import JobContext, Result
 from appliance.intake.standing_content import StandingContent, standing_content
 from appliance.lifecycle.forgotten import require_whole
+from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
 from appliance.lifecycle.making_room import Emptied
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
@@ -70,27 +72,48 @@ class _Taken:
 
 def run(context: JobContext) -> Result:
     """Collect garbage; with `params["dry_run"]` only say what would go, with `params["now"]` remove for good at once
-    what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused.
+    what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused. With
+    `params["untagged"]` also manifests to which no tag has led for `older_than` seconds (`limits.UNTAGGED_OLDER`).
 
     The result: dry_run, now, blobs, bytes, links, uploads, kept (blobs that only the audit log keeps), named [{digest,
     size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at the end),
-    waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when). Raises
+    waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when), untagged
+    (None, or {manifests, repositories, named [{repository, digest, kind, size, since}], kept {why: how many}}). Raises
     UsageError, RefusedError, FailedError.
     """
-    flags = {name: context.params.get(name, False) for name in ("dry_run", "now")}
+    flags = {name: context.params.get(name, False) for name in ("dry_run", "now", "untagged")}
     for name, value in flags.items():
         if not isinstance(value, bool):
             raise UsageError(f"{name} is true or false", thing=repr(value)[:60])
+    older_than = _age(context.params.get("older_than"), flags["untagged"])
     with standing_content(context.station, lambda: context.progress("read what releases show", 0, 0)) as standing:
-        return _Collection(context, standing, **flags).run()
+        return _Collection(context, standing, **flags, older_than=older_than).run()
+
+
+def _age(value: object, untagged: bool) -> int:
+    """The seconds that a parameter gives. Raises UsageError."""
+    if value is None:
+        return limits.UNTAGGED_OLDER
+    if not untagged:
+        raise UsageError("older_than is about what has no tag", thing=repr(value)[:60], remedy="give untagged, too")
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= limits.UNTAGGED_OLDER_MOST:  # type: ignore[operator]
+        raise UsageError(
+            "older_than is a whole number of seconds", thing=repr(value)[:60],
+            remedy=f"from 0 to {limits.UNTAGGED_OLDER_MOST}",
+        )  # fmt: skip
+    return int(value)  # type: ignore[call-overload, no-any-return]
 
 
 class _Collection:
     def __init__(
-        self, context: JobContext, standing: Callable[[], StandingContent], *, dry_run: bool, now: bool
-    ) -> None:
+        self, context: JobContext, standing: Callable[[], StandingContent], *, dry_run: bool, now: bool, untagged: bool,
+        older_than: int,
+    ) -> None:  # fmt: skip
         self._standing = standing
         self._context, self._dry_run, self._now = context, dry_run, now
+        self._before = clock.after(-older_than) if untagged else ""
+        self._untagged: Taken | None = None
         self._station: Station = context.station
         self._full = bool(Reserve(context.station.paths.reserve).read_only())
         self._gate = Gate(context.station.paths)
@@ -115,6 +138,7 @@ class _Collection:
         grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
         graves = Graves(self._station, self._context.actor, lambda: self._context.progress("empty the graveyard", 0, 0))
         if self._dry_run:
+            self._take_untagged()
             self._unlink()
             self._take_blobs()
             emptied = graves.would_empty(grace)
@@ -122,6 +146,7 @@ class _Collection:
                 emptied = Emptied(emptied.blobs + self._taken.blobs, emptied.bytes + self._taken.bytes)
         else:
             with recording(self._station.audit, self._moment("begun")):
+                self._take_untagged()
                 self._unlink()
                 self._take_blobs()
                 self._sweep()
@@ -135,6 +160,7 @@ class _Collection:
             "links": taken.links, "uploads": taken.uploads, "kept": taken.kept, "named": taken.named,
             "emptied": asdict(emptied), "graveyard": asdict(self._station.blobs.graveyard.totals()),
             "waiting": {"blobs": self._waiting, "until": self._until()},
+            "untagged": None if self._untagged is None else self._untagged.to_json(),
         }  # fmt: skip
 
     def _until(self) -> str | None:
@@ -146,11 +172,25 @@ class _Collection:
         detail = {"moment": moment, "blobs": taken.blobs, "bytes": taken.bytes, "links": taken.links}
         return AuditEvent(Act.GC, self._context.actor, "store", "done", detail)
 
+    def _take_untagged(self) -> None:
+        if not self._before:
+            return
+        phase = "look for manifests without a tag"
+        work = UntaggedCollection(
+            self._station, self._context.actor, self._before, building=self._builds, turn=self._turn,
+            log=self._context.log, attend=lambda: self._context.progress(phase, 0, 0),
+        )  # fmt: skip
+        self._untagged = work.run(dry_run=self._dry_run)
+        if self._dry_run:
+            for digests in self._untagged.gone.values():
+                self._unlinked.update(digests)
+
     def _unlink(self) -> None:
         # On a station that is read-only nothing is on its way for which the day of grace would be.
         before = clock.now() if self._full else clock.after(-int(limits.UNREFERENCED))
         self._context.progress("look for blobs without a manifest", 0, 0)
-        for one in unreferenced(self._station, before):
+        without = self._untagged.gone if self._dry_run and self._untagged is not None else {}
+        for one in unreferenced(self._station, before, without):
             if isinstance(one, Waiting):
                 self._waiting += one.blobs
                 self._newest = max(self._newest, one.newest)

@@ -29,9 +29,11 @@ from bundles.oci.manifest import MANIFEST_TYPES, Manifest
 _BUNDLE: Final = re.compile(r"(?P<stream>[a-z0-9-]+\.[a-z0-9-]+)-(?P<sequence>[0-9]{6,})\Z")
 _MADE: Final = (Act.BUNDLE_BUILD, Act.BUNDLE_WRITE, Act.BUNDLE_SIGN, Act.BUNDLE_RECUT)
 _BUNDLES: Final = (*_MADE, Act.BUNDLE_VOID, Act.WANTS_TAKE)
-_PUSHES: Final = (Act.PUSH_BLOB, Act.MOUNT_BLOB, Act.PUSH_MANIFEST)
+_MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST)
+_PUSHES: Final = (Act.PUSH_BLOB, Act.MOUNT_BLOB, *_MANIFESTS)
 _CLOSURES: Final = (Act.COLLECT, Act.SBOM_ATTACH)
-_ENDS: Final = (Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.DELETE_TAG, Act.GC_UNLINK)
+_ENDS: Final = (Act.DELETE_BLOB, Act.DELETE_MANIFEST, Act.DELETE_TAG, Act.GC_UNLINK, Act.GC_UNTAGGED)
+_MANIFESTS_END: Final = (Act.DELETE_MANIFEST, Act.GC_UNTAGGED)
 _LOST: Final = FailedError(
     "how the job ended was lost with the database", remedy="see its log in the station's folder, start it again"
 )
@@ -208,8 +210,8 @@ class _Replay:
 
     def _push(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         repository, _, digest = thing.partition("@")
-        self._show(repository, digest, "manifest" if act == Act.PUSH_MANIFEST else "blob", at)
-        for tag in str(detail.get("tags", "")).split() if act == Act.PUSH_MANIFEST else ():
+        self._show(repository, digest, "manifest" if act in _MANIFESTS else "blob", at)
+        for tag in str(detail.get("tags", "")).split() if act in _MANIFESTS else ():
             self._tag(repository, tag, digest, at)
 
     def _closure(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
@@ -250,7 +252,7 @@ class _Replay:
         repository, _, digest = thing.partition("@")
         many = detail.get("digests")
         for each in map(str, many) if isinstance(many, list) else [digest]:
-            self._hide(repository, each, "manifest" if act == Act.DELETE_MANIFEST else "blob")
+            self._hide(repository, each, "manifest" if act in _MANIFESTS_END else "blob")
 
     def _bundle(self, act: Act, thing: str, at: str, detail: dict[str, Any]) -> None:
         match = _BUNDLE.match(thing)

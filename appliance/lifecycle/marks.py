@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from types import MappingProxyType
 
 from appliance import limits as station_limits
 from appliance.outgoing.fixed import Fixed
@@ -65,10 +66,13 @@ def _beginning(digest: str) -> int:
     return int(digest.partition(":")[2][:16], 16)
 
 
-def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | Waiting | str]:
+def unreferenced(
+    station: Station, before: str, without: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> Iterator[Unreferenced | Waiting | str]:
     """For each repository with blobs that no manifest there names: those linked before the time `before`, at most
     `limits.GC_PAGE` at a time, then how many are younger. Where one of its manifests cannot be read, a sentence about
-    it, and nothing of it is given. Reads every manifest of a repository that links a blob."""
+    it, and nothing of it is given. Reads every manifest of a repository that links a blob, but for those of `without`,
+    by repository, which would be gone."""
     for repository, name in garbage.repositories(station.reader):
         if next(garbage.linked(station.reader, repository, "blob"), None) is None:
             continue
@@ -76,6 +80,8 @@ def unreferenced(station: Station, before: str) -> Iterator[Unreferenced | Waiti
         named = _Named()
         try:
             for digest in garbage.linked(station.reader, repository, "manifest"):
+                if digest in without.get(name, ()):
+                    continue
                 for each in named_by(station, Digest.parse(digest)):
                     named.add(each)
         except LockgateError as error:
@@ -123,5 +129,5 @@ class WaitingBuilds:
             return frozenset()
         return frozenset() if fixed is None else frozenset(str(blob.digest) for blob in fixed.manifest.blobs)
 
-    def __contains__(self, digest: str) -> bool:
+    def __contains__(self, digest: object) -> bool:
         return any(digest in blobs for blobs in self._blobs.values())

@@ -100,6 +100,7 @@ class Act(StrEnum):
     PUSH_BLOB = "push-blob"
     PUSH_MANIFEST = "push-manifest"
     MOUNT_BLOB = "mount-blob"
+    COPY_MANIFEST = "copy-manifest"
     DELETE_BLOB = "delete-blob"
     DELETE_MANIFEST = "delete-manifest"
     DELETE_TAG = "delete-tag"
@@ -158,6 +159,7 @@ class Act(StrEnum):
     GC_EMPTY = "gc.empty"
     METADATA_DAMAGED = "metadata.damaged"
     GC_UNLINK = "gc.unlink"
+    GC_UNTAGGED = "gc.untagged"
     RESTORE_DAMAGED = "restore-damaged"
     SCRUB = "scrub"
     WITHDRAW_DAMAGED = "withdraw-damaged"
@@ -190,9 +192,11 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
         Act.PUSH_BLOB: Explains.LINK,
         Act.PUSH_MANIFEST: Explains.LINK,
         Act.MOUNT_BLOB: Explains.LINK,
+        Act.COPY_MANIFEST: Explains.LINK,
         Act.DELETE_BLOB: Explains.LINK_ENDS,
         Act.DELETE_MANIFEST: Explains.LINK_ENDS,
         Act.GC_UNLINK: Explains.LINK_ENDS,
+        Act.GC_UNTAGGED: Explains.LINK_ENDS,
         Act.COLLECT: Explains.CLOSURE,
         Act.SBOM_ATTACH: Explains.CLOSURE,
         Act.INTAKE_RELEASE: Explains.RELEASE,
@@ -204,11 +208,14 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
 
 MOVES_TAGS: Final = frozenset(
     {
-        Act.PUSH_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH, Act.INTAKE_RELEASE,
-        Act.INTAKE_WITHDRAW,
+        Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.GC_UNTAGGED, Act.COLLECT,
+        Act.SBOM_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
     }
 )  # fmt: skip
 """The acts that decide where a tag stands, or what it may go back to (appliance.intake.replay)."""
+
+FROM_ANOTHER: Final = frozenset({Act.MOUNT_BLOB, Act.COPY_MANIFEST})
+"""The acts that explain a link only where an older act explains the same digest's link in `detail.source`."""
 
 REPORTED: Final = frozenset({Act.INTAKE_INSPECT, Act.INTAKE_REINSPECT})
 """The acts that name the digest of a bundle's inspection report (`detail.report`)."""

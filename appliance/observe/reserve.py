@@ -29,7 +29,7 @@ NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 FILLING: Final = frozenset(
     {
-        Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COLLECT, Act.SBOM_ATTACH,
+        Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
         Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
     }
 )  # fmt: skip

@@ -13,6 +13,7 @@ from typing import Final, Literal
 _WHY: Final = {
     "deleted": "it was deleted",
     "unnamed": "no manifest of the repository named it",
+    "untagged": "no tag of the repository led to it",
     "withdrawn": "its release was withdrawn",
 }
 

@@ -17,6 +17,7 @@ from bundles.oci.digest import Digest
 _COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME: Final = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*\Z")
 _TAG: Final = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}\Z")
+_TAG_PATTERN: Final = re.compile(r"[a-zA-Z0-9_*][a-zA-Z0-9._*-]{0,127}\Z")
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?\Z")
 _REMEDY: Final = "write repository:tag, repository@digest or repository:tag@digest"
 DOCKER_SCHEME: Final = "docker://"
@@ -40,6 +41,15 @@ def check_tag(tag: str) -> str:
             "malformed tag", thing=repr(tag)[:160], remedy="use letters, digits, . _ and -, at most 128 characters"
         )
     return tag
+
+
+def check_tag_pattern(text: str) -> str:
+    """A pattern of tags, in which `*` stands for any characters. Raises MalformedError."""
+    if not _TAG_PATTERN.match(text):
+        raise MalformedError(
+            "malformed pattern of tags", thing=repr(text)[:160], remedy="use letters, digits, . _ - and *, as 1.2.*"
+        )
+    return text
 
 
 def check_site(name: str) -> str:

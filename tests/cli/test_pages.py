@@ -29,7 +29,7 @@ def paged(station: Path) -> Iterator[list[str]]:
         query = parse_qs(urlsplit(target).query)
         start = NAMES.index(query["after"][0]) + 1 if "after" in query else 0
         shown = NAMES[start : start + min(int(query["limit"][0]), 1000)]
-        items = [{"name": name, "tags": 1, "manifests": 1, "bytes": 1} for name in shown]
+        items = [{"name": name, "tags": 1, "manifests": 1, "bytes": 1, "untagged": 0} for name in shown]
         body = json.dumps({"items": items, "next": shown[-1] if shown and shown[-1] != NAMES[-1] else None}).encode()
         writer.write(b"HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         await writer.drain()

@@ -14,6 +14,7 @@ import pytest
 from appliance import clock, limits
 from appliance.intake import cut_record
 from appliance.intake import moved_tags as module
+from appliance.intake import replay as replay_module
 from appliance.intake.ledger import find_entry
 from appliance.intake.moved_tags import alarms, moved, moved_tags
 from appliance.intake.unexplained import unexplained
@@ -379,3 +380,36 @@ def test_a_damaged_tag_stops_no_release_and_no_withdrawal_and_is_right_after_eit
     line.inside.withdraw(name_of(2))
     assert stands() == line.digests[1][TEAM]
     assert moved_tags(line.inside.station) == []
+
+
+def test_a_collection_of_what_has_no_tag_counts_for_nothing_where_released_content_stands(line: Line) -> None:
+    line.patch.setattr(replay_module, "_RACE", 0)
+    line.release(1)
+    digest = line.digests[1][TEAM]
+    line.say(Act.GC_UNTAGGED, TEAM, digests=[digest], keeps_released=True)
+    line.sql("DELETE FROM links WHERE digest = ?", digest)
+    assert ("missing", digest) in {(one["kind"], one["digest"]) for one in moved_tags(line.inside.station)}
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_what_was_collected_for_want_of_a_tag_is_missing_nowhere_and_copies_set_tags(line: Line, pruned: bool) -> None:
+    line.release(1)
+    line.inside.withdraw(name_of(1))
+    line.release(1, only=(OTHER,))
+    digest = line.digests[1][TEAM]
+    line.say(Act.COPY_MANIFEST, f"{TEAM}@{digest}", source=OTHER, tags="copied")
+    row = ManifestRow(blob=BlobRow(digest=digest, size=1, crc32=0), media_type=OCI_MANIFEST)
+    line.inside.writer.submit(PutManifest(repository=TEAM, manifest=row, at=clock.now(), tags=("copied",)))
+    if pruned:
+        line.prune()
+    assert line.found() == []
+    line.say(Act.DELETE_TAG, f"{TEAM}:copied")
+    line.inside.writer.submit(DeleteTag(repository=TEAM, tag="copied"))
+    line.say(Act.GC_UNTAGGED, TEAM, digests=[digest])
+    line.inside.writer.submit(DeleteManifest(repository=TEAM, digest=digest))
+    if pruned:
+        line.prune("again")
+    assert line.found() == []
+    line.sql("INSERT OR IGNORE INTO repositories (name, created) VALUES (?, '')", TEAM)
+    line.move(digest, "copied")
+    assert line.found() == [("copied", "", digest)]

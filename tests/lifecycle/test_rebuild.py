@@ -18,6 +18,7 @@ import pytest
 
 from appliance.cli.main import main
 from appliance.config import load_config
+from appliance.lifecycle import logged
 from appliance.lifecycle import rebuild as rebuilding
 from appliance.lifecycle.forgotten import look
 from appliance.lifecycle.gc import run as collect_garbage
@@ -485,3 +486,21 @@ def test_a_blob_that_cannot_be_read_is_named_and_holds_nothing_else_up(lost: Los
     blob.write_bytes(data)
     assert in_process("rebuild", "--yes", "-C", lost.root).status == 0
     assert lost.holds()[:4] == lost.before[:4], "and once it can be read, all of it"
+
+
+def test_copies_are_replayed_and_what_a_collection_took_for_want_of_a_tag_stays_away(tmp_path: Path) -> None:
+    with Outside(tmp_path / "alpha") as station:
+        first = push(station, "team/app", b"first", "1")
+        second = push(station, "team/app", b"second", "1")
+        audit = station.station.audit
+        blob = str(Digest.of(b"second"))
+        said = {"source": "team/app"}
+        audit.record(AuditEvent(Act.MOUNT_BLOB, "anna", f"prod/app@{blob}", "done", said))
+        audit.record(AuditEvent(Act.COPY_MANIFEST, "anna", f"prod/app@{second}", "done", said | {"tags": "1 2"}))
+        audit.record(AuditEvent(Act.GC_UNTAGGED, "anna", "team/app", "done", {"digests": [first]}))
+        found = logged.replay(station.station.paths, lambda _: None).repositories
+    assert found["prod/app"].links.keys() == {(second, "manifest"), (blob, "blob")}
+    assert {tag: digest for tag, (digest, _) in found["prod/app"].tags.items()} == {"1": second, "2": second}
+    assert (first, "manifest") in found["team/app"].deleted
+    assert (first, "manifest") not in found["team/app"].links
+    assert found["team/app"].tags["1"][0] == second

@@ -145,11 +145,21 @@ class RepositoriesScreen(StationScreen):
     def _show_detail(self) -> None:
         tag = self.tags.current
         detail = self.query_one("#detail", Panel)
+        lost = self._untagged()
         if tag is None or not self.tags.display:
-            detail.show([[("", "plain")]])
+            detail.show(lost or [[("", "plain")]])
             return
         name = [[(safe(tag.tag), "title")]] if len(safe(tag.tag)) > LONG else []
-        detail.show([*name, [(safe(tag.digest), "plain")]])
+        detail.show([*lost, *name, [(safe(tag.digest), "plain")]])
+
+    def _untagged(self) -> list[list[tuple[str, str]]]:
+        """A line about the manifests of the repository under the cursor to which no tag leads."""
+        repository = self.repositories.current
+        if self.in_tags or repository is None or not repository.untagged:
+            return []
+        count = number(repository.untagged)
+        text = f"{count} without a tag: lockgate repo show --untagged {safe(repository.name)}"
+        return [[(text, "plain")]]
 
     def item(self) -> object | None:
         return self.tags.current if self.in_tags else self.repositories.current

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -11,11 +12,14 @@ from aiohttp import web
 from appliance import limits as station_limits
 from appliance.control.api import Control, get, page, page_of, require
 from appliance.control.asked import query_number, query_text
+from appliance.control.own_station import on_own_station
 from appliance.control.view import shown_prefixes, shows
 from appliance.control.weights import Weights
+from appliance.lifecycle.untagged import Names, Untagged, count, untagged
+from appliance.station import Station
 from appliance.store.metadata import ManifestFacts, TagFacts
 from bundles import limits, strict_json
-from bundles.errors import MalformedError, NotFoundError
+from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
 from bundles.oci.manifest import Manifest, parse_manifest
@@ -29,13 +33,29 @@ def routes(control: Control) -> list[web.RouteDef]:
     metadata = control.station.metadata
     weights = Weights(control.station.blobs)
 
+    names = Names(control.station.blobs)
+
     async def repositories(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
+        entries = metadata.repositories(limit, after, text, shows(request), shown_prefixes(request))
+        counting = [entry.name for entry in entries]
+        counts = await asyncio.to_thread(on_own_station, control, lambda own: _untagged(own, names, counting))
         found = [
-            {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes}
-            for entry in metadata.repositories(limit, after, text, shows(request), shown_prefixes(request))
-        ]
+            {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes,
+             "untagged": counts[entry.name]}
+            for entry in entries
+        ]  # fmt: skip
         return page(found, limit, lambda entry: str(entry["name"]))
+
+    async def without_tag(request: web.Request) -> web.Response:
+        name = check_repository(request.match_info["name"])
+        await require(request, "pull", name)
+        if not metadata.repository_exists(name):
+            raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
+        limit, after, _ = page_of(request)
+        found = await asyncio.to_thread(on_own_station, control, lambda own: untagged(own, names, name))
+        rows = sorted((one for one in found if one.shown.digest > after), key=lambda one: one.shown.digest)
+        return page([_without_tag(one) for one in rows[:limit]], limit, lambda entry: str(entry["digest"]))
 
     async def tags(request: web.Request) -> web.Response:
         name = check_repository(request.match_info["name"])
@@ -65,9 +85,28 @@ def routes(control: Control) -> list[web.RouteDef]:
     return [
         get("/v1/repositories", "pull", repositories),
         get("/v1/repositories/{name:.+}/tags", "pull", tags),
+        get("/v1/repositories/{name:.+}/untagged", "pull", without_tag),
         get("/v1/artifact", "pull", artifact),
         get("/v1/sbom", "pull", sbom),
     ]
+
+
+def _untagged(station: Station, names: Names, repositories: list[str]) -> dict[str, int | None]:
+    """How many manifests of each repository no tag leads to; None where one of them cannot be read."""
+    counts: dict[str, int | None] = {}
+    for name in repositories:
+        counts[name] = None
+        with contextlib.suppress(LockgateError):
+            counts[name] = count(station, names, name)
+    return counts
+
+
+def _without_tag(one: Untagged) -> dict[str, Any]:
+    shown = one.shown
+    return {
+        "digest": shown.digest, "kind": kind_of(shown.media_type, shown.artifact_type), "media_type": shown.media_type,
+        "artifact_type": shown.artifact_type, "size": shown.size, "since": shown.since, "kept": one.kept,
+    }  # fmt: skip
 
 
 def _look_up(

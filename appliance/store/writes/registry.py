@@ -145,6 +145,7 @@ def _unlinked(db: sqlite3.Connection, repository: int, digests: Iterable[str], k
 def forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
     """A repository exists as long as it shows something."""
     if db.execute("SELECT 1 FROM links WHERE repository_id = ? LIMIT 1", (repository,)).fetchone() is None:
+        db.execute("DELETE FROM untagged WHERE repository_id = ?", (repository,))
         db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
 
 

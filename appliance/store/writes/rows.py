@@ -17,13 +17,19 @@ from appliance import clock
 from appliance.store.rows import WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
-Why = Literal["deleted", "unnamed", "withdrawn"]
-"""Why a link went: a client deleted it, no manifest of its repository named it, or its release was withdrawn."""
+Why = Literal["deleted", "unnamed", "untagged", "withdrawn"]
+"""Why a link went: a client deleted it, no manifest of its repository named it, no tag led to it for as long as a
+collection was told, or its release was withdrawn."""
 
 Facts = tuple[str, str, str, str | None, int, str]
 """Of a manifest: digest, media type, artifact type, subject, size, and annotations as JSON text."""
 
 _NAME: Final = "(SELECT name FROM repositories WHERE id = ?1)"
+_LEAVE: Final = (
+    "INSERT INTO untagged (repository_id, digest, since) SELECT repository_id, digest, ?3 FROM tags"
+    " WHERE repository_id = ?1 AND tag = ?2"
+)
+_LEFT: Final = " ON CONFLICT (repository_id, digest) DO UPDATE SET since = max(since, excluded.since)"
 _WRONG: Final = (
     "DELETE FROM links WHERE repository_id NOT IN (SELECT id FROM repositories)"
     " OR digest NOT IN (SELECT digest FROM blobs) OR checksum <> link_sum("
@@ -95,6 +101,8 @@ def take_link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, 
             " SET unlinked = excluded.unlinked, why = excluded.why, taken = NULL, job = '', asked = 0",
             (*key, clock.now(), why),
         )
+        if kind == "manifest":
+            db.execute("DELETE FROM untagged WHERE repository_id = ? AND digest = ?", key[:2])
     return taken
 
 
@@ -104,12 +112,14 @@ def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: 
 
 
 def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
-    """`set_tag` for each (repository, tag, digest)."""
+    """`set_tag` for each (repository, tag, digest). What the tag leaves counts as untagged from now on."""
+    every = list(tags)
+    db.executemany(f"{_LEAVE} AND digest <> ?4{_LEFT}", ((*one[:2], at, one[2]) for one in every))
     db.executemany(
         "INSERT INTO tags (repository_id, tag, digest, updated, checksum)"  # noqa: S608
         f" VALUES (?1, ?2, ?3, ?4, tag_sum({_NAME}, ?2, ?3, ?4)) ON CONFLICT (repository_id, tag) DO UPDATE"
         " SET digest = excluded.digest, updated = excluded.updated, checksum = excluded.checksum",
-        ((*one, at) for one in tags),
+        ((*one, at) for one in every),
     )
 
 
@@ -153,7 +163,8 @@ def may_stand_at(db: sqlite3.Connection, repository: int, tag: str, target: str)
 
 
 def take_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
-    """Take a tag away; whether it was there."""
+    """Take a tag away; whether it was there. What it named counts as untagged from now on."""
+    db.execute(f"{_LEAVE}{_LEFT}", (repository, tag, clock.now()))
     return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
 
 

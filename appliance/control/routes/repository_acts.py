@@ -1,0 +1,237 @@
+"""/v1/repositories and /v1/copies: tags and manifests deleted, and artifacts shown in another repository, too.
+
+What a client of the registry may not do, nobody does here: the same roles, the same rule of config.toml, and never in
+a repository that holds released content. Each deletion and each link is an event of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+
+from appliance import clock, limits
+from appliance.access.patterns import covers
+from appliance.control.api import Control, act, audited, caller, post, require
+from appliance.control.asked import body_of, malformed
+from appliance.control.own_station import on_own_station
+from appliance.observe.acts import Act
+from appliance.observe.audit import AuditEvent, refusal
+from appliance.observe.recorded import recording_async
+from appliance.outgoing.closure import closure_of
+from appliance.outgoing.shown import StationShown
+from appliance.policy.client_writes import ClientWrites
+from appliance.station import Station
+from appliance.store.writes.copies import CopyArtifacts, Item
+from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag, holds_released
+from appliance.store.writes.rows import Kind
+from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import Reference, check_repository, check_tag_pattern
+
+
+@dataclass(frozen=True, slots=True)
+class _Copied:
+    """What a copy shows: the root, and each digest by whether the target shows it already."""
+
+    digest: Digest
+    links: Sequence[Item]
+    present: Sequence[Item]
+    tags: Sequence[tuple[str, str]]
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    acts = _Acts(control)
+    return [
+        post("/v1/repositories/{name:.+}/delete", "delete", acts.delete),
+        post("/v1/copies", "pull", acts.copy),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Acts:
+    control: Control
+
+    @property
+    def writes(self) -> ClientWrites:
+        """What the station lets clients write to."""
+        return ClientWrites.of(self.control.station.config)
+
+    async def _allow(self, repository: str) -> None:
+        """Go on only where clients may write to the repository. Raises RefusedError."""
+        self.writes.require(repository)
+        if self.writes.keeps_released and self.control.station.metadata.holds_released(repository):
+            raise holds_released(repository)
+
+    def _said(self, **detail: object) -> dict[str, object]:
+        """What an event says besides: such an act cannot have happened where released content stands."""
+        return detail | ({"keeps_released": True} if self.writes.keeps_released else {})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        name = check_repository(request.match_info["name"])
+        body = await body_of(request)
+        await require(request, "delete", name)
+        await audited(self.control, request, Act.DELETE_TAG, name, self._allow(name))
+        if not self.control.station.metadata.repository_exists(name):
+            raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
+        dry_run = body.get("dry_run", False)
+        if not isinstance(dry_run, bool):
+            raise malformed("dry_run", "it is true or false")
+        if "digest" in body:
+            items = await self._delete_manifest(request, name, Digest.parse(body.text("digest")), dry_run=dry_run)
+            return web.json_response({"items": items, "next": None, "dry_run": dry_run})
+        pattern = check_tag_pattern(body.text("tags"))
+        after = body.text("after", "")
+        looking = asyncio.to_thread(on_own_station, self.control, lambda own: _matching(own, name, pattern, after))
+        found, more = await looking
+        gone = found if dry_run else [one for one in found if await self._delete_tag(request, name, one["tag"])]
+        return web.json_response({"items": gone, "next": more, "dry_run": dry_run})
+
+    async def _delete_tag(self, request: web.Request, name: str, tag: str) -> bool:
+        event = AuditEvent(Act.DELETE_TAG, caller(request), f"{name}:{tag}", "done", self._said())
+        return await self._happened(
+            event, DeleteTag(repository=name, tag=tag, keeps_released=self.writes.keeps_released)
+        )
+
+    async def _delete_manifest(
+        self, request: web.Request, name: str, digest: Digest, *, dry_run: bool
+    ) -> list[dict[str, Any]]:
+        if self.control.station.metadata.linked_manifest(name, digest) is None:
+            raise NotFoundError("no such artifact", thing=f"{name}@{digest}", remedy="see: lockgate repo list")
+        items = [{"tag": tag, "digest": str(digest)} for tag in self.control.station.metadata.tags_of(name, digest)]
+        if not dry_run:
+            event = AuditEvent(Act.DELETE_MANIFEST, caller(request), f"{name}@{digest}", "done", self._said())
+            keeps = self.writes.keeps_released
+            if not await self._happened(
+                event, DeleteManifest(repository=name, digest=str(digest), keeps_released=keeps)
+            ):
+                raise NotFoundError("it is not shown any more", thing=f"{name}@{digest}")
+        return [*items, {"tag": None, "digest": str(digest)}]
+
+    async def _happened(self, event: AuditEvent, write: DeleteTag | DeleteManifest) -> bool:
+        """Do it; whether there was something to delete. Where there was not, the event is taken back."""
+        async with self._turn(write):
+            if await act(self.control, event, write):
+                return True
+            nothing = FailedError("nothing was changed: something else changed meanwhile")
+            await self.control.record(refusal(event.act, event.actor, event.thing, nothing, recorded=True))
+            return False
+
+    @asynccontextmanager
+    async def _turn(self, write: ClientWrite) -> AsyncIterator[None]:
+        """From before an act is recorded until it is durable nobody else records one on the same things
+        (appliance.store.turns)."""
+        turns, (alone, shared) = self.control.station.blobs.turns, write.things
+        while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
+            await asyncio.sleep(limits.TURN_LOOK)
+        try:
+            yield
+        finally:
+            os.close(held)
+
+    async def copy(self, request: web.Request) -> web.Response:
+        body = await body_of(request)
+        source = Reference.parse(body.text("source"))
+        target = _target(body.text("target"), source)
+        await require(request, "pull", source.repository)
+        await require(request, "push", target.repository)
+        await audited(self.control, request, Act.COPY_MANIFEST, str(target), self._allow(target.repository))
+        reading = asyncio.to_thread(on_own_station, self.control, lambda own: _look(own, source, target))
+        copied: _Copied = await audited(self.control, request, Act.COPY_MANIFEST, str(target), reading)
+        moved = await self._make(caller(request), source.repository, target.repository, copied)
+        manifests = sum(kind == "manifest" for _, kind in (*copied.links, *copied.present))
+        return web.json_response(
+            {
+                "reference": str(target), "digest": str(copied.digest), "manifests": manifests,
+                "blobs": len(copied.links) + len(copied.present) - manifests, "linked": len(copied.links),
+                "moved": [{"tag": tag, "digest": digest} for tag, digest in moved],
+            },
+            status=201,
+        )  # fmt: skip
+
+    async def _make(self, actor: str, source: str, target: str, copied: _Copied) -> list[list[str]]:
+        """Record each link, and each tag with the manifest that it is set to, then make all of them in one transaction.
+        Each is explained where its source's link is (appliance.intake.log_record)."""
+        tagged: dict[str, list[str]] = {}
+        for tag, digest in copied.tags:
+            tagged.setdefault(digest, []).append(tag)
+        write = CopyArtifacts(
+            repository=target, source=source, links=tuple(copied.links), present=tuple(copied.present),
+            tags=tuple(copied.tags), at=clock.now(), keeps_released=self.writes.keeps_released,
+        )  # fmt: skip
+        new = dict(copied.links)
+        async with self._turn(write), AsyncExitStack() as recorded:
+            for digest, kind in (*copied.links, *((digest, "manifest") for digest in tagged if digest not in new)):
+                named = {"tags": " ".join(tagged[digest])} if digest in tagged else {}
+                made = Act.MOUNT_BLOB if kind == "blob" else Act.COPY_MANIFEST
+                event = AuditEvent(made, actor, f"{target}@{digest}", "done", self._said(source=source, **named))
+                await recorded.enter_async_context(recording_async(self.control.record, event))
+            moved: list[list[str]] = await self.control.writer.submit(write)
+        return moved
+
+
+def _target(text: str, source: Reference) -> Reference:
+    """Where a copy goes: `REPO:TAG`, or REPO with the source's tag or digest. Raises MalformedError, UsageError."""
+    if "@" in text:
+        raise UsageError("a copy keeps its digest", thing=text[:280], remedy="write REPO or REPO:TAG")
+    if ":" in text:
+        return Reference.parse(text)
+    return Reference(text, source.tag, source.digest)
+
+
+def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[list[dict[str, Any]], str | None]:
+    """Tags behind `after` that a pattern covers, `limits.TAGS_DELETED` at most, and where to go on."""
+    found: list[dict[str, Any]] = []
+    while page := station.metadata.tags(name, limits.GC_PAGE, after):
+        for one in page:
+            after = one.tag
+            if covers(pattern, one.tag):
+                found.append({"tag": one.tag, "digest": str(one.digest)})
+                if len(found) == limits.TAGS_DELETED:
+                    return found, after
+    return found, None
+
+
+def _look(station: Station, source: Reference, target: Reference) -> _Copied:
+    """What a reference reaches, with what speaks about it: SBOMs, signatures, attestations. Blocking.
+
+    Raises UsageError for one that is not shown, FailedError where it is not whole, RefusedError where people have
+    blocked something of it.
+    """
+    content = closure_of([source], StationShown(station.blobs, station.metadata)).content
+    manifests = {artifact.digest for artifact in content.artifacts}
+    items: list[Item] = [(digest, "manifest") for digest in sorted(manifests)]
+    items += [(str(digest), "blob") for digest, _ in content.blobs if str(digest) not in manifests]
+    if len(items) > limits.COPY_LINKS:
+        raise RefusedError(
+            "it reaches too much to be copied",
+            thing=str(source),
+            remedy=f"at most {limits.COPY_LINKS} manifests and blobs",
+        )
+    absent = _absent(station, target.repository, items)
+    root = source.digest
+    if root is None:
+        facts = station.metadata.tagged_manifest(source.repository, source.tag or "")
+        if facts is None:
+            raise NotFoundError("no such artifact", thing=str(source), remedy="see: lockgate repo list")
+        root = facts.digest
+    evidence = {tag: one.digest for one in content.artifacts for tag in one.tags if tag != source.tag}
+    tags = evidence | ({target.tag: str(root)} if target.tag is not None else {})
+    return _Copied(
+        root, [one for one in items if one in absent], [one for one in items if one not in absent], list(tags.items())
+    )
+
+
+def _absent(station: Station, repository: str, items: Sequence[Item]) -> set[Item]:
+    found: set[Item] = set()
+    kinds: tuple[Kind, ...] = ("manifest", "blob")
+    for kind in kinds:
+        digests = [Digest.parse(digest) for digest, each in items if each == kind]
+        found |= {(str(digest), kind) for digest in station.metadata.unlinked(repository, digests, kind)}
+    return found

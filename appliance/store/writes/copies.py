@@ -1,0 +1,65 @@
+"""The transaction that shows what one repository shows in another one, too."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from appliance.store.rows import WrongRowError
+from appliance.store.writes.registry import ClientWrite, ensure_repository, move_tag, repository_id
+from appliance.store.writes.rows import Kind, is_linked, link, tag_target
+from bundles.errors import FailedError, NotFoundError
+
+Item = tuple[str, Kind]
+"""A digest, and what it is shown as."""
+
+
+class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
+    """Content that `source` shows becomes visible in `repository` too, with tags, all at once.
+
+    `links` are made: an event names each of them. `present` is there already. `tags` are pairs of tag and digest. The
+    result lists the tags that stood elsewhere, as [tag, digest]. Raises NotFoundError where the source does not show
+    something any more, FailedError where the repository changed meanwhile.
+    """
+
+    source: str
+    links: tuple[Item, ...]
+    present: tuple[Item, ...]
+    tags: tuple[tuple[str, str], ...]
+    at: str
+
+    def change(self, db: sqlite3.Connection) -> list[list[str]]:
+        source = repository_id(db, self.source)
+        for digest, kind in self.links:
+            if source is None or not is_linked(db, source, digest, kind):
+                raise NotFoundError(
+                    "it is not shown any more", thing=f"{self.source}@{digest}", remedy="see: lockgate repo list"
+                )
+        repository = ensure_repository(db, self.repository, self.at)
+        for digest, kind in self.present:
+            if not is_linked(db, repository, digest, kind):
+                raise FailedError("the repository changed meanwhile", thing=self.repository, remedy="copy again")
+        for digest, kind in self.links:
+            link(db, repository, digest, kind, self.at)
+        moved = []
+        for tag, digest in self.tags:
+            stood = _standing(db, repository, tag)
+            if stood not in (None, digest):
+                moved.append([tag, str(stood)])
+            move_tag(db, repository, tag, digest, self.at)
+        return moved
+
+    @property
+    def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """As ClientWrite.things."""
+        manifests = (f"{self.repository}@{digest}" for digest, kind in self.links if kind == "manifest")
+        tags = (thing for tag, digest in self.tags for thing in (f"{self.repository}:{tag}", f"{self.repository}@{digest}"))
+        blobs = tuple(f"{self.repository}@{digest}" for digest, kind in self.links if kind == "blob")
+        return tuple(dict.fromkeys((*manifests, *tags))), blobs
+
+
+def _standing(db: sqlite3.Connection, repository: int, tag: str) -> Any:
+    try:
+        return tag_target(db, repository, tag)
+    except WrongRowError:
+        return None  # the copy puts it right
