@@ -86,12 +86,15 @@ def _text(result: dict[str, Any]) -> str:
 
 
 def _untagged(found: dict[str, Any], verb: str, *, listed: bool) -> list[str]:
-    lines = [f"{found['manifests']} manifests without a tag {verb}, of {found['repositories']} repositories"]
+    lines = [
+        f"{some(found['manifests'], 'manifest')} without a tag {verb}, of"
+        f" {some(found['repositories'], 'repository', 'repositories')}"
+    ]
     if found["kept"]:
         lines.append("kept: " + ", ".join(f"{count} {why}" for why, count in found["kept"].items()))
     if listed and found["named"]:
         rows = [(one["repository"], one["digest"], one["kind"], one["since"]) for one in found["named"]]
         lines.append(table(rows, ("REPOSITORY", "DIGEST", "KIND", "SINCE")))
         if rest := found["manifests"] - len(rows):
-            lines.append(f"and {rest} more manifests")
+            lines.append(f"and {some(rest, 'more manifest')}")
     return lines

@@ -10,7 +10,7 @@ import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.pages import limit_option, whole_list
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.reference import check_repository, check_tag_pattern
 
@@ -139,8 +139,9 @@ def delete(root: Path | None, pattern: str, dry_run: bool, as_json: bool) -> Non
     if not items:
         raise NotFoundError("no tag matches", thing=pattern[:280], remedy=f"see: lockgate repo tags {name}")
     rows = [(one["tag"] or "(the manifest)", one["digest"]) for one in items]
-    count = sum(one["tag"] is not None for one in items)
-    end = f"{count} tags {'would be deleted' if dry_run else 'deleted'} from {name}"
+    count = some(sum(one["tag"] is not None for one in items), "tag")
+    what = f"the manifest and {count}" if at else count
+    end = f"{what} {'would be deleted' if dry_run else 'deleted'} from {name}"
     document = {"repository": name, "dry_run": dry_run, "items": items}
     show(document, as_json, lambda: f"{table(rows, ('TAG', 'DIGEST'))}\n{end}")
 
@@ -160,7 +161,8 @@ def copy(root: Path | None, source: str, target: str, as_json: bool) -> None:
     document = call(root, lambda client: client.post("/v1/copies", {"source": source, "target": target}))
     lines = [f"{one['tag']} stood at {one['digest']}" for one in document["moved"]]
     lines.append(
-        f"{document['manifests']} manifests and {document['blobs']} blobs, {document['linked']} of them new there"
+        f"{some(document['manifests'], 'manifest')} and {some(document['blobs'], 'blob')}, {document['linked']} of them"
+        " new there"
     )
     show(document, as_json, lambda: "\n".join([*map(safe, lines), document["reference"]]))
 

@@ -210,7 +210,7 @@ def test_a_digest_is_copied_without_a_tag_and_gets_one_back(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("source", "target", "status"),
-    [(f"{TEAM}:9", PROD, 400), (TEAM, PROD, 400), (f"{TEAM}:1.0", "Team/App", 400), (f"{TEAM}:1.0", "a:b c", 400),
+    [(f"{TEAM}:9", PROD, 404), (TEAM, PROD, 400), (f"{TEAM}:1.0", "Team/App", 400), (f"{TEAM}:1.0", "a:b c", 400),
      (f"{TEAM}:1.0", f"{PROD}@sha256:1", 400), (f"{TEAM}:1.0", "", 400)],
 )  # fmt: skip
 def test_what_cannot_be_copied_is_an_error_and_shows_nothing(desk: Desk, source: str, target: str, status: int) -> None:

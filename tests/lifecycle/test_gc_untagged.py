@@ -243,18 +243,19 @@ def test_where_the_repository_changes_between_look_and_transaction_nothing_is_ta
     kept: Kept, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, _ = overwritten(kept)
-    real, changed = kept.inside.writer.submit, list[int]()
+    real, changed = UntaggedCollection._unlink, list[int]()
 
-    def submit(write: Any) -> Any:
-        if type(write).__name__ == "UnlinkUntagged" and not changed:
+    def unlink(work: UntaggedCollection, repository: str, digests: tuple[str, ...], state: str) -> str:
+        if not changed:
             changed.append(1)
             if change == "a tag":
-                real(PutTag(repository=TEAM, tag="again", digest=str(first.digest), at=clock.now()))
+                at = clock.now()
+                kept.inside.writer.submit(PutTag(repository=TEAM, tag="again", digest=str(first.digest), at=at))
             else:
                 image().push(kept.server, TEAM, "v9")
-        return real(write)
+        return real(work, repository, digests, state)
 
-    monkeypatch.setattr(kept.inside.writer, "submit", submit)
+    monkeypatch.setattr(UntaggedCollection, "_unlink", unlink)
     found = collect(kept)
     assert found["manifests"] == (0 if change == "a tag" else 1)
     assert (str(first.digest) in shown(kept)) is (change == "a tag")

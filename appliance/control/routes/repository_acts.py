@@ -201,7 +201,7 @@ def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[li
 def _look(station: Station, source: Reference, target: Reference) -> _Copied:
     """What a reference reaches, with what speaks about it: SBOMs, signatures, attestations. Blocking.
 
-    Raises UsageError for one that is not shown, FailedError where it is not whole, RefusedError where people have
+    Raises NotFoundError for one that is not shown, FailedError where it is not whole, RefusedError where people have
     blocked something of it.
     """
     content = closure_of([source], StationShown(station.blobs, station.metadata)).content

@@ -52,9 +52,10 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
     @property
     def things(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """As ClientWrite.things."""
-        manifests = (f"{self.repository}@{digest}" for digest, kind in self.links if kind == "manifest")
-        tags = (thing for tag, digest in self.tags for thing in (f"{self.repository}:{tag}", f"{self.repository}@{digest}"))
-        blobs = tuple(f"{self.repository}@{digest}" for digest, kind in self.links if kind == "blob")
+        name = self.repository
+        manifests = [f"{name}@{digest}" for digest, kind in self.links if kind == "manifest"]
+        tags = [thing for tag, digest in self.tags for thing in (f"{name}:{tag}", f"{name}@{digest}")]
+        blobs = tuple(f"{name}@{digest}" for digest, kind in self.links if kind == "blob")
         return tuple(dict.fromkeys((*manifests, *tags))), blobs
 
 
