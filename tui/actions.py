@@ -136,6 +136,10 @@ def _cosignable(context: Context) -> str:
     return "" if result and result.get("missing_signers") else "no signature is missing"
 
 
+DEMO_ALONE: Final = frozenset({"swap"})
+"""Actions that only the demo has; a station's help does not name them."""
+
+
 def _in_demo(context: Context) -> str:
     return "" if context.demo else "only in the demo"
 

@@ -240,7 +240,7 @@ class LockgateConsole(App[int], inherit_bindings=False):
             return
         reason = action.allowed(shown.context())
         if reason:
-            shown.say("note", f"{action.label}: {reason}")
+            shown.hint(f"{action.label}: {reason}")
             return
         for owner in (shown, self):
             method = getattr(owner, f"do_{action.name}", None)
@@ -255,6 +255,12 @@ class LockgateConsole(App[int], inherit_bindings=False):
         self.draft = draft
         if self.shown is not None:
             self.shown.frame_changed()
+
+    def do_help(self) -> None:
+        """Help, over the screen that it was asked for on: leaving it leads back there."""
+        if self.shown is None or self.shown.name_of == "help":
+            return
+        self.push_screen(make("help"))
 
     def do_back(self) -> None:
         shown = self.shown
@@ -302,6 +308,8 @@ class LockgateConsole(App[int], inherit_bindings=False):
             case "key":
                 self.show_root("trust")
                 self._roots["trust"].reveal(reference)
+            case "screen" if reference == "help":
+                self.do_help()
             case "screen":
                 self.show_root(reference)
 

@@ -226,7 +226,7 @@ def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBund
                 last_sequence=came[-1].sequence,
                 last_digest=came[-1].digest or "",
                 last_at=came[-1].created,
-                entries=len({row.id for row in came}),
+                bundles=len({row.id for row in came}),
             )
         )
     for name in sorted({bundle.stream for bundle in outgoing}):
@@ -238,7 +238,7 @@ def streams(all_entries: Sequence[IntakeDetail], outgoing: Sequence[OutgoingBund
                 last_sequence=sent[0].sequence,
                 last_digest=sent[0].digest or "",
                 last_at=sent[0].created,
-                entries=len(sent),
+                bundles=len(sent),
             )
         )
     return tuple(found)

@@ -87,13 +87,15 @@ class Held(Shape, frozen=True, kw_only=True):
 
 class Who(Shape, frozen=True, kw_only=True):
     """GET /v1/session: who this console is to the station. `denied` names the permissions this account does not have,
-    each with the reason; `idle_seconds` are what a log-in lasts without a key; on an `open` station nobody logs in."""
+    each with the reason; `keys` are those that stand for it; `idle_seconds` are what a log-in lasts without a key; on
+    an `open` station nobody logs in."""
 
     account: str
     kind: str = "person"
     roles: tuple[Held, ...] = ()
     permissions: tuple[str, ...] = ()
     denied: dict[str, str] = {}
+    keys: tuple[str, ...] = ()
     idle_seconds: int = 0
     open: bool = False
 
@@ -351,7 +353,7 @@ class Stream(Shape, frozen=True, kw_only=True):
     last_sequence: int
     last_digest: str
     last_at: str
-    entries: int = 0
+    bundles: int = 0
 
 
 class LedgerRow(Shape, frozen=True, kw_only=True):

@@ -15,7 +15,8 @@ def result_lines(job: Job) -> list[list[Span]]:
     """The facts of a job's result, a line each; none before it is done."""
     result = job.result
     if not result:
-        return []
+        about = job.params.get("id") if job.kind in _OF_BUNDLES else None
+        return [fact("bundle", safe(str(about)), name_width=7)] if about else []
     lines: list[list[Span]] = []
     for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest")):
         if result.get(key):
@@ -52,6 +53,10 @@ def _counted(result: dict[str, Any], key: str, noun: str) -> str:
     return count(result[key], noun) if isinstance(result.get(key), int) else ""
 
 
+_OF_BUNDLES: Final = frozenset({"inspect", "recut"})
+"""Kinds of jobs whose parameters name a bundle, before there is a result."""
+
+
 def opens(job: Job | None) -> tuple[str, str]:
     """What `enter` opens from a job: kind and reference; empty where there is nothing."""
     if job is None:
@@ -59,6 +64,8 @@ def opens(job: Job | None) -> tuple[str, str]:
     result = job.result or {}
     if job.kind == "import" and result.get("id"):
         return "intake", str(result["id"])
+    if job.kind == "inspect" and (result.get("id") or job.params.get("id")):
+        return "intake", str(result.get("id") or job.params["id"])
     references = result.get("references")
     if references:
         return "tag", str(references[0])
@@ -67,6 +74,7 @@ def opens(job: Job | None) -> tuple[str, str]:
 
 _AFTER: Final = {
     ("import", "done"): ("need", "enter opens the bundle: read its report, then approve it"),
+    ("inspect", "done"): ("need", "enter opens the bundle: read its new report, then approve it"),
     ("import", "incomplete"): ("need", "insert the next medium and import again: it goes on where it was"),
     ("import", "refused"): ("bad", "nothing of it was taken in; s saves this page for the sender"),
 }

@@ -73,11 +73,18 @@ def make_ca(paths: StationPaths, site: str) -> None:
     _write(paths.tls / CA, builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM), 0o644)
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raises UsageError for what is no host's name or address."""
+    for name in names:
+        _general(name)
+
+
 def make_server(paths: StationPaths, names: Sequence[str]) -> Expiry:
     """A new server certificate by the site's CA for those names and addresses, with a new key.
 
     Both files are replaced one after the other; a reload takes them up together. Raises UsageError, FailedError.
     """
+    check_names(names)
     ca, ca_key = _ca(paths)
     key = ec.generate_private_key(ec.SECP256R1())
     common = next((name for name in names if len(name) <= 64), "lockgate")
@@ -168,7 +175,9 @@ def _general(name: str) -> x509.GeneralName:
     except ValueError:
         if not _HOST.match(name):
             raise UsageError(
-                "not a name for a server", thing=repr(name)[:80], remedy="give a host name or address"
+                "not a name for a server",
+                thing=repr(name)[:80],
+                remedy="give a host name or address, without a scheme or a port",
             ) from None
         return x509.DNSName(name)
 

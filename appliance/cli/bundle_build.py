@@ -83,7 +83,13 @@ def build(
     if options["not_after"]:
         check_time(options["not_after"], "--not-after")
     if options["since"] not in ("last", "none"):
-        options["since"] = str(Path(options["since"]).absolute())
+        told = Path(options["since"])
+        if not told.exists():
+            raise UsageError(
+                "--since is neither last nor none, and no file", thing=str(told),
+                remedy="say last or none, or name the receipt or want-list that came back",
+            )  # fmt: skip
+        options["since"] = str(told.absolute())
     if dry_run:
         _dry_run(root, references, out, options, as_json)
         return

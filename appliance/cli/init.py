@@ -29,7 +29,7 @@ def init(
     Without --open also its CA and certificate, and the one-time code that makes the first administrator.
     """
     from appliance import clock
-    from appliance.access.certificates import default_names, make_ca, make_server
+    from appliance.access.certificates import check_names, default_names, make_ca, make_server
     from appliance.access.first import make_code
     from appliance.cli.recorded import actor
     from appliance.config import Config, save_config
@@ -46,6 +46,7 @@ def init(
 
     paths = StationPaths(root.resolve())
     check_site(site)
+    check_names(names)
     with failures_named(root, "the station cannot be made"):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)

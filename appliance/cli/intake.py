@@ -315,9 +315,13 @@ def stream() -> None:
 @json_option
 def show_stream(root: Path | None, name: str, as_json: bool) -> None:
     """What came when, on one stream or on all, and which streams a restore shut."""
+    from bundles.errors import NotFoundError
+
     document = whole_list(root, "/v1/ledger", stream=name)
     streams = call(root, lambda client: client.get("/v1/streams"))["items"]
     document["shut"] = {one["stream"]: one["shut"] for one in streams if one["shut"] and name in ("", one["stream"])}
+    if name and not document["items"] and not document["shut"]:
+        raise NotFoundError("nothing came on this stream", thing=name, remedy="see: lockgate intake stream show")
     shut = "".join(f"\n[!!] {safe(why)}" for why in document["shut"].values())
     rows = [
         (

@@ -98,6 +98,10 @@ def find_entry(reader: sqlite3.Connection, name: str) -> Entry:
     return taken[0]
 
 
+STATES: Final = ("receiving", "quarantined", "approved", "released", "withdrawn", "rejected")
+"""The states of an entry."""
+
+
 def list_entries(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Entry]:
     """Entries by id and digest, behind the entry whose `cursor` is `after`."""
     last_id, _, last_digest = after.partition(" ")

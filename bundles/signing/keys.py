@@ -88,6 +88,10 @@ class PublicKey:
             found = hybrid.blocks(pem) if pem.count(b"-----BEGIN ") == _HYBRID_BLOCKS else [pem]
             keys = [serialization.load_pem_public_key(block) for block in found]
         except (ValueError, TypeError, UnsupportedAlgorithm):
+            if b"PRIVATE KEY-----" in pem:
+                raise MalformedError(
+                    "this is a private key", remedy="it stays where it is; give what lockgate key export NAME prints"
+                ) from None
             raise MalformedError(
                 "not a public key in PEM", remedy="export one with: lockgate key export NAME"
             ) from None

@@ -125,9 +125,12 @@ class TrustFolder:
         """Read and check the whole folder. Raises UsageError naming the file that is wrong."""
         names = _names(path)
         if SITE_FILE not in names:
+            inner, made = path / "trust", "it must hold site.json (lockgate init makes one)"
+            stations = f"this is a station: give its trust folder, {inner}"
             raise UsageError(
-                "not a trust folder", thing=str(path), remedy="it must hold site.json (lockgate init makes one)"
-            )
+                "not a trust folder", thing=str(path),
+                remedy=stations if (inner / SITE_FILE).is_file() else made,
+            )  # fmt: skip
         for name in sorted(names):
             if name not in (SITE_FILE, policy.FILE) and not _KEY_FILE.match(name) and not _BESIDE.match(name):
                 raise UsageError(

@@ -57,6 +57,7 @@ COMMANDS = [
     ("status -C {empty}", 2, "{empty}", "lockgate init DIR"),
     ("init {full} --site bravo --side inside", 2, "{full}", "give a new one"),
     ("init {tmp}/x --site Bravo --side inside", 2, "'Bravo'", "lower-case"),
+    ("init {tmp}/x --site bravo --side inside --name https://bravo:5000", 2, "https://bravo:5000", "without a scheme"),
     ("init {tmp}/x --site bravo --side middle", 2, "'middle'", "lockgate init --help"),
 ]
 
@@ -86,6 +87,7 @@ KEYS = [
     ("key create fresh --passphrase-fd 999", 2, "--passphrase-fd 999", "--passphrase-fd 3 3< FILE"),
     ("key create fresh --passphrase-fd 99999999999", 2, "99999999999", "--passphrase-fd 3 3< FILE"),
     ("key export engineer --out {engineer}", 2, "engineer.pem", "another name"),
+    ("key trust {alpha}/keys/engineer.pem --purpose release --owner x", 2, "engineer.pem", "lockgate key export NAME"),
     ("key trust {tmp}/nothing.pem --purpose bundle --owner x --from alpha", 2, "nothing.pem", "PEM"),
     (f"key revoke {KEYID} --why x", 2, KEYID, "lockgate key list"),
     ("bundle build --to bravo --out {tmp}/m --sign-with enginer team/hello:1", 2, "enginer", "did you mean engineer?"),
@@ -117,6 +119,15 @@ REST = [
     ("job show 12", 1, "12", "lockgate job list"),
     ("job cancel nothing", 1, "nothing", "lockgate job list"),
     ("intake show alpha.bravo-000001", 1, "alpha.bravo-000001", "lockgate intake list"),
+    ("intake list --state foo", 2, "'foo'", "quarantined"),
+    ("intake stream show nope.bravo", 1, "nope.bravo", "lockgate intake stream show"),
+    ("bundle verify {stick} --trust {alpha}", 2, "{alpha}", "give its trust folder, "),
+    (
+        "bundle build --to bravo --out {tmp}/m --sign-with engineer --since yesterday team/hello:1",
+        2,
+        "yesterday",
+        "say last or none",
+    ),
     ("intake import {tmp}/nowhere", 1, "nowhere", "that the medium is mounted"),
     ("intake import {empty}", 2, "{empty}", "give the folder that holds SHA256SUMS"),
     ("receipt export --out {tmp}/no/receipt.json", 2, "{tmp}/no", "check the path"),

@@ -297,3 +297,15 @@ async def test_a_bundle_whose_manifest_is_damaged_hides_no_other(tmp_path: Path)
         assert first["damaged"]
         status, document = await desk.get(f"/v1/intake/{whole['digest']}")
         assert (status >= 400, document["error"] != "LockgateError") == (True, True)
+
+
+async def test_a_stream_counts_its_bundles_and_not_the_states_they_came_through(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        desk.be("security-officer")
+        with contextlib.closing(sqlite3.connect(StationPaths(tmp_path / "bravo").database)) as database, database:
+            columns = [row[1] for row in database.execute("PRAGMA table_info(ledger)") if row[1] != "entry"]
+            chosen = ["'rejected'" if name == "state" else name for name in columns]
+            database.execute(f"INSERT INTO ledger ({', '.join(columns)}) SELECT {', '.join(chosen)} FROM ledger")
+        (stream,) = await desk.items("/v1/streams")
+        assert (stream["stream"], stream["bundles"]) == ("alpha.bravo", 1)
+        assert len(await desk.items("/v1/ledger")) == 2

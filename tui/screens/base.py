@@ -71,6 +71,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         """Whether typed text was not taken in yet: a pause in the typing is waited for."""
         self.last_list: RowList | None = None
         self._unsaid: tuple[str, str] | None = None
+        self._hinted: tuple[object, ...] = ()
+        """What was under the cursor when a hint was given; empty where none stands."""
 
     @property
     def console_app(self) -> LockgateConsole:
@@ -145,6 +147,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, RowList):
             self.last_list = event.widget
+            self._end_hint()
         if self.ready:
             self.rearrange()
             self.moved(None)
@@ -182,6 +185,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context(), self.size.width))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
+        self._end_hint()
         self.moved(message.rows)
         self.query_one("#footer", Line).show(
             frame.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
@@ -245,10 +249,22 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
     def say(self, role: str, text: str) -> None:
         """The message row: a mark and a sentence. Untrusted text is made fit here. What is told before the row is
         there is said when it is."""
+        self._hinted = ()
         for row in self.query("#message").results(Message):
             row.say(role, safe(text))
             return
         self._unsaid = role, text
+
+    def hint(self, text: str) -> None:
+        """Why an action cannot be done just now: it goes as soon as something else is under the cursor."""
+        self.say("note", text)
+        self._hinted = (self.item(),)
+
+    def _end_hint(self) -> None:
+        if self._hinted and self._hinted != (self.item(),):
+            self._hinted = ()
+            for row in self.query("#message").results(Message):
+                row.say("note", "")
 
     def on_key(self, event: events.Key) -> None:
         if self.too_early(event):

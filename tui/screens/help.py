@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from bundles.display import safe
-from tui.actions import ACTIONS, SCREENS, TITLES
+from tui.actions import ACTIONS, DEMO_ALONE, SCREENS, TITLES
 from tui.keymap import Keymap
 from tui.more import BY_SCREEN, LISTED
 from tui.screens.base import StationScreen
@@ -30,11 +30,11 @@ release     makes quarantined content visible, when enough people approved
 receipt     what the inside holds, carried back, so that the next bundle is smaller"""
 
 
-def help_text(keymap: Keymap) -> str:
-    """Everything, screen by screen."""
-    parts = ["Keys everywhere", _keys(keymap, "")]
+def help_text(keymap: Keymap, *, demo: bool = False) -> str:
+    """Everything, screen by screen; what the `demo` alone can do is told there alone."""
+    parts = ["Keys everywhere", _keys(keymap, "", demo=demo)]
     for screen in [*SCREENS, *(name for name in TITLES if name not in SCREENS)]:
-        keys = _keys(keymap, screen)
+        keys = _keys(keymap, screen, demo=demo)
         if keys:
             parts += ["", f"{TITLES[screen]}{' of one bundle' if screen == 'intake_entry' else ''}", keys]
     parts += ["", "Further screens", *(f"  9        {further.title:<13} {further.about}" for further in LISTED)]
@@ -44,16 +44,18 @@ def help_text(keymap: Keymap) -> str:
         "",
         "Other keys",
         '  [keys] in ~/.config/lockgate/console.toml: approve = "ctrl+a". Names of actions:',
-        "  " + ", ".join(action.name for action in ACTIONS),
+        "  " + ", ".join(action.name for action in ACTIONS if demo or action.name not in DEMO_ALONE),
     ]
     return "\n".join(parts)
 
 
-def _keys(keymap: Keymap, screen: str) -> str:
+def _keys(keymap: Keymap, screen: str, *, demo: bool) -> str:
     found = [
         action
         for action in ACTIONS
-        if (screen in action.screens if screen else not action.screens) and action.name not in BY_SCREEN
+        if (screen in action.screens if screen else not action.screens)
+        and action.name not in BY_SCREEN
+        and (demo or action.name not in DEMO_ALONE)
     ]
     return "\n".join(f"  {keymap.shown(action):<8} {action.label:<13} {action.help}" for action in found)
 
@@ -72,7 +74,7 @@ class HelpScreen(StationScreen):
         self.filter_changed(self.filter_text)
 
     def filter_changed(self, text: str) -> None:
-        whole = help_text(self.console_app.keymap)
+        whole = help_text(self.console_app.keymap, demo=self.console_app.other is not None)
         rows = self.query_one(TextRows)
         rows.note = f'holding "{safe(text)}"' if text else ""
         rows.show("\n".join(line for line in whole.split("\n") if text.lower() in line.lower()))

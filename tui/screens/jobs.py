@@ -104,7 +104,7 @@ def _left(job: Job) -> str:
 def _what(job: Job) -> str:
     """What a job is about, from its params: where from, or where to."""
     params = job.params
-    for name in ("paths", "out", "references", "sources"):
+    for name in ("id", "paths", "out", "references", "sources"):
         value = params.get(name)
         if isinstance(value, str):
             return safe(value)

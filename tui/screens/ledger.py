@@ -57,7 +57,7 @@ class LedgerScreen(SigningScreen):
             (
                 Column("stream", lambda one: safe(one.stream)),
                 Column("way", lambda one: "carried in" if one.direction == "in" else "carried out", 11),
-                Column("bundles", lambda one: str(one.entries), 7, right=True),
+                Column("bundles", lambda one: str(one.bundles), 7, right=True),
                 Column("last", lambda one: f"{one.last_sequence:06d}", 6, right=True),
                 Column("at", lambda one: moment(one.last_at), 16),
             ),

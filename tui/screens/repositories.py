@@ -17,6 +17,9 @@ from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
 
+PAGE = 200
+"""Rows that the station gives at once: a list with more was paged on, and is not replaced behind its reader."""
+
 ROOMY = 110
 """Columns from which both panes are shown."""
 
@@ -33,6 +36,7 @@ class RepositoriesScreen(StationScreen):
         self._filters = {"repositories": "", "tags": ""}
         self._wanted = ""
         self._loaded = False
+        self._held: tuple[int, int, int] | None = None
         self._typing_for = "repositories"
 
     def body(self) -> ComposeResult:
@@ -91,6 +95,18 @@ class RepositoriesScreen(StationScreen):
                  otherwise=self.unseen(self.repositories, self.tags))  # fmt: skip
         if self.repository:
             self._load_tags()
+
+    def state_changed(self) -> None:
+        """What the station holds may have changed. Lists that were paged on keep what they show; r asks anew."""
+        status = self.console_app.status
+        held = (status.store.blobs, status.store.bytes, status.quarantine) if status is not None else None
+        if held != self._held and len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
+            self._held = held
+            self.load()
+
+    def resumed(self) -> None:
+        if len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
+            self.load()
 
     def _load_tags(self) -> None:
         name, wanted = self.repository, self._filters["tags"]

@@ -53,7 +53,11 @@ class SigningScreen(StationScreen):
             chosen(keys[0])
             return
         by_name = {key.name: key for key in keys}
-        options = [Option(key.name, safe(key.name), key.keyid) for key in keys]
+        who = self.console_app.presence.who
+        mine = who.keys if who is not None else ()
+        options = [
+            Option(key.name, safe(key.name), f"{key.keyid}, yours" if key.keyid in mine else key.keyid) for key in keys
+        ]
         self.console_app.push_screen(
             Choose("Sign with which key?", options, explain),
             lambda names: chosen(by_name[names[0]]) if names else None,
@@ -72,6 +76,8 @@ class SigningScreen(StationScreen):
 
 
 async def release_keys(station: Station) -> tuple[OwnKey, ...]:
-    """Own keys that are trusted for release."""
+    """The station's keys that are trusted for release; first those that stand for the account that is logged in."""
     trusted = {key.keyid for key in await station.trust() if "release" in key.purposes and not key.revoked}
-    return tuple(key for key in await station.keys() if key.keyid in trusted)
+    mine = (await station.who()).keys
+    found = [key for key in await station.keys() if key.keyid in trusted]
+    return tuple(sorted(found, key=lambda key: key.keyid not in mine))

@@ -19,6 +19,7 @@ from appliance.control.routes.accounts import check_holder
 from appliance.intake import approvals, release
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import (
+    STATES,
     Entry,
     cursor,
     decisions_of,
@@ -59,7 +60,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
-        entries = list_entries(reader, limit, after, request.query.get("state", ""))
+        entries = list_entries(reader, limit, after, _state(request))
         after = cursor(entries[-1]) if len(entries) == limit else ""
         return web.json_response({"items": [line(entry) for entry in entries], "next": after or None})
 
@@ -164,6 +165,15 @@ async def _holder(control: Control, keyid: str, actor: str) -> str | None:
             "a sealed key is used by whom it stands for", thing=f"{keyid} is {holder}'s", remedy="have them log in"
         )
     return holder
+
+
+def _state(request: web.Request) -> str:
+    """The state that is asked for, "" for every one. Raises UsageError for a word that is none: an empty list would
+    hide the slip."""
+    state = request.query.get("state", "")
+    if state and state not in STATES:
+        raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(STATES)}")
+    return state
 
 
 def _decided(document: str) -> dict[str, str]:

@@ -14,16 +14,20 @@ from appliance.control.api import Control, audited, caller, get, may, page, page
 from appliance.control.asked import body_of, query_number
 from appliance.control.job import Job
 from appliance.control.job_runner import USAGE
+from appliance.control.jobs import LIVE_STATES
 from appliance.control.kinds import kind_of
 from appliance.control.signed import PAYLOAD
 from appliance.control.view import job_view, sees
 from appliance.observe.acts import Act
 from appliance.observe.audit import refusal
+from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0
 _PAUSE: Final = 0.2
 """Seconds between two events of one watcher: five a second are enough for an eye and kind to a serial line."""
+
+_STATES: Final = (*LIVE_STATES, *FINAL_STATES)
 
 _LOG_CHUNK: Final = 256 * 1024
 
@@ -34,7 +38,10 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
-        found = [job_view(request, job) for job in jobs.list(limit, after, request.query.get("state", ""))]
+        state = request.query.get("state", "")
+        if state and state not in _STATES:
+            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(_STATES)}")
+        found = [job_view(request, job) for job in jobs.list(limit, after, state)]
         return page(found, limit, lambda job: str(job["id"]))
 
     async def show(request: web.Request) -> web.Response:

@@ -65,6 +65,7 @@ def describe(control: Control, who: Caller) -> dict[str, Any]:
         "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in who.grants],
         "permissions": [permission for permission, decision in decided.items() if decision],
         "denied": {permission: decision.why for permission, decision in decided.items() if not decision},
+        "keys": control.accounts.keys_of(who.name),
         "idle_seconds": control.station.config.access.session_minutes * 60,
         "open": control.station.config.open,
     }

@@ -23,7 +23,8 @@ from bundles.documents import Override
 from bundles.errors import RefusedError
 
 _STREAMS: Final = (
-    "SELECT stream, 'in', sequence, digest, created, (SELECT count(*) FROM ledger l WHERE l.stream = o.stream)"
+    "SELECT stream, 'in', sequence, digest, created,"
+    " (SELECT count(DISTINCT l.digest) FROM ledger l WHERE l.stream = o.stream)"
     " FROM ledger o WHERE entry = (SELECT entry FROM ledger l WHERE l.stream = o.stream"
     " ORDER BY sequence DESC, entry DESC LIMIT 1)"
     " UNION ALL SELECT stream, 'out', sequence, digest, created,"
@@ -41,11 +42,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         shut = shut_streams(station) if station.config.side == "inside" else {}
         items = [
             {"stream": stream, "direction": way, "last_sequence": last, "last_digest": digest or "",
-             "last_at": at, "entries": count, "shut": shut.pop(stream, "")}
+             "last_at": at, "bundles": count, "shut": shut.pop(stream, "")}
             for stream, way, last, digest, at, count in read(_STREAMS)
         ]  # fmt: skip
         items += [
-            {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "entries": 0,
+            {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "bundles": 0,
              "shut": why}
             for stream, why in shut.items()
         ]  # fmt: skip
