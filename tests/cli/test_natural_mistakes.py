@@ -95,7 +95,7 @@ KEYS = [
         "bundle build --to bravo --out {tmp}/m --sign-with engineer.pem team/hello:1",
         2,
         "engineer.pem",
-        "write engineer,",
+        "did you mean engineer?",
     ),
     ("bundle build --to bravo --out {tmp}/m team/hello:1", 2, "no key", "--sign-with KEY"),
     ("intake approve alpha.bravo-000001 --key enginer", 2, "enginer", "did you mean engineer?"),
@@ -103,8 +103,8 @@ KEYS = [
 ]
 
 ACCOUNTS = [
-    ("user claim ada", 2, "{alpha}", "whoever owns its folder"),
-    ("user code", 1, "{alpha}", "stop the other one first"),
+    ("user claim ada", 2, "alpha", "lockgate close -C"),
+    ("user code", 2, "alpha", "lockgate close -C"),
     ("user login ada", 2, "Password of ada", "--password-fd N"),
     ("user create ada", 2, "Password of ada", "--password-fd N"),
 ]

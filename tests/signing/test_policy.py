@@ -103,6 +103,20 @@ def test_an_exported_folder_says_the_same(folder: Path, tmp_path: Path) -> None:
     assert TrustFolder.load(tmp_path / "copy") == TrustFolder.load(folder)
 
 
+def test_an_unknown_signer_is_compared_with_the_sender_and_a_copy_of_the_folder_is_told_apart(
+    folder: Path, tmp_path: Path
+) -> None:
+    trust_key(folder, create_private().public, purpose="release", owner="Anna")
+    export_trust(folder, tmp_path / "copy", LATER)
+    own, copy = TrustFolder.load(folder), TrustFolder.load(tmp_path / "copy")
+    assert (own.copied, copy.copied) == ("", LATER)
+    assert own.unknown_signer("x").remedy.startswith("compare its fingerprint with the sender")
+    assert copy.unknown_signer("x").remedy.startswith(f"this trust folder is a copy of {LATER}: have a new one made")
+    assert "compare its fingerprint" in copy.unknown_signer("x").remedy
+    (tmp_path / "copy" / "README.txt").write_text("A copy of the trust folder of bravo, made at \x1b[2J.\n")
+    assert TrustFolder.load(tmp_path / "copy").copied == ""
+
+
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> SmallBundle:
     return SmallBundle(tmp_path_factory.mktemp("bundle"))
