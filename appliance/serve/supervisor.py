@@ -29,7 +29,7 @@ from appliance.config import Config, load_config
 from appliance.control import server
 from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
-from appliance.lifecycle.blocks_again import block_again
+from appliance.lifecycle.blocks_again import block_again, withdraw_again
 from appliance.lifecycle.put_back import shut_if_forgotten
 from appliance.observe import metrics
 from appliance.observe.checkpoints import sign_end
@@ -62,6 +62,9 @@ _LONGEST: Final = 16.0
 """Seconds between two starts at most."""
 
 _CONTROL: Final = "control"
+_NAMED: Final = 10
+"""Bundles that are named in one line."""
+
 _CONTROL_STARTS: Final = 6
 """Starts of the control process in a row that may fail, in half a minute, until the station ends: workers that nobody
 tells of a block must not go on for ever."""
@@ -158,6 +161,13 @@ def _shut_if_forgotten(paths: StationPaths, config: Config) -> None:
             file=sys.stderr,
             flush=True,
         )
+    withdrawn = withdraw_again(paths, config.site)
+    if withdrawn.bundles:
+        count, names = some(len(withdrawn.bundles), "withdrawal"), ", ".join(withdrawn.bundles[:_NAMED])
+        print(f"lockgate: the database had forgotten {count}: {safe(names)}", file=sys.stderr, flush=True)
+    for failed in withdrawn.failed[:_NAMED]:
+        said = f"{failed} was withdrawn, and could not be withdrawn again; see: lockgate intake check"
+        print(f"lockgate: {safe(said)}", file=sys.stderr, flush=True)
     if found is not None:
         forgotten.accept(paths)
 
