@@ -152,7 +152,7 @@ def check(root: Path | None, as_json: bool) -> None:
             thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
             remedy="find out who changed the database, then release the bundle again after a withdrawal",
         )
-    if first["kind"] in ("claim", "facts"):
+    if first["kind"] in ("claim", "facts", "record"):
         raise _changed_row(first)
     if first["kind"] == "damaged":
         raise RefusedError(
@@ -216,8 +216,8 @@ def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
 
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
-                  "claim": 2, "facts": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3, "damaged": 3,
-                  "stray": 4}  # fmt: skip
+                  "claim": 2, "facts": 2, "record": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3,
+                  "damaged": 3, "stray": 4}  # fmt: skip
 """Which finding is told in words: the first of the lowest number."""
 
 
@@ -232,6 +232,12 @@ def _changed_row(first: dict[str, str]) -> Exception:
             remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
             " it again, which makes the record anew",
         )
+    if first["kind"] == "record":
+        return RefusedError(
+            "the database's record is not what the audit log says",
+            thing=f"{first['thing']}: {first['found']}",
+            remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
+        )
     said = "no row" if first["found"] == "missing" else f"another {first['found']}"
     return RefusedError(
         "the database does not say of a manifest what its bytes say",
@@ -242,6 +248,8 @@ def _changed_row(first: dict[str, str]) -> Exception:
 
 def _place(one: dict[str, str]) -> str:
     """Where a finding is: a repository, or a tag in it."""
+    if one["kind"] == "record":
+        return one["thing"]
     return f"{one['repository']}:{one['tag']}" if one.get("tag") else one["repository"]
 
 

@@ -6,10 +6,10 @@ The one under way may have passed by what was changed since: nobody is given its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from appliance.control.own_station import on_own_station
-from appliance.intake import changed_blocks, changed_entries, changed_facts, moved_tags, unexplained
+from appliance.intake import changed_blocks, changed_deeds, changed_entries, changed_facts, moved_tags, unexplained
 from appliance.station import Station
 
 if TYPE_CHECKING:
@@ -17,15 +17,18 @@ if TYPE_CHECKING:
 
 
 Findings = list[dict[str, str]]
-Parts = tuple[Findings, Findings, Findings, Findings, Findings]
+Parts = tuple[Findings, Findings, Findings, Findings, Findings, Findings]
+
+
+_right: Final[set[int]] = set()
+"""Rows of manifests that this process found to be right."""
 
 
 class ReleaseCheck:
     """What was last found, and the next look."""
 
     def __init__(self) -> None:
-        self.found: Parts = ([], [], [], [], [])
-        self._right: set[int] = set()
+        self.found: Parts = ([], [], [], [], [], [])
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
@@ -39,20 +42,23 @@ class ReleaseCheck:
 
     def alarms(self) -> list[str]:
         """A line for each thing that was last found."""
-        shown, moved, blocks, entries, facts = self.found
+        shown, moved, blocks, entries, facts, deeds = self.found
         return [
             *unexplained.alarms(shown), *moved_tags.alarms(moved), *changed_blocks.alarms(blocks),
             *changed_entries.alarms(entries), *changed_facts.alarms(facts),
+            *changed_deeds.alarms(deeds),
         ]  # fmt: skip
 
     async def _look(self, control: Control) -> Findings:
         async with self._turn:
             self._next = None  # who asks from now on has the next one
-            self.found = await asyncio.to_thread(on_own_station, control, self._check)
+            self.found = await asyncio.to_thread(on_own_station, control, _check)
         return [one for part in self.found for one in part]
 
-    def _check(self, station: Station) -> Parts:
-        return (
-            unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
-            changed_entries.changed_entries(station), changed_facts.changed_facts(station, self._right),
-        )  # fmt: skip
+
+def _check(station: Station) -> Parts:
+    return (
+        unexplained.unexplained(station), moved_tags.moved(station), changed_blocks.changed_blocks(station),
+        changed_entries.changed_entries(station), changed_facts.changed_facts(station, _right),
+        changed_deeds.changed_deeds(station),
+    )  # fmt: skip

@@ -17,6 +17,7 @@ from appliance.access.permissions import Permission
 from appliance.intake.cut_record import kept_of
 from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by, report_text
+from appliance.intake.log_record import read_log
 from appliance.intake.overrides import trusted_now
 from appliance.observe.acts import REPORTED, Act, read_act
 from appliance.observe.reading import own_events
@@ -161,8 +162,11 @@ def _check_holder(station: Station, keyid: str, approval: Approval) -> None:
 
 def _check_unused(station: Station, keyid: str, *, sealed: bool) -> None:
     used = station.reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
-    if used is not None:
-        raise RefusedError("a sealed key opens once", thing=f"{keyid}, for {used[0]}", remedy="seal a new key")
+    bundle = used[0] if used is not None else ""
+    if sealed and not bundle:  # whoever has the database's file can take the row away, and not the event
+        bundle = read_log(station.paths, station.config.site).deeds.spent.get(keyid, "")
+    if bundle:
+        raise RefusedError("a sealed key opens once", thing=f"{keyid}, for {bundle}", remedy="seal a new key")
     if sealed and station.config.open:
         raise RefusedError("an open station has no sealed keys", thing=keyid, remedy="approve with your own key")
 

@@ -1,7 +1,8 @@
 """What a cut of the audit log keeps of it, in a file `imported/SHA256.cut` that the signed cut names.
 
 A prune removes events; what they said of imports, releases, links, tags and blocks goes there. It is JSON lines:
-`{"acts"}`, the age of what came before; `{"blocks"}` (appliance.intake.block_record); `{"bundle", "id", "manifest",
+`{"acts"}`, the age of what came before; `{"blocks"}` (appliance.intake.block_record); `{"deeds"}`
+(appliance.intake.deed_record); `{"bundle", "id", "manifest",
 "by", "undone", "rejected", "ever", "released"}` a bundle, in the order of their digests; `{"repository", "links"}`,
 `{"repository", "ended"}` and `{"repository", "roots"}`, with ages where these count; `{"standing", …}` what stands in a
 repository (appliance.intake.standing), bundles by their place; `{"pending"}` an act of the last minute about tags. A
@@ -119,6 +120,8 @@ def _load(paths: StationPaths, record: CutRecord) -> LogRecord | None:
 def _take(found: LogRecord, said: dict[str, Any]) -> None:
     if "blocks" in said:
         found.blocks.take(said)
+    elif "deeds" in said:
+        found.deeds.take(said)
     elif "step" in said:
         found.steps.append(Step(said["step"], said["digest"], said["id"], frozenset(said["references"])))
     elif "bundle" in said:
@@ -165,6 +168,7 @@ def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) ->
     linked one by one. An outside keeps no links."""
     yield strict_json.canonical({"acts": log.acts}) + b"\n"
     yield from log.blocks.lines()
+    yield from log.deeds.lines()
     for digest, (name, manifest) in sorted(log.imported.items()):
         shown, ever = log.released.get(digest), log.ever.get(digest)
         said: dict[str, Any] = {

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from appliance.intake.block_record import BlockRecord
+from appliance.intake.deed_record import DeedRecord
 from appliance.observe.acts import Act
 from bundles.audit_cut import CutRecord
 
@@ -65,6 +66,7 @@ class LogRecord:
     were mounted from another repository's link, which no such act explains. `ended`: links that were taken away, with
     the age of that: no act before it explains them. `roots`: what else the station itself put into each repository.
     `acts`: how many acts these are, the age of what comes before them. `blocks`: what people blocked and unblocked.
+    `deeds`: restores, floors, receipts, hand-overs and opened sealed keys.
 
     `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that signed cuts
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
@@ -88,6 +90,7 @@ class LogRecord:
     roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     acts: int = 0
     blocks: BlockRecord = field(default_factory=BlockRecord)
+    deeds: DeedRecord = field(default_factory=DeedRecord)
     since: str = ""
     files: set[str] = field(default_factory=set)
     damaged: str = ""

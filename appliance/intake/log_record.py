@@ -59,6 +59,7 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
         if explains(act) is Explains.LINK and event["micros"] > fresh and thing not in found.ended:
             found.fresh.add(thing)
         found.blocks.note(act, event)
+        found.deeds.note(act, event)
         if explains(act) is Explains.LINK:
             _linked(found, waiting, act, event)
         _note(found, ended, act, event)
@@ -149,6 +150,7 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         add_aged(found.roots[repository], roots, found.acts)
     found.acts += base.acts
     found.blocks.go_on_from(base.blocks, taken_back)
+    found.deeds.go_on_from(base.deeds, taken_back)
 
 
 def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> None:
