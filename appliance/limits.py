@@ -754,3 +754,7 @@ JOB_PATHS: Final = 64
 
 GRANTS_FILE: Final = MIB
 """The record of what a job was handed: `JOB_PATHS` paths and the groups of their caller."""
+
+CHOSEN: Final = 100_000
+"""Tags that the patterns of one build may name: what a bundle of 250,000 manifests and blobs can hold, and seconds to
+choose."""

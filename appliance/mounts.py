@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Final
 
 MOUNTINFO: Final = Path("/proc/self/mountinfo")
@@ -27,8 +27,10 @@ _ESCAPED: Final = re.compile(r"\\([0-7]{3})|\\x([0-9a-f]{2})")
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A mounted file system: `device` as stat(2) numbers it, `source` what is mounted (`/dev/sdb1`)."""
+    """A mounted file system: `device` as stat(2) numbers it, `source` what is mounted (`/dev/sdb1`), `ident` the
+    mount's own number, which a descriptor's fdinfo names, too (proc(5))."""
 
+    ident: int
     path: Path
     device: int
     filesystem: str
@@ -57,12 +59,32 @@ def mounts(table: Path | None = None) -> Iterator[Mount]:
         major, _, minor = fields[2].partition(":")
         options = {*fields[5].split(","), *rest[2].split(",")}
         path, source = _plain(fields[4]), _plain(rest[1])
-        yield Mount(Path(path), os.makedev(int(major), int(minor)), rest[0], source, "ro" in options)
+        yield Mount(int(fields[0]), Path(path), os.makedev(int(major), int(minor)), rest[0], source, "ro" in options)
 
 
 def filesystem_of(device: int) -> str:
     """The type of a mounted file system; "" where it is not known."""
     return next((mount.filesystem for mount in mounts() if mount.device == device), "")
+
+
+def mount_of(descriptor: int, path: Path, table: Path | None = None) -> Path:
+    """The mount point that an opened folder lies under: by the descriptor's mount, and where that is one of another
+    namespace (a client's), by the folder's name."""
+    found = list(mounts(table))
+    info = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+    ident = next((int(line.split()[1]) for line in info.splitlines() if line.startswith("mnt_id:")), -1)
+    by_ident = [mount.path for mount in found if mount.ident == ident]
+    above = [mount.path for mount in found if PurePosixPath(path).is_relative_to(mount.path)]
+    return by_ident[0] if by_ident else max(above, key=lambda one: len(one.parts), default=Path("/"))
+
+
+def disk_of(descriptor: int, path: Path, media_roots: Sequence[str], table: Path | None = None) -> str:
+    """The mount point of the disk that an opened folder is but a folder of, or "" where it is a medium: a mount point
+    itself, or on what is mounted below one of `media_roots`."""
+    found = PurePosixPath(mount_of(descriptor, path, table))
+    roots = [PurePosixPath(os.path.realpath(root)) for root in media_roots]
+    is_medium = found == PurePosixPath(path) or any(found.is_relative_to(root) and found != root for root in roots)
+    return "" if is_medium and found != PurePosixPath("/") else str(found)
 
 
 def mounted_media(

@@ -17,6 +17,8 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
     match path.strip("/").split("/"):
         case ["v1", "deltas"]:
             return {"items": _deltas_inside() if inside else _deltas_outside(), "next": None}
+        case ["v1", "sites"]:
+            return {"items": _sites(station), "next": None}
         case ["v1", "kept"]:
             return {"items": _receipts() if inside else [], "next": None}
         case ["v1", "wants"]:
@@ -24,6 +26,13 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
         case ["v1", "bundles", bundle, "void"]:
             return {"voided": [bundle]}
     return None
+
+
+def _sites(station: DemoStation) -> list[dict[str, Any]]:
+    sent: dict[str, list[str]] = {}
+    for one in station.outgoing:
+        sent.setdefault(one.stream.partition(".")[2], []).append(one.id)
+    return [{"site": site, "bundles": len(ids), "last": max(ids)} for site, ids in sorted(sent.items())]
 
 
 def _deltas_outside() -> list[dict[str, Any]]:

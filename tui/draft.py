@@ -28,6 +28,7 @@ class Draft:
 
     references: tuple[str, ...] = ()
     to: str = ""
+    new_site: bool = False
     since: str = FULL
     media: tuple[str, ...] = ()
     volume: str = "fat32"
@@ -76,6 +77,7 @@ class Draft:
         """The body of POST /v1/plans."""
         return {
             "to": self.to,
+            "new_site": self.new_site,
             "references": list(self.references),
             "volume": self.volume,
             "media": [{"path": path} for path in self.media],
@@ -86,6 +88,7 @@ class Draft:
         """The params of a build job."""
         return {
             "to": self.to,
+            "new_site": self.new_site,
             "out": list(self.media),
             "volume": self.volume,
             "since": self.since,

@@ -70,6 +70,8 @@ STATES: Final = {
     "signed": "busy",
     "written": "ok",
     "voided": "wait",
+    "unfinished": "need",
+    "superseded": "wait",
 }
 """The role of each state of a job, an intake entry and an outgoing bundle."""
 

@@ -188,10 +188,12 @@ class PlannedVolume(Shape, frozen=True, kw_only=True):
 
 
 class PlannedMedium(Shape, frozen=True, kw_only=True):
-    """A medium as named in the request, and the bytes free on it now."""
+    """A medium as named in the request, and the bytes free on it now; `disk` is where the disk is mounted that it is a
+    folder of, "" for a medium."""
 
     path: str
     free: int | None = None
+    disk: str = ""
 
 
 class PlannedArtifact(Shape, frozen=True, kw_only=True):
@@ -203,8 +205,9 @@ class PlannedArtifact(Shape, frozen=True, kw_only=True):
 
 class Plan(Shape, frozen=True, kw_only=True):
     """POST /v1/plans: what a build would write, before anything is written. `volume` is the largest volume's bytes,
-    `requires` counts blobs that are inside already, of `required_bytes`, and `sboms_to_make` the images that the build
-    will describe first. `not_carried` are foreign layers that the station does not hold: artifact and layer."""
+    `requires` counts blobs that are inside already, of `required_bytes`, `sboms_to_make` the images that the build
+    will describe first, and `unfinished` says which bundles of the stream are signed and not on their media.
+    `not_carried` are foreign layers that the station does not hold: artifact and layer."""
 
     artifacts: tuple[PlannedArtifact, ...]
     blobs: int
@@ -218,6 +221,7 @@ class Plan(Shape, frozen=True, kw_only=True):
     not_carried: tuple[dict[str, str], ...] = ()
     base: str = ""
     space: dict[str, int] = {}
+    unfinished: tuple[str, ...] = ()
 
 
 class ToSign(Shape, frozen=True, kw_only=True):
@@ -356,6 +360,15 @@ class Stream(Shape, frozen=True, kw_only=True):
     bundles: int = 0
 
 
+class Site(Shape, frozen=True, kw_only=True):
+    """A known destination: listed by somebody, or one that `bundles` were signed for, `last` the newest."""
+
+    site: str
+    listed: bool = False
+    bundles: int = 0
+    last: str | None = None
+
+
 class LedgerRow(Shape, frozen=True, kw_only=True):
     """A row of the append-only ledger: a bundle, and the state it came into at `created`."""
 
@@ -389,6 +402,9 @@ class OutgoingBundle(Shape, frozen=True, kw_only=True):
     state: str
     job_id: str = ""
     created: str
+    standing: str = ""
+    since: str = ""
+    why: str = ""
 
 
 class Revoked(Shape, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from bundles.display import safe
@@ -21,6 +22,7 @@ def result_lines(job: Job) -> list[list[Span]]:
     for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest")):
         if result.get(key):
             lines.append(fact(name, safe(str(result[key])), name_width=7))
+    lines += _left(result)
     carried = [_counted(result, "artifacts", "artifact"), _counted(result, "volumes", "volume")]
     if isinstance(result.get("bytes"), int):
         carried.append(size(result["bytes"]))
@@ -51,6 +53,19 @@ def result_lines(job: Job) -> list[list[Span]]:
 
 def _counted(result: dict[str, Any], key: str, noun: str) -> str:
     return count(result[key], noun) if isinstance(result.get(key), int) else ""
+
+
+def _left(result: Mapping[str, Any]) -> list[list[Span]]:
+    """What a build that finished an earlier bundle did not carry, and which bundles are still not on their media."""
+    moved = [str(name) for name in result.get("moved") or ()]
+    lines = [fact("not in", f"{words(moved)}: changed since; build again to carry it", "need", name_width=7)]
+    left = [str(one.get("text", "")) for one in result.get("unfinished") or ()]
+    return (lines if moved else []) + [fact("left", safe(text), "need", name_width=7) for text in left]
+
+
+def on_disk(result: Mapping[str, Any]) -> bool:
+    """Whether a bundle went to a folder of the station's disk, which cannot be taken out."""
+    return bool(result.get("on_disk"))
 
 
 _OF_BUNDLES: Final = frozenset({"inspect", "recut"})
@@ -86,12 +101,20 @@ def after_job(job: Job) -> tuple[str, str]:
     if job.state == "to-sign":
         return "need", "it waits for a signature: n signs it here"
     if (job.kind, job.state) == ("build", "done"):
-        media = words(str(one) for one in result.get("media") or [result.get("path", "")])
-        if result.get("missing_signers"):
-            return "need", "written and compared; before it is imported, o co-signs it"
-        return "ok", f"safe to remove: {media} was synced and read back as signed"
+        return _after_build(result)
     if job.state in ("failed", "refused", "cancelled"):
         return _AFTER.get(
             (job.kind, job.state), ("note", "nothing of it is visible; begin it again when the cause is gone")
         )
     return _AFTER.get((job.kind, job.state), ("plain", ""))
+
+
+def _after_build(result: Mapping[str, Any]) -> tuple[str, str]:
+    if result.get("nothing"):
+        return "note", safe(str(result["nothing"]))
+    media = words(str(one) for one in result.get("media") or [result.get("path", "")])
+    if result.get("missing_signers"):
+        return "need", "written and compared; before it is imported, o co-signs it"
+    if on_disk(result):
+        return "note", f"{media} was synced and read back as signed: a folder of this disk, not a medium"
+    return "ok", f"safe to remove: {media} was synced and read back as signed"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.bundle_build import check_folders, removable
 from appliance.cli.context import json_option, megabytes, show, station_option
 from bundles.display import some
 
@@ -15,7 +16,7 @@ from bundles.display import some
 @click.option("--medium", "media", required=True, multiple=True, type=int, metavar="N", help="Which medium of it.")
 @click.option(
     "--out", required=True, multiple=True, metavar="DIR", type=click.Path(path_type=Path),
-    help="The folder it goes to; the first for the first --medium.",
+    help="The folder it goes to, which must be there; the first for the first --medium.",
 )  # fmt: skip
 @station_option
 @json_option
@@ -26,6 +27,7 @@ def recut(root: Path | None, name: str, media: tuple[int, ...], out: tuple[Path,
     """
     from appliance.cli.follow import run_job
 
+    check_folders(out)
     params = {"id": name, "media": list(media), "out": [str(path.absolute()) for path in out]}
     result = run_job(root, "recut", params)
     rate = result["bytes"] / max(result["seconds"], 0.001)
@@ -33,7 +35,7 @@ def recut(root: Path | None, name: str, media: tuple[int, ...], out: tuple[Path,
         f"{result['id']}: {some(result['volumes'], 'volume')}, {megabytes(result['bytes'])}, the same as before,"
         f" written and compared in {result['seconds']:.1f} s ({megabytes(rate)}/s)",
         *([f"still to sign: {', '.join(result['missing_signers'])}"] if result["missing_signers"] else []),
-        "safe to remove",
+        *removable(result),
         result["path"],
     ]
     show(result, as_json, lambda: "\n".join(lines))

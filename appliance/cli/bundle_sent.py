@@ -17,10 +17,25 @@ from bundles.display import safe
 @station_option
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
-    """The bundles that this station made."""
+    """The bundles that this station made, each with where it stands and since when.
+
+    to-sign: it waits for its signature. signed: its media are being written. unfinished: it was signed and is not on
+    its media; its build's own command finishes it. written. superseded: later bundles carry all its tags. voided: it
+    will never come in. quarantined, approved, released, rejected, withdrawn: by the inside's latest receipt.
+    """
     document = whole_list(root, "/v1/bundles")
-    rows = [(entry["id"], entry["state"], entry["created"], entry["digest"] or "-") for entry in document["items"]]
-    show(document, as_json, lambda: table(rows, ("ID", "STATE", "CREATED", "DIGEST")))
+    rows = [
+        (entry["id"], entry["standing"], entry["since"], _where(entry), entry["why"] or "-", entry["digest"] or "-")
+        for entry in document["items"]
+    ]
+    show(document, as_json, lambda: table(rows, ("ID", "STATE", "SINCE", "WHERE", "WHY", "DIGEST")))
+
+
+def _where(entry: dict[str, Any]) -> str:
+    """Where a bundle is: the media that it was written to, or that it is not on them."""
+    if entry["state"] == "signed":
+        return "not on its media"
+    return ", ".join(str(Path(place).parent) for place in entry["places"]) or "-"
 
 
 @click.command()

@@ -125,7 +125,27 @@ def _paths(begun: str) -> Iterator[str]:
             yield f"{folder}{slash}{path.name}" + ("/" if path.is_dir() else "")
 
 
+class SiteName(click.ParamType[str]):
+    """A destination that the running station knows."""
+
+    name = "site"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The known sites, where the station runs and says them; Tab never fails."""
+        from click.shell_completion import CompletionItem
+
+        from appliance.cli.context import call
+        from bundles.errors import LockgateError
+
+        try:
+            found = call(ctx.params.get("root"), lambda client: client.get("/v1/sites"))["items"]
+        except LockgateError:
+            return []
+        return [CompletionItem(one["site"]) for one in found if one["site"].startswith(incomplete)]
+
+
 KEY: Final = KeyName()
 JOB: Final = JobId()
 JOB_TO_SIGN: Final = JobId("to-sign")
 SOURCE: Final = Source()
+SITE: Final = SiteName()

@@ -179,16 +179,25 @@ def no_such_key(keys: Path, name: str) -> UsageError:
     return UsageError("no such key", thing=name, remedy=f"{meant}see: lockgate key list")
 
 
-def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
-    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
-    from bundles import limits
-    from bundles.files import read_small
-    from bundles.signing.keys import check_name, is_encrypted, load_private
-    from bundles.signing.ssh_keys import TOKENS
+def key_file(root: Path, name: str) -> Path:
+    """Where a private key is: by its name in the station's key folder, or by its file. Raises UsageError for no name,
+    or one that no key of the station has."""
+    from bundles.signing.keys import check_name
 
     path = Path(name) if is_key_file(root, name) else root / "keys" / f"{check_name(name)}.pem"
     if "/" not in name and not path.is_file():
         raise no_such_key(root / "keys", name)
+    return path
+
+
+def load_key(root: Path, name: str, passphrase_fd: int | None) -> PrivateKey:
+    """A private key by its name in the station's key folder, or by its file. It stays in this process."""
+    from bundles import limits
+    from bundles.files import read_small
+    from bundles.signing.keys import is_encrypted, load_private
+    from bundles.signing.ssh_keys import TOKENS
+
+    path = key_file(root, name)
     encrypted = path.is_file() and is_encrypted(read_small(path, limits.KEY_FILE))
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {path.stem}", name=path.stem) if encrypted else None
     key = load_private(path, passphrase)

@@ -120,7 +120,11 @@ async def _cancelled(client: ControlClient, job_id: str) -> dict[str, Any]:
     if job["state"] == "done":
         result: dict[str, Any] = job["result"]
         return result
-    raise (stopped if job["state"] == "cancelled" else error_of(job) or stopped) from None
+    error = error_of(job)
+    if job["state"] == "cancelled":
+        remedy = error.remedy if error is not None else ""
+        raise CancelledError("cancelled", thing=job_id, remedy=remedy or stopped.remedy) from None
+    raise (error or stopped) from None
 
 
 async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:

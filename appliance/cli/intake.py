@@ -23,6 +23,7 @@ from appliance.cli.context import (
     table,
 )
 from appliance.cli.intake_decide import approve, count, reject
+from appliance.cli.intake_list import list_
 from appliance.cli.pages import whole_list
 from appliance.cli.user_pending import lines_of
 from bundles.display import safe, some
@@ -57,24 +58,6 @@ def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach:
         f" {result['state']}{without}\n{result['id']}"
     )
     show(result, as_json, lambda: text)
-
-
-@intake.command("list")
-@click.option("--state", default="", help="Only entries in this state.")
-@station_option
-@json_option
-def list_(root: Path | None, state: str, as_json: bool) -> None:
-    """What came in."""
-    document = whole_list(root, "/v1/intake", state=state)
-    rows = [
-        (entry["id"], _state(entry), entry["artifacts"], megabytes(entry["bytes"]), count(entry), entry["received"])
-        for entry in document["items"]
-    ]
-    show(document, as_json, lambda: table(rows, ("ID", "STATE", "ARTIFACTS", "SIZE", "APPROVALS", "RECEIVED")))
-
-
-def _state(entry: dict[str, Any]) -> str:
-    return f"{entry['state']} [!!] {entry['damaged']}" if entry["damaged"] else str(entry["state"])
 
 
 @intake.command("show")
@@ -433,5 +416,5 @@ def _text(document: dict[str, Any]) -> str:
     return "\n".join(safe(line) for line in lines)
 
 
-for _command in (approve, reject):
+for _command in (list_, approve, reject):
     intake.add_command(_command)

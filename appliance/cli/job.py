@@ -11,6 +11,7 @@ import click
 from appliance.cli.completion import JOB
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.pages import limit_option, whole_list
+from bundles.display import safe
 
 
 @click.group()
@@ -60,8 +61,6 @@ def watch(root: Path | None, job_id: str, as_json: bool) -> None:
 def log(root: Path | None, job_id: str, as_json: bool) -> None:
     """A job's log."""
     document = call(root, lambda client: client.get(f"/v1/jobs/{quote(job_id, safe='')}/log"))
-    from bundles.display import safe
-
     show(document, as_json, lambda: "\n".join(safe(line) for line in document["text"].splitlines()))
 
 
@@ -82,7 +81,9 @@ def resume(root: Path | None, job_id: str, as_json: bool) -> None:
 def cancel(root: Path | None, job_id: str, as_json: bool) -> None:
     """Cancel a job. Nothing of it becomes visible."""
     document = call(root, lambda client: client.cancel(job_id))
-    show(document, as_json, lambda: f"{document['id']} is {document['state']}")
+    remedy = (document["error"] or {}).get("remedy", "")  # a build's names the numbers that it leaves behind
+    said = f"{document['id']} is {document['state']}" + (f"\n{safe(remedy)}" if remedy else "")
+    show(document, as_json, lambda: said)
 
 
 def _progress(entry: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, change, untrust, revoke"),
     "collect": ("appliance.cli.collect:collect", "Bring artifacts into the station's registry"),
     "bundle": ("appliance.cli.bundle:bundle", "Bundles: build, sign, verify, inspect, unpack"),
+    "site": ("appliance.cli.site:site", "Known destinations: add, list, remove"),
     "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
     "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.media:media", "Media that are mounted"),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from appliance.cli.bundle_build import on_disk
 from appliance.cli.context import call, json_option, show, station_option, station_root
 from bundles.display import safe, some
 from bundles.documents import Receipt
@@ -30,6 +31,8 @@ def export(root: Path | None, out: Path, sequence_only: bool, as_json: bool) -> 
     result = run_job(root, "receipt", params)
     listed = "no inventory" if result["blobs"] is None else f"{some(result['blobs'], 'blob')}"
     lines = [f"receipt {result['number']}, {listed}, signed by {result['keyid']}", f"audit head {result['head']}"]
+    if result.get("disk"):
+        lines.append(f"[!!] {safe(str(out.parent.absolute()))}: {on_disk(result['disk'])}")
     text = "\n".join([*lines, result["path"]])
     show(result, as_json, lambda: text)
 

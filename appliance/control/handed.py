@@ -17,6 +17,7 @@ from appliance.handles.granted import Grant, save_grants
 from appliance.handles.params import take_document, take_paths
 from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.handles.told import save_told
+from appliance.outgoing.choice import Chosen, save_chosen
 from bundles.errors import UsageError
 from bundles.statement import StatementFiles
 
@@ -28,12 +29,16 @@ class Handed:
     grants: list[Grant] = field(default_factory=list)
     descriptors: list[tuple[str, bool, int]] = field(default_factory=list)
     told: StatementFiles | None = None
+    chosen: list[Chosen] | None = None
+    """What a build's patterns stand for (appliance.outgoing.choice)."""
 
     def save(self, folder: Path) -> None:
         """Keep what must outlive this process in the job's folder. Raises FailedError."""
         save_grants(folder, self.grants)
         if self.told is not None:
             save_told(folder, self.told)
+        if self.chosen is not None:
+            save_chosen(folder, self.chosen)
 
     def by_root(self) -> dict[tuple[str, bool], int]:
         """The descriptors as `Granted` takes them; they are given up."""

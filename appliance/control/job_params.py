@@ -35,8 +35,9 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "collect": {"sources!": {"type": "array", "items": _SOURCE}},
     "build": {
         "to!": _TEXT, "references!": _TEXTS, "volume": SIZE, "since": SINCE, "out!": _HANDLES, "sign_with!": _TEXT,
-        "cosigners": _TEXTS, "require_sbom": _FLAG, "not_after": {"type": ["string", "null"]},
-    } | dict.fromkeys(("purpose", "authorisation", "classification"), _TEXT),
+        "cosigners": _TEXTS, "not_after": {"type": ["string", "null"]},
+    } | dict.fromkeys(("require_sbom", "new_site", "changed"), _FLAG)
+    | dict.fromkeys(("purpose", "authorisation", "classification"), _TEXT),
     "recut": {"id!": _TEXT, "media!": {"type": "array", "items": {"type": "integer"}}, "out!": _HANDLES},
     "import": {"paths!": _HANDLES, "partial": _FLAG},
     "inspect": {"id!": _TEXT},

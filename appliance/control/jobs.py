@@ -29,6 +29,7 @@ from appliance.control.job_end import Ended, append_line, cancelled, how_it_ende
 from appliance.control.job_keeper import JobKeeper
 from appliance.control.job_process import Process
 from appliance.control.job_queue import JobQueue
+from appliance.control.left_behind import with_numbers
 from appliance.control.public_keys import find_public_key
 from appliance.control.signed import PAYLOAD, keep_signature, waits_since
 from appliance.handles.granted import load_grants
@@ -384,6 +385,7 @@ class Jobs:
 
     async def _end(self, job: Job, ended: Ended) -> None:
         """Say how a job ended whose process is gone, and go on saying it to the metadata where that cannot take it."""
+        ended = with_numbers(self._station.reader, self._station.config.site, job, ended)
         told = await self._keeper.end(job, ended)
         self._cancelled.discard(job.id)
         if told:

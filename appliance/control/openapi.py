@@ -54,6 +54,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     },
     "GET /v1/ledger": {"stream": _TEXT, "limit": _PAGE["limit"], "after": _COUNT},
     "GET /v1/bundles": _PAGE,
+    "GET /v1/destination": {"to!": _TEXT, "new": {"type": "string", "enum": ["yes", "no"]}},
     "GET /v1/audit": _FILTERED | dict.fromkeys(("act", "actor", "thing", "outcome", "since", "until"), _TEXT),
     "GET /v1/audit/check": {"expect_head": _TEXT},
     "GET /v1/approvals": _FILTERED,
@@ -93,11 +94,14 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "references!": {"type": "array", "items": _TEXT},
         "volume": _TEXT,
         "since": SINCE,
+        "new_site": {"type": "boolean"},
+        "changed": {"type": "boolean"},
         "media": {
             "type": "array",
             "items": _object({"path": HANDLE_SCHEMA, "capacity": SIZE}),
         },
     },
+    "POST /v1/sites": {"site!": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
     "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},
     "POST /v1/accounts": {

@@ -46,6 +46,7 @@ from appliance.control.routes import (
     repositories,
     repository_acts,
     session,
+    sites,
     status,
     streams,
     tls,
@@ -74,7 +75,7 @@ from bundles.threads import Threads
 _MODULES = (
     status, repositories, repository_acts,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    trust, files, find, lifecycle, session, accounts, account_changes, tokens, tls,
+    trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance.access.permissions import Permission
+from appliance.access.patterns import EVERYTHING
+from appliance.access.permissions import GIVES, Permission
 from appliance.control.api import CONTROL, account, caller, may, require
 from appliance.control.job import Job
 from appliance.control.kinds import KINDS
+from appliance.outgoing.choice import Wish
 from bundles.errors import LockgateError, UsageError
-from bundles.oci.reference import Reference
 
 _ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine"}
 """Who else has to do with a kind of job: a build's co-signers, and who decides about an import."""
@@ -39,14 +40,25 @@ def shown_prefixes(request: web.Request) -> list[str]:
 
 
 async def require_all(request: web.Request, references: object) -> None:
-    """Go on only where the caller may pull every reference of a list, be it there or not.
+    """Go on only where the caller may pull every reference of a list, be it there or not; a pattern stands for what the
+    caller may pull.
 
     Raises UsageError for what is no list of texts, MalformedError, RefusedError.
     """
     if not isinstance(references, list) or not all(isinstance(text, str) for text in references):
         raise UsageError("`references` is a list of references")
-    for repository in dict.fromkeys(Reference.parse(text).repository for text in references):
+    for repository in dict.fromkeys(wish.repository for wish in map(Wish.parse, references) if not wish.is_pattern):
         await require(request, "pull", repository)
+
+
+def may_all(request: web.Request, pattern: str) -> bool:
+    """Whether the caller may pull every repository that a pattern covers, be it there or not."""
+    who = account(request)
+    if who.everything:
+        return True
+    given = [grant.pattern for grant in who.grants if "pull" in GIVES[grant.role]]
+    wide = any(one in (EVERYTHING, pattern) or (one.endswith("/**") and pattern.startswith(one[:-2])) for one in given)
+    return wide and may(request, "pull")
 
 
 def sees(request: web.Request, job: Job) -> bool:
@@ -55,7 +67,7 @@ def sees(request: web.Request, job: Job) -> bool:
         return True
     concerned = [KINDS[job.kind].permission, *([_ALSO[job.kind]] if job.kind in _ALSO else [])]
     return any(may(request, permission) for permission in concerned) and all(
-        may(request, "pull", repository) for repository in _named(job)
+        may_all(request, name) if "*" in name else may(request, "pull", name) for name in _named(job)
     )
 
 
@@ -65,11 +77,11 @@ def job_view(request: web.Request, job: Job) -> dict[str, Any]:
 
 
 def _named(job: Job) -> Iterable[str]:
-    """The repositories that a job's params and result name."""
+    """The repositories that a job's params and result name, and the patterns of them."""
     for document in (job.params, job.result or {}):
         references = document.get("references")
         for text in references if isinstance(references, list) else ():
             try:
-                yield Reference.parse(str(text)).repository
+                yield Wish.parse(str(text)).repository
             except LockgateError:  # it was refused for that
                 continue

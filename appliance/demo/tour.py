@@ -135,7 +135,7 @@ class Tour:
         out.mkdir(exist_ok=True)
         name, passphrase = _ENGINEER
         references = [str(reference) for reference in self.references]
-        options = ("--to", site, "--out", out, "--volume", self.volume, "--sign-with", name)
+        options = ("--to", site, "--new-site", "--out", out, "--volume", self.volume, "--sign-with", name)
         return self.alpha.run("bundle", "build", *options, *references, passphrase=passphrase)
 
     def _check_with_stock_tools(self, bundle: Path) -> None:

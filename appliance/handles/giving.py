@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
-from appliance.handles.path_params import PathParam, places
+from appliance.handles.path_params import MISSING, PathParam, places
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError, from_wire
@@ -108,20 +108,18 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
 
 
 def _place(path: Path, param: PathParam) -> Path:
-    """What is opened: the path itself, made where that is wanted, or the folder that it will be in."""
+    """What is opened: the path itself, or the folder that it will be in. Raises FailedError."""
     match param.makes:
-        case "folder":
-            if not path.exists():
-                with failures_named(path, param.failing):
-                    path.mkdir(exist_ok=True)
         case "file":
             if os.path.lexists(path):
                 raise UsageError("the file exists", thing=str(path), remedy="choose another name")
             if not path.parent.is_dir():
                 raise UsageError("no such folder", thing=str(path.parent), remedy="check the path")
             return path.parent
-        case "nothing":
-            return path if path.exists() else path.parent
-        case "":
+        case _ if param.writes:
+            with failures_named(path, param.failing):
+                if not path.exists():
+                    raise FailedError("the medium's folder is not there", thing=str(path), remedy=MISSING)
+        case _:
             pass
     return path

@@ -9,14 +9,18 @@ from typing import Any, Final, Literal
 
 from bundles.errors import UsageError
 
-Makes = Literal["", "folder", "file", "nothing"]
+Makes = Literal["", "file", "nothing"]
+
+MISSING: Final = "mount the medium, or make the folder first (mkdir)"
+"""What to do about a medium's folder that is not there: it is never made, so that a name that was mistyped, or a stick
+that is not mounted, does not become a folder of the system's disk."""
 
 
 @dataclass(frozen=True, slots=True)
 class PathParam:
     """A parameter that is a path: `at` is where it stands (`out[]`, `sources[].path`), `failing` what is said where the
-    client cannot open it. `makes`: what the client makes, or will be made below the folder that it hands over; with
-    `nothing` the path may be missing, and then the folder it would be in is meant."""
+    client cannot open it. `makes`: what will be made below the folder that it hands over; with `nothing` the path
+    may be missing, and then the folder it would be in is meant."""
 
     at: str
     writes: bool
@@ -26,14 +30,14 @@ class PathParam:
 
 JOB_PATHS: Final[Mapping[str, tuple[PathParam, ...]]] = {
     "collect": (PathParam("sources[].path", False, "the source cannot be read"),),
-    "build": (PathParam("out[]", True, "the medium cannot be used", "folder"),),
-    "recut": (PathParam("out[]", True, "the medium cannot be used", "folder"),),
+    "build": (PathParam("out[]", True, "the medium cannot be used"),),
+    "recut": (PathParam("out[]", True, "the medium cannot be used"),),
     "import": (PathParam("paths[]", False, "the bundle cannot be read"),),
     "receipt": (PathParam("out", True, "the receipt cannot be written", "file"),),
 }
 """By kind of job; a kind that is not here takes no path."""
 
-PLAN_PATHS: Final = (PathParam("media[].path", True, "the medium cannot be used", "nothing"),)
+PLAN_PATHS: Final = (PathParam("media[].path", True, "the medium cannot be used"),)
 """Of POST /v1/plans."""
 
 

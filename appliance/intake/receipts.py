@@ -6,6 +6,7 @@ delta. It is the only kind of document that key is good for.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from appliance import clock
 from appliance.control.kinds import JobContext, Result
 from appliance.intake import custody
 from appliance.intake.ledger import history
+from appliance.mounts import disk_of
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.checkpoints import checkpoint
@@ -22,7 +24,7 @@ from appliance.store.writes.intake import AddReceipt
 from bundles import documents, limits
 from bundles.documents import Held, Receipt, StreamHead
 from bundles.errors import FailedError, LockgateError, UsageError
-from bundles.files import failures_named, read_small, write_atomic
+from bundles.files import failures_named, open_folder, read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
 from bundles.signing.signature_files import files_of
@@ -67,7 +69,18 @@ def _export(context: JobContext, out: Path) -> Result:
             write_atomic(out.with_name(name), data)
         if not _is_there(out, raw):
             write_atomic(out, raw, replace=False)
-    return {"path": str(out), "keyid": key.public.keyid, **{name: detail[name] for name in ("number", "blobs", "head")}}
+    facts = {name: detail[name] for name in ("number", "blobs", "head")}
+    return {"path": str(out), "keyid": key.public.keyid, "disk": _disk(context, out.parent), **facts}
+
+
+def _disk(context: JobContext, folder: Path) -> str:
+    """Where the disk is mounted that the receipt's folder is but a folder of, "" for a medium."""
+    with failures_named(folder, "the receipt's folder cannot be looked at"):
+        descriptor = open_folder(folder)
+        try:
+            return disk_of(descriptor, folder, context.station.config.media_roots)
+        finally:
+            os.close(descriptor)
 
 
 def _drafted(context: JobContext, out: Path) -> bytes:

@@ -23,6 +23,7 @@ from appliance.observe.audit import AuditEvent, FileAudit
 from appliance.observe.recorded import recording
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
+from appliance.store.sites import known_streams
 from appliance.store.writer.service import LocalWriter
 from appliance.store.writes.base import Guarded
 from appliance.store.writes.ledger import EnterReceipt, ShutImports
@@ -83,7 +84,7 @@ def enter_heads(paths: StationPaths, heads: Sequence[Head]) -> list[dict[str, An
     Raises UsageError naming a stream that is not, RefusedError as `EnterHead`.
     """
     with closing(open_writer(paths.database)) as connection:
-        streams = {str(stream) for (stream,) in connection.execute("SELECT stream FROM streams_out")}
+        streams = known_streams(connection)
         for stream in sorted(streams - {head.stream for head in heads}):
             raise UsageError(
                 "a restored outside must know where its streams stood",

@@ -130,6 +130,8 @@ class Act(StrEnum):
     BUNDLE_VOID = "bundle.void"
     BUNDLE_WRITE = "bundle.write"
     RECEIPT_TAKE = "receipt.take"
+    SITE_ADD = "site.add"
+    SITE_REMOVE = "site.remove"
     WANTS_TAKE = "wants.take"
 
     # Intake.

@@ -8,7 +8,7 @@ A bundle that was signed and whose medium failed goes on the same way when its b
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import replace
 from importlib.metadata import version
@@ -24,6 +24,8 @@ from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing import unwritten
 from appliance.outgoing.base import NONE, Base, base_of, take
+from appliance.outgoing.carried import nothing_changed
+from appliance.outgoing.choice import Wish, load_chosen
 from appliance.outgoing.closure import Closure, closure_of
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.media import (
@@ -32,7 +34,8 @@ from appliance.outgoing.media import (
     check_mounted,
     check_room,
     check_volume_size,
-    look_at,
+    look_at_all,
+    on_disks,
     on_own_disk,
     room_on,
 )
@@ -41,15 +44,18 @@ from appliance.outgoing.order import Order
 from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom import make_sboms
 from appliance.outgoing.shown import StationShown
+from appliance.store.bundles_out import newly_void, unfinished
+from appliance.store.sites import require_known
 from appliance.store.station_source import StationBlobSource
+from appliance.store.writes.bundle_steps import TagRow
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequence, VoidSequence
 from bundles import build as building
 from bundles import manifest_codec, readme
 from bundles.display import some
-from bundles.errors import LockgateError
+from bundles.errors import FailedError, LockgateError
 from bundles.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
-from bundles.oci.reference import moved_tag
+from bundles.oci.reference import Reference, moved_tag
 
 _VALID: Final = 365 * 24 * 3600
 """Seconds a bundle may be imported for, where --not-after does not say."""
@@ -61,24 +67,64 @@ _LOOK: Final = 0.5
 def run(context: JobContext) -> Result:
     """Build a bundle by `params` (appliance.outgoing.order.BuildParams). Returns where it is, and who signed it."""
     order = Order.read(context.params, context.station.config.site)
-    # Asked for now: whoever is to sign is found to be unknown before an hour of hashing, not after it.
+    # Asked now, not after an hour of hashing: whether the destination, the media and the signer are what was meant.
     find_public_key(context.station.paths, order.sign_with)
-    named = naming(context.station, order.wanted.references)
-    with _recorded(context, order.wanted.stream), named, ExitStack() as held:
+    with _recorded(context, order.wanted.stream), ExitStack() as held:
+        require_known(context.station.reader, order.wanted.site, new=order.new_site)
+        chosen = load_chosen(context.folder, order.wanted.references, changed=order.wanted.changed)
+        references = [Reference.parse(one.reference) for one in chosen]
+        held.enter_context(naming(context.station, references))
         fixed = _resumed(context, order)
+        finishes = False
+        if fixed is None:
+            fixed = held.enter_context(unwritten.take_up(context, order))
+            finishes = fixed is not None
+        if fixed is None and not chosen:
+            return _nothing(context, order)
         if fixed is None:
             shown = StationShown(context.station.blobs, context.station.metadata)
-            closure = closure_of(order.wanted.references, shown)
-            fixed = held.enter_context(unwritten.take_up(context, order, closure.content))
-        if fixed is None:
+            closure = closure_of(references, shown)
             told = load_told(context.folder)
             take(context.station, order.wanted.stream, order.wanted.since, told, context.actor)
             base = base_of(context.station, order.wanted.stream, order.wanted.since, told)
             if order.wanted.since != NONE:
                 context.log(f"stands on {base.origin}")
-            fixed = _fix(context, order, _plan(context, order, closure, base), base)
+            fixed = _fix(context, order, _plan(context, order, references, closure, base), base)
         fixed = _signed(context, order, fixed)
-        return _write(context, order, fixed)
+        result = _write(context, order, fixed)
+        left = [one for one in unfinished(context.station.reader, order.wanted.stream) if one.id != fixed.manifest.id]
+        return result | {
+            "finished": finishes,
+            "moved": _moved(context, references, fixed.manifest) if finishes else [],
+            "voided": newly_void(context.station.reader, fixed.manifest.stream, fixed.manifest.sequence),
+            "unfinished": [{"id": one.id, "job": one.job, "text": one.text()} for one in left],
+        }
+
+
+def _nothing(context: JobContext, order: Order) -> Result:
+    """The result of a build that was to carry what has changed, where nothing has: no number is taken."""
+    nothing = nothing_changed(context.station.reader, order.wanted)
+    left = unfinished(context.station.reader, order.wanted.stream)
+    context.log(nothing)
+    return {
+        "nothing": nothing, "id": "", "path": "", "media": [],
+        "unfinished": [{"id": one.id, "job": one.job, "text": one.text()} for one in left],
+    }  # fmt: skip
+
+
+def _moved(context: JobContext, references: Sequence[Reference], manifest: BundleManifest) -> list[str]:
+    """The references that stand at something else now than what a bundle that was signed earlier carries."""
+    carried = {(artifact.repository, artifact.digest) for artifact in manifest.artifacts}
+    shown = StationShown(context.station.blobs, context.station.metadata)
+    found = ((reference, shown.resolve(reference)) for reference in references)
+    return [str(one) for one, now in found if now is not None and (one.repository, str(now.digest)) not in carried]
+
+
+def tags_of(manifest: BundleManifest) -> tuple[TagRow, ...]:
+    """The tags that a bundle carries."""
+    return tuple(
+        TagRow(artifact.repository, tag, artifact.digest) for artifact in manifest.artifacts for tag in artifact.tags
+    )
 
 
 @contextmanager
@@ -103,7 +149,7 @@ def _give_up(context: JobContext) -> None:
         for (bundle,) in rows:
             events.enter_context(recording(station.audit, _voided(context, bundle)))
         if rows:
-            station.writer.submit(VoidSequence(job_id=context.job_id))
+            station.writer.submit(VoidSequence(job_id=context.job_id, at=clock.now()))
 
 
 def _voided(context: JobContext, bundle: str) -> AuditEvent:
@@ -115,11 +161,11 @@ def _resumed(context: JobContext, order: Order) -> Fixed | None:
     fixed = Fixed.load(context.folder)
     if fixed is None or order.sign_with in fixed.signed_by:
         return fixed
-    taken = _take_sequence(context, order.wanted.stream)
+    taken = _take_sequence(context, order)
     return fixed if taken["sequence"] == fixed.manifest.sequence else None
 
 
-def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Plan:
+def _plan(context: JobContext, order: Order, references: Sequence[Reference], closure: Closure, base: Base) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
     media = _media(context, order)
     plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
@@ -127,7 +173,7 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
     if plan.undescribed:
         undescribable = make_sboms(context, plan.undescribed, required=order.require_sbom)
         shown = StationShown(context.station.blobs, context.station.metadata)
-        closure = closure_of(order.wanted.references, shown)
+        closure = closure_of(references, shown)
         plan = make_plan(closure, order.wanted.volume, room_on(_media(context, order), order.wanted.disc), base)
         plan = replace(plan, undescribable=undescribable)
     check_volume_size(media, max(plan.packing.sizes))
@@ -145,19 +191,20 @@ def _plan(context: JobContext, order: Order, closure: Closure, base: Base) -> Pl
 
 
 def _media(context: JobContext, order: Order) -> list[Medium]:
-    """The media, each a folder that is there."""
-    return [look_at(context.path(text)) for text in order.out]
+    """The media, each a folder that is there, none twice."""
+    return look_at_all([context.path(text) for text in order.out], context.station.config.media_roots)
 
 
 def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     """Lay out, take the sequence, and fix every byte that will be signed."""
     station = context.station
-    own = on_own_disk(_media(context, order), station.paths.root)
-    for path in (path for path, is_own in own.items() if is_own):
-        context.log(f"{path} lies on the station's own disk, not on a medium that can be taken out")
+    media = _media(context, order)
+    own = on_own_disk(media, station.paths.root)
+    for one in on_disks(media):
+        context.log(f"{one['path']} is no mount point: a folder of this disk (mounted at {one['disk']})")
     source = StationBlobSource(station.blobs, station.metadata)
     laid_out = building.lay_out(plan.content, plan.packing, source, context.progress)
-    taken = _take_sequence(context, order.wanted.stream)
+    taken = _take_sequence(context, order)
     manifest = _manifest(order, plan.content, laid_out, taken, base.extensions() | plan.extensions())
     algorithms = {keyid: _algorithm(context, keyid) for keyid in order.signers}
     raw = manifest_codec.encode(manifest)
@@ -168,10 +215,13 @@ def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     return fixed
 
 
-def _take_sequence(context: JobContext, stream: str) -> dict[str, Any]:
+def _take_sequence(context: JobContext, order: Order) -> dict[str, Any]:
     waited_for = lapsed = ""
     while True:
-        write = TakeSequence(stream=stream, job_id=context.job_id, at=clock.now(), voids=lapsed)
+        write = TakeSequence(
+            stream=order.wanted.stream, job_id=context.job_id, at=clock.now(), voids=lapsed, new_site=order.new_site,
+            actor=context.actor,
+        )  # fmt: skip
         with recording(context.station.audit, _voided(context, lapsed)) if lapsed else nullcontext():
             taken: dict[str, Any] = context.station.writer.submit(write)
         if "waits_for" not in taken:
@@ -250,10 +300,12 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
         }
         signatures = context.wait_signatures(fixed.bundle.sums, "bundle", [order.sign_with], describe)
         fixed = fixed.with_signature(order.sign_with, signatures[order.sign_with])
-    context.station.writer.submit(SignBundle(id=fixed.manifest.id, digest=str(fixed.digest)))
+    context.station.writer.submit(SignBundle(id=fixed.manifest.id, digest=str(fixed.digest), at=clock.now()))
     carried = tuple(HeldRow(blob.digest, blob.size) for blob in fixed.manifest.blobs)
     context.station.writer.submit(
-        RecordCarried(stream=order.wanted.stream, sequence=fixed.manifest.sequence, blobs=carried)
+        RecordCarried(
+            stream=order.wanted.stream, sequence=fixed.manifest.sequence, blobs=carried, tags=tags_of(fixed.manifest)
+        )
     )
     return fixed
 
@@ -274,7 +326,14 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     seconds = round(time.monotonic() - started, 3)
     built = AuditEvent(Act.BUNDLE_BUILD, context.actor, manifest.id, "done", {**detail, "signed_by": fixed.signed_by})
     with recording(station.audit, built):
-        station.writer.submit(FinishBundle(id=manifest.id))
+        places = tuple(map(str, folders))
+        state = station.writer.submit(FinishBundle(id=manifest.id, at=clock.now(), places=places))
+        if state == "voided":
+            raise FailedError(
+                "the bundle was given up while it was written",
+                thing=manifest.id,
+                remedy="take it off its media, and build anew: the next bundle says that its number is void",
+            )
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],
@@ -289,14 +348,15 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
         "undescribed": manifest.undescribed(),
         "not_carried": manifest.not_carried(),
         "notes": _notes(context, order),
+        "on_disk": on_disks(media),
     }
 
 
 def _notes(context: JobContext, order: Order) -> list[str]:
     """What is to be said of tags that were named beside a digest and stand elsewhere."""
     notes = []
-    for reference in order.wanted.references:
-        if reference.tag is not None and reference.digest is not None:
+    for reference in (wish.exact for wish in map(Wish.parse, order.wanted.references)):
+        if reference is not None and reference.tag is not None and reference.digest is not None:
             facts = context.station.metadata.tagged_manifest(reference.repository, reference.tag)
             notes.append(moved_tag(reference, None if facts is None else facts.digest))
     return [note for note in notes if note]

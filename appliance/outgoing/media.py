@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from appliance.mounts import FAT, filesystem_of
+from appliance.handles.path_params import MISSING
+from appliance.mounts import FAT, disk_of, filesystem_of
 from bundles.display import some
-from bundles.errors import FailedError
+from bundles.errors import FailedError, UsageError
 from bundles.files import failures_named, open_folder
 from bundles.manifest import BundleManifest, volume_path
 from bundles.media import PROFILES
@@ -22,25 +23,43 @@ from bundles.media import PROFILES
 
 @dataclass(frozen=True, slots=True)
 class Medium:
-    """A folder on a medium: `free` is bytes, `device` the file system's number (stat(2), st_dev)."""
+    """A folder on a medium: `free` is bytes, `device` the file system's number (stat(2), st_dev), `inode` the folder's.
+    `disk` is the mount point of the disk that it is but a folder of, "" where it is a medium
+    (appliance.mounts.disk_of)."""
 
     path: Path
     free: int
     device: int
+    inode: int = 0
+    disk: str = ""
 
 
-def look_at(path: Path) -> Medium:
-    """A medium that can be written; where the folder is not there yet, the one it will be made in.
+def look_at_all(paths: Sequence[Path], media_roots: Sequence[str]) -> list[Medium]:
+    """The media that can be written, no folder twice, whatever its names.
 
-    Raises FailedError naming the medium and what to do.
+    Raises UsageError for one that is given twice, FailedError naming a medium and what to do.
     """
+    media = [look_at(path, media_roots) for path in paths]
+    seen: dict[tuple[int, int], Medium] = {}
+    for medium in media:
+        first = seen.setdefault((medium.device, medium.inode), medium)
+        if first is not medium:
+            both = str(medium.path) if first.path == medium.path else f"{first.path} and {medium.path}"
+            raise UsageError("a medium was given twice", thing=both, remedy="name each --out once")
+    return media
+
+
+def look_at(path: Path, media_roots: Sequence[str] = ()) -> Medium:
+    """A medium that can be written: a folder that is there. Raises FailedError naming the medium and what to do."""
     with failures_named(path, "the medium cannot be used"):
-        place = path if path.exists() else path.parent
-        if not stat.S_ISDIR(place.stat().st_mode):
+        if not path.exists():
+            raise FailedError("the medium's folder is not there", thing=str(path), remedy=MISSING)
+        if not stat.S_ISDIR(path.stat().st_mode):
             raise FailedError("the medium is not a folder", thing=str(path), remedy="give the folder it is mounted on")
-        descriptor = open_folder(place)
+        descriptor = open_folder(path)
         try:
             status, usage = os.fstat(descriptor), os.statvfs(descriptor)
+            disk = disk_of(descriptor, path, media_roots)
             writable = os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor)
         finally:
             os.close(descriptor)
@@ -50,7 +69,12 @@ def look_at(path: Path) -> Medium:
         raise FailedError(
             "the medium may not be written by the station", thing=str(path), remedy="check its owner and mode"
         )
-    return Medium(path, usage.f_bavail * usage.f_frsize, status.st_dev)
+    return Medium(path, usage.f_bavail * usage.f_frsize, status.st_dev, status.st_ino, disk)
+
+
+def on_disks(media: Iterable[Medium]) -> list[dict[str, str]]:
+    """Those of the media that are folders of a disk, as a job's result says it: {path, disk}."""
+    return [{"path": str(medium.path), "disk": medium.disk} for medium in media if medium.disk]
 
 
 def room_on(media: Sequence[Medium], most: int | None = None) -> list[int]:

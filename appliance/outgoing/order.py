@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from appliance import clock
+from appliance.outgoing.choice import Wish
 from bundles import limits
 from bundles.errors import UsageError
 from bundles.media import capacity, disc_of
-from bundles.oci.reference import Reference, check_site
+from bundles.oci.reference import check_site
 from bundles.signing.keys import check_keyid
 from bundles.times import check_time
 
@@ -25,6 +26,11 @@ class _Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     references: list[str]
     volume: str | int = "fat32"
     since: str = "none"
+    changed: bool = False
+    """Of what the references name, only the tags whose digest differs from the one that the destination was sent last
+    (appliance.outgoing.carried)."""
+    new_site: bool = False
+    """The destination may be one that nobody knows yet (appliance.store.sites)."""
 
 
 class BuildParams(_Params, frozen=True):
@@ -55,14 +61,26 @@ class PlanParams(_Params, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to carry where: `volume` is the largest volume in bytes, `disc` what one medium takes where each is to
-    become a disc, `since` is `none`, `last`, or the name of a receipt or want-list that came with the request."""
+    """What to carry where: `references` as they were written (appliance.outgoing.choice), `volume` is the largest
+    volume in bytes, `disc` what one medium takes where each is to become a disc, `since` is `none`, `last`, or the name
+    of a receipt or want-list that came with the request."""
 
     stream: str
-    references: tuple[Reference, ...]
+    references: tuple[str, ...]
     volume: int
     since: str = "none"
     disc: int | None = None
+    changed: bool = False
+
+    @property
+    def source(self) -> str:
+        """The site that builds."""
+        return self.stream.partition(".")[0]
+
+    @property
+    def site(self) -> str:
+        """The destination."""
+        return self.stream.partition(".")[2]
 
     @classmethod
     def read(cls, params: BuildParams | PlanParams, source: str) -> Wanted:
@@ -76,11 +94,16 @@ class Wanted:
                 thing=f"since {params.since!r}"[:120],
                 remedy="say last, none, or name a receipt or want-list",
             )
-        references = tuple(dict.fromkeys(Reference.parse(text) for text in params.references))
+        references = tuple(dict.fromkeys(params.references))
         if not references:
             raise UsageError("no reference was given", remedy="name at least one REPO:TAG")
+        for wish in map(Wish.parse, references):
+            if params.changed and wish.exact is not None and wish.exact.digest is not None:
+                raise UsageError("a digest never changes", thing=wish.text, remedy="leave --changed, or name a tag")
         profile = str(params.volume or "fat32")
-        return cls(f"{source}.{params.to}", references, capacity(profile), params.since, disc_of(profile))
+        return cls(
+            f"{source}.{params.to}", references, capacity(profile), params.since, disc_of(profile), params.changed
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +119,7 @@ class Order:
     classification: str
     not_after: str | None
     require_sbom: bool
+    new_site: bool = field(default=False, compare=False)
 
     @classmethod
     def read(cls, params: Mapping[str, Any], source: str) -> Order:
@@ -120,7 +144,7 @@ class Order:
         return cls(
             wanted=Wanted.read(given, source), out=out, sign_with=given.sign_with, signers=signers,
             purpose=given.purpose, authorisation=given.authorisation, classification=given.classification,
-            not_after=given.not_after, require_sbom=given.require_sbom,
+            not_after=given.not_after, require_sbom=given.require_sbom, new_site=given.new_site,
         )  # fmt: skip
 
 

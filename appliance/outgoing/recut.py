@@ -11,15 +11,17 @@ from pathlib import Path
 
 import msgspec
 
+from appliance import clock
 from appliance.control.kinds import JobContext, Result, telling
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
 from appliance.observe.recorded import recording
 from appliance.outgoing.fixed import Fixed
-from appliance.outgoing.media import check_room, check_volume_size, look_at
+from appliance.outgoing.media import check_room, check_volume_size, look_at_all, on_disks
 from appliance.outgoing.order import convert
 from appliance.outgoing.unwritten import locked
 from appliance.store.station_source import StationBlobSource
+from appliance.store.writes.outgoing import FinishBundle
 from bundles import build as building
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 
@@ -76,7 +78,8 @@ def _places(context: JobContext, params: RecutParams, fixed: Fixed) -> dict[int,
 
 def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result:
     station, manifest = context.station, fixed.manifest
-    media = {number: look_at(path) for number, path in places.items()}
+    found = look_at_all(list(places.values()), station.config.media_roots)
+    media = dict(zip(places, found, strict=True))
     volumes = [volume for volume in manifest.volumes if volume.medium in places]
     size = sum(volume.size for volume in volumes)
     check_volume_size(list(media.values()), max(volume.size for volume in volumes))
@@ -88,6 +91,9 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
         folders = building.write_media(
             fixed.bundle, source, places, context.progress, context.log, telling(context, places)
         )
+        if set(places) == {volume.medium for volume in manifest.volumes}:  # one that was signed is finished so, too
+            places_of = tuple(map(str, folders))
+            station.writer.submit(FinishBundle(id=manifest.id, at=clock.now(), places=places_of))
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],
@@ -98,4 +104,5 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
         "seconds": round(time.monotonic() - started, 3),
         "signed_by": fixed.signed_by,
         "missing_signers": [keyid for keyid in manifest.signers if keyid not in fixed.signed_by],
+        "on_disk": on_disks(found),
     }

@@ -1,7 +1,8 @@
 """Bundles that were signed and never got onto their media: a stick was full, or was pulled out.
 
-Their number is taken and the next bundle names them, so the inside waits for them. Asking for the same build again
-goes on with the very bytes that were signed.
+Their number is taken and the next bundle follows them, so the inside waits for them. Such a bundle is finished before
+its stream goes on: by the command that made it, with the very bytes that were signed, whatever tags did meanwhile; or
+people give it up (`lockgate bundle void`).
 """
 
 from __future__ import annotations
@@ -16,48 +17,61 @@ from pathlib import Path
 from appliance.control.kinds import JobContext
 from appliance.outgoing.fixed import Fixed
 from appliance.outgoing.order import Order
-from appliance.store.writes.jobs import FINAL_STATES
-from bundles.build import Content
-from bundles.errors import LockgateError
+from appliance.store.bundles_out import Unfinished, unfinished
+from bundles.errors import FailedError, LockgateError
+from bundles.manifest import BundleManifest
 
 
 @contextmanager
-def take_up(context: JobContext, order: Order, content: Content) -> Iterator[Fixed | None]:
-    """The stream's signed and unwritten bundle that is the one ordered now, held while this is open; else None.
+def take_up(context: JobContext, order: Order) -> Iterator[Fixed | None]:
+    """The stream's signed and unwritten bundle whose order was the same as this one, media apart, held while this is
+    open; None where the stream has none left.
 
-    It is the one where the order is the same, media apart, and so is what it would carry (`content`).
+    Raises FailedError where what is left is another order's, is being written, or has lost its files.
     """
-    for job_id, params in _candidates(context, order.wanted.stream):
-        folder = context.station.paths.job(job_id)
-        with locked(folder) as held:
-            fixed = Fixed.load(folder) if held else None
-            if fixed is None:
-                continue
-            if fixed.manifest.artifacts == list(content.artifacts) and _same(order, params):
-                context.log(f"goes on with {fixed.manifest.id}, which was signed and is not on its media")
-                yield fixed
-                return
-            context.log(
-                f"{fixed.manifest.id} was signed and is not on its media: until it is, {fixed.manifest.destination}"
-                " takes no later bundle; ask for its build again to write it"
+    left = [one for one in unfinished(context.station.reader, order.wanted.stream) if one.is_left]
+    mine = next((one for one in left if _same(context, order, one)), None)
+    if mine is None:
+        if left:
+            raise _another(context, left[0])
+        yield None
+        return
+    folder = context.station.paths.job(mine.job)
+    with locked(folder) as held:
+        if not held and folder.exists():
+            raise FailedError("the bundle is being written", thing=mine.id, remedy="wait for that to end")
+        fixed = Fixed.load(folder) if held else None
+        if fixed is None or fixed.manifest.id != mine.id:
+            raise FailedError(
+                "a signed bundle lost its files before it was on its media",
+                thing=mine.id,
+                remedy=f"give it up: lockgate bundle void {mine.id} --why TEXT",
             )
-    yield None
+        context.log(f"finishes {mine.id}, which was signed {mine.signed} and is not on its media")
+        yield fixed
 
 
-def _candidates(context: JobContext, stream: str) -> list[tuple[str, str]]:
-    """The jobs (id, params) that ended between a signature and the end of writing, oldest first."""
-    rows = context.station.reader.execute(
-        "SELECT j.id, j.params, j.state FROM bundles_out b JOIN jobs j ON j.id = b.job_id"
-        " WHERE b.stream = ? AND b.state = 'signed' AND j.id != ? ORDER BY b.sequence",
-        (stream, context.job_id),
+def _another(context: JobContext, one: Unfinished) -> FailedError:
+    """Another order's bundle stands before this one."""
+    with locked(context.station.paths.job(one.job)) as held:
+        fixed = Fixed.load(context.station.paths.job(one.job)) if held else None
+    finish = "" if fixed is None else f"finish it: lockgate bundle recut {one.id} {_media(fixed.manifest)}, or "
+    return FailedError(
+        "a bundle of this stream was signed and is not on its media, so the inside would take no later one",
+        thing=one.id,
+        remedy=f"{finish}give it up: lockgate bundle void {one.id} --why TEXT",
     )
-    return [(job_id, params) for job_id, params, state in rows if state in FINAL_STATES]
 
 
-def _same(order: Order, params: str) -> bool:
+def _media(manifest: BundleManifest) -> str:
+    return " ".join(f"--medium {number} --out DIR" for number in range(1, manifest.volumes[-1].medium + 1))
+
+
+def _same(context: JobContext, order: Order, one: Unfinished) -> bool:
     """Whether the earlier order was the same, media apart."""
+    row = context.station.reader.execute("SELECT params FROM jobs WHERE id = ?", (one.job,)).fetchone()
     try:
-        return Order.read(json.loads(params), order.wanted.stream.partition(".")[0]) == order
+        return row is not None and Order.read(json.loads(row[0]), order.wanted.source) == order
     except LockgateError:
         return False
 

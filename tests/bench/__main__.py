@@ -56,7 +56,7 @@ def run(root: Path, mebibytes: int, rounds: Iterable[int]) -> None:
             medium = root / "medium"
             medium.mkdir()
             site = f"bravo{number}"  # a stream of its own, so that each round's bundle is a first one
-            build = ("bundle", "build", "--to", site, "--out", medium, "--sign-with", "engineer")
+            build = ("bundle", "build", "--to", site, "--new-site", "--out", medium, "--sign-with", "engineer")
             cold(root)
             with JobMeter(alpha.folder) as meter:
                 times["build"].append(timed(lambda build=build: alpha.run(*build, "files/artifact:bench")))

@@ -85,7 +85,7 @@ class Bench:
     def _ours(self, alpha: Station, public: Path, site: str, reference: str, times: dict[str, list[float]]) -> int:
         medium, inside = self.root / "medium", self.root / site
         medium.mkdir()
-        build = ("bundle", "build", "--to", site, "--out", medium, "--sign-with", "engineer", reference)
+        build = ("bundle", "build", "--to", site, "--new-site", "--out", medium, "--sign-with", "engineer", reference)
         cold(self.root)
         with JobMeter(alpha.folder) as outgoing:
             times["ours build"].append(timed(lambda: alpha.run(*build)))

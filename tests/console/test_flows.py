@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.console.keys import PASSPHRASE
 
 
@@ -223,3 +225,35 @@ def _import_of(console: Any) -> Any:
         "j0001", "import", {"paths": ["/media/usb-blue"]}, (Phase("verify and store", 1, 1.0),),
         lambda: {"id": "alpha.bravo-000001"}, inside.seconds() - 60, inside.now(), inside.time_of,
     )  # fmt: skip
+
+
+async def test_a_destination_that_nobody_knows_is_asked_about_before_it_is_taken(drive: Any) -> None:
+    async with drive() as console:
+        await _pick_and_address(console)
+        assert console.app.draft.plan_params()["new_site"] is False
+        for answer, taken in (("n", ("bravo", False)), ("y", ("brav0", True))):
+            console.app.screen.change("to")
+            await console.rest()
+            await console.press("end", "enter", *"brav0", "enter")
+            assert "Is brav0 a new site?" in console.screen()
+            assert "Known: bravo" in console.screen()
+            await console.press(answer)
+            draft = console.app.draft
+            assert (draft.to, draft.new_site) == taken
+        assert console.app.draft.build_params()["new_site"] is True
+
+
+async def test_a_plan_says_what_of_its_stream_is_unfinished_and_which_folder_is_no_medium(drive: Any) -> None:
+    async with drive(size=(120, 40)) as console:
+        await _pick_and_address(console)
+        await console.press("p")
+        plan = console.app.draft.plan
+        media = tuple(msgspec.structs.replace(one, disk="/") for one in plan.media)
+        left = ("alpha.bravo-000008 was signed and is not on its media",)
+        console.app.set_draft(
+            console.app.draft.change(plan=msgspec.structs.replace(plan, media=media, unfinished=left))
+        )
+        console.app.screen.draft_changed()
+        await console.rest()
+        assert "[!!] alpha.bravo-000008 was signed and is not on its media" in console.screen()
+        assert "stay free of this disk" in console.screen()

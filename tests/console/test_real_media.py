@@ -83,7 +83,7 @@ async def test_a_bar_fills_for_the_medium_that_is_written_and_compared(
             await console.press("n")
         await console.shows("[ok] done")
         await console.shows("[███████████████] 100%")
-        await console.shows("safe to remove")
+        await console.shows("a folder of this disk, not a medium")
 
 
 async def test_deltas_say_what_the_inside_is_taken_to_hold_and_a_lost_bundle_is_void(

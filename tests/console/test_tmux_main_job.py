@@ -92,7 +92,7 @@ def _build(terminal: Terminal, gap: Gap, cosigner: str) -> Path:
     terminal.shows("Passphrase of the key second", "You co-sign alpha.bravo-000001.")
     terminal.type(WORDS)
     terminal.press("Enter")
-    terminal.shows("[ok] safe to remove:", f"co-signed by {cosigner}")
+    terminal.shows("read back as signed: a folder of this disk", f"co-signed by {cosigner}")
     terminal.press("8")
     terminal.shows("[ok] 6  Remove the medium", "> [>>] 7  Summary")
     return gap.medium / "alpha.bravo-000001"

@@ -309,3 +309,27 @@ async def test_a_stream_counts_its_bundles_and_not_the_states_they_came_through(
         (stream,) = await desk.items("/v1/streams")
         assert (stream["stream"], stream["bundles"]) == ("alpha.bravo", 1)
         assert len(await desk.items("/v1/ledger")) == 2
+
+
+@pytest.mark.parametrize(
+    ("pattern", "who", "shown"),
+    [
+        ("**", "collector", True),
+        ("**", "collector vault/**", False),
+        ("vault/**", "collector vault/**", True),
+        ("vault/app/*", "collector vault/**", True),
+        ("va*/app", "collector vault/**", False),
+        ("vault/*", "collector vault/*", True),
+        ("vault/**", "collector vault/*", False),
+        ("vault", "collector team/**", False),
+        ("vault/*:1", "collector team/**", False),
+    ],
+)
+async def test_a_job_of_a_pattern_is_shown_to_who_may_pull_all_that_it_covers(
+    pattern: str, who: str, shown: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(JOBS, "build", {"references": [pattern], "to": "vault-site"})
+    async with a_desk(tmp_path) as desk:
+        desk.be(who)
+        assert bool((await desk.get("/v1/jobs/job-100"))[1]["params"]) is shown
+        assert ((await desk.get("/v1/jobs/job-100/log"))[0] == 200) is shown

@@ -11,7 +11,7 @@ from appliance.outgoing.base import base_of
 from appliance.store.writes.deltas import VoidBundle
 from bundles import manifest_codec
 from bundles.documents import Receipt, WantList, decode
-from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError
 from bundles.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
@@ -216,7 +216,7 @@ def test_a_bundle_lost_on_its_way_is_voided_and_the_next_names_it(road: Road) ->
 
 
 def test_only_a_signed_bundle_can_be_voided(road: Road) -> None:
-    with pytest.raises(UsageError, match="no signed bundle"):
+    with pytest.raises(NotFoundError, match="no signed bundle"):
         road.outside.writer.submit(VoidBundle(id="alpha.bravo-000001"))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,7 +65,7 @@ class Context:
         self.station.audit.record(refusal(act, self.actor, thing, error))
 
     def path(self, text: str) -> Path:
-        """The path itself, made where it is to be written, as the client does that hands it over."""
+        """The path itself, made where it is to be written, so that a test need not."""
         path = Path(text)
         if text in self.params.get("out", ()) and path.parent.is_dir():
             path.mkdir(exist_ok=True)
@@ -178,6 +180,12 @@ class Outside:
 
     def referrers(self, repository: str, subject: Digest) -> list[Digest]:
         return [facts.digest for facts in self.station.metadata.referrers(repository, subject, 100)]
+
+    @contextlib.contextmanager
+    def writer_connection(self) -> Iterator[sqlite3.Connection]:
+        """The database, for rows that no write of the station makes."""
+        with contextlib.closing(sqlite3.connect(self.station.paths.database, timeout=30)) as db, db:
+            yield db
 
     def bundles(self) -> dict[str, str]:
         """The state of each bundle made, by its id."""

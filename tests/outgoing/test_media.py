@@ -6,8 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from appliance.outgoing.media import Medium, by_number, check_mounted, check_room, check_volume_size, look_at, room_on
-from bundles.errors import FailedError
+from appliance.outgoing.media import (
+    Medium,
+    by_number,
+    check_mounted,
+    check_room,
+    check_volume_size,
+    look_at,
+    look_at_all,
+    room_on,
+)
+from bundles.errors import FailedError, UsageError
 from bundles.manifest import BundleManifest, volume_path
 from tests.bundles.small import SmallBundle
 
@@ -29,14 +38,22 @@ def test_a_folder_is_a_medium_with_the_room_of_its_file_system(tmp_path: Path) -
     assert look_at(tmp_path).device == tmp_path.stat().st_dev
 
 
-def test_a_folder_that_is_not_there_is_looked_at_where_it_will_be_made(tmp_path: Path) -> None:
-    assert look_at(tmp_path / "new").device == tmp_path.stat().st_dev
-    assert not (tmp_path / "new").exists()
+@pytest.mark.parametrize("name", ["new", "no/such"])
+def test_a_folder_that_is_not_there_is_named_and_never_made(tmp_path: Path, name: str) -> None:
+    (tmp_path / "dangling").symlink_to(tmp_path / "gone")
+    for path in (tmp_path / name, tmp_path / "dangling"):
+        with pytest.raises(FailedError, match=r"not there: .*; mount the medium, or make the folder first"):
+            look_at(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["dangling"]
 
 
-def test_a_medium_whose_parent_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(FailedError, match=r"/no; check the path"):
-        look_at(tmp_path / "no/such")
+def test_one_folder_under_two_names_is_one_medium(tmp_path: Path) -> None:
+    (tmp_path / "usb").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "usb")
+    for other in (tmp_path / "usb", tmp_path / "link", tmp_path / "usb/../usb"):
+        with pytest.raises(UsageError, match="given twice"):
+            look_at_all([tmp_path / "usb", other], [])
+    assert len(look_at_all([tmp_path, tmp_path / "usb"], [])) == 2
 
 
 def test_a_file_is_no_medium(tmp_path: Path) -> None:

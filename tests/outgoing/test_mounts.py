@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from appliance.mounts import bundles_on, mounted_media, mounts
+from appliance.mounts import bundles_on, disk_of, mounted_media, mounts
 
 
 def table(tmp_path: Path, *lines: str) -> Path:
@@ -71,3 +72,40 @@ def test_the_names_on_a_medium_are_told_to_those_alone_who_may_list_it(tmp_path:
     (tmp_path / "alpha.bravo-000001" / "SHA256SUMS").touch()
     assert bundles_on(tmp_path) == ["alpha.bravo-000001"]
     assert bundles_on(tmp_path, may_list=lambda _: False) == []
+
+
+def mount_ident(folder: Path) -> int:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        info = Path(f"/proc/self/fdinfo/{descriptor}").read_text()
+    finally:
+        os.close(descriptor)
+    return next(int(line.split()[1]) for line in info.splitlines() if line.startswith("mnt_id:"))
+
+
+@pytest.mark.parametrize(
+    ("mounted", "roots", "disk"),
+    [
+        ("usb", [], ""),  # a mount point itself
+        ("", ["{}"], "{}"),  # no mount point, and below one that is a media root itself
+        ("", [], "{}"),
+        ("", ["{}/.."], ""),  # a folder on what is mounted below a media root
+        ("", ["/elsewhere"], "{}"),
+    ],
+)  # fmt: skip
+def test_a_folder_is_a_medium_where_it_is_mounted_or_on_what_is_mounted_for_media(
+    tmp_path: Path, mounted: str, roots: list[str], disk: str
+) -> None:
+    folder, table = tmp_path / "usb", tmp_path / "mountinfo"
+    folder.mkdir()
+    place = tmp_path / mounted
+    line = "{} 1 8:1 / {} rw - ext4 /dev/sdb1 rw\n"
+    table.write_text(line.format(1, "/") + line.format(mount_ident(folder), place))
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        found = disk_of(descriptor, folder, [root.format(tmp_path) for root in roots], table)
+        assert found == disk.format(tmp_path)
+        table.write_text(line.format(1, "/"))  # a mount of another namespace is found by the name
+        assert disk_of(descriptor, folder, ["/"], table) == "/"
+    finally:
+        os.close(descriptor)

@@ -36,7 +36,7 @@ def test_an_order_is_the_same_on_another_medium() -> None:
         ({"to": "alpha"}, "one's own site"),
         ({"to": "BRAVO"}, "malformed site name"),
         ({"references": []}, "no reference"),
-        ({"references": ["app"]}, "malformed reference"),
+        ({"references": ["app:"]}, "malformed tag"),
         ({"references": "app:1"}, "malformed parameters"),
         ({"out": []}, "no medium"),
         ({"out": ["/media/usb", "/media/../media/usb"]}, "given twice"),

@@ -7,6 +7,7 @@ from typing import Any, Final
 from bundles.display import safe
 from tui.guides.steps import Facts, Step, latest
 from tui.records import Job
+from tui.results import on_disk
 from tui.texts import count, percent, size
 
 _WRITTEN: Final = "every volume is written, synced and read back"
@@ -100,6 +101,8 @@ def _done_steps(result: dict[str, Any], opens: str) -> list[Step]:
         Step("ok", "Write and compare", f"{path} reads back as signed, {digest}", opens),
         Step("wait", "Remove the medium", "when the co-signature is on it too")
         if missing
+        else Step("ok", "Remove the medium", "a folder of this disk: copy it to a medium, or burn it", opens)
+        if on_disk(result)
         else Step("ok", "Remove the medium", "safe to remove: carry it to the other station", opens),
         Step("need", "Summary", "enter saves it to a file; picking artifacts begins the next bundle", "save"),
     ]

@@ -8,12 +8,13 @@ from bundles.display import safe
 from bundles.errors import LockgateError
 from bundles.media import capacity
 from tui.dialogs.choose import Choose, Option
+from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt
 from tui.draft import FULL, LAST, VOLUMES
-from tui.records import Medium, OwnKey, Stream, TrustedKey
+from tui.records import Medium, OwnKey, Page, Site, TrustedKey
 from tui.screens.base import StationScreen
 from tui.station import Station
-from tui.texts import size
+from tui.texts import size, words
 
 _OTHER = "another"
 _SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
@@ -89,7 +90,26 @@ class BundleFields(StationScreen):
         options = [Option(site, safe(site)) for site in sites]
         options.append(Option(_OTHER, "another site", "type its name"))
         prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
-        self._one_or_typed("to", Choose("To which site?", options), prompt)
+
+        def typed(text: str | None) -> None:
+            if not text:
+                return
+            if not sites or text in sites:
+                self._set(to=text, new_site=False)
+                return
+            known = f"No bundle was ever made for it. Known: {words(sites)}."
+            self.console_app.push_screen(
+                Confirm(f"Is {text} a new site?", known),
+                lambda is_new: self._set(to=text, new_site=True) if is_new else None,
+            )
+
+        def chosen(values: tuple[str, ...] | None) -> None:
+            if values == (_OTHER,):
+                self.console_app.push_screen(prompt, typed)
+            elif values:
+                self._set(to=values[0], new_site=False)
+
+        self.console_app.push_screen(Choose("To which site?", options), chosen)
 
     def _change_since(self) -> None:
         options = [
@@ -169,12 +189,8 @@ class BundleFields(StationScreen):
 
 
 async def _sites(station: Station) -> tuple[str, ...]:
-    """Sites that bundles went to, and sites that keys are trusted for; not this one."""
-    status = await station.status()
-    streams: Sequence[Stream] = await station.streams()
-    sent = {one.stream.partition(".")[2] for one in streams if one.direction == "out"}
-    known = {site for key in await station.trust() for site in key.sites}
-    return tuple(sorted((sent | known) - {status.site}))
+    """The destinations that the station knows."""
+    return tuple(one.site for one in (await station.fetch(Page[Site], "/v1/sites")).items)
 
 
 def _check_site(text: str) -> str:

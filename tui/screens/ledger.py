@@ -146,8 +146,8 @@ class LedgerScreen(SigningScreen):
                     sequence=one.sequence,
                     digest=one.digest,
                     id=one.id,
-                    state=one.state,
-                    created=one.created,
+                    state=one.standing or one.state,
+                    created=one.since or one.created,
                 )
                 for number, one in enumerate(self.sent)
                 if one.stream == stream.stream

@@ -30,7 +30,9 @@ class PlanRows(RowList):
         """Another plan, or none."""
         self.plan = plan
         self.note = "" if plan is None else _summary(plan)
-        self._lines = [_not_carried(plan)] if plan is not None and plan.requires else []
+        self._lines = [f"[!!] {safe(text)}" for text in plan.unfinished] if plan is not None else []
+        if plan is not None and plan.requires:
+            self._lines.append(_not_carried(plan))
         for number, medium in enumerate(plan.media if plan else (), 1):
             self._lines.append((number, medium))
             self._lines.extend(volume for volume in (plan.volumes if plan else ()) if volume.medium == number)
@@ -49,7 +51,7 @@ class PlanRows(RowList):
         if medium.free is None:
             return [(f"medium {number}  {size(taken):>9}  {safe(medium.path)}", "title")]
         bar = self.look.bar(taken, medium.free, _BAR)
-        left = f"{size(max(medium.free - taken, 0))} stay free"
+        left = f"{size(max(medium.free - taken, 0))} stay free" + (" of this disk" if medium.disk else "")
         return [(f"medium {number}  {bar} {size(taken):>9}, {left}  {safe(medium.path)}", "title")]
 
 

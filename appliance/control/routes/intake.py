@@ -17,6 +17,7 @@ from appliance.control.asked import Body, body_of, query_text
 from appliance.control.own_station import on_own_station
 from appliance.control.routes.accounts import check_holder
 from appliance.intake import approvals, release
+from appliance.intake.came_to import came_to
 from appliance.intake.facts import demand_of
 from appliance.intake.ledger import (
     STATES,
@@ -51,9 +52,10 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         """An entry in a list. One whose manifest cannot be read is named, and hides no other; what it takes to release
         it cannot be told, and the station's own number stands there: nothing of it can be approved or released."""
         try:
-            return describe(reader, entry, needed(entry)) | {"damaged": ""}
+            return describe(reader, entry, needed(entry)) | came_to(reader, entry) | {"damaged": ""}
         except LockgateError as error:
-            return describe(reader, entry, station.config.threshold) | {"damaged": error.diagnostics()}
+            shown = describe(reader, entry, station.config.threshold) | came_to(reader, entry)
+            return shown | {"damaged": error.diagnostics()}
 
     def entry_of(request: web.Request) -> Entry:
         return find_entry(reader, request.match_info["id"])
@@ -68,21 +70,25 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         """An entry with its documents. They are JSON already, and large: they go out as they were stored."""
         entry = find_entry(reader, name)
         report = report_text(reader, entry.digest)
-        fields = describe(reader, entry, needed(entry)) | {
-            "steps": steps_of(reader, entry.digest),
-            "report_digest": entry.report_digest,
-            "decisions": [
-                {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
-                for kept in decisions_of(reader, entry.digest)
-            ],
-            "account_changes": duties.unshown(control),
-            "volumes": [
-                {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
-                for volume in volumes_of(reader, entry.digest)
-            ],
-            "manifest": msgspec.Raw(manifest_bytes(reader, entry.digest)),
-            "report": None if report is None else msgspec.Raw(report.encode()),
-        }
+        fields = (
+            describe(reader, entry, needed(entry))
+            | came_to(reader, entry)
+            | {
+                "steps": steps_of(reader, entry.digest),
+                "report_digest": entry.report_digest,
+                "decisions": [
+                    {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
+                    for kept in decisions_of(reader, entry.digest)
+                ],
+                "account_changes": duties.unshown(control),
+                "volumes": [
+                    {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
+                    for volume in volumes_of(reader, entry.digest)
+                ],
+                "manifest": msgspec.Raw(manifest_bytes(reader, entry.digest)),
+                "report": None if report is None else msgspec.Raw(report.encode()),
+            }
+        )
         return web.Response(body=msgspec.json.encode(fields), content_type="application/json")
 
     async def show(request: web.Request) -> web.Response:

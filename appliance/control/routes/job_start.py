@@ -14,9 +14,12 @@ from appliance.control.job import Job
 from appliance.control.job_params import check_params
 from appliance.control.kinds import kind_of
 from appliance.control.routes.jobs import own_job
+from appliance.control.routes.plans import chosen_for
 from appliance.control.view import job_view, require_all
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
+from appliance.outgoing.order import BuildParams, convert
+from appliance.store.sites import require_known
 from bundles.errors import UsageError
 
 
@@ -37,7 +40,16 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def take(request: web.Request, kind: str, sent: dict[str, Any]) -> tuple[dict[str, Any], Handed]:
         check_params(kind, sent)
-        return take_job(request, control.handles, kind, sent)
+        if kind == "build" and isinstance(sent.get("to"), str):
+            require_known(control.station.reader, sent["to"], new=sent.get("new_site") is True)
+        plain, handed = take_job(request, control.handles, kind, sent)
+        if kind == "build":
+            try:
+                handed.chosen = await chosen_for(control, request, convert(plain, BuildParams))
+            except BaseException:
+                handed.close()
+                raise
+        return plain, handed
 
     async def resume(request: web.Request) -> web.Response:
         job = await own_job(control, request)

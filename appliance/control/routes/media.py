@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.control.asked import NUMBER, body_of, query_number
 from appliance.control.handles import peer_person
@@ -92,7 +92,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         why = body.text("why", "")
         await audited(control, request, Act.BUNDLE_VOID, name, _check_why(why, name))
         event = AuditEvent(Act.BUNDLE_VOID, actor, name, "done", {"why": why})
-        voided = await act(control, event, VoidBundle(id=name))
+        voided = await act(control, event, VoidBundle(id=name, at=clock.now(), why=why))
         return web.json_response({"voided": voided})
 
     async def _check_why(why: str, name: str) -> None:

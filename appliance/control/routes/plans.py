@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import web
 
 from appliance.control.api import Control, post
 from appliance.control.asked import body_of
 from appliance.control.handed import Handed, take
-from appliance.control.view import require_all
+from appliance.control.own_station import on_own_station
+from appliance.control.view import require_all, shows
 from appliance.handles.granted import Granted
 from appliance.handles.params import take_document
 from appliance.handles.path_params import PLAN_PATHS
 from appliance.outgoing.base import LAST, NONE, base_of
+from appliance.outgoing.carried import carried_tags, nothing_changed
+from appliance.outgoing.choice import Chosen, Wish, choose
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.media import Medium, check_volume_size, look_at, room_on
+from appliance.outgoing.media import Medium, check_volume_size, look_at_all, room_on
 from appliance.outgoing.naming import naming
-from appliance.outgoing.order import MediumParams, PlanParams, Wanted, convert
+from appliance.outgoing.order import BuildParams, MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.plan import check_space, make_plan
 from appliance.outgoing.shown import StationShown
 from appliance.station import Station, open_station
+from appliance.store.bundles_out import unfinished
+from appliance.store.sites import require_known
 from bundles.media import capacity, disc_of
+from bundles.oci.reference import Reference
 from bundles.statement import StatementFiles
+
+_NOTHING: Final[Mapping[str, Any]] = {
+    **dict.fromkeys(("artifacts", "chosen", "volumes", "media"), ()),
+    **dict.fromkeys(("blobs", "bytes", "requires", "required_bytes", "sboms_to_make"), 0),
+    "base": "",
+    "space": dict.fromkeys(("outside", "media", "inside"), 0),
+}
+"""The plan of a build that has nothing to carry."""
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -36,22 +51,51 @@ def routes(control: Control) -> list[web.RouteDef]:
         try:
             params = convert(plain, PlanParams)
             await require_all(request, params.references)
-            return web.json_response(await asyncio.to_thread(_plan, control, params, told, handed))
+            chosen = await chosen_for(control, request, params)
+            return web.json_response(await asyncio.to_thread(_plan, control, params, told, handed, chosen))
         finally:
             handed.close()
 
     return [post("/v1/plans", "build", plan)]
 
 
-def _plan(control: Control, params: PlanParams, told: StatementFiles | None, handed: Handed) -> dict[str, Any]:
+async def chosen_for(control: Control, request: web.Request, params: BuildParams | PlanParams) -> list[Chosen] | None:
+    """What the patterns of a build or plan stand for, of what the caller may pull; None where each reference is exact.
+
+    Raises UsageError.
+    """
+    wanted = Wanted.read(params, control.station.config.site)
+    if not wanted.changed and all(Wish.parse(text).exact is not None for text in wanted.references):
+        return None
+
+    def work() -> list[Chosen]:
+        def chosen(own: Station) -> list[Chosen]:
+            carried = carried_tags(own.reader, own.paths, wanted.stream) if wanted.changed else None
+            return choose(wanted.references, own.metadata, shows(request), carried)
+
+        return on_own_station(control, chosen)
+
+    return await asyncio.to_thread(work)
+
+
+def _plan(
+    control: Control,
+    params: PlanParams,
+    told: StatementFiles | None,
+    handed: Handed,
+    chosen: list[Chosen] | None,
+) -> dict[str, Any]:
     """The plan document, from connections of this thread's own."""
     wanted = Wanted.read(params, control.station.config.site)
     station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     granted = Granted(station.paths, station.config.media_roots, handed.grants, handed.by_root())
     try:
-        media = [look_at(granted.path(medium.path)) for medium in params.media if not medium.capacity]
-        with naming(station, wanted.references):
-            return _document(station, wanted, params.media, media, told)
+        require_known(station.reader, wanted.site, new=params.new_site)
+        folders = [granted.path(medium.path) for medium in params.media if not medium.capacity]
+        media = look_at_all(folders, station.config.media_roots)
+        found = [Chosen(text) for text in wanted.references] if chosen is None else chosen
+        with naming(station, [Reference.parse(one.reference) for one in found]):
+            return _document(station, wanted, params.media, media, told, found)
     finally:
         granted.close()
         station.metadata.close()
@@ -64,21 +108,29 @@ def _document(
     media: list[MediumParams],
     there: list[Medium],
     told: StatementFiles | None,
+    chosen: list[Chosen],
 ) -> dict[str, Any]:
     """`there`: those of the media that are folders, looked at."""
     room = _room(media, there, wanted.disc)
     base = base_of(station, wanted.stream, wanted.since, told)
-    closure = closure_of(wanted.references, StationShown(station.blobs, station.metadata))
+    left = [one.text() for one in unfinished(station.reader, wanted.stream)]
+    if not chosen:
+        nothing = nothing_changed(station.reader, wanted)
+        return {**_NOTHING, "nothing": nothing, "volume": wanted.volume, "unfinished": left}
+    references = [Reference.parse(one.reference) for one in chosen]
+    closure = closure_of(references, StationShown(station.blobs, station.metadata))
     plan = make_plan(closure, wanted.volume, room, base)
     check_space(station, plan)
     sizes, space = plan.packing.sizes, plan.space()
     check_volume_size(there, max(sizes))
+    disks = {str(medium.path): medium.disk for medium in there}
     packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
     return {
         "artifacts": [
             {"repository": entry.repository, "tags": entry.tags, "digest": entry.digest, "kind": entry.kind}
             for entry in plan.content.artifacts
         ],
+        "chosen": [{"reference": one.reference, "before": one.before} for one in chosen],
         "blobs": len(plan.content.blobs),
         "bytes": plan.content.size,
         "volume": wanted.volume,
@@ -87,7 +139,12 @@ def _document(
             for index, (pieces, medium, size) in enumerate(packed, 1)
         ],
         "media": [
-            {"path": medium.path, "size": _taken(plan.packing.media, sizes, number), "free": free}
+            {
+                "path": medium.path,
+                "size": _taken(plan.packing.media, sizes, number),
+                "free": free,
+                "disk": disks.get(medium.path, ""),
+            }
             for number, (medium, free) in enumerate(zip(media, room, strict=True), 1)
         ],
         "requires": len(plan.content.requires),
@@ -97,6 +154,7 @@ def _document(
         "sboms_to_make": len(plan.undescribed),
         "not_carried": plan.not_carried(),
         "notes": list(plan.notes),
+        "unfinished": left,
     }
 
 

@@ -18,6 +18,7 @@ from appliance.control.view import job_view
 from appliance.observe.checkpoints import last_checkpoint
 from appliance.observe.health import checks
 from appliance.store import tombstones
+from appliance.store.bundles_out import unfinished
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -42,6 +43,7 @@ def describe(control: Control) -> dict[str, Any]:
     found = checks(station)
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     one = station.reader.execute
+    left = unfinished(station.reader)
     quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
     last = one("SELECT id, received FROM intake ORDER BY received DESC LIMIT 1").fetchone()
     return {
@@ -67,12 +69,14 @@ def describe(control: Control) -> dict[str, Any]:
         "last_import": {"id": last[0], "at": last[1]} if last else None,
         "hidden": [],
         "to_sign": [{"job": job.id, "since": (job.to_sign or {}).get("since", "")} for job in unsigned],
+        "unfinished": [{"id": bundle.id, "job": bundle.job, "signed": bundle.signed} for bundle in left],
         "alerts": [
             *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
             *(text for check in found for text in check.pop("alerts", ())),
             *control.releases.alarms(),
             *duties.alerts(control),
             *map(_unsigned, unsigned),
+            *(bundle.text() for bundle in left if bundle.is_left),
             *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},

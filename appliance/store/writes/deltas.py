@@ -10,6 +10,7 @@ import msgspec
 
 from appliance import limits
 from appliance.store.writes.base import Write
+from appliance.store.writes.bundle_steps import TagRow, add_step, put_tags, written_before
 from bundles.errors import NotFoundError, RefusedError, UsageError
 
 
@@ -37,14 +38,17 @@ class CustodyRow(msgspec.Struct, frozen=True, array_like=True):
 
 
 class RecordCarried(Write, frozen=True):
-    """What a signed bundle carries, so that the stream's next may be a delta. Harmless where it is recorded."""
+    """What a signed bundle carries, so that the stream's next may be a delta, or carry what has changed alone. Harmless
+    where it is recorded."""
 
     unrecorded: ClassVar[str] = "what the recorded job.sign handed in"
     stream: str
     sequence: int
     blobs: tuple[HeldRow, ...]
+    tags: tuple[TagRow, ...] = ()
 
     def apply(self, db: sqlite3.Connection) -> None:
+        put_tags(db, self.stream, self.sequence, self.tags)
         db.executemany(
             "INSERT INTO carried_out (stream, sequence, digest, size) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
             [(self.stream, self.sequence, blob.digest, blob.size) for blob in self.blobs],
@@ -75,7 +79,7 @@ class TakeReceipt(Write, frozen=True):
         if not self._is_new(db):
             return False
         for head in self.heads:
-            _check_head(db, head)
+            _check_head(db, head, self.at)
         db.execute("DELETE FROM receipt_heads WHERE site = ?", (self.site,))
         db.execute("DELETE FROM known_inside WHERE site = ?", (self.site,))
         db.execute(
@@ -123,7 +127,7 @@ class TakeReceipt(Write, frozen=True):
         return True
 
 
-def _check_head(db: sqlite3.Connection, head: HeadRow) -> None:
+def _check_head(db: sqlite3.Connection, head: HeadRow, at: str) -> None:
     """The inside's last bundle must be ours. One that was voided and got in after all counts again."""
     row = db.execute(
         "SELECT id, digest, state FROM bundles_out WHERE stream = ? AND sequence = ?", (head.stream, head.sequence)
@@ -139,7 +143,9 @@ def _check_head(db: sqlite3.Connection, head: HeadRow) -> None:
         )
     if state == "voided":
         db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (bundle,))
+        add_step(db, bundle, "written", at, "the inside has it")
         _follow_last(db, head.stream)
+    written_before(db, head.stream, head.sequence, at, "the inside has it")
 
 
 def _check_bundle(db: sqlite3.Connection, bundle: str, digest: str) -> None:
@@ -178,7 +184,7 @@ class TakeWants(Write, frozen=True):
         for blob in self.blobs:
             db.execute("DELETE FROM known_inside WHERE site = ? AND digest = ?", (self.site, blob))
             db.execute("DELETE FROM carried_out WHERE stream = ? AND digest = ?", (self.stream, blob))
-        return void_from(db, self.stream, self.sequence)
+        return void_from(db, self.stream, self.sequence, self.at, "the inside lacks what it stands on")
 
 
 class VoidBundle(Write, frozen=True):
@@ -188,21 +194,25 @@ class VoidBundle(Write, frozen=True):
     """
 
     id: str
+    at: str = ""
+    why: str = ""
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
         row = db.execute("SELECT stream, sequence, state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
         if row is None or row[2] not in ("signed", "written"):
             raise NotFoundError("no signed bundle of this id", thing=self.id, remedy="see: lockgate bundle list")
-        return void_from(db, row[0], row[1])
+        return void_from(db, row[0], row[1], self.at, self.why)
 
 
-def void_from(db: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+def void_from(db: sqlite3.Connection, stream: str, sequence: int, at: str, why: str) -> list[str]:
     """Void the signed bundles of a stream from a number on: they cannot come in. Their numbers, by id."""
     rows = db.execute(
         "UPDATE bundles_out SET state = 'voided' WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written')"
         " RETURNING id",
         (stream, sequence),
     ).fetchall()
+    for (bundle,) in rows:
+        add_step(db, bundle, "voided", at, why)
     db.execute("DELETE FROM carried_out WHERE stream = ? AND sequence >= ?", (stream, sequence))
     _follow_last(db, stream)
     return sorted(bundle for (bundle,) in rows)

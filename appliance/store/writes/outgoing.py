@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, ClassVar
 
+from appliance.store.sites import require_known
 from appliance.store.writes.base import Write
+from appliance.store.writes.bundle_steps import UNSIGNED, add_step, written_before
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.registry import (
     BlobRow,
@@ -17,6 +19,7 @@ from appliance.store.writes.registry import (
     refuse_released,
 )
 from appliance.store.writes.rows import link
+from appliance.store.writes.sites import put_site
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
 from bundles.manifest import bundle_id
@@ -69,7 +72,8 @@ class TakeSequence(Write, frozen=True):
     ended unsigned has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that.
     `voided` has those numbers below `sequence` that the inside may not have: no more than one bundle may move its
     stream by. Raises FailedError when the stream has no number left, or when so many in a row are void that the inside
-    would refuse it.
+    would refuse it; UsageError for a destination that nobody knows (appliance.store.sites), where it is not said to be
+    a `new_site`, which lists it.
     """
 
     unrecorded: ClassVar[str] = "a number under which nothing stands yet, of a build whose start is recorded"
@@ -78,6 +82,8 @@ class TakeSequence(Write, frozen=True):
     job_id: str
     at: str
     voids: str = ""
+    new_site: bool = False
+    actor: str = ""
 
     def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
         waiting = db.execute(
@@ -94,9 +100,14 @@ class TakeSequence(Write, frozen=True):
         if not has_ended or bundle != self.voids:
             return {"waits_for": bundle, "job": job_id, "has_ended": has_ended}
         db.execute("UPDATE bundles_out SET state = 'voided' WHERE id = ?", (bundle,))
+        add_step(db, bundle, "voided", self.at, UNSIGNED)
         return self._take(db)
 
     def _take(self, db: sqlite3.Connection) -> dict[str, Any]:
+        site = self.stream.partition(".")[2]
+        require_known(db, site, new=self.new_site)
+        if self.new_site:
+            put_site(db, site, self.actor, self.at, listed=True)
         (sequence,) = db.execute(
             "INSERT INTO streams_out (stream, last_sequence) VALUES (?, 1)"
             " ON CONFLICT (stream) DO UPDATE SET last_sequence = last_sequence + 1 RETURNING last_sequence",
@@ -144,6 +155,7 @@ class SignBundle(Write, frozen=True):
     unrecorded: ClassVar[str] = "what the recorded job.sign handed in"
     id: str
     digest: str
+    at: str = ""
 
     def apply(self, db: sqlite3.Connection) -> None:
         state, digest = db.execute("SELECT state, digest FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
@@ -152,6 +164,7 @@ class SignBundle(Write, frozen=True):
         if state != "to-sign":
             raise FailedError("the bundle's number is taken or voided", thing=self.id, remedy="build it anew")
         db.execute("UPDATE bundles_out SET state = 'signed', digest = ? WHERE id = ?", (self.digest, self.id))
+        add_step(db, self.id, "signed", self.at)
         db.execute(
             "UPDATE streams_out SET last_digest = ? WHERE stream = (SELECT stream FROM bundles_out WHERE id = ?)",
             (self.digest, self.id),
@@ -159,25 +172,35 @@ class SignBundle(Write, frozen=True):
 
 
 class FinishBundle(Write, frozen=True):
-    """A bundle was written and compared."""
+    """A bundle was written and compared, to the folders `places`. The result is its state: `written`, or `voided` where
+    people gave it up meanwhile."""
 
     id: str
+    at: str = ""
+    places: tuple[str, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: sqlite3.Connection) -> str:
         db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ? AND state = 'signed'", (self.id,))
+        (state,) = db.execute("SELECT state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
+        if state == "written":
+            add_step(db, self.id, "written", self.at, places=self.places)
+        return str(state)
 
 
 class VoidSequence(Write, frozen=True):
     """A job gives up the numbers that it took and that were not signed. The result names them, by bundle."""
 
     job_id: str
+    at: str = ""
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
         rows = db.execute(
             "UPDATE bundles_out SET state = 'voided' WHERE job_id = ? AND state = 'to-sign' RETURNING id",
             (self.job_id,),
-        )
-        return [bundle for (bundle,) in rows.fetchall()]
+        ).fetchall()
+        for (bundle,) in rows:
+            add_step(db, bundle, "voided", self.at, UNSIGNED)
+        return [bundle for (bundle,) in rows]
 
 
 class EnterHead(Write, frozen=True):
@@ -215,3 +238,5 @@ class EnterHead(Write, frozen=True):
             " state = 'written'",
             (name, self.stream, self.sequence, self.digest, self.at),
         )
+        add_step(db, name, "written", self.at, "a restore entered it")
+        written_before(db, self.stream, self.sequence, self.at, "a later one was made, by what a restore entered")

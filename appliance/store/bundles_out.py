@@ -1,0 +1,157 @@
+"""Reads of the bundles that were made here: where each stands, since when, and what is signed and not on its media."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from appliance.store.writes.jobs import FINAL_STATES
+
+_UNFINISHED: Final = (
+    "SELECT b.id, b.stream, b.job_id, j.state, coalesce((SELECT max(s.at) FROM bundle_steps s WHERE s.bundle = b.id"
+    " AND s.state = 'signed'), b.created) FROM bundles_out b LEFT JOIN jobs j ON j.id = b.job_id"
+    " WHERE b.state = 'signed' AND (?1 = '' OR b.stream = ?1) ORDER BY b.stream, b.sequence"
+)
+_LISTED: Final = (
+    "SELECT b.id, b.stream, b.sequence, b.digest, b.state, b.job_id, b.created, j.state,"
+    " (SELECT c.document FROM custody_taken c WHERE c.bundle = b.id AND c.digest = b.digest"
+    " AND c.site = substr(b.stream, instr(b.stream, '.') + 1))"
+    " FROM bundles_out b LEFT JOIN jobs j ON j.id = b.job_id WHERE b.id > ? ORDER BY b.id LIMIT ?"
+)
+_STEPS: Final = "SELECT state, at, why, places FROM bundle_steps WHERE bundle = ? ORDER BY entry"
+_SUPERSEDED: Final = (
+    "SELECT CASE WHEN count(*) = count(n) THEN max(n) END FROM (SELECT (SELECT min(l.sequence) FROM tags_out l"
+    " JOIN bundles_out o ON o.stream = l.stream"
+    " AND o.sequence = l.sequence WHERE l.stream = t.stream AND l.repository = t.repository AND l.tag = t.tag"
+    " AND l.sequence > t.sequence AND o.state = 'written') AS n"
+    " FROM tags_out t WHERE t.stream = ?1 AND t.sequence = ?2)"
+)
+"""The first bundle by which all tags of one were carried again."""
+
+_AFTER: Final = (
+    "SELECT id FROM bundles_out WHERE stream = ? AND sequence > ? AND state IN ('signed', 'written')"
+    " ORDER BY sequence LIMIT 1"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A bundle that was signed at `signed` and is not on its media. `job_state` is None where its job is not known."""
+
+    id: str
+    stream: str
+    job: str
+    job_state: str | None
+    signed: str
+
+    @property
+    def is_left(self) -> bool:
+        """Whether no job is at it any more."""
+        return self.job_state in (None, *FINAL_STATES)
+
+    def text(self) -> str:
+        """What is said of it: where it stands, and what to do."""
+        if not self.is_left:
+            todo = f"lockgate job resume {self.job}" if self.job_state == "waiting" else "let it end"
+            return f"{self.id} is signed and not on its media yet (job {self.job} is {self.job_state}): {todo}"
+        return (
+            f"{self.id} was signed {self.signed} and is not on its media: its build's own command finishes it, or give"
+            f" it up: lockgate bundle void {self.id} --why TEXT"
+        )
+
+
+def unfinished(db: sqlite3.Connection, stream: str = "") -> list[Unfinished]:
+    """The bundles of a stream, or of all, that are signed and not on their media, oldest first."""
+    return [Unfinished(*row) for row in db.execute(_UNFINISHED, (stream,))]
+
+
+def newly_void(db: sqlite3.Connection, stream: str, sequence: int) -> list[int]:
+    """The void numbers between a bundle and the one before it that counts: those that it is the first to name."""
+    rows = db.execute(
+        "SELECT sequence FROM bundles_out WHERE stream = ?1 AND sequence < ?2 AND state = 'voided' AND sequence >"
+        " (SELECT coalesce(max(sequence), 0) FROM bundles_out WHERE stream = ?1 AND sequence < ?2"
+        " AND state IN ('signed', 'written')) ORDER BY sequence",
+        (stream, sequence),
+    )
+    return [int(number) for (number,) in rows]
+
+
+def numbers_of(db: sqlite3.Connection, job_id: str) -> list[tuple[str, str]]:
+    """The numbers that a job took, as (bundle, state)."""
+    rows = db.execute("SELECT id, state FROM bundles_out WHERE job_id = ? ORDER BY id", (job_id,))
+    return [(str(bundle), str(state)) for bundle, state in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a bundle stands, in one word with its time: `to-sign`, `signed` (its job is at it), `unfinished` (signed,
+    not on its media), `written`, `superseded` (written, and later bundles carry all its tags), `voided`, or what the
+    inside says by its receipt. `why`: the reason, or the bundle by which it was superseded. `places`: where it was
+    written to. `by`: the bundle that follows a void one, or supersedes it."""
+
+    standing: str
+    since: str
+    why: str
+    places: list[str]
+    signed: str | None
+    written: str | None
+    voided: str | None
+    by: str | None
+    inside: dict[str, str] | None
+
+
+def listed(db: sqlite3.Connection, limit: int, after: str = "") -> list[dict[str, Any]]:
+    """The bundles by id, behind `after`, as the control API lists them (docs/reference/control-api.md)."""
+    names = ("id", "stream", "sequence", "digest", "state", "job_id", "created", "job_state")
+    found = []
+    for *row, custody in db.execute(_LISTED, (after, limit)).fetchall():
+        entry: dict[str, Any] = dict(zip(names, row, strict=True))
+        if entry["state"] == "to-sign" and entry["job_state"] in FINAL_STATES:
+            entry["state"] = "voided"  # nobody will sign it; the stream's next build records that
+        found.append(entry | asdict(_standing(db, entry, custody)))
+    return found
+
+
+def _standing(db: sqlite3.Connection, entry: dict[str, Any], custody: str | None) -> Standing:
+    steps = db.execute(_STEPS, (entry["id"],)).fetchall()
+    last = {state: (at, why, json.loads(places)) for state, at, why, places in steps}
+    dates = {state: last[state][0] or None if state in last else None for state in ("signed", "written", "voided")}
+    state, inside = entry["state"], _inside(custody)
+    at, why, _ = last.get(state, (entry["created"], "", []))
+    by = None
+    if state == "signed" and entry["job_state"] in (None, *FINAL_STATES):
+        state = "unfinished"
+    elif state == "voided":
+        by = _one(db, _AFTER, entry["stream"], entry["sequence"])
+        why = why or ("nobody signed it" if entry["digest"] is None else "")
+        dates["written"] = None if dates["signed"] is None else dates["written"]
+    elif inside is not None and inside["state"] in ("rejected", "withdrawn"):
+        state, at, why = inside["state"], inside["at"], inside["why"]
+    elif state == "written" and (number := _one(db, _SUPERSEDED, entry["stream"], entry["sequence"])) is not None:
+        row = db.execute(
+            "SELECT id, created FROM bundles_out WHERE stream = ? AND sequence = ?", (entry["stream"], number)
+        ).fetchone()
+        by = row[0]
+        steps_of_it = {step[0]: step[1] for step in db.execute(_STEPS, (by,))}
+        state, at, why = "superseded", steps_of_it.get("written") or row[1], f"by {by}"
+    elif inside is not None:
+        state, at, why = inside["state"], inside["at"], inside["why"]
+    places = last["written"][2] if "written" in last else []
+    return Standing(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
+
+
+def _inside(custody: str | None) -> dict[str, str] | None:
+    """What the inside's latest receipt says of a bundle: {state, at, why} of its last step."""
+    if custody is None:
+        return None
+    part = json.loads(custody)
+    last = part["steps"][-1] if part["steps"] else {"at": "", "note": ""}
+    why = last["note"] if part["state"] in ("rejected", "withdrawn") else ""
+    return {"state": part["state"], "at": last["at"], "why": why}
+
+
+def _one(db: sqlite3.Connection, question: str, *values: object) -> Any:
+    row = db.execute(question, values).fetchone()
+    return None if row is None else row[0]
