@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from appliance.cli.context import call, json_option, show, station_option, station_root, table
+from appliance.cli.context import call, folder_option, json_option, show, station_option, station_root, table
 from appliance.observe.acts import Act
 from bundles.display import safe, some
 
@@ -70,7 +70,7 @@ def _note(detail: dict[str, Any]) -> str:
 )
 @click.option("--key", "key_file", type=click.Path(path_type=Path), metavar="PEM", help="With --export: the audit key.")
 @click.option("--site", default="", metavar="NAME", help="With --export: the station it must be of.")
-@station_option
+@folder_option
 @json_option
 def verify(
     root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str, as_json: bool
@@ -135,7 +135,7 @@ def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file
 
 @audit.command()
 @click.option("--out", required=True, type=click.Path(path_type=Path), metavar="DIR", help="A new folder.")
-@station_option
+@folder_option
 @json_option
 def export(root: Path | None, out: Path, as_json: bool) -> None:
     """Write the whole log, and what was signed about each bundle, to a folder that verifies without a station.
@@ -193,7 +193,7 @@ def recalled(document: dict[str, Any]) -> str:
 @click.option(
     "--exported", required=True, type=click.Path(path_type=Path), metavar="DIR", help="An export that holds it."
 )
-@station_option
+@folder_option
 @json_option
 def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     """Remove the log's oldest segments that an export holds. Nothing that is not in a verified export goes.

@@ -14,6 +14,7 @@ import click
 
 from appliance.cli.completion import JOB_TO_SIGN, KEY
 from appliance.cli.context import (
+    folder_option,
     is_key_file,
     json_option,
     load_key,
@@ -41,7 +42,7 @@ _TRUST = click.option(
 @click.command()
 @_FOLDERS
 @_TRUST
-@station_option
+@folder_option
 @json_option
 def verify(root: Path | None, folders: tuple[Path, ...], trust_path: Path | None, as_json: bool) -> None:
     """Check a bundle: who signed it, that it is for this site, and every byte of every volume.
@@ -90,7 +91,7 @@ def verify(root: Path | None, folders: tuple[Path, ...], trust_path: Path | None
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@station_option
+@folder_option
 @json_option
 def inspect(root: Path | None, folder: Path, as_json: bool) -> None:
     """Say what a bundle claims to hold. Nothing is verified: believe it only after `bundle verify`."""
@@ -173,7 +174,7 @@ def _claims(manifest: BundleManifest, here: list[int], signed: list[str]) -> str
     "--without-manifest", "recovers", is_flag=True, help="Recover what volumes hold whose manifest is lost: UNVERIFIED."
 )
 @_TRUST
-@station_option
+@folder_option
 @json_option
 def unpack(
     root: Path | None,

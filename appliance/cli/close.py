@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import folder_option, json_option, show, station_root
 from appliance.cli.user import password_option, read_password
 
 
@@ -16,7 +16,7 @@ from appliance.cli.user import password_option, read_password
 @click.option("--full-name", default="", metavar="TEXT", help="Whose account the first administrator's is.")
 @click.option("--name", "names", multiple=True, metavar="HOST", help="What clients call it by, for its certificate.")
 @password_option
-@station_option
+@folder_option
 @json_option
 def close(
     root: Path | None, name: str | None, full_name: str, names: tuple[str, ...], password_fd: int | None, as_json: bool

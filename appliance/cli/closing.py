@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from appliance.access.accounts import check_full_name, check_name
-from appliance.access.certificates import CA_KEY, default_names, expiry_of, make_ca, make_server
+from appliance.access.certificates import CA_KEY, check_names, default_names, expiry_of, make_ca, make_server
 from appliance.access.passwords import check_password
 from appliance.access.settings import TlsSettings
 from appliance.access.tls import server_context
@@ -84,6 +84,7 @@ class Closing:
             check_name(administrator.name)
             check_full_name(administrator.full_name)
             check_password(administrator.password)
+        check_names(names)
         with station_lock(self._paths):
             needed = self.check()
             if needed and administrator is None:

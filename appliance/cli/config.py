@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import folder_option, json_option, show, station_root
 from bundles.display import safe
 
 
@@ -17,7 +17,7 @@ def config() -> None:
 
 
 @config.command()
-@station_option
+@folder_option
 @json_option
 def check(root: Path | None, as_json: bool) -> None:
     """Check config.toml as `serve` does, without starting the station.

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.context import station_option, station_root
+from appliance.cli.context import folder_option, station_root
 
 
 @click.command()
-@station_option
+@folder_option
 @click.option("--demo", is_flag=True, help="On an in-memory station with lifelike data, for training.")
 def console(root: Path | None, demo: bool) -> None:
     """The console: everything the station does, from the keyboard."""

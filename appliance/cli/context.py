@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from bundles.display import safe, some
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError, LockgateError, UsageError
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
@@ -21,9 +23,28 @@ if TYPE_CHECKING:
 Answer = TypeVar("Answer")
 Command = TypeVar("Command", bound=Callable[..., Any])
 MB: Final = 1_000_000
+_USER: Final = "lockgate.user"
+"""Where a command's context keeps what `--user` said."""
+_SESSION: Final = "lockgate.session"
+"""And the log-in that was made for it."""
 
 
 def station_option(command: Command) -> Command:
+    """`-C DIR` as `folder_option`, and `--user NAME` for a command that asks the running station (`asking`)."""
+    return folder_option(
+        click.option(
+            "--user", metavar="NAME", expose_value=False, callback=_remember_user,
+            help="Log in as NAME for this command alone; asks for the password.",
+        )(command)
+    )  # fmt: skip
+
+
+def _remember_user(context: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        context.meta[_USER] = value
+
+
+def folder_option(command: Command) -> Command:
     """`-C DIR`, or LOCKGATE_DIR, as `root: Path | None`. Members of `socket_group` may enter it and not list it."""
     return click.option(
         "-C", "root", type=click.Path(path_type=Path, file_okay=False, readable=False), envvar="LOCKGATE_DIR",
@@ -69,18 +90,59 @@ def station_root(root: Path | None) -> Path:
 
 def call(root: Path | None, ask: Callable[[ControlClient], Awaitable[Answer]]) -> Answer:
     """Ask the running station."""
-    from appliance.cli.sessions import kept_session
-    from appliance.control.client import ControlClient
-
     folder = station_root(root)
 
     async def run() -> Answer:
-        async with ControlClient(folder, session=kept_session(folder)) as client:
+        async with asking(folder) as client:
             return await ask(client)
 
     import asyncio  # here: it takes longer to load than what most offline commands do
 
     return asyncio.run(run())
+
+
+@asynccontextmanager
+async def asking(folder: Path) -> AsyncIterator[ControlClient]:
+    """A client of the running station: as who `--user` names, whose log-in ends with this command; else by the kept
+    log-in, or by the system account. Raises RefusedError for a wrong password."""
+    from appliance.cli.sessions import kept_session
+    from appliance.control.client import ControlClient
+
+    context = click.get_current_context(silent=True)
+    name = None if context is None else context.meta.get(_USER)
+    if context is None or name is None:
+        async with ControlClient(folder, session=kept_session(folder)) as client:
+            yield client
+        return
+    async with ControlClient(folder, session=context.meta.get(_SESSION)) as client:
+        if client.session is None:
+            await client.log_in(name, _password_of(name))
+            context.meta[_SESSION] = session = client.session
+            context.find_root().call_on_close(lambda: _log_out(folder, session))
+        yield client
+
+
+def _password_of(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            "--user asks for a password, and there is no terminal", thing=name,
+            remedy=f"log in first with: lockgate user login {name} --password-fd N",
+        )  # fmt: skip
+    return str(click.prompt(f"Password of {safe(name)}", hide_input=True, err=True))
+
+
+def _log_out(folder: Path, session: str | None) -> None:
+    """End a log-in that was for one command; it ends by itself where the station is away."""
+    import asyncio
+
+    from appliance.control.client import ControlClient
+
+    async def run() -> None:
+        async with ControlClient(folder, session=session) as client:
+            await client.log_out()
+
+    with contextlib.suppress(LockgateError):
+        asyncio.run(run())
 
 
 def show(document: Any, as_json: bool, text: Callable[[], str]) -> None:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.context import MB, station_root
-from appliance.cli.sessions import kept_session
+from appliance.cli.context import MB, asking, station_root
 from appliance.control.client import ControlClient, error_of
 from appliance.store.writes.jobs import FINAL_STATES
 from bundles.display import safe
@@ -53,7 +52,7 @@ def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
     folder = station_root(root)
 
     async def run() -> dict[str, Any]:
-        async with ControlClient(folder, session=kept_session(folder)) as client:
+        async with asking(folder) as client:
             await client.job(job_id)  # a station that is not there is told at once; one that goes away is waited for
             return await _follow(client, job_id, None)
 
@@ -67,7 +66,7 @@ def sign_job(root: Path | None, job_id: str, key: Callable[[], PrivateKey]) -> d
     folder = station_root(root)
 
     async def run() -> dict[str, Any]:
-        async with ControlClient(folder, session=kept_session(folder)) as client:
+        async with asking(folder) as client:
             job = await client.job(job_id)
             if job["state"] in FINAL_STATES:
                 raise UsageError(
@@ -82,7 +81,7 @@ def sign_job(root: Path | None, job_id: str, key: Callable[[], PrivateKey]) -> d
 async def _run(
     folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool
 ) -> dict[str, Any]:
-    async with ControlClient(folder, session=kept_session(folder)) as client:
+    async with asking(folder) as client:
         job = await client.submit(kind, params)
         if detach:
             return {"job": job["id"]}

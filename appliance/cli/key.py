@@ -12,12 +12,12 @@ import click
 
 from appliance.cli.completion import KEY
 from appliance.cli.context import (
+    folder_option,
     json_option,
     no_such_key,
     passphrase_option,
     read_passphrase,
     show,
-    station_option,
     station_root,
     table,
     warn_of,
@@ -44,7 +44,7 @@ def key() -> None:
 )
 @click.option("--no-passphrase", is_flag=True, help="Leave the key unencrypted, for a machine that signs by itself.")
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def create(
     root: Path | None, name: str, algorithm: str, no_passphrase: bool, passphrase_fd: int | None, as_json: bool
@@ -79,7 +79,7 @@ def create(
 
 
 @key.command("list")
-@station_option
+@folder_option
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
     """The station's own keys, and the pinned ones, each with its fingerprint and the words to read it out by."""
@@ -158,7 +158,7 @@ def list_(root: Path | None, as_json: bool) -> None:
 )
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="A new file (a private key's is needed).")
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def export(
     root: Path | None,
@@ -229,7 +229,7 @@ def _encrypted(path: Path) -> bool:
 @click.option("--from", "sites", multiple=True, metavar="SITE", help="The sites a bundle or receipt key may sign for.")
 @click.option("--not-before", metavar="TIME", help="From when it counts, YYYY-MM-DDTHH:MM:SSZ.")
 @click.option("--not-after", metavar="TIME", help="Until when it counts.")
-@station_option
+@folder_option
 @json_option
 def trust(
     root: Path | None,

@@ -8,13 +8,13 @@ import click
 
 from appliance.cli.completion import KEY
 from appliance.cli.context import (
+    folder_option,
     is_key_file,
     json_option,
     load_key,
     passphrase_option,
     read_passphrase,
     show,
-    station_option,
     station_root,
     warn_of,
 )
@@ -28,7 +28,7 @@ _DAY_TO_SPEAK = "pin the new key at every other site, then revoke the old one th
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("--no-passphrase", is_flag=True, help="Keep a key that is not encrypted so.")
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def import_(
     root: Path | None, name: str, file: Path, no_passphrase: bool, passphrase_fd: int | None, as_json: bool
@@ -71,7 +71,7 @@ def import_(
 @click.option("--algorithm", help="The new key's (default: the old one's).")
 @click.option("--no-passphrase", is_flag=True, help="Leave the new key unencrypted.")
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def rotate(
     root: Path | None,
@@ -109,7 +109,7 @@ def rotate(
 @click.option("--shares", default=3, show_default=True, help="How many people get a share.")
 @click.option("--needed", default=2, show_default=True, help="How many of them together open the copy.")
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def escrow(
     root: Path | None, name: str, out: Path, shares: int, needed: int, passphrase_fd: int | None, as_json: bool
@@ -155,7 +155,7 @@ def escrow(
     help="A share; as many as are needed.",
 )  # fmt: skip
 @passphrase_option
-@station_option
+@folder_option
 @json_option
 def recover(
     root: Path | None, name: str, file: Path, shares: tuple[Path, ...], passphrase_fd: int | None, as_json: bool

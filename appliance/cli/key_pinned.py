@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import folder_option, json_option, show, station_root
 from appliance.observe.acts import Act
 from bundles.display import safe
 from bundles.errors import UsageError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("keyid")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, kept with the key.")
-@station_option
+@folder_option
 @json_option
 def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     """Stop believing a pinned key, from now on and at once.
@@ -70,7 +70,7 @@ def _recall(station: Path, keyid: str) -> dict[str, Any] | None:
 @click.command()
 @click.argument("keyid")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, kept in the audit log.")
-@station_option
+@folder_option
 @json_option
 def untrust(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     """Take a key that was pinned wrongly out of the trust folder; it may be pinned again.
@@ -99,7 +99,7 @@ def untrust(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
 @click.option("--owner", metavar="WHO", help="Whose key it really is.")
 @click.option("--from", "sites", multiple=True, metavar="SITE", help="The sites it may sign for, instead.")
 @click.option("--why", required=True, metavar="TEXT", help="The reason, kept in the audit log.")
-@station_option
+@folder_option
 @json_option
 def change(root: Path | None, keyid: str, owner: str | None, sites: tuple[str, ...], why: str, as_json: bool) -> None:
     """Give a pinned key its right owner or sites, where it was pinned with wrong ones.

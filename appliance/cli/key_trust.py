@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import folder_option, json_option, show, station_root
 from appliance.observe.acts import Act
 from bundles.display import some
 
@@ -42,7 +42,7 @@ def warn_of_sources(station: Path, purpose: str, sites: tuple[str, ...]) -> None
 @click.option("--heard", metavar="TEXT", help="The words or the hex digits that the owner read out (else asked for).")
 @click.option("--witness", default="", metavar="WHO", help="Who listened.")
 @click.option("--record", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A new file to print.")
-@station_option
+@folder_option
 @json_option
 def ceremony(
     root: Path | None,
@@ -92,7 +92,7 @@ def ceremony(
 @click.option("--algorithm", "algorithms", multiple=True, help="Only signatures by this kind of key count.")
 @click.option("--gaps/--no-gaps", default=False, help="Whether a bundle may come before the one it follows.")
 @click.option("--silence-days", type=int, default=0, help="Days without a bundle that raise an alarm; 0: never.")
-@station_option
+@folder_option
 @json_option
 def policy(
     root: Path | None,
@@ -134,7 +134,7 @@ def policy(
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), metavar="FILE", help="Write the page to a new file.")
-@station_option
+@folder_option
 @json_option
 def review(root: Path | None, out: Path | None, as_json: bool) -> None:
     """The trust folder as a page: whose keys are believed for what, what was revoked, and the rules."""
@@ -154,7 +154,7 @@ def review(root: Path | None, out: Path | None, as_json: bool) -> None:
 
 @click.command("export-trust")
 @click.argument("target", metavar="DIR", type=click.Path(path_type=Path))
-@station_option
+@folder_option
 @json_option
 def export_trust(root: Path | None, target: Path, as_json: bool) -> None:
     """Copy the trust folder, checked, for an officer's own verifier. Its last line is the copy's path."""

@@ -42,6 +42,7 @@ COMMANDS: Final = {
     "tls": ("appliance.cli.trust:tls", "The server's certificate: show, renew, reload"),
     "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.audit:audit", "The audit log"),
+    "guide": ("appliance.cli.guide:guide", "Each role's way, command by command"),
     "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),
 }
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from appliance.cli.context import MB, json_option, show, station_option, station_root
+from appliance.cli.context import MB, folder_option, json_option, show, station_root
 from bundles.display import safe, some
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _SHOWN: Final = 40
     "--receipt", "receipts", multiple=True, type=click.Path(path_type=Path), metavar="FILE",
     help="A receipt from an inside: its streams never go back behind what it says. Repeatable.",
 )  # fmt: skip
-@station_option
+@folder_option
 @json_option
 def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, ...], as_json: bool) -> None:
     """Restore an outside's database that was lost, damaged, or went back, from what its folder still proves.

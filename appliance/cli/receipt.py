@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from appliance.cli.bundle_build import on_disk
-from appliance.cli.context import call, json_option, show, station_option, station_root
+from appliance.cli.context import call, folder_option, json_option, show, station_option, station_root
 from bundles.display import safe, some
 from bundles.documents import Receipt
 from bundles.statement import Statement
@@ -62,7 +62,7 @@ def take(root: Path | None, file: Path, as_json: bool) -> None:
 @receipt.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--trust", "trust_path", type=click.Path(path_type=Path), help="A trust folder (default: the station's).")
-@station_option
+@folder_option
 @json_option
 def read(root: Path | None, file: Path, trust_path: Path | None, as_json: bool) -> None:
     """Verify the signature of a receipt or a want-list and show what it says. Exit status 3: refused."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.cli.context import json_option, show, station_option, station_root
+from appliance.cli.context import folder_option, json_option, show, station_root
 from bundles.display import safe
 
 
@@ -21,7 +21,7 @@ from bundles.display import safe
     "--receipt", type=click.Path(path_type=Path), metavar="FILE",
     help="Inside: the last receipt that was given out, so that no number of one is given twice.",
 )  # fmt: skip
-@station_option
+@folder_option
 @json_option
 def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path | None, as_json: bool) -> None:
     """Say that this station's folder was put back from a copy, before it is started again.

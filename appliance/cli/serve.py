@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from appliance.cli.context import station_option, station_root
+from appliance.cli.context import folder_option, station_root
 
 
 @click.command()
-@station_option
+@folder_option
 @click.option("--listen", metavar="HOST:PORT", help="Where the registry listens (default: the configuration's).")
 def serve(root: Path | None, listen: str | None) -> None:
     """Run the station until it is told to stop: registry, control socket and jobs.

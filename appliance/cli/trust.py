@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from appliance.cli.context import call, json_option, show, station_option, station_root, table
+from appliance.cli.context import call, folder_option, json_option, show, station_option, station_root, table
 from appliance.observe.acts import Act
 from bundles.display import some
 
@@ -22,7 +22,7 @@ def trust() -> None:
 @click.option(
     "--host", metavar="HOST[:PORT]", help="How the client reaches the registry (default: configured address)."
 )
-@station_option
+@folder_option
 @json_option
 def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> None:
     """Print the configuration that a client needs, as a shell script to read and run there as root."""
@@ -53,7 +53,7 @@ def tls() -> None:
 
 
 @tls.command("show")
-@station_option
+@folder_option
 @json_option
 def show_(root: Path | None, as_json: bool) -> None:
     """The certificates, until when they are good, and for which names."""
@@ -82,7 +82,7 @@ def show_(root: Path | None, as_json: bool) -> None:
 
 @tls.command()
 @click.option("--name", "names", multiple=True, metavar="HOST", help="A name or address (default: those it has now).")
-@station_option
+@folder_option
 @json_option
 def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     """Make a new server certificate by the site's CA. A running station takes it up with `tls reload`."""

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import click
 
-from appliance.cli.context import call, json_option, read_passphrase, show, station_option, station_root, table
+from appliance.cli.context import (
+    call,
+    folder_option,
+    json_option,
+    read_passphrase,
+    show,
+    station_option,
+    station_root,
+    table,
+)
 from appliance.cli.pages import whole_list
 from appliance.cli.user_pending import cancel, confirm, credential_line, pending, report
 from appliance.observe.acts import Act
 from bundles.display import safe
+
+if TYPE_CHECKING:
+    from appliance.control.client import ControlClient
 
 
 def password_option(command: Any) -> Any:
@@ -57,7 +69,7 @@ for command in (pending, confirm, cancel):
 @click.option("--full-name", default="", metavar="TEXT", help="Whose account it is.")
 @click.option("--code-fd", type=int, metavar="N", help="Read the one-time code from descriptor N, up to a newline.")
 @password_option
-@station_option
+@folder_option
 @json_option
 def claim(
     root: Path | None, name: str, full_name: str, code_fd: int | None, password_fd: int | None, as_json: bool
@@ -88,7 +100,7 @@ def _require_accounts(station: Path) -> None:
 
 
 @user.command()
-@station_option
+@folder_option
 @json_option
 def code(root: Path | None, as_json: bool) -> None:
     """Make a new one-time code for the first administrator. The station must not run, and must have none yet."""
@@ -110,7 +122,7 @@ def code(root: Path | None, as_json: bool) -> None:
 @click.argument("name")
 @password_option
 @click.option("--secret-fd", type=int, metavar="N", help="Read a robot's secret from descriptor N, up to a newline.")
-@station_option
+@folder_option
 @json_option
 def login(root: Path | None, name: str, password_fd: int | None, secret_fd: int | None, as_json: bool) -> None:
     """Be that person or robot in the commands that follow, until `user logout` or fifteen silent minutes.
@@ -119,7 +131,6 @@ def login(root: Path | None, name: str, password_fd: int | None, secret_fd: int 
     """
     from appliance.access.accounts import ROBOT
     from appliance.cli.sessions import keep_session
-    from appliance.control.client import ControlClient
     from bundles.errors import UsageError
 
     station = station_root(root)
@@ -144,7 +155,7 @@ def login(root: Path | None, name: str, password_fd: int | None, secret_fd: int 
 
 
 @user.command()
-@station_option
+@folder_option
 @json_option
 def logout(root: Path | None, as_json: bool) -> None:
     """End the log-in of this command line."""
@@ -182,22 +193,58 @@ def _who(document: dict[str, Any]) -> str:
 @click.argument("name")
 @click.option("--full-name", default="", metavar="TEXT", help="Whose account it is.")
 @click.option("--uid", type=int, metavar="UID", help="The system account that calls for it through the socket.")
+@click.option("--role", metavar="ROLE", help="A role to grant at once, on everything: lockgate role list.")
+@click.option("--key", metavar="KEYID|FILE", help="A pinned key that is theirs, by its id or its public half.")
 @password_option
 @station_option
 @json_option
 def create(
-    root: Path | None, name: str, full_name: str, uid: int | None, password_fd: int | None, as_json: bool
+    root: Path | None,
+    name: str,
+    full_name: str,
+    uid: int | None,
+    role: str | None,
+    key: str | None,
+    password_fd: int | None,
+    as_json: bool,
 ) -> None:
-    """Make a person's account, without roles. Robots: `lockgate token create`."""
+    """Make a person's account, with a role and a key where they are named. Robots: `lockgate token create`.
+
+    It is what `user create`, `user bind-key` and `role grant` do one after the other: three acts, each of which may be
+    refused or wait for a second person (exit status 4) while those before it stand.
+    """
     from appliance.access.accounts import check_name
     from appliance.access.passwords import check_password
+    from appliance.access.permissions import check_role
 
     station_root(root)
     check_name(name)
+    if role is not None:
+        check_role(role)
+    keyid = None if key is None else _keyid_of(key)
     password = check_password(read_password(password_fd, f"Password of {name}", confirm=True))
     body = {"name": name, "full_name": full_name, "uid": uid, "password": password}
-    document = call(root, lambda client: client.post("/v1/accounts", body))
-    show(document, as_json, lambda: f"made {name}\ngive it a role with: lockgate role grant {name} ROLE")
+
+    async def ask(client: ControlClient) -> dict[str, Any]:
+        document = await client.post("/v1/accounts", body)
+        if keyid is not None:
+            document = await client.post(path_of(name, "/bind-key"), {"keyid": keyid})
+        if role is not None and "waits" not in document:
+            document = await client.post(path_of(name, "/grant"), {"role": role, "pattern": "**"})
+        return document
+
+    document = call(root, ask)
+    lines = [f"made {name}" if role is None else f"made {name}, {role}"]
+    lines += [f"{keyid} stands for {name}"] if keyid is not None else []
+    lines += [f"give it a role with: lockgate role grant {name} ROLE"] if role is None else []
+    report(document, as_json, "\n".join(lines))
+
+
+def _keyid_of(text: str) -> str:
+    """A key's id, given as it is or by the file of its public half. Raises UsageError, MalformedError."""
+    from bundles.signing.keys import check_keyid, load_public
+
+    return load_public(Path(text)).keyid if Path(text).is_file() else check_keyid(text)
 
 
 @user.command("list")

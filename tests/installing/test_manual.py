@@ -16,7 +16,7 @@ from appliance.cli.main import lockgate
 from tests.peer_tools import require
 
 ROOT = Path(__file__).resolve().parents[2]
-COMMON = {"-C", "--json", "--help"}
+COMMON = {"-C", "--user", "--json", "--help"}
 
 
 @pytest.fixture(scope="module")
