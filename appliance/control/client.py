@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -56,9 +57,31 @@ class ControlClient:
         self._short.__exit__()
 
     def _gone(self) -> FailedError:
+        if self._is_held():
+            return FailedError(
+                "the station is starting, or starts its control process again", thing=str(self._root),
+                remedy="try again in a moment; its error output says why where it takes longer",
+            )  # fmt: skip
         return FailedError(
             "the station is not running", thing=str(self._root), remedy=f"start it with: lockgate serve -C {self._root}"
         )
+
+    def _is_held(self) -> bool:
+        """Whether a process holds the station's lock (proc(5), /proc/locks): it runs, whoever answers. False where that
+        cannot be seen."""
+        try:
+            inode = StationPaths(self._root).lock.stat().st_ino
+            locks = Path("/proc/locks").read_text()
+        except OSError:
+            return False
+        return any(f":{inode} " in line and "FLOCK" in line for line in locks.splitlines())
+
+    async def _comes_back(self, since: float) -> bool:
+        """Wait a moment for a control process that is started again, and say whether to ask it."""
+        if time.monotonic() - since > _ATTEMPTS * _PAUSE or not self._is_held():
+            return False
+        await asyncio.sleep(_PAUSE)
+        return True
 
     async def request(self, method: str, path: str, body: Json | None = None, **query: object) -> Json:
         """One request; query values that are None or empty are left out. A path with an empty, `.` or `..` segment is
@@ -66,7 +89,15 @@ class ControlClient:
         _require_segments(path)
         wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
         target = _escaped(path) + (f"?{urlencode(wanted)}" if wanted else "")
-        sent = None if body is None else json.dumps(body).encode()
+        sent, since = None if body is None else json.dumps(body).encode(), time.monotonic()
+        while True:
+            try:
+                return await self._ask_once(method, path, target, sent)
+            except local_http.ConnectError:  # nothing was sent
+                if not await self._comes_back(since):
+                    raise self._gone() from None
+
+    async def _ask_once(self, method: str, path: str, target: str, sent: bytes | None) -> Json:
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -74,7 +105,7 @@ class ControlClient:
             ):
                 document: Json = json.loads(await answer.body())
         except local_http.ConnectError:
-            raise self._gone() from None
+            raise
         except TimeoutError:
             raise FailedError("the station did not answer in time", thing=path, remedy="try again") from None
         except (local_http.GarbledError, OSError, ValueError, RecursionError) as error:

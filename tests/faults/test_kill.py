@@ -119,6 +119,7 @@ def kill_rounds(root: Path, rounds: int, clients: int, seed: int) -> int:
             for pusher in pushers:
                 pusher.start()
             time.sleep(dice.uniform(0.3, 1.5))
+            until_one_is_acknowledged(pushers)
         for pusher in pushers:
             pusher.join(30)
         all_pushers += pushers
@@ -131,6 +132,14 @@ def kill_rounds(root: Path, rounds: int, clients: int, seed: int) -> int:
     for path in paths.blobs.glob("*/*"):
         assert Digest.of(path.read_bytes(), path.parent.name).hex == path.name
     return sum(len(pusher.pushed) for pusher in all_pushers)
+
+
+def until_one_is_acknowledged(pushers: list[Pusher]) -> None:
+    """Two hundred clients on a machine that is busy may all be at their first push: then a kill shows nothing."""
+    deadline = time.monotonic() + 60
+    while not any(pusher.pushed for pusher in pushers):
+        assert time.monotonic() < deadline, "no push was acknowledged within a minute"
+        time.sleep(0.01)
 
 
 def look(worker: Client, pusher: Pusher) -> None:
