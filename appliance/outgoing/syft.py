@@ -42,6 +42,9 @@ _NICE: Final = 10
 _SOFT_MEMORY: Final = "1GiB"
 """Where Go's collector starts to work harder."""
 
+_SAID: Final = 2_000
+"""Bytes at the end of what syft says that are looked at for a reason."""
+
 _LAYER: Final = "application/vnd.oci.image.layer.v1.tar"
 _DOCKER_LAYER: Final = "application/vnd.docker.image.rootfs.diff.tar"
 _READABLE: Final = {
@@ -124,7 +127,7 @@ class Scan:
             self._watch()
             return None
         if status or not self._out.is_file():
-            said = self._errors.read_bytes()[-2000:].decode(errors="replace").strip().splitlines()
+            said = _end_of(self._errors).decode(errors="replace").strip().splitlines()
             lines = [line for line in said if line != NO_NAMESPACE]
             if status in _BOUND:
                 raise self._failed(f"syft met a bound of {_BOUND[status]}", _INSTEAD)
@@ -159,6 +162,13 @@ class Scan:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _end_of(path: Path) -> bytes:
+    """The last bytes of what a program said: it may have said as much as a file may hold."""
+    with path.open("rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _SAID))
+        return file.read(_SAID)
 
 
 def _kept_in(folder: Path) -> int:

@@ -7,12 +7,14 @@ named path can put nothing else in its place between the check and the start.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import os
+import signal
 import stat
-import subprocess
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +29,10 @@ from bundles.files import failures_named
 _NAME: Final = "syft"
 _SAYS: Final = b"syft "
 """How the answer to `syft --version` begins."""
+_SAID: Final = 4_096
+"""Bytes of the answer that are looked at."""
+_LOOK: Final = 0.02
+"""Seconds between two looks whether the program has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,22 +83,37 @@ def require_syft(syft: Syft, folder: Path) -> None:
     )  # fmt: skip
     command = children.bounded(f"fd:{syft.descriptor}", "--version", bounds=bounds)
     environment = children.environment(HOME=str(folder), SYFT_CHECK_FOR_APP_UPDATE="false")
-    ended = children.run(
-        command, env=environment, cwd=folder, timeout=station_limits.SYFT_VERSION, pass_fds=(syft.descriptor,)
-    )
-    if ended is None or ended.returncode or not ended.stdout.startswith(_SAYS):
+    status, said = _run(command, environment, folder, syft.descriptor)
+    if status != 0 or not said.startswith(_SAYS):
         raise FailedError(
             "the program that config.toml names as syft is another one",
-            thing=f"{syft.path}: it answers --version with {_told(ended)}",
+            thing=f"{syft.path}: it answers --version with {_told(status, said)}",
             remedy="name syft itself under [sbom] of config.toml, with its sha256; or leave both out",
         )
 
 
-def _told(ended: subprocess.CompletedProcess[bytes] | None) -> str:
-    if ended is None:
+def _run(command: list[str], environment: dict[str, str], folder: Path, descriptor: int) -> tuple[int | None, bytes]:
+    """How a program ended, None where it took too long, and the beginning of what it said. It writes to a file, whose
+    size is bounded: what comes through a pipe would be kept in memory, however much it is. Nothing of it goes on."""
+    with tempfile.TemporaryFile(dir=folder) as out:
+        process = children.start(
+            command, env=environment, cwd=folder, stdout=out.fileno(), stderr=out.fileno(), pass_fds=(descriptor,)
+        )
+        end = time.monotonic() + station_limits.SYFT_VERSION
+        while (status := process.poll()) is None and time.monotonic() < end:
+            time.sleep(_LOOK)
+        with contextlib.suppress(ProcessLookupError):  # what it started, too
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        out.seek(0)
+        return status, out.read(_SAID)
+
+
+def _told(status: int | None, output: bytes) -> str:
+    if status is None:
         return "nothing in time"
-    said = (ended.stdout or ended.stderr).decode("utf-8", "replace").partition("\n")[0]
-    return repr(safe(said, width=60)) if said else f"nothing, and status {ended.returncode}"
+    said = output.decode("utf-8", "replace").partition("\n")[0]
+    return repr(safe(said, width=60)) if said else f"nothing, and status {status}"
 
 
 def check_named(settings: SbomSettings) -> None:

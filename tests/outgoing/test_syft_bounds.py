@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 import re
+import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +19,7 @@ from appliance import limits
 from appliance.config_form import faults
 from appliance.outgoing.sbom import make_sboms
 from appliance.outgoing.syft import Scan
-from appliance.outgoing.syft_binary import Syft, open_syft
+from appliance.outgoing.syft_binary import Syft, open_syft, require_syft
 from appliance.policy.scanner import SbomSettings
 from appliance.sbom_tools import tools_in
 from bundles.errors import FailedError, LockgateError, RefusedError
@@ -79,6 +81,38 @@ def test_a_scan_that_fills_the_disk_ends_with_one_line_and_leaves_nothing(
     monkeypatch.setattr(limits, "SBOM_FLOOR", 8 * MIB)
     assert "SBOM could not be made" in end(scan(road, tmp_path, text))
     assert not (tmp_path / "scan").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [("yes syft", "status"), ("sleep 60 & sleep 60", "nothing in time"), ("echo syft 9; sleep 60", "nothing in time")],
+)
+def test_a_program_that_says_too_much_or_hangs_is_no_syft(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, told: str
+) -> None:
+    monkeypatch.setattr(limits, "SYFT_VERSION", 0.5 if "time" in told else 20.0)
+    with contextlib.closing(open_syft(named(script(tmp_path, text)), tmp_path)) as syft:
+        tracemalloc.start()
+        try:
+            with pytest.raises(FailedError) as failed:
+                require_syft(syft, tmp_path)
+            assert tracemalloc.get_traced_memory()[1] < MIB
+        finally:
+            tracemalloc.stop()
+    assert told in failed.value.thing or "'syft'" in failed.value.thing
+
+
+def test_of_a_gigabyte_of_complaints_the_end_is_read_alone(road: Road, tmp_path: Path) -> None:
+    running = scan(
+        road, tmp_path, "truncate -s 1G /proc/self/fd/2; printf '\\nit was the layer\\n' >> /proc/self/fd/2; exit 1"
+    )
+    tracemalloc.start()
+    try:
+        reason = end(running)
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
+    finally:
+        tracemalloc.stop()
+    assert "it was the layer" in reason
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a network namespace takes root here")
