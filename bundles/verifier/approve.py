@@ -42,7 +42,7 @@ _REASON: Final = 2_000
 
 def run(words: Sequence[str]) -> int:
     """The command. Its status: 0 signed, 1 failed, 2 usage, 3 refused, 4 incomplete; nothing is signed but for 0."""
-    asked = _parser().parse_args(words)
+    asked = parser().parse_args(words)
     decision, why = ("reject" if asked.reject else "approve"), str(asked.why)
     _check_asked(asked, why)
     require_place(asked.out, asked.folders, asked.trust, off_medium=False)
@@ -144,26 +144,23 @@ def _agree(decision: str, *, yes: bool) -> None:
         raise RefusedError("nothing was signed", remedy=f"type {decision} where you mean it")
 
 
-def _parser() -> Words:
-    parser = Words(
+def parser() -> Words:
+    """The command's words."""
+    made = Words(
         prog=NAME,
         description="Verify a bundle, show what its station found, and sign an approval of it with your own key."
         " The last line is the approval's file; its signature is beside it. Carry both to the station.",
         epilog="Exit status: 0 signed, 1 failed, 2 usage, 3 refused, 4 incomplete. Nothing is signed but for 0.",
     )
-    parser.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="The bundle's folder on each medium.")
-    parser.add_argument(
-        "--trust", metavar="DIR", type=Path, required=True, help="A copy of the station's trust folder."
-    )
-    parser.add_argument("--report", metavar="FILE", type=Path, required=True, help="The station's inspection report.")
-    parser.add_argument("--key", metavar="PEM", type=Path, required=True, help="Your private key.")
-    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="A new file for the approval.")
-    parser.add_argument(
-        "--hours", metavar="N", type=int, default=_HOURS, help=f"How long it is good (default {_HOURS})."
-    )
-    parser.add_argument("--reject", action="store_true", help="Reject the bundle instead, for good.")
-    parser.add_argument("--why", metavar="TEXT", default="", help="The reason; a rejection needs one.")
-    parser.add_argument("--passphrase-fd", metavar="N", type=int, help="Read the passphrase from descriptor N.")
-    parser.add_argument("--yes", action="store_true", help="Do not ask before signing.")
-    parser.add_argument("--json", action="store_true", help="Print one JSON document.")
-    return parser
+    made.add_argument("folders", metavar="DIR", nargs="+", type=Path, help="The bundle's folder on each medium.")
+    made.add_argument("--trust", metavar="DIR", type=Path, required=True, help="A copy of the station's trust folder.")
+    made.add_argument("--report", metavar="FILE", type=Path, required=True, help="The station's inspection report.")
+    made.add_argument("--key", metavar="PEM", type=Path, required=True, help="Your private key.")
+    made.add_argument("--out", metavar="FILE", type=Path, required=True, help="A new file for the approval.")
+    made.add_argument("--hours", metavar="N", type=int, default=_HOURS, help=f"How long it is good (default {_HOURS}).")
+    made.add_argument("--reject", action="store_true", help="Reject the bundle instead, for good.")
+    made.add_argument("--why", metavar="TEXT", default="", help="The reason; a rejection needs one.")
+    made.add_argument("--passphrase-fd", metavar="N", type=int, help="Read the passphrase from descriptor N.")
+    made.add_argument("--yes", action="store_true", help="Do not ask before signing.")
+    made.add_argument("--json", action="store_true", help="Print one JSON document.")
+    return made

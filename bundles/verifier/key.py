@@ -40,7 +40,7 @@ _SUFFIX: Final = ".pem"
 
 def run(words: Sequence[str]) -> int:
     """The command; its status is 0, or follows from the error that it raises."""
-    asked = _parser().parse_args(words)
+    asked = parser().parse_args(words)
     if asked.command == "create":
         return _create(asked)
     public = _public(asked.file, asked.passphrase_fd)
@@ -137,14 +137,15 @@ def _show(asked: argparse.Namespace, public: PublicKey, lines: Sequence[str], **
     return 0
 
 
-def _parser() -> Words:
-    parser = Words(
+def parser() -> Words:
+    """The command's words."""
+    made = Words(
         prog=NAME,
         description="Your own key, on your own machine: for an officer who decides, or an engineer who signs or"
         " co-signs. Nothing of a station is needed.",
         epilog="Exit status: 0 done, 1 failed, 2 usage.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="create|export|fingerprint")
+    commands = made.add_subparsers(dest="command", required=True, metavar="create|export|fingerprint")
     create = commands.add_parser(
         "create", help="make a key pair",
         description="Make a key pair: FILE, NAME.pem, with your private half, under a passphrase; NAME.pub.pem beside"
@@ -171,4 +172,4 @@ def _parser() -> Words:
     for one in (create, export, fingerprint):
         one.add_argument("--passphrase-fd", metavar="N", type=int, help="Read the passphrase from descriptor N.")
         one.add_argument("--json", action="store_true", help="Print one JSON document.")
-    return parser
+    return made

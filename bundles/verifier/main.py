@@ -52,6 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
+def parsers() -> dict[tuple[str, ...], Words]:
+    """The parser of each command by its words, `lockgate-verify` first: what the manual page is made of."""
+    found: dict[tuple[str, ...], Words] = {(NAME,): _parser()}
+    for word, target in COMMANDS.items():
+        made: Words = importlib.import_module(target.partition(":")[0]).parser()
+        found[NAME, word] = made
+        found |= {(NAME, word, further): parser for further, parser in made.further().items()}
+    return found
+
+
 def _verify(words: Sequence[str]) -> int:
     asked = _parser().parse_args(words)
     if asked.report is not None:

@@ -14,3 +14,11 @@ class Words(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Raises UsageError with what argparse found."""
         raise UsageError(message, remedy=f"see: {self.prog} --help")
+
+    def further(self) -> dict[str, Words]:
+        """The parsers of its further commands, by name."""
+        found: dict[str, Words] = {}
+        for action in self._actions:
+            if isinstance(action, argparse._SubParsersAction):  # it has no public name
+                found |= action.choices
+        return found

@@ -150,6 +150,17 @@ SETUPS = {
         shell="outside",
         promises={"lockgate bundle build --to bravo --since /media/back": r"alpha\.bravo-000003\s*\Z"},
     ),
+    "docs/howto/first-transfer.md": Setup(
+        fresh=True,
+        before="outside$ skopeo copy --quiet oci:/srv/layout:app docker-archive:app.tar:team/app:1\n",
+        needs=("skopeo",),
+        promises={
+            "lockgate collect": r"team/app:1\s*\Z",
+            "lockgate bundle build": r"alpha\.bravo-000001\s*\Z",
+            "lockgate intake import": r"alpha\.bravo-000001\s*\Z",
+            "lockgate intake release": r"team/app:1",
+        },
+    ),
     "docs/howto/keep-the-store-healthy.md": Setup(
         before=RELEASED,
         shell="inside",

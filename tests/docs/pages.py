@@ -40,7 +40,7 @@ class Page:
             text = re.sub(rf"(?<!\w){name}(?!\w)", lambda _, what=stands_for: what, text)
         text = _FOLDERS.sub(lambda match: f"{self.folder}{match[1]}", text)
         text = re.sub(r"lockgate serve(?! --listen)", "lockgate serve --listen 127.0.0.1:5001", text)
-        return re.sub(r"127\.0\.0\.1:(500[01])", lambda match: f"127.0.0.1:{self._ports[match[1]]}", text)
+        return re.sub(r"(127\.0\.0\.1|localhost):(500[01])", lambda match: f"{match[1]}:{self._ports[match[2]]}", text)
 
     def _terminal(self, shell: str) -> Terminal:
         if shell not in self._terminals:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,6 +58,8 @@ def shell(home: Path, *command: str) -> Iterator[Shell]:
     """The program on a new terminal, in the folder `home`; ended with it."""
     child, descriptor = pty.fork()
     if child == 0:
+        # A terminal without a size is one of its own kind to each shell.
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
         os.chdir(home)
         os.execvpe(command[0], command, environment(home))
     try:

@@ -12,7 +12,7 @@ import pytest
 from appliance.cli.completion import SOURCE
 from appliance.cli.main import COMMANDS
 from appliance.cli.receipt import receipt
-from tests.installing.shells import Shell, environment, shell
+from tests.installing.shells import BIN, Shell, environment, shell
 from tests.peer_tools import require
 
 STARTS = {
@@ -35,7 +35,10 @@ def home(tmp_path: Path) -> Path:
 
 def begin(typed: Shell, name: str) -> None:
     """The script loaded, and `lockgate` a function that prints the words it was called with."""
-    typed.type(f"{STARTS[name][1]}'>'; source <(lockgate completion {name}); echo load''ed\n")
+    # zsh reads the machine's own zshenv even with -f, and that may set PATH.
+    typed.type(
+        f"export PATH='{BIN}':$PATH; {STARTS[name][1]}'>'; source <(lockgate completion {name}); echo load''ed\n"
+    )
     typed.until("loaded", "READY>")
     typed.type("lockgate() { printf '<%s>' \"$@\"; echo; }\n")
     typed.until("READY>")
@@ -59,6 +62,11 @@ def begin(typed: Shell, name: str) -> None:
 )
 def test_tab_finishes_commands_options_choices_files_and_keys(name: str, typed: str, becomes: str, home: Path) -> None:
     require(name)
+    if (
+        name == "zsh"
+        and subprocess.run(["zsh", "-fc", "autoload -Uz +X compinit"], capture_output=True, check=False).returncode
+    ):
+        pytest.skip("zsh has no compinit here: its functions are not installed")
     with shell(home, *STARTS[name][0]) as terminal:
         begin(terminal, name)
         terminal.type(f"{typed}\tX\n")  # what follows on the same line shows whether a space was put before it

@@ -13,6 +13,7 @@ import click
 import pytest
 
 from appliance.cli.main import lockgate
+from bundles.verifier.main import parsers
 from tests.peer_tools import require
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,11 +31,15 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def read(page: Path) -> str:
     """The page as a person reads it, in one line."""
+    return plain(page)
+
+
+def plain(page: Path) -> str:
     require("man")
     environment = os.environ | {"MANWIDTH": "200", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""}
     done = subprocess.run(["man", "-l", "-Tutf8", page], capture_output=True, text=True, check=True, env=environment)
-    plain = re.sub("\x1b\\[[0-9;]*m|.\x08", "", done.stdout)
-    return " ".join(plain.replace("‐\n", "‐").split()).replace("‐ ", "").replace("‐", "-")
+    shown = re.sub("\x1b\\[[0-9;]*m|.\x08", "", done.stdout)
+    return " ".join(shown.replace("‐\n", "‐").split()).replace("‐ ", "").replace("‐", "-")
 
 
 def commands(group: click.Group = lockgate, *path: str) -> Iterator[tuple[str, click.Command]]:
@@ -76,7 +81,21 @@ def test_the_page_says_what_a_status_a_variable_and_a_file_mean(read: str) -> No
 
 
 @pytest.mark.peer
-def test_the_roff_is_clean(page: Path) -> None:
+def test_the_verifier_has_a_page_with_each_of_its_commands_and_options(page: Path) -> None:
+    said = squeezed(plain(page.with_name("lockgate-verify.1")))
+    for words, parser in parsers().items():
+        part = said.partition(squeezed(parser.description or ""))[2]
+        assert part, words
+        for action in parser._actions:
+            assert squeezed(str(action.help or "")) in part, (words, action)
+    for heading in ("EXIT STATUS 0 ok:", "3 refused:"):
+        assert squeezed(heading) in said
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("name", ["lockgate.1", "lockgate-verify.1"])
+def test_the_roff_is_clean(page: Path, name: str) -> None:
+    page = page.with_name(name)
     require("man", "mandoc")
     lint = subprocess.run(["mandoc", "-T", "lint", "-W", "warning", page], capture_output=True, text=True, check=False)
     assert (lint.returncode, lint.stdout) == (0, "")
