@@ -79,11 +79,17 @@ def check_full_name(text: str) -> str:
     printable, or that holds what nobody sees (`bundles.people.is_unseen`)."""
     text = text.strip(" ")
     if len(text) > _FULL_NAME_MOST or not text.isprintable():
-        raise UsageError(f"a name has at most {_FULL_NAME_MOST} printable characters", thing=ascii(text)[:60])
+        raise UsageError(
+            f"a name has at most {_FULL_NAME_MOST} printable characters",
+            thing=ascii(text)[:60],
+            remedy="give a shorter one",
+        )
     unseen = next((letter for letter in text if is_unseen(letter)), None)
     if unseen is not None:
         raise UsageError(
-            "a name holds a character that nobody sees", thing=f"U+{ord(unseen):04X} in {ascii(text)[:60]}"
+            "a name holds a character that nobody sees",
+            thing=f"U+{ord(unseen):04X} in {ascii(text)[:60]}",
+            remedy="type it anew, without what was pasted",
         )
     return text
 

@@ -358,9 +358,12 @@ def reset(
     """
     from appliance.cli.receipt import head_in
     from bundles.errors import UsageError
+    from bundles.times import check_time
 
     if receipt is not None:
         sequence, digest = head_in(station_root(root), receipt, name)
+    if floor:
+        check_time(floor, "--clock")
     if (sequence is None) == (not floor):
         raise UsageError("a reset sets one floor", thing=name, remedy="give --sequence, --receipt or --clock")
     said = {"sequence": sequence or 0, "digest": digest, "floor": floor, "why": why}

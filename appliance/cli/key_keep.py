@@ -12,6 +12,7 @@ from appliance.cli.context import (
     is_key_file,
     json_option,
     load_key,
+    no_such_key,
     passphrase_option,
     read_passphrase,
     show,
@@ -84,10 +85,14 @@ def rotate(
     """Make a new key under a name. The old one is kept as NAME.KEYID, to sign until the new one is pinned."""
     from appliance.cli.recorded import recorded
     from appliance.paths import STATION_KEYS, StationPaths
+    from bundles.signing.keys import check_name
     from bundles.signing.rotation import Rotation
 
     station = station_root(root)
-    planned = Rotation.prepare(StationPaths(station).keys, name, algorithm)
+    keys = StationPaths(station).keys
+    if not (keys / f"{check_name(name)}.pem").is_file():
+        raise no_such_key(keys, name)
+    planned = Rotation.prepare(keys, name, algorithm)
     public, old, kept = planned.made.public, planned.old, planned.kept
     if name in STATION_KEYS:  # the station signs with it, and nobody is there to open it
         no_passphrase = True
@@ -164,12 +169,16 @@ def recover(
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
     from bundles import limits
+    from bundles.errors import UsageError
     from bundles.files import read_small
     from bundles.signing import escrow as sharing
     from bundles.signing.keys import check_name, load_private, save_private
 
     station = station_root(root)
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
+    for share in shares:
+        if not share.is_file():
+            raise UsageError("no such file", thing=str(share), remedy="give a share's file")
     lines = [read_small(share, limits.KEY_FILE).decode("utf-8", "replace") for share in shares]
     secret = sharing.join([sharing.parse(line) for line in lines])
     key = load_private(file, secret.hex().encode())

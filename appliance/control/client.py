@@ -178,7 +178,9 @@ class ControlClient:
         """Hand a job in `waiting` its paths over again, as this process opens them now; returns it."""
         job = await self.job(job_id)
         if job["state"] != "waiting":
-            raise UsageError("the job does not wait for a path", thing=f"{job_id} is {job['state']}")
+            raise UsageError(
+                "the job does not wait for a path", thing=f"{job_id} is {job['state']}", remedy="see: lockgate job list"
+            )
         paths = await asyncio.to_thread(hand_again, self._root, job["waits_for"])
         return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/resume", {"paths": paths})
 

@@ -131,11 +131,15 @@ class Jobs:
         try:
             job = self.find(job_id)
             if job.state != "waiting":
-                raise UsageError("the job does not wait for a path", thing=f"{job_id} is {job.state}")
+                raise UsageError(
+                    "the job does not wait for a path",
+                    thing=f"{job_id} is {job.state}",
+                    remedy="see: lockgate job list",
+                )
             await self._record(AuditEvent(Act.JOB_RESUME, actor, job_id, "done", {"kind": job.kind}))
             await asyncio.to_thread(handed.save, self._station.paths.job(job_id))
             if job.state != "waiting":
-                raise UsageError("the job goes on already", thing=job_id)
+                raise UsageError("the job goes on already", thing=job_id, remedy="see: lockgate job list")
             self._close_handed(job_id)
             self._handed[job_id] = handed.give_up()
             job.state, job.phase, job.waits_for = "queued", "", []
@@ -214,9 +218,15 @@ class Jobs:
             return self.find(job_id)
         process = self._processes.get(job_id)
         if job.to_sign is None or process is None or process.stdin is None:
-            raise UsageError("the job waits for no signature", thing=f"{job_id} is {job.state}")
+            raise UsageError(
+                "the job waits for no signature", thing=f"{job_id} is {job.state}", remedy="see: lockgate job list"
+            )
         if keyid not in job.to_sign["keyids"]:
-            raise RefusedError("the job waits for another key's signature", thing=keyid)
+            raise RefusedError(
+                "the job waits for another key's signature",
+                thing=keyid,
+                remedy="sign with the key that is named (lockgate bundle sign --job ID --key KEY)",
+            )
         payload = await asyncio.to_thread((self._station.paths.job(job_id) / PAYLOAD).read_bytes)
         key = await asyncio.to_thread(find_public_key, self._station.paths, keyid)
         if not key.verify(payload, signature):

@@ -130,7 +130,11 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
     }
     for name, value in wanted.items():
         if getattr(approval, name) != value:
-            raise RefusedError(f"the approval is for another {name}", thing=str(getattr(approval, name))[:120])
+            raise RefusedError(
+                f"the approval is for another {name}",
+                thing=str(getattr(approval, name))[:120],
+                remedy="bring the approval of this bundle and this report",
+            )
     if len(approval.why) > limits.REASON or (approval.decision == "reject" and not approval.why.strip()):
         raise RefusedError("a decision whose reason is missing or too long", thing=entry.id, remedy="say it with --why")
     _check_times(approval, now, hours_of(station, entry, keyid))

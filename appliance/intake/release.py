@@ -163,7 +163,9 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
         waiting += further
     found = [one for one in left if _key(one) in taken]
     if not found:
-        raise FailedError("these artifacts were released before", thing=", ".join(only)[:120])
+        raise FailedError(
+            "these artifacts were released before", thing=", ".join(only)[:120], remedy="see: lockgate intake show ID"
+        )
     return found
 
 
@@ -189,7 +191,9 @@ def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Wi
     if not why.strip() or len(why) > limits.REASON:
         raise UsageError("a withdrawal needs a reason", thing=entry.id, remedy=f"say it with --why, to {limits.REASON}")
     if entry.state != "released":
-        raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
+        raise FailedError(
+            f"the bundle is {entry.state}, not released", thing=entry.id, remedy=f"see: lockgate intake show {entry.id}"
+        )
     keep: list[tuple[str, str]] = []
     names = []
     going = shown_of(station, entry)

@@ -233,7 +233,7 @@ class _Collection:
             with recording(self._station.audit, event):
                 count: int = self._station.writer.submit(write)
             if not count:
-                changed = FailedError("the repository changed meanwhile")
+                changed = FailedError("the repository changed meanwhile", remedy="the next collection takes it")
                 self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
         return count
 

@@ -138,7 +138,7 @@ class UntaggedCollection:
             with recording(self._station.audit, event):
                 done = self._station.writer.submit(UnlinkUntagged(repository=repository, digests=digests, state=state))
             if not done["taken"]:
-                changed = FailedError("the repository changed meanwhile")
+                changed = FailedError("the repository changed meanwhile", remedy="the next collection takes it")
                 self._station.audit.record(refusal(event.act, event.actor, event.thing, changed, recorded=True))
                 return ""
         return str(done["state"])

@@ -168,9 +168,17 @@ def _read(station: Station, stream: str, since: str, told: StatementFiles | None
     statement = verify_statement(told, station.trust(), clock.now())
     site = stream.partition(".")[2]
     if statement.document.site != site:
-        raise RefusedError("another site's receipt", thing=f"{since} is of {statement.document.site}, not {site}")
+        raise RefusedError(
+            "another site's receipt",
+            thing=f"{since} is of {statement.document.site}, not {site}",
+            remedy="give the receipt of the site that the bundle is for",
+        )
     if isinstance(statement.document, WantList) and statement.document.stream != stream:
-        raise RefusedError("another stream's want-list", thing=f"{since} is of {statement.document.stream}")
+        raise RefusedError(
+            "another stream's want-list",
+            thing=f"{since} is of {statement.document.stream}",
+            remedy="give the want-list of the site that the bundle is for",
+        )
     return statement
 
 

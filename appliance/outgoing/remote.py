@@ -66,7 +66,11 @@ class RemoteSource:
         """As Source.manifest."""
         raw = self._document(f"manifests/{descriptor.digest}").raw
         if Digest.of(raw, descriptor.digest.algorithm) != descriptor.digest or len(raw) != descriptor.size:
-            raise RefusedError("the registry sent another manifest", thing=str(descriptor.digest))
+            raise RefusedError(
+                "the registry sent another manifest",
+                thing=str(descriptor.digest),
+                remedy="ask its administrator; nothing of it was taken",
+            )
         return raw
 
     def blob(self, descriptor: Descriptor) -> Iterator[bytes]:
@@ -117,7 +121,11 @@ class RemoteSource:
         manifest = parse_manifest(document.raw, named)
         found = Digest.of(document.raw, digest.algorithm if digest else "sha256")
         if digest is not None and found != digest:
-            raise RefusedError("the registry sent another manifest", thing=str(self._reference))
+            raise RefusedError(
+                "the registry sent another manifest",
+                thing=str(self._reference),
+                remedy="ask its administrator; nothing of it was taken",
+            )
         return Descriptor(manifest.media_type, found, len(document.raw))
 
     def _pages(self, document: Document) -> list[Descriptor]:

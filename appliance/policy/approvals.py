@@ -130,14 +130,18 @@ def _check(policy: Policy) -> None:
         for keyid in policy.break_glass.keys:
             check_keyid(keyid)
         if len(set(policy.break_glass.keys)) < policy.break_glass.people:
-            raise UsageError("break_glass: fewer keys than people")
+            raise UsageError(
+                "break_glass: fewer keys than people", remedy="name as many sealed keys as people, or more"
+            )
     check_sources(policy.sources)
     for name in policy.required_inspectors:
         if _INSPECTOR.match(name) is None:
-            raise UsageError("required_inspectors: not an inspector's name", thing=repr(name)[:60])
+            raise UsageError(
+                "required_inspectors: not an inspector's name", thing=repr(name)[:60], remedy="use a-z, 0-9 and -"
+            )
     accounts = [account for mine in policy.people.values() for account in mine]
     if len(accounts) != len(set(accounts)):
-        raise UsageError("people: an account is given to two people")
+        raise UsageError("people: an account is given to two people", remedy="name it once in approvals.toml")
 
 
 def _within(name: str, value: int, least: int, most: int) -> None:

@@ -99,6 +99,8 @@ KEYS = [
     ),
     ("bundle build --to bravo --out {tmp}/m team/hello:1", 2, "no key", "--sign-with KEY"),
     ("intake approve alpha.bravo-000001 --key enginer", 2, "enginer", "did you mean engineer?"),
+    ("key rotate enginer", 2, "enginer", "did you mean engineer?"),
+    ("key recover x {engineer} --share {tmp}/none.txt", 2, "none.txt", "a share's file"),
     ("intake reject alpha.bravo-000001 --key engineer", 2, "alpha.bravo-000001", "--why"),
 ]
 
@@ -119,6 +121,7 @@ REST = [
     ("job show 12", 1, "12", "lockgate job list"),
     ("job cancel nothing", 1, "nothing", "lockgate job list"),
     ("intake show alpha.bravo-000001", 1, "alpha.bravo-000001", "lockgate intake list"),
+    ("intake stream reset alpha.bravo --clock yesterday --why x", 2, "'yesterday'", "YYYY-MM-DD"),
     ("intake list --state foo", 2, "'foo'", "quarantined"),
     ("intake stream show nope.bravo", 1, "nope.bravo", "lockgate intake stream show"),
     ("bundle verify {stick} --trust {alpha}", 2, "{alpha}", "give its trust folder, "),

@@ -63,7 +63,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not isinstance(paths, list):
             raise malformed("paths", "it is no list")
         if job.state != "waiting":
-            raise UsageError("the job does not wait for a path", thing=f"{job.id} is {job.state}")
+            raise UsageError(
+                "the job does not wait for a path", thing=f"{job.id} is {job.state}", remedy="see: lockgate job list"
+            )
         grants = await asyncio.to_thread(load_grants, control.station.paths.job(job.id))
         return take_again(request, control.handles, grants, paths)
 

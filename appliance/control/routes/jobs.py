@@ -63,7 +63,9 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def to_sign(request: web.Request) -> web.Response:
         job = await own_job(control, request)
         if job.to_sign is None:
-            raise UsageError("the job waits for no signature", thing=f"{job.id} is {job.state}")
+            raise UsageError(
+                "the job waits for no signature", thing=f"{job.id} is {job.state}", remedy="see: lockgate job list"
+            )
         payload = await asyncio.to_thread((control.station.paths.job(job.id) / PAYLOAD).read_bytes)
         return web.json_response({"payload": base64.b64encode(payload).decode(), **job.to_sign})
 

@@ -111,7 +111,9 @@ class _Acts:
             if not await self._happened(
                 event, DeleteManifest(repository=name, digest=str(digest), keeps_released=keeps)
             ):
-                raise NotFoundError("it is not shown any more", thing=f"{name}@{digest}")
+                raise NotFoundError(
+                    "it is not shown any more", thing=f"{name}@{digest}", remedy="see: lockgate repo list"
+                )
         return [*items, {"tag": None, "digest": str(digest)}]
 
     async def _happened(self, event: AuditEvent, write: DeleteTag | DeleteManifest) -> bool:
@@ -119,7 +121,9 @@ class _Acts:
         async with self._turn(write):
             if await act(self.control, event, write):
                 return True
-            nothing = FailedError("nothing was changed: something else changed meanwhile")
+            nothing = FailedError(
+                "nothing was changed: something else changed meanwhile", remedy="look again, then run it again"
+            )
             await self.control.record(refusal(event.act, event.actor, event.thing, nothing, recorded=True))
             return False
 

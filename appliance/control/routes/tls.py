@@ -37,7 +37,11 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def reload(request: web.Request) -> web.Response:
         if station.config.open:
-            raise UsageError("an open station has no certificate", thing=station.config.site)
+            raise UsageError(
+                "an open station has no certificate",
+                thing=station.config.site,
+                remedy="close it to have one: lockgate close",
+            )
         trying = asyncio.to_thread(server_context, station.config, station.paths)
         await audited(control, request, Act.TLS_RELOAD, station.config.site, trying)
         await control.record(AuditEvent(Act.TLS_RELOAD, caller(request), station.config.site))

@@ -30,7 +30,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         body = await body_of(request)
         overlap = body.number("overlap_seconds", limits.ROBOT_OVERLAP)
         if not 0 <= overlap <= _OVERLAP:
-            raise UsageError("the overlap is 0 to 30 days", thing=f"{overlap} s")
+            raise UsageError("the overlap is 0 to 30 days", thing=f"{overlap} s", remedy="give 0 to 720 hours")
         name = accounts.get(request.match_info["name"]).name
         return await give_secret(control, request, name, days(body), overlap)
 

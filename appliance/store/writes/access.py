@@ -244,7 +244,11 @@ class WithdrawRole(Write, frozen=True):
             (self.account, check_role(self.role), self.pattern, self.pattern),
         ).rowcount
         if not gone:
-            raise NotFoundError("the account does not hold the role", thing=f"{self.account}: {self.role}")
+            raise NotFoundError(
+                "the account does not hold the role",
+                thing=f"{self.account}: {self.role}",
+                remedy=f"see: lockgate user show {self.account}",
+            )
         if self.role == "administrator":
             _keep_an_administrator(db)
         bump(db)
@@ -284,7 +288,11 @@ class UnbindKey(Write, frozen=True):
             "DELETE FROM account_keys WHERE keyid = ? AND account = ?", (self.keyid, self.account)
         ).rowcount
         if not gone:
-            raise NotFoundError("the key is not the account's", thing=f"{self.account}: {self.keyid}")
+            raise NotFoundError(
+                "the key is not the account's",
+                thing=f"{self.account}: {self.keyid}",
+                remedy=f"see: lockgate user show {self.account}",
+            )
         credentials.forget(db, self.account, "bind-key", self.keyid)
         bump(db)
 

@@ -43,7 +43,11 @@ class Withdraw(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> list[str]:
         entry = entry_of(db, self.digest)
         if entry.state != "released":
-            raise FailedError(f"the bundle is {entry.state}, not released", thing=entry.id)
+            raise FailedError(
+                f"the bundle is {entry.state}, not released",
+                thing=entry.id,
+                remedy=f"see: lockgate intake show {entry.id}",
+            )
         claims = claims_of(db, self.digest)
         followed = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and one.made]
         lowered = [one for one in followed if _lower(db, one)]

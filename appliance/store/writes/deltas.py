@@ -175,7 +175,9 @@ class TakeWants(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> list[str]:
         row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (self.bundle,)).fetchone()
         if row is None or row[0] != self.bundle_digest:
-            raise UsageError("a want-list for a bundle that was not made here", thing=self.bundle)
+            raise UsageError(
+                "a want-list for a bundle that was not made here", thing=self.bundle, remedy="see: lockgate bundle list"
+            )
         if db.execute("SELECT 1 FROM wants_taken WHERE digest = ?", (self.digest,)).fetchone():
             return []
         db.execute(

@@ -33,7 +33,7 @@ def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
         "SELECT id, stream, sequence, state, report_digest, job FROM intake WHERE digest = ?", (digest,)
     ).fetchone()
     if row is None:
-        raise NotFoundError("no such bundle in the intake", thing=digest)
+        raise NotFoundError("no such bundle in the intake", thing=digest, remedy="see: lockgate intake list")
     return IntakeEntry(*row)
 
 

@@ -149,7 +149,9 @@ class Verified(Write, frozen=True):
     def apply(self, db: sqlite3.Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state != "receiving":
-            raise FailedError(f"the bundle is {entry.state}", thing=entry.id)
+            raise FailedError(
+                f"the bundle is {entry.state}", thing=entry.id, remedy=f"see: lockgate intake show {entry.id}"
+            )
         _require_volumes(db, self.digest, entry, self.missing)
         step(db, self.digest, entry.id, "verified", self.actor, self.at)
 

@@ -56,7 +56,7 @@ class MoveJob(Write, frozen=True):
             ),
         ).rowcount  # fmt: skip
         if not changed:
-            raise FailedError("the job has ended", thing=self.id)
+            raise FailedError("the job has ended", thing=self.id, remedy="see: lockgate job list")
 
 
 class AddCosigner(Write, frozen=True):
