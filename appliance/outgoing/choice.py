@@ -19,7 +19,7 @@ from appliance.access.patterns import EVERYTHING, covers
 from appliance.access.permissions import check_pattern, matches
 from appliance.store.metadata import Metadata
 from bundles import limits as format_limits
-from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
 from bundles.files import read_small, write_atomic
 from bundles.oci.reference import Reference, check_repository, check_tag
 
@@ -81,7 +81,7 @@ def choose(
     repository. With `carried` (by repository and tag, the digest that the destination was sent last) only the tags that
     stand at another digest now.
 
-    Raises UsageError for a text that names nothing, and for more than `limits.CHOSEN`.
+    Raises NotFoundError for a text that names nothing here, UsageError for more than `limits.CHOSEN`.
     """
     found: dict[str, Chosen] = {}
     for wish in map(Wish.parse, texts):
@@ -98,7 +98,7 @@ def choose(
                 )
         if not named:
             what = "no such artifact" if wish.exact is not None else "nothing has a name like this"
-            raise UsageError(what, thing=wish.text, remedy="see: lockgate repo list, lockgate repo tags REPO")
+            raise NotFoundError(what, thing=wish.text, remedy="see: lockgate repo list, lockgate repo tags REPO")
     return list(found.values())
 
 

@@ -69,8 +69,8 @@ REFERENCES = [
     ("repo show team/helo:1", 1, "team/helo:1", "lockgate repo list"),
     ("repo tags team/helo", 1, "team/helo", "lockgate repo list"),
     ("block add team/helo:1 --why x", 1, "team/helo:1", "lockgate repo list"),
-    ("bundle build --to bravo --out {tmp}/m --sign-with engineer team/helo:1", 1, "team/helo:1", "lockgate repo list"),
-    ("bundle build --to bravo --out {tmp}/m --dry-run team/helo:1", 1, "team/helo:1", "lockgate repo list"),
+    ("bundle build --to bravo --out {tmp} --sign-with engineer team/helo:1", 1, "team/helo:1", "lockgate repo list"),
+    ("bundle build --to bravo --out {tmp} --dry-run team/helo:1", 1, "team/helo:1", "lockgate repo list"),
     ("block remove team/hello:1", 2, "team/hello:1", "lockgate block list"),
     ("collect team/app:1", 2, "team/app:1", "name the registry too: HOST/team/app:1"),
     ("collect file:{tmp}/nothing.bin", 2, "nothing.bin", "give a file's path"),
@@ -90,14 +90,14 @@ KEYS = [
     ("key trust {alpha}/keys/engineer.pem --purpose release --owner x", 2, "engineer.pem", "lockgate key export NAME"),
     ("key trust {tmp}/nothing.pem --purpose bundle --owner x --from alpha", 2, "nothing.pem", "PEM"),
     (f"key revoke {KEYID} --why x", 2, KEYID, "lockgate key list"),
-    ("bundle build --to bravo --out {tmp}/m --sign-with enginer team/hello:1", 2, "enginer", "did you mean engineer?"),
+    ("bundle build --to bravo --out {tmp} --sign-with enginer team/hello:1", 2, "enginer", "did you mean engineer?"),
     (
-        "bundle build --to bravo --out {tmp}/m --sign-with engineer.pem team/hello:1",
+        "bundle build --to bravo --out {tmp} --sign-with engineer.pem team/hello:1",
         2,
         "engineer.pem",
         "did you mean engineer?",
     ),
-    ("bundle build --to bravo --out {tmp}/m team/hello:1", 2, "no key", "--sign-with KEY"),
+    ("bundle build --to bravo --out {tmp} team/hello:1", 2, "no key", "--sign-with KEY"),
     ("intake approve alpha.bravo-000001 --key enginer", 2, "enginer", "did you mean engineer?"),
     ("key rotate enginer", 2, "enginer", "did you mean engineer?"),
     ("key recover x {engineer} --share {tmp}/none.txt", 2, "none.txt", "a share's file"),
@@ -126,7 +126,7 @@ REST = [
     ("intake stream show nope.bravo", 1, "nope.bravo", "lockgate intake stream show"),
     ("bundle verify {stick} --trust {alpha}", 2, "{alpha}", "give its trust folder, "),
     (
-        "bundle build --to bravo --out {tmp}/m --sign-with engineer --since yesterday team/hello:1",
+        "bundle build --to bravo --out {tmp} --sign-with engineer --since yesterday team/hello:1",
         2,
         "yesterday",
         "say last or none",
@@ -138,8 +138,8 @@ REST = [
     ("bundle inspect {stick}", 2, "2 bundles", "/stick/alpha.bravo-000002"),
     ("bundle verify {empty}", 2, "{empty}", "give the folder that holds SHA256SUMS"),
     ("bundle void alpha.bravo-000009 --why x", 1, "alpha.bravo-000009", "lockgate bundle list"),
-    ("bundle build --to Bravo --out {tmp}/m --sign-with engineer team/hello:1", 2, "'Bravo'", "lower-case"),
-    ("bundle build --to bravo --out {tmp}/m --volume 4GB! --sign-with engineer team/hello:1", 2, "4GB!", "fat32"),
+    ("bundle build --to Bravo --out {tmp} --sign-with engineer team/hello:1", 2, "'Bravo'", "lower-case"),
+    ("bundle build --to bravo --out {tmp} --volume 4GB! --sign-with engineer team/hello:1", 2, "4GB!", "fat32"),
 ]
 
 

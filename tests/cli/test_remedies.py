@@ -111,7 +111,7 @@ def unparsed(text: str) -> list[str]:
     """Each command that a text says to type and that cannot be typed so: an argument or a needed option is missing."""
     bad = []
     for match in _TYPED.finditer(text):
-        ((line, command, rest), *_) = [*commands_in(match[1]), ("", None, [])]
+        ((line, command, rest), *_) = [*commands_in(match[1].partition(", lockgate")[0]), ("", None, [])]
         if command is None or isinstance(command, click.Group) or "--help" in rest:
             continue
         words = [word.replace(HOLE, "x") for word in rest if word]

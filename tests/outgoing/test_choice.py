@@ -16,7 +16,7 @@ from appliance.outgoing.carried import carried_tags
 from appliance.outgoing.choice import Wish, choose, save_chosen
 from appliance.store.writes.base import under_event
 from appliance.store.writes.deltas import VoidBundle
-from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 
@@ -66,7 +66,7 @@ def test_everything_is_two_stars(full: Outside) -> None:
     "text", ["nothing/**", "team", "team/app:9*", "team/app:9", "te*am2", "team/app@sha256:" + "0" * 64]
 )
 def test_a_text_that_names_nothing_is_told(full: Outside, text: str) -> None:
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(NotFoundError) as told:
         chosen(full, "app:1", text)
     assert told.value.thing == text
 
@@ -83,7 +83,7 @@ def test_what_is_neither_a_name_nor_a_pattern_is_malformed(text: str) -> None:
 def test_a_pattern_stands_for_what_the_caller_may_pull(full: Outside) -> None:
     found = choose(["**"], full.station.metadata, lambda name: name.startswith("team/app"))
     assert {one.reference.partition(":")[0] for one in found} == {"team/app"}
-    with pytest.raises(UsageError, match="nothing has a name like this"):
+    with pytest.raises(NotFoundError, match="nothing has a name like this"):
         choose(["other/*"], full.station.metadata, lambda name: name.startswith("team/"))
 
 
