@@ -18,17 +18,33 @@ def trust() -> None:
 
 
 @trust.command()
-@click.argument("client", type=click.Choice(["containerd", "podman", "docker", "k3s", "helm", "skopeo"]))
+@click.argument(
+    "client",
+    type=click.Choice(["containerd", "crio", "k3s", "kubernetes", "podman", "docker", "helm", "skopeo"]),
+)
+@click.option("--host", metavar="HOST[:PORT]", help="How the client reaches the registry: a name of the certificate.")
 @click.option(
-    "--host", metavar="HOST[:PORT]", help="How the client reaches the registry (default: configured address)."
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="REGISTRY",
+    help="Stand in for a registry, as docker.io; _default: for all (containerd, k3s, kubernetes). May be repeated.",
 )
 @folder_option
 @json_option
-def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> None:
-    """Print the configuration that a client needs, as a shell script to read and run there as root."""
+def snippet(root: Path | None, client: str, host: str | None, mirrors: tuple[str, ...], as_json: bool) -> None:
+    """Print the configuration that a client needs, as a shell script to read and run there as root.
+
+    The script asks nothing: LOCKGATE_USER and LOCKGATE_SECRET_FILE in its environment name an account and the file with
+    its secret. A file that others share (registries.yaml, daemon.json, a mirror's hosts.toml) is not replaced: the
+    script writes what is to be merged beside it, says so, and ends with status 1. It restarts nothing.
+
+    With --mirror nodes pull from the station what manifests ask of that registry, under the same names. `kubernetes`
+    prints a DaemonSet for nodes with containerd, and an example of a pod.
+    """
     from appliance.access.certificates import load, names_of
-    from appliance.access.snippets import CLIENTS
-    from appliance.addresses import split_listen
+    from appliance.access.snippets import CLIENTS, check_mirrors, reach_of
+    from appliance.addresses import is_loopback, split_listen
     from appliance.config import load_config
     from appliance.half_closed import require_accounts
     from appliance.paths import StationPaths
@@ -38,13 +54,17 @@ def snippet(root: Path | None, client: str, host: str | None, as_json: bool) -> 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
     require_accounts(paths, config)
-    _, port = split_listen(config.listen)
-    names = names_of(load(config.tls.path(paths.root, "certificate")))
-    reach = host or f"{names[0] if names else 'localhost'}:{port}"
+    listened, port = split_listen(config.listen)
+    reach = reach_of(host, names_of(load(config.tls.path(paths.root, "certificate"))), port)
     pem = read_small(config.tls.path(paths.root, "ca"), MIB).decode()
-    made = CLIENTS[client](reach if ":" in reach else f"{reach}:{port}", pem)
-    document = {"client": client, "host": reach, "files": dict(made.files), "commands": list(made.commands)}
-    show(document, as_json, made.text)
+    made = CLIENTS[client](reach, pem, check_mirrors(mirrors))
+    if is_loopback(listened) and host is None:
+        click.echo(f"no other machine reaches {config.listen}: set listen in config.toml, or give --host", err=True)
+    document = {
+        "client": client, "host": reach, "mirrors": list(mirrors), "files": dict(made.files),
+        "shared": sorted(made.shared), "commands": list(made.commands), "text": made.text(client, reach),
+    }  # fmt: skip
+    show(document, as_json, lambda: str(document["text"]))
 
 
 @click.group()

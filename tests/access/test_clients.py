@@ -80,13 +80,11 @@ class Machine:
         assert (done.returncode == 0) is (expect == 0), (script, done.stdout, done.stderr)
         return done.stdout if expect == 0 else done.stderr
 
-    def snippet(self, client: str, **words: str) -> None:
-        """Run what `lockgate trust snippet` prints, its words in capitals replaced; the password is typed."""
-        text = self.live.call("trust", "snippet", client, "--host", self.live.host)
-        asked = {" login --": " login --password-stdin --", "--username NAME": "--username alice"}
-        for word, value in (asked | words).items():
-            text = text.replace(word, value)
-        self.sh(text, PASSWORD)
+    def snippet(self, client: str, *words: str) -> None:
+        """Run what `lockgate trust snippet` prints, for alice."""
+        text = self.live.call("trust", "snippet", client, "--host", self.live.host, *words)
+        (self.folder / "secret").write_text(f"{PASSWORD}\n")
+        self.sh(f"export LOCKGATE_USER=alice LOCKGATE_SECRET_FILE={self.folder}/secret\n{text}")
 
 
 @pytest.fixture
@@ -110,7 +108,8 @@ def pushed(live: Live, layout: Layout, tmp_path_factory: pytest.TempPathFactory)
 def test_podman_logs_in_and_pulls_by_its_snippet_then_pushes_and_mounts(
     live: Live, machine: Machine, pushed: str
 ) -> None:
-    machine.snippet("podman", **{"REPO:TAG": "team/app:1"})
+    machine.snippet("podman")
+    machine.sh(f"podman pull {live.host}/team/app:1")
     shown = json.loads(machine.sh(f"podman image inspect {live.host}/team/app:1"))
     assert shown[0]["Digest"] == pushed
     machine.sh(f"podman tag {live.host}/team/app:1 {live.host}/team/podman:1")
@@ -125,8 +124,20 @@ def test_podman_logs_in_and_pulls_by_its_snippet_then_pushes_and_mounts(
     assert "denied" in machine.sh(f"podman pull {live.host}/secret/app:1", expect=1).lower()
 
 
+def test_a_mirror_gives_what_is_asked_of_another_registry_under_the_same_name(
+    live: Live, machine: Machine, pushed: str
+) -> None:
+    machine.snippet("podman", "--mirror", "docker.io", "--mirror", "quay.io")
+    for name in ("docker.io/team/app:1", f"quay.io/team/app@{pushed}", "team/app:1"):
+        machine.sh(f"podman pull {name}")
+    asked = "".join(path.read_text() for path in (live.root / "audit").rglob("*.jsonl"))
+    assert f'"thing":"team/app@{pushed}"' in asked
+    assert json.loads(machine.sh("podman image inspect docker.io/team/app:1"))[0]["Digest"] == pushed
+
+
 def test_skopeo_logs_in_and_copies_by_its_snippet(live: Live, machine: Machine, pushed: str) -> None:
-    machine.snippet("skopeo", **{"REPO:TAG": "team/app:1", "oci:DIR:TAG": "oci:got:1"})
+    machine.snippet("skopeo")
+    machine.sh(f"skopeo copy --quiet docker://{live.host}/team/app:1 oci:got:1")
     got = json.loads((machine.folder / "got/index.json").read_text())
     assert got["manifests"][0]["digest"] == pushed
     machine.sh(f"skopeo copy --quiet docker://{live.host}/team/app:1 docker://{live.host}/team/copied:1")
@@ -141,7 +152,7 @@ def test_buildah_takes_an_image_adds_to_it_and_pushes_it_with_a_robots_secret(
 ) -> None:
     made = json.loads(live.call("token", "create", "robot-build", "--json"))
     live.call("role", "grant", "robot-build", "writer", "--on", "team/**")
-    machine.snippet("podman", **{"REPO:TAG": "team/app:1"})  # buildah reads the same files
+    machine.snippet("podman")  # buildah reads the same files
     machine.sh("echo '{}' > auth.json")
     machine.sh(f"buildah login --username robot-build --password-stdin {live.host}", made["secret"])
     (machine.folder / "more").write_bytes(os.urandom(50_000))

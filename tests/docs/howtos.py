@@ -183,6 +183,13 @@ SETUPS = {
         shell="inside",
         stands_for={"KEYID": "$(keyid boris.pub.pem)"},
     ),
+    "docs/howto/serve-a-cluster.md": Setup(
+        fresh=True,
+        shell="inside",
+        before="inside$ lockgate init /srv/bravo --site bravo --side inside --name registry.bravo.example\n"
+        "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
+        promises={"lockgate token create": "robot-nodes"},
+    ),
     "docs/howto/recall.md": Setup(
         before=RELEASED,
         shell="inside",
