@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 from appliance import clock, limits
 from appliance.lifecycle.carriers import carriers
@@ -19,8 +20,9 @@ from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.gate import Gate
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
-from appliance.store.writes.lifecycle import ForgetUnread, HealDamage, NoteUnread, RecordDamage
+from appliance.store.writes.lifecycle import CorrectBlob, ForgetUnread, HealDamage, NoteUnread, RecordDamage
 from bundles.errors import NotFoundError
+from bundles.limits import CHUNK
 from bundles.oci.digest import Digest
 
 
@@ -64,9 +66,10 @@ class Findings:
         self._station, self._actor, self._log = station, actor, log
         self._gate = Gate(station.paths)
 
-    def take(self, digest: Digest, looked: Looked) -> bool:
+    def take(self, digest: Digest, looked: Looked, size: int | None = None) -> bool:
         """Withdraw a damaged blob, note one that could not be read, and give one back that is missing and lies whole in
-        the graveyard; whether it was given back. Raises FailedError."""
+        the graveyard; whether it was given back. `size`: the bytes by the metadata, which are put right where a whole
+        blob has others. Raises FailedError."""
         if looked.why == "missing" and self.give_back(digest):
             return True
         if looked.unread:
@@ -74,11 +77,29 @@ class Findings:
             self._log(f"{digest} could not be read ({looked.unread}); it is not withdrawn, and is read again")
         elif looked.why is not None:
             self._withdraw(digest, looked)
+        elif size is not None:
+            self._put_right(digest, size)
         return False
 
-    def read_again(self, digest: Digest, looked: Looked) -> bool:
+    def _put_right(self, digest: Digest, size: int) -> None:
+        """Write a blob's size and CRC-32 anew where its whole file has another size: its row is damaged, and clients
+        were told that the blob is."""
+        station, counted = self._station, 0
+        try:
+            if station.blobs.size(digest) == size:
+                return
+            with station.blobs.open_blob(digest) as file:
+                while piece := file.read(CHUNK):
+                    counted = crc32(piece, counted)
+                found = file.tell()
+        except (NotFoundError, OSError):
+            return
+        station.writer.submit(CorrectBlob(digest=str(digest), size=found, crc32=counted))
+        self._log(f"{digest} is whole, and the metadata gave it {size} bytes: it is put right")
+
+    def read_again(self, digest: Digest, looked: Looked, size: int | None = None) -> bool:
         """As `take`, for a blob that could not be read before; whether it is whole."""
-        if self.take(digest, looked):
+        if self.take(digest, looked, size):
             return True
         if looked.whole:
             self._station.writer.submit(ForgetUnread(digest=str(digest)))
@@ -164,7 +185,7 @@ class Findings:
             "SELECT u.digest, b.size FROM unread u JOIN blobs b ON b.digest = u.digest ORDER BY u.digest"
         )
         found = [(Digest.parse(text), size) for text, size in rows.fetchall()]
-        return sum(self.read_again(digest, looker.look(digest, size, attend)) for digest, size in found)
+        return sum(self.read_again(digest, looker.look(digest, size, attend), size) for digest, size in found)
 
     def _show(self, digest: Digest, inode: int, why: str, *, put_back: bool) -> bool:
         station = self._station

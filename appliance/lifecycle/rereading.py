@@ -7,7 +7,6 @@ Beside `lockgate scrub`, which reads as fast as it can and has a place of its ow
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 import threading
 import time
@@ -17,9 +16,10 @@ from appliance import clock, limits
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.looking import Looker
+from appliance.lifecycle.upkeep import said
 from appliance.station import Station
 from appliance.store.writes.lifecycle import SaveReread
-from bundles.errors import LockgateError
+from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
 _ACTOR = "station"
@@ -91,7 +91,7 @@ class Rereading:
             self._findings.read_all_again(self._looker, self._attend)
             for digest, size in self._blobs_after(position):
                 looked = self._looker.look(digest, size, self._attend)
-                self._findings.take(digest, looked)
+                self._findings.take(digest, looked, size)
                 if looked.whole:
                     self._described.check(digest)
                 position = str(digest)
@@ -108,7 +108,8 @@ class Rereading:
             "SELECT digest, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?", (position, limits.SCRUB_BATCH)
         ).fetchall():
             for text, size in rows:
-                yield Digest.parse(text), size
+                with contextlib.suppress(MalformedError):  # the check of the metadata names such a row
+                    yield Digest.parse(text), size
             position = rows[-1][0]
 
     def _save(self, position: str, started: str, finished: str = "") -> None:
@@ -139,9 +140,9 @@ def rereading(open_own: Callable[[], Station], interval: float) -> Iterator[None
                 finally:
                     station.metadata.close()
                     station.reader.close()
-            except (LockgateError, sqlite3.Error, OSError) as error:
+            except Exception as error:  # a damaged row gives any; the thread must not end by one
                 if not over.is_set():
-                    _say(f"the rereading of the store is interrupted: {error}")
+                    _say(f"the rereading of the store is interrupted: {said(error)}")
 
     thread = threading.Thread(target=go_on, name="rereading", daemon=True)
     thread.start()

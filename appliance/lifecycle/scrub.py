@@ -21,7 +21,7 @@ from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.store.writes.lifecycle import SaveScrub
 from bundles.display import some
-from bundles.errors import FailedError, UsageError
+from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.oci.digest import Digest
 
 _PHASE: Final = "scrub"
@@ -157,17 +157,20 @@ class _Scrub:
             (so_far.position, limits.SCRUB_BATCH),
         ).fetchall():
             for text, size in rows:
-                digest = Digest.parse(text)
-                looked = self._looker.look(digest, size, self._attend)
-                self._unread |= bool(looked.unread)
-                self.healed += self._findings.take(digest, looked)
-                if looked.whole:
-                    self.described.check(digest)
+                with contextlib.suppress(MalformedError):  # the check of the metadata names such a row
+                    self._look(Digest.parse(text), size)
                 so_far.position, so_far.blobs, so_far.bytes = text, so_far.blobs + 1, so_far.bytes + size
                 self._done = so_far.bytes
                 if time.monotonic() - self._saved > limits.SCRUB_SAVE:
                     self._save(so_far)
                 self._first = False
+
+    def _look(self, digest: Digest, size: int) -> None:
+        looked = self._looker.look(digest, size, self._attend)
+        self._unread |= bool(looked.unread)
+        self.healed += self._findings.take(digest, looked, size)
+        if looked.whole:
+            self.described.check(digest)
 
     def _attend(self, count: int) -> None:
         """Say how far it is, and stop where it was cancelled or its time is over. Of the pass the blob that is begun

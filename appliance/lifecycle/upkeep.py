@@ -22,7 +22,6 @@ from appliance.store import garbage
 from appliance.store.writes.lifecycle import NoteUnread
 from appliance.store.writes.tombstones import PruneTombstones
 from bundles.errors import CancelledError, LockgateError
-from bundles.oci.digest import Digest
 
 _ACTOR = "station"
 
@@ -47,7 +46,7 @@ def find_missing(station: Station, attend: Callable[[], object] = lambda: None) 
     """Give back every blob that the metadata names, whose file is missing and which lies in the graveyard; note others
     that are missing, so that the rereading looks at them first. A stat for each blob. Raises LockgateError."""
     findings, noted = Findings(station, _ACTOR, _say), 0
-    for number, digest in enumerate(map(Digest.parse, garbage.rows(station.reader))):
+    for number, digest in enumerate(garbage.digests(station.reader)):
         if number % limits.GC_PAGE == 0:
             attend()
         if not station.blobs.has_blob(digest) and not findings.give_back(digest) and noted < limits.DAMAGE_NAMED:
@@ -85,9 +84,9 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
                 finally:
                     station.metadata.close()
                     station.reader.close()
-            except (LockgateError, sqlite3.Error, OSError) as error:
+            except Exception as error:  # a damaged row gives any; the thread must not end by one
                 if not over.is_set():
-                    _say(f"the store was not looked after: {error}")
+                    _say(f"the store was not looked after: {said(error)}")
             if over.wait(limits.GRAVEYARD_LOOK):
                 return
 
@@ -98,6 +97,12 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
     finally:
         over.set()
         thread.join(1.0)
+
+
+def said(error: Exception) -> str:
+    """An error in a line, by its type where it is none that the program raises by itself."""
+    expected = isinstance(error, LockgateError | sqlite3.Error | OSError)
+    return str(error) if expected else f"{type(error).__name__}: {error}"
 
 
 def _say(text: str) -> None:

@@ -5,12 +5,15 @@ Every function takes a reader's connection.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from appliance import limits
+from bundles.errors import MalformedError
+from bundles.oci.digest import Digest
 
 _UNKEPT: Final = (
     "SELECT j.value, (SELECT count(*) FROM links WHERE digest = j.value) FROM json_each(?) j"
@@ -46,6 +49,13 @@ def rows(reader: sqlite3.Connection) -> Iterator[str]:
             yield after
         if len(page) < limits.GC_PAGE:
             return
+
+
+def digests(reader: sqlite3.Connection) -> Iterator[Digest]:
+    """As `rows`, without what is no digest: the check of the metadata names such a row."""
+    for text in rows(reader):
+        with contextlib.suppress(MalformedError):
+            yield Digest.parse(text)
 
 
 def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:

@@ -45,7 +45,10 @@ class Digest(msgspec.Struct, frozen=True, order=True):
     @classmethod
     def parse(cls, text: str) -> Digest:
         """`algorithm:hex` as a Digest. Raises MalformedError."""
-        algorithm, colon, hexdigits = text.partition(":")
+        try:
+            algorithm, colon, hexdigits = text.partition(":")
+        except (AttributeError, TypeError):  # a damaged row of a database gives anything
+            colon = ""
         if not colon:
             raise MalformedError("malformed digest", thing=repr(text)[:160], remedy="write algorithm:hex")
         return cls(algorithm, hexdigits)

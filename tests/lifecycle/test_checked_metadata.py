@@ -7,27 +7,31 @@ import contextlib
 import re
 import sqlite3
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from appliance import clock
+from appliance import clock, limits
+from appliance.lifecycle.damage import Findings
+from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.lifecycle.upkeep import find_missing, upkeep
 from appliance.observe.health import checks
-from appliance.station import open_station
+from appliance.station import Station, open_station
 from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.metadata import Metadata
 from appliance.store.migrations import m0030_checked_rows
+from appliance.store.reading import unattended
 from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
 from appliance.store.writes.checks import BeginCheck, EndCheck
 from appliance.store.writes.lifecycle import Block, Unblock
-from bundles.errors import CancelledError, FailedError
+from bundles.errors import CancelledError, FailedError, MalformedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.lifecycle.conftest import Kept
@@ -321,3 +325,46 @@ def test_a_check_can_be_ended_at_any_moment(kept: Kept) -> None:
     assert len(calls) == 1
     assert metadata_check(kept)["ok"] is False
     find_missing(kept.inside.station)
+
+
+def test_a_damaged_size_of_a_blob_is_put_right_by_who_reads_it_whole(kept: Kept) -> None:
+    body = b"whole, whatever its row says"
+    digest = kept.server.push_blob("team/app", body)
+    path = f"/v2/team/app/blobs/{digest}"
+    for worker, heals in zip(kept.workers, (lambda: kept.scrub(restart=True), lambda: look_again(kept)), strict=True):
+        with edited(kept) as database:
+            database.execute("UPDATE blobs SET size = size + 64, crc32 = 7 WHERE digest = ?", (str(digest),))
+        assert worker.ask("GET", path).status == 404
+        heals()
+        assert worker.ask("GET", path).body == body
+        assert kept.inside.station.metadata.crc32(digest) == zlib.crc32(body)
+        assert kept.inside.station.metadata.troubled() == (0, 0)
+
+
+def look_again(kept: Kept) -> None:
+    findings = Findings(kept.inside.station, "station", lambda _: None)
+    assert findings.read_all_again(Looker(kept.inside.station.blobs), unattended) == 1
+
+
+def test_a_row_that_is_no_digest_ends_no_pass_and_no_thread(kept: Kept) -> None:
+    """A flipped bit makes a key another one, or none at all; the check names it, and all else is looked after."""
+    digest = kept.server.push_blob("team/app", b"whole")
+    with edited(kept) as database:
+        database.execute("INSERT INTO blobs VALUES ('r' || substr(?, 2), 1, 1, '')", (str(digest),))
+        database.execute("INSERT INTO blobs VALUES ('', 1, 1, '')")
+    assert kept.scrub(restart=True)["complete"]
+    find_missing(kept.inside.station)
+    with pytest.raises(MalformedError):
+        Digest.parse(None)  # type: ignore[arg-type]
+    station, failed = kept.inside.station, list[int]()
+
+    def opening() -> Station:
+        failed.append(0)
+        if len(failed) < 2:
+            raise AttributeError("a row of nothing")
+        return open_station(kept.paths.root, station.writer)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limits, "GRAVEYARD_LOOK", 0.01)
+        with upkeep(opening) as checked:
+            assert checked.wait(10), "the thread goes on"

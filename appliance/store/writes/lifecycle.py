@@ -144,6 +144,18 @@ class DescribeManifest(Write, frozen=True):
         record_manifest(db, self.manifest, self.at)
 
 
+class CorrectBlob(Write, frozen=True):
+    """What a blob that was read whole is, in place of a damaged row's word."""
+
+    unrecorded: ClassVar[str] = "what the bytes of a blob are"
+    digest: str
+    size: int
+    crc32: int
+
+    def apply(self, db: sqlite3.Connection) -> None:
+        db.execute("UPDATE blobs SET size = ?, crc32 = ? WHERE digest = ?", (self.size, self.crc32, self.digest))
+
+
 class HealDamage(Write, frozen=True):
     """A withdrawn blob was read whole, or put back: it is shown again."""
 
