@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 from itertools import pairwise
 from typing import Final
 
@@ -81,3 +82,8 @@ def check_parts(parts: Sequence[CustodyPart], site: str) -> None:
                 raise MalformedError("a text in custody is too long", thing=part.bundle)
         for decision in part.decisions:
             check_keyid(decision.keyid)
+
+
+def digest_of_part(document: str) -> str:
+    """What the event of taking a receipt names of each part of it: the sha256 of its canonical JSON, in hex."""
+    return sha256(document.encode()).hexdigest()

@@ -147,7 +147,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
         check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=names)
         check_inspected(policy, entry.id, inspected_by(station.reader, entry.digest))
         check_refused(station, policy, entry)
-        _check_unused(station, keyid, sealed=sealed)
+        _check_unused(station, entry.id, keyid, sealed=sealed)
     return Verified(approval, record.owner, sealed)
 
 
@@ -164,11 +164,15 @@ def _check_holder(station: Station, keyid: str, approval: Approval) -> None:
     station.config.access.rules().require(account.caller(), verb)
 
 
-def _check_unused(station: Station, keyid: str, *, sealed: bool) -> None:
+def _check_unused(station: Station, name: str, keyid: str, *, sealed: bool) -> None:
+    """A sealed key opens one bundle, once. The log is asked too: whoever has the database's file can take the row away,
+    and not the event. An event of this very bundle without its row may be of a station that was killed in between, and
+    is no reason to leave the envelope's holder without it. Raises RefusedError."""
     used = station.reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
     bundle = used[0] if used is not None else ""
-    if sealed and not bundle:  # whoever has the database's file can take the row away, and not the event
-        bundle = read_log(station.paths, station.config.site).deeds.spent.get(keyid, "")
+    if sealed and not bundle:
+        logged_for = read_log(station.paths, station.config.site).deeds.spent.get(keyid, "")
+        bundle = "" if logged_for == name else logged_for
     if bundle:
         raise RefusedError("a sealed key opens once", thing=f"{keyid}, for {bundle}", remedy="seal a new key")
     if sealed and station.config.open:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,8 +17,8 @@ from appliance.observe.reading import own_events
 from appliance.outgoing.fixed import Fixed
 from appliance.station import Station
 from bundles import sums
-from bundles.custody import CustodyPart
-from bundles.errors import UsageError
+from bundles.custody import CustodyPart, digest_of_part
+from bundles.errors import RefusedError, UsageError
 from bundles.limits import CUSTODY_TEXT
 from bundles.manifest import BundleManifest
 from bundles.people import is_same
@@ -84,9 +84,10 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
     latest receipt tells it; `timeline` has both sides' steps, decisions and hand-overs in one order.
     """
     reader = station.reader
+    named = list(own_events(station.paths, bundle.encode()))
     events = [
         {name: event[name] for name in ("time", "act", "actor", "outcome", "lane", "seq", "detail")}
-        for event in own_events(station.paths, bundle.encode())
+        for event in named
         if event["thing"] == bundle
     ]
     out = reader.execute("SELECT digest, state, job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
@@ -110,7 +111,7 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
         "decisions": [] if entry is None else _decisions(reader, entry.digest),
         "handovers": handovers(reader, bundle),
         "events": events[::-1],
-        "other": _other(reader, bundle),
+        "other": _other(reader, bundle, _told(named, bundle)),
     }
     return record | {"timeline": _timeline(record)}
 
@@ -124,15 +125,41 @@ def _made(manifest: BundleManifest) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _other(reader: sqlite3.Connection, bundle: str) -> dict[str, Any] | None:
+def _told(events: Iterable[Mapping[str, Any]], bundle: str) -> Mapping[str, Any]:
+    """What the event of the newest receipt with a part about a bundle says, by events, the newest first; empty where
+    none names it, as those of an earlier version."""
+    undone: set[str] = set()
+    for event in events:
+        if event["act"] != Act.RECEIPT_TAKE:
+            continue
+        thing, detail = str(event["thing"]), event["detail"]
+        if detail.get("takes_back"):
+            undone.add(thing)
+        elif event["outcome"] == "done" and thing in undone:
+            undone.discard(thing)
+        elif event["outcome"] == "done" and bundle in detail.get("custody", {}):
+            return {name: detail.get(name) for name in ("site", "head", "number", "digest", "keyid")} | {
+                "part": detail["custody"][bundle]
+            }
+    return {}
+
+
+def _other(reader: sqlite3.Connection, bundle: str, told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The other side's part. Raises RefusedError where it is not what was taken, by the event `told`."""
     row = reader.execute(
         "SELECT site, head, number, receipt, created, taken, keyid, owner, document FROM custody_taken"
         " WHERE bundle = ?",
         (bundle,),
     ).fetchone()
-    if row is None:
+    if row is None:  # never taken, or forgotten with a database that was lost
         return None
     site, head, number, digest, created, taken, keyid, owner, document = row
+    found = {"site": site, "head": head, "number": number, "digest": digest, "keyid": keyid}
+    if told and told != found | {"part": digest_of_part(document)}:
+        raise RefusedError(
+            "the other side's part of this custody record was changed in the database", thing=bundle,
+            remedy="find out who changed it (lockgate audit show), and put the database back from a backup",
+        )  # fmt: skip
     receipt = {
         "number": number, "digest": digest, "created": created, "taken": taken, "keyid": keyid, "owner": owner,
     }  # fmt: skip

@@ -20,6 +20,7 @@ from appliance.station import Station
 from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
 from bundles import strict_json
 from bundles.build import Content
+from bundles.custody import digest_of_part
 from bundles.documents import Receipt, WantList
 from bundles.errors import RefusedError, UsageError
 from bundles.manifest import BASE_EXTENSION, Required
@@ -145,6 +146,8 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
         return False
     # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
     detail |= {"number": document.number, "head": document.head}
+    if receipt.custody:  # what is shown of the other side later is held against it (appliance.intake.custody)
+        detail["custody"] = {part.bundle: digest_of_part(part.document) for part in receipt.custody}
     with recording(station.audit, AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail)):
         return bool(station.writer.submit(receipt))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -93,6 +95,25 @@ def test_the_outside_joins_it_to_its_own_record(road: Road, name: str) -> None:
     for said in ("THE OTHER SIDE", "Builder to Courier", "Courier to Operator", "approve signed", told(path).head):
         assert said in form
         assert said.lower() in page.lower()
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE custody_taken SET document = replace(document, 'Officer', 'Mallory')",
+        "UPDATE custody_taken SET document = replace(document, 'released', 'rejected')",
+        "UPDATE custody_taken SET head = '1-' || substr(head, 3)",
+        "UPDATE custody_taken SET keyid = '0123456789abcdef'",
+        "UPDATE custody_taken SET number = 9, receipt = 'sha256:' || hex(zeroblob(32))",
+    ],
+)
+def test_the_other_sides_part_is_what_was_taken_or_no_record_is_given(road: Road, name: str, edit: str) -> None:
+    take_files(road.outside.station, read_statement(road.receipt()), "tester(0)")
+    assert record(road, name)["other"]
+    with closing(sqlite3.connect(road.outside.station.paths.database)) as intruder, intruder:
+        intruder.execute(edit)
+    with pytest.raises(RefusedError, match="changed in the database"):
+        record(road, name)
 
 
 def test_the_other_sides_head_stands_in_this_sides_audit_log(road: Road, name: str) -> None:

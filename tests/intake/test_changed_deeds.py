@@ -142,5 +142,6 @@ def test_what_was_recorded_and_did_not_happen_is_no_deed(deeds: Deeds) -> None:
 def test_a_sealed_key_opens_once_whatever_the_database_says(deeds: Deeds) -> None:
     deeds.sql("DELETE FROM sealed_keys_used")
     with pytest.raises(RefusedError, match="opens once"):
-        _check_unused(deeds.inside.station, KEYID, sealed=True)
-    _check_unused(deeds.inside.station, "fedcba9876543210", sealed=True)
+        _check_unused(deeds.inside.station, name_of(2), KEYID, sealed=True)
+    _check_unused(deeds.inside.station, name_of(2), "fedcba9876543210", sealed=True)
+    _check_unused(deeds.inside.station, NAME, KEYID, sealed=True)
