@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 KINDS = {
     "systemd": "it needs systemd, and an account and folders of the system's own",
     "hardware": "it needs a drive or a terminal line",
+    "tool": "it needs a stock tool, or a version of one, that is not everywhere",
     "network": "it needs a registry or a package index that is not here",
     "example": "it is no command, or one whose result is what the test is run by",
 }
@@ -47,7 +48,8 @@ class Typed:
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: where it begins, its language and text, and why it is not run ("" where it is)."""
+    """A fenced block: where it begins, its language and text, why it is not run ("" where it is), and
+    the word behind the language."""
 
     page: str
     line: int
@@ -55,6 +57,7 @@ class Block:
     text: str
     kind: str
     reason: str
+    name: str = ""
 
     @property
     def is_commands(self) -> bool:
@@ -98,7 +101,7 @@ def blocks(page: Path) -> list[Block]:
     """Every fenced block of a page. Raises AssertionError for a marker that is malformed or marks nothing."""
     found: list[Block] = []
     name = str(page.relative_to(ROOT)) if page.is_relative_to(ROOT) else page.name
-    opened: tuple[int, str, str] | None = None
+    opened: tuple[int, str, str, str] | None = None
     inside: list[str] = []
     marker: tuple[str, str] | None = None
     for number, line in enumerate(page.read_text().splitlines(), 1):
@@ -106,12 +109,12 @@ def blocks(page: Path) -> list[Block]:
         if opened is not None:
             if fence is not None and not fence[2] and fence[1] == opened[1]:
                 text = textwrap.dedent("\n".join(inside))
-                found.append(Block(name, opened[0], opened[2], text, *(marker or ("", ""))))
+                found.append(Block(name, opened[0], opened[2], text, *(marker or ("", "")), opened[3]))
                 opened, marker = None, None
             else:
                 inside.append(line)
         elif fence is not None:
-            opened, inside = (number + 1, fence[1], fence[2]), []
+            opened, inside = (number + 1, fence[1], fence[2], fence[3].strip()), []
         elif "<!-- not run" in line:
             match = _MARKER.search(line)
             assert match is not None, f"{name}:{number}: malformed marker"

@@ -57,7 +57,11 @@ def test_every_block_is_run_or_says_why_not(name: str) -> None:
         elif block.is_commands:
             assert block.commands(), f"{name}:{block.line}: no command"
     if name in ELSEWHERE:
-        assert Path(name).name in (ROOT / ELSEWHERE[name]).read_text()
+        test = (ROOT / ELSEWHERE[name]).read_text()
+        assert Path(name).name in test
+        for block in to_run(name):
+            assert block.language == "sh", f"{name}:{block.line}: {ELSEWHERE[name]} runs blocks of sh"
+            assert f'"{block.name}"' in test or "in BLOCKS" in test or "= BLOCKS" in test, f"{name}:{block.line}"
 
 
 def test_every_setup_is_of_a_page_and_each_of_its_hooks_of_a_command_there() -> None:
