@@ -1,17 +1,30 @@
-# Two commands make a working checkout: `make demo` and `make test`. Each makes its own .venv.
+# Two commands make a working checkout: `make demo` and `make test`. Each makes its own .venv, from requirements-dev.lock;
+# an appliance is installed from requirements.lock (docs/howto/install.md). WHEELS=FOLDER takes every package from a
+# folder that `make wheels` made, and asks no network.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+WHEELS ?=
+FROM := $(if $(WHEELS),--no-index --find-links $(abspath $(WHEELS)))
+PIP := -m pip install --quiet --disable-pip-version-check
+OWN := build/appliance
 # Half as many again as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
-.PHONY: demo test test-long lint bench bench-access bench-media bench-console manual bench-verify verifier lock clean
+.PHONY: demo test test-long lint bench bench-access bench-media bench-console manual wheels bench-verify verifier lock clean
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/python $(PIP) --require-hashes -r requirements-dev.lock
+	$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
+	touch $@
+
+# What an appliance gets, and nothing else: for what must work offline, from the wheels that were carried in.
+$(OWN)/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(OWN)
+	$(OWN)/bin/python $(PIP) $(FROM) --require-hashes -r requirements.lock
+	$(OWN)/bin/python $(PIP) $(FROM) --no-deps lockgate
 	touch $@
 
 demo: $(STAMP)
@@ -32,8 +45,21 @@ lint: $(STAMP)
 verifier: $(STAMP)
 	$(BIN)/python packaging/verifier
 
+ifdef WHEELS
+manual: $(OWN)/.installed
+	$(OWN)/bin/python packaging/manual
+else
 manual: $(STAMP)
 	$(BIN)/python packaging/manual
+endif
+
+# Everything that `pip install` needs inside, for this Python, system and processor.
+wheels: $(STAMP)
+	rm -rf dist/wheels
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r requirements.lock -d dist/wheels
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist/wheels .
+	cd dist/wheels && sha256sum *.whl > SHA256SUMS
+	@echo dist/wheels
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
@@ -50,9 +76,12 @@ bench-verify: $(STAMP)
 bench-console: $(STAMP)
 	$(BIN)/python -m tests.bench.console
 
+# The development lock first; what an appliance gets is a part of it, with the same versions.
+COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-index-url \
+  --no-emit-find-links --no-emit-trusted-host
 lock:
-	$(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --extra dev --strip-extras \
-	  --no-emit-index-url --no-emit-find-links --no-emit-trusted-host -o requirements.lock pyproject.toml
+	$(COMPILE) --extra dev -o requirements-dev.lock pyproject.toml
+	$(COMPILE) -c requirements-dev.lock -o requirements.lock pyproject.toml
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

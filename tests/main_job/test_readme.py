@@ -1,4 +1,4 @@
-"""README.md's main job and the first transfer are short. That they run as they stand, tests/docs/test_howtos says."""
+"""The main job of README.md and the first transfer are short, and who is who in them; tests/docs types them."""
 
 from __future__ import annotations
 
@@ -26,10 +26,14 @@ FIRST_TRANSFER = lines_of("docs/howto/first-transfer.md")
 @pytest.mark.parametrize("lines", [MAIN_JOB, FIRST_TRANSFER], ids=["main job", "first transfer"])
 def test_it_is_at_most_so_many_lines(lines: list[tuple[str, str]]) -> None:
     assert 10 < len(lines) <= MOST
+    assert not any(";" in line for _, line in lines), "a line is one line"
 
 
-def test_the_first_transfer_begins_with_the_installation_and_has_no_open_station() -> None:
+def test_the_first_transfer_goes_from_the_installation_to_a_pull_between_closed_stations() -> None:
     assert "pip install" in FIRST_TRANSFER[0][1]
+    assert "skopeo copy docker://" in FIRST_TRANSFER[-1][1]
     assert not any("--open" in line for _, line in FIRST_TRANSFER)
     roles = {found[1] for _, line in FIRST_TRANSFER if (found := re.search(r"--role ([a-z-]+)", line))}
     assert roles == {"collector", "courier", "security-officer"}
+    approvers = {found[1] for _, line in FIRST_TRANSFER if (found := re.search(r" approve .* --user ([a-z]+)", line))}
+    assert len(approvers) == 2
