@@ -332,6 +332,21 @@ LAYER_WINDOW_EACH: Final = 16 * MIB
 LAYER_WINDOW_NESTED: Final = 8 * MIB
 """The same inside another compression (RFC 8878, section 3.1.1.1.2 recommends 8 MiB)."""
 
+SEVEN_ZIP_HELD: Final = 8 * MIB
+"""What is held of one entry of a 7z archive, to be looked into."""
+
+SEVEN_ZIP_WINDOW: Final = 64 * MIB
+"""What its decoder may hold: `7z -mx=9` takes 64 MiB. One archive is read at a time."""
+
+SEVEN_ZIP_HEADER: Final = 4 * MIB
+"""The end header as it is stored; py7zr has its own ceiling for what comes out of it."""
+
+SEVEN_ZIP_LISTED: Final = 50
+"""Names of one archive, and archives, that a report lists."""
+
+SEVEN_ZIP_DEPTH: Final = 3
+"""7z archives inside one another that are looked into."""
+
 LAYER_FRAMES: Final = 16
 """Skippable frames of a layer that could hold something; zstd:chunked writes three."""
 

@@ -1,6 +1,7 @@
 """What one blob holds, by its content alone: an archive that is looked through, text, or neither.
 
-An archive is what any reader of tar would take for one, behind any compression that a runtime takes off. Findings are
+An archive is what any reader of tar would take for one, behind any compression that a runtime takes off; a 7z
+archive is looked through beside that, as a file that people unpack. Findings are
 setuid and setgid bits, file capabilities, device nodes, names and links that lead out, absolute names, what is laid
 beneath an absolute link, and whatever readers of tar take differently, or a table of contents lists otherwise.
 """
@@ -14,12 +15,15 @@ from typing import Any, BinaryIO, Final
 
 from appliance import limits
 from appliance.intake.inspectors.findings import Looked
+from appliance.intake.inspectors.seven_zip import MAGIC, is_seven_zip, look_into_seven_zip
 from appliance.intake.inspectors.tables import has_footer, is_index, look_into
 from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
 from appliance.intake.inspectors.tar_stream import Member, Oddity, members
 from appliance.intake.inspectors.unpacking import Stream, Unwrapped
 from bundles.errors import LockgateError
 
+SEVEN_ZIP: Final = "7z"
+"""The content of a blob that is a 7z archive and nothing else that a reader of tar would take."""
 _SETID: Final = 0o6000
 _NO_POWER: Final = ("2", "3", "4", "5", "6")
 """Types whose setuid and setgid bits give no power. A hard link's do: runtimes set its target's mode by them."""
@@ -30,21 +34,27 @@ _DEVICES: Final = {"3": "character device", "4": "block device"}
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
-def look(file: BinaryIO, size: int, deadline: float) -> Looked:
-    """Look through a blob of `size` bytes, which is closed. What cannot be looked through says why in `failed`."""
+def look(file: BinaryIO, size: int, deadline: float, depth: int = 0) -> Looked:
+    """Look through a blob of `size` bytes, which is closed. What cannot be looked through says why in `failed`. `depth`
+    counts the 7z archives that it stands in."""
     looked = Looked()
     try:
         with file:
+            is_packed = is_seven_zip(file)
+            if is_packed:
+                look_into_seven_zip(file, size, deadline, looked, _findings, look, depth)
             with Unwrapped(file, size, deadline) as unwrapped:
-                looked.content, indexes = _content_of(unwrapped.stream, looked)
+                looked.content, indexes = _content_of(unwrapped.stream, looked, bool(unwrapped.wrappers))
             if unwrapped.frames or indexes or has_footer(file, size):
                 look_into(file, size, deadline, unwrapped.frames, indexes, looked, _findings)
+            if is_packed and looked.content != "archive":
+                looked.content = SEVEN_ZIP
     except LockgateError as error:
         looked.content, looked.failed = "", error.diagnostics()
     return looked
 
 
-def _content_of(stream: Stream, looked: Looked) -> tuple[str, int]:
+def _content_of(stream: Stream, looked: Looked, stream_is_wrapped: bool) -> tuple[str, int]:
     """What a blob holds, and how many of an archive's entries are tables of contents."""
     head = stream.peek(BLOCK)
     if not head:
@@ -58,6 +68,8 @@ def _content_of(stream: Stream, looked: Looked) -> tuple[str, int]:
             return "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind zero blocks")
     elif not is_header(head):
+        if head.startswith(MAGIC) and stream_is_wrapped:
+            looked.add("unread", path="", reason="a 7z archive inside another compression")
         if not _skip_to_header(stream):
             return "text" if _is_text(stream) else "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind other bytes")

@@ -41,15 +41,16 @@ class Found:
 
 @dataclass(slots=True)
 class Looked:
-    """What is in a blob. `content` is `archive`, `text`, `binary`, `empty` or, where it was not looked through to its
-    end, "" with the reason in `failed`; `entries` counts an archive's, `found` is by rule. `tables` are the tables of
-    contents in it that were compared with the archive."""
+    """What is in a blob. `content` is `archive`, `7z`, `text`, `binary`, `empty` or, where it was not looked through to
+    its end, "" with the reason in `failed`; `entries` counts an archive's, `found` is by rule. `tables` are the tables
+    of contents in it that were compared with the archive, `names` the first entries of a 7z archive."""
 
     content: str = ""
     entries: int = 0
     found: dict[str, Found] = field(default_factory=dict)
     failed: str = ""
     tables: list[dict[str, Any]] = field(default_factory=list)
+    names: list[str] = field(default_factory=list)
 
     def add(self, rule: str, **what: Any) -> None:
         """Count a finding of a rule."""

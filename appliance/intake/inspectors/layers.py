@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.intake.content import Checked
-from appliance.intake.inspectors.contents import look
+from appliance.intake.inspectors.contents import SEVEN_ZIP, look
 from appliance.intake.inspectors.findings import FAILING, NOTED, Found, Looked, Tally
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.inspectors.tables import unmatched
@@ -94,13 +94,16 @@ class _Counter:
             self._order.setdefault(place.blob.digest, len(self._order))
             self._places.setdefault(place.blob.digest, []).append(place)
         self._archives = self._entries = 0
+        self._listings: dict[int, dict[str, Any]] = {}
 
     def take(self, digest: Digest, looked: Looked) -> None:
         """Count what is in a blob, at the first artifact that names it, and what each use of it makes of it."""
         places, order = self._places[digest], self._order[digest]
         with self._turn:
-            self._archives += looked.content == "archive"
+            self._archives += looked.content in ("archive", SEVEN_ZIP)
             self._entries += looked.entries
+            if looked.names:
+                self._listings[order] = {**_where(places[0]), "entries": looked.entries, "names": looked.names}
             for rule, found in looked.found.items():
                 self._tally.add(order, rule, found, **_where(places[0]))
             for place in places:
@@ -123,8 +126,19 @@ class _Counter:
             summary=f"{self._archives} of {some(blobs, 'blob is an archive', 'blobs are archives')}, with"
             f" {some(self._entries, 'entry', 'entries')}: "
             f"{counted or 'nothing that gives power or leads out'}{more}",
-            details={"blobs": blobs, "layers": self._archives, "entries": self._entries, **details},
+            details={
+                "blobs": blobs,
+                "layers": self._archives,
+                "entries": self._entries,
+                **self._seven_zip(),
+                **details,
+            },
         )
+
+    def _seven_zip(self) -> dict[str, Any]:
+        """The 7z archives with their first entries, in the order of the blobs."""
+        listed = [self._listings[order] for order in sorted(self._listings)[: limits.SEVEN_ZIP_LISTED]]
+        return {"seven_zip": listed, "seven_zip_archives": len(self._listings)} if listed else {}
 
 
 def _outcome(counts: dict[str, int], details: dict[str, Any]) -> str:
@@ -135,6 +149,11 @@ def _outcome(counts: dict[str, int], details: dict[str, Any]) -> str:
 
 def _where(place: _Place) -> dict[str, Any]:
     return {"image": place.artifact.name, "layer": str(place.blob.digest)}
+
+
+def _is_document(place: _Place, content: str) -> bool:
+    """Whether a blob is text where text belongs."""
+    return content == "text" and (place.config or place.artifact.kind in _DOCUMENTS)
 
 
 def _misfits(place: _Place, looked: Looked) -> Iterator[tuple[str, str]]:
@@ -152,7 +171,9 @@ def _misfits(place: _Place, looked: Looked) -> Iterator[tuple[str, str]]:
             yield "misnamed", "a configuration that is an archive"
         elif kind in EVIDENCE:
             yield "misnamed", f"an archive in a {kind}"
-    elif content == "empty" or (content == "text" and (place.config or kind in _DOCUMENTS)):
+    elif content == SEVEN_ZIP and (place.config or kind in EVIDENCE):
+        yield "misnamed", f"a 7z archive in a {kind}"
+    elif content == "empty" or (content == SEVEN_ZIP and not runnable) or _is_document(place, content):
         return
     elif runnable:
         yield "unread", f"{content} in an image, neither an archive nor compressed as one"

@@ -24,7 +24,7 @@ from appliance.store.writes.intake import LayerRow
 from bundles.errors import FailedError
 from bundles.files import read_small
 
-LOOK: Final = 4
+LOOK: Final = 5
 """Counts up when the looking changes: what an older program found does not count."""
 
 _KEPT_MOST: Final = 1024 * 1024
@@ -52,13 +52,14 @@ class Notebook:
             return None
         kept = json.loads(row[0])
         found = {rule: Found(one["count"], one["size"], one["listed"]) for rule, one in kept["found"].items()}
-        return Looked(kept["content"], kept["entries"], found, tables=kept["tables"])
+        return Looked(kept["content"], kept["entries"], found, tables=kept["tables"], names=kept["names"])
 
     def keep(self, digest: str, looked: Looked) -> None:
         """Note a blob that was looked through to its end. From any thread."""
         if not self._key:
             return
-        kept = {"content": looked.content, "entries": looked.entries, "found": _plain(looked), "tables": looked.tables}
+        kept = {"content": looked.content, "entries": looked.entries, "found": _plain(looked)}
+        kept |= {"tables": looked.tables, "names": looked.names}
         text = json.dumps(kept)
         with self._turn:
             if len(text) <= min(_KEPT_MOST, self._room):

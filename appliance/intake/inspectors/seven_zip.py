@@ -1,0 +1,221 @@
+"""7z archives, looked through by py7zr: every entry named, read to its end against its CRC-32, and looked into.
+
+Nothing is written anywhere: an entry's bytes go to a sink that holds a few MiB of them at most. Methods whose memory
+the archive decides without a bound, and encrypted archives, are not read: they are `unread`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, BinaryIO, Final
+
+from appliance import limits
+from appliance.intake.inspectors.findings import Looked
+from appliance.intake.inspectors.tar_fields import BLOCK, is_header
+from appliance.intake.inspectors.tar_stream import Member
+from appliance.intake.inspectors.unpacking import compression_of
+from bundles.errors import LockgateError, MalformedError
+
+MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
+_START: Final = 32
+_TURN = threading.Lock()
+"""One archive at a time in a process: a decoder may hold `limits.SEVEN_ZIP_WINDOW`."""
+_LZMA: Final = b"\x03\x01\x01"
+_LZMA2: Final = b"!"
+_WITHOUT_WINDOW: Final = frozenset(
+    {b"\x00", b"\x03", b"\x04", b"\x05", b"\x06", b"\x07", b"\x08", b"\x09", b"\x04\x01\x08", b"\x04\x02\x02"}
+    | {b"\x03\x03\x01\x03", b"\x03\x03\x02\x05", b"\x03\x03\x04\x01", b"\x03\x03\x05\x01", b"\x03\x03\x07\x01"}
+    | {b"\x03\x03\x08\x05"}
+)
+"""Copy, Delta, the branch filters, Deflate and BZip2 (7zFormat.txt, Methods.txt)."""
+_DRIVE: Final = re.compile(r"[A-Za-z]:")
+
+Findings = Callable[[Member], Iterator[tuple[str, dict[str, Any]]]]
+Look = Callable[[BinaryIO, int, float, int], Looked]
+
+
+def is_seven_zip(file: BinaryIO) -> bool:
+    """Whether a blob begins as a 7z archive does."""
+    file.seek(0)
+    head = file.read(len(MAGIC))
+    file.seek(0)
+    return head == MAGIC
+
+
+def look_into_seven_zip(
+    file: BinaryIO, size: int, deadline: float, looked: Looked, findings: Findings, look: Look, depth: int
+) -> None:
+    """Take in what a 7z archive of `size` bytes holds. `look` looks through what is in it, `depth` archives deep.
+
+    Raises MalformedError with the reason where it is not read to its end: then it is `unread`.
+    """
+    if depth >= limits.SEVEN_ZIP_DEPTH:
+        raise MalformedError("archives inside archives, too many of them", thing=f"{depth} levels")
+    if depth:
+        _read(file, size, _Reading(looked, findings, look, deadline, size, depth))
+        return
+    with _TURN:
+        _read(file, size, _Reading(looked, findings, look, deadline, size, depth))
+
+
+class _Reading:
+    """What is found in one archive, and the ceilings of reading it."""
+
+    def __init__(self, looked: Looked, findings: Findings, look: Look, deadline: float, size: int, depth: int) -> None:
+        self.looked, self._findings, self._look = looked, findings, look
+        self._deadline, self._depth = deadline, depth
+        self._left = max(limits.LAYER_FLOOR, min(limits.LAYER_BYTES, size * limits.LAYER_RATIO))
+        self.symbolic: set[str] = set()
+
+    def attend(self, count: int) -> None:
+        """Count bytes of an entry. Raises MalformedError at a ceiling."""
+        self._left -= count
+        if self._left < 0:
+            raise MalformedError("a 7z archive grows too large")
+        if time.monotonic() > self._deadline:
+            raise MalformedError("looking through the layers takes too long", thing=f"{limits.LAYERS_TIME:.0f} s")
+
+    def member(self, name: str, kind: str, mode: int, target: str = "") -> None:
+        """Take in what an entry's name, kind and mode give, as every reader of names would take them."""
+        names = tuple(dict.fromkeys((name, name.replace("\\", "/"))))
+        targets = tuple(dict.fromkeys((target, target.replace("\\", "/")))) if target else ()
+        for rule, what in self._findings(Member(names, targets, mode, kind)):
+            self.looked.add(rule, path=name[: limits.FINDING_PATH], **what)
+        if _DRIVE.match(name):
+            self.looked.add("absolute", path=name[: limits.FINDING_PATH], kind="name")
+        if kind == "2" and (target.startswith(("/", "\\")) or _DRIVE.match(target)):
+            what = {"kind": "symbolic link", "target": target[: limits.FINDING_PATH]}
+            self.looked.add("absolute", path=name[: limits.FINDING_PATH], **what)
+
+    def take(self, name: str, head: bytes, whole: bool) -> None:
+        """Look into an entry, by all of its bytes or (`whole` is False) by its beginning."""
+        if name in self.symbolic:
+            self.member(name, "2", 0, head.decode(errors="backslashreplace")[: limits.LAYER_NAME])
+            return
+        if not whole:
+            if compression_of(head[:8]) or head.startswith(MAGIC) or is_header(head[:BLOCK]):
+                reason = f"an archive of more than {limits.SEVEN_ZIP_HELD} bytes in a 7z archive"
+                self.looked.add("unread", path=name[: limits.FINDING_PATH], reason=reason)
+            return
+        inner = self._look(io.BytesIO(head), len(head), self._deadline, self._depth + 1)
+        if inner.failed:
+            self.looked.add("unread", path=name[: limits.FINDING_PATH], reason=inner.failed[: limits.FINDING_PATH])
+        self.looked.entries += inner.entries
+        for rule, found in inner.found.items():
+            for what in found.listed:
+                path = f"{name}!{what.get('path', '')}"[: limits.FINDING_PATH]
+                self.looked.add(rule, **(what | {"path": path}))
+            for _ in range(found.count - len(found.listed)):
+                self.looked.add(rule, path=name[: limits.FINDING_PATH])
+
+
+def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
+    """Read an archive to its end. Raises MalformedError with the reason where that cannot be done."""
+    import py7zr  # here: it is slow to load, and few blobs are 7z archives
+    from py7zr.io import Py7zIO, WriterFactory
+
+    class Sink(Py7zIO):
+        def __init__(self, name: str) -> None:
+            self._name, self._held, self._size = name, bytearray(), 0
+
+        def write(self, s: bytes | bytearray) -> int:
+            reading.attend(len(s))
+            self._size += len(s)
+            room = limits.SEVEN_ZIP_HELD - len(self._held)
+            self._held += s[: max(room, 0)]
+            return len(s)
+
+        def read(self, size: int | None = None) -> bytes:
+            return b""
+
+        def seek(self, offset: int, whence: int = 0) -> int:
+            return 0
+
+        def flush(self) -> None:
+            return
+
+        def size(self) -> int:
+            return self._size
+
+        def close(self) -> None:
+            held, self._held = bytes(self._held), bytearray()
+            if self._size:
+                reading.take(self._name, held, self._size == len(held))
+            self._size = 0
+
+    class Factory(WriterFactory):
+        def create(self, filename: str) -> Sink:
+            return Sink(filename.removeprefix("/"))
+
+    _check_header(file, size)
+    try:
+        with py7zr.SevenZipFile(file, max_extract_size=None) as archive:
+            _check_methods(archive)
+            _take_names(archive, reading)
+            archive.extract(path="/", factory=Factory())
+    except LockgateError:
+        raise
+    except MemoryError:
+        raise MalformedError("a 7z archive takes too much memory") from None
+    except Exception as error:  # py7zr raises whatever a damaged archive makes it stumble over
+        raise MalformedError("a damaged 7z archive", thing=f"{type(error).__name__}: {error}"[:120]) from None
+
+
+def _check_header(file: BinaryIO, size: int) -> None:
+    """The end header's place and length, before py7zr reads it (7zFormat.txt, SignatureHeader)."""
+    file.seek(0)
+    start = file.read(_START)
+    offset, length = (int.from_bytes(start[at : at + 8], "little") for at in (12, 20))
+    file.seek(0)
+    if len(start) < _START or _START + offset + length > size:
+        raise MalformedError("a 7z archive that is cut off")
+    if length > limits.SEVEN_ZIP_HEADER:
+        raise MalformedError("a 7z archive with a header that is too large", thing=f"{length} bytes")
+
+
+def _check_methods(archive: Any) -> None:
+    """Whether every method is one that is read, within its window. Raises MalformedError."""
+    if archive.needs_password():
+        raise MalformedError("an encrypted 7z archive")
+    streams = archive.header.main_streams
+    for folder in streams.unpackinfo.folders if streams is not None else ():
+        for coder in folder.coders:
+            method, properties = bytes(coder["method"]), bytes(coder.get("properties") or b"")
+            if method not in _WITHOUT_WINDOW | {_LZMA, _LZMA2}:
+                raise MalformedError("a 7z archive by a method that is not read", thing=method.hex())
+            if (window := _window(method, properties)) > limits.SEVEN_ZIP_WINDOW:
+                raise MalformedError("a 7z archive with a window that is too large", thing=f"{window} bytes")
+
+
+def _window(method: bytes, properties: bytes) -> int:
+    """What a decoder holds (lzma-specification.txt; xz file format, 5.3.1)."""
+    if method == _LZMA:
+        return int.from_bytes(properties[1:5], "little")
+    if method == _LZMA2 and properties:
+        bits = properties[0]
+        return 2**32 - 1 if bits >= 40 else (2 | (bits & 1)) << (bits // 2 + 11)
+    return 0
+
+
+def _take_names(archive: Any, reading: _Reading) -> None:
+    """Take in each entry's name, kind and mode; two of one name are read differently."""
+    seen: set[str] = set()
+    for entry in archive.files:
+        reading.attend(0)
+        reading.looked.entries += 1
+        if reading.looked.entries > limits.LAYER_ENTRIES:
+            raise MalformedError("a 7z archive has too many entries")
+        name = str(entry.filename)
+        if name in seen:
+            reading.looked.add("ambiguous", path=name[: limits.FINDING_PATH], reason="two entries of one name")
+        seen.add(name)
+        if len(reading.looked.names) < limits.SEVEN_ZIP_LISTED:
+            reading.looked.names.append(name[: limits.FINDING_PATH])
+        if entry.is_symlink or entry.is_junction:
+            reading.symbolic.add(name)
+            continue
+        reading.member(name, "5" if entry.is_directory else "0", int(entry.posix_mode or 0))
