@@ -17,7 +17,7 @@ import os
 import struct
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from hashlib import blake2b
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,7 @@ _ACTS: Final = 1
 """The place that every act of a client shares, and that who changes many things takes alone."""
 _NEXT: Final = 2
 """The place that newcomers pass by, and that who waits for all of them holds."""
+_FLAGS: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _FIRST: Final = 16
 """Behind it are the places of things."""
 _FLOCK: Final = struct.Struct("hhqqi4x")
@@ -109,9 +110,13 @@ class Turns:
         return None
 
     def _open(self) -> int:
+        """Raises FailedError. On a full disk that has no such file yet, the gate's file serves: a deletion must not
+        need room. Its own locks are of another kind (flock), and do not touch ranges."""
         try:
-            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            return os.open(self._path, _FLAGS | os.O_CREAT, 0o600)
         except OSError as error:
+            with suppress(OSError):
+                return os.open(self._path.with_name("gate.lock"), _FLAGS)
             raise explain(error, self._path) from None
 
     def _lock(self, descriptor: int, place: int, kind: int) -> bool:

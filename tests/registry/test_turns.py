@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import threading
 import time
@@ -21,6 +22,7 @@ from appliance.store.turns import Turns
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.base import Write
+from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image
 from tests.registry_server import Server, Store
@@ -187,6 +189,25 @@ def test_a_worker_that_stands_still_does_not_stop_a_release(tmp_path: Path, monk
     asyncio.run(run())
     with turns.alone_blocking():
         pass
+
+
+def test_a_full_disk_stops_no_act_that_needs_no_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gate.lock").touch()
+    turns, real = Turns(tmp_path), os.open
+
+    def full(path: Any, flags: int, mode: int = 0o777) -> int:
+        if flags & os.O_CREAT:
+            raise OSError(errno.ENOSPC, "no space left")
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", full)
+    held = turns.try_take([f"{APP}:v1"])
+    assert held is not None
+    assert turns.try_take([f"{APP}:v1"]) is None
+    os.close(held)
+    (tmp_path / "gate.lock").unlink()
+    with pytest.raises(FailedError, match="the disk is full"):
+        turns.try_take([f"{APP}:v1"])
 
 
 async def _enter(turns: Turns) -> Any:
