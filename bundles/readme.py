@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from bundles import limits
+from bundles.display import some
 from bundles.manifest import Artifact, BundleManifest, Volume, volume_path
 from bundles.oci.manifest import DOCKER_LIST, DOCKER_MANIFEST
 from bundles.signing import hybrid, ssh_keys, sshsig
@@ -38,7 +39,8 @@ def render(manifest: BundleManifest, algorithms: Mapping[str, str]) -> bytes:
 
 
 def _head(manifest: BundleManifest) -> str:
-    carried = f"{len(manifest.artifacts)} artifacts, {len(manifest.blobs)} blobs, {len(manifest.volumes)} volumes"
+    held = (some(len(manifest.artifacts), "artifact"), some(len(manifest.blobs), "blob"))
+    carried = ", ".join([*held, some(len(manifest.volumes), "volume")])
     return f"""Lockgate bundle {manifest.id}
 
 Software from site {manifest.source} for site {manifest.destination}.
@@ -98,7 +100,7 @@ manifest.json, and with volumes of its own. Each is checked alone:
 
 
 def _delta(manifest: BundleManifest) -> str:
-    return f"""IT IS A DELTA: it needs {len(manifest.requires)} blobs that the destination holds already
+    return f"""IT IS A DELTA: it needs {some(len(manifest.requires), "blob")} that the destination holds already
 (`requires` in manifest.json). Alone it is not complete: unpack the bundles that brought
 them into the same folder first, and this one last.
 """
@@ -108,7 +110,7 @@ def _lacking(named: Sequence[str]) -> str:
     """`named`: foreign layers, each with its artifact. Shown as they are: both are digests and repositories."""
     listed = "\n".join(f"  {one}" for one in named[:_LACKING_MOST])
     more = f"\n  and {len(named) - _LACKING_MOST} more" if len(named) > _LACKING_MOST else ""
-    return f"""IT LACKS {len(named)} layers that are not to be distributed and that its source does not hold:
+    return f"""IT LACKS {some(len(named), "layer")} not to be distributed, which its source does not hold:
 
 {listed}{more}
 """

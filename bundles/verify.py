@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles import limits, sums
+from bundles.display import some
 from bundles.errors import IncompleteError, RefusedError, UsageError
 from bundles.files import failures_named, read_small, scan
 from bundles.lanes import Lane
@@ -107,7 +108,9 @@ def _find(path: Path) -> Path:
         return path / below[0]
     if below:
         each = " or ".join(str(path / name) for name in below[:_OFFERED])
-        raise UsageError(f"{len(below)} bundles are here", thing=str(path), remedy=f"name one of them: {each}")
+        raise UsageError(
+            some(len(below), "bundle is", "bundles are") + " here", thing=str(path), remedy=f"name one of them: {each}"
+        )
     raise UsageError("no bundle is here", thing=str(path), remedy="give the folder that holds SHA256SUMS")
 
 

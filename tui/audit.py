@@ -8,7 +8,7 @@ import msgspec
 
 from bundles.display import safe
 from tui.records import Shape
-from tui.texts import count, number
+from tui.texts import count
 from tui.widgets.rows import Span
 
 FILTERS: Final = ("act", "actor", "thing", "outcome", "since", "until")
@@ -67,12 +67,12 @@ class Checked(Shape, frozen=True, kw_only=True):
 def chain_lines(head: Head, checked: Checked | None, at: str, mark: dict[str, str]) -> list[list[Span]]:
     """How the chain stands; `mark` gives a role's mark, `at` is when it was checked."""
     if checked is None:
-        said = f"all {number(head.events)} events" if head.events else "every event"
+        said = f"all {count(head.events, 'event')}" if head.events else "every event"
         lines: list[list[Span]] = [
             [(f"{mark['wait']} not checked since this console was opened: c looks at {said}", "wait")]
         ]
     elif checked.ok:
-        held = f"{number(checked.events)} events in {count(checked.lanes, 'lane')} hold: none edited, removed or moved"
+        held = f"{count(checked.events, 'event')} in {count(checked.lanes, 'lane')} hold: none edited, removed or moved"
         lines = [[(f"{mark['ok']} {held}", "ok")]]
         covered = f"at {at}, {count(checked.checkpoints, 'checkpoint')}"
         if checked.head_expected:

@@ -282,8 +282,8 @@ class _Collection:
         if len(gone) < len(found):
             self._taken.kept += len(found) - len(gone)
             self._context.log(
-                f"{len(found) - len(gone)} blobs that no row keeps stay, since a bundle's release or import stands in"
-                " the audit log; see: lockgate intake check"
+                f"{some(len(found) - len(gone), 'blob that no row keeps stays', 'blobs that no row keeps stay')},"
+                " since a bundle's release or import stands in the audit log; see: lockgate intake check"
             )
         return gone
 

@@ -25,6 +25,7 @@ from appliance.station import Station
 from appliance.store import garbage
 from appliance.store.untagged import state_of
 from appliance.store.writes.untagged import UnlinkUntagged
+from bundles.display import some
 from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.oci.kinds import kind_of
 
@@ -95,7 +96,7 @@ class UntaggedCollection:
             taken.kept.update(one.kept for one in found if one.kept)
             taken.add(repository, [one for one in found if not one.kept])
         for name in sorted(taken.repositories):
-            self._log(f"{name}: {len(taken.gone[name])} manifests to which no tag leads")
+            self._log(f"{name}: {some(len(taken.gone[name]), 'manifest')} to which no tag leads")
         return taken
 
     def _look(self, repository: str) -> list[Untagged]:

@@ -20,7 +20,7 @@ from appliance.station import Station
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow
 from bundles import limits, strict_json
-from bundles.display import safe
+from bundles.display import safe, some
 from bundles.errors import FailedError, LockgateError, NotFoundError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
@@ -100,7 +100,7 @@ def _keep(
         return findings
     for repository in repositories:
         _attach(context, repository, image, made)
-    context.log(f"SBOM of {image}: {made.components} components, by {made.tool}")
+    context.log(f"SBOM of {image}: {some(made.components, 'component')}, by {made.tool}")
     return []
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import re
 import unicodedata
+from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,6 +14,8 @@ from hypothesis import strategies as st
 
 from bundles import errors
 from bundles.display import safe, some
+
+TREE = Path(__file__).parents[2]
 
 
 @given(st.text())
@@ -54,6 +60,26 @@ def test_a_long_text_is_cut_with_a_mark() -> None:
 )
 def test_a_number_of_things_is_in_the_right_number(told: str, shown: str) -> None:
     assert told == shown
+
+
+COUNTED = re.compile(
+    r" (volumes|artifacts|blobs|bundles|links|tags|files|media|keys|events|findings|days|repositories|manifests|SBOMs"
+    r"|jobs|rows|layers|images|segments|checkpoints|components|blocks|signatures|lanes|attestations|streams|entries)\b"
+)
+
+
+def test_no_text_puts_a_number_before_a_plural_by_itself() -> None:
+    """A ceiling is never one; everything else goes through `some`, or the console's `count`."""
+    found = []
+    for path in (path for package in ("appliance", "bundles", "tui") for path in (TREE / package).rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            values = node.values if isinstance(node, ast.JoinedStr) else []
+            for value, text in pairwise(values):
+                if isinstance(value, ast.FormattedValue) and isinstance(text, ast.Constant):
+                    what = ast.unparse(value.value)
+                    if COUNTED.match(str(text.value)) and not re.search(r"limits\.|^most$", what):
+                        found.append(f"{path.relative_to(TREE)}:{node.lineno}: {what}{text.value}")
+    assert found == []
 
 
 @pytest.mark.parametrize("cls", errors.ERRORS_BY_NAME.values())

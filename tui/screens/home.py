@@ -14,7 +14,7 @@ from tui.look import Look
 from tui.next_action import Suggestion, suggestions
 from tui.records import IntakeEntry, Job, Page, Status
 from tui.screens.base import StationScreen
-from tui.texts import count, moment, number, percent, size, span
+from tui.texts import count, moment, percent, size, span
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -129,7 +129,7 @@ class HomeScreen(StationScreen):
             _fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
             _fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
             _fact("since", moment(status.started)),
-            _fact("store", f"{size(store.bytes)} in {number(store.blobs)} blobs"),
+            _fact("store", f"{size(store.bytes)} in {count(store.blobs, 'blob')}"),
             _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
             *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
             _fact("quarantine", count(status.quarantine, "bundle")),
