@@ -21,7 +21,13 @@ HOLE: Final = "\x00"
 NO_COMMANDS: Final = frozenset({"lockgate demo"})
 """What reads like a command and is a name."""
 
-OTHER_PROGRAMS: Final = ("appliance/access/snippets", "appliance/outgoing/syft", "appliance/demo/", "bundles/readme")
+OTHER_PROGRAMS: Final = (
+    "appliance/access/node_manifest",
+    "appliance/access/snippets",
+    "appliance/outgoing/syft",
+    "appliance/demo/",
+    "bundles/readme",
+)
 """Modules that call other programs, or print lines for them, with those programs' options."""
 
 OTHER_OPTIONS: Final = frozenset({"--strict", "--ultra", "--snapshot-update"})
