@@ -31,8 +31,8 @@ GONE = {
     "docs/adr": "a decision names what there was when it was made",
 }
 """Pages whose names are those of another time."""
-NOT_CALLED = ("lockgate audit event mac", "usermod ")
-"""Code in which `lockgate` is not the program: a text that goes into a key, and an account."""
+NOT_CALLED = ("lockgate audit event mac", "usermod ", "kubectl ")
+"""Code in which `lockgate` is not the program: a text that goes into a key, an account, a secret."""
 PLACEHOLDERS = {"tests/NAME"}
 
 
