@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from appliance.cli.context import call, folder_option, json_option, show, station_option, station_root, table
+from appliance.cli.pages import PAGE
 from appliance.observe.acts import Act
 from bundles.display import safe, some
 
@@ -24,7 +25,7 @@ def audit() -> None:
 
 @audit.command("show")
 @click.option(
-    "--limit", type=click.IntRange(1, 1000), default=50, show_default=True, metavar="N", help="The newest so many."
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, metavar="N", help="The newest so many."
 )
 @click.option("--filter", "text", default="", help="Events that contain this.")
 @click.option("--act", default="", help="Events whose act begins so, as intake. or key.revoke.")
@@ -43,7 +44,9 @@ def show_(
 ) -> None:  # fmt: skip
     """The newest acts on this station, the latest last."""
     query = {"act": act, "actor": actor, "thing": thing, "outcome": outcome, "since": since, "until": until}
-    document = call(root, lambda client: client.get("/v1/audit", limit=limit, filter=text, **query))
+    document = _newest(root, limit, {"filter": text, **query})
+    if document["next"]:
+        click.echo(f"{len(document['items'])} shown, the newest; older ones follow: give a larger --limit", err=True)
     rows = [
         (
             event["time"],
@@ -56,6 +59,24 @@ def show_(
         for event in document["items"]
     ]
     show(document, as_json, lambda: table(rows, ("TIME", "ACT", "OUTCOME", "WHO", "THING", "NOTE")))
+
+
+def _newest(root: Path | None, limit: int, query: dict[str, str]) -> dict[str, Any]:
+    """The newest events, the latest last, and `next`: whether there are older ones. Pages go back in time."""
+
+    async def ask(client: Any) -> dict[str, Any]:
+        items: list[Any] = []
+        after = ""
+        while True:
+            page: dict[str, Any] = await client.get(
+                "/v1/audit", limit=min(PAGE, limit - len(items)), after=after, **query
+            )
+            items[:0] = page["items"]
+            after = page["next"]
+            if not after or len(items) >= limit:
+                return page | {"items": items}
+
+    return call(root, ask)
 
 
 def _note(detail: dict[str, Any]) -> str:

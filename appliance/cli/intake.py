@@ -104,7 +104,8 @@ def check(root: Path | None, as_json: bool) -> None:
     document = call(root, lambda client: client.get("/v1/releases/check"))
     rows = [(one["bundle"], _place(one), one["kind"], one["digest"]) for one in document["items"]]
     good = "[ok] all that is shown was released"
-    show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) if rows else good)
+    more = f"\n{len(rows)} shown; there may be more: a thousand of a kind are listed" if len(rows) >= _LISTED else ""
+    show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) + more if rows else good)
     if not rows:
         return
     first = min(document["items"], key=lambda one: _SEVERE.get(one["kind"], 0))
@@ -197,6 +198,9 @@ def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
         "find out who changed the database or the folder `imported`, and put them back from a backup",
     )
 
+
+_LISTED: Final = 1_000
+"""Findings of a kind, and manifests that are still shown, that the control API lists at most."""
 
 _SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
                   "claim": 2, "facts": 2, "record": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3,
@@ -292,6 +296,8 @@ def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
     """
     document = call(root, lambda client: client.post(f"/v1/intake/{quote(name, safe='')}/withdraw", {"why": why}))
     still = [f"still shown: {reference}" for reference in document["still_shown"]]
+    if len(still) >= _LISTED:
+        still.append(f"{len(still)} shown; there may be more: a thousand are listed")
     show(document, as_json, lambda: "\n".join(safe(line) for line in [*document["withdrawn"], *still]))
 
 

@@ -60,8 +60,23 @@ def watch(root: Path | None, job_id: str, as_json: bool) -> None:
 @json_option
 def log(root: Path | None, job_id: str, as_json: bool) -> None:
     """A job's log."""
-    document = call(root, lambda client: client.get(f"/v1/jobs/{quote(job_id, safe='')}/log"))
-    show(document, as_json, lambda: "\n".join(safe(line) for line in document["text"].splitlines()))
+
+    async def ask(client: Any) -> dict[str, Any]:
+        texts: list[str] = []
+        offset = 0
+        while True:
+            part = await client.get(f"/v1/jobs/{quote(job_id, safe='')}/log", after=offset)
+            if part["offset"] == offset:
+                return {"text": "".join(texts), "offset": offset}
+            offset = part["offset"]
+            if as_json:
+                texts.append(part["text"])
+            else:
+                click.echo("\n".join(safe(line) for line in part["text"].splitlines()))
+
+    document = call(root, ask)
+    if as_json:
+        show(document, as_json, str)
 
 
 @job.command()

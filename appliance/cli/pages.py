@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
 
 from appliance.cli.context import call
+from bundles.display import safe
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-_PAGE: Final = 1000
-"""The largest page that the control API gives (appliance.limits.CONTROL_PAGE)."""
+PAGE: Final = 1000
+"""The largest page that the control API gives (appliance.limits.CONTROLPAGE)."""
 
 
 def limit_option(usual: int | None = None) -> Callable[[Command], Command]:
@@ -29,19 +31,53 @@ def whole_list(root: Path | None, path: str, limit: int | None = None, **query: 
     Where more follow, stderr says so. Raises as `appliance.cli.context.call`.
     """
 
-    async def ask(client: Any) -> dict[str, Any]:
-        items: list[Any] = []
-        after = query.pop("after", "")
-        while True:
-            wanted = _PAGE if limit is None else min(_PAGE, limit - len(items))
-            page = await client.get(path, limit=wanted, after=after, **query)
-            items += page["items"]
-            after = page["next"]
-            if not after or (limit is not None and len(items) >= limit):
-                document: dict[str, Any] = page | {"items": items, "next": after or None}
-                return document
+    items: list[Any] = []
+    document = _ask(root, path, limit, query, items.extend)
+    return document | {"items": items}
 
-    document = call(root, ask)
+
+def show_list(
+    root: Path | None, path: str, row: Callable[[Any], Sequence[object]], head: Sequence[str], *,
+    limit: int | None, as_json: bool, **query: str,
+) -> None:  # fmt: skip
+    """Print a list: as one JSON document, or as a table that grows while pages come. `row` makes the cells of an item.
+
+    Where more follow than `limit`, stderr says so. Raises as `appliance.cli.context.call`.
+    """
+    if as_json:
+        click.echo(json.dumps(whole_list(root, path, limit, **query), indent=2, sort_keys=True))
+        return
+    widths = [len(name) for name in head]
+    waiting = [head]
+
+    def take(items: Sequence[Any]) -> None:
+        cells = [[safe(str(cell)) for cell in line] for line in [*waiting, *map(row, items)]]
+        waiting.clear()
+        for line in cells:
+            widths[:] = map(max, widths, map(len, line))
+        for line in cells:
+            click.echo("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+    _ask(root, path, limit, query, take)
+
+
+def _ask(
+    root: Path | None, path: str, limit: int | None, query: dict[str, str], take: Callable[[list[Any]], object]
+) -> dict[str, Any]:
+    """Ask for page after page, and hand the items of each to `take`. Returns the last page, with `next`."""
+
+    async def ask(client: Any) -> tuple[dict[str, Any], int]:
+        count, after = 0, query.pop("after", "")
+        while True:
+            wanted = PAGE if limit is None else min(PAGE, limit - count)
+            page: dict[str, Any] = await client.get(path, limit=wanted, after=after, **query)
+            take(page["items"])
+            count += len(page["items"])
+            after = page["next"]
+            if not after or (limit is not None and count >= limit):
+                return page | {"next": after or None}, count
+
+    document, count = call(root, ask)
     if document["next"]:
-        click.echo(f"{len(document['items'])} shown; more follow: give a larger --limit, or none", err=True)
+        click.echo(f"{count} shown; more follow: give a larger --limit, or none", err=True)
     return document

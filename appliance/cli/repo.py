@@ -9,7 +9,7 @@ from urllib.parse import quote
 import click
 
 from appliance.cli.context import call, json_option, megabytes, show, station_option, table
-from appliance.cli.pages import limit_option, whole_list
+from appliance.cli.pages import limit_option, show_list, whole_list
 from bundles.display import safe, some
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.reference import check_repository, check_tag_pattern
@@ -33,13 +33,13 @@ def paging(command: Any) -> Any:
 @json_option
 def list_(root: Path | None, limit: int | None, after: str, text: str, as_json: bool) -> None:
     """The repositories; UNTAGGED counts the manifests to which no tag leads."""
-    document = whole_list(root, "/v1/repositories", limit, after=after, filter=text)
-    rows = [
-        (entry["name"], entry["tags"], entry["manifests"], "?" if entry["untagged"] is None else entry["untagged"],
-         megabytes(entry["bytes"]))
-        for entry in document["items"]
-    ]  # fmt: skip
-    show(document, as_json, lambda: table(rows, ("REPOSITORY", "TAGS", "MANIFESTS", "UNTAGGED", "SIZE")))
+
+    def row(entry: dict[str, Any]) -> tuple[object, ...]:
+        untagged = "?" if entry["untagged"] is None else entry["untagged"]
+        return entry["name"], entry["tags"], entry["manifests"], untagged, megabytes(entry["bytes"])
+
+    head = ("REPOSITORY", "TAGS", "MANIFESTS", "UNTAGGED", "SIZE")
+    show_list(root, "/v1/repositories", row, head, limit=limit, as_json=as_json, after=after, filter=text)
 
 
 @repo.command()
@@ -49,9 +49,12 @@ def list_(root: Path | None, limit: int | None, after: str, text: str, as_json: 
 @json_option
 def tags(root: Path | None, name: str, limit: int | None, after: str, text: str, as_json: bool) -> None:
     """A repository's tags."""
-    document = whole_list(root, f"/v1/repositories/{quote(name)}/tags", limit, after=after, filter=text)
-    rows = [(entry["tag"], entry["kind"], entry["digest"], entry["updated"]) for entry in document["items"]]
-    show(document, as_json, lambda: table(rows, ("TAG", "KIND", "DIGEST", "UPDATED")))
+
+    def row(entry: dict[str, Any]) -> tuple[object, ...]:
+        return entry["tag"], entry["kind"], entry["digest"], entry["updated"]
+
+    path, head = f"/v1/repositories/{quote(name)}/tags", ("TAG", "KIND", "DIGEST", "UPDATED")
+    show_list(root, path, row, head, limit=limit, as_json=as_json, after=after, filter=text)
 
 
 @repo.command("show")

@@ -16,7 +16,7 @@ from appliance import clock, limits
 from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, Nobody
 from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
-from appliance.control.asked import check_text, query_number
+from appliance.control.asked import check_text, malformed, query_number
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.handles import Handles
 from appliance.control.jobs import Jobs
@@ -226,10 +226,13 @@ async def act(control: Control, event: AuditEvent, write: Write, *, first: Audit
 
 
 def page_of(request: web.Request) -> tuple[int, str, str]:
-    """`limit`, `after` and `filter` of a list's query."""
+    """`limit` (1 at least; `limits.CONTROL_PAGE` at most are given), `after` and `filter` of a list's query. Raises
+    UsageError."""
     usual, most = limits.CONTROL_PAGE
     limit = query_number(request, "limit", usual)
-    return max(1, min(limit, most)), request.query.get("after", ""), request.query.get("filter", "")
+    if limit < 1:
+        raise malformed("limit", "it is 1 at least")
+    return min(limit, most), request.query.get("after", ""), request.query.get("filter", "")
 
 
 def page(items: Sequence[Any], limit: int, cursor: Callable[[Any], str]) -> web.Response:

@@ -7,10 +7,12 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from appliance.cli import pages
 from appliance.local_socket import listen_at
 from appliance.paths import StationPaths
 from tests.cli.conftest import Run
@@ -82,3 +84,60 @@ def test_a_list_goes_on_behind_a_name(run: Run, station: Path, paged: list[str])
 @pytest.mark.parametrize("command", [("repo", "list"), ("repo", "tags", "a"), ("job", "list"), ("audit", "show")])
 def test_a_limit_below_one_is_a_usage_error(run: Run, station: Path, command: tuple[str, ...], limit: str) -> None:
     assert run(*command, "--limit", limit, "-C", station).status == 2
+
+
+def test_a_table_grows_while_pages_come(
+    run: Run, station: Path, paged: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each page is printed before the next one is asked for."""
+    printed: list[int] = []
+    monkeypatch.setattr(pages.click, "echo", lambda text="", err=False: printed.append(len(paged)))
+    run("repo", "list", "-C", station)
+    assert printed.count(1) == 1001, "the head and a thousand rows"
+    assert printed.count(2) == 1000
+    assert printed.count(3) == 500
+
+
+@pytest.fixture
+def newest(station: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, object]]:
+    """An audit log of 2,500 events, asked for as the control API gives them: the newest page first."""
+    asked: list[dict[str, object]] = []
+
+    class Client:
+        async def get(self, path: str, **query: Any) -> dict[str, Any]:
+            asked.append({"path": path, **query})
+            end = int(query["after"] or 2500)
+            start = max(0, end - int(query["limit"]))
+            event = {"time": "", "act": "", "outcome": "", "actor": "", "detail": {}}
+            items = [{**event, "thing": f"thing-{number}"} for number in range(start, end)]
+            return {"items": items, "next": str(start) if start else None}
+
+    monkeypatch.setattr("appliance.cli.audit.call", lambda _, ask: asyncio.run(ask(Client())))
+    return asked
+
+
+@pytest.mark.parametrize(("limit", "first"), [(50, 2450), (1000, 1500), (2400, 100)])
+def test_the_newest_events_are_shown_and_a_line_says_that_there_are_older_ones(
+    run: Run, station: Path, newest: list[dict[str, object]], limit: int, first: int
+) -> None:
+    ended = run("audit", "show", "--limit", str(limit), "--json", "-C", station)
+    assert [item["thing"] for item in ended.document["items"]] == [f"thing-{one}" for one in range(first, 2500)]
+    assert ended.err == f"{limit} shown, the newest; older ones follow: give a larger --limit\n"
+
+
+def test_all_events_are_shown_without_a_word(run: Run, station: Path, newest: list[dict[str, object]]) -> None:
+    ended = run("audit", "show", "--limit", "9999", "--json", "-C", station)
+    assert (len(ended.document["items"]), ended.err) == (2500, "")
+
+
+def test_a_log_of_a_job_comes_whole(run: Run, station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control API gives a part at a time."""
+    parts = ["one\n", "two\nthree\n", ""]
+
+    class Client:
+        async def get(self, path: str, after: int) -> dict[str, Any]:
+            return {"text": parts[after], "offset": min(after + 1, 2)}
+
+    monkeypatch.setattr("appliance.cli.job.call", lambda _, ask: asyncio.run(ask(Client())))
+    assert run("job", "log", "job-1", "-C", station).out == "one\ntwo\nthree\n"
+    assert run("job", "log", "job-1", "--json", "-C", station).document["text"] == "one\ntwo\nthree\n"

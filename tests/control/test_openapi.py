@@ -256,7 +256,12 @@ def test_an_error_of_the_stations_own_is_500_with_a_reference_that_is_in_the_log
 
 
 def test_a_malformed_request_names_its_field(served: tuple[str, web.Application]) -> None:
-    asked = {"GET /v1/jobs?limit=ten": "limit", "GET /v1/find?q=a&limit=-": "limit", "GET /v1/recall": "thing"}
+    asked = {
+        "GET /v1/jobs?limit=ten": "limit",
+        "GET /v1/find?q=a&limit=-": "limit",
+        "GET /v1/repositories?limit=0": "limit",
+        "GET /v1/recall": "thing",
+    }
     for request, field in asked.items():
         method, _, path = request.partition(" ")
         answer = requests.request(method, served[0] + path, timeout=30)
