@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from bundles import limits
@@ -16,8 +17,10 @@ def export_trust(path: Path, to: Path, at: str) -> TrustFolder:
     """Copy a trust folder, checked, to the new folder `to`: what an officer's own machine verifies with. A note in it
     says that it is a copy, and that it was made at `at`.
 
-    Raises UsageError for a damaged folder, FailedError where the copy cannot be written.
+    Raises UsageError for a damaged folder, and where `to` exists, FailedError where the copy cannot be written.
     """
+    if os.path.lexists(to):
+        raise UsageError("the folder exists", thing=str(to), remedy="give a new one")
     with locked(path):
         folder = TrustFolder.load(path)
         names = [SITE_FILE, *(f"{r.keyid}.{kind}" for r in folder.records for kind in ("pem", "json"))]

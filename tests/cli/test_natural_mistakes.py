@@ -99,6 +99,7 @@ KEYS = [
     ),
     ("bundle build --to bravo --out {tmp} team/hello:1", 2, "no key", "--sign-with KEY"),
     ("intake approve alpha.bravo-000001 --key enginer", 2, "enginer", "did you mean engineer?"),
+    ("key export-trust {full}", 2, "{full}", "give a new one"),
     ("key rotate enginer", 2, "enginer", "did you mean engineer?"),
     ("key recover x {engineer} --share {tmp}/none.txt", 2, "none.txt", "a share's file"),
     ("intake reject alpha.bravo-000001 --key engineer", 2, "alpha.bravo-000001", "--why"),
