@@ -19,6 +19,7 @@ from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
 from appliance.store import garbage
+from appliance.store.presence import StoreAwayError
 from appliance.store.writes.lifecycle import NoteUnread
 from appliance.store.writes.tombstones import PruneTombstones
 from bundles.errors import CancelledError, LockgateError
@@ -58,7 +59,7 @@ def find_missing(station: Station, attend: Callable[[], object] = lambda: None) 
 def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
     """Look after the store in a thread while the block runs, once in `limits.GRAVEYARD_LOOK`. `open_own` opens the
     station for it. Gives an event that says when the metadata was checked; `BeginCheck` was submitted before."""
-    over, checked, pruning = threading.Event(), threading.Event(), [0.0]
+    over, checked, pruning, missing = threading.Event(), threading.Event(), [0.0], [True]
 
     def attend() -> None:
         if over.is_set():
@@ -68,7 +69,13 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
         if not checked.is_set():
             check(station, _ACTOR, attend)
             checked.set()
-            find_missing(station, attend)
+        if missing[0]:
+            missing[0] = False
+            try:
+                find_missing(station, attend)
+            except StoreAwayError:
+                missing[0] = True  # once it is back
+                raise
         else:
             look_after(station, attend)
         if time.monotonic() >= pruning[0]:

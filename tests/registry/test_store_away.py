@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from appliance import limits
 from appliance.lifecycle.damage import damages
 from appliance.lifecycle.looking import Looker
+from appliance.lifecycle.upkeep import upkeep
 from appliance.observe.readiness import Probe
 from appliance.paths import StationPaths
+from appliance.station import Station, open_station
 from appliance.store.blobs import BlobStore
 from appliance.store.presence import Presence, StoreAwayError, settle
 from bundles.errors import FailedError
@@ -191,6 +195,27 @@ def test_no_job_calls_anything_missing_while_the_store_is_away(
     back()
     assert kept.scrub()["damaged"] == []
     pull(kept.server, content)
+
+
+def test_what_is_missing_is_looked_for_once_the_store_is_back(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    lost = kept.server.push_blob("team/app", b"lost")
+    kept.server.push_blob("team/app", b"kept")
+    kept.paths.blob(lost).unlink()
+    settle(kept.paths, named=True)
+    monkeypatch.setattr(limits, "GRAVEYARD_LOOK", 0.01)
+    station, looks, back = kept.inside.station, list[int](), _empty(kept.paths)
+
+    def opening() -> Station:
+        looks.append(0)
+        if len(looks) == 3:
+            back()
+        return open_station(kept.paths.root, station.writer)
+
+    with upkeep(opening):
+        deadline = time.monotonic() + 10
+        while station.reader.execute("SELECT digest FROM unread").fetchall() != [(str(lost),)]:
+            assert time.monotonic() < deadline
+    assert len(looks) >= 3
 
 
 def test_a_start_marks_a_store_and_never_an_empty_one_of_which_the_database_names_blobs(tmp_path: Path) -> None:
