@@ -305,6 +305,10 @@ LAYER_ENTRIES: Final = 2_000_000
 LAYER_NAME: Final = MIB
 """A name or a pax header in a layer."""
 
+LAYER_PATH: Final = 4_096
+"""Characters of a name or a link's target that is resolved, part by part: no Linux system makes a longer one (PATH_MAX,
+path_resolution(7)). A longer one is a finding, and is not taken apart: that grows with the square of its length."""
+
 ARCHIVE_ENTRIES: Final = 100_000
 """Entries of an archive that `collect` reads: three for each layer, of many images."""
 

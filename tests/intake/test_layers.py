@@ -8,11 +8,13 @@ import io
 import json
 import lzma
 import tarfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, BinaryIO
 
+import msgspec
 import pytest
 from backports import zstd
 
@@ -162,6 +164,23 @@ def test_too_many_entries_are_not_followed(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(limits, "LAYER_ENTRIES", 10)
     section = inspected(gzip.compress(tar(*((f"f{number}", {}) for number in range(11)))))
     assert "too many entries" in section.details["unread"][0]["reason"]
+
+
+@pytest.mark.parametrize("where", ["name", "symbolic link", "hard link"])
+def test_a_path_longer_than_any_system_takes_is_found_and_not_taken_apart(where: str) -> None:
+    """Part by part, one entry behind an absolute link would take minutes."""
+    long = "a/" * 400_000 + "b"
+    deep: dict[str, tuple[str, dict[str, Any]]] = {
+        "name": (long, {}),
+        "symbolic link": ("deep", {"type": tarfile.SYMTYPE, "linkname": long}),
+        "hard link": ("deep", {"type": tarfile.LNKTYPE, "linkname": long}),
+    }
+    blob = tar(("link", {"type": tarfile.SYMTYPE, "linkname": "/etc"}), deep[where])
+    began = time.process_time()
+    section = inspected(blob)
+    assert time.process_time() - began < 2.0
+    assert section.outcome == "fail"
+    assert "longer than any system takes" in json.dumps(msgspec.to_builtins(section))
 
 
 def test_a_layer_that_takes_too_long_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -120,6 +120,9 @@ def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "capabilities", {"attribute": power[: limits.FINDING_PATH]}
     if member.kind in _DEVICES:
         yield "devices", {"kind": _DEVICES[member.kind]}
+    if any(map(_is_too_long, (*member.names, *member.targets))):
+        yield "escaping", {"kind": "longer than any system takes"}
+        return
     if any(_escapes(name.lstrip("/")) for name in member.names):
         yield "escaping", {"kind": "name"}
     elif any(name.startswith("/") for name in member.names):
@@ -128,6 +131,10 @@ def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
         yield "escaping", {"kind": "hard link", "target": away[0][: limits.FINDING_PATH]}
     if member.kind == _SYMBOLIC:
         yield from _symbolic(member)
+
+
+def _is_too_long(path: str) -> bool:
+    return len(path) > limits.LAYER_PATH
 
 
 def _symbolic(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -150,7 +157,10 @@ class _AbsoluteLinks:
         self._targets: dict[str, str] = {}
 
     def findings(self, member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What an entry gives with those before it; it is remembered where it is such a link."""
+        """What an entry gives with those before it; it is remembered where it is such a link. One that is too
+        long to be resolved is a finding already."""
+        if any(map(_is_too_long, (*member.names, *member.targets))):
+            return
         if self._targets:
             for name in member.names:
                 beneath = next((part for part in _parents(name) if part in self._targets), None)

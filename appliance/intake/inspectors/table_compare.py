@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Final
 
+from appliance import limits
 from appliance.intake.inspectors.table_document import Chunk, Listed
 from appliance.intake.inspectors.tar_fields import XATTR, gives_power, number
 from appliance.intake.inspectors.tar_stream import Member
@@ -25,7 +26,10 @@ Differs = Callable[[str, str, Member | None], object]
 
 
 def plain(name: str) -> str:
-    """A path as runtimes resolve it, but for `..`: that may lead through a link, and stays."""
+    """A path as runtimes resolve it, but for `..`: that may lead through a link, and stays. One that is too long for
+    any system stays as it is."""
+    if len(name) > limits.LAYER_PATH:
+        return name
     return "/".join(part for part in name.split("/") if part not in ("", "."))
 
 
