@@ -85,9 +85,7 @@ class Wanted:
     @classmethod
     def read(cls, params: BuildParams | PlanParams, source: str) -> Wanted:
         """Raises UsageError, MalformedError."""
-        check_site(params.to)
-        if params.to == source:
-            raise UsageError("a bundle for one's own site", thing=source, remedy="name the inside's site with --to")
+        check_destination(params.to, source)
         if params.since not in ("none", "last") and not params.since.startswith("/"):
             raise UsageError(
                 "neither last nor none, and no receipt's full path",
@@ -146,6 +144,12 @@ class Order:
             purpose=given.purpose, authorisation=given.authorisation, classification=given.classification,
             not_after=given.not_after, require_sbom=given.require_sbom, new_site=given.new_site,
         )  # fmt: skip
+
+
+def check_destination(to: str, source: str) -> None:
+    """Whether a bundle may lead to a site, whatever is known of it. Raises MalformedError, UsageError."""
+    if check_site(to) == source:
+        raise UsageError("a bundle for one's own site", thing=source, remedy="name the inside's site with --to")
 
 
 def convert(params: Mapping[str, Any], kind: type[Params]) -> Params:

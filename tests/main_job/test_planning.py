@@ -88,6 +88,7 @@ def test_a_wrong_destination_or_medium_is_one_line_and_takes_nothing(
     gap.alpha.run("site", "add", "bravo")
     before = gap.alpha.run("bundle", "list", "--json").stdout
     for extra in ((), ("--dry-run",)):
+        assert "a bundle for one's own site: alpha" in build(2, "--to", "alpha", "--out", media[0], *extra)
         assert "brav0; did you mean bravo?" in build(2, "--to", "brav0", "--out", media[0], *extra)
         missing = tmp_path / "media" / "nope"
         assert f"the medium's folder is not there: {missing}; mount" in build(

@@ -18,7 +18,7 @@ from appliance.control.routes.plans import chosen_for
 from appliance.control.view import job_view, require_all
 from appliance.handles.granted import load_grants
 from appliance.observe.acts import Act, started
-from appliance.outgoing.order import BuildParams, convert
+from appliance.outgoing.order import BuildParams, check_destination, convert
 from appliance.store.sites import require_known
 from bundles.errors import UsageError
 
@@ -41,6 +41,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def take(request: web.Request, kind: str, sent: dict[str, Any]) -> tuple[dict[str, Any], Handed]:
         check_params(kind, sent)
         if kind == "build" and isinstance(sent.get("to"), str):
+            check_destination(sent["to"], control.station.config.site)
             require_known(control.station.reader, sent["to"], new=sent.get("new_site") is True)
         plain, handed = take_job(request, control.handles, kind, sent)
         if kind == "build":

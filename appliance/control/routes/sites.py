@@ -11,6 +11,7 @@ from appliance.control.api import Control, act, audited, caller, delete, get, po
 from appliance.control.asked import body_of, query_text
 from appliance.observe.acts import Act
 from appliance.observe.audit import AuditEvent
+from appliance.outgoing.order import check_destination
 from appliance.store.bundles_out import unfinished
 from appliance.store.sites import known_sites, require_known
 from appliance.store.writes.sites import ListSite, RemoveSite
@@ -27,6 +28,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def destination(request: web.Request) -> web.Response:
         site = query_text(request, "to")
+        check_destination(site, control.station.config.site)
         require_known(reader, site, new=request.query.get("new") == "yes")
         left = unfinished(reader, f"{control.station.config.site}.{site}")
         return web.json_response({"site": site, "unfinished": [one.text() for one in left]})
