@@ -72,7 +72,11 @@ def _volumes(paths: Sequence[Path]) -> list[Path]:
             below = [path, path / "volumes"]
             below += [path / entry.name / "volumes" for entry in scan(path) if entry.is_dir(follow_symlinks=False)]
             here = [sorted(folder.glob("[0-9][0-9][0-9][0-9].7[zZ]")) for folder in below if folder.is_dir()]
-        found += next((volumes for volumes in here if volumes), [])
+        held = [volumes for volumes in here if volumes]
+        if len(held) > 1:
+            named = ", ".join(str(volumes[0].parent) for volumes in held[:4])
+            raise UsageError("several folders of volumes are here", thing=named[:240], remedy="name one of them")
+        found += held[0] if held else []
     if not found:
         raise UsageError(
             "no volume is here", thing=", ".join(map(str, paths))[:200], remedy="give the folder of 0001.7z"

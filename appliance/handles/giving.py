@@ -83,8 +83,7 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
         raise UsageError("the path is not absolute", thing=repr(str(path))[:120], remedy="write it in full")
     if "\0" in str(path):
         raise UsageError("a path with a NUL", thing=repr(str(path))[:120], remedy="check the path")
-    if any("\ud800" <= character <= "\udfff" for character in str(path)):  # bytes that are no UTF-8 (PEP 383)
-        raise UsageError("the path is not UTF-8", thing=ascii(str(path))[:120], remedy="rename it, and try again")
+    _require_utf8(str(path))
     path = Path(os.path.normpath(path))
     place = _place(path, param)
     with failures_named(place, param.failing):
@@ -104,7 +103,14 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
     if "handle" not in answer:
         raise from_wire(answer)
     root = str(answer["path"])
+    _require_utf8(root)  # what a link leads to
     return {"handle": str(answer["handle"]), "path": root if place == path else str(Path(root) / path.name)}
+
+
+def _require_utf8(path: str) -> None:
+    """Raises UsageError for a path whose bytes are no UTF-8 (PEP 383): it has no place in JSON."""
+    if any("\ud800" <= character <= "\udfff" for character in path):
+        raise UsageError("the path is not UTF-8", thing=ascii(path)[:120], remedy="rename it, and try again")
 
 
 def _place(path: Path, param: PathParam) -> Path:

@@ -92,3 +92,11 @@ def test_no_volume_and_a_target_in_use_are_one_line(typed: TypedBundle, tmp_path
     with pytest.raises(UsageError, match="not empty"):
         recover([typed.folder], tmp_path / "out", no_progress)
     assert (tmp_path / "out/mine").read_text() == "mine"
+
+
+def test_two_bundles_on_one_medium_are_named_and_not_mixed(typed: TypedBundle, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        shutil.copytree(typed.folder, tmp_path / "usb" / name)
+    with pytest.raises(UsageError) as refused:
+        recover([tmp_path / "usb"], tmp_path / "out", no_progress)
+    assert all(f"usb/{name}/volumes" in refused.value.thing for name in ("one", "two"))

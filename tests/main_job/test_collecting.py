@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_a_link_gives_its_own_name_and_not_its_targets(alpha: Station, layout: L
     assert "current.bin" in alpha.run("repo", "show", "files/current-bin:latest", "--json").json["raw"]
     assert alpha.run("collect", f"oci:{tmp_path}/images:one").last_line == "images:one"
     assert digest(alpha, "images:one") == layout.digest("one")
+
+
+def test_a_link_to_a_name_that_is_not_utf8_is_refused_in_one_line(alpha: Station, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/c\xff")).write_bytes(b"x")
+    (tmp_path / "good.bin").symlink_to(os.fsdecode(b"c\xff"))
+    failed = alpha.run("collect", f"file:{tmp_path}/good.bin", expect=2)
+    assert "not UTF-8" in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1
 
 
 def test_a_path_without_its_form_is_one_line_that_names_the_forms(alpha: Station, tmp_path: Path) -> None:
@@ -158,6 +167,6 @@ def test_a_malformed_collection_is_named(alpha: Station, tmp_path: Path, text: s
 
 def test_what_was_fetched_stays_when_a_later_source_fails(alpha: Station, layout: Layout, tmp_path: Path) -> None:
     (tmp_path / "first").write_text("1")
-    failed = alpha.run("collect", f"file:{tmp_path}/first", f"oci:{layout.folder}:nosuch", expect=2)
+    failed = alpha.run("collect", f"file:{tmp_path}/first", f"oci:{layout.folder}:nosuch", expect=1)
     assert "nosuch" in failed.stderr.splitlines()[-1]
     assert "first" in json.dumps(alpha.run("repo", "list", "--json").json)
