@@ -119,7 +119,7 @@ async def test_a_real_bundle_on_a_real_station_is_verified_and_a_flipped_bit_ref
 
             text = await look()
             assert "[!!] 3  every signature is a pinned key's, and holds" in text
-            assert "do     pin the key with: lockgate key trust" in text
+            assert "do     compare its fingerprint with the sender" in text
 
             bravo.run("key", "trust", pem, "--purpose", "bundle", "--owner", "Engineering", "--from", "alpha")
             text = await look()
