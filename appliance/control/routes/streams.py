@@ -24,10 +24,12 @@ from bundles.errors import RefusedError
 
 _STREAMS: Final = (
     "SELECT stream, 'in', sequence, digest, created,"
-    " (SELECT count(DISTINCT l.digest) FROM ledger l WHERE l.stream = o.stream)"
+    " (SELECT count(DISTINCT l.digest) FROM ledger l WHERE l.stream = o.stream),"
+    " (SELECT count(*) FROM ledger l WHERE l.stream = o.stream)"
     " FROM ledger o WHERE entry = (SELECT entry FROM ledger l WHERE l.stream = o.stream"
     " ORDER BY sequence DESC, entry DESC LIMIT 1)"
     " UNION ALL SELECT stream, 'out', sequence, digest, created,"
+    " (SELECT count(*) FROM bundles_out b WHERE b.stream = o.stream),"
     " (SELECT count(*) FROM bundles_out b WHERE b.stream = o.stream)"
     " FROM bundles_out o WHERE sequence = (SELECT max(sequence) FROM bundles_out b WHERE b.stream = o.stream)"
     " ORDER BY stream"
@@ -42,12 +44,12 @@ def routes(control: Control) -> list[web.RouteDef]:
         shut = shut_streams(station) if station.config.side == "inside" else {}
         items = [
             {"stream": stream, "direction": way, "last_sequence": last, "last_digest": digest or "",
-             "last_at": at, "bundles": count, "shut": shut.pop(stream, "")}
-            for stream, way, last, digest, at, count in read(_STREAMS)
+             "last_at": at, "bundles": bundles, "entries": entries, "shut": shut.pop(stream, "")}
+            for stream, way, last, digest, at, bundles, entries in read(_STREAMS)
         ]  # fmt: skip
         items += [
             {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "bundles": 0,
-             "shut": why}
+             "entries": 0, "shut": why}
             for stream, why in shut.items()
         ]  # fmt: skip
         return web.json_response({"items": items, "next": None})
