@@ -12,7 +12,7 @@ import py7zr
 import pytest
 
 from bundles import build
-from bundles.errors import FailedError, IncompleteError, RefusedError
+from bundles.errors import FailedError, IncompleteError, RefusedError, UsageError
 from bundles.ports import no_progress
 from bundles.unpack import unpack
 from bundles.verify import verify
@@ -126,7 +126,7 @@ def test_unpacking_joins_parts_and_makes_a_layout_that_skopeo_reads(bundle: Smal
 def test_unpacking_into_a_folder_in_use_is_refused(bundle: SmallBundle, tmp_path: Path) -> None:
     (tmp_path / "layout").mkdir()
     (tmp_path / "layout/mine").touch()
-    with pytest.raises(FailedError, match="not empty"):
+    with pytest.raises(UsageError, match="not empty"):
         unpack([bundle.folder], trust_of(tmp_path / "trust", bundle.key), LATER, tmp_path / "layout", no_progress)
 
 

@@ -56,6 +56,9 @@ class Anyone(Callers):
     def identify(self, request: web.Request) -> Caller:
         return self.now
 
+    def still_here(self, request: web.Request) -> None:
+        """There are no sessions to keep."""
+
 
 @dataclasses.dataclass
 class Desk:

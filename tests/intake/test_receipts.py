@@ -12,7 +12,7 @@ from appliance.intake import receipts
 from appliance.store.writes.intake import AddReceipt, ResetStream
 from bundles import documents
 from bundles.documents import Receipt
-from bundles.errors import FailedError, RefusedError
+from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
 from bundles.signing.trust import TrustFolder, init_trust, trust_key
@@ -82,7 +82,7 @@ def test_a_job_that_is_run_again_states_the_same_under_the_same_number(inside: I
 
 def test_a_file_that_is_there_is_left_alone_and_no_number_is_spent(inside: Inside, tmp_path: Path) -> None:
     (tmp_path / "r1").write_text("mine")
-    with pytest.raises(FailedError, match="exists"):
+    with pytest.raises(UsageError, match="exists"):
         inside.receipt(tmp_path / "r1")
     assert (tmp_path / "r1").read_text() == "mine"
     assert inside.receipt(tmp_path / "other")["number"] == 1
