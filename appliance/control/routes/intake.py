@@ -74,6 +74,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
             describe(reader, entry, needed(entry))
             | came_to(reader, entry)
             | {
+                "damaged": "",  # what is damaged is refused below
                 "steps": steps_of(reader, entry.digest),
                 "report_digest": entry.report_digest,
                 "decisions": [
