@@ -17,6 +17,7 @@ from appliance.control.routes.plans import _document
 from appliance.intake.ledger import report_text
 from appliance.intake.unexplained import unexplained
 from appliance.outgoing import build, collect
+from appliance.outgoing.choice import Chosen
 from bundles.manifest_codec import decode
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
@@ -107,7 +108,8 @@ def test_a_foreign_layer_that_is_carried_is_looked_through_and_served(sites: Sit
 def test_what_is_not_held_is_named_before_the_signature_and_after(sites: Sites) -> None:
     sites.collect()
     wanted = build.Order.read(sites.outside.order(sites.root, "team/win:1"), "alpha").wanted
-    plan = _document(sites.outside.station, wanted, [], [], None)
+    chosen = [Chosen(text) for text in wanted.references]
+    plan = _document(sites.outside.station, wanted, [], [], None, chosen)
     assert [f"{one['artifact']}: {one['layer']}" for one in plan["not_carried"]] == [sites.name]
     result = sites.build("team/win:1")
     assert result["not_carried"] == sites.told[0]["not_carried"] == [sites.name]
