@@ -6,7 +6,7 @@ import itertools
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +31,7 @@ from bundles.manifest import volume_path
 if TYPE_CHECKING:
     from bundles.manifest import BundleManifest
     from bundles.ports import Progress
+    from bundles.signing.keys import PrivateKey
     from bundles.signing.trust import TrustFolder
 
 _FOLDERS = click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
@@ -280,8 +281,14 @@ def sign(
         show(result, as_json, lambda: built(result))
         return
     station = None if root is None and is_key_file(None, key_name) else station_root(root)
-    with _bar("check") as progress:
-        done = cosign(folders, lambda: load_key(station or Path(), key_name, passphrase_fd), station, progress)
+    with ExitStack() as shown:
+        progress = shown.enter_context(_bar("check"))
+
+        def open_key() -> PrivateKey:
+            shown.close()  # a bar that is painted again and again would hide the question
+            return load_key(station or Path(), key_name, passphrase_fd)
+
+        done = cosign(folders, open_key, station, progress)
     written = [str(folder / name) for folder in done.folders for name in done.files]
     document = {
         "id": done.id, "keyid": done.keyid, "signature": written[0], "signatures": written, "files": list(done.files),

@@ -93,7 +93,7 @@ GUIDES: Final = (
         (
             Step("lockgate media list", "what is mounted, and the bundles on it"),
             Step("lockgate intake import /media/usb", "into quarantine; the last line is the bundle's id"),
-            Step("lockgate intake list", "what became of it"),
+            Step("lockgate job list", "how the import ended"),
             Step("lockgate receipt export --out /media/back/bravo.receipt", "for the outside, on another medium"),
         ),
         "docs/howto/bring-in.md",

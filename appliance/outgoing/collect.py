@@ -60,17 +60,26 @@ def run(context: JobContext) -> Result:
                 for root in source.roots():
                     thing = str(root.target)
                     collector = _Collector(context, source, root)
+                    before = _before(context, root)
                     collector.take()
                     left += collector.left
-                    if root.note:
-                        notes.append(root.note)
-                        context.log(f"[!!] {root.note}")
+                    for note in filter(None, (root.note, before)):
+                        notes.append(note)
+                        context.log(f"[!!] {note}")
                     context.log(f"collected {root.target} as {root.descriptor.digest}")
                     references.append(thing)
     except LockgateError as error:
         context.record_failure(Act.COLLECT, thing, error)
         raise
     return {"references": references, "left_out": left, "notes": notes}
+
+
+def _before(context: JobContext, root: Root) -> str:
+    """What is to be said of a tag that stands at something else, as a copy says it; empty where it does not move."""
+    if root.target.tag is None:
+        return ""
+    before = context.station.metadata.tag_target(root.target.repository, root.target.tag)
+    return "" if before in (None, str(root.descriptor.digest)) else f"{root.target} stood at {before}"
 
 
 def _check_names(context: JobContext, sources: list[Source]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from bundles import limits
 from bundles.display import safe
-from bundles.errors import FailedError, UsageError
+from bundles.errors import UsageError
 from bundles.files import read_small, write_atomic
 from bundles.signing.keys import (
     CREATABLE,
@@ -69,7 +69,7 @@ def _create(asked: argparse.Namespace) -> int:
 
 
 def _new(path: Path) -> tuple[Path, Path]:
-    """The files of a new key. Raises UsageError for a name that hides which half it is, FailedError where one is."""
+    """The files of a new key. Raises UsageError for a name that hides which half it is, or where one is."""
     if path.suffix != _SUFFIX or path.name.endswith(PUBLIC_SUFFIX) or path.name == _SUFFIX:
         raise UsageError("not a name for a private key's file", thing=str(path), remedy="write NAME.pem")
     if not path.absolute().parent.is_dir():
@@ -77,7 +77,7 @@ def _new(path: Path) -> tuple[Path, Path]:
     public_path = path.with_name(f"{path.stem}{PUBLIC_SUFFIX}")
     for file in (path, public_path):
         if file.exists() or file.is_symlink():
-            raise FailedError("the key exists", thing=str(file), remedy="choose another name")
+            raise UsageError("the key exists", thing=str(file), remedy="choose another name")
     return path, public_path
 
 

@@ -106,8 +106,11 @@ def test_a_digest_decides_and_the_tag_beside_it_is_kept_and_compared(outside: Ou
     assert str(outside.shows("team/app:1")) == old["digest"]
     (note,) = result["notes"]
     assert new["digest"] in note
-    context = outside.context("collect", {"sources": [source(layout.folder, tag=f"team/app:1@{new['digest']}")]})
-    assert outside.run(context, collect.run)["notes"] == []
+    again = {"sources": [source(layout.folder, tag=f"team/app:1@{new['digest']}")]}
+    (moved,) = outside.run(outside.context("collect", again), collect.run)["notes"]
+    assert "team/app:1" in moved  # a tag that moves is said, with where it stood
+    assert old["digest"] in moved
+    assert outside.run(outside.context("collect", again), collect.run)["notes"] == []
 
 
 def test_a_bundle_carries_the_digest_under_the_tag_that_was_named_with_it(

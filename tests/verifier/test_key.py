@@ -87,7 +87,7 @@ def test_a_public_half_of_another_key_beside_it_is_not_believed(anna: Path, capf
 @pytest.mark.parametrize(
     ("words", "status", "said"),
     [
-        (["create", "anna.pem"], 1, "the key exists"),
+        (["create", "anna.pem"], 2, "the key exists"),
         (["create", "anna.pub.pem"], 2, "NAME.pem"),
         (["create", "anna"], 2, "NAME.pem"),
         (["create", "nowhere/anna.pem"], 2, "no such folder"),
