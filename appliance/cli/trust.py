@@ -115,11 +115,16 @@ def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     paths = StationPaths(station_root(root))
     require_accounts(paths, load_config(paths.config))
     old = paths.tls / SERVER
-    wanted = list(names) or (names_of(load(old)) if old.is_file() else default_names())
+    before = names_of(load(old)) if old.is_file() else []
+    wanted = list(names) or before or default_names()
+    dropped = [name for name in before if name not in wanted]
     with recorded(paths.root, Act.TLS_RENEW, paths.root.name, {"names": wanted}):
         made = make_server(paths, wanted)
-    document = {"path": str(made.path), "not_after": made.not_after, "names": wanted}
-    show(document, as_json, lambda: f"a certificate until {made.not_after}\ntake it up with: lockgate tls reload")
+    document = {"path": str(made.path), "not_after": made.not_after, "names": wanted, "dropped": dropped}
+    lines = [f"a certificate until {made.not_after}, for {', '.join(wanted)}"]
+    if dropped:
+        lines.append(f"[!!] no longer for {', '.join(dropped)}; to keep a name give it with --name too")
+    show(document, as_json, lambda: "\n".join([*lines, "take it up with: lockgate tls reload"]))
 
 
 @tls.command()
