@@ -6,7 +6,7 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -19,7 +19,7 @@ from appliance.intake.facts import check_refused, demand_of
 from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by, report_text
 from appliance.intake.log_record import read_log
 from appliance.intake.overrides import trusted_now
-from appliance.observe.acts import REPORTED, Act, read_act
+from appliance.observe.acts import REPORTED, Act, mark, read_act
 from appliance.observe.reading import own_events
 from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
@@ -206,14 +206,22 @@ def still_counting(
     station: Station, entry: Entry, stored: Sequence[StoredDecision], said: Logged | None = None
 ) -> Counting:
     """Verify stored approvals anew: a key may have been revoked, time has passed, and a database can be edited or come
-    back from a backup. What was signed before the audit log's last rejection or withdrawal does not count."""
+    back from a backup. What was signed before the audit log's last rejection or withdrawal does not count, nor what was
+    handed in before the station was closed: nobody was logged in then."""
     counting: dict[bool, dict[str, frozenset[str]]] = {False: {}, True: {}}
     objections = []
-    undone = taken_back(station, said or logged(station, entry)) if stored else ""
+    if stored:
+        said = said or logged(station, entry)
+    undone = taken_back(station, said) if said is not None else ""
     for kept in stored:
         try:
             decision = verify_stored(station, entry, kept)
             require_not_undone(decision, undone)
+            if said is not None and kept.keyid in said.while_open:
+                raise RefusedError(
+                    f"the station was open when the approval by {decision.owner} was handed in", thing=entry.id,
+                    remedy="approve it again",
+                )  # fmt: skip
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue
@@ -248,13 +256,15 @@ def require_recorded_report(station: Station, entry: Entry, said: Logged) -> Non
 @dataclass(frozen=True, slots=True)
 class Logged:
     """What the audit log says of a bundle: when it was last rejected or withdrawn, who brought it in, and the digest of
-    its newest inspection report; "" where it does not say; and by whose log-in each key's newest approval came. No
-    backup and no edited row takes that back."""
+    its newest inspection report; "" where it does not say; and by whose log-in each key's newest approval came.
+    `while_open` are the keys whose newest approval is older than the closing of the station. No backup and no edited
+    row takes that back."""
 
     undone: str = ""
     importer: str = ""
     hands: Mapping[str, str] = field(default_factory=dict)
     report: str = ""
+    while_open: Collection[str] = ()
 
 
 def taken_back(station: Station, said: Logged) -> str:
@@ -269,8 +279,11 @@ def logged(station: Station, entry: Entry) -> Logged:
     that approvals came through it keeps nothing: these are handed in anew."""
     undone = report = ""
     hands: dict[str, str] = {}
+    while_open: set[str] = set()
+    closed_since = False
     did_not_happen: set[str] = set()
-    for event in own_events(station.paths, entry.id.encode()):
+    for event in own_events(station.paths, marks=(entry.id.encode(), mark(Act.CLOSE))):
+        closed_since = closed_since or event["act"] == Act.CLOSE
         if event["thing"] == entry.id and event["detail"].get("takes_back"):
             did_not_happen.add(event["act"])
         if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
@@ -282,13 +295,16 @@ def logged(station: Station, entry: Entry) -> Logged:
         if event["act"] in (Act.INTAKE_REJECT, Act.INTAKE_WITHDRAW):
             undone = undone or str(event["time"])
         if event["act"] == Act.INTAKE_APPROVE:
-            hands.setdefault(str(event["detail"]["keyid"]), str(event["actor"]))
+            keyid = str(event["detail"]["keyid"])
+            if closed_since and keyid not in hands:
+                while_open.add(keyid)
+            hands.setdefault(keyid, str(event["actor"]))
         if event["act"] == Act.INTAKE_IMPORT:
-            return Logged(undone, str(event["actor"]), hands, report)
+            return Logged(undone, str(event["actor"]), hands, report, while_open)
     kept = kept_of(station.paths, station.config.site, entry.digest)
     return Logged(
         undone or kept.undone.get(entry.digest, ""), kept.importers.get(entry.digest, ""), hands,
-        report or kept.reports.get(entry.digest, ""),
+        report or kept.reports.get(entry.digest, ""), while_open,
     )  # fmt: skip
 
 

@@ -28,9 +28,10 @@ def newest(
     without: bytes = b"",
     standing: Standing | None = None,
     foreign: set[str] | None = None,
+    marks: tuple[bytes, ...] = (b"",),
 ) -> Iterator[dict[str, Any]]:
-    """Every event whose line holds some bytes, and not others, the newest first, read only as far as the caller goes;
-    of each lane that `before` names, only those below that number.
+    """Every event whose line holds some bytes, and not others, and one of `marks`, the newest first, read only as far
+    as the caller goes; of each lane that `before` names, only those below that number.
 
     With `standing` only what the station wrote is given; `foreign` gets the names of files that hold anything else.
     What is no event is left out: `audit verify` names it.
@@ -40,7 +41,7 @@ def newest(
     for segment in segments(folder):
         lanes.setdefault(segment.lane, []).append(segment)
     asked = _Asked(holding, without, standing, set() if foreign is None else foreign)
-    streams = [_backwards(lane, mine, asked, ends.get(lane)) for lane, mine in lanes.items()]
+    streams = [_backwards(lane, mine, asked, ends.get(lane), marks) for lane, mine in lanes.items()]
     return heapq.merge(*streams, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
 
 
@@ -50,9 +51,10 @@ def own_events(
     before: Mapping[int, int] | None = None,
     without: bytes = b"",
     foreign: set[str] | None = None,
+    marks: tuple[bytes, ...] = (b"",),
 ) -> Iterator[dict[str, Any]]:
     """`newest` of what the station itself wrote: what a decision may rest on. Raises FailedError."""
-    return newest(paths.audit, holding, before, without, standing_of(paths), foreign)
+    return newest(paths.audit, holding, before, without, standing_of(paths), foreign, marks)
 
 
 def own_oldest(

@@ -331,3 +331,34 @@ def test_an_approval_made_elsewhere_counts_as_one_made_here(strict: Inside) -> N
     entry, anna = find_entry(strict.station.reader, NAME), strict.officer("Anna")
     payload = approvals.draft(strict.station, entry, anna.public.keyid, "approve", "")
     assert strict.hand_in(NAME, anna.public.keyid, payload, anna.sign(payload)) == "quarantined"
+
+
+def test_an_approval_of_the_open_station_counts_no_more_once_it_is_closed(strict: Inside) -> None:
+    """Nobody was logged in then, so whoever ran the station may be the one officer who goes on alone."""
+    first, second = create_private(), create_private()
+    for key, owner in ((first, "Anna Berg"), (second, "Boris Lind")):
+        strict.trust(key.public, "release", owner)
+    entry = find_entry(strict.station.reader, NAME)
+    payload = approvals.draft(strict.station, entry, first.public.keyid, "approve", "")
+    signature = first.sign(payload)
+    strict.hand_in(NAME, first.public.keyid, payload, signature, "root(0)")
+    strict.station.audit.record(AuditEvent(Act.CLOSE, "root(0)", "bravo", "done", {"administrator": "ada"}))
+    strict.decide(NAME, second)
+    refuses(strict, "open when the approval by Anna Berg")
+    strict.hand_in(NAME, first.public.keyid, payload, signature, "anna")
+    assert strict.release(NAME)
+
+
+def test_the_newest_approval_of_each_key_says_whether_it_counts(strict: Inside) -> None:
+    first, second = create_private(), create_private()
+    for key, owner in ((first, "Anna Berg"), (second, "Boris Lind")):
+        strict.trust(key.public, "release", owner)
+    strict.decide(NAME, second)
+    strict.station.audit.record(AuditEvent(Act.CLOSE, "root(0)", "bravo", "done", {"administrator": "ada"}))
+    strict.decide(NAME, first)
+    said = approvals.logged(strict.station, find_entry(strict.station.reader, NAME))
+    assert set(said.while_open) == {second.public.keyid}
+    assert set(said.hands) == {first.public.keyid, second.public.keyid}
+    strict.decide(NAME, second)
+    assert approvals.logged(strict.station, find_entry(strict.station.reader, NAME)).while_open == set()
+    assert strict.release(NAME)
