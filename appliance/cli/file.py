@@ -16,6 +16,7 @@ from bundles.display import safe
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.files import create_new, failures_named, name_once, sync_folder
 from bundles.oci.digest import Digest, new_hasher
+from bundles.people import is_unseen
 
 if TYPE_CHECKING:
     from appliance.control.client import ControlClient
@@ -62,19 +63,30 @@ def get(root: Path | None, reference: str, folder: Path, name: str | None, as_js
     }  # fmt: skip
     note = f"[!!] {safe(document['note'])}\n" if document["note"] else ""
     said = f"{note}{safe(found)}: {megabytes(document['size'])}, mode {shown['mode']}, {document['content']}"
-    show(shown, as_json, lambda: f"{said}\n{safe(str(target))}")
+    # Scripts take the last line for the path: nothing that `safe` escapes beyond what cannot be shown is escaped here.
+    path = str(target)
+    show(shown, as_json, lambda: f"{said}\n{safe(path) if any(map(is_unseen, path)) else path}")
 
 
 def _name(name: str, *, given: bool) -> str:
-    """The name as one path component. Raises RefusedError, UsageError for one that was given."""
+    """The name as one path component that can be shown as it is. A hidden name, or one that reads as an option, is a
+    person's choice alone. Raises RefusedError, UsageError for one that was given."""
     try:
         size = len(name.encode())
     except UnicodeEncodeError:
         size = 0
-    if "/" not in name and "\0" not in name and name not in ("", ".", "..") and 0 < size <= _NAME_MOST:
-        return name
     kind = UsageError if given else RefusedError
-    what = "the artifact gives its file no name" if not name else "the file's name is no single name"
+    what = ""
+    if not name:
+        what = "the artifact gives its file no name"
+    elif "/" in name or "\0" in name or name in (".", "..") or not 0 < size <= _NAME_MOST:
+        what = "the file's name is no single name"
+    elif any(map(is_unseen, name)):
+        what = "the file's name holds characters that cannot be shown"
+    elif not given and name[0] in ".-":
+        what = "the file's name is a hidden one" if name[0] == "." else "the file's name reads as an option"
+    if not what:
+        return name
     raise kind(what, thing=safe(name)[:160], remedy="name it with --name NAME")
 
 

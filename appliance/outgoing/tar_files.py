@@ -12,7 +12,17 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from appliance import limits as station_limits
-from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, check_sum, number, pax_records, text
+from appliance.intake.inspectors.tar_fields import (
+    BLOCK,
+    OCTAL_SIZE,
+    ZEROS,
+    check_sum,
+    number,
+    pax_records,
+    pax_size,
+    text,
+)
+from appliance.intake.inspectors.tar_stream import names_of
 from appliance.intake.inspectors.unpacking import compression_of
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.files import failures_named, open_regular
@@ -34,6 +44,9 @@ class TarFiles:
             self._file = os.fdopen(open_regular(path), "rb", buffering=0)
         try:
             self._index(os.fstat(self._file.fileno()).st_size)
+        except MalformedError as error:
+            self.close()
+            raise MalformedError(error.what, thing=f"{path}: {error.thing}" if error.thing else str(path)) from None
         except BaseException:
             self.close()
             raise
@@ -90,28 +103,58 @@ class TarFiles:
             if kind in "xgLK":
                 self._check_small(length)
                 data = self._read(position + BLOCK, length)
+                if kind == "g" and (pax or long):  # Go's archive/tar forgets them there
+                    raise self._strange("a global header between an extended header and its entry")
                 if kind == "x":
+                    if pax:
+                        raise self._strange("several extended headers of one kind")
                     pax = pax_records(data)
                 elif kind != "g":
+                    if kind in long:
+                        raise self._strange("several extended headers of one kind")
                     long[kind] = text(data)
                 elif strange := sorted(pax_records(data).keys() - _HARMLESS):
                     raise self._strange(f"a global header with {strange[0]}")
             else:
-                length = int(pax["size"]) if pax.get("size", "").isdigit() else length
-                self._add(block, kind, position + BLOCK, length, pax, long)
+                name = self._name(block, pax, long)
+                length = self._size(name, length, pax)
+                self._add(block, kind, name, position + BLOCK, length, pax, long)
                 pax, long = {}, {}
                 length = length if kind in "07" else 0
             position += BLOCK + -(-length // BLOCK) * BLOCK
             if position > size:
                 raise UsageError("the archive is cut off", thing=str(self.path), remedy="save the image again")
 
-    def _add(self, block: bytes, kind: str, start: int, length: int, pax: dict[str, str], long: dict[str, str]) -> None:
+    def _name(self, block: bytes, pax: dict[str, str], long: dict[str, str]) -> str:
+        """An entry's name, as every reader takes it. Raises RefusedError where readers take different ones."""
+        own, odd = names_of(block)
+        name = pax.get("path") or long.get("L") or own[0]
+        for field, kind in (("path", "L"), ("linkpath", "K")):
+            if not pax.get(field, "-") or (kind in long and field in pax and long[kind] != pax[field]):
+                raise self._strange(f"{name!r}: two extended headers give it different names")
+        if (odd or len(own) > 1) and not (pax.get("path") or long.get("L")):
+            raise self._strange(f"{name!r}: a prefix that only some readers take")
+        return name
+
+    def _size(self, name: str, own: int, pax: dict[str, str]) -> int:
+        """An entry's size: the header's own, or the pax header's where the former cannot hold it. Raises
+        RefusedError."""
+        if "size" not in pax:
+            return own
+        try:
+            size = pax_size(pax["size"])
+        except MalformedError:
+            raise self._strange(f"{name!r}: its pax header holds no size in digits") from None
+        if size != own and size < OCTAL_SIZE:
+            raise self._strange(f"{name!r}: its pax header and its own header give different sizes")
+        return size
+
+    def _add(
+        self, block: bytes, kind: str, name: str, start: int, length: int, pax: dict[str, str], long: dict[str, str]
+    ) -> None:
         if any(key.startswith("GNU.sparse.") for key in pax) or kind not in "01234567":
             raise self._strange(f"an entry of the kind {kind!r}, or a sparse file")
-        name = text(block[:100])
-        if block[257:263] == b"ustar\0" and block[345]:
-            name = f"{text(block[345:500])}/{name}"
-        name = _plain(pax.get("path") or long.get("L") or name)
+        name = _plain(name)
         if kind in "3456" or not name or (kind == "0" and name.endswith("/")):
             return
         if name in self._files or name in self._links:
@@ -128,11 +171,11 @@ class TarFiles:
 
     def _check_small(self, length: int) -> None:
         if length > station_limits.LAYER_NAME:
-            raise MalformedError("a name in the archive is too long", thing=str(self.path))
+            raise MalformedError("a name in the archive is too long")
 
     def _strange(self, what: str) -> RefusedError:
         return RefusedError(
-            "readers of tar take the archive differently", thing=f"{self.path}: {what}"[:240],
+            "readers of tar take the archive differently", thing=f"{self.path}: {what[:240]}",
             remedy="save the image again with docker save or podman save",
         )  # fmt: skip
 

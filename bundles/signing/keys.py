@@ -320,7 +320,7 @@ def passphrase_from(descriptor: int, option: str = "--passphrase-fd") -> bytes:
     try:
         with os.fdopen(descriptor, "rb", closefd=False) as file:
             return file.readline().rstrip(b"\r\n")
-    except (OSError, TypeError, OverflowError):  # TypeError: of a number that no descriptor can have
+    except (OSError, TypeError, ValueError, OverflowError):  # the last three: a number that no descriptor can have
         raise UsageError(
             f"descriptor {descriptor} cannot be read",
             thing=f"{option} {descriptor}",

@@ -54,7 +54,24 @@ def test_a_name_that_is_no_single_name_is_refused(name: str) -> None:
         _name(name, given=True)
 
 
-@pytest.mark.parametrize("name", ["app.bin", "-rf", "東京 (1).bin", ".hidden", "a\nb", "x" * 255, "...", "CON"])
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\x1b[2Jb", "a\u202egpj.sh", "a\u200bb", "a\xadb", "a\x85b", "\ufeffa", "a\r", "a\ufe0f"]
+)
+def test_a_name_that_cannot_be_shown_as_it_is_is_refused(name: str) -> None:
+    with pytest.raises(RefusedError, match="--name NAME"):
+        _name(name, given=False)
+    with pytest.raises(UsageError, match="--name NAME"):
+        _name(name, given=True)
+
+
+@pytest.mark.parametrize("name", ["-rf", ".bashrc", "...", "--", "-"])
+def test_a_hidden_name_and_one_that_reads_as_an_option_are_a_persons_choice_alone(name: str) -> None:
+    with pytest.raises(RefusedError, match="--name NAME"):
+        _name(name, given=False)
+    assert _name(name, given=True) == name
+
+
+@pytest.mark.parametrize("name", ["app.bin", "東京 (1).bin", "x" * 255, "CON", "a\\b", "e\u0301.bin", "a b"])
 def test_any_other_name_is_itself(name: str) -> None:
     assert _name(name, given=False) == name
 
@@ -109,6 +126,9 @@ def test_nothing_that_is_there_is_replaced_and_hostile_artifacts_are_one_line(
     taken = packed(layout, b"2", **{TITLE: "taken", MODE: "0644"})
     nameless = packed(layout, b"3")
     power = packed(layout, b"4", **{TITLE: "power", MODE: "06755"})
+    unseen = packed(layout, b"5", **{TITLE: "a\u202egpj.sh\nb"})
+    hidden = packed(layout, b"6", **{TITLE: ".bashrc"})
+    marked = packed(layout, b"7", **{TITLE: "e\u0301\\x.bin"})
     layout.tag("team/image:1", layout.image({"a": b"a"}, "amd64"))
     alpha.run("collect", f"oci:{layout.folder}")
     (out / "taken").symlink_to("elsewhere")
@@ -116,6 +136,8 @@ def test_nothing_that_is_there_is_replaced_and_hostile_artifacts_are_one_line(
         (away, 3, "--name"),
         (taken, 2, "exists"),
         (nameless, 3, "--name"),
+        (unseen, 3, "--name"),
+        (hidden, 3, "--name"),
         ("team/image:1", 2, "skopeo"),
     ):
         failed = alpha.run("file", "get", reference, "--to", out, expect=status)
@@ -126,6 +148,8 @@ def test_nothing_that_is_there_is_replaced_and_hostile_artifacts_are_one_line(
     alpha.run("file", "get", nameless, "--to", out, "--name", "named")
     assert (out / "named").read_bytes() == b"3"
     alpha.run("file", "get", power, "--to", out)
+    assert Path(alpha.run("file", "get", marked, "--to", out).last_line).read_bytes() == b"7", "the line is the path"
+    assert alpha.run("file", "get", hidden, "--to", out, "--name", ".bashrc").last_line == str(out / ".bashrc")
     assert stat.S_IMODE((out / "power").stat().st_mode) == 0o755
 
 

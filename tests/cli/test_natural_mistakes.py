@@ -85,6 +85,7 @@ KEYS = [
     ("key create engineer --no-passphrase", 2, "engineer.pem", "another name"),
     ("key create fresh", 2, "Passphrase for fresh", "--passphrase-fd N, or as the systemd credential lockgate.fresh"),
     ("key create fresh --passphrase-fd 999", 2, "--passphrase-fd 999", "--passphrase-fd 3 3< FILE"),
+    ("key create fresh --passphrase-fd -1", 2, "--passphrase-fd -1", "--passphrase-fd 3 3< FILE"),
     ("key create fresh --passphrase-fd 99999999999", 2, "99999999999", "--passphrase-fd 3 3< FILE"),
     ("key export engineer --out {engineer}", 2, "engineer.pem", "another name"),
     ("key trust {alpha}/keys/engineer.pem --purpose release --owner x", 2, "engineer.pem", "lockgate key export NAME"),
@@ -110,6 +111,9 @@ ACCOUNTS = [
     ("user code", 2, "alpha", "lockgate close -C"),
     ("user login ada", 2, "Password of ada", "--password-fd N"),
     ("user create ada", 2, "Password of ada", "--password-fd N"),
+    ("user login robot-ci --secret-fd -1", 2, "--secret-fd -1", "--secret-fd 3 3< FILE"),
+    ("user login robot-ci --secret-fd 999", 2, "--secret-fd 999", "--secret-fd 3 3< FILE"),
+    ("user login ada --password-fd -1", 2, "--password-fd -1", "--password-fd 3 3< FILE"),
 ]
 
 REST = [

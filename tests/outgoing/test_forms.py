@@ -14,7 +14,7 @@ import pytest
 
 from appliance.outgoing import build, collect
 from appliance.outgoing.tar_files import TarFiles
-from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
+from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.manifest_codec import decode
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
@@ -264,6 +264,99 @@ def test_files_of_an_archive_are_read_where_they_stand(tmp_path: Path, form: int
 def test_what_readers_of_tar_take_differently_is_refused(tmp_path: Path, entries: list[Any]) -> None:
     with pytest.raises(RefusedError, match="differently"):
         TarFiles(tar_of(tmp_path / "a.tar", *entries))
+
+
+def raw(kind: bytes, name: str, data: bytes = b"") -> bytes:
+    """An entry as its bytes, of any kind."""
+    member = tarfile.TarInfo(name)
+    member.type, member.size = kind, len(data)
+    return member.tobuf(tarfile.GNU_FORMAT) + data + bytes(-len(data) % 512)
+
+
+def pax(**records: str) -> bytes:
+    """A pax header with records that are written as they are."""
+    data = b""
+    for key, value in records.items():
+        rest = f" {key}={value}\n".encode()
+        length = next(n for n in range(len(rest) + 1, len(rest) + 9) if len(f"{n}") + len(rest) == n)
+        data += f"{length}".encode() + rest
+    return raw(b"x", "pax", data)
+
+
+def long_name(name: str, kind: bytes = b"L") -> bytes:
+    """A GNU header that names the entry behind it."""
+    return raw(kind, "././@LongLink", name.encode() + b"\0")
+
+
+def prefixed(magic: bytes) -> bytes:
+    """An entry with a prefix and a magic that only some readers know."""
+    block = bytearray(raw(b"0", "a"))
+    block[257:265], block[345:346], block[148:156] = magic, b"p", b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+A = raw(b"0", "a", b"1")
+HELD = "readers of tar take the archive differently: {path}: "
+
+
+@pytest.mark.parametrize(
+    ("entries", "entry_named"),
+    [
+        (pax(path="manifest.json") + long_name("junk") + A, "manifest.json"),
+        (long_name("manifest.json") + pax(path="junk") + A, "junk"),
+        (pax(linkpath="x") + long_name("y", b"K") + raw(b"2", "a"), "a"),
+        (pax(path="") + A, "a"),
+        (pax(path="one") + pax(path="two") + A, ""),
+        (long_name("one") + long_name("two") + A, ""),
+        (pax(path="one") + raw(b"g", "pax", b"13 comment=x\n") + A, ""),
+        (prefixed(b"ustar  \0"), "a"),
+        (prefixed(b"ustar\x0001"), "a"),
+        *((pax(size=size) + A, "a") for size in (
+            "0", "2", "+1", " 1", "1 ", "0_1", "-1", "٢", "²", "1" * 19, "9" * 5000, "", "0x1", "1.0", "8589934591",
+        )),
+    ],
+    ids=lambda part: part if isinstance(part, str) else f"{len(part)} bytes",
+)  # fmt: skip
+def test_headers_that_contradict_one_another_are_refused_by_file_and_entry(
+    tmp_path: Path, entries: bytes, entry_named: str
+) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(entries + bytes(1024))
+    with pytest.raises(RefusedError) as refused:
+        TarFiles(path)
+    assert str(refused.value).startswith(HELD.format(path=path))
+    assert repr(entry_named) in str(refused.value) or not entry_named
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_headers_that_agree_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(
+        pax(path="one", size="1") + long_name("one") + A + pax(size="01") + raw(b"0", "two", b"2") + bytes(1024)
+    )
+    files = TarFiles(path)
+    assert (files.read_small("one", 9), files.read_small("two", 9)) == (b"1", b"2")
+    files.close()
+
+
+def test_a_size_that_no_header_can_hold_is_the_pax_headers(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    size = 8**11
+    with path.open("wb") as file:
+        file.write(pax(size=str(size)) + raw(b"0", "layer"))
+        file.seek(size, 1)
+        file.write(raw(b"0", "last", b"2") + bytes(1024))
+    files = TarFiles(path)
+    assert files.read_small("last", 9) == b"2"
+    files.close()
+
+
+def test_a_damaged_header_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.tar"
+    path.write_bytes(raw(b"x", "pax", b"99 path=a\n") + A)
+    with pytest.raises(MalformedError, match=str(path)):
+        TarFiles(path)
 
 
 def test_a_link_leads_nowhere_but_inside_the_archive(tmp_path: Path) -> None:

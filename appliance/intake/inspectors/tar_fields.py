@@ -14,6 +14,9 @@ from bundles.errors import MalformedError
 
 BLOCK: Final = 512
 ZEROS: Final = bytes(BLOCK)
+OCTAL_SIZE: Final = 8**11
+"""Sizes from here on do not fit a header's own field."""
+_DIGITS: Final = re.compile(r"[0-9]{1,18}")
 _OCTAL: Final = re.compile(rb" *+([0-7]*+) *+(?:\0.*+)?", re.DOTALL)
 _LENIENT: Final = re.compile(rb"[\s\0]*+([0-7]*+)")
 _RECORD: Final = re.compile(rb"([1-9][0-9]{0,9}) ")
@@ -90,6 +93,13 @@ def pax_records(data: bytes) -> dict[str, str]:
         fields[name] = value.decode("latin-1") if latin else value.decode(errors="backslashreplace")
         start = end
     return fields
+
+
+def pax_size(value: str) -> int:
+    """A pax record's size in bytes: ASCII digits, and few enough for 64 bits. Raises MalformedError."""
+    if not _DIGITS.fullmatch(value):
+        raise MalformedError("an entry whose size cannot be told", thing=value[:80])
+    return int(value)
 
 
 def powers(records: dict[str, str]) -> tuple[str, ...]:

@@ -13,7 +13,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from appliance import limits
-from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, check_sum, is_header, number, pax_records, powers, text
+from appliance.intake.inspectors.tar_fields import (
+    BLOCK,
+    OCTAL_SIZE,
+    ZEROS,
+    check_sum,
+    is_header,
+    number,
+    pax_records,
+    pax_size,
+    powers,
+    text,
+)
 from appliance.intake.inspectors.unpacking import Stream
 from bundles.errors import MalformedError
 
@@ -27,8 +38,6 @@ _PAX: Final = "xX"
 _SKIP: Final = 1024 * 1024
 _HARMLESS: Final = frozenset({"comment", "hdrcharset", "mtime", "atime", "ctime"})
 """Keys of a global header that change nothing of what is looked for; Git writes a `comment`."""
-_OCTAL_SIZE: Final = 8**11
-"""Sizes from here on do not fit a header's own field."""
 
 
 @dataclass(slots=True)
@@ -133,7 +142,7 @@ def _entry(
     stream: Stream, block: bytes, kind: str, ahead: _Ahead, take: Callable[[bytes], None] | None
 ) -> Iterator[Member | Oddity]:
     size = number(block[124:136])
-    names, reasons = _names_of(block)
+    names, reasons = names_of(block)
     targets: tuple[str, ...] = (text(block[157:257]),)
     records: dict[str, str] = {}
     if ahead:
@@ -168,7 +177,7 @@ def _pass_data(stream: Stream, size: int, take: Callable[[bytes], None] | None) 
         raise MalformedError("a layer ends in the middle of a file")
 
 
-def _names_of(block: bytes) -> tuple[tuple[str, ...], list[str]]:
+def names_of(block: bytes) -> tuple[tuple[str, ...], list[str]]:
     """The names that readers make of a header's own fields, and what is odd about them."""
     name, magic = text(block[:100]), block[257:265]
     if not block[345]:
@@ -207,16 +216,12 @@ def _overridden(
     targets = _distinct(ahead.long_targets[-1:], links[-1:], ahead.long_targets, links) or targets
     sizes = {one["size"] for one in ahead.records if one.get("size")}
     if sizes:
-        size, own = _pax_size(records.get("size", ""), sizes), size
-        if size != own and size < _OCTAL_SIZE:
+        if len(sizes) > 1:
+            raise MalformedError("an entry whose size cannot be told", thing=", ".join(sorted(sizes))[:80])
+        size, own = pax_size(records.get("size", "")), size
+        if size != own and size < OCTAL_SIZE:
             reasons.append("a size in a pax header that is not the header's own")
     return names, targets, size, records, reasons
-
-
-def _pax_size(last: str, sizes: set[str]) -> int:
-    if len(sizes) > 1 or not last.isascii() or not last.isdigit() or len(last) > 18:
-        raise MalformedError("an entry whose size cannot be told", thing=", ".join(sorted(sizes))[:80])
-    return int(last)
 
 
 def _distinct(*lists: list[str]) -> tuple[str, ...]:
