@@ -343,7 +343,10 @@ SEVEN_ZIP_WINDOW: Final = 64 * MIB
 """What its decoder may hold: `7z -mx=9` takes 64 MiB. One archive is read at a time."""
 
 SEVEN_ZIP_HEADER: Final = 4 * MIB
-"""The end header as it is stored; py7zr has its own ceiling for what comes out of it."""
+"""The end header as it is stored."""
+
+SEVEN_ZIP_HEADER_UNPACKED: Final = 32 * MIB
+"""What a compressed one may unpack to: some 200,000 entries, since each has its name in UTF-16."""
 
 SEVEN_ZIP_LISTED: Final = 50
 """Names of one archive, and archives, that a report lists."""

@@ -57,6 +57,18 @@ MEDIA: Final = 999
 DRIVES: Final = 8
 """Drives written or read at once: more than a person has hands and a small machine has ports."""
 
+VOLUME_HEADER: Final = 64 * MIB
+"""The header of a volume that is read without its manifest: 200,000 entries of some 190 bytes each, and room."""
+
+VOLUME_HEADER_UNPACKED: Final = 8 * MIB
+"""What a compressed one may unpack to. Volumes have a plain header; another program may have packed them anew."""
+
+SEVEN_ZIP_FILES: Final = 262_144
+SEVEN_ZIP_FOLDERS: Final = 65_536
+SEVEN_ZIP_CODERS: Final = 8
+"""Entries and folders of a 7z archive, and coders of a folder: py7zr takes some hundred bytes of memory for two bytes
+of header that name one. 7-Zip chains four coders at most unless told otherwise."""
+
 VOLUME_MINIMUM: Final = 1 * MIB
 """Smaller volumes are all header."""
 

@@ -22,6 +22,7 @@ from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE
 from bundles.oci.manifest import OCI_INDEX, parse_manifest
 from bundles.ports import Progress
+from bundles.seven_zip import check_header
 from bundles.unpack import BLOBS, emptied_on_failure
 
 _BLOB: Final = re.compile(r"blobs/(sha256|sha512)/([0-9a-f]{64}|[0-9a-f]{128})\Z")
@@ -45,7 +46,8 @@ def recover(paths: Sequence[Path], to: Path, progress: Progress) -> Recovered:
     """Write what the volumes in `paths` hold as an OCI image layout into the new or empty folder `to`, unverified.
 
     A path is a bundle's folder, its medium, or a folder of volumes. Raises UsageError where no volume is there,
-    FailedError where `to` is in use or the disk is full. What cannot be read is named in the result.
+    FailedError where `to` is in use or the disk is full, RefusedError for a link in a volume's or a folder's place and
+    for a header over its ceiling. What cannot be read is named in the result.
     """
     volumes = _volumes(paths)
     found = Recovered()
@@ -71,6 +73,8 @@ def _volumes(paths: Sequence[Path]) -> list[Path]:
         with failures_named(path, "the bundle cannot be read"):
             below = [path, path / "volumes"]
             below += [path / entry.name / "volumes" for entry in scan(path) if entry.is_dir(follow_symlinks=False)]
+            if linked := [folder for folder in below[1:] if folder.is_symlink()]:
+                raise RefusedError("not a folder", thing=str(linked[0])[:240], remedy="links are not followed")
             here = [sorted(folder.glob("[0-9][0-9][0-9][0-9].7[zZ]")) for folder in below if folder.is_dir()]
         held = [volumes for volumes in here if volumes]
         if len(held) > 1:
@@ -120,6 +124,8 @@ def _read(volume: Path, sinks: _Sinks) -> None:
     with contextlib.ExitStack() as closing:
         try:
             file = closing.enter_context(open(open_regular(volume), "rb"))  # noqa: PTH123  a descriptor
+            check_header(file, limits.VOLUME_HEADER, limits.VOLUME_HEADER_UNPACKED, str(volume)[-200:])
+            file.seek(0)
             archive = closing.enter_context(py7zr.SevenZipFile(file, max_extract_size=size))
             archive.extract(path="/", factory=Factory())
         except LockgateError:

@@ -9,11 +9,13 @@ from pathlib import Path
 import py7zr
 import pytest
 
-from bundles.errors import UsageError
+from bundles import limits
+from bundles.errors import RefusedError, UsageError
 from bundles.oci.layout import LayoutFolder
 from bundles.ports import no_progress
 from bundles.recover import Recovered, recover
 from tests.bundles.docker_types import TypedBundle
+from tests.bundles.packed_header import packed_header
 from tests.bundles.small import SmallBundle
 
 
@@ -82,6 +84,34 @@ def test_names_lead_nowhere_and_wrong_bytes_are_not_kept(tmp_path: Path) -> None
     assert sorted(found.strange) == sorted(strange)
     assert found.lost == [f"{wrong}: its bytes are not its name's"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "volumes"]
+
+
+@pytest.mark.parametrize("ceiling", ["VOLUME_HEADER", "VOLUME_HEADER_UNPACKED"])
+def test_a_header_over_its_ceiling_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ceiling: str
+) -> None:
+    monkeypatch.setattr(limits, ceiling, 64)
+    (tmp_path / "volumes").mkdir()
+    (tmp_path / "volumes/0001.7z").write_bytes(packed_header(64 * 1024))
+    with pytest.raises(RefusedError, match="header that is too large"):
+        recover([tmp_path], tmp_path / "out", no_progress)
+
+
+def test_a_header_may_list_no_more_entries_than_its_ceiling(tmp_path: Path) -> None:
+    (tmp_path / "volumes").mkdir()
+    (tmp_path / "volumes/0001.7z").write_bytes(packed_header(1 << 20, limits.SEVEN_ZIP_FILES + 1))
+    found = recover([tmp_path], tmp_path / "out", no_progress)
+    assert (len(found.lost), "numfiles" in found.lost[0]) == (1, True)
+
+
+@pytest.mark.parametrize("below", ["volumes", "bundle/volumes"])
+def test_a_linked_folder_of_volumes_is_not_followed(typed: TypedBundle, tmp_path: Path, below: str) -> None:
+    link = tmp_path / "medium" / below
+    link.parent.mkdir(parents=True)
+    link.symlink_to(typed.folder / "volumes")
+    with pytest.raises(RefusedError, match="not a folder"):
+        recover([tmp_path / "medium"], tmp_path / "out", no_progress)
+    assert not (tmp_path / "out").exists()
 
 
 def test_no_volume_and_a_target_in_use_are_one_line(typed: TypedBundle, tmp_path: Path) -> None:

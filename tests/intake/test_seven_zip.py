@@ -19,6 +19,7 @@ from appliance import limits
 from appliance.intake.inspectors.contents import look
 from appliance.intake.inspectors.findings import Looked
 from appliance.intake.ledger import report_text
+from tests.bundles.packed_header import packed_header
 from tests.intake.inside import Inside
 from tests.outgoing.outside import Outside
 from tests.peer_tools import require
@@ -103,6 +104,85 @@ def test_an_archive_that_is_too_large_to_hold_is_said_to_be_unread(monkeypatch: 
     monkeypatch.setattr(limits, "SEVEN_ZIP_HELD", 2048)
     found = looked(packed(**{"big.tar": tar(), "big.txt": b"a" * 5000, "small.tar.gz": gzip.compress(tar("su"))}))
     assert rules(found) == {"unread": ["big.tar"], "setuid": ["small.tar.gz!su"]}
+
+
+UNIX = 0x8000
+LINK = 0o120777 << 16 | UNIX | 0x20
+
+
+def attributed(*entries: tuple[str, bytes, int]) -> bytes:
+    """An archive of entries as name, content and attributes, spelled as they are."""
+    out = io.BytesIO()
+    with py7zr.SevenZipFile(out, "w") as archive:
+        for number, (name, data, attributes) in enumerate(entries):
+            archive.writestr(data, f"x{number}")
+            archive.header.files_info.files[-1].update(filename=name, attributes=attributes)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize("attributes", [0x10, 0x410, 0x400, 0x20, 0x30])
+@pytest.mark.parametrize("kind", [0o100000, 0o140000, 0o040000, 0o010000, 0o060000, 0])
+def test_an_entry_with_content_is_a_file_whatever_its_attributes_say(attributes: int, kind: int) -> None:
+    mark = (kind | 0o4755) << 16 | UNIX | attributes
+    found = rules(looked(attributed(("tool", b"#!", mark), ("a.tar", tar("su"), mark))))
+    assert {"tool", "a.tar", "a.tar!su"} <= set(found["setuid"])
+
+
+def test_a_mode_without_the_extension_bit_and_one_of_a_link_are_found() -> None:
+    bare, link = 0o104755 << 16 | 0x20, 0o124755 << 16 | UNIX
+    assert rules(looked(attributed(("a", b"x", bare), ("b", b"a", link)))) == {"setuid": ["a", "b"]}
+
+
+@pytest.mark.parametrize("name", ["lnk", "./lnk", "lnk/", "lnk/.", ".//lnk", "a//../lnk", "a/../lnk/"])
+def test_a_link_is_one_however_its_name_is_spelled(name: str) -> None:
+    found = looked(attributed((name, b"../away", LINK), ("plain", b"../away", 0x20)))
+    assert (found.failed, rules(found)) == ("", {"escaping": [name]})
+
+
+def test_two_spellings_of_one_name_are_ambiguous() -> None:
+    assert rules(looked(attributed(("a/b", b"x", 0x20), ("a//b", b"y", 0x20)))) == {"ambiguous": ["a//b"]}
+
+
+def test_a_link_behind_an_empty_entry_of_a_later_folder_is_one() -> None:
+    out = io.BytesIO(packed(first=b"x"))
+    with py7zr.SevenZipFile(out, "a") as archive:
+        for name, data in (("second", b"y"), ("empty", b""), ("lnk", b"../away"), ("a.tar", tar("su"))):
+            archive.writestr(data, name)
+        listed = archive.header.files_info.files
+        listed[2]["emptystream"] = True
+        listed[3]["attributes"] = LINK
+        streams = archive.header.main_streams.substreamsinfo
+        streams.unpacksizes = [1, 1, 7, len(tar("su"))]
+        del streams.digests[2], streams.digestsdefined[2]
+        streams.num_unpackstreams_folders[-1] -= 1
+    found = looked(out.getvalue())
+    assert (found.failed, found.entries) == ("", 6)
+    assert rules(found) == {"escaping": ["lnk"], "setuid": ["a.tar!su"]}
+
+
+def test_an_entry_that_is_not_delivered_leaves_the_archive_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = packed(a=b"x", b=b"y")
+    extract = py7zr.SevenZipFile.extract
+    monkeypatch.setattr(
+        py7zr.SevenZipFile, "extract", lambda archive, **options: extract(archive, targets=["0"], **options)
+    )
+    assert "not read: b" in looked(data).failed
+
+
+@pytest.mark.parametrize(
+    "lead",
+    [bytes(512), bytes(1024), b"x" * 512, bytes(512) + b"x" * 1024, bytes(8192)],
+    ids=["a zero block", "two zero blocks", "another block", "both", "more zeros than are held"],
+)
+def test_a_large_archive_behind_other_blocks_is_said_to_be_unread(monkeypatch: pytest.MonkeyPatch, lead: bytes) -> None:
+    monkeypatch.setattr(limits, "SEVEN_ZIP_HELD", 4096)
+    found = looked(packed(**{"layer.tar": lead + tar() + bytes(9000), "big.txt": b"a" * 9000}))
+    assert rules(found) == {"unread": ["layer.tar"]}
+
+
+def test_a_header_that_unpacks_to_too_much_is_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "SEVEN_ZIP_HEADER_UNPACKED", 1 << 20)
+    assert "header that is too large" in looked(packed_header((1 << 20) + 64)).failed
 
 
 def test_archives_inside_archives_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -192,7 +192,7 @@ def _parents(name: str) -> Iterator[str]:
 def _leads_out(name: str, target: str) -> bool:
     if target.startswith("/"):
         return _escapes(target.lstrip("/"))
-    return _escapes(posixpath.join(posixpath.dirname(name.lstrip("/")), target))
+    return _escapes(posixpath.join(posixpath.dirname(_normal(name)), target))
 
 
 def _escapes(path: str) -> bool:

@@ -7,18 +7,22 @@ the archive decides without a bound, and encrypted archives, are not read: they 
 from __future__ import annotations
 
 import io
+import posixpath
 import re
+import stat
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from appliance import limits
 from appliance.intake.inspectors.findings import Looked
-from appliance.intake.inspectors.tar_fields import BLOCK, is_header
+from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
 from appliance.intake.inspectors.tar_stream import Member
 from appliance.intake.inspectors.unpacking import compression_of
 from bundles.errors import LockgateError, MalformedError
+from bundles.seven_zip import check_header
 
 MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = 32
@@ -33,6 +37,8 @@ _WITHOUT_WINDOW: Final = frozenset(
 )
 """Copy, Delta, the branch filters, Deflate and BZip2 (7zFormat.txt, Methods.txt)."""
 _DRIVE: Final = re.compile(r"[A-Za-z]:")
+_UNIX: Final = 0xF000_8000
+"""Attributes with either the Unix extension or a type in the high half carry a Unix mode there: readers differ."""
 
 Findings = Callable[[Member], Iterator[tuple[str, dict[str, Any]]]]
 Look = Callable[[BinaryIO, int, float, int], Looked]
@@ -62,6 +68,15 @@ def look_into_seven_zip(
         _read(file, size, _Reading(looked, findings, look, deadline, size, depth))
 
 
+@dataclass(slots=True)
+class _Entry:
+    """An entry by its place in the archive: names may be spelled in several ways. `size` is None until it was read."""
+
+    name: str
+    is_link: bool
+    size: int | None = None
+
+
 class _Reading:
     """What is found in one archive, and the ceilings of reading it."""
 
@@ -69,7 +84,7 @@ class _Reading:
         self.looked, self._findings, self._look = looked, findings, look
         self._deadline, self._depth = deadline, depth
         self._left = max(limits.LAYER_FLOOR, min(limits.LAYER_BYTES, size * limits.LAYER_RATIO))
-        self.symbolic: set[str] = set()
+        self.entries: list[_Entry] = []
 
     def attend(self, count: int) -> None:
         """Count bytes of an entry. Raises MalformedError at a ceiling."""
@@ -81,7 +96,8 @@ class _Reading:
 
     def member(self, name: str, kind: str, mode: int, target: str = "") -> None:
         """Take in what an entry's name, kind and mode give, as every reader of names would take them."""
-        names = tuple(dict.fromkeys((name, name.replace("\\", "/"))))
+        slashed = name.replace("\\", "/")
+        names = tuple(dict.fromkeys((name, slashed, posixpath.normpath(slashed))))
         targets = tuple(dict.fromkeys((target, target.replace("\\", "/")))) if target else ()
         for rule, what in self._findings(Member(names, targets, mode, kind)):
             self.looked.add(rule, path=name[: limits.FINDING_PATH], **what)
@@ -91,13 +107,16 @@ class _Reading:
             what = {"kind": "symbolic link", "target": target[: limits.FINDING_PATH]}
             self.looked.add("absolute", path=name[: limits.FINDING_PATH], **what)
 
-    def take(self, name: str, head: bytes, whole: bool) -> None:
-        """Look into an entry, by all of its bytes or (`whole` is False) by its beginning."""
-        if name in self.symbolic:
+    def take(self, entry: _Entry, head: bytes, whole: bool) -> None:
+        """Look into an entry, by all of its bytes or (`whole` is False) by its beginning. A link is looked into as a
+        file, too: some readers make one of it."""
+        name = entry.name
+        if entry.is_link:
             self.member(name, "2", 0, head.decode(errors="backslashreplace")[: limits.LAYER_NAME])
+        if not head:
             return
         if not whole:
-            if compression_of(head[:8]) or head.startswith(MAGIC) or is_header(head[:BLOCK]):
+            if _may_be_archive(head):
                 reason = f"an archive of more than {limits.SEVEN_ZIP_HELD} bytes in a 7z archive"
                 self.looked.add("unread", path=name[: limits.FINDING_PATH], reason=reason)
             return
@@ -113,14 +132,25 @@ class _Reading:
                 self.looked.add(rule, path=name[: limits.FINDING_PATH])
 
 
+def _may_be_archive(head: bytes) -> bool:
+    """Whether a reader could take what begins so for an archive: behind zero blocks or other bytes, too."""
+    if compression_of(head[:8]) or head.startswith(MAGIC):
+        return True
+    start = (len(head) - len(head.lstrip(b"\0"))) // BLOCK * BLOCK if head.startswith(ZEROS) else 0
+    if start >= len(head) // BLOCK * BLOCK:
+        return True  # zeros alone: what follows them is not held
+    lead = head[start : start + limits.LAYER_LEAD]
+    return any(is_header(lead[at : at + BLOCK]) for at in range(0, len(lead) - BLOCK + 1, BLOCK))
+
+
 def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
     """Read an archive to its end. Raises MalformedError with the reason where that cannot be done."""
     import py7zr  # here: it is slow to load, and few blobs are 7z archives
     from py7zr.io import Py7zIO, WriterFactory
 
     class Sink(Py7zIO):
-        def __init__(self, name: str) -> None:
-            self._name, self._held, self._size = name, bytearray(), 0
+        def __init__(self, entry: _Entry) -> None:
+            self._entry, self._held, self._size = entry, bytearray(), 0
 
         def write(self, s: bytes | bytearray) -> int:
             reading.attend(len(s))
@@ -142,21 +172,27 @@ def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
             return self._size
 
         def close(self) -> None:
+            if self._entry.size is not None:
+                raise MalformedError("an entry of a 7z archive that is read twice")
+            self._entry.size = self._size
             held, self._held = bytes(self._held), bytearray()
-            if self._size:
-                reading.take(self._name, held, self._size == len(held))
-            self._size = 0
+            reading.take(self._entry, held, self._size == len(held))
 
     class Factory(WriterFactory):
         def create(self, filename: str) -> Sink:
-            return Sink(filename.removeprefix("/"))
+            return Sink(reading.entries[int(filename.removeprefix("/"))])
 
-    _check_header(file, size)
+    _check_place(file, size)
     try:
+        _check_folders(check_header(file, limits.SEVEN_ZIP_HEADER, limits.SEVEN_ZIP_HEADER_UNPACKED))
+        file.seek(0)
         with py7zr.SevenZipFile(file, max_extract_size=None) as archive:
             _check_methods(archive)
             _take_names(archive, reading)
+            _bind(archive)
+            sizes = [int(entry.uncompressed) for entry in archive.files]
             archive.extract(path="/", factory=Factory())
+        _check_all_read(sizes, reading)
     except LockgateError:
         raise
     except MemoryError:
@@ -165,16 +201,14 @@ def _read(file: BinaryIO, size: int, reading: _Reading) -> None:
         raise MalformedError("a damaged 7z archive", thing=f"{type(error).__name__}: {error}"[:120]) from None
 
 
-def _check_header(file: BinaryIO, size: int) -> None:
-    """The end header's place and length, before py7zr reads it (7zFormat.txt, SignatureHeader)."""
+def _check_place(file: BinaryIO, size: int) -> None:
+    """The end header's place, before it is read (7zFormat.txt, SignatureHeader)."""
     file.seek(0)
     start = file.read(_START)
     offset, length = (int.from_bytes(start[at : at + 8], "little") for at in (12, 20))
     file.seek(0)
     if len(start) < _START or _START + offset + length > size:
         raise MalformedError("a 7z archive that is cut off")
-    if length > limits.SEVEN_ZIP_HEADER:
-        raise MalformedError("a 7z archive with a header that is too large", thing=f"{length} bytes")
 
 
 def _check_methods(archive: Any) -> None:
@@ -182,7 +216,11 @@ def _check_methods(archive: Any) -> None:
     if archive.needs_password():
         raise MalformedError("an encrypted 7z archive")
     streams = archive.header.main_streams
-    for folder in streams.unpackinfo.folders if streams is not None else ():
+    _check_folders(streams.unpackinfo.folders if streams is not None else ())
+
+
+def _check_folders(folders: Iterable[Any]) -> None:
+    for folder in folders:
         for coder in folder.coders:
             method, properties = bytes(coder["method"]), bytes(coder.get("properties") or b"")
             if method not in _WITHOUT_WINDOW | {_LZMA, _LZMA2}:
@@ -210,12 +248,40 @@ def _take_names(archive: Any, reading: _Reading) -> None:
         if reading.looked.entries > limits.LAYER_ENTRIES:
             raise MalformedError("a 7z archive has too many entries")
         name = str(entry.filename)
-        if name in seen:
+        same = posixpath.normpath(name.replace("\\", "/").lstrip("/"))
+        if same in seen:
             reading.looked.add("ambiguous", path=name[: limits.FINDING_PATH], reason="two entries of one name")
-        seen.add(name)
+        seen.add(same)
         if len(reading.looked.names) < limits.SEVEN_ZIP_LISTED:
             reading.looked.names.append(name[: limits.FINDING_PATH])
-        if entry.is_symlink or entry.is_junction:
-            reading.symbolic.add(name)
-            continue
-        reading.member(name, "5" if entry.is_directory else "0", int(entry.posix_mode or 0))
+        attributes = int(entry.file_properties().get("attributes") or 0)
+        unix = attributes >> 16 if attributes & _UNIX else 0
+        is_link = stat.S_ISLNK(unix) or bool(attributes & stat.FILE_ATTRIBUTE_REPARSE_POINT)
+        reading.entries.append(_Entry(name, is_link))
+        if is_link and (not unix or (stat.S_ISLNK(unix) and not unix & (stat.S_ISUID | stat.S_ISGID))):
+            continue  # its name is taken in with its target
+        reading.member(name, _kind(entry, attributes, unix), stat.S_IMODE(unix))
+
+
+def _kind(entry: Any, attributes: int, unix: int) -> str:
+    """An entry with a data stream is a file, whatever its attributes say; only one without may be a folder."""
+    is_folder = attributes & stat.FILE_ATTRIBUTE_DIRECTORY and stat.S_IFMT(unix) in (0, stat.S_IFDIR)
+    return "5" if is_folder and entry.emptystream else "0"
+
+
+def _bind(archive: Any) -> None:
+    """Make py7zr deliver every entry, by its place: it passes over what its attributes call a folder or a socket,
+    numbers the entries of a later folder as if no empty one stood among them, and gives names in another spelling."""
+    held: dict[int, list[Any]] = {}
+    for place, entry in enumerate(archive.files):
+        entry.file_properties().update(filename=str(place), attributes=None)
+        if entry.folder is not None:
+            held.setdefault(id(entry.folder), []).append(entry)
+            entry.folder.files = held[id(entry.folder)]
+
+
+def _check_all_read(sizes: list[int], reading: _Reading) -> None:
+    """Whether each entry came with all of its bytes. Raises MalformedError."""
+    for size, entry in zip(sizes, reading.entries, strict=True):
+        if entry.size != size:
+            raise MalformedError("an entry of a 7z archive that is not read", thing=entry.name[: limits.FINDING_PATH])
