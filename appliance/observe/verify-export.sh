@@ -466,7 +466,7 @@ known_key() {
 
 step='the bundles'
 absent=0 bundles=0
-: > "$tmp/approved" && : > "$tmp/digests"
+: > "$tmp/approved" && : > "$tmp/digests" && : > "$tmp/decided"
 for folder in bundles/*/; do
   [ -d "$folder" ] || continue
   folder=${folder%/} name=${folder#bundles/} bundles=$((bundles + 1))
@@ -508,6 +508,7 @@ for folder in bundles/*/; do
     if [ ! -f "$folder/reports/$report.json" ] || [ "$(digest "$folder/reports/$report.json")" != "$report" ]; then
       fail 'the report that it names is not there'
     fi
+    printf '%s %s sha256:%s\n' "$decision" "$id" "$sum" >> "$tmp/decided"
     if known_key "$id" release; then
       holds pinned "$algorithm" "$id" "$document" "$document" || fail "the signature of key $id does not hold"
       [ "$decision" = reject ] || printf 'sha256:%s\n' "$sum" >> "$tmp/approved"
@@ -532,6 +533,44 @@ while IFS= read -r sum; do
   fi
 done < "$tmp/released_once"
 
+step='what was decided'
+# DECISION KEYID DIGEST of each approval and rejection in the lanes, and whether it is due: its document must be there. What
+# was taken back at once is left out. The documents are read after the event of the export, and a decision is recorded
+# before it is in the database: within a second it is not due. A restore or a rebuild may have lost earlier ones.
+for file in lanes/*.jsonl; do
+  grep -E '^\{"act":"(intake\.(approve|reject)|restore|rebuild|audit\.export)"' "$file" || :
+done | awk -v second=1000000 '
+  function text(name) {
+    if (!match($0, "\"" name "\":\"([^\"\\\\]|\\\\.)*\"")) return "-"
+    return substr($0, RSTART + length(name) + 4, RLENGTH - length(name) - 5)
+  }
+  {
+    act = text("act"); thing = $0; sub(/^.*,"seq":[0-9]+,"thing":"/, "", thing); sub(/","time":"[^"]*"}$/, "", thing)
+    at = $0; sub(/^.*,"micros":/, "", at); sub(/,"outcome":.*$/, "", at); at += 0
+    done = $0 ~ /,"outcome":"done","pid":/
+    if (act == "audit.export") { if (done && at > export) export = at }
+    else if (act == "restore" || act == "rebuild") { if (done && at > lost) lost = at }
+    else {
+      key = act " " thing " " text("actor")
+      if (done && text("keyid") ~ /^[0-9a-f]+$/) {
+        n++; said[n] = substr(act, 8) " " text("keyid") " " text("digest"); time[n] = at; last[key] = n
+      } else if ($0 ~ /[{,]"takes_back":true[,}]/ && key in last) { delete said[last[key]]; delete last[key] }
+    }
+  }
+  END {
+    for (i = 1; i <= n; i++)
+      if (i in said && (export == "" || time[i] < export - second)) print said[i], (lost != "" && time[i] <= lost ? "lost" : "due")
+  }' | sort -u > "$tmp/due"
+undocumented=0
+while read -r decision id sum due; do
+  ! grep -Fqx -- "$decision $id $sum" "$tmp/decided" || continue
+  if [ "$due" = due ] && grep -Fqx -- "$sum" "$tmp/digests"; then
+    fail "the log has the decision ($decision) of key $id about $sum, and its document is not there"
+  fi
+  undocumented=$((undocumented + 1))
+  say "NOT CHECKED: $decision by $id about $sum, whose document is not in the export"
+done < "$tmp/due"
+
 step='the verdict'
 about="station $of, events: $(wc -l < "$tmp/events" | tr -d ' '), bundles: $bundles, head $last_head"
 [ "$uncovered" -eq 0 ] || about="$about; events behind the last checkpoint, chained and not signed: $uncovered"
@@ -542,5 +581,6 @@ fi
 open=$(sort "$tmp/unchecked" | uniq -c | awk '{ count = $1; sub(/^ *[0-9]+ /, ""); printf "; not checked: %s: %d", $0, count }')
 [ "$absent" -eq 0 ] || open="$open; not checked: signatures whose keys are not in the export: $absent"
 [ "$lost" -eq 0 ] || open="$open; not checked: released bundles whose documents are not in the export: $lost"
+[ "$undocumented" -eq 0 ] || open="$open; not checked: decisions whose documents are not in the export: $undocumented"
 [ -z "$open" ] || finish 4 "INCOMPLETE: what was checked holds$open ($about)"
 finish 0 "OK: $about"

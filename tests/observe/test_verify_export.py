@@ -214,6 +214,12 @@ def decisions_gone(exported: Exported) -> None:
     shutil.rmtree(files(exported, "bundles/*/decisions")[0])
 
 
+def a_decision_gone(exported: Exported) -> None:
+    """One of two: an approval of the bundle is still there."""
+    for file in files(exported, "bundles/*/decisions/002.json*"):
+        file.unlink()
+
+
 def a_key_of_another_purpose(exported: Exported) -> None:
     for file in files(exported, "keys/*.json"):
         file.write_text(file.read_text().replace('["release"]', '["bundle"]'))
@@ -258,6 +264,7 @@ CHANGES = {
     "signature-less": (a_signature_less, "exactly those"),
     "signature-more": (a_signature_more, "exactly those"),
     "decisions-gone": (decisions_gone, "no approval"),
+    "decision-gone": (a_decision_gone, "its document is not there"),
     "other-purpose": (a_key_of_another_purpose, "not pinned for release"),
     "event-edited": (lanes_changed(edited), "was changed"),
     "chained-anew": (lanes_changed(chained_anew), "is not the one that checkpoint"),
@@ -444,3 +451,33 @@ def test_what_the_export_has_no_key_or_no_documents_for_is_no_proof(copy: Export
     copy.resign()
     status, verdict, _ = verify(copy)
     assert (status, "released bundles whose documents are not in the export: 1" in verdict) == (4, True)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_decision_of_the_log_without_its_document_is_no_ok(decision: str, tmp_path: Path) -> None:
+    """Deleted in the database before the export was made; what a restore may have lost is not checked."""
+    require("dash", "openssl")
+    officers = [create_private(), create_private()]
+    with released(tmp_path, [create_private()], officers) as station:
+        audit, kept = station.station.audit, officers[0].public.keyid
+
+        def say(act: str, outcome: str = "done", **detail: object) -> None:
+            audit.record(AuditEvent(Act(act), "boris", name_of(), outcome, detail))  # type: ignore[arg-type]
+
+        made = export(station, tmp_path / "whole")
+        say(f"intake.{decision}", digest=made.digest, keyid="0123456789abcdef", why='x","keyid":"' + kept)
+        say(f"intake.{decision}", "failed", reason="no space", takes_back=True)
+        assert verify(export(station, tmp_path / "taken back"))[0] == 0
+        say(f"intake.{decision}", digest=made.digest, keyid="0123456789abcdef", why="")
+        status, verdict, _ = verify(export(station, tmp_path / "deleted"))
+        assert (status, verdict.startswith("verdict: FAILED at what was decided"), "0123456789abcdef" in verdict) == (
+            3, True, True,
+        )  # fmt: skip
+        say("restore")
+        status, verdict, _ = verify(export(station, tmp_path / "restored"))
+        assert (status, "decisions whose documents are not in the export: 1 " in verdict) == (4, True), verdict
+        say("audit.export")  # what comes behind it came behind the documents, too
+        say(f"intake.{decision}", digest=made.digest, keyid="fedcba9876543210", why="")
+        status, _, said = verify(export(station, tmp_path / "under way"))
+        assert (status in {0, 4}, "fedcba9876543210" in said) == (True, False)
