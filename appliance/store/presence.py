@@ -25,6 +25,11 @@ _LARGEST: Final = 4096
 
 _MODE: Final = 0o600
 
+_CONFIRMED: Final = "confirmed-empty"
+"""Beside the folders: a person said that an empty store is the station's. It goes once the store holds a blob."""
+_NO_INODE: Final = 0
+"""No folder has it: kept for folders that were empty at a start, which are others than the station's."""
+
 
 class StoreAwayError(FailedError):
     """The store is not in its place: nothing is known about any blob, and nothing may be written."""
@@ -34,7 +39,8 @@ class StoreAwayError(FailedError):
         super().__init__(
             "the store is not in its place",
             thing=f"{paths.blobs} ({why})",
-            remedy=f"mount it again; to go on with what is there: cp {paths.store_id} {paths.store_mark}",
+            remedy=f"mount it again; to go on with what is there, stop the station, mv {paths.store_id} "
+            f"{paths.store_mark}, and start it",
         )
 
 
@@ -81,7 +87,7 @@ class Presence:
             if inode != self._folders.get(folder.name, inode):
                 others.append(folder)
         if others and not any(map(_holds_any, others)):
-            return f"its folder {others[0].name} was exchanged for an empty one"
+            return f"its folder {others[0].name} was exchanged for an empty one, or emptied"
         return ""
 
 
@@ -89,8 +95,8 @@ def settle(paths: StationPaths, *, named: bool) -> None:
     """Make the mark where there is none, and remember which folders are the store's. For a station that starts.
     `named`: whether the database names any blob. Raises FailedError.
 
-    A store without a single file, of a station whose database names some, gets no mark: it is away until a person says
-    otherwise.
+    A store without a single file, of a station whose database names some, gets no mark, and is away with a copy of the
+    mark, too: until a person moves the station's own mark into it.
     """
     with failures_named(paths.store_id, "the store cannot be marked"):
         known = _read(paths.store_id)
@@ -105,7 +111,12 @@ def settle(paths: StationPaths, *, named: bool) -> None:
         if found == wanted:
             for folder in _folders_of(paths):
                 folder.mkdir(exist_ok=True)
-            folders = {folder.name: folder.stat().st_ino for folder in _folders_of(paths)}
+            empty = named and not any(map(_holds_any, _folders_of(paths)))
+            confirmed = empty and (not known[0] or _CONFIRMED in known[1])
+            folders = {
+                folder.name: _NO_INODE if empty and not confirmed else folder.stat().st_ino
+                for folder in _folders_of(paths)
+            } | ({_CONFIRMED: 1} if confirmed else {})
         if (wanted, folders) != known:
             _write(paths.store_id, wanted, folders)
 

@@ -225,14 +225,48 @@ def test_a_start_marks_a_store_and_never_an_empty_one_of_which_the_database_name
     assert Presence(paths).away(), "it was away at the first start of a version that marks"
     paths.store_mark.parent.mkdir()
     shutil.copy(paths.store_id, paths.store_mark)
+    for _ in range(2):
+        settle(paths, named=True)
+        assert Presence(paths).away(), "a copy of the mark makes no store of an empty folder"
+    paths.store_id.rename(paths.store_mark)
+    for _ in range(2):
+        settle(paths, named=True)
+        assert Presence(paths).away() == "", "a person said that this is the store, and is asked once"
+    BlobStore(paths).put(BODY, Digest.of(BODY))
     settle(paths, named=True)
-    assert Presence(paths).away() == "", "a person said that this is the store"
-    paths.store_id.unlink()
+    paths.blob(Digest.of(BODY)).unlink()
     settle(paths, named=True)
-    assert Presence(paths).away() == "", "the mark of the store is taken where the station has none"
+    assert Presence(paths).away(), "what was said of an empty store does not hold for one that was emptied"
     paths.store_mark.unlink()
     settle(paths, named=False)
     assert Presence(paths).away(), "a mark that is lost is not made again by a start"
+
+
+@pytest.mark.parametrize("same_folders", [False, True])
+def test_an_empty_store_with_a_copy_of_the_mark_is_away_at_a_start_and_the_real_one_comes_back(
+    marked: Store, same_folders: bool
+) -> None:
+    paths, content = marked.paths, image()
+    content.push(marked.serve(), "team/app", "v1")
+    away = paths.root / "away"
+    if same_folders:  # or those of another file system, with the same inodes
+        shutil.copytree(paths.blobs, away)
+        for blob in paths.blobs.glob("sha*/*"):
+            blob.unlink()
+    else:
+        paths.blobs.rename(away)
+        paths.blobs.mkdir()
+        shutil.copy(away / paths.store_mark.name, paths.store_mark)
+    settle(paths, named=True)
+    server = marked.serve()
+    for path in (f"/v2/team/app/blobs/{Digest.of(content.blobs[0])}", "/v2/team/app/manifests/v1"):
+        assert server.ask("GET", path).status == 503
+    assert server.ask("POST", "/v2/team/app/blobs/uploads/").status == 503
+    shutil.rmtree(paths.blobs)
+    away.rename(paths.blobs)
+    pull(server, content)
+    settle(paths, named=True)
+    assert Presence(paths).away() == ""
 
 
 def test_a_store_copied_to_another_disk_is_the_same_store(tmp_path: Path) -> None:
