@@ -54,7 +54,7 @@ def _look(station: Station) -> list[Finding]:
     deeds = log.deeds
     return [
         *_ledger(station, log), *_restores(station, deeds), *_floors(station, log), *_clocks(station, deeds),
-        *_receipts(station, log), *_handovers(station, log), *_spent(station, deeds),
+        *_receipts(station, log), *_handovers(station, log), *_spent(station, log),
     ]  # fmt: skip
 
 
@@ -132,9 +132,13 @@ def _handovers(station: Station, log: LogRecord) -> Iterator[Finding]:
         yield f"a hand-over of {missing[0]} from {missing[1]} to {missing[2]}", "missing", missing[0]
 
 
-def _spent(station: Station, deeds: DeedRecord) -> Iterator[Finding]:
-    here = {keyid for (keyid,) in station.reader.execute("SELECT keyid FROM sealed_keys_used")}
-    for keyid, bundle in sorted(deeds.spent.items()):
+def _spent(station: Station, log: LogRecord) -> Iterator[Finding]:
+    here = set()
+    for keyid, bundle, at in station.reader.execute("SELECT keyid, id, at FROM sealed_keys_used ORDER BY keyid"):
+        here.add(keyid)
+        if keyid not in log.deeds.spent and _is_known(log, at):  # its envelope would open no more
+            yield f"the use of the sealed key {keyid} for {bundle}", "unexplained", bundle
+    for keyid, bundle in sorted(log.deeds.spent.items()):
         if keyid not in here:
             yield f"the use of the sealed key {keyid} for {bundle}", "missing", bundle
 

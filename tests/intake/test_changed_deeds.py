@@ -107,6 +107,9 @@ EDITS = {
     "another taker": ("UPDATE handovers SET taker = 'Mallory'", f"a hand-over of {NAME} from Anna to Mallory",
                       "unexplained"),
     "another seal": ("UPDATE handovers SET seal = 'B8'", f"a hand-over of {NAME} from Anna to Boris", "unexplained"),
+    "an envelope that nobody opened": ("INSERT INTO sealed_keys_used (keyid, digest, id, at, actor) VALUES"
+                                       f" ('aaaaaaaaaaaaaaaa', '', '{NAME}', '2999-01-01T00:00:00Z', 'x')",
+                                       f"the use of the sealed key aaaaaaaaaaaaaaaa for {NAME}", "unexplained"),
     "an envelope": ("DELETE FROM sealed_keys_used", f"the use of the sealed key {KEYID} for {NAME}", "missing"),
 }  # fmt: skip
 
