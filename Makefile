@@ -28,7 +28,7 @@ $(OWN)/.installed: requirements.lock pyproject.toml
 	touch $@
 
 demo: $(STAMP)
-	$(BIN)/python -m appliance.demo $(REFS)
+	$(BIN)/python -m appliance.tour $(REFS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long"

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from appliance.observe.acts import Act
-from appliance.observe.recorded import recorded
-from bundles import sums
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recorded
 from bundles.errors import RefusedError, UsageError
-from bundles.files import write_atomic
+from bundles.format import sums
+from bundles.io.files import write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.signature_files import by_key, files_of
 from bundles.verify import examine

@@ -10,9 +10,9 @@ import sqlite3
 from contextlib import closing
 from typing import Final
 
-from appliance.config import Config
 from appliance.origin import was_made_open
 from appliance.paths import StationPaths
+from appliance.settings.station import Config
 from appliance.store.database import open_reader
 from bundles.errors import FailedError, UsageError
 

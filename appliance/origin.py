@@ -17,17 +17,19 @@ from typing import Final, Literal
 import msgspec
 
 from appliance import clock
-from appliance.config import Config
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.checkpoints import checkpoint, public_keys, signed_origin, verify_log
-from appliance.observe.recorded import recording
-from appliance.observe.seals import audit_key
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint, public_keys, signed_origin, verify_log
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.seals import audit_key
 from appliance.paths import StationPaths
-from bundles import audit_log, limits, strict_json
-from bundles.audit_log import lines_of, segments
+from appliance.settings.station import Config
+from bundles import limits
+from bundles.documents import audit_log
+from bundles.documents.audit_log import lines_of, segments
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
-from bundles.files import read_small, write_atomic
+from bundles.io import strict_json
+from bundles.io.files import read_small, write_atomic
 from bundles.signing.trust import site_of
 
 ORIGIN_TYPE: Final = "application/vnd.lockgate.station-origin.v1+json"

@@ -108,7 +108,7 @@ class StationPaths:
 
     @property
     def graves_waited(self) -> Path:
-        """How long each grave has waited (appliance.store.waiting)."""
+        """How long each grave has waited (appliance.store.grave_age)."""
         return self.store / "graveyard.waited"
 
     @property
@@ -188,7 +188,7 @@ class StationPaths:
 
     @property
     def reserve(self) -> Path:
-        """Disk that is given back when nothing else is left (appliance.observe.reserve)."""
+        """Disk that is given back when nothing else is left (appliance.store.reserve)."""
         return self.root / "reserve"
 
     def blob(self, digest: Digest) -> Path:

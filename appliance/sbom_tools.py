@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance import limits
-from bundles.display import safe
+from bundles.io.display import safe
 
 _TOOLS_MOST: Final = 16
 _LISTING: Final = 64 * 1024

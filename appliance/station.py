@@ -12,16 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance.config import Config, load_config
-from appliance.observe.audit import AuditPort, FileAudit
+from appliance.audit.port import AuditPort, FileAudit
 from appliance.paths import StationPaths
-from appliance.policy.approvals import Policy, load_policy
+from appliance.settings.approvals import Policy, load_policy
+from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
-from appliance.store.metadata import Metadata
-from appliance.store.writes.base import Writer
+from appliance.store.reads.registry import Metadata
+from appliance.store.writes.write import Writer
 from bundles.errors import FailedError
-from bundles.files import own_as_folder
+from bundles.io.files import own_as_folder
 from bundles.signing.trust import TrustFolder
 
 _DYING: Final = 10.0

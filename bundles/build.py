@@ -16,18 +16,19 @@ from typing import Final
 
 import msgspec
 
-from bundles import limits, sums
+from bundles import limits
 from bundles.errors import FailedError, LockgateError, UsageError
-from bundles.files import failures_named
-from bundles.folder import Signed, finish, prepare
-from bundles.lanes import at_once
-from bundles.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume, volume_path
-from bundles.media import Packing, pack
+from bundles.format import sums
+from bundles.format.frame import Entry, Piece, VolumeLayout, lay_out_volume
+from bundles.format.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume, volume_path
+from bundles.format.media import Packing, pack
+from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
+from bundles.io.files import failures_named
+from bundles.io.lanes import at_once
 from bundles.oci.digest import Digest
-from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.ports import BlobReader, BlobSource, Progress
-from bundles.volumes.frame import Entry, Piece, VolumeLayout, lay_out_volume
 from bundles.volumes.hashing import Measure, hash_volume, measure_parts
+from bundles.volumes.medium_folder import Signed, finish, prepare
 from bundles.volumes.read import ranges_of
 from bundles.volumes.write import Note, confirm_volume, is_whole, write_volume
 

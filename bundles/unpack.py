@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from bundles import limits
-from bundles.display import some
+from bundles.decide.bundle import require_all_signers
 from bundles.errors import FailedError, IncompleteError, RefusedError, UsageError
-from bundles.files import failures_named, write_atomic
+from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
+from bundles.io.display import some
+from bundles.io.files import failures_named, write_atomic
 from bundles.oci.digest import Digest, Hasher, new_hasher
-from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
 from bundles.unpack_forms import OCI, Written, write_forms
-from bundles.verdict import require_all_signers
 from bundles.verify import OpenedBundle, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 

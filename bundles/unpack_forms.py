@@ -16,9 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from bundles import limits, strict_json
+from bundles import limits
 from bundles.errors import MalformedError
-from bundles.manifest import Artifact
+from bundles.format.manifest import Artifact
+from bundles.io import strict_json
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import is_runnable, kind_of_manifest

@@ -1,4 +1,4 @@
-"""Verifying a bundle on media: the files around the pure verdict (`bundles.verdict`).
+"""Verifying a bundle on media: the files around the pure verdict (`bundles.decide.bundle`).
 
 Folders are hostile: links are not followed, only regular files of the names that the format knows are allowed, small
 files are capped and read once, and several folders must agree to the byte.
@@ -15,15 +15,16 @@ from itertools import islice, pairwise
 from pathlib import Path
 from typing import Final
 
-from bundles import limits, sums
-from bundles.display import some
+from bundles import limits
+from bundles.decide.bundle import SIGNATURE_NAME, Opened, SmallFiles, consistent, decide, require_all_signers
 from bundles.errors import IncompleteError, RefusedError, UsageError
-from bundles.files import failures_named, read_small, scan
-from bundles.lanes import Lane
-from bundles.manifest import BundleManifest, volume_path
+from bundles.format import sums
+from bundles.format.manifest import BundleManifest, volume_path
+from bundles.io.display import some
+from bundles.io.files import failures_named, read_small, scan
+from bundles.io.lanes import Lane
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import SIGNATURE_NAME, Opened, SmallFiles, consistent, decide, require_all_signers
 from bundles.volumes.read import ranges_of, read_volume
 
 _CEILINGS: Final = {

@@ -47,7 +47,7 @@ class JobMeter:
 
     def _watch(self) -> None:
         while not self._stop.is_set():
-            for process in self._processes(b"appliance.control.job_runner"):
+            for process in self._processes(b"appliance.jobs.runner"):
                 with contextlib.suppress(OSError, IndexError):
                     peak = int((process / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024
                     self.peak_memory = max(self.peak_memory, peak)

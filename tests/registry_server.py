@@ -15,17 +15,17 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.observe.audit import MemoryAudit
+from appliance.audit.port import MemoryAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import make_runner, new_loop
 from appliance.store.blobs import BlobStore
 from appliance.store.files import Files
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService, WriterService
-from appliance.store.writes.base import AsyncGuarded
+from appliance.store.writes.write import AsyncGuarded
 from bundles.oci.digest import Digest
 
 EMPTY = b"{}"

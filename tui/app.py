@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundles.errors import EXIT_DONE, EXIT_USAGE
-from tui import terminal
+from tui.terminal import detect
 
 if TYPE_CHECKING:
-    from tui.presence import First
+    from tui.shell.presence import First
 
 
 def run(root: Path | None, demo: bool, first: First | None = None) -> int:
@@ -24,24 +24,24 @@ def run(root: Path | None, demo: bool, first: First | None = None) -> int:
 
     Raises UsageError for a configuration file that cannot be read.
     """
-    problem = terminal.refusal(os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty())
+    problem = detect.refusal(os.environ, is_tty=sys.stdin.isatty() and sys.stdout.isatty())
     if problem:
         sys.stderr.write(f"{problem}\n")
         return EXIT_USAGE
-    terminal.prepare()
-    from tui.console import LockgateConsole
-    from tui.keymap import load
-    from tui.keyring import DemoKeyring, FolderKeyring
+    detect.prepare()
+    from tui.actions.keymap import load
+    from tui.shell.console import LockgateConsole
+    from tui.station.keyring import DemoKeyring, FolderKeyring
 
-    look, keymap = terminal.look(os.environ), load(root)
+    look, keymap = detect.look(os.environ), load(root)
     if demo or root is None:
-        from tui.demo_station import demo_pair
+        from tui.demo.station import demo_pair
 
         inside, outside = demo_pair()
         console = LockgateConsole(inside, DemoKeyring(), now=inside.now, look=look, keymap=keymap, other=outside)
     else:
         from appliance.clock import now
-        from tui.control_station import ControlStation
+        from tui.station.control_socket import ControlStation
 
         console = LockgateConsole(
             ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first

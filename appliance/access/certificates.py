@@ -18,9 +18,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from appliance import clock, limits
 from appliance.paths import StationPaths
-from bundles.display import some
 from bundles.errors import FailedError, LockgateError, UsageError
-from bundles.files import make_folder, read_small, write_atomic
+from bundles.io.display import some
+from bundles.io.files import make_folder, read_small, write_atomic
 from bundles.limits import MIB
 
 _HOST: Final = re.compile(r"[A-Za-z0-9*]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?\Z")

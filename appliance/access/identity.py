@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from appliance import clock, limits
-from appliance.access.accounts import ROBOT, Account, Accounts, Secret
-from appliance.access.buckets import Buckets
 from appliance.access.passwords import BusyError, HashingThreads, verify
+from appliance.access.rate_limits import Buckets
+from appliance.store.reads.accounts import ROBOT, Account, Accounts, Secret
 from appliance.store.writes.access import Seen
-from appliance.store.writes.base import AsyncWriter
 from appliance.store.writes.logins import ForgetFailures, RecordFailure
+from appliance.store.writes.write import AsyncWriter
 from bundles.errors import RefusedError
 
 MARK: Final = "lgs_"

@@ -16,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 
 from appliance import limits
 from bundles.errors import FailedError, UsageError
-from bundles.threads import Threads
+from bundles.io.threads import Threads
 
 T = TypeVar("T")
 

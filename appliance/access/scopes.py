@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits
-from appliance.access.permissions import Caller, Permission, Rules
+from appliance.permissions import Caller, Permission, Rules
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.reference import check_repository
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from typing import Final
 
-from appliance.config import Config
 from appliance.paths import StationPaths
+from appliance.settings.station import Config
 from bundles.errors import FailedError
 
 _CIPHERS: Final = "ECDHE+AESGCM:ECDHE+CHACHA20"

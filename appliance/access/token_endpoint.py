@@ -18,19 +18,19 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.accounts import Account, Refresh
-from appliance.access.gate import Gate, ticket_of
 from appliance.access.passwords import fingerprint, new_secret, same
-from appliance.access.permissions import Caller
+from appliance.access.request_gate import Gate, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.permissions import Caller
 from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
 from appliance.registry.receiving import InterruptedBodyError, read_small
 from appliance.registry.services import Action
+from appliance.store.reads.accounts import Account, Refresh
 from appliance.store.writes.access import AddRefresh, RotateRefresh
-from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.write import AsyncWriter
 from bundles.errors import UsageError
 
 PATH: Final = "/token"

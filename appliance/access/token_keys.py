@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from appliance import clock, limits
 from bundles.errors import FailedError
-from bundles.files import make_folder, read_small, write_atomic
+from bundles.io.files import make_folder, read_small, write_atomic
 from bundles.limits import KEY_FILE
 
 _NAME: Final = re.compile(r"(?P<made>[0-9]{10,12})-[0-9a-f]{16}\Z")

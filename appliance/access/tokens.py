@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from appliance import limits
 from appliance.access.scopes import Scope
 from bundles.errors import MalformedError, RefusedError, UsageError
-from bundles.strict_json import loads
+from bundles.io.strict_json import loads
 
 _HALF: Final = 32
 """Bytes of r and of s in an ES256 signature (RFC 7518, section 3.4)."""

@@ -15,35 +15,35 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS: Final = {
-    "init": ("appliance.cli.init:init", "Make a station's data folder, config.toml and keys"),
-    "config": ("appliance.cli.config:config", "The station's config.toml: check"),
-    "serve": ("appliance.cli.serve:serve", "Run the station: registry and control socket"),
-    "close": ("appliance.cli.close:close", "Make an open station a closed one"),
-    "console": ("appliance.cli.console:console", "The console"),
-    "status": ("appliance.cli.status:status", "The station at a glance"),
-    "key": ("appliance.cli.key:key", "Keys: create, list, export, trust, change, untrust, revoke"),
-    "collect": ("appliance.cli.collect:collect", "Bring artifacts into the station's registry"),
-    "bundle": ("appliance.cli.bundle:bundle", "Bundles: build, sign, verify, inspect, unpack"),
-    "site": ("appliance.cli.site:site", "Known destinations: add, list, remove"),
-    "intake": ("appliance.cli.intake:intake", "Bring a bundle in: import, show, approve, reject, release"),
-    "receipt": ("appliance.cli.receipt:receipt", "Receipts: export, read"),
-    "media": ("appliance.cli.media:media", "Media that are mounted"),
-    "repo": ("appliance.cli.repo:repo", "Repositories: list, tags, show, delete, copy"),
-    "file": ("appliance.cli.file:file", "Files that were collected: get one back"),
-    "gc": ("appliance.cli.gc:gc", "Take away what nothing shows"),
-    "scrub": ("appliance.cli.scrub:scrub", "Read every blob, withdraw what is damaged"),
-    "restore": ("appliance.cli.restore:restore", "Say that the station's folder was put back from a copy"),
-    "rebuild": ("appliance.cli.rebuild:rebuild", "Restore an outside's lost database from blobs and log"),
-    "block": ("appliance.cli.block:block", "Blocked content: add, remove, list"),
-    "user": ("appliance.cli.user:user", "Accounts: claim, create, list, password, log in and out"),
-    "role": ("appliance.cli.role:role", "Roles: list, grant, withdraw, explain"),
-    "token": ("appliance.cli.token:token", "Robots' secrets and log-ins: create, rotate, list, revoke"),
-    "trust": ("appliance.cli.trust:trust", "What clients need so that they trust this station"),
-    "tls": ("appliance.cli.trust:tls", "The server's certificate: show, renew, reload"),
-    "job": ("appliance.cli.job:job", "Jobs: list, show, watch, log, cancel"),
-    "audit": ("appliance.cli.audit:audit", "The audit log"),
-    "guide": ("appliance.cli.guide:guide", "Each role's way, command by command"),
-    "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),
+    "init": ("appliance.cli.station.init:init", "Make a station's data folder, config.toml and keys"),
+    "config": ("appliance.cli.station.config:config", "The station's config.toml: check"),
+    "serve": ("appliance.cli.station.serve:serve", "Run the station: registry and control socket"),
+    "close": ("appliance.cli.station.close:close", "Make an open station a closed one"),
+    "console": ("appliance.cli.station.console:console", "The console"),
+    "status": ("appliance.cli.station.status:status", "The station at a glance"),
+    "key": ("appliance.cli.keys.group:key", "Keys: create, list, export, trust, change, untrust, revoke"),
+    "collect": ("appliance.cli.store.collect:collect", "Bring artifacts into the station's registry"),
+    "bundle": ("appliance.cli.bundle.group:bundle", "Bundles: build, sign, verify, inspect, unpack"),
+    "site": ("appliance.cli.bundle.site:site", "Known destinations: add, list, remove"),
+    "intake": ("appliance.cli.intake.group:intake", "Bring a bundle in: import, show, approve, reject, release"),
+    "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
+    "media": ("appliance.cli.store.media:media", "Media that are mounted"),
+    "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy"),
+    "file": ("appliance.cli.store.file:file", "Files that were collected: get one back"),
+    "gc": ("appliance.cli.store.gc:gc", "Take away what nothing shows"),
+    "scrub": ("appliance.cli.store.scrub:scrub", "Read every blob, withdraw what is damaged"),
+    "restore": ("appliance.cli.store.restore:restore", "Say that the station's folder was put back from a copy"),
+    "rebuild": ("appliance.cli.store.rebuild:rebuild", "Restore an outside's lost database from blobs and log"),
+    "block": ("appliance.cli.store.block:block", "Blocked content: add, remove, list"),
+    "user": ("appliance.cli.people.user:user", "Accounts: claim, create, list, password, log in and out"),
+    "role": ("appliance.cli.people.role:role", "Roles: list, grant, withdraw, explain"),
+    "token": ("appliance.cli.people.token:token", "Robots' secrets and log-ins: create, rotate, list, revoke"),
+    "trust": ("appliance.cli.keys.client_trust:trust", "What clients need so that they trust this station"),
+    "tls": ("appliance.cli.keys.client_trust:tls", "The server's certificate: show, renew, reload"),
+    "job": ("appliance.cli.station.job:job", "Jobs: list, show, watch, log, cancel"),
+    "audit": ("appliance.cli.station.audit:audit", "The audit log"),
+    "guide": ("appliance.cli.station.guide:guide", "Each role's way, command by command"),
+    "completion": ("appliance.cli.shared.completion:completion", "What Tab offers: bash, zsh, fish"),
 }
 
 
@@ -108,7 +108,7 @@ def main() -> NoReturn:
         click.echo(error.format_message())
         status = EXIT_USAGE
     except click.exceptions.NoSuchCommand as error:
-        from appliance.cli.suggest import unknown_command
+        from appliance.cli.shared.suggest import unknown_command
 
         told = unknown_command(lockgate, error)
         _say(told.diagnostics())
@@ -142,7 +142,7 @@ def main() -> NoReturn:
 
 
 def _say(text: str) -> None:
-    from bundles.display import safe
+    from bundles.io.display import safe
 
     click.echo(f"lockgate: {safe(text)}", err=True)
 

@@ -13,22 +13,22 @@ from typing import Any, Final, Literal
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, Nobody
-from appliance.access.permissions import ANONYMOUS, Caller, Permission, Rules
-from appliance.control.asked import check_text, malformed, query_number
+from appliance.audit.acts import Act, denied
+from appliance.audit.folder_acts import cover, recording_async
+from appliance.audit.port import AuditEvent, refusal
 from appliance.control.callers import Callers, peer_uid, system_name
-from appliance.control.handles import Handles
-from appliance.control.jobs import Jobs
+from appliance.control.handle_socket import Handles
 from appliance.control.release_check import ReleaseCheck
-from appliance.observe.acts import Act, denied
-from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.program_log import lacking
-from appliance.observe.recorded import cover, recording_async
+from appliance.control.request_fields import check_text, malformed, query_number
+from appliance.jobs.service import Jobs
+from appliance.permissions import ANONYMOUS, Caller, Permission, Rules
+from appliance.program_log import lacking
 from appliance.station import Station
-from appliance.store.writes.base import AsyncWriter, Write
-from bundles.display import safe
+from appliance.store.reads.accounts import Accounts
+from appliance.store.writes.write import AsyncWriter, Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError, NotFoundError, RefusedError, to_wire
+from bundles.io.display import safe
 
 _log: Final = logging.getLogger(__name__)
 _DECLINED: Final = {405: "no such method here", 413: "the request is too large"}
@@ -214,7 +214,7 @@ async def audited(control: Control, request: web.Request, act: Act, thing: str, 
 
 async def act(control: Control, event: AuditEvent, write: Write, *, first: AuditEvent | None = None) -> Any:
     """Record an act (and `first`, one that it is part of), then do it in one transaction
-    (appliance.observe.recorded)."""
+    (appliance.audit.folder_acts)."""
     if first is not None:
         async with recording_async(control.record, first):
             return await act(control, event, write)

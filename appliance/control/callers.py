@@ -15,11 +15,11 @@ from typing import Final
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.accounts import Account, Accounts
 from appliance.access.identity import Known, is_good
 from appliance.access.passwords import fingerprint
-from appliance.access.permissions import Caller
-from appliance.config import Config
+from appliance.permissions import Caller
+from appliance.settings.station import Config
+from appliance.store.reads.accounts import Account, Accounts
 from bundles.errors import RefusedError
 
 _BEARER: Final = "Bearer "

@@ -12,15 +12,15 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.permissions import GIVES, Caller, is_guarded
+from appliance.audit.acts import Act, account_changed
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, caller
 from appliance.intake.overrides import trusted_now
-from appliance.observe.acts import Act, account_changed
-from appliance.observe.audit import AuditEvent
-from appliance.store import duties
-from appliance.store.credentials import Credential
-from appliance.store.duties import AccountChange, Change
+from appliance.permissions import GIVES, Caller, is_guarded
+from appliance.store.reads.credentials import Credential
+from appliance.store.writes import pending_changes
 from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
+from appliance.store.writes.pending_changes import AccountChange, Change
 from bundles.errors import LockgateError
 
 _log: Final = logging.getLogger(__name__)
@@ -29,17 +29,17 @@ _log: Final = logging.getLogger(__name__)
 def describe(control: Control, change: AccountChange) -> dict[str, Any]:
     """A change of duty as the control API shows it; never what it would set."""
     reader = control.station.reader
-    waits, foreign = change.state == "waits", duties.foreign_of_grant(reader, change)
+    waits, foreign = change.state == "waits", pending_changes.foreign_of_grant(reader, change)
     return {
         "id": change.id, "account": change.account, "what": change.what, "detail": change.detail, "text": change.text,
         "state": change.state, "asked_by": change.asked_by, "asked": change.asked, "decided_by": change.decided_by,
         "decided": change.decided or None, "how": change.how, "why": change.why,
-        "due": duties.due_of(reader, change) if waits else None,
-        "expires": duties.expires_of(change) if waits else None,
-        "shown": change.shown, "confirmers": duties.confirmers(reader, change),
+        "due": pending_changes.due_of(reader, change) if waits else None,
+        "expires": pending_changes.expires_of(change) if waits else None,
+        "shown": change.shown, "confirmers": pending_changes.confirmers(reader, change),
         "credentials": [
             describe_credential(one) | {"foreign": one in foreign}
-            for one in duties.credentials_of_grant(reader, change)
+            for one in pending_changes.credentials_of_grant(reader, change)
         ],
     }  # fmt: skip
 
@@ -54,15 +54,15 @@ def describe_credential(one: Credential) -> dict[str, Any]:
 
 def unshown(control: Control) -> list[dict[str, Any]]:
     """What the next release is to show: what waits, and what took effect since the last one."""
-    return [describe(control, change) for change in duties.unshown(control.station.reader)]
+    return [describe(control, change) for change in pending_changes.unshown(control.station.reader)]
 
 
 def alerts(control: Control) -> list[str]:
     """A line for each change that waits."""
     lines = []
-    for change in duties.waiting(control.station.reader):
-        due = duties.due_of(control.station.reader, change)
-        foreign = duties.foreign_of_grant(control.station.reader, change)
+    for change in pending_changes.waiting(control.station.reader):
+        due = pending_changes.due_of(control.station.reader, change)
+        foreign = pending_changes.foreign_of_grant(control.station.reader, change)
         until = f"takes effect at {due}" if due else "waits for a second person"
         if foreign:
             until += f"; {len(foreign)} of its credentials were set by another than {change.account}"
@@ -81,26 +81,26 @@ async def ask(
     Recorded first, as the change where it is done and as `account.ask` where it waits. Raises what the change raises.
     """
     reader, actor = control.station.reader, caller(request)
-    how, change_id, at = duties.how_of(reader, change, actor), secrets.token_hex(4), clock.now()
+    how, change_id, at = pending_changes.how_of(reader, change, actor), secrets.token_hex(4), clock.now()
     write = ChangeAccount(
         id=change_id, what=what, detail=json.dumps(detail), change=change, actor=actor, how=how, at=at,
         starts=trusted_now(reader),
     )  # fmt: skip
     if how != "waits":
-        ends = duties.older(reader, change, what, at)
+        ends = pending_changes.older(reader, change, what, at)
         said = detail | ({} if how == "plain" else {"how": how}) | ({"ends": ends} if ends else {})
         await act(control, AuditEvent(account_changed(what), actor, change.account, "done", said), write)
         return None
     said = {"change": what, "id": change_id, **detail}
     await act(control, AuditEvent(Act.ACCOUNT_ASK, actor, change.account, "done", said), write)
-    return describe(control, duties.find(reader, change_id))
+    return describe(control, pending_changes.find(reader, change_id))
 
 
 async def note_officer(control: Control, who: Caller) -> None:
     """End the time in which the first administrator acts alone, where a security-officer calls for the first time."""
     if control.in_force or not any(is_guarded(role) and "account" not in GIVES[role] for role in who.roles):
         return
-    if not duties.in_force(control.station.reader):
+    if not pending_changes.in_force(control.station.reader):
         event = AuditEvent(Act.ACCOUNT_FIRST_OFFICER, who.name, who.name)
         await act(control, event, FirstOfficer(officer=who.name, at=clock.now()))
     control.in_force = True
@@ -109,7 +109,7 @@ async def note_officer(control: Control, who: Caller) -> None:
 async def keep_looking(control: Control) -> None:
     """Let what is due take effect and end what is over, now and every so often, until cancelled."""
     while True:
-        for change in duties.waiting(control.station.reader):
+        for change in pending_changes.waiting(control.station.reader):
             try:
                 await _look(control, change)
             except LockgateError as error:
@@ -119,14 +119,14 @@ async def keep_looking(control: Control) -> None:
 
 async def _look(control: Control, change: AccountChange) -> None:
     at, reader = clock.now(), control.station.reader
-    due = duties.due_of(reader, change)
+    due = pending_changes.due_of(reader, change)
     said = {"change": change.what, "id": change.id, "asked_by": change.asked_by, **change.detail}
-    if due is not None and due <= at and change.asked_by in duties.administrators(reader):
+    if due is not None and due <= at and change.asked_by in pending_changes.administrators(reader):
         event = AuditEvent(Act.ACCOUNT_EFFECT, "station", change.account, "done", said)
         if not await act(control, event, TakeEffect(id=change.id, at=at)):
-            why = duties.find(reader, change.id).why
+            why = pending_changes.find(reader, change.id).why
             said |= {"reason": why, "takes_back": True}
             await control.record(AuditEvent(Act.ACCOUNT_EFFECT, "station", change.account, "failed", said))
-    elif duties.expires_of(change) < at:
+    elif pending_changes.expires_of(change) < at:
         event = AuditEvent(Act.ACCOUNT_EXPIRE, "station", change.account, "done", said)
         await act(control, event, EndChange(id=change.id, state="expired", actor="station", at=at))

@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from appliance.control.job_params import JOB_PARAMS, SINCE, SIZE
-from appliance.control.kinds import KINDS
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
+from appliance.jobs.kinds import KINDS
+from appliance.jobs.params import JOB_PARAMS, SINCE, SIZE
 
 PATH: Final = "/v1/openapi.json"
 _PARAMETER: Final = re.compile(r"\{(?P<name>\w+)(?::[^}]*)?\}")

@@ -8,8 +8,15 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from appliance.control.own_station import on_own_station
-from appliance.intake import changed_blocks, changed_deeds, changed_entries, changed_facts, moved_tags, unexplained
+from appliance.control.threads import on_own_station
+from appliance.release_check import (
+    changed_blocks,
+    changed_deeds,
+    changed_entries,
+    changed_facts,
+    moved_tags,
+    unexplained,
+)
 from appliance.station import Station
 
 if TYPE_CHECKING:

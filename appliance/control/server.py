@@ -16,17 +16,15 @@ from pathlib import Path
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.accounts import Accounts
 from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
-from appliance.config import load_config
+from appliance.audit.checkpoints import keep_signing
 from appliance.control import duties, openapi, space, store_watch
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
-from appliance.control.handles import Handles, HandleServer
-from appliance.control.jobs import Jobs
-from appliance.control.reach import admit_group, monitoring
+from appliance.control.handle_socket import Handles, HandleServer
+from appliance.control.listeners import admit_group, monitoring
 from appliance.control.routes import (
     account_changes,
     accounts,
@@ -53,24 +51,27 @@ from appliance.control.routes import (
     tokens,
     trust,
 )
+from appliance.door import Door
+from appliance.jobs.service import Jobs
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.making_room import give_room
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
-from appliance.observe.checkpoints import keep_signing
-from appliance.observe.readiness import HEALTHZ, READYZ, Probe
 from appliance.origin import require_open
 from appliance.paths import StationPaths
-from appliance.serve.door import Door
+from appliance.readiness import HEALTHZ, READYZ, Probe
+from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
-from appliance.store import garbage, presence
+from appliance.store import presence
 from appliance.store.database import open_reader
+from appliance.store.reads import garbage
+from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from appliance.store.writes.base import AsyncGuarded, AsyncWriter, Guarded
 from appliance.store.writes.checks import BeginCheck
+from appliance.store.writes.write import AsyncGuarded, AsyncWriter, Guarded
 from bundles.errors import LockgateError
-from bundles.threads import Threads
+from bundles.io.threads import Threads
 
 _MODULES = (
     status, repositories, repository_acts,

@@ -1,4 +1,4 @@
-"""Keeps the disk's reserve, and says when the station begins and ends to be read-only (appliance.observe.reserve)."""
+"""Keeps the disk's reserve, and says when the station begins and ends to be read-only (appliance.store.reserve)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import sys
 
 from appliance import clock, limits
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.reserve import Reserve
+from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError
 
 

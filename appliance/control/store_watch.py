@@ -6,9 +6,9 @@ import asyncio
 import sys
 
 from appliance import limits
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
 from bundles.errors import LockgateError
 
 

@@ -20,7 +20,7 @@ from appliance.handles.path_params import MISSING, PathParam, places
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError, from_wire
-from bundles.files import failures_named
+from bundles.io.files import failures_named
 
 _WAIT: Final = 30.0
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
@@ -59,7 +59,7 @@ def document_of(path: Path) -> dict[str, Any]:
     """A receipt or want-list with its signature, as the API takes it. Raises as `read_statement`."""
     import msgspec  # here: few commands hand a document in, and cryptography is slow to load
 
-    from bundles.statement import read_statement
+    from bundles.documents.statement import read_statement
 
     fields: dict[str, Any] = msgspec.to_builtins(read_statement(path.absolute()))
     return fields

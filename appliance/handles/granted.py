@@ -22,8 +22,8 @@ from appliance.handles.ground import Ground
 from appliance.handles.rights import READ, SEARCH, WRITE, Person, acting_as, is_of_the_kernel, may
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError
-from bundles.files import os_failure, read_small, write_atomic
-from bundles.held import Held, HeldPath
+from bundles.io.files import os_failure, read_small, write_atomic
+from bundles.io.held import Held, HeldPath
 
 _RECORD: Final = "handed-over.json"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -226,7 +226,7 @@ class Granted:
 
 
 class _Keeper:
-    """bundles.held.Keeper of one grant."""
+    """bundles.io.held.Keeper of one grant."""
 
     def __init__(self, granted: Granted, grant: Grant, descriptor: int) -> None:
         self.grant = grant

@@ -1,7 +1,7 @@
 """The one way to take the parameters that stand for a path or a document out of a request.
 
 A parameter that is a path is `{"handle": id, "path": text}`: what stands for it is a descriptor that the client sent
-(`appliance.handles.giving`, `appliance.control.handles`). Taken out, it is the text, and a grant beside it.
+(`appliance.handles.giving`, `appliance.control.handle_socket`). Taken out, it is the text, and a grant beside it.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ import msgspec
 from appliance import limits
 from appliance.handles.granted import Grant
 from appliance.handles.path_params import PathParam, places
+from bundles.documents.statement import StatementFiles
 from bundles.errors import UsageError
-from bundles.statement import StatementFiles
 
 HANDLE_SCHEMA: Final[Mapping[str, Any]] = {
     "type": "object",
@@ -38,11 +38,11 @@ DOCUMENT_SCHEMA: Final[Mapping[str, Any]] = {
     },
     "additionalProperties": False,
 }
-"""A receipt or want-list in the schema of the API (bundles.statement.StatementFiles)."""
+"""A receipt or want-list in the schema of the API (bundles.documents.statement.StatementFiles)."""
 
 
 class Taken(Protocol):
-    """What stands behind a handle (appliance.control.handles.Handle)."""
+    """What stands behind a handle (appliance.control.handle_socket.Handle)."""
 
     @property
     def root(self) -> str:

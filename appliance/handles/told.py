@@ -8,8 +8,8 @@ from typing import Final
 import msgspec
 
 from appliance import limits
-from bundles.files import read_small, write_atomic
-from bundles.statement import StatementFiles
+from bundles.documents.statement import StatementFiles
+from bundles.io.files import read_small, write_atomic
 
 _TOLD: Final = "told.json"
 

@@ -12,25 +12,25 @@ from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
-from appliance.access.accounts import Accounts
-from appliance.access.permissions import Permission
-from appliance.intake.cut_record import kept_of
-from appliance.intake.facts import check_refused, demand_of
-from appliance.intake.ledger import Entry, StoredDecision, importer_of, inspected_by, report_text
-from appliance.intake.log_record import read_log
+from appliance.audit.acts import REPORTED, Act, mark, read_act
+from appliance.audit.reading import own_events
+from appliance.intake.approval_rules import check_refused, demand_of
 from appliance.intake.overrides import trusted_now
-from appliance.observe.acts import REPORTED, Act, mark, read_act
-from appliance.observe.reading import own_events
-from appliance.policy.approvals import Demand, check_apart, check_inspected, is_sealed, person
+from appliance.permissions import Permission
+from appliance.release_check.cut_record import kept_of
+from appliance.release_check.log_record import read_log
+from appliance.settings.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
+from appliance.store.reads.accounts import Accounts
+from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text
 from appliance.store.writes.entries import DECIDABLE
-from bundles import documents
-from bundles.documents import Approval
+from bundles.documents import signed
+from bundles.documents.signed import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.io.times import later
 from bundles.oci.digest import Digest
 from bundles.people import forms, gather
 from bundles.signing.keys import check_keyid
-from bundles.times import later
 
 _SLACK: Final = 60
 """Seconds a document may come from the future: the station made it, and clocks are set back."""
@@ -71,7 +71,7 @@ def names_of(station: Station, keyid: str, owner: str) -> frozenset[str]:
 def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -> bytes:
     """The exact bytes for a person to sign. Raises UsageError, or FailedError where nothing is to be decided."""
     check_keyid(keyid)
-    if decision not in documents.DECISIONS:
+    if decision not in signed.DECISIONS:
         raise UsageError("unknown decision", thing=repr(decision)[:40], remedy="use approve or reject")
     if decision == "reject" and not why.strip():
         raise UsageError("a rejection needs a reason", thing=entry.id, remedy="say it with --why")
@@ -84,7 +84,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))
         check_refused(station, station.policy(), entry)
     now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
-    return documents.encode(
+    return signed.encode(
         Approval(
             site=station.config.site,
             bundle=entry.id,
@@ -116,9 +116,9 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
     or a sealed key was opened before.
     """
     now = trusted_now(station.reader)
-    record = documents.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
+    record = signed.check_signature(payload, keyid, signature, station.trust(), at=now, site=None)
     try:
-        approval = documents.decode(payload, Approval)
+        approval = signed.decode(payload, Approval)
     except MalformedError as error:
         raise RefusedError(error.what, thing=error.thing, remedy="sign the document that the station gives") from None
     wanted = {

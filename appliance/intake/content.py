@@ -9,12 +9,12 @@ from typing import Final
 
 from appliance import limits as appliance_limits
 from appliance.store.blobs import BlobStore
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.writes.decisions import Released
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from bundles import limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError
-from bundles.manifest import Artifact, BundleManifest
+from bundles.format.manifest import Artifact, BundleManifest
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import kind_of_manifest

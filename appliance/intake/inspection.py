@@ -8,31 +8,31 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance import clock
-from appliance.control.kinds import JobContext, Result
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
 from appliance.intake import inspectors
-from appliance.intake.blocked import whole_without
 from appliance.intake.content import check_content, check_held, sizes_of
-from appliance.intake.inspectors.notebook import Notebook, findings_key
+from appliance.intake.inspectors.layer_cache import Notebook, findings_key
 from appliance.intake.inspectors.port import Subject
-from appliance.intake.ledger import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
-from appliance.intake.locks import stream_turn
-from appliance.intake.tag_owners import TagOwners
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
+from appliance.intake.missing_volumes import whole_without
+from appliance.intake.stream_lock import stream_turn
+from appliance.jobs.kinds import JobContext, Result
+from appliance.release_check.tag_owners import TagOwners
 from appliance.station import Station
+from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.store.writes.entries import DECIDABLE
 from appliance.store.writes.intake import Inspected, KeepLayers
-from bundles import documents
+from bundles.decide.bundle import Opened, decide, require_all_signers
+from bundles.documents import signed
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
-from bundles.files import read_small, write_atomic
+from bundles.io.files import read_small, write_atomic
 from bundles.limits import SIGNED_DOCUMENT
 from bundles.oci.digest import Digest
-from bundles.verdict import Opened, decide, require_all_signers
 
 _ACT = Act.INTAKE_INSPECT
 _ANEW = Act.INTAKE_REINSPECT
-"""Another act: the newest `intake.inspect` is of the bundle that came in last (appliance.lifecycle.put_back)."""
+"""Another act: the newest `intake.inspect` is of the bundle that came in last (appliance.lifecycle.restored_copy)."""
 _DRAFT = "report.json"
 """The report in the job's folder: a job that was cut off does not void approvals twice."""
 
@@ -62,7 +62,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
     )
     if notebook.rows:
         station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
-    return documents.encode(report)
+    return signed.encode(report)
 
 
 def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: Act = _ACT) -> str:
@@ -107,7 +107,7 @@ def _inspect(context: JobContext, entry: Entry) -> Result:
     if entry.report_digest != str(Digest.of(raw)):
         act = _ACT if entry.report_digest is None else _ANEW
         record(station, entry.digest, entry.id, raw, context.actor, act=act)
-    sections = documents.decode(raw, documents.Report).sections
+    sections = signed.decode(raw, signed.Report).sections
     for section in sections:
         context.log(f"{section.inspector}: {section.outcome}, {section.summary}")
     now = find_entry(station.reader, entry.digest)

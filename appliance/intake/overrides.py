@@ -15,17 +15,17 @@ from typing import Final
 from appliance import clock, limits
 from appliance.station import Station
 from appliance.store.writes.ledger import Said, SayOverride
-from bundles import documents
-from bundles.documents import Override
+from bundles.documents import signed as documents
+from bundles.documents.signed import Override
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
+from bundles.io.times import later
 from bundles.people import count, is_same
 from bundles.signing.keys import check_keyid
-from bundles.times import later
 
 PEOPLE: Final = 2
 """Who must say an override, whatever a release takes."""
 _SLACK: Final = timedelta(days=1)
-"""How far the station's clock may stand behind a floor: as `bundles.verdict` has it."""
+"""How far the station's clock may stand behind a floor: as `bundles.decide.bundle` has it."""
 
 
 @dataclass(frozen=True, slots=True)

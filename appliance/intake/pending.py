@@ -9,9 +9,11 @@ import json
 import sqlite3
 from typing import Any
 
+from appliance.intake.approval_rules import demand_of, facts_of
 from appliance.intake.approvals import Counting, hours_of, names_of, still_counting, verify_stored
-from appliance.intake.facts import demand_of, facts_of
-from appliance.intake.ledger import (
+from appliance.settings.approvals import is_sealed
+from appliance.station import Station
+from appliance.store.reads.intake import (
     Entry,
     decisions_of,
     describe,
@@ -21,11 +23,9 @@ from appliance.intake.ledger import (
     report_text,
     steps_of,
 )
-from appliance.policy.approvals import is_sealed
-from appliance.station import Station
 from appliance.store.writes.entries import DECIDABLE
 from bundles.errors import LockgateError, UsageError
-from bundles.manifest_codec import decode
+from bundles.format.manifest_codec import decode
 from bundles.people import gather
 
 

@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Final
 
 from appliance import clock
-from appliance.control.kinds import JobContext, Result
-from appliance.intake import custody
-from appliance.intake.ledger import history
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
+from appliance.custody import record
+from appliance.jobs.kinds import JobContext, Result
 from appliance.mounts import disk_of
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.checkpoints import checkpoint
-from appliance.observe.recorded import recording
 from appliance.station import Station
+from appliance.store.reads.intake import history
 from appliance.store.writes.intake import AddReceipt
-from bundles import documents, limits
-from bundles.documents import Held, Receipt, StreamHead
+from bundles import limits
+from bundles.documents import signed
+from bundles.documents.signed import Held, Receipt, StreamHead
 from bundles.errors import FailedError, LockgateError, UsageError
-from bundles.files import failures_named, open_folder, read_small, write_atomic
+from bundles.io.files import failures_named, open_folder, read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
 from bundles.signing.signature_files import files_of
@@ -53,7 +54,7 @@ def _export(context: JobContext, out: Path) -> Result:
     station = context.station
     key = load_private(station.paths.keys / "receipt.pem", None)
     raw = _drafted(context, out)
-    receipt = documents.decode(raw, Receipt)
+    receipt = signed.decode(raw, Receipt)
     digest = str(Digest.of(raw))
     detail = {
         "number": receipt.number,
@@ -94,7 +95,7 @@ def _drafted(context: JobContext, out: Path) -> bytes:
         if not out.parent.is_dir():
             raise UsageError("no such folder", thing=str(out.parent), remedy="check the path")
     inventory = context.params.get("sequence_only") is not True
-    raw = documents.encode(state_of(context.station, clock.now(), inventory=inventory))
+    raw = signed.encode(state_of(context.station, clock.now(), inventory=inventory))
     if len(raw) > limits.SIGNED_DOCUMENT:
         raise FailedError(
             "the station holds more blobs than a receipt can list",
@@ -131,5 +132,5 @@ def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
         streams=heads,
         blobs=[Held(digest=digest, size=size) for digest, size in held] if inventory else None,
         head=checkpoint(station.paths),
-        custody=custody.parts_since_known(station.reader) if inventory else None,
+        custody=record.parts_since_known(station.reader) if inventory else None,
     )

@@ -8,22 +8,22 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.intake import approvals
-from appliance.intake.base import require_served
-from appliance.intake.blocked import whole_without
+from appliance.intake.approval_rules import demand_of
 from appliance.intake.content import Checked, check_content, check_held, released, sizes_of
-from appliance.intake.facts import demand_of
-from appliance.intake.ledger import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
-from appliance.intake.writing import require_may_write
+from appliance.intake.delta_base import require_served
+from appliance.intake.missing_volumes import whole_without
+from appliance.intake.source_rights import require_may_write
 from appliance.station import Station
+from appliance.store.reads.intake import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
 from appliance.store.writes.custody import Named, Withdraw
 from appliance.store.writes.decisions import Release
-from bundles import documents
 from bundles import limits as bundle_limits
+from bundles.decide.bundle import decide, require_all_signers
+from bundles.documents import signed as documents
 from bundles.errors import FailedError, RefusedError, UsageError
-from bundles.manifest import BundleManifest
+from bundles.format.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
-from bundles.verdict import decide, require_all_signers
 
 _BY_HAND: Final = "the database was changed by hand: see the audit log, and have the bundle carried in anew"
 

@@ -11,15 +11,15 @@ from typing import Any
 from zlib import crc32
 
 from appliance import clock, limits
-from appliance.lifecycle.carriers import carriers
-from appliance.lifecycle.looking import Looked, Looker
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
+from appliance.custody.carriers import carriers
+from appliance.lifecycle.blob_reader import Looked, Looker
 from appliance.station import Station
-from appliance.store import garbage
-from appliance.store.gate import Gate
+from appliance.store.collection_lock import Gate
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
+from appliance.store.reads import garbage
 from appliance.store.writes.lifecycle import CorrectBlob, ForgetUnread, HealDamage, NoteUnread, RecordDamage
 from bundles.errors import NotFoundError
 from bundles.limits import CHUNK

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from typing import Any
 
 from appliance import clock, limits
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
 from appliance.station import Station
-from appliance.store.links import is_linked_as_manifest
-from appliance.store.manifest_facts import differences, facts_of
+from appliance.store.reads.links import is_linked_as_manifest
+from appliance.store.reads.manifest_facts import differences, facts_of
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.lifecycle import DescribeManifest
 from appliance.store.writes.registry import BlobRow, ManifestRow

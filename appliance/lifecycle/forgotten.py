@@ -19,16 +19,16 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from appliance import limits
-from appliance.config import Config
-from appliance.observe.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
-from appliance.observe.audit import newest
+from appliance.audit.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
+from appliance.audit.port import newest
 from appliance.paths import StationPaths
+from appliance.settings.station import Config
 from appliance.store import commits
-from appliance.store.links import is_shown
-from bundles.audit_log import segments
-from bundles.display import some
+from appliance.store.reads.links import is_shown
+from bundles.documents.audit_log import segments
 from bundles.errors import FailedError, RefusedError
-from bundles.files import failures_named
+from bundles.io.display import some
+from bundles.io.files import failures_named
 
 _MANIFESTS: Final = (Act.PUSH_MANIFEST, Act.COPY_MANIFEST)
 _LINKS: Final = (

@@ -3,11 +3,11 @@
 The metadata is compared with its indexes first; where they differ nothing is collected. Then, where it is asked for,
 manifests to which no tag leads lose their link (appliance.lifecycle.gc_untagged). Then blobs that no manifest of
 their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
-goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.gate): a push is either
-linked before the batch looks, or its file comes after. Files go to the graveyard (appliance.store.graveyard), which is
-emptied after its time of grace. What a standing release shows by the audit log stays, also where its links are gone
-(appliance.intake.standing_content). Last, what uploads and imports left behind. Killed at any moment, it has only left
-garbage for the next run.
+goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.collection_lock): a push
+is either linked before the batch looks, or its file comes after. Files go to the graveyard (appliance.store.graveyard),
+which is emptied after its time of grace. What a standing release shows by the audit log stays, also where its links are
+gone (appliance.release_check.standing_content). Last, what uploads and imports left behind. Killed at any moment, it
+has only left garbage for the next run.
 
 Looking holds no lock. Each batch that changes something takes the turn of imports and collects for itself, so these
 wait for one batch and never for the whole collection.
@@ -28,28 +28,28 @@ from pathlib import Path
 from typing import Any
 
 from appliance import clock, limits
-from appliance.control.kinds import JobContext, Result
-from appliance.intake.standing_content import StandingContent, standing_content
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, refusal
+from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
 from appliance.lifecycle.making_room import Emptied
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.recorded import recording
-from appliance.observe.reserve import Reserve
+from appliance.release_check.standing_content import StandingContent, standing_content
 from appliance.station import Station
-from appliance.store import garbage
-from appliance.store.gate import Gate, incoming_turn
+from appliance.store.collection_lock import Gate, incoming_turn
 from appliance.store.integrity import damaged
+from appliance.store.reads import garbage
+from appliance.store.reserve import Reserve
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.display import some
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
+from bundles.io.display import some
+from bundles.io.times import later
 from bundles.oci.digest import ALGORITHMS, Digest
-from bundles.times import later
 
 
 @dataclass(slots=True)

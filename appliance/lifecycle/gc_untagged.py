@@ -14,19 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance import limits
-from appliance.intake.log_record import read_log
-from appliance.intake.signed import signed_artifacts
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle.untagged import Names, Untagged, untagged
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.recorded import recording
-from appliance.policy.client_writes import ClientWrites
+from appliance.release_check.log_record import read_log
+from appliance.release_check.signed_content import signed_artifacts
+from appliance.settings.client_writes import ClientWrites
 from appliance.station import Station
-from appliance.store import garbage
-from appliance.store.untagged import state_of
+from appliance.store.reads import garbage
+from appliance.store.reads.untagged import state_of
 from appliance.store.writes.untagged import UnlinkUntagged
-from bundles.display import some
 from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.io.display import some
 from bundles.oci.kinds import kind_of
 
 _TRIES: Final = 3

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance import limits
-from appliance.intake.silence import shut_streams
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.intake.stream_alarms import shut_streams
 from appliance.lifecycle.making_room import Emptied, Emptier
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
 from appliance.station import Station
 from appliance.store.graveyard import GRAVE_OPEN
 

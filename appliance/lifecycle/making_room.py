@@ -17,15 +17,15 @@ from itertools import islice
 from typing import Final
 
 from appliance import limits
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, AuditPort
-from appliance.observe.recorded import recording
-from appliance.observe.reserve import Room
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, AuditPort
 from appliance.paths import StationPaths
-from appliance.store import garbage
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.graveyard import Buried, made
+from appliance.store.reads import garbage
+from appliance.store.reserve import Room
 from bundles.errors import LockgateError
 
 _LOOK: Final = 64

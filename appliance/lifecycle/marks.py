@@ -10,9 +10,9 @@ from itertools import islice
 from types import MappingProxyType
 
 from appliance import limits as station_limits
-from appliance.outgoing.fixed import Fixed
+from appliance.outgoing.sealed_bundle import Fixed
 from appliance.station import Station
-from appliance.store import garbage
+from appliance.store.reads import garbage
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.lifecycle import shown_manifests
 from bundles import limits

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from appliance import clock
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.station import Station
 from appliance.store.integrity import Found, findings
 from appliance.store.writes.checks import EndCheck

@@ -1,4 +1,6 @@
-"""Pruning the audit log: what goes is in an export, and what it explained is kept (appliance.intake.log_record)."""
+"""Pruning the audit log: what goes is in an export, and what it explained is kept
+(appliance.release_check.log_record).
+"""
 
 from __future__ import annotations
 
@@ -7,16 +9,16 @@ from pathlib import Path
 
 import msgspec
 
-from appliance.config import load_config
-from appliance.intake.log_record import SUFFIX, make_record
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.checkpoints import checkpoint, signed_origin
-from appliance.observe.recorded import recorded
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint, signed_origin
+from appliance.audit.folder_acts import recorded
 from appliance.paths import StationPaths
+from appliance.release_check.log_record import SUFFIX, make_record
+from appliance.settings.station import load_config
 from appliance.store.database import open_reader
-from bundles.audit_cut import Cut
-from bundles.files import failures_named, make_folder, write_atomic
+from bundles.documents.audit_cut import Cut
+from bundles.io.files import failures_named, make_folder, write_atomic
 
 
 def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
@@ -26,7 +28,7 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
     Raises RefusedError where the export does not verify or what an earlier cut kept is missing, FailedError.
     """
     config = load_config(paths.config)
-    cut = audit_export.prunable(paths, exported, config.site)
+    cut = export.prunable(paths, exported, config.site)
     if cut is None:
         return 0, None
     with contextlib.ExitStack() as held:
@@ -35,10 +37,10 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
             reader = held.enter_context(contextlib.closing(open_reader(paths.database)))
         record, data = make_record(paths, config.site, reader, inside=config.side == "inside")
     cut = msgspec.structs.replace(cut, record=record, origin=signed_origin(paths, config.site))
-    with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), audit_export.announced(paths, cut)):
+    with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), export.announced(paths, cut)):
         keep_record(paths, f"{record.sha256}{SUFFIX}", data)
         checkpoint(paths)
-        return audit_export.prune(paths, cut), cut
+        return export.prune(paths, cut), cut
 
 
 def keep_record(paths: StationPaths, name: str, data: bytes) -> None:

@@ -18,20 +18,19 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
-from appliance.config import Config
+from appliance.audit.acts import Act
 from appliance.lifecycle.forgotten import Forgotten
-from appliance.lifecycle.logged import LOST_JOB, Logged, Shown, note_bundle, replay
+from appliance.lifecycle.log_replay import LOST_JOB, Logged, Shown, note_bundle, replay
 from appliance.lifecycle.rebuild_file import begin, remove, take_place
-from appliance.observe.acts import Act
-from appliance.outgoing.collect import manifest_row
-from appliance.outgoing.fixed import Fixed
+from appliance.outgoing.collect.job import manifest_row
+from appliance.outgoing.sealed_bundle import Fixed
 from appliance.paths import StationPaths
+from appliance.settings.station import Config
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.database import open_writer
 from appliance.store.presence import Presence
 from appliance.store.repair import repair
 from appliance.store.writer import LocalWriter
-from appliance.store.writes.base import Guarded, under_event
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.lifecycle import Block, Unblock
 from appliance.store.writes.outgoing import RecordBlobs
@@ -50,11 +49,12 @@ from appliance.store.writes.rebuild import (
     shown_links,
 )
 from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.write import Guarded, under_event
 from bundles import limits
-from bundles.display import some
-from bundles.documents import StreamHead
+from bundles.documents.signed import StreamHead
 from bundles.errors import FailedError, LockgateError, MalformedError
-from bundles.files import failures_named, write_atomic
+from bundles.io.display import some
+from bundles.io.files import failures_named, write_atomic
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.manifest import Manifest, parse_manifest
 

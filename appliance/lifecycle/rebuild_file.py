@@ -11,7 +11,7 @@ from pathlib import Path
 from appliance import clock
 from appliance.paths import StationPaths
 from appliance.store import commits
-from bundles.files import sync_folder, write_atomic
+from bundles.io.files import sync_folder, write_atomic
 
 
 def begin(paths: StationPaths, target: Path, in_order: Callable[[Path], bool], *, usable: bool, fresh: bool) -> None:

@@ -13,9 +13,9 @@ import time
 from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
-from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.upkeep import said
 from appliance.station import Station
 from appliance.store.writes.lifecycle import SaveReread

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import clock, limits
-from appliance.control.kinds import JobContext, Result
+from appliance.jobs.kinds import JobContext, Result
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings, damages, unread
 from appliance.lifecycle.described import Described
-from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.store.writes.lifecycle import SaveScrub
-from bundles.display import some
 from bundles.errors import FailedError, MalformedError, UsageError
+from bundles.io.display import some
 from bundles.oci.digest import Digest
 
 _PHASE: Final = "scrub"

@@ -15,8 +15,8 @@ from typing import Literal
 
 from appliance import limits as station_limits
 from appliance.station import Station
-from appliance.store import untagged as store
-from appliance.store.untagged import ShownManifest
+from appliance.store.reads import untagged as store
+from appliance.store.reads.untagged import ShownManifest
 from bundles import limits
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest

@@ -18,8 +18,8 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
-from appliance.store import garbage
 from appliance.store.presence import StoreAwayError
+from appliance.store.reads import garbage
 from appliance.store.writes.lifecycle import NoteUnread
 from appliance.store.writes.tombstones import PruneTombstones
 from bundles.errors import CancelledError, LockgateError

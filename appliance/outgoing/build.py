@@ -15,19 +15,21 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from appliance import clock
-from appliance.control.job import WAITS
-from appliance.control.kinds import JobContext, Result, out_of_memory, telling
-from appliance.control.public_keys import find_public_key
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
 from appliance.handles.told import load_told
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
-from appliance.outgoing import unwritten
-from appliance.outgoing.base import NONE, Base, base_of, take
-from appliance.outgoing.carried import nothing_changed
+from appliance.jobs.kinds import JobContext, Result, out_of_memory, telling
+from appliance.jobs.view import WAITS
+from appliance.known_keys import find_public_key
+from appliance.outgoing import resume
+from appliance.outgoing.blob_source import StationBlobSource
+from appliance.outgoing.build_params import Order
 from appliance.outgoing.choice import Wish, load_chosen
 from appliance.outgoing.closure import Closure, closure_of
-from appliance.outgoing.fixed import Fixed
+from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.delta_base import NONE, Base, base_of, take
+from appliance.outgoing.last_sent import nothing_changed
 from appliance.outgoing.media import (
     Medium,
     by_number,
@@ -39,22 +41,20 @@ from appliance.outgoing.media import (
     on_own_disk,
     room_on,
 )
-from appliance.outgoing.naming import naming
-from appliance.outgoing.order import Order
+from appliance.outgoing.named_errors import naming
 from appliance.outgoing.plan import Plan, check_space, make_plan
-from appliance.outgoing.sbom import make_sboms
-from appliance.outgoing.shown import StationShown
-from appliance.store.bundles_out import newly_void, unfinished
-from appliance.store.sites import require_known
-from appliance.store.station_source import StationBlobSource
+from appliance.outgoing.sbom.make import make_sboms
+from appliance.outgoing.sealed_bundle import Fixed
+from appliance.store.reads.bundles_out import newly_void, unfinished
+from appliance.store.reads.sites import require_known
 from appliance.store.writes.bundle_steps import TagRow
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.outgoing import FinishBundle, SignBundle, TakeSequence, VoidSequence
 from bundles import build as building
-from bundles import manifest_codec, readme
-from bundles.display import some
 from bundles.errors import FailedError, LockgateError
-from bundles.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
+from bundles.format import manifest_codec, readme
+from bundles.format.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, BundleManifest, Format, Tool, bundle_id
+from bundles.io.display import some
 from bundles.oci.reference import Reference, moved_tag
 
 _VALID: Final = 365 * 24 * 3600
@@ -65,7 +65,9 @@ _LOOK: Final = 0.5
 
 
 def run(context: JobContext) -> Result:
-    """Build a bundle by `params` (appliance.outgoing.order.BuildParams). Returns where it is, and who signed it."""
+    """Build a bundle by `params` (appliance.outgoing.build_params.BuildParams). Returns where it is, and who signed
+    it.
+    """
     order = Order.read(context.params, context.station.config.site)
     # Asked now, not after an hour of hashing: whether the destination, the media and the signer are what was meant.
     find_public_key(context.station.paths, order.sign_with)
@@ -77,7 +79,7 @@ def run(context: JobContext) -> Result:
         fixed = _resumed(context, order)
         finishes = False
         if fixed is None:
-            fixed = held.enter_context(unwritten.take_up(context, order))
+            fixed = held.enter_context(resume.take_up(context, order))
             finishes = fixed is not None
         if fixed is None and not chosen:
             return _nothing(context, order)

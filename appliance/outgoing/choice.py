@@ -1,7 +1,7 @@
 """What a build is asked for, as people write it: a reference, a whole repository, or a pattern of either.
 
 `REPO` means all its tags; in `REPO` and `REPO:TAG` a `*` stands for any part of one component, `**` for one component
-or more (appliance.access.patterns). What is chosen follows from the tags as they are when the build is asked for, and
+or more (appliance.patterns). What is chosen follows from the tags as they are when the build is asked for, and
 from what its caller may pull.
 """
 
@@ -15,12 +15,12 @@ from typing import Final
 import msgspec
 
 from appliance import limits
-from appliance.access.patterns import EVERYTHING, covers
-from appliance.access.permissions import check_pattern, matches
-from appliance.store.metadata import Metadata
+from appliance.patterns import EVERYTHING, covers
+from appliance.permissions import check_pattern, matches
+from appliance.store.reads.registry import Metadata
 from bundles import limits as format_limits
 from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
-from bundles.files import read_small, write_atomic
+from bundles.io.files import read_small, write_atomic
 from bundles.oci.reference import Reference, check_repository, check_tag
 
 _KEPT: Final = "chosen.json"

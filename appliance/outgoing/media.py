@@ -14,11 +14,11 @@ from pathlib import Path
 
 from appliance.handles.path_params import MISSING
 from appliance.mounts import FAT, disk_of, filesystem_of
-from bundles.display import some
 from bundles.errors import FailedError, UsageError
-from bundles.files import failures_named, open_folder
-from bundles.manifest import BundleManifest, volume_path
-from bundles.media import PROFILES
+from bundles.format.manifest import BundleManifest, volume_path
+from bundles.format.media import PROFILES
+from bundles.io.display import some
+from bundles.io.files import failures_named, open_folder
 
 
 @dataclass(frozen=True, slots=True)

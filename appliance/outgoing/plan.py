@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits as station_limits
-from appliance.outgoing.base import Base
 from appliance.outgoing.closure import Closure
-from appliance.outgoing.uncollected import uncollected
+from appliance.outgoing.delta_base import Base
+from appliance.outgoing.gc_pause import uncollected
 from appliance.station import Station
 from bundles import limits
 from bundles.build import Content, plan_volumes
 from bundles.errors import FailedError
-from bundles.manifest import NAMED_MOST, NOT_CARRIED_EXTENSION, UNDESCRIBED_EXTENSION
-from bundles.media import Packing
+from bundles.format.manifest import NAMED_MOST, NOT_CARRIED_EXTENSION, UNDESCRIBED_EXTENSION
+from bundles.format.media import Packing
 from bundles.oci.digest import Digest
 
 FULL: Final = Base()
@@ -38,7 +38,7 @@ class Plan:
     not_held: Sequence[tuple[str, Digest, Digest]] = ()
     notes: Sequence[str] = ()
     undescribable: Sequence[dict[str, str]] = ()
-    """Why images have no SBOM (appliance.outgoing.sbom.make_sboms)."""
+    """Why images have no SBOM (appliance.outgoing.sbom.make.make_sboms)."""
 
     def not_carried(self) -> list[dict[str, str]]:
         """The foreign layers that the bundle will lack: {artifact: `repository@digest`, layer}."""

@@ -12,15 +12,15 @@ from pathlib import Path
 import msgspec
 
 from appliance import clock
-from appliance.control.kinds import JobContext, Result, telling
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
-from appliance.outgoing.fixed import Fixed
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
+from appliance.jobs.kinds import JobContext, Result, telling
+from appliance.outgoing.blob_source import StationBlobSource
+from appliance.outgoing.build_params import convert
 from appliance.outgoing.media import check_room, check_volume_size, look_at_all, on_disks
-from appliance.outgoing.order import convert
-from appliance.outgoing.unwritten import locked
-from appliance.store.station_source import StationBlobSource
+from appliance.outgoing.resume import locked
+from appliance.outgoing.sealed_bundle import Fixed
 from appliance.store.writes.outgoing import FinishBundle
 from bundles import build as building
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError

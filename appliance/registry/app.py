@@ -13,11 +13,10 @@ from typing import Final
 from aiohttp import HttpVersion11, web
 
 from appliance import limits
-from appliance.observe.program_log import lacking
-from appliance.observe.readiness import HEALTHZ, READYZ, Probe
-from appliance.observe.reserve import ReadOnlyError
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
+from appliance.program_log import lacking
+from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
@@ -27,9 +26,10 @@ from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
+from appliance.store.reserve import ReadOnlyError
 from appliance.store.rows import WrongRowError, damage_of
-from bundles.display import safe
 from bundles.errors import LockgateError
+from bundles.io.display import safe
 
 _BEGUN: Final = web.RequestKey("begun", bool)
 """Set once an answer's headers are on their way."""

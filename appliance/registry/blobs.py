@@ -10,15 +10,15 @@ from typing import BinaryIO, Final
 from aiohttp import web
 
 from appliance import limits
-from appliance.observe.acts import Act
+from appliance.audit.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
 from appliance.registry.sending import BrokenFileError, TruncatedError, cut, send_file
-from appliance.registry.verified import identity_of
-from appliance.store.metadata import BlobFacts
+from appliance.registry.verified_files import identity_of
 from appliance.store.reading import UnreadableError, Verdict
+from appliance.store.reads.registry import BlobFacts
 from appliance.store.writes.registry import DeleteBlob
 from bundles.errors import LockgateError, NotFoundError
 from bundles.oci.digest import Digest

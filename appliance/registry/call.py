@@ -16,30 +16,30 @@ from typing import Any, Final, ParamSpec, TypeVar
 from aiohttp import web
 
 from appliance import limits
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.pulls import Pulls
-from appliance.observe.recorded import recording_async
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording_async
+from appliance.audit.port import AuditEvent, refusal
+from appliance.audit.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import ManifestCache
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
-from appliance.registry.verified import VerifiedFiles
-from appliance.store import tombstones
+from appliance.registry.verified_files import VerifiedFiles
 from appliance.store.epoch import SharedEpoch
-from appliance.store.metadata import ManifestFacts
+from appliance.store.reads import tombstones
+from appliance.store.reads.registry import ManifestFacts
 from appliance.store.rows import WrongRowError
-from appliance.store.writes.base import Write
 from appliance.store.writes.checks import NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import ClientWrite, holds_released
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.tombstones import CountAsked
-from bundles.display import safe
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, LockgateError, MalformedError
+from bundles.io.display import safe
+from bundles.io.threads import Threads
 from bundles.oci.digest import Digest
-from bundles.threads import Threads
 
 _log: Final = logging.getLogger(__name__)
 _GATE_POLL: Final = 0.01
@@ -185,7 +185,7 @@ class Call:
     @asynccontextmanager
     async def placing(self) -> AsyncIterator[None]:
         """From before a blob gets its name until its link is durable: garbage collection waits for it, and it for
-        garbage collection (appliance.store.gate)."""
+        garbage collection (appliance.store.collection_lock)."""
         while (held := self.services.blobs.gate.try_place()) is None:  # noqa: ASYNC110  no event crosses processes
             await asyncio.sleep(_GATE_POLL)
         try:

@@ -9,8 +9,8 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.observe.reserve import NoRoomError, ReadOnlyError
-from appliance.store.tombstones import Tombstone
+from appliance.store.reads.tombstones import Tombstone
+from appliance.store.reserve import NoRoomError, ReadOnlyError
 from appliance.store.writes.rows import Kind
 from bundles.errors import FailedError, LockgateError, MalformedError, NoSpaceError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import limits
-from appliance.observe.acts import Act
+from appliance.audit.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etags

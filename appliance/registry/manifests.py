@@ -8,13 +8,13 @@ from typing import Final
 
 from aiohttp import web
 
-from appliance.observe.acts import Act
+from appliance.audit.acts import Act
 from appliance.registry import errors
 from appliance.registry.call import Call
 from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import Known, RottedError, known
-from appliance.store.metadata import ManifestFacts
+from appliance.store.reads.registry import ManifestFacts
 from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest

@@ -20,8 +20,8 @@ from aiohttp import web
 from appliance import limits
 from appliance.registry.call import Call
 from appliance.registry.manifests import bytes_of
-from appliance.store.manifest_facts import as_the_bytes_say
-from appliance.store.metadata import ManifestFacts
+from appliance.store.reads.manifest_facts import as_the_bytes_say
+from appliance.store.reads.registry import ManifestFacts
 from bundles.oci.manifest import OCI_INDEX
 
 _DESCRIPTOR: Final = 512

@@ -9,14 +9,14 @@ from typing import Final, Literal, Protocol
 from aiohttp import web
 
 from appliance import clock
-from appliance.observe.audit import AuditEvent, AuditPort
+from appliance.audit.port import AuditEvent, AuditPort
 from appliance.plain_http import names_loopback
-from appliance.policy.client_writes import ClientWrites
 from appliance.registry.errors import WireError
+from appliance.settings.client_writes import ClientWrites
 from appliance.store.blobs import BlobStore
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
-from appliance.store.writes.base import AsyncWriter
+from appliance.store.writes.write import AsyncWriter
 
 Action = Literal["pull", "push", "delete", "list"]
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from appliance import limits
-from bundles.display import safe
+from bundles.io.display import safe
 
 _log: Final = logging.getLogger("appliance.registry.http")
 

@@ -13,13 +13,13 @@ from typing import Final
 from aiohttp import web
 
 from appliance import limits
-from appliance.observe.acts import Act
+from appliance.audit.acts import Act
 from appliance.registry import errors
 from appliance.registry.blobs import is_whole
 from appliance.registry.call import Call, parse_digest
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.receiving import InterruptedBodyError, receive
-from appliance.registry.verified import identity_of
+from appliance.registry.verified_files import identity_of
 from appliance.store.blobs import Tally
 from appliance.store.uploads import BusyError, UploadSession
 from appliance.store.writes.registry import BlobRow, LinkBlob, MountBlob

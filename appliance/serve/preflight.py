@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 
 from appliance.access.tls import server_context
 from appliance.addresses import is_loopback, split_listen
-from appliance.config import Config
-from appliance.control.reach import socket_group
+from appliance.control.listeners import socket_group
 from appliance.half_closed import require_closed_whole
 from appliance.origin import require_made_so, require_open
-from appliance.outgoing.syft_binary import check_named
+from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
-from appliance.policy.approvals import load_policy
+from appliance.settings.approvals import load_policy
+from appliance.settings.station import Config
 from bundles.errors import LockgateError, UsageError
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound

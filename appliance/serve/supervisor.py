@@ -21,32 +21,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import limits
-from appliance.access.accounts import Accounts
+from appliance import limits, metrics
 from appliance.access.tls import server_context
 from appliance.addresses import split_listen
-from appliance.config import Config, load_config
+from appliance.audit.checkpoints import sign_end
 from appliance.control import server
 from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
-from appliance.lifecycle.blocks_again import block_again, withdraw_again
-from appliance.lifecycle.put_back import shut_if_forgotten
-from appliance.observe import metrics
-from appliance.observe.checkpoints import sign_end
-from appliance.observe.program_log import lacking, log_to_stderr
-from appliance.observe.reserve import Reserve
+from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
+from appliance.program_log import lacking, log_to_stderr
+from appliance.release_check.forgotten_blocks import block_again, withdraw_again
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
+from appliance.settings.station import Config, load_config
 from appliance.station import station_lock
 from appliance.store.database import open_reader
-from bundles import children
-from bundles.child import die_with
-from bundles.display import safe, some
+from appliance.store.reads.accounts import Accounts
+from appliance.store.reserve import Reserve
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.io.display import safe, some
+from bundles.io.threads import take_little_space
+from bundles.processes import start
+from bundles.processes.child import die_with
 from bundles.signing.keys import exposure
-from bundles.threads import take_little_space
 
 _STOP: Final = 5.0
 """Seconds the processes get to end before they are killed."""
@@ -96,7 +95,7 @@ def serve(root: Path, listen: str | None = None) -> int:
     Raises UsageError (no station, an address that may not be), FailedError (running already, the port is in use).
     """
     paths = StationPaths(root.resolve())
-    os.chdir(children.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
+    os.chdir(start.FOLDER)  # nothing is loaded from, or written to, the folder that a shell happened to be in
     config = load_config(paths.config)
     require_startable(paths, config, listen or config.listen)
     _warn_of_keys(paths)
@@ -263,7 +262,7 @@ class _Supervisor:
                 elif number in _STOPPING:
                     return 0
                 for role, status in self._reap():
-                    said = f"{role.name} {children.how_it_ended(os.waitstatus_to_exitcode(status))}"
+                    said = f"{role.name} {start.how_it_ended(os.waitstatus_to_exitcode(status))}"
                     _say(f"{said}; it is started again")
                     self._gone[role.name] = _Gone(role, time.monotonic() + _PAUSE)
                 if not self._start_again():

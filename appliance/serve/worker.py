@@ -13,29 +13,29 @@ from pathlib import Path
 
 from aiohttp import web
 
-from appliance.access.accounts import Accounts
-from appliance.access.gate import Gate
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
+from appliance.access.request_gate import Gate
 from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.addresses import origin_of
-from appliance.config import Config, load_config
+from appliance.audit.port import FileAudit
+from appliance.door import Door
 from appliance.lifecycle.making_room import give_room
-from appliance.observe.audit import FileAudit
-from appliance.observe.metrics import RegistryMetrics
+from appliance.metrics import RegistryMetrics
 from appliance.origin import require_open
 from appliance.paths import StationPaths
-from appliance.policy.client_writes import ClientWrites
 from appliance.registry.app import create_app
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
-from appliance.serve.door import Door
+from appliance.settings.client_writes import ClientWrites
+from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
-from appliance.store.metadata import Metadata
+from appliance.store.reads.accounts import Accounts
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncSocketWriter
-from appliance.store.writes.base import AsyncGuarded, AsyncWriter
+from appliance.store.writes.write import AsyncGuarded, AsyncWriter
 from bundles.errors import LockgateError
 
 

@@ -16,16 +16,16 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from appliance import limits
-from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
+from appliance.store.collection_lock import Gate
 from appliance.store.files import Files, OsFiles, explain
-from appliance.store.gate import Gate
 from appliance.store.graveyard import Graveyard
 from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
+from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
 from bundles.errors import CancelledError, NoSpaceError, NotFoundError, RefusedError
-from bundles.lanes import Lane
+from bundles.io.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
 

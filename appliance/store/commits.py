@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from bundles.files import own_as_folder
+from bundles.io.files import own_as_folder
 
 _NUMBER: Final = struct.Struct("<Q")
 _DATABASE: Final = "metadata.sqlite"

@@ -11,7 +11,7 @@ from appliance import limits
 from appliance.store.migrations.runner import migrate
 from appliance.store.rows import add_functions
 from bundles.errors import FailedError
-from bundles.files import own_as_folder
+from bundles.io.files import own_as_folder
 
 
 def open_writer(path: Path) -> sqlite3.Connection:

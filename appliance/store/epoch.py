@@ -14,7 +14,7 @@ import struct
 from pathlib import Path
 from typing import Final
 
-from bundles.files import own_as_folder
+from bundles.io.files import own_as_folder
 
 _NUMBER: Final = struct.Struct("<Q")
 

@@ -17,9 +17,9 @@ from typing import Final
 
 from appliance import clock
 from appliance.paths import StationPaths
-from appliance.store import waiting
+from appliance.store import grave_age
 from appliance.store.files import Files, explain
-from appliance.store.waiting import Waited
+from appliance.store.grave_age import Waited
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
@@ -106,7 +106,7 @@ class Graveyard:
 
     def waited(self) -> Waited:
         """How long each grave has waited, whatever the wall clock says. Blocking, a sync. Raises FailedError."""
-        return waiting.look(self._paths.graves_waited, self.graves(), made)
+        return grave_age.look(self._paths.graves_waited, self.graves(), made)
 
     def buried(self, grave: str) -> Iterator[Buried]:
         """What lies in a grave, in no order. Raises FailedError."""

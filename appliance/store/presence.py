@@ -17,7 +17,7 @@ from typing import Final
 
 from appliance.paths import StationPaths
 from bundles.errors import FailedError
-from bundles.files import failures_named, write_atomic
+from bundles.io.files import failures_named, write_atomic
 from bundles.oci.digest import ALGORITHMS
 
 _LARGEST: Final = 4096

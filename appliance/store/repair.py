@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from appliance.store.blocks import keep_right_blocks
 from appliance.store.integrity import findings
+from appliance.store.reads.blocks import keep_right_blocks
 from appliance.store.writes.rows import take_wrong_rows
 
 

@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from bundles import limits, strict_json
+from bundles import limits
 from bundles.errors import MalformedError
+from bundles.io import strict_json
 from bundles.oci.descriptor import (
     Descriptor,
     check_annotations,

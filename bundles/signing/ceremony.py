@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundles.errors import RefusedError, UsageError
-from bundles.files import write_atomic
+from bundles.io.files import write_atomic
+from bundles.signing.fingerprint_words import fingerprint_of
 from bundles.signing.keys import PublicKey
-from bundles.signing.pages import ceremony as page
+from bundles.signing.printed_pages import ceremony as page
 from bundles.signing.trust import TrustFolder, TrustRecord, trust_key
-from bundles.signing.words import fingerprint_of
 
 
 @dataclass(frozen=True, slots=True)

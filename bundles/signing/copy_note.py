@@ -8,7 +8,7 @@ from typing import Final
 
 from bundles import limits
 from bundles.errors import LockgateError
-from bundles.files import read_small
+from bundles.io.files import read_small
 
 NOTE: Final = "README.txt"
 _TEXT: Final = """\

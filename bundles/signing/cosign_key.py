@@ -13,8 +13,9 @@ import os
 import re
 from typing import Any, Final
 
-from bundles import limits, strict_json
+from bundles import limits
 from bundles.errors import MalformedError, UsageError
+from bundles.io import strict_json
 
 _LABELS: Final = (b"SIGSTORE", b"COSIGN")
 _PEM: Final = re.compile(

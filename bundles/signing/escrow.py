@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from bundles.display import some
 from bundles.errors import MalformedError, UsageError
+from bundles.io.display import some
 
 SECRET: Final = 32
 MOST: Final = 16

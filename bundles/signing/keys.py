@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, UsageError
-from bundles.files import os_failure, own_as_folder, read_small, sync_folder
-from bundles.signing import cosign_key, hybrid, signature_files, ssh_keys, ssh_sign, sshsig, words
+from bundles.io.files import os_failure, own_as_folder, read_small, sync_folder
+from bundles.signing import cosign_key, hybrid, signature_files
+from bundles.signing import fingerprint_words as words
 from bundles.signing.signatures import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
@@ -33,6 +34,9 @@ from bundles.signing.signatures import (
     make_signature,
     signature_holds,
 )
+from bundles.signing.ssh import keys as ssh_keys
+from bundles.signing.ssh import sign as ssh_sign
+from bundles.signing.ssh import sshsig
 
 CREATABLE: Final = (*ALGORITHMS, hybrid.ALGORITHM)
 """The algorithms that `create_private` makes keys of."""
@@ -144,7 +148,7 @@ class PublicKey:
 
     @property
     def words(self) -> str:
-        """The fingerprint to be read over a telephone (bundles.signing.words)."""
+        """The fingerprint to be read over a telephone (bundles.signing.fingerprint_words)."""
         return words.spoken(self.fingerprint)
 
     def to_pem(self) -> bytes:

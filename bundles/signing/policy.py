@@ -25,11 +25,12 @@ from bundles import limits
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.reference import check_site
 from bundles.people import count, is_unseen
-from bundles.signing import hybrid, signatures, ssh_keys
+from bundles.signing import hybrid, signatures
+from bundles.signing.ssh import keys
 
 FILE: Final = "policy.json"
 TYPE: Final = "application/vnd.lockgate.trust-policy.v1+json"
-KNOWN_ALGORITHMS: Final = (*signatures.ALGORITHMS, signatures.RSA, hybrid.ALGORITHM, *ssh_keys.ALGORITHMS)
+KNOWN_ALGORITHMS: Final = (*signatures.ALGORITHMS, signatures.RSA, hybrid.ALGORITHM, *keys.ALGORITHMS)
 
 _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"})
 """Alphabets with letters that look like another's (Unicode Technical Standard 39)."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundles.errors import FailedError
-from bundles.files import os_failure, sync_folder
+from bundles.io.files import os_failure, sync_folder
 from bundles.signing.keys import (
     CREATABLE,
     PUBLIC_SUFFIX,

@@ -13,7 +13,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bundles.signing import hybrid, ssh_keys, sshsig
+from bundles.signing import hybrid
+from bundles.signing.ssh import keys, sshsig
 
 KINDS: Final = ("sig", "sshsig", "mldsa")
 _NAME: Final = re.compile(r"(?P<stem>.+)\.(?P<keyid>[0-9a-f]{16})\.(?P<kind>sig|sshsig|mldsa)\Z", re.DOTALL)
@@ -29,7 +30,7 @@ def kinds_of(algorithm: str) -> tuple[str, ...]:
     """The files that a key of this algorithm leaves."""
     if algorithm == hybrid.ALGORITHM:
         return ("sig", "mldsa")
-    return ("sshsig",) if algorithm in ssh_keys.ALGORITHMS else ("sig",)
+    return ("sshsig",) if algorithm in keys.ALGORITHMS else ("sig",)
 
 
 def files_of(stem: str, keyid: str, signature: bytes) -> dict[str, bytes]:

@@ -7,7 +7,7 @@
 | `ed25519` | the 64 bytes of RFC 8032, section 5.1.6 |
 | `rsa` | PKCS#1 v1.5 over SHA-256 (RFC 8017, section 8.2), as long as the modulus; verified only |
 
-SSH keys (`bundles.signing.ssh_keys`) and hybrid ones (`bundles.signing.hybrid`) have forms of their own.
+SSH keys (`bundles.signing.ssh.keys`) and hybrid ones (`bundles.signing.hybrid`) have forms of their own.
 
 DER leaves room for other bytes that say the same, so r and s must be in range, are encoded again, and must give the
 same bytes; an Ed25519 signature is of its exact length, and the library refuses an S out of range. ECDSA's nonce

@@ -27,16 +27,17 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from bundles import limits, strict_json
+from bundles import limits
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
-from bundles.files import os_failure, own_as_folder, read_small, write_atomic
+from bundles.io import strict_json
+from bundles.io.files import os_failure, own_as_folder, read_small, write_atomic
+from bundles.io.times import check_time
 from bundles.oci.reference import check_site
 from bundles.people import is_same
 from bundles.signing import policy
 from bundles.signing.copy_note import NOTE, copied_at
 from bundles.signing.keys import PublicKey, check_keyid
 from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
-from bundles.times import check_time
 
 PURPOSES: Final = ("bundle", "release", "receipt", "image", "audit", "verdict", "backup", "update")
 SITE_BOUND: Final = frozenset({"bundle", "receipt"})
@@ -46,7 +47,7 @@ RECORD_TYPE: Final = "application/vnd.lockgate.trusted-key.v1+json"
 SITE_FILE: Final = "site.json"
 _LOCK: Final = ".lock"
 _BESIDE: Final = re.compile(r"(?:README(?:\.txt|\.md)?|\.lock|\..+\.[0-9]+\.part)\Z")
-"""What may stand beside keys: a note, the lock, and what a change that was cut off left (bundles.files)."""
+"""What may stand beside keys: a note, the lock, and what a change that was cut off left (bundles.io.files)."""
 _KEY_FILE: Final = re.compile(r"([0-9a-f]{16})\.(pem|json)\Z")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from bundles import limits
 from bundles.errors import UsageError
-from bundles.files import os_failure, read_small, write_atomic
+from bundles.io.files import os_failure, read_small, write_atomic
 from bundles.signing import policy
 from bundles.signing.copy_note import NOTE, note_of
 from bundles.signing.trust import SITE_FILE, TrustFolder, locked

@@ -17,22 +17,23 @@ from typing import Final
 
 import msgspec
 
-from bundles import documents, inspection, limits
-from bundles.display import safe
-from bundles.documents import Approval, Report
+from bundles import limits
+from bundles.documents import report_text, signed
+from bundles.documents.signed import Approval, Report
 from bundles.errors import MalformedError, RefusedError, UsageError
-from bundles.files import read_small, write_atomic
+from bundles.io.display import safe
+from bundles.io.files import read_small, write_atomic
+from bundles.io.times import FORMAT, later
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, TrustRecord
-from bundles.times import FORMAT, later
+from bundles.verifier.arguments import Words
 from bundles.verifier.examine import Findings, examine
 from bundles.verifier.key import open_key
 from bundles.verifier.places import require_place
 from bundles.verifier.report import text
-from bundles.verifier.words import Words
 
 NAME: Final = "lockgate-verify approve"
 _HOURS: Final = 24
@@ -60,12 +61,12 @@ def run(words: Sequence[str]) -> int:
         site=trust.site, bundle=report.bundle, digest=report.digest, report=str(Digest.of(raw)), decision=decision,
         why=why, keyid=key.public.keyid, created=now, not_after=later(now, timedelta(hours=asked.hours)),
     )  # fmt: skip
-    payload = documents.encode(document)
+    payload = signed.encode(document)
     shown = [text(found), "", *_shown(document, report, record)]
     print("\n".join(shown), file=sys.stderr if asked.json else sys.stdout)
     _agree(decision, yes=asked.yes)
     signature = key.sign(payload)
-    documents.check_signature(payload, key.public.keyid, signature, trust, at=now, site=None)
+    signed.check_signature(payload, key.public.keyid, signature, trust, at=now, site=None)
     write_atomic(asked.out, payload, replace=False)
     for name, data in files_of(asked.out.name, key.public.keyid, signature).items():
         write_atomic(asked.out.with_name(name), data, replace=False)
@@ -90,7 +91,7 @@ def _check_asked(asked: argparse.Namespace, why: str) -> None:
 def _held_against(raw: bytes, found: Findings, trust: TrustFolder, path: Path) -> Report:
     """The report, where it is about the very bundle that was verified here. Raises RefusedError."""
     try:
-        report = documents.decode(raw, Report)
+        report = signed.decode(raw, Report)
     except MalformedError as error:
         raise RefusedError(
             error.what, thing=str(path), remedy="have it written with: lockgate intake report ID --out FILE"
@@ -119,7 +120,7 @@ def _pinned(key: PrivateKey, trust: TrustFolder) -> TrustRecord:
 def _shown(document: Approval, report: Report, record: TrustRecord) -> list[str]:
     """What will be signed, and what the station found."""
     lines = [f"what {report.site} found at {report.created}"]
-    lines += [f"  {line}" for line in inspection.lines(msgspec.to_builtins(report)["sections"])]
+    lines += [f"  {line}" for line in report_text.lines(msgspec.to_builtins(report)["sections"])]
     lines += [
         "",
         f"what you sign: {document.decision} {document.bundle} at {document.site}",

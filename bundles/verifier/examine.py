@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bundles import verify as checking
+from bundles.decide.bundle import RULES, RuleVerdict, judge, require_all_signers
 from bundles.errors import EXIT_DONE, LockgateError, to_wire
-from bundles.manifest import BundleManifest, volume_path
+from bundles.format.manifest import BundleManifest, volume_path
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder, TrustRecord
-from bundles.verdict import RULES, RuleVerdict, judge, require_all_signers
 
 VERDICTS = {0: "ok", 1: "failed", 2: "failed", 3: "refused", 4: "incomplete"}
 """The verdict's word by exit status."""

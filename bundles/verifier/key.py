@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from bundles import limits
-from bundles.display import safe
 from bundles.errors import UsageError
-from bundles.files import read_small, write_atomic
+from bundles.io.display import safe
+from bundles.io.files import read_small, write_atomic
 from bundles.signing.keys import (
     CREATABLE,
     PUBLIC_SUFFIX,
@@ -32,7 +32,7 @@ from bundles.signing.keys import (
     save_private,
 )
 from bundles.signing.signatures import DEFAULT_ALGORITHM
-from bundles.verifier.words import Words
+from bundles.verifier.arguments import Words
 
 NAME: Final = "lockgate-verify key"
 _SUFFIX: Final = ".pem"

@@ -13,16 +13,16 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from bundles.display import safe
 from bundles.errors import EXIT_FAILED, LockgateError, UsageError
-from bundles.files import write_atomic
+from bundles.io.display import safe
+from bundles.io.files import write_atomic
+from bundles.io.times import FORMAT
 from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
-from bundles.times import FORMAT
+from bundles.verifier.arguments import Words
 from bundles.verifier.examine import examine
 from bundles.verifier.places import require_place
 from bundles.verifier.report import page, text
-from bundles.verifier.words import Words
 
 VERSION: Final = "0.1.0"
 NAME: Final = "lockgate-verify"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from bundles.errors import RefusedError
-from bundles.files import os_failure
+from bundles.io.files import os_failure
 from bundles.signing.trust import SITE_FILE
 
 _ROOTS: Final = ("/media", "/mnt", "/run/media", "/Volumes")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bundles.display import safe, some
+from bundles.io.display import safe, some
 from bundles.verifier.examine import Findings
 from bundles.verify import DROPPINGS_REMEDY
 

@@ -7,10 +7,10 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bundles.lanes import Lane
+from bundles.format.frame import Entry, Piece, VolumeLayout
+from bundles.io.lanes import Lane
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobReader
-from bundles.volumes.frame import Entry, Piece, VolumeLayout
 from bundles.volumes.stream import Advance, Joined, entry_chunks, rotten, stream_piece
 
 

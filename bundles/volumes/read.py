@@ -21,9 +21,9 @@ from typing import Final, Protocol
 
 from bundles import limits
 from bundles.errors import RefusedError
-from bundles.files import failures_named, open_regular
-from bundles.lanes import Crew, Lane
-from bundles.manifest import BundleManifest, volume_path
+from bundles.format.manifest import BundleManifest, volume_path
+from bundles.io.files import failures_named, open_regular
+from bundles.io.lanes import Crew, Lane
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
 from bundles.volumes.cache import Trail, drop_pages

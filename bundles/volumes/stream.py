@@ -8,10 +8,10 @@ from typing import BinaryIO, Final
 
 from bundles import limits
 from bundles.errors import FailedError
-from bundles.files import os_failure
+from bundles.format.frame import Entry, Piece
+from bundles.io.files import os_failure
 from bundles.oci.digest import Digest, new_hasher
 from bundles.ports import BlobReader
-from bundles.volumes.frame import Entry, Piece
 
 Advance = Callable[[int], object]
 """Told how many bytes more are done."""

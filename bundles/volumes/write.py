@@ -19,11 +19,11 @@ from typing import Final, NoReturn
 
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
-from bundles.files import create_new, failures_named, open_regular, sync_folder
-from bundles.lanes import Lane
+from bundles.format.frame import START, Piece, VolumeLayout
+from bundles.io.files import create_new, failures_named, open_regular, sync_folder
+from bundles.io.lanes import Lane
 from bundles.ports import BlobReader
 from bundles.volumes.cache import Trail, drop_pages, is_cached
-from bundles.volumes.frame import START, Piece, VolumeLayout
 from bundles.volumes.stream import Advance, Joined, check_blob, entry_chunks
 
 PARTIAL: Final = ".part"

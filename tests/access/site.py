@@ -10,16 +10,16 @@ from urllib.parse import urlencode
 
 from appliance import clock
 from appliance.access import token_keys
-from appliance.access.accounts import Accounts
-from appliance.access.gate import Gate
 from appliance.access.identity import MARK, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
-from appliance.access.permissions import Role, Rules, parse_networks
+from appliance.access.request_gate import Gate
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
-from appliance.store.metadata import Metadata
+from appliance.permissions import Role, Rules, parse_networks
+from appliance.store.reads.accounts import Accounts
+from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import AddSecret, CreateAccount, GrantRole
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 from tests.registry_server import Answer, Server, Store
 
 SERVICE = "lockgate/bravo"

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.access.accounts import Accounts
 from appliance.intake.approvals import names_of
-from appliance.policy.approvals import Demand, Policy, check_apart, person
+from appliance.settings.approvals import Demand, Policy, check_apart, person
+from appliance.store.reads.accounts import Accounts
 from appliance.store.writes.access import CreateAccount
 from bundles.errors import RefusedError, UsageError
 from bundles.people import gather

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.access.permissions import ROLES, is_guarded
-from appliance.store import credentials, duties
+from appliance.permissions import ROLES, is_guarded
 from appliance.store.database import open_writer
-from appliance.store.duties import Change
+from appliance.store.reads import credentials
 from appliance.store.writer import LocalWriter
+from appliance.store.writes import pending_changes
 from appliance.store.writes.access import (
     BindKey,
     BindUid,
@@ -26,8 +26,9 @@ from appliance.store.writes.access import (
     WithdrawRole,
 )
 from appliance.store.writes.duties import ChangeAccount, ConfirmChange, EndChange, FirstOfficer, ShowChanges, TakeEffect
+from appliance.store.writes.pending_changes import Change
 from bundles.errors import FailedError, LockgateError, RefusedError
-from bundles.times import later
+from bundles.io.times import later
 
 WORDS = {
     "SetPassword": "password", "BindUid": "uid", "BindKey": "bind-key", "EnableAccount": "enable",
@@ -65,7 +66,7 @@ class Station:
                 change=change,
                 actor=actor,
                 at=at(time),
-                how=duties.how_of(self.db, change, actor),
+                how=pending_changes.how_of(self.db, change, actor),
                 starts=at(time if starts is None else starts),
             )
         )
@@ -75,7 +76,7 @@ class Station:
         self.writer.submit(ConfirmChange(id=change_id, actor=actor, at=at(time)))
 
     def due(self, change_id: str) -> str | None:
-        return duties.due_of(self.db, duties.find(self.db, change_id))
+        return pending_changes.due_of(self.db, pending_changes.find(self.db, change_id))
 
     def password(self, name: str) -> str:
         return str(self.db.execute("SELECT password FROM accounts WHERE name = ?", (name,)).fetchone()[0])
@@ -104,10 +105,10 @@ def test_before_a_first_officer_called_the_first_administrator_acts_alone(tmp_pa
     station.person("ada", "administrator")
     station.person("anna")
     for change in (GrantRole(account="anna", role="security-officer"), password(), BindUid(account="anna", uid=7)):
-        assert duties.how_of(station.db, change, "ada") == "alone"
+        assert pending_changes.how_of(station.db, change, "ada") == "alone"
         station.ask(change)
     assert station.password("anna") == "new"
-    assert [change.how for change in duties.unshown(station.db)] == ["alone"] * 3
+    assert [change.how for change in pending_changes.unshown(station.db)] == ["alone"] * 3
     station.db.close()
 
 
@@ -125,7 +126,7 @@ def test_afterwards_each_such_change_waits(station: Station, change: Change) -> 
     station.person("new")
     station.person("adam", "administrator")
     asked_by = "adam" if change.account == "ada" else "ada"
-    assert duties.how_of(station.db, change, asked_by) == "waits"
+    assert pending_changes.how_of(station.db, change, asked_by) == "waits"
     before = list(station.db.iterdump())
     change_id = station.ask(change, asked_by)
     besides = ('INSERT INTO "account_changes"', 'INSERT INTO "commits"')  # how many commits there were is no change
@@ -144,7 +145,7 @@ def test_what_takes_power_away_or_gives_none_is_done_at_once(station: Station) -
         GrantRole(account="carl", role="reader"), WithdrawRole(account="anna", role="security-officer"),
         EnableAccount(account="anna"),
     ):  # fmt: skip
-        assert duties.how_of(station.db, change, "ada") == "plain", change
+        assert pending_changes.how_of(station.db, change, "ada") == "plain", change
         station.ask(change)
 
 
@@ -208,9 +209,9 @@ def test_an_administrator_made_by_waiting_is_no_second_one_until_a_release_showe
 
 def test_a_grant_that_waits_guards_the_account_already(station: Station) -> None:
     station.person("eve")
-    assert duties.how_of(station.db, password("eve"), "ada") == "plain"
+    assert pending_changes.how_of(station.db, password("eve"), "ada") == "plain"
     station.ask(GrantRole(account="eve", role="security-officer"))
-    assert duties.how_of(station.db, password("eve"), "ada") == "waits"
+    assert pending_changes.how_of(station.db, password("eve"), "ada") == "waits"
     with pytest.raises(RefusedError):
         station.confirm("1", "eve")
 
@@ -228,7 +229,7 @@ def test_a_change_that_can_no_longer_be_done_ends_and_changes_nothing(station: S
     station.person("carl")
     station.writer.submit(BindUid(account="carl", uid=7))
     assert station.writer.submit(TakeEffect(id=change_id, at=at(limits.DUTY_WAIT))) is False
-    assert duties.find(station.db, change_id).state == "failed"
+    assert pending_changes.find(station.db, change_id).state == "failed"
     assert station.db.execute("SELECT uid FROM accounts WHERE name = 'anna'").fetchone() == (None,)
 
 
@@ -236,7 +237,7 @@ def test_what_could_not_be_done_is_not_kept(station: Station) -> None:
     station.person("carl", "courier")
     with pytest.raises(LockgateError):
         station.ask(GrantRole(account="carl", role="security-officer"))
-    assert duties.waiting(station.db) == []
+    assert pending_changes.waiting(station.db) == []
 
 
 def test_a_decision_that_no_longer_holds_is_not_carried_out(station: Station) -> None:
@@ -260,7 +261,7 @@ def test_at_a_grant_what_another_had_set_waits_and_what_the_person_set_stays(sta
     station.confirm(grant, "adam")
     assert station.password("eve") == "hers"
     assert [(one.what, one.set_by) for one in credentials.of_account(station.db, "eve")] == [("password", "eve")]
-    waits = {one.what: one for one in duties.waiting(station.db)}
+    waits = {one.what: one for one in pending_changes.waiting(station.db)}
     assert {what: one.asked_by for what, one in waits.items()} == {"uid": "ada", "bind-key": "adam"}
     with pytest.raises(RefusedError):
         station.confirm(waits["bind-key"].id, "adam")
@@ -269,7 +270,7 @@ def test_at_a_grant_what_another_had_set_waits_and_what_the_person_set_stays(sta
     assert [one.confirmed_by for one in credentials.of_account(station.db, "eve")] == ["", "eve", "ada"]
     further = station.ask(GrantRole(account="eve", role="security-officer", pattern="b/*"))
     station.confirm(further, "adam")
-    assert duties.waiting(station.db) == []
+    assert pending_changes.waiting(station.db) == []
 
 
 def test_a_credential_that_nobody_is_known_to_have_set_counts_as_anothers(station: Station) -> None:
@@ -277,7 +278,7 @@ def test_a_credential_that_nobody_is_known_to_have_set_counts_as_anothers(statio
     station.person("eve")
     station.db.execute("DELETE FROM credentials")
     station.confirm(station.ask(GrantRole(account="eve", role="security-officer")), "adam")
-    (waits,) = duties.waiting(station.db)
+    (waits,) = pending_changes.waiting(station.db)
     assert (waits.what, waits.asked_by) == ("password", "ada")
     assert station.db.execute("SELECT password FROM accounts WHERE name = 'eve'").fetchone() == (None,)
 
@@ -287,8 +288,11 @@ def test_by_waiting_a_grant_takes_its_credentials_with_it_and_a_release_shows_th
     grant = station.ask(GrantRole(account="eve", role="security-officer"))
     station.writer.submit(TakeEffect(id=grant, at=at(limits.DUTY_WAIT)))
     assert station.password("eve") == "old"
-    assert {(one.what, one.how) for one in duties.unshown(station.db)} == {("grant", "delay"), ("password", "before")}
-    assert duties.waiting(station.db) == []
+    assert {(one.what, one.how) for one in pending_changes.unshown(station.db)} == {
+        ("grant", "delay"),
+        ("password", "before"),
+    }
+    assert pending_changes.waiting(station.db) == []
 
 
 def test_what_is_confirmed_under_anothers_log_in_counts_as_anothers(station: Station) -> None:
@@ -297,7 +301,7 @@ def test_what_is_confirmed_under_anothers_log_in_counts_as_anothers(station: Sta
     grant = station.ask(GrantRole(account="eve", role="security-officer"))
     station.confirm(station.ask(BindKey(account="eve", keyid="1" * 16, at=T0, by="ada")), "eve")
     station.confirm(grant, "adam")
-    assert {one.what for one in duties.waiting(station.db)} == {"password", "bind-key"}
+    assert {one.what for one in pending_changes.waiting(station.db)} == {"password", "bind-key"}
 
 
 def test_who_changes_a_password_under_anothers_shows_it(station: Station) -> None:
@@ -313,28 +317,28 @@ def test_what_took_effect_ends_what_was_asked_for_earlier(station: Station) -> N
     first, second = station.ask(password(), time=1), station.ask(password(), "adam", 2)
     key = station.ask(BindKey(account="anna", keyid="1" * 16, at=T0), time=1)
     station.confirm(second, "ada", 3)
-    assert duties.find(station.db, first).state == "cancelled"
-    assert duties.find(station.db, key).state == "waits"
+    assert pending_changes.find(station.db, first).state == "cancelled"
+    assert pending_changes.find(station.db, key).state == "waits"
     third = station.ask(password(), time=5)
     station.ask(SetPassword(account="anna", password="hers", at=at(6), by="anna"), "anna", 6)
-    assert duties.find(station.db, third).state == "cancelled"
+    assert pending_changes.find(station.db, third).state == "cancelled"
     older, newer = station.ask(password(), time=7), station.ask(password(), time=8)
     station.confirm(older, "anna", 9)
-    assert duties.find(station.db, newer).state == "waits"
+    assert pending_changes.find(station.db, newer).state == "waits"
 
 
 def test_who_may_confirm_is_named_and_nobody_who_cannot(station: Station) -> None:
     change_id = station.ask(password())
-    found = duties.find(station.db, change_id)
-    assert duties.confirmers(station.db, found) == ["anna"]
-    assert "72 hours after it was asked for: no second administrator" in duties.remedy_of(station.db, found)
+    found = pending_changes.find(station.db, change_id)
+    assert pending_changes.confirmers(station.db, found) == ["anna"]
+    assert "72 hours after it was asked for: no second administrator" in pending_changes.remedy_of(station.db, found)
     station.writer.submit(DisableAccount(account="anna", at=T0))
-    assert duties.confirmers(station.db, found) == []
-    assert duties.remedy_of(station.db, found).startswith("it takes effect at ")
+    assert pending_changes.confirmers(station.db, found) == []
+    assert pending_changes.remedy_of(station.db, found).startswith("it takes effect at ")
     station.person("adam", "administrator")
-    assert duties.remedy_of(station.db, found) == "ask adam"
+    assert pending_changes.remedy_of(station.db, found) == "ask adam"
     station.writer.submit(DisableAccount(account="adam", at=T0))
-    assert duties.confirmers(station.db, found) == []
+    assert pending_changes.confirmers(station.db, found) == []
 
 
 def test_only_so_much_waits(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:

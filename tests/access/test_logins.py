@@ -12,12 +12,12 @@ import pytest
 
 from appliance import clock, limits
 from appliance.access import passwords
-from appliance.access.accounts import Accounts
-from appliance.access.buckets import Buckets
 from appliance.access.identity import LockedError, StationIdentity
 from appliance.access.passwords import BusyError, HashingThreads
+from appliance.access.rate_limits import Buckets
 from appliance.addresses import origin_of
-from appliance.store.metadata import Metadata
+from appliance.store.reads.accounts import Accounts
+from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import DisableAccount, RevokeToken
 from appliance.store.writes.logins import ForgetFailures

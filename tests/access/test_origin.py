@@ -11,17 +11,17 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.config import Config, load_config
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint, verify_log
+from appliance.audit.port import AuditEvent, FileAudit
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.checkpoints import checkpoint, verify_log
 from appliance.origin import Origin, adopt, read_origin, require_made_so, require_open, write_origin
 from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
+from appliance.settings.station import Config, load_config
 from appliance.store.database import open_writer
-from bundles.audit_log import origin_digest
+from bundles.documents.audit_log import origin_digest
 from bundles.errors import LockgateError, RefusedError, UsageError
 from tests.access.live import Live
 from tests.observe.station import as_earlier_version
@@ -190,7 +190,7 @@ def test_a_cut_names_the_document_and_shows_that_checkpoints_went(
     audit = FileAudit(paths.audit)
     for number in range(12):
         audit.record(AuditEvent(Act.JOB_READ, "tester(0)", str(number), "done", {"pad": "x" * 400}))
-    audit_export.export(paths, tmp_path / "out", {}, site="bravo", at=clock.now())
+    export.export(paths, tmp_path / "out", {}, site="bravo", at=clock.now())
     _, cut = prune_log(paths, tmp_path / "out")
     assert cut is not None
     assert cut.origin == origin_digest(paths.origin)

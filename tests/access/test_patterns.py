@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
-from appliance.access.patterns import covers
-from appliance.access.permissions import check_pattern
+from appliance.patterns import covers
+from appliance.permissions import check_pattern
 
 
 def by_expression(pattern: str) -> re.Pattern[str]:

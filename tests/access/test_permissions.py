@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from appliance.access.permissions import (
+from appliance.permissions import (
     ANONYMOUS,
     GIVES,
     PERMISSIONS,

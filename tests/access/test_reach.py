@@ -20,9 +20,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from appliance.access.settings import AccessSettings
-from appliance.config import Config
-from appliance.control.reach import monitoring
+from appliance.control.listeners import monitoring
+from appliance.settings.access import AccessSettings
+from appliance.settings.station import Config
 from tests.access.live import NOBODY, PASSWORD, Live, python_of_others
 from tests.control.test_who_may_call import Played, a_station
 

@@ -14,14 +14,14 @@ import aiohttp
 import pytest
 
 from appliance import clock, limits
-from appliance.access.accounts import Accounts
 from appliance.access.identity import MARK, Known, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_secret, new_secret
+from appliance.audit.port import AuditEvent, MemoryAudit
 from appliance.control.api import Control
 from appliance.control.callers import Callers
-from appliance.control.jobs import Jobs
 from appliance.control.server import application
-from appliance.observe.audit import AuditEvent, MemoryAudit
+from appliance.jobs.service import Jobs
+from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.access import (
     AddSecret,

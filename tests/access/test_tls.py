@@ -16,11 +16,11 @@ import pytest
 
 from appliance import limits
 from appliance.access.certificates import make_ca, make_server
-from appliance.access.settings import TlsSettings
 from appliance.access.tls import server_context
-from appliance.config import Config
-from appliance.config_form import faults
 from appliance.paths import StationPaths
+from appliance.settings.access import TlsSettings
+from appliance.settings.form import faults
+from appliance.settings.station import Config
 from bundles.errors import FailedError
 from tests.access.papers import Issuer
 from tests.access.site import Site

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.access import bearers, token_keys
+from appliance.access import token_cache, token_keys
 from appliance.store.writes.access import RevokeTokens
 from tests.access.site import Site, bearer, token
 
@@ -34,7 +34,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hand]:
     """Both clocks, moved on together."""
     moved = Hand()
     monkeypatch.setattr(clock, "now", moved.now)
-    monkeypatch.setattr(bearers.time, "time", lambda real=time.time: real() + moved.ahead)
+    monkeypatch.setattr(token_cache.time, "time", lambda real=time.time: real() + moved.ahead)
     monkeypatch.setattr(token_keys.time, "monotonic", lambda real=time.monotonic: real() + moved.ahead)
     return moved
 

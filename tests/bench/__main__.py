@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.meter import JobMeter
 
 MB = 1_000_000

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from appliance.control.client import ControlClient
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.bench.terminal import TimedTerminal

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from appliance.lifecycle import gc, scrub
 from appliance.paths import StationPaths
+from appliance.store.collection_lock import incoming_turn
 from appliance.store.database import open_writer
-from appliance.store.gate import incoming_turn
 from bundles.oci.digest import ALGORITHMS, Digest
 from bundles.oci.manifest import OCI_MANIFEST
 from tests.intake.inside import Inside

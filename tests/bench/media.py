@@ -21,11 +21,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from appliance.demo.stage import Station
 from appliance.outgoing.closure import closure_of
+from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.plan import make_plan
-from appliance.outgoing.shown import StationShown
-from bundles.media import PROFILES
+from appliance.tour.stage import Station
+from bundles.format.media import PROFILES
 from bundles.oci.reference import Reference
 from tests.bench.__main__ import MB, Rounds, cold, copy_tree, files, timed
 from tests.meter import JobMeter

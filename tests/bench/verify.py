@@ -18,10 +18,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
+from bundles.decide.bundle import decide
 from bundles.signing.keys import load_public
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import decide
 from bundles.verify import gather
 from tests.bench.__main__ import MB, cold, files, fill, timed
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bundles import build
-from bundles.manifest import Artifact
+from bundles.format.manifest import Artifact
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_LIST, DOCKER_MANIFEST, OCI_MANIFEST
 from bundles.ports import no_progress

@@ -6,7 +6,7 @@ import lzma
 import struct
 import zlib
 
-from bundles.volumes.frame import number
+from bundles.format.frame import number
 
 
 def packed_header(unpacked: int, files: int = 1) -> bytes:

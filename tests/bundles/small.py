@@ -8,25 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from bundles import build, manifest_codec, readme
+from bundles import build
 from bundles.errors import NotFoundError
-from bundles.manifest import (
-    FORMAT_MAJOR,
-    FORMAT_MINOR,
-    TYPE,
-    Artifact,
-    BundleManifest,
-    Format,
-    Tool,
-    bundle_id,
-)
+from bundles.format import manifest_codec, readme
+from bundles.format.manifest import FORMAT_MAJOR, FORMAT_MINOR, TYPE, Artifact, BundleManifest, Format, Tool, bundle_id
+from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import FILE_TYPE
 from bundles.oci.manifest import OCI_EMPTY, OCI_MANIFEST
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.trust import TrustFolder, init_trust, trust_key
-from bundles.strict_json import canonical
 
 NOW = "2026-06-01T12:00:00Z"
 LATER = "2026-06-02T12:00:00Z"

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundles import errors
-from bundles.display import safe, some
+from bundles.io.display import safe, some
 
 TREE = Path(__file__).parents[2]
 

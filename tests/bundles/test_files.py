@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bundles.errors import UsageError
-from bundles.files import write_atomic
+from bundles.io.files import write_atomic
 
 
 @pytest.fixture(params=["a file system with hard links", "FAT"])

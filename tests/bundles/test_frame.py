@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bundles.format.frame import Entry, Piece, VolumeLayout, lay_out_volume, number, number_length
 from bundles.oci.digest import Digest
-from bundles.volumes.frame import Entry, Piece, VolumeLayout, lay_out_volume, number, number_length
 from tests.peer_tools import require
 
 names = st.text("abcdef0123456789", min_size=1, max_size=80).map("blobs/sha256/".__add__)

@@ -7,8 +7,10 @@ import sys
 
 import pytest
 
-from bundles import limits, manifest_codec, strict_json
+from bundles import limits
 from bundles.errors import MalformedError
+from bundles.format import manifest_codec
+from bundles.io import strict_json
 
 HOSTILE = {
     "empty lists": b"[],",

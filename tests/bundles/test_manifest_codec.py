@@ -12,12 +12,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles import limits, manifest_codec, strict_json
+from bundles import limits
 from bundles.errors import FailedError, MalformedError, RefusedError
-from bundles.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume
-from bundles.media import pack
+from bundles.format import manifest_codec
+from bundles.format.frame import Entry, lay_out_volume
+from bundles.format.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume
+from bundles.format.media import pack
+from bundles.io import strict_json
 from bundles.oci.digest import Digest
-from bundles.volumes.frame import Entry, lay_out_volume
 from tests.bundles.small import manifest_of
 
 KEYID = "0123456789abcdef"

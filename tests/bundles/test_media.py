@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from bundles import limits
 from bundles.errors import FailedError, UsageError
-from bundles.media import PROFILES, Packing, capacity, disc_of, pack
+from bundles.format.frame import Entry, FrameSize, lay_out_volume
+from bundles.format.media import PROFILES, Packing, capacity, disc_of, pack
 from bundles.oci.digest import Digest
-from bundles.volumes.frame import Entry, FrameSize, lay_out_volume
 
 INDEX = [("index.json", 300), ("oci-layout", 30)]
 Blobs = list[tuple[Digest, int]]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.lanes import Crew, Lane
+from bundles.io.lanes import Crew, Lane
 from bundles.oci.digest import new_hasher
 
 MIB = 1024 * 1024

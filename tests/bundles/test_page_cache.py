@@ -11,10 +11,10 @@ import pytest
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from bundles import build, limits
+from bundles.format.frame import Piece
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.volumes.cache import is_cached
-from bundles.volumes.frame import Piece
 from bundles.volumes.read import ranges_of, read_volume
 from bundles.volumes.stream import stream_piece
 from tests.bundles.small import MemoryStore, content_of, create_private, file_artifact, manifest_of, sign

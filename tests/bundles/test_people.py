@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundles import people
-from bundles.display import safe
+from bundles.io.display import safe
 from bundles.people import count, forms, gather, is_same, is_unseen, person
 
 IGNORABLE = Path(__file__).with_name("default_ignorable.txt")

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from bundles.errors import CancelledError, FailedError, RefusedError
-from bundles.manifest import BundleManifest, volume_path
+from bundles.format.manifest import BundleManifest, volume_path
 from bundles.oci.digest import Digest
 from bundles.volumes.read import ranges_of, read_volume
 from tests.bundles.small import SmallBundle

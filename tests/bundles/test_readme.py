@@ -12,9 +12,10 @@ from urllib.request import Request, urlopen
 import msgspec
 import pytest
 
-from bundles import limits, readme
+from bundles import limits
 from bundles.build import sums_of
-from bundles.manifest import Artifact, Required
+from bundles.format import readme
+from bundles.format.manifest import Artifact, Required
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import DOCKER_MANIFEST, MANIFEST_TYPES
 from bundles.signing.keys import PrivateKey, create_private

@@ -11,9 +11,9 @@ import pytest
 
 from bundles import limits
 from bundles.errors import RefusedError, UsageError
-from bundles.oci.layout import LayoutFolder
+from bundles.format.oci_layout import LayoutFolder
 from bundles.ports import no_progress
-from bundles.recover import Recovered, recover
+from bundles.volumes.recover import Recovered, recover
 from tests.bundles.docker_types import TypedBundle
 from tests.bundles.packed_header import packed_header
 from tests.bundles.small import SmallBundle

@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles import limits, strict_json
+from bundles import limits
 from bundles.errors import MalformedError
+from bundles.io import strict_json
 
 documents = st.recursive(
     st.none()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from bundles.errors import FailedError
-from bundles.threads import Threads
+from bundles.io.threads import Threads
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -45,7 +45,7 @@ def test_a_pool_without_any_thread_says_so_and_keeps_no_work(monkeypatch: pytest
 
 MANY = """
 import resource, threading
-from bundles.threads import take_little_space
+from bundles.io.threads import take_little_space
 resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
 take_little_space(1 << 20)
 stop = threading.Event()

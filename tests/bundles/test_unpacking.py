@@ -12,9 +12,9 @@ import pytest
 
 from bundles import build
 from bundles.errors import CancelledError, FailedError, IncompleteError, LockgateError, RefusedError
-from bundles.manifest import Required
+from bundles.format.manifest import Required
+from bundles.format.oci_layout import LayoutFolder
 from bundles.oci.digest import Digest
-from bundles.oci.layout import LayoutFolder
 from bundles.ports import no_progress
 from bundles.signing.trust import TrustFolder
 from bundles.unpack import unpack

@@ -19,7 +19,7 @@ import pytest
 
 from bundles import build
 from bundles.errors import CancelledError, FailedError, NotFoundError, RefusedError, UsageError
-from bundles.manifest import volume_path
+from bundles.format.manifest import volume_path
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.volumes import cache

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError, UsageError
-from bundles.manifest import Artifact
+from bundles.format.manifest import Artifact
+from bundles.format.oci_layout import LAYOUT, LayoutFolder, index_bytes
 from bundles.oci.digest import Digest
-from bundles.oci.layout import LAYOUT, LayoutFolder, index_bytes
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 RAW = b'{"schemaVersion":2}'

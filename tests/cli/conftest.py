@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.port import tail
 from appliance.cli.main import main
-from appliance.observe.audit import tail
 
 
 @dataclass(frozen=True)

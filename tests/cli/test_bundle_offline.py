@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.store.database import open_writer
-from bundles.manifest_codec import encode
+from bundles.format.manifest_codec import encode
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.bundles.small import SmallBundle, manifest_of, sign, trust_of
 from tests.cli.conftest import Run

@@ -10,13 +10,13 @@ import pytest
 
 from appliance import clock
 from appliance.access.certificates import load, names_of
-from appliance.cli import closing
-from appliance.config import load_config
+from appliance.audit.checkpoints import verify_log
+from appliance.audit.port import tail
+from appliance.cli.station import closing
 from appliance.half_closed import has_administrator
-from appliance.observe.audit import tail
-from appliance.observe.checkpoints import verify_log
 from appliance.origin import read_origin
 from appliance.paths import StationPaths
+from appliance.settings.station import load_config
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import CreateAccount

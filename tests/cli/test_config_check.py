@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from appliance.config import Config, load_config
-from appliance.config_form import FORMS, Fault, faults
+from appliance.settings.form import FORMS, Fault, faults
+from appliance.settings.station import Config, load_config
 from bundles.errors import UsageError
 from tests.cli.conftest import Run
 

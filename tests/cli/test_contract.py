@@ -197,7 +197,7 @@ def test_an_error_in_the_program_is_one_line_and_a_private_file(
     run: Run, station: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    monkeypatch.setattr("appliance.control.public_keys.own_keys", lambda paths: 1 // 0)
+    monkeypatch.setattr("appliance.known_keys.own_keys", lambda paths: 1 // 0)
     ended = run("key", "list", "-C", station)
     (kept,) = tmp_path.glob("lockgate-error-*.txt")
     assert ended.err == f"lockgate: an internal error; its details are in {kept}\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.file import _mode, _name
-from appliance.demo.stage import Station
+from appliance.cli.store.file import _mode, _name
+from appliance.tour.stage import Station
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import FILE_TYPE

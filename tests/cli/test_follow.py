@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from appliance.cli.follow import _cancelled
+from appliance.cli.shared.follow import _cancelled
 from appliance.control.client import ControlClient
 from bundles.errors import CancelledError, FailedError, LockgateError, RefusedError, UsageError, to_wire
 

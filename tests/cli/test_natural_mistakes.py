@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.cli.conftest import Ended, Run
 from tests.cli.test_remedies import unparsed, wrong
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from appliance.cli import pages
+from appliance.cli.shared import pages
 from appliance.local_socket import listen_at
 from appliance.paths import StationPaths
 from tests.cli.conftest import Run
@@ -112,7 +112,7 @@ def newest(station: Path, monkeypatch: pytest.MonkeyPatch) -> list[dict[str, obj
             items = [{**event, "thing": f"thing-{number}"} for number in range(start, end)]
             return {"items": items, "next": str(start) if start else None}
 
-    monkeypatch.setattr("appliance.cli.audit.call", lambda _, ask: asyncio.run(ask(Client())))
+    monkeypatch.setattr("appliance.cli.station.audit.call", lambda _, ask: asyncio.run(ask(Client())))
     return asked
 
 
@@ -138,6 +138,6 @@ def test_a_log_of_a_job_comes_whole(run: Run, station: Path, monkeypatch: pytest
         async def get(self, path: str, after: int) -> dict[str, Any]:
             return {"text": parts[after], "offset": min(after + 1, 2)}
 
-    monkeypatch.setattr("appliance.cli.job.call", lambda _, ask: asyncio.run(ask(Client())))
+    monkeypatch.setattr("appliance.cli.station.job.call", lambda _, ask: asyncio.run(ask(Client())))
     assert run("job", "log", "job-1", "-C", station).out == "one\ntwo\nthree\n"
     assert run("job", "log", "job-1", "--json", "-C", station).document["text"] == "one\ntwo\nthree\n"

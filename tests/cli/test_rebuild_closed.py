@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from appliance.observe.acts import Act
-from appliance.observe.audit import tail
+from appliance.audit.acts import Act
+from appliance.audit.port import tail
 from appliance.paths import StationPaths
 from tests.cli.conftest import Ended, Run
 

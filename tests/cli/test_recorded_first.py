@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, FileAudit
 from bundles.errors import FailedError
 from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
 from bundles.signing.trust import TrustFolder
 from tests.cli import test_bundle_offline
 from tests.cli.conftest import Run
-from tui.desk import FolderDesk, Grant, Heard
+from tui.station.station_folder import FolderDesk, Grant, Heard
 
 original, folder, second = test_bundle_offline.original, test_bundle_offline.folder, test_bundle_offline.second
 

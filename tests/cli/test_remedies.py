@@ -24,9 +24,9 @@ NO_COMMANDS: Final = frozenset({"lockgate demo"})
 OTHER_PROGRAMS: Final = (
     "appliance/access/node_manifest",
     "appliance/access/snippets",
-    "appliance/outgoing/syft",
+    "appliance/outgoing/sbom/syft",
     "appliance/demo/",
-    "bundles/readme",
+    "bundles/format/readme",
 )
 """Modules that call other programs, or print lines for them, with those programs' options."""
 

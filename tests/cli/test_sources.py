@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.cli.collect import _entry
+from appliance.cli.store.collect import _entry
 from bundles.errors import LockgateError, UsageError
 from tests.peers.stock import Layout
 

@@ -13,8 +13,8 @@ import pytest
 
 from appliance.cli.main import main
 from bundles.errors import EXIT_REFUSED, LockgateError
-from bundles.manifest import volume_path
-from bundles.sums import MANIFEST
+from bundles.format.manifest import volume_path
+from bundles.format.sums import MANIFEST
 from bundles.verifier.main import run
 from tests.intake.inside import Inside, small_bundle
 

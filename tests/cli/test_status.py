@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.cli.status import _health
+from appliance.cli.station.status import _health
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,12 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tui.console import LockgateConsole
-from tui.demo_station import DemoStation, demo_pair
-from tui.keymap import Keymap
-from tui.keyring import DemoKeyring
-from tui.look import Look
-from tui.pictures import unheard
+from tui.actions.keymap import Keymap
+from tui.demo.pictures import unheard
+from tui.demo.station import DemoStation, demo_pair
+from tui.shell.console import LockgateConsole
+from tui.station.keyring import DemoKeyring
+from tui.terminal.look import Look
 
 
 class Seconds:

@@ -14,10 +14,10 @@ from textual.widgets import Input
 
 from appliance.clock import now
 from tests.console.conftest import Driven
-from tui.console import LockgateConsole
-from tui.control_station import ControlStation
-from tui.keyring import FolderKeyring
-from tui.look import Look
+from tui.shell.console import LockgateConsole
+from tui.station.control_socket import ControlStation
+from tui.station.keyring import FolderKeyring
+from tui.terminal.look import Look
 
 PATIENCE = 60.0
 """Seconds a loaded machine may take to answer."""

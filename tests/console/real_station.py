@@ -19,15 +19,15 @@ from typing import Any
 
 from textual.widgets import Input
 
-from appliance.cli.first_steps import FirstSteps
+from appliance.cli.shared.first_steps import FirstSteps
 from appliance.clock import now
 from tests.console.conftest import Driven, Seconds
-from tui.console import LockgateConsole
-from tui.control_station import ControlStation
-from tui.demo_station import demo_pair
-from tui.keyring import FolderKeyring
-from tui.look import Look
-from tui.screens.log_in import LogIn
+from tui.demo.station import demo_pair
+from tui.screens.people.log_in import LogIn
+from tui.shell.console import LockgateConsole
+from tui.station.control_socket import ControlStation
+from tui.station.keyring import FolderKeyring
+from tui.terminal.look import Look
 
 PASSWORD = "a password of some length"
 PEOPLE = {"bob": "courier", "olga": "security-officer", "jana": "collector"}

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 

@@ -8,15 +8,15 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from tui import demo_intake
-from tui.actions import ACTIONS, ROOTS, Action, Context
+from tui.actions.further_screens import BY_SCREEN, LISTED, MORE
+from tui.actions.registry import ACTIONS, ROOTS, Action, Context
+from tui.demo import intake
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.jump import Jump
 from tui.dialogs.palette import Palette
 from tui.dialogs.prompt import Prompt
-from tui.more import BY_SCREEN, LISTED, MORE
-from tui.screens.log_in import Gate
+from tui.screens.people.log_in import Gate
 from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
@@ -47,7 +47,7 @@ async def reach(console: Any, screen: str, action: str) -> None:
         await _job(console, action)
         await console.press("r", "home")
     if action == "refresh":
-        console.inside.entries.insert(0, demo_intake.make(99, "released", console.inside.now()))
+        console.inside.entries.insert(0, intake.make(99, "released", console.inside.now()))
 
 
 async def _job(console: Any, action: str) -> str:
@@ -265,7 +265,7 @@ async def test_the_jump_finds_by_the_beginning_of_a_digest(drive: Any) -> None:
 
 
 async def test_the_footer_never_has_more_than_seven_hints_and_cuts_none(drive: Any) -> None:
-    from tui.widgets import frame
+    from tui.screens import frame
 
     async with drive() as console:
         for screen in ROOTS:

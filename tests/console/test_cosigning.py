@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.observe.audit import tail
-from appliance.observe.recorded import actor
+from appliance.audit.folder_acts import actor
+from appliance.audit.port import tail
 from bundles.errors import CancelledError, FailedError, RefusedError, UsageError
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.bundles.small import SmallBundle, manifest_of, sign
 from tests.intake.inside import make_station
-from tui.keyring import FolderKeyring
+from tui.station.keyring import FolderKeyring
 
 
 @pytest.fixture

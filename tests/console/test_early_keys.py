@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual import events
 from textual.app import App
 
-from tui.early import EarlyKeys
+from tui.terminal.early_keys import EarlyKeys
 
 
 class Later(EarlyKeys[None]):

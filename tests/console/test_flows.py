@@ -212,13 +212,13 @@ async def test_bring_in_ends_with_a_summary_to_save(drive: Any, tmp_path: Path, 
 
 
 def _released(console: Any) -> Any:
-    from tui import demo_intake
+    from tui.demo import intake
 
-    return demo_intake.make(1, "released", console.inside.now(), ("officer", "deputy"))
+    return intake.make(1, "released", console.inside.now(), ("officer", "deputy"))
 
 
 def _import_of(console: Any) -> Any:
-    from tui.demo_jobs import DemoJob, Phase
+    from tui.demo.jobs import DemoJob, Phase
 
     inside = console.inside
     return DemoJob(

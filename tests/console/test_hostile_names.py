@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from tui.demo_station import DemoStation
-from tui.records import Artifact, Component, IntakeDetail, IntakeEntry, Job, Page, Repository, Tag
+from tui.demo.station import DemoStation
+from tui.station.records import Artifact, Component, IntakeDetail, IntakeEntry, Job, Page, Repository, Tag
 
 ESCAPE, BIDI, ZERO_WIDTH = "\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "safe\u200bname"
 MARKUP = "[@click=app.quit]x[/] [bold]y[/bold]"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from bundles.errors import UsageError
-from tui.actions import BY_NAME
-from tui.keymap import Keymap, load
+from tui.actions.keymap import Keymap, load
+from tui.actions.registry import BY_NAME
 
 
 @pytest.fixture

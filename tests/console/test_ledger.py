@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
 from tests.console.real import live
 from tests.intake.inside import carry
-from tui.records import ClockFloor, Job, JobError, LedgerRow, OutgoingBundle, Rule, Stream
-from tui.standing import MEANINGS, standing, standing_out
+from tui.station.records import ClockFloor, Job, JobError, LedgerRow, OutgoingBundle, Rule, Stream
+from tui.wording.streams import MEANINGS, standing, standing_out
 
 NOW = "2026-05-04T14:00:00Z"
 

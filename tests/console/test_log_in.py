@@ -10,9 +10,9 @@ from textual.widgets import Input
 
 from bundles.errors import RefusedError
 from tests.console.keys import PASSPHRASE
-from tui.demo_station import DemoStation
-from tui.screens.log_in import Claim, Gate, LogIn
-from tui.station import NotLoggedInError
+from tui.demo.station import DemoStation
+from tui.screens.people.log_in import Claim, Gate, LogIn
+from tui.station.port import NotLoggedInError
 
 OFFICER = [*"m.okafor"]
 IDLE = 15 * 60

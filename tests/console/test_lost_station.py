@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from tui.demo_station import DemoStation
-from tui.link import Link
-from tui.station import StationLostError
+from tui.demo.station import DemoStation
+from tui.station.link import Link
+from tui.station.port import StationLostError
 
 
 class Moody(DemoStation):

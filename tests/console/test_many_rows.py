@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tui.demo_station import DemoStation
-from tui.records import Page, Tag
+from tui.demo.station import DemoStation
+from tui.station.records import Page, Tag
 
 MANY = 100_000
 IMAGE = "application/vnd.oci.image.manifest.v1+json"

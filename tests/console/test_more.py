@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tui.more import BY_SCREEN, LISTED, MORE, Further
-from tui.screens.more import MoreRows
+from tui.actions.further_screens import BY_SCREEN, LISTED, MORE, Further
+from tui.screens.start.more import MoreRows
 
 
 def named(value: object) -> str:
@@ -70,7 +70,7 @@ def test_further_screens_stand_in_the_order_of_the_alphabet() -> None:
 @pytest.mark.parametrize("width", [80, 100, 120])
 @pytest.mark.parametrize("screen", ["home", "repositories", "new_bundle", "guides", "more", "help"])
 def test_the_row_of_screens_fits(width: int, screen: str) -> None:
-    from tui.look import Look
-    from tui.widgets import frame
+    from tui.screens import frame
+    from tui.terminal.look import Look
 
     assert sum(len(text) for text, _ in frame.tabs(Look(colour=False), screen, width)) <= width

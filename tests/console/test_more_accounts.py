@@ -9,7 +9,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.console.keys import PASSPHRASE
-from tui import demo_accounts, demo_changes
+from tui.demo import accounts, changes
 from tui.dialogs.told import Told
 
 LONG = [*"a long password"]
@@ -25,7 +25,7 @@ async def at(console: Any, name: str) -> None:
 
 
 def account(console: Any, name: str) -> dict[str, Any]:
-    return demo_accounts.find(console.inside, name)
+    return accounts.find(console.inside, name)
 
 
 async def fill(console: Any, text: str) -> None:
@@ -333,7 +333,7 @@ async def test_many_changes_do_not_push_the_answer_out_of_the_question(drive: An
         first = console.inside.changes[0].shown
         for number in range(40):
             shown = msgspec.structs.replace(first, id=f"{number:08d}", text=f"a new password for {'x' * 60}{number}")
-            console.inside.changes.append(demo_changes.Kept(shown, {}))
+            console.inside.changes.append(changes.Kept(shown, {}))
         await console.press("4", "down", "down", "e")
         assert "and 37 more" in console.screen()
         assert "y: yes   n or esc: no" in console.screen()

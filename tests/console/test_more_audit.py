@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.console.real import live
-from tui import demo_audit
-from tui.audit import Checked, Head, chain_lines
+from tui.demo import audit as demo_audit
+from tui.wording.audit import Checked, Head, chain_lines
 
 
 async def audit(console: Any) -> list[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.console.real import live
 from tests.intake.inside import name_of, small_bundle
 

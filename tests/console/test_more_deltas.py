@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.console.keys import PASSPHRASE
-from tui.screens.deltas import Delta, known_by
+from tui.screens.outgoing.deltas import Delta, known_by
 
 
 async def outside(console: Any) -> None:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from appliance.demo.stage import Station
-from appliance.observe.audit import tail
+from appliance.audit.port import tail
+from appliance.tour.stage import Station
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder
 from tests.console.real import live
-from tui import demo_data as data
-from tui.fingerprints import word_lines
+from tui.demo import data
+from tui.wording.fingerprints import word_lines
 
 FILE = "/media/usb-blue/new.pem"
 

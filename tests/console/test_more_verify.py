@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
+from bundles.decide.bundle import RULES
 from bundles.errors import CancelledError
-from bundles.verdict import RULES
 from tests.console.real import live
 from tests.intake.inside import small_bundle
-from tui import demo_data as data
-from tui.fingerprints import word_lines
+from tui.demo import data
+from tui.wording.fingerprints import word_lines
 
 
 async def verify(console: Any, *, tampered: bool = False) -> None:

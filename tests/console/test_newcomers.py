@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 
 from tests.console.keys import PASSPHRASE
-from tui.demo_data import KEYIDS
-from tui.keymap import Keymap
-from tui.records import Job, Page, Repository
-from tui.results import opens, result_lines
-from tui.screens.help import help_text
+from tui.actions.keymap import Keymap
+from tui.demo.data import KEYIDS
+from tui.screens.start.help import help_text
+from tui.station.records import Job, Page, Repository
+from tui.wording.job_results import opens, result_lines
 
 WAITING = "alpha.bravo-000007"
 

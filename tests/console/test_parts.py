@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from tests.console.keys import PASSPHRASE
-from tui.look import Look
-from tui.records import Part
+from tui.station.records import Part
+from tui.terminal.look import Look
 from tui.widgets.parts import medium_lines, volume_lines
 
 LOOK = Look(colour=False)

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from textual import events
 
-from tui.demo_accounts import accounts
-from tui.demo_data import PASSPHRASE
-from tui.screens.log_in import LetIn
+from tui.demo.accounts import accounts
+from tui.demo.data import PASSPHRASE
+from tui.screens.people.log_in import LetIn
 
 KEYS = (
     *"123456789", *"abcdefghijklmnoprstuvwxyz", "slash", "colon", "question_mark", "space", "enter", "enter", "enter",

@@ -15,11 +15,11 @@ from bundles.signing.keys import save_private
 from tests.console.conftest import Seconds
 from tests.console.real_station import PASSWORD, Console
 from tests.release.closed import Closed
-from tui.console import LockgateConsole
-from tui.control_station import ControlStation
-from tui.demo_station import demo_pair
-from tui.keyring import FolderKeyring
-from tui.look import Look
+from tui.demo.station import demo_pair
+from tui.shell.console import LockgateConsole
+from tui.station.control_socket import ControlStation
+from tui.station.keyring import FolderKeyring
+from tui.terminal.look import Look
 
 
 @pytest.fixture(scope="module")

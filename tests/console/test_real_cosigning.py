@@ -12,18 +12,18 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.port import tail
 from appliance.clock import now
 from appliance.cosigning import CoSigned
-from appliance.demo.stage import Station
-from appliance.observe.audit import tail
+from appliance.tour.stage import Station
 from bundles.ports import Progress
 from bundles.signing.keys import create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.console.real import Live
-from tui.console import LockgateConsole
-from tui.control_station import ControlStation
-from tui.keyring import FolderKeyring
-from tui.look import Look
+from tui.shell.console import LockgateConsole
+from tui.station.control_socket import ControlStation
+from tui.station.keyring import FolderKeyring
+from tui.terminal.look import Look
 
 WORDS = "correct horse battery"
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input
 
-from appliance.cli.first_steps import FirstSteps
+from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control.client import ControlClient
 from tests.console.real_station import PASSWORD, RealStation, console_of
-from tui.screens.log_in import Claim, Gate
-from tui.station import NotLoggedInError
+from tui.screens.people.log_in import Claim, Gate
+from tui.station.port import NotLoggedInError
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from tui.look import Look
-from tui.pictures import SCENES, Scene, Stage
+from tui.demo.pictures import SCENES, Scene, Stage
+from tui.terminal.look import Look
 
 COLOUR, MONOCHROME, ASCII = Look(), Look(colour=False), Look(colour=False, ascii=True)
 SMALL, LARGE = (80, 24), (120, 40)

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.control.jobs import LIVE_STATES
+from appliance.jobs.service import LIVE_STATES
 from appliance.store.database import open_writer
 from appliance.store.writes.jobs import FINAL_STATES as ENDED
-from tui.actions import _approvable, _rejectable, _releasable
-from tui.checks import next_step
-from tui.demo_intake import make
+from tui.actions.registry import _approvable, _rejectable, _releasable
+from tui.demo.intake import make
 from tui.guides.bring_in import _DECIDED, _ORDER
-from tui.look import STATES
-from tui.records import FINAL_STATES
+from tui.station.records import FINAL_STATES
+from tui.terminal.look import STATES
+from tui.wording.checklists import next_step
 
 
 def states_of(db: sqlite3.Connection, table: str) -> set[str]:

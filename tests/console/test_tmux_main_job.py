@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.pull import pull
+from appliance.tour.pull import pull
 from bundles.oci.reference import Reference
 from tests.console.stations import WORDS, Gap
 from tests.console.tmux import Terminal, console

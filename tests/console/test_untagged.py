@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from tui.demo_station import DemoStation
-from tui.records import Page, Repository
+from tui.demo.station import DemoStation
+from tui.station.records import Page, Repository
 
 
 class Overwritten(DemoStation):

@@ -1,4 +1,4 @@
-"""Jobs that take memory without end, each in its own way: `appliance.control.job_runner` with other work.
+"""Jobs that take memory without end, each in its own way: `appliance.jobs.runner` with other work.
 
 A test puts it in the place of the real one.
 """
@@ -15,11 +15,11 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from appliance.control import job_runner, kinds
-from appliance.control.kinds import JobContext
 from appliance.intake.inspectors.unpacking import Unwrapped
+from appliance.jobs import kinds, runner
+from appliance.jobs.kinds import JobContext
 from bundles.errors import FailedError, RefusedError
-from bundles.lanes import Crew, Lane, at_once
+from bundles.io.lanes import Crew, Lane, at_once
 
 MIB = 1024 * 1024
 _FRAME = b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"
@@ -134,4 +134,4 @@ def run(context: JobContext) -> dict[str, Any]:
 if __name__ == "__main__":
     for name, kind in list(kinds.KINDS.items()):
         kinds.KINDS[name] = replace(kind, module="tests.control.greedy", function="run")
-    raise SystemExit(job_runner.main())
+    raise SystemExit(runner.main())

@@ -88,7 +88,7 @@ class Powered:
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 words = (entry / "cmdline").read_bytes().split(b"\0")
-                if b"appliance.control.job_runner" in words and str(self.root).encode() in words:
+                if b"appliance.jobs.runner" in words and str(self.root).encode() in words:
                     found.append(int(entry.name))
         return found
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.control.job import Job
-from appliance.control.jobs import Jobs
-from appliance.control.signed import PAYLOAD
-from appliance.observe.audit import AuditEvent
+from appliance.audit.port import AuditEvent
+from appliance.jobs.service import Jobs
+from appliance.jobs.signatures import PAYLOAD
+from appliance.jobs.view import Job
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from appliance.control.client import ControlClient
-from appliance.demo.stage import lockgate
 from appliance.mounts import bundles_on
 from appliance.paths import StationPaths
+from appliance.tour.stage import lockgate
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key

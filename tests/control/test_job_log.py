@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.job_end import append_line
+from appliance.jobs.end import append_line
 
 FORGED = "2026-01-01T00:00:00Z signed by The Director"
 

@@ -13,27 +13,27 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.control.job import Job
-from appliance.control.jobs import Jobs
-from appliance.control.kinds import KINDS
-from appliance.observe.audit import AuditEvent, tail
+from appliance.audit.port import AuditEvent, tail
+from appliance.jobs.kinds import KINDS
+from appliance.jobs.service import Jobs
+from appliance.jobs.view import Job
 from appliance.outgoing import build
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from bundles import children
 from bundles.errors import FailedError
+from bundles.processes import start
 from tests.control.greedy import WAYS
 from tests.intake.inside import make_station
 from tests.outgoing.outside import Outside
 
 MIB = 1024 * 1024
-REAL = children.python_module
+REAL = start.python_module
 
 
-def greedy(module: str, *arguments: str, bounds: children.Bounds) -> list[str]:
+def greedy(module: str, *arguments: str, bounds: start.Bounds) -> list[str]:
     """The command of a job whose work is that of tests/control/greedy.py."""
-    assert module == "appliance.control.job_runner"
+    assert module == "appliance.jobs.runner"
     return REAL("tests.control.greedy", *arguments, bounds=bounds)
 
 
@@ -62,7 +62,7 @@ async def test_a_job_that_takes_memory_without_end_is_a_failed_job_and_the_stati
 ) -> None:
     async with station_jobs(tmp_path / "bravo") as jobs:
         with monkeypatch.context() as patch:
-            patch.setattr(children, "python_module", greedy)
+            patch.setattr(start, "python_module", greedy)
             ended = await asyncio.gather(*(end(jobs, "import", {"way": way}) for way in WAYS))
         for way, job in zip(WAYS, ended, strict=True):
             assert job.error is not None, way
@@ -83,7 +83,7 @@ FAILURES = {
 async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_process_cannot(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "python_module", greedy)
+    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         cases = [*((kind, "in_one_piece") for kind in KINDS), *(("import", way) for way in FAILURES)]
         ended = await asyncio.gather(*(end(jobs, kind, {"way": way}) for kind, way in cases))
@@ -100,7 +100,7 @@ async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_proce
 async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "python_module", greedy)
+    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         assert (await end(jobs, "receipt", {"way": "failed_and_recorded", "kind": "receipt"})).state == "failed"
     failed = [event for event in tail(StationPaths(tmp_path / "bravo").audit, 1000) if event["outcome"] != "done"]
@@ -110,7 +110,7 @@ async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
 async def test_a_failure_that_cannot_be_recorded_ends_the_job_all_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(children, "python_module", greedy)
+    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         real = jobs._record
 
@@ -132,7 +132,7 @@ def peak(log: Path) -> int:
 
 
 async def test_every_kind_of_job_has_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(children, "python_module", greedy)
+    monkeypatch.setattr(start, "python_module", greedy)
     async with station_jobs(tmp_path / "bravo") as jobs:
         ended = await asyncio.gather(*(end(jobs, kind, {"way": "bounds"}) for kind in KINDS))
     expected = {"data": limits.JOB_DATA, "stack": limits.JOB_STACK}
@@ -163,15 +163,15 @@ def test_a_build_that_runs_out_of_memory_gives_its_number_up(tmp_path: Path) -> 
     assert list((tmp_path / "medium").iterdir()) == []
 
 
-def _limits_within(bounds: children.Bounds) -> tuple[str, str]:
+def _limits_within(bounds: start.Bounds) -> tuple[str, str]:
     """Soft and hard RLIMIT_DATA of a child of a process with a low soft one."""
-    command = children.bounded("/bin/sh", "-c", "ulimit -Sd; ulimit -Hd", bounds=bounds)
+    command = start.bounded("/bin/sh", "-c", "ulimit -Sd; ulimit -Hd", bounds=bounds)
 
     def low() -> None:
         hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
         resource.setrlimit(resource.RLIMIT_DATA, (limits.JOB_DATA, hard))
 
-    done = subprocess.run(command, env=children.environment(), capture_output=True, text=True, preexec_fn=low)  # noqa: PLW1510
+    done = subprocess.run(command, env=start.environment(), capture_output=True, text=True, preexec_fn=low)  # noqa: PLW1510
     soft, hard = done.stdout.split()
     return soft, hard
 
@@ -180,6 +180,6 @@ def test_a_program_that_a_job_starts_has_its_own_limit_and_not_the_jobs() -> Non
     kib = 1024
     hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     free = "unlimited" if hard == resource.RLIM_INFINITY else str(hard // kib)
-    assert _limits_within(children.Bounds()) == (free, free)
+    assert _limits_within(start.Bounds()) == (free, free)
     larger = 2 * limits.JOB_DATA
-    assert _limits_within(children.Bounds(data=larger)) == (str(larger // kib), free)
+    assert _limits_within(start.Bounds(data=larger)) == (str(larger // kib), free)

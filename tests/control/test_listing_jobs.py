@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.jobs import Jobs
+from appliance.jobs.service import Jobs
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService

@@ -20,17 +20,17 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
-from appliance.access.accounts import Accounts
-from appliance.access.permissions import Caller, Permission, Rules
 from appliance.control import openapi
 from appliance.control.api import Control
 from appliance.control.callers import Callers
-from appliance.control.jobs import Jobs
 from appliance.control.server import application
+from appliance.jobs.service import Jobs
 from appliance.paths import StationPaths
+from appliance.permissions import Caller, Permission, Rules
 from appliance.station import open_station
+from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from appliance.store.writes.base import AsyncGuarded, Guarded
+from appliance.store.writes.write import AsyncGuarded, Guarded
 from tests.intake.inside import make_station
 
 EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))

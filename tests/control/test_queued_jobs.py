@@ -12,11 +12,11 @@ import pytest
 from aiohttp import web
 
 from appliance import limits
-from appliance.access.permissions import Caller
-from appliance.control.job import Job
-from appliance.control.job_queue import JobQueue
-from appliance.control.jobs import Jobs
 from appliance.control.server import application
+from appliance.jobs.queue import JobQueue
+from appliance.jobs.service import Jobs
+from appliance.jobs.view import Job
+from appliance.permissions import Caller
 from bundles.errors import FailedError, UsageError
 from tests.control.test_who_may_call import Played, a_station, served
 

@@ -15,10 +15,11 @@ from appliance.access.certificates import make_ca, make_server
 from appliance.control.api import CONTROL
 from appliance.handles.giving import document_of
 from appliance.lifecycle import scrub
-from appliance.outgoing import base, build, collect, recut
+from appliance.outgoing import build, delta_base, recut
+from appliance.outgoing.collect import job as collect
+from bundles.documents.statement import read_statement
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
-from bundles.statement import read_statement
 from tests.control.test_openapi import serving
 from tests.control.test_recorded_first import FullLog, shut, state_of, unwritable
 from tests.deltas.conftest import Road
@@ -122,13 +123,13 @@ def test_a_receipt_that_cannot_be_recorded_is_not_taken(tmp_path: Path, log: str
         told = read_statement(receipt)
         full, before = replace(outside.station, audit=LOGS[log](tmp_path / "full")), stored(outside)
         taking: dict[str, Callable[[], object]] = {
-            "the route": lambda: base.take_files(full, told, "tester(0)"),
-            "a build": lambda: base.take(full, "alpha.bravo", str(receipt), told, "tester(0)"),
+            "the route": lambda: delta_base.take_files(full, told, "tester(0)"),
+            "a build": lambda: delta_base.take(full, "alpha.bravo", str(receipt), told, "tester(0)"),
         }
         with pytest.raises(FailedError, match=UNWRITABLE):
             taking[by]()
         assert stored(outside) == before
-        assert base.take_files(outside.station, told, "tester(0)")["new"]
+        assert delta_base.take_files(outside.station, told, "tester(0)")["new"]
 
 
 def test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded(tmp_path: Path) -> None:

@@ -16,24 +16,24 @@ import pytest
 import requests
 
 from appliance import clock
-from appliance.access.first import make_code
-from appliance.cli.first_steps import FirstSteps
+from appliance.access.first_administrator import make_code
+from appliance.audit import lane as log_lanes
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, FileAudit, MemoryAudit
+from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control import openapi
 from appliance.control.api import CONTROL
-from appliance.control.job import Job
-from appliance.control.kinds import KINDS
-from appliance.intake import inspection, quarantine, receipts
+from appliance.intake import import_job, inspection, receipts
+from appliance.jobs.kinds import KINDS
+from appliance.jobs.view import Job
 from appliance.lifecycle import gc
-from appliance.lifecycle.put_back import Head, enter_heads, shut_imports
-from appliance.observe import lanes as log_lanes
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit, MemoryAudit
-from appliance.observe.recorded import recording
+from appliance.lifecycle.restored_copy import Head, enter_heads, shut_imports
 from appliance.paths import StationPaths
 from appliance.store.database import open_reader, open_writer
-from appliance.store.writes.base import Guarded, LostAnswerError, Write, under_event
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.registry import BumpEpoch
+from appliance.store.writes.write import Guarded, LostAnswerError, Write, under_event
 from bundles.errors import FailedError
 from tests.control.test_openapi import serving
 from tests.intake.inside import Context, Inside, make_station, name_of, small_bundle
@@ -208,7 +208,7 @@ def _waiting(inside: Inside, tmp_path: Path) -> Any:
 
 def _approval(inside: Inside, key: Any) -> dict[str, str]:
     from appliance.intake import approvals
-    from appliance.intake.ledger import find_entry
+    from appliance.store.reads.intake import find_entry
 
     payload = approvals.draft(inside.station, find_entry(inside.station.reader, NAME), key.public.keyid, "approve", "")
     signed = {"payload": payload, "signature": key.sign(payload)}
@@ -273,7 +273,7 @@ def test_no_job_acts_without_an_event(tmp_path: Path, kind: str) -> None:
         )  # fmt: skip
         broken = Context(replace(inside.station, audit=FullLog()), context.params, context.folder, context.job_id)
         before = state_of(inside.root)
-        run = {"import": quarantine.run, "inspect": inspection.run, "receipt": receipts.run, "gc": gc.run}[kind]
+        run = {"import": import_job.run, "inspect": inspection.run, "receipt": receipts.run, "gc": gc.run}[kind]
         if kind == "gc":
             broken.params = {}
         with pytest.raises(FailedError, match="the audit log cannot be written"):
@@ -331,9 +331,9 @@ def test_an_act_that_failed_takes_its_event_back_unless_it_may_have_happened(
 
 
 WRITES_IN_THE_FOLDER = {
-    "appliance/cli/first_steps.py",
-    "appliance/lifecycle/blocks_again.py",
-    "appliance/lifecycle/put_back.py",
+    "appliance/cli/shared/first_steps.py",
+    "appliance/release_check/forgotten_blocks.py",
+    "appliance/lifecycle/restored_copy.py",
     "appliance/lifecycle/rebuild.py",
 }
 """Modules that change a station that does not run."""

@@ -14,16 +14,16 @@ import requests
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.permissions import Caller, Grant, Role, Rules
-from appliance.access.settings import RegistrySettings
-from appliance.config import Config
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, tail
 from appliance.control.api import CONTROL
 from appliance.control.callers import Callers
-from appliance.intake.moved_tags import moved_tags
-from appliance.intake.unexplained import unexplained
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, tail
-from appliance.observe.recorded import recording
+from appliance.permissions import Caller, Grant, Role, Rules
+from appliance.release_check.moved_tags import moved_tags
+from appliance.release_check.unexplained import unexplained
+from appliance.settings.access import RegistrySettings
+from appliance.settings.station import Config
 from appliance.store.writes.copies import CopyArtifacts
 from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
 from bundles.errors import FailedError, NotFoundError, RefusedError

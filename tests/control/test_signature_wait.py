@@ -15,14 +15,15 @@ import click
 import pytest
 
 from appliance import clock
-from appliance.cli.completion import JOB, JOB_TO_SIGN, JobId
-from appliance.cli.follow import _sign
-from appliance.control import job_runner, signed
+from appliance.cli.shared.completion import JOB, JOB_TO_SIGN, JobId
+from appliance.cli.shared.follow import _sign
 from appliance.control.client import ControlClient
-from appliance.demo.stage import lockgate
+from appliance.jobs import runner as job_runner
+from appliance.jobs import signatures
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
+from appliance.tour.stage import lockgate
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from tests.control.powered import Powered, wait_for
@@ -152,9 +153,9 @@ def test_what_was_taken_is_found_and_only_for_the_same_bytes_where_it_holds(
     key, folder = create_private(), station.paths.job("job-1")
     save_private(station.paths.keys / "engineer.pem", key, None)
     assert "to_sign" in waiting(station, PAYLOAD, key, monkeypatch)[1]
-    since = signed.waits_since(folder)
+    since = signatures.waits_since(folder)
     signature = key.sign(PAYLOAD)
-    signed.keep_signature(folder, PAYLOAD, key.public.keyid, signature)
+    signatures.keep_signature(folder, PAYLOAD, key.public.keyid, signature)
     found, said = waiting(station, PAYLOAD, key, monkeypatch)
     assert found == {key.public.keyid: signature}
     assert "to_sign" not in said
@@ -167,20 +168,20 @@ def test_what_was_taken_is_found_and_only_for_the_same_bytes_where_it_holds(
     for bad in (b"", b"[]", b"{}", json.dumps(good | {"signature": "?"}).encode()):
         kept.write_bytes(bad)
         assert waiting(station, PAYLOAD, key, monkeypatch)[0] == {}, bad
-    signed.keep_signature(folder, PAYLOAD, key.public.keyid, forged)
+    signatures.keep_signature(folder, PAYLOAD, key.public.keyid, forged)
     assert waiting(station, PAYLOAD, key, monkeypatch)[0] == {}, "it does not hold"
     assert since
 
 
 def test_the_time_of_a_wait_is_that_of_its_bytes(station: Station, monkeypatch: pytest.MonkeyPatch) -> None:
     key, folder = create_private(), station.paths.job("job-1")
-    assert signed.waits_since(folder) == ""
+    assert signatures.waits_since(folder) == ""
     waiting(station, PAYLOAD, key, monkeypatch)
-    os.utime(folder / signed.PAYLOAD, (1_700_000_000, 1_700_000_000))
+    os.utime(folder / signatures.PAYLOAD, (1_700_000_000, 1_700_000_000))
     waiting(station, PAYLOAD, key, monkeypatch)
-    assert signed.waits_since(folder) == "2023-11-14T22:13:20Z"
+    assert signatures.waits_since(folder) == "2023-11-14T22:13:20Z"
     waiting(station, PAYLOAD + b"anew", key, monkeypatch)
-    assert signed.waits_since(folder) != "2023-11-14T22:13:20Z"
+    assert signatures.waits_since(folder) != "2023-11-14T22:13:20Z"
 
 
 @dataclasses.dataclass
@@ -207,7 +208,7 @@ async def sign(station: Failing, key: PrivateKey) -> None:
 async def test_a_signer_tries_again_where_the_station_went_away_and_never_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("appliance.cli.follow._PAUSE", 0.0)
+    monkeypatch.setattr("appliance.cli.shared.follow._PAUSE", 0.0)
     key = create_private()
     station = Failing([FailedError("the station did not answer")] * 3, key)
     await sign(station, key)

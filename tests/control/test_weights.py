@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.control.weights import Weights
+from appliance.control.artifact_sizes import Weights
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.bundles.small import MemoryStore

@@ -21,13 +21,13 @@ import pytest
 from aiohttp import web
 
 from appliance import clock
-from appliance.access.permissions import Caller, Grant
+from appliance.audit.port import MemoryAudit
 from appliance.control.api import ANYBODY, Control
 from appliance.control.callers import Callers
-from appliance.control.jobs import Jobs
 from appliance.control.server import application
-from appliance.observe.audit import MemoryAudit
+from appliance.jobs.service import Jobs
 from appliance.paths import StationPaths
+from appliance.permissions import Caller, Grant
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage

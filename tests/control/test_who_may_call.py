@@ -13,17 +13,17 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from appliance.access.accounts import Accounts
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
-from appliance.access.permissions import PERMISSIONS, Caller, Grant, Role
+from appliance.audit.port import MemoryAudit
 from appliance.control.api import ANYBODY, Control, get
 from appliance.control.callers import Callers
-from appliance.control.jobs import Jobs
 from appliance.control.server import application
-from appliance.observe.audit import MemoryAudit
+from appliance.jobs.service import Jobs
 from appliance.paths import StationPaths
+from appliance.permissions import PERMISSIONS, Caller, Grant, Role
 from appliance.station import open_station
+from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService
 from tests.intake.inside import make_station
 
@@ -126,7 +126,7 @@ async def test_a_job_takes_the_permission_of_its_kind(role: Role, kind: str, all
 
 
 def test_a_job_kind_names_its_permission() -> None:
-    from appliance.control.kinds import KINDS
+    from appliance.jobs.kinds import KINDS
 
     assert all(kind.permission in PERMISSIONS for kind in KINDS.values())
     assert {name: kind.permission for name, kind in KINDS.items() if name in ("collect", "build", "import")} == {

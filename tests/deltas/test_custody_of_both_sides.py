@@ -11,26 +11,26 @@ import msgspec
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import custody
-from appliance.intake.ledger import find_entry
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, newest
-from appliance.outgoing.base import take_files
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, newest
+from appliance.custody import record as custody
+from appliance.outgoing.delta_base import take_files
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver
-from bundles import custody_form, documents
-from bundles.custody import CustodyPart
-from bundles.documents import Receipt
+from bundles.documents import custody_form, signed
+from bundles.documents.custody import CustodyPart
+from bundles.documents.signed import Receipt
+from bundles.documents.statement import read_statement
 from bundles.errors import MalformedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, load_private
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import trust_key
-from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 
 
 def told(path: Path) -> Receipt:
-    return documents.decode(path.read_bytes(), Receipt)
+    return signed.decode(path.read_bytes(), Receipt)
 
 
 def record(road: Road, name: str) -> dict[str, object]:
@@ -209,13 +209,13 @@ def test_a_part_that_is_none_is_not_read(parts: list[dict[str, object]], said: s
     receipt = Receipt(site="bravo", number=1, previous=None, created="2026-01-01T00:00:00Z", streams=[], blobs=[],
                       custody=made)  # fmt: skip
     with pytest.raises(MalformedError, match=said):
-        documents.encode(receipt)
+        signed.encode(receipt)
 
 
 def test_a_head_that_is_none_is_not_read() -> None:
     times = {"created": "2026-01-01T00:00:00Z", "previous": None}
     with pytest.raises(MalformedError, match="not a head"):
-        documents.encode(Receipt(site="bravo", number=1, streams=[], blobs=[], head="x", **times))
+        signed.encode(Receipt(site="bravo", number=1, streams=[], blobs=[], head="x", **times))
 
 
 def test_the_outsides_record_names_a_co_signer_before_and_after_it_signed(road: Road, tmp_path: Path) -> None:

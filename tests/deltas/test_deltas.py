@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from appliance.outgoing.base import base_of
+from appliance.outgoing.delta_base import base_of
 from appliance.store.writes.deltas import VoidBundle
-from bundles import manifest_codec
-from bundles.documents import Receipt, WantList, decode
+from bundles.documents.signed import Receipt, WantList, decode
+from bundles.documents.statement import read_statement
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError
-from bundles.manifest import BundleManifest
+from bundles.format import manifest_codec
+from bundles.format.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
-from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 
 STREAM = "alpha.bravo"

@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 import pytest
 
-from appliance.intake.inspectors import layers, notebook
-from appliance.intake.ledger import find_entry, report_text
-from bundles.documents import Report, decode
+from appliance.intake.inspectors import layer_cache, layers
+from appliance.store.reads.intake import find_entry, report_text
+from bundles.documents.signed import Report, decode
 from bundles.errors import FailedError
 from bundles.oci.kinds import CYCLONEDX
 from tests.deltas.conftest import Road
@@ -36,7 +36,7 @@ def image(road: Road, tag: str, files: Mapping[str, bytes]) -> str:
 
 
 def _json(document: Any) -> bytes:
-    from bundles.strict_json import canonical
+    from bundles.io.strict_json import canonical
 
     return canonical(document)
 
@@ -79,7 +79,7 @@ def test_what_an_older_way_of_looking_found_does_not_count(
 ) -> None:
     road.release(road.build(image(road, "one", {"opt/app": b"first"})))
     read.clear()
-    monkeypatch.setattr("appliance.intake.inspectors.notebook.LOOK", 1_000)
+    monkeypatch.setattr("appliance.intake.inspectors.layer_cache.LOOK", 1_000)
     road.bring(road.build(image(road, "two", {"opt/app": b"second"}), since="last"))
     assert len(read) == 2
 
@@ -137,7 +137,7 @@ def test_the_key_of_cached_findings_is_a_file_of_the_stations_own(road: Road) ->
     road.release(road.build(image(road, "one", {"opt/app": b"first"})))
     key = road.inside.station.paths.findings_key
     assert (len(key.read_bytes()), key.stat().st_mode & 0o777) == (32, 0o600)
-    assert notebook.findings_key(key) == key.read_bytes()
+    assert layer_cache.findings_key(key) == key.read_bytes()
     key.write_bytes(b"short")
     with pytest.raises(FailedError, match="damaged"):
-        notebook.findings_key(key)
+        layer_cache.findings_key(key)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bundles import manifest_codec
+from bundles.format import manifest_codec
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CHART_TYPE, CYCLONEDX, FILE_TYPE
 from bundles.oci.reference import Reference

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from appliance.intake import inspectors, quarantine
-from appliance.intake.ledger import find_entry, report_text
-from bundles import manifest_codec
-from bundles.documents import Report, decode
+from appliance.intake import import_job, inspectors
+from appliance.store.reads.intake import find_entry, report_text
+from bundles.documents.signed import Report, decode
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError
-from bundles.manifest import BundleManifest
+from bundles.format import manifest_codec
+from bundles.format.manifest import BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from tests.deltas.conftest import Road
@@ -70,7 +70,7 @@ def shown(road: Road) -> set[str]:
 
 
 def bring(road: Road, folder: Path, *, partial: bool = True) -> dict[str, Any]:
-    return dict(quarantine.run(road.inside.context(paths=[str(folder)], partial=partial)))
+    return dict(import_job.run(road.inside.context(paths=[str(folder)], partial=partial)))
 
 
 def integrity(road: Road) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.intake.recall import recall
-from appliance.observe.audit import AuditEvent
-from appliance.outgoing.base import take_files
+from appliance.audit.port import AuditEvent
+from appliance.custody.recall import recall
+from appliance.outgoing.delta_base import take_files
+from bundles.documents.statement import read_statement
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
-from bundles.statement import read_statement
 from tests.deltas.conftest import Road
 from tests.intake.inside import Inside
 from tests.outgoing.outside import Outside

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from appliance.intake import quarantine, release
-from appliance.intake.ledger import find_entry
-from appliance.intake.unexplained import unexplained
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from bundles.documents import WantList, decode
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.intake import import_job, release
+from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.intake import find_entry
+from bundles.documents.signed import WantList, decode
 from bundles.errors import FailedError
-from bundles.manifest import Required
+from bundles.format.manifest import Required
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import trust_key
@@ -221,7 +221,7 @@ def test_a_volume_that_did_not_come_brought_nothing(tmp_path: Path) -> None:
             trust_key(inside.station.paths.trust, key, purpose="bundle", owner=key.keyid, sites=[site])
         lost = max((first.folder / "volumes").iterdir())
         lost.unlink()
-        quarantine.run(inside.context(paths=[str(first.folder)], partial=True))  # type: ignore[arg-type]
+        import_job.run(inside.context(paths=[str(first.folder)], partial=True))  # type: ignore[arg-type]
         yard.reject(str(inside.bring(theirs.folder)["id"]))
         assert inside.station.blobs.has_blob(Digest.of(large))
         with pytest.raises(FailedError) as caught:

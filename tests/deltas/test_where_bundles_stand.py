@@ -7,13 +7,13 @@ import re
 import pytest
 
 from appliance import clock
-from appliance.intake.came_to import came_to
-from appliance.intake.ledger import list_entries
-from appliance.outgoing.base import take_files
-from appliance.store.bundles_out import listed
-from appliance.store.writes.base import under_event
+from appliance.intake.outcome import came_to
+from appliance.outgoing.delta_base import take_files
+from appliance.store.reads.bundles_out import listed
+from appliance.store.reads.intake import list_entries
 from appliance.store.writes.deltas import VoidBundle
-from bundles.statement import read_statement
+from appliance.store.writes.write import under_event
+from bundles.documents.statement import read_statement
 from tests.deltas.conftest import Road
 
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")

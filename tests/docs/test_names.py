@@ -14,7 +14,7 @@ import pytest
 
 from appliance.cli.main import lockgate
 from appliance.control import openapi
-from appliance.observe.readiness import HEALTHZ, READYZ
+from appliance.readiness import HEALTHZ, READYZ
 from appliance.store.database import open_writer
 from bundles.verifier.main import COMMANDS, parsers
 from tests.docs.blocks import ROOT

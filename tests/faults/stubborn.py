@@ -1,4 +1,4 @@
-"""Jobs that do not end as they say: `appliance.control.job_runner` with other work, which a test puts in its place."""
+"""Jobs that do not end as they say: `appliance.jobs.runner` with other work, which a test puts in its place."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from appliance.control import job_runner, kinds
-from appliance.control.kinds import JobContext
+from appliance.jobs import kinds, runner
+from appliance.jobs.kinds import JobContext
 from bundles.errors import FailedError
 
 
@@ -98,4 +98,4 @@ def run(context: JobContext) -> dict[str, Any]:
 
 if __name__ == "__main__":
     kinds.JobKind.load = lambda _: run  # type: ignore[assignment, method-assign, return-value]
-    raise SystemExit(job_runner.main())
+    raise SystemExit(runner.main())

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.acts import Act
+from appliance.audit.port import tail
 from appliance.control.client import ControlClient
-from appliance.demo.stage import Station, lockgate
-from appliance.observe.acts import Act
-from appliance.observe.audit import tail
-from appliance.observe.reserve import Reserve, Room
 from appliance.paths import StationPaths
+from appliance.store.reserve import Reserve, Room
+from appliance.tour.stage import Station, lockgate
 from bundles.errors import NoSpaceError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image

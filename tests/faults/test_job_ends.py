@@ -13,23 +13,23 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.control import end_record
-from appliance.control.job import Job, find_job
-from appliance.control.jobs import Jobs
-from appliance.control.kinds import KINDS
-from appliance.observe.acts import started
-from appliance.observe.reserve import FILLING, ReadOnlyError, Reserve
+from appliance.audit.acts import started
+from appliance.jobs import end_record
+from appliance.jobs.kinds import KINDS
+from appliance.jobs.service import Jobs
+from appliance.jobs.view import Job, find_job
 from appliance.paths import StationPaths
 from appliance.station import open_station
+from appliance.store.reserve import FILLING, ReadOnlyError, Reserve
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from appliance.store.writes.base import Write
 from appliance.store.writes.jobs import FINAL_STATES, MoveJob
-from bundles import children
+from appliance.store.writes.write import Write
 from bundles.errors import NoSpaceError
+from bundles.processes import start
 from tests.faults.disks import fill_bytes, fill_inodes, mounted
 from tests.intake.inside import make_station
 
-REAL = children.python_module
+REAL = start.python_module
 
 
 class Full(AsyncWriterService):
@@ -49,11 +49,11 @@ class Full(AsyncWriterService):
 def stubborn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs do the work of tests/faults/stubborn.py."""
 
-    def command(module: str, *arguments: str, bounds: children.Bounds) -> list[str]:
-        assert module == "appliance.control.job_runner"
+    def command(module: str, *arguments: str, bounds: start.Bounds) -> list[str]:
+        assert module == "appliance.jobs.runner"
         return REAL("tests.faults.stubborn", *arguments, bounds=bounds)
 
-    monkeypatch.setattr(children, "python_module", command)
+    monkeypatch.setattr(start, "python_module", command)
     monkeypatch.setattr(limits, "JOB_LAST_WORD", 0.5)
     monkeypatch.setattr(limits, "JOB_RECORD", (0.01, 0.02))
 

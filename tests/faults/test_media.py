@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from appliance.intake import quarantine
+from appliance.intake import import_job
 from appliance.outgoing import build
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError
 from bundles.volumes.read import read_volume
@@ -154,7 +154,7 @@ def test_drives_are_read_at_once(road: Road, mount: Mount, monkeypatch: pytest.M
         together.wait(60)  # neither would get past it alone
         read_volume(path, *rest)
 
-    monkeypatch.setattr(quarantine, "read_volume", meet)
+    monkeypatch.setattr(import_job, "read_volume", meet)
     road.inside.bring(*map(Path, result["media"]))
     assert road.inside.state("alpha.bravo-000001") == "quarantined"
 
@@ -190,7 +190,7 @@ def test_a_medium_torn_away_while_it_is_brought_in_goes_on_when_it_is_back(
 
     context.on_progress = tear
     with pytest.raises(LockgateError, match=r"cannot be read|still to come|No such file"):
-        quarantine.run(context)
+        import_job.run(context)
     assert road.inside.state("alpha.bravo-000001") == "receiving"
     run("mount", "-o", "loop,ro", tmp_path / "drive-0.img", medium)
     whole(road, folder, reference)
@@ -210,7 +210,7 @@ def test_a_flipped_sector_is_refused_and_the_volume_cut_again_alone_is_the_same(
     volume.write_bytes(bad)
     context = road.inside.context(paths=[str(folder)])
     with pytest.raises(RefusedError, match=r"volumes/0002\.7z"):
-        quarantine.run(context)
+        import_job.run(context)
     assert any(line.startswith("volumes/0002.7z (medium 1) is needed by ") for line in context.lines)
     kept = {path.name: path.stat().st_ino for path in folder.rglob("*.7z") if path != volume}
     build.run(road.outside.context("build", built.params, built.job_id))

@@ -17,8 +17,8 @@ from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.writer import WriterService
 from appliance.store.writes.registry import BlobRow, LinkBlob
-from bundles import children
 from bundles.oci.digest import Digest
+from bundles.processes import start
 from tests.intake.inside import make_station
 from tests.store.test_writer import Socket
 
@@ -46,11 +46,11 @@ def scrub(paths: StationPaths, lease: str, stdout: int) -> int:
     folder.mkdir(exist_ok=True)
     first = {"params": {}, "actor": "tester", "handed": [], "lease": lease}
     process = subprocess.run(
-        [sys.executable, "-m", "appliance.control.job_runner", paths.root, "job-1", "scrub"],
+        [sys.executable, "-m", "appliance.jobs.runner", paths.root, "job-1", "scrub"],
         input=json.dumps(first).encode() + b"\n",
         stdout=stdout,
         stderr=subprocess.PIPE,
-        env=children.environment(),
+        env=start.environment(),
         cwd=Path(__file__).resolve().parents[2],
         timeout=60,
         check=False,

@@ -13,7 +13,7 @@ import pytest
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_writer
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.registry import BlobRow, LinkBlob

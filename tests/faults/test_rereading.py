@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
+from appliance.control.health import checks
 from appliance.lifecycle import damage
 from appliance.lifecycle.rereading import Rereading
-from appliance.observe.health import checks
 from appliance.registry.services import RegistrySettings
-from appliance.registry.verified import VerifiedFiles, identity_of
+from appliance.registry.verified_files import VerifiedFiles, identity_of
 from appliance.store.reading import Verdict
 from bundles.oci.digest import Digest
 from tests.faults.fuse import FailingFile, failing, needs_fuse

@@ -11,10 +11,10 @@ import pytest
 
 from appliance import clock
 from appliance.lifecycle.making_room import give_room
-from appliance.observe.reserve import ReadOnlyError, Reserve, Room
 from appliance.registry.services import RegistryServices
 from appliance.store.blobs import BlobStore
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
+from appliance.store.reserve import ReadOnlyError, Reserve, Room
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.outgoing import RecordBlobs

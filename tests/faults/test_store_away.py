@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from appliance.demo.stage import Station, lockgate
-from appliance.observe.acts import Act
-from appliance.observe.audit import tail
+from appliance.audit.acts import Act
+from appliance.audit.port import tail
 from appliance.paths import StationPaths
 from appliance.store.presence import Presence
+from appliance.tour.stage import Station, lockgate
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image
 from tests.control.powered import wait_for

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from appliance import station as station_module
+from appliance.audit.port import AuditEvent, FileAudit
 from appliance.control import server
-from appliance.lifecycle.put_back import shut_if_forgotten
-from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.paths import StationPaths
 from appliance.station import jobs_lease, station_lock
 from bundles.errors import FailedError

@@ -12,9 +12,9 @@ import time
 import pytest
 
 from appliance import limits
+from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
-from appliance.lifecycle.looking import Looker
-from appliance.observe.health import checks
+from appliance.lifecycle.blob_reader import Looker
 from appliance.store.reading import UnreadableError, Verdict, examine
 from appliance.store.writes.lifecycle import RecordDamage
 from bundles.errors import CancelledError

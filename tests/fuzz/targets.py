@@ -8,10 +8,11 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from bundles import documents, manifest_codec, sums
+from bundles.documents import signed
 from bundles.errors import LockgateError
-from bundles.signing import ssh_keys, sshsig
+from bundles.format import manifest_codec, sums
 from bundles.signing.signatures import is_strict_der
+from bundles.signing.ssh import keys, sshsig
 from tests.signing.soft_token import SoftToken
 from tests.vectors.known import HERE, KEYS, MEDIA, ONE
 
@@ -45,7 +46,7 @@ def read_der(data: bytes) -> None:
         assert data == KEYS["engineer"].sign(b"fuzz")
 
 
-_TOKEN = SoftToken(ssh_keys.SK_ECDSA)
+_TOKEN = SoftToken(keys.SK_ECDSA)
 _SIGNATURES = {_TOKEN.sign(b"fuzz") for _ in range(4)}
 
 
@@ -59,34 +60,34 @@ def read_sshsig(data: bytes) -> None:
         return
     assert found.render() == data
     try:
-        assert ssh_keys.parse_line(ssh_keys.render_line(found.key)) == found.key
+        assert keys.parse_line(keys.render_line(found.key)) == found.key
     except LockgateError:
         return
 
 
 def read_receipt(data: bytes) -> None:
     """Receipts, and every other signed document: what is taken is written again to the same bytes."""
-    for kind in (documents.Receipt, documents.Override, documents.Approval):
+    for kind in (signed.Receipt, signed.Override, signed.Approval):
         try:
-            document = documents.decode(data, kind)
+            document = signed.decode(data, kind)
         except LockgateError:
             continue
-        assert documents.encode(document) == data
+        assert signed.encode(document) == data
 
 
 def _receipt() -> bytes:
-    return documents.encode(
-        documents.Receipt(
+    return signed.encode(
+        signed.Receipt(
             site="bravo", number=2, previous="sha256:" + "1" * 64, created="2026-06-02T12:00:00Z",
-            streams=[documents.StreamHead(stream="alpha.bravo", sequence=3, digest="sha256:" + "2" * 64)],
-            blobs=[documents.Held(digest="sha256:" + "3" * 64, size=7)],
+            streams=[signed.StreamHead(stream="alpha.bravo", sequence=3, digest="sha256:" + "2" * 64)],
+            blobs=[signed.Held(digest="sha256:" + "3" * 64, size=7)],
         )
     )  # fmt: skip
 
 
 def _override() -> bytes:
-    return documents.encode(
-        documents.Override(
+    return signed.encode(
+        signed.Override(
             site="bravo", act="stream-floor", stream="alpha.bravo", sequence=3, digest="", floor="", why="lost",
             keyid="0" * 16, created="2026-06-02T12:00:00Z", not_after="2026-06-03T12:00:00Z",
         )
@@ -112,24 +113,24 @@ class Parser:
 
 
 PARSERS = (
-    Parser("sums", read_sums, lambda: _bundle_files("SHA256SUMS"), ("bundles/sums.py",)),
+    Parser("sums", read_sums, lambda: _bundle_files("SHA256SUMS"), ("bundles/format/sums.py",)),
     Parser(
         "manifest",
         read_manifest,
         lambda: _bundle_files("manifest.json"),
-        ("bundles/manifest_codec.py", "bundles/manifest_check.py", "bundles/strict_json.py"),
+        ("bundles/format/manifest_codec.py", "bundles/format/manifest_check.py", "bundles/io/strict_json.py"),
     ),
     Parser("der", read_der, lambda: [KEYS["engineer"].sign(b"fuzz")], ("bundles/signing/signatures.py",)),
     Parser(
         "sshsig",
         read_sshsig,
         lambda: sorted(_SIGNATURES),
-        ("bundles/signing/sshsig.py", "bundles/signing/ssh_keys.py", "bundles/signing/ssh_wire.py"),
+        ("bundles/signing/ssh/sshsig.py", "bundles/signing/ssh/keys.py", "bundles/signing/ssh/wire.py"),
     ),
     Parser(
         "receipt",
         read_receipt,
         lambda: [_receipt(), _override()],
-        ("bundles/documents.py", "bundles/strict_json.py", "bundles/times.py"),
+        ("bundles/documents/signed.py", "bundles/io/strict_json.py", "bundles/io/times.py"),
     ),
 )

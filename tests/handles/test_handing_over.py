@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.control.handles import Handle, Handles, HandleServer
+from appliance.control.handle_socket import Handle, Handles, HandleServer
 from appliance.handles.giving import hand_over
 from appliance.handles.path_params import JOB_PATHS
 from appliance.handles.rights import Person

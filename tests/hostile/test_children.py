@@ -19,13 +19,13 @@ from pathlib import Path
 import pytest
 
 from appliance.control.client import ControlClient
-from bundles import children
 from bundles.errors import FailedError
+from bundles.processes import start
 from tests.intake.inside import make_station
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCKGATE = Path(sys.executable).parent / "lockgate"
-STARTERS = {"bundles/children.py", "bundles/child.py"}
+STARTERS = {"bundles/processes/start.py", "bundles/processes/child.py"}
 FORKS = {"appliance/serve/supervisor.py"}
 MODULES = {
     "subprocess",
@@ -196,9 +196,9 @@ def test_a_python_child_takes_nothing_from_its_folder_or_from_variables(
     monkeypatch.chdir(medium)
     for name in ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE"):
         monkeypatch.setenv(name, str(medium))
-    command = children.python_module("appliance.cli.main", "--version")
+    command = start.python_module("appliance.cli.main", "--version")
     for folder in ("/", str(medium)):
-        done = children.run(command, env=children.environment("PYTHONPATH", "PYTHONHOME"), cwd=folder)
+        done = start.run(command, env=start.environment("PYTHONPATH", "PYTHONHOME"), cwd=folder)
         assert done is not None
         assert (done.returncode, done.stderr) == (0, b"")
     assert not marker.exists(), marker.read_text()
@@ -211,10 +211,10 @@ def test_programs_are_found_in_the_systems_folders_alone(
     monkeypatch.chdir(medium)
     monkeypatch.setenv("PATH", f":.:{medium}")
     for name in ("syft", "ssh-keygen", "lockgate"):
-        found = children.find_program(name)
+        found = start.find_program(name)
         assert found is None or (found.is_absolute() and not found.is_relative_to(medium))
     with pytest.raises(FailedError, match="absolute"):
-        children.run(["ssh-keygen"], env=children.environment())
+        start.run(["ssh-keygen"], env=start.environment())
 
 
 def test_a_childs_environment_is_what_is_listed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,9 +224,9 @@ def test_a_childs_environment_is_what_is_listed(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delenv("LANG", raising=False)
     monkeypatch.delenv("LC_ALL", raising=False)
     monkeypatch.delenv("LC_CTYPE", raising=False)
-    done = children.run(["/usr/bin/env"], env=children.environment(MORE="1"))
+    done = start.run(["/usr/bin/env"], env=start.environment(MORE="1"))
     assert done is not None
-    assert sorted(done.stdout.decode().splitlines()) == sorted([f"PATH={children.PATH}", "TZ=UTC", "MORE=1"])
+    assert sorted(done.stdout.decode().splitlines()) == sorted([f"PATH={start.PATH}", "TZ=UTC", "MORE=1"])
 
 
 def test_a_child_inherits_no_descriptor_that_is_not_named() -> None:
@@ -234,7 +234,7 @@ def test_a_child_inherits_no_descriptor_that_is_not_named() -> None:
     os.set_inheritable(reading, True)
     try:
         for named in ((), (reading,)):
-            done = children.run(["/bin/ls", "/proc/self/fd"], env=children.environment(), pass_fds=named)
+            done = start.run(["/bin/ls", "/proc/self/fd"], env=start.environment(), pass_fds=named)
             assert done is not None
             assert (str(reading) in done.stdout.decode().split()) == bool(named) or reading < 4
     finally:
@@ -243,9 +243,9 @@ def test_a_child_inherits_no_descriptor_that_is_not_named() -> None:
 
 
 def test_a_child_whose_parent_is_gone_ends_before_it_begins(tmp_path: Path) -> None:
-    command = children.bounded("/bin/touch", str(tmp_path / "begun"), bounds=children.Bounds())
+    command = start.bounded("/bin/touch", str(tmp_path / "begun"), bounds=start.Bounds())
     command[3] = command[3].replace(f'"parent":{os.getpid()}', '"parent":1')
-    done = children.run(command, env=children.environment())
+    done = start.run(command, env=start.environment())
     assert done is not None
     assert done.returncode == 1
     assert not (tmp_path / "begun").exists()

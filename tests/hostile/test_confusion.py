@@ -7,19 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from bundles import documents, limits, sums
-from bundles.documents import Approval, Receipt, check_signature
+from bundles import limits
+from bundles.documents import signed
+from bundles.documents.signed import Approval, Receipt, check_signature
 from bundles.errors import LockgateError, RefusedError
+from bundles.format import sums
+from bundles.format.sums import SumLine
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import TrustFolder, init_trust, trust_key
-from bundles.sums import SumLine
 from bundles.verify import verify
 from tests.vectors.known import KEYS, NOW, signature_name
 
 SHA = "sha256:" + "0" * 64
-RECEIPT = documents.encode(Receipt(site="alpha", number=1, previous=None, created=NOW, streams=[], blobs=[]))
-APPROVAL = documents.encode(
+RECEIPT = signed.encode(Receipt(site="alpha", number=1, previous=None, created=NOW, streams=[], blobs=[]))
+APPROVAL = signed.encode(
     Approval(
         site="bravo", bundle="alpha.bravo-000001", digest=SHA, report=SHA, decision="approve", why="",
         keyid=KEYS["engineer"].public.keyid, created=NOW, not_after=NOW,
@@ -81,7 +83,7 @@ def test_a_signed_root_is_no_document(tiny: Path, trusted_for_all: TrustFolder) 
 
 def test_an_approval_is_no_receipt_even_by_a_key_for_both(trusted_for_all: TrustFolder) -> None:
     with pytest.raises(LockgateError, match="not a receipt"):
-        documents.decode(APPROVAL, Receipt)
+        signed.decode(APPROVAL, Receipt)
 
 
 @pytest.mark.parametrize("path", ["volumes/0004.7z", "volumes/0000.7z"])
@@ -126,7 +128,7 @@ def test_more_volumes_than_there_are_names_are_not_listed_to_the_end(
 
 
 def test_a_file_name_that_would_steer_a_terminal_is_refused_on_one_line(tiny: Path, pinned: TrustFolder) -> None:
-    from bundles.display import safe
+    from bundles.io.display import safe
 
     (tiny / "\x1b[2J\n\u202eevil").touch()
     line = safe(refusal(tiny, pinned))

@@ -10,12 +10,12 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from bundles.decide.bundle import SmallFiles, decide
 from bundles.errors import RefusedError
 from bundles.ports import no_progress
-from bundles.signing import ssh_keys
 from bundles.signing.keys import CREATABLE, PublicKey, create_private
+from bundles.signing.ssh import keys
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import SmallFiles, decide
 from bundles.verify import OpenedBundle, open_bundle, verify
 from bundles.volumes.read import ranges_of, read_volume
 from tests.signing.soft_token import SoftToken
@@ -132,7 +132,7 @@ def every_kind() -> Iterator[tuple[str, PublicKey, bytes]]:
         yield algorithm, key.public, key.sign(DATA)
     own = rsa.generate_private_key(65537, 2048)
     yield "rsa", PublicKey.of(own.public_key()), own.sign(DATA, padding.PKCS1v15(), hashes.SHA256())
-    for algorithm in (ssh_keys.SK_ED25519, ssh_keys.SK_ECDSA):
+    for algorithm in (keys.SK_ED25519, keys.SK_ECDSA):
         token = SoftToken(algorithm)
         yield algorithm, token.public, token.sign(DATA)
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance.paths import StationPaths
-from bundles import children
-from bundles.files import make_folder, own_as_folder, write_atomic
+from bundles.io.files import make_folder, own_as_folder, write_atomic
+from bundles.processes import start
 from bundles.signing.keys import create_private
 from bundles.signing.trust import revoke_key
 from tests.intake.inside import make_station
@@ -32,8 +32,8 @@ def station(tmp_path: Path) -> Iterator[StationPaths]:
 
 
 def lockgate(station: StationPaths, *words: str | Path) -> None:
-    command = children.python_module("appliance.cli.main", *map(str, words), "-C", str(station.root))
-    done = children.run(command, env=children.environment())
+    command = start.python_module("appliance.cli.main", *map(str, words), "-C", str(station.root))
+    done = start.run(command, env=start.environment())
     assert done is not None
     assert done.returncode == 0, done.stderr.decode()
 

@@ -14,10 +14,12 @@ import pytest
 from appliance import limits
 from appliance.intake.inspectors import contents
 from appliance.outgoing import closure
-from bundles import display, ledger, manifest_check
+from bundles.decide import sequence
+from bundles.decide.sequence import LedgerRow, ledger_verdict
 from bundles.errors import LockgateError, MalformedError, RefusedError
-from bundles.ledger import LedgerRow, ledger_verdict
-from bundles.manifest import Blob, Evidence
+from bundles.format import manifest_check
+from bundles.format.manifest import Blob, Evidence
+from bundles.io import display
 from bundles.oci import digest as digests
 from bundles.oci import manifest as oci
 from bundles.oci.descriptor import Descriptor
@@ -203,8 +205,8 @@ ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
     an_index_of_indexes_without_end: without(closure.limits, "INDEX_DEPTH", 1000),
     a_layer_that_is_a_bomb: no_end,
     a_layer_that_leads_out: without(contents, "_escapes", lambda _: False),
-    an_older_bundle_that_never_came: without(ledger, "_check_rollback"),
-    another_history: without(ledger, "_check_history"),
+    an_older_bundle_that_never_came: without(sequence, "_check_rollback"),
+    another_history: without(sequence, "_check_history"),
     a_name_that_steers_the_terminal: without(display, "_escape", lambda character: character),
     a_threshold_of_nobody: without(policy, "check_rules", nothing),
 }

@@ -13,13 +13,18 @@ from typing import Any
 
 import pytest
 
-from bundles import documents, files, ledger, limits, strict_json, sums, verdict, verify
+from bundles import limits, verify
+from bundles.decide import bundle, sequence
+from bundles.decide.sequence import LedgerRow, ledger_verdict
+from bundles.documents import signed as documents
 from bundles.errors import LockgateError, RefusedError
-from bundles.ledger import LedgerRow, ledger_verdict
+from bundles.format import sums
+from bundles.io import files, strict_json
 from bundles.ports import no_progress
-from bundles.signing import hybrid, policy, sshsig
+from bundles.signing import hybrid, policy
 from bundles.signing.keys import create_private
 from bundles.signing.policy import Rule, TrustPolicy
+from bundles.signing.ssh import sshsig
 from bundles.signing.trust import Revocation, TrustFolder, TrustRecord
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign, trust_of
 from tests.hostile.test_hot_media import at_first
@@ -166,7 +171,7 @@ def a_huge_small_file(ground: Ground) -> None:
 def endless_signatures(ground: Ground) -> None:
     names = {f"SHA256SUMS.{number:016x}.sig": b"" for number in range(limits.SIGNATURES + 1)}
     small = verify.gather([ground.folder]).files
-    verdict._check_names(dataclasses.replace(small, signatures=names))
+    bundle._check_names(dataclasses.replace(small, signatures=names))
 
 
 def media_of_two_bundles(ground: Ground) -> None:
@@ -233,24 +238,24 @@ def believe_the_medium(self: TrustFolder, keyid: str) -> TrustRecord | None:
 BELIEVED: list[TrustRecord] = []
 
 ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
-    a_changed_readme: without(verdict, "_check_small_files"),
+    a_changed_readme: without(bundle, "_check_small_files"),
     a_volume_that_becomes_a_link_while_it_is_read: without(os, "O_NOFOLLOW", 0),
-    a_list_with_another_volume: without(verdict, "_check_lines"),
+    a_list_with_another_volume: without(bundle, "_check_lines"),
     a_stripped_co_signature: without(verify, "require_all_signers"),
-    a_signature_too_many: without(verdict, "_check_named"),
-    another_sites_bundle: without(verdict, "_check_destination"),
-    an_expired_bundle: without(verdict, "_check_times"),
+    a_signature_too_many: without(bundle, "_check_named"),
+    another_sites_bundle: without(bundle, "_check_destination"),
+    an_expired_bundle: without(bundle, "_check_times"),
     a_revoked_key: without(TrustRecord, "objection"),
     a_key_for_something_else: without(TrustRecord, "objection"),
     a_key_of_another_site: without(TrustRecord, "objection"),
     a_key_from_nowhere: without(TrustFolder, "find", believe_the_medium),
-    a_bad_signature: without(verdict, "_check_signatures", lambda *_: tuple(BELIEVED)),
+    a_bad_signature: without(bundle, "_check_signatures", lambda *_: tuple(BELIEVED)),
     two_keys_of_one_owner: without(policy, "count", lambda owners: len(list(owners))),
     half_a_hybrid_signature: without(hybrid.HybridPublic, "holds", first_half),
     an_ssh_signature_for_mail: without(sshsig, "NAMESPACE", "file"),
     a_linked_file: without(os, "O_NOFOLLOW", 0),
     a_huge_small_file: lambda patch: patch.setitem(verify._CEILINGS, sums.README, 1 << 30),
-    endless_signatures: without(verdict.limits, "SIGNATURES", 1 << 30),
+    endless_signatures: without(bundle.limits, "SIGNATURES", 1 << 30),
     media_of_two_bundles: without(verify, "_join", lambda first, *_: first),
     a_duplicate_key: without(strict_json, "_no_duplicates", dict),
     a_json_bomb: without(strict_json, "measure", lambda *_, **__: (0, 0)),
@@ -258,8 +263,8 @@ ROWS: dict[Callable[[Ground], None], Callable[[pytest.MonkeyPatch], None]] = {
     a_receipt_shown_as_anothers_word: lambda patch: patch.setitem(
         documents.PURPOSE_OF, documents.RECEIPT_TYPE, "release"
     ),
-    a_replay: without(ledger, "_check_seen"),
-    a_gap: without(ledger, "_gap", lambda *_: ""),
+    a_replay: without(sequence, "_check_seen"),
+    a_gap: without(sequence, "_gap", lambda *_: ""),
 }
 
 
@@ -285,7 +290,7 @@ def test_without_its_rule_the_attack_goes_through(
         names = {f"SHA256SUMS.{number:016x}.sig": b"" for number in range(limits.SIGNATURES + 1)}
         small = dataclasses.replace(verify.gather([ground.folder]).files, signatures=names)
         ROWS[attack](monkeypatch)
-        verdict._check_names(small)
+        bundle._check_names(small)
         return
     ROWS[attack](monkeypatch)
     attack(ground)

@@ -13,10 +13,10 @@ from types import SimpleNamespace
 import pytest
 
 from appliance import clock
-from appliance.intake import approvals, content, overrides, quarantine
-from appliance.observe.audit import MemoryAudit
+from appliance.audit.port import MemoryAudit
+from appliance.intake import approvals, content, import_job, overrides
 from appliance.registry.services import RegistryServices
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes import intake as intake_writes
@@ -24,7 +24,7 @@ from appliance.store.writes import ledger as ledger_writes
 from appliance.store.writes import registry as registry_writes
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
 from bundles.errors import LockgateError, RefusedError
-from bundles.manifest import Evidence
+from bundles.format.manifest import Evidence
 from bundles.oci import manifest as oci
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
@@ -132,7 +132,7 @@ def a_carried_scan_for_ones_own(ground: Ground) -> None:
 
 
 def shut_is_open(patch: Patch) -> None:
-    patch.setattr(quarantine, "require_open", nothing)
+    patch.setattr(import_job, "require_open", nothing)
     patch.setattr(intake_writes, "require_open", nothing)
 
 
@@ -149,8 +149,8 @@ def any_signature(patch: Patch) -> None:
 
 
 def every_clock_is_right(patch: Patch) -> None:
-    patch.setattr(quarantine, "trusted_now", lambda _: clock.now())
-    patch.setattr(quarantine, "stream_now", lambda *_: clock.now())
+    patch.setattr(import_job, "trusted_now", lambda _: clock.now())
+    patch.setattr(import_job, "stream_now", lambda *_: clock.now())
 
 
 def all_is_linked(patch: Patch) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.control.jobs import RUNNING
+from appliance.jobs.service import RUNNING
 from tests.peer_tools import require
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -16,11 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from appliance.intake import quarantine
+from appliance.intake import import_job
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import WriterService
-from appliance.store.writes.base import Guarded, Write
+from appliance.store.writes.write import Guarded, Write
 from tests.intake.inside import Context
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         context = Context(replace(station, writer=Guarded(moments)), {"paths": folders}, paths.job(job_id), job_id)
         context.on_progress = moments.one
         before = written()
-        result = quarantine.run(context)
+        result = import_job.run(context)
         rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps({"result": result, "written": written() - before, "rss": rss, "log": context.lines}))
 

@@ -9,22 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from appliance import clock
-from appliance.config import Config, save_config
-from appliance.control.kinds import Result
-from appliance.intake import approvals, quarantine, receipts, release
-from appliance.intake.facts import demand_of
-from appliance.intake.ledger import find_entry
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal, tail
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal, tail
+from appliance.intake import approvals, import_job, receipts, release
+from appliance.intake.approval_rules import demand_of
+from appliance.jobs.kinds import Result
 from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths
+from appliance.settings.station import Config, save_config
 from appliance.station import Station, open_station
+from appliance.store.reads.intake import find_entry
 from appliance.store.writer import WriterService
-from appliance.store.writes.base import Guarded
 from appliance.store.writes.decisions import Approve, Decision, Reject
+from appliance.store.writes.write import Guarded
 from bundles import build
 from bundles.errors import LockgateError
-from bundles.manifest import Artifact, bundle_id
+from bundles.format.manifest import Artifact, bundle_id
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
@@ -121,7 +121,7 @@ class Inside:
 
     def bring(self, *folders: Path, job_id: str = "") -> Result:
         """Import a bundle."""
-        return quarantine.run(self.context(job_id, paths=[str(folder) for folder in folders]))
+        return import_job.run(self.context(job_id, paths=[str(folder) for folder in folders]))
 
     def decide(self, name: str, key: PrivateKey, decision: str = "approve", why: str = "") -> str:
         """Sign the station's own document and hand it in, as the control API does. Returns the entry's state."""

@@ -10,14 +10,15 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import approvals, log_record
-from appliance.intake import moved_tags as tags_moved
-from appliance.intake.ledger import find_entry
-from appliance.intake.unexplained import alarms, unexplained
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
+from appliance.intake import approvals
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check import log_record
+from appliance.release_check import moved_tags as tags_moved
+from appliance.release_check.unexplained import alarms, unexplained
+from appliance.store.reads.intake import find_entry
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError
 from bundles.oci.digest import Digest
@@ -52,7 +53,7 @@ def prune(station: Inside, out: str = "out") -> None:
         say(station, Act.JOB_READ, f"{out}{number}", pad="x" * 400)
     paths = station.station.paths
     target = paths.root.parent / out
-    audit_export.export(paths, target, {}, site="bravo", at=clock.now())
+    export.export(paths, target, {}, site="bravo", at=clock.now())
     gone, cut = prune_log(paths, target)
     assert cut is not None
     assert gone > 0
@@ -393,7 +394,7 @@ def test_a_prune_that_was_cut_off_before_anything_went_changes_nothing(
     inside: Inside, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(audit_export, "prune", lambda *_: (_ for _ in ()).throw(FailedError("the power went")))
+        patch.setattr(export, "prune", lambda *_: (_ for _ in ()).throw(FailedError("the power went")))
         with pytest.raises(FailedError):
             prune(inside)
     assert unexplained(inside.station) == []

@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from appliance.intake.facts import demand_of, facts_of
+from appliance.intake.approval_rules import demand_of, facts_of
 from appliance.intake.inspectors.findings import RULES
-from appliance.intake.ledger import find_entry
-from appliance.policy.approvals import Refusable, load_policy
+from appliance.settings.approvals import Refusable, load_policy
+from appliance.store.reads.intake import find_entry
 from bundles.errors import LockgateError, RefusedError, UsageError
-from bundles.manifest import Artifact
+from bundles.format.manifest import Artifact
+from bundles.io.strict_json import canonical
 from bundles.oci.kinds import FILE_TYPE
 from bundles.oci.manifest import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST
-from bundles.strict_json import canonical
 from tests.bundles.small import MemoryStore
 from tests.intake.inside import Inside, carry, name_of
 from tests.intake.test_layers import tar
@@ -107,7 +107,7 @@ def test_an_artifact_whose_manifest_is_gone_counts_as_any_kind(strict: Inside, t
     strict.station.paths.approvals.write_text(FOUR)
     bring(strict, tmp_path, "file", b"data", "application/x", OCI_EMPTY, FILE_TYPE)
     assert people(strict) == 2
-    from appliance.intake import facts
+    from appliance.intake import approval_rules as facts
 
     facts._known.clear()
     for path in strict.station.paths.blobs.rglob("*"):

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import changed_blocks as module
-from appliance.intake.changed_blocks import alarms, changed_blocks
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check import changed_blocks as module
+from appliance.release_check.changed_blocks import alarms, changed_blocks
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
@@ -57,7 +57,7 @@ def prune(station: Inside, out: str = "out") -> None:
     for number in range(16):
         station.station.audit.record(AuditEvent(Act.JOB_READ, OFFICER, f"{out}{number}", "done", {"pad": "x" * 400}))
     paths = station.station.paths
-    audit_export.export(paths, paths.root.parent / out, {}, site="bravo", at=clock.now())
+    export.export(paths, paths.root.parent / out, {}, site="bravo", at=clock.now())
     assert prune_log(paths, paths.root.parent / out)[0] > 0
     assert not any(b'"act":"block"' in path.read_bytes() for path in (paths.audit / "lanes").glob("*.jsonl"))
 
@@ -134,7 +134,7 @@ def test_a_block_that_was_recorded_and_taken_back_is_not_missed(inside: Inside) 
 def test_a_cut_of_an_earlier_version_hides_no_block_made_since(inside: Inside, monkeypatch: pytest.MonkeyPatch) -> None:
     """It kept nothing of blocks: those before it explain themselves, those after it are asked for."""
     block(inside)
-    monkeypatch.setattr("appliance.intake.block_record.BlockRecord.lines", lambda _: ())
+    monkeypatch.setattr("appliance.release_check.block_record.BlockRecord.lines", lambda _: ())
     prune(inside)
     monkeypatch.undo()
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import changed_deeds as module
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.intake.approvals import _check_unused
-from appliance.intake.changed_deeds import alarms, changed_deeds
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check import changed_deeds as module
+from appliance.release_check.changed_deeds import alarms, changed_deeds
 from appliance.store.writes.custody import HandOver
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
@@ -68,7 +68,7 @@ class Deeds:
         for number in range(16):
             self.say(Act.JOB_READ, f"{number}", pad="x" * 400)
         paths = self.inside.station.paths
-        audit_export.export(paths, paths.root.parent / "out", {}, site="bravo", at=clock.now())
+        export.export(paths, paths.root.parent / "out", {}, site="bravo", at=clock.now())
         assert prune_log(paths, paths.root.parent / "out")[0] > 0
 
     def found(self) -> list[tuple[str, str]]:

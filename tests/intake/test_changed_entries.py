@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import changed_entries as module
-from appliance.intake.changed_entries import alarms, changed_entries
-from appliance.intake.ledger import find_entry, report_text
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check import changed_entries as module
+from appliance.release_check.changed_entries import alarms, changed_entries
+from appliance.store.reads.intake import find_entry, report_text
 from bundles.errors import FailedError, RefusedError
 from bundles.oci.digest import Digest
 from tests.intake.inside import Inside, name_of, small_bundle
@@ -68,7 +68,7 @@ def prune(station: Inside) -> None:
     for number in range(16):
         station.station.audit.record(AuditEvent(Act.JOB_READ, "vera", f"{number}", "done", {"pad": "x" * 400}))
     paths = station.station.paths
-    audit_export.export(paths, paths.root.parent / "out", {}, site="bravo", at=clock.now())
+    export.export(paths, paths.root.parent / "out", {}, site="bravo", at=clock.now())
     assert prune_log(paths, paths.root.parent / "out")[0] > 0
 
 

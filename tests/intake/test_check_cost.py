@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control import release_check
 from appliance.control.release_check import ReleaseCheck
-from appliance.intake.unexplained import keep_manifest, unexplained
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.release_check.unexplained import keep_manifest, unexplained
+from bundles.format.sums import MANIFEST, SumLine, render
 from bundles.limits import MIB
 from bundles.oci.digest import Digest
-from bundles.sums import MANIFEST, SumLine, render
 from tests.intake.inside import Inside
 
 REPOSITORY = Path(__file__).parents[2]
@@ -118,8 +118,8 @@ def test_one_look_runs_at_a_time_and_nobody_gets_one_that_began_before_they_aske
 CHECKING = """
 import sys
 from pathlib import Path
-from appliance.intake.moved_tags import moved_tags
-from appliance.intake.unexplained import unexplained
+from appliance.release_check.moved_tags import moved_tags
+from appliance.release_check.unexplained import unexplained
 from tests.intake.inside import Inside
 with Inside(Path(sys.argv[1])) as station:
     found = unexplained(station.station)

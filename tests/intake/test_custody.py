@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.intake import custody
-from appliance.intake.ledger import find_entry
-from appliance.intake.recall import recall
-from appliance.observe.audit import AuditEvent
-from appliance.observe.checkpoints import checkpoint
-from appliance.observe.pulls import Pulls
+from appliance.audit.checkpoints import checkpoint
+from appliance.audit.port import AuditEvent
+from appliance.audit.pulls import Pulls
+from appliance.custody import record as custody
+from appliance.custody.recall import recall
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver
-from bundles import custody_form
+from bundles.documents import custody_form
 from bundles.errors import NotFoundError, UsageError
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of

@@ -13,10 +13,11 @@ import pytest
 
 from appliance import clock
 from appliance.intake import approvals
-from appliance.intake.ledger import decisions_of, find_entry, history
-from bundles import documents, strict_json
-from bundles.documents import Approval
+from appliance.store.reads.intake import decisions_of, find_entry, history
+from bundles.documents import signed
+from bundles.documents.signed import Approval
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.trust import revoke_key
 from tests.bundles.small import SmallBundle
@@ -88,7 +89,7 @@ def test_a_person_who_approves_twice_counts_once(strict: Inside) -> None:
         {"created": "2098-01-01T00:00:00Z", "not_after": "2098-01-02T00:00:00Z"},
         {"created": "yesterday"},
         {"why": "x" * 2001},
-        {"type": documents.RECEIPT_TYPE},
+        {"type": signed.RECEIPT_TYPE},
         {"extra": 1},
     ],
     ids=", ".join,
@@ -232,6 +233,6 @@ def test_the_ledger_cannot_be_rewritten(quarantined: Inside) -> None:
 def test_an_approval_names_the_bundle_the_report_the_site_and_the_key(quarantined: Inside) -> None:
     officer = quarantined.officer()
     entry = find_entry(quarantined.station.reader, NAME)
-    made = documents.decode(document(quarantined, officer), Approval)
+    made = signed.decode(document(quarantined, officer), Approval)
     assert (made.bundle, made.digest, made.report) == (entry.id, entry.digest, entry.report_digest)
     assert (made.site, made.keyid, made.decision) == ("bravo", officer.public.keyid, "approve")

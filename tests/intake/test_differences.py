@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from appliance.intake.ledger import find_entry, report_text
-from bundles.manifest import Artifact, Evidence
+from appliance.store.reads.intake import find_entry, report_text
+from bundles.format.manifest import Artifact, Evidence
+from bundles.io.strict_json import canonical
 from bundles.oci.manifest import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST
-from bundles.strict_json import canonical
 from tests.bundles.small import MemoryStore
 from tests.intake.inside import Carried, Inside, carry, name_of
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from bundles import inspection
+from bundles.documents import report_text
 from tests.intake.test_layers import inspected, tar
 
 MIB = 1024 * 1024
@@ -68,7 +68,7 @@ def test_what_fails_is_never_displaced_by_notes(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_person_sees_what_fails_before_what_is_noted() -> None:
     section = inspected(many(300), gzip.compress(tar(("../x", {}))), b"no archive")
-    shown = inspection.notes(section.details)
+    shown = report_text.notes(section.details)
     assert [line.partition(":")[0] for line in shown[:2]] == ["escaping", "unread"]
     assert len(shown) <= 41
 

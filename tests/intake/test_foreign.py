@@ -14,11 +14,12 @@ import pytest
 
 from appliance import clock
 from appliance.control.routes.plans import _document
-from appliance.intake.ledger import report_text
-from appliance.intake.unexplained import unexplained
-from appliance.outgoing import build, collect
+from appliance.outgoing import build
 from appliance.outgoing.choice import Chosen
-from bundles.manifest_codec import decode
+from appliance.outgoing.collect import job as collect
+from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.intake import report_text
+from bundles.format.manifest_codec import decode
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.unpack import unpack

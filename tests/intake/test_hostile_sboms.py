@@ -14,18 +14,18 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.control.handed import Handed
-from appliance.control.job import Job
-from appliance.control.jobs import Jobs
 from appliance.handles.granted import Grant
 from appliance.intake.inspectors import components
+from appliance.jobs.handed import Handed
+from appliance.jobs.service import Jobs
+from appliance.jobs.view import Job
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from bundles.errors import MalformedError
-from bundles.manifest import Artifact, Evidence
+from bundles.format.manifest import Artifact, Evidence
+from bundles.io.strict_json import canonical
 from bundles.oci.manifest import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST
-from bundles.strict_json import canonical
 from tests.bundles.small import MemoryStore
 from tests.control.test_job_memory import peak
 from tests.intake.inside import Carried, Inside, carry, name_of

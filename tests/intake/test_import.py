@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from appliance.intake import quarantine
-from appliance.intake.ledger import describe, find_entry, history, volumes_of
+from appliance.intake import import_job
+from appliance.store.reads.intake import describe, find_entry, history, volumes_of
 from bundles.errors import CancelledError, FailedError, IncompleteError, RefusedError
-from bundles.manifest import volume_path
+from bundles.format.manifest import volume_path
 from bundles.oci.digest import Digest
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
@@ -108,11 +108,11 @@ def test_a_cancelled_import_goes_on_at_the_volume(inside: Inside, bundle: SmallB
     digest = Digest.of(bundle.signed.sums)
     context.on_progress = cancel
     with pytest.raises(CancelledError):
-        quarantine.run(context)
+        import_job.run(context)
     kept = [volume.index for volume in volumes_of(inside.station.reader, str(digest)) if volume.verified]
     assert kept == [1]
     again = inside.context(paths=[str(bundle.folder)])
-    assert quarantine.run(again)["state"] == "quarantined"
+    assert import_job.run(again)["state"] == "quarantined"
     assert not any(line.startswith(volume_path(1)) for line in again.lines)
 
 
@@ -143,7 +143,7 @@ def test_two_imports_of_two_media_at_once_make_one_bundle(tmp_path: Path, inside
         context = inside.context(job_id, paths=[str(medium)])
         context.station = station
         try:
-            ended.append(str(quarantine.run(context)["state"]))
+            ended.append(str(import_job.run(context)["state"]))
         except IncompleteError:
             ended.append("receiving")
 
@@ -161,7 +161,7 @@ def test_two_imports_of_two_media_at_once_make_one_bundle(tmp_path: Path, inside
 def test_a_disk_too_small_is_said_before_anything_is_written(
     inside: Inside, bundle: SmallBundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(quarantine, "_RESERVE", 2**60)
+    monkeypatch.setattr(import_job, "_RESERVE", 2**60)
     before = inside.everything()
     with pytest.raises(FailedError, match="too small"):
         inside.bring(bundle.folder)

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.paths import StationPaths
-from bundles import limits, strict_json
+from bundles import limits
+from bundles.io import strict_json
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.control.test_job_memory import peak
 from tests.intake.inside import Inside, carry

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from appliance import clock
+from appliance.custody.record import signed_documents
 from appliance.intake import approvals, inspection, inspectors
-from appliance.intake.custody import signed_documents
 from appliance.intake.inspectors.port import Named, Subject
-from appliance.intake.ledger import find_entry, steps_of
-from bundles.documents import Section
+from appliance.store.reads.intake import find_entry, steps_of
+from bundles.documents.signed import Section
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bundles.manifest import volume_path
+from bundles.format.manifest import volume_path
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import trust_key
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact

@@ -21,9 +21,9 @@ from backports import zstd
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors import layers
-from appliance.intake.inspectors.notebook import Notebook
-from bundles.documents import Section
-from bundles.manifest import Artifact
+from appliance.intake.inspectors.layer_cache import Notebook
+from bundles.documents.signed import Section
+from bundles.format.manifest import Artifact
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CHART_TYPE, FILE_TYPE
 from bundles.oci.manifest import OCI_CONFIG, OCI_EMPTY, OCI_MANIFEST, parse_manifest

@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.intake.ledger import find_entry, read_manifest
-from appliance.intake.unexplained import unexplained
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.intake import find_entry, read_manifest
 from appliance.store.writes.registry import BlobRow, DeleteBlob, DeleteManifest, LinkBlob, ManifestRow, PutManifest
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
@@ -95,7 +95,7 @@ def prune(inside: Inside, out: str = "out") -> None:
         say(inside, Act.JOB_READ, f"{out}{number}", pad="x" * 400)
     paths = inside.station.paths
     target = paths.root.parent / out
-    audit_export.export(paths, target, {}, site="bravo", at=clock.now())
+    export.export(paths, target, {}, site="bravo", at=clock.now())
     gone, _ = prune_log(paths, target)
     assert gone > 0
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 
-from appliance.intake.blocked import blocked, whole_without
 from appliance.intake.inspectors.findings import FAILING, Found, Tally
+from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.limits import FINDINGS
 from appliance.store.blobs import BlobStore
-from bundles.manifest import Artifact, Blob, BundleManifest
+from bundles.format.manifest import Artifact, Blob, BundleManifest
+from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST
-from bundles.strict_json import canonical
 from tests.intake.inside import Inside, small_bundle
 from tests.meter import steps
 

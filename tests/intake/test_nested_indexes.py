@@ -12,8 +12,8 @@ from appliance.intake.content import check_content
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from bundles.errors import RefusedError
+from bundles.format.manifest import Artifact
 from bundles.limits import INDEX_DEPTH
-from bundles.manifest import Artifact
 from tests.conformance.shapes import Content, image, index
 
 

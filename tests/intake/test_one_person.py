@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
 from appliance.intake import approvals
-from appliance.intake.ledger import find_entry, steps_of
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.recorded import recording
+from appliance.store.reads.intake import find_entry, steps_of
 from appliance.store.writes.custody import HandOver
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
 from bundles.signing.keys import PrivateKey, create_private

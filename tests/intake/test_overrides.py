@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
+from appliance.control.health import checks
 from appliance.intake import overrides
 from appliance.intake.overrides import Subject, trusted_now
-from appliance.intake.silence import shut_streams, silent_streams
-from appliance.observe.health import checks
+from appliance.intake.stream_alarms import shut_streams, silent_streams
 from appliance.store.writes.ledger import SetClockFloor, ShutImports
-from bundles.documents import Override, decode, encode
+from bundles.documents.signed import Override, decode, encode
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey

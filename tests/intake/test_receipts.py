@@ -10,8 +10,8 @@ import pytest
 from appliance import clock
 from appliance.intake import receipts
 from appliance.store.writes.intake import AddReceipt, ResetStream
-from bundles import documents
-from bundles.documents import Receipt
+from bundles.documents import signed
+from bundles.documents.signed import Receipt
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import load_private
@@ -21,7 +21,7 @@ from tests.intake.inside import Inside, name_of
 
 
 def read(path: Path) -> Receipt:
-    return documents.decode(path.read_bytes(), Receipt)
+    return signed.decode(path.read_bytes(), Receipt)
 
 
 def released(inside: Inside, bundle: SmallBundle) -> None:
@@ -65,10 +65,10 @@ def test_the_stations_receipt_key_signs(inside: Inside, tmp_path: Path) -> None:
     init_trust(outside, "alpha")
     trust_key(outside, key.public, purpose="receipt", owner="Bravo", sites=["bravo"])
     trust = TrustFolder.load(outside)
-    signer = documents.check_signature(raw, key.public.keyid, signature, trust, at=clock.now(), site="bravo")
+    signer = signed.check_signature(raw, key.public.keyid, signature, trust, at=clock.now(), site="bravo")
     assert signer.owner == "Bravo"
     with pytest.raises(RefusedError):
-        documents.check_signature(raw, key.public.keyid, signature, trust, at=clock.now(), site="charlie")
+        signed.check_signature(raw, key.public.keyid, signature, trust, at=clock.now(), site="charlie")
 
 
 def test_a_job_that_is_run_again_states_the_same_under_the_same_number(inside: Inside, tmp_path: Path) -> None:

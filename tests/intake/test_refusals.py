@@ -11,7 +11,7 @@ import pytest
 
 from appliance import clock
 from bundles.errors import EXIT_REFUSED, FailedError, IncompleteError, LockgateError, RefusedError
-from bundles.manifest import Artifact, Required, volume_path
+from bundles.format.manifest import Artifact, Required, volume_path
 from bundles.oci.digest import Digest
 from bundles.signing.trust import revoke_key
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact

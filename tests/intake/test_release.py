@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from appliance.intake import release
-from appliance.intake.ledger import find_entry, report_text
+from appliance.store.reads.intake import find_entry, report_text
 from appliance.store.writes.decisions import Release, Released
 from bundles.errors import FailedError, IncompleteError, RefusedError
 from bundles.oci.digest import Digest

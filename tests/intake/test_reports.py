@@ -11,14 +11,14 @@ from appliance import limits
 from appliance.intake import inspectors
 from appliance.intake.content import check_content
 from appliance.intake.inspectors.port import Named, Subject, listed
-from appliance.intake.ledger import find_entry, report_text
-from bundles import documents
-from bundles.documents import Report, Section
-from bundles.manifest import Artifact, Evidence
+from appliance.store.reads.intake import find_entry, report_text
+from bundles.decide.bundle import Opened
+from bundles.documents import signed
+from bundles.documents.signed import Report, Section
+from bundles.format.manifest import Artifact, Evidence
+from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_MANIFEST
-from bundles.strict_json import canonical
-from bundles.verdict import Opened
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact
 from tests.intake.inside import Carried, Inside, carry, name_of
 
@@ -45,7 +45,7 @@ def report_of(inside: Inside, name: str = name_of()) -> Report:
     entry = find_entry(inside.station.reader, name)
     raw = (report_text(inside.station.reader, entry.digest) or "").encode()
     assert entry.report_digest == str(Digest.of(raw))
-    return documents.decode(raw, Report)
+    return signed.decode(raw, Report)
 
 
 def section(report: Report, inspector: str) -> Section:

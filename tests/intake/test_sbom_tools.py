@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from appliance.intake.ledger import find_entry, report_text
 from appliance.sbom_tools import tools_in
+from appliance.store.reads.intake import find_entry, report_text
 from tests.intake.inside import Inside, name_of
 from tests.intake.test_differences import app
 

@@ -18,7 +18,7 @@ import pytest
 from appliance import limits
 from appliance.intake.inspectors.contents import look
 from appliance.intake.inspectors.findings import Looked
-from appliance.intake.ledger import report_text
+from appliance.store.reads.intake import report_text
 from tests.bundles.packed_header import packed_header
 from tests.intake.inside import Inside
 from tests.outgoing.outside import Outside

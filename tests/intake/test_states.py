@@ -12,7 +12,6 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
-from appliance.store.writes.base import Write
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.decisions import Approve, Decision, Reject, Release, Released
 from appliance.store.writes.intake import (
@@ -27,6 +26,7 @@ from appliance.store.writes.intake import (
     VolumeRow,
 )
 from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.write import Write
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 

@@ -11,8 +11,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from appliance.demo.stage import Outcome, Station, lockgate
-from appliance.observe.audit import tail
+from appliance.audit.port import tail
+from appliance.tour.stage import Outcome, Station, lockgate
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PublicKey, create_private, save_private
 from tests.bundles.small import MemoryStore, SmallBundle, file_artifact

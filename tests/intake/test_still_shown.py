@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from appliance import clock
-from appliance.intake.ledger import find_entry
-from appliance.intake.recall import recall, still_shown
+from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
 from bundles.oci.manifest import OCI_MANIFEST
 from tests.bundles.small import SmallBundle

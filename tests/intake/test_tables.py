@@ -22,10 +22,10 @@ from appliance import limits
 from appliance.intake.content import Checked, check_content
 from appliance.intake.inspectors import layers
 from appliance.intake.inspectors.contents import look
-from appliance.intake.inspectors.notebook import Notebook
+from appliance.intake.inspectors.layer_cache import Notebook
 from appliance.intake.inspectors.table_document import Document
-from bundles.documents import Section
-from bundles.manifest import Artifact
+from bundles.documents.signed import Section
+from bundles.format.manifest import Artifact
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_MANIFEST, parse_manifest
 from tests.intake.test_layers import Blobs, tar

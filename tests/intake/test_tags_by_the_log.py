@@ -12,16 +12,16 @@ import msgspec
 import pytest
 
 from appliance import clock, limits
-from appliance.intake import cut_record
-from appliance.intake import moved_tags as module
-from appliance.intake import replay as replay_module
-from appliance.intake.ledger import find_entry
-from appliance.intake.moved_tags import alarms, moved, moved_tags
-from appliance.intake.unexplained import unexplained
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.release_check import cut_record
+from appliance.release_check import moved_tags as module
+from appliance.release_check import replay as replay_module
+from appliance.release_check.moved_tags import alarms, moved, moved_tags
+from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.registry import BlobRow, DeleteManifest, DeleteTag, ManifestRow, PutManifest
 from bundles.errors import FailedError
 from bundles.oci.manifest import OCI_MANIFEST
@@ -79,7 +79,7 @@ class Line:
             self.say(Act.JOB_READ, f"{out}{number}", pad="x" * 400)
         paths = self.inside.station.paths
         target = paths.root.parent / out
-        audit_export.export(paths, target, {}, site="bravo", at=clock.now())
+        export.export(paths, target, {}, site="bravo", at=clock.now())
         gone, _ = prune_log(paths, target)
         assert gone > 0
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from appliance import clock
-from appliance.intake.ledger import find_entry
-from appliance.intake.unexplained import OLDER, alarms, unexplained
-from appliance.observe.audit import AuditEvent, refusal
-from bundles.audit_log import line_of
+from appliance.audit.port import AuditEvent, refusal
+from appliance.release_check.unexplained import OLDER, alarms, unexplained
+from appliance.store.reads.intake import find_entry
+from bundles.documents.audit_log import line_of
 from bundles.errors import FailedError, IncompleteError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest

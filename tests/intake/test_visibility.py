@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from appliance.observe.audit import MemoryAudit
+from appliance.audit.port import MemoryAudit
 from appliance.registry.services import RegistryServices
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
 from bundles.oci.digest import Digest

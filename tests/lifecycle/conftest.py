@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from appliance.control.kinds import Result
+from appliance.audit.port import MemoryAudit
+from appliance.jobs.kinds import Result
 from appliance.lifecycle import gc, scrub
-from appliance.observe.audit import MemoryAudit
 from appliance.registry.services import RegistryServices
 from appliance.store.blobs import BlobStore
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
 from bundles.oci.digest import Digest

@@ -8,13 +8,13 @@ import sqlite3
 from pathlib import Path
 
 from appliance import clock
-from appliance.intake.changed_blocks import changed_blocks
-from appliance.intake.changed_entries import changed_entries
-from appliance.intake.moved_tags import moved_tags
-from appliance.intake.unexplained import unexplained
-from appliance.lifecycle.blocks_again import block_again, withdraw_again
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.release_check.changed_blocks import changed_blocks
+from appliance.release_check.changed_entries import changed_entries
+from appliance.release_check.forgotten_blocks import block_again, withdraw_again
+from appliance.release_check.moved_tags import moved_tags
+from appliance.release_check.unexplained import unexplained
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.oci.digest import Digest
 from tests.bundles.small import MemoryStore, file_artifact

@@ -15,18 +15,18 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
+from appliance.control.health import checks
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings
-from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.metadata_check import check
 from appliance.lifecycle.upkeep import find_missing, upkeep
-from appliance.observe.health import checks
 from appliance.station import Station, open_station
 from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
-from appliance.store.metadata import Metadata
 from appliance.store.migrations import m0030_checked_rows
 from appliance.store.reading import unattended
+from appliance.store.reads.registry import Metadata
 from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
 from appliance.store.writes.checks import BeginCheck, EndCheck

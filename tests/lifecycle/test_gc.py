@@ -16,8 +16,8 @@ import pytest
 from appliance import clock, limits
 from appliance.lifecycle import gc
 from appliance.paths import StationPaths
+from appliance.store.collection_lock import Gate, incoming_turn
 from appliance.store.database import open_writer
-from appliance.store.gate import Gate, incoming_turn
 from appliance.store.integrity import findings
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest

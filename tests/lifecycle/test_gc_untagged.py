@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 
 from appliance import clock, limits
-from appliance.config import Config
-from appliance.intake.unexplained import unexplained
+from appliance.audit.acts import Act
 from appliance.lifecycle import forgotten, gc, gc_untagged
 from appliance.lifecycle.gc_untagged import UntaggedCollection
 from appliance.lifecycle.untagged import Names, count, untagged
-from appliance.observe.acts import Act
+from appliance.release_check.unexplained import unexplained
+from appliance.settings.station import Config
+from appliance.store.reads.tombstones import find
 from appliance.store.rows import link_sum
-from appliance.store.tombstones import find
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.registry import PutTag
 from bundles.errors import UsageError
@@ -222,7 +222,7 @@ def test_what_is_released_between_look_and_transaction_stays(
     kept: Kept, released: Content, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(UntaggedCollection, "_released_by_the_log", lambda _: frozenset())
-    monkeypatch.setattr("appliance.store.untagged.holds_released", lambda *_: False)
+    monkeypatch.setattr("appliance.store.reads.untagged.holds_released", lambda *_: False)
     assert collect(kept)["manifests"] == 0
     assert str(released.digest) in shown(kept)
 

@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from appliance import clock
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
-from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.upkeep import look_after
-from appliance.store import waiting
+from appliance.store import grave_age as waiting
 from appliance.store.files import OsFiles
 from appliance.store.graveyard import made
 from appliance.store.reading import unattended

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from appliance.intake.changed_facts import FACTS, alarms, changed_facts
+from appliance.release_check.changed_facts import FACTS, alarms, changed_facts
 from appliance.store.rows import manifest_sum
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, descriptor, image
@@ -114,7 +114,7 @@ def test_a_row_that_was_right_is_not_read_again_until_it_changes(kept: Kept, mon
     right: set[int] = set()
     assert changed_facts(kept.inside.station, right) == []
     with monkeypatch.context() as patched:
-        patched.setattr("appliance.intake.changed_facts.read_bytes", lambda *_: pytest.fail("read again"))
+        patched.setattr("appliance.release_check.changed_facts.read_bytes", lambda *_: pytest.fail("read again"))
         assert changed_facts(kept.inside.station, right) == []
     forge(kept, digest, annotations=json.dumps({"made": "up"}))
     assert [one["kind"] for one in changed_facts(kept.inside.station, right)] == [FACTS]

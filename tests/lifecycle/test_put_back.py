@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.demo.stage import lockgate
-from appliance.lifecycle.put_back import shut_if_forgotten
-from appliance.observe.audit import AuditEvent, tail
+from appliance.audit.port import AuditEvent, tail
+from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.ledger import EnterReceipt
 from appliance.store.writes.outgoing import SignBundle, TakeSequence
-from bundles.audit_log import segments
+from appliance.tour.stage import lockgate
+from bundles.documents.audit_log import segments
 from bundles.errors import RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import create_private, save_private

@@ -16,22 +16,22 @@ from typing import Any
 
 import pytest
 
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, FileAudit
 from appliance.cli.main import main
-from appliance.config import load_config
-from appliance.lifecycle import logged
+from appliance.lifecycle import log_replay
 from appliance.lifecycle import rebuild as rebuilding
 from appliance.lifecycle.forgotten import look
 from appliance.lifecycle.gc import run as collect_garbage
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.recorded import recording
 from appliance.origin import Origin, write_origin
 from appliance.outgoing import build
-from appliance.outgoing.collect import manifest_row
+from appliance.outgoing.blob_source import StationBlobSource
+from appliance.outgoing.collect.job import manifest_row
 from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
+from appliance.settings.station import load_config
 from appliance.store.commits import Promised, commits_file, promised
-from appliance.store.station_source import StationBlobSource
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import SignBundle
 from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutManifest
@@ -498,7 +498,7 @@ def test_copies_are_replayed_and_what_a_collection_took_for_want_of_a_tag_stays_
         audit.record(AuditEvent(Act.MOUNT_BLOB, "anna", f"prod/app@{blob}", "done", said))
         audit.record(AuditEvent(Act.COPY_MANIFEST, "anna", f"prod/app@{second}", "done", said | {"tags": "1 2"}))
         audit.record(AuditEvent(Act.GC_UNTAGGED, "anna", "team/app", "done", {"digests": [first]}))
-        found = logged.replay(station.station.paths, lambda _: None).repositories
+        found = log_replay.replay(station.station.paths, lambda _: None).repositories
     assert found["prod/app"].links.keys() == {(second, "manifest"), (blob, "blob")}
     assert {tag: digest for tag, (digest, _) in found["prod/app"].tags.items()} == {"1": second, "2": second}
     assert (first, "manifest") in found["team/app"].deleted

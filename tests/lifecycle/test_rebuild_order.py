@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 
 from appliance import clock
-from appliance.lifecycle.doubts import Doubts
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.checkpoints import checkpoint
-from appliance.observe.order import Order, Place
-from appliance.observe.recorded import recording
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint
+from appliance.audit.event_order import Order, Place
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent, FileAudit
+from appliance.lifecycle.undecided_order import Doubts
 from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths
 from appliance.store.writes.registry import DeleteManifest
-from bundles.audit_checkpoint import Checkpoint, LaneHead
+from bundles.documents.audit_checkpoint import Checkpoint, LaneHead
 from tests.lifecycle.test_rebuild import AT, contents, delete_tag, in_process, push
 from tests.outgoing.outside import Outside
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.kinds import Result
-from appliance.intake import moved_tags as module
-from appliance.intake.moved_tags import MISSING, alarms, moved_tags
-from appliance.intake.unexplained import unexplained
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.jobs.kinds import Result
 from appliance.lifecycle import gc
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.release_check import moved_tags as module
+from appliance.release_check.moved_tags import MISSING, alarms, moved_tags
+from appliance.release_check.unexplained import unexplained
 from appliance.store.writes.registry import DeleteBlob, DeleteManifest
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest

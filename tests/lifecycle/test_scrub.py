@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
+from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
-from appliance.lifecycle.looking import Looker
-from appliance.observe.health import checks
+from appliance.lifecycle.blob_reader import Looker
 from bundles.errors import CancelledError, IncompleteError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image

@@ -13,7 +13,7 @@ from appliance import clock, limits
 from appliance.lifecycle import upkeep
 from appliance.registry.errors import WireError
 from appliance.registry.services import Action, OpenAccess
-from appliance.store import tombstones
+from appliance.store.reads import tombstones
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.intake.inside import small_bundle

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-from appliance.demo.stage import Outcome, Station
+from appliance.tour.stage import Outcome, Station
 
 
 class Gap:

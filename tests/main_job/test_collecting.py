@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.pull import pull
-from appliance.demo.stage import Station
+from appliance.tour.pull import pull
+from appliance.tour.stage import Station
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from tests.peers.stock import Layout, docker_registry_in, run

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from appliance.demo.stage import Station
+from appliance.tour.stage import Station
 from tests.peer_tools import require
 
 IMAGE = "debian/bookworm:slim"

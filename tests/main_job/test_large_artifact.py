@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.pull import pull
+from appliance.tour.pull import pull
 from bundles.limits import MIB
 from bundles.oci.reference import Reference
 from tests.main_job.gap import Gap, random_file

@@ -16,7 +16,7 @@ REFUSED = ("a replay: exit 3", "a bundle for another site: exit 3")
 def tour(tmp_path: Path, *references: str) -> str:
     """What the tour prints."""
     done = subprocess.run(
-        [sys.executable, "-m", "appliance.demo", *references],
+        [sys.executable, "-m", "appliance.tour", *references],
         capture_output=True, text=True, check=False, timeout=600,
         env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[2])},
     )  # fmt: skip
@@ -48,7 +48,7 @@ def test_this_machines_own_python_takes_the_whole_tour_over_at_least_three_volum
 
 def test_a_reference_that_is_not_there_ends_the_tour_in_one_line(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "appliance.demo", "not a reference"],
+        [sys.executable, "-m", "appliance.tour", "not a reference"],
         capture_output=True, text=True, check=False, env={"PATH": "/usr/bin:/bin", "TMPDIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 1

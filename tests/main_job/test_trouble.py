@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from appliance.demo.pull import pull
-from appliance.demo.stage import Outcome, Station
+from appliance.tour.pull import pull
+from appliance.tour.stage import Outcome, Station
 from bundles.limits import MIB
 from bundles.oci.reference import Reference
 from tests.main_job.gap import Gap, random_file
@@ -157,7 +157,7 @@ def test_an_import_whose_process_is_killed_goes_on_in_the_next(gap: Gap, medium:
                 words = (entry / "cmdline").read_bytes().split(b"\0")
             except OSError:
                 continue
-            if b"appliance.control.job_runner" in words and str(gap.bravo.folder).encode() in words:
+            if b"appliance.jobs.runner" in words and str(gap.bravo.folder).encode() in words:
                 process.append(int(entry.name))
         return bool(process)
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from appliance import clock
-from appliance.intake.custody import signed_documents
-from appliance.intake.ledger import find_entry
-from appliance.observe import audit_export
+from appliance.audit import export as audit_export
+from appliance.custody.record import signed_documents
+from appliance.store.reads.intake import find_entry
 from bundles import build
 from bundles.ports import no_progress
 from bundles.signing import signature_files

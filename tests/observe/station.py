@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from appliance.config import Config, save_config
-from appliance.observe.audit import AuditEvent, FileAudit
-from appliance.observe.seals import seals_of
+from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.seals import seals_of
 from appliance.paths import StationPaths
-from bundles.audit_found import GENESIS, Verified
-from bundles.audit_log import hash_of, line_of, segments, verify
-from bundles.audit_seal import MAC, seal
+from appliance.settings.station import Config, save_config
+from bundles.documents.audit_findings import GENESIS, Verified
+from bundles.documents.audit_log import hash_of, line_of, segments, verify
+from bundles.documents.audit_seal import MAC, seal
 from bundles.signing.keys import create_private, load_public, save_private
 
 SITE = "bravo"

@@ -10,12 +10,12 @@ import pytest
 
 import appliance
 import tui
-from appliance.access.permissions import PERMISSIONS
-from appliance.control.kinds import KINDS
-from appliance.observe import acts
-from appliance.observe.acts import EXPLAINS, Act, Explains, explains, read_act
-from appliance.observe.lanes import REPAIRED
-from bundles.audit_log import PRUNED
+from appliance.audit import acts
+from appliance.audit.acts import EXPLAINS, Act, Explains, explains, read_act
+from appliance.audit.lane import REPAIRED
+from appliance.jobs.kinds import KINDS
+from appliance.permissions import PERMISSIONS
+from bundles.documents.audit_log import PRUNED
 
 _TAKE_ACTS = {"AuditEvent": 0, "refusal": 0, "recorded": 1, "audited": 2, ".write": 1, "._acting": 0}
 """Calls that are handed an act, and where it stands among their arguments."""

@@ -21,17 +21,17 @@ import pytest
 from click.testing import CliRunner
 
 from appliance import clock, limits
-from appliance.cli.audit import prune
-from appliance.cli.audit import verify as verify_command
-from appliance.observe import audit_export
-from appliance.observe.acts import Act, read_act
-from appliance.observe.audit import FileAudit, newest, tail
-from appliance.observe.audit_query import Query, find_events
-from appliance.observe.checkpoints import checkpoint, last_checkpoint
-from appliance.observe.recorded import recorded
+from appliance.audit import export
+from appliance.audit.acts import Act, read_act
+from appliance.audit.checkpoints import checkpoint, last_checkpoint
+from appliance.audit.folder_acts import recorded
+from appliance.audit.port import FileAudit, newest, tail
+from appliance.audit.query import Query, find_events
+from appliance.cli.station.audit import prune
+from appliance.cli.station.audit import verify as verify_command
 from appliance.paths import StationPaths
-from bundles.audit_cut import sign_cut
-from bundles.audit_log import hash_of, line_of, verify
+from bundles.documents.audit_cut import sign_cut
+from bundles.documents.audit_log import hash_of, line_of, verify
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
 from tests.observe.station import SITE, act, findings, look, make, sealed_line
@@ -198,7 +198,7 @@ def test_threads_and_processes_write_at_once_and_every_chain_holds(paths: Statio
 _VICTIM = """
 import sys
 from pathlib import Path
-from appliance.observe.audit import AuditEvent, FileAudit
+from appliance.audit.port import AuditEvent, FileAudit
 audit = FileAudit(Path(sys.argv[1]))
 number = 0
 while True:
@@ -299,11 +299,11 @@ def test_only_what_an_export_holds_may_go_and_the_rest_still_verifies(
 ) -> None:
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
     audit = fill(paths, 30)
-    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    cut = audit_export.prunable(paths, tmp_path / "out", SITE)
+    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    cut = export.prunable(paths, tmp_path / "out", SITE)
     assert cut is not None
-    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
-    assert audit_export.prune(paths, cut) > 2
+    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
+    assert export.prune(paths, cut) > 2
     assert findings(paths) == []
     assert not lane(paths, 1, 1).exists()
     lane(paths, 1, cut.lanes[0].first).unlink()
@@ -311,26 +311,24 @@ def test_only_what_an_export_holds_may_go_and_the_rest_still_verifies(
 
 
 @pytest.fixture
-def prunable(
-    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> tuple[FileAudit, audit_export.Cut, str]:
+def prunable(paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileAudit, export.Cut, str]:
     """A log of several segments, a cut that an export allows, and a head that was printed before it."""
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
     audit = fill(paths, 30)
     head = checkpoint(paths)
-    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    cut = audit_export.prunable(paths, tmp_path / "out", SITE)
+    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    cut = export.prunable(paths, tmp_path / "out", SITE)
     assert cut is not None
     return audit, cut, head
 
 
-Prunable = tuple[FileAudit, audit_export.Cut, str]
+Prunable = tuple[FileAudit, export.Cut, str]
 
 
 def test_a_head_that_was_printed_before_a_cut_is_held_after_it(paths: StationPaths, prunable: Prunable) -> None:
     audit, cut, head = prunable
-    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
-    audit_export.prune(paths, cut)
+    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
+    export.prune(paths, cut)
     assert findings(paths, head) == []
 
 
@@ -339,7 +337,7 @@ def _unsigned(detail: dict[str, Any]) -> dict[str, Any]:
 
 
 def _by_another_key(detail: dict[str, Any]) -> dict[str, Any]:
-    cut = msgspec.convert(detail["cut"], audit_export.Cut)
+    cut = msgspec.convert(detail["cut"], export.Cut)
     return sign_cut(cut, create_private())
 
 
@@ -353,9 +351,9 @@ def test_a_beginning_that_went_with_a_forged_prune_is_found(
 ) -> None:
     """Whoever writes every file of the station, and lacks its audit key."""
     audit, cut, head = prunable
-    act(audit, 31, act="audit.prune", detail=forge(audit_export.announced(paths, cut)))
+    act(audit, 31, act="audit.prune", detail=forge(export.announced(paths, cut)))
     checkpoint(paths)
-    audit_export.prune(paths, cut)
+    export.prune(paths, cut)
     found = findings(paths, head)
     assert any("signed" in text or "signature" in text for text in found)
     assert any("were removed" in text for text in found)
@@ -364,9 +362,9 @@ def test_a_beginning_that_went_with_a_forged_prune_is_found(
 @pytest.mark.parametrize("more", ["a line", "a segment"])
 def test_more_than_a_signed_cut_says_is_found(paths: StationPaths, prunable: Prunable, more: str) -> None:
     audit, cut, _ = prunable
-    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
     checkpoint(paths)
-    audit_export.prune(paths, cut)
+    export.prune(paths, cut)
     path = lane(paths, 1, cut.lanes[0].first)
     assert path.exists()
     kept = lines(path)[1:] if more == "a line" else []
@@ -377,7 +375,7 @@ def test_more_than_a_signed_cut_says_is_found(paths: StationPaths, prunable: Pru
 def test_a_lines_cut_within_a_segment_is_no_prune(paths: StationPaths, prunable: Prunable) -> None:
     """The first segment stays, without its first lines, beside a signed cut of it: segments go whole, or not at all."""
     audit, cut, _ = prunable
-    act(audit, 31, act="audit.prune", detail=audit_export.announced(paths, cut))
+    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
     first = lane(paths)
     first.write_bytes(b"".join(lines(first)[1:]))
     assert any("were removed" in text for text in findings(paths))
@@ -559,11 +557,11 @@ def test_nothing_goes_by_an_export_that_was_changed(
 ) -> None:
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
     fill(paths, 30)
-    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
     with (tmp_path / "out/lanes/01.000001.jsonl").open("ab") as file:
         file.write(b"\n")
     with pytest.raises(RefusedError, match="does not verify"):
-        audit_export.prunable(paths, tmp_path / "out", SITE)
+        export.prunable(paths, tmp_path / "out", SITE)
 
 
 def edit(folder: Path, chance: random.Random) -> str:
@@ -618,9 +616,9 @@ def test_two_hundred_random_edits_of_an_export_are_two_hundred_found(
     act(audit, 21)
     out = tmp_path / "out"
     documents = {"bundles/alpha.bravo-000001/manifest.json": b"{}", "bundles/alpha.bravo-000001/report.json": b"{}"}
-    audit_export.export(paths, out, documents, site=SITE, at="2026-01-01T00:00:00Z")
+    export.export(paths, out, documents, site=SITE, at="2026-01-01T00:00:00Z")
     key = load_public(paths.keys / "audit.pub.pem")
-    assert audit_export.verify_export(out, key, SITE).findings == []
+    assert export.verify_export(out, key, SITE).findings == []
     chance, found = random.Random(7), 0
     for _ in range(200):
         copy = tmp_path / "copy"
@@ -634,7 +632,7 @@ def test_two_hundred_random_edits_of_an_export_are_two_hundred_found(
             if (copy / "SHA256SUMS").read_bytes() == (out / "SHA256SUMS").read_bytes():
                 command = "printf x >> README.txt"  # the edit was of SHA256SUMS itself, and is gone: make another
                 subprocess.run(command, shell=True, cwd=copy, check=True)
-        problems = audit_export.verify_export(copy, key, SITE).findings
+        problems = export.verify_export(copy, key, SITE).findings
         assert problems, what
         found += 1
         shutil.rmtree(copy)
@@ -644,7 +642,7 @@ def test_two_hundred_random_edits_of_an_export_are_two_hundred_found(
 def test_an_export_is_checked_by_sha256sum_and_openssl_alone(paths: StationPaths, tmp_path: Path) -> None:
     fill(paths, 3)
     out = tmp_path / "out"
-    audit_export.export(paths, out, {}, site=SITE, at="2026-01-01T00:00:00Z")
+    export.export(paths, out, {}, site=SITE, at="2026-01-01T00:00:00Z")
     (signature,) = out.glob("SHA256SUMS.*.sig")
     check = ["openssl", "dgst", "-sha256", "-verify", str(paths.keys / "audit.pub.pem"), "-signature", signature.name]
     assert subprocess.run([*check, "SHA256SUMS"], cwd=out, check=False).returncode == 0
@@ -657,7 +655,7 @@ def test_an_export_that_fails_leaves_nothing(paths: StationPaths, tmp_path: Path
     fill(paths, 3)
     (paths.keys / "audit.pem").unlink()
     with pytest.raises(Exception, match="audit"):
-        audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+        export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
     assert not (tmp_path / "out").exists()
 
 
@@ -665,7 +663,7 @@ def test_an_export_is_never_written_over_and_says_so(paths: StationPaths, tmp_pa
     fill(paths, 3)
     (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match=r"the export's folder exists: .*/out; name a new one"):
-        audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+        export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
     assert list((tmp_path / "out").iterdir()) == []
 
 
@@ -741,7 +739,7 @@ def test_the_command_prunes_with_a_signed_cut(
 ) -> None:
     monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
     fill(paths, 30)
-    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
+    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
     ran = CliRunner().invoke(prune, ["--exported", str(tmp_path / "out"), "-C", str(paths.root), "--json"])
     assert ran.exit_code == 0, ran.output
     assert json.loads(ran.stdout)["removed"] > 2

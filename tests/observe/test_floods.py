@@ -11,9 +11,9 @@ import pytest
 
 from appliance import limits
 from appliance.addresses import origin_of
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit, tail
-from appliance.observe.floods import Floods
+from appliance.audit.acts import Act
+from appliance.audit.floods import Floods
+from appliance.audit.port import AuditEvent, FileAudit, tail
 from appliance.paths import StationPaths
 from tests.access.site import Site, basic, bearer
 from tests.observe.station import act, make

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.observe.program_log import Sparing, lacking
-from appliance.serve.door import Door
+from appliance.door import Door
+from appliance.program_log import Sparing, lacking
 from bundles.errors import FailedError
 
 

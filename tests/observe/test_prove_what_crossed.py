@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.lifecycle.prune import prune_log
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
 from bundles.signing.keys import create_private
 from tests.observe.exports import Exported, export, released
 from tests.peer_tools import require

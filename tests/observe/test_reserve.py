@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, FileAudit, tail
-from appliance.observe.reserve import FILLING, ReadOnlyError, Reserve, Room
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, FileAudit, tail
+from appliance.store.reserve import FILLING, ReadOnlyError, Reserve, Room
 from appliance.store.writes.lifecycle import Block
 from bundles.errors import NoSpaceError
 from bundles.oci.digest import Digest

@@ -19,20 +19,20 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from appliance import clock, limits
-from appliance.cli.init import init
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import FileAudit, newest, tail
-from appliance.observe.checkpoints import checkpoint, last_checkpoint, standing_of, verify_log
-from appliance.observe.reading import own_events
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint, last_checkpoint, standing_of, verify_log
+from appliance.audit.port import FileAudit, newest, tail
+from appliance.audit.reading import own_events
+from appliance.cli.station.init import init
 from appliance.paths import StationPaths
 from bundles import limits as bundle_limits
-from bundles import strict_json
-from bundles.audit_checkpoint import read_checkpoint
-from bundles.audit_found import BROKEN, GENESIS, MAC_MISSING, MAC_WRONG, REFUSED, SEAL_LOST
-from bundles.audit_log import hash_of, line_of
-from bundles.audit_seal import MAC, mac_key, read_sealed, seal
+from bundles.documents.audit_checkpoint import read_checkpoint
+from bundles.documents.audit_findings import BROKEN, GENESIS, MAC_MISSING, MAC_WRONG, REFUSED, SEAL_LOST
+from bundles.documents.audit_log import hash_of, line_of
+from bundles.documents.audit_seal import MAC, mac_key, read_sealed, seal
 from bundles.errors import FailedError, RefusedError
+from bundles.io import strict_json
 from bundles.signing.keys import create_private, load_private, load_public, save_private
 from bundles.signing.rotation import Rotation
 from tests.observe.station import SITE, act, as_earlier_version, findings, look, make, sealed_line
@@ -400,9 +400,9 @@ def test_nothing_is_pruned_by_an_export_that_holds_what_the_station_did_not_writ
     checkpoint(paths)
     forged = seal(made_up(2, 1, GENESIS), b"k" * 32)
     lane(paths, 2).write_bytes(forged)
-    audit_export.export(paths, tmp_path / "out", {}, site=SITE, at=clock.now())
+    export.export(paths, tmp_path / "out", {}, site=SITE, at=clock.now())
     with pytest.raises(RefusedError, match="does not verify"):
-        audit_export.prunable(paths, tmp_path / "out", SITE)
+        export.prunable(paths, tmp_path / "out", SITE)
 
 
 def rotate(paths: StationPaths) -> None:

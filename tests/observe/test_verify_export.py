@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 from appliance import limits
-from appliance.cli.audit import verify as verify_command
+from appliance.audit import export as audit_export
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
+from appliance.cli.station.audit import verify as verify_command
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from bundles.audit_found import GENESIS
-from bundles.audit_log import hash_of, line_of
+from bundles.documents.audit_findings import GENESIS
+from bundles.documents.audit_log import hash_of, line_of
 from bundles.signing.keys import create_private, load_public
 from tests.intake.inside import name_of
 from tests.observe.exports import SCRIPT, Exported, export, make_export, released, ssh_key

@@ -11,9 +11,9 @@ from appliance import clock
 from appliance.station import Station
 from appliance.store.rows import add_functions
 from appliance.store.writes.registry import BlobRow, LinkBlob, ManifestRow, PutManifest
+from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import EMPTY_JSON, OCI_MANIFEST
-from bundles.strict_json import canonical
 
 LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 FILE = "application/vnd.example.files"

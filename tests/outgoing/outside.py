@@ -11,23 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from appliance import clock
-from appliance.config import Config, save_config
-from appliance.control.kinds import Result
+from appliance.audit.acts import Act
+from appliance.audit.port import refusal, tail
 from appliance.handles.told import save_told
-from appliance.observe.acts import Act
-from appliance.observe.audit import refusal, tail
-from appliance.outgoing import build, collect
+from appliance.jobs.kinds import Result
+from appliance.outgoing import build
+from appliance.outgoing.collect import job as collect
 from appliance.paths import StationPaths
+from appliance.settings.station import Config, save_config
 from appliance.station import Station, open_station
 from appliance.store.writer import WriterService
-from appliance.store.writes.base import Guarded
 from appliance.store.writes.jobs import CreateJob, MoveJob
+from appliance.store.writes.write import Guarded
+from bundles.documents.statement import read_statement
 from bundles.errors import LockgateError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from bundles.signing.keys import PrivateKey, create_private, load_private, save_private
 from bundles.signing.trust import init_trust
-from bundles.statement import read_statement
 
 
 class PowerCut(BaseException):

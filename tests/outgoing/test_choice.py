@@ -10,12 +10,12 @@ from types import SimpleNamespace
 import pytest
 
 from appliance import clock, limits
-from appliance.cli.build_list import names_in
+from appliance.cli.bundle.build_list import names_in
 from appliance.outgoing import build
-from appliance.outgoing.carried import carried_tags
 from appliance.outgoing.choice import Wish, choose, save_chosen
-from appliance.store.writes.base import under_event
+from appliance.outgoing.last_sent import carried_tags
 from appliance.store.writes.deltas import VoidBundle
+from appliance.store.writes.write import under_event
 from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout

@@ -6,8 +6,8 @@ import pytest
 
 from appliance.outgoing.closure import Closure, closure_of
 from bundles.errors import FailedError, NotFoundError, RefusedError
+from bundles.format.manifest import Artifact
 from bundles.limits import INDEX_DEPTH
-from bundles.manifest import Artifact
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from bundles.oci.reference import Reference

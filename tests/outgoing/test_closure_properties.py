@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.plan import make_plan
+from bundles.format.frame import Entry, lay_out_volume
+from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
-from bundles.oci.layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
 from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference
-from bundles.volumes.frame import Entry, lay_out_volume
 from tests.outgoing.shown import FakeShown
 
 MIB = 1024 * 1024

@@ -11,8 +11,8 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from appliance.outgoing.destinations import Destinations
-from appliance.policy.redirects import check_hosts
+from appliance.outgoing.collect.destinations import Destinations
+from appliance.settings.redirects import check_hosts
 from bundles.errors import RefusedError, UsageError
 
 PUBLIC, LOCAL = URL("https://registry.example/v2/app"), URL("http://127.0.0.1:5000/v2/app")

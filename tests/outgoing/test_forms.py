@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from appliance.outgoing import build, collect
-from appliance.outgoing.tar_files import TarFiles
+from appliance.outgoing import build
+from appliance.outgoing.collect import job
+from appliance.outgoing.collect.tar_files import TarFiles
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError, UsageError
-from bundles.manifest_codec import decode
+from bundles.format.manifest_codec import decode
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 from tests.outgoing.outside import Outside
@@ -101,16 +102,16 @@ def test_a_digest_decides_and_the_tag_beside_it_is_kept_and_compared(outside: Ou
     old, new = (layout.image({name: name.encode()}, "amd64") for name in "ab")
     index_of(layout, (old, {}), (new, {NAME: "team/app:1"}))
     context = outside.context("collect", {"sources": [source(layout.folder, tag=f"team/app:1@{old['digest']}")]})
-    result = outside.run(context, collect.run)
+    result = outside.run(context, job.run)
     assert result["references"] == ["team/app:1"]
     assert str(outside.shows("team/app:1")) == old["digest"]
     (note,) = result["notes"]
     assert new["digest"] in note
     again = {"sources": [source(layout.folder, tag=f"team/app:1@{new['digest']}")]}
-    (moved,) = outside.run(outside.context("collect", again), collect.run)["notes"]
+    (moved,) = outside.run(outside.context("collect", again), job.run)["notes"]
     assert "team/app:1" in moved  # a tag that moves is said, with where it stood
     assert old["digest"] in moved
-    assert outside.run(outside.context("collect", again), collect.run)["notes"] == []
+    assert outside.run(outside.context("collect", again), job.run)["notes"] == []
 
 
 def test_a_bundle_carries_the_digest_under_the_tag_that_was_named_with_it(

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.lifecycle.put_back import enter_heads
+from appliance.lifecycle.restored_copy import enter_heads
 from appliance.outgoing import build
-from appliance.store.sites import known_sites
-from appliance.store.writes.base import under_event
+from appliance.store.reads.sites import known_sites
 from appliance.store.writes.outgoing import TakeSequence
 from appliance.store.writes.sites import ListSite, RemoveSite
+from appliance.store.writes.write import under_event
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from appliance.outgoing.closure import closure_of
+from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.plan import make_plan
-from appliance.outgoing.shown import StationShown
 from bundles.oci.reference import Reference
 from tests.outgoing.many import fill
 from tests.outgoing.outside import Outside

@@ -17,7 +17,7 @@ from appliance.outgoing.media import (
     room_on,
 )
 from bundles.errors import FailedError, UsageError
-from bundles.manifest import BundleManifest, volume_path
+from bundles.format.manifest import BundleManifest, volume_path
 from tests.bundles.small import SmallBundle
 
 DISK, STICK, OTHER = 1, 2, 3

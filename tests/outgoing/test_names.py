@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.outgoing.names import default_reference
+from appliance.outgoing.collect.names import default_reference
 from bundles.errors import RefusedError, UsageError
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout

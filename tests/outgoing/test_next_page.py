@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.outgoing.next_page import next_page
+from appliance.outgoing.collect.next_page import next_page
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from appliance.outgoing.order import Order, PlanParams, Wanted, convert
+from appliance.outgoing.build_params import Order, PlanParams, Wanted, convert
 from bundles.errors import LockgateError, UsageError
 
 KEYID = "0123456789abcdef"

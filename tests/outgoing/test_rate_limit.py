@@ -10,8 +10,8 @@ from email.utils import formatdate
 import pytest
 
 from appliance import clock, limits
-from appliance.outgoing.rate_limit import delay_of
-from appliance.outgoing.remote import RemoteSource
+from appliance.outgoing.collect.rate_limit import delay_of
+from appliance.outgoing.collect.remote import RemoteSource
 from bundles.errors import FailedError
 from bundles.oci.reference import RemoteReference
 

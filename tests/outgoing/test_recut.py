@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.control.kinds import Result
+from appliance.jobs.kinds import Result
 from appliance.outgoing import recut
-from appliance.outgoing.unwritten import locked
+from appliance.outgoing.resume import locked
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.oci.digest import Digest

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.outgoing.collect import redirects_of
-from appliance.outgoing.remote import RemoteSource
+from appliance.outgoing.collect.job import redirects_of
+from appliance.outgoing.collect.remote import RemoteSource
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest

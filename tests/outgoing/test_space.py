@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from appliance.outgoing.closure import closure_of
+from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.plan import Plan, make_plan
-from appliance.outgoing.shown import StationShown
 from bundles.oci.reference import Reference
 from tests.deltas.conftest import Road
 from tests.deltas.conftest import road as road  # noqa: PLC0414  a fixture

@@ -16,12 +16,12 @@ import msgspec
 import pytest
 
 from appliance import limits
-from appliance.config_form import faults
-from appliance.outgoing.sbom import make_sboms
-from appliance.outgoing.syft import Scan
-from appliance.outgoing.syft_binary import Syft, open_syft, require_syft
-from appliance.policy.scanner import SbomSettings
+from appliance.outgoing.sbom.make import make_sboms
+from appliance.outgoing.sbom.syft import Scan
+from appliance.outgoing.sbom.syft_binary import Syft, open_syft, require_syft
 from appliance.sbom_tools import tools_in
+from appliance.settings.form import faults
+from appliance.settings.scanner import SbomSettings
 from bundles.errors import FailedError, LockgateError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference

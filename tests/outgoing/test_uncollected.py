@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from appliance.outgoing.uncollected import uncollected
+from appliance.outgoing.gc_pause import uncollected
 
 
 def test_the_collector_rests_and_goes_on() -> None:

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from appliance.outgoing import build
-from appliance.outgoing.sbom import _faulty_layer
+from appliance.outgoing.sbom.make import _faulty_layer
 from bundles.errors import FailedError
-from bundles.manifest_codec import decode
+from bundles.format.manifest_codec import decode
 from bundles.oci.digest import Digest
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
-from tui.records import ToSign
-from tui.screens.job_acts import describe
+from tui.screens.jobs.acts import describe
+from tui.station.records import ToSign
 
 OCI = "application/vnd.oci.image"
 NO_ARCHIVE = random.Random(8).randbytes(4096)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from appliance import clock
-from appliance.control.job import Job
-from appliance.control.job_end import Ended, cancelled, wire
-from appliance.control.left_behind import with_numbers
+from appliance.jobs.end import Ended, cancelled, wire
+from appliance.jobs.unfinished_numbers import with_numbers
+from appliance.jobs.view import Job
 from appliance.outgoing import build, recut
-from appliance.store.bundles_out import listed, unfinished
-from appliance.store.writes.base import under_event
+from appliance.store.reads.bundles_out import listed, unfinished
 from appliance.store.writes.deltas import HeadRow, TakeReceipt, VoidBundle
-from bundles import manifest_codec
+from appliance.store.writes.write import under_event
 from bundles.errors import FailedError, LockgateError
-from bundles.manifest import BundleManifest
+from bundles.format import manifest_codec
+from bundles.format.manifest import BundleManifest
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 

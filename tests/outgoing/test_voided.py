@@ -13,7 +13,7 @@ from appliance.store.migrations.runner import migrate
 from appliance.store.writes.outgoing import TakeSequence
 from bundles import limits
 from bundles.errors import FailedError
-from bundles.manifest import bundle_id
+from bundles.format.manifest import bundle_id
 
 STREAM = "alpha.bravo"
 

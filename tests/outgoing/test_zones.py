@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.outgoing.zones import zone_of, zone_of_host
+from appliance.outgoing.collect.zones import zone_of, zone_of_host
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.observe.reserve import NoRoomError
+from appliance.store.reserve import NoRoomError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.conformance.shapes import LAYER, descriptor

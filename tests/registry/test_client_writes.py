@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from appliance.config import load_config
-from appliance.policy.client_writes import ClientWrites
 from appliance.registry.services import RegistrySettings
-from appliance.store.writes.base import Write
+from appliance.settings.client_writes import ClientWrites
+from appliance.settings.station import load_config
 from appliance.store.writes.registry import (
     BlobRow,
     DeleteBlob,
@@ -23,6 +22,7 @@ from appliance.store.writes.registry import (
     PutManifest,
     PutTag,
 )
+from appliance.store.writes.write import Write
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image

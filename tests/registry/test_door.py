@@ -18,11 +18,11 @@ from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
 from appliance.addresses import origin_of
-from appliance.config import Config
+from appliance.door import Door
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.serving import make_runner
-from appliance.serve.door import Door
+from appliance.settings.station import Config
 from tests.registry_server import Server, Store
 
 MOST = 8

@@ -12,13 +12,13 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.local_socket import listen_at
-from appliance.observe.readiness import Probe
-from appliance.observe.reserve import Reserve
+from appliance.readiness import Probe
 from appliance.registry.errors import WireError
-from appliance.store.writes.base import under_event
+from appliance.store.reserve import Reserve
 from appliance.store.writes.checks import EndCheck, NoteWrongRow
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import BlobRow, LinkBlob
+from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
 from tests.registry_server import Server, Store
 

@@ -12,7 +12,7 @@ import pytest
 from appliance import limits
 from appliance.access.certificates import make_ca, make_server
 from appliance.access.tls import server_context
-from appliance.config import Config
+from appliance.settings.station import Config
 from tests.conformance.shapes import LAYER, image
 from tests.registry_server import Server, Store
 

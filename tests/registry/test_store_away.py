@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import damages
-from appliance.lifecycle.looking import Looker
 from appliance.lifecycle.upkeep import upkeep
-from appliance.observe.readiness import Probe
 from appliance.paths import StationPaths
+from appliance.readiness import Probe
 from appliance.station import Station, open_station
 from appliance.store.blobs import BlobStore
 from appliance.store.presence import Presence, StoreAwayError, settle

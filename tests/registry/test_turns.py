@@ -15,13 +15,13 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.observe.acts import Act
+from appliance.audit.acts import Act
 from appliance.registry.services import RegistryServices
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.turns import Turns
 from appliance.store.uploads import UploadSessions
 from appliance.store.writer import AsyncWriterService
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import Content, image

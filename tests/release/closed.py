@@ -24,9 +24,9 @@ from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import BindKey, CreateAccount, FirstAdministrator, GrantRole
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 from bundles.errors import LockgateError
-from bundles.manifest import Artifact
+from bundles.format.manifest import Artifact
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
@@ -159,7 +159,7 @@ class Closed:
         before = os.environ.get("XDG_RUNTIME_DIR")
         os.environ["XDG_RUNTIME_DIR"] = str(home)
         try:
-            from appliance.cli.sessions import keep_session
+            from appliance.cli.shared.sessions import keep_session
 
             keep_session(self.root, self.sessions[who])
             return self.command(*words, "-C", self.root, expect=expect)

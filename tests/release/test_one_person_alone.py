@@ -13,8 +13,8 @@ import pytest
 
 from appliance import clock
 from appliance.control.client import ControlClient
-from bundles import documents
-from bundles.documents import Approval
+from bundles.documents import signed as documents
+from bundles.documents.signed import Approval
 from bundles.errors import LockgateError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey

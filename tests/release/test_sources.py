@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from appliance.intake import quarantine, release
-from appliance.intake.ledger import find_entry, report_text
-from appliance.policy.approvals import load_policy
+from appliance.intake import import_job, release
+from appliance.settings.approvals import load_policy
+from appliance.store.reads.intake import find_entry, report_text
 from appliance.store.writes.registry import DeleteTag
-from bundles import inspection
+from bundles.documents import report_text as inspection
 from bundles.errors import RefusedError, UsageError
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import trust_key
@@ -232,5 +232,5 @@ def test_the_import_says_in_its_log_what_the_release_would_be_refused_for(yard: 
     made = carry(yard.root / "logged", store, [file_artifact(store, OURS, "team/app")], stream="gamma.bravo")
     trust_key(yard.inside.station.paths.trust, made.key.public, purpose="bundle", owner="G", sites=["gamma"])
     context = yard.inside.context(paths=[str(made.folder)])
-    quarantine.run(context)  # type: ignore[arg-type]
+    import_job.run(context)  # type: ignore[arg-type]
     assert any("does not let gamma write" in line for line in context.lines)

@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from appliance import clock, limits
-from appliance.intake import moved_tags as tags_moved
-from appliance.intake.ledger import find_entry
-from appliance.intake.moved_tags import moved, moved_tags
-from appliance.intake.unexplained import unexplained
+from appliance.audit import export
+from appliance.audit.port import AuditEvent
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
-from appliance.observe import audit_export
-from appliance.observe.audit import AuditEvent
+from appliance.release_check import moved_tags as tags_moved
+from appliance.release_check.moved_tags import moved, moved_tags
+from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.registry import (
     BlobRow,
     DeleteBlob,
@@ -40,12 +40,12 @@ from appliance.store.writes.registry import (
 )
 from bundles import build
 from bundles.errors import FailedError
-from bundles.manifest import Artifact, Required
+from bundles.format.manifest import Artifact, Required
+from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
-from bundles.strict_json import canonical
 from tests.bundles.small import MemoryStore, manifest_of, sign
 from tests.intake.inside import Inside, name_of
 
@@ -415,7 +415,7 @@ class Standing(RuleBasedStateMachine):
         paths, target = self.inside.station.paths, self.root / f"export{self.pruned}"
         for number in range(3):
             self._say("job.read", f"{self.pruned} {number}", pad="x" * 6_000)
-        audit_export.export(paths, target, {}, site="bravo", at=clock.now())
+        export.export(paths, target, {}, site="bravo", at=clock.now())
         prune_log(paths, target)
 
     @rule(data=st.data(), how=st.sampled_from(["tag moved", "tag deleted", "tag invented", "manifest", "blob", "gone"]))

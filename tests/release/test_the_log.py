@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.observe.checkpoints import verify_log
+from appliance.audit.checkpoints import verify_log
 from appliance.paths import StationPaths
 from bundles.errors import RefusedError
 from tests.release.closed import Closed

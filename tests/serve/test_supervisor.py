@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.children import how_it_ended
+from bundles.processes.start import how_it_ended
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,9 +8,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
-from bundles.signing import ssh_keys, sshsig
 from bundles.signing.keys import PublicKey
-from bundles.signing.ssh_wire import mpint, string
+from bundles.signing.ssh import keys, sshsig
+from bundles.signing.ssh.wire import mpint, string
 
 APPLICATION = b"ssh:lockgate"
 
@@ -23,7 +23,7 @@ class SoftToken:
         self.counter = 0
         self.ed = ed25519.Ed25519PrivateKey.generate()
         self.ec = ec.generate_private_key(ec.SECP256R1())
-        if algorithm == ssh_keys.SK_ED25519:
+        if algorithm == keys.SK_ED25519:
             raw = self.ed.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
             fields = string(raw)
         else:
@@ -39,7 +39,7 @@ class SoftToken:
         empty = sshsig.SshSignature(self.blob, namespace.encode(), b"sha512", b"")
         message = hashlib.sha256(empty.signed(data)).digest()
         signed = hashlib.sha256(APPLICATION).digest() + flags + counter + message
-        if self.algorithm == ssh_keys.SK_ED25519:
+        if self.algorithm == keys.SK_ED25519:
             raw = self.ed.sign(signed)
         else:
             r, s = decode_dss_signature(self.ec.sign(signed, ec.ECDSA(hashes.SHA256())))

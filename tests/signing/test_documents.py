@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from bundles import documents, strict_json
-from bundles.documents import Approval, Held, Receipt, Report, Section, StreamHead, check_signature
+from bundles.documents import signed
+from bundles.documents.signed import Approval, Held, Receipt, Report, Section, StreamHead, check_signature
 from bundles.errors import MalformedError, RefusedError
+from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey, create_private
 from bundles.signing.trust import TrustFolder, revoke_key, trust_key
 
@@ -36,7 +37,7 @@ ALL = [APPROVAL, REPORT, RECEIPT]
 
 @pytest.mark.parametrize("document", ALL, ids=lambda document: type(document).__name__)
 def test_a_document_comes_back_as_it_was(document: Approval | Report | Receipt) -> None:
-    assert documents.decode(documents.encode(document), type(document)) == document
+    assert signed.decode(signed.encode(document), type(document)) == document
 
 
 @pytest.mark.parametrize("document", ALL, ids=lambda document: type(document).__name__)
@@ -46,7 +47,7 @@ def test_a_document_is_never_read_as_another_kind(
 ) -> None:
     if not isinstance(document, kind):
         with pytest.raises(MalformedError, match=f"not a {kind.__name__.lower()}"):
-            documents.decode(documents.encode(document), kind)
+            signed.decode(signed.encode(document), kind)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_document_is_never_read_as_another_kind(
 def test_bytes_that_are_not_the_one_form_are_refused(change: Callable[[bytes], bytes]) -> None:
     for document in ALL:
         with pytest.raises(MalformedError):
-            documents.decode(change(documents.encode(document)), type(document))
+            signed.decode(change(signed.encode(document)), type(document))
 
 
 WRONG = [
@@ -94,9 +95,9 @@ WRONG = [
 def test_a_field_that_cannot_be_is_refused_on_the_way_in(
     document: Approval | Report | Receipt, changes: dict[str, Any]
 ) -> None:
-    fields = {**json.loads(documents.encode(document)), **changes}
+    fields = {**json.loads(signed.encode(document)), **changes}
     with pytest.raises(MalformedError):
-        documents.decode(strict_json.canonical(fields), type(document))
+        signed.decode(strict_json.canonical(fields), type(document))
 
 
 @pytest.fixture
@@ -126,39 +127,39 @@ def test_a_signature_counts_for_the_document_its_key_is_trusted_for(
 ) -> None:
     trust = TrustFolder.load(folder)
     for key, document, site in ((officer, APPROVAL, None), (inside, RECEIPT, "bravo")):
-        raw = documents.encode(document)
+        raw = signed.encode(document)
         assert check_signature(raw, key.public.keyid, key.sign(raw), trust, at=AT, site=site).key == key.public
 
 
 def test_a_receipt_key_approves_nothing_and_an_officer_gives_no_receipt(
     folder: Path, officer: PrivateKey, inside: PrivateKey
 ) -> None:
-    assert "not for release" in refusal(folder, documents.encode(APPROVAL), inside)
-    assert "not for receipt" in refusal(folder, documents.encode(RECEIPT), officer)
+    assert "not for release" in refusal(folder, signed.encode(APPROVAL), inside)
+    assert "not for receipt" in refusal(folder, signed.encode(RECEIPT), officer)
 
 
 def test_a_receipt_key_of_another_site_is_refused(folder: Path, inside: PrivateKey) -> None:
-    assert "not for charlie" in refusal(folder, documents.encode(RECEIPT), inside, site="charlie")
+    assert "not for charlie" in refusal(folder, signed.encode(RECEIPT), inside, site="charlie")
 
 
 def test_nobody_signs_a_report_or_anything_without_a_type(folder: Path, officer: PrivateKey) -> None:
-    for raw in (documents.encode(REPORT), b"{}", b"[]", b'{"type":["x"]}'):
+    for raw in (signed.encode(REPORT), b"{}", b"[]", b'{"type":["x"]}'):
         assert "a type that nobody signs" in refusal(folder, raw, officer)
 
 
 def test_an_unknown_key_is_refused_and_so_is_a_revoked_one(folder: Path, officer: PrivateKey) -> None:
-    raw = documents.encode(APPROVAL)
+    raw = signed.encode(APPROVAL)
     assert "the signer is unknown" in refusal(folder, raw, create_private())
     revoke_key(folder, officer.public.keyid, why="left the house", at=AT)
     assert "left the house" in refusal(folder, raw, officer)
 
 
 def test_changed_bytes_are_refused_before_they_are_read(folder: Path, officer: PrivateKey) -> None:
-    raw = documents.encode(APPROVAL)
+    raw = signed.encode(APPROVAL)
     for other in (raw.replace(b"approve", b"reject"), b"no JSON at all", b"[" * 10_000):
         assert "the signature does not hold" in refusal(folder, other, officer, officer.sign(raw))
 
 
 def test_signed_bytes_that_are_not_canonical_are_refused(folder: Path, officer: PrivateKey) -> None:
-    assert "not canonical" in refusal(folder, documents.encode(APPROVAL) + b"\n", officer)
+    assert "not canonical" in refusal(folder, signed.encode(APPROVAL) + b"\n", officer)
     assert "duplicate JSON key" in refusal(folder, b'{"type":"a","type":"b"}', officer)

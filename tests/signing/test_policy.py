@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bundles import strict_json
+from bundles.decide.bundle import RULES, decide, judge
 from bundles.errors import RefusedError, UsageError
+from bundles.io import strict_json
 from bundles.people import is_same
 from bundles.ports import no_progress
 from bundles.signing import hybrid
@@ -16,7 +17,6 @@ from bundles.signing.policy import FILE, Rule, TrustPolicy
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, set_rule, trust_key
 from bundles.signing.trust_copy import export_trust
-from bundles.verdict import RULES, decide, judge
 from bundles.verify import verify
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign
 from tests.signing.soft_token import SoftToken

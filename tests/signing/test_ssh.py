@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from bundles.errors import FailedError, MalformedError, UsageError
-from bundles.signing import ssh_keys, sshsig
 from bundles.signing.keys import PublicKey, SshPrivateKey, load_private
-from bundles.signing.ssh_wire import Reader, mpint, string
+from bundles.signing.ssh import keys, sshsig
+from bundles.signing.ssh.wire import Reader, mpint, string
 from tests.peer_tools import require
 from tests.signing.soft_token import SoftToken
 
@@ -172,7 +172,7 @@ def test_another_spelling_of_a_good_signature_is_refused(made: dict[str, Path], 
     assert not public_of(made["ed25519"]).verify(DATA, slack(good)[spelling])
 
 
-@pytest.mark.parametrize("algorithm", ssh_keys.TOKENS)
+@pytest.mark.parametrize("algorithm", keys.TOKENS)
 def test_a_token_counts_when_it_was_touched(algorithm: str) -> None:
     token = SoftToken(algorithm)
     assert token.public.algorithm == algorithm
@@ -188,7 +188,7 @@ def test_a_token_counts_when_it_was_touched(algorithm: str) -> None:
         assert not token.public.verify(DATA, bytes(changed))
 
 
-@pytest.mark.parametrize("algorithm", ssh_keys.TOKENS)
+@pytest.mark.parametrize("algorithm", keys.TOKENS)
 def test_stock_ssh_keygen_accepts_what_the_soft_token_signs(tmp_path: Path, algorithm: str) -> None:
     require("ssh-keygen")
     token = SoftToken(algorithm)
@@ -204,7 +204,7 @@ def test_stock_ssh_keygen_accepts_what_the_soft_token_signs(tmp_path: Path, algo
 ])  # fmt: skip
 def test_what_is_not_an_ssh_key_is_refused(line: bytes) -> None:
     with pytest.raises(MalformedError):
-        ssh_keys.parse_line(line)
+        keys.parse_line(line)
 
 
 def test_a_key_may_not_name_another_kind_than_its_bytes(made: dict[str, Path]) -> None:

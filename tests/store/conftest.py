@@ -10,7 +10,7 @@ import pytest
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_writer
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.writer import LocalWriter
 
 

@@ -11,9 +11,9 @@ from sqlite_utils import Database
 from appliance.paths import StationPaths
 from appliance.store import migrations
 from appliance.store.database import open_reader, open_writer
-from appliance.store.metadata import Metadata
 from appliance.store.migrations import m0021_clock_floors, m0029_intake_documents
 from appliance.store.migrations.runner import migrate, step_names
+from appliance.store.reads.registry import Metadata
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
 from appliance.store.writes.registry import (

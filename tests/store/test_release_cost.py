@@ -13,12 +13,12 @@ import pytest
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter, WriterService
-from appliance.store.writes.base import Writer
 from appliance.store.writes.custody import Withdraw
 from appliance.store.writes.decisions import Approve, Decision, Release, Released
 from appliance.store.writes.intake import BeginIntake, Inspected, Quarantine, RecordVolume, Verified, VolumeRow
 from appliance.store.writes.lifecycle import SaveReread
 from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.write import Writer
 from bundles.oci.digest import Digest
 
 AT = "2026-01-01T00:00:00Z"

@@ -13,7 +13,7 @@ import pytest
 
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
-from appliance.store.metadata import Metadata
+from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter, AsyncWriterService, SocketWriter, WriterService, serve_writer
 from appliance.store.writes.registry import BlobRow, BumpEpoch, LinkBlob, PutTag
 from bundles.errors import FailedError, NotFoundError

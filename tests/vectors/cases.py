@@ -8,8 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bundles import build, strict_json, sums
-from bundles.manifest import volume_path
+from bundles import build
+from bundles.format import sums
+from bundles.format.manifest import volume_path
+from bundles.io import strict_json
 from tests.vectors.known import HERE, KEYS, MEDIA, NOW, ONE, signature_name
 
 Document = dict[str, Any]

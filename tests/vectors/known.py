@@ -7,9 +7,9 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from bundles import sums
+from bundles.decide.bundle import SIGNATURE_NAME, SmallFiles
+from bundles.format import sums
 from bundles.signing.keys import PrivateKey
-from bundles.verdict import SIGNATURE_NAME, SmallFiles
 
 HERE = Path(__file__).resolve().parent
 NOW = "2026-06-02T12:00:00Z"

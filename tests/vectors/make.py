@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from bundles import build
-from bundles.media import Packing
+from bundles.format.frame import Piece
+from bundles.format.media import Packing
 from bundles.ports import no_progress
 from bundles.signing.trust import init_trust, revoke_key, trust_key
-from bundles.volumes.frame import Piece
 from tests.bundles.small import MemoryStore, content_of, file_artifact, manifest_of, sign
 from tests.vectors.cases import Case, Cases, damaged, good, malformed, untrusted
 from tests.vectors.known import HERE, KEYS, MEDIA, ONE

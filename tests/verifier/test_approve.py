@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from appliance.intake.ledger import find_entry, report_text
+from appliance.store.reads.intake import find_entry, report_text
 from bundles.errors import RefusedError
+from bundles.io.strict_json import canonical
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import revoke_key
 from bundles.signing.trust_copy import export_trust
-from bundles.strict_json import canonical
 from bundles.verifier import main as program
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle

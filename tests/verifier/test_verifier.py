@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.verdict import RULES
+from bundles.decide.bundle import RULES
 from bundles.verifier import main as program
 from tests.bundles.small import SmallBundle
 from tests.verifier.conftest import ROOT

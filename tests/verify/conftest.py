@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from bundles.decide.bundle import SmallFiles
 from bundles.signing.trust import TrustFolder
-from bundles.verdict import SmallFiles
 from tests.vectors.known import HERE, MEDIA, ONE, small_files
 
 

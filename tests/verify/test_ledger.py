@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from bundles.decide.sequence import LedgerRow, ledger_verdict
 from bundles.errors import RefusedError
-from bundles.ledger import LedgerRow, ledger_verdict
-from bundles.manifest import FORMAT_MAJOR, TYPE, BundleManifest, Format, Tool, bundle_id
+from bundles.format.manifest import FORMAT_MAJOR, TYPE, BundleManifest, Format, Tool, bundle_id
 
 
 def digest(number: int) -> str:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bundles import limits, sums
+from bundles import limits
 from bundles.errors import MalformedError
-from bundles.sums import SumLine
+from bundles.format import sums
+from bundles.format.sums import SumLine
 from tests.peer_tools import require
 
 LINES = [SumLine("a" * 64, "manifest.json"), SumLine("b" * 64, "README.txt"), SumLine("c" * 64, "volumes/0001.7z")]

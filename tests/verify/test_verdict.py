@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from bundles import limits, verdict
+from bundles import limits
+from bundles.decide import bundle
+from bundles.decide.bundle import consistent, decide, require_all_signers
 from bundles.errors import RefusedError
 from bundles.signing.trust import Revocation, TrustFolder
-from bundles.verdict import consistent, decide, require_all_signers
 from tests.vectors.known import KEYS, NOW, signature_name
 from tests.verify.conftest import Judged
 
@@ -48,7 +49,7 @@ def test_a_good_bundle_is_opened_with_its_digest_and_its_signers(two: Judged) ->
 
 
 def test_the_verdict_reads_no_file_no_clock_and_no_network() -> None:
-    tree = ast.parse(Path(verdict.__file__).read_text())
+    tree = ast.parse(Path(bundle.__file__).read_text())
     imported = {
         name
         for node in ast.walk(tree)
@@ -60,7 +61,7 @@ def test_the_verdict_reads_no_file_no_clock_and_no_network() -> None:
             else []
         )
     }
-    assert imported.isdisjoint({"os", "pathlib", "io", "time", "socket", "random", "bundles.files"})
+    assert imported.isdisjoint({"os", "pathlib", "io", "time", "socket", "random", "bundles.io.files"})
     assert not [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in {"open", "Path"}]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from textual.app import ComposeResult
 
 from tui.dialogs.dialog import Dialog
-from tui.look import Look
-from tui.texts import fit
+from tui.terminal.look import Look
+from tui.terminal.texts import fit
 from tui.widgets.rows import RowList, Span
 
 

@@ -11,10 +11,10 @@ from textual.containers import Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui.early import EarlyKeys
+from tui.terminal.early_keys import EarlyKeys
 
 if TYPE_CHECKING:
-    from tui.console import LockgateConsole
+    from tui.shell.console import LockgateConsole
 
 R = TypeVar("R")
 

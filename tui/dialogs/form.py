@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal
 from textual.widgets import Input, Static
 
-from bundles.display import safe
+from bundles.io.display import safe
 from tui.dialogs.dialog import Dialog
 
 _NAME = 16

@@ -8,13 +8,13 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
-from bundles.display import safe
 from bundles.errors import LockgateError
-from tui.actions import ROOTS, TITLES
+from bundles.io.display import safe
+from tui.actions.registry import ROOTS, TITLES
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
-from tui.records import Found
-from tui.work import begin
+from tui.station.records import Found
+from tui.terminal.workers import begin
 
 PAUSE: Final = 0.15
 LIMIT: Final = 12

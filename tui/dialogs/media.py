@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bundles.display import safe
+from bundles.io.display import safe
 from tui.dialogs.choose import Option
-from tui.records import Medium
+from tui.station.records import Medium
 
 ELSEWHERE: Final = "another folder"
 """The option for what is no mounted medium."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.widgets import Input
 
-from tui.actions import ACTIONS, Action, Context
+from tui.actions.registry import ACTIONS, Action, Context
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
-from tui.fuzzy import rank
+from tui.terminal.fuzzy import rank
 
 
 class Palette(Dialog[Action]):

@@ -8,11 +8,11 @@ from functools import partial
 
 from textual.widgets import Input, Static
 
-from bundles.display import safe
 from bundles.errors import LockgateError
+from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt
-from tui.records import OwnKey
-from tui.work import begin
+from tui.station.records import OwnKey
+from tui.terminal.workers import begin
 
 
 class Passphrase(Prompt):

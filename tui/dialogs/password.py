@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from bundles.display import safe
 from bundles.errors import LockgateError
+from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt
-from tui.station import Station
-from tui.work import begin
+from tui.station.port import Station
+from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.console import LockgateConsole
+    from tui.shell.console import LockgateConsole
 
 LEAST = 12
 """Characters of a password; the station holds to the same."""

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bundles.errors import LockgateError
-from tui import clipboard
 from tui.dialogs.prompt import Prompt, needed
-from tui.work import begin
+from tui.terminal import clipboard
+from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.console import LockgateConsole
+    from tui.shell.console import LockgateConsole
 
 
 def ask_and_save(app: LockgateConsole, subject: str, text: str, suffix: str = "txt") -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from bundles.display import safe
-from tui import clipboard
+from bundles.io.display import safe
 from tui.dialogs.dialog import Dialog
+from tui.terminal import clipboard
 
 
 class Told(Dialog[None]):

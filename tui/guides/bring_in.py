@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from bundles.display import safe
+from bundles.io.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.records import IntakeEntry, Job
-from tui.texts import count, percent, words
+from tui.station.records import IntakeEntry, Job
+from tui.terminal.texts import count, percent, words
 
 _ORDER: Final = ("approved", "quarantined", "receiving")
 """The most finished first: a release is one key away."""

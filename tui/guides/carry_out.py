@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from bundles.display import safe
+from bundles.io.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.records import Job
-from tui.results import on_disk
-from tui.texts import count, percent, size
+from tui.station.records import Job
+from tui.terminal.texts import count, percent, size
+from tui.wording.job_results import on_disk
 
 _WRITTEN: Final = "every volume is written, synced and read back"
 _SUMMARY: Final = "what was written and who signed, for your files"

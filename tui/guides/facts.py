@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tui.draft import Draft
+from tui.guides.new_bundle import Draft
 from tui.guides.steps import Facts
-from tui.station import Station
+from tui.station.port import Station
 
 _JOBS = 50
 _OPEN = ("approved", "quarantined", "receiving")

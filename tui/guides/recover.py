@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bundles.display import safe
+from bundles.io.display import safe
 from tui.guides.steps import Facts, Step
-from tui.records import Job
-from tui.texts import count
+from tui.station.records import Job
+from tui.terminal.texts import count
 
 _BAD = ("failed", "refused", "incomplete")
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final
 
-from tui.draft import Draft
-from tui.records import IntakeEntry, Job, Medium, Status
+from tui.guides.new_bundle import Draft
+from tui.station.records import IntakeEntry, Job, Medium, Status
 
 
 @dataclass(frozen=True)
 class Step:
-    """`role` of `tui.look`; `act` names what enter does: an action, or a thing to open as `kind:reference`."""
+    """`role` of `tui.terminal.look`; `act` names what enter does: an action, or a thing to open as `kind:reference`."""
 
     role: str
     name: str

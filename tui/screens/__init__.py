@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
-from tui.more import MORE
+from tui.actions.further_screens import MORE
 
 if TYPE_CHECKING:
     from tui.screens.base import StationScreen

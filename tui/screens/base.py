@@ -18,19 +18,19 @@ from textual.message import Message as Posted
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bundles.display import safe
 from bundles.errors import FailedError, LockgateError
-from tui.actions import Context
-from tui.early import EarlyKeys
-from tui.look import Look
-from tui.station import NotLoggedInError, Station, StationLostError
-from tui.widgets import frame
+from bundles.io.display import safe
+from tui.actions.registry import Context
+from tui.screens import frame
+from tui.station.port import NotLoggedInError, Station, StationLostError
+from tui.terminal.early_keys import EarlyKeys
+from tui.terminal.look import Look
+from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message
 from tui.widgets.rows import RowList
-from tui.work import begin
 
 if TYPE_CHECKING:
-    from tui.console import LockgateConsole
+    from tui.shell.console import LockgateConsole
 
 T = TypeVar("T")
 EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
@@ -58,7 +58,7 @@ class Refusal(Posted):
 
 
 class StationScreen(EarlyKeys[None], inherit_bindings=False):
-    """A screen over the station. `name_of` is its name in `tui.actions`."""
+    """A screen over the station. `name_of` is its name in `tui.actions.registry`."""
 
     name_of: ClassVar[str]
     BINDINGS: ClassVar[list[BindingType]] = []

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from rich.text import Text
 from textual.widget import Widget
 
-from tui.look import Look
-from tui.texts import fit
+from tui.terminal.look import Look
+from tui.terminal.texts import fit
 from tui.widgets.rows import Span
 
 

@@ -6,9 +6,9 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final
 
-from bundles.display import safe
-from tui.look import Look
-from tui.texts import wrap
+from bundles.io.display import safe
+from tui.terminal.look import Look
+from tui.terminal.texts import wrap
 from tui.widgets.rows import RowList, Span
 
 KEPT: Final = 5_000

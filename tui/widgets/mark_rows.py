@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui.look import Look
-from tui.texts import wrap
+from tui.terminal.look import Look
+from tui.terminal.texts import wrap
 from tui.widgets.rows import RowList, Span
 
 _MARK = 5
@@ -14,7 +14,9 @@ _MARK = 5
 
 @dataclass(frozen=True)
 class Marked:
-    """A line: `role` of `tui.look` gives its mark, `text` is fit for display; without a role it goes on below one."""
+    """A line: `role` of `tui.terminal.look` gives its mark, `text` is fit for display; without a role it goes on below
+    one.
+    """
 
     role: str
     text: str

@@ -8,8 +8,8 @@ from rich.segment import Segment
 from rich.text import Text
 from textual.widget import Widget
 
-from tui.look import Look
-from tui.texts import wrap
+from tui.terminal.look import Look
+from tui.terminal.texts import wrap
 from tui.widgets.rows import Span
 
 

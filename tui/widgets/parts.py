@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
-from bundles.display import safe
-from tui.look import Look
-from tui.records import Part
-from tui.texts import count, percent, size
+from bundles.io.display import safe
+from tui.station.records import Part
+from tui.terminal.look import Look
+from tui.terminal.texts import count, percent, size
 from tui.widgets.rows import Span
 
 _ROW: Final = 50

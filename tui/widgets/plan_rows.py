@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bundles.display import safe
-from tui.look import Look
-from tui.records import Plan, PlannedMedium, PlannedVolume
-from tui.texts import count, size
+from bundles.io.display import safe
+from tui.station.records import Plan, PlannedMedium, PlannedVolume
+from tui.terminal.look import Look
+from tui.terminal.texts import count, size
 from tui.widgets.rows import RowList, Span
 
 _BAR: Final = 16

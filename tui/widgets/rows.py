@@ -18,11 +18,11 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from tui.look import Look
-from tui.texts import fit, number
+from tui.terminal.look import Look
+from tui.terminal.texts import fit, number
 
 Span = tuple[str, str]
-"""A piece of a row: text already fit for display, and a role of `tui.look`."""
+"""A piece of a row: text already fit for display, and a role of `tui.terminal.look`."""
 
 
 class RowList(Widget, can_focus=True):

@@ -8,8 +8,8 @@ from typing import Any, Generic, TypeVar
 
 from textual.message import Message
 
-from tui.look import Look
-from tui.texts import fit, number
+from tui.terminal.look import Look
+from tui.terminal.texts import fit, number
 from tui.widgets.rows import RowList, Span
 
 T = TypeVar("T")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bundles.display import safe
-from tui.look import Look
-from tui.texts import wrap
+from bundles.io.display import safe
+from tui.terminal.look import Look
+from tui.terminal.texts import wrap
 from tui.widgets.rows import RowList, Span
 
 

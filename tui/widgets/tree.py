@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from textual.message import Message
 
-from tui.look import Look
-from tui.texts import fit
+from tui.terminal.look import Look
+from tui.terminal.texts import fit
 from tui.widgets.rows import RowList, Span
 
 

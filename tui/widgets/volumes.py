@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from tui.look import Look
-from tui.records import CarriedVolume
-from tui.texts import count, size
+from tui.station.records import CarriedVolume
+from tui.terminal.look import Look
+from tui.terminal.texts import count, size
 from tui.widgets.rows import Span
 
 _ROW = 50

@@ -7,14 +7,14 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, account, act, audited, caller, get, may, post
 from appliance.control.duties import describe
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.policy.approvals import person
-from appliance.store import duties
-from appliance.store.duties import AccountChange
+from appliance.settings.approvals import person
+from appliance.store.writes import pending_changes
 from appliance.store.writes.duties import ConfirmChange, EndChange
+from appliance.store.writes.pending_changes import AccountChange
 from bundles.errors import NotFoundError, RefusedError, UsageError
 
 _STATES = ("waits", "all")
@@ -29,7 +29,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return change.account == caller(request) or any(may(request, word) for word in ("account", "audit", "release"))
 
     def find(request: web.Request) -> AccountChange:
-        change = duties.find(reader, request.match_info["id"])
+        change = pending_changes.find(reader, request.match_info["id"])
         if not sees(request, change):
             raise NotFoundError("no such change", thing=change.id, remedy="see: lockgate user pending")
         return change
@@ -38,7 +38,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         state = request.query.get("state", "waits")
         if state not in _STATES:
             raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(_STATES)}")
-        found = duties.waiting(reader) if state == "waits" else duties.everything(reader)
+        found = pending_changes.waiting(reader) if state == "waits" else pending_changes.everything(reader)
         items = [describe(control, change) for change in found if sees(request, change)]
         return web.json_response({"items": items, "next": None})
 
@@ -46,11 +46,11 @@ def routes(control: Control) -> list[web.RouteDef]:
         change, actor = find(request), caller(request)
         await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, _check_other(change, actor))
         write = ConfirmChange(id=change.id, actor=actor, at=clock.now())
-        foreign = duties.foreign_of_grant(reader, change)
+        foreign = pending_changes.foreign_of_grant(reader, change)
         said = _said(change) | ({"foreign": [f"{one.what} {one.thing}".strip() for one in foreign]} if foreign else {})
         made = await act(control, AuditEvent(Act.ACCOUNT_CONFIRM, actor, change.account, "done", said), write)
-        then = [describe(control, duties.find(reader, one)) for one in made]
-        return web.json_response(describe(control, duties.find(reader, change.id)) | {"then": then})
+        then = [describe(control, pending_changes.find(reader, one)) for one in made]
+        return web.json_response(describe(control, pending_changes.find(reader, change.id)) | {"then": then})
 
     async def _check_other(change: AccountChange, actor: str) -> None:
         """Two accounts of one person are one: approvals.toml says whose accounts are whose."""
@@ -58,7 +58,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if actor != change.account and person(policy, actor) & person(policy, change.asked_by):
             raise RefusedError(
                 "who asked for the change may not confirm it", thing=f"{change.id}: {change.text}",
-                remedy=duties.remedy_of(reader, change, actor),
+                remedy=pending_changes.remedy_of(reader, change, actor),
             )  # fmt: skip
 
     async def cancel(request: web.Request) -> web.Response:
@@ -66,7 +66,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         await audited(control, request, Act.ACCOUNT_CANCEL, change.account, _check_may_cancel(request, change))
         write = EndChange(id=change.id, state="cancelled", actor=actor, at=clock.now())
         await act(control, AuditEvent(Act.ACCOUNT_CANCEL, actor, change.account, "done", _said(change)), write)
-        return web.json_response(describe(control, duties.find(reader, change.id)))
+        return web.json_response(describe(control, pending_changes.find(reader, change.id)))
 
     async def _check_may_cancel(request: web.Request, change: AccountChange) -> None:
         if change.account != account(request).name and not may(request, "account"):
@@ -85,7 +85,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 def _concerns(control: Control, request: web.Request) -> bool:
     """Whether the change, or any that waits, is of the caller's own account: then it takes no role."""
     change_id = request.match_info.get("id")
-    waiting = duties.waiting(control.station.reader)
+    waiting = pending_changes.waiting(control.station.reader)
     return any(one.account == caller(request) and change_id in (None, one.id) for one in waiting)
 
 

@@ -9,21 +9,21 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock
-from appliance.access.accounts import Account, check_full_name, check_name
 from appliance.access.passwords import check_password, hash_password
-from appliance.access.patterns import EVERYTHING
-from appliance.access.permissions import check_pattern, check_role
+from appliance.audit.acts import account_changed
+from appliance.audit.port import AuditEvent
 from appliance.control import duties
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
-from appliance.control.asked import Body, body_of, query_text
 from appliance.control.callers import peer_uid
+from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.tokens import days, give_secret
-from appliance.observe.acts import account_changed
-from appliance.observe.audit import AuditEvent
-from appliance.store import credentials
-from appliance.store.duties import Change
+from appliance.patterns import EVERYTHING
+from appliance.permissions import check_pattern, check_role
+from appliance.store.reads import credentials
+from appliance.store.reads.accounts import Account, check_full_name, check_name
 from appliance.store.writes import access as writes
-from appliance.store.writes.base import Write
+from appliance.store.writes.pending_changes import Change
+from appliance.store.writes.write import Write
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.reference import check_repository
 from bundles.signing.trust import TrustFolder

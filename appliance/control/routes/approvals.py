@@ -11,10 +11,10 @@ from aiohttp import web
 
 from appliance.control import duties
 from appliance.control.api import Control, get, may, page_of, require
-from appliance.control.own_station import on_own_station
+from appliance.control.threads import on_own_station
 from appliance.intake import pending
-from appliance.intake.ledger import cursor, find_entry
 from appliance.station import Station
+from appliance.store.reads.intake import cursor, find_entry
 from bundles.signing.keys import check_keyid
 
 

@@ -7,12 +7,12 @@ import contextlib
 
 from aiohttp import web
 
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint, last_checkpoint, verify_log
+from appliance.audit.port import AuditEvent, Outcome
+from appliance.audit.query import FILTERS, Query, find_events
 from appliance.control.api import Control, caller, get, page_of
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, Outcome
-from appliance.observe.audit_query import FILTERS, Query, find_events
-from appliance.observe.checkpoints import checkpoint, last_checkpoint, verify_log
-from bundles.audit_log import check_head
+from bundles.documents.audit_log import check_head
 from bundles.errors import LockgateError
 
 

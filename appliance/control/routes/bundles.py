@@ -5,7 +5,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from appliance.control.api import Control, get, page, page_of
-from appliance.store import bundles_out
+from appliance.store.reads import bundles_out
 
 
 def routes(control: Control) -> list[web.RouteDef]:

@@ -13,17 +13,17 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.checkpoints import checkpoint
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
-from appliance.control.asked import body_of, query_text
-from appliance.control.own_station import on_own_station
-from appliance.intake import custody
-from appliance.intake.ledger import find_entry
-from appliance.intake.recall import recall, still_shown
+from appliance.control.request_fields import body_of, query_text
+from appliance.control.threads import on_own_station
+from appliance.custody import record as custody
+from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.checkpoints import checkpoint
 from appliance.station import Station
+from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver
 from bundles.errors import NotFoundError, UsageError
 

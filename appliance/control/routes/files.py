@@ -10,14 +10,14 @@ from typing import Any, BinaryIO, Final
 
 from aiohttp import web
 
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, caller, get, require
-from appliance.control.asked import query_text
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.outgoing.names import MODE, TITLE
+from appliance.control.request_fields import query_text
+from appliance.outgoing.collect.names import MODE, TITLE
 from bundles import limits
-from bundles.display import safe
 from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
+from bundles.io.display import safe
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import kind_of_manifest

@@ -9,8 +9,8 @@ from typing import Final
 from aiohttp import web
 
 from appliance.control.api import Control, get, may
-from appliance.control.asked import query_number
-from appliance.control.view import shows
+from appliance.control.request_fields import query_number
+from appliance.control.visibility import shows
 
 _FOUND: Final = 50
 

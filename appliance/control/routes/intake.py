@@ -11,15 +11,18 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.audit.acts import Act, decided
+from appliance.audit.port import AuditEvent
 from appliance.control import duties
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
-from appliance.control.asked import Body, body_of, query_text
-from appliance.control.own_station import on_own_station
+from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.accounts import check_holder
+from appliance.control.threads import on_own_station
 from appliance.intake import approvals, release
-from appliance.intake.came_to import came_to
-from appliance.intake.facts import demand_of
-from appliance.intake.ledger import (
+from appliance.intake.approval_rules import demand_of
+from appliance.intake.outcome import came_to
+from appliance.settings.approvals import is_sealed
+from appliance.store.reads.intake import (
     STATES,
     Entry,
     cursor,
@@ -32,12 +35,9 @@ from appliance.intake.ledger import (
     steps_of,
     volumes_of,
 )
-from appliance.observe.acts import Act, decided
-from appliance.observe.audit import AuditEvent
-from appliance.policy.approvals import is_sealed
-from appliance.store.writes.base import Write
 from appliance.store.writes.decisions import Approve, Decision, Reject
 from appliance.store.writes.duties import ShowChanges
+from appliance.store.writes.write import Write
 from bundles.errors import LockgateError, RefusedError, UsageError
 
 
@@ -138,7 +138,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
             "digest": entry.digest, "approved_by": list(prepared.write.approved_by), "references": prepared.references,
             "whole": prepared.write.whole, "report": entry.report_digest,
         }  # fmt: skip
-        if prepared.artifacts is not None:  # what the links follow from (appliance.intake.unexplained)
+        if prepared.artifacts is not None:  # what the links follow from (appliance.release_check.unexplained)
             detail["artifacts"] = prepared.artifacts
         changes = duties.unshown(control)
         if changes:

@@ -7,19 +7,19 @@ from typing import Any
 
 from aiohttp import web
 
+from appliance.audit.acts import Act, started
 from appliance.control.api import Control, audited, caller, post, require
-from appliance.control.asked import body_of, malformed
-from appliance.control.handed import Handed, take_again, take_job
-from appliance.control.job import Job
-from appliance.control.job_params import check_params
-from appliance.control.kinds import kind_of
+from appliance.control.request_fields import body_of, malformed
 from appliance.control.routes.jobs import own_job
 from appliance.control.routes.plans import chosen_for
-from appliance.control.view import job_view, require_all
+from appliance.control.visibility import job_view, require_all
 from appliance.handles.granted import load_grants
-from appliance.observe.acts import Act, started
-from appliance.outgoing.order import BuildParams, check_destination, convert
-from appliance.store.sites import require_known
+from appliance.jobs.handed import Handed, take_again, take_job
+from appliance.jobs.kinds import kind_of
+from appliance.jobs.params import check_params
+from appliance.jobs.view import Job
+from appliance.outgoing.build_params import BuildParams, check_destination, convert
+from appliance.store.reads.sites import require_known
 from bundles.errors import UsageError
 
 

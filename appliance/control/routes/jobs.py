@@ -10,16 +10,16 @@ from typing import Final
 
 from aiohttp import web
 
+from appliance.audit.acts import Act
+from appliance.audit.port import refusal
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
-from appliance.control.asked import body_of, query_number
-from appliance.control.job import Job
-from appliance.control.job_runner import USAGE
-from appliance.control.jobs import LIVE_STATES
-from appliance.control.kinds import kind_of
-from appliance.control.signed import PAYLOAD
-from appliance.control.view import job_view, sees
-from appliance.observe.acts import Act
-from appliance.observe.audit import refusal
+from appliance.control.request_fields import body_of, query_number
+from appliance.control.visibility import job_view, sees
+from appliance.jobs.kinds import kind_of
+from appliance.jobs.runner import USAGE
+from appliance.jobs.service import LIVE_STATES
+from appliance.jobs.signatures import PAYLOAD
+from appliance.jobs.view import Job
 from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import RefusedError, UsageError
 

@@ -9,16 +9,16 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
-from appliance.control.asked import body_of
-from appliance.control.own_station import on_own_station
-from appliance.control.view import shows
-from appliance.intake.recall import recall
+from appliance.control.request_fields import body_of
+from appliance.control.threads import on_own_station
+from appliance.control.visibility import shows
+from appliance.custody.recall import recall
 from appliance.lifecycle.damage import damages, unread
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
 from appliance.station import Station
-from appliance.store.metadata import Kind
+from appliance.store.reads.registry import Kind
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.digest import ALGORITHMS, Digest

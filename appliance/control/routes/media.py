@@ -10,14 +10,14 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
-from appliance.control.asked import NUMBER, body_of, query_number
-from appliance.control.handles import peer_person
+from appliance.control.handle_socket import peer_person
+from appliance.control.request_fields import NUMBER, body_of, query_number
 from appliance.handles.rights import READ, SEARCH
 from appliance.handles.rights import may as may_use
 from appliance.mounts import mounted_media
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import UsageError
 

@@ -9,28 +9,28 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.control.api import Control, post
-from appliance.control.asked import body_of
-from appliance.control.handed import Handed, take
-from appliance.control.own_station import on_own_station
-from appliance.control.view import require_all, shows
+from appliance.control.request_fields import body_of
+from appliance.control.threads import on_own_station
+from appliance.control.visibility import require_all, shows
 from appliance.handles.granted import Granted
 from appliance.handles.params import take_document
 from appliance.handles.path_params import PLAN_PATHS
-from appliance.outgoing.base import LAST, NONE, base_of
-from appliance.outgoing.carried import carried_tags, nothing_changed
+from appliance.jobs.handed import Handed, take
+from appliance.outgoing.build_params import BuildParams, MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.choice import Chosen, Wish, choose
 from appliance.outgoing.closure import closure_of
+from appliance.outgoing.closure_source import StationShown
+from appliance.outgoing.delta_base import LAST, NONE, base_of
+from appliance.outgoing.last_sent import carried_tags, nothing_changed
 from appliance.outgoing.media import Medium, check_volume_size, look_at_all, room_on
-from appliance.outgoing.naming import naming
-from appliance.outgoing.order import BuildParams, MediumParams, PlanParams, Wanted, convert
+from appliance.outgoing.named_errors import naming
 from appliance.outgoing.plan import check_space, make_plan
-from appliance.outgoing.shown import StationShown
 from appliance.station import Station, open_station
-from appliance.store.bundles_out import unfinished
-from appliance.store.sites import require_known
-from bundles.media import capacity, disc_of
+from appliance.store.reads.bundles_out import unfinished
+from appliance.store.reads.sites import require_known
+from bundles.documents.statement import StatementFiles
+from bundles.format.media import capacity, disc_of
 from bundles.oci.reference import Reference
-from bundles.statement import StatementFiles
 
 _NOTHING: Final[Mapping[str, Any]] = {
     **dict.fromkeys(("artifacts", "chosen", "volumes", "media"), ()),

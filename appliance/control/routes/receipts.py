@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from appliance.audit.acts import Act
 from appliance.control.api import Control, audited, caller, get, page_of, post
-from appliance.control.asked import body_of
-from appliance.control.own_station import on_own_station
+from appliance.control.request_fields import body_of
+from appliance.control.threads import on_own_station
 from appliance.handles.params import take_document
-from appliance.observe.acts import Act
-from appliance.outgoing.base import take_files
+from appliance.outgoing.delta_base import take_files
 from appliance.station import Station
 from bundles.errors import UsageError
 

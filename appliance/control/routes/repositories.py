@@ -11,15 +11,16 @@ from aiohttp import web
 
 from appliance import limits as station_limits
 from appliance.control.api import Control, get, page, page_of, require
-from appliance.control.asked import query_number, query_text
-from appliance.control.own_station import on_own_station
-from appliance.control.view import shown_prefixes, shows
-from appliance.control.weights import Weights
+from appliance.control.artifact_sizes import Weights
+from appliance.control.request_fields import query_number, query_text
+from appliance.control.threads import on_own_station
+from appliance.control.visibility import shown_prefixes, shows
 from appliance.lifecycle.untagged import Names, Untagged, count, untagged
 from appliance.station import Station
-from appliance.store.metadata import ManifestFacts, TagFacts
-from bundles import limits, strict_json
+from appliance.store.reads.registry import ManifestFacts, TagFacts
+from bundles import limits
 from bundles.errors import LockgateError, MalformedError, NotFoundError
+from bundles.io import strict_json
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
 from bundles.oci.manifest import Manifest, parse_manifest

@@ -16,16 +16,16 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
-from appliance.access.patterns import covers
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording_async
+from appliance.audit.port import AuditEvent, refusal
 from appliance.control.api import Control, act, audited, caller, post, require
-from appliance.control.asked import body_of, malformed
-from appliance.control.own_station import on_own_station
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
-from appliance.observe.recorded import recording_async
+from appliance.control.request_fields import body_of, malformed
+from appliance.control.threads import on_own_station
 from appliance.outgoing.closure import closure_of
-from appliance.outgoing.shown import StationShown
-from appliance.policy.client_writes import ClientWrites
+from appliance.outgoing.closure_source import StationShown
+from appliance.patterns import covers
+from appliance.settings.client_writes import ClientWrites
 from appliance.station import Station
 from appliance.store.writes.copies import CopyArtifacts, Item
 from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag, holds_released
@@ -161,7 +161,7 @@ class _Acts:
 
     async def _make(self, actor: str, source: str, target: str, copied: _Copied) -> list[list[str]]:
         """Record each link, and each tag with the manifest that it is set to, then make all of them in one transaction.
-        Each is explained where its source's link is (appliance.intake.log_record)."""
+        Each is explained where its source's link is (appliance.release_check.log_record)."""
         tagged: dict[str, list[str]] = {}
         for tag, digest in copied.tags:
             tagged.setdefault(digest, []).append(tag)

@@ -6,13 +6,13 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.access.permissions import PERMISSIONS, Caller
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent, refusal
 from appliance.control.api import Control, account, anybody, caller, delete, get
-from appliance.control.asked import body_of
 from appliance.control.callers import peer_uid, system_name
 from appliance.control.duties import note_officer
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent, refusal
+from appliance.control.request_fields import body_of
+from appliance.permissions import PERMISSIONS, Caller
 from bundles.errors import LockgateError, RefusedError, UsageError
 
 

@@ -7,13 +7,13 @@ from dataclasses import asdict
 from aiohttp import web
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, audited, caller, delete, get, post
-from appliance.control.asked import body_of, query_text
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.outgoing.order import check_destination
-from appliance.store.bundles_out import unfinished
-from appliance.store.sites import known_sites, require_known
+from appliance.control.request_fields import body_of, query_text
+from appliance.outgoing.build_params import check_destination
+from appliance.store.reads.bundles_out import unfinished
+from appliance.store.reads.sites import known_sites, require_known
 from appliance.store.writes.sites import ListSite, RemoveSite
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.reference import check_site

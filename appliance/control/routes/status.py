@@ -11,14 +11,14 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.audit.checkpoints import last_checkpoint
 from appliance.control import duties, space
 from appliance.control.api import Control, get, may
-from appliance.control.job import Job
-from appliance.control.view import job_view
-from appliance.observe.checkpoints import last_checkpoint
-from appliance.observe.health import checks
-from appliance.store import tombstones
-from appliance.store.bundles_out import unfinished
+from appliance.control.health import checks
+from appliance.control.visibility import job_view
+from appliance.jobs.view import Job
+from appliance.store.reads import tombstones
+from appliance.store.reads.bundles_out import unfinished
 
 
 def routes(control: Control) -> list[web.RouteDef]:

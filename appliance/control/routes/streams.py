@@ -10,16 +10,16 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
-from appliance.control.asked import body_of, number_in, query_number, query_text
+from appliance.control.request_fields import body_of, number_in, query_number, query_text
 from appliance.intake import overrides
-from appliance.intake.silence import shut_streams
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
+from appliance.intake.stream_alarms import shut_streams
 from appliance.station import open_station
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.ledger import SayOverride, SetClockFloor
-from bundles.documents import Override
+from bundles.documents.signed import Override
 from bundles.errors import RefusedError
 
 _STREAMS: Final = (

@@ -9,15 +9,15 @@ from typing import Any
 
 from aiohttp import web
 
-from appliance.access.alerts import expiries
+from appliance.access.certificate_alerts import expiries
 from appliance.access.certificates import load, names_of
 from appliance.access.tls import server_context
+from appliance.audit.acts import Act
+from appliance.audit.port import AuditEvent
 from appliance.control.api import Control, audited, caller, get, post
 from appliance.control.routes.status import describe
-from appliance.observe.acts import Act
-from appliance.observe.audit import AuditEvent
-from appliance.observe.metrics import CONTENT_TYPE, Gauges, render
-from appliance.observe.reserve import Reserve
+from appliance.metrics import CONTENT_TYPE, Gauges, render
+from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError, UsageError
 
 

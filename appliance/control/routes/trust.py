@@ -9,7 +9,7 @@ import msgspec
 from aiohttp import web
 
 from appliance.control.api import Control, get
-from appliance.control.public_keys import own_keys
+from appliance.known_keys import own_keys
 
 
 def routes(control: Control) -> list[web.RouteDef]:

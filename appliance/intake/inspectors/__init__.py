@@ -12,7 +12,7 @@ from typing import Final
 
 from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers
 from appliance.intake.inspectors.port import Named, Subject
-from bundles.documents import Report, Section
+from bundles.documents.signed import Report, Section
 from bundles.errors import FailedError, LockgateError
 
 INSPECTORS: Final[tuple[Named, ...]] = (

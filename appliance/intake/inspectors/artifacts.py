@@ -8,9 +8,9 @@ from typing import Any, Final
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.port import Listing, Subject
-from bundles import strict_json
-from bundles.documents import Section
+from bundles.documents.signed import Section
 from bundles.errors import MalformedError
+from bundles.io import strict_json
 from bundles.oci.descriptor import Platform
 from bundles.oci.manifest import DOCKER_CONFIG, OCI_CONFIG
 from bundles.ports import BlobReader

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appliance.intake.inspectors.port import Listing, Subject, listed
-from appliance.policy.sources import Writes
-from appliance.store.tag_claims import TagClaim, foreign_claim
-from bundles.display import some
-from bundles.documents import Section
-from bundles.manifest import BundleManifest
+from appliance.settings.sources import Writes
+from appliance.store.reads.tag_claims import TagClaim, foreign_claim
+from bundles.documents.signed import Section
+from bundles.format.manifest import BundleManifest
+from bundles.io.display import some
 
 
 def inspect(subject: Subject) -> Section:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from appliance import limits
-from bundles import strict_json
+from bundles.io import strict_json
 
 Open = Callable[[], BinaryIO]
 """Opens an SBOM for reading, from its beginning."""

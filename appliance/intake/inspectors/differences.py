@@ -13,10 +13,10 @@ from appliance.intake.content import Checked
 from appliance.intake.inspectors import components
 from appliance.intake.inspectors.port import Listing, Subject, listed
 from bundles import limits as bundle_limits
-from bundles import strict_json
-from bundles.display import some
-from bundles.documents import Section
+from bundles.documents.signed import Section
 from bundles.errors import FailedError, LockgateError, MalformedError
+from bundles.io import strict_json
+from bundles.io.display import some
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES

@@ -5,8 +5,8 @@ from __future__ import annotations
 from appliance import limits
 from appliance.intake.inspectors.port import Subject, listed
 from appliance.sbom_tools import tools_in
-from bundles.display import some
-from bundles.documents import Section
+from bundles.documents.signed import Section
+from bundles.io.display import some
 
 
 def inspect(subject: Subject) -> Section:

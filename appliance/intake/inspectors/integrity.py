@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from appliance.intake.inspectors.port import Subject
-from bundles.display import some
-from bundles.documents import Section
+from bundles.documents.signed import Section
+from bundles.io.display import some
 
 
 def inspect(subject: Subject) -> Section:

@@ -18,10 +18,10 @@ from appliance.intake.inspectors.contents import SEVEN_ZIP, look
 from appliance.intake.inspectors.findings import FAILING, NOTED, Found, Looked, Tally
 from appliance.intake.inspectors.port import Subject
 from appliance.intake.inspectors.tables import unmatched
-from bundles.display import some
-from bundles.documents import Section
+from bundles.documents.signed import Section
 from bundles.errors import LockgateError
-from bundles.lanes import at_once
+from bundles.io.display import some
+from bundles.io.lanes import at_once
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import EVIDENCE, is_runnable

@@ -8,14 +8,14 @@ from typing import Any, Generic, TypeVar
 
 from appliance import limits
 from appliance.intake.content import Checked
-from appliance.intake.inspectors.notebook import Notebook
-from appliance.policy.sources import Source
-from appliance.store.metadata import Metadata
-from appliance.store.tag_claims import TagClaim
-from bundles.documents import Section
-from bundles.manifest import BundleManifest
+from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.settings.sources import Source
+from appliance.store.reads.registry import Metadata
+from appliance.store.reads.tag_claims import TagClaim
+from bundles.decide.bundle import Opened
+from bundles.documents.signed import Section
+from bundles.format.manifest import BundleManifest
 from bundles.ports import BlobReader
-from bundles.verdict import Opened
 
 Entry = TypeVar("Entry")
 

@@ -22,7 +22,7 @@ from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
 from appliance.intake.inspectors.tar_stream import Member
 from appliance.intake.inspectors.unpacking import compression_of
 from bundles.errors import LockgateError, MalformedError
-from bundles.seven_zip import check_header
+from bundles.io.seven_zip import check_header
 
 MAGIC: Final = b"7z\xbc\xaf\x27\x1c"
 _START: Final = 32

@@ -7,8 +7,8 @@ from sqlite_utils import Database
 from appliance.store.rows import add_functions
 
 _STATEMENTS = (
-    # Trees of their own, in which a name is found whose first entry is damaged (appliance.store.absence). Links have
-    # links_by_digest for that.
+    # Trees of their own, in which a name is found whose first entry is damaged (appliance.store.reads.absence). Links
+    # have links_by_digest for that.
     "CREATE INDEX tags_again ON tags (tag, repository_id)",
     "CREATE INDEX repositories_again ON repositories (name, created)",
     "CREATE INDEX blocks_again ON blocks (digest, why, actor, created)",

@@ -17,7 +17,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.local_socket import connect_to
 from appliance.store.writer import frames
-from appliance.store.writes.base import LostAnswerError, Write
+from appliance.store.writes.write import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, from_wire
 
 _RETRY: Final = 0.05

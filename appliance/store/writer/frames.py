@@ -18,7 +18,7 @@ import msgspec
 
 from appliance import limits
 from appliance.store import writes
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError
 
 HEADER: Final = struct.Struct(">I")

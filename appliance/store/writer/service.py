@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
-from appliance.observe.reserve import Reserve
 from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
-from appliance.store.writes.base import Write
+from appliance.store.reserve import Reserve
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError
 
 _log: Final = logging.getLogger(__name__)

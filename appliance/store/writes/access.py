@@ -9,11 +9,11 @@ from __future__ import annotations
 import sqlite3
 from typing import ClassVar, Literal
 
-from appliance.access.accounts import check_full_name
-from appliance.access.permissions import check_pattern, check_role, clash
-from appliance.store import credentials
-from appliance.store.writes.base import Write
+from appliance.permissions import check_pattern, check_role, clash
+from appliance.store.reads import credentials
+from appliance.store.reads.accounts import check_full_name
 from appliance.store.writes.logins import ForgetFailures
+from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.people import is_same
 

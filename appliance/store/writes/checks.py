@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from appliance import limits
 from appliance.store.rows import Rows
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 
 
 class BeginCheck(Write, frozen=True):

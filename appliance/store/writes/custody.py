@@ -6,11 +6,11 @@ import sqlite3
 
 import msgspec
 
-from appliance.store.writes.base import Write
 from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import forget_if_empty, repository_id
 from appliance.store.writes.rows import Kind, is_linked, may_stand_at, set_tag, take_link, take_tag
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError
 
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from appliance.store.bases import unserved
-from appliance.store.tag_claims import claims_on_tags, foreign_claim
-from appliance.store.writes.base import Write
+from appliance.store.reads.bases import unserved
+from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.claims import claim_links, claim_tags
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
 from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests
 from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
 from bundles.people import count
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 import msgspec
 
 from appliance import limits
-from appliance.store.writes.base import Write
 from appliance.store.writes.bundle_steps import TagRow, add_step, put_tags, written_before
+from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError, UsageError
 
 

@@ -13,11 +13,12 @@ from typing import ClassVar
 import msgspec
 
 from appliance import limits
-from appliance.store import credentials, duties
-from appliance.store.credentials import Credential
-from appliance.store.duties import AccountChange, Change, How
+from appliance.store.reads import credentials
+from appliance.store.reads.credentials import Credential
+from appliance.store.writes import pending_changes
 from appliance.store.writes.access import BindKey, BindUid, GrantRole, SetPassword, suspend_credential
-from appliance.store.writes.base import Write
+from appliance.store.writes.pending_changes import AccountChange, Change, How
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, LockgateError, RefusedError
 
 _REMEDY = "see: lockgate user pending --all"
@@ -40,7 +41,7 @@ class ChangeAccount(Write, frozen=True):
     starts: str
 
     def apply(self, db: sqlite3.Connection) -> None:
-        if duties.how_of(db, self.change, self.actor) != self.how:
+        if pending_changes.how_of(db, self.change, self.actor) != self.how:
             raise FailedError("the account was changed meanwhile", thing=self.change.account, remedy="try again")
         if self.how == "waits":
             _could_be_done(db, self.change)
@@ -50,7 +51,7 @@ class ChangeAccount(Write, frozen=True):
             self._keep(db, "waits", msgspec.json.encode(self.change).decode())
             return
         self.change.apply(db)
-        _end_older(db, duties.older(db, self.change, self.what, self.at), self.actor, self.at)
+        _end_older(db, pending_changes.older(db, self.change, self.what, self.at), self.actor, self.at)
         if self.how != "plain":
             self._keep(db, "done", "")
 
@@ -88,7 +89,7 @@ class ConfirmChange(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
         found = _waiting(db, self.id)
-        if duties.expires_of(found) < self.at:
+        if pending_changes.expires_of(found) < self.at:
             raise RefusedError("the change is over", thing=found.text, remedy="have it asked for anew")
         how = self._standing(db, found)
         settled = _take_effect(db, found, self.actor, self.at, how)
@@ -99,18 +100,18 @@ class ConfirmChange(Write, frozen=True):
         row = db.execute("SELECT disabled FROM accounts WHERE name = ?", (self.actor,)).fetchone()
         if row is None or row[0] is not None:
             raise RefusedError(
-                "the account may not confirm", thing=self.actor, remedy=duties.remedy_of(db, found, self.actor)
+                "the account may not confirm", thing=self.actor, remedy=pending_changes.remedy_of(db, found, self.actor)
             )
         if self.actor == found.account and found.what != "grant" and found.asked_by != self.actor:
             return "own"
-        remedy = duties.remedy_of(db, found, self.actor)
+        remedy = pending_changes.remedy_of(db, found, self.actor)
         if found.asked_by == self.actor:
             raise RefusedError(
                 "who asked for the change may not confirm it", thing=f"{found.id}: {found.text}", remedy=remedy
             )
-        if "administrator" not in duties.roles_of(db, self.actor):
+        if "administrator" not in pending_changes.roles_of(db, self.actor):
             raise RefusedError("another must confirm the change", thing=f"{found.id}: {found.text}", remedy=remedy)
-        if self.actor in duties.group_of(db, found.asked_by):
+        if self.actor in pending_changes.group_of(db, found.asked_by):
             raise RefusedError(
                 "an administrator made by waiting alone does not confirm before a release has shown it",
                 thing=f"{found.id}: {self.actor}, by {found.asked_by}",
@@ -131,8 +132,8 @@ class TakeEffect(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> bool:
         found = _waiting(db, self.id)
-        due = duties.due_of(db, found)
-        if due is None or due > self.at or found.asked_by not in duties.administrators(db):
+        due = pending_changes.due_of(db, found)
+        if due is None or due > self.at or found.asked_by not in pending_changes.administrators(db):
             raise RefusedError("the change is not due", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
         db.execute("SAVEPOINT duty")
         try:
@@ -157,7 +158,7 @@ class EndChange(Write, frozen=True):
 
     def apply(self, db: sqlite3.Connection) -> None:
         found = _waiting(db, self.id)
-        if self.state == "expired" and duties.expires_of(found) >= self.at:
+        if self.state == "expired" and pending_changes.expires_of(found) >= self.at:
             raise RefusedError("the change is not over", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
         _settle(db, found, self.state, self.actor, self.at, "")
 
@@ -192,10 +193,12 @@ class FirstOfficer(Write, frozen=True):
 def _take_effect(db: sqlite3.Connection, found: AccountChange, by: str, at: str, how: str) -> list[str]:
     """Do a change that was confirmed. Returns the ids of what waits because of it."""
     change = _decoded(found)
-    newly = isinstance(change, GrantRole) and not duties.holds_guarded(db, found.account)
+    newly = isinstance(change, GrantRole) and not pending_changes.holds_guarded(db, found.account)
     trusted = how != "own" or not credentials.foreign(db, found.account)
     change.apply(db)
-    _end_older(db, [one for one in duties.older(db, change, found.what, found.asked) if one != found.id], by, at)
+    _end_older(
+        db, [one for one in pending_changes.older(db, change, found.what, found.asked) if one != found.id], by, at
+    )
     if isinstance(change, SetPassword | BindUid | BindKey):
         # What was confirmed under a log-in that another can make is confirmed by nobody.
         if trusted:
@@ -245,12 +248,12 @@ def _put_off(db: sqlite3.Connection, found: AccountChange, one: Credential, at: 
 
 def _end_older(db: sqlite3.Connection, ids: list[str], by: str, at: str) -> None:
     for change_id in ids:
-        found = duties.find(db, change_id)
+        found = pending_changes.find(db, change_id)
         _settle(db, found, "cancelled", by, at, "", "a newer one took effect")
 
 
 def _waiting(db: sqlite3.Connection, change_id: str) -> AccountChange:
-    found = duties.find(db, change_id)
+    found = pending_changes.find(db, change_id)
     if found.state != "waits":
         raise FailedError(f"the change is {found.state}", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
     return found

@@ -8,12 +8,12 @@ from typing import ClassVar
 
 import msgspec
 
-from appliance.store.documents import keep_report
-from appliance.store.writes.base import Write
+from appliance.store.reads.documents import keep_report
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, move, stand, step
 from appliance.store.writes.floors import raise_clock_floor, require_open
 from appliance.store.writes.registry import BlobRow, record_blob
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
 
 
@@ -197,7 +197,7 @@ class Quarantine(Write, frozen=True):
 
 class LayerRow(msgspec.Struct, frozen=True, kw_only=True):
     """What was found in a blob that was looked through: `look` is the version of the looking, `found` is JSON, `mac`
-    authenticates the row (appliance.intake.inspectors.notebook). `media_type` is empty: content decides."""
+    authenticates the row (appliance.intake.inspectors.layer_cache). `media_type` is empty: content decides."""
 
     digest: str
     media_type: str

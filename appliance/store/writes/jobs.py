@@ -6,7 +6,7 @@ import json
 import sqlite3
 from typing import ClassVar, Final
 
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError
 
 FINAL_STATES: Final = ("done", "failed", "refused", "incomplete", "cancelled")

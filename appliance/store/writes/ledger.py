@@ -6,9 +6,9 @@ import sqlite3
 
 import msgspec
 
-from appliance.store.writes.base import Write
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
+from appliance.store.writes.write import Write
 from bundles.errors import FailedError, RefusedError
 from bundles.people import count
 

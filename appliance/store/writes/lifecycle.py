@@ -6,9 +6,9 @@ import sqlite3
 from hashlib import sha256
 from typing import ClassVar, Final
 
-from appliance.store.writes.base import Write
 from appliance.store.writes.registry import ManifestRow, forget_if_empty, record_manifest, repository_id
 from appliance.store.writes.rows import take_link
+from appliance.store.writes.write import Write
 
 _KEPT: Final = (
     "SELECT EXISTS (SELECT 1 FROM links WHERE digest = ?1) OR EXISTS (SELECT 1 FROM pins WHERE digest = ?1)"
@@ -19,7 +19,7 @@ _KEPT: Final = (
 class ForgetBlobs(Write, frozen=True):
     """Blobs that nothing links or pins are no longer held. The result lists them, those without a row among them;
     what was linked or pinned meanwhile is left out. The caller holds the store's gate, and takes the files away. Each
-    repository that showed one remembers the collection `job` and the time `at` (`appliance.store.tombstones`)."""
+    repository that showed one remembers the collection `job` and the time `at` (`appliance.store.reads.tombstones`)."""
 
     digests: tuple[str, ...]
     job: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import ClassVar, Final
 
-from appliance.store.writes.base import Write
+from appliance.store.writes.write import Write
 
 FAILURES_KEPT: Final = 10_000
 """Rows of `failed_logins`: whoever tries more names than this forgets the oldest, and no disk fills up."""

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import Any, ClassVar
 
-from appliance.store.sites import require_known
-from appliance.store.writes.base import Write
+from appliance.store.reads.sites import require_known
 from appliance.store.writes.bundle_steps import UNSIGNED, add_step, written_before
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.registry import (
@@ -20,9 +19,10 @@ from appliance.store.writes.registry import (
 )
 from appliance.store.writes.rows import link
 from appliance.store.writes.sites import put_site
+from appliance.store.writes.write import Write
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
-from bundles.manifest import bundle_id
+from bundles.format.manifest import bundle_id
 
 
 class AddArtifacts(Write, frozen=True):
@@ -72,8 +72,8 @@ class TakeSequence(Write, frozen=True):
     ended unsigned has lapsed: it is voided here where `voids` names it, so that whoever voids it has recorded that.
     `voided` has those numbers below `sequence` that the inside may not have: no more than one bundle may move its
     stream by. Raises FailedError when the stream has no number left, or when so many in a row are void that the inside
-    would refuse it; UsageError for a destination that nobody knows (appliance.store.sites), where it is not said to be
-    a `new_site`, which lists it.
+    would refuse it; UsageError for a destination that nobody knows (appliance.store.reads.sites), where it is not said
+    to be a `new_site`, which lists it.
     """
 
     unrecorded: ClassVar[str] = "a number under which nothing stands yet, of a build whose start is recorded"

@@ -10,7 +10,6 @@ import sqlite3
 
 import msgspec
 
-from appliance.store.writes.base import Write
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
@@ -23,7 +22,8 @@ from appliance.store.writes.registry import (
     record_manifests,
 )
 from appliance.store.writes.rows import Kind, link, set_tag
-from bundles.manifest import bundle_id
+from appliance.store.writes.write import Write
+from bundles.format.manifest import bundle_id
 
 
 class LinkRow(msgspec.Struct, frozen=True, array_like=True):

@@ -15,8 +15,8 @@ import msgspec
 
 from appliance.store.integrity import require_checked
 from appliance.store.rows import WrongRowError
-from appliance.store.writes.base import Write
 from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
+from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError
 
 CRC_UNKNOWN: Final = -1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 
-from appliance.store.sites import known_sites
-from appliance.store.writes.base import Write
+from appliance.store.reads.sites import known_sites
+from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError
 
 

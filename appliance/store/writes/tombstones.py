@@ -6,8 +6,8 @@ import sqlite3
 from typing import ClassVar
 
 from appliance import limits
-from appliance.store.writes.base import Write
 from appliance.store.writes.rows import Kind
+from appliance.store.writes.write import Write
 
 
 class CountAsked(Write, frozen=True):

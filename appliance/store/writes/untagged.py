@@ -6,15 +6,15 @@ import json
 import sqlite3
 from typing import Any
 
-from appliance.store.untagged import state_of
-from appliance.store.writes.base import Write
+from appliance.store.reads.untagged import state_of
 from appliance.store.writes.registry import forget_if_empty, refuse_released, repository_id
 from appliance.store.writes.rows import take_link
+from appliance.store.writes.write import Write
 
 
 class UnlinkUntagged(Write, frozen=True):
     """Manifests to which no tag leads vanish from their repository; all of them or, where anything there changed since
-    the caller looked (`state`, appliance.store.untagged.state_of) or a pin keeps one by now, none.
+    the caller looked (`state`, appliance.store.reads.untagged.state_of) or a pin keeps one by now, none.
 
     The result is {taken: how many, state: the new one}. Raises RefusedError where the repository holds released
     content.

@@ -1,0 +1,1 @@
+"""The audit log: recorded acts, lanes, checkpoints, reading, export."""

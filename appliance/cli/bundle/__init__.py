@@ -1,0 +1,1 @@
+"""`lockgate bundle`, a module a command."""

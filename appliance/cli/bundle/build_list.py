@@ -1,0 +1,86 @@
+"""The lists that `lockgate bundle build -f` reads: references a line, or a collection.toml of `lockgate collect`."""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from bundles import limits
+from bundles.errors import LockgateError, UsageError
+
+
+def names_in(file: str) -> list[str]:
+    """The references that a list names: a file of lines (`#` begins a comment), `-` for the standard input, or, where
+    its name ends in .toml, a collection, of each source the name that `collect` gives it.
+
+    Raises UsageError naming the file and the line or entry.
+    """
+    if file.endswith(".toml"):
+        return _collected(Path(file))
+    lines = _read(file).splitlines()
+    names = [name for line in lines if (name := line.partition("#")[0].strip())]
+    if not names:
+        raise UsageError("the list names nothing", thing=file, remedy="write a REF a line")
+    for number, line in enumerate(lines, 1):
+        if len(line.partition("#")[0].split()) > 1:
+            raise UsageError(f"line {number} has more than one word", thing=file, remedy="write a REF a line")
+    return names
+
+
+def _read(file: str) -> str:
+    from bundles.io.files import read_small
+
+    if file != "-" and not Path(file).is_file():
+        raise UsageError("no such file", thing=file, remedy="check the path")
+    raw = sys.stdin.buffer.read(limits.MIB + 1) if file == "-" else read_small(Path(file), limits.MIB)
+    if len(raw) > limits.MIB:
+        raise UsageError("the list is too long", thing=file, remedy=f"at most {limits.MIB} bytes; use patterns")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise UsageError("the list is not UTF-8 text", thing=file, remedy="write a REF a line") from None
+
+
+def _collected(file: Path) -> list[str]:
+    try:
+        document = tomllib.loads(_read(str(file)))
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"not a collection ({error})", thing=str(file), remedy="write TOML") from None
+    sources = document.get("source")
+    if not isinstance(sources, list) or not sources:
+        raise UsageError("not a collection", thing=str(file), remedy="write [[source]] tables with `from` and `as`")
+    return [_name(number, source, file) for number, source in enumerate(sources, 1)]
+
+
+def _name(number: int, source: Any, file: Path) -> str:
+    """What `collect` calls a source here."""
+    fields = source if isinstance(source, dict) else {}
+    came, name = fields.get("from"), fields.get("as")
+    if not isinstance(came, str) or not isinstance(name, str | None):
+        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
+    if name is not None:
+        return name
+    kind, _, rest = came.partition(":")
+    try:
+        found = _given(kind, rest, came)
+    except LockgateError:
+        found = None
+    if found is None:
+        raise UsageError(f"source {number} does not say its name here", thing=came, remedy=f"give it `as` in {file}")
+    return found
+
+
+def _given(kind: str, rest: str, came: str) -> str | None:
+    """The name of a file, of one image of a layout, or of a registry's image; None where only the source itself says
+    it."""
+    from appliance.outgoing.collect.names import default_reference
+    from bundles.oci.reference import Reference, RemoteReference
+
+    if kind == "file":
+        return str(default_reference(Path(rest).name))
+    if kind == "oci":
+        folder, colon, tag = rest.rpartition(":")
+        return str(Reference(Path(folder).name.lower(), tag=tag)) if colon and "/" not in tag else None
+    return str(RemoteReference.parse(came.removeprefix("docker://")).reference)

@@ -1,0 +1,1 @@
+"""`lockgate intake` and `lockgate receipt`."""

@@ -1,0 +1,429 @@
+"""`lockgate intake`."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.intake.decide import approve, count, reject
+from appliance.cli.intake.list_entries import list_
+from appliance.cli.people.user_pending import lines_of
+from appliance.cli.shared.completion import KEY
+from appliance.cli.shared.context import (
+    call,
+    detach_option,
+    json_option,
+    load_key,
+    megabytes,
+    passphrase_option,
+    show,
+    station_option,
+    station_root,
+    table,
+)
+from appliance.cli.shared.pages import whole_list
+from bundles.io.display import safe, some
+
+
+@click.group()
+def intake() -> None:
+    """Bring a bundle in: import, list, show, inspect, approve, reject, release, withdraw, check."""
+
+
+@intake.command("import")
+@click.argument("folders", metavar="DIR...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--partial", is_flag=True, help="Take in what is whole without volumes that are lost for good.")
+@detach_option
+@station_option
+@json_option
+def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach: bool, as_json: bool) -> None:
+    """Verify a bundle into quarantine. Give a folder for each medium that is here; the others may follow.
+
+    Exit status 3: refused; 4: good so far, volumes still to come. The last line is the bundle's id.
+    """
+    from appliance.cli.shared.follow import run_job
+
+    params = {"paths": [str(folder.absolute()) for folder in folders], "partial": partial}
+    result = run_job(root, "import", params, detach=detach)
+    if detach:
+        show(result, as_json, lambda: str(result["job"]))
+        return
+    without = f", without volumes {', '.join(map(str, absent))}" if (absent := result["missing_volumes"]) else ""
+    text = (
+        f"{some(result['artifacts'], 'artifact')}, {megabytes(result['bytes'])}:"
+        f" {result['state']}{without}\n{result['id']}"
+    )
+    show(result, as_json, lambda: text)
+
+
+@intake.command("show")
+@click.argument("name", metavar="ID")
+@station_option
+@json_option
+def show_(root: Path | None, name: str, as_json: bool) -> None:
+    """An entry with its inspection report and approvals."""
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
+    show(document, as_json, lambda: _text(document))
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@detach_option
+@station_option
+@json_option
+def inspect(root: Path | None, name: str, detach: bool, as_json: bool) -> None:
+    """Inspect a quarantined bundle anew: after an inspector was mended or added, or what is served has changed.
+
+    The new report takes the place of the old one, and every approval by that one is void. The last line is the
+    report's digest.
+    """
+    from appliance.cli.shared.follow import run_job
+
+    result = run_job(root, "inspect", {"id": name}, detach=detach)
+    if detach:
+        show(result, as_json, lambda: str(result["job"]))
+        return
+    lines = [f"{one['outcome']:<5} {one['inspector']}" for one in result["sections"]]
+    show(result, as_json, lambda: "\n".join(safe(line) for line in [*lines, result["report_digest"]]))
+
+
+@intake.command()
+@station_option
+@json_option
+def check(root: Path | None, as_json: bool) -> None:
+    """Compare what clients see of every bundle, where released tags point, what is blocked, and what the intake says of
+    bundles, with the audit log. Exit status 3: something is shown that nobody released, or a released tag, a block, a
+    bundle's state or its inspection report was changed.
+    """
+    from bundles.errors import RefusedError
+
+    document = call(root, lambda client: client.get("/v1/releases/check"))
+    rows = [(one["bundle"], _place(one), one["kind"], one["digest"]) for one in document["items"]]
+    good = "[ok] all that is shown was released"
+    more = f"\n{len(rows)} shown; there may be more: a thousand of a kind are listed" if len(rows) >= _LISTED else ""
+    show(document, as_json, lambda: table(rows, ("BUNDLE", "REPOSITORY", "KIND", "DIGEST")) + more if rows else good)
+    if not rows:
+        return
+    first = min(document["items"], key=lambda one: _SEVERE.get(one["kind"], 0))
+    if first["kind"] == "block":
+        raise RefusedError(
+            "a block is not what the audit log says" if first["found"] != "missing" else "a block was removed by hand",
+            thing=f"{first['digest']}, {first['found']}",
+            remedy="find out who changed the database, then "
+            + ("remove it: lockgate block remove DIGEST" if first["found"] == "unexplained" else "block it again"
+               " (lockgate block add DIGEST --why TEXT); why is in: lockgate audit show"),
+        )  # fmt: skip
+    if first["kind"] == "tag":
+        must = f"now {first['found'] or 'gone'}, by the audit log {first['digest'] or 'nowhere'}"
+        if first["bundle"]:
+            raise RefusedError(
+                "a released tag no longer points where the release put it",
+                thing=f"{_place(first)} of {first['bundle']}, {must}",
+                remedy="find out who moved it (lockgate audit show), then release the bundle again after a withdrawal",
+            )
+        raise RefusedError(
+            "a tag in a repository of released content stands where nobody put it",
+            thing=f"{_place(first)}, {must}",
+            remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
+        )
+    if first["kind"] == "missing":
+        raise RefusedError(
+            "a released manifest or blob is not shown, and nobody took it away",
+            thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
+            remedy="find out who changed the database, then release the bundle again after a withdrawal",
+        )
+    if first["kind"] in ("claim", "facts", "record"):
+        raise _changed_row(first)
+    if first["kind"] == "damaged":
+        raise RefusedError(
+            "a released manifest cannot be read, so that what it shows cannot be told",
+            thing=f"{first['repository']}@{first['digest']} of {first['bundle']}",
+            remedy="look for damage (lockgate scrub), then carry the bundle in again",
+        )
+    if first["kind"] == "cut":
+        raise RefusedError(
+            "events went from the audit log, and what was kept of them is missing or changed",
+            thing=first["digest"] or "nothing was kept",
+            remedy="put the station's folder `imported` back from a backup; see: lockgate audit verify",
+        )
+    if first["kind"] == "stray":
+        raise RefusedError(
+            f"{some(len(rows), 'file among the kept manifests is', 'files among the kept manifests are')} named"
+            f" by no event", thing=first["digest"],
+            remedy="find out who put them into the station's folder `imported`, and take them away",
+        )  # fmt: skip
+    if first["kind"] == "foreign":
+        raise RefusedError(
+            "the audit log holds lines that the station did not write", thing=first["digest"],
+            remedy="keep a copy of the folder audit/, and see: lockgate audit verify",
+        )  # fmt: skip
+    if first["kind"] == "older-than-the-log":
+        raise RefusedError(
+            f"{some(len(rows), 'link says', 'links say')} that they are older than the audit log that is left",
+            thing=f"{first['bundle']} in {first['repository']}",
+            remedy="find the release in the export that was pruned; block what is not there: lockgate block add DIGEST",
+        )
+    if first["kind"] in ("entry", "kept", "state", "report"):
+        what, thing, remedy = _bundle_words(first)
+        raise RefusedError(what, thing=thing, remedy=remedy)
+    raise RefusedError(
+        "content is shown that nobody released",
+        thing=f"{first['bundle'] or 'content of no bundle that was taken in'} in {first['repository']}",
+        remedy="block it (lockgate block add DIGEST), keep the database as it is, find out who changed it",
+    )  # fmt: skip
+
+
+def _bundle_words(one: dict[str, str]) -> tuple[str, str, str]:
+    """What is wrong with a bundle's record, which it is, and the remedy."""
+    if one["kind"] == "state":
+        return (
+            "a bundle's state in the database is not what was decided",
+            f"{one['bundle']} is {one['found']}, by the audit log {one['expected']}",
+            "find out who changed the database, and put it back from a backup; hide what must not be pulled meanwhile:"
+            " lockgate block add DIGEST",
+        )
+    if one["kind"] == "report":
+        return (
+            "a bundle's inspection report is not the one that was recorded",
+            one["bundle"],
+            "find out who changed the database; what waits is inspected anew: lockgate intake inspect ID",
+        )
+    return (
+        "a bundle that came in is not in the station as it was signed",
+        one["bundle"],
+        "find out who changed the database or the folder `imported`, and put them back from a backup",
+    )
+
+
+_LISTED: Final = 1_000
+"""Findings of a kind, and manifests that are still shown, that the control API lists at most."""
+
+_SEVERE: Final = {"cut": 0, "manifest": 1, "blob": 1, "entry": 2, "kept": 2, "tag": 2, "missing": 2, "block": 2,
+                  "claim": 2, "facts": 2, "record": 2, "state": 2, "report": 2, "foreign": 3, "older-than-the-log": 3,
+                  "damaged": 3, "stray": 4}  # fmt: skip
+"""Which finding is told in words: the first of the lowest number."""
+
+
+def _changed_row(first: dict[str, str]) -> Exception:
+    """The refusal for a row that is not what the log or a manifest's bytes make it."""
+    from bundles.errors import RefusedError
+
+    if first["kind"] == "claim":
+        return RefusedError(
+            "the database's record of what a release stands for was changed",
+            thing=f"{_place(first)} of {first['bundle']}, {first['found']}",
+            remedy="find out who changed the database (lockgate audit show); withdraw the bundle, approve and release"
+            " it again, which makes the record anew",
+        )
+    if first["kind"] == "record":
+        return RefusedError(
+            "the database's record is not what the audit log says",
+            thing=f"{first['thing']}: {first['found']}",
+            remedy="find out who changed the database (lockgate audit show), and put it back from a backup",
+        )
+    said = "no row" if first["found"] == "missing" else f"another {first['found']}"
+    return RefusedError(
+        "the database does not say of a manifest what its bytes say",
+        thing=f"{first['repository']}@{first['digest']}: {said}",
+        remedy="find out who changed the database (lockgate audit show); set it right with: lockgate scrub",
+    )
+
+
+def _place(one: dict[str, str]) -> str:
+    """Where a finding is: a repository, or a tag in it."""
+    if one["kind"] == "record":
+        return one["thing"]
+    return f"{one['repository']}:{one['tag']}" if one.get("tag") else one["repository"]
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@click.option("--out", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A new file.")
+@station_option
+@json_option
+def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
+    """Write a bundle's inspection report to a file, for an officer who approves it on another machine.
+
+    The last line is the file.
+    """
+    from bundles.errors import FailedError
+    from bundles.io import strict_json
+    from bundles.io.files import write_atomic
+    from bundles.oci.digest import Digest
+
+    document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
+    if document["report"] is None:
+        raise FailedError("the bundle was not inspected yet", thing=name, remedy="import it to its end first")
+    raw = strict_json.canonical(document["report"])
+    if str(Digest.of(raw)) != document["report_digest"]:
+        raise FailedError("the report that came is not the one the station named", thing=name, remedy="try again")
+    write_atomic(out, raw, replace=False)
+    fields = {"path": str(out), "report_digest": document["report_digest"]}
+    show(fields, as_json, lambda: f"report {document['report_digest']}\n{safe(str(out))}")
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@click.option(
+    "--only", multiple=True, metavar="REF",
+    help="Only this artifact (repository, repository:tag or repository@digest) and what belongs to it; repeatable.",
+)  # fmt: skip
+@station_option
+@json_option
+def release(root: Path | None, name: str, only: tuple[str, ...], as_json: bool) -> None:
+    """Make an approved bundle's content visible, all at once."""
+    path = f"/v1/intake/{quote(name, safe='')}/release"
+    document = call(root, lambda client: client.post(path, {"only": list(only)}))
+    show(document, as_json, lambda: "\n".join(safe(reference) for reference in document["released"]))
+    for line in lines_of(document["account_changes"]):
+        click.echo(line, err=True)
+
+
+@intake.command()
+@click.argument("name", metavar="ID")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept.")
+@station_option
+@json_option
+def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
+    """Take a release back: its content is no longer visible, and its tags stand where they stood.
+
+    The content stays in quarantine; approved anew, it can be released again. What another release, a push or a collect
+    stands for stays shown, and is named: lockgate block add DIGEST hides it everywhere.
+    """
+    document = call(root, lambda client: client.post(f"/v1/intake/{quote(name, safe='')}/withdraw", {"why": why}))
+    still = [f"still shown: {reference}" for reference in document["still_shown"]]
+    if len(still) >= _LISTED:
+        still.append(f"{len(still)} shown; there may be more: a thousand are listed")
+    show(document, as_json, lambda: "\n".join(safe(line) for line in [*document["withdrawn"], *still]))
+
+
+@intake.group()
+def stream() -> None:
+    """The ledger's streams: show, reset."""
+
+
+@stream.command("show")
+@click.argument("name", metavar="[STREAM]", required=False, default="")
+@station_option
+@json_option
+def show_stream(root: Path | None, name: str, as_json: bool) -> None:
+    """What came when, on one stream or on all, and which streams a restore shut."""
+    from bundles.errors import NotFoundError
+
+    document = whole_list(root, "/v1/ledger", stream=name)
+    streams = call(root, lambda client: client.get("/v1/streams"))["items"]
+    document["shut"] = {one["stream"]: one["shut"] for one in streams if one["shut"] and name in ("", one["stream"])}
+    if name and not document["items"] and not document["shut"]:
+        raise NotFoundError("nothing came on this stream", thing=name, remedy="see: lockgate intake stream show")
+    shut = "".join(f"\n[!!] {safe(why)}" for why in document["shut"].values())
+    rows = [
+        (
+            entry["stream"],
+            entry["sequence"],
+            entry["state"],
+            entry["created"],
+            entry["actor"],
+            entry["digest"] or entry["why"],
+        )
+        for entry in document["items"]
+    ]
+    show(document, as_json, lambda: table(rows, ("STREAM", "SEQUENCE", "STATE", "WHEN", "WHO", "DIGEST")) + shut)
+
+
+@stream.command()
+@click.argument("name", metavar="STREAM")
+@click.option("--sequence", type=int, help="The floor: the next bundle is the one after it.")
+@click.option("--digest", default="", metavar="DIGEST", help="The digest of that bundle, which the next one follows.")
+@click.option("--receipt", type=click.Path(path_type=Path), metavar="FILE", help="Take both from this site's receipt.")
+@click.option("--clock", "floor", default="", metavar="TIME", help="Instead: no bundle so far was made after TIME.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason, which is kept in the ledger.")
+@click.option("--key", "key_name", type=KEY, metavar="KEY", help="Sign it: a name in the key folder, or a path.")
+@passphrase_option
+@station_option
+@json_option
+def reset(
+    root: Path | None,
+    name: str,
+    sequence: int | None,
+    digest: str,
+    receipt: Path | None,
+    floor: str,
+    why: str,
+    key_name: str | None,
+    passphrase_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Set a stream's floor by hand: after bundles were lost, after a restore, or where a clock was wrong.
+
+    Two people say the same, each with their own release key (--key); the second one's word does it. On an open
+    station one person suffices, without a key.
+    """
+    from appliance.cli.intake.receipt import head_in
+    from bundles.errors import UsageError
+    from bundles.io.times import check_time
+
+    if receipt is not None:
+        sequence, digest = head_in(station_root(root), receipt, name)
+    if floor:
+        check_time(floor, "--clock")
+    if (sequence is None) == (not floor):
+        raise UsageError("a reset sets one floor", thing=name, remedy="give --sequence, --receipt or --clock")
+    said = {"sequence": sequence or 0, "digest": digest, "floor": floor, "why": why}
+    document = _say(root, name, said, key_name, passphrase_fd)
+
+    def text() -> str:
+        if document["people"] < document["needed"]:
+            more = "a second person now gives the same command with their own key and log-in"
+            return f"{name}: {document['people']} of {document['needed']} people; {more}"
+        return f"{name} goes on behind {sequence}" if not floor else f"no bundle so far counts as made after {floor}"
+
+    show(document, as_json, text)
+
+
+def _say(
+    root: Path | None, name: str, said: dict[str, Any], key_name: str | None, passphrase_fd: int | None
+) -> dict[str, Any]:
+    path = f"/v1/streams/{quote(name, safe='')}"
+    if key_name is None:
+        return call(root, lambda client: client.post(f"{path}/reset", said))
+    key = load_key(station_root(root), key_name, passphrase_fd)
+    keyid = key.public.keyid
+    answer = call(root, lambda client: client.get(f"{path}/override", keyid=keyid, **said))
+    signature = base64.b64encode(key.sign(base64.b64decode(answer["payload"]))).decode()
+    body = {"payload": answer["payload"], "keyid": keyid, "signature": signature}
+    return call(root, lambda client: client.post(f"{path}/override", body))
+
+
+def _text(document: dict[str, Any]) -> str:
+    from bundles.documents import report_text
+
+    lines = [
+        f"{document['id']}  {document['state']}",
+        f"  digest      {document['digest']}",
+        f"  received    {document['received']} by {document['actor']}",
+        f"  content     {some(document['artifacts'], 'artifact')}, {megabytes(document['bytes'])}",
+        f"  approvals   {count(document)}",
+    ]
+    for entry in document["decisions"]:
+        why = f": {entry['why']}" if entry["why"] else ""
+        lines.append(f"    {entry['decision']} by {entry['owner']} ({entry['keyid']}) at {entry['created']}{why}")
+    lines.append("  steps")
+    lines += [
+        f"    {step['at']} {step['state']} by {step['actor']}" + (f": {step['note']}" if step["note"] else "")
+        for step in document["steps"]
+    ]
+    if document["missing_volumes"]:
+        lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
+    lines += [f"  {line}" for line in lines_of(document["account_changes"])]
+    if document["report"] is not None:
+        lines.append(f"  report      {document['report_digest']}")
+        lines += [f"    {line}" for line in report_text.lines(document["report"]["sections"])]
+    return "\n".join(safe(line) for line in lines)
+
+
+for _command in (list_, approve, reject):
+    intake.add_command(_command)

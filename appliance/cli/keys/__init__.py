@@ -1,0 +1,1 @@
+"""`lockgate key`, `lockgate trust` and `lockgate tls`."""

@@ -1,0 +1,1 @@
+"""`lockgate user`, `role` and `token`."""

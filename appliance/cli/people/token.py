@@ -1,0 +1,81 @@
+"""`lockgate token`: robots and their secrets, log-ins, and taking them away."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from appliance.cli.people.user import change, path_of
+from appliance.cli.shared.context import call, json_option, show, station_option, table
+
+
+@click.group()
+def token() -> None:
+    """Robots' secrets and people's log-ins: create, rotate, list, revoke."""
+
+
+def _secret_line(document: dict[str, Any]) -> str:
+    return f"{document['name']} until {document['expires']}; this is shown once:\n{document['secret']}"
+
+
+@token.command()
+@click.argument("name")
+@click.option("--for", "full_name", default="", metavar="TEXT", help="What the robot is for.")
+@click.option("--days", type=int, metavar="N", help="Days its secret is good for (default 90).")
+@station_option
+@json_option
+def create(root: Path | None, name: str, full_name: str, days: int | None, as_json: bool) -> None:
+    """Make a robot, named robot-NAME, and show its secret: a client logs in with both. It has no roles yet."""
+    from appliance.store.reads.accounts import check_name
+
+    body = {"kind": "robot", "name": check_name(name, robot=True), "full_name": full_name, "days": days}
+    document = call(root, lambda client: client.post("/v1/accounts", body))
+    show(document, as_json, lambda: _secret_line(document))
+
+
+@token.command()
+@click.argument("name")
+@click.option("--days", type=int, metavar="N", help="Days the new secret is good for (default 90).")
+@click.option("--overlap", type=int, metavar="HOURS", help="Hours the old one stays good (default 24).")
+@station_option
+@json_option
+def rotate(root: Path | None, name: str, days: int | None, overlap: int | None, as_json: bool) -> None:
+    """Give a robot a new secret; the old one stays good for a while, so that no client is caught between."""
+    body: dict[str, Any] = {"days": days}
+    if overlap is not None:
+        body["overlap_seconds"] = overlap * 3600
+    document = call(root, lambda client: client.post(path_of(name, "/secret"), body))
+    show(document, as_json, lambda: _secret_line(document))
+
+
+@token.command("list")
+@click.argument("name")
+@station_option
+@json_option
+def list_(root: Path | None, name: str, as_json: bool) -> None:
+    """An account's secrets and log-ins."""
+    document = call(root, lambda client: client.get(path_of(name, "/tokens")))
+    fields = ("id", "kind", "client", "created", "expires", "state")
+    rows = [tuple(entry[field] for field in fields) for entry in document["items"]]
+    show(document, as_json, lambda: table(rows, tuple(field.upper() for field in fields)))
+
+
+@token.command()
+@click.argument("token_id", metavar="ID", required=False)
+@click.option("--all-of", "account", metavar="ACCOUNT", help="Every log-in and token of this account.")
+@station_option
+@json_option
+def revoke(root: Path | None, token_id: str | None, account: str | None, as_json: bool) -> None:
+    """Void a secret or a log-in, by its id, with every token made with it; at once on every worker."""
+    from bundles.errors import UsageError
+
+    if (token_id is None) is (account is None):
+        raise UsageError("name what to revoke", remedy="give ID, or --all-of ACCOUNT")
+    if account is not None:
+        change(root, account, "revoke", as_json, f"revoked every log-in of {account}")
+        return
+    document = call(root, lambda client: client.post(f"/v1/tokens/{quote(str(token_id), safe='')}/revoke"))
+    show(document, as_json, lambda: f"revoked {token_id}")

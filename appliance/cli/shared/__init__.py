@@ -1,0 +1,1 @@
+"""What commands share: the station's folder, following a job, completion."""

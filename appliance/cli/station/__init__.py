@@ -1,0 +1,1 @@
+"""`lockgate init`, `serve`, `console`, `status`, `job` and `audit`."""

@@ -1,0 +1,166 @@
+"""`lockgate init`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import click
+
+from appliance.audit.acts import Act
+from appliance.cli.people.user import password_option, read_password
+from appliance.cli.shared.context import json_option, show
+from bundles.errors import UsageError
+
+if TYPE_CHECKING:
+    from appliance.paths import StationPaths
+
+
+@click.command()
+@click.argument("root", metavar="DIR", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--site", required=True, metavar="NAME", help="The station's name: 1 to 32 of a-z, 0-9 and -.")
+@click.option("--side", required=True, type=click.Choice(["outside", "inside"]), help="Which side of the gap.")
+@click.option("--open", "open_", is_flag=True, help="For trying it out: loopback alone, no accounts, one approval.")
+@click.option("--name", "names", multiple=True, metavar="HOST", help="What clients call it by, for its certificate.")
+@click.option("--admin", metavar="NAME", help="Make the first administrator now, in the place of a one-time code.")
+@password_option
+@json_option
+def init(
+    root: Path,
+    site: str,
+    side: Literal["outside", "inside"],
+    open_: bool,
+    names: tuple[str, ...],
+    admin: str | None,
+    password_fd: int | None,
+    as_json: bool,
+) -> None:
+    """Make a station's data folder, config.toml and station keys.
+
+    Without --open also its CA and certificate, and a one-time code with which the first administrator is made; or that
+    administrator at once, with --admin. It ends with the next three commands of this station.
+    """
+    from appliance import clock
+    from appliance.access.certificates import check_names
+    from appliance.audit.checkpoints import checkpoint
+    from appliance.audit.port import AuditEvent, FileAudit
+    from appliance.cli.recorded import actor
+    from appliance.origin import Origin, write_origin
+    from appliance.paths import STATION_KEYS, StationPaths
+    from appliance.settings.station import Config, save_config
+    from appliance.store.reserve import Reserve
+    from bundles.errors import FailedError, UsageError
+    from bundles.io.files import failures_named
+    from bundles.oci.reference import check_site
+    from bundles.signing.keys import create_private, save_private
+    from bundles.signing.trust import init_trust
+
+    paths = StationPaths(root.resolve())
+    check_site(site)
+    check_names(names)
+    password = _password(admin, password_fd, open_=open_)
+    with failures_named(root, "the station cannot be made"):
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
+        if len(list(root.iterdir())) > linked:
+            raise UsageError("the folder is not empty", thing=str(root), remedy="give a new one")
+        root.chmod(0o700)
+        for folder in (paths.keys, paths.store, paths.run, paths.jobs, paths.audit):
+            folder.mkdir(mode=0o700, exist_ok=linked)
+    made = {name: create_private() for name in STATION_KEYS}
+    keys = {name: key.public.keyid for name, key in made.items()}
+    try:
+        FileAudit(paths.audit, made["audit"]).record(
+            AuditEvent(Act.INIT, actor(), site, "done", {"side": side, "open": open_, "keys": keys})
+        )
+    except FailedError:
+        _take_back(paths, linked=linked)
+        raise
+    init_trust(paths.trust, site)
+    for name, key in made.items():
+        save_private(paths.keys / f"{name}.pem", key, None)
+    write_origin(paths, Origin(site=site, side=side, open=open_, created=clock.now()))
+    checkpoint(paths, site=site)
+    document: dict[str, Any] = {"root": str(paths.root), "site": site, "side": side, "open": open_, "keys": keys}
+    lines = [f"station {site} ({side}) in {paths.root}"]
+    if not open_:
+        document["certificate"] = _make_certificate(paths, site, names)
+        lines.append(f"its certificate is good until {document['certificate']}")
+    save_config(paths.config, Config(site=site, side=side, open=open_))
+    lines += _first_administrator(paths, document, admin, password)
+    Reserve(paths.reserve).keep()
+    document["next"] = steps = _next(paths, side, open_=open_, admin=admin)
+    every = f"each role's way: lockgate guide -C {shlex.quote(str(paths.root))}"
+    lines += [every, "next:", *(f"  {step}" for step in steps)]
+    show(document, as_json, lambda: "\n".join(lines))
+
+
+def _make_certificate(paths: StationPaths, site: str, names: Sequence[str]) -> str:
+    """The site's CA, and a certificate for these names and this machine's own; until when it is good."""
+    from appliance.access.certificates import default_names, make_ca, make_server
+
+    make_ca(paths, site)
+    return make_server(paths, list(dict.fromkeys([*names, *default_names()]))).not_after
+
+
+def _first_administrator(paths: StationPaths, document: dict[str, Any], admin: str | None, password: str) -> list[str]:
+    """Make the first administrator of a closed station, or the code that one is made with; what to print of it."""
+    from appliance.access.first_administrator import make_code
+    from appliance.cli.shared.first_steps import make_administrator
+
+    if admin is not None:
+        make_administrator(paths.root, admin, "", password)
+        document["administrator"] = admin
+        return [f"{admin} is administrator"]
+    if document["open"]:
+        return []
+    document["code"] = make_code(paths)
+    return [f"one-time code for the first administrator, shown once: {document['code']}"]
+
+
+def _password(admin: str | None, password_fd: int | None, *, open_: bool) -> str:
+    """The first administrator's, asked for before anything is made; "" where none is made now. Raises UsageError."""
+    from appliance.access.passwords import check_password
+    from appliance.store.reads.accounts import check_name
+
+    if admin is None:
+        if password_fd is not None:
+            raise UsageError("a password, and nobody whose it is", remedy="name the first administrator with --admin")
+        return ""
+    if open_:
+        raise UsageError(
+            "an open station has no accounts", thing=f"--admin {admin}", remedy="leave out --open or --admin"
+        )
+    check_name(admin)
+    return check_password(read_password(password_fd, f"New password of {admin}", confirm=True))
+
+
+def _next(paths: StationPaths, side: str, *, open_: bool, admin: str | None) -> list[str]:
+    """The three commands that go on from here, for this very station."""
+    where = f"-C {shlex.quote(str(paths.root))}"
+    if not open_ and admin is None:
+        return [f"lockgate user claim NAME {where}", f"lockgate serve {where}", f"lockgate user login NAME {where}"]
+    outside = side == "outside"
+    trust = f'lockgate key trust FILE --purpose bundle --owner "WHO" --from SITE {where}'
+    first = f"lockgate key create engineer {where}" if outside else trust
+    if admin is not None:
+        role = "collector" if outside else "courier"
+        last = f"lockgate user create NAME --role {role} --user {admin} {where}"
+    else:
+        last = f"lockgate collect SOURCE {where}" if outside else f"lockgate intake import DIR {where}"
+    return [first, f"lockgate serve {where}", last]
+
+
+def _take_back(paths: StationPaths, *, linked: bool) -> None:
+    """Remove the folders of a station whose making could not be recorded: the next try finds the folder empty."""
+    import shutil
+
+    from appliance.store.reserve import Reserve
+
+    for folder in (paths.keys, paths.store, paths.jobs, paths.audit, *(() if linked else (paths.run,))):
+        shutil.rmtree(folder, ignore_errors=True)
+    reserve = Reserve(paths.reserve)
+    reserve.path.unlink(missing_ok=True)
+    shutil.rmtree(reserve.folder, ignore_errors=True)

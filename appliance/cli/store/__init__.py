@@ -1,0 +1,1 @@
+"""`lockgate repo`, `collect`, `gc`, `scrub`, `restore`, `rebuild`, `block` and `media`."""

@@ -1,0 +1,162 @@
+"""`lockgate collect`."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from appliance.cli.shared.completion import SOURCE
+from appliance.cli.shared.context import detach_option, json_option, show, station_option, station_root
+from bundles import limits
+from bundles.errors import MalformedError, UsageError
+from bundles.io.display import safe
+
+
+@click.command()
+@click.argument("sources", metavar="SOURCE...", nargs=-1, type=SOURCE)
+@click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="A collection.toml that lists sources.")
+@click.option("--as", "as_", metavar="REPO:TAG", help="The name it gets here; for a single artifact.")
+@detach_option
+@station_option
+@json_option
+def collect(
+    root: Path | None, sources: tuple[str, ...], file: Path | None, as_: str | None, detach: bool, as_json: bool
+) -> None:
+    """Bring artifacts into the station's registry.
+
+    SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
+    or oci-archive:FILE (what docker save and podman save write) or file:PATH (any file). Of a tag and a digest the
+    digest decides; where the tag stands elsewhere, that is said. An image without a name is taken with --as. With -f,
+    sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
+    that a registry may send on to); its relative paths start at its folder. The last lines are the references.
+    """
+    from appliance.cli.shared.follow import run_job
+
+    station_root(root)
+    entries = [_entry(text, as_, Path()) for text in sources]
+    if as_ is not None and len(entries) != 1:
+        raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
+    if file is not None:
+        entries += _collection(file)
+    if not entries:
+        raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
+    result = run_job(root, "collect", {"sources": entries}, detach=detach)
+    show(result, as_json, lambda: result["job"] if detach else _collected(result))
+
+
+def _collected(result: dict[str, Any]) -> str:
+    """What was collected, in words; the references on the last lines."""
+    said = [f"[!!] {safe(note)}" for note in result.get("notes", ())]
+    left = result.get("left_out", ())
+    said += [f"[!!] left out, a foreign layer that the source does not hold: {safe(one)}" for one in left]
+    return "\n".join([*said, *result["references"]])
+
+
+def _entry(text: str, as_: str | None, base: Path) -> dict[str, Any]:
+    """A source's params; paths are made absolute here, from `base`, where the caller's folder is known."""
+    from bundles.oci.reference import Reference, RemoteReference
+
+    if as_ is not None:
+        named = Reference.parse(as_)
+        if named.tag is None or named.digest is not None:
+            raise UsageError("--as takes a tag", thing=as_, remedy="write REPO:TAG")
+    kind, colon, rest = text.partition(":")
+    if colon and kind in _PATHS:
+        path, tag = _path(base, rest, *_PATHS[kind])
+        entry = {"kind": {"oci": "layout"}.get(kind, kind), "path": str(path), "name": path.name, "as": as_}
+        return entry if kind == "file" else {**entry, "tag": tag}
+    if colon and kind in _OF_OTHERS:
+        raise UsageError(
+            f"{kind}: is not read",
+            thing=text,
+            remedy=f"copy it first: skopeo copy {text} oci:DIR, then collect oci:DIR",
+        )
+    if text.startswith(("/", "./", "../", "~")) or (base / text).exists():
+        raise UsageError("a path without its form", thing=text, remedy=_forms_of(text, base / text))
+    try:
+        RemoteReference.parse(text)
+    except MalformedError as error:
+        if "/" in text:
+            raise
+        raise UsageError(error.what, thing=error.thing, remedy=f"{error.remedy}; or {_FORMS}") from None
+    return {"kind": "registry", "reference": text, "as": as_}
+
+
+_FORMS: Final = "file:PATH, oci:DIR, docker-archive:FILE or oci-archive:FILE for what is on this machine"
+
+
+_PATHS: Final = {
+    "oci": (True, "no such OCI image layout", "write oci:DIR, oci:DIR:NAME or oci:DIR@DIGEST"),
+    "oci-archive": (False, "no such archive", "write oci-archive:FILE or oci-archive:FILE:NAME"),
+    "docker-archive": (False, "no such archive", "write docker-archive:FILE or docker-archive:FILE:NAME"),
+    "file": (False, "no such file", "give a file's path"),
+}
+"""Forms of a source that is a path: whether it is a folder, and what is said where it is not there."""
+_OF_OTHERS: Final = ("dir", "docker-daemon", "containers-storage", "docker-daemon", "ostree", "sif", "tarball")
+"""Forms that skopeo reads (containers-transports(5)) and this does not."""
+
+
+def _forms_of(text: str, path: Path) -> str:
+    """How a path can be written, by what is there."""
+    if path.is_dir():
+        is_layout = (path / "oci-layout").exists()
+        return (
+            f"write oci:{text}" if is_layout else f"a file is file:PATH, an OCI image layout oci:DIR; {text} is neither"
+        )
+    return f"write file:{text} to carry it as it is, or docker-archive:{text} or oci-archive:{text} for images in it"
+
+
+def _path(base: Path, text: str, is_folder: bool, missing: str, remedy: str) -> tuple[Path, str | None]:
+    """`PATH`, `PATH:NAME`, `PATH@DIGEST` or `PATH:NAME@DIGEST`: the longest path that is there, and what is behind."""
+    ends = [len(text), *(position for position in range(len(text) - 1, 0, -1) if text[position] in ":@")]
+    for end in ends:
+        path = base / text[:end]
+        if path.is_dir() if is_folder else path.is_file():
+            behind = text[end:].removeprefix(":") or None
+            return Path(os.path.normpath(path.absolute())), behind
+    path = base / text
+    if not is_folder and path.exists():
+        raise UsageError("not a file", thing=str(path.absolute()), remedy=remedy)
+    raise UsageError(missing, thing=text if is_folder else str(path.absolute()), remedy=remedy)
+
+
+def _collection(file: Path) -> list[dict[str, Any]]:
+    """The sources of a collection.toml. Raises UsageError naming the file and the entry."""
+    from bundles.io.files import read_small
+
+    if not file.is_file():
+        raise UsageError("no such file", thing=str(file), remedy="check the path")
+    try:
+        document = tomllib.loads(read_small(file, limits.MIB).decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"not a collection ({error})", thing=str(file), remedy="write TOML") from None
+    listed = document.get("source")
+    if set(document) != {"source"} or not isinstance(listed, list) or not listed:
+        raise UsageError("not a collection", thing=str(file), remedy="write [[source]] tables with `from` and `as`")
+    return [_listed(number, source, file) for number, source in enumerate(listed, 1)]
+
+
+def _listed(number: int, source: Any, file: Path) -> dict[str, Any]:
+    if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as", "redirects"}:
+        raise UsageError(
+            f"source {number} is malformed",
+            thing=str(file),
+            remedy="give `from` and, where wanted, `as` and `redirects`, alone",
+        )
+    from appliance.settings.redirects import check_hosts
+
+    redirects = source.get("redirects")
+    if not all(isinstance(source.get(name, ""), str) for name in ("from", "as")):
+        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
+    if redirects is not None and not (isinstance(redirects, list) and all(isinstance(one, str) for one in redirects)):
+        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`redirects` is a list of hosts")
+    entry = _entry(source["from"], source.get("as"), file.absolute().parent)
+    if redirects is None:
+        return entry
+    if entry["kind"] != "registry":
+        raise UsageError(f"source {number} is no registry", thing=str(file), remedy="leave its `redirects` out")
+    return {**entry, "redirects": list(check_hosts(redirects))}

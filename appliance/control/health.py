@@ -1,0 +1,118 @@
+"""Health: the few things that, when they are wrong, make everything else wrong."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from appliance import limits
+from appliance.access import certificate_alerts
+from appliance.audit.checkpoints import standing_of
+from appliance.intake.overrides import trusted_now
+from appliance.intake.stream_alarms import shut_streams, silent_streams
+from appliance.station import Station
+from appliance.store.integrity import last_check
+from appliance.store.reserve import Reserve, Room
+from bundles.errors import LockgateError, RefusedError
+from bundles.io.display import some
+
+_BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""A clock before this is wrong: the program is younger."""
+
+
+def checks(station: Station) -> list[dict[str, Any]]:
+    """Each check as {name, ok, detail}, some with `alerts` that are no failure yet."""
+    certificates = certificate_alerts.check(station.config, station.paths.root)
+    return [
+        _space(station),
+        _clock(station),
+        _trust(station),
+        _store(station),
+        _metadata(station),
+        _record(station),
+        *_ledger(station),
+        certificates,
+    ]
+
+
+def _space(station: Station) -> dict[str, Any]:
+    """Well where content is taken in, the reserve is whole, and a good deal is free beyond that."""
+    reserve, room = Reserve(station.paths.reserve), Room.of(station.paths.root)
+    most, share = limits.HEALTH_FREE
+    detail = f"{room.free / 10**6:.0f} MB free"
+    if why := reserve.read_only():
+        detail = f"read-only: {why}; pulls, deletes and gc go on; free some space, and it takes content again"
+    return {"name": "space", "ok": not why and room.free >= min(most, room.total // share), "detail": detail}
+
+
+def _clock(station: Station) -> dict[str, Any]:
+    moment = datetime.now(UTC)
+    try:
+        trusted_now(station.reader)
+    except RefusedError as error:
+        return {"name": "clock", "ok": False, "detail": error.diagnostics()}
+    return {"name": "clock", "ok": moment >= _BUILT, "detail": moment.strftime("%Y-%m-%dT%H:%M:%SZ")}
+
+
+def _store(station: Station) -> dict[str, Any]:
+    if away := station.blobs.away():
+        detail = f"not in its place: {away}; blobs are answered with 503 until it is mounted again"
+        return {"name": "store", "ok": False, "detail": detail}
+    count, unread = station.metadata.troubled()
+    last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
+    found = [f"{some(count, 'damaged blob')} withdrawn"] * bool(count) + [
+        f"{some(unread, 'blob')} could not be read"
+    ] * bool(unread)
+    if found:
+        return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}
+    scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"
+    reread = station.reader.execute("SELECT started, finished FROM reread").fetchone()
+    if reread is not None:
+        scrubbed += f", reread {reread[1]}" if reread[1] else f", a rereading began {reread[0]}"
+    return {"name": "store", "ok": True, "detail": scrubbed}
+
+
+def _metadata(station: Station) -> dict[str, Any]:
+    """Not ok until all of it was read and found right: until then nothing is deleted either."""
+    checked = last_check(station.reader)
+    found = checked.found + [text for text in map(str, checked.rows) if text not in checked.found]
+    if found:
+        more = f", and {len(found) - 1} more" if len(found) > 1 else ""
+        return {"name": "metadata", "ok": False, "detail": f"{found[0]}{more}; nothing is deleted; see: lockgate scrub"}
+    if checked.state == "checking":
+        return {"name": "metadata", "ok": False, "detail": f"is being checked since {checked.at}; deletions wait"}
+    return {"name": "metadata", "ok": True, "detail": f"checked {checked.at}" if checked.at else "never checked"}
+
+
+def _trust(station: Station) -> dict[str, Any]:
+    try:
+        count = len(station.trust().records)
+    except LockgateError as error:
+        return {"name": "trust", "ok": False, "detail": error.diagnostics()}
+    return {"name": "trust", "ok": True, "detail": f"{count} pinned keys"}
+
+
+def _record(station: Station) -> dict[str, Any]:
+    """What the last checkpoint of the audit log does not vouch for, and whether it is this station's."""
+    try:
+        standing = standing_of(station.paths)
+    except LockgateError as error:
+        return {"name": "log", "ok": False, "detail": error.diagnostics()}
+    if standing.damaged:
+        return {"name": "log", "ok": False, "detail": standing.damaged}
+    found = [f"lane {lane.lane:02} behind event {lane.seq} ({lane.code})" for lane in standing.refused.values()]
+    if found:
+        detail = f"not signed, since the station did not write it: {', '.join(found)}; see: lockgate audit verify"
+        return {"name": "log", "ok": False, "detail": detail}
+    return {"name": "log", "ok": True, "detail": "every lane is signed"}
+
+
+def _ledger(station: Station) -> list[dict[str, Any]]:
+    """Streams that are silent for longer than the policy lets pass, and streams that a restore shut."""
+    if station.config.side != "inside":
+        return []
+    try:
+        alarms = [*silent_streams(station), *shut_streams(station).values()]
+    except LockgateError:
+        alarms = []  # a damaged trust folder is a check of its own
+    return [{"name": "streams", "ok": not alarms, "detail": "; ".join(alarms) or "none is silent or shut"}]

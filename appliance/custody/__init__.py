@@ -1,0 +1,1 @@
+"""Custody records and recall: where a bundle and its content went."""

@@ -1,0 +1,223 @@
+"""Recall: of a key that is no longer believed, or content that turned out bad, where it went and who has it."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Final
+
+from appliance.audit.acts import Act, mark
+from appliance.audit.reading import begins, own_events
+from appliance.outgoing.sealed_bundle import Fixed
+from appliance.paths import StationPaths
+from appliance.store.blobs import BlobStore
+from appliance.store.reads.documents import MANIFEST_JSON
+from appliance.store.reads.intake import manifest_bytes
+from appliance.store.reads.links import showing, tags_of
+from appliance.store.writes.custody import Withdraw
+from bundles import limits
+from bundles.errors import LockgateError, NotFoundError
+from bundles.format.manifest import Artifact, BundleManifest
+from bundles.format.manifest_codec import decode
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import parse_manifest
+
+_EVERYTHING = "everything"
+_STILL: Final = 1_000
+_DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
+
+
+def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[str, Any]:
+    """Of a keyid, a digest or a `repository:tag`: {thing, bundles, tags, pulls, pulls_since}.
+
+    `bundles` are those that the key signed or decided about, or that held the digest (as an artifact or a blob), in
+    and out; `tags` where what holds it is shown or was released to, an index above an image too, and where clients put
+    it besides (`bundle` is empty); `pulls` who took any of that, with the last time and how often, as far back as the
+    audit log reaches (`pulls_since`).
+    Raises NotFoundError where no bundle has anything to do with it.
+    """
+    digest = _digest(reader, thing)
+    bundles = [*_incoming(reader, digest), *_outgoing(reader, paths, digest)]
+    if not bundles:
+        raise NotFoundError("no bundle has anything to do with it", thing=thing, remedy="give a keyid or a digest")
+    blobs = BlobStore(paths)
+    tags: dict[str, dict[str, str]] = {}
+    holding: set[str] = set()
+    for bundle in bundles:
+        manifest = _manifest(reader, paths, bundle)
+        found = [] if manifest is None else _holders(blobs, manifest, _EVERYTHING if ":" not in digest else digest)
+        for artifact in found:
+            holding.add(artifact.digest)
+            for tag in artifact.tags:
+                name = f"{artifact.repository}:{tag}"
+                tags[name] = {"reference": name, "digest": artifact.digest, "bundle": bundle["id"]}
+            if not artifact.tags and artifact.digest == digest:
+                name = f"{artifact.repository}@{artifact.digest}"
+                tags[name] = {"reference": name, "digest": artifact.digest, "bundle": bundle["id"]}
+    for became in tags.values():
+        became["shown"] = _shown(reader, became["reference"], became["digest"])
+    for name, item in _elsewhere(reader, holding, tags):
+        tags[name] = {"reference": name, "digest": item, "bundle": "", "shown": "yes"}
+    pulls, since = _pulls(paths, holding)
+    for bundle in bundles:
+        bundle.pop("job", None)
+    return {"thing": thing, "bundles": bundles, "tags": [tags[name] for name in sorted(tags)], "pulls": pulls,
+            "pulls_since": since}  # fmt: skip
+
+
+def _digest(reader: sqlite3.Connection, thing: str) -> str:
+    """What a `repository:tag` stands at; anything else is itself."""
+    repository, _, tag = thing.rpartition(":")
+    row = reader.execute(
+        "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
+        (repository, tag),
+    ).fetchone()
+    return thing.rpartition("@")[2] if row is None else str(row[0])
+
+
+def _incoming(reader: sqlite3.Connection, thing: str) -> list[dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    queries = (
+        ("signed it", "SELECT i.id, i.digest, i.state FROM intake_signatures s JOIN intake i ON i.digest = s.digest"
+         " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
+        ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
+         " WHERE d.keyid = ?"),
+        ("artifact", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
+         f" json_each({MANIFEST_JSON}, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
+        ("blob", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
+         f" json_each({MANIFEST_JSON}, '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1)"
+         f" OR EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.requires') q"
+         " WHERE json_extract(q.value, '$.digest') = ?1)"),
+    )  # fmt: skip
+    for how, query in queries:
+        asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing
+        for name, digest, state in reader.execute(query, (asked,)):
+            found.setdefault(digest, {"id": name, "digest": digest, "state": state, "as": how, "direction": "in"})
+    return sorted(found.values(), key=lambda bundle: bundle["id"])
+
+
+def _outgoing(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> list[dict[str, str]]:
+    """The bundles of this station's own that carried it or were signed with it, with what the inside told of them."""
+    carried = {
+        name for (name,) in reader.execute(
+            "SELECT b.id FROM carried_out c JOIN bundles_out b ON b.stream = c.stream AND b.sequence = c.sequence"
+            " WHERE c.digest = ?", (thing,)
+        )
+    }  # fmt: skip
+    found = []
+    rows = reader.execute(
+        "SELECT b.id, b.digest, coalesce((SELECT c.site || ' says ' || json_extract(c.document, '$.state') FROM"
+        " custody_taken c WHERE c.bundle = b.id), b.state), b.job_id FROM bundles_out b ORDER BY b.id"
+    )
+    for name, digest, state, job in rows.fetchall():
+        how = "carried it" if name in carried else ""
+        if not how and ":" not in thing:
+            fixed = Fixed.load(paths.job(job)) if paths.job(job).is_dir() else None
+            how = "signed it" if fixed is not None and fixed.manifest.id == name and thing in fixed.signed_by else ""
+        if how:
+            found.append(
+                {"id": name, "digest": digest or "", "state": state, "as": how, "direction": "out", "job": job}
+            )
+    return found
+
+
+def _manifest(reader: sqlite3.Connection, paths: StationPaths, bundle: dict[str, str]) -> BundleManifest | None:
+    if bundle["direction"] == "in":
+        try:
+            return decode(manifest_bytes(reader, bundle["digest"]))
+        except LockgateError:  # a row that was edited by hand hides nothing of the others
+            return None
+    fixed = Fixed.load(paths.job(bundle["job"])) if paths.job(bundle["job"]).is_dir() else None
+    return fixed.manifest if fixed is not None and fixed.manifest.id == bundle["id"] else None
+
+
+def _holders(blobs: BlobStore, manifest: BundleManifest, digest: str) -> list[Artifact]:
+    """The artifacts that are the digest, name it, or stand above one that does. Where a manifest's bytes are no longer
+    here nobody can say, and the artifact is among them."""
+    if digest == _EVERYTHING:
+        return list(manifest.artifacts)
+    named = {artifact.digest: _names(blobs, artifact) for artifact in manifest.artifacts}
+    holding = {digest}
+    size = 0
+    while size != len(holding):
+        size = len(holding)
+        holding |= {one for one, names in named.items() if names is None or not holding.isdisjoint(names)}
+    return [artifact for artifact in manifest.artifacts if artifact.digest in holding]
+
+
+def _names(blobs: BlobStore, artifact: Artifact) -> set[str] | None:
+    try:
+        with blobs.open_blob(Digest.parse(artifact.digest)) as file:
+            found = parse_manifest(file.read(limits.OCI_MANIFEST + 1), artifact.mediaType)
+    except LockgateError:
+        return None
+    return {str(one.digest) for one in (*found.blobs, *found.manifests)}
+
+
+def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
+    """`yes`, `no`, or where the tag stands now."""
+    repository, at, _ = reference.partition("@")
+    if at:
+        row = reader.execute(
+            "SELECT 1 FROM links l JOIN repositories r ON r.id = l.repository_id WHERE r.name = ? AND l.digest = ?",
+            (repository, digest),
+        ).fetchone()
+        return "no" if row is None else "yes"
+    repository, _, tag = reference.rpartition(":")
+    row = reader.execute(
+        "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
+        (repository, tag),
+    ).fetchone()
+    return "no" if row is None else "yes" if row[0] == digest else f"now {row[0]}"
+
+
+def _elsewhere(
+    reader: sqlite3.Connection, digests: set[str], known: dict[str, dict[str, str]]
+) -> list[tuple[str, str]]:
+    """Each (reference, digest) that is shown and that no bundle names: a client pushed or mounted it, or set a tag."""
+    found = []
+    named = {(name.rpartition(":")[0], one["digest"]) for name, one in known.items()}
+    for repository, shown in sorted(showing(reader, digests).items()):
+        tags = tags_of(reader, repository)
+        for item in sorted(shown):
+            names = [f"{repository}:{tag}" for tag, target in sorted(tags.items()) if target == item]
+            if not names and (repository, item) not in named:
+                names = [f"{repository}@{item}"]
+            found += [(name, item) for name in names if name not in known]
+    return found
+
+
+def still_shown(reader: sqlite3.Connection, write: Withdraw) -> list[str]:
+    """What a withdrawal took back and is shown all the same, since another release, a push or a collect stands for it:
+    `repository@digest`, a thousand at most."""
+    shown = showing(reader, {one.manifest for one in write.names})
+    return sorted(f"{repository}@{item}" for repository, items in shown.items() for item in items)[:_STILL]
+
+
+def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:
+    """Who pulled any of the digests, and when the audit log begins."""
+    who: dict[tuple[str, str], dict[str, Any]] = {}
+    for event in own_events(paths, mark(Act.PULL)):
+        if event["act"] != Act.PULL or event["thing"].rpartition("@")[2] not in digests:
+            continue
+        key = (event["actor"], event["thing"])
+        pull = who.setdefault(
+            key, {"actor": event["actor"], "thing": event["thing"], "last": event["time"], "count": 0, "from": []}
+        )
+        pull["count"] += event["detail"].get("count", 1)
+        address = event["detail"].get("from", "")
+        if address and address not in pull["from"]:
+            pull["from"].append(address)
+    return sorted(who.values(), key=lambda pull: (pull["thing"], pull["actor"])), begins(paths.audit)
+
+
+def lines(found: dict[str, Any]) -> Iterable[tuple[list[tuple[object, ...]], tuple[str, ...]]]:
+    """A recall as tables: rows and head of bundles, tags and pulls."""
+    yield [(one["id"], one["state"], one["as"], one["digest"]) for one in found["bundles"]], (
+        "BUNDLE", "STATE", "AS", "DIGEST",
+    )  # fmt: skip
+    yield [(one["reference"], one["shown"], one["bundle"]) for one in found["tags"]], ("TAG", "SHOWN", "FROM")
+    yield (
+        [(one["actor"], one["count"], one["last"], " ".join(one["from"]), one["thing"]) for one in found["pulls"]],
+        ("PULLED BY", "TIMES", "LAST", "FROM", "WHAT"),
+    )

@@ -1,0 +1,286 @@
+"""A bundle's custody record: every step, signature, hand-over and audit event of it, of both sides, as one document."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from appliance import limits
+from appliance.audit.acts import Act
+from appliance.audit.reading import own_events
+from appliance.known_keys import own_keys
+from appliance.outgoing.sealed_bundle import Fixed
+from appliance.station import Station
+from appliance.store.reads.intake import Entry, read_manifest, report_text, signed_files, steps_of
+from bundles.documents.custody import CustodyPart, digest_of_part
+from bundles.errors import RefusedError, UsageError
+from bundles.format import sums
+from bundles.format.manifest import BundleManifest
+from bundles.limits import CUSTODY_TEXT
+from bundles.people import is_same
+from bundles.signing.signature_files import by_key, files_of
+from bundles.signing.trust import TrustFolder
+
+
+class HandOverFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is written down when a medium goes from hand to hand. `serial`, `seal` and `note` may be empty."""
+
+    giver: str
+    taker: str
+    medium: str
+    serial: str = ""
+    seal: str = ""
+    note: str = ""
+
+
+_NEEDED: Final = ("giver", "taker", "medium")
+
+
+def check_handover(fields: HandOverFields) -> None:
+    """Raises UsageError where a field is missing or too long."""
+    for name, value in msgspec.structs.asdict(fields).items():
+        if name in _NEEDED and not value.strip():
+            raise UsageError(f"a hand-over says its {name}", remedy="who gave, who took, and the medium's label")
+        if len(value) > limits.REASON:
+            raise UsageError(f"the {name} is too long", thing=f"{len(value)} characters", remedy=f"use {limits.REASON}")
+    if is_same(fields.giver, fields.taker):
+        raise UsageError("nobody hands a medium to themselves", thing=fields.giver, remedy="name the two people")
+
+
+_LISTED: Final = (
+    "SELECT id, max(direction), max(state), max(at), (SELECT count(*) FROM handovers h WHERE h.bundle = each.id) FROM ("
+    "SELECT id, 'in' AS direction, state, coalesce(decided, received) AS at FROM intake"
+    " UNION ALL SELECT id, 'out', state, created FROM bundles_out"
+    " UNION ALL SELECT bundle, '', '', max(at) FROM handovers GROUP BY bundle"
+    ") each WHERE id > ? AND instr(id, ?) GROUP BY id ORDER BY id LIMIT ?"
+)
+
+
+def list_bundles(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
+    """Every bundle that has a custody record here, by id: {id, direction, state, at, handovers}.
+
+    `direction` is `in`, `out`, or "" for one that only passed through people's hands; `at` its last step or hand-over.
+    """
+    names = ("id", "direction", "state", "at", "handovers")
+    return [dict(zip(names, row, strict=True)) for row in reader.execute(_LISTED, (after, text, limit))]
+
+
+def handovers(reader: sqlite3.Connection, bundle: str) -> list[dict[str, str]]:
+    """Every hand-over of a bundle, in order."""
+    names = ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor")
+    rows = reader.execute(f"SELECT {', '.join(names)} FROM handovers WHERE bundle = ? ORDER BY entry", (bundle,))  # noqa: S608
+    return [dict(zip(names, row, strict=True)) for row in rows]
+
+
+def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> dict[str, Any]:
+    """The custody record: {id, digest, site, head, state, made, steps, signatures, decisions, handovers, events, other,
+    timeline}.
+
+    A bundle that this station made has no `entry`. `other` is the part of the side that it went to, as that side's
+    latest receipt tells it; `timeline` has both sides' steps, decisions and hand-overs in one order.
+    """
+    reader = station.reader
+    named = list(own_events(station.paths, bundle.encode()))
+    events = [
+        {name: event[name] for name in ("time", "act", "actor", "outcome", "lane", "seq", "detail")}
+        for event in named
+        if event["thing"] == bundle
+    ]
+    out = reader.execute("SELECT digest, state, job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
+    signed = None if entry is None else signed_files(reader, entry.digest)
+    manifest = None if entry is None else read_manifest(reader, entry.digest)
+    names = list(signed.signatures) if signed is not None else []
+    if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out[2]))) is not None:
+        manifest = fixed.manifest if fixed.manifest.id == bundle else None
+        names = list(fixed.bundle.signatures) if manifest is not None else []
+    digest = entry.digest if entry is not None else (out[0] or "") if out is not None else ""
+    signed_by = set(by_key(names, sums.NAME)) | _co_signers(events, digest)
+    record = {
+        "id": bundle,
+        "site": station.config.site,
+        "head": head,
+        "digest": digest,
+        "state": entry.state if entry is not None else out[1] if out is not None else "",
+        "made": None if manifest is None else _made(manifest),
+        "steps": [] if entry is None else steps_of(reader, entry.digest),
+        "signatures": _signatures(signed_by, [] if manifest is None else manifest.signers, station),
+        "decisions": [] if entry is None else _decisions(reader, entry.digest),
+        "handovers": handovers(reader, bundle),
+        "events": events[::-1],
+        "other": _other(reader, bundle, _told(named, bundle)),
+    }
+    return record | {"timeline": _timeline(record)}
+
+
+def _made(manifest: BundleManifest) -> dict[str, str]:
+    """What its signers signed about where it comes from."""
+    return {
+        "source": manifest.source, "created": manifest.created, "not_after": manifest.not_after,
+        "purpose": manifest.purpose, "authorisation": manifest.authorisation,
+        "classification": manifest.classification, "tool": f"{manifest.tool.name} {manifest.tool.version}",
+    }  # fmt: skip
+
+
+def _told(events: Iterable[Mapping[str, Any]], bundle: str) -> Mapping[str, Any]:
+    """What the event of the newest receipt with a part about a bundle says, by events, the newest first; empty where
+    none names it, as those of an earlier version."""
+    undone: set[str] = set()
+    for event in events:
+        if event["act"] != Act.RECEIPT_TAKE:
+            continue
+        thing, detail = str(event["thing"]), event["detail"]
+        if detail.get("takes_back"):
+            undone.add(thing)
+        elif event["outcome"] == "done" and thing in undone:
+            undone.discard(thing)
+        elif event["outcome"] == "done" and bundle in detail.get("custody", {}):
+            return {name: detail.get(name) for name in ("site", "head", "number", "digest", "keyid")} | {
+                "part": detail["custody"][bundle]
+            }
+    return {}
+
+
+def _other(reader: sqlite3.Connection, bundle: str, told: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The other side's part. Raises RefusedError where it is not what was taken, by the event `told`."""
+    row = reader.execute(
+        "SELECT site, head, number, receipt, created, taken, keyid, owner, document FROM custody_taken"
+        " WHERE bundle = ?",
+        (bundle,),
+    ).fetchone()
+    if row is None:  # never taken, or forgotten with a database that was lost
+        return None
+    site, head, number, digest, created, taken, keyid, owner, document = row
+    found = {"site": site, "head": head, "number": number, "digest": digest, "keyid": keyid}
+    if told and told != found | {"part": digest_of_part(document)}:
+        raise RefusedError(
+            "the other side's part of this custody record was changed in the database", thing=bundle,
+            remedy="find out who changed it (lockgate audit show), and put the database back from a backup",
+        )  # fmt: skip
+    receipt = {
+        "number": number, "digest": digest, "created": created, "taken": taken, "keyid": keyid, "owner": owner,
+    }  # fmt: skip
+    part = json.loads(document)
+    return {"site": site, "head": head, "receipt": receipt} | {
+        name: part[name] for name in ("digest", "state", "steps", "decisions", "handovers")
+    }
+
+
+def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
+    """What people and stations did, of both sides, by time; of the side that made it the audit log tells."""
+    found = []
+    made = record["made"]
+    if made is not None and made["source"] != record["site"]:
+        signers = ", ".join(one["owner"] or one["keyid"] for one in record["signatures"])
+        found.append((made["created"], made["source"], "made", signers, made["purpose"]))
+    for event in record["events"]:
+        if event["act"].startswith("bundle.") and event["outcome"] == "done":
+            found.append((event["time"], record["site"], event["act"], event["actor"], ""))
+    for side in (record, record["other"] or {}):
+        site = side.get("site", "")
+        found += [(one["at"], site, one["state"], one["actor"], one["note"]) for one in side.get("steps", [])]
+        for one in side.get("decisions", []):
+            found.append((one["at"], site, f"{one['decision']} signed", one["owner"], one["why"]))
+        for one in side.get("handovers", []):
+            seal = f"seal {one['seal']}" if one["seal"] else ""
+            note = " ".join(filter(None, (one["medium"], one["serial"], seal, one["note"])))
+            found.append((one["at"], site, "handed over", f"{one['giver']} to {one['taker']}", note))
+    names = ("at", "site", "what", "who", "note")
+    return [dict(zip(names, one, strict=True)) for one in sorted(found, key=lambda one: one[0])]
+
+
+def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
+    """This side's part of the record of each bundle that came in, for a receipt: of those that moved since the receipt
+    which the other side built on last, since it is known to have that one; the latest, where there are very many."""
+    rows = reader.execute(
+        "SELECT i.id, i.digest, i.state,"
+        " max(coalesce((SELECT max(at) FROM transitions t WHERE t.digest = i.digest), ''),"
+        " coalesce((SELECT max(at) FROM handovers h WHERE h.bundle = i.id), '')) AS moved FROM intake i"
+        " WHERE i.state <> 'receiving' AND moved >= coalesce((SELECT r.created FROM stream_bases b JOIN receipts r"
+        " ON r.number = b.receipt WHERE b.stream = i.stream), '') ORDER BY moved DESC, i.id LIMIT ?",
+        (limits.RECEIPT_CUSTODY,),
+    ).fetchall()
+    parts = []
+    for bundle, digest, state, _ in sorted(rows):
+        lists = {
+            "steps": steps_of(reader, digest),
+            "decisions": _decisions(reader, digest),
+            "handovers": handovers(reader, bundle),
+        }
+        cut = {
+            name: [{key: value[:CUSTODY_TEXT] for key, value in one.items()} for one in items]
+            for name, items in lists.items()
+        }
+        parts.append(msgspec.convert({"bundle": bundle, "digest": digest, "state": state} | cut, CustodyPart))
+    return parts
+
+
+def _co_signers(events: Sequence[Mapping[str, Any]], digest: str) -> set[str]:
+    """The keys that this station saw co-sign the bundle on its media."""
+    done = [one["detail"] for one in events if (one["act"], one["outcome"]) == (Act.BUNDLE_SIGN, "done")]
+    return {str(detail["keyid"]) for detail in done if "keyid" in detail and detail.get("digest", digest) == digest}
+
+
+def _signatures(seen: set[str], named: Sequence[str], station: Station) -> list[dict[str, str]]:
+    """Who signed and who is to, by the owners of the pinned keys, and by the names of this station's own. `seen` are
+    the keys whose signatures this station knows; a co-signer that the manifest names may have signed elsewhere."""
+    own = {mine.key.keyid: f"{station.config.site}'s own key {mine.name}" for mine in own_keys(station.paths)}
+    trust, found = station.trust(), []
+    for keyid in sorted(seen.union(named)):
+        record = trust.find(keyid)
+        owner = own.get(keyid, "") if record is None else record.owner
+        note = "" if keyid in seen else "named as a signer; this station has not seen its signature"
+        found.append({"keyid": keyid, "owner": owner, "note": note})
+    return found
+
+
+def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
+    rows = reader.execute(
+        "SELECT keyid, owner, document, created FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
+    )
+    found = []
+    for keyid, owner, document, created in rows:
+        said = json.loads(document)
+        found.append({"keyid": keyid, "owner": owner, "at": created, "decision": said["decision"], "why": said["why"]})
+    return found
+
+
+def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str, bytes]:
+    """What was signed about every bundle, as files that openssl checks, and whose keys those are: by path in an export
+    of the audit log."""
+    found: dict[str, bytes] = {}
+    rows = reader.execute("SELECT id, digest FROM intake WHERE state <> 'receiving'").fetchall()
+    keys = set()
+    for name, digest in rows:
+        folder = f"bundles/{name}-{digest.partition(':')[2][:12]}"
+        files = signed_files(reader, digest)
+        if files is None:
+            continue
+        found |= {f"{folder}/{sums.NAME}": files.sums, f"{folder}/{sums.MANIFEST}": files.manifest}
+        found |= {f"{folder}/{one}": signature for one, signature in files.signatures.items()}
+        keys |= {one.split(".")[1] for one in files.signatures}
+        if (report := report_text(reader, digest)) is not None:
+            found[f"{folder}/report.json"] = report.encode()
+        for named, text in reader.execute("SELECT report_digest, report FROM reports WHERE digest = ?", (digest,)):
+            found[f"{folder}/reports/{named.partition(':')[2]}.json"] = text.encode()
+        decided = reader.execute(
+            "SELECT keyid, document, signature FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
+        )
+        for number, (keyid, document, signature) in enumerate(decided, 1):
+            path = f"{folder}/decisions/{number:03}.json"
+            found |= {path: document.encode()} | files_of(path, keyid, bytes(signature))
+            keys.add(keyid)
+    for keyid in keys:
+        record = trust.find(keyid)
+        if record is not None:
+            found[f"keys/{keyid}.pem"] = record.key.to_pem()
+            about = {
+                "keyid": keyid, "owner": record.owner, "purposes": list(record.purposes), "sites": list(record.sites),
+                "revoked": None if record.revoked is None else msgspec.to_builtins(record.revoked),
+            }  # fmt: skip
+            # ASCII alone, as the log is: what a terminal shows is what a person can compare.
+            found[f"keys/{keyid}.json"] = json.dumps(about, sort_keys=True, separators=(",", ":")).encode()
+    return found

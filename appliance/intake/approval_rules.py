@@ -1,0 +1,104 @@
+"""What rules for approvals ask about a bundle: of its signed manifest, of its content, and of this station's report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Final
+
+from appliance.intake.content import read_manifest
+from appliance.intake.inspectors.findings import RULES
+from appliance.intake.inspectors.tar_fields import BLOCK, is_header
+from appliance.intake.inspectors.unpacking import compression_of
+from appliance.intake.missing_volumes import whole_without
+from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand
+from appliance.station import Station
+from appliance.store.blobs import BlobStore
+from appliance.store.reads.intake import Entry, manifest_bytes, missing_volumes, report_text
+from bundles.documents import signed
+from bundles.errors import LockgateError
+from bundles.format.manifest import Artifact
+from bundles.format.manifest_codec import decode
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.kinds import is_runnable, kind_of_manifest
+from bundles.oci.manifest import parse_manifest
+
+_KEPT: Final = 256
+"""Bundles whose facts are remembered."""
+_LAYERS_READ: Final = 64
+"""Layers whose beginnings are read to tell evidence from an image; evidence has one or a few."""
+
+_known: dict[tuple[str, str, tuple[int, ...]], Facts] = {}
+
+
+def demand_of(station: Station, policy: Policy, entry: Entry) -> Demand:
+    """What an entry takes on this station."""
+    if station.config.open or not policy.rule:
+        return demand(policy, station.config, Facts(entry.stream, "", ()))
+    return demand(policy, station.config, facts_of(station, entry))
+
+
+def facts_of(station: Station, entry: Entry) -> Facts:
+    """The facts of an entry. An artifact counts as the kind that the bundle announces and as the one that its own
+    manifest makes it; one whose manifest is not in the store counts as any."""
+    reader = station.reader
+    raw = manifest_bytes(reader, entry.digest)
+    absent = () if entry.state == "receiving" else tuple(missing_volumes(reader, entry.digest))
+    key = (entry.digest, hashlib.sha256(raw).hexdigest(), absent)
+    if (known := _known.get(key)) is not None:
+        return known
+    manifest = decode(raw)
+    if absent:
+        manifest = whole_without(station.blobs, manifest, set(absent))
+    kinds = set[str]().union(*(_kinds(station.blobs, artifact) for artifact in manifest.artifacts))
+    facts = Facts(manifest.stream, manifest.classification, tuple(sorted(kinds)))
+    if UNKNOWN_KIND not in kinds:
+        if len(_known) >= _KEPT:
+            _known.clear()
+        _known[key] = facts
+    return facts
+
+
+def _kinds(blobs: BlobStore, artifact: Artifact) -> set[str]:
+    try:
+        manifest = parse_manifest(read_manifest(blobs, artifact), artifact.mediaType)
+        kinds = {artifact.kind, kind_of_manifest(manifest)}
+        if is_runnable(manifest) and not _holds_documents(blobs, manifest.layers):
+            kinds.add("image")  # evidence by its layers' types alone: clients would run it
+    except LockgateError:
+        return {artifact.kind, UNKNOWN_KIND}
+    return kinds
+
+
+def _holds_documents(blobs: BlobStore, layers: tuple[Descriptor, ...]) -> bool:
+    """Whether no layer begins as an archive, or as anything but text."""
+    if len(layers) > _LAYERS_READ:
+        return False
+    for layer in layers:
+        with blobs.open_blob(layer.digest) as file:
+            head = file.read(BLOCK)
+        if b"\0" in head or compression_of(head) or is_header(head):
+            return False
+    return True
+
+
+def check_refused(station: Station, policy: Policy, entry: Entry) -> None:
+    """Nothing that a rule refuses was found in the bundle. Raises RefusedError naming the finding."""
+    if station.config.open or not any(rule.refuse for rule in policy.rule):
+        return
+    check_found(policy, facts_of(station, entry), entry.id, _found(report_text(station.reader, entry.digest) or ""))
+
+
+def _found(report: str) -> Mapping[str, int]:
+    """How often each rule of the inspection found something, by the report; what it does not name is left out."""
+    sections = {one.inspector: one.details for one in signed.decode(report.encode(), signed.Report).sections}
+    layers, artifacts = sections.get("layers", {}), sections.get("artifacts", {})
+    counts: dict[str, int] = {rule: _count(layers, rule) for rule in RULES if rule in layers}
+    if "misnamed" in counts:
+        counts["misnamed"] += _count(artifacts, "kinds_differ")
+    return counts
+
+
+def _count(details: Mapping[str, object], name: str) -> int:
+    listed, left_out = details.get(name, ()), details.get(f"{name}_left_out", 0)
+    return (len(listed) if isinstance(listed, list) else 0) + (left_out if isinstance(left_out, int) else 0)

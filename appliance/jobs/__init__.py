@@ -1,0 +1,1 @@
+"""Jobs: their kinds, the queue, the process of each, how they end."""

@@ -1,0 +1,84 @@
+"""The process of a job: started in a group of its own, heard, and dead before anybody is told how the job ended."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from pathlib import Path
+from typing import Final
+
+from appliance import limits
+from bundles.processes import start as children
+
+Process = asyncio.subprocess.Process
+
+_LINE: Final = 8 * 1024 * 1024
+_NICE: Final = 5
+"""How far a job stands back for the console and the clients, who wait; an idle machine gives it everything."""
+
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
+_PASSED: Final = (
+    *_PROXIES, *(name.upper() for name in _PROXIES),
+    "SSL_CERT_FILE", "SSL_CERT_DIR",
+)  # fmt: skip
+"""Variables that `collect` works by: the way to a remote registry, and whose certificates count there."""
+
+_GRACE: Final = 0.8
+"""Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
+
+
+async def start(root: Path, job_id: str, kind: str, folder: Path, descriptors: tuple[int, ...]) -> Process:
+    """Start the process of a job of the station in `root`, which inherits the descriptors. Raises OSError."""
+    with (folder / "errors").open("ab") as errors:
+        process = await children.start_async(
+            children.python_module(
+                "appliance.jobs.runner", str(root), job_id, kind,
+                bounds=children.Bounds(data=limits.JOB_DATA, nice=_NICE),
+            ),
+            env=children.environment(*_PASSED), stderr=errors, line=_LINE, pass_fds=descriptors,
+        )  # fmt: skip
+    _end_group_of(process)
+    return process
+
+
+def _end_group_of(process: Process) -> None:
+    """Kill what a process leaves behind in its group as soon as it has ended: a child that holds the pipe would keep
+    the job from being heard to its end (pidfd_open(2): readable then)."""
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except OSError:  # it was waited for already
+        kill(process)
+        return
+    loop = asyncio.get_running_loop()
+
+    def gone() -> None:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+        kill(process)
+
+    loop.add_reader(descriptor, gone)
+
+
+def kill(process: Process) -> None:
+    """End it and what it started, at once. Of one that is gone, what it left behind in its group: the group's number is
+    nobody else's while anything is in it, and numbers come round again after tens of thousands of processes alone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+async def ask_to_stop(process: Process) -> None:
+    """Ask it to stop, and stop it where it does not within a second."""
+    with contextlib.suppress(ProcessLookupError):
+        process.terminate()
+    await ended(process, _GRACE)
+
+
+async def ended(process: Process, patience: float) -> None:
+    """Return when the process is gone, and its group: killed, where it goes on for longer than `patience` seconds."""
+    if patience > 0:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), patience)
+    kill(process)
+    await process.wait()

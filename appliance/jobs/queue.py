@@ -1,0 +1,77 @@
+"""Which jobs are taken, and which of those that wait is next.
+
+An account may have so many jobs that have not ended, and all accounts together so many. The upkeep of the station (what
+the permission `operate` is for: gc, scrub) has places of its own, so that no client's jobs keep it out. Accounts take
+turns, and so does the upkeep: whoever was served longest ago is next, with their oldest job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from appliance import limits
+from appliance.jobs.kinds import KINDS, kind_of
+from appliance.jobs.view import Job
+from bundles.errors import FailedError
+
+_UPKEEP: Final = (True, "")
+_Turn = tuple[bool, str]
+"""Whose turn it is: the upkeep's, or an account's."""
+
+
+@dataclass(slots=True)
+class JobQueue:
+    """The queue over `live`, all jobs that have not ended, by id."""
+
+    live: Mapping[str, Job]
+    waiting: list[str] = field(default_factory=list)
+    _coming: list[_Turn] = field(default_factory=list)
+    _served: dict[_Turn, int] = field(default_factory=dict)
+    _turns: int = 0
+
+    @contextlib.contextmanager
+    def place(self, kind: str, actor: str) -> Iterator[None]:
+        """Hold a place while a job is made. Raises FailedError where there is none, UsageError for an unknown kind."""
+        kind_of(kind)
+        turn = _turn(kind, actor)
+        self._check(turn)
+        self._coming.append(turn)
+        try:
+            yield
+        finally:
+            self._coming.remove(turn)
+
+    def _check(self, turn: _Turn) -> None:
+        held = [_turn(job.kind, job.actor) for job in self.live.values()] + self._coming
+        mine = held.count(turn)
+        if mine >= (limits.JOBS_UPKEEP if turn == _UPKEEP else limits.JOBS_ACCOUNT):
+            whose = "for the station's upkeep" if turn == _UPKEEP else f"of {turn[1]}"
+            raise FailedError(
+                "too many jobs have not ended",
+                thing=f"{mine} {whose}",
+                remedy="wait until one has, or end one with: lockgate job cancel ID (see: lockgate job list)",
+            )
+        others = len(held) - held.count(_UPKEEP)
+        if turn != _UPKEEP and others >= limits.JOBS_LIVE:
+            raise FailedError(
+                "too many jobs have not ended",
+                thing=f"{others} of all accounts",
+                remedy="try again when some have (see: lockgate job list)",
+            )
+
+    def take(self) -> Job:
+        """Take the next job out of the queue, which is not empty."""
+        waiting = [self.live[job_id] for job_id in self.waiting]
+        job = min(waiting, key=lambda one: self._served.get(_turn(one.kind, one.actor), 0))
+        self.waiting.remove(job.id)
+        self._turns += 1
+        self._served[_turn(job.kind, job.actor)] = self._turns
+        return job
+
+
+def _turn(kind: str, actor: str) -> _Turn:
+    known = KINDS.get(kind)  # a job of an earlier version may be of a kind that is gone
+    return _UPKEEP if known is not None and known.permission == "operate" else (False, actor)

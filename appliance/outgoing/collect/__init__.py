@@ -1,0 +1,1 @@
+"""The `collect` job and where it takes artifacts from."""

@@ -1,0 +1,131 @@
+"""Where one source may send its client: by redirect, or for a token.
+
+HTTPS stays HTTPS; plain HTTP stays on loopback. Addresses that are not public are reached where they are in the zone of
+the source itself. That is asked of a URL's host, of what a name resolves to, and of the address that a socket is about
+to be connected to, so a name that resolves to something else the second time (DNS rebinding) gains nothing.
+"""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from collections.abc import Iterable
+from typing import Any
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
+
+from appliance.addresses import is_loopback
+from appliance.outgoing.collect.zones import Zone, zone_of, zone_of_host
+from appliance.settings.redirects import names
+from bundles.errors import RefusedError
+
+
+class Destinations(AbstractResolver):
+    """The rule for one source at `base`, and the resolver and sockets that keep it.
+
+    `narrowed`: lists of hosts; beside the source's own, a host must be in each list. `resolver` answers for names.
+    """
+
+    def __init__(
+        self, base: URL, narrowed: Iterable[tuple[str, ...]] = (), resolver: AbstractResolver | None = None
+    ) -> None:
+        self._base = base
+        self._host = base.raw_host or ""
+        self._narrowed = tuple(narrowed)
+        self._resolver = resolver
+        self._zone: Zone | None = "loopback" if base.scheme == "http" else zone_of_host(self._host)
+        self._proxy = None if base.scheme == "http" else _proxy()
+        self._proxy_addresses = {self._proxy.raw_host or ""} if self._proxy else set()
+
+    def proxy_of(self, url: URL) -> URL | None:
+        """The environment's proxy for a URL, where there is one. Plain HTTP stays on this machine and uses none."""
+        bypassed = url.scheme != "https" or urllib.request.proxy_bypass(url.raw_host or "")
+        return None if bypassed else self._proxy
+
+    def check(self, url: URL, before: URL) -> None:
+        """Raises RefusedError where a request must not go to `url`, to which one to `before` was sent on."""
+        if url.scheme != "https" and (url.scheme != "http" or before.scheme != "http"):
+            raise self._refused(url, "it leaves HTTPS", "the registry must answer by HTTPS")
+        host = url.raw_host or ""
+        if not host or url.raw_user is not None or url.raw_password is not None:
+            raise self._refused(url, "it names no host, or an account", "ask the registry's administrator")
+        if url.scheme == "http" and not is_loopback(host):
+            raise self._refused(url, "plain HTTP is for loopback alone", "the registry must answer by HTTPS")
+        zone = zone_of_host(host)
+        if zone is not None and not self._permits(zone):
+            raise self._refused(url, f"a {zone} address", "give the source by that address, if it is right")
+        if host == self._host:
+            return
+        if self._proxy is not None and host == self._proxy.raw_host:
+            raise self._refused(url, "it is the proxy", "ask the registry's administrator")
+        if not all(names(hosts, host) for hosts in self._narrowed):
+            raise self._refused(url, "not among the hosts for redirects", f"add {host} to `redirects`, if it is right")
+
+    def is_source(self, url: URL) -> bool:
+        """Whether a URL is of the source's own origin (RFC 6454): the only one that gets its token."""
+        return url.origin() == self._base.origin()
+
+    def _permits(self, zone: Zone) -> bool:
+        return zone in ("public", self._zone)
+
+    def _may_connect(self, zone: Zone, host: str) -> bool:
+        """Whether an address of `host` may be connected to: under a name of loopback only one of loopback."""
+        return zone == "loopback" == self._zone if is_loopback(host) else self._permits(zone)
+
+    def _refused(self, url: URL, why: str, remedy: str) -> RefusedError:
+        thing = f"{self._base.raw_host} -> {url.scheme}://{url.raw_host}"[:200]
+        return RefusedError(f"the registry sends elsewhere than it may ({why})", thing=thing, remedy=remedy)
+
+    # As a resolver, and as what makes sockets.
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """What a name resolves to and may be connected to. Raises OSError, and RefusedError where nothing is left.
+
+        The first answer for the source's own name decides its zone, for as long as this object lives.
+        """
+        if self._resolver is None:
+            self._resolver = aiohttp.ThreadedResolver()
+        found = await self._resolver.resolve(host, port, family)
+        if self._proxy is not None and host == self._proxy.raw_host:
+            self._proxy_addresses |= {one["host"] for one in found}
+            return found
+        zones = [zone_of(one["host"]) for one in found]
+        if host == self._host and self._zone is None and zones:
+            self._zone = "public" if "public" in zones else zones[0]
+        kept = [one for one, zone in zip(found, zones, strict=True) if self._may_connect(zone, host)]
+        if found and not kept:
+            raise self._refused(
+                URL.build(scheme=self._base.scheme, host=host),
+                f"a {zones[0]} address",
+                "check the name; what is not public is reached where the source itself is",
+            )
+        return kept
+
+    def make_socket(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
+        """A socket for an entry of getaddrinfo. Raises RefusedError where its address must not be connected to."""
+        family, kind, proto, _, target = info
+        address = str(target[0])
+        if address not in self._proxy_addresses:
+            zone = zone_of(address)
+            if not self._permits(zone):
+                raise self._refused(
+                    URL.build(scheme=self._base.scheme, host=address.partition("%")[0]),
+                    f"a {zone} address",
+                    "check the name; what is not public is reached where the source itself is",
+                )
+        return socket.socket(family=family, type=kind, proto=proto)
+
+    async def close(self) -> None:
+        """As AbstractResolver.close."""
+        if self._resolver is not None:
+            await self._resolver.close()
+
+
+def _proxy() -> URL | None:
+    """The environment's proxy for HTTPS."""
+    text = urllib.request.getproxies().get("https", "")
+    return URL(text if "://" in text else f"http://{text}") if text else None

@@ -1,0 +1,227 @@
+"""A delta's base: what the inside is known to hold, by a receipt, or assumed to, by what earlier bundles carried.
+
+By receipt is sure: the inside keeps what a receipt states until a bundle is built on a later one. By sequence is
+assumed: where it is wrong, the import names what is missing in a want-list, and the next plan reads that.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+import msgspec
+
+from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recording
+from appliance.audit.port import AuditEvent
+from appliance.station import Station
+from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
+from bundles.build import Content
+from bundles.documents.custody import digest_of_part
+from bundles.documents.signed import Receipt, WantList
+from bundles.documents.statement import Statement, StatementFiles, verify_statement
+from bundles.errors import RefusedError, UsageError
+from bundles.format.manifest import BASE_EXTENSION, Required
+from bundles.io import strict_json
+
+NONE: Final = "none"
+LAST: Final = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Digests (text) that need not be carried. `receipt` is the number it rests on, 0 for none; `confirmed` counts
+    what a receipt lists, the rest is assumed from the stream's bundles."""
+
+    digests: frozenset[str] = frozenset()
+    receipt: int = 0
+    confirmed: int = 0
+    origin: str = "nothing: the bundle is full"
+
+    def without(self, content: Content) -> Content:
+        """The content with what the inside holds required instead of carried."""
+        if not self.digests:
+            return content
+        carried = [(digest, size) for digest, size in content.blobs if str(digest) not in self.digests]
+        required = [
+            Required(digest=str(digest), size=size) for digest, size in content.blobs if str(digest) in self.digests
+        ]
+        return replace(content, blobs=carried, requires=sorted(required, key=lambda entry: entry.digest))
+
+    def extensions(self) -> dict[str, Any]:
+        """The manifest's `extensions`."""
+        return {BASE_EXTENSION: {"receipt": self.receipt}} if self.digests else {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is recorded of a site: its last receipt, and the blobs by how they are known."""
+
+    receipt: int = 0
+    inventory: bool = False
+    head: int = 0
+    held: frozenset[str] = frozenset()
+    carried: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By digest, the first and the last sequence that carried it."""
+
+
+def base_of(station: Station, stream: str, since: str, told: StatementFiles | None) -> Base:
+    """The base that `since` names (`none`, `last`, or that of `told`, a receipt or want-list), as a plan looks at it:
+    nothing is recorded. Raises UsageError, RefusedError for a document that does not count."""
+    if since == NONE:
+        return Base()
+    known = _known(station.reader, stream)
+    if since == LAST:
+        return _last(known)
+    document = _read(station, stream, since, told).document
+    if isinstance(document, WantList):
+        return _last(known, frozenset(held.digest for held in document.blobs), document.sequence)
+    if document.number < known.receipt:
+        raise RefusedError(
+            f"a replay: receipt {known.receipt} was taken already",
+            thing=f"receipt {document.number} of {document.site}",
+            remedy="bring the latest receipt",
+        )
+    return _by_receipt(document, known, stream)
+
+
+def take(station: Station, stream: str, since: str, told: StatementFiles | None, actor: str) -> None:
+    """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it."""
+    if since not in (NONE, LAST):
+        _take(station, _read(station, stream, since, told), stream.partition(".")[0], actor)
+
+
+def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str, Any]:
+    """Record a receipt or want-list that came back, for whichever of our streams: {site, number or bundle, new, head,
+    custody}. Raises RefusedError where it tells of no stream from here, or does not count."""
+    statement = verify_statement(files, station.trust(), clock.now())
+    document, source = statement.document, station.config.site
+    streams = [document.stream] if isinstance(document, WantList) else [head.stream for head in document.streams]
+    if not any(stream.partition(".")[0] == source for stream in streams):
+        raise RefusedError(
+            "it tells of no stream from this site",
+            thing=f"{files.name} of {document.site}",
+            remedy="take it where it leads",
+        )
+    new = _take(station, statement, source, actor)
+    if isinstance(document, WantList):
+        return {"site": document.site, "bundle": document.bundle, "new": new}
+    told = [part.bundle for part in document.custody or [] if part.bundle.startswith(f"{source}.")]
+    return {"site": document.site, "number": document.number, "new": new, "head": document.head, "custody": told}
+
+
+def _take(station: Station, statement: Statement, source: str, actor: str) -> bool:
+    """Whether it is a new one; a document that was taken before is not recorded again."""
+    document, at = statement.document, clock.now()
+    detail: dict[str, Any] = {"digest": str(statement.digest), "site": document.site, "keyid": statement.signer.keyid}
+    if isinstance(document, WantList):
+        wants = TakeWants(
+            site=document.site, bundle=document.bundle, stream=document.stream, sequence=document.sequence,
+            bundle_digest=document.digest, digest=str(statement.digest),
+            blobs=tuple(held.digest for held in document.blobs), at=at,
+        )  # fmt: skip
+        if _was_taken(station, "SELECT 1 FROM wants_taken WHERE digest = ?", str(statement.digest)):
+            return False
+        detail |= {"blobs": len(document.blobs), "voided": _would_void(station, document)}
+        with recording(station.audit, AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail)):
+            return bool(station.writer.submit(wants))
+    blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
+    receipt = TakeReceipt(
+        site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
+        created=document.created, blobs=blobs, at=at,
+        heads=tuple(
+            HeadRow(head.stream, head.sequence, head.digest)
+            for head in document.streams if head.stream.partition(".")[0] == source
+        ),
+        custody=tuple(
+            CustodyRow(part.bundle, part.digest, strict_json.canonical(msgspec.to_builtins(part)).decode())
+            for part in document.custody or () if part.bundle.startswith(f"{source}.")
+        ),
+        head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
+    )  # fmt: skip
+    latest = "SELECT 1 FROM receipts_taken WHERE site = ? AND number = ? AND digest = ?"
+    if _was_taken(station, latest, document.site, document.number, str(statement.digest)):
+        return False
+    # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
+    detail |= {"number": document.number, "head": document.head}
+    if receipt.custody:  # what is shown of the other side later is held against it (appliance.custody.record)
+        detail["custody"] = {part.bundle: digest_of_part(part.document) for part in receipt.custody}
+    with recording(station.audit, AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail)):
+        return bool(station.writer.submit(receipt))
+
+
+def _was_taken(station: Station, question: str, *values: object) -> bool:
+    return station.reader.execute(question, values).fetchone() is not None
+
+
+def _would_void(station: Station, wants: WantList) -> list[str]:
+    """The bundles that taking a want-list voids, as appliance.store.writes.deltas.void_from finds them."""
+    rows = station.reader.execute(
+        "SELECT id FROM bundles_out WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written') ORDER BY id",
+        (wants.stream, wants.sequence),
+    )
+    return [bundle for (bundle,) in rows]
+
+
+def _read(station: Station, stream: str, since: str, told: StatementFiles | None) -> Statement:
+    if told is None:
+        raise UsageError("no document came with it", thing=since, remedy="name a receipt or want-list with --since")
+    statement = verify_statement(told, station.trust(), clock.now())
+    site = stream.partition(".")[2]
+    if statement.document.site != site:
+        raise RefusedError(
+            "another site's receipt",
+            thing=f"{since} is of {statement.document.site}, not {site}",
+            remedy="give the receipt of the site that the bundle is for",
+        )
+    if isinstance(statement.document, WantList) and statement.document.stream != stream:
+        raise RefusedError(
+            "another stream's want-list",
+            thing=f"{since} is of {statement.document.stream}",
+            remedy="give the want-list of the site that the bundle is for",
+        )
+    return statement
+
+
+def _known(reader: sqlite3.Connection, stream: str) -> _Known:
+    site = stream.partition(".")[2]
+    row = reader.execute("SELECT number, inventory FROM receipts_taken WHERE site = ?", (site,)).fetchone()
+    head = reader.execute("SELECT sequence FROM receipt_heads WHERE site = ? AND stream = ?", (site, stream)).fetchone()
+    held = reader.execute("SELECT digest FROM known_inside WHERE site = ?", (site,))
+    carried = reader.execute(
+        "SELECT digest, min(sequence), max(sequence) FROM carried_out WHERE stream = ? GROUP BY digest", (stream,)
+    )
+    return _Known(
+        receipt=row[0] if row else 0,
+        inventory=bool(row and row[1]),
+        head=head[0] if head else 0,
+        held=frozenset(digest for (digest,) in held),
+        carried={digest: (first, last) for digest, first, last in carried},
+    )
+
+
+def _last(known: _Known, wanted: frozenset[str] = frozenset(), before: int | None = None) -> Base:
+    """What is known, and what the stream's bundles have carried since; not what is `wanted`, nor what bundles from
+    number `before` on carried."""
+    floor = known.head if known.inventory else 0
+    carried = {
+        digest for digest, (first, last) in known.carried.items() if last > floor and (before is None or first < before)
+    }
+    digests = (known.held | carried) - wanted
+    if not digests:
+        return Base()
+    origin = f"receipt {known.receipt}" if known.receipt else "what the stream's bundles carried (assumed)"
+    if known.receipt and carried - known.held:
+        origin += ", and what bundles carried since (assumed)"
+    return Base(digests, known.receipt, len(known.held - wanted), origin)
+
+
+def _by_receipt(receipt: Receipt, known: _Known, stream: str) -> Base:
+    if receipt.blobs is not None:
+        digests = frozenset(held.digest for held in receipt.blobs)
+        return Base(digests, receipt.number, len(digests), f"receipt {receipt.number}")
+    head = next((head.sequence for head in receipt.streams if head.stream == stream), 0)
+    digests = frozenset(digest for digest, (first, _) in known.carried.items() if first <= head)
+    return Base(digests, receipt.number, 0, f"what bundles up to {head} carried (assumed; receipt {receipt.number})")

@@ -1,0 +1,1 @@
+"""SBOMs made by syft."""

@@ -1,0 +1,110 @@
+"""`/readyz` and `/healthz`: what a load balancer, an orchestrator or a probe asks without an account.
+
+They say a state and codes from a closed list, and nothing else: no name, no number, no path. Who may know more asks
+`lockgate status`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sqlite3
+import time
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from aiohttp import web
+
+from appliance import limits
+from appliance.local_socket import ShortPath
+from appliance.paths import StationPaths
+from appliance.plain_http import require_version
+from appliance.store.integrity import is_distrusted
+from appliance.store.presence import Presence
+from appliance.store.reads.registry import Metadata
+from appliance.store.reserve import Reserve
+
+State = Literal["ready", "degraded", "not ready"]
+Code = Literal["read-only", "reserve", "damaged", "unread", "control", "metadata", "store"]
+
+READYZ: Final = "/readyz"
+HEALTHZ: Final = "/healthz"
+_HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether pulls are served (`not ready` where not), and by codes what else is not as it should be."""
+
+    state: State
+    codes: tuple[Code, ...] = ()
+
+    def answer(self) -> web.Response:
+        """200 where pulls are served, else 503."""
+        status = 503 if self.state == "not ready" else 200
+        return web.json_response({"status": self.state, "codes": list(self.codes)}, status=status, headers=_HEADERS)
+
+
+class Probe:
+    """Answers both for one process. What was found is given for `limits.READY_KEPT` seconds, so that whoever asks
+    without pause costs nothing."""
+
+    def __init__(self, paths: StationPaths, metadata: Metadata, *, asks_control: bool) -> None:
+        """`metadata` belongs to the event loop's thread; `asks_control`: whether this is not the control process."""
+        self._paths, self._metadata, self._asks_control = paths, metadata, asks_control
+        self._presence = Presence(paths)
+        self._lock = asyncio.Lock()
+        self._found: tuple[float, Readiness] | None = None
+
+    async def readyz(self, request: web.Request) -> web.Response:
+        """GET /readyz."""
+        require_version(request)
+        async with self._lock:
+            moment = time.monotonic()
+            if self._found is None or moment - self._found[0] >= limits.READY_KEPT:
+                self._found = moment, await self._look()
+            return self._found[1].answer()
+
+    async def healthz(self, request: web.Request) -> web.Response:
+        """GET /healthz: the process that was asked answers."""
+        require_version(request)
+        return Readiness("ready").answer()
+
+    async def _look(self) -> Readiness:
+        codes: list[Code] = list(await asyncio.to_thread(self._outside))
+        try:
+            damaged, unread = self._metadata.troubled()
+            distrusted = is_distrusted(self._metadata.connection)
+        except sqlite3.Error:
+            return Readiness("not ready", (*codes, "metadata"))
+        if damaged:
+            codes.append("damaged")
+        if unread:
+            codes.append("unread")
+        if distrusted:
+            codes.append("metadata")
+        state: State = "not ready" if "store" in codes else "degraded" if codes else "ready"
+        return Readiness(state, tuple(codes))
+
+    def _outside(self) -> list[Code]:
+        """What the disk's room says, whether the store is in its place, and whether the control process takes writes:
+        pulls go on without it. Blocking, a second at most."""
+        reserve, codes = Reserve(self._paths.reserve), list[Code]()
+        if reserve.read_only():
+            codes.append("read-only")
+        if reserve.in_want():
+            codes.append("reserve")
+        if self._presence.away():
+            codes.append("store")
+        if self._asks_control and not _takes_connections(self._paths):
+            codes.append("control")
+        return codes
+
+
+def _takes_connections(paths: StationPaths) -> bool:
+    with contextlib.suppress(OSError), ShortPath(paths.writer_socket) as path, socket.socket(socket.AF_UNIX) as asking:
+        asking.settimeout(limits.READY_CONTROL)
+        asking.connect(path)
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""The check of what clients see against the audit log."""

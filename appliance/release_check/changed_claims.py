@@ -1,0 +1,51 @@
+"""Rows about what releases stand for (`released`) that are not what the audit log makes them.
+
+A withdrawal goes by these rows, and so does the rule that clients write into no repository of released content. What
+they lead to is found elsewhere; here they are held against the replayed log before anything goes by them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+
+from appliance.release_check.replay import Replayed
+from appliance.release_check.tag_history import Standing
+
+Claim = tuple[str, str, str, str]
+"""A bundle's digest, `manifest` or `tag`, the manifest's digest or the tag, and the digest that it stands at."""
+
+
+def changed_claims(reader: sqlite3.Connection, replayed: Replayed, most: int) -> list[tuple[str, Claim, str]]:
+    """Claims of manifests and tags that are missing, or that no release made: (repository, claim, `missing` or
+    `unexplained`), `most` at most. Of a repository whose history is not whole nothing is said."""
+    found: list[tuple[str, Claim, str]] = []
+    for repository, standing in sorted(replayed.repositories.items()):
+        if standing.whole and len(found) < most:
+            here, expected = _rows(reader, repository), _claims(standing)
+            found += _named(repository, expected - here, "missing")
+            found += _named(repository, here - expected, "unexplained")
+    for (repository,) in reader.execute("SELECT DISTINCT repository FROM released ORDER BY repository").fetchall():
+        if repository not in replayed.repositories and len(found) < most:
+            found += _named(repository, _rows(reader, repository), "unexplained")
+    return found[:most]
+
+
+def _named(repository: str, claims: Iterable[Claim], how: str) -> list[tuple[str, Claim, str]]:
+    return [(repository, claim, how) for claim in sorted(claims)]
+
+
+def _claims(standing: Standing) -> set[Claim]:
+    bundles = standing.bundles()
+    found = {
+        (who, "manifest", digest, digest) for digest, history in standing.shown.items() for who in history
+        if who in bundles
+    }  # fmt: skip
+    return found | {(who, "tag", tag, target) for tag in standing.tags for who, target in standing.claims(tag)}
+
+
+def _rows(reader: sqlite3.Connection, repository: str) -> set[Claim]:
+    rows = reader.execute(
+        "SELECT digest, kind, item, target FROM released WHERE repository = ? AND kind <> 'blob'", (repository,)
+    )
+    return {(str(digest), str(kind), str(item), str(target)) for digest, kind, item, target in rows}

@@ -1,0 +1,226 @@
+"""What the audit log says of imports, releases and links, and what a prune keeps of it.
+
+What a cut of the log kept (appliance.release_check.cut_record) is beneath what the events say that came after it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterator, Mapping
+from itertools import chain
+from typing import Any, Final
+
+from appliance import clock
+from appliance.audit.acts import FROM_ANOTHER, MOVES_TAGS, REPORTED, Act, Explains, explains, mark, read_act
+from appliance.audit.checkpoints import vouched
+from appliance.audit.reading import own_events
+from appliance.paths import StationPaths
+from appliance.release_check import cut_record, replay
+from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
+from appliance.release_check.log_facts import LogRecord, Shown, add_aged
+from appliance.store.blobs import BlobStore
+from appliance.store.reads.links import every_link
+from bundles import limits
+from bundles.documents.audit_cut import CutRecord
+from bundles.errors import FailedError, RefusedError
+
+__all__ = ("SUFFIX", "LogRecord", "make_record", "read_log")
+
+_SETTLES: Final = 60 * 1_000_000
+"""Microseconds within which an act that is recorded is in the database."""
+
+
+def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = None) -> LogRecord:
+    """Read the log, up to an event's number in each lane that `upto` names, and what the newest cut kept.
+
+    Raises FailedError where the log cannot be read.
+    """
+    found = LogRecord()
+    base, covers = kept_by_cuts(paths, site, found), found.covers
+    ended: set[str] = set()
+    waiting: dict[str, list[str]] = {}
+    taken_back: set[tuple[Act | None, str]] = set()
+    before = None if upto is None else {lane: seq + 1 for lane, seq in upto.items()}
+    fresh = clock.micros() - _SETTLES
+    for event in own_events(paths, before=before, without=mark(Act.PULL), foreign=found.foreign):
+        if event["seq"] <= covers.get(str(event["lane"]), 0):
+            continue
+        act, thing, detail = read_act(event["act"]), str(event["thing"]), event["detail"]
+        if event["outcome"] != "done":
+            if detail.get("takes_back"):
+                taken_back.add((act, thing))
+            continue
+        if (act, thing) in taken_back:  # recorded first, and then it did not happen
+            taken_back.discard((act, thing))
+            if act in MOVES_TAGS:
+                found.void.add((event["lane"], event["seq"]))
+            continue
+        if explains(act) is Explains.LINK and event["micros"] > fresh and thing not in found.ended:
+            found.fresh.add(thing)
+        found.blocks.note(act, event)
+        found.deeds.note(act, event)
+        if explains(act) is Explains.LINK:
+            _linked(found, waiting, act, event)
+        _note(found, ended, act, event)
+    found.taken_back = taken_back
+    if base is not None:
+        _go_on_from(found, base, ended, taken_back)
+    return found
+
+
+def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str, Any]) -> None:
+    """Add what an event says; the newest come first, so that what ended stays so."""
+    thing, detail = str(event["thing"]), event["detail"]
+    digest = str(detail.get("digest", ""))
+    if act == Act.INTAKE_IMPORT and digest:
+        found.imported.setdefault(digest, (thing, str(detail.get("manifest", ""))))
+        found.importers.setdefault(digest, str(event["actor"]))
+    if act in REPORTED and digest:
+        found.reports.setdefault(digest, str(detail.get("report", "")))
+    match explains(act):
+        case Explains.NOTHING:
+            return
+        case Explains.RELEASE:
+            found.ever.setdefault(digest, set()).update(_repositories(detail))
+            if digest not in ended:
+                found.released.setdefault(digest, Shown()).add(_shown(detail), found.acts)
+        case Explains.RELEASE_ENDS:
+            ended.add(digest)
+            found.undone.setdefault(digest, str(event["time"]))
+            if act == Act.INTAKE_REJECT:
+                found.rejected.add(digest)
+        case Explains.LINK_ENDS:
+            digests = _texts(detail.get("digests"))
+            for one in [f"{thing}@{each}" for each in digests] or [thing]:
+                if one not in found.links:
+                    found.ended.setdefault(one, found.acts)
+        case Explains.CLOSURE:
+            roots = (digest, *_texts(detail.get("referrers")))
+            add_aged(found.roots[repository_of(thing)], dict.fromkeys(roots, found.acts))
+        case _:
+            pass
+    found.acts += 1
+
+
+def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, event: Mapping[str, Any]) -> None:
+    """Add a link that a client made. A mount or a copy says that its source's link was there: an older act must explain
+    that one (`waiting`, by source), or a release or collect (appliance.release_check.unexplained)."""
+    thing, source = str(event["thing"]), event["detail"].get("source")
+    mounted = waiting.pop(thing, [])
+    if act in FROM_ANOTHER and source:
+        of = f"{source}@{thing.partition('@')[2]}"
+        if thing not in found.ended and thing not in found.links:
+            mounted.append(thing)
+        waiting.setdefault(of, []).extend(mounted)
+        found.mounted |= dict.fromkeys(mounted, of)
+        return
+    if thing not in found.ended:
+        mounted.append(thing)
+    for one in mounted:
+        found.links.add(one)
+        found.mounted.pop(one, None)
+
+
+def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]) -> None:
+    """Add what a cut kept, beneath what came after it; an act that was taken back since did not happen."""
+    for digest, (name, manifest) in base.imported.items():
+        if (Act.INTAKE_IMPORT, name) not in taken_back:
+            found.imported.setdefault(digest, (name, manifest))
+            found.importers.setdefault(digest, base.importers.get(digest, ""))
+        if digest in base.reports and not any((act, name) in taken_back for act in REPORTED):
+            found.reports.setdefault(digest, base.reports[digest])
+        if digest in base.undone:
+            found.undone.setdefault(digest, base.undone[digest])
+        if digest in base.rejected and (Act.INTAKE_REJECT, name) not in taken_back:
+            found.rejected.add(digest)
+        if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
+            found.released.setdefault(digest, Shown()).add(base.released[digest], found.acts)
+    found.steps = base.steps
+    for step in base.steps:
+        if step.released:
+            found.ever.setdefault(step.digest, set()).add("")
+    for digest, repositories in base.ever.items():
+        found.ever.setdefault(digest, set()).update(repositories)
+    _go_on_from_links(found, base, {thing for act, thing in taken_back if explains(act) is Explains.LINK})
+    for thing, age in base.ended.items():
+        if thing not in found.links:
+            found.ended.setdefault(thing, age + found.acts)
+    for repository, roots in base.roots.items():
+        add_aged(found.roots[repository], roots, found.acts)
+    found.acts += base.acts
+    found.blocks.go_on_from(base.blocks, taken_back)
+    found.deeds.go_on_from(base.deeds, taken_back)
+
+
+def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> None:
+    for thing, source in list(found.mounted.items()):
+        if source in base.links:
+            found.links.add(thing)
+            del found.mounted[thing]
+        else:
+            found.mounted[thing] = base.mounted.get(source, source)
+    found.links |= {thing for thing in base.links if thing not in undone and thing not in found.ended}
+    for thing, source in base.mounted.items():
+        if thing not in undone and thing not in found.ended and thing not in found.links:
+            found.mounted.setdefault(thing, source)
+
+
+def make_record(
+    paths: StationPaths, site: str, reader: sqlite3.Connection | None, *, inside: bool
+) -> tuple[CutRecord, bytes]:
+    """What a cut keeps, and its file's bytes. `reader` is of the station's database, None where there is none. An
+    outside takes no bundles in, and keeps no links.
+
+    Raises RefusedError where what the cut before kept is missing or changed, FailedError where it is too much.
+    """
+    covers = vouched(paths)
+    log = read_log(paths, site, covers)
+    if log.damaged:
+        raise RefusedError(
+            "what an earlier prune kept is missing or was changed", thing=str(paths.imported / log.damaged),
+            remedy="put the file back from a backup; see: lockgate intake check",
+        )  # fmt: skip
+    linked = () if reader is None else every_link(reader)
+    standing: Iterator[bytes] = iter(())
+    if inside:
+        before = clock.micros() - _SETTLES
+        standing = replay.lines(replay.replay(paths, log, BlobStore(paths), reader, upto=covers, before=before), log)
+    lines, size = [], 0
+    for line in chain(cut_record.lines(log, linked, inside=inside), standing):
+        lines.append(line)
+        size += len(line)
+        if size > limits.CUT_RECORD:
+            raise FailedError(
+                "the log explains too many links to be cut", thing=f"more than {limits.CUT_RECORD} bytes of them",
+                remedy="delete repositories that clients filled and that nobody needs, then prune",
+            )  # fmt: skip
+    data = b"".join(lines)
+    by_lane = {str(lane): seq for lane, seq in covers.items()}
+    return CutRecord(sha256=hashlib.sha256(data).hexdigest(), covers=by_lane, since=log.since), data
+
+
+def _shown(detail: Mapping[str, Any]) -> Shown:
+    """What the event of a release says that it showed."""
+    artifacts = detail.get("artifacts")
+    if isinstance(artifacts, dict):
+        return Shown(artifacts={str(name): dict.fromkeys(_texts(each), 0) for name, each in artifacts.items()})
+    if detail.get("whole") is False:
+        return Shown(references=dict.fromkeys(_texts(detail.get("references")), 0))
+    return Shown(everything=0)
+
+
+def _repositories(detail: Mapping[str, Any]) -> list[str]:
+    """The repositories that a release's event names, "" for all that the manifest names."""
+    artifacts = detail.get("artifacts")
+    return [str(name) for name in artifacts] if isinstance(artifacts, dict) else [""]
+
+
+def _texts(said: object) -> list[str]:
+    return [str(one) for one in said] if isinstance(said, list) else []
+
+
+def repository_of(thing: str) -> str:
+    """The repository of `repository:tag` or `repository@digest`."""
+    name = thing.partition("@")[0]
+    return name.rpartition(":")[0] or name

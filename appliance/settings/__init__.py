@@ -1,0 +1,1 @@
+"""What a site chooses: config.toml, approvals.toml, policy."""

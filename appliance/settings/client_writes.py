@@ -1,0 +1,37 @@
+"""Which repositories clients may write to: push, mount, delete, move tags (docs/adr/0015-duties.md).
+
+Outside: all of them. Inside: those that `[registry] push` of config.toml names, and on an open station all; never one
+that holds released content. A role that gives `push` or `delete` is needed besides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from appliance.permissions import matches
+from appliance.settings.station import Config
+from bundles.errors import RefusedError
+
+
+@dataclass(frozen=True, slots=True)
+class ClientWrites:
+    """The rule of one station. `patterns` None: every repository; `keeps_released`: none with released content."""
+
+    patterns: tuple[str, ...] | None = None
+    keeps_released: bool = False
+
+    @classmethod
+    def of(cls, config: Config) -> ClientWrites:
+        """What a station's settings say."""
+        if config.side == "outside":
+            return cls()
+        return cls(None if config.open else config.registry.push, keeps_released=True)
+
+    def require(self, repository: str) -> None:
+        """Go on only where the settings let clients write there. Raises RefusedError."""
+        if self.patterns is not None and not any(matches(pattern, repository) for pattern in self.patterns):
+            raise RefusedError(
+                "this station takes content by bundle only",
+                thing=repository,
+                remedy="carry it in, or have the repository named in config.toml: [registry] push",
+            )

@@ -1,0 +1,320 @@
+"""What each setting of config.toml may be: one table, for `load_config`, `serve` and `lockgate config check`.
+
+A fault names the key, the value that was found and the form that is allowed. All faults of a file are found at once.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import json
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from appliance import limits as station_limits
+from appliance.addresses import split_listen
+from appliance.permissions import ROLES, check_pattern, parse_networks
+from appliance.settings.redirects import check_hosts
+from bundles import limits
+from bundles.errors import LockgateError
+from bundles.oci.reference import check_registry, check_site
+
+REFERENCE: Final = "see docs/reference/configuration.md"
+_SHOWN: Final = 80
+"""Characters of a value that a message shows."""
+_STREAM: Final = re.compile(r"[a-z0-9.*?-]{1,65}\Z")
+_GROUP: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}\$?\Z")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_RATE_MOST: Final = 1_000_000
+_ELSEWHERE: Final = frozenset({"rule", "separate", "people", "break_glass", "required_inspectors", "sources"})
+"""Keys of approvals.toml."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A setting that is wrong. `key` has its table before it, as `access.addresses`, and is "" for the file itself;
+    `value` is as the file has it, shortened; `what` says what is wrong; `remedy` is the allowed form, or what the key
+    is called."""
+
+    key: str
+    value: str
+    what: str
+    remedy: str
+
+    @property
+    def thing(self) -> str:
+        """The key with its value."""
+        return f"{self.key} = {self.value}" if self.key and self.value else self.key or self.value
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of a setting: `says` in words, `fits` whether a value has it. `each` is for the elements of a list, or
+    of a table's lists; `name` for the keys of a table."""
+
+    says: str
+    fits: Callable[[Any], bool]
+    each: Callable[[Any], bool] | None = None
+    name: Callable[[str], bool] | None = None
+    required: bool = False
+
+
+def _text(fits: Callable[[str], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and "\0" not in value and fits(value)
+
+
+def _passes(check: Callable[[str], object]) -> Callable[[Any], bool]:
+    """Whether a text passes a check that raises LockgateError."""
+
+    def fits(value: str) -> bool:
+        try:
+            check(value)
+        except LockgateError:
+            return False
+        return True
+
+    return _text(fits)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _whole(least: int, most: int, unit: str = "") -> Form:
+    says = f"a whole number{unit} from {least} to {most}"
+    return Form(says, lambda value: _is_number(value) and least <= value <= most)
+
+
+def _texts(says: str, each: Callable[[Any], bool]) -> Form:
+    return Form(f"a list of {says}", lambda value: isinstance(value, list), each)
+
+
+def _choice(*words: str) -> Form:
+    return Form(" or ".join(f'"{word}"' for word in words), lambda value: value in words)
+
+
+def _is_path(value: str) -> bool:
+    """A whole path, as it would be printed, other than the root of everything."""
+    return value.startswith("/") and os.path.normpath(value) == value and value != "/"
+
+
+def _is_stream(value: str) -> bool:
+    """A pattern that some stream can match: SITE.SITE, or something with a wildcard."""
+    return _STREAM.match(value) is not None and ("*" in value or "?" in value or value.count(".") == 1)
+
+
+def _is_rate(value: Any) -> bool:
+    is_number = _is_number(value) or isinstance(value, float)
+    return is_number and math.isfinite(value) and 0 <= value <= _RATE_MOST
+
+
+def _host_in_lower_case(value: str) -> None:
+    check_registry(value)
+    if value != value.lower():
+        raise LockgateError("a host in capitals")
+
+
+_FLAG: Final = Form("true or false", lambda value: isinstance(value, bool))
+_LISTEN: Final = 'an address and a port, as "127.0.0.1:5000" or "[::1]:5000"'
+_FILE: Final = Form("a file, relative to the station's folder or as a whole path", _text(bool))
+_PATTERNS: Final = _texts('patterns of repositories, as "team/app", "team/*" or "team/**"', _passes(check_pattern))
+_NETWORKS: Final = 'networks or addresses, as "10.0.0.0/8" or "10.1.2.3"'
+_is_network: Final = _passes(lambda value: parse_networks([value]))
+
+FORMS: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "site": Form('1 to 32 of a-z, 0-9 and -, as "alpha"', _passes(check_site), required=True),
+        "side": Form('"outside" or "inside"', lambda value: value in ("outside", "inside"), required=True),
+        "open": _FLAG,
+        "listen": Form(_LISTEN, _passes(split_listen)),
+        "workers": _whole(1, 64),
+        "approvals_needed": _whole(1, 16),
+        "approval_hours": _whole(1, 24 * 366, " of hours"),
+        "partial_imports": _texts('streams, as "alpha.bravo" or "alpha.*"', _text(_is_stream)),
+        "sparse_indexes": _FLAG,
+        "chunk_minimum": _whole(0, limits.MIB * 1024, " of bytes"),
+        "reverify_hours": _whole(*station_limits.REVERIFY_HOURS, " of hours"),
+        "gc_grace_hours": _whole(*station_limits.GC_GRACE_HOURS, " of hours"),
+        "metrics_listen": Form(f'{_LISTEN}, or ""', lambda value: value == "" or _passes(split_listen)(value)),
+        "media_roots": _texts('whole paths of folders, as "/media"', _text(_is_path)),
+        "access.anonymous_pull": _PATTERNS,
+        "access.addresses": _texts(_NETWORKS, _is_network),
+        "access.metrics_addresses": _texts(_NETWORKS, _is_network),
+        "access.role_addresses": Form(
+            f'roles ({", ".join(ROLES)}) with lists of networks, as writer = ["10.1.0.0/16"]',
+            lambda value: isinstance(value, dict), _is_network, lambda name: name in ROLES,
+        ),
+        "access.requests_per_second": Form(f"a number from 0 to {_RATE_MOST}", _is_rate),
+        "access.socket_group": Form('the name of a group of this system, or ""',
+                                    _text(lambda value: value == "" or _GROUP.match(value) is not None)),
+        "access.session_minutes": _whole(1, station_limits.SESSION_LIFE // 60, " of minutes"),
+        "tls.certificate": _FILE,
+        "tls.key": _FILE,
+        "tls.ca": _FILE,
+        "tls.clients": _choice("off", "optional", "required"),
+        "tls.client_ca": Form(f'{_FILE.says}, or ""', _text(lambda _: True)),
+        "tls.minimum": _choice("1.2", "1.3"),
+        "registry.push": _PATTERNS,
+        "sbom.syft": Form('the whole path of a program, as "/opt/syft", or ""',
+                          _text(lambda value: value == "" or _is_path(value))),
+        "sbom.sha256": Form('64 hex digits in lower case, or ""',
+                            _text(lambda value: value == "" or _SHA256.match(value) is not None)),
+        "collect.redirects": Form(
+            'registries, as references have them and in lower case, with lists of hosts, as'
+            ' "registry.example" = ["cdn.example", "*.store.example"]',
+            lambda value: isinstance(value, dict), lambda host: isinstance(host, str) and _passes(_check_host)(host),
+            _passes(_host_in_lower_case),
+        ),
+    }
+)  # fmt: skip
+"""Every setting, by its key with its table's name before it."""
+
+_TABLES: Final = frozenset(key.rpartition(".")[0] for key in FORMS) - {""}
+
+
+def _check_host(host: str) -> None:
+    check_hosts([host])
+
+
+def faults(raw: bytes) -> list[Fault]:
+    """What is wrong in a config.toml, in the file's order; nothing where it can be used."""
+    try:
+        document = tomllib.loads(raw.decode())
+    except UnicodeDecodeError as error:
+        return [Fault("", f"byte {error.start}", f"not UTF-8 ({error.reason})", "write the file in UTF-8")]
+    except tomllib.TOMLDecodeError as error:
+        remedy = "correct the line: KEY = VALUE below its [TABLE], with texts in quotes"
+        if raw.startswith(b"\xef\xbb\xbf"):
+            remedy = "save the file without a byte order mark"
+        return [Fault("", "", f"not TOML: {str(error)[:160]}", remedy)]
+    except RecursionError:
+        return [Fault("", "", "not TOML: nested too deep", REFERENCE)]
+    found = list(_unfit(document))
+    return found or list(_at_odds(document))
+
+
+def _unfit(document: Mapping[str, Any]) -> Iterator[Fault]:
+    for key, form in FORMS.items():
+        if form.required and key not in document:
+            yield Fault(key, "", "a setting is missing", f"write {key} = {form.says}")
+    for key, value in _settings(document):
+        if key not in FORMS:
+            yield _unknown(key, value)
+            continue
+        form = FORMS[key]
+        if not form.fits(value):
+            yield Fault(key, _written(value), "a wrong value", f"write {form.says}")
+        elif isinstance(value, dict):
+            yield from _unfit_table(key, form, value)
+        elif form.each is not None:
+            yield from (_unfit_element(key, form, each) for each in value if not form.each(each))
+
+
+def _unfit_table(key: str, form: Form, table: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, value in table.items():
+        inner = f"{key}.{_quoted(name)}"
+        if form.name is not None and not form.name(name):
+            yield _misplaced(name, inner, value) or Fault(inner, _written(value), "a wrong key", f"write {form.says}")
+        elif not isinstance(value, list):
+            yield Fault(inner, _written(value), "a wrong value", f"write {form.says}")
+        elif form.each is not None:
+            yield from (_unfit_element(inner, form, each) for each in value if not form.each(each))
+
+
+def _unfit_element(key: str, form: Form, element: Any) -> Fault:
+    remedy = f"write {form.says}"
+    if form.each is _is_network and isinstance(element, str):
+        try:  # a network with bits of a host in it: the address may be meant, or the network
+            network = ipaddress.ip_network(element, strict=False)
+            remedy = f'write "{network}" for the network, or "{element.partition("/")[0]}" for the address'
+        except ValueError:
+            pass
+    return Fault(key, f"[{_written(element)}]", "a wrong value in a list", remedy)
+
+
+def _settings(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Each setting of a file with its table's name before it; a table that is none of ours as a whole."""
+    for name, value in document.items():
+        if name in _TABLES and isinstance(value, dict):
+            yield from ((f"{name}.{_quoted(inner)}", each) for inner, each in value.items())
+        else:
+            yield _quoted(name), value
+
+
+def _unknown(key: str, value: Any) -> Fault:
+    """A key that nothing is called: with what is near, in its own table first."""
+    what = "config.toml has no such table" if isinstance(value, dict) else "config.toml has no such setting"
+    if key in _TABLES:
+        return Fault(key, _written(value), "a wrong value", f"write it as a table: [{key}], and its settings below")
+    table, _, name = key.rpartition(".")
+    if isinstance(value, dict):
+        near = difflib.get_close_matches(_plain(key), [*_TABLES, "access.role_addresses", "collect.redirects"], 1)
+        return Fault(f"[{key}]", "", what, f"did you mean [{near[0]}]?" if near else REFERENCE)
+    found = _misplaced(name, key, value)
+    if found is not None:
+        return found
+    for names in ([one for one in FORMS if one.rpartition(".")[0] == table], list(FORMS)):
+        by_name = {one.rpartition(".")[2]: one for one in names}
+        near = difflib.get_close_matches(_plain(name), by_name, 1)
+        if near:
+            return Fault(key, _written(value), what, f"did you mean {_in_place(by_name[near[0]], table)}?")
+    return Fault(key, _written(value), what, REFERENCE)
+
+
+def _misplaced(name: str, key: str, value: Any) -> Fault | None:
+    """The fault of a setting that stands in another table than its own."""
+    what = "a setting in the wrong place"
+    for one in FORMS:
+        if one.rpartition(".")[2] == name:
+            place = one.rpartition(".")[0]
+            remedy = f"move it below [{place}]" if place else "move it to the top of the file, before the first [TABLE]"
+            return Fault(key, _written(value), what, remedy)
+    if name in _ELSEWHERE:
+        return Fault(key, _written(value), what, "move it to approvals.toml")
+    return None
+
+
+def _in_place(key: str, table: str) -> str:
+    place, _, name = key.rpartition(".")
+    if place == table:
+        return name
+    return f"{name}, below [{place}]" if place else f"{name}, at the top of the file"
+
+
+def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
+    """Settings that are right by themselves and not together."""
+    tls, sbom = document.get("tls", {}), document.get("sbom", {})
+    needed, is_open = document.get("approvals_needed", 2), document.get("open", False)
+    if needed < 2 and not is_open:
+        yield Fault("approvals_needed", _written(needed), "a wrong value",
+                    "write a whole number from 2 to 16: one suffices on an open station alone")  # fmt: skip
+    clients, client_ca = tls.get("clients", "off"), tls.get("client_ca", "")
+    if clients == "off" and client_ca:
+        yield Fault("tls.client_ca", _written(client_ca), "clients and client_ca go together",
+                    'write clients = "optional" or "required" too, or client_ca = ""')  # fmt: skip
+    if clients != "off" and not client_ca:
+        yield Fault("tls.clients", _written(clients), "clients and client_ca go together",
+                    'write client_ca = FILE too, or clients = "off"')  # fmt: skip
+    if bool(sbom.get("syft")) is not bool(sbom.get("sha256")):
+        yield Fault(*(("sbom.sha256", '""') if sbom.get("syft") else ("sbom.syft", '""')),
+                    "syft and sha256 go together", "write both, or neither")  # fmt: skip
+
+
+def _plain(name: str) -> str:
+    return name.strip('"').lower().replace("-", "_")
+
+
+def _quoted(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name, ensure_ascii=False)
+
+
+def _written(value: Any) -> str:
+    """A value about as the file has it."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

@@ -1,0 +1,167 @@
+"""A station's config.toml, strictly read: an unknown key or a wrong type names itself."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Literal
+
+import msgspec
+
+from appliance.settings.access import AccessSettings, RegistrySettings, TlsSettings
+from appliance.settings.form import Fault, faults
+from appliance.settings.redirects import CollectSettings
+from appliance.settings.scanner import SbomSettings
+from bundles import limits
+from bundles.errors import UsageError
+from bundles.io.files import read_small, write_atomic
+
+MEDIA_ROOTS: Final = ("/media", "/mnt", "/run/media")
+"""Where media are mounted (Filesystem Hierarchy Standard 3.0, 3.11 and 3.12; udisks)."""
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What config.toml may say (docs/reference/configuration.md)."""
+
+    site: str
+    side: Literal["outside", "inside"]
+    open: bool = False
+    listen: str = "127.0.0.1:5000"
+    workers: int = 2
+    approvals_needed: int = 2
+    approval_hours: int = 72
+    partial_imports: list[str] = msgspec.field(default_factory=list)
+    sparse_indexes: bool = False
+    chunk_minimum: int = 0
+    reverify_hours: int = 24
+    gc_grace_hours: int = 7 * 24
+    metrics_listen: str = ""
+    media_roots: list[str] = msgspec.field(default_factory=lambda: list(MEDIA_ROOTS))
+    access: AccessSettings = AccessSettings()
+    tls: TlsSettings = TlsSettings()
+    registry: RegistrySettings = RegistrySettings()
+    collect: CollectSettings = CollectSettings()
+    sbom: SbomSettings = SbomSettings()
+
+    @property
+    def threshold(self) -> int:
+        """How many people's approvals a release takes: one on an open station, else two at least."""
+        return 1 if self.open else max(2, self.approvals_needed)
+
+
+def load_config(path: Path) -> Config:
+    """Read and check. Raises UsageError naming the file and the field, FailedError where it cannot be read."""
+    if not path.is_file():
+        raise UsageError(
+            "not a station", thing=str(path.parent), remedy="make one with: lockgate init DIR --site NAME --side SIDE"
+        )
+    raw = read_small(path, limits.KEY_FILE)
+    found = faults(raw)
+    if found:
+        raise wrong(path, found)
+    try:
+        return msgspec.convert(tomllib.loads(raw.decode()), Config, strict=True)
+    except msgspec.ValidationError as error:
+        raise UsageError("config.toml cannot be used", thing=str(error)[:160], remedy=f"correct {path}") from None
+
+
+def wrong(path: Path, found: Sequence[Fault]) -> UsageError:
+    """The error for a file with faults: the first of them, and how many more there are."""
+    first = found[0]
+    more = f", and {len(found) - 1} more: see lockgate config check" if found[1:] else ""
+    return UsageError(first.what, thing=f"{first.thing} in {path}".lstrip(), remedy=first.remedy + more)
+
+
+_TEMPLATE: Final = """\
+# A Lockgate station (docs/reference/configuration.md).
+site = "{site}"
+side = "{side}"
+
+# For trying it out: anonymous push and pull on loopback, one approval suffices.
+open = {open}
+
+# Where the registry listens, and how many processes serve it.
+listen = "{listen}"
+workers = {workers}
+
+# People whose approvals a release takes, and hours an approval is good for.
+approvals_needed = {approvals_needed}
+approval_hours = {approval_hours}
+
+# Streams whose bundles may be taken in without volumes that are lost (intake import --partial), as ["alpha.*"].
+partial_imports = {partial_imports}
+
+# Whether an index may name manifests that its repository does not show.
+sparse_indexes = {sparse_indexes}
+
+# The least bytes of a chunk that clients are asked for; 0 asks for nothing.
+chunk_minimum = {chunk_minimum}
+
+# Hours after which each blob is read from the disk again, and held against its digest.
+reverify_hours = {reverify_hours}
+
+# Hours for which a collected blob waits in the graveyard; it goes earlier where the disk needs the space.
+gc_grace_hours = {gc_grace_hours}
+
+# Where monitoring reads the metrics, without a password; empty: on the control socket alone.
+metrics_listen = "{metrics_listen}"
+
+# Below these folders a job finds its medium again after a restart; elsewhere it waits for: lockgate job resume ID.
+media_roots = {media_roots}
+
+[access]
+# Repositories that anybody may pull, for example ["public/**"].
+anonymous_pull = []
+# Networks the registry may be spoken to from, for example ["10.0.0.0/8"]; empty: from everywhere.
+addresses = []
+# The same for metrics_listen.
+metrics_addresses = []
+# Requests a second of one account or address on one worker; 0: as docs/reference/configuration.md says.
+requests_per_second = 0.0
+# The group whose system accounts may reach the control socket, each with its own account here; empty: the owner alone.
+socket_group = ""
+# Minutes without a call after which a log-in is over, and without a key after which the console locks.
+session_minutes = 15
+
+[access.role_addresses]
+# Networks from which a role counts, for example writer = ["10.1.0.0/16"].
+
+[tls]
+# The server's certificate chain and key, and what clients are to trust.
+certificate = "tls/server.pem"
+key = "tls/server.key"
+ca = "tls/ca.pem"
+# Whether clients show certificates, and whose: "off", "optional" or "required".
+clients = "off"
+client_ca = ""
+minimum = "1.2"
+
+[registry]
+# Repositories of an inside station that clients may push to and delete from, for example ["team/scratch/**"]. A
+# repository that holds released content is never written to.
+push = {push}
+
+[sbom]
+# A syft binary in the place of the installed one, and its sha256, which is checked before each run.
+syft = {syft}
+sha256 = {sha256}
+
+[collect.redirects]
+# Hosts that a registry may send `collect` on to, for example "registry.example" = ["cdn.example", "*.store.example"].
+# A registry that is not named here may send on to every public host, by HTTPS.
+"""
+
+
+def save_config(path: Path, config: Config) -> None:
+    """Write a new config.toml with every setting, so that it documents itself."""
+    fields = msgspec.structs.asdict(config) | {
+        "open": str(config.open).lower(),
+        "sparse_indexes": str(config.sparse_indexes).lower(),
+        "push": json.dumps(config.registry.push),
+        "media_roots": json.dumps(config.media_roots),
+        "syft": json.dumps(config.sbom.syft),
+        "sha256": json.dumps(config.sbom.sha256),
+    }
+    write_atomic(path, _TEMPLATE.format(**fields).encode(), 0o600, replace=False)

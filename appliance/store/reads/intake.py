@@ -1,0 +1,232 @@
+"""Reading the ledger and the intake's entries."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Final
+
+from appliance.store.reads.documents import has_manifest, manifest_of, report_of
+from bundles.decide.bundle import SmallFiles
+from bundles.decide.sequence import LedgerRow
+from bundles.errors import NotFoundError, UsageError
+from bundles.format.manifest import BundleManifest
+from bundles.format.manifest_codec import decode
+from bundles.people import count
+
+_COLUMNS: Final = "digest, id, stream, sequence, state, artifacts, bytes, report_digest, job, actor, received, decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A bundle in the intake, without its documents. `bytes` are of its volumes; times are UTC text."""
+
+    digest: str
+    id: str
+    stream: str
+    sequence: int
+    state: str
+    artifacts: int
+    bytes: int
+    report_digest: str | None
+    job: str
+    actor: str
+    received: str
+    decided: str | None
+
+
+def entry_columns() -> str:
+    """The columns of `intake` that make an Entry, in its order."""
+    return _COLUMNS
+
+
+@dataclass(frozen=True, slots=True)
+class CarriedVolume:
+    """A volume of an entry, and whether its blobs are verified and in the store."""
+
+    index: int
+    medium: int
+    size: int
+    verified: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """An approval or rejection as it was signed."""
+
+    keyid: str
+    owner: str
+    document: str
+    signature: bytes
+    created: str
+
+
+def history(reader: sqlite3.Connection, stream: str) -> list[LedgerRow]:
+    """What the ledger knows of a stream: each sequence's latest row, in order."""
+    rows = reader.execute(
+        "SELECT sequence, digest, state FROM ledger WHERE stream = ?1 AND entry IN"
+        " (SELECT max(entry) FROM ledger WHERE stream = ?1 GROUP BY sequence) ORDER BY sequence",
+        (stream,),
+    )
+    return [LedgerRow(*row) for row in rows]
+
+
+def find_by_digest(reader: sqlite3.Connection, digest: str) -> Entry | None:
+    """The entry of a bundle's digest."""
+    row = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE digest = ?",  # noqa: S608  constant
+        (digest,),
+    ).fetchone()
+    return None if row is None else Entry(*row)
+
+
+def find_entry(reader: sqlite3.Connection, name: str) -> Entry:
+    """The entry of an id or digest. Raises NotFoundError, UsageError where an id has several.
+
+    Where two bundles were made under one number, the id is the one's that the ledger took.
+    """
+    rows = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE digest = ? OR id = ? LIMIT 10",  # noqa: S608
+        (name, name),
+    ).fetchall()
+    found = [Entry(*row) for row in rows]
+    if not found:
+        raise NotFoundError("no such bundle in the intake", thing=name, remedy="see: lockgate intake list")
+    taken = [entry for entry in found if entry.state != "receiving"] or found
+    if len(taken) > 1:
+        raise UsageError("several bundles have this id", thing=name, remedy="name it by its digest")
+    return taken[0]
+
+
+STATES: Final = ("receiving", "quarantined", "approved", "released", "withdrawn", "rejected")
+"""The states of an entry."""
+
+
+def list_entries(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Entry]:
+    """Entries by id and digest, behind the entry whose `cursor` is `after`."""
+    last_id, _, last_digest = after.partition(" ")
+    rows = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE (id, digest) > (?, ?) AND (? = '' OR state = ?)"  # noqa: S608
+        " ORDER BY id, digest LIMIT ?",
+        (last_id, last_digest, state, state, limit),
+    )
+    return [Entry(*row) for row in rows]
+
+
+def cursor(entry: Entry) -> str:
+    """Where a list of entries goes on."""
+    return f"{entry.id} {entry.digest}"
+
+
+def manifest_bytes(reader: sqlite3.Connection, digest: str) -> bytes:
+    """A bundle's manifest, canonical JSON. Raises FailedError where it is missing or cannot be read."""
+    return manifest_of(reader, digest)
+
+
+def read_manifest(reader: sqlite3.Connection, digest: str) -> BundleManifest:
+    """A bundle's manifest, decoded again. Raises as `manifest_bytes` and `bundles.format.manifest_codec.decode`."""
+    return decode(manifest_of(reader, digest))
+
+
+def report_text(reader: sqlite3.Connection, digest: str) -> str | None:
+    """A bundle's inspection report, canonical JSON, or None before there is one. Raises FailedError where it cannot be
+    read."""
+    return report_of(reader, digest)
+
+
+def inspected_by(reader: sqlite3.Connection, digest: str) -> list[str]:
+    """The inspectors that have a section in a bundle's report."""
+    rows = reader.execute(
+        "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
+        " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?",
+        (digest,),
+    )
+    return [str(name) for (name,) in rows]
+
+
+def previous_of(reader: sqlite3.Connection, stream: str, sequence: int) -> Entry | None:
+    """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
+    row = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE stream = ? AND sequence < ?"  # noqa: S608
+        " AND state IN ('quarantined', 'approved', 'released') ORDER BY sequence DESC LIMIT 1",
+        (stream, sequence),
+    ).fetchone()
+    return None if row is None else Entry(*row)
+
+
+def decisions_of(reader: sqlite3.Connection, digest: str) -> list[StoredDecision]:
+    """The approvals (or the one rejection) of a bundle, oldest first."""
+    rows = reader.execute(
+        "SELECT keyid, owner, document, signature, created FROM approvals WHERE digest = ? ORDER BY created, keyid",
+        (digest,),
+    )
+    return [StoredDecision(*row) for row in rows]
+
+
+def importer_of(reader: sqlite3.Connection, entry: Entry) -> str:
+    """The account that brought a bundle into quarantine."""
+    row = reader.execute(
+        "SELECT actor FROM transitions WHERE digest = ? AND state = 'quarantined' ORDER BY entry DESC LIMIT 1",
+        (entry.digest,),
+    ).fetchone()
+    return entry.actor if row is None else str(row[0])
+
+
+def steps_of(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
+    """Every step a bundle took, in order: state, at, actor, note."""
+    rows = reader.execute("SELECT state, at, actor, note FROM transitions WHERE digest = ? ORDER BY entry", (digest,))
+    return [{"state": state, "at": at, "actor": actor, "note": note} for state, at, actor, note in rows]
+
+
+def signed_files(reader: sqlite3.Connection, digest: str) -> SmallFiles | None:
+    """A bundle's small files as they came in, or None where the database lacks them. Raises FailedError where the
+    manifest cannot be read."""
+    row = reader.execute("SELECT sums, readme FROM intake_sums WHERE digest = ?", (digest,)).fetchone()
+    if row is None or not has_manifest(reader, digest):
+        return None
+    signatures = dict(reader.execute("SELECT name, signature FROM intake_signatures WHERE digest = ?", (digest,)))
+    return SmallFiles(row[0], manifest_of(reader, digest), row[1], signatures)
+
+
+def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:
+    """Every volume of a bundle, by index."""
+    rows = reader.execute(
+        "SELECT volume, medium, size, verified IS NOT NULL FROM intake_volumes WHERE digest = ? ORDER BY volume",
+        (digest,),
+    )
+    return [CarriedVolume(index, medium, size, bool(verified)) for index, medium, size, verified in rows]
+
+
+def verified_volumes(reader: sqlite3.Connection, digest: str) -> set[int]:
+    """The volumes of a bundle whose blobs are in the store."""
+    return {volume.index for volume in volumes_of(reader, digest) if volume.verified}
+
+
+def missing_volumes(reader: sqlite3.Connection, digest: str) -> list[int]:
+    """The volumes of a bundle that did not come (yet)."""
+    return [volume.index for volume in volumes_of(reader, digest) if not volume.verified]
+
+
+def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str, Any]:
+    """An entry as the control API lists it (docs/reference/control-api.md, Intake).
+
+    `approvals` counts people, not keys.
+    """
+    approvals = 0
+    if entry.state != "rejected":
+        approvals = count(decision.owner for decision in decisions_of(reader, entry.digest))
+    return {
+        "digest": entry.digest,
+        "id": entry.id,
+        "stream": entry.stream,
+        "sequence": entry.sequence,
+        "state": entry.state,
+        "received": entry.received,
+        "decided": entry.decided,
+        "actor": entry.actor,
+        "artifacts": entry.artifacts,
+        "bytes": entry.bytes,
+        "approvals": approvals,
+        "needed": needed,
+        "missing_volumes": missing_volumes(reader, entry.digest),
+    }

@@ -1,0 +1,1 @@
+"""Trust decisions as pure functions: bytes and history in, a verdict out."""

@@ -1,0 +1,1 @@
+"""Signed documents beside bundles: approvals, reports, receipts, custody, the audit log's format."""

@@ -1,0 +1,1 @@
+"""Files, JSON, text and threads: what the format stands on."""

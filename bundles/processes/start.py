@@ -1,0 +1,157 @@
+"""The one module that starts child processes (tests/hostile/test_children.py finds any other place).
+
+A child runs a program by its absolute path, looked for in system folders alone; it starts in `/` or in a folder of the
+caller's making, with a minimal environment, and inherits no descriptor that is not named. A Python child runs isolated
+(`-I`: no PYTHON* variable, no user site, nothing from the current folder) and takes this program's code from the
+folder that this process has it from. A child behind `Bounds` dies with the process that started it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Final
+
+from bundles.errors import FailedError
+from bundles.processes import child
+
+if TYPE_CHECKING:
+    import asyncio
+
+PIPE: Final = subprocess.PIPE
+Child = subprocess.Popen[bytes]
+
+PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where programs are looked for, whatever the caller's PATH says: a relative or writable folder in it is an attack."""
+
+PASSED: Final = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
+"""Variables of this process that every child gets. Others are named by whoever starts the child."""
+
+_CHILD: Final = str(Path(child.__file__).resolve())
+
+FOLDER: Final = "/"
+"""Where a child starts unless told otherwise: a folder that only root writes to."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a child may use. Sizes are bytes; None sets no limit.
+
+    `address_space`, `data` and `file` are RLIMIT_AS, RLIMIT_DATA and RLIMIT_FSIZE (getrlimit(2)), `cpu` is RLIMIT_CPU
+    in seconds. `data` is a soft limit, so that a child's own child can have another; None lifts the one of the process
+    that starts it. `nice` is
+    added to the niceness; without `network` the child gets a network namespace of its own where the kernel permits it.
+    """
+
+    address_space: int | None = None
+    data: int | None = None
+    file: int | None = None
+    cpu: int | None = None
+    nice: int = 0
+    network: bool = True
+
+
+def environment(*passed: str, **values: str) -> dict[str, str]:
+    """A child's whole environment: PATH, `PASSED`, the variables of this process named in `passed`, and `values`."""
+    kept = {name: os.environ[name] for name in (*PASSED, *passed) if name in os.environ}
+    return {"PATH": PATH, **kept, **values}
+
+
+def find_program(name: str) -> Path | None:
+    """The absolute path of a program in the system's folders, or None."""
+    found = shutil.which(name, path=PATH)
+    return None if found is None else Path(found)
+
+
+def python_module(module: str, *arguments: str, bounds: Bounds = Bounds()) -> list[str]:
+    """The command that runs a module of this program in a Python of its own, within `bounds`."""
+    return [*_bounded(bounds), "-m", module, *arguments]
+
+
+def bounded(program: str, *arguments: str, bounds: Bounds) -> list[str]:
+    """The command that runs `program`, an absolute path or `fd:N` for an inherited descriptor, within `bounds`."""
+    return [*_bounded(bounds), program, *arguments]
+
+
+def _bounded(bounds: Bounds) -> list[str]:
+    spec = json.dumps({"parent": os.getpid(), **asdict(bounds)}, separators=(",", ":"))
+    return [sys.executable, "-I", _CHILD, spec]
+
+
+def run(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path = FOLDER,
+    timeout: float | None = None,
+    pass_fds: Sequence[int] = (),
+) -> subprocess.CompletedProcess[bytes] | None:
+    """Run a command to its end, without input, its output kept; None where it took longer than `timeout` seconds."""
+    try:
+        return subprocess.run(
+            _absolute(command), env=env, cwd=cwd, timeout=timeout, pass_fds=pass_fds, stdin=subprocess.DEVNULL,
+            capture_output=True, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None
+
+
+def start(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    cwd: str | Path = FOLDER,
+    stdout: int | IO[bytes] = subprocess.DEVNULL,
+    stderr: int | IO[bytes] = subprocess.DEVNULL,
+    pass_fds: Sequence[int] = (),
+) -> Child:
+    """Start a command without input, in a process group of its own (so that what it starts can be ended with it)."""
+    return subprocess.Popen(
+        _absolute(command), env=env, cwd=cwd, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+        pass_fds=pass_fds, process_group=0,
+    )  # fmt: skip
+
+
+async def start_async(
+    command: Sequence[str | Path],
+    *,
+    env: Mapping[str, str],
+    stderr: int | IO[bytes],
+    line: int,
+    cwd: str | Path = FOLDER,
+    pass_fds: Sequence[int] = (),
+) -> asyncio.subprocess.Process:
+    """Start a command with pipes for its input and output, in a process group of its own (so that what it starts can be
+    ended with it); `line` is the longest line that is read, in bytes."""
+    import asyncio
+
+    return await asyncio.create_subprocess_exec(
+        *_absolute(command), env=env, cwd=cwd, stderr=stderr, pass_fds=pass_fds, limit=line,
+        stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, process_group=0,
+    )  # fmt: skip
+
+
+def how_it_ended(returncode: int) -> str:
+    """How a process ended, by its return code as `subprocess` has it: a predicate that names its signal or status."""
+    if returncode >= 0:
+        return f"ended with status {returncode}"
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # a real-time signal
+        name = f"signal {-returncode}"
+    return f"was killed by {name}"
+
+
+def _absolute(command: Sequence[str | Path]) -> list[str]:
+    """The command as text. Raises FailedError for a program that is not named from the root: it would be looked for."""
+    words = [str(word) for word in command]
+    if not os.path.isabs(words[0]):  # noqa: PTH117  a word, not a path of ours
+        raise FailedError("a program is not named by its absolute path", thing=words[0])
+    return words

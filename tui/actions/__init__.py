@@ -1,0 +1,1 @@
+"""Actions: one registry feeds keys, palette, footer and help."""

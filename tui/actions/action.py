@@ -1,0 +1,75 @@
+"""What an action is, and what may stand in its way. The actions themselves are in `tui.actions.registry`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from tui.guides.new_bundle import Draft
+from tui.station.records import Status, Who
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an action's predicate may look at."""
+
+    screen: str
+    status: Status | None = None
+    who: Who | None = None
+    lost: bool = False
+    demo: bool = False
+    """Whether there is another demo station to carry on at."""
+    item: object | None = None
+    draft: Draft = field(default_factory=Draft)
+
+
+Allowed = Callable[[Context], str]
+
+
+def always(context: Context) -> str:
+    return ""
+
+
+def known(context: Context) -> str:
+    """For what takes a log-in: on an open station there is none."""
+    if context.who is None:
+        return "nobody is logged in"
+    return "the station is open: nobody logs in" if context.who.open else ""
+
+
+def reachable(context: Context) -> str:
+    return "the station does not answer" if context.lost or context.status is None else ""
+
+
+def may(act: str, rule: Allowed = always) -> Allowed:
+    """`rule`, after: the station answers, and its policy lets this account do `act`."""
+
+    def allowed(context: Context) -> str:
+        reason = reachable(context)
+        if not reason and context.who is not None:
+            reason = context.who.denied.get(act, "")
+        return reason or rule(context)
+
+    return allowed
+
+
+@dataclass(frozen=True)
+class Action:
+    """`keys` are Textual key names, the first one is shown; `screens` empty means everywhere; a `hint` of 1 to 9
+    puts it in the footer, lowest first."""
+
+    name: str
+    keys: tuple[str, ...]
+    label: str
+    help: str
+    screens: tuple[str, ...] = ()
+    allowed: Allowed = always
+    hint: int = 0
+
+    def on(self, screen: str) -> bool:
+        """Whether the action belongs to a screen."""
+        return not self.screens or screen in self.screens
+
+    def offered(self, context: Context) -> bool:
+        """Whether the palette lists it: all but itself, and what only the demo has."""
+        return self.name != "palette" and (self.name != "swap" or context.demo)

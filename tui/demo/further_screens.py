@@ -1,0 +1,30 @@
+"""What the demo answers to the further screens: their demo modules are asked in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from bundles.errors import NotFoundError
+from tui.actions.further_screens import MORE
+
+if TYPE_CHECKING:
+    from tui.demo.station import DemoStation
+
+T = TypeVar("T")
+_ALWAYS = ("tui.demo.accounts",)
+
+
+def answer(station: DemoStation, shape: type[T], path: str, arguments: Mapping[str, Any]) -> T:
+    """The first answer of a further screen's demo module, as the shape that was asked for.
+
+    Raises NotFoundError where no module knows the path, and what the module itself raises.
+    """
+    for name in dict.fromkeys((*_ALWAYS, *(further.demo for further in MORE if further.demo))):
+        found = import_module(name).answer(station, path, arguments)
+        if found is not None:
+            return msgspec.convert(found, shape, from_attributes=True)
+    raise NotFoundError("the demo has no answer", thing=path, remedy="look at a station's own console")

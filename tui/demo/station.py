@@ -1,0 +1,367 @@
+"""The in-memory station: it serves `lockgate console --demo`, the console's tests and the pictures in docs/screens.
+
+It keeps the promises of the control API that the console leans on: cursors, refusals with a remedy, jobs that wait
+for a signature, an intake that is visible to nobody before its release. It never stands in for a station in an
+integration test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from bundles.errors import NotFoundError, RefusedError, UsageError
+from tui.demo import accounts, changes, data, further_screens, scripts
+from tui.demo import audit as demo_audit
+from tui.demo import intake as demo_intake
+from tui.demo.jobs import DemoJob
+from tui.demo.station_folder import DemoDesk
+from tui.station.port import NotLoggedInError
+from tui.station.records import (
+    Artifact,
+    AuditEvent,
+    Check,
+    Component,
+    Found,
+    Health,
+    IntakeDetail,
+    IntakeEntry,
+    Job,
+    JobCounts,
+    JobError,
+    JobEvent,
+    LastImport,
+    LedgerRow,
+    LogPart,
+    Medium,
+    OutgoingBundle,
+    OwnKey,
+    Page,
+    Plan,
+    ReleaseAnswer,
+    Repository,
+    Rule,
+    Status,
+    StoreUse,
+    Stream,
+    Tag,
+    ToSign,
+    TrustedKey,
+    Who,
+)
+
+T = TypeVar("T")
+
+
+def _page(items: Sequence[T], key: Callable[[T], str], limit: int, after: str | None) -> Page[T]:
+    """Cursor paging over a list in the order of `key`'s values."""
+    start = 0
+    if after is not None:
+        start = next((place + 1 for place, item in enumerate(items) if key(item) == after), len(items))
+    part = tuple(items[start : start + limit])
+    more = start + limit < len(items)
+    return Page(part, key(part[-1]) if more else None)
+
+
+@dataclass
+class Carried:
+    """What both stations of the demo see: the media, and what builds put onto them (artifacts by bundle)."""
+
+    media: list[Medium] = field(default_factory=data.media)
+    artifacts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+
+
+class DemoStation:
+    """A station of site `bravo` (inside) or `alpha` (outside) that lives in this process.
+
+    `seconds` is a clock in seconds that only goes forward; the demo begins at 2026-05-04T14:00:00Z.
+    """
+
+    def __init__(
+        self,
+        side: str = "inside",
+        seconds: Callable[[], float] = time.monotonic,
+        carried: Carried | None = None,
+    ) -> None:
+        self.side = side
+        self.site = "bravo" if side == "inside" else "alpha"
+        self.seconds = seconds
+        self.began = seconds()
+        self.start = datetime(2026, 5, 4, 14, 0, 0, tzinfo=UTC).timestamp()
+        self.carried = carried or Carried()
+        inside = side == "inside"
+        self.entries = demo_intake.entries() if inside else []
+        self.outgoing = list(scripts.bundles(inside=inside))
+        self.demo_jobs: list[DemoJob] = scripts.history(self) if inside else []
+        self.desk = DemoDesk(self)
+        self.said: set[str] = set()
+        self.handovers = demo_audit.handovers() if inside else {}
+        self.trusted = list(data.trust())
+        self.own_keys = [
+            OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)
+            for name in ("engineer", "officer", "deputy")
+        ]
+        self.events: list[AuditEvent] = list(scripts.events())
+        self.accounts = accounts.accounts()
+        self.changes = changes.changes() if inside else []
+        self.passwords: dict[str, str] = {}
+        self.account = accounts.TRAINEE
+
+    def now(self) -> str:
+        """The demo's time as the wire writes it."""
+        return self.time_of(self.seconds())
+
+    def time_of(self, seconds: float) -> str:
+        moment = datetime.fromtimestamp(self.start + seconds - self.began, UTC)
+        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def settle(self) -> None:
+        """Let jobs that ended since the last call take effect."""
+        now = self.seconds()
+        for job in self.demo_jobs:
+            if not job.settled and job.state(now) == "done" and not isinstance(job.end, JobError):
+                job.result = job.end()
+                job.settled = True
+
+    def entries_now(self) -> list[IntakeDetail]:
+        """The intake, with what is being read just now."""
+        self.settle()
+        now = self.seconds()
+        arriving = [entry for job in self.demo_jobs if (entry := job.arriving(now)) is not None]
+        return [*arriving, *self.entries]
+
+    async def fetch(self, shape: type[T], path: str, **query: object) -> T:
+        return further_screens.answer(self, shape, path, query)
+
+    async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
+        return further_screens.answer(self, shape, path, body)
+
+    async def who(self) -> Who:
+        if not self.account:
+            raise NotLoggedInError("nobody is logged in", remedy="log in")
+        return accounts.who(self)
+
+    async def log_in(self, account: str, password: str) -> Who:
+        accounts.check(self, account, password)
+        self.account = account
+        return accounts.who(self)
+
+    async def log_out(self) -> None:
+        self.account = ""
+
+    async def status(self) -> Status:
+        self.settle()
+        now = self.seconds()
+        running = sum(job.state(now) in ("running", "to-sign") for job in self.demo_jobs)
+        waiting = [entry for entry in self.entries if entry.state in ("quarantined", "approved")]
+        newest = max(self.entries, key=lambda entry: entry.received, default=None)
+        return Status(
+            site=self.site,
+            side=self.side,
+            version="0.1.0",
+            listen="127.0.0.1:5000",
+            started="2026-05-01T06:30:12Z",
+            store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
+            jobs=JobCounts(running=running, queued=0),
+            quarantine=len(waiting),
+            account_changes=len(changes.waiting(self)),
+            last_import=LastImport(id=newest.id, at=newest.received) if newest else None,
+            alerts=(
+                "the server certificate ends in 6 days, at 2026-05-11T06:30:00Z",
+                "the receipt for alpha.bravo is 9 days old: carry a new one back",
+            )
+            if self.side == "inside"
+            else (),
+            health=Health(
+                ok=True,
+                checks=(
+                    Check(name="store", ok=True, detail="187.2 GB free"),
+                    Check(name="database", ok=True, detail="last commit 2 s ago"),
+                    Check(name="workers", ok=True, detail="2 of 2 answer"),
+                    Check(name="clock", ok=True, detail="in step"),
+                    Check(name="audit", ok=True, detail="418 events"),
+                ),
+            ),
+        )
+
+    async def repositories(self, *, matching: str = "", limit: int = 200, after: str | None = None) -> Page[Repository]:
+        found = [repository for repository in data.repositories() if matching in repository.name]
+        return _page(found, lambda repository: repository.name, limit, after)
+
+    async def tags(
+        self, repository: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Tag]:
+        found = [tag for tag in data.tags(repository) if matching in tag.tag]
+        return _page(found, lambda tag: tag.tag, limit, after)
+
+    async def artifact(self, reference: str) -> Artifact:
+        found = data.artifact(reference)
+        if found is None:
+            raise NotFoundError("no such artifact", thing=reference, remedy="look in Repositories")
+        return found
+
+    async def sbom(
+        self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
+    ) -> Page[Component]:
+        found = [component for component in data.components(digest) if matching in component.name]
+        return _page(found, lambda component: component.name, limit, after)
+
+    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]:
+        return tuple(scripts.find(self, query))[:limit]
+
+    async def plan(self, params: Mapping[str, Any]) -> Plan:
+        return scripts.plan(self, params)
+
+    async def start_job(self, kind: str, params: Mapping[str, Any]) -> Job:
+        job = scripts.start(self, kind, dict(params))
+        self.demo_jobs.insert(0, job)
+        return job.snapshot(self.seconds())
+
+    async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[Job]:
+        self.settle()
+        found = [job.snapshot(self.seconds()) for job in self.demo_jobs]
+        return _page([job for job in found if state in ("", job.state)], lambda job: job.id, limit, after)
+
+    def demo_job(self, job_id: str) -> DemoJob:
+        for job in self.demo_jobs:
+            if job.id == job_id:
+                return job
+        raise NotFoundError("no such job", thing=job_id, remedy="look in Jobs")
+
+    async def job(self, job_id: str) -> Job:
+        self.settle()
+        return self.demo_job(job_id).snapshot(self.seconds())
+
+    async def cancel_job(self, job_id: str) -> Job:
+        job = self.demo_job(job_id)
+        if job.state(self.seconds()) in ("running", "to-sign", "queued"):
+            job.cancelled_at = self.seconds()
+        return job.snapshot(self.seconds())
+
+    async def job_events(self, job_id: str) -> AsyncIterator[JobEvent]:
+        shown, last = 0, None
+        while True:
+            job = await self.job(job_id)
+            if job != last:
+                last = job
+                yield JobEvent(job=job)
+            lines = self.demo_job(job_id).log(self.seconds()).splitlines()
+            for line in lines[shown:]:
+                yield JobEvent(log=line)
+            shown = len(lines)
+            if job.final:
+                return
+            await asyncio.sleep(0.2)
+
+    async def job_log(self, job_id: str, *, after: int = 0) -> LogPart:
+        text = self.demo_job(job_id).log(self.seconds())
+        return LogPart(text=text[after:], offset=len(text))
+
+    async def to_sign(self, job_id: str) -> ToSign:
+        job = await self.job(job_id)
+        if job.to_sign is None:
+            raise UsageError("the job waits for no signature", thing=job_id, remedy="look at its state")
+        return job.to_sign
+
+    async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> Job:
+        result = (await self.job(job_id)).result
+        if result and keyid in result.get("missing_signers", ()):
+            self._check(keyid, b"", signature)
+            result["missing_signers"].remove(keyid)
+            result["signed_by"].append(keyid)
+            return await self.job(job_id)
+        wanted = await self.to_sign(job_id)
+        self._check(keyid, base64.b64decode(wanted.payload), signature)
+        self.demo_job(job_id).signed_at = self.seconds()
+        return await self.job(job_id)
+
+    def _check(self, keyid: str, payload: bytes, signature: bytes) -> None:
+        from tui.station.keyring import demo_public
+
+        public = demo_public(keyid)
+        if public is None or not public.verify(payload, signature):
+            raise RefusedError("the signature does not hold", thing=keyid, remedy="sign with the key that was named")
+
+    async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[IntakeEntry]:
+        found = [demo_intake.summary(entry) for entry in self.entries_now() if state in ("", entry.state)]
+        return _page(found, lambda entry: entry.digest, limit, after)
+
+    async def intake_entry(self, bundle: str) -> IntakeDetail:
+        for entry in self.entries_now():
+            if bundle in (entry.id, entry.digest):
+                return msgspec.structs.replace(entry, account_changes=changes.unshown(self))
+        raise NotFoundError("no such bundle in the intake", thing=bundle, remedy="look in Intake")
+
+    async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
+        entry = await self.intake_entry(bundle)
+        document = {
+            "bundle": entry.digest,
+            "decision": decision,
+            "keyid": keyid,
+            "report": entry.report_digest,
+            "type": "lockgate.approval",
+            "why": why,
+        }
+        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+
+    async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail:
+        entry = await self.intake_entry(bundle)
+        self._check(keyid, payload, signature)
+        decided = demo_intake.decide(entry, json.loads(payload), keyid, self.now())
+        self._replace(decided)
+        return decided
+
+    async def release(self, bundle: str) -> ReleaseAnswer:
+        entry = await self.intake_entry(bundle)
+        if entry.state != "approved":
+            raise RefusedError("not approved by enough people", thing=entry.id, remedy="have another person approve it")
+        self._replace(msgspec.structs.replace(entry, state="released"))
+        shown = changes.unshown(self)
+        changes.show(self, entry.id)
+        return ReleaseAnswer(released=demo_intake.references(entry), account_changes=shown)
+
+    def _replace(self, entry: IntakeDetail) -> None:
+        self.entries = [entry if one.digest == entry.digest else one for one in self.entries]
+
+    async def streams(self) -> tuple[Stream, ...]:
+        return demo_intake.streams(self.entries, self.outgoing)
+
+    async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]:
+        rows = [row for row in demo_intake.ledger(self.entries) if stream in ("", row.stream)]
+        return _page(rows, lambda row: str(row.entry), limit, after)
+
+    async def bundles(self) -> Sequence[OutgoingBundle]:
+        self.settle()
+        return tuple(self.outgoing)
+
+    async def trust(self) -> Sequence[TrustedKey]:
+        return tuple(self.trusted)
+
+    async def rules(self) -> Sequence[Rule]:
+        return data.rules()
+
+    async def keys(self) -> Sequence[OwnKey]:
+        return tuple(self.own_keys)
+
+    async def media(self) -> Sequence[Medium]:
+        return tuple(self.carried.media)
+
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]:
+        return _page(self.events, lambda event: event.time, limit, after)
+
+    async def close(self) -> None:
+        return None
+
+
+def demo_pair(seconds: Callable[[], float] = time.monotonic) -> tuple[DemoStation, DemoStation]:
+    """The inside and the outside of the demo, with the same media to carry between them."""
+    carried = Carried()
+    return DemoStation("inside", seconds, carried), DemoStation("outside", seconds, carried)

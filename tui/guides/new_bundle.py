@@ -1,0 +1,101 @@
+"""The new bundle as a form: what has been chosen so far, and what is still missing. Pure values, no station."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from tui.station.records import Plan
+
+VOLUMES: Final = (
+    ("fat32", "4.3 GB, the largest file of FAT32"),
+    ("dvd", "4.7 GB"),
+    ("dvd-dl", "8.5 GB"),
+    ("bd25", "25 GB"),
+    ("bd50", "50 GB"),
+    ("bd100", "100 GB"),
+    ("1GB", "small files"),
+)
+
+FULL: Final = "none"
+LAST: Final = "last"
+"""What a bundle stands on, beside the path of a receipt or want-list (`--since` of the command line)."""
+
+
+@dataclass(frozen=True)
+class Draft:
+    """Every change makes the plan void: what is built is what was shown."""
+
+    references: tuple[str, ...] = ()
+    to: str = ""
+    new_site: bool = False
+    since: str = FULL
+    media: tuple[str, ...] = ()
+    volume: str = "fat32"
+    key: str = ""
+    keyid: str = ""
+    cosigners: tuple[str, ...] = ()
+    purpose: str = ""
+    authorisation: str = ""
+    classification: str = ""
+    plan: Plan | None = None
+
+    def change(self, **fields: Any) -> Draft:
+        """The draft with other fields, and without its plan."""
+        return replace(self, **{"plan": None, **fields})
+
+    def toggle(self, reference: str) -> Draft:
+        """Put an artifact in, or take it out."""
+        kept = tuple(one for one in self.references if one != reference)
+        return self.change(references=kept if len(kept) < len(self.references) else (*kept, reference))
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether something would be lost by leaving."""
+        return bool(self.references)
+
+    def missing_for_plan(self) -> str:
+        """The first thing a plan still needs; empty when it can be made."""
+        if not self.references:
+            return "pick at least one artifact"
+        if not self.to:
+            return "choose the destination"
+        if not self.media:
+            return "choose the medium or folder"
+        return ""
+
+    def missing_for_build(self) -> str:
+        """The first thing a build still needs; empty when it can begin."""
+        missing = self.missing_for_plan()
+        if missing:
+            return missing
+        if not self.keyid:
+            return "choose the key that signs"
+        return "" if self.plan else "make the plan first"
+
+    def plan_params(self) -> dict[str, Any]:
+        """The body of POST /v1/plans."""
+        return {
+            "to": self.to,
+            "new_site": self.new_site,
+            "references": list(self.references),
+            "volume": self.volume,
+            "media": [{"path": path} for path in self.media],
+            "since": self.since,
+        }
+
+    def build_params(self) -> dict[str, Any]:
+        """The params of a build job."""
+        return {
+            "to": self.to,
+            "new_site": self.new_site,
+            "out": list(self.media),
+            "volume": self.volume,
+            "since": self.since,
+            "sign_with": self.keyid,
+            "cosigners": list(self.cosigners),
+            "references": list(self.references),
+            "purpose": self.purpose,
+            "authorisation": self.authorisation,
+            "classification": self.classification,
+        }

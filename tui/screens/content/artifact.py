@@ -1,0 +1,232 @@
+"""Artifact: an image as a tree, the components of its SBOM, its manifest as stored."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.widget import Widget
+
+from bundles.errors import LockgateError
+from bundles.io.display import safe
+from tui.screens.base import StationScreen
+from tui.station.records import Artifact, Component, Page
+from tui.terminal.texts import count, size, words
+from tui.widgets.panel import Panel, fact
+from tui.widgets.rows import RowList, Span
+from tui.widgets.table import Column, Table
+from tui.widgets.text_rows import TextRows
+from tui.widgets.tree import Node, TreeRows
+from tui.wording.artifact_tree import parts, tree
+
+
+class ArtifactScreen(StationScreen):
+    name_of: ClassVar[str] = "artifact"
+
+    def __init__(self, reference: str) -> None:
+        super().__init__()
+        self.reference = reference
+        self.artifact: Artifact | None = None
+        self.sbom_of = ""
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield Panel(look, "Artifact", ident="facts")
+        yield TreeRows(look, "Tree", ident="tree")
+        table = Table[Component](
+            look,
+            "Components",
+            (
+                Column("component", lambda one: safe(one.name)),
+                Column("version", lambda one: safe(one.version), 18),
+                Column("type", lambda one: safe(one.type), 11),
+                Column("licence", lambda one: words(one.licenses), 18),
+            ),
+            key=lambda one: one.purl or f"{one.name} {one.version}",
+            ident="components",
+            empty="no SBOM here",
+        )
+        table.display = False
+        yield table
+        manifest = TextRows(look, "Manifest as stored", ident="manifest")
+        manifest.display = False
+        yield manifest
+        yield Panel(look, ident="detail")
+
+    @property
+    def branches(self) -> TreeRows:
+        return self.query_one("#tree", TreeRows)
+
+    @property
+    def table(self) -> Table[Component]:
+        return self.query_one("#components", Table)
+
+    def load(self) -> None:
+        self.ask(lambda station: station.artifact(self.reference), self.show_artifact)
+        if self.sbom_of:
+            self._load_components()
+
+    def show_artifact(self, artifact: Artifact) -> None:
+        self.artifact = artifact
+        self.query_one("#facts", Panel).show(self._facts(artifact))
+        self.branches.show(tree(artifact, self.look))
+        self.query_one("#manifest", TextRows).show(artifact.raw)
+
+    def _facts(self, artifact: Artifact) -> list[list[Span]]:
+        signed = any(one.kind == "signature" for one in artifact.referrers)
+        signature = "[ok] carries a signature" if signed else "[--] no signature"
+        sbom = "[ok] has an SBOM" if artifact.sboms else "[--] no SBOM of its own"
+        return [
+            fact("name", safe(artifact.reference), "title", name_width=7),
+            fact("digest", safe(artifact.digest), name_width=7),
+            fact("kind", f"{safe(artifact.kind)}, {size(artifact.total_size)}   {signature}   {sbom}", name_width=7),
+        ]
+
+    def on_tree_rows_opened(self, message: TreeRows.Opened) -> None:
+        node = message.node
+        repository = self.reference.partition("@")[0].rpartition(":")[0] or self.reference.partition("@")[0]
+
+        def show(artifact: Artifact) -> None:
+            node.children, node.wanted = parts(artifact, self.look), False
+            self.branches.rebuilt()
+
+        def refused(error: LockgateError) -> None:
+            node.open = False
+            self.branches.rebuilt()
+            self.say("bad", error.diagnostics())
+
+        self.ask(
+            lambda station: station.artifact(f"{repository}@{node.digest}"),
+            show,
+            group=f"node {node.digest}",
+            otherwise=refused,
+        )
+
+    def _show_pane(self, name: str) -> None:
+        for pane in self.query(RowList):
+            pane.display = pane.id == name
+            if pane.id == name:
+                pane.focus()
+        self._detail()
+        self.frame_changed()
+
+    def do_tree(self) -> None:
+        self._show_pane("tree")
+
+    def do_manifest(self) -> None:
+        self._show_pane("manifest")
+
+    def do_components(self) -> None:
+        artifact = self.artifact
+        if artifact is None:
+            return
+        node = self.branches.current
+        wanted = artifact.digest
+        if artifact.platforms:
+            digests = [one.digest for one in artifact.platforms]
+            wanted = node.digest if node is not None and node.digest in digests else digests[0]
+        elif artifact.sboms:
+            wanted = artifact.sboms[0].digest
+        if wanted != self.sbom_of:
+            self.sbom_of = wanted
+            self.table.empty = "loading"
+            self.table.show(())
+            self._load_components()
+        self._show_pane("components")
+
+    def _load_components(self) -> None:
+        wanted = self.filter_text
+        self.ask(
+            lambda station: station.sbom(self.sbom_of, matching=wanted),
+            self.show_components,
+            group="sbom",
+            otherwise=self._no_components,
+        )
+
+    def show_components(self, page: Page[Component]) -> None:
+        self.table.empty = "no component matches" if self.filter_text else "the SBOM names no component"
+        self.table.title = f"Components{self._platform()}"
+        self.table.show(page.items, page.next)
+
+    def _platform(self) -> str:
+        if self.artifact is not None:
+            for one in self.artifact.platforms:
+                if one.digest == self.sbom_of:
+                    return f" of {safe(one.platform)}"
+        return ""
+
+    def _no_components(self, error: LockgateError) -> None:
+        self.table.empty = "no SBOM: a bundle that carries the image makes one (lockgate bundle build)"
+        self.table.show(())
+        self.say("note", error.diagnostics())
+
+    def on_table_more(self, message: Table.More) -> None:
+        wanted = self.filter_text
+        self.ask(
+            lambda station: station.sbom(self.sbom_of, matching=wanted, after=message.after),
+            lambda page: self.table.extend(page.items, page.next),
+            group="sbom",
+        )
+
+    def do_filter(self) -> None:
+        if not self.table.display:
+            self.do_components()
+        super().do_filter()
+
+    def filter_target(self) -> Widget:
+        return self.table
+
+    def filter_changed(self, text: str) -> None:
+        self.table.note = f'holding "{safe(text)}"' if text else ""
+        self._load_components()
+
+    def moved(self, rows: RowList | None) -> None:
+        self._detail()
+
+    def _detail(self) -> None:
+        lines: list[list[Span]] = [[("", "plain")]]
+        if self.table.display and self.table.current is not None:
+            lines = [[(safe(self.table.current.purl), "plain")]]
+        elif self.branches.display and self.branches.current is not None:
+            node = self.branches.current
+            lines = [[(safe(node.digest), "plain")], [(node.note, "plain")]]
+        self.query_one("#detail", Panel).show(lines)
+
+    def item(self) -> object | None:
+        return self.artifact
+
+    def do_open(self) -> None:
+        if self.branches.display:
+            self.branches.toggle()
+
+    def do_pick(self) -> None:
+        artifact = self.artifact
+        if artifact is None:
+            return
+        draft = self.console_app.draft.toggle(artifact.reference)
+        self.console_app.set_draft(draft)
+        word = "picked" if artifact.reference in draft.references else "taken out"
+        self.say("ok", f"{artifact.reference} {word}; the new bundle holds {count(len(draft.references), 'artifact')}")
+
+    def do_next_pane(self) -> None:
+        panes = [pane.id or "" for pane in self.query(RowList)]
+        current = next((pane.id or "" for pane in self.query(RowList) if pane.display), panes[0])
+        following = panes[(panes.index(current) + 1) % len(panes)]
+        {"tree": self.do_tree, "components": self.do_components, "manifest": self.do_manifest}[following]()
+
+    def go_back(self) -> bool:
+        if super().go_back():
+            return True
+        if not self.branches.display:
+            self.do_tree()
+            return True
+        return False
+
+    def copied(self) -> str:
+        node: Node | None = self.branches.current
+        if self.table.display and self.table.current is not None:
+            return self.table.current.purl
+        return node.digest if node is not None and node.digest else self.artifact.digest if self.artifact else ""
+
+    def as_text(self) -> str:
+        return "\n".join([self.query_one("#facts", Panel).as_text(), super().as_text()])

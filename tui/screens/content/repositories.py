@@ -1,0 +1,260 @@
+"""Repositories: what the store holds. Two panes beside each other where there is room, else one after the other."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widget import Widget
+from textual.widgets import Input
+
+from bundles.io.display import safe
+from tui.screens.base import StationScreen
+from tui.station.records import Page, Repository, Tag
+from tui.terminal.texts import moment, number, size
+from tui.widgets.panel import Panel
+from tui.widgets.rows import RowList
+from tui.widgets.table import Column, Table
+
+PAGE = 200
+"""Rows that the station gives at once: a list with more was paged on, and is not replaced behind its reader."""
+
+ROOMY = 110
+"""Columns from which both panes are shown."""
+
+LONG = 28
+"""A tag longer than this may be cut in its column, and is shown whole below the list."""
+
+
+class RepositoriesScreen(StationScreen):
+    name_of: ClassVar[str] = "repositories"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.repository: str = ""
+        self._filters = {"repositories": "", "tags": ""}
+        self._wanted = ""
+        self._loaded = False
+        self._held: tuple[int, int, int] | None = None
+        self._typing_for = "repositories"
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        with Horizontal(classes="side-by-side"):
+            yield Table[Repository](
+                look,
+                "Repositories",
+                (
+                    Column("repository", lambda one: safe(one.name)),
+                    Column("tags", lambda one: number(one.tags), 7, right=True),
+                    Column("manifests", lambda one: number(one.manifests), 9, right=True, least=60),
+                    Column("bytes", lambda one: size(one.bytes), 9, right=True),
+                ),
+                key=lambda one: one.name,
+                ident="repositories",
+                empty="no repositories: push something, or collect it with: lockgate collect",
+            )
+            yield Table[Tag](
+                look,
+                "Tags",
+                (
+                    Column("tag", lambda one: safe(one.tag)),
+                    Column("kind", lambda one: safe(one.kind), 9),
+                    Column("bytes", lambda one: size(one.total_size), 9, right=True),
+                    Column("updated", lambda one: moment(one.updated), 16, least=64),
+                ),
+                key=lambda one: one.tag,
+                ident="tags",
+                empty="no tags",
+            )
+        yield Panel(look, ident="detail")
+
+    @property
+    def repositories(self) -> Table[Repository]:
+        return self.query_one("#repositories", Table)
+
+    @property
+    def tags(self) -> Table[Tag]:
+        return self.query_one("#tags", Table)
+
+    @property
+    def in_tags(self) -> bool:
+        typing = self.focused is not None and self.focused.id == "filter"
+        return self._typing_for == "tags" if typing else self.focused is self.tags
+
+    def rearrange(self) -> None:
+        roomy = self.size.width >= ROOMY
+        tags = self.in_tags
+        self.repositories.display = roomy or not tags
+        self.tags.display = roomy or tags
+
+    def load(self) -> None:
+        wanted = self._filters["repositories"]
+        self.ask(lambda station: station.repositories(matching=wanted), self.show_repositories, group="repositories",
+                 otherwise=self.unseen(self.repositories, self.tags))  # fmt: skip
+        if self.repository:
+            self._load_tags()
+
+    def state_changed(self) -> None:
+        """What the station holds may have changed. Lists that were paged on keep what they show; r asks anew."""
+        status = self.console_app.status
+        held = (status.store.blobs, status.store.bytes, status.quarantine) if status is not None else None
+        if held != self._held and len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
+            self._held = held
+            self.load()
+
+    def resumed(self) -> None:
+        if len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
+            self.load()
+
+    def _load_tags(self) -> None:
+        name, wanted = self.repository, self._filters["tags"]
+        self.ask(lambda station: station.tags(name, matching=wanted), self.show_tags, group="tags")
+
+    def show_repositories(self, page: Page[Repository]) -> None:
+        self.repositories.show(page.items, page.next)
+        self._loaded = True
+        if self._wanted:
+            self.reveal(self._wanted)
+
+    def show_tags(self, page: Page[Tag]) -> None:
+        self.tags.show(page.items, page.next)
+
+    def on_table_more(self, message: Table.More) -> None:
+        after, name = message.after, self.repository
+        if message.table is self.tags:
+            wanted = self._filters["tags"]
+            self.ask(
+                lambda station: station.tags(name, matching=wanted, after=after),
+                lambda page: self.tags.extend(page.items, page.next),
+                group="tags",
+            )
+        else:
+            wanted = self._filters["repositories"]
+            self.ask(
+                lambda station: station.repositories(matching=wanted, after=after),
+                lambda page: self.repositories.extend(page.items, page.next),
+                group="repositories",
+            )
+
+    def moved(self, rows: RowList | None) -> None:
+        self._follow_repository()
+        self._show_detail()
+
+    def _follow_repository(self) -> None:
+        """Show the tags of the repository under the cursor, where both panes are in view."""
+        current = self.repositories.current
+        if current is not None and current.name != self.repository and self.size.width >= ROOMY and not self.in_tags:
+            self._choose(current)
+
+    def _choose(self, repository: Repository) -> None:
+        self.repository = repository.name
+        self._filters["tags"] = ""
+        self.tags.title = f"Tags of {safe(repository.name)}"
+        self.tags.expected = repository.tags
+        self.tags.empty = "loading"
+        self.tags.cursor = 0
+        self.tags.show(())
+        self._load_tags()
+
+    def _show_detail(self) -> None:
+        tag = self.tags.current
+        detail = self.query_one("#detail", Panel)
+        lost = self._untagged()
+        if tag is None or not self.tags.display:
+            detail.show(lost or [[("", "plain")]])
+            return
+        name = [[(safe(tag.tag), "title")]] if len(safe(tag.tag)) > LONG else []
+        detail.show([*lost, *name, [(safe(tag.digest), "plain")]])
+
+    def _untagged(self) -> list[list[tuple[str, str]]]:
+        """A line about the manifests of the repository under the cursor to which no tag leads."""
+        repository = self.repositories.current
+        if self.in_tags or repository is None or not repository.untagged:
+            return []
+        count = number(repository.untagged)
+        text = f"{count} without a tag: lockgate repo show --untagged {safe(repository.name)}"
+        return [[(text, "plain")]]
+
+    def item(self) -> object | None:
+        return self.tags.current if self.in_tags else self.repositories.current
+
+    def reference(self) -> str:
+        """`repository:tag` under the cursor; empty in the repositories' pane."""
+        tag = self.tags.current
+        return f"{self.repository}:{tag.tag}" if self.in_tags and tag else ""
+
+    def do_open(self) -> None:
+        repository = self.repositories.current
+        if self.in_tags:
+            self.console_app.open_thing("tag", self.reference())
+        elif repository is not None:
+            if repository.name != self.repository:
+                self._choose(repository)
+            self.tags.display = True
+            self.tags.focus()
+
+    def do_pick(self) -> None:
+        reference = self.reference()
+        draft = self.console_app.draft.toggle(reference)
+        self.console_app.set_draft(draft)
+        self.tags.marked = {one.removeprefix(f"{self.repository}:") for one in draft.references}
+        self.tags.refresh()
+        self.tags.move_to(self.tags.cursor + 1)
+        word = "picked" if reference in draft.references else "taken out"
+        self.say("ok", f"{reference} {word}; the new bundle holds {len(draft.references)} (3 shows it)")
+
+    def do_next_pane(self) -> None:
+        if self.in_tags:
+            self.repositories.display = True
+            self.repositories.focus()
+        else:
+            self.do_open()
+
+    def go_back(self) -> bool:
+        if super().go_back():
+            return True
+        if self.in_tags:
+            self.repositories.display = True
+            self.repositories.focus()
+            return True
+        return False
+
+    def filter_target(self) -> Widget:
+        return self.tags if self.tags.display and self._typing_for == "tags" else self.repositories
+
+    def do_filter(self) -> None:
+        self._typing_for = "tags" if self.in_tags else "repositories"
+        super().do_filter()
+
+    def filter_changed(self, text: str) -> None:
+        self._filters[self._typing_for] = text
+        table = self.tags if self._typing_for == "tags" else self.repositories
+        table.note = f'holding "{safe(text)}"' if text else ""
+        if self._typing_for == "tags":
+            self._load_tags()
+        else:
+            self.load()
+
+    def reveal(self, reference: str) -> None:
+        """Put the cursor on a repository; one that is on a later page is filtered for."""
+        self._wanted = reference
+        if not self.ready:
+            return  # the first page that comes puts it there
+        names = [one.name for one in self.repositories.records]
+        if reference in names:
+            self._wanted = ""
+            self.repositories.display = True
+            self.repositories.focus()
+            self.repositories.move_to(names.index(reference))
+        elif self.ready and self._loaded and self._filters["repositories"] != reference:
+            self._typing_for = "repositories"
+            field = self.query_one("#filter", Input)
+            field.display, field.value = True, reference
+
+    def copied(self) -> str:
+        tag = self.tags.current
+        if self.in_tags and tag is not None:
+            return f"{self.repository}@{tag.digest}"
+        return self.repositories.current.name if self.repositories.current else ""

@@ -1,0 +1,1 @@
+"""Screens about bundles that were carried in."""

@@ -1,0 +1,167 @@
+"""What can be done to a bundle in the intake: import one, approve, release, reject."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from bundles.io.display import safe
+from tui.dialogs.choose import Choose
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.media import ELSEWHERE, media_options
+from tui.dialogs.prompt import Prompt, needed
+from tui.screens.trust.signing import SigningScreen, release_keys
+from tui.station.port import Station
+from tui.station.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, ReleaseAnswer
+from tui.terminal.look import MARKS
+from tui.terminal.texts import size
+from tui.wording.account_changes import AccountChange, marked, sentence, summary
+
+_CHANGES: Final = 4
+"""Changes of accounts that the question before a release names: the dialog fits 24 rows."""
+
+
+class IntakeActs(SigningScreen):
+    """The base of screens that show the intake."""
+
+    def bundle_now(self) -> IntakeEntry | None:
+        """The bundle that actions are about."""
+        raise NotImplementedError
+
+    def bundle_decided(self, entry: IntakeDetail) -> None:
+        """The station took an approval or a refusal."""
+        self.load()
+        given, wanted = entry.approvals, entry.needed
+        match entry.state:
+            case "rejected":
+                self.say("ok", f"{entry.id} is rejected; its content is visible to nobody")
+            case "approved":
+                self.say("ok", f"approved, {given} of {wanted}; e releases it")
+            case _:
+                self.say("ok", f"approved, {given} of {wanted}; another person must approve it too")
+
+    def do_bring_in(self) -> None:
+        self.ask(lambda station: station.media(), self._ask_medium, group="media")
+
+    def _ask_medium(self, media: Sequence[Medium]) -> None:
+        options = media_options(media)
+        self.console_app.push_screen(
+            Choose("Import what?", options, "Media are only read. Mark a bundle on each medium that is here. Nothing "
+                   "becomes visible before a release.", several=True, or_current=True),
+            self._medium_chosen,
+        )  # fmt: skip
+
+    def _medium_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if not chosen:
+            return
+        paths = tuple(path for path in chosen if path != ELSEWHERE)
+        if len(paths) == len(chosen):
+            self.start_import(*paths)
+            return
+        prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        self.console_app.push_screen(prompt, lambda path: self.start_import(*paths, path) if path else None)
+
+    def start_import(self, *paths: str) -> None:
+        """Begin the import job, of one medium or of several at once, and show it."""
+        self.ask(lambda station: station.start_job("import", {"paths": list(paths)}), self._import_begun, group="act")
+
+    def _import_begun(self, job: Job) -> None:
+        self.console_app.open_thing("job", job.id)
+
+    def do_approve(self) -> None:
+        self._decide("approve", "")
+
+    def do_reject(self) -> None:
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        prompt = Prompt(
+            f"Reject {safe(bundle.id)}: why?",
+            "The reason is signed and kept. A rejected bundle cannot be released, and its number is used up.",
+            check=needed,
+        )
+        self.console_app.push_screen(prompt, lambda why: self._decide("reject", why) if why else None)
+
+    def _decide(self, decision: str, why: str) -> None:
+        bundle = self.bundle_now()
+        if bundle is not None:
+            name, explain = bundle.id, self.explained(bundle, decision, why)
+            self.ask(release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
+
+    def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
+        """What a person reads before the passphrase."""
+        return explain_decision(bundle, decision, why)
+
+    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
+        if not keys:
+            self.say(
+                "bad",
+                "no key here is trusted for release; pin one: lockgate key trust FILE --purpose release --owner WHO",
+            )
+            return
+
+        async def fetch(station: Station, keyid: str) -> bytes:
+            return await station.approval_payload(bundle, keyid=keyid, decision=decision, why=why)
+
+        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> IntakeDetail:
+            return await station.give_approval(bundle, payload=payload, keyid=keyid, signature=signature)
+
+        self.sign(keys, explain, fetch, send, self.bundle_decided)
+
+    def do_release(self) -> None:
+        bundle = self.bundle_now()
+        if bundle is None:
+            return
+        changes = self.changes_now()
+        if changes is not None:
+            self._ask_release(bundle.id, changes)
+            return
+        self.ask(
+            lambda station: station.intake_entry(bundle.id),
+            lambda entry: self._ask_release(entry.id, entry.account_changes),
+            group="act",
+        )
+
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        """The changes of accounts that this screen shows; None where it shows none and the station is to be asked."""
+        return None
+
+    def _ask_release(self, bundle: str, changes: tuple[AccountChange, ...]) -> None:
+        question = Confirm(f"Release {safe(bundle)}?", release_explained(changes))
+        self.console_app.push_screen(question, lambda yes: self._release(bundle, changes) if yes else None)
+
+    def _release(self, bundle: str, seen: tuple[AccountChange, ...]) -> None:
+        self.say("busy", "releasing")
+        self.ask(lambda station: station.release(bundle), lambda answer: self.released(answer, seen), group="act")
+
+    def released(self, answer: ReleaseAnswer, seen: tuple[AccountChange, ...]) -> None:
+        """The station released it. Changes of accounts that came up behind the question are told now."""
+        self.load()
+        known = {(one.id, one.state) for one in seen}
+        new = [one for one in answer.account_changes if (one.id, one.state) not in known]
+        if new:
+            more = f"; and {len(new) - 1} more: lockgate user pending --all" if len(new) > 1 else ""
+            self.say("need", f"released. Not shown before: {sentence(new[0])}{more}")
+        else:
+            self.say("ok", f"released: {', '.join(answer.released)}")
+
+
+def release_explained(changes: Sequence[AccountChange]) -> str:
+    """What a person reads before a release: what it does, and the changes of accounts that it shows."""
+    text = "Its artifacts become visible to every client of this registry, all at once."
+    if not changes:
+        return text
+    lines = [f"{MARKS[one.role]} {one.text}" for one in marked(changes[:_CHANGES])]
+    if len(changes) > _CHANGES:
+        lines.append(f"and {len(changes) - _CHANGES} more: the bundle's report (o) lists them all")
+    return "\n".join([text, "", f"{summary(changes)}:", *lines])
+
+
+def explain_decision(bundle: IntakeEntry, decision: str, why: str) -> str:
+    """What a person signs for, in words."""
+    what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
+    reason = f"\nReason: {safe(why)}" if why else ""
+    return (
+        f"{what}{reason}\nYou sign the bundle's digest and the report's digest. "
+        "The signature is made here; the key never leaves this console."
+    )

@@ -1,0 +1,95 @@
+"""One bundle that waits for people: what it is, who has approved, what was found and changes, what a signature does."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar
+from urllib.parse import quote
+
+from textual.app import ComposeResult
+
+from bundles.io.display import safe
+from tui.screens.intake.acts import IntakeActs
+from tui.screens.trust.signing import release_keys
+from tui.station.port import Station
+from tui.station.records import IntakeDetail, IntakeEntry
+from tui.widgets.mark_rows import MarkRows
+from tui.widgets.panel import Panel, fact
+from tui.wording.account_changes import AccountChange
+from tui.wording.approvals import Effect, PendingDetail, facts_of, lines_of
+
+KEYS = 4
+"""Own keys whose effect is asked for; a person has one or two."""
+
+
+class ApprovalScreen(IntakeActs):
+    name_of: ClassVar[str] = "approval"
+
+    def __init__(self, bundle: str) -> None:
+        super().__init__()
+        self.bundle = bundle
+        self.entry: PendingDetail | None = None
+        self.effects: dict[str, Effect] = {}
+
+    def body(self) -> ComposeResult:
+        yield Panel(self.look, f"Approval of {safe(self.bundle)}", ident="facts")
+        yield MarkRows(self.look, "What to know before you sign", ident="known", empty="asking")
+
+    def load(self) -> None:
+        self.ask(partial(_look, self.bundle), self.show_entry)
+
+    def resumed(self) -> None:
+        self.load()
+
+    def state_changed(self) -> None:
+        self.load()
+
+    def show_entry(self, answer: tuple[PendingDetail, dict[str, Effect]]) -> None:
+        self.entry, self.effects = answer
+        self.query_one("#facts", Panel).show([fact(name, text, name_width=7) for name, text in facts_of(self.entry)])
+        self.query_one("#known", MarkRows).show(tuple(lines_of(self.entry, self.effects)))
+
+    def item(self) -> object | None:
+        return self.entry
+
+    def bundle_now(self) -> IntakeEntry | None:
+        return self.entry
+
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        return self.entry.account_changes if self.entry else None
+
+    def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
+        said = super().explained(bundle, decision, why)
+        if decision != "approve" or not self.effects:
+            return said
+        effects = "\n".join(f"{safe(name)}: {safe(effect.text)}" for name, effect in self.effects.items())
+        return f"{said}\n{effects}"
+
+    def bundle_decided(self, entry: IntakeDetail) -> None:
+        super().bundle_decided(entry)
+        if entry.state == "rejected":
+            self.console_app.open_thing("intake", entry.id)
+
+    def do_open(self) -> None:
+        self.console_app.open_thing("intake", self.bundle)
+
+    def copied(self) -> str:
+        return self.entry.digest if self.entry else ""
+
+    def as_text(self) -> str:
+        return "\n".join([self.query_one("#facts", Panel).as_text(), self.query_one("#known", MarkRows).as_text()])
+
+
+async def _look(bundle: str, station: Station) -> tuple[PendingDetail, dict[str, Effect]]:
+    """The entry, and what an approval by each of one's own keys will do, by the key's name."""
+    path = f"/v1/approvals/{quote(bundle, safe='')}"
+    keys = (await release_keys(station))[:KEYS]
+    effects: dict[str, Effect] = {}
+    entry: PendingDetail | None = None
+    for key in keys:
+        entry = await station.fetch(PendingDetail, path, keyid=key.keyid)
+        if entry.effect is not None:
+            effects[key.name] = entry.effect
+    if entry is None:
+        entry = await station.fetch(PendingDetail, path)
+    return entry, effects

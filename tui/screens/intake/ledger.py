@@ -1,0 +1,271 @@
+"""Ledger: the streams, which bundle of each came or went when, and what is out of the ordinary with how to go on."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+from urllib.parse import quote
+
+from textual.app import ComposeResult
+
+from bundles.io.display import safe
+from tui.dialogs.form import Field, Form
+from tui.dialogs.prompt import needed
+from tui.screens.trust.signing import SigningScreen, release_keys
+from tui.station.port import Station
+from tui.station.records import ClockFloor, Job, LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Shape, Stream
+from tui.terminal.texts import moment
+from tui.widgets.mark_rows import MarkRows
+from tui.widgets.panel import Panel, fact
+from tui.widgets.rows import RowList, Span
+from tui.widgets.table import Column, Table
+from tui.wording.streams import standing, standing_out
+
+
+class Payload(Shape, frozen=True, kw_only=True):
+    """What a person signs, in base64."""
+
+    payload: str
+
+
+class Said(Shape, frozen=True, kw_only=True):
+    """How many people have said the same, of how many."""
+
+    people: int
+    needed: int
+
+
+class LedgerScreen(SigningScreen):
+    name_of: ClassVar[str] = "ledger"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows: tuple[LedgerRow, ...] = ()
+        self.sent: Sequence[OutgoingBundle] = ()
+        self.following: str | None = None
+        self.jobs: tuple[Job, ...] = ()
+        self.rules: Sequence[Rule] = ()
+        self.clock: ClockFloor | None = None
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield Table[Stream](
+            look,
+            "Streams",
+            (
+                Column("stream", lambda one: safe(one.stream)),
+                Column("way", lambda one: "carried in" if one.direction == "in" else "carried out", 11),
+                Column("bundles", lambda one: str(one.bundles), 7, right=True),
+                Column("last", lambda one: f"{one.last_sequence:06d}", 6, right=True),
+                Column("at", lambda one: moment(one.last_at), 16),
+            ),
+            key=lambda one: f"{one.direction} {one.stream}",
+            ident="streams",
+            empty="no bundle has come or gone yet",
+        )
+        yield Table[LedgerRow](
+            look,
+            "Bundles",
+            (
+                Column("state", lambda row: self._state(row)[0], 16, role=lambda row: self._state(row)[1]),
+                Column("bundle", lambda row: safe(row.id)),
+                Column("at", lambda row: moment(row.created), 16),
+                Column("by", lambda row: safe(row.actor), 16, least=76),
+            ),
+            key=lambda row: str(row.entry),
+            ident="entries",
+            empty="nothing in this stream",
+        )
+        yield MarkRows(look, "How it stands", ident="standing", empty="no stream is chosen")
+        yield Panel(look, ident="detail")
+
+    def _state(self, row: LedgerRow) -> tuple[str, str]:
+        """The mark belongs to the last row of a bundle; earlier ones tell what it came through."""
+        last = max((one.entry for one in self.entries.records if one.id == row.id), default=row.entry)
+        return self.look.state(row.state) if row.entry == last else (f"     {safe(row.state)}", "plain")
+
+    @property
+    def streams(self) -> Table[Stream]:
+        return self.query_one("#streams", Table)
+
+    @property
+    def entries(self) -> Table[LedgerRow]:
+        return self.query_one("#entries", Table)
+
+    def load(self) -> None:
+        self.ask(lambda station: station.streams(), self.streams.show, group="streams")
+        self.ask(lambda station: station.ledger(), self.show_ledger, group="ledger")
+        self.ask(lambda station: station.bundles(), self.show_sent, group="bundles")
+        self.ask(lambda station: station.jobs(state="refused"), self.show_refused, group="refused")
+        self.ask(lambda station: station.rules(), self.show_rules, group="rules")
+        self.ask(lambda station: station.fetch(ClockFloor, "/v1/clock"), self.show_clock, group="clock")
+
+    def show_refused(self, page: Page[Job]) -> None:
+        self.jobs = page.items
+        self._show_standing()
+
+    def show_rules(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self._show_standing()
+
+    def show_clock(self, clock: ClockFloor) -> None:
+        self.clock = clock
+        self._show_standing()
+
+    def _show_standing(self) -> None:
+        stream = self.streams.current
+        if stream is None:
+            return
+        rows = self.query_one("#standing", MarkRows)
+        rows.title = f"How {safe(stream.stream)} stands"
+        if stream.direction == "in":
+            rows.show(standing(stream, self.rows, self.jobs, self.rules, self.clock))
+        else:
+            rows.show(standing_out(stream, self.sent))
+
+    def show_ledger(self, page: Page[LedgerRow]) -> None:
+        self.rows, self.following = page.items, page.next
+        self._show_entries()
+
+    def show_sent(self, sent: Sequence[OutgoingBundle]) -> None:
+        self.sent = sent
+        self._show_entries()
+
+    def _show_entries(self) -> None:
+        stream = self.streams.current
+        if stream is None:
+            return
+        rows = [row for row in self.rows if row.stream == stream.stream]
+        if stream.direction == "out":
+            rows = [
+                LedgerRow(
+                    entry=number,
+                    stream=one.stream,
+                    sequence=one.sequence,
+                    digest=one.digest,
+                    id=one.id,
+                    state=one.standing or one.state,
+                    created=one.since or one.created,
+                )
+                for number, one in enumerate(self.sent)
+                if one.stream == stream.stream
+            ]
+        self._show_standing()
+        wanted = self.filter_text
+        self.entries.title = f"Bundles of {safe(stream.stream)}"
+        self.entries.note = f'holding "{safe(wanted)}"' if wanted else ""
+        self.entries.show([row for row in rows if wanted in f"{row.id} {row.state}"])
+
+    def filter_changed(self, text: str) -> None:
+        self._show_entries()
+
+    def filter_target(self) -> RowList:
+        return self.entries
+
+    def moved(self, rows: RowList | None) -> None:
+        if rows is self.streams:
+            self._show_entries()
+        self._detail()
+
+    def _detail(self) -> None:
+        row = self.item()
+        lines: list[list[Span]] = [[("", "plain")]]
+        if isinstance(row, LedgerRow):
+            lines = [fact("digest", safe(row.digest or "none"), name_width=7)]
+        elif isinstance(row, Stream):
+            lines = [fact("digest", safe(row.last_digest), name_width=7)]
+        self.query_one("#detail", Panel).show(lines)
+
+    def item(self) -> object | None:
+        return self.entries.current if self.focused is self.entries else self.streams.current
+
+    def do_open(self) -> None:
+        row = self.item()
+        if isinstance(row, Stream):
+            self._show_entries()
+            self.entries.focus()
+        elif isinstance(row, LedgerRow):
+            stream = self.streams.current
+            if stream is not None and stream.direction == "in":
+                self.console_app.open_thing("intake", row.id)
+            else:
+                self.say("note", f"{row.id} was carried out; its job is kept under Jobs")
+
+    def do_next_pane(self) -> None:
+        lists: tuple[RowList, ...] = (self.streams, self.entries, self.query_one("#standing", MarkRows))
+        place = next((at for at, rows in enumerate(lists) if rows is self.focused), 0)
+        lists[(place + 1) % len(lists)].focus()
+
+    def go_back(self) -> bool:
+        if super().go_back():
+            return True
+        if self.focused is not self.streams:
+            self.streams.focus()
+            return True
+        return False
+
+    def do_floor(self) -> None:
+        stream = self.streams.current
+        if stream is None:
+            return
+        fields = (
+            Field("sequence", "goes on behind", hint="the number it follows, as 12", check=_number),
+            Field("digest", "its digest", hint="of that bundle, where it is known: sha256:..."),
+            Field("floor", "or the clock", hint="instead: no bundle so far was made after 2026-05-04T00:00:00Z"),
+            Field("why", "why", hint="the reason, which is kept in the ledger", check=needed),
+        )
+        explain = (
+            "Two people say the same, each with their own release key; the second one's word does it. Numbers below "
+            "the floor that never came are then refused for ever."
+        )
+        self.console_app.push_screen(
+            Form(f"Set the floor of {safe(stream.stream)}", fields, explain),
+            lambda answers: self._floor_keys(stream.stream, answers) if answers else None,
+        )
+
+    def _floor_keys(self, stream: str, answers: dict[str, str]) -> None:
+        if bool(answers["sequence"]) == bool(answers["floor"]):
+            self.say("bad", "a floor is a number or a time: give one of them")
+            return
+        self.ask(release_keys, partial(self._sign_floor, stream, answers), group="act")
+
+    def _sign_floor(self, stream: str, answers: dict[str, str], keys: tuple[OwnKey, ...]) -> None:
+        if not keys:
+            self.say("bad", "no key here is trusted for release: p on Trust pins one")
+            return
+        path = f"/v1/streams/{quote(stream, safe='')}/override"
+        said = {**answers, "sequence": answers["sequence"] or "0"}
+        target = f"behind {said['sequence']}" if not said["floor"] else f"with the clock's floor at {said['floor']}"
+
+        async def fetch(station: Station, keyid: str) -> bytes:
+            return base64.b64decode((await station.fetch(Payload, path, keyid=keyid, **said)).payload)
+
+        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Said:
+            body = {
+                "payload": base64.b64encode(payload).decode(),
+                "keyid": keyid,
+                "signature": base64.b64encode(signature).decode(),
+            }
+            return await station.send(Said, path, body)
+
+        explain = f"You say that {safe(stream)} goes on {safe(target)}.\nReason: {safe(said['why'])}"
+        self.sign(keys, explain, fetch, send, partial(self._floor_said, stream))
+
+    def _floor_said(self, stream: str, said: Said) -> None:
+        self.load()
+        if said.people < said.needed:
+            self.say("need", f"{stream}: {said.people} of {said.needed} people said so; a second one says the same now")
+        else:
+            self.say("ok", f"the floor of {stream} is set")
+
+    def copied(self) -> str:
+        row = self.item()
+        return (
+            row.digest or row.id if isinstance(row, LedgerRow) else row.last_digest if isinstance(row, Stream) else ""
+        )
+
+
+def _number(text: str) -> str:
+    return "" if not text or (text.isdecimal() and int(text) > 0) else "write a number, as 12"

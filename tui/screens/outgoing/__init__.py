@@ -1,0 +1,1 @@
+"""Screens about bundles that go out."""

@@ -1,0 +1,209 @@
+"""The questions behind the rows of the new bundle's form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bundles.errors import LockgateError
+from bundles.format.media import capacity
+from bundles.io.display import safe
+from tui.dialogs.choose import Choose, Option
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.prompt import Prompt
+from tui.guides.new_bundle import FULL, LAST, VOLUMES
+from tui.screens.base import StationScreen
+from tui.station.port import Station
+from tui.station.records import Medium, OwnKey, Page, Site, TrustedKey
+from tui.terminal.texts import size, words
+
+_OTHER = "another"
+_SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
+
+
+class BundleFields(StationScreen):
+    """The base of the screen of a new bundle."""
+
+    def draft_changed(self) -> None:
+        """The draft is another one: paint it."""
+        raise NotImplementedError
+
+    def change(self, field: str) -> None:
+        """Ask for a field's value."""
+        match field:
+            case "references":
+                self._change_references()
+            case "to":
+                self.ask(_sites, self._change_to, group="field")
+            case "since":
+                self._change_since()
+            case "media":
+                self.ask(lambda station: station.media(), self._change_media, group="field")
+            case "volume":
+                self._change_volume()
+            case "key":
+                self.ask(lambda station: station.keys(), self._change_key, group="field")
+            case "cosigners":
+                self.ask(lambda station: station.trust(), self._change_cosigners, group="field")
+            case _:
+                self._write(f"{field.capitalize()}?", field, "It is written into the manifest and shown to approvers.")
+
+    def _set(self, **fields: object) -> None:
+        self.console_app.set_draft(self.console_app.draft.change(**fields))
+        self.draft_changed()
+
+    def _write(self, title: str, field: str, explain: str) -> None:
+        prompt = Prompt(title, explain, value=str(getattr(self.console_app.draft, field)))
+        self.console_app.push_screen(
+            prompt, lambda text: self._set(**{field: text.strip()}) if text is not None else None
+        )
+
+    def _change_references(self) -> None:
+        picked = self.console_app.draft.references
+        if not picked:
+            self.console_app.show_root("repositories")
+            self.console_app.call_later(
+                self.console_app.tell, "note", "enter opens a repository, space picks an artifact, 3 comes back"
+            )
+            return
+        options = [Option(one, safe(one)) for one in picked]
+        self.console_app.push_screen(
+            Choose("Which stay?", options, "More are picked under 2, Repositories.", several=True, marked=picked),
+            lambda chosen: self._set(references=chosen) if chosen is not None else None,
+        )
+
+    def _one_or_typed(self, field: str, ask: Choose, prompt: Prompt) -> None:
+        """One of the options, or (where _OTHER is chosen) what is typed."""
+
+        def typed(text: str | None) -> None:
+            if text:
+                self._set(**{field: text})
+
+        def chosen(values: tuple[str, ...] | None) -> None:
+            if values == (_OTHER,):
+                self.console_app.push_screen(prompt, typed)
+            elif values:
+                self._set(**{field: values[0]})
+
+        self.console_app.push_screen(ask, chosen)
+
+    def _change_to(self, sites: tuple[str, ...]) -> None:
+        options = [Option(site, safe(site)) for site in sites]
+        options.append(Option(_OTHER, "another site", "type its name"))
+        prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
+
+        def typed(text: str | None) -> None:
+            if not text:
+                return
+            if not sites or text in sites:
+                self._set(to=text, new_site=False)
+                return
+            known = f"No bundle was ever made for it. Known: {words(sites)}."
+            self.console_app.push_screen(
+                Confirm(f"Is {text} a new site?", known),
+                lambda is_new: self._set(to=text, new_site=True) if is_new else None,
+            )
+
+        def chosen(values: tuple[str, ...] | None) -> None:
+            if values == (_OTHER,):
+                self.console_app.push_screen(prompt, typed)
+            elif values:
+                self._set(to=values[0], new_site=False)
+
+        self.console_app.push_screen(Choose("To which site?", options), chosen)
+
+    def _change_since(self) -> None:
+        options = [
+            Option(FULL, "nothing", "everything is carried"),
+            Option(LAST, "what is known to be there", "by its last receipt, or by what was sent"),
+            Option(_OTHER, "a receipt or want-list", "that came back: type its path"),
+        ]
+        taken = self.console_app.draft.since
+        marked = (taken if taken in (FULL, LAST) else _OTHER,)
+        explain = "What is known to be there is not carried again; see Deltas."
+        prompt = Prompt("Which receipt or want-list?", "A file; its .sig lies beside it.", check=_check_path)
+        self._one_or_typed("since", Choose("What does it stand on?", options, explain, marked=marked), prompt)
+
+    def _change_media(self, media: Sequence[Medium]) -> None:
+        taken = self.console_app.draft.media
+        options = [
+            Option(
+                medium.path,
+                safe(medium.path),
+                f"{safe(medium.label)} {safe(medium.filesystem)}, {size(medium.free)} free",
+                "read-only" if medium.read_only else "",
+            )
+            for medium in media
+        ]
+        mounted = {medium.path for medium in media}
+        options.extend(Option(path, safe(path), "a folder") for path in taken if path not in mounted)
+        options.append(Option(_OTHER, "a folder", "type its path"))
+        writable = [medium.path for medium in media if not medium.read_only]
+        self.console_app.push_screen(
+            Choose("Write to which media?", options, "Several are filled in this order.", several=True,
+                   marked=taken or tuple(writable if len(writable) == 1 else ())),
+            self._media_chosen,
+        )  # fmt: skip
+
+    def _media_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is None:
+            return
+        paths = tuple(path for path in chosen if path != _OTHER)
+        if _OTHER not in chosen:
+            self._set(media=paths)
+            return
+        prompt = Prompt("Which folder?", "The bundle's own folder is made in it.", check=_check_path)
+        self.console_app.push_screen(prompt, lambda text: self._set(media=(*paths, text)) if text else None)
+
+    def _change_volume(self) -> None:
+        options = [Option(value, value, detail) for value, detail in VOLUMES]
+        options.append(Option(_OTHER, "another size", "such as 40MB or 4GiB"))
+        ask = Choose("The largest volume file?", options, marked=(self.console_app.draft.volume,))
+        prompt = Prompt("The largest volume file?", "A size such as 40MB or 4GiB.", check=_check_size)
+        self._one_or_typed("volume", ask, prompt)
+
+    def _change_key(self, found: Sequence[OwnKey]) -> None:
+        keys = [key for key in found if not key.station]
+        if not keys:
+            self.say("bad", "this station has no key to sign with: lockgate key create NAME")
+            return
+        by_name = {key.name: key for key in keys}
+        options = [Option(key.name, safe(key.name), key.keyid) for key in keys]
+
+        def chosen(names: tuple[str, ...] | None) -> None:
+            if names:
+                self._set(key=names[0], keyid=by_name[names[0]].keyid)
+
+        self.console_app.push_screen(Choose("Who signs?", options, marked=(self.console_app.draft.key,)), chosen)
+
+    def _change_cosigners(self, keys: Sequence[TrustedKey]) -> None:
+        options = [
+            Option(key.keyid, key.keyid, safe(key.owner))
+            for key in keys
+            if "bundle" in key.purposes and not key.revoked and key.keyid != self.console_app.draft.keyid
+        ]
+        self.console_app.push_screen(
+            Choose("Who must sign too?", options, "Until they have, the bundle is incomplete.", several=True,
+                   marked=self.console_app.draft.cosigners),
+            lambda chosen: self._set(cosigners=chosen) if chosen is not None else None,
+        )  # fmt: skip
+
+
+async def _sites(station: Station) -> tuple[str, ...]:
+    """The destinations that the station knows."""
+    return tuple(one.site for one in (await station.fetch(Page[Site], "/v1/sites")).items)
+
+
+def _check_site(text: str) -> str:
+    return "" if text and len(text) <= 32 and set(text) <= _SITE else "a site is named with a-z, 0-9 and - (at most 32)"
+
+
+def _check_path(text: str) -> str:
+    return "" if text.startswith("/") else "a path begins with /"
+
+
+def _check_size(text: str) -> str:
+    try:
+        capacity(text)
+    except LockgateError as error:
+        return error.diagnostics()
+    return ""

@@ -1,0 +1,159 @@
+"""New bundle: a form, a plan with bytes and a bar per volume before anything is written, then the build."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from bundles.io.display import safe
+from tui.guides.new_bundle import FULL, LAST, Draft
+from tui.screens.outgoing.bundle_fields import BundleFields
+from tui.station.link import SLOW
+from tui.station.records import Job, Plan
+from tui.terminal.look import Look
+from tui.terminal.texts import count, fit, words
+from tui.widgets.panel import Panel
+from tui.widgets.plan_rows import PlanRows
+from tui.widgets.rows import RowList, Span
+
+FIELDS = (
+    ("references", "Artifacts"),
+    ("to", "Destination"),
+    ("since", "Stands on"),
+    ("media", "Medium"),
+    ("volume", "Largest volume"),
+    ("key", "Signing key"),
+    ("cosigners", "Co-signers"),
+    ("purpose", "Purpose"),
+    ("authorisation", "Authorisation"),
+    ("classification", "Classification"),
+)
+"""The form's rows: what is needed first, paperwork last."""
+
+_NEEDED = ("references", "to", "media", "key")
+
+
+def value_of(draft: Draft, field: str) -> str:
+    """A field's value in words; empty when nothing is chosen."""
+    match field:
+        case "references":
+            names = draft.references
+            return f"{count(len(names), 'artifact')}: {words(names)}" if names else ""
+        case "media":
+            return ", then ".join(safe(path) for path in draft.media)
+        case "since":
+            words_of = {FULL: "nothing: the bundle is full", LAST: "what is known to be there: a delta"}
+            return words_of.get(draft.since) or safe(draft.since)
+        case "key":
+            return f"{safe(draft.key)}  {draft.keyid}" if draft.key else ""
+        case "cosigners":
+            return words(draft.cosigners) if draft.cosigners else "nobody else"
+        case _:
+            return safe(str(getattr(draft, field)))
+
+
+class FormRows(RowList):
+    """The form: a mark, a name, a value; enter changes it."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "New bundle", ident="form")
+        self.draft = Draft()
+
+    @property
+    def row_count(self) -> int:
+        return len(FIELDS)
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        field, name = FIELDS[index]
+        value = value_of(self.draft, field)
+        role = "ok" if value else "need" if field in _NEEDED else "wait"
+        shown = value or ("choose" if field in _NEEDED else "not given")
+        return [
+            (f"{self.look.mark(role)} ", role),
+            (f"{name:<15} ", "plain"),
+            (fit(shown, max(width - 21, 4), self.look.ellipsis).rstrip(), "title" if value else "plain"),
+        ]
+
+    @property
+    def field(self) -> str:
+        return FIELDS[self.cursor][0]
+
+
+class NewBundleScreen(BundleFields):
+    name_of: ClassVar[str] = "new_bundle"
+
+    def body(self) -> ComposeResult:
+        yield FormRows(self.look)
+        yield Panel(self.look, ident="next")
+        yield PlanRows(self.look)
+
+    @property
+    def form(self) -> FormRows:
+        return self.query_one("#form", FormRows)
+
+    def resumed(self) -> None:
+        self.load()
+
+    def load(self) -> None:
+        self.draft_changed()
+
+    def draft_changed(self) -> None:
+        draft = self.console_app.draft
+        self.form.draft = draft
+        self.form.refresh()
+        self.query_one("#next", Panel).show([[(f"[>>] Next: {_next_step(draft)}", "need")]])
+        rows = self.query_one(PlanRows)
+        if draft.plan is not rows.plan:
+            rows.show(draft.plan)
+        self.frame_changed()
+
+    def item(self) -> object | None:
+        return self.form.field
+
+    def do_change(self) -> None:
+        if self.focused is self.form:
+            self.change(self.form.field)
+
+    def do_plan(self) -> None:
+        self.say("busy", "planning; nothing is written")
+        draft = self.console_app.draft
+        self.ask(
+            lambda station: station.plan(draft.plan_params()),
+            lambda plan: self._planned(draft, plan),
+            group="plan",
+            patience=SLOW,
+        )
+
+    def _planned(self, draft: Draft, plan: Plan) -> None:
+        if self.console_app.draft != draft:
+            return
+        self.console_app.set_draft(draft.change(plan=plan))
+        self.draft_changed()
+        word = "b builds it" if draft.keyid else "choose the key that signs, then b builds it"
+        self.say("ok", f"planned, nothing is written yet; {word}")
+
+    def do_build(self) -> None:
+        draft = self.console_app.draft
+        self.ask(lambda station: station.start_job("build", draft.build_params()), self._begun, group="act")
+
+    def _begun(self, job: Job) -> None:
+        self.console_app.set_draft(Draft())
+        self.draft_changed()
+        self.console_app.open_thing("job", job.id)
+
+    def do_clear(self) -> None:
+        self.console_app.set_draft(Draft())
+        self.draft_changed()
+        self.say("ok", "the form is empty")
+
+    def as_text(self) -> str:
+        names = "\n".join(f"  {safe(one)}" for one in self.console_app.draft.references)
+        return super().as_text() + (f"\nArtifacts\n{names}\n" if names else "")
+
+
+def _next_step(draft: Draft) -> str:
+    if draft.plan is None:
+        return draft.missing_for_plan() or "p plans it; nothing is written"
+    return draft.missing_for_build() or "look at the plan, then b builds it"

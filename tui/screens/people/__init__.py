@@ -1,0 +1,1 @@
+"""Screens about accounts and log-ins."""

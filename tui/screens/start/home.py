@@ -1,0 +1,178 @@
+"""Home: the station at a glance, and the next sensible action first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+
+from bundles.io.display import safe
+from tui.screens.base import StationScreen
+from tui.station.records import IntakeEntry, Job, Page, Status
+from tui.terminal.look import Look
+from tui.terminal.texts import count, moment, percent, size, span
+from tui.widgets.mark_rows import Marked, MarkRows
+from tui.widgets.panel import Panel, fact
+from tui.widgets.rows import RowList, Span
+from tui.wording.account_changes import AccountChange
+from tui.wording.next_action import Suggestion, suggestions
+
+
+class NextActions(RowList):
+    """The suggestions, most urgent first."""
+
+    def __init__(self, look: Look) -> None:
+        super().__init__(look, "What next", ident="suggestions", empty="looking for the station")
+        self.suggestions: list[Suggestion] = []
+
+    @property
+    def row_count(self) -> int:
+        return len(self.suggestions)
+
+    def row(self, index: int, width: int) -> Sequence[Span]:
+        one = self.suggestions[index]
+        return [(f"{self.look.mark(one.role)} ", one.role), (one.text, "plain")]
+
+
+class HomeScreen(StationScreen):
+    name_of: ClassVar[str] = "home"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.jobs: tuple[Job, ...] = ()
+        self.entries: tuple[IntakeEntry, ...] = ()
+        self.changes = 0
+
+    def body(self) -> ComposeResult:
+        look = self.look
+        yield NextActions(look)
+        yield MarkRows(look, "Alerts", ident="alerts")
+        yield Panel(look, "Running", ident="running")
+        with Horizontal(id="glance"):
+            yield Panel(look, "Station", ident="station")
+            yield Panel(look, "Health", ident="health")
+
+    def load(self) -> None:
+        if self.console_app.presence.who is None:
+            return
+        self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
+        self.ask(
+            lambda station: station.fetch(Page[AccountChange], "/v1/account-changes"),
+            self.show_changes,
+            group="changes",
+        )
+        if "quarantine" not in self.console_app.presence.denied:
+            self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
+
+    def show_jobs(self, page: Page[Job]) -> None:
+        self.jobs = page.items
+        self.show_state()
+
+    def show_intake(self, page: Page[IntakeEntry]) -> None:
+        self.entries = page.items
+        self.show_state()
+
+    def show_changes(self, page: Page[AccountChange]) -> None:
+        self.changes = len(page.items)
+        self.show_state()
+
+    def state_changed(self) -> None:
+        self.show_state()
+        self.load()
+
+    def item(self) -> object | None:
+        rows = self.query_one(NextActions)
+        return rows.suggestions[rows.cursor] if rows.suggestions and self.last_list in (rows, None) else None
+
+    def show_state(self) -> None:
+        """Paint everything from what is known."""
+        status = self.console_app.status
+        if status is None:
+            return
+        rows = self.query_one(NextActions)
+        fresh = suggestions(status, self.jobs, self.entries, self.changes)
+        if fresh != rows.suggestions:
+            rows.suggestions = fresh
+            rows.changed()
+        self.query_one("#running", Panel).show(self._job_lines())
+        self.query_one("#station", Panel).show(self._station_lines(status))
+        self.query_one("#health", Panel).show(self._health_lines(status))
+        alerts = self.query_one("#alerts", MarkRows)
+        alerts.show([Marked("bad", safe(text)) for text in status.alerts])
+        self.rearrange()
+
+    def rearrange(self) -> None:
+        """Suggestions and alerts get the rows they need, up to a part of the screen, and scroll beyond that."""
+        alerts, rows = self.query_one("#alerts", MarkRows), self.query_one(NextActions)
+        rows.styles.height = 1 + min(max(rows.row_count, 1), self.size.height // 4)
+        alerts.styles.height = 1 + min(max(alerts.row_count, 1), self.size.height // 6)
+        alerts.display = bool(alerts.lines)
+        if not alerts.display and self.last_list is alerts:
+            self.set_focus(rows)
+
+    def _job_lines(self) -> list[list[Span]]:
+        job = self.console_app.running_job
+        if job is None:
+            return [[("[--] no job runs", "plain")]]
+        word, role = self.look.state(job.state)
+        left = f"{span(job.seconds_left)} left" if job.seconds_left is not None else ""
+        bar = self.look.bar(job.done, job.total, 18)
+        text = f"  {safe(job.kind)}  {bar} {percent(job.done, job.total):>4}  {safe(job.phase)}  {left}"
+        return [[(word, role), (text, "plain")]]
+
+    def _station_lines(self, status: Status) -> list[list[Span]]:
+        store = status.store
+        whole = store.bytes + store.free
+        return [
+            _fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
+            _fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
+            _fact("since", moment(status.started)),
+            _fact("store", f"{size(store.bytes)} in {count(store.blobs, 'blob')}"),
+            _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
+            *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
+            _fact("quarantine", count(status.quarantine, "bundle")),
+            *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
+            _fact("last import", _last_import(status)),
+        ]
+
+    def _health_lines(self, status: Status) -> list[list[Span]]:
+        lines: list[list[Span]] = []
+        width = max([9, *(len(safe(check.name)) for check in status.health.checks)])
+        for check in sorted(status.health.checks, key=lambda check: check.ok):
+            role = "ok" if check.ok else "bad"
+            word = self.look.mark(role) if check.ok else f"{self.look.mark(role)} FAIL"
+            lines.append([(f"{word} {safe(check.name):<{width}} ", role), (safe(check.detail), "plain")])
+        return lines or [[("[--] no checks", "plain")]]
+
+    def do_open(self) -> None:
+        item = self.item()
+        if isinstance(item, Suggestion):
+            if item.kind == "guide":
+                self.console_app.open_guide(item.reference)
+            else:
+                self.console_app.open_thing(item.kind, item.reference)
+
+    def do_bring_in(self) -> None:
+        self.console_app.open_guide("bring_in")
+
+    def as_text(self) -> str:
+        panels = [panel.as_text() for panel in self.query(Panel) if panel.display]
+        lists = [rows.as_text() for rows in self.query(RowList) if rows.display]
+        return "\n".join([*lists, *panels])
+
+
+def _last_import(status: Status) -> str:
+    if "last_import" in status.hidden:
+        return "not shown to your roles"
+    return moment(status.last_import.at if status.last_import else None)
+
+
+def _changes(status: Status) -> str:
+    changes = status.account_changes
+    return f"{count(changes, 'change')} {'waits' if changes == 1 else 'wait'}"
+
+
+def _fact(name: str, value: str, role: str = "plain") -> list[Span]:
+    return fact(name, value, role, name_width=12)

@@ -1,0 +1,1 @@
+"""Screens about keys, signing and verification."""

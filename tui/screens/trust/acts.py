@@ -1,0 +1,244 @@
+"""What can be done about keys: pin one after its owner read the words out, revoke one, make a new one under a name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+from bundles.errors import LockgateError, MalformedError
+from bundles.io.display import safe
+from bundles.io.times import check_time
+from bundles.oci.reference import check_site
+from tui.dialogs.choose import Choose, Option
+from tui.dialogs.confirm import Confirm
+from tui.dialogs.form import Field, Form
+from tui.dialogs.prompt import Prompt, needed
+from tui.screens.base import StationScreen
+from tui.station.records import OwnKey, TrustedKey
+from tui.station.station_folder import Desk, Grant, Heard, KeyFile, Rotated
+from tui.terminal.texts import words
+from tui.wording.fingerprints import hex_lines, word_lines
+from tui.wording.recall import Recall, asked, recalled_line
+
+T = TypeVar("T")
+
+PURPOSES: Final = (
+    ("bundle", "may sign bundles of the sites you name"),
+    ("release", "a person here: approves, rejects, sets floors"),
+    ("receipt", "another site's receipts, or this station's own"),
+    ("image", "signatures on images"),
+    ("audit", "the audit log's checkpoints"),
+    ("verdict", "verdicts on content"),
+    ("backup", "backups of the station"),
+    ("update", "updates of Lockgate itself"),
+)
+_FROM: Final = ("bundle", "receipt")
+_PATIENCE: Final = 120.0
+"""Seconds for an act on the folder: a new key's passphrase is stretched, on a slow machine for long."""
+_BREATHS: Final = 8
+
+
+class TrustActs(StationScreen):
+    """The base of screens that show keys."""
+
+    def at_desk(self, work: Callable[[Desk], T], then: Callable[[T], None]) -> None:
+        """Do something at the station's folder, in a thread."""
+        self.ask(lambda station: asyncio.to_thread(work, station.desk), then, group="act", patience=_PATIENCE)
+
+    def do_pin(self) -> None:
+        self._ask_purpose(with_ceremony=False)
+
+    def do_ceremony(self) -> None:
+        self._ask_purpose(with_ceremony=True)
+
+    def _ask_purpose(self, *, with_ceremony: bool) -> None:
+        options = [Option(name, name, about) for name, about in PURPOSES]
+        self.console_app.push_screen(
+            Choose("Trust a key for what?", options, "A key counts for the purposes it was pinned for, and no other."),
+            lambda chosen: self._ask_grant(chosen[0], with_ceremony=with_ceremony) if chosen else None,
+        )
+
+    def _ask_grant(self, purpose: str, *, with_ceremony: bool) -> None:
+        fields = [
+            Field("file", "file", hint="the public key: a PEM file", check=needed),
+            Field("owner", "owner", hint="whose it is: one key, one owner", check=needed),
+        ]
+        if purpose in _FROM:
+            check = _sites_needed if purpose == "bundle" else _sites
+            fields.append(
+                Field("sites", "from sites", hint="the sites it may sign for, as: alpha, foxtrot", check=check)
+            )
+        if with_ceremony:
+            proposal = f"first-trust-{self.console_app.now()[:10]}.txt"
+            fields.append(Field("until", "until", hint="2027-12-31, or empty: for ever", check=_day))
+            fields.append(Field("witness", "witness", hint="who listens with you, if anybody"))
+            fields.append(Field("record", "record", proposal, "a new file, to print and sign", needed))
+        else:
+            fields.append(Field("since", "from", hint="2026-01-01, or empty: at once", check=_day))
+            fields.append(Field("until", "until", hint="2027-12-31, or empty: for ever", check=_day))
+        self.console_app.push_screen(
+            Form(f"Pin a key for {purpose}", fields, "Nothing is pinned before its fingerprint was compared."),
+            lambda answers: self._read_key(purpose, answers) if answers else None,
+        )
+
+    def _read_key(self, purpose: str, answers: dict[str, str]) -> None:
+        grant = Grant(
+            purpose, answers["owner"], _site_list(answers.get("sites", "")),
+            _wire(answers.get("since", ""), "00:00:00"), _wire(answers["until"], "23:59:59"),
+        )  # fmt: skip
+
+        def read(key: KeyFile) -> None:
+            if "record" in answers:
+                self._listen(key, grant, answers["witness"], answers["record"])
+            else:
+                self._compare(key, grant)
+
+        self.at_desk(lambda desk: desk.read_key(answers["file"]), read)
+
+    def _compare(self, key: KeyFile, grant: Grant) -> None:
+        """Show the words, and pin on a yes."""
+        lines = [
+            f"Key {key.keyid} ({safe(key.algorithm)}), for {_granted(grant)}.",
+            "Call the owner on a number you know, and have these words read to you:",
+            "",
+            *(f"  {number}  {line}" for number, line in enumerate(word_lines(key.fingerprint), 1)),
+            "",
+            *(f"  {line}" for line in hex_lines(key.fingerprint)),
+            "",
+            "Pin it only where every word is the same.",
+        ]
+        self.console_app.push_screen(
+            Confirm(f"Are these the words of {safe(grant.owner)}?", "\n".join(lines)),
+            lambda yes: self._pin(key, grant, None) if yes else None,
+        )
+
+    def _listen(self, key: KeyFile, grant: Grant, witness: str, record: str) -> None:
+        """Have the words typed as they are heard; they are not shown."""
+        fields = [
+            Field(f"breath{number}", f"words {4 * number - 3}-{4 * number}", check=_breath(key, number))
+            for number in range(1, _BREATHS + 1)
+        ]
+        explain = (
+            f"Key {key.keyid}, for {_granted(grant)}.\n"
+            f"Call {safe(grant.owner)} on a number you know, and type the words that are read to you, four a line."
+        )
+
+        def heard(answers: dict[str, str] | None) -> None:
+            if answers:
+                spoken = " ".join(answers[field.key] for field in fields)
+                self._pin(key, grant, Heard(spoken, witness, record))
+
+        self.console_app.push_screen(Form("First trust: what do you hear?", fields, explain), heard)
+
+    def _pin(self, key: KeyFile, grant: Grant, heard: Heard | None) -> None:
+        def pinned(keyid: str) -> None:
+            said = f"pinned {keyid} of {grant.owner} for {grant.purpose}"
+            self.say("ok", f"{said}; print and sign the record: {heard.record}" if heard else said)
+            self.load()
+
+        self.at_desk(lambda desk: desk.pin(key.path, grant, heard), pinned)
+
+    def do_revoke(self) -> None:
+        key = self.item()
+        if isinstance(key, TrustedKey):
+            self.ask(asked(key.keyid), lambda found: self._ask_why(key, found), group="act",
+                     otherwise=lambda error: self._unknown(key, error))  # fmt: skip
+
+    def _unknown(self, key: TrustedKey, error: LockgateError) -> None:
+        """A key is revoked at once, also by whom may not see what stands on it."""
+        self._ask_why(key, Recall(thing=key.keyid, unknown=error.what))
+
+    def _ask_why(self, key: TrustedKey, found: Recall) -> None:
+        explain = (
+            f"{recalled_line(found)}\nWhat was released stays, and is listed for recall; what comes after is refused, "
+            "at once. A revoked key stays so for ever."
+        )
+        self.console_app.push_screen(
+            Prompt(f"Revoke {key.keyid} of {safe(key.owner)}: why?", explain, check=needed),
+            lambda why: self._revoke(key, why) if why else None,
+        )
+
+    def _revoke(self, key: TrustedKey, why: str) -> None:
+        def gone(_: None) -> None:
+            self.load()
+            self.revoked(key.keyid)
+
+        self.at_desk(lambda desk: desk.revoke(key.keyid, why), gone)
+
+    def revoked(self, keyid: str) -> None:
+        """A key is believed no longer: show what stood on it."""
+        self.console_app.open_further("key", keyid)
+
+    def do_rotate(self) -> None:
+        key = self.item()
+        if isinstance(key, OwnKey):
+            prompt = Prompt(
+                f"Rotate {safe(key.name)}: the new key's passphrase",
+                "A new key takes the name; the old one is kept beside it, and signs until the new one is pinned.",
+                masked=True,
+                check=needed if key.encrypted else lambda text: "",
+            )
+            self.console_app.push_screen(prompt, lambda text: None if text is None else self._again(key, text))
+
+    def _again(self, key: OwnKey, passphrase: str) -> None:
+        """Nobody can open a key whose passphrase was mistyped: it is asked for twice."""
+
+        def same(text: str) -> str:
+            return "" if text == passphrase else "it is not the same as before"
+
+        def rotated(made: Rotated) -> None:
+            self.load()
+            self.say("ok", f"the old one is {made.kept}; pin {made.keyid} everywhere, then revoke the old one")
+
+        prompt = Prompt(f"Rotate {safe(key.name)}: the same once more", masked=True, check=same)
+        self.console_app.push_screen(
+            prompt,
+            lambda text: None if text is None else self.at_desk(lambda desk: desk.rotate(key.name, text), rotated),
+        )
+
+
+def _granted(grant: Grant) -> str:
+    places = f" from {words(grant.sites)}" if grant.sites else ""
+    return f"{grant.purpose}{places}, of {safe(grant.owner)}"
+
+
+def _breath(key: KeyFile, number: int) -> Callable[[str], str]:
+    """The check of a group of words as it was heard."""
+
+    def check(text: str) -> str:
+        spoken = " ".join(text.lower().replace(",", " ").split())
+        return "" if spoken == word_lines(key.fingerprint)[number - 1] else "not this key's: have them read again"
+
+    return check
+
+
+def _site_list(text: str) -> tuple[str, ...]:
+    return tuple(text.replace(",", " ").split())
+
+
+def _sites(text: str) -> str:
+    try:
+        for site in _site_list(text):
+            check_site(site)
+    except MalformedError as error:
+        return error.what
+    return ""
+
+
+def _sites_needed(text: str) -> str:
+    return _sites(text) if text.strip() else "a bundle key is bound to sites"
+
+
+def _wire(day: str, time: str) -> str:
+    return f"{day}T{time}Z" if day else ""
+
+
+def _day(text: str) -> str:
+    if not text:
+        return ""
+    try:
+        check_time(_wire(text, "00:00:00"), "the day")
+    except MalformedError:
+        return "write it as 2027-12-31"
+    return ""

@@ -1,0 +1,1 @@
+"""The application and who sits at it."""

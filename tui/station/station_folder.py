@@ -1,0 +1,156 @@
+"""What the console does at the station's folder itself, as the command line does: keys are pinned, revoked and rotated,
+and bundles verified, without the control socket and without a running station.
+
+Every method blocks: call it in a thread. Each raises `bundles.errors.LockgateError`, an act with nothing done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from appliance.audit.acts import Act
+from bundles.ports import Progress
+
+if TYPE_CHECKING:
+    from bundles.signing.keys import PublicKey
+    from bundles.verifier.examine import Findings
+
+
+@dataclass(frozen=True)
+class KeyFile:
+    """A public key in a file that somebody brought."""
+
+    path: str
+    keyid: str
+    algorithm: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class Grant:
+    """What a key is to be pinned for: times are wire times or empty, `sites` those it may sign for."""
+
+    purpose: str
+    owner: str
+    sites: tuple[str, ...] = ()
+    not_before: str = ""
+    not_after: str = ""
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A first trust: the words or digits that the owner read out, who listened, and the new file for the record."""
+
+    words: str
+    witness: str
+    record: str
+
+
+@dataclass(frozen=True)
+class Rotated:
+    """A key that was made in the place of another, which is kept under the name `kept`."""
+
+    name: str
+    keyid: str
+    fingerprint: str
+    kept: str
+
+
+class Desk(Protocol):
+    """The station's folder, as far as the console works on it."""
+
+    def read_key(self, path: str) -> KeyFile:
+        """The public key in a file. Raises UsageError where there is none."""
+        ...
+
+    def pin(self, path: str, grant: Grant, heard: Heard | None = None) -> str:
+        """Pin the key of a file; with `heard` only where that is its fingerprint, leaving a record. The key's id."""
+        ...
+
+    def revoke(self, keyid: str, why: str) -> None:
+        """Stop believing a pinned key, at once."""
+        ...
+
+    def rotate(self, name: str, passphrase: str) -> Rotated:
+        """Make a new key under a name of the key folder."""
+        ...
+
+    def verify(self, paths: Sequence[str], progress: Progress) -> Findings:
+        """Everything that is found of the bundle on these media, and nothing of it taken in."""
+        ...
+
+
+class FolderDesk:
+    """The folder of a real station; every act is in its audit log before it is done."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    @property
+    def _trust(self) -> Path:
+        from appliance.paths import StationPaths
+
+        return StationPaths(self._root).trust
+
+    def read_key(self, path: str) -> KeyFile:
+        key = _public(path)
+        return KeyFile(path, key.keyid, key.algorithm, key.fingerprint)
+
+    def pin(self, path: str, grant: Grant, heard: Heard | None = None) -> str:
+        from appliance.audit.folder_acts import recorded
+        from appliance.clock import now
+        from bundles.signing.ceremony import FirstTrust
+        from bundles.signing.trust import trust_key
+
+        key, sites = _public(path), list(grant.sites)
+        detail = {"purpose": grant.purpose, "owner": grant.owner, "sites": sites}
+        if heard is None:
+            with recorded(self._root, Act.KEY_TRUST, key.keyid, detail):
+                trust_key(
+                    self._trust, key, purpose=grant.purpose, owner=grant.owner, sites=sites,
+                    not_before=grant.not_before or None, not_after=grant.not_after or None,
+                )  # fmt: skip
+            return key.keyid
+        first = FirstTrust(
+            key, grant.purpose, grant.owner, sites, grant.not_after or None, heard.witness,
+            Path(heard.record).expanduser(),
+        )  # fmt: skip
+        with recorded(self._root, Act.KEY_CEREMONY, key.keyid, {**detail, "witness": heard.witness}):
+            first.carry_out(self._trust, heard.words, now())
+        return key.keyid
+
+    def revoke(self, keyid: str, why: str) -> None:
+        from appliance.audit.folder_acts import recorded
+        from appliance.clock import now
+        from bundles.signing.trust import revoke_key
+
+        with recorded(self._root, Act.KEY_REVOKE, keyid, {"why": why}):
+            revoke_key(self._trust, keyid, why=why, at=now())
+
+    def rotate(self, name: str, passphrase: str) -> Rotated:
+        from appliance.audit.folder_acts import recorded
+        from appliance.paths import StationPaths
+        from bundles.signing.rotation import Rotation
+
+        planned = Rotation.prepare(StationPaths(self._root).keys, name)
+        made = planned.made.public
+        detail = {"name": name, "old": planned.old.keyid, "algorithm": made.algorithm}
+        with recorded(self._root, Act.KEY_ROTATE, made.keyid, detail):
+            planned.carry_out(passphrase.encode() or None)
+        return Rotated(name, made.keyid, made.fingerprint, planned.kept)
+
+    def verify(self, paths: Sequence[str], progress: Progress) -> Findings:
+        from appliance.clock import now
+        from bundles.signing.trust import TrustFolder
+        from bundles.verifier.examine import examine
+
+        return examine([Path(path).expanduser() for path in paths], TrustFolder.load(self._trust), now(), progress)
+
+
+def _public(path: str) -> PublicKey:
+    from bundles.signing.keys import load_public
+
+    return load_public(Path(path).expanduser())

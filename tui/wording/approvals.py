@@ -1,0 +1,148 @@
+"""What waits for people, as the control API tells it, and in words: whose approval, what it is, what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from bundles.io.display import safe
+from tui.station.records import IntakeEntry, Shape
+from tui.terminal.texts import count, moment, size, words
+from tui.widgets.mark_rows import Marked
+from tui.wording.account_changes import AccountChange, marked
+from tui.wording.report import section_lines
+
+ROLES: Final = {"ok": "ok", "note": "note", "fail": "bad"}
+
+
+class FoundBy(Shape, frozen=True, kw_only=True):
+    """What an inspector found, in a line."""
+
+    inspector: str
+    outcome: str
+    summary: str = ""
+
+
+class Person(Shape, frozen=True, kw_only=True):
+    """Who approved; `counts` and `why` are known where one entry was asked for."""
+
+    keyid: str
+    owner: str
+    created: str
+    not_after: str = ""
+    sealed: bool = False
+    counts: bool = True
+    why: str = ""
+
+
+class Effect(Shape, frozen=True, kw_only=True):
+    """What an approval by a key will do."""
+
+    owner: str = ""
+    sealed: bool = False
+    hours: int = 0
+    approvals: int = 0
+    needed: int = 0
+    enough: bool = False
+    text: str = ""
+
+
+class Pending(IntakeEntry, frozen=True, kw_only=True):
+    """An item of GET /v1/approvals; `waits_for` is `inspection`, `approvals` or `release`, `hours` how long an
+    approval is good for."""
+
+    source: str = ""
+    importer: str = ""
+    classification: str = ""
+    kinds: tuple[str, ...] = ()
+    hours: int = 0
+    waits_for: str = ""
+    inspectors_missing: tuple[str, ...] = ()
+    found: tuple[FoundBy, ...] = ()
+    people: tuple[Person, ...] = ()
+
+
+class PendingDetail(Pending, frozen=True, kw_only=True):
+    """GET /v1/approvals/{id}: every approval verified anew; `effect` where a key was named."""
+
+    purpose: str = ""
+    authorisation: str = ""
+    created: str = ""
+    not_after: str = ""
+    signers: tuple[dict[str, Any], ...] = ()
+    changes: dict[str, Any] | None = None
+    differences: dict[str, Any] | None = None
+    report: dict[str, Any] | None = None
+    report_digest: str | None = None
+    account_changes: tuple[AccountChange, ...] = ()
+    effect: Effect | None = None
+
+
+def wanted(entry: Pending) -> str:
+    """Whose approval is wanted, in a line."""
+    if entry.state not in ("quarantined", "approved", "withdrawn"):
+        return f"nobody's: it is {safe(entry.state)}"
+    if entry.waits_for == "inspection":
+        absent = f": {words(entry.inspectors_missing)} missing" if entry.inspectors_missing else ""
+        return f"an inspection first{absent}"
+    if entry.waits_for == "release":
+        return "nobody's: e releases it"
+    missing = max(entry.needed - entry.approvals, 1)
+    text = f"{count(missing, 'more person', 'more people')} of {entry.needed}"
+    text += f", not {safe(entry.importer)} (importer)" if entry.importer else ""
+    return f"{text}; good for {entry.hours} h"
+
+
+def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
+    """What the bundle is."""
+    paper = [part for part in (entry.purpose, entry.authorisation, entry.classification) if part]
+    signers = [f"{one.get('owner', '')} ({one.get('keyid', '')})" for one in entry.signers]
+    until = f"; not after {moment(entry.not_after)}" if entry.not_after else ""
+    carried = f"{count(entry.artifacts, 'artifact')} ({words(entry.kinds)}), {size(entry.bytes)}"
+    return [
+        ("bundle", f"from {safe(entry.source)}, {carried}"),
+        ("paper", words(paper) if paper else "none given"),
+        ("signed", words(signers) if signers else "not known"),
+        ("came", f"{moment(entry.received)}, brought by {safe(entry.importer) or 'nobody known'}{until}"),
+        ("wanted", wanted(entry)),
+    ]
+
+
+def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marked]:
+    """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found,
+    what changes."""
+    decided = entry.state in ("released", "rejected")
+    for name, effect in () if decided else effects.items():
+        role = "need" if entry.waits_for == "approvals" and not effect.text.startswith("nothing") else "wait"
+        sealed = " (sealed: break-glass)" if effect.sealed else ""
+        yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
+    if not effects and not decided:
+        yield Marked("wait", "no key here is trusted for release: you may look, and not sign")
+    yield from marked(entry.account_changes)
+    for one in entry.people:
+        until = f", good until {moment(one.not_after)}" if one.not_after else ""
+        sealed = " with a sealed key" if one.sealed else ""
+        why = "" if one.counts else f"; it does NOT count: {safe(one.why)}"
+        yield Marked(
+            "ok" if one.counts else "bad", f"{safe(one.owner)} approved {moment(one.created)}{sealed}{until}{why}"
+        )
+    if not entry.people:
+        yield Marked("wait", "nobody has approved it yet")
+    for found in entry.found:
+        yield Marked(ROLES.get(found.outcome, "bad"), f"{safe(found.inspector)}: {safe(found.summary)}")
+        section = {"changes": entry.changes, "differences": entry.differences}.get(found.inspector)
+        if section is not None:
+            for line in section_lines(section):
+                yield Marked("", safe(line))
+    if entry.report_digest:
+        yield Marked("note", f"report {safe(entry.report_digest)}; enter shows it whole")
+
+
+def found_line(entry: Pending) -> tuple[str, str]:
+    """The worst that was found, in a line: role and text."""
+    for outcome in ("fail", "note"):
+        worst = [one for one in entry.found if one.outcome == outcome]
+        if worst:
+            said = "; ".join(f"{safe(one.inspector)}: {safe(one.summary)}" for one in worst)
+            return ROLES[outcome], said
+    return ("ok", "nothing that speaks against it") if entry.found else ("wait", "not inspected yet")

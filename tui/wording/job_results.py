@@ -1,0 +1,120 @@
+"""What a finished job made, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from bundles.io.display import safe
+from tui.station.records import Job
+from tui.terminal.texts import count, size, words
+from tui.widgets.panel import fact
+from tui.widgets.rows import Span
+
+
+def result_lines(job: Job) -> list[list[Span]]:
+    """The facts of a job's result, a line each; none before it is done."""
+    result = job.result
+    if not result:
+        about = job.params.get("id") if job.kind in _OF_BUNDLES else None
+        return [fact("bundle", safe(str(about)), name_width=7)] if about else []
+    lines: list[list[Span]] = []
+    for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest")):
+        if result.get(key):
+            lines.append(fact(name, safe(str(result[key])), name_width=7))
+    lines += _left(result)
+    carried = [_counted(result, "artifacts", "artifact"), _counted(result, "volumes", "volume")]
+    if isinstance(result.get("bytes"), int):
+        carried.append(size(result["bytes"]))
+    if any(carried):
+        lines.append(fact("holds", ", ".join(part for part in carried if part), name_width=7))
+    if result.get("references"):
+        lines.append(fact("made", words(str(one) for one in result["references"]), name_width=7))
+    if result.get("signed_by"):
+        lines.append(fact("signed", words(str(one) for one in result["signed_by"]), name_width=7))
+    if result.get("without_sbom"):
+        lines.append(fact("no SBOM", words(str(one) for one in result["without_sbom"]), "need", name_width=7))
+    for key in ("not_carried", "left_out"):
+        if result.get(key):
+            lines.append(fact("lacks", words(str(one) for one in result[key]), "need", name_width=7))
+    if result.get("notes"):
+        lines.append(fact("note", words(str(one) for one in result["notes"]), "need", name_width=7))
+    if result.get("missing_signers"):
+        lines.append(
+            fact(
+                "wanted",
+                f"co-signatures of {words(str(one) for one in result['missing_signers'])}",
+                "need",
+                name_width=7,
+            )
+        )
+    return lines
+
+
+def _counted(result: dict[str, Any], key: str, noun: str) -> str:
+    return count(result[key], noun) if isinstance(result.get(key), int) else ""
+
+
+def _left(result: Mapping[str, Any]) -> list[list[Span]]:
+    """What a build that finished an earlier bundle did not carry, and which bundles are still not on their media."""
+    moved = [str(name) for name in result.get("moved") or ()]
+    lines = [fact("not in", f"{words(moved)}: changed since; build again to carry it", "need", name_width=7)]
+    left = [str(one.get("text", "")) for one in result.get("unfinished") or ()]
+    return (lines if moved else []) + [fact("left", safe(text), "need", name_width=7) for text in left]
+
+
+def on_disk(result: Mapping[str, Any]) -> bool:
+    """Whether a bundle went to a folder of the station's disk, which cannot be taken out."""
+    return bool(result.get("on_disk"))
+
+
+_OF_BUNDLES: Final = frozenset({"inspect", "recut"})
+"""Kinds of jobs whose parameters name a bundle, before there is a result."""
+
+
+def opens(job: Job | None) -> tuple[str, str]:
+    """What `enter` opens from a job: kind and reference; empty where there is nothing."""
+    if job is None:
+        return "", ""
+    result = job.result or {}
+    if job.kind == "import" and result.get("id"):
+        return "intake", str(result["id"])
+    if job.kind == "inspect" and (result.get("id") or job.params.get("id")):
+        return "intake", str(result.get("id") or job.params["id"])
+    references = result.get("references")
+    if references:
+        return "tag", str(references[0])
+    return "", ""
+
+
+_AFTER: Final = {
+    ("import", "done"): ("need", "enter opens the bundle: read its report, then approve it"),
+    ("inspect", "done"): ("need", "enter opens the bundle: read its new report, then approve it"),
+    ("import", "incomplete"): ("need", "insert the next medium and import again: it goes on where it was"),
+    ("import", "refused"): ("bad", "nothing of it was taken in; s saves this page for the sender"),
+}
+
+
+def after_job(job: Job) -> tuple[str, str]:
+    """What a person does when they have read how a job stands, as role and sentence."""
+    result = job.result or {}
+    if job.state == "to-sign":
+        return "need", "it waits for a signature: n signs it here"
+    if (job.kind, job.state) == ("build", "done"):
+        return _after_build(result)
+    if job.state in ("failed", "refused", "cancelled"):
+        return _AFTER.get(
+            (job.kind, job.state), ("note", "nothing of it is visible; begin it again when the cause is gone")
+        )
+    return _AFTER.get((job.kind, job.state), ("plain", ""))
+
+
+def _after_build(result: Mapping[str, Any]) -> tuple[str, str]:
+    if result.get("nothing"):
+        return "note", safe(str(result["nothing"]))
+    media = words(str(one) for one in result.get("media") or [result.get("path", "")])
+    if result.get("missing_signers"):
+        return "need", "written and compared; before it is imported, o co-signs it"
+    if on_disk(result):
+        return "note", f"{media} was synced and read back as signed: a folder of this disk, not a medium"
+    return "ok", f"safe to remove: {media} was synced and read back as signed"

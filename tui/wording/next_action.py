@@ -1,0 +1,59 @@
+"""What a person should do next, worked out from the station's state: a pure function, so that it can be tested."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bundles.io.display import safe
+from tui.station.records import IntakeEntry, Job, Status
+from tui.terminal.texts import count
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A line of Home: `kind` and `reference` are what `enter` opens."""
+
+    role: str
+    text: str
+    kind: str
+    reference: str = ""
+
+
+def suggestions(
+    status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntry], changes: int = 0
+) -> list[Suggestion]:
+    """Most urgent first: what waits for a person, what failed, what can be begun. `changes` of accounts wait that this
+    person may see."""
+    found = [
+        Suggestion("need", f"Sign: {safe(job.kind)} {safe(job.id)} waits for your signature", "job", job.id)
+        for job in jobs
+        if job.state == "to-sign"
+    ]
+    found += [
+        Suggestion("need", f"{safe(job.kind)} {safe(job.phase)}", "job", job.id)
+        for job in jobs
+        if job.state == "waiting"
+    ]
+    for entry in intake:
+        name = safe(entry.id)
+        match entry.state:
+            case "approved":
+                text = f"Release {name}: {entry.approvals} of {entry.needed} approvals are given"
+                found.append(Suggestion("need", text, "intake", entry.id))
+            case "quarantined":
+                text = f"Approve {name}: read its report first, {entry.approvals} of {entry.needed} approvals"
+                found.append(Suggestion("need", text, "intake", entry.id))
+            case "receiving":
+                missing = count(len(entry.missing_volumes), "volume") + " still to come"
+                found.append(Suggestion("busy", f"Next medium for {name}: {missing}", "intake", entry.id))
+    if changes:
+        text = f"Accounts: {count(changes, 'change')} {'waits' if changes == 1 else 'wait'} to be confirmed"
+        found.append(Suggestion("need", text, "screen", "accounts"))
+    if not status.health.ok or any(not check.ok for check in status.health.checks):
+        found.append(Suggestion("bad", "Recover: a health check fails", "guide", "recover"))
+    bring = Suggestion("plain", "Bring in: verify and release what came on a medium", "guide", "bring_in")
+    carry = Suggestion("plain", "Carry out: put artifacts on a medium for another site", "guide", "carry_out")
+    begin = [bring, carry] if status.side == "inside" else [carry, bring]
+    recover = Suggestion("plain", "Recover: something failed, was refused or is missing", "guide", "recover")
+    return [*found, *begin, recover]

@@ -1,0 +1,107 @@
+"""What stands on a key, or on content that turned out bad: bundles, the tags they became, and who pulled them."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from bundles.errors import NotFoundError
+from tui.station.port import Station
+from tui.station.records import Shape
+from tui.terminal.texts import count, moment, words
+
+
+class RecalledBundle(Shape, frozen=True, kw_only=True):
+    """`how` is what the thing has to do with it: `signed it`, `decided about it`, `artifact`, `blob`."""
+
+    id: str
+    digest: str = ""
+    state: str = ""
+    how: str = ""
+
+
+class RecalledTag(Shape, frozen=True, kw_only=True):
+    """`shown` is `yes`, `no`, or where the tag stands now."""
+
+    reference: str
+    digest: str = ""
+    bundle: str = ""
+    shown: str = ""
+
+
+class Pull(Shape, frozen=True, kw_only=True):
+    actor: str
+    thing: str
+    last: str = ""
+    count: int = 1
+
+
+class Recall(Shape, frozen=True, kw_only=True):
+    """GET /v1/recall. `unknown` says why nothing is known."""
+
+    thing: str
+    bundles: tuple[RecalledBundle, ...] = ()
+    tags: tuple[RecalledTag, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    unknown: str = ""
+
+
+class _Answer(Shape, frozen=True, kw_only=True):
+    """As the station writes it: `as` is no name here."""
+
+    thing: str
+    bundles: tuple[dict[str, str], ...] = ()
+    tags: tuple[RecalledTag, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+
+
+def asked(thing: str) -> Callable[[Station], Awaitable[Recall]]:
+    """The question to a station; nothing stands on what it knows nothing of."""
+
+    async def ask(station: Station) -> Recall:
+        try:
+            found = await station.fetch(_Answer, "/v1/recall", thing=thing)
+        except NotFoundError:
+            return Recall(thing=thing)
+        bundles = tuple(
+            RecalledBundle(
+                id=one.get("id", ""), digest=one.get("digest", ""), state=one.get("state", ""), how=one.get("as", "")
+            )
+            for one in found.bundles
+        )
+        return Recall(thing=found.thing, bundles=bundles, tags=found.tags, pulls=found.pulls)
+
+    return ask
+
+
+def recalled_line(found: Recall) -> str:
+    """What stands on it, in a line."""
+    if found.unknown:
+        return f"What stands on it is not known: {words([found.unknown])}."
+    if not found.bundles:
+        return "No bundle here stands on it."
+    shown = sum(tag.shown == "yes" for tag in found.tags)
+    named = words(bundle.id for bundle in found.bundles[:3])
+    more = f" and {len(found.bundles) - 3} more" if len(found.bundles) > 3 else ""
+    return (
+        f"{count(len(found.bundles), 'bundle')} on it: {named}{more}; {count(shown, 'tag')} shown now, "
+        f"pulled by {count(len({pull.actor for pull in found.pulls}), 'client')}."
+    )
+
+
+def recall_text(found: Recall) -> str:
+    """Everything that stands on it, a line each: untrusted text, for a widget that makes it fit."""
+    if found.unknown:
+        return f"not known: {found.unknown}"
+    if not found.bundles:
+        return "no bundle here stands on it: there is nothing to recall"
+    lines = [f"bundle  {one.id}  {one.state}: {one.how}" for one in found.bundles]
+    lines += [f"tag     {one.reference}  {_where(one)}" for one in found.tags]
+    lines += [
+        f"pulled  {one.thing} by {one.actor}, {count(one.count, 'time')}, last {moment(one.last)}"
+        for one in found.pulls
+    ]
+    return "\n".join(lines)
+
+
+def _where(tag: RecalledTag) -> str:
+    return {"yes": "shown now", "no": "not shown"}.get(tag.shown, f"stands elsewhere now: {tag.shown}")
