@@ -19,8 +19,9 @@ import msgspec
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, public_keys, signed_origin, verify_log
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.port import FileAudit
 from appliance.audit.seals import audit_key
 from appliance.paths import StationPaths
 from appliance.settings.station import Config

@@ -18,7 +18,7 @@ from appliance.access.scopes import Scope
 from appliance.access.token_cache import Bearers
 from appliance.addresses import origin_of
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.paths import StationPaths
 from appliance.permissions import ANONYMOUS, Caller, Network, Permission, Rules, is_within
 from appliance.registry.errors import RefusedRequestError, WireError

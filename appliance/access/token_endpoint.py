@@ -23,7 +23,7 @@ from appliance.access.request_gate import Gate, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.permissions import Caller
 from appliance.registry.errors import RefusedRequestError, WireError, request_timeout
 from appliance.registry.receiving import InterruptedBodyError, read_small

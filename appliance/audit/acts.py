@@ -249,6 +249,14 @@ OUTSIDE_THE_DATABASE: Final = frozenset(
 )  # fmt: skip
 """The acts that leave nothing in the database."""
 
+FILLING: Final = frozenset(
+    {
+        Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
+        Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
+    }
+)  # fmt: skip
+"""Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""
+
 _BY_VALUE: Final = {str(act): act for act in Act}
 
 

@@ -13,12 +13,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from appliance import clock, limits
-
-if TYPE_CHECKING:
-    from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 
 Key = tuple[str, ...]
 _SEVERAL: Final = "several"

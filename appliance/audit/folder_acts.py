@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from appliance.audit.acts import COVERED, Act
-from appliance.audit.port import AuditEvent, AuditPort, Covering, FileAudit, refusal
+from appliance.audit.event import AuditEvent, refusal
+from appliance.audit.port import AuditPort, Covering, FileAudit
 from appliance.paths import StationPaths
 from appliance.store.writes.write import LostAnswerError, under_event
 from bundles.errors import FailedError, LockgateError

@@ -6,46 +6,24 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from appliance import limits
-from appliance.audit.acts import Act
+from appliance.audit.acts import FILLING, Act
 from appliance.audit.checkpoints import checkpoint, seal_log
+from appliance.audit.event import AuditEvent
 from appliance.audit.floods import Floods
 from appliance.audit.lane import Lane, NotOursError, lane_of
-from appliance.audit.reading import newest, tail
 from appliance.audit.seals import Standing
 from appliance.paths import StationPaths
-from appliance.store.reserve import FILLING, Reserve
+from appliance.store.reserve import Reserve
 from bundles.documents.audit_seal import Seals, mac_key
 from bundles.errors import FailedError, LockgateError, NoSpaceError
 from bundles.signing.keys import PrivateKey
 
-__all__ = [
-    "AuditEvent", "AuditPort", "Covering", "FileAudit", "MemoryAudit", "Outcome", "newest", "refusal", "tail",
-]  # fmt: skip
-
 _log: Final = logging.getLogger(__name__)
-Outcome = Literal["done", "refused", "failed"]
-
-
-@dataclass(frozen=True, slots=True)
-class AuditEvent:
-    """Who (`actor`) did what (`act`) to which thing, and how it ended; `detail` is plain JSON data.
-
-    `origin` is set for a caller without an account: the address (appliance.addresses.origin_of) or the uid that
-    refusals are counted by, whatever they name. It is not written.
-    """
-
-    act: Act
-    actor: str
-    thing: str
-    outcome: Outcome = "done"
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    origin: str = ""
 
 
 class AuditPort(Protocol):
@@ -202,13 +180,3 @@ class MemoryAudit:
     def record(self, event: AuditEvent) -> None:
         """As AuditPort.record."""
         self.events.append(event)
-
-
-def refusal(
-    act: Act, actor: str, thing: str, error: LockgateError, *, recorded: bool = False, origin: str = ""
-) -> AuditEvent:
-    """The event of an act that was refused (exit 3) or failed; `recorded`: it was recorded as done before, and this
-    takes that back; `origin` as AuditEvent's."""
-    outcome: Outcome = "refused" if error.exit_status == 3 else "failed"
-    detail = {"reason": error.diagnostics()} | ({"takes_back": True} if recorded else {})
-    return AuditEvent(act, actor, thing, outcome, detail, origin)

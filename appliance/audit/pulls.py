@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 
 
 @dataclass(slots=True)

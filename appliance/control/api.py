@@ -15,8 +15,8 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import Identity, Nobody
 from appliance.audit.acts import Act, denied
+from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
-from appliance.audit.port import AuditEvent, refusal
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.handle_socket import Handles
 from appliance.control.release_check import ReleaseCheck

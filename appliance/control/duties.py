@@ -13,7 +13,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.audit.acts import Act, account_changed
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, caller
 from appliance.intake.overrides import trusted_now
 from appliance.permissions import GIVES, Caller, is_guarded

@@ -27,7 +27,8 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditPort, refusal
+from appliance.audit.event import refusal
+from appliance.audit.port import AuditPort
 from appliance.control.callers import system_name
 from appliance.handles.granted import Grant, check_handed, name_of
 from appliance.handles.ground import Ground

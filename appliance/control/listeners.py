@@ -12,7 +12,7 @@ from aiohttp import web
 
 from appliance.addresses import is_loopback, origin_of, split_listen
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, Handler
 from appliance.control.routes.tls import answer
 from appliance.door import Door

@@ -7,7 +7,7 @@ import sys
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
 from appliance.store.reserve import Reserve
 from bundles.errors import LockgateError

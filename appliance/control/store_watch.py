@@ -7,7 +7,7 @@ import sys
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control
 from bundles.errors import LockgateError
 

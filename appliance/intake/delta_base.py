@@ -18,8 +18,8 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.intake.missing_volumes import whole_without
 from appliance.jobs.kinds import JobContext
 from appliance.release_check.log_record import read_log

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.custody.carriers import volumes_of
 from appliance.intake.store_sink import StoreSink
 from appliance.jobs.kinds import JobContext

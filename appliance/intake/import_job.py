@@ -17,8 +17,8 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.delta_base import receipt_of, rehash_base, require_base, require_counting
 from appliance.intake.heal_blobs import restore

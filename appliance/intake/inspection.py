@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.intake import inspectors
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspectors.layer_cache import Notebook, findings_key

@@ -13,8 +13,8 @@ from typing import Final
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.custody import record
 from appliance.jobs.kinds import JobContext, Result
 from appliance.mounts import disk_of

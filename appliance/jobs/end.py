@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock
-from appliance.audit.port import AuditEvent, refusal
+from appliance.audit.event import AuditEvent, refusal
 from appliance.jobs.kinds import kind_of, out_of_memory
 from appliance.jobs.runner import died_of_memory
 from appliance.jobs.view import Job

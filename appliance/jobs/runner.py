@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.port import refusal
+from appliance.audit.event import refusal
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.jobs.kinds import kind_of, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures

@@ -22,9 +22,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock, limits
-from appliance.audit.acts import Act, started
+from appliance.audit.acts import FILLING, Act, started
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
-from appliance.audit.port import AuditEvent
 from appliance.handles.granted import load_grants
 from appliance.jobs import cosignature, end_record
 from appliance.jobs import process as job_process
@@ -38,7 +38,6 @@ from appliance.jobs.unfinished_numbers import with_numbers
 from appliance.jobs.view import Job, find_job, list_jobs
 from appliance.known_keys import find_public_key
 from appliance.station import Station
-from appliance.store.reserve import FILLING
 from appliance.store.writes.jobs import FINAL_STATES, CreateJob
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError

@@ -12,8 +12,8 @@ from zlib import crc32
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.custody.carriers import carriers
 from appliance.lifecycle.blob_reader import Looked, Looker
 from appliance.station import Station

@@ -12,8 +12,8 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.station import Station
 from appliance.store.reads.links import is_linked_as_manifest
 from appliance.store.reads.manifest_facts import differences, facts_of

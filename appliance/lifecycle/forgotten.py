@@ -20,7 +20,7 @@ from urllib.parse import quote
 
 from appliance import limits
 from appliance.audit.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
-from appliance.audit.port import newest
+from appliance.audit.reading import newest
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store import commits

@@ -29,8 +29,8 @@ from typing import Any
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, refusal
 from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection

@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, refusal
 from appliance.lifecycle.untagged import Names, Untagged, untagged
 from appliance.release_check.log_record import read_log
 from appliance.release_check.signed_content import signed_artifacts

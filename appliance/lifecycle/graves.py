@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.intake.stream_alarms import shut_streams
 from appliance.lifecycle.making_room import Emptied, Emptier
 from appliance.station import Station

@@ -18,8 +18,9 @@ from typing import Final
 
 from appliance import limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, AuditPort
+from appliance.audit.port import AuditPort
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader

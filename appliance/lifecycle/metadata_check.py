@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.station import Station
 from appliance.store.integrity import Found, findings
 from appliance.store.writes.checks import EndCheck

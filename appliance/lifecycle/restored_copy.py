@@ -18,8 +18,9 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.acts import Act, mark
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.port import FileAudit
 from appliance.lifecycle.forgotten import last_event
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer

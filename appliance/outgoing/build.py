@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.handles.told import load_told
 from appliance.jobs.kinds import JobContext, Result, out_of_memory, telling
 from appliance.jobs.view import WAITS

@@ -14,8 +14,8 @@ import msgspec
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.station import Station
 from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
 from bundles.build import Content

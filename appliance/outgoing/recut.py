@@ -13,8 +13,8 @@ import msgspec
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.jobs.kinds import JobContext, Result, telling
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.build_params import convert

@@ -17,8 +17,8 @@ from aiohttp import web
 
 from appliance import limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording_async
-from appliance.audit.port import AuditEvent, refusal
 from appliance.audit.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError

@@ -9,7 +9,8 @@ from typing import Final, Literal, Protocol
 from aiohttp import web
 
 from appliance import clock
-from appliance.audit.port import AuditEvent, AuditPort
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import AuditPort
 from appliance.plain_http import names_loopback
 from appliance.registry.errors import WireError
 from appliance.settings.client_writes import ClientWrites

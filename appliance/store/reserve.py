@@ -19,21 +19,12 @@ from pathlib import Path
 from typing import Final
 
 from appliance import limits
-from appliance.audit.acts import Act
 from bundles.errors import NoSpaceError
 from bundles.io.display import some
 from bundles.io.files import own_as_folder
 
 NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 """What the system says where no space is left, or a quota is used up."""
-
-FILLING: Final = frozenset(
-    {
-        Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
-        Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
-    }
-)  # fmt: skip
-"""Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""
 
 _OPEN: Final = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
 _MB: Final = 10**6

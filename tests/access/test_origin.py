@@ -14,7 +14,8 @@ from appliance import clock, limits
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, verify_log
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import FileAudit
 from appliance.lifecycle.prune import prune_log
 from appliance.origin import Origin, adopt, read_origin, require_made_so, require_open, write_origin
 from appliance.paths import StationPaths

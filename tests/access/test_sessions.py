@@ -16,7 +16,8 @@ import pytest
 from appliance import clock, limits
 from appliance.access.identity import MARK, Known, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_secret, new_secret
-from appliance.audit.port import AuditEvent, MemoryAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import MemoryAudit
 from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.server import application

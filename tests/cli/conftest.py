@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.cli.main import main
 
 

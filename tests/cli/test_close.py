@@ -11,7 +11,7 @@ import pytest
 from appliance import clock
 from appliance.access.certificates import load, names_of
 from appliance.audit.checkpoints import verify_log
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.cli.station import closing
 from appliance.half_closed import has_administrator
 from appliance.origin import read_origin

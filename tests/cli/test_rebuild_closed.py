@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from appliance.audit.acts import Act
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.paths import StationPaths
 from tests.cli.conftest import Ended, Run
 

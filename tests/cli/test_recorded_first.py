@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import FileAudit
 from bundles.errors import FailedError
 from bundles.signing.keys import PrivateKey, PublicKey, create_private, save_private
 from bundles.signing.trust import TrustFolder

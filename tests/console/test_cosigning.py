@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from appliance.audit.folder_acts import actor
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from bundles.errors import CancelledError, FailedError, RefusedError, UsageError
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private, save_private

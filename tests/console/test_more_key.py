@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.tour.stage import Station
 from bundles.signing.keys import create_private
 from bundles.signing.trust import TrustFolder

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.clock import now
 from appliance.cosigning import CoSigned
 from appliance.tour.stage import Station

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.jobs.service import Jobs
 from appliance.jobs.signatures import PAYLOAD
 from appliance.jobs.view import Job

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.audit.port import AuditEvent, tail
+from appliance.audit.event import AuditEvent
+from appliance.audit.reading import tail
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.service import Jobs
 from appliance.jobs.view import Job

@@ -19,8 +19,9 @@ from appliance import clock
 from appliance.access.first_administrator import make_code
 from appliance.audit import lane as log_lanes
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, FileAudit, MemoryAudit
+from appliance.audit.port import FileAudit, MemoryAudit
 from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control import openapi
 from appliance.control.api import CONTROL

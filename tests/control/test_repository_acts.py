@@ -15,8 +15,9 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, tail
+from appliance.audit.reading import tail
 from appliance.control.api import CONTROL
 from appliance.control.callers import Callers
 from appliance.permissions import Caller, Grant, Role, Rules

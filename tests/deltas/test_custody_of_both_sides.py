@@ -12,7 +12,8 @@ import pytest
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, newest
+from appliance.audit.event import AuditEvent
+from appliance.audit.reading import newest
 from appliance.custody import record as custody
 from appliance.outgoing.delta_base import take_files
 from appliance.store.reads.intake import find_entry

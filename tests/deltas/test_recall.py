@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.custody.recall import recall
 from appliance.outgoing.delta_base import take_files
 from bundles.documents.statement import read_statement

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.intake import import_job, release
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import find_entry

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from appliance.audit.acts import Act
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.control.client import ControlClient
 from appliance.paths import StationPaths
 from appliance.store.reserve import Reserve, Room

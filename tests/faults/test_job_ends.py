@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from appliance import limits
-from appliance.audit.acts import started
+from appliance.audit.acts import FILLING, started
 from appliance.jobs import end_record
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.service import Jobs
 from appliance.jobs.view import Job, find_job
 from appliance.paths import StationPaths
 from appliance.station import open_station
-from appliance.store.reserve import FILLING, ReadOnlyError, Reserve
+from appliance.store.reserve import ReadOnlyError, Reserve
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.jobs import FINAL_STATES, MoveJob
 from appliance.store.writes.write import Write

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from appliance.audit.acts import Act
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.paths import StationPaths
 from appliance.store.presence import Presence
 from appliance.tour.stage import Station, lockgate

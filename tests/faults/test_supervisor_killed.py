@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from appliance import station as station_module
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import FileAudit
 from appliance.control import server
 from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.paths import StationPaths

@@ -10,7 +10,8 @@ from typing import Any
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, refusal, tail
+from appliance.audit.event import AuditEvent, refusal
+from appliance.audit.reading import tail
 from appliance.intake import approvals, import_job, receipts, release
 from appliance.intake.approval_rules import demand_of
 from appliance.jobs.kinds import Result

@@ -11,7 +11,7 @@ import pytest
 from appliance import clock, limits
 from appliance.audit import export
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, refusal
+from appliance.audit.event import AuditEvent, refusal
 from appliance.lifecycle.prune import prune_log
 from appliance.release_check import changed_blocks as module
 from appliance.release_check.changed_blocks import alarms, changed_blocks

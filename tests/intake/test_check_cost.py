@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control import release_check
 from appliance.control.release_check import ReleaseCheck
 from appliance.release_check.unexplained import keep_manifest, unexplained

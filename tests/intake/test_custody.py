@@ -8,7 +8,7 @@ import pytest
 
 from appliance import clock
 from appliance.audit.checkpoints import checkpoint
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.audit.pulls import Pulls
 from appliance.custody import record as custody
 from appliance.custody.recall import recall

@@ -13,8 +13,8 @@ import pytest
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.intake import approvals
 from appliance.store.reads.intake import find_entry, steps_of
 from appliance.store.writes.custody import HandOver

@@ -11,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from appliance.audit.port import tail
+from appliance.audit.reading import tail
 from appliance.tour.stage import Outcome, Station, lockgate
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PublicKey, create_private, save_private

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from appliance import clock
-from appliance.audit.port import AuditEvent, refusal
+from appliance.audit.event import AuditEvent, refusal
 from appliance.release_check.unexplained import OLDER, alarms, unexplained
 from appliance.store.reads.intake import find_entry
 from bundles.documents.audit_log import line_of

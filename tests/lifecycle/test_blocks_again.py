@@ -9,7 +9,7 @@ from pathlib import Path
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.release_check.changed_blocks import changed_blocks
 from appliance.release_check.changed_entries import changed_entries
 from appliance.release_check.forgotten_blocks import block_again, withdraw_again

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.audit.port import AuditEvent, tail
+from appliance.audit.event import AuditEvent
+from appliance.audit.reading import tail
 from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter

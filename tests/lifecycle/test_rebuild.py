@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.port import FileAudit
 from appliance.cli.main import main
 from appliance.lifecycle import log_replay
 from appliance.lifecycle import rebuild as rebuilding

@@ -12,9 +12,10 @@ import pytest
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
+from appliance.audit.event import AuditEvent
 from appliance.audit.event_order import Order, Place
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.port import FileAudit
 from appliance.lifecycle.undecided_order import Doubts
 from appliance.origin import Origin, write_origin
 from appliance.paths import StationPaths

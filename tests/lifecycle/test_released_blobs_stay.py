@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.jobs.kinds import Result
 from appliance.lifecycle import gc
 from appliance.release_check import moved_tags as module

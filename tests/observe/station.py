@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from appliance.audit.port import AuditEvent, FileAudit
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import FileAudit
 from appliance.audit.seals import seals_of
 from appliance.paths import StationPaths
 from appliance.settings.station import Config, save_config

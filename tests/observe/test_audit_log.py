@@ -25,8 +25,9 @@ from appliance.audit import export
 from appliance.audit.acts import Act, read_act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint
 from appliance.audit.folder_acts import recorded
-from appliance.audit.port import FileAudit, newest, tail
+from appliance.audit.port import FileAudit
 from appliance.audit.query import Query, find_events
+from appliance.audit.reading import newest, tail
 from appliance.cli.station.audit import prune
 from appliance.cli.station.audit import verify as verify_command
 from appliance.paths import StationPaths

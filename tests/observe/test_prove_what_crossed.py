@@ -11,7 +11,7 @@ import pytest
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.lifecycle.prune import prune_log
 from bundles.signing.keys import create_private
 from tests.observe.exports import Exported, export, released

@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from appliance import clock, limits
-from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, FileAudit, tail
-from appliance.store.reserve import FILLING, ReadOnlyError, Reserve, Room
+from appliance.audit.acts import FILLING, Act
+from appliance.audit.event import AuditEvent
+from appliance.audit.port import FileAudit
+from appliance.audit.reading import tail
+from appliance.store.reserve import ReadOnlyError, Reserve, Room
 from appliance.store.writes.lifecycle import Block
 from bundles.errors import NoSpaceError
 from bundles.oci.digest import Digest

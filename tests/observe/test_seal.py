@@ -22,8 +22,8 @@ from appliance import clock, limits
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint, standing_of, verify_log
-from appliance.audit.port import FileAudit, newest, tail
-from appliance.audit.reading import own_events
+from appliance.audit.port import FileAudit
+from appliance.audit.reading import newest, own_events, tail
 from appliance.cli.station.init import init
 from appliance.paths import StationPaths
 from bundles import limits as bundle_limits

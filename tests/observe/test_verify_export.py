@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from appliance import limits
 from appliance.audit import export as audit_export
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.cli.station.audit import verify as verify_command
 from appliance.lifecycle.prune import prune_log
 from bundles.documents.audit_findings import GENESIS

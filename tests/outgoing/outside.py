@@ -12,7 +12,8 @@ from typing import Any
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import refusal, tail
+from appliance.audit.event import refusal
+from appliance.audit.reading import tail
 from appliance.handles.told import save_told
 from appliance.jobs.kinds import Result
 from appliance.outgoing import build

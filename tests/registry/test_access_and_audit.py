@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.registry.errors import WireError
 from appliance.registry.services import Action, OpenAccess
 from appliance.store.database import open_reader

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from appliance import clock, limits
 from appliance.audit import export
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
 from appliance.release_check import moved_tags as tags_moved

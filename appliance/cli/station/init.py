@@ -45,7 +45,8 @@ def init(
     from appliance import clock
     from appliance.access.certificates import check_names
     from appliance.audit.checkpoints import checkpoint
-    from appliance.audit.port import AuditEvent, FileAudit
+    from appliance.audit.event import AuditEvent
+    from appliance.audit.port import FileAudit
     from appliance.cli.recorded import actor
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, account, act, audited, caller, get, may, post
 from appliance.control.duties import describe
 from appliance.settings.approvals import person

@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.access.passwords import check_password, hash_password
 from appliance.audit.acts import account_changed
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control import duties
 from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
 from appliance.control.callers import peer_uid

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint, verify_log
-from appliance.audit.port import AuditEvent, Outcome
+from appliance.audit.event import AuditEvent, Outcome
 from appliance.audit.query import FILTERS, Query, find_events
 from appliance.control.api import Control, caller, get, page_of
 from bundles.documents.audit_log import check_head

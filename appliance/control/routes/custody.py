@@ -15,7 +15,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, query_text
 from appliance.control.threads import on_own_station

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Final
 from aiohttp import web
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, caller, get, require
 from appliance.control.request_fields import query_text
 from appliance.outgoing.collect.names import MODE, TITLE

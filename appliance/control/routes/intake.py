@@ -12,7 +12,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.audit.acts import Act, decided
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control import duties
 from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
 from appliance.control.request_fields import Body, body_of, query_text

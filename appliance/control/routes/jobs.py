@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance.audit.acts import Act
-from appliance.audit.port import refusal
+from appliance.audit.event import refusal
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, query_number
 from appliance.control.visibility import job_view, sees

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of
 from appliance.control.threads import on_own_station

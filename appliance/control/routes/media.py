@@ -11,7 +11,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.control.handle_socket import peer_person
 from appliance.control.request_fields import NUMBER, body_of, query_number

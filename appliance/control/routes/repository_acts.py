@@ -17,8 +17,8 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording_async
-from appliance.audit.port import AuditEvent, refusal
 from appliance.control.api import Control, act, audited, caller, post, require
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.threads import on_own_station

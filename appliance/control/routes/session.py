@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent, refusal
+from appliance.audit.event import AuditEvent, refusal
 from appliance.control.api import Control, account, anybody, caller, delete, get
 from appliance.control.callers import peer_uid, system_name
 from appliance.control.duties import note_officer

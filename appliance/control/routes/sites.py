@@ -8,7 +8,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller, delete, get, post
 from appliance.control.request_fields import body_of, query_text
 from appliance.outgoing.build_params import check_destination

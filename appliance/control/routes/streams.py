@@ -11,7 +11,7 @@ from aiohttp import web
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
 from appliance.control.request_fields import body_of, number_in, query_number, query_text
 from appliance.intake import overrides

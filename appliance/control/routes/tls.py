@@ -13,7 +13,7 @@ from appliance.access.certificate_alerts import expiries
 from appliance.access.certificates import load, names_of
 from appliance.access.tls import server_context
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, audited, caller, get, post
 from appliance.control.routes.status import describe
 from appliance.metrics import CONTENT_TYPE, Gauges, render

@@ -12,7 +12,7 @@ from appliance import clock, limits
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
 from appliance.audit.acts import Act
-from appliance.audit.port import AuditEvent
+from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, caller, get, post
 from appliance.control.request_fields import Body, body_of
 from appliance.store.writes.access import AddSecret, RevokeToken

@@ -12,8 +12,8 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.audit.port import AuditEvent
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collect.docker_archive import DockerArchive
 from appliance.outgoing.collect.names import require_distinct, require_free
