@@ -15,10 +15,10 @@ from bundles.errors import EXIT_DONE, EXIT_USAGE
 from tui.terminal import detect
 
 if TYPE_CHECKING:
-    from tui.shell.presence import First
+    from tui.console_port import FirstAdministrator
 
 
-def run(root: Path | None, demo: bool, first: First | None = None) -> int:
+def run(root: Path | None, demo: bool, first: FirstAdministrator | None = None) -> int:
     """The console of the station in `root`, or with `demo` of one in memory; `first` makes the first administrator of
     a station that has no accounts yet. Returns the exit status.
 
@@ -30,8 +30,9 @@ def run(root: Path | None, demo: bool, first: First | None = None) -> int:
         return EXIT_USAGE
     detect.prepare()
     from tui.actions.keymap import load
+    from tui.demo.keyring import DemoKeyring
     from tui.shell.console import LockgateConsole
-    from tui.station.keyring import DemoKeyring, FolderKeyring
+    from tui.station.keyring import FolderKeyring
 
     look, keymap = detect.look(os.environ), load(root)
     if demo or root is None:

@@ -6,7 +6,7 @@ The one under way may have passed by what was changed since: nobody is given its
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from appliance.control.threads import on_own_station
 from appliance.release_check import (
@@ -18,10 +18,6 @@ from appliance.release_check import (
     unexplained,
 )
 from appliance.station import Station
-
-if TYPE_CHECKING:
-    from appliance.control.api import Control
-
 
 Findings = list[dict[str, str]]
 Parts = tuple[Findings, Findings, Findings, Findings, Findings, Findings]
@@ -39,12 +35,12 @@ class ReleaseCheck:
         self._turn = asyncio.Lock()
         self._next: asyncio.Future[Findings] | None = None
 
-    async def look(self, control: Control) -> Findings:
+    async def look(self, shared: Station) -> Findings:
         """What is shown and nobody released, released tags that moved, and blocks, bundles and facts of manifests that
         were changed: found by a look that begins after this call. Raises FailedError where the audit log cannot be
         read."""
         if self._next is None:
-            self._next = asyncio.ensure_future(self._look(control))
+            self._next = asyncio.ensure_future(self._look(shared))
         return await asyncio.shield(self._next)
 
     def alarms(self) -> list[str]:
@@ -56,10 +52,10 @@ class ReleaseCheck:
             *changed_deeds.alarms(deeds),
         ]  # fmt: skip
 
-    async def _look(self, control: Control) -> Findings:
+    async def _look(self, shared: Station) -> Findings:
         async with self._turn:
             self._next = None  # who asks from now on has the next one
-            self.found = await asyncio.to_thread(on_own_station, control, _check)
+            self.found = await asyncio.to_thread(on_own_station, shared, _check)
         return [one for part in self.found for one in part]
 
 

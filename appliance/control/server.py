@@ -180,7 +180,7 @@ async def _keep_looking(control: Control) -> None:
     changed; what is found stands among the alerts."""
     while True:
         try:
-            await control.releases.look(control)
+            await control.releases.look(control.station)
         except LockgateError as error:
             print(f"lockgate: {error.diagnostics()}", file=sys.stderr)
         await asyncio.sleep(limits.RELEASES_LOOKED_AT)

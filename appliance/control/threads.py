@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from appliance.station import Station, open_station
-
-if TYPE_CHECKING:
-    from appliance.control.api import Control
 
 T = TypeVar("T")
 
 
-def on_own_station(control: Control, work: Callable[[Station], T]) -> T:
-    """`work` on connections of this thread's own."""
-    station = open_station(control.station.paths.root, control.station.writer, control.station.config)
+def on_own_station(shared: Station, work: Callable[[Station], T]) -> T:
+    """`work` on connections of this thread's own, to the station that `shared` is open on."""
+    station = open_station(shared.paths.root, shared.writer, shared.config)
     try:
         return work(station)
     finally:

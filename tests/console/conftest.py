@@ -14,10 +14,10 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tui.actions.keymap import Keymap
+from tui.demo.keyring import DemoKeyring
 from tui.demo.pictures import unheard
 from tui.demo.station import DemoStation, demo_pair
 from tui.shell.console import LockgateConsole
-from tui.station.keyring import DemoKeyring
 from tui.terminal.look import Look
 
 

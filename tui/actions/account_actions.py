@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from tui.actions.action import Action, Context, may
-from tui.wording.account_changes import AccountChange
+from tui.station.account_changes import AccountChange
 
 _ACCOUNTS: Final = ("accounts",)
 _DELTAS: Final = ("deltas",)

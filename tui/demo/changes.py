@@ -11,7 +11,7 @@ import msgspec
 
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.times import later
-from tui.wording.account_changes import AccountChange
+from tui.station.account_changes import AccountChange
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation

@@ -17,10 +17,10 @@ from textual.widgets import Input
 
 from tui.actions.further_screens import LISTED, MORE, Further
 from tui.demo.data import PASSPHRASE
+from tui.demo.keyring import DemoKeyring
 from tui.demo.station import demo_pair
 from tui.screens.jobs.job import JobScreen
 from tui.shell.console import LockgateConsole
-from tui.station.keyring import DemoKeyring
 from tui.station.port import Station, StationLostError
 from tui.terminal.look import Look
 

@@ -284,7 +284,7 @@ class DemoStation:
         return await self.job(job_id)
 
     def _check(self, keyid: str, payload: bytes, signature: bytes) -> None:
-        from tui.station.keyring import demo_public
+        from tui.demo.keyring import demo_public
 
         public = demo_public(keyid)
         if public is None or not public.verify(payload, signature):

@@ -12,7 +12,7 @@ from bundles.ports import Progress
 from bundles.signing.trust import TrustRecord
 from bundles.verifier.examine import Findings
 from tui.demo import data, intake
-from tui.station.keyring import demo_private
+from tui.demo.keyring import demo_private
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 from tui.terminal.early_keys import EarlyKeys
 
 if TYPE_CHECKING:
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort
 
 R = TypeVar("R")
 
@@ -32,8 +32,8 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
         self.explain = explain
 
     @property
-    def console_app(self) -> LockgateConsole:
-        return cast("LockgateConsole", self.app)
+    def console_app(self) -> ConsolePort:
+        return cast("ConsolePort", self.app)
 
     def body(self) -> ComposeResult:
         """The dialog's own widgets."""

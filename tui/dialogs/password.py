@@ -13,13 +13,13 @@ from tui.station.port import Station
 from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort
 
 LEAST = 12
 """Characters of a password; the station holds to the same."""
 
 
-def ask_new(app: LockgateConsole, name: str, then: Callable[[str], None]) -> None:
+def ask_new(app: ConsolePort, name: str, then: Callable[[str], None]) -> None:
     """Ask for a new password of an account, twice, and hand it on."""
 
     def first(password: str | None) -> None:
@@ -40,7 +40,7 @@ def _long_enough(text: str) -> str:
     return "" if len(text) >= LEAST else f"{LEAST} characters or more"
 
 
-def change_own(app: LockgateConsole) -> None:
+def change_own(app: ConsolePort) -> None:
     """Another password for whoever is logged in; they stay logged in, with the new one."""
     name = app.presence.name
 
@@ -52,7 +52,7 @@ def change_own(app: LockgateConsole) -> None:
     app.push_screen(Prompt(f"Old password of {safe(name)}", explain, masked=True), old_given)
 
 
-async def _change(app: LockgateConsole, name: str, old: str, new: str) -> None:
+async def _change(app: ConsolePort, name: str, old: str, new: str) -> None:
     async def change(station: Station) -> None:
         await station.send(dict[str, Any], f"/v1/accounts/{name}/password", {"old": old, "password": new})
         await station.log_in(name, new)

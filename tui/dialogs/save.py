@@ -13,10 +13,10 @@ from tui.terminal import clipboard
 from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort
 
 
-def ask_and_save(app: LockgateConsole, subject: str, text: str, suffix: str = "txt") -> None:
+def ask_and_save(app: ConsolePort, subject: str, text: str, suffix: str = "txt") -> None:
     """Ask for a path and write `text` there, in a thread; the message row tells how it went."""
     stamp = app.now().replace(":", "").replace("-", "")
     proposal = str(Path.cwd() / f"lockgate-{subject.replace('_', '-')}-{stamp}.{suffix}")
@@ -29,7 +29,7 @@ def ask_and_save(app: LockgateConsole, subject: str, text: str, suffix: str = "t
                            check=needed), answered)  # fmt: skip
 
 
-async def _write(app: LockgateConsole, path: Path, text: str) -> None:
+async def _write(app: ConsolePort, path: Path, text: str) -> None:
     try:
         await asyncio.to_thread(clipboard.write, path, text)
     except LockgateError as error:

@@ -30,7 +30,7 @@ from tui.widgets.bars import Clock, Line, Message
 from tui.widgets.rows import RowList
 
 if TYPE_CHECKING:
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort
 
 T = TypeVar("T")
 EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
@@ -75,8 +75,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         """What was under the cursor when a hint was given; empty where none stands."""
 
     @property
-    def console_app(self) -> LockgateConsole:
-        return cast("LockgateConsole", self.app)
+    def console_app(self) -> ConsolePort:
+        return cast("ConsolePort", self.app)
 
     @property
     def look(self) -> Look:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate, LayoutUpdate
-from textual.app import App
 from textual.binding import BindingType
 from textual.events import Event, Key, Paste
 from textual.message import Message
@@ -22,11 +21,12 @@ from bundles.io.display import safe
 from tui.actions.further_screens import BY_SCREEN
 from tui.actions.keymap import Keymap
 from tui.actions.registry import ROOTS, Action
+from tui.console_port import ConsolePort, FirstAdministrator
 from tui.guides.facts import gather
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import Facts
 from tui.screens import make
-from tui.shell.presence import First, Presence
+from tui.shell.presence import Presence
 from tui.station.link import Link
 from tui.station.port import NotLoggedInError, Station, StationLostError
 from tui.station.records import Job, Page, Status, Who
@@ -64,7 +64,7 @@ class Unseen(Message):
     error: LockgateError
 
 
-class LockgateConsole(App[int], inherit_bindings=False):
+class LockgateConsole(ConsolePort, inherit_bindings=False):
     """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
     station across the gap, which only the demo has; `seconds` counts the time without a key, and `first` makes the
     first administrator."""
@@ -84,13 +84,13 @@ class LockgateConsole(App[int], inherit_bindings=False):
         keymap: Keymap | None = None,
         other: Station | None = None,
         seconds: Callable[[], float] = time.monotonic,
-        first: First | None = None,
+        first: FirstAdministrator | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
         self.theme = "ansi-dark"
         self.link = Link(station, now)
-        self.presence = Presence(self, seconds, first)
+        self._presence = Presence(self, seconds, first)
         self.keyring = keyring
         self.now = now
         self.look = look or Look()
@@ -126,6 +126,10 @@ class LockgateConsole(App[int], inherit_bindings=False):
             async with asyncio.timeout(LEAVING):
                 await self.link.station.log_out()
                 await self.link.station.close()
+
+    @property
+    def presence(self) -> Presence:
+        return self._presence
 
     @property
     def shown(self) -> StationScreen | None:

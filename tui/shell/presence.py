@@ -8,17 +8,17 @@ logs in begins with empty screens.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from textual.message import Message
 from textual.message_pump import MessagePump
+from textual.screen import Screen
 
 from tui.terminal.texts import span
 from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.screens.people.log_in import Gate
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort, FirstAdministrator
     from tui.station.records import Who
 
 OVER: Final = "the log-in is over: log in again, nothing is lost"
@@ -26,22 +26,10 @@ _FOLLOWING: Final = ("watch", "follow", "look")
 """Workers that hear the station for as long as somebody looks."""
 
 
-class First(Protocol):
-    """The way to the first administrator of a station that has no accounts yet. Blocking."""
-
-    def needed(self) -> bool:
-        """Whether there is a one-time code that nobody used."""
-        ...
-
-    def claim(self, name: str, full_name: str, code: str, password: str) -> None:
-        """Make the first administrator. Raises LockgateError."""
-        ...
-
-
 class Presence:
     """`seconds` only goes forward: it counts the time without a key."""
 
-    def __init__(self, app: LockgateConsole, seconds: Callable[[], float], first: First | None) -> None:
+    def __init__(self, app: ConsolePort, seconds: Callable[[], float], first: FirstAdministrator | None) -> None:
         self._app = app
         self._seconds = seconds
         self._last_key = seconds()
@@ -50,7 +38,7 @@ class Presence:
         self.who: Who | None = None
         self.kept_for = ""
         """Whose screens lie behind the lock."""
-        self.gate: Gate | None = None
+        self.gate: Screen[None] | None = None
         self.changing = False
         """Whether one log-in is just giving way to the next of the same person."""
 
@@ -109,6 +97,11 @@ class Presence:
                 worker.cancel()
         app.push_screen(self.gate)
         begin(app, self._end, "end")
+
+    def show_gate(self, gate: Screen[None]) -> None:
+        """Show another log-in in the place of the one that is shown."""
+        self.gate = gate
+        self._app.switch_screen(gate)
 
     async def _end(self) -> None:
         """The log-in ends here at once, and at the station where it answers."""

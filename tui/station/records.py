@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from tui.wording.account_changes import AccountChange
+from tui.station.account_changes import AccountChange
 
 T = TypeVar("T")
 

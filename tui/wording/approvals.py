@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from bundles.io.display import safe
+from tui.station.account_changes import AccountChange
 from tui.station.records import IntakeEntry, Shape
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.mark_rows import Marked
-from tui.wording.account_changes import AccountChange, marked
+from tui.wording.account_changes import marked
 from tui.wording.report import section_lines
 
 ROLES: Final = {"ok": "ok", "note": "note", "fail": "bad"}
@@ -80,8 +81,6 @@ class PendingDetail(Pending, frozen=True, kw_only=True):
 
 def wanted(entry: Pending) -> str:
     """Whose approval is wanted, in a line."""
-    if entry.state not in ("quarantined", "approved", "withdrawn"):
-        return f"nobody's: it is {safe(entry.state)}"
     if entry.waits_for == "inspection":
         absent = f": {words(entry.inspectors_missing)} missing" if entry.inspectors_missing else ""
         return f"an inspection first{absent}"
@@ -111,12 +110,11 @@ def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
 def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marked]:
     """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found,
     what changes."""
-    decided = entry.state in ("released", "rejected")
-    for name, effect in () if decided else effects.items():
+    for name, effect in effects.items():
         role = "need" if entry.waits_for == "approvals" and not effect.text.startswith("nothing") else "wait"
         sealed = " (sealed: break-glass)" if effect.sealed else ""
         yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
-    if not effects and not decided:
+    if not effects:
         yield Marked("wait", "no key here is trusted for release: you may look, and not sign")
     yield from marked(entry.account_changes)
     for one in entry.people:

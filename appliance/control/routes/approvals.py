@@ -29,7 +29,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             more = cursor(entries[-1]) if len(entries) == limit else None
             return {"items": [pending.listed(own, entry) for entry in entries], "next": more}
 
-        return web.json_response(await asyncio.to_thread(on_own_station, control, look))
+        return web.json_response(await asyncio.to_thread(on_own_station, control.station, look))
 
     async def show(request: web.Request) -> web.Response:
         name, keyid = request.match_info["id"], request.query.get("keyid", "")
@@ -42,13 +42,13 @@ def routes(control: Control) -> list[web.RouteDef]:
             shown = pending.detail(own, find_entry(own.reader, name), keyid) | {"account_changes": changes}
             return msgspec.json.encode(shown)
 
-        body = await asyncio.to_thread(on_own_station, control, look)
+        body = await asyncio.to_thread(on_own_station, control.station, look)
         return web.Response(body=body, content_type="application/json")
 
     async def check(request: web.Request) -> web.Response:
         if not may(request, "audit"):
             await require(request, "quarantine")
-        found = await control.releases.look(control)
+        found = await control.releases.look(control.station)
         return web.json_response({"ok": not found, "items": found, "next": None})
 
     return [

@@ -36,12 +36,14 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def withdraw(request: web.Request) -> web.Response:
         entry, actor = find_entry(control.station.reader, request.match_info["id"]), caller(request)
         why = (await body_of(request)).text("why")
-        preparing = asyncio.to_thread(on_own_station, control, lambda own: prepare_withdraw(own, entry, why, actor))
+        preparing = asyncio.to_thread(
+            on_own_station, control.station, lambda own: prepare_withdraw(own, entry, why, actor)
+        )
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail = {"digest": entry.digest, "why": why}
         async with control.station.blobs.turns.alone():
             gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
-        still = await asyncio.to_thread(on_own_station, control, lambda own: still_shown(own.reader, write))
+        still = await asyncio.to_thread(on_own_station, control.station, lambda own: still_shown(own.reader, write))
         return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})
 
     async def listed(request: web.Request) -> web.Response:
@@ -50,12 +52,12 @@ def routes(control: Control) -> list[web.RouteDef]:
         def look(own: Station) -> list[dict[str, Any]]:
             return custody.list_bundles(own.reader, limit, after, text)
 
-        found = await asyncio.to_thread(on_own_station, control, look)
+        found = await asyncio.to_thread(on_own_station, control.station, look)
         return page(found, limit, lambda entry: str(entry["id"]))
 
     async def record(request: web.Request) -> web.Response:
         name = request.match_info["id"]
-        document = await asyncio.to_thread(on_own_station, control, lambda own: _record(own, name))
+        document = await asyncio.to_thread(on_own_station, control.station, lambda own: _record(own, name))
         return web.json_response(document)
 
     async def hand_over(request: web.Request) -> web.Response:
@@ -78,7 +80,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         def look(own: Station) -> dict[str, Any]:
             return recall(own.reader, own.paths, thing)
 
-        return web.json_response(await asyncio.to_thread(on_own_station, control, look))
+        return web.json_response(await asyncio.to_thread(on_own_station, control.station, look))
 
     return [
         post("/v1/intake/{id}/withdraw", "withdraw", withdraw),

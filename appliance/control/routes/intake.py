@@ -201,4 +201,4 @@ def _write(entry: Entry, verified: approvals.Verified, kept: Decision, needed: i
 
 def _prepare(control: Control, entry: Entry, actor: str, only: list[str]) -> release.Prepared:
     """`release.prepare` off the event loop."""
-    return on_own_station(control, lambda own: release.prepare(own, entry, actor, only))
+    return on_own_station(control.station, lambda own: release.prepare(own, entry, actor, only))

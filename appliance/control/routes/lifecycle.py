@@ -58,7 +58,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         at = clock.now()
         event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why, "at": at})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=at))
-        found = await asyncio.to_thread(on_own_station, control, lambda own: _recall(own, digest))
+        found = await asyncio.to_thread(on_own_station, control.station, lambda own: _recall(own, digest))
         return web.json_response({"digest": digest, "why": why, "recall": found}, status=201)
 
     async def unblock(request: web.Request) -> web.Response:

@@ -73,7 +73,7 @@ async def chosen_for(control: Control, request: web.Request, params: BuildParams
             carried = carried_tags(own.reader, own.paths, wanted.stream) if wanted.changed else None
             return choose(wanted.references, own.metadata, shows(request), carried)
 
-        return on_own_station(control, chosen)
+        return on_own_station(control.station, chosen)
 
     return await asyncio.to_thread(work)
 

@@ -34,7 +34,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             rows = own.reader.execute(_LISTED, (own.config.site, limit))
             return [dict(zip(_NAMES, row, strict=True)) for row in rows]
 
-        items = await asyncio.to_thread(on_own_station, control, look)
+        items = await asyncio.to_thread(on_own_station, control.station, look)
         return web.json_response({"items": items, "next": None})
 
     async def take(request: web.Request) -> web.Response:
@@ -42,7 +42,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         files = take_document(body, "statement")
         if files is None:
             raise UsageError("no document was given", remedy="send the receipt or want-list as `statement`")
-        taking = asyncio.to_thread(on_own_station, control, lambda own: take_files(own, files, actor))
+        taking = asyncio.to_thread(on_own_station, control.station, lambda own: take_files(own, files, actor))
         return web.json_response(await audited(control, request, Act.RECEIPT_TAKE, files.name, taking))
 
     return [get("/v1/receipts", "receipt", listed), post("/v1/receipts", "receipt", take)]

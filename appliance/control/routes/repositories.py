@@ -40,7 +40,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, text = page_of(request)
         entries = metadata.repositories(limit, after, text, shows(request), shown_prefixes(request))
         counting = [entry.name for entry in entries]
-        counts = await asyncio.to_thread(on_own_station, control, lambda own: _untagged(own, names, counting))
+        counts = await asyncio.to_thread(on_own_station, control.station, lambda own: _untagged(own, names, counting))
         found = [
             {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes,
              "untagged": counts[entry.name]}
@@ -54,7 +54,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not metadata.repository_exists(name):
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         limit, after, _ = page_of(request)
-        found = await asyncio.to_thread(on_own_station, control, lambda own: untagged(own, names, name))
+        found = await asyncio.to_thread(on_own_station, control.station, lambda own: untagged(own, names, name))
         rows = sorted((one for one in found if one.shown.digest > after), key=lambda one: one.shown.digest)
         return page([_without_tag(one) for one in rows[:limit]], limit, lambda entry: str(entry["digest"]))
 

@@ -88,7 +88,9 @@ class _Acts:
             return web.json_response({"items": items, "next": None, "dry_run": dry_run})
         pattern = check_tag_pattern(body.text("tags"))
         after = body.text("after", "")
-        looking = asyncio.to_thread(on_own_station, self.control, lambda own: _matching(own, name, pattern, after))
+        looking = asyncio.to_thread(
+            on_own_station, self.control.station, lambda own: _matching(own, name, pattern, after)
+        )
         found, more = await looking
         gone = found if dry_run else [one for one in found if await self._delete_tag(request, name, one["tag"])]
         return web.json_response({"items": gone, "next": more, "dry_run": dry_run})
@@ -146,7 +148,7 @@ class _Acts:
         await require(request, "pull", source.repository)
         await require(request, "push", target.repository)
         await audited(self.control, request, Act.COPY_MANIFEST, str(target), self._allow(target.repository))
-        reading = asyncio.to_thread(on_own_station, self.control, lambda own: _look(own, source, target))
+        reading = asyncio.to_thread(on_own_station, self.control.station, lambda own: _look(own, source, target))
         copied: _Copied = await audited(self.control, request, Act.COPY_MANIFEST, str(target), reading)
         moved = await self._make(caller(request), source.repository, target.repository, copied)
         manifests = sum(kind == "manifest" for _, kind in (*copied.links, *copied.present))

@@ -11,11 +11,12 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.trust.signing import SigningScreen, release_keys
+from tui.station.account_changes import AccountChange
 from tui.station.port import Station
 from tui.station.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, ReleaseAnswer
 from tui.terminal.look import MARKS
 from tui.terminal.texts import size
-from tui.wording.account_changes import AccountChange, marked, sentence, summary
+from tui.wording.account_changes import marked, sentence, summary
 
 _CHANGES: Final = 4
 """Changes of accounts that the question before a release names: the dialog fits 24 rows."""
@@ -94,10 +95,7 @@ class IntakeActs(SigningScreen):
 
     def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
         if not keys:
-            self.say(
-                "bad",
-                "no key here is trusted for release; pin one: lockgate key trust FILE --purpose release --owner WHO",
-            )
+            self.say("bad", "no key here is trusted for release: lockgate key create, then key trust --purpose release")
             return
 
         async def fetch(station: Station, keyid: str) -> bytes:

@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
 from tui.screens.trust.signing import release_keys
+from tui.station.account_changes import AccountChange
 from tui.station.port import Station
 from tui.station.records import IntakeDetail, IntakeEntry
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
-from tui.wording.account_changes import AccountChange
 from tui.wording.approvals import Effect, PendingDetail, facts_of, lines_of
 
 KEYS = 4

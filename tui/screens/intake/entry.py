@@ -8,13 +8,14 @@ from textual.app import ComposeResult
 
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
+from tui.station.account_changes import AccountChange
 from tui.station.records import IntakeDetail
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.text_rows import TextRows
 from tui.widgets.volumes import grid
-from tui.wording.account_changes import AccountChange, marked
+from tui.wording.account_changes import marked
 from tui.wording.checklists import next_step, of_entry
 from tui.wording.report import report_text
 

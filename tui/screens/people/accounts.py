@@ -15,13 +15,14 @@ from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
 from tui.dialogs.told import Told
 from tui.screens.people.waiting_changes import WaitingChangesScreen
+from tui.station.account_changes import Asked
 from tui.station.records import Held, Page, Shape, TrustedKey
 from tui.terminal.texts import moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 from tui.widgets.text_rows import TextRows
-from tui.wording.account_changes import Asked, confirmers, effect
+from tui.wording.account_changes import confirmers, effect
 
 ROLES: Final = (
     ("reader", "pull"),

@@ -22,7 +22,7 @@ from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message
 
 if TYPE_CHECKING:
-    from tui.shell.console import LockgateConsole
+    from tui.console_port import ConsolePort
 
 Field = tuple[str, str, bool]
 """A field's id, its label, and whether what is typed is hidden."""
@@ -59,8 +59,8 @@ class Gate(EarlyKeys[None], inherit_bindings=False):
         self.busy = False
 
     @property
-    def console_app(self) -> LockgateConsole:
-        return cast("LockgateConsole", self.app)
+    def console_app(self) -> ConsolePort:
+        return cast("ConsolePort", self.app)
 
     def compose(self) -> ComposeResult:
         look, status = self.console_app.look, self.console_app.status
@@ -209,8 +209,7 @@ class Claim(Gate):
     def on_claimed(self, message: Claimed) -> None:
         explain = f"{message.name} is administrator. Start the station (lockgate serve), then log in."
         fresh = LogIn("Log in", explain, values={"account": message.name})
-        self.console_app.presence.gate = fresh
-        self.console_app.switch_screen(fresh)
+        self.console_app.presence.show_gate(fresh)
 
 
 class Claimed(Posted):
@@ -221,7 +220,7 @@ class Claimed(Posted):
         self.name = name
 
 
-def make_gate(app: LockgateConsole, why: str, kept_for: str) -> Gate:
+def make_gate(app: ConsolePort, why: str, kept_for: str) -> Gate:
     """The log-in that belongs here: after a lock with the name of who locked it."""
     first = app.presence.first
     if first is not None and not kept_for and first.needed():

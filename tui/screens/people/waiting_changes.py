@@ -9,13 +9,14 @@ from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.screens.paged import PagedScreen
+from tui.station.account_changes import AccountChange
 from tui.station.records import Page
 from tui.terminal.look import Look
 from tui.terminal.texts import moment
 from tui.widgets.panel import fact
 from tui.widgets.rows import Span
 from tui.widgets.table import Column, Table
-from tui.wording.account_changes import AccountChange, confirmers, credential, effect, not_the_persons, until
+from tui.wording.account_changes import confirmers, credential, effect, not_the_persons, until
 
 _ROWS = 4
 """Changes that are shown at once: at 24 rows the accounts keep the larger part."""

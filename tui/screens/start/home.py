@@ -10,13 +10,13 @@ from textual.containers import Horizontal
 
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
+from tui.station.account_changes import AccountChange
 from tui.station.records import IntakeEntry, Job, Page, Status
 from tui.terminal.look import Look
 from tui.terminal.texts import count, moment, percent, size, span
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
-from tui.wording.account_changes import AccountChange
 from tui.wording.next_action import Suggestion, suggestions
 
 

@@ -1,0 +1,144 @@
+"""What screens and dialogs ask of the application that shows them. The application itself is `tui.shell.console`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from textual.app import App
+from textual.message import Message
+from textual.message_pump import MessagePump
+from textual.screen import Screen
+
+if TYPE_CHECKING:
+    from tui.actions.action import Action
+    from tui.actions.keymap import Keymap
+    from tui.guides.new_bundle import Draft
+    from tui.guides.steps import Facts
+    from tui.station.keyring import Keyring
+    from tui.station.link import Link
+    from tui.station.port import Station
+    from tui.station.records import Job, Status, Who
+    from tui.terminal.look import Look
+
+
+class FirstAdministrator(Protocol):
+    """The way to the first administrator of a station that has no accounts yet. Blocking."""
+
+    def needed(self) -> bool:
+        """Whether there is a one-time code that nobody used."""
+        ...
+
+    def claim(self, name: str, full_name: str, code: str, password: str) -> None:
+        """Make the first administrator. Raises LockgateError."""
+        ...
+
+
+class PresencePort(Protocol):
+    """Who sits at the console."""
+
+    first: FirstAdministrator | None
+    who: Who | None
+    changing: bool
+    """Whether one log-in is just giving way to the next of the same person."""
+
+    @property
+    def name(self) -> str:
+        """The account that is logged in, empty where none is."""
+        ...
+
+    @property
+    def denied(self) -> Mapping[str, str]:
+        """What this account may not do, each with the station's reason."""
+        ...
+
+    def hold(self, screen: MessagePump, message: Message) -> bool:
+        """Keep an answer that came while the console is locked; whether it is."""
+        ...
+
+    def over(self) -> None:
+        """The station knows nobody here: show the log-in."""
+        ...
+
+    def let_in(self, who: Who) -> None:
+        """Somebody logged in."""
+        ...
+
+    def show_gate(self, gate: Screen[None]) -> None:
+        """Show another log-in in the place of the one that is shown."""
+        ...
+
+
+class ConsolePort(App[int], inherit_bindings=False):
+    """The application as its screens and dialogs see it: the values that they share, and what they may ask for."""
+
+    link: Link
+    keyring: Keyring
+    now: Callable[[], str]
+    look: Look
+    keymap: Keymap
+    other: Station | None
+    """The station across the gap, which only the demo has."""
+    status: Status | None
+    running_job: Job | None
+    draft: Draft
+    guide: str
+    guide_facts: Facts | None
+
+    @property
+    def presence(self) -> PresencePort:
+        """Who sits at the console."""
+        raise NotImplementedError
+
+    @property
+    def shown(self) -> Screen[None] | None:
+        """The station screen on top, under any dialog."""
+        raise NotImplementedError
+
+    def perform(self, action: Action) -> None:
+        """Carry out an action, or say why not."""
+        raise NotImplementedError
+
+    def show_root(self, name: str) -> None:
+        """Go to one of the numbered screens."""
+        raise NotImplementedError
+
+    def open_thing(self, kind: str, reference: str) -> None:
+        """Open a repository, tag, digest, intake entry, job, key or screen."""
+        raise NotImplementedError
+
+    def open_further(self, name: str, reference: str) -> None:
+        """Open a further screen that is about one thing."""
+        raise NotImplementedError
+
+    def open_guide(self, name: str) -> None:
+        """Begin or go on with a guide: `carry_out`, `bring_in` or `recover`."""
+        raise NotImplementedError
+
+    def set_draft(self, draft: Draft) -> None:
+        """Another new bundle; screens that show it hear of it."""
+        raise NotImplementedError
+
+    def tell(self, role: str, text: str) -> None:
+        """A sentence in the message row of the screen that is shown."""
+        raise NotImplementedError
+
+    def look_now(self) -> None:
+        """Look at the station before the next turn: something was just begun."""
+        raise NotImplementedError
+
+    def station_lost(self) -> None:
+        """Say that the station does not answer, and keep what is shown."""
+        raise NotImplementedError
+
+    def forget_person(self) -> None:
+        """Take down every screen with what somebody left on it."""
+        raise NotImplementedError
+
+    def come_back(self) -> None:
+        """Somebody logged in: look at the station again."""
+        raise NotImplementedError
+
+    def do_redraw(self) -> None:
+        """Paint everything, whatever another program wrote onto the terminal."""
+        raise NotImplementedError
