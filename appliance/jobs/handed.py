@@ -1,25 +1,15 @@
-"""What a request for a job handed over: taken out of its params, kept in the job's folder, passed to its process."""
+"""What a request for a job handed over: kept in the job's folder, and passed to its process."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-from aiohttp import web
-
-from appliance import limits
-from appliance.control.callers import peer_uid
-from appliance.control.handle_socket import Handle, Handles
 from appliance.handles.granted import Grant, save_grants
-from appliance.handles.params import take_document, take_paths
-from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.handles.told import save_told
 from appliance.outgoing.choice import Chosen, save_chosen
 from bundles.documents.statement import StatementFiles
-from bundles.errors import UsageError
 
 
 @dataclass(slots=True)
@@ -53,67 +43,3 @@ class Handed:
         """Close what was not given up."""
         for _, _, descriptor in self.give_up():
             os.close(descriptor)
-
-
-def take_job(
-    request: web.Request, handles: Handles, kind: str, params: Mapping[str, Any]
-) -> tuple[dict[str, Any], Handed]:
-    """A job's params with its paths as texts, and what stands behind them. Raises UsageError, RefusedError."""
-    given = dict(params)
-    told = take_document(given, "since", ("none", "last")) if kind == "build" else None
-    plain, handed = take(request, handles, JOB_PATHS.get(kind, ()), given)
-    handed.told = told
-    return plain, handed
-
-
-def take(
-    request: web.Request, handles: Handles, table: Sequence[PathParam], params: Mapping[str, Any]
-) -> tuple[dict[str, Any], Handed]:
-    """The params with the paths of `table` as texts, and what stands behind them. Raises UsageError, RefusedError."""
-    used: list[Handle] = []
-
-    def find(name: str) -> Handle:
-        if len(used) >= limits.JOB_PATHS:
-            raise UsageError("too many paths", remedy=f"at most {limits.JOB_PATHS} at a time")
-        used.append(handles.take(name, peer_uid(request)))
-        return used[-1]
-
-    try:
-        plain, taken = take_paths(params, table, find)
-    except BaseException:
-        for handle in used:
-            handle.close()
-        raise
-    handed, kept = Handed(grants=[grant for grant, _ in taken]), set[tuple[str, bool]]()
-    for handle in used:
-        key = (handle.root, handle.writes)
-        if key in kept:
-            handle.close()
-        else:
-            kept.add(key)
-            handed.descriptors.append((*key, handle.descriptor))
-    return plain, handed
-
-
-def take_again(request: web.Request, handles: Handles, grants: Sequence[Grant], paths: list[Any]) -> Handed:
-    """What a job is handed anew, in the order in which it was handed at first. Raises UsageError, RefusedError."""
-    if len(paths) != len(grants):
-        raise UsageError("other paths than the job waits for", remedy="see its `waits_for`")
-    both = Handed()
-    try:
-        for grant, value in zip(grants, paths, strict=True):
-            param = PathParam("paths[]", grant.writes, "", "nothing" if grant.path != grant.root else "")
-            _, one = take(request, handles, (param,), {"paths": [value]})
-            both.grants += one.grants
-            both.descriptors += one.descriptors
-        _require_same(grants, both.grants)
-    except BaseException:
-        both.close()
-        raise
-    return both
-
-
-def _require_same(before: Sequence[Grant], now: Sequence[Grant]) -> None:
-    for one, other in zip(before, now, strict=True):
-        if (one.path, one.root, one.is_file) != (other.path, other.root, other.is_file):
-            raise UsageError("other paths than the job waits for", thing=other.path, remedy=f"it is {one.path}")

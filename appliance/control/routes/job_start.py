@@ -9,12 +9,13 @@ from aiohttp import web
 
 from appliance.audit.acts import Act, started
 from appliance.control.api import Control, audited, caller, post, require
+from appliance.control.handed_paths import take_again, take_job
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.routes.jobs import own_job
 from appliance.control.routes.plans import chosen_for
 from appliance.control.visibility import job_view, require_all
 from appliance.handles.granted import load_grants
-from appliance.jobs.handed import Handed, take_again, take_job
+from appliance.jobs.handed import Handed
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.params import check_params
 from appliance.jobs.view import Job

@@ -9,13 +9,14 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance.control.api import Control, post
+from appliance.control.handed_paths import take
 from appliance.control.request_fields import body_of
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import require_all, shows
 from appliance.handles.granted import Granted
 from appliance.handles.params import take_document
 from appliance.handles.path_params import PLAN_PATHS
-from appliance.jobs.handed import Handed, take
+from appliance.jobs.handed import Handed
 from appliance.outgoing.build_params import BuildParams, MediumParams, PlanParams, Wanted, convert
 from appliance.outgoing.choice import Chosen, Wish, choose
 from appliance.outgoing.closure import closure_of
