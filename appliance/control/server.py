@@ -54,10 +54,10 @@ from appliance.control.routes import (
 from appliance.door import Door
 from appliance.jobs.service import Jobs
 from appliance.lifecycle.forgotten import require_whole
-from appliance.lifecycle.making_room import give_room
 from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
+from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.readiness import HEALTHZ, READYZ, Probe

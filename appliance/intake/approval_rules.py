@@ -6,10 +6,10 @@ import hashlib
 from collections.abc import Mapping
 from typing import Final
 
+from appliance.archives.findings import RULES
+from appliance.archives.tar_fields import BLOCK, is_header
+from appliance.archives.unpacking import compression_of
 from appliance.intake.content import read_manifest
-from appliance.intake.inspectors.findings import RULES
-from appliance.intake.inspectors.tar_fields import BLOCK, is_header
-from appliance.intake.inspectors.unpacking import compression_of
 from appliance.intake.missing_volumes import whole_without
 from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand
 from appliance.station import Station

@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from appliance.artifact_choice import Chosen, save_chosen
 from appliance.handles.granted import Grant, save_grants
 from appliance.handles.told import save_told
-from appliance.outgoing.choice import Chosen, save_chosen
 from bundles.documents.statement import StatementFiles
 
 
@@ -20,7 +20,7 @@ class Handed:
     descriptors: list[tuple[str, bool, int]] = field(default_factory=list)
     told: StatementFiles | None = None
     chosen: list[Chosen] | None = None
-    """What a build's patterns stand for (appliance.outgoing.choice)."""
+    """What a build's patterns stand for (appliance.artifact_choice)."""
 
     def save(self, folder: Path) -> None:
         """Keep what must outlive this process in the job's folder. Raises FailedError."""

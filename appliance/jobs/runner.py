@@ -29,7 +29,7 @@ from appliance.audit.event import refusal
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.jobs.kinds import kind_of, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures
-from appliance.lifecycle.making_room import give_room
+from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station

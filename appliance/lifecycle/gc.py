@@ -35,9 +35,9 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
-from appliance.lifecycle.making_room import Emptied
 from appliance.lifecycle.marks import Unreferenced, Waiting, WaitingBuilds, unreferenced
 from appliance.lifecycle.metadata_check import check
+from appliance.making_room import Emptied
 from appliance.release_check.standing_content import StandingContent, standing_content
 from appliance.station import Station
 from appliance.store.collection_lock import Gate, incoming_turn

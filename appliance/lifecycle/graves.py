@@ -12,7 +12,7 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.intake.stream_alarms import shut_streams
-from appliance.lifecycle.making_room import Emptied, Emptier
+from appliance.making_room import Emptied, Emptier
 from appliance.station import Station
 from appliance.store.graveyard import GRAVE_OPEN
 

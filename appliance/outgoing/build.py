@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import Any, Final
 
 from appliance import clock
+from appliance.artifact_choice import Wish, load_chosen
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
@@ -25,7 +26,6 @@ from appliance.known_keys import find_public_key
 from appliance.outgoing import resume
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.build_params import Order
-from appliance.outgoing.choice import Wish, load_chosen
 from appliance.outgoing.closure import Closure, closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.delta_base import NONE, Base, base_of, take

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from appliance import clock
-from appliance.outgoing.choice import Wish
+from appliance.artifact_choice import Wish
 from bundles import limits
 from bundles.errors import UsageError
 from bundles.format.media import capacity, disc_of
@@ -61,7 +61,7 @@ class PlanParams(_Params, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What to carry where: `references` as they were written (appliance.outgoing.choice), `volume` is the largest
+    """What to carry where: `references` as they were written (appliance.artifact_choice), `volume` is the largest
     volume in bytes, `disc` what one medium takes where each is to become a disc, `since` is `none`, `last`, or the name
     of a receipt or want-list that came with the request."""
 

@@ -28,11 +28,11 @@ from appliance.audit.checkpoints import sign_end
 from appliance.control import server
 from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
+from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.lifecycle.restored_copy import shut_if_forgotten
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
 from appliance.program_log import lacking, log_to_stderr
-from appliance.release_check.forgotten_blocks import block_again, withdraw_again
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
 from appliance.settings.station import Config, load_config

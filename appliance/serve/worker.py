@@ -21,7 +21,7 @@ from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.addresses import origin_of
 from appliance.audit.port import FileAudit
 from appliance.door import Door
-from appliance.lifecycle.making_room import give_room
+from appliance.making_room import give_room
 from appliance.metrics import RegistryMetrics
 from appliance.origin import require_open
 from appliance.paths import StationPaths

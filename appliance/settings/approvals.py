@@ -30,7 +30,7 @@ Refusable = Literal[
     "misnamed", "escaping", "ambiguous", "mislisted", "unread",
     "capabilities", "devices", "setuid", "absolute", "opaque",
 ]  # fmt: skip
-"""What a rule may refuse: the rules of the inspection of layers (appliance.intake.inspectors.findings)."""
+"""What a rule may refuse: the rules of the inspection of layers (appliance.archives.findings)."""
 UNKNOWN_KIND: Final = "unknown"
 """Among a bundle's kinds: there is an artifact whose kind cannot be told. It counts as any."""
 _INSPECTOR: Final = re.compile(r"[a-z][a-z0-9-]{0,31}\Z")

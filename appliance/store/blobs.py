@@ -300,7 +300,7 @@ class BlobStore:
 
 
 def _no_room(_: int) -> bool:
-    """Nothing can be made free (appliance.lifecycle.making_room gives a station's store what can)."""
+    """Nothing can be made free (appliance.making_room gives a station's store what can)."""
     return False
 
 

@@ -13,7 +13,7 @@ from bundles import limits
 from bundles.errors import RefusedError, UsageError
 from bundles.format.oci_layout import LayoutFolder
 from bundles.ports import no_progress
-from bundles.volumes.recover import Recovered, recover
+from bundles.recover import Recovered, recover
 from tests.bundles.docker_types import TypedBundle
 from tests.bundles.packed_header import packed_header
 from tests.bundles.small import SmallBundle

@@ -15,7 +15,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from appliance.intake.inspectors.unpacking import Unwrapped
+from appliance.archives.unpacking import Unwrapped
 from appliance.jobs import kinds, runner
 from appliance.jobs.kinds import JobContext
 from bundles.errors import FailedError, RefusedError

@@ -333,7 +333,7 @@ def test_an_act_that_failed_takes_its_event_back_unless_it_may_have_happened(
 
 WRITES_IN_THE_FOLDER = {
     "appliance/cli/shared/first_steps.py",
-    "appliance/release_check/forgotten_blocks.py",
+    "appliance/lifecycle/forgotten_blocks.py",
     "appliance/lifecycle/restored_copy.py",
     "appliance/lifecycle/rebuild.py",
 }

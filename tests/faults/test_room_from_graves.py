@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
-from appliance.lifecycle.making_room import give_room
+from appliance.making_room import give_room
 from appliance.registry.services import RegistryServices
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.registry import Metadata

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from appliance import patterns, permissions
 from appliance.access import tokens
 from appliance.access.scopes import parse_scopes
-from appliance.intake.inspectors import tar_fields, tar_stream
-from appliance.intake.inspectors.table_document import Document, Table
-from appliance.intake.inspectors.unpacking import Stream
+from appliance.archives import tar_fields, tar_stream
+from appliance.archives.table_document import Document, Table
+from appliance.archives.unpacking import Stream
 from appliance.jobs.end import append_line
 from appliance.outgoing.collect.next_page import next_page
 from appliance.outgoing.collect.registry_client import challenge_fields

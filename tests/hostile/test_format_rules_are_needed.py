@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance import limits
-from appliance.intake.inspectors import contents
+from appliance.archives import contents
 from appliance.outgoing import closure
 from bundles.decide import sequence
 from bundles.decide.sequence import LedgerRow, ledger_verdict

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from appliance.archives.findings import RULES
 from appliance.intake.approval_rules import demand_of, facts_of
-from appliance.intake.inspectors.findings import RULES
 from appliance.settings.approvals import Refusable, load_policy
 from appliance.store.reads.intake import find_entry
 from bundles.errors import LockgateError, RefusedError, UsageError

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from appliance import clock
+from appliance.artifact_choice import Chosen
 from appliance.control.routes.plans import _document
 from appliance.outgoing import build
-from appliance.outgoing.choice import Chosen
 from appliance.outgoing.collect import job as collect
 from appliance.release_check.unexplained import unexplained
 from appliance.store.reads.intake import report_text

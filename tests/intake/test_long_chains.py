@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.intake.inspectors.findings import FAILING, Found, Tally
+from appliance.archives.findings import FAILING, Found, Tally
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.limits import FINDINGS
 from appliance.store.blobs import BlobStore

@@ -16,8 +16,8 @@ import py7zr
 import pytest
 
 from appliance import limits
-from appliance.intake.inspectors.contents import look
-from appliance.intake.inspectors.findings import Looked
+from appliance.archives.contents import look
+from appliance.archives.findings import Looked
 from appliance.store.reads.intake import report_text
 from tests.bundles.packed_header import packed_header
 from tests.intake.inside import Inside

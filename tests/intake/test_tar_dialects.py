@@ -241,8 +241,8 @@ def by_python(data: bytes) -> dict[str, tuple[int, str]]:
 
 
 def ours(data: bytes) -> dict[str, tuple[int, str]]:
-    from appliance.intake.inspectors.tar_stream import Member, members
-    from appliance.intake.inspectors.unpacking import Stream
+    from appliance.archives.tar_stream import Member, members
+    from appliance.archives.unpacking import Stream
 
     source = io.BytesIO(data)
     found = members(Stream(lambda: source.read(4096), 1 << 40, float("inf")))
@@ -329,7 +329,7 @@ def test_what_umoci_unpacks_as_setuid_is_found(tmp_path: Path, shape: str) -> No
 
 
 def test_the_window_of_a_zstd_frame_is_read_from_its_header() -> None:
-    from appliance.intake.inspectors.unpacking import _window_of
+    from appliance.archives.unpacking import _window_of
 
     assert _window_of(b"\x28\xb5\x2f\xfd\x00\x88" + bytes(12)) == 1 << 27
     assert _window_of(b"\x28\xb5\x2f\xfd\xa0" + struct.pack("<I", 1 << 30) + bytes(9)) == 1 << 30

@@ -10,9 +10,9 @@ from pathlib import Path
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
+from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.release_check.changed_blocks import changed_blocks
 from appliance.release_check.changed_entries import changed_entries
-from appliance.release_check.forgotten_blocks import block_again, withdraw_again
 from appliance.release_check.moved_tags import moved_tags
 from appliance.release_check.unexplained import unexplained
 from appliance.store.writes.lifecycle import Block, Unblock

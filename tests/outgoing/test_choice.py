@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import pytest
 
 from appliance import clock, limits
+from appliance.artifact_choice import Wish, choose, save_chosen
 from appliance.cli.bundle.build_list import names_in
 from appliance.outgoing import build
-from appliance.outgoing.choice import Wish, choose, save_chosen
 from appliance.outgoing.last_sent import carried_tags
 from appliance.store.writes.deltas import VoidBundle
 from appliance.store.writes.write import under_event

@@ -76,9 +76,9 @@ def build(
     first, by its own command. The key is used in this process and never reaches the station. The last line is the
     bundle's folder.
     """
+    from appliance.artifact_choice import Wish
     from appliance.cli.shared.follow import run_job
     from appliance.known_keys import find_public_key
-    from appliance.outgoing.choice import Wish
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.format.media import capacity

@@ -219,7 +219,7 @@ def unpack(
 
 def _recover(folders: tuple[Path, ...], target: Path, as_json: bool) -> None:
     from bundles.errors import IncompleteError
-    from bundles.volumes.recover import recover
+    from bundles.recover import recover
 
     with _bar("recover") as progress:
         found = recover(folders, target, progress)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from appliance.artifact_choice import Chosen, Wish, choose
 from appliance.control.api import Control, post
 from appliance.control.handed_paths import take
 from appliance.control.request_fields import body_of
@@ -18,7 +19,6 @@ from appliance.handles.params import take_document
 from appliance.handles.path_params import PLAN_PATHS
 from appliance.jobs.handed import Handed
 from appliance.outgoing.build_params import BuildParams, MediumParams, PlanParams, Wanted, convert
-from appliance.outgoing.choice import Chosen, Wish, choose
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.delta_base import LAST, NONE, base_of

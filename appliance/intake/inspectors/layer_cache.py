@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
-from appliance.intake.inspectors.findings import RULES, Found, Looked
+from appliance.archives.findings import RULES, Found, Looked
 from appliance.store.writes.intake import LayerRow
 from bundles.errors import FailedError
 from bundles.io.files import read_small

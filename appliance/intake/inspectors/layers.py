@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits
+from appliance.archives.contents import SEVEN_ZIP, look
+from appliance.archives.findings import FAILING, NOTED, Found, Looked, Tally
+from appliance.archives.tables import unmatched
 from appliance.intake.content import Checked
-from appliance.intake.inspectors.contents import SEVEN_ZIP, look
-from appliance.intake.inspectors.findings import FAILING, NOTED, Found, Looked, Tally
 from appliance.intake.inspectors.port import Subject
-from appliance.intake.inspectors.tables import unmatched
 from bundles.documents.signed import Section
 from bundles.errors import LockgateError
 from bundles.io.display import some

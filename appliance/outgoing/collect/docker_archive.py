@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits as station_limits
-from appliance.intake.inspectors.unpacking import compression_of
+from appliance.archives.unpacking import compression_of
 from appliance.outgoing.collect.names import docker_name
 from appliance.outgoing.collect.sources import Root, chunks
 from appliance.outgoing.collect.tar_files import TarFiles

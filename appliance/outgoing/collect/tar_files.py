@@ -12,18 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
 from appliance import limits as station_limits
-from appliance.intake.inspectors.tar_fields import (
-    BLOCK,
-    OCTAL_SIZE,
-    ZEROS,
-    check_sum,
-    number,
-    pax_records,
-    pax_size,
-    text,
-)
-from appliance.intake.inspectors.tar_stream import names_of
-from appliance.intake.inspectors.unpacking import compression_of
+from appliance.archives.tar_fields import BLOCK, OCTAL_SIZE, ZEROS, check_sum, number, pax_records, pax_size, text
+from appliance.archives.tar_stream import names_of
+from appliance.archives.unpacking import compression_of
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.io.files import failures_named, open_regular
 

@@ -8,10 +8,10 @@ from typing import Final
 
 from appliance import clock
 from appliance import limits as station_limits
+from appliance.archives.contents import look
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
-from appliance.intake.inspectors.contents import look
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.job import manifest_row
 from appliance.outgoing.sbom.syft import Sbom, Scan, UndescribedError

@@ -14,12 +14,12 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO, Final
 
 from appliance import limits
-from appliance.intake.inspectors.findings import Looked
-from appliance.intake.inspectors.seven_zip import MAGIC, is_seven_zip, look_into_seven_zip
-from appliance.intake.inspectors.tables import has_footer, is_index, look_into
-from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
-from appliance.intake.inspectors.tar_stream import Member, Oddity, members
-from appliance.intake.inspectors.unpacking import Stream, Unwrapped
+from appliance.archives.findings import Looked
+from appliance.archives.seven_zip import MAGIC, is_seven_zip, look_into_seven_zip
+from appliance.archives.tables import has_footer, is_index, look_into
+from appliance.archives.tar_fields import BLOCK, ZEROS, is_header
+from appliance.archives.tar_stream import Member, Oddity, members
+from appliance.archives.unpacking import Stream, Unwrapped
 from bundles.errors import LockgateError
 
 SEVEN_ZIP: Final = "7z"

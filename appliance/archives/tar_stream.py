@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from appliance import limits
-from appliance.intake.inspectors.tar_fields import (
+from appliance.archives.tar_fields import (
     BLOCK,
     OCTAL_SIZE,
     ZEROS,
@@ -25,7 +25,7 @@ from appliance.intake.inspectors.tar_fields import (
     powers,
     text,
 )
-from appliance.intake.inspectors.unpacking import Stream
+from appliance.archives.unpacking import Stream
 from bundles.errors import MalformedError
 
 _USTAR: Final = b"ustar\x0000"

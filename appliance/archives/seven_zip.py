@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 from appliance import limits
-from appliance.intake.inspectors.findings import Looked
-from appliance.intake.inspectors.tar_fields import BLOCK, ZEROS, is_header
-from appliance.intake.inspectors.tar_stream import Member
-from appliance.intake.inspectors.unpacking import compression_of
+from appliance.archives.findings import Looked
+from appliance.archives.tar_fields import BLOCK, ZEROS, is_header
+from appliance.archives.tar_stream import Member
+from appliance.archives.unpacking import compression_of
 from bundles.errors import LockgateError, MalformedError
 from bundles.io.seven_zip import check_header
 

@@ -18,11 +18,11 @@ from contextlib import ExitStack
 from typing import Any, BinaryIO, Final
 
 from appliance import limits
-from appliance.intake.inspectors.findings import Looked
-from appliance.intake.inspectors.table_compare import Comparison, plain
-from appliance.intake.inspectors.table_document import PIECE, Document, Table
-from appliance.intake.inspectors.tar_stream import Member, Oddity, members
-from appliance.intake.inspectors.unpacking import Frame, Members, Stream, Unwrapped, compression_of, stretch
+from appliance.archives.findings import Looked
+from appliance.archives.table_compare import Comparison, plain
+from appliance.archives.table_document import PIECE, Document, Table
+from appliance.archives.tar_stream import Member, Oddity, members
+from appliance.archives.unpacking import Frame, Members, Stream, Unwrapped, compression_of, stretch
 from bundles.errors import LockgateError, MalformedError
 
 _NAME: Final = "stargz.index.json"

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from appliance import limits
-from appliance.intake.inspectors.table_document import Chunk, Listed
-from appliance.intake.inspectors.tar_fields import XATTR, gives_power, number
-from appliance.intake.inspectors.tar_stream import Member
+from appliance.archives.table_document import Chunk, Listed
+from appliance.archives.tar_fields import XATTR, gives_power, number
+from appliance.archives.tar_stream import Member
 from bundles.errors import MalformedError
 
 _WORDS: Final = {

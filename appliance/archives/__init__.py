@@ -1,0 +1,1 @@
+"""Archives, read as streams within limits: tar, ZIP, 7z, compressed layers."""
