@@ -55,7 +55,8 @@ def test_a_long_text_with_one_wide_character_is_reckoned_at_its_width() -> None:
 
 _CHILD = """
 import sys
-from bundles import limits, strict_json
+from bundles import limits
+from bundles.io import strict_json
 unit = bytes.fromhex(sys.argv[1])
 count = min(limits.SIGNED_DOCUMENT_NODES // int(sys.argv[2]), limits.SIGNED_DOCUMENT // len(unit)) - 2
 strict_json.loads(b"[" + unit * count + b"0]", ceiling=limits.SIGNED_DOCUMENT,

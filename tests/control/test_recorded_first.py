@@ -375,6 +375,6 @@ def test_a_stopped_station_is_not_changed_without_an_event(tmp_path: Path, act: 
 
 
 def test_every_process_of_a_station_writes_through_the_guard() -> None:
-    for module in ("control/server.py", "control/job_runner.py", "serve/worker.py"):
+    for module in ("control/server.py", "jobs/runner.py", "serve/worker.py"):
         text = (Path(__file__).parents[2] / "appliance" / module).read_text()
         assert "Guarded(" in text, module

@@ -2,12 +2,12 @@
 
 To add a screen:
 
-1. one file `tui/screens/<name>.py` with a `StationScreen` (`name_of = "<name>"`); it asks the station with
+1. one file `tui/screens/<subject>/<name>.py` with a `StationScreen` (`name_of = "<name>"`); it asks the station with
    `self.ask(lambda station: station.fetch(SHAPE, "/v1/...", limit=200), self.show_it)` and changes something with
    `station.send(SHAPE, "/v1/...", body)`; its shapes (`tui.station.records.Shape`) stand in that file;
 2. one entry in `MORE` below, in the order of the alphabet: it is then in More, in the palette and in the jump, has a
    title, a place in the help, and a picture at 80x24 and 120x40 in the snapshot tests and in docs/screens;
-3. one demo module `tui/demo_<name>.py`, named in the entry, with `answer(station, path, arguments) -> object | None`:
+3. one demo module `tui/demo/<name>.py`, named in the entry, with `answer(station, path, arguments) -> object | None`:
    the JSON-like document or the shape for a path of yours, None for any other. Nothing in it may be random or late;
 4. one test file `tests/console/test_more_<name>.py` that presses each of its actions; then
    `pytest tests/console/test_snapshots.py -k <name> --snapshot-update` and
@@ -29,11 +29,12 @@ from tui.station.records import LedgerRow, OwnKey, Stream, TrustedKey
 
 @dataclass(frozen=True)
 class Further:
-    """A further screen: `screen` is its class in `tui.screens.<name>`, `about` at most 53 characters. `opens` and
-    `filters` give it the actions of these names; `under` names the screen in whose place of the tab row it belongs;
+    """A further screen: `screen` is its class in `tui.screens.<subject>.<name>`, `about` at most 53 characters. `opens`
+    and `filters` give it the actions of these names; `under` names the screen in whose place of the tab row it belongs;
     `keys` lead from More to what its picture shows."""
 
     name: str
+    subject: str
     screen: str
     title: str
     about: str
@@ -77,60 +78,164 @@ def _own(context: Context) -> str:
 
 
 MORE: Final[tuple[Further, ...]] = (
-    Further("accounts", "AccountsScreen", "Accounts", "people and robots: roles, keys, state", filters=True,
-            actions=ACCOUNTS),
-    Further("approval", "ApprovalScreen", "Approval", "one bundle that waits for people", demo="tui.demo.approvals",
-            listed=False, opens=True, keys=("colon", *"approvals", "enter", "down", "enter")),
-    Further("approvals", "ApprovalsScreen", "Approvals", "what waits for people, and what a signature will do",
-            demo="tui.demo.approvals", opens=True, filters=True),
     Further(
-        "audit", "AuditScreen", "Audit", "who did what and when, and whether the record holds",
-        demo="tui.demo.audit", filters=True,
+        "accounts",
+        "people",
+        "AccountsScreen",
+        "Accounts",
+        "people and robots: roles, keys, state",
+        filters=True,
+        actions=ACCOUNTS,
+    ),
+    Further(
+        "approval",
+        "intake",
+        "ApprovalScreen",
+        "Approval",
+        "one bundle that waits for people",
+        demo="tui.demo.approvals",
+        listed=False,
+        opens=True,
+        keys=("colon", *"approvals", "enter", "down", "enter"),
+    ),
+    Further(
+        "approvals",
+        "intake",
+        "ApprovalsScreen",
+        "Approvals",
+        "what waits for people, and what a signature will do",
+        demo="tui.demo.approvals",
+        opens=True,
+        filters=True,
+    ),
+    Further(
+        "audit",
+        "record",
+        "AuditScreen",
+        "Audit",
+        "who did what and when, and whether the record holds",
+        demo="tui.demo.audit",
+        filters=True,
         actions=(
             Action("narrow", ("f",), "Narrow", "by act, who, thing, outcome and time", ("audit",), hint=1),
-            Action("check_chain", ("c",), "Check chain", "look at every event of the log", ("audit",), may("audit"),
-                   hint=2),
+            Action(
+                "check_chain", ("c",), "Check chain", "look at every event of the log", ("audit",), may("audit"), hint=2
+            ),
         ),
     ),
     Further(
-        "custody", "CustodyScreen", "Custody", "through whose hands a bundle went, as a form",
-        demo="tui.demo.audit", opens=True, filters=True,
+        "custody",
+        "record",
+        "CustodyScreen",
+        "Custody",
+        "through whose hands a bundle went, as a form",
+        demo="tui.demo.audit",
+        opens=True,
+        filters=True,
         actions=(
-            Action("hand_over", ("h",), "Hand-over", "write down who gave a medium to whom, and its seal",
-                   ("custody", "custody_record"), may("custody", _carried), hint=2),
-            Action("page", ("p",), "HTML", "save the record as an HTML page to print", ("custody_record",), _carried,
-                   hint=3),
+            Action(
+                "hand_over",
+                ("h",),
+                "Hand-over",
+                "write down who gave a medium to whom, and its seal",
+                ("custody", "custody_record"),
+                may("custody", _carried),
+                hint=2,
+            ),
+            Action(
+                "page",
+                ("p",),
+                "HTML",
+                "save the record as an HTML page to print",
+                ("custody_record",),
+                _carried,
+                hint=3,
+            ),
         ),
     ),
-    Further("custody_record", "CustodyRecordScreen", "Record", "one bundle's custody record", listed=False,
-            demo="tui.demo.audit", keys=("colon", *"custody", "enter", *("down",) * 6, "enter")),
-    Further("deltas", "DeltasScreen", "Deltas", "what each inside is known to hold, since when",
-            demo="tui.demo.deltas", actions=DELTAS),
     Further(
-        "key", "KeyScreen", "Key", "a pinned key, and what stands on it", demo="tui.demo.station_folder", listed=False,
-        under="trust", keys=("6", "enter"),
+        "custody_record",
+        "record",
+        "CustodyRecordScreen",
+        "Record",
+        "one bundle's custody record",
+        listed=False,
+        demo="tui.demo.audit",
+        keys=("colon", *"custody", "enter", *("down",) * 6, "enter"),
+    ),
+    Further(
+        "deltas",
+        "outgoing",
+        "DeltasScreen",
+        "Deltas",
+        "what each inside is known to hold, since when",
+        demo="tui.demo.deltas",
+        actions=DELTAS,
+    ),
+    Further(
+        "key",
+        "trust",
+        "KeyScreen",
+        "Key",
+        "a pinned key, and what stands on it",
+        demo="tui.demo.station_folder",
+        listed=False,
+        under="trust",
+        keys=("6", "enter"),
         actions=(
             Action("pin", ("p",), "Pin", "trust a key from a file, its words compared", _KEYS, may("trust"), hint=2),
-            Action("ceremony", ("c",), "Ceremony", "first trust: type what is heard, keep a record", _KEYS,
-                   may("trust"), hint=4),
-            Action("revoke", ("x",), "Revoke", "stop believing a key, with the reason", _KEYS,
-                   may("trust", _revocable), hint=3),
-            Action("floor", ("f",), "Set floor", "two people say where a stream goes on, or the clock", ("ledger",),
-                   may("reset", _incoming), hint=3),
-            Action("rotate", ("o",), "Rotate", "a new key under a name; the old one is kept", ("trust",),
-                   may("trust", _own), hint=3),
+            Action(
+                "ceremony",
+                ("c",),
+                "Ceremony",
+                "first trust: type what is heard, keep a record",
+                _KEYS,
+                may("trust"),
+                hint=4,
+            ),
+            Action(
+                "revoke",
+                ("x",),
+                "Revoke",
+                "stop believing a key, with the reason",
+                _KEYS,
+                may("trust", _revocable),
+                hint=3,
+            ),
+            Action(
+                "floor",
+                ("f",),
+                "Set floor",
+                "two people say where a stream goes on, or the clock",
+                ("ledger",),
+                may("reset", _incoming),
+                hint=3,
+            ),
+            Action(
+                "rotate",
+                ("o",),
+                "Rotate",
+                "a new key under a name; the old one is kept",
+                ("trust",),
+                may("trust", _own),
+                hint=3,
+            ),
         ),
     ),
-    Further("media", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
+    Further("media", "outgoing", "MediaScreen", "Media", "what is plugged in, and the bundles on it"),
     Further(
-        "verify", "VerifyScreen", "Verify", "check a bundle without taking anything in",
+        "verify",
+        "trust",
+        "VerifyScreen",
+        "Verify",
+        "check a bundle without taking anything in",
         keys=("v", "enter"),
         actions=(
             Action("check", ("v",), "Verify", "choose a medium or a folder, and verify it", ("verify",), hint=1),
             Action("stop", ("c",), "Stop", "stop verifying", ("verify",), _reading, hint=3),
         ),
     ),
-)  # fmt: skip
+)
 
 LISTED: Final = tuple(further for further in MORE if further.listed)
 BY_SCREEN: Final = {further.name: further for further in MORE}

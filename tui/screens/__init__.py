@@ -1,4 +1,4 @@
-"""One module a screen. A screen's module is imported when it is first shown, which keeps the first paint fast."""
+"""The screens, by subject. A screen's module is imported when it is first shown, which keeps the first paint fast."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ if TYPE_CHECKING:
     from tui.screens.base import StationScreen
 
 _CLASSES: Final = {
-    "home": "HomeScreen",
-    "repositories": "RepositoriesScreen",
-    "artifact": "ArtifactScreen",
-    "new_bundle": "NewBundleScreen",
-    "intake": "IntakeScreen",
-    "intake_entry": "IntakeEntryScreen",
-    "jobs": "JobsScreen",
-    "job": "JobScreen",
-    "trust": "TrustScreen",
-    "ledger": "LedgerScreen",
-    "guides": "GuidesScreen",
-    "guide": "GuideScreen",
-    "more": "MoreScreen",
-    "help": "HelpScreen",
-    **{further.name: further.screen for further in MORE},
+    "home": "start.home:HomeScreen",
+    "repositories": "content.repositories:RepositoriesScreen",
+    "artifact": "content.artifact:ArtifactScreen",
+    "new_bundle": "outgoing.new_bundle:NewBundleScreen",
+    "intake": "intake.list:IntakeScreen",
+    "intake_entry": "intake.entry:IntakeEntryScreen",
+    "jobs": "jobs.list:JobsScreen",
+    "job": "jobs.job:JobScreen",
+    "trust": "trust.list:TrustScreen",
+    "ledger": "intake.ledger:LedgerScreen",
+    "guides": "start.guides:GuidesScreen",
+    "guide": "start.guide:GuideScreen",
+    "more": "start.more:MoreScreen",
+    "help": "start.help:HelpScreen",
+    **{further.name: f"{further.subject}.{further.name}:{further.screen}" for further in MORE},
 }
+"""Where each screen is: its module below this package, and its class."""
 
 
 def make(name: str, *arguments: str) -> StationScreen:
     """A new screen by its name; `arguments` say what it is about: a reference, a bundle's id, a job's id."""
-    module = import_module(f"tui.screens.{name}")
-    screen: StationScreen = getattr(module, _CLASSES[name])(*arguments)
+    module, _, found = _CLASSES[name].partition(":")
+    screen: StationScreen = getattr(import_module(f"tui.screens.{module}"), found)(*arguments)
     return screen
