@@ -7,6 +7,8 @@ from typing import Any
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.station import Station
 from appliance.store.reads.documents import manifest_of
+from appliance.store.reads.intake import mentioning
+from appliance.store.reads.outgoing import signed_bundles
 from bundles.errors import LockgateError
 from bundles.format.manifest import Blob, BundleManifest
 from bundles.format.manifest_codec import decode
@@ -20,12 +22,7 @@ def carriers(station: Station, digest: Digest) -> list[dict[str, Any]]:
     """The newest bundles that carry the blob, of those that came in and those that were built here:
     {id, digest, direction `in`/`out`, volumes [index], media [number]}. Grows with the bundles that are known."""
     found = []
-    came = station.reader.execute(
-        "SELECT i.id, i.digest FROM intake i JOIN intake_documents d ON d.digest = i.digest"
-        " WHERE i.state != 'receiving' AND instr(d.manifest, ?) > 0 ORDER BY i.received DESC",
-        (digest.hex,),
-    ).fetchall()
-    for bundle, sums in came:
+    for bundle, sums in mentioning(station.reader, digest.hex):
         try:
             described = _described(decode(manifest_of(station.reader, sums)), digest)
         except LockgateError:  # changed by hand, which `intake check` reports: it says nothing of the blob
@@ -34,17 +31,14 @@ def carriers(station: Station, digest: Digest) -> list[dict[str, Any]]:
             found.append({"id": bundle, "digest": sums, "direction": "in"} | described)
         if len(found) == _MOST:
             return found
-    built = station.reader.execute(
-        "SELECT id, digest, job_id FROM bundles_out WHERE state IN ('signed', 'written') ORDER BY created DESC"
-    )
-    for bundle, sums, job_id in built:
+    for built in signed_bundles(station.reader):
         try:
-            fixed = Fixed.load(station.paths.job(job_id))
+            fixed = Fixed.load(station.paths.job(built.job))
         except (LockgateError, OSError):
             continue
         described = None if fixed is None else _described(fixed.manifest, digest)
         if described is not None:
-            found.append({"id": bundle, "digest": sums, "direction": "out"} | described)
+            found.append({"id": built.id, "digest": built.digest, "direction": "out"} | described)
         if len(found) == _MOST:
             break
     return found

@@ -11,9 +11,9 @@ from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
-from appliance.store.reads.documents import MANIFEST_JSON
-from appliance.store.reads.intake import manifest_bytes
-from appliance.store.reads.links import showing, tags_of
+from appliance.store.reads.intake import concerned, manifest_bytes
+from appliance.store.reads.links import is_shown, showing, tag_target, tags_of
+from appliance.store.reads.outgoing import built_bundles, carrying
 from appliance.store.writes.custody import Withdraw
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError
@@ -24,7 +24,6 @@ from bundles.oci.manifest import parse_manifest
 
 _EVERYTHING = "everything"
 _STILL: Final = 1_000
-_DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
 
 
 def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[str, Any]:
@@ -68,55 +67,29 @@ def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[
 def _digest(reader: sqlite3.Connection, thing: str) -> str:
     """What a `repository:tag` stands at; anything else is itself."""
     repository, _, tag = thing.rpartition(":")
-    row = reader.execute(
-        "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
-        (repository, tag),
-    ).fetchone()
-    return thing.rpartition("@")[2] if row is None else str(row[0])
+    target = tag_target(reader, repository, tag)
+    return thing.rpartition("@")[2] if target is None else target
 
 
 def _incoming(reader: sqlite3.Connection, thing: str) -> list[dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
-    queries = (
-        ("signed it", "SELECT i.id, i.digest, i.state FROM intake_signatures s JOIN intake i ON i.digest = s.digest"
-         " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
-        ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
-         " WHERE d.keyid = ?"),
-        ("artifact", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
-         f" json_each({MANIFEST_JSON}, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
-        ("blob", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608
-         f" json_each({MANIFEST_JSON}, '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1)"
-         f" OR EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.requires') q"
-         " WHERE json_extract(q.value, '$.digest') = ?1)"),
-    )  # fmt: skip
-    for how, query in queries:
-        asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing
-        for name, digest, state in reader.execute(query, (asked,)):
-            found.setdefault(digest, {"id": name, "digest": digest, "state": state, "as": how, "direction": "in"})
-    return sorted(found.values(), key=lambda bundle: bundle["id"])
+    return [
+        {"id": one.id, "digest": one.digest, "state": one.state, "as": one.how, "direction": "in"}
+        for one in concerned(reader, thing)
+    ]
 
 
 def _outgoing(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> list[dict[str, str]]:
     """The bundles of this station's own that carried it or were signed with it, with what the inside told of them."""
-    carried = {
-        name for (name,) in reader.execute(
-            "SELECT b.id FROM carried_out c JOIN bundles_out b ON b.stream = c.stream AND b.sequence = c.sequence"
-            " WHERE c.digest = ?", (thing,)
-        )
-    }  # fmt: skip
+    carried = carrying(reader, thing)
     found = []
-    rows = reader.execute(
-        "SELECT b.id, b.digest, coalesce((SELECT c.site || ' says ' || json_extract(c.document, '$.state') FROM"
-        " custody_taken c WHERE c.bundle = b.id), b.state), b.job_id FROM bundles_out b ORDER BY b.id"
-    )
-    for name, digest, state, job in rows.fetchall():
-        how = "carried it" if name in carried else ""
+    for one in built_bundles(reader):
+        how = "carried it" if one.id in carried else ""
         if not how and ":" not in thing:
-            fixed = Fixed.load(paths.job(job)) if paths.job(job).is_dir() else None
-            how = "signed it" if fixed is not None and fixed.manifest.id == name and thing in fixed.signed_by else ""
+            fixed = Fixed.load(paths.job(one.job)) if paths.job(one.job).is_dir() else None
+            how = "signed it" if fixed is not None and fixed.manifest.id == one.id and thing in fixed.signed_by else ""
         if how:
             found.append(
-                {"id": name, "digest": digest or "", "state": state, "as": how, "direction": "out", "job": job}
+                {"id": one.id, "digest": one.digest, "state": one.state, "as": how, "direction": "out", "job": one.job}
             )
     return found
 
@@ -156,19 +129,11 @@ def _names(blobs: BlobStore, artifact: Artifact) -> set[str] | None:
 
 def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
     """`yes`, `no`, or where the tag stands now."""
-    repository, at, _ = reference.partition("@")
-    if at:
-        row = reader.execute(
-            "SELECT 1 FROM links l JOIN repositories r ON r.id = l.repository_id WHERE r.name = ? AND l.digest = ?",
-            (repository, digest),
-        ).fetchone()
-        return "no" if row is None else "yes"
+    if "@" in reference:
+        return "yes" if is_shown(reader, reference) else "no"
     repository, _, tag = reference.rpartition(":")
-    row = reader.execute(
-        "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
-        (repository, tag),
-    ).fetchone()
-    return "no" if row is None else "yes" if row[0] == digest else f"now {row[0]}"
+    target = tag_target(reader, repository, tag)
+    return "no" if target is None else "yes" if target == digest else f"now {target}"
 
 
 def _elsewhere(

@@ -15,7 +15,16 @@ from appliance.audit.reading import own_events
 from appliance.known_keys import own_keys
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.station import Station
+from appliance.store.reads.custody import (
+    brought_in,
+    handovers,
+    moved_since_known,
+    other_part,
+    reports_of,
+    signed_decisions,
+)
 from appliance.store.reads.intake import Entry, read_manifest, report_text, signed_files, steps_of
+from appliance.store.reads.outgoing import built_bundle
 from bundles.documents.custody import CustodyPart, digest_of_part
 from bundles.errors import RefusedError, UsageError
 from bundles.format import sums
@@ -51,31 +60,6 @@ def check_handover(fields: HandOverFields) -> None:
         raise UsageError("nobody hands a medium to themselves", thing=fields.giver, remedy="name the two people")
 
 
-_LISTED: Final = (
-    "SELECT id, max(direction), max(state), max(at), (SELECT count(*) FROM handovers h WHERE h.bundle = each.id) FROM ("
-    "SELECT id, 'in' AS direction, state, coalesce(decided, received) AS at FROM intake"
-    " UNION ALL SELECT id, 'out', state, created FROM bundles_out"
-    " UNION ALL SELECT bundle, '', '', max(at) FROM handovers GROUP BY bundle"
-    ") each WHERE id > ? AND instr(id, ?) GROUP BY id ORDER BY id LIMIT ?"
-)
-
-
-def list_bundles(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
-    """Every bundle that has a custody record here, by id: {id, direction, state, at, handovers}.
-
-    `direction` is `in`, `out`, or "" for one that only passed through people's hands; `at` its last step or hand-over.
-    """
-    names = ("id", "direction", "state", "at", "handovers")
-    return [dict(zip(names, row, strict=True)) for row in reader.execute(_LISTED, (after, text, limit))]
-
-
-def handovers(reader: sqlite3.Connection, bundle: str) -> list[dict[str, str]]:
-    """Every hand-over of a bundle, in order."""
-    names = ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor")
-    rows = reader.execute(f"SELECT {', '.join(names)} FROM handovers WHERE bundle = ? ORDER BY entry", (bundle,))  # noqa: S608
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
 def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> dict[str, Any]:
     """The custody record: {id, digest, site, head, state, made, steps, signatures, decisions, handovers, events, other,
     timeline}.
@@ -90,21 +74,21 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
         for event in named
         if event["thing"] == bundle
     ]
-    out = reader.execute("SELECT digest, state, job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
+    out = built_bundle(reader, bundle)
     signed = None if entry is None else signed_files(reader, entry.digest)
     manifest = None if entry is None else read_manifest(reader, entry.digest)
     names = list(signed.signatures) if signed is not None else []
-    if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out[2]))) is not None:
+    if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out.job))) is not None:
         manifest = fixed.manifest if fixed.manifest.id == bundle else None
         names = list(fixed.bundle.signatures) if manifest is not None else []
-    digest = entry.digest if entry is not None else (out[0] or "") if out is not None else ""
+    digest = entry.digest if entry is not None else out.digest if out is not None else ""
     signed_by = set(by_key(names, sums.NAME)) | _co_signers(events, digest)
     record = {
         "id": bundle,
         "site": station.config.site,
         "head": head,
         "digest": digest,
-        "state": entry.state if entry is not None else out[1] if out is not None else "",
+        "state": entry.state if entry is not None else out.state if out is not None else "",
         "made": None if manifest is None else _made(manifest),
         "steps": [] if entry is None else steps_of(reader, entry.digest),
         "signatures": _signatures(signed_by, [] if manifest is None else manifest.signers, station),
@@ -144,27 +128,26 @@ def _told(events: Iterable[Mapping[str, Any]], bundle: str) -> Mapping[str, Any]
     return {}
 
 
-def _other(reader: sqlite3.Connection, bundle: str, told: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The other side's part. Raises RefusedError where it is not what was taken, by the event `told`."""
-    row = reader.execute(
-        "SELECT site, head, number, receipt, created, taken, keyid, owner, document FROM custody_taken"
-        " WHERE bundle = ?",
-        (bundle,),
-    ).fetchone()
-    if row is None:  # never taken, or forgotten with a database that was lost
+def _other(reader: sqlite3.Connection, bundle: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The other side's part. Raises RefusedError where it is not what was taken, by the event of its receipt."""
+    told = other_part(reader, bundle)
+    if told is None:  # never taken, or forgotten with a database that was lost
         return None
-    site, head, number, digest, created, taken, keyid, owner, document = row
-    found = {"site": site, "head": head, "number": number, "digest": digest, "keyid": keyid}
-    if told and told != found | {"part": digest_of_part(document)}:
+    found = {
+        "site": told.site, "head": told.head, "number": told.number, "digest": told.receipt, "keyid": told.keyid,
+        "part": digest_of_part(told.document),
+    }  # fmt: skip
+    if event and event != found:
         raise RefusedError(
             "the other side's part of this custody record was changed in the database", thing=bundle,
             remedy="find out who changed it (lockgate audit show), and put the database back from a backup",
         )  # fmt: skip
     receipt = {
-        "number": number, "digest": digest, "created": created, "taken": taken, "keyid": keyid, "owner": owner,
+        "number": told.number, "digest": told.receipt, "created": told.created, "taken": told.taken,
+        "keyid": told.keyid, "owner": told.owner,
     }  # fmt: skip
-    part = json.loads(document)
-    return {"site": site, "head": head, "receipt": receipt} | {
+    part = json.loads(told.document)
+    return {"site": told.site, "head": told.head, "receipt": receipt} | {
         name: part[name] for name in ("digest", "state", "steps", "decisions", "handovers")
     }
 
@@ -195,16 +178,8 @@ def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
 def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
     """This side's part of the record of each bundle that came in, for a receipt: of those that moved since the receipt
     which the other side built on last, since it is known to have that one; the latest, where there are very many."""
-    rows = reader.execute(
-        "SELECT i.id, i.digest, i.state,"
-        " max(coalesce((SELECT max(at) FROM transitions t WHERE t.digest = i.digest), ''),"
-        " coalesce((SELECT max(at) FROM handovers h WHERE h.bundle = i.id), '')) AS moved FROM intake i"
-        " WHERE i.state <> 'receiving' AND moved >= coalesce((SELECT r.created FROM stream_bases b JOIN receipts r"
-        " ON r.number = b.receipt WHERE b.stream = i.stream), '') ORDER BY moved DESC, i.id LIMIT ?",
-        (limits.RECEIPT_CUSTODY,),
-    ).fetchall()
     parts = []
-    for bundle, digest, state, _ in sorted(rows):
+    for bundle, digest, state in moved_since_known(reader, limits.RECEIPT_CUSTODY):
         lists = {
             "steps": steps_of(reader, digest),
             "decisions": _decisions(reader, digest),
@@ -238,13 +213,18 @@ def _signatures(seen: set[str], named: Sequence[str], station: Station) -> list[
 
 
 def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
-    rows = reader.execute(
-        "SELECT keyid, owner, document, created FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
-    )
     found = []
-    for keyid, owner, document, created in rows:
-        said = json.loads(document)
-        found.append({"keyid": keyid, "owner": owner, "at": created, "decision": said["decision"], "why": said["why"]})
+    for one in signed_decisions(reader, digest):
+        said = json.loads(one.document)
+        found.append(
+            {
+                "keyid": one.keyid,
+                "owner": one.owner,
+                "at": one.created,
+                "decision": said["decision"],
+                "why": said["why"],
+            }
+        )
     return found
 
 
@@ -252,9 +232,8 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
     """What was signed about every bundle, as files that openssl checks, and whose keys those are: by path in an export
     of the audit log."""
     found: dict[str, bytes] = {}
-    rows = reader.execute("SELECT id, digest FROM intake WHERE state <> 'receiving'").fetchall()
     keys = set()
-    for name, digest in rows:
+    for name, digest in brought_in(reader):
         folder = f"bundles/{name}-{digest.partition(':')[2][:12]}"
         files = signed_files(reader, digest)
         if files is None:
@@ -264,15 +243,12 @@ def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str
         keys |= {one.split(".")[1] for one in files.signatures}
         if (report := report_text(reader, digest)) is not None:
             found[f"{folder}/report.json"] = report.encode()
-        for named, text in reader.execute("SELECT report_digest, report FROM reports WHERE digest = ?", (digest,)):
+        for named, text in reports_of(reader, digest):
             found[f"{folder}/reports/{named.partition(':')[2]}.json"] = text.encode()
-        decided = reader.execute(
-            "SELECT keyid, document, signature FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
-        )
-        for number, (keyid, document, signature) in enumerate(decided, 1):
+        for number, one in enumerate(signed_decisions(reader, digest), 1):
             path = f"{folder}/decisions/{number:03}.json"
-            found |= {path: document.encode()} | files_of(path, keyid, bytes(signature))
-            keys.add(keyid)
+            found |= {path: one.document.encode()} | files_of(path, one.keyid, one.signature)
+            keys.add(one.keyid)
     for keyid in keys:
         record = trust.find(keyid)
         if record is not None:

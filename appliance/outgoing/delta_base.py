@@ -6,8 +6,7 @@ assumed: where it is wrong, the import names what is missing in a want-list, and
 
 from __future__ import annotations
 
-import sqlite3
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import msgspec
@@ -17,6 +16,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.station import Station
+from appliance.store.reads.outgoing import KnownInside, known_inside, receipt_taken, voided_by, wants_taken
 from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
 from bundles.build import Content
 from bundles.documents.custody import digest_of_part
@@ -55,24 +55,12 @@ class Base:
         return {BASE_EXTENSION: {"receipt": self.receipt}} if self.digests else {}
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is recorded of a site: its last receipt, and the blobs by how they are known."""
-
-    receipt: int = 0
-    inventory: bool = False
-    head: int = 0
-    held: frozenset[str] = frozenset()
-    carried: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By digest, the first and the last sequence that carried it."""
-
-
 def base_of(station: Station, stream: str, since: str, told: StatementFiles | None) -> Base:
     """The base that `since` names (`none`, `last`, or that of `told`, a receipt or want-list), as a plan looks at it:
     nothing is recorded. Raises UsageError, RefusedError for a document that does not count."""
     if since == NONE:
         return Base()
-    known = _known(station.reader, stream)
+    known = known_inside(station.reader, stream)
     if since == LAST:
         return _last(known)
     document = _read(station, stream, since, told).document
@@ -122,9 +110,12 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
             bundle_digest=document.digest, digest=str(statement.digest),
             blobs=tuple(held.digest for held in document.blobs), at=at,
         )  # fmt: skip
-        if _was_taken(station, "SELECT 1 FROM wants_taken WHERE digest = ?", str(statement.digest)):
+        if wants_taken(station.reader, str(statement.digest)):
             return False
-        detail |= {"blobs": len(document.blobs), "voided": _would_void(station, document)}
+        detail |= {
+            "blobs": len(document.blobs),
+            "voided": voided_by(station.reader, document.stream, document.sequence),
+        }
         with recording(station.audit, AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail)):
             return bool(station.writer.submit(wants))
     blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
@@ -141,8 +132,7 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
         ),
         head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
     )  # fmt: skip
-    latest = "SELECT 1 FROM receipts_taken WHERE site = ? AND number = ? AND digest = ?"
-    if _was_taken(station, latest, document.site, document.number, str(statement.digest)):
+    if receipt_taken(station.reader, document.site, document.number, str(statement.digest)):
         return False
     # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
     detail |= {"number": document.number, "head": document.head}
@@ -150,19 +140,6 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
         detail["custody"] = {part.bundle: digest_of_part(part.document) for part in receipt.custody}
     with recording(station.audit, AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail)):
         return bool(station.writer.submit(receipt))
-
-
-def _was_taken(station: Station, question: str, *values: object) -> bool:
-    return station.reader.execute(question, values).fetchone() is not None
-
-
-def _would_void(station: Station, wants: WantList) -> list[str]:
-    """The bundles that taking a want-list voids, as appliance.store.writes.deltas.void_from finds them."""
-    rows = station.reader.execute(
-        "SELECT id FROM bundles_out WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written') ORDER BY id",
-        (wants.stream, wants.sequence),
-    )
-    return [bundle for (bundle,) in rows]
 
 
 def _read(station: Station, stream: str, since: str, told: StatementFiles | None) -> Statement:
@@ -185,24 +162,7 @@ def _read(station: Station, stream: str, since: str, told: StatementFiles | None
     return statement
 
 
-def _known(reader: sqlite3.Connection, stream: str) -> _Known:
-    site = stream.partition(".")[2]
-    row = reader.execute("SELECT number, inventory FROM receipts_taken WHERE site = ?", (site,)).fetchone()
-    head = reader.execute("SELECT sequence FROM receipt_heads WHERE site = ? AND stream = ?", (site, stream)).fetchone()
-    held = reader.execute("SELECT digest FROM known_inside WHERE site = ?", (site,))
-    carried = reader.execute(
-        "SELECT digest, min(sequence), max(sequence) FROM carried_out WHERE stream = ? GROUP BY digest", (stream,)
-    )
-    return _Known(
-        receipt=row[0] if row else 0,
-        inventory=bool(row and row[1]),
-        head=head[0] if head else 0,
-        held=frozenset(digest for (digest,) in held),
-        carried={digest: (first, last) for digest, first, last in carried},
-    )
-
-
-def _last(known: _Known, wanted: frozenset[str] = frozenset(), before: int | None = None) -> Base:
+def _last(known: KnownInside, wanted: frozenset[str] = frozenset(), before: int | None = None) -> Base:
     """What is known, and what the stream's bundles have carried since; not what is `wanted`, nor what bundles from
     number `before` on carried."""
     floor = known.head if known.inventory else 0
@@ -218,7 +178,7 @@ def _last(known: _Known, wanted: frozenset[str] = frozenset(), before: int | Non
     return Base(digests, known.receipt, len(known.held - wanted), origin)
 
 
-def _by_receipt(receipt: Receipt, known: _Known, stream: str) -> Base:
+def _by_receipt(receipt: Receipt, known: KnownInside, stream: str) -> Base:
     if receipt.blobs is not None:
         digests = frozenset(held.digest for held in receipt.blobs)
         return Base(digests, receipt.number, len(digests), f"receipt {receipt.number}")

@@ -23,6 +23,7 @@ from appliance.custody import record as custody
 from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
 from appliance.station import Station
+from appliance.store.reads.custody import list_bundles
 from appliance.store.reads.intake import find_entry
 from appliance.store.writes.custody import HandOver
 from bundles.errors import NotFoundError, UsageError
@@ -50,7 +51,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, text = page_of(request)
 
         def look(own: Station) -> list[dict[str, Any]]:
-            return custody.list_bundles(own.reader, limit, after, text)
+            return list_bundles(own.reader, limit, after, text)
 
         found = await asyncio.to_thread(on_own_station, control.station, look)
         return page(found, limit, lambda entry: str(entry["id"]))

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
 
-from appliance.store.reads.documents import has_manifest, manifest_of, report_of
+from appliance.store.reads.documents import MANIFEST_JSON, has_manifest, manifest_of, report_of
 from bundles.decide.bundle import SmallFiles
 from bundles.decide.sequence import LedgerRow
 from bundles.errors import NotFoundError, UsageError
@@ -230,3 +230,48 @@ def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str,
         "needed": needed,
         "missing_volumes": missing_volumes(reader, entry.digest),
     }
+
+
+@dataclass(frozen=True, slots=True)
+class Concerned:
+    """A bundle that came in and has to do with a key or a digest; `how` says in which way."""
+
+    id: str
+    digest: str
+    state: str
+    how: str
+
+
+_DOCUMENTED: Final = "FROM intake i JOIN intake_documents d ON d.digest = i.digest"
+_CONCERNED: Final = (
+    ("signed it", "SELECT i.id, i.digest, i.state FROM intake_signatures s JOIN intake i ON i.digest = s.digest"
+     " WHERE s.name GLOB 'SHA256SUMS.' || ? || '.*'"),
+    ("decided about it", "SELECT i.id, i.digest, i.state FROM decisions d JOIN intake i ON i.digest = d.digest"
+     " WHERE d.keyid = ?"),
+    ("artifact", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608  constants
+     f" json_each({MANIFEST_JSON}, '$.artifacts') a WHERE json_extract(a.value, '$.digest') = ?)"),
+    ("blob", f"SELECT i.id, i.digest, i.state {_DOCUMENTED} WHERE EXISTS (SELECT 1 FROM"  # noqa: S608  constants
+     f" json_each({MANIFEST_JSON}, '$.blobs') b WHERE json_extract(b.value, '$.digest') = ?1)"
+     f" OR EXISTS (SELECT 1 FROM json_each({MANIFEST_JSON}, '$.requires') q"
+     " WHERE json_extract(q.value, '$.digest') = ?1)"),
+)  # fmt: skip
+
+
+def concerned(reader: sqlite3.Connection, thing: str) -> list[Concerned]:
+    """The bundles that a key signed or decided about, or that hold a digest as an artifact or a blob, by id; each once,
+    with the first way that applies."""
+    found: dict[str, Concerned] = {}
+    for how, query in _CONCERNED:
+        asked = "".join(letter for letter in thing if letter not in "*?[]") if "GLOB" in query else thing
+        for name, digest, state in reader.execute(query, (asked,)):
+            found.setdefault(digest, Concerned(name, digest, state, how))
+    return sorted(found.values(), key=lambda bundle: bundle.id)
+
+
+def mentioning(reader: sqlite3.Connection, hex_digits: str) -> list[tuple[str, str]]:
+    """(id, digest) of the bundles that came in whose manifest holds these hex digits, the newest first."""
+    return reader.execute(
+        "SELECT i.id, i.digest FROM intake i JOIN intake_documents d ON d.digest = i.digest"
+        " WHERE i.state != 'receiving' AND instr(d.manifest, ?) > 0 ORDER BY i.received DESC",
+        (hex_digits,),
+    ).fetchall()

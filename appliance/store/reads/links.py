@@ -76,3 +76,12 @@ def claimed_blobs(reader: sqlite3.Connection, bundle: str, repository: str) -> s
         "SELECT item FROM released WHERE digest = ? AND repository = ? AND kind = 'blob'", (bundle, repository)
     )
     return {str(item) for (item,) in rows}
+
+
+def tag_target(reader: sqlite3.Connection, repository: str, tag: str) -> str | None:
+    """The digest that a tag stands at, or None where the repository has no such tag."""
+    row = reader.execute(
+        "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
+        (repository, tag),
+    ).fetchone()
+    return None if row is None else str(row[0])
