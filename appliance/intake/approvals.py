@@ -22,6 +22,7 @@ from appliance.release_check.log_record import read_log
 from appliance.settings.approvals import Demand, check_apart, check_inspected, is_sealed, person
 from appliance.station import Station
 from appliance.store.reads.accounts import Accounts
+from appliance.store.reads.decisions import last_restore, sealed_key_use
 from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text
 from appliance.store.writes.entries import DECIDABLE
 from bundles.documents import signed
@@ -168,8 +169,7 @@ def _check_unused(station: Station, name: str, keyid: str, *, sealed: bool) -> N
     """A sealed key opens one bundle, once. The log is asked too: whoever has the database's file can take the row away,
     and not the event. An event of this very bundle without its row may be of a station that was killed in between, and
     is no reason to leave the envelope's holder without it. Raises RefusedError."""
-    used = station.reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
-    bundle = used[0] if used is not None else ""
+    bundle = sealed_key_use(station.reader, keyid) or ""
     if sealed and not bundle:
         logged_for = read_log(station.paths, station.config.site).deeds.spent.get(keyid, "")
         bundle = "" if logged_for == name else logged_for
@@ -270,8 +270,7 @@ class Logged:
 def taken_back(station: Station, said: Logged) -> str:
     """Before when no decision about a bundle counts: its last rejection or withdrawal in the audit log, or a restore of
     the station, which may have lost one. "" for none."""
-    restored = station.reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0]
-    return max(said.undone, str(restored))
+    return max(said.undone, last_restore(station.reader))
 
 
 def logged(station: Station, entry: Entry) -> Logged:

@@ -14,6 +14,7 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.station import Station
+from appliance.store.reads.decisions import clock_floor, open_overrides
 from appliance.store.writes.ledger import Said, SayOverride
 from bundles.documents import signed as documents
 from bundles.documents.signed import Override
@@ -115,19 +116,15 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     override, owner = verify(station, payload, keyid, signature)
     subject = Subject(override.stream, override.sequence, override.digest, override.floor)
     counting, reasons = [], {owner: f"{owner}: {override.why}"}
-    rows = station.reader.execute(
-        "SELECT keyid, document, signature, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL",
-        (subject.text(),),
-    )
     words = [(owner, actor)]
-    for other, document, signed, signer, by in rows.fetchall():
+    for said in open_overrides(station.reader, subject.text()):
         try:
-            earlier, whose = verify(station, document.encode(), other, signed)
+            earlier, whose = verify(station, said.document.encode(), said.keyid, said.signature)
         except LockgateError:
             continue  # a key that was revoked meanwhile, or a word that is out of its time
-        counting.append(other)
-        if other != keyid:
-            words.append((signer, by))
+        counting.append(said.keyid)
+        if said.keyid != keyid:
+            words.append((said.owner, said.actor))
         if not any(is_same(whose, person) for person in reasons):
             reasons[whose] = f"{whose}: {earlier.why}"
     people = min(count(whose for whose, _ in words), len({by for _, by in words}))  # as SayOverride counts them
@@ -160,13 +157,11 @@ def stream_now(reader: sqlite3.Connection, stream: str) -> str:
 
 
 def _not_before(reader: sqlite3.Connection, stream: str, what: str) -> str:
-    row = reader.execute(
-        "SELECT floor, why FROM clock_floors WHERE stream = ? ORDER BY entry DESC LIMIT 1", (stream,)
-    ).fetchone()
+    found = clock_floor(reader, stream)
     now = clock.now()
-    if row is None:
+    if found is None:
         return now
-    floor, of = str(row[0]), str(row[1])
+    floor, of = found
     if floor > later(now, _SLACK):
         raise RefusedError(
             "the clock stands before what has come in already",

@@ -20,6 +20,7 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.mounts import disk_of
 from appliance.station import Station
 from appliance.store.reads.intake import history
+from appliance.store.reads.receipts import last_receipt, ledger_streams, shown_blobs
 from appliance.store.writes.intake import AddReceipt
 from bundles import limits
 from bundles.documents import signed
@@ -114,23 +115,18 @@ def _is_there(out: Path, raw: bytes) -> bool:
 def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
     """The next receipt: each stream's last bundle (no digest where people set its floor), the audit log's head, and
     every blob shown and what happened to each bundle (neither without `inventory`)."""
-    read = station.reader.execute
-    last = read("SELECT number, digest FROM receipts ORDER BY number DESC LIMIT 1").fetchone()
+    last = last_receipt(station.reader)
     heads = []
-    for (stream,) in read("SELECT DISTINCT stream FROM ledger ORDER BY stream").fetchall():
+    for stream in ledger_streams(station.reader):
         row = history(station.reader, stream)[-1]
         heads.append(StreamHead(stream=stream, sequence=row.sequence, digest=row.digest))
-    held = read(
-        "SELECT digest, size FROM blobs"
-        " WHERE EXISTS (SELECT 1 FROM links WHERE links.digest = blobs.digest) ORDER BY digest"
-    )
     return Receipt(
         site=station.config.site,
         number=(last[0] if last else 0) + 1,
         previous=last[1] if last else None,
         created=at,
         streams=heads,
-        blobs=[Held(digest=digest, size=size) for digest, size in held] if inventory else None,
+        blobs=[Held(digest=digest, size=size) for digest, size in shown_blobs(station.reader)] if inventory else None,
         head=checkpoint(station.paths),
         custody=record.parts_since_known(station.reader) if inventory else None,
     )

@@ -15,6 +15,7 @@ from appliance.intake.missing_volumes import whole_without
 from appliance.intake.source_rights import require_may_write
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, decisions_of, importer_of, read_manifest, report_text, signed_files
+from appliance.store.reads.links import claimed_manifests, typed_manifests
 from appliance.store.writes.custody import Named, Withdraw
 from appliance.store.writes.decisions import Release
 from bundles import limits as bundle_limits
@@ -111,10 +112,7 @@ def _not_approved(entry: Entry) -> FailedError:
 
 def shown_of(station: Station, entry: Entry) -> set[tuple[str, str]]:
     """The artifacts that earlier releases of the bundle showed, as (repository, digest)."""
-    rows = station.reader.execute(
-        "SELECT repository, item FROM released WHERE digest = ? AND kind = 'manifest'", (entry.digest,)
-    )
-    return {(repository, item) for repository, item in rows}
+    return claimed_manifests(station.reader, entry.digest)
 
 
 def check_unchanged(station: Station, entry: Entry, said: approvals.Logged) -> BundleManifest:
@@ -198,12 +196,7 @@ def prepare_withdraw(station: Station, entry: Entry, why: str, actor: str) -> Wi
     names = []
     going = shown_of(station, entry)
     for repository in sorted({name for name, _ in going}):
-        rows = station.reader.execute(
-            "SELECT l.digest, m.media_type FROM links l JOIN repositories r ON r.id = l.repository_id"
-            " JOIN manifests m ON m.digest = l.digest WHERE r.name = ? AND l.kind = 'manifest'",
-            (repository,),
-        )
-        for digest, media_type in rows.fetchall():
+        for digest, media_type in typed_manifests(station.reader, repository):
             with station.blobs.open_blob(Digest.parse(digest)) as file:
                 found = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1), media_type)
             named = tuple(str(one.digest) for one in (*found.blobs, *found.foreign, *found.manifests))

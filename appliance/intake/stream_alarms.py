@@ -7,6 +7,7 @@ from typing import Final
 
 from appliance import clock
 from appliance.station import Station
+from appliance.store.reads.receipts import last_heard, ledger_streams
 from appliance.store.writes.floors import require_open
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
@@ -17,10 +18,7 @@ _DAY: Final = 24 * 3600
 def silent_streams(station: Station) -> list[str]:
     """A line for each stream whose last bundle is older than its rule's `silence_days` (bundles.signing.policy)."""
     trust, now = station.trust(), clock.seconds(clock.now())
-    rows = station.reader.execute(
-        "SELECT stream, max(created) FROM ledger WHERE state IN ('quarantined', 'reset') GROUP BY stream"
-    ).fetchall()
-    heard = {str(stream): str(at) for stream, at in rows}
+    heard = last_heard(station.reader)
     for rule in trust.policy.rules:
         if rule.purpose == "bundle" and rule.site:
             heard.setdefault(f"{rule.site}.{station.config.site}", "")
@@ -37,7 +35,7 @@ def silent_streams(station: Station) -> list[str]:
 def shut_streams(station: Station) -> dict[str, str]:
     """Each stream that a restore shut, with a line about it: those of the ledger, and of every source that is trusted
     (none where the trust folder is damaged, which is a check of its own)."""
-    known = {str(stream) for (stream,) in station.reader.execute("SELECT DISTINCT stream FROM ledger")}
+    known = set(ledger_streams(station.reader))
     with suppress(LockgateError):
         for record in station.trust().records:
             if "bundle" in record.purposes:

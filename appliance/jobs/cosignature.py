@@ -8,6 +8,7 @@ from appliance.jobs.signatures import PAYLOAD
 from appliance.jobs.view import Job
 from appliance.known_keys import find_public_key
 from appliance.station import Station
+from appliance.store.reads.outgoing import built_bundle
 from appliance.store.writes.jobs import AddCosigner
 from bundles.errors import NotFoundError, RefusedError
 from bundles.oci.digest import Digest
@@ -37,9 +38,9 @@ async def check(station: Station, job: Job, keyid: str, signature: bytes) -> Add
 def _signed_bytes(station: Station, bundle: str, digest: Digest) -> bytes:
     """The bundle's SHA256SUMS, as its first signer was given it. A build that went on with what an earlier job had
     fixed finds it in that job's folder."""
-    row = station.reader.execute("SELECT job_id FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
-    path = station.paths.job(row[0] if row else "") / PAYLOAD
-    content = path.read_bytes() if row and path.is_file() else b""
+    built = built_bundle(station.reader, bundle)
+    path = station.paths.job(built.job if built else "") / PAYLOAD
+    content = path.read_bytes() if built and path.is_file() else b""
     if Digest.of(content) != digest:
         raise NotFoundError(
             "the station no longer holds what was signed", thing=bundle, remedy="ask the medium: verify"

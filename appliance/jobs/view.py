@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from appliance.store.reads.jobs import StoredJob, stored_job, stored_jobs
 from appliance.store.writes.jobs import FINAL_STATES
 
 _WINDOW: Final = 15.0
@@ -16,10 +16,6 @@ _WINDOW: Final = 15.0
 
 WAITS: Final = "wait for "
 """How the phase of a build begins that waits for another one's signature: it does nothing, and keeps nobody out."""
-
-_COLUMNS: Final = (
-    "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
-)
 
 
 @dataclass(slots=True)
@@ -102,26 +98,20 @@ class Job:
         }
 
 
-def _job(row: tuple[Any, ...]) -> Job:
-    number, job_id, kind, params, state, phase, done, total, result, error, actor, created, started, finished = row
+def _job(stored: StoredJob) -> Job:
     return Job(
-        id=job_id, kind=kind, params=json.loads(params), state=state, actor=actor, created=created, phase=phase,
-        done=done, total=total, result=json.loads(result) if result else None,
-        error=json.loads(error) if error else None, started=started, finished=finished, number=number,
+        id=stored.id, kind=stored.kind, params=stored.params, state=stored.state, actor=stored.actor,
+        created=stored.created, phase=stored.phase, done=stored.done, total=stored.total, result=stored.result,
+        error=stored.error, started=stored.started, finished=stored.finished, number=stored.number,
     )  # fmt: skip
 
 
 def find_job(reader: sqlite3.Connection, job_id: str) -> Job | None:
     """The job of that id, or None."""
-    row = reader.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608  constant
-    return None if row is None else _job(row)
+    stored = stored_job(reader, job_id)
+    return None if stored is None else _job(stored)
 
 
 def list_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Job]:
     """Jobs, the one made last first, those made before the job `after` where it is given."""
-    before = "number < (SELECT number FROM jobs WHERE id = ?)" if after else "? = ''"
-    rows = reader.execute(
-        f"SELECT {_COLUMNS} FROM jobs WHERE {before} AND (? = '' OR state = ?) ORDER BY number DESC LIMIT ?",  # noqa: S608
-        (after, state, state, limit),
-    )
-    return [_job(row) for row in rows]
+    return [_job(stored) for stored in stored_jobs(reader, limit, after, state)]

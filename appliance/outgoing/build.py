@@ -46,6 +46,7 @@ from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom.make import make_sboms
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.store.reads.bundles_out import newly_void, unfinished
+from appliance.store.reads.outgoing import unsigned_of
 from appliance.store.reads.sites import require_known
 from appliance.store.writes.bundle_steps import TagRow
 from appliance.store.writes.deltas import HeldRow, RecordCarried
@@ -144,13 +145,11 @@ def _recorded(context: JobContext, stream: str) -> Iterator[None]:
 def _give_up(context: JobContext) -> None:
     """Void the numbers that this job took and that were not signed: this job alone takes and signs them."""
     station = context.station
-    rows = station.reader.execute(
-        "SELECT id FROM bundles_out WHERE job_id = ? AND state = 'to-sign' ORDER BY id", (context.job_id,)
-    ).fetchall()
+    unsigned = unsigned_of(station.reader, context.job_id)
     with ExitStack() as events:
-        for (bundle,) in rows:
+        for bundle in unsigned:
             events.enter_context(recording(station.audit, _voided(context, bundle)))
-        if rows:
+        if unsigned:
             station.writer.submit(VoidSequence(job_id=context.job_id, at=clock.now()))
 
 

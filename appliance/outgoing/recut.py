@@ -21,6 +21,7 @@ from appliance.outgoing.build_params import convert
 from appliance.outgoing.media import check_room, check_volume_size, look_at_all, on_disks
 from appliance.outgoing.resume import locked
 from appliance.outgoing.sealed_bundle import Fixed
+from appliance.store.reads.outgoing import built_bundle
 from appliance.store.writes.outgoing import FinishBundle
 from bundles import build as building
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
@@ -49,14 +50,13 @@ def run(context: JobContext) -> Result:
 
 def _recut(context: JobContext, params: RecutParams) -> Result:
     station = context.station
-    row = station.reader.execute("SELECT state, job_id FROM bundles_out WHERE id = ?", (params.id,)).fetchone()
-    if row is None:
+    built = built_bundle(station.reader, params.id)
+    if built is None:
         raise NotFoundError("no such bundle was made here", thing=params.id, remedy="see: lockgate bundle list")
-    state, job_id = row
-    if state not in ("signed", "written"):
-        raise FailedError(f"the bundle is {state}", thing=params.id, remedy="build anew: the next one carries it")
-    with locked(station.paths.job(job_id)) as held:
-        fixed = Fixed.load(station.paths.job(job_id)) if held else None
+    if built.state not in ("signed", "written"):
+        raise FailedError(f"the bundle is {built.state}", thing=params.id, remedy="build anew: the next one carries it")
+    with locked(station.paths.job(built.job)) as held:
+        fixed = Fixed.load(station.paths.job(built.job)) if held else None
         if fixed is None:
             raise FailedError("the bundle is being written", thing=params.id, remedy="wait for its build to end")
         return _write(context, fixed, _places(context, params, fixed))

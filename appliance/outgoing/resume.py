@@ -8,7 +8,6 @@ people give it up (`lockgate bundle void`).
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from appliance.jobs.kinds import JobContext
 from appliance.outgoing.build_params import Order
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.store.reads.bundles_out import Unfinished, unfinished
+from appliance.store.reads.jobs import params_of
 from bundles.errors import FailedError, LockgateError
 from bundles.format.manifest import BundleManifest
 
@@ -69,9 +69,9 @@ def _media(manifest: BundleManifest) -> str:
 
 def _same(context: JobContext, order: Order, one: Unfinished) -> bool:
     """Whether the earlier order was the same, media apart."""
-    row = context.station.reader.execute("SELECT params FROM jobs WHERE id = ?", (one.job,)).fetchone()
+    params = params_of(context.station.reader, one.job)
     try:
-        return row is not None and Order.read(json.loads(row[0]), order.wanted.source) == order
+        return params is not None and Order.read(params, order.wanted.source) == order
     except LockgateError:
         return False
 

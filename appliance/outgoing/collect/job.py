@@ -24,6 +24,7 @@ from appliance.settings.client_writes import ClientWrites
 from appliance.settings.redirects import check_hosts
 from appliance.station import Station
 from appliance.store.collection_lock import incoming_turn
+from appliance.store.reads.garbage import is_pinned
 from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
 from bundles import limits
@@ -273,8 +274,9 @@ class _Collector:
         facts = self._station.metadata.blob(blob.digest)
         if facts is None or facts.size != blob.size or not self._station.blobs.has_blob(blob.digest):
             return None
-        pinned = self._station.reader.execute("SELECT 1 FROM pins WHERE digest = ?", (str(blob.digest),)).fetchone()
-        if pinned is not None and not self._station.metadata.shown_anywhere(blob.digest, limit=1):
+        if is_pinned(self._station.reader, str(blob.digest)) and not self._station.metadata.shown_anywhere(
+            blob.digest, limit=1
+        ):
             return None
         if not self._station.blobs.is_whole(blob.digest, self._attend):
             self._context.log(f"{blob.digest} is damaged here, and is fetched again")

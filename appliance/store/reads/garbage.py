@@ -127,3 +127,8 @@ def receiving(reader: sqlite3.Connection) -> set[str]:
 def damaged(reader: sqlite3.Connection) -> set[str]:
     """Digests whose damage is not healed."""
     return {digest for (digest,) in reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
+
+
+def is_pinned(reader: sqlite3.Connection, digest: str) -> bool:
+    """Whether a bundle or a receipt holds a digest."""
+    return reader.execute("SELECT 1 FROM pins WHERE digest = ?", (digest,)).fetchone() is not None

@@ -85,3 +85,19 @@ def tag_target(reader: sqlite3.Connection, repository: str, tag: str) -> str | N
         (repository, tag),
     ).fetchone()
     return None if row is None else str(row[0])
+
+
+def claimed_manifests(reader: sqlite3.Connection, bundle: str) -> set[tuple[str, str]]:
+    """(repository, digest) of each manifest that a bundle's releases claim. Rows, which anybody who writes the file can
+    make."""
+    rows = reader.execute("SELECT repository, item FROM released WHERE digest = ? AND kind = 'manifest'", (bundle,))
+    return {(str(repository), str(item)) for repository, item in rows}
+
+
+def typed_manifests(reader: sqlite3.Connection, repository: str) -> list[tuple[str, str]]:
+    """(digest, media type) of each manifest that a repository shows."""
+    return reader.execute(
+        "SELECT l.digest, m.media_type FROM links l JOIN repositories r ON r.id = l.repository_id"
+        " JOIN manifests m ON m.digest = l.digest WHERE r.name = ? AND l.kind = 'manifest'",
+        (repository,),
+    ).fetchall()

@@ -101,3 +101,9 @@ def voided_by(reader: sqlite3.Connection, stream: str, sequence: int) -> list[st
 def wants_taken(reader: sqlite3.Connection, digest: str) -> bool:
     """Whether a want-list was taken."""
     return reader.execute("SELECT 1 FROM wants_taken WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def unsigned_of(reader: sqlite3.Connection, job_id: str) -> list[str]:
+    """The bundles whose numbers a job took and that were not signed, by id."""
+    rows = reader.execute("SELECT id FROM bundles_out WHERE job_id = ? AND state = 'to-sign' ORDER BY id", (job_id,))
+    return [str(bundle) for (bundle,) in rows]

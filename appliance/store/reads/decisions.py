@@ -1,0 +1,44 @@
+"""Reads of what people decided beside approvals: overrides, floors of the clock, sealed keys, restores."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class StoredOverride:
+    """A signed override that was handed in and not used yet. `document` is canonical JSON; `actor` handed it in."""
+
+    keyid: str
+    document: str
+    signature: bytes
+    owner: str
+    actor: str
+
+
+def open_overrides(reader: sqlite3.Connection, subject: str) -> list[StoredOverride]:
+    """The overrides about a subject that wait for another signature."""
+    rows = reader.execute(
+        "SELECT keyid, document, signature, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL", (subject,)
+    )
+    return [StoredOverride(*row) for row in rows]
+
+
+def clock_floor(reader: sqlite3.Connection, stream: str) -> tuple[str, str] | None:
+    """The time before which the clock must not stand for a stream, and why; None where there is none."""
+    found: tuple[str, str] | None = reader.execute(
+        "SELECT floor, why FROM clock_floors WHERE stream = ? ORDER BY entry DESC LIMIT 1", (stream,)
+    ).fetchone()
+    return found
+
+
+def sealed_key_use(reader: sqlite3.Connection, keyid: str) -> str | None:
+    """The bundle that a sealed key was opened for, or None."""
+    row = reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
+    return None if row is None else str(row[0])
+
+
+def last_restore(reader: sqlite3.Connection) -> str:
+    """When the station was last put back from a copy; empty for never."""
+    return str(reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0])
