@@ -253,7 +253,7 @@ def test_a_child_whose_parent_is_gone_ends_before_it_begins(tmp_path: Path) -> N
 
 STARTING = """
 import sys
-from bundles import children
+from bundles.processes import start as children
 child = children.start(children.bounded("/bin/sleep", "600", bounds=children.Bounds()), env=children.environment())
 print(child.pid, flush=True)
 sys.stdin.read()
