@@ -79,7 +79,7 @@ def test_a_wheel_holds_the_program_its_data_and_its_two_commands(tmp_path: Path)
         names = archive.namelist()
         entries = archive.read(f"lockgate-{PROJECT['version']}.dist-info/entry_points.txt").decode()
     for name in (
-        "tui/lockgate.tcss",
+        "tui/shell/lockgate.tcss",
         "bundles/unicode/confusables.txt",
         "appliance/cli/main.py",
         "bundles/verifier/key.py",

@@ -81,6 +81,8 @@ class PendingDetail(Pending, frozen=True, kw_only=True):
 
 def wanted(entry: Pending) -> str:
     """Whose approval is wanted, in a line."""
+    if entry.state not in ("quarantined", "approved", "withdrawn"):
+        return f"nobody's: it is {safe(entry.state)}"
     if entry.waits_for == "inspection":
         absent = f": {words(entry.inspectors_missing)} missing" if entry.inspectors_missing else ""
         return f"an inspection first{absent}"
@@ -110,11 +112,12 @@ def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
 def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marked]:
     """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found,
     what changes."""
-    for name, effect in effects.items():
+    decided = entry.state in ("released", "rejected")
+    for name, effect in () if decided else effects.items():
         role = "need" if entry.waits_for == "approvals" and not effect.text.startswith("nothing") else "wait"
         sealed = " (sealed: break-glass)" if effect.sealed else ""
         yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
-    if not effects:
+    if not effects and not decided:
         yield Marked("wait", "no key here is trusted for release: you may look, and not sign")
     yield from marked(entry.account_changes)
     for one in entry.people:

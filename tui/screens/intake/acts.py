@@ -95,7 +95,10 @@ class IntakeActs(SigningScreen):
 
     def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
         if not keys:
-            self.say("bad", "no key here is trusted for release: lockgate key create, then key trust --purpose release")
+            self.say(
+                "bad",
+                "no key here is trusted for release; pin one: lockgate key trust FILE --purpose release --owner WHO",
+            )
             return
 
         async def fetch(station: Station, keyid: str) -> bytes:
