@@ -88,6 +88,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "POST /v1/bundles/{id}/custody": {"giver!": _TEXT, "taker!": _TEXT, "medium!": _TEXT}
     | dict.fromkeys(("serial", "seal", "note"), _TEXT),
     "POST /v1/receipts": {"statement!": DOCUMENT_SCHEMA},
+    "POST /v1/bundles/{id}/void": {"why!": _TEXT, "with_later": {"type": "boolean"}},
     "POST /v1/streams/{stream}/reset": {"sequence!": _COUNT, "why!": _TEXT},
     "POST /v1/plans": {
         "to!": _TEXT,

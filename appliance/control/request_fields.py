@@ -49,6 +49,13 @@ class Body(dict[str, Any]):
         """As `number`, None where it is missing or null."""
         return None if self.get(name) is None else self.number(name)
 
+    def flag(self, name: str) -> bool:
+        """True or false; false where it is missing or null. Raises UsageError."""
+        value = self.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise malformed(name, "it is true or false")
+        return value is True
+
     def raw(self, name: str) -> bytes:
         """Bytes in Base64 (RFC 4648, section 4). Raises UsageError."""
         try:

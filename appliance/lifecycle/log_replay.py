@@ -187,6 +187,7 @@ class _Replay:
             self._found.jobs[thing] = _with(self._found.jobs[thing], "cancelled", "it was cancelled")
         elif act == Act.RECEIPT_TAKE:
             self._found.taken.append(f"receipt {detail.get('number', '?')} of {thing}, taken {at}")
+            self._receipt(detail)
         elif act in ON_ACCOUNTS:
             self._found.accounts.append((at, act, thing))
 
@@ -268,6 +269,15 @@ class _Replay:
         else:  # that bundle cannot come in, nor any later one of the stream
             for one in [one for number, one in bundles.items() if number >= sequence]:
                 bundles[one.sequence] = msgspec.structs.replace(one, state="voided")
+
+    def _receipt(self, detail: dict[str, Any]) -> None:
+        """A receipt told that void bundles are inside, so that they count again, and voided what they shut out."""
+        for name, state in (("back", "written"), ("voided", "voided")):
+            for bundle in map(str, detail.get(name) or ()):
+                match = _BUNDLE.match(bundle)
+                known = None if match is None else self._found.streams.get(match["stream"], {})
+                if match is not None and known and (row := known.get(int(match["sequence"]))) is not None:
+                    known[row.sequence] = msgspec.structs.replace(row, state=state)
 
 
 def note_bundle(bundles: dict[int, BundleRow], new: BundleRow) -> None:

@@ -88,7 +88,8 @@ def run(context: JobContext) -> Result:
             shown = StationShown(context.station.blobs, context.station.metadata)
             closure = closure_of(references, shown)
             told = load_told(context.folder)
-            take(context.station, order.wanted.stream, order.wanted.since, told, context.actor)
+            for line in take(context.station, order.wanted.stream, order.wanted.since, told, context.actor):
+                context.log(line)
             base = base_of(context.station, order.wanted.stream, order.wanted.since, told)
             if order.wanted.since != NONE:
                 context.log(f"stands on {base.origin}")

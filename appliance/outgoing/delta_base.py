@@ -16,14 +16,22 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.station import Station
-from appliance.store.reads.outgoing import KnownInside, known_inside, receipt_taken, voided_by, wants_taken
-from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants
+from appliance.store.reads.outgoing import (
+    KnownInside,
+    known_inside,
+    receipt_taken,
+    signed_after,
+    void_and_inside,
+    voided_by,
+    wants_taken,
+)
+from appliance.store.writes.deltas import CustodyRow, HeadRow, HeldRow, TakeReceipt, TakeWants, told_of
 from bundles.build import Content
 from bundles.documents.custody import digest_of_part
 from bundles.documents.signed import Receipt, WantList
 from bundles.documents.statement import Statement, StatementFiles, verify_statement
 from bundles.errors import RefusedError, UsageError
-from bundles.format.manifest import BASE_EXTENSION, Required
+from bundles.format.manifest import BASE_EXTENSION, Required, bundle_id
 from bundles.io import strict_json
 
 NONE: Final = "none"
@@ -75,10 +83,12 @@ def base_of(station: Station, stream: str, since: str, told: StatementFiles | No
     return _by_receipt(document, known, stream)
 
 
-def take(station: Station, stream: str, since: str, told: StatementFiles | None, actor: str) -> None:
-    """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it."""
-    if since not in (NONE, LAST):
-        _take(station, _read(station, stream, since, told), stream.partition(".")[0], actor)
+def take(station: Station, stream: str, since: str, told: StatementFiles | None, actor: str) -> list[str]:
+    """Record a receipt or want-list that a build is to stand on: it is taken once, and never an older one after it. The
+    result is what is to be said of it."""
+    if since in (NONE, LAST):
+        return []
+    return _take(station, _read(station, stream, since, told), stream.partition(".")[0], actor).lines()
 
 
 def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str, Any]:
@@ -93,15 +103,29 @@ def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str,
             thing=f"{files.name} of {document.site}",
             remedy="take it where it leads",
         )
-    new = _take(station, statement, source, actor)
+    taken: dict[str, Any] = msgspec.to_builtins(_take(station, statement, source, actor))
     if isinstance(document, WantList):
-        return {"site": document.site, "bundle": document.bundle, "new": new}
+        return {"site": document.site, "bundle": document.bundle} | taken
     told = [part.bundle for part in document.custody or [] if part.bundle.startswith(f"{source}.")]
-    return {"site": document.site, "number": document.number, "new": new, "head": document.head, "custody": told}
+    return {"site": document.site, "number": document.number, "head": document.head, "custody": told} | taken
 
 
-def _take(station: Station, statement: Statement, source: str, actor: str) -> bool:
-    """Whether it is a new one; a document that was taken before is not recorded again."""
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """What taking a document did: whether it is a new one, the bundles that it voids, and those that were void and
+    count again, since the inside has them."""
+
+    new: bool
+    voided: list[str] = []
+    back: list[str] = []
+
+    def lines(self) -> list[str]:
+        """What is said of it."""
+        back = [f"{bundle} was void and came in after all: it counts again" for bundle in self.back]
+        return [*back, *(f"{bundle} is void: it cannot come in; build it again" for bundle in self.voided)]
+
+
+def _take(station: Station, statement: Statement, source: str, actor: str) -> Taken:
+    """Record a document; one that was taken before is not recorded again."""
     document, at = statement.document, clock.now()
     detail: dict[str, Any] = {"digest": str(statement.digest), "site": document.site, "keyid": statement.signer.keyid}
     if isinstance(document, WantList):
@@ -111,13 +135,11 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
             blobs=tuple(held.digest for held in document.blobs), at=at,
         )  # fmt: skip
         if wants_taken(station.reader, str(statement.digest)):
-            return False
-        detail |= {
-            "blobs": len(document.blobs),
-            "voided": voided_by(station.reader, document.stream, document.sequence),
-        }
+            return Taken(new=False)
+        voided = voided_by(station.reader, document.stream, document.sequence)
+        detail |= {"blobs": len(document.blobs), "voided": voided}
         with recording(station.audit, AuditEvent(Act.WANTS_TAKE, actor, document.bundle, "done", detail)):
-            return bool(station.writer.submit(wants))
+            return Taken(new=True, voided=list(station.writer.submit(wants)))
     blobs = None if document.blobs is None else tuple(HeldRow(held.digest, held.size) for held in document.blobs)
     receipt = TakeReceipt(
         site=document.site, number=document.number, digest=str(statement.digest), previous=document.previous,
@@ -133,13 +155,22 @@ def _take(station: Station, statement: Statement, source: str, actor: str) -> bo
         head=document.head, keyid=statement.signer.keyid, owner=statement.signer.owner,
     )  # fmt: skip
     if receipt_taken(station.reader, document.site, document.number, str(statement.digest)):
-        return False
+        return Taken(new=False)
     # The other side's head in this side's chain: neither can be cut behind it without the other showing it.
     detail |= {"number": document.number, "head": document.head}
     if receipt.custody:  # what is shown of the other side later is held against it (appliance.custody.record)
         detail["custody"] = {part.bundle: digest_of_part(part.document) for part in receipt.custody}
+    back = void_and_inside(station.reader, told_of(receipt.heads, receipt.custody))
+    shut_out = [
+        bundle
+        for head in receipt.heads if bundle_id(head.stream, head.sequence) in back
+        for bundle in signed_after(station.reader, head.stream, head.sequence)
+    ]  # fmt: skip
+    if back:
+        detail |= {"back": back, "voided": shut_out}
     with recording(station.audit, AuditEvent(Act.RECEIPT_TAKE, actor, document.site, "done", detail)):
-        return bool(station.writer.submit(receipt))
+        new = bool(station.writer.submit(receipt))
+    return Taken(new=new, voided=shut_out if new else [], back=back if new else [])
 
 
 def _read(station: Station, stream: str, since: str, told: StatementFiles | None) -> Statement:

@@ -91,9 +91,9 @@ def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result
         folders = building.write_media(
             fixed.bundle, source, places, context.progress, context.log, telling(context, places)
         )
-        if set(places) == {volume.medium for volume in manifest.volumes}:  # one that was signed is finished so, too
-            places_of = tuple(map(str, folders))
-            station.writer.submit(FinishBundle(id=manifest.id, at=clock.now(), places=places_of))
+        part = set(places) != {volume.medium for volume in manifest.volumes}  # all of them finish one that was signed
+        places_of = tuple(map(str, folders))
+        station.writer.submit(FinishBundle(id=manifest.id, at=clock.now(), places=places_of, part=part))
     return {
         "path": str(folders[0]),
         "media": [str(folder) for folder in folders],

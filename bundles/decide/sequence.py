@@ -4,6 +4,7 @@
 |---|---|---|
 | replay | this very bundle came before | nothing: what it carried is here, or was rejected |
 | fork | two bundles under one number, or two histories | ask the source site; trust neither until then |
+| fork, of a void number | the source voided a bundle that came in after all | a receipt tells it; it builds anew |
 | rollback | an older number that never came, after newer ones | bring the next one; have what it carried built anew |
 | gap | numbers between are neither here nor voided | import them first, or two people set the floor |
 | jump | it moves the stream further than one bundle may | ask the source site, then two people set the floor |
@@ -62,7 +63,7 @@ def ledger_verdict(
         between = {0}
     if between:
         return _gap(between, manifest, gaps_allowed)
-    _check_history(last, manifest)
+    _check_history(history, last, manifest)
     return ""
 
 
@@ -103,13 +104,23 @@ def _check_jump(floor: int, manifest: BundleManifest) -> None:
         )
 
 
-def _check_history(last: LedgerRow | None, manifest: BundleManifest) -> None:
-    if last is not None and last.digest and manifest.previous != last.digest:
+def _check_history(history: Sequence[LedgerRow], last: LedgerRow | None, manifest: BundleManifest) -> None:
+    if last is None or not last.digest or manifest.previous == last.digest:
+        return
+    came = [row for row in history if row.sequence in manifest.voided and row.state != "reset"]
+    if came:
+        named = ", ".join(f"{bundle_id(manifest.stream, row.sequence)} ({row.state})" for row in came[-_NAMED:])
         raise RefusedError(
-            "a fork: the bundle follows another one than the ledger's last",
+            f"a fork: the source voided what came in here after all: {named}",
             thing=manifest.id,
-            remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
+            remedy="carry a receipt to the source (lockgate receipt export --out FILE; there: lockgate receipt take"
+            " FILE), and have this bundle built again",
         )
+    raise RefusedError(
+        "a fork: the bundle follows another one than the ledger's last",
+        thing=manifest.id,
+        remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
+    )
 
 
 def _gap(between: set[int], manifest: BundleManifest, allowed: bool) -> str:

@@ -11,6 +11,7 @@ import pytest
 from appliance.jobs.kinds import Result
 from appliance.outgoing import recut
 from appliance.outgoing.resume import locked
+from appliance.store.reads.bundles_out import listed
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.oci.digest import Digest
@@ -80,6 +81,15 @@ def test_on_the_same_medium_only_the_damaged_volume_is_written(sent: Sent) -> No
     sent.recut(2, out=[sent.media[1]])
     assert contents(sent.folders[1]) == good
     assert [path.stat().st_ino for path in others] == kept
+
+
+def test_the_list_keeps_where_the_first_media_are(sent: Sent, fresh: Path) -> None:
+    sent.recut(2, out=[fresh])
+    (entry,) = listed(sent.outside.station.reader, 10)
+    assert entry["standing"] == "written"
+    assert entry["places"] == [*map(str, sent.folders), str(fresh / NAME)]
+    sent.recut(1, 2, 3, out=[sent.media[0], fresh, sent.media[2]])
+    assert listed(sent.outside.station.reader, 10)[0]["places"] == entry["places"], "a place is named once"
 
 
 def test_two_media_go_to_two_folders(sent: Sent, fresh: Path, tmp_path: Path) -> None:

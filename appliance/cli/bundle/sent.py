@@ -68,12 +68,15 @@ def _receipt(entry: dict[str, Any]) -> str:
 @click.command()
 @click.argument("name", metavar="ID")
 @click.option("--why", required=True, help="What became of it.")
+@click.option("--with-later", is_flag=True, help="Void the later ones of its stream too; without it they are refused.")
 @station_option
 @json_option
-def void(root: Path | None, name: str, why: str, as_json: bool) -> None:
+def void(root: Path | None, name: str, why: str, with_later: bool, as_json: bool) -> None:
     """Say that a signed bundle will never come in, so that the stream can go on without it.
 
-    It is voided with every later one of its stream, which follow it; the next bundle names their numbers.
+    Later ones of its stream follow it, and cannot come in without it: they are named, and voided with --with-later. The
+    next bundle names the numbers. One that came in after all counts again with the site's next receipt.
     """
-    document = call(root, lambda client: client.post(f"/v1/bundles/{quote(name, safe='')}/void", {"why": why}))
+    body = {"why": why, "with_later": with_later}
+    document = call(root, lambda client: client.post(f"/v1/bundles/{quote(name, safe='')}/void", body))
     show(document, as_json, lambda: "\n".join(safe(bundle) for bundle in document["voided"]))

@@ -50,11 +50,13 @@ def take(root: Path | None, file: Path, as_json: bool) -> None:
 
     def text() -> str:
         was = "" if document["new"] else ", which was taken before"
+        moved = [f"  {safe(bundle)} was void and came in after all: it counts again" for bundle in document["back"]]
+        moved += [f"  {safe(bundle)} is void: it cannot come in; build it again" for bundle in document["voided"]]
         if "number" not in document:
-            return f"want-list of {safe(document['site'])} for {safe(document['bundle'])}{was}"
+            return "\n".join([f"want-list of {safe(document['site'])} for {safe(document['bundle'])}{was}", *moved])
         lines = [f"receipt {document['number']} of {safe(document['site'])}{was}"]
         lines += [f"  custody of {safe(name)}" for name in document["custody"]]
-        return "\n".join([*lines, f"  audit head {safe(document['head'])}"])
+        return "\n".join([*lines, *moved, f"  audit head {safe(document['head'])}"])
 
     show(document, as_json, text)
 

@@ -18,6 +18,7 @@ from appliance.control.request_fields import NUMBER, body_of, query_number
 from appliance.handles.rights import READ, SEARCH
 from appliance.handles.rights import may as may_use
 from appliance.mounts import mounted_media
+from appliance.store.reads.voiding import require_voidable
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import UsageError
 
@@ -89,15 +90,16 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def void(request: web.Request) -> web.Response:
         body, actor, name = await body_of(request), caller(request), request.match_info["id"]
-        why = body.text("why", "")
-        await audited(control, request, Act.BUNDLE_VOID, name, _check_why(why, name))
+        why, with_later = body.text("why", ""), body.flag("with_later")
+        await audited(control, request, Act.BUNDLE_VOID, name, _check(why, name, with_later))
         event = AuditEvent(Act.BUNDLE_VOID, actor, name, "done", {"why": why})
-        voided = await act(control, event, VoidBundle(id=name, at=clock.now(), why=why))
+        voided = await act(control, event, VoidBundle(id=name, at=clock.now(), why=why, with_later=with_later))
         return web.json_response({"voided": voided})
 
-    async def _check_why(why: str, name: str) -> None:
+    async def _check(why: str, name: str, with_later: bool) -> None:
         if not why.strip() or len(why) > limits.REASON:
             raise UsageError("voiding a bundle needs a reason", thing=name, remedy="give --why")
+        require_voidable(control.station.reader, name, with_later=with_later)
 
     return [
         get("/v1/media", "media", media),

@@ -7,6 +7,7 @@ import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from appliance.store.writes.bundle_steps import RECUT
 from appliance.store.writes.jobs import FINAL_STATES
 
 _UNFINISHED: Final = (
@@ -21,14 +22,22 @@ _LISTED: Final = (
     " FROM bundles_out b LEFT JOIN jobs j ON j.id = b.job_id WHERE b.id > ? ORDER BY b.id LIMIT ?"
 )
 _STEPS: Final = "SELECT state, at, why, places FROM bundle_steps WHERE bundle = ? ORDER BY entry"
-_SUPERSEDED: Final = (
+_BY_LATER: Final = (
     "SELECT CASE WHEN count(*) = count(n) THEN max(n) END FROM (SELECT (SELECT min(l.sequence) FROM tags_out l"
     " JOIN bundles_out o ON o.stream = l.stream"
     " AND o.sequence = l.sequence WHERE l.stream = t.stream AND l.repository = t.repository AND l.tag = t.tag"
-    " AND l.sequence > t.sequence AND o.state = 'written') AS n"
+    " AND l.sequence > t.sequence AND {counts}) AS n"
     " FROM tags_out t WHERE t.stream = ?1 AND t.sequence = ?2)"
 )
+_SUPERSEDED: Final = _BY_LATER.format(counts="o.state = 'written'")
 """The first bundle by which all tags of one were carried again."""
+_SUPERSEDED_INSIDE: Final = _BY_LATER.format(
+    counts="EXISTS (SELECT 1 FROM custody_taken c WHERE c.bundle = o.id AND c.digest = o.digest"
+    " AND json_extract(c.document, '$.state') = 'released')"
+)
+"""As `_SUPERSEDED`, for one that is released inside: by what receipts say is released there, too."""
+_PLACED: Final = ("written", RECUT)
+"""The steps that say where media are."""
 
 _AFTER: Final = (
     "SELECT id FROM bundles_out WHERE stream = ? AND sequence > ? AND state IN ('signed', 'written')"
@@ -88,8 +97,9 @@ def numbers_of(db: sqlite3.Connection, job_id: str) -> list[tuple[str, str]]:
 class Standing:
     """Where a bundle stands, in one word with its time: `to-sign`, `signed` (its job is at it), `unfinished` (signed,
     not on its media), `written`, `superseded` (written, and later bundles carry all its tags), `voided`, or what the
-    inside says by its receipt. `why`: the reason, or the bundle by which it was superseded. `places`: where it was
-    written to. `by`: the bundle that follows a void one, or supersedes it."""
+    inside says by its receipt, which wins: `superseded` is then one that is released there, as the later ones are.
+    `why`: the reason, or the bundle by which it was superseded. `places`: where media of it were written to. `by`: the
+    bundle that follows a void one, or supersedes it."""
 
     standing: str
     since: str
@@ -115,31 +125,40 @@ def listed(db: sqlite3.Connection, limit: int, after: str = "") -> list[dict[str
 
 
 def _standing(db: sqlite3.Connection, entry: dict[str, Any], custody: str | None) -> Standing:
-    steps = db.execute(_STEPS, (entry["id"],)).fetchall()
-    last = {state: (at, why, json.loads(places)) for state, at, why, places in steps}
+    steps = [(step, at, why, json.loads(places)) for step, at, why, places in db.execute(_STEPS, (entry["id"],))]
+    last = {step: (at, why) for step, at, why, _ in steps}
     dates = {state: last[state][0] or None if state in last else None for state in ("signed", "written", "voided")}
     state, inside = entry["state"], _inside(custody)
-    at, why, _ = last.get(state, (entry["created"], "", []))
+    at, why = last.get(state, (entry["created"], ""))
     by = None
-    if state == "signed" and entry["job_state"] in (None, *FINAL_STATES):
+    if inside is not None and state in ("voided", "written"):  # it came in, whatever was thought of it here
+        state, at, why = inside["state"], inside["at"], inside["why"]
+        if state == "released" and (found := _superseded(db, entry, _SUPERSEDED_INSIDE)) is not None:
+            state, at, by = "superseded", *found
+            why = f"by {by}"
+    elif state == "signed" and entry["job_state"] in (None, *FINAL_STATES):
         state = "unfinished"
     elif state == "voided":
         by = _one(db, _AFTER, entry["stream"], entry["sequence"])
         why = why or ("nobody signed it" if entry["digest"] is None else "")
         dates["written"] = None if dates["signed"] is None else dates["written"]
-    elif inside is not None and inside["state"] in ("rejected", "withdrawn"):
-        state, at, why = inside["state"], inside["at"], inside["why"]
-    elif state == "written" and (number := _one(db, _SUPERSEDED, entry["stream"], entry["sequence"])) is not None:
-        row = db.execute(
-            "SELECT id, created FROM bundles_out WHERE stream = ? AND sequence = ?", (entry["stream"], number)
-        ).fetchone()
-        by = row[0]
-        steps_of_it = {step[0]: step[1] for step in db.execute(_STEPS, (by,))}
-        state, at, why = "superseded", steps_of_it.get("written") or row[1], f"by {by}"
-    elif inside is not None:
-        state, at, why = inside["state"], inside["at"], inside["why"]
-    places = last["written"][2] if "written" in last else []
+    elif state == "written" and (found := _superseded(db, entry, _SUPERSEDED)) is not None:
+        state, at, by = "superseded", *found
+        why = f"by {by}"
+    places = list(dict.fromkeys(place for step, _, _, places in steps if step in _PLACED for place in places))
     return Standing(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
+
+
+def _superseded(db: sqlite3.Connection, entry: dict[str, Any], question: str) -> tuple[str, str] | None:
+    """Since when later bundles stand for all tags of one, and which of them took the last."""
+    number = _one(db, question, entry["stream"], entry["sequence"])
+    if number is None:
+        return None
+    by, created = db.execute(
+        "SELECT id, created FROM bundles_out WHERE stream = ? AND sequence = ?", (entry["stream"], number)
+    ).fetchone()
+    steps = {step[0]: step[1] for step in db.execute(_STEPS, (by,))}
+    return steps.get("written") or created, by
 
 
 def _inside(custody: str | None) -> dict[str, str] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -93,6 +93,34 @@ def voided_by(reader: sqlite3.Connection, stream: str, sequence: int) -> list[st
     """The bundles of a stream, from a sequence on, that a want-list voids, by id."""
     rows = reader.execute(
         "SELECT id FROM bundles_out WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written') ORDER BY id",
+        (stream, sequence),
+    )
+    return [str(bundle) for (bundle,) in rows]
+
+
+def signed_after(reader: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+    """The bundles of a stream behind a sequence that are signed and not void, by number."""
+    rows = reader.execute(
+        "SELECT id FROM bundles_out WHERE stream = ? AND sequence > ? AND state IN ('signed', 'written')"
+        " ORDER BY sequence",
+        (stream, sequence),
+    )
+    return [str(bundle) for (bundle,) in rows]
+
+
+def void_and_inside(reader: sqlite3.Connection, told: Iterable[tuple[str, str]]) -> list[str]:
+    """Which bundles are void here, of those that a receipt names as (id, digest): they came in after all."""
+    question = "SELECT 1 FROM bundles_out WHERE id = ? AND digest = ? AND state = 'voided'"
+    return sorted({bundle for bundle, digest in told if reader.execute(question, (bundle, digest)).fetchone()})
+
+
+def inside_by_receipt(reader: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+    """The bundles of a stream from a number on that the destination has, by its latest receipts, by number."""
+    rows = reader.execute(
+        "SELECT b.id FROM bundles_out b WHERE b.stream = ?1 AND b.sequence >= ?2 AND b.state IN ('signed', 'written')"
+        " AND (EXISTS (SELECT 1 FROM custody_taken c WHERE c.bundle = b.id AND c.digest = b.digest)"
+        " OR EXISTS (SELECT 1 FROM receipt_heads h WHERE h.stream = ?1 AND h.sequence = b.sequence"
+        " AND h.digest = b.digest)) ORDER BY b.sequence",
         (stream, sequence),
     )
     return [str(bundle) for (bundle,) in rows]

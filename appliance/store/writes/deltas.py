@@ -9,9 +9,12 @@ from typing import ClassVar
 import msgspec
 
 from appliance import limits
+from appliance.store.reads.outgoing import void_and_inside
+from appliance.store.reads.voiding import require_voidable
 from appliance.store.writes.bundle_steps import TagRow, add_step, put_tags, written_before
 from appliance.store.writes.write import Write
-from bundles.errors import NotFoundError, RefusedError, UsageError
+from bundles.errors import RefusedError, UsageError
+from bundles.format.manifest import bundle_id
 
 
 class HeldRow(msgspec.Struct, frozen=True, array_like=True):
@@ -60,6 +63,9 @@ class TakeReceipt(Write, frozen=True):
 
     `blobs` is None where it lists none. The result is whether it is a new one. Raises RefusedError for one that was
     superseded (a replay), another of the same number, or one that knows another bundle under a number of ours.
+
+    A bundle that is void here and that the receipt says is inside counts again. Where it is a stream's last inside,
+    later ones of the stream follow a history without it: they cannot come in, and are voided.
     """
 
     site: str
@@ -79,7 +85,10 @@ class TakeReceipt(Write, frozen=True):
         if not self._is_new(db):
             return False
         for head in self.heads:
-            _check_head(db, head, self.at)
+            _check_digest(db, bundle_id(head.stream, head.sequence), head.digest)
+        for part in self.custody:
+            _check_digest(db, part.bundle, part.digest)
+        self._count_again(db)
         db.execute("DELETE FROM receipt_heads WHERE site = ?", (self.site,))
         db.execute("DELETE FROM known_inside WHERE site = ?", (self.site,))
         db.execute(
@@ -88,15 +97,13 @@ class TakeReceipt(Write, frozen=True):
             (self.site, self.number, self.digest, self.blobs is not None, self.created, self.at),
         )
         db.executemany(
-            "INSERT INTO receipt_heads (site, stream, sequence) VALUES (?, ?, ?)",
-            [(self.site, head.stream, head.sequence) for head in self.heads],
+            "INSERT INTO receipt_heads (site, stream, sequence, digest) VALUES (?, ?, ?, ?)",
+            [(self.site, head.stream, head.sequence, head.digest) for head in self.heads],
         )
         db.executemany(
             "INSERT INTO known_inside (site, digest, size) VALUES (?, ?, ?)",
             [(self.site, blob.digest, blob.size) for blob in self.blobs or ()],
         )
-        for part in self.custody:
-            _check_bundle(db, part.bundle, part.digest)
         db.executemany(
             "INSERT OR REPLACE INTO custody_taken (site, bundle, digest, number, receipt, head, keyid, owner, document,"
             " created, taken) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -107,6 +114,22 @@ class TakeReceipt(Write, frozen=True):
             ],
         )  # fmt: skip
         return True
+
+    def _count_again(self, db: sqlite3.Connection) -> None:
+        """What is void here and came in after all counts again, and what it shuts out is void."""
+        back = set(void_and_inside(db, told_of(self.heads, self.custody)))
+        for bundle in sorted(back):
+            db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (bundle,))
+            add_step(db, bundle, "written", self.at, "the inside has it")
+        for head in self.heads:
+            if not head.digest:  # people set that floor: it tells of no bundle
+                continue
+            name = bundle_id(head.stream, head.sequence)
+            if name in back:
+                void_from(db, head.stream, head.sequence + 1, self.at, f"it does not follow {name}, which is inside")
+            written_before(db, head.stream, head.sequence, self.at, "the inside has it")
+        for stream in {bundle.rpartition("-")[0] for bundle in back}:
+            _follow_last(db, stream)
 
     def _is_new(self, db: sqlite3.Connection) -> bool:
         row = db.execute("SELECT number, digest FROM receipts_taken WHERE site = ?", (self.site,)).fetchone()
@@ -127,31 +150,17 @@ class TakeReceipt(Write, frozen=True):
         return True
 
 
-def _check_head(db: sqlite3.Connection, head: HeadRow, at: str) -> None:
-    """The inside's last bundle must be ours. One that was voided and got in after all counts again."""
-    row = db.execute(
-        "SELECT id, digest, state FROM bundles_out WHERE stream = ? AND sequence = ?", (head.stream, head.sequence)
-    ).fetchone()
-    if row is None or not head.digest:
-        return
-    bundle, digest, state = row
-    if digest != head.digest:
-        raise RefusedError(
-            "the inside has another bundle of this number",
-            thing=bundle,
-            remedy="find out who made it",
-        )
-    if state == "voided":
-        db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (bundle,))
-        add_step(db, bundle, "written", at, "the inside has it")
-        _follow_last(db, head.stream)
-    written_before(db, head.stream, head.sequence, at, "the inside has it")
+def told_of(heads: Sequence[HeadRow], custody: Sequence[CustodyRow]) -> list[tuple[str, str]]:
+    """The bundles of ours that a receipt says are inside, as (id, digest)."""
+    last = [(bundle_id(head.stream, head.sequence), head.digest) for head in heads if head.digest]
+    return [*last, *((part.bundle, part.digest) for part in custody)]
 
 
-def _check_bundle(db: sqlite3.Connection, bundle: str, digest: str) -> None:
-    """What the inside tells of a bundle is about the one that was signed here under that id. Raises RefusedError."""
+def _check_digest(db: sqlite3.Connection, bundle: str, digest: str) -> None:
+    """What the inside tells of a bundle is about the one that was signed here under that id; "" tells of none. Raises
+    RefusedError."""
     row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
-    if row is not None and row[0] and row[0] != digest:
+    if digest and row is not None and row[0] and row[0] != digest:
         raise RefusedError("the inside has another bundle of this number", thing=bundle, remedy="find out who made it")
 
 
@@ -192,18 +201,18 @@ class TakeWants(Write, frozen=True):
 class VoidBundle(Write, frozen=True):
     """A signed bundle will never come in (its media are lost): it and every later one of the stream are voided.
 
-    The result is their ids. Raises UsageError for a bundle that is not signed.
+    The result is their ids. `with_later` False: refused where there are later ones. Raises NotFoundError for a bundle
+    that is not signed, UsageError for later ones, RefusedError where a receipt says that one of them is inside.
     """
 
     id: str
     at: str = ""
     why: str = ""
+    with_later: bool = True
 
     def apply(self, db: sqlite3.Connection) -> list[str]:
-        row = db.execute("SELECT stream, sequence, state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
-        if row is None or row[2] not in ("signed", "written"):
-            raise NotFoundError("no signed bundle of this id", thing=self.id, remedy="see: lockgate bundle list")
-        return void_from(db, row[0], row[1], self.at, self.why)
+        stream, sequence = require_voidable(db, self.id, with_later=self.with_later)
+        return void_from(db, stream, sequence, self.at, self.why)
 
 
 def void_from(db: sqlite3.Connection, stream: str, sequence: int, at: str, why: str) -> list[str]:

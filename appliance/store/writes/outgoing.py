@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any, ClassVar
 
 from appliance.store.reads.sites import require_known
-from appliance.store.writes.bundle_steps import UNSIGNED, add_step, written_before
+from appliance.store.writes.bundle_steps import RECUT, UNSIGNED, add_step, written_before
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.registry import (
     BlobRow,
@@ -172,19 +172,26 @@ class SignBundle(Write, frozen=True):
 
 
 class FinishBundle(Write, frozen=True):
-    """A bundle was written and compared, to the folders `places`. The result is its state: `written`, or `voided` where
-    people gave it up meanwhile."""
+    """A bundle was written and compared, to the folders `places`: with all its media, or `part` of them. The result is
+    its state: `written`, `voided` where people gave it up meanwhile, `signed` where others of its media are to come.
+
+    Media of one that was written before are a step of their own, `recut`: where the first ones are stays known.
+    """
 
     id: str
     at: str = ""
     places: tuple[str, ...] = ()
+    part: bool = False
 
     def apply(self, db: sqlite3.Connection) -> str:
-        db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ? AND state = 'signed'", (self.id,))
-        (state,) = db.execute("SELECT state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
-        if state == "written":
+        (before,) = db.execute("SELECT state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
+        if before == "written":
+            add_step(db, self.id, RECUT, self.at, places=self.places)
+        elif before == "signed" and not self.part:
+            db.execute("UPDATE bundles_out SET state = 'written' WHERE id = ?", (self.id,))
             add_step(db, self.id, "written", self.at, places=self.places)
-        return str(state)
+            return "written"
+        return str(before)
 
 
 class VoidSequence(Write, frozen=True):
