@@ -6,20 +6,15 @@ station names the one that closes it.
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
-from typing import Final
 
 from appliance.origin import was_made_open
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store.database import open_reader
+from appliance.store.errors import UnavailableEngineError
+from appliance.store.reads.accounts import Accounts
 from bundles.errors import FailedError, UsageError
-
-_ADMINISTRATOR: Final = (
-    "SELECT 1 FROM accounts a JOIN grants g ON g.account = a.name"
-    " WHERE g.role = 'administrator' AND a.disabled IS NULL LIMIT 1"
-)
 
 
 def has_administrator(paths: StationPaths) -> bool:
@@ -28,8 +23,8 @@ def has_administrator(paths: StationPaths) -> bool:
         return False
     try:
         with closing(open_reader(paths.database)) as reader:
-            return reader.execute(_ADMINISTRATOR).fetchone() is not None
-    except sqlite3.OperationalError:  # of a version before accounts
+            return Accounts(reader).administrator_exists()
+    except UnavailableEngineError:  # of a version before accounts
         return False
 
 

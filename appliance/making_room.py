@@ -7,7 +7,6 @@ database was put back, or a scrub withdrew the blob. Whoever looks next gives it
 from __future__ import annotations
 
 import os
-import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +24,7 @@ from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
 from appliance.store.graveyard import Buried, made
+from appliance.store.ports import Reader
 from appliance.store.reads import garbage
 from appliance.store.reserve import Room
 from bundles.errors import LockgateError
@@ -51,7 +51,7 @@ class Emptier:
     def __init__(
         self,
         blobs: BlobStore,
-        reader: sqlite3.Connection,
+        reader: Reader,
         audit: AuditPort,
         actor: str,
         attend: Callable[[], object] = lambda: None,

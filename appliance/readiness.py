@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sqlite3
 import time
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -20,6 +19,7 @@ from appliance import limits
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from appliance.plain_http import require_version
+from appliance.store.errors import EngineError
 from appliance.store.integrity import is_distrusted
 from appliance.store.presence import Presence
 from appliance.store.reads.registry import Metadata
@@ -76,7 +76,7 @@ class Probe:
         try:
             damaged, unread = self._metadata.troubled()
             distrusted = is_distrusted(self._metadata.connection)
-        except sqlite3.Error:
+        except EngineError:
             return Readiness("not ready", (*codes, "metadata"))
         if damaged:
             codes.append("damaged")

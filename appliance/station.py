@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from appliance.settings.approvals import Policy, load_policy
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
 from appliance.store.database import open_reader
+from appliance.store.ports import Reader
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.write import Writer
 from bundles.errors import FailedError
@@ -39,7 +39,7 @@ class Station:
     paths: StationPaths
     blobs: BlobStore
     metadata: Metadata
-    reader: sqlite3.Connection
+    reader: Reader
     writer: Writer
     audit: AuditPort
 

@@ -12,6 +12,7 @@ from appliance.intake.overrides import trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
 from appliance.station import Station
 from appliance.store.integrity import last_check
+from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
@@ -59,16 +60,18 @@ def _store(station: Station) -> dict[str, Any]:
         detail = f"not in its place: {away}; blobs are answered with 503 until it is mounted again"
         return {"name": "store", "ok": False, "detail": detail}
     count, unread = station.metadata.troubled()
-    last = station.reader.execute("SELECT started, finished FROM scrub").fetchone()
+    last = last_scrub(station.reader)
     found = [f"{some(count, 'damaged blob')} withdrawn"] * bool(count) + [
         f"{some(unread, 'blob')} could not be read"
     ] * bool(unread)
     if found:
         return {"name": "store", "ok": False, "detail": f"{', '.join(found)}; see: lockgate scrub"}
-    scrubbed = "never scrubbed" if last is None else f"scrubbed {last[1]}" if last[1] else f"a scrub began {last[0]}"
-    reread = station.reader.execute("SELECT started, finished FROM reread").fetchone()
+    scrubbed = "never scrubbed"
+    if last is not None:
+        scrubbed = f"scrubbed {last.finished}" if last.finished else f"a scrub began {last.started}"
+    reread = last_reread(station.reader)
     if reread is not None:
-        scrubbed += f", reread {reread[1]}" if reread[1] else f", a rereading began {reread[0]}"
+        scrubbed += f", reread {reread.finished}" if reread.finished else f", a rereading began {reread.started}"
     return {"name": "store", "ok": True, "detail": scrubbed}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 from typing import Any, Final
 
@@ -11,6 +10,7 @@ from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
+from appliance.store.ports import Reader
 from appliance.store.reads.intake import concerned, manifest_bytes
 from appliance.store.reads.links import is_shown, showing, tag_target, tags_of
 from appliance.store.reads.outgoing import built_bundles, carrying
@@ -26,7 +26,7 @@ _EVERYTHING = "everything"
 _STILL: Final = 1_000
 
 
-def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[str, Any]:
+def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
     """Of a keyid, a digest or a `repository:tag`: {thing, bundles, tags, pulls, pulls_since}.
 
     `bundles` are those that the key signed or decided about, or that held the digest (as an artifact or a blob), in
@@ -64,21 +64,21 @@ def recall(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> dict[
             "pulls_since": since}  # fmt: skip
 
 
-def _digest(reader: sqlite3.Connection, thing: str) -> str:
+def _digest(reader: Reader, thing: str) -> str:
     """What a `repository:tag` stands at; anything else is itself."""
     repository, _, tag = thing.rpartition(":")
     target = tag_target(reader, repository, tag)
     return thing.rpartition("@")[2] if target is None else target
 
 
-def _incoming(reader: sqlite3.Connection, thing: str) -> list[dict[str, str]]:
+def _incoming(reader: Reader, thing: str) -> list[dict[str, str]]:
     return [
         {"id": one.id, "digest": one.digest, "state": one.state, "as": one.how, "direction": "in"}
         for one in concerned(reader, thing)
     ]
 
 
-def _outgoing(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> list[dict[str, str]]:
+def _outgoing(reader: Reader, paths: StationPaths, thing: str) -> list[dict[str, str]]:
     """The bundles of this station's own that carried it or were signed with it, with what the inside told of them."""
     carried = carrying(reader, thing)
     found = []
@@ -94,7 +94,7 @@ def _outgoing(reader: sqlite3.Connection, paths: StationPaths, thing: str) -> li
     return found
 
 
-def _manifest(reader: sqlite3.Connection, paths: StationPaths, bundle: dict[str, str]) -> BundleManifest | None:
+def _manifest(reader: Reader, paths: StationPaths, bundle: dict[str, str]) -> BundleManifest | None:
     if bundle["direction"] == "in":
         try:
             return decode(manifest_bytes(reader, bundle["digest"]))
@@ -127,7 +127,7 @@ def _names(blobs: BlobStore, artifact: Artifact) -> set[str] | None:
     return {str(one.digest) for one in (*found.blobs, *found.manifests)}
 
 
-def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
+def _shown(reader: Reader, reference: str, digest: str) -> str:
     """`yes`, `no`, or where the tag stands now."""
     if "@" in reference:
         return "yes" if is_shown(reader, reference) else "no"
@@ -136,9 +136,7 @@ def _shown(reader: sqlite3.Connection, reference: str, digest: str) -> str:
     return "no" if target is None else "yes" if target == digest else f"now {target}"
 
 
-def _elsewhere(
-    reader: sqlite3.Connection, digests: set[str], known: dict[str, dict[str, str]]
-) -> list[tuple[str, str]]:
+def _elsewhere(reader: Reader, digests: set[str], known: dict[str, dict[str, str]]) -> list[tuple[str, str]]:
     """Each (reference, digest) that is shown and that no bundle names: a client pushed or mounted it, or set a tag."""
     found = []
     named = {(name.rpartition(":")[0], one["digest"]) for name, one in known.items()}
@@ -152,7 +150,7 @@ def _elsewhere(
     return found
 
 
-def still_shown(reader: sqlite3.Connection, write: Withdraw) -> list[str]:
+def still_shown(reader: Reader, write: Withdraw) -> list[str]:
     """What a withdrawal took back and is shown all the same, since another release, a push or a collect stands for it:
     `repository@digest`, a thousand at most."""
     shown = showing(reader, {one.manifest for one in write.names})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,6 +14,7 @@ from appliance.audit.reading import own_events
 from appliance.known_keys import own_keys
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.station import Station
+from appliance.store.ports import Reader
 from appliance.store.reads.custody import (
     brought_in,
     handovers,
@@ -128,7 +128,7 @@ def _told(events: Iterable[Mapping[str, Any]], bundle: str) -> Mapping[str, Any]
     return {}
 
 
-def _other(reader: sqlite3.Connection, bundle: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
+def _other(reader: Reader, bundle: str, event: Mapping[str, Any]) -> dict[str, Any] | None:
     """The other side's part. Raises RefusedError where it is not what was taken, by the event of its receipt."""
     told = other_part(reader, bundle)
     if told is None:  # never taken, or forgotten with a database that was lost
@@ -175,7 +175,7 @@ def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(names, one, strict=True)) for one in sorted(found, key=lambda one: one[0])]
 
 
-def parts_since_known(reader: sqlite3.Connection) -> list[CustodyPart]:
+def parts_since_known(reader: Reader) -> list[CustodyPart]:
     """This side's part of the record of each bundle that came in, for a receipt: of those that moved since the receipt
     which the other side built on last, since it is known to have that one; the latest, where there are very many."""
     parts = []
@@ -212,7 +212,7 @@ def _signatures(seen: set[str], named: Sequence[str], station: Station) -> list[
     return found
 
 
-def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
+def _decisions(reader: Reader, digest: str) -> list[dict[str, str]]:
     found = []
     for one in signed_decisions(reader, digest):
         said = json.loads(one.document)
@@ -228,7 +228,7 @@ def _decisions(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
     return found
 
 
-def signed_documents(reader: sqlite3.Connection, trust: TrustFolder) -> dict[str, bytes]:
+def signed_documents(reader: Reader, trust: TrustFolder) -> dict[str, bytes]:
     """What was signed about every bundle, as files that openssl checks, and whose keys those are: by path in an export
     of the audit log."""
     found: dict[str, bytes] = {}

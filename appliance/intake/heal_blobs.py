@@ -14,6 +14,7 @@ from appliance.audit.folder_acts import recording
 from appliance.custody.carriers import volumes_of
 from appliance.intake.store_sink import StoreSink
 from appliance.jobs.kinds import JobContext
+from appliance.store.reads import garbage
 from appliance.store.writes.outgoing import RecordBlobs
 from bundles.format.manifest import BundleManifest
 from bundles.oci.digest import Digest
@@ -28,7 +29,7 @@ def restore(context: JobContext, bundle: OpenedBundle) -> list[str]:
     signed ones.
     """
     station, manifest = context.station, bundle.opened.manifest
-    damaged = {digest for (digest,) in station.reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
+    damaged = garbage.damaged(station.reader)
     damaged &= {blob.digest for blob in manifest.blobs}
     damaged = damaged or _rotten(context, manifest)
     wanted = {blob.digest: volumes_of(blob) for blob in manifest.blobs if blob.digest in damaged}

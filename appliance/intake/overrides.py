@@ -7,13 +7,13 @@ which is for trying it out, one suffices.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
 from appliance.station import Station
+from appliance.store.ports import Reader
 from appliance.store.reads.decisions import clock_floor, open_overrides
 from appliance.store.writes.ledger import Said, SayOverride
 from bundles.documents import signed as documents
@@ -141,7 +141,7 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     return write, override
 
 
-def trusted_now(reader: sqlite3.Connection) -> str:
+def trusted_now(reader: Reader) -> str:
     """The station's best idea of the time: the clock's, and never before its own clock at an import, or what two people
     set. What a bundle says of the time does not move it.
 
@@ -150,13 +150,13 @@ def trusted_now(reader: sqlite3.Connection) -> str:
     return _not_before(reader, "", "{} came in at {}")
 
 
-def stream_now(reader: sqlite3.Connection, stream: str) -> str:
+def stream_now(reader: Reader, stream: str) -> str:
     """The time that a stream's keys and bundles are held against: `trusted_now`, and never before the newest bundle of
     that stream was made. Raises RefusedError as `trusted_now`, for that stream alone."""
     return max(trusted_now(reader), _not_before(reader, stream, "{} was made {}"))
 
 
-def _not_before(reader: sqlite3.Connection, stream: str, what: str) -> str:
+def _not_before(reader: Reader, stream: str, what: str) -> str:
     found = clock_floor(reader, stream)
     now = clock.now()
     if found is None:

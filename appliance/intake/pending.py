@@ -6,19 +6,19 @@ For the console's and the command line's eyes. Nothing here decides: a decision 
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
 from appliance.intake.approval_rules import demand_of, facts_of
 from appliance.intake.approvals import Counting, hours_of, names_of, still_counting, verify_stored
 from appliance.settings.approvals import is_sealed
 from appliance.station import Station
+from appliance.store.ports import Reader
 from appliance.store.reads.intake import (
     Entry,
     decisions_of,
     describe,
-    entry_columns,
     importer_of,
+    list_in_states,
     manifest_bytes,
     report_text,
     steps_of,
@@ -29,17 +29,10 @@ from bundles.format.manifest_codec import decode
 from bundles.people import gather
 
 
-def list_pending(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[Entry]:
+def list_pending(reader: Reader, limit: int, after: str = "", text: str = "") -> list[Entry]:
     """Entries that wait for people, by id and digest, behind the one whose `ledger.cursor` is `after`; `text` is part
     of the id."""
-    last_id, _, last_digest = after.partition(" ")
-    marks = ", ".join("?" * len(DECIDABLE))
-    rows = reader.execute(
-        f"SELECT {entry_columns()} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?) AND state IN ({marks})"  # noqa: S608
-        " ORDER BY id, digest LIMIT ?",
-        (last_id, last_digest, text, *DECIDABLE, limit),
-    )
-    return [Entry(*row) for row in rows]
+    return list_in_states(reader, DECIDABLE, limit, after, text)
 
 
 def listed(station: Station, entry: Entry) -> dict[str, Any]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 
 from appliance.jobs.end import Ended
 from appliance.jobs.view import Job
+from appliance.store.errors import EngineError
+from appliance.store.ports import Reader
 from appliance.store.reads.bundles_out import numbers_of, unfinished
 
 
-def with_numbers(reader: sqlite3.Connection, site: str, job: Job, ended: Ended) -> Ended:
+def with_numbers(reader: Reader, site: str, job: Job, ended: Ended) -> Ended:
     """The end of a job. The error of a build at `site` names the bundles of its stream that are signed and not on their
     media, and the numbers that are void."""
     if job.kind != "build" or ended.error is None:
@@ -18,7 +19,7 @@ def with_numbers(reader: sqlite3.Connection, site: str, job: Job, ended: Ended) 
     try:
         own = dict(numbers_of(reader, job.id))
         found = unfinished(reader, f"{site}.{job.params.get('to', '')}")
-    except sqlite3.Error:  # a database that cannot be read now hides no end
+    except EngineError:  # a database that cannot be read now hides no end
         return ended
     left = [replace(one, job_state=None) if one.id in own else one for one in found]
     said = [one.text() for one in left if one.is_left]

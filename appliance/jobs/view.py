@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from appliance.store.ports import Reader
 from appliance.store.reads.jobs import StoredJob, stored_job, stored_jobs
 from appliance.store.writes.jobs import FINAL_STATES
 
@@ -106,12 +106,12 @@ def _job(stored: StoredJob) -> Job:
     )  # fmt: skip
 
 
-def find_job(reader: sqlite3.Connection, job_id: str) -> Job | None:
+def find_job(reader: Reader, job_id: str) -> Job | None:
     """The job of that id, or None."""
     stored = stored_job(reader, job_id)
     return None if stored is None else _job(stored)
 
 
-def list_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Job]:
+def list_jobs(reader: Reader, limit: int, after: str = "", state: str = "") -> list[Job]:
     """Jobs, the one made last first, those made before the job `after` where it is given."""
     return [_job(stored) for stored in stored_jobs(reader, limit, after, state)]

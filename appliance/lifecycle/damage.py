@@ -7,6 +7,7 @@ the store's gate, whether the file is still the one that was read: nobody heals 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 from zlib import crc32
 
@@ -20,6 +21,15 @@ from appliance.station import Station
 from appliance.store.collection_lock import Gate
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.reads import garbage
+from appliance.store.reads.damage import (
+    damaged_blobs,
+    damaged_sizes,
+    every_unread,
+    is_held,
+    references,
+    unread_blobs,
+    unread_sizes,
+)
 from appliance.store.writes.lifecycle import CorrectBlob, ForgetUnread, HealDamage, NoteUnread, RecordDamage
 from bundles.errors import NotFoundError
 from bundles.limits import CHUNK
@@ -28,35 +38,16 @@ from bundles.oci.digest import Digest
 
 def damages(station: Station) -> list[dict[str, Any]]:
     """Every blob that is damaged and not healed: why, where it was shown, and the bundles that carry it."""
-    rows = station.reader.execute(
-        "SELECT digest, why, found FROM damage WHERE healed IS NULL ORDER BY digest LIMIT ?", (limits.DAMAGE_NAMED,)
-    ).fetchall()
     return [
-        {"digest": digest, "why": why, "found": found, "shown": shown(station, digest),
-         "bundles": carriers(station, Digest.parse(digest))}
-        for digest, why, found in rows
+        {"digest": blob.digest, "why": blob.why, "found": blob.found,
+         "shown": references(station.reader, blob.digest), "bundles": carriers(station, Digest.parse(blob.digest))}
+        for blob in damaged_blobs(station.reader, limits.DAMAGE_NAMED)
     ]  # fmt: skip
 
 
 def unread(station: Station) -> list[dict[str, Any]]:
     """Every blob that could not be read when it was last looked at: {digest, why, found, last, times}."""
-    names = ("digest", "why", "found", "last", "times")
-    rows = station.reader.execute(
-        f"SELECT {', '.join(names)} FROM unread ORDER BY digest LIMIT ?",  # noqa: S608  names of this function
-        (limits.DAMAGE_NAMED,),
-    )
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
-def shown(station: Station, digest: str) -> list[str]:
-    """Where a blob or manifest is shown, at most a hundred references."""
-    rows = station.reader.execute(
-        "SELECT r.name, t.tag FROM links l JOIN repositories r ON r.id = l.repository_id"
-        " LEFT JOIN tags t ON t.repository_id = r.id AND t.digest = l.digest WHERE l.digest = ?"
-        " ORDER BY r.name, t.tag LIMIT 100",
-        (digest,),
-    )
-    return [f"{name}:{tag}" if tag else f"{name}@{digest}" for name, tag in rows]
+    return [asdict(blob) for blob in unread_blobs(station.reader, limits.DAMAGE_NAMED)]
 
 
 class Findings:
@@ -114,14 +105,10 @@ class Findings:
             except UnreadableError as error:
                 self.take(digest, Looked(unread=error.reason))
                 return
-            known = station.reader.execute(
-                "SELECT (SELECT count(*) FROM blobs WHERE digest = ?1),"
-                " (SELECT count(*) FROM damage WHERE digest = ?1 AND healed IS NULL)",
-                (str(digest),),
-            ).fetchone()
-            if inode != looked.inode or not known[0] or (inode == 0 and known[1]):
+            held, withdrawn = is_held(station.reader, str(digest))
+            if inode != looked.inode or not held or (inode == 0 and withdrawn):
                 return
-            detail = {"why": str(looked.why), "shown": shown(station, str(digest))}
+            detail = {"why": str(looked.why), "shown": references(station.reader, str(digest))}
             event = AuditEvent(Act.WITHDRAW_DAMAGED, self._actor, str(digest), "done", detail)
             with recording(station.audit, event):
                 station.writer.submit(RecordDamage(digest=str(digest), why=str(looked.why), at=clock.now()))
@@ -145,8 +132,7 @@ class Findings:
 
     def give_back_unread(self) -> int:
         """Give back what was asked for, is missing, and lies whole in the graveyard; how many. Raises FailedError."""
-        rows = self._station.reader.execute("SELECT digest FROM unread ORDER BY digest").fetchall()
-        found = (Digest.parse(digest) for (digest,) in rows)
+        found = map(Digest.parse, every_unread(self._station.reader))
         return sum(self.give_back(digest) for digest in found if not self._station.blobs.has_blob(digest))
 
     def give_back(self, digest: Digest, attend: Attend = unattended) -> bool:
@@ -174,17 +160,12 @@ class Findings:
 
     def heal_all(self, looker: Looker, attend: Attend) -> int:
         """Show again what is withdrawn and reads well; how many."""
-        rows = self._station.reader.execute(
-            "SELECT d.digest, b.size FROM damage d JOIN blobs b ON b.digest = d.digest WHERE d.healed IS NULL"
-        )
-        return sum(self.heal(looker, Digest.parse(digest), size, attend) for digest, size in rows.fetchall())
+        found = damaged_sizes(self._station.reader)
+        return sum(self.heal(looker, Digest.parse(digest), size, attend) for digest, size in found)
 
     def read_all_again(self, looker: Looker, attend: Attend) -> int:
         """Look again at what could not be read, which the workers of the registry note, too; how many are whole."""
-        rows = self._station.reader.execute(
-            "SELECT u.digest, b.size FROM unread u JOIN blobs b ON b.digest = u.digest ORDER BY u.digest"
-        )
-        found = [(Digest.parse(text), size) for text, size in rows.fetchall()]
+        found = [(Digest.parse(text), size) for text, size in unread_sizes(self._station.reader)]
         return sum(self.read_again(digest, looker.look(digest, size, attend), size) for digest, size in found)
 
     def _show(self, digest: Digest, inode: int, why: str, *, put_back: bool) -> bool:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import json
 import mmap
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
 
 from appliance import limits
 from appliance.audit.acts import OUTSIDE_THE_DATABASE, Act, mark, read_act
@@ -24,7 +22,11 @@ from appliance.audit.reading import newest
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store import commits
+from appliance.store.database_file import has_tables, held_commits, looked_at
+from appliance.store.errors import DamagedEngineError, EngineError, UnavailableEngineError
+from appliance.store.ports import Reader
 from appliance.store.reads.links import is_shown
+from appliance.store.reads.outgoing import built_bundle
 from bundles.documents.audit_log import segments
 from bundles.errors import FailedError, RefusedError
 from bundles.io.display import some
@@ -66,8 +68,8 @@ def look(paths: StationPaths) -> Forgotten | None:
     if not there:
         return Forgotten("the metadata is gone", False) if _has_past(paths) else None
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(database))}?mode=ro", uri=True)) as reader:
-            if reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone() is None:
+        with looked_at(database) as reader:
+            if not has_tables(reader):
                 return Forgotten("the metadata is empty", False) if _has_past(paths) else None
             held = commits.held(reader)
             if held is not None and held < promised:
@@ -79,11 +81,11 @@ def look(paths: StationPaths) -> Forgotten | None:
                 names = chain(names, _missing_links(paths, reader, certain=True))
             if missing := tuple(islice(names, _NAMED)):
                 return Forgotten("the metadata does not know what the audit log knows", True, missing)
-    except sqlite3.OperationalError as error:
+    except UnavailableEngineError as error:
         raise FailedError(
             "the metadata cannot be read", thing=f"{database} ({error})", remedy="check the disk and its owner"
         ) from None
-    except sqlite3.DatabaseError as error:
+    except DamagedEngineError as error:
         return Forgotten(f"the metadata is damaged: {error}", False)
     return None
 
@@ -108,9 +110,8 @@ def refused(paths: StationPaths, config: Config, found: Forgotten) -> RefusedErr
 def accept(paths: StationPaths) -> None:
     """Say that the database is to be gone on with as it is. Raises FailedError."""
     try:
-        with closing(sqlite3.connect(paths.database)) as reader:
-            commits.promise(paths.database, commits.held(reader) or 0)
-    except (sqlite3.Error, OSError) as error:
+        commits.promise(paths.database, held_commits(paths.database))
+    except (EngineError, OSError) as error:
         raise FailedError(
             "the metadata cannot be read", thing=f"{paths.database} ({error})", remedy="put a copy of it back"
         ) from None
@@ -138,15 +139,15 @@ def _has_past(paths: StationPaths) -> bool:
     return False
 
 
-def _missing_bundles(paths: StationPaths, reader: sqlite3.Connection) -> Iterator[str]:
+def _missing_bundles(paths: StationPaths, reader: Reader) -> Iterator[str]:
     """The last bundles that the log says were written, those that the database does not know."""
     for event in _last_bundles(paths.audit):
-        known = reader.execute("SELECT digest FROM bundles_out WHERE id = ?", (event["thing"],)).fetchone()
-        if known is None or known[0] is None:
+        known = built_bundle(reader, str(event["thing"]))
+        if known is None or not known.digest:
             yield str(event["thing"])
 
 
-def _missing_links(paths: StationPaths, reader: sqlite3.Connection, *, certain: bool = False) -> Iterator[str]:
+def _missing_links(paths: StationPaths, reader: Reader, *, certain: bool = False) -> Iterator[str]:
     """Pushed content that the newest events tell of and the database does not show, the newest first.
 
     `certain`: only what neither a kill between the event and the act explains, nor a collection of an earlier version,

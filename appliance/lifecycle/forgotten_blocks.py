@@ -8,7 +8,6 @@ was taken back by the log, and is released by the database, is withdrawn as peop
 
 from __future__ import annotations
 
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -17,6 +16,7 @@ from appliance.paths import StationPaths
 from appliance.release_check.log_record import read_log
 from appliance.station import Station, open_station
 from appliance.store.database import open_writer
+from appliance.store.errors import EngineError
 from appliance.store.reads.blocks import every_block
 from appliance.store.reads.intake import Entry, cursor, list_entries
 from appliance.store.writer.service import LocalWriter
@@ -66,7 +66,7 @@ def withdraw_again(paths: StationPaths, site: str) -> WithdrawnAgain:
                     try:
                         station.writer.submit(prepare_withdraw(station, entry, _WHY, "station"))
                         found.bundles.append(entry.id)
-                    except (LockgateError, sqlite3.Error) as error:
+                    except (LockgateError, EngineError) as error:
                         found.failed.append(f"{entry.id} ({error})")
         finally:
             station.metadata.close()

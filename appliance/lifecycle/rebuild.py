@@ -8,7 +8,6 @@ moment, the next run goes on, and blobs that were read are not read again. The l
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -28,6 +27,8 @@ from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.database import open_writer
+from appliance.store.database_file import write_log_back
+from appliance.store.ports import Connection
 from appliance.store.presence import Presence
 from appliance.store.repair import repair
 from appliance.store.writer import LocalWriter
@@ -106,7 +107,7 @@ def rebuild(
         try:
             with closing(open_writer(target)) as db, under_event():  # of a dry run nothing stays
                 rebuilt = _Rebuild(paths, config, db, heads, progress, dry_run=dry_run).run()
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+                write_log_back(db)
         finally:
             if dry_run:
                 remove(target)
@@ -127,7 +128,7 @@ def _in_order(target: Path) -> bool:
 
 class _Rebuild:
     def __init__(
-        self, paths: StationPaths, config: Config, db: sqlite3.Connection, heads: Sequence[StreamHead],
+        self, paths: StationPaths, config: Config, db: Connection, heads: Sequence[StreamHead],
         progress: Progress, *, dry_run: bool,
     ) -> None:  # fmt: skip
         self._dry_run = dry_run

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
 from appliance import clock
 from appliance.paths import StationPaths
 from appliance.store import commits
+from appliance.store.database_file import come_to_rest, copy_database, write_back
 from bundles.io.files import sync_folder, write_atomic
 
 
@@ -25,8 +25,7 @@ def begin(paths: StationPaths, target: Path, in_order: Callable[[Path], bool], *
             return
     remove(target)
     if usable:
-        with closing(sqlite3.connect(paths.database)) as old, closing(sqlite3.connect(target)) as new:
-            old.backup(new)
+        copy_database(paths.database, target)
         if not in_order(target):
             remove(target)
     # The copying may have brought a write-ahead log into the database.
@@ -49,8 +48,7 @@ def take_place(paths: StationPaths, *, usable: bool) -> None:
     database, new = paths.database, paths.rebuilding
     at = clock.now().replace(":", "").replace("-", "").lower()
     if usable:
-        with closing(sqlite3.connect(database)) as old:
-            old.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        write_back(database)
     kept = next(name for name in _names(f"{database.name}.lost-{at}") if not database.with_name(name).exists())
     if database.exists():
         database.with_name(kept).hardlink_to(database)
@@ -58,10 +56,7 @@ def take_place(paths: StationPaths, *, usable: bool) -> None:
         beside = database.with_name(f"{database.name}{suffix}")
         if beside.exists():
             beside.rename(database.with_name(f"{kept}{suffix}"))
-    with closing(sqlite3.connect(new)) as opened:
-        value = max(commits.promised(database), commits.held(opened) or 0) + 1
-        commits.raise_to(opened, value)
-        opened.execute("PRAGMA journal_mode = DELETE")
+    value = come_to_rest(new, commits.promised(database))
     new.rename(database)
     sync_folder(paths.root)
     commits.promise(database, value)

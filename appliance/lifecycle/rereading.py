@@ -18,6 +18,7 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.upkeep import said
 from appliance.station import Station
+from appliance.store.reads.upkeep import blobs_after, last_reread
 from appliance.store.writes.lifecycle import SaveReread
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
@@ -52,7 +53,7 @@ class Rereading:
         self._saved = now()
 
     def run(self) -> None:
-        """Until `pause` says stop. Raises LockgateError, sqlite3.Error: begin again later, it goes on where it was."""
+        """Until `pause` says stop. Raises LockgateError, EngineError: begin again later, it goes on where it was."""
         with contextlib.suppress(_StoppedError):
             while True:
                 due = self._due()
@@ -67,8 +68,8 @@ class Rereading:
 
     def _row(self) -> tuple[str, str, str | None]:
         """Position, begin and end of the pass that was last at work."""
-        found = self._station.reader.execute("SELECT position, started, finished FROM reread").fetchone()
-        return ("", "", None) if found is None else (found[0], found[1], found[2])
+        found = last_reread(self._station.reader)
+        return ("", "", None) if found is None else (found.position, found.started, found.finished)
 
     def _due(self) -> float:
         """Seconds until a pass is due; one that did not end is. A clock that was set back delays none for longer than
@@ -104,9 +105,7 @@ class Rereading:
         self._save(position, started, clock.now())
 
     def _blobs_after(self, position: str) -> Iterator[tuple[Digest, int]]:
-        while rows := self._station.reader.execute(
-            "SELECT digest, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?", (position, limits.SCRUB_BATCH)
-        ).fetchall():
+        while rows := blobs_after(self._station.reader, position, limits.SCRUB_BATCH):
             for text, size in rows:
                 with contextlib.suppress(MalformedError):  # the check of the metadata names such a row
                     yield Digest.parse(text), size

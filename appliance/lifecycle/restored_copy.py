@@ -9,10 +9,9 @@ A restored outside would give a number out twice, which the inside takes for a f
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +23,10 @@ from appliance.audit.port import FileAudit
 from appliance.lifecycle.forgotten import last_event
 from appliance.paths import StationPaths
 from appliance.store.database import open_writer
+from appliance.store.database_file import structure_of
+from appliance.store.reads.decisions import last_restore
+from appliance.store.reads.ledger import heads as ledger_heads
+from appliance.store.reads.ledger import is_in_ledger
 from appliance.store.reads.sites import known_streams
 from appliance.store.writer.service import LocalWriter
 from appliance.store.writes.ledger import EnterReceipt, ShutImports
@@ -57,18 +60,11 @@ def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
     Raises FailedError for a database that is damaged: then the copy is not one to go on with.
     """
     with closing(open_writer(paths.database)) as connection:
-        try:
-            found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            found = str(error)
+        found = structure_of(connection)
         if found != "ok":
-            raise FailedError("the copy's database is damaged", thing=str(found), remedy="put back an older copy")
+            raise FailedError("the copy's database is damaged", thing=found, remedy="put back an older copy")
         Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=clock.now()))
-        rows = connection.execute(
-            "SELECT stream, sequence, coalesce(digest, '') FROM ledger l WHERE entry = (SELECT entry FROM ledger o"
-            " WHERE o.stream = l.stream ORDER BY sequence DESC, entry DESC LIMIT 1) ORDER BY stream"
-        )
-        return [{"stream": stream, "sequence": sequence, "digest": digest} for stream, sequence, digest in rows]
+        return [asdict(head) for head in ledger_heads(connection)]
 
 
 def enter_receipt(paths: StationPaths, number: int, raw: bytes) -> None:
@@ -126,9 +122,8 @@ def shut_if_forgotten(paths: StationPaths) -> str:
         return ""
     with closing(open_writer(paths.database)) as connection:
         digest = last["detail"].get("digest")
-        known = connection.execute("SELECT 1 FROM ledger WHERE digest = ?", (digest,)).fetchone()
-        shut = connection.execute("SELECT max(created) FROM restores").fetchone()[0]
-        if known is not None or (shut is not None and shut >= last["time"]):
+        shut = last_restore(connection)
+        if is_in_ledger(connection, digest) or (shut and shut >= last["time"]):
             return ""
         name = str(last["thing"])
         why = f"the audit log knows {name}, which the ledger does not"

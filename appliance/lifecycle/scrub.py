@@ -19,6 +19,7 @@ from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings, damages, unread
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.metadata_check import check
+from appliance.store.reads.upkeep import blobs_after, last_scrub
 from appliance.store.writes.lifecycle import SaveScrub
 from bundles.errors import FailedError, MalformedError, UsageError
 from bundles.io.display import some
@@ -136,11 +137,11 @@ class _Scrub:
         self.metadata = {"state": state, "found": found.texts, "unsummed": found.unsummed}
 
     def _begin(self, restart: bool) -> _Pass:
-        row = self._station.reader.execute("SELECT position, started, finished, blobs, bytes FROM scrub").fetchone()
-        if restart or row is None or row[2] is not None:
+        last = last_scrub(self._station.reader)
+        if restart or last is None or last.finished is not None:
             return _Pass("", clock.now())
-        self._context.log(f"goes on with the pass of {row[1]}, after {some(row[3], 'blob')}")
-        return _Pass(row[0], row[1], row[3], row[4])
+        self._context.log(f"goes on with the pass of {last.started}, after {some(last.blobs, 'blob')}")
+        return _Pass(last.position, last.started, last.blobs, last.bytes)
 
     def _save(self, so_far: _Pass, *, finished: bool = False) -> None:
         self._station.writer.submit(
@@ -152,10 +153,7 @@ class _Scrub:
         self._saved = time.monotonic()
 
     def _read_all(self, so_far: _Pass) -> None:
-        while rows := self._station.reader.execute(
-            "SELECT digest, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
-            (so_far.position, limits.SCRUB_BATCH),
-        ).fetchall():
+        while rows := blobs_after(self._station.reader, so_far.position, limits.SCRUB_BATCH):
             for text, size in rows:
                 with contextlib.suppress(MalformedError):  # the check of the metadata names such a row
                     self._look(Digest.parse(text), size)

@@ -7,7 +7,6 @@ A thread of the control process: a disk that hangs holds the thread, not the sta
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 import sys
 import threading
 import time
@@ -18,6 +17,7 @@ from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
+from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reads import garbage
 from appliance.store.writes.lifecycle import NoteUnread
@@ -108,7 +108,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
 
 def said(error: Exception) -> str:
     """An error in a line, by its type where it is none that the program raises by itself."""
-    expected = isinstance(error, LockgateError | sqlite3.Error | OSError)
+    expected = isinstance(error, LockgateError | EngineError | OSError)
     return str(error) if expected else f"{type(error).__name__}: {error}"
 
 

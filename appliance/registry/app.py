@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -24,6 +23,7 @@ from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import handler_args
+from appliance.store.errors import EngineError
 from appliance.store.presence import StoreAwayError
 from appliance.store.reading import UnreadableError
 from appliance.store.reserve import ReadOnlyError
@@ -132,7 +132,7 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
         if isinstance(error, WrongRowError):
             await worker.note_wrong_row(error)
         outcome, failure = errors.of(error), error
-    except sqlite3.Error as error:
+    except EngineError as error:
         wrong = damage_of(error)
         if wrong is None:
             outcome, failure = _failed_inside(request, error), error

@@ -6,17 +6,17 @@ they lead to is found elsewhere; here they are held against the replayed log bef
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable
 
 from appliance.release_check.replay import Replayed
 from appliance.release_check.tag_history import Standing
+from appliance.store.ports import Reader
 
 Claim = tuple[str, str, str, str]
 """A bundle's digest, `manifest` or `tag`, the manifest's digest or the tag, and the digest that it stands at."""
 
 
-def changed_claims(reader: sqlite3.Connection, replayed: Replayed, most: int) -> list[tuple[str, Claim, str]]:
+def changed_claims(reader: Reader, replayed: Replayed, most: int) -> list[tuple[str, Claim, str]]:
     """Claims of manifests and tags that are missing, or that no release made: (repository, claim, `missing` or
     `unexplained`), `most` at most. Of a repository whose history is not whole nothing is said."""
     found: list[tuple[str, Claim, str]] = []
@@ -44,7 +44,7 @@ def _claims(standing: Standing) -> set[Claim]:
     return found | {(who, "tag", tag, target) for tag in standing.tags for who, target in standing.claims(tag)}
 
 
-def _rows(reader: sqlite3.Connection, repository: str) -> set[Claim]:
+def _rows(reader: Reader, repository: str) -> set[Claim]:
     rows = reader.execute(
         "SELECT digest, kind, item, target FROM released WHERE repository = ? AND kind <> 'blob'", (repository,)
     )

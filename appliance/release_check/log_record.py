@@ -6,7 +6,6 @@ What a cut of the log kept (appliance.release_check.cut_record) is beneath what 
 from __future__ import annotations
 
 import hashlib
-import sqlite3
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
@@ -20,6 +19,7 @@ from appliance.release_check import cut_record, replay
 from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
 from appliance.release_check.log_facts import LogRecord, Shown, add_aged
 from appliance.store.blobs import BlobStore
+from appliance.store.ports import Reader
 from appliance.store.reads.links import every_link
 from bundles import limits
 from bundles.documents.audit_cut import CutRecord
@@ -166,9 +166,7 @@ def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> No
             found.mounted.setdefault(thing, source)
 
 
-def make_record(
-    paths: StationPaths, site: str, reader: sqlite3.Connection | None, *, inside: bool
-) -> tuple[CutRecord, bytes]:
+def make_record(paths: StationPaths, site: str, reader: Reader | None, *, inside: bool) -> tuple[CutRecord, bytes]:
     """What a cut keeps, and its file's bytes. `reader` is of the station's database, None where there is none. An
     outside takes no bundles in, and keeps no links.
 

@@ -7,7 +7,6 @@ which ones these are, `read_log` finds (appliance.release_check.log_record).
 from __future__ import annotations
 
 import heapq
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.signed_content import SignedArtifact, signed_artifacts
 from appliance.release_check.tag_history import CLIENT, Standing, pages, take
 from appliance.store.blobs import BlobStore
+from appliance.store.ports import Reader
 from bundles import limits
 from bundles.errors import LockgateError
 from bundles.io import strict_json
@@ -45,7 +45,7 @@ class Replayed:
 
 
 def replay(
-    paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: sqlite3.Connection | None,
+    paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: Reader | None,
     *, only: frozenset[str] | None = None, upto: Mapping[int, int] | None = None, before: int | None = None,
 ) -> Replayed:  # fmt: skip
     """What stands in the repositories `only`, None for all of them, up to an event's number in each lane that `upto`
@@ -57,7 +57,7 @@ def replay(
     return _Replay(paths, log, blobs, reader, only).run(upto, before)
 
 
-def ever_released(paths: StationPaths, log: LogRecord, reader: sqlite3.Connection | None) -> frozenset[str]:
+def ever_released(paths: StationPaths, log: LogRecord, reader: Reader | None) -> frozenset[str]:
     """Every repository that held released content at some time."""
     found: set[str] = set()
     for digest, repositories in log.ever.items():
@@ -102,7 +102,7 @@ def _part(detail: Mapping[str, Any]) -> _Part:
 
 class _Replay:
     def __init__(
-        self, paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: sqlite3.Connection | None,
+        self, paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: Reader | None,
         only: frozenset[str] | None,
     ) -> None:  # fmt: skip
         self._paths, self._log, self._blobs, self._reader, self._only = paths, log, blobs, reader, only

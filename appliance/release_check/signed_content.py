@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
 
 from appliance.paths import StationPaths
+from appliance.store.errors import EngineError
+from appliance.store.ports import Reader
 from appliance.store.reads.intake import signed_files
 from bundles import limits
 from bundles.errors import LockgateError
@@ -101,7 +102,7 @@ def kept_manifest(paths: StationPaths, digest: str, manifest: str) -> bytes | No
     return raw if str(Digest.of(raw)) == manifest else None
 
 
-def entry_manifest(reader: sqlite3.Connection, digest: str) -> bytes | None:
+def entry_manifest(reader: Reader, digest: str) -> bytes | None:
     """The manifest of the bundle's entry in the database; None where it is missing, or not what was signed."""
     try:
         row = reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone()
@@ -110,11 +111,11 @@ def entry_manifest(reader: sqlite3.Connection, digest: str) -> bytes | None:
             return None
         signed = {line.path: line.sha256 for line in parse(files.sums)}
         return files.manifest if signed.get(MANIFEST) == Digest.of(files.manifest).hex else None
-    except (LockgateError, sqlite3.Error, ValueError, TypeError):  # damaged pages are no entry either
+    except (LockgateError, EngineError, ValueError, TypeError):  # damaged pages are no entry either
         return None
 
 
-def signed_manifest(paths: StationPaths, reader: sqlite3.Connection, digest: str, manifest: str) -> bytes | None:
+def signed_manifest(paths: StationPaths, reader: Reader, digest: str, manifest: str) -> bytes | None:
     """The bundle's signed manifest from whichever place still holds it, `manifest` as for `kept_manifest`."""
     raw = kept_manifest(paths, digest, manifest)
     return entry_manifest(reader, digest) if raw is None else raw
@@ -122,7 +123,7 @@ def signed_manifest(paths: StationPaths, reader: sqlite3.Connection, digest: str
 
 def signed_artifacts(
     paths: StationPaths,
-    reader: sqlite3.Connection | None,
+    reader: Reader | None,
     digest: str,
     manifest: str,
     only: frozenset[str] | None = None,

@@ -8,7 +8,6 @@ what a collection asks before it takes anything (docs/adr/0031).
 from __future__ import annotations
 
 import contextlib
-import sqlite3
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
@@ -19,6 +18,7 @@ from appliance.release_check.replay import Replayed, ever_released, read_manifes
 from appliance.release_check.signed_content import artifacts_of, blobs_of, required_by, signed_manifest
 from appliance.release_check.tag_history import CLIENT, Standing
 from appliance.station import Station
+from appliance.store.errors import EngineError
 from appliance.store.reads.explained import Explained
 from appliance.store.reads.links import unlinked
 from bundles.errors import FailedError
@@ -101,7 +101,7 @@ class StandingContent:
         self._explained = Explained()
         try:
             self._read()
-        except sqlite3.Error as error:
+        except EngineError as error:
             self.close()
             raise FailedError(
                 "what releases show cannot be listed", thing=str(error),

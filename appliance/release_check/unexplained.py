@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import sqlite3
 from collections import defaultdict
 from typing import Any, Final
 
@@ -21,6 +20,7 @@ from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.log_record import read_log
 from appliance.release_check.signed_content import blobs_of, entry_manifest, kept_manifest, signed_manifest
 from appliance.station import Station
+from appliance.store.errors import EngineError
 from appliance.store.reads.explained import Explained
 from bundles.errors import FailedError
 from bundles.io.display import safe, some
@@ -80,7 +80,7 @@ def unexplained(station: Station) -> list[dict[str, str]]:
             found += _bundles(station, log, explaining, explained)
             explaining.add_roots()
             links = _links(station, log, explaining, explained, _LISTED - len(found))
-    except sqlite3.Error as error:
+    except EngineError as error:
         raise FailedError(
             "what is shown cannot be checked",
             thing=str(error),

@@ -12,7 +12,6 @@ import os
 import select
 import signal
 import socket
-import sqlite3
 import sys
 import time
 import traceback
@@ -38,6 +37,7 @@ from appliance.serve.preflight import require_loopback, require_startable
 from appliance.settings.station import Config, load_config
 from appliance.station import station_lock
 from appliance.store.database import open_reader
+from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reserve import Reserve
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
@@ -203,7 +203,7 @@ def _somebody(paths: StationPaths) -> bool:
     with contextlib.closing(open_reader(paths.database)) as reader:
         try:
             return Accounts(reader).exist()
-        except sqlite3.OperationalError:  # the database is of a version before accounts
+        except UnavailableEngineError:  # the database is of a version before accounts
             return False
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import mmap
 import os
-import sqlite3
 import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from appliance.store.errors import UnavailableEngineError
+from appliance.store.ports import Connection, Reader
 from bundles.io.files import own_as_folder
 
 _NUMBER: Final = struct.Struct("<Q")
@@ -28,27 +29,26 @@ def commits_file(database: Path) -> Path:
     return database.with_name("commits" if database.name == _DATABASE else f"{database.name}-commits")
 
 
-def count_up(db: sqlite3.Connection) -> None:
+def count_up(db: Connection) -> None:
     """Count the transaction that is open."""
     db.execute("UPDATE commits SET value = value + 1")
 
 
-def held(db: sqlite3.Connection) -> int | None:
-    """The commits that a database holds; None for one of an earlier version. Raises sqlite3.Error for any other
+def held(db: Reader) -> int | None:
+    """The commits that a database holds; None for one of an earlier version. Raises EngineError for any other
     reason."""
     try:
         row = db.execute("SELECT value FROM commits").fetchone()
-    except sqlite3.OperationalError as error:
+    except UnavailableEngineError as error:
         if "no such table" in str(error):
             return None
         raise
     return None if row is None else int(row[0])
 
 
-def raise_to(db: sqlite3.Connection, value: int) -> None:
-    """Say that a database that was made anew holds so many commits."""
-    with db:
-        db.execute("UPDATE commits SET value = ?", (value,))
+def raise_to(db: Connection, value: int) -> None:
+    """Say that a database that was made anew holds so many commits, in a transaction of the caller's."""
+    db.execute("UPDATE commits SET value = ?", (value,))
 
 
 def promised(database: Path) -> int:

@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from appliance import limits
+from appliance.store.errors import DamagedEngineError
+from appliance.store.ports import Reader
 from appliance.store.rows import Rows, block_sum, link_sum, manifest_sum, tag_sum
 from bundles.errors import FailedError
 
@@ -65,7 +66,7 @@ class NotCheckedError(FailedError):
     """Nothing is taken away while the metadata is not known to be whole."""
 
 
-def findings(reader: sqlite3.Connection, attend: Callable[[], object] = lambda: None) -> Found:
+def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Found:
     """Compare every index with its table, every reference with its target, and every row of tags, links, manifests
     and blocks with its checksum.
 
@@ -85,7 +86,7 @@ def findings(reader: sqlite3.Connection, attend: Callable[[], object] = lambda: 
     try:
         _structure(reader, found)
         _rows(reader, found)
-    except sqlite3.DatabaseError as error:
+    except DamagedEngineError as error:
         if not raised:
             found.add(f"the metadata cannot be read: {error}")
     finally:
@@ -95,7 +96,7 @@ def findings(reader: sqlite3.Connection, attend: Callable[[], object] = lambda: 
     return found
 
 
-def _structure(reader: sqlite3.Connection, found: Found) -> None:
+def _structure(reader: Reader, found: Found) -> None:
     for (text,) in reader.execute(f"PRAGMA integrity_check({limits.METADATA_NAMED})"):
         if text != "ok":
             found.add(str(text))
@@ -103,7 +104,7 @@ def _structure(reader: sqlite3.Connection, found: Found) -> None:
         found.add(f"a row of {row[0]} stands on one of {row[2]} that is missing")
 
 
-def _rows(reader: sqlite3.Connection, found: Found) -> None:
+def _rows(reader: Reader, found: Found) -> None:
     for rows, repository, item, right in _sums(reader):
         if right is None:
             found.unsummed += 1
@@ -114,7 +115,7 @@ def _rows(reader: sqlite3.Connection, found: Found) -> None:
                 found.wrong.append(wrong)
 
 
-def _sums(reader: sqlite3.Connection) -> Iterator[tuple[Rows, str, str, bool | None]]:
+def _sums(reader: Reader) -> Iterator[tuple[Rows, str, str, bool | None]]:
     """Each row, and whether it is right; None where it has no checksum."""
     for row in _pages(
         reader,
@@ -156,7 +157,7 @@ def _sums(reader: sqlite3.Connection) -> Iterator[tuple[Rows, str, str, bool | N
         yield "block", "", digest, False
 
 
-def _pages(reader: sqlite3.Connection, statement: str, after: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
+def _pages(reader: Reader, statement: str, after: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
     """The rows of a statement, a page at a time; its last columns are where the next page goes on."""
     while page := reader.execute(statement, (*after, limits.GC_PAGE)).fetchall():
         yield from page
@@ -165,7 +166,7 @@ def _pages(reader: sqlite3.Connection, statement: str, after: tuple[Any, ...]) -
         after = page[-1][-len(after) :]
 
 
-def last_check(reader: sqlite3.Connection) -> Checked:
+def last_check(reader: Reader) -> Checked:
     """What the last check said; the state is "" where there was none."""
     row = reader.execute("SELECT state, at, found FROM metadata_check").fetchone()
     rows = reader.execute(
@@ -178,7 +179,7 @@ def last_check(reader: sqlite3.Connection) -> Checked:
     return Checked(row[0], row[1], json.loads(row[2]), wrong)
 
 
-def is_distrusted(reader: sqlite3.Connection) -> bool:
+def is_distrusted(reader: Reader) -> bool:
     """Whether the last check found the metadata damaged, or a reader met a damaged row since. Two point reads."""
     row = reader.execute(
         "SELECT EXISTS (SELECT 1 FROM metadata_check WHERE state = 'damaged') OR EXISTS (SELECT 1 FROM wrong_rows)"
@@ -186,7 +187,7 @@ def is_distrusted(reader: sqlite3.Connection) -> bool:
     return bool(row[0])
 
 
-def require_checked(db: sqlite3.Connection) -> None:
+def require_checked(db: Reader) -> None:
     """Raises NotCheckedError while the metadata is being checked after a start, and where it is damaged."""
     state = (db.execute("SELECT state FROM metadata_check").fetchone() or ("",))[0]
     if state == "checking":

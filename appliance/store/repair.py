@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from appliance.store.errors import EngineError
 from appliance.store.integrity import findings
+from appliance.store.ports import Connection
 from appliance.store.reads.blocks import keep_right_blocks
 from appliance.store.writes.rows import take_wrong_rows
 
 
-def repair(db: sqlite3.Connection) -> bool:
+def repair(db: Connection) -> bool:
     """Make the indexes of a copy anew, and take rows of tags, links and manifests away that are not what was written;
     of blocks the right one of both copies is kept.
 
@@ -26,5 +26,5 @@ def repair(db: sqlite3.Connection) -> bool:
         db.execute("DELETE FROM metadata_check")
         db.execute("DELETE FROM wrong_rows")
         return not findings(db).texts
-    except (sqlite3.Error, TypeError, ValueError, AttributeError):
+    except (EngineError, TypeError, ValueError, AttributeError):
         return False

@@ -11,6 +11,7 @@ from aiohttp import web
 from appliance.control.api import Control, get, may
 from appliance.control.request_fields import query_number
 from appliance.control.visibility import shows
+from appliance.store.reads import find
 
 _FOUND: Final = 50
 
@@ -18,18 +19,20 @@ _FOUND: Final = 50
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
 
-    async def find(request: web.Request) -> web.Response:
+    async def answer(request: web.Request) -> web.Response:
         text = request.query.get("q", "").strip()
         limit = min(query_number(request, "limit", _FOUND), _FOUND)
         items = _content(control, text, limit, shows(request)) if text else []
-        tables = [("intake", "intake")] if may(request, "quarantine") else []
-        for kind, table in [*tables, ("job", "jobs")] if text else []:
-            statement = f"SELECT id FROM {table} WHERE instr(id, ?) LIMIT ?"  # noqa: S608  two constants
-            rows = control.station.reader.execute(statement, (text, limit))
-            items += [{"kind": kind, "text": row[0], "ref": row[0]} for row in rows]
+        if text and may(request, "quarantine"):
+            found = find.bundles(control.station.reader, text, limit)
+            items += [{"kind": "intake", "text": name, "ref": name} for name in found]
+        if text:
+            items += [
+                {"kind": "job", "text": name, "ref": name} for name in find.jobs(control.station.reader, text, limit)
+            ]
         return web.json_response({"items": items[:limit], "next": None})
 
-    return [get("/v1/find", "status", find)]
+    return [get("/v1/find", "status", answer)]
 
 
 def _content(control: Control, text: str, limit: int, shown: Callable[[str], bool]) -> list[dict[str, str]]:
@@ -45,11 +48,7 @@ def _content(control: Control, text: str, limit: int, shown: Callable[[str], boo
         found += [{"kind": "tag", "text": ref, "ref": ref} for ref in refs]
     hexes = text.removeprefix("sha256:").lower()
     if len(hexes) >= 4 and set(hexes) <= set("0123456789abcdef"):
-        rows = control.station.reader.execute(
-            "SELECT r.name, l.digest FROM links l JOIN repositories r ON r.id = l.repository_id"
-            " WHERE l.kind = 'manifest' AND l.digest >= ? AND l.digest < ?",
-            (f"sha256:{hexes}", f"sha256:{hexes}g"),
-        )
+        rows = find.manifests(control.station.reader, hexes)
         seen = itertools.islice((row for row in rows if shown(row[0])), limit)
         found += [{"kind": "digest", "text": digest, "ref": f"{name}@{digest}"} for name, digest in seen]
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import asdict
 from typing import Any
 
 from aiohttp import web
@@ -18,6 +19,7 @@ from appliance.control.visibility import shows
 from appliance.custody.recall import recall
 from appliance.lifecycle.damage import damages, unread
 from appliance.station import Station
+from appliance.store.reads.blocks import blocks_after
 from appliance.store.reads.registry import Kind
 from appliance.store.writes.lifecycle import Block, Unblock
 from bundles.errors import NotFoundError, UsageError
@@ -43,12 +45,9 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def blocks(request: web.Request) -> web.Response:
         """All of them for whoever may change them, else those of content in repositories that one may pull."""
         limit, after, _ = page_of(request)
-        rows = station.reader.execute(
-            "SELECT digest, why, actor, created FROM blocks WHERE digest > ? ORDER BY digest", (after,)
-        )
-        names, everything = ("digest", "why", "actor", "created"), may(request, "policy")
-        seen = itertools.islice((row for row in rows if everything or _shown(request, row[0])), limit)
-        found = [dict(zip(names, row, strict=True)) for row in seen]
+        rows, everything = blocks_after(station.reader, after), may(request, "policy")
+        seen = itertools.islice((one for one in rows if everything or _shown(request, one.digest)), limit)
+        found = [asdict(one) for one in seen]
         return page(found, limit, lambda entry: str(entry["digest"]))
 
     async def block(request: web.Request) -> web.Response:

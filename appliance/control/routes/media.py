@@ -4,7 +4,7 @@ deltas stand on here, and what was asked for again; and voiding a lost bundle.""
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from dataclasses import asdict
 
 import msgspec
 from aiohttp import web
@@ -18,42 +18,11 @@ from appliance.control.request_fields import NUMBER, body_of, query_number
 from appliance.handles.rights import READ, SEARCH
 from appliance.handles.rights import may as may_use
 from appliance.mounts import mounted_media
+from appliance.store.reads.deltas import delta_streams, taken_want_lists
+from appliance.store.reads.receipts import given_receipts
 from appliance.store.reads.voiding import require_voidable
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import UsageError
-
-_DELTAS: Final = (
-    "SELECT s.stream, s.last_sequence, r.number, r.created, r.taken, r.inventory,"
-    " (SELECT h.sequence FROM receipt_heads h WHERE h.site = r.site AND h.stream = s.stream),"
-    " (SELECT count(*) FROM known_inside k WHERE k.site = r.site),"
-    " (SELECT coalesce(sum(size), 0) FROM known_inside k WHERE k.site = r.site),"
-    " (SELECT count(DISTINCT c.digest) FROM carried_out c WHERE c.stream = s.stream),"
-    " (SELECT coalesce(sum(size), 0) FROM (SELECT DISTINCT c.digest, c.size FROM carried_out c"
-    " WHERE c.stream = s.stream)),"
-    " (SELECT count(*) FROM wants_taken w JOIN bundles_out b ON b.id = w.bundle WHERE b.stream = s.stream),"
-    " (SELECT max(b.created) FROM bundles_out b WHERE b.stream = s.stream)"
-    " FROM streams_out s LEFT JOIN receipts_taken r ON r.site = substr(s.stream, instr(s.stream, '.') + 1)"
-    " ORDER BY s.stream"
-)
-_NAMES: Final = (
-    "stream", "last_sequence", "receipt", "receipt_created", "receipt_taken", "inventory", "confirmed_sequence",
-    "confirmed_blobs", "confirmed_bytes", "carried_blobs", "carried_bytes", "want_lists", "last_at",
-)  # fmt: skip
-
-
-_RECEIPTS: Final = (
-    "SELECT r.number, r.digest, r.created,"
-    " (SELECT count(*) FROM pins p WHERE p.bundle = 'receipt:' || r.number),"
-    " (SELECT coalesce(sum(b.size), 0) FROM pins p JOIN blobs b ON b.digest = p.digest"
-    " WHERE p.bundle = 'receipt:' || r.number),"
-    " (SELECT group_concat(s.stream, ' ') FROM stream_bases s WHERE s.receipt = r.number)"
-    " FROM receipts r WHERE r.number < ? ORDER BY r.number DESC LIMIT ?"
-)
-_RECEIPT_NAMES: Final = ("number", "digest", "created", "pinned_blobs", "pinned_bytes", "streams")
-_WANTS: Final = (
-    "SELECT w.digest, w.bundle, coalesce(b.stream, ''), w.taken FROM wants_taken w"
-    " LEFT JOIN bundles_out b ON b.id = w.bundle ORDER BY w.taken DESC, w.digest"
-)
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -69,23 +38,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response({"items": msgspec.to_builtins(found), "next": None})
 
     async def deltas(_: web.Request) -> web.Response:
-        items: list[dict[str, Any]] = []
-        for row in control.station.reader.execute(_DELTAS):
-            entry = dict(zip(_NAMES, row, strict=True))
-            items.append(entry | {"inventory": bool(entry["inventory"])})
+        items = [asdict(stream) for stream in delta_streams(control.station.reader)]
         return web.json_response({"items": items, "next": None})
 
     async def receipts(request: web.Request) -> web.Response:
         limit, _, _ = page_of(request)
-        items: list[dict[str, Any]] = []
-        for row in control.station.reader.execute(_RECEIPTS, (query_number(request, "after", NUMBER), limit)):
-            entry = dict(zip(_RECEIPT_NAMES, row, strict=True))
-            items.append(entry | {"streams": (entry["streams"] or "").split()})
+        given = given_receipts(control.station.reader, query_number(request, "after", NUMBER), limit)
+        items = [asdict(receipt) for receipt in given]
         return page(items, limit, lambda entry: str(entry["number"]))
 
     async def wants(_: web.Request) -> web.Response:
-        names = ("digest", "bundle", "stream", "taken")
-        items = [dict(zip(names, row, strict=True)) for row in control.station.reader.execute(_WANTS)]
+        items = [asdict(want) for want in taken_want_lists(control.station.reader)]
         return web.json_response({"items": items, "next": None})
 
     async def void(request: web.Request) -> web.Response:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Any
 
 from aiohttp import web
 
@@ -14,14 +15,8 @@ from appliance.control.threads import on_own_station
 from appliance.handles.params import take_document
 from appliance.outgoing.delta_base import take_files
 from appliance.station import Station
+from appliance.store.reads.receipts import list_receipts
 from bundles.errors import UsageError
-
-_LISTED: Final = (
-    "SELECT 'out', ?, number, digest, created, created, coalesce(json_extract(document, '$.head'), '') FROM receipts"
-    " UNION ALL SELECT 'in', site, number, digest, created, taken, coalesce((SELECT head FROM custody_taken c"
-    " WHERE c.site = t.site AND c.number = t.number LIMIT 1), '') FROM receipts_taken t ORDER BY 5 DESC, 3 DESC LIMIT ?"
-)
-_NAMES: Final = ("direction", "site", "number", "digest", "created", "at", "head")
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -31,8 +26,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, _, _ = page_of(request)
 
         def look(own: Station) -> list[dict[str, Any]]:
-            rows = own.reader.execute(_LISTED, (own.config.site, limit))
-            return [dict(zip(_NAMES, row, strict=True)) for row in rows]
+            return [asdict(receipt) for receipt in list_receipts(own.reader, own.config.site, limit)]
 
         items = await asyncio.to_thread(on_own_station, control.station, look)
         return web.json_response({"items": items, "next": None})

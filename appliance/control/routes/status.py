@@ -19,6 +19,9 @@ from appliance.control.visibility import job_view
 from appliance.jobs.view import Job
 from appliance.store.reads import tombstones
 from appliance.store.reads.bundles_out import unfinished
+from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
+from appliance.store.reads.intake import count_in_quarantine, last_received
+from appliance.store.writes import pending_changes
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -42,10 +45,8 @@ def describe(control: Control) -> dict[str, Any]:
     damaged, unread = station.metadata.troubled()
     found = checks(station)
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
-    one = station.reader.execute
     left = unfinished(station.reader)
-    quarantine = one("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()[0]
-    last = one("SELECT id, received FROM intake ORDER BY received DESC LIMIT 1").fetchone()
+    last = last_received(station.reader)
     return {
         "site": station.config.site,
         "side": station.config.side,
@@ -64,8 +65,8 @@ def describe(control: Control) -> dict[str, Any]:
         },
         "read_only": space.read_only(control),
         "jobs": control.jobs.counts(),
-        "quarantine": quarantine,
-        "account_changes": one("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0],
+        "quarantine": count_in_quarantine(station.reader),
+        "account_changes": pending_changes.count_waiting(station.reader),
         "last_import": {"id": last[0], "at": last[1]} if last else None,
         "hidden": [],
         "to_sign": [{"job": job.id, "since": (job.to_sign or {}).get("since", "")} for job in unsigned],
@@ -77,7 +78,7 @@ def describe(control: Control) -> dict[str, Any]:
             *duties.alerts(control),
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
-            *_broken_glass(one("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at").fetchall()),
+            *_broken_glass(sealed_key_uses(station.reader)),
         ],
         "health": {"ok": all(check["ok"] for check in found), "checks": found},
         "approvals_needed": station.config.threshold,
@@ -91,8 +92,8 @@ def _unsigned(job: Job) -> str:
     return f"job {job.id} waits for a signature since {since}: lockgate bundle sign --job {job.id} --key KEY"
 
 
-def _broken_glass(used: list[tuple[str, str, str, str]]) -> list[str]:
+def _broken_glass(used: list[SealedKeyUse]) -> list[str]:
     """Sealed keys that were opened within a week: nobody who looks at the station may overlook it."""
     since = clock.after(-limits.BREAK_GLASS_ALERT)
-    return [f"break-glass: sealed key {keyid} released {name} at {at} ({actor})" for keyid, name, at, actor in used
-            if at > since]  # fmt: skip
+    return [f"break-glass: sealed key {one.keyid} released {one.bundle} at {one.at} ({one.actor})" for one in used
+            if one.at > since]  # fmt: skip

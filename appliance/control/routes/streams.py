@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 from collections.abc import Mapping
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Any
 
 from aiohttp import web
 
@@ -17,36 +18,21 @@ from appliance.control.request_fields import body_of, number_in, query_number, q
 from appliance.intake import overrides
 from appliance.intake.stream_alarms import shut_streams
 from appliance.station import open_station
+from appliance.store.reads.decisions import own_clock_floor
+from appliance.store.reads.ledger import ledger_after, stream_states
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.ledger import SayOverride, SetClockFloor
 from bundles.documents.signed import Override
 from bundles.errors import RefusedError
 
-_STREAMS: Final = (
-    "SELECT stream, 'in', sequence, digest, created,"
-    " (SELECT count(DISTINCT l.digest) FROM ledger l WHERE l.stream = o.stream),"
-    " (SELECT count(*) FROM ledger l WHERE l.stream = o.stream)"
-    " FROM ledger o WHERE entry = (SELECT entry FROM ledger l WHERE l.stream = o.stream"
-    " ORDER BY sequence DESC, entry DESC LIMIT 1)"
-    " UNION ALL SELECT stream, 'out', sequence, digest, created,"
-    " (SELECT count(*) FROM bundles_out b WHERE b.stream = o.stream),"
-    " (SELECT count(*) FROM bundles_out b WHERE b.stream = o.stream)"
-    " FROM bundles_out o WHERE sequence = (SELECT max(sequence) FROM bundles_out b WHERE b.stream = o.stream)"
-    " ORDER BY stream"
-)
-
 
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
-    station, read = control.station, control.station.reader.execute
+    station = control.station
 
     async def streams(_: web.Request) -> web.Response:
         shut = shut_streams(station) if station.config.side == "inside" else {}
-        items = [
-            {"stream": stream, "direction": way, "last_sequence": last, "last_digest": digest or "",
-             "last_at": at, "bundles": bundles, "entries": entries, "shut": shut.pop(stream, "")}
-            for stream, way, last, digest, at, bundles, entries in read(_STREAMS)
-        ]  # fmt: skip
+        items = [asdict(stream) | {"shut": shut.pop(stream.stream, "")} for stream in stream_states(station.reader)]
         items += [
             {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "bundles": 0,
              "entries": 0, "shut": why}
@@ -57,21 +43,12 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def ledger(request: web.Request) -> web.Response:
         limit, _, _ = page_of(request)
         stream = request.query.get("stream", "")
-        rows = read(
-            "SELECT entry, stream, sequence, digest, id, state, why, created, actor FROM ledger"
-            " WHERE entry > ? AND (? = '' OR stream = ?) ORDER BY entry LIMIT ?",
-            (query_number(request, "after", 0), stream, stream, limit),
-        )
-        names = ("entry", "stream", "sequence", "digest", "id", "state", "why", "created", "actor")
-        found = [dict(zip(names, row, strict=True)) for row in rows]
+        after = query_number(request, "after", 0)
+        found = [asdict(entry) for entry in ledger_after(station.reader, after, limit, stream)]
         return page(found, limit, lambda entry: str(entry["entry"]))
 
     async def clock_floor(_: web.Request) -> web.Response:
-        row = read(
-            "SELECT floor, why, created, actor FROM clock_floors WHERE stream = '' ORDER BY entry DESC LIMIT 1"
-        ).fetchone()
-        floor = dict(zip(("floor", "why", "created", "actor"), row or ("", "", "", ""), strict=True))
-        return web.json_response({"now": clock.now(), **floor})
+        return web.json_response({"now": clock.now(), **asdict(own_clock_floor(station.reader))})
 
     async def draft(request: web.Request) -> web.Response:
         subject, why = _subject(request, request.query), request.query.get("why", "")

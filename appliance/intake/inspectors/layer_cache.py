@@ -13,13 +13,14 @@ import hmac
 import json
 import os
 import secrets
-import sqlite3
 import threading
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
 from appliance.archives.findings import RULES, Found, Looked
+from appliance.store.ports import Reader
+from appliance.store.reads.inspections import layer_findings
 from appliance.store.writes.intake import LayerRow
 from bundles.errors import FailedError
 from bundles.io.files import read_small
@@ -35,7 +36,7 @@ _KEY_BYTES: Final = 32
 class Notebook:
     """Findings by blob. What is new is in `rows`, to be kept when the report is made."""
 
-    def __init__(self, reader: sqlite3.Connection | None = None, key: bytes = b"") -> None:
+    def __init__(self, reader: Reader | None = None, key: bytes = b"") -> None:
         """Nothing is recalled or kept without a reader and a key."""
         self._reader, self._key = reader, key
         self._turn, self._room = threading.Lock(), limits.FINDINGS_KEPT
@@ -45,9 +46,7 @@ class Notebook:
         """What was found in a blob, or None where this program never looked or did not write the row."""
         if self._reader is None or not self._key:
             return None
-        row = self._reader.execute(
-            "SELECT found, mac FROM layers_inspected WHERE digest = ? AND media_type = '' AND look = ?", (digest, LOOK)
-        ).fetchone()
+        row = layer_findings(self._reader, digest, LOOK)
         if row is None or not hmac.compare_digest(self._mac(digest, row[0]), str(row[1]).encode()):
             return None
         kept = json.loads(row[0])

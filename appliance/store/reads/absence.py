@@ -8,9 +8,9 @@ tree: SQLite reads another one where that is as good, also under `NOT INDEXED`.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Literal
 
+from appliance.store.ports import Reader
 from appliance.store.rows import WrongRowError, require_tag
 
 _REPOSITORY = (
@@ -33,7 +33,7 @@ _ROW = (
 )
 
 
-def repository(reader: sqlite3.Connection, name: str) -> int | None:
+def repository(reader: Reader, name: str) -> int | None:
     """A repository's number, None where there is none. About 10 µs. Raises WrongRowError where its trees differ."""
     first, second, named = reader.execute(_REPOSITORY, (name,)).fetchone()
     if first != second or (first is not None and named != name):
@@ -41,7 +41,7 @@ def repository(reader: sqlite3.Connection, name: str) -> int | None:
     return None if first is None else int(first)
 
 
-def is_link_absent(reader: sqlite3.Connection, name: str, digest: str, kind: Literal["blob", "manifest"]) -> bool:
+def is_link_absent(reader: Reader, name: str, digest: str, kind: Literal["blob", "manifest"]) -> bool:
     """Whether a repository does not show a digest, in either tree. About 15 µs. False where both have it: a row that it
     stands on is missing, or it was written a moment ago. Raises WrongRowError where one has it."""
     number = repository(reader, name)
@@ -53,7 +53,7 @@ def is_link_absent(reader: sqlite3.Connection, name: str, digest: str, kind: Lit
     return bool(trees == 0)
 
 
-def is_tag_absent(reader: sqlite3.Connection, name: str, tag: str) -> bool:
+def is_tag_absent(reader: Reader, name: str, tag: str) -> bool:
     """The same for a tag. One that is there and points at what the repository does not show is absent, too."""
     number = repository(reader, name)
     if number is None:

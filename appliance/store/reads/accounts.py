@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-import sqlite3
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from appliance.permissions import Caller, Grant, check_role
+from appliance.store.ports import Reader
 from bundles.errors import NotFoundError, UsageError
 from bundles.people import is_unseen
 
@@ -97,7 +97,7 @@ def check_full_name(text: str) -> str:
 class Accounts:
     """Point reads, and short lists, of one thread's connection."""
 
-    def __init__(self, reader: sqlite3.Connection) -> None:
+    def __init__(self, reader: Reader) -> None:
         self._read = reader.execute
 
     def epoch(self) -> int:
@@ -147,6 +147,14 @@ class Accounts:
     def exist(self) -> bool:
         """Whether there is an account at all."""
         return self._read("SELECT 1 FROM accounts LIMIT 1").fetchone() is not None
+
+    def administrator_exists(self) -> bool:
+        """Whether somebody who may log in is administrator."""
+        row = self._read(
+            "SELECT 1 FROM accounts a JOIN grants g ON g.account = a.name"
+            " WHERE g.role = 'administrator' AND a.disabled IS NULL LIMIT 1"
+        ).fetchone()
+        return row is not None
 
     def secret(self, secret_id: str) -> Secret | None:
         """A robot's secret, good or not."""

@@ -7,10 +7,11 @@ nothing links count for nothing, whoever brought them. Every function takes a co
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
+
+from appliance.store.ports import Reader
 
 _HOLDER: Final = "i.digest, i.id, i.stream, i.sequence, i.state"
 _MENTIONED: Final = 8
@@ -28,7 +29,7 @@ class Holder:
     state: str
 
 
-def unserved(db: sqlite3.Connection, digests: Iterable[str]) -> list[str]:
+def unserved(db: Reader, digests: Iterable[str]) -> list[str]:
     """Those of `digests` that no repository shows, in their order. One statement. What shows a digest may be a row that
     somebody made by hand: before this is asked in a transaction, the log is (appliance.release_check.served)."""
     rows = db.execute(
@@ -39,7 +40,7 @@ def unserved(db: sqlite3.Connection, digests: Iterable[str]) -> list[str]:
     return [str(digest) for (digest,) in rows]
 
 
-def keepers(db: sqlite3.Connection, digest: str) -> list[Holder]:
+def keepers(db: Reader, digest: str) -> list[Holder]:
     """The bundles that keep a digest from being swept, the oldest first: neither rejected nor released as a whole."""
     rows = db.execute(
         f"SELECT {_HOLDER} FROM pins p JOIN intake i ON i.digest = p.bundle"  # noqa: S608  constant
@@ -49,7 +50,7 @@ def keepers(db: sqlite3.Connection, digest: str) -> list[Holder]:
     return [Holder(*row) for row in rows]
 
 
-def mentions(db: sqlite3.Connection, digest: str) -> list[Holder]:
+def mentions(db: Reader, digest: str) -> list[Holder]:
     """Bundles whose manifests hold a digest, in whatever state, eight at most. Reads every manifest in the intake."""
     rows = db.execute(
         f"SELECT {_HOLDER} FROM intake i JOIN intake_documents d ON d.digest = i.digest"  # noqa: S608  constant

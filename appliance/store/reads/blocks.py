@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from appliance.store.ports import Reader
 from appliance.store.rows import block_sum
 
 
-def every_block(reader: sqlite3.Connection) -> Iterator[tuple[str, str, str, str]]:
+@dataclass(frozen=True, slots=True)
+class StoredBlock:
+    """A digest that is denied everywhere, why, who said so and when (UTC text)."""
+
+    digest: str
+    why: str
+    actor: str
+    created: str
+
+
+def blocks_after(reader: Reader, after: str) -> Iterator[StoredBlock]:
+    """The blocks behind a digest, in order, read as the caller goes."""
+    rows = reader.execute("SELECT digest, why, actor, created FROM blocks WHERE digest > ? ORDER BY digest", (after,))
+    return (StoredBlock(*row) for row in rows)
+
+
+def every_block(reader: Reader) -> Iterator[tuple[str, str, str, str]]:
     """Each block as (digest, why, actor, created), by digest, read as the caller goes. Bytes that are no UTF-8, which
     others may have written, are shown as escapes."""
     rows = reader.execute(
@@ -19,7 +36,7 @@ def every_block(reader: sqlite3.Connection) -> Iterator[tuple[str, str, str, str
         yield _text(digest), _text(why), _text(actor), _text(created)
 
 
-def keep_right_blocks(db: sqlite3.Connection) -> None:
+def keep_right_blocks(db: Reader) -> None:
     """Write the blocks anew that the table or its second copy (the index blocks_again) still has right, before that is
     made from the table. Rows that neither has right go: the audit log names them. `db` is a writer's connection."""
     rows = db.execute(

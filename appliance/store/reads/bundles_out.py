@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from appliance.store.ports import Reader
 from appliance.store.writes.bundle_steps import RECUT
 from appliance.store.writes.jobs import FINAL_STATES
 
@@ -71,12 +71,12 @@ class Unfinished:
         )
 
 
-def unfinished(db: sqlite3.Connection, stream: str = "") -> list[Unfinished]:
+def unfinished(db: Reader, stream: str = "") -> list[Unfinished]:
     """The bundles of a stream, or of all, that are signed and not on their media, oldest first."""
     return [Unfinished(*row) for row in db.execute(_UNFINISHED, (stream,))]
 
 
-def newly_void(db: sqlite3.Connection, stream: str, sequence: int) -> list[int]:
+def newly_void(db: Reader, stream: str, sequence: int) -> list[int]:
     """The void numbers between a bundle and the one before it that counts: those that it is the first to name."""
     rows = db.execute(
         "SELECT sequence FROM bundles_out WHERE stream = ?1 AND sequence < ?2 AND state = 'voided' AND sequence >"
@@ -87,7 +87,7 @@ def newly_void(db: sqlite3.Connection, stream: str, sequence: int) -> list[int]:
     return [int(number) for (number,) in rows]
 
 
-def numbers_of(db: sqlite3.Connection, job_id: str) -> list[tuple[str, str]]:
+def numbers_of(db: Reader, job_id: str) -> list[tuple[str, str]]:
     """The numbers that a job took, as (bundle, state)."""
     rows = db.execute("SELECT id, state FROM bundles_out WHERE job_id = ? ORDER BY id", (job_id,))
     return [(str(bundle), str(state)) for bundle, state in rows]
@@ -112,7 +112,7 @@ class Standing:
     inside: dict[str, str] | None
 
 
-def listed(db: sqlite3.Connection, limit: int, after: str = "") -> list[dict[str, Any]]:
+def listed(db: Reader, limit: int, after: str = "") -> list[dict[str, Any]]:
     """The bundles by id, behind `after`, as the control API lists them (docs/reference/control-api.md)."""
     names = ("id", "stream", "sequence", "digest", "state", "job_id", "created", "job_state")
     found = []
@@ -124,7 +124,7 @@ def listed(db: sqlite3.Connection, limit: int, after: str = "") -> list[dict[str
     return found
 
 
-def _standing(db: sqlite3.Connection, entry: dict[str, Any], custody: str | None) -> Standing:
+def _standing(db: Reader, entry: dict[str, Any], custody: str | None) -> Standing:
     steps = [(step, at, why, json.loads(places)) for step, at, why, places in db.execute(_STEPS, (entry["id"],))]
     last = {step: (at, why) for step, at, why, _ in steps}
     dates = {state: last[state][0] or None if state in last else None for state in ("signed", "written", "voided")}
@@ -149,7 +149,7 @@ def _standing(db: sqlite3.Connection, entry: dict[str, Any], custody: str | None
     return Standing(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
 
 
-def _superseded(db: sqlite3.Connection, entry: dict[str, Any], question: str) -> tuple[str, str] | None:
+def _superseded(db: Reader, entry: dict[str, Any], question: str) -> tuple[str, str] | None:
     """Since when later bundles stand for all tags of one, and which of them took the last."""
     number = _one(db, question, entry["stream"], entry["sequence"])
     if number is None:
@@ -171,6 +171,6 @@ def _inside(custody: str | None) -> dict[str, str] | None:
     return {"state": part["state"], "at": last["at"], "why": why}
 
 
-def _one(db: sqlite3.Connection, question: str, *values: object) -> Any:
+def _one(db: Reader, question: str, *values: object) -> Any:
     row = db.execute(question, values).fetchone()
     return None if row is None else row[0]

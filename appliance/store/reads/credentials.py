@@ -7,8 +7,9 @@ writer's. Times are UTC text.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+
+from appliance.store.ports import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class Credential:
         return self.what != "secret" and self.set_by != self.account and not self.confirmed_by
 
 
-def of_account(db: sqlite3.Connection, account: str) -> list[Credential]:
+def of_account(db: Reader, account: str) -> list[Credential]:
     """Every credential of an account that is in force, those from before this was kept without who set them."""
     row = db.execute("SELECT password IS NOT NULL, uid, created FROM accounts WHERE name = ?", (account,)).fetchone()
     if row is None:
@@ -51,12 +52,12 @@ def of_account(db: sqlite3.Connection, account: str) -> list[Credential]:
     return [known.get((what, thing), Credential(account, what, thing, "", at)) for what, thing, at in held]
 
 
-def foreign(db: sqlite3.Connection, account: str) -> list[Credential]:
+def foreign(db: Reader, account: str) -> list[Credential]:
     """The foreign credentials of an account."""
     return [one for one in of_account(db, account) if one.is_foreign]
 
 
-def note(db: sqlite3.Connection, account: str, what: str, thing: str, set_by: str, at: str) -> None:
+def note(db: Reader, account: str, what: str, thing: str, set_by: str, at: str) -> None:
     """Write down who set a credential. Called before it is in force, so that what the person was logged in with is
     still there; what it takes the place of is forgotten."""
     others = foreign(db, account) if set_by == account else []
@@ -69,14 +70,14 @@ def note(db: sqlite3.Connection, account: str, what: str, thing: str, set_by: st
     )
 
 
-def forget(db: sqlite3.Connection, account: str, what: str, thing: str = "") -> None:
+def forget(db: Reader, account: str, what: str, thing: str = "") -> None:
     """A credential is gone; every one of its kind where `thing` is ""."""
     db.execute(
         "DELETE FROM credentials WHERE account = ?1 AND what = ?2 AND (?3 = '' OR thing = ?3)", (account, what, thing)
     )
 
 
-def confirm(db: sqlite3.Connection, account: str, what: str, thing: str, by: str) -> None:
+def confirm(db: Reader, account: str, what: str, thing: str, by: str) -> None:
     """A second person, or the delay, confirmed a credential."""
     db.execute(
         "UPDATE credentials SET confirmed_by = ? WHERE account = ? AND what = ? AND thing = ?",

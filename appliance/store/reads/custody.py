@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
+
+from appliance.store.ports import Reader
 
 _LISTED: Final = (
     "SELECT id, max(direction), max(state), max(at), (SELECT count(*) FROM handovers h WHERE h.bundle = each.id) FROM ("
@@ -42,7 +43,7 @@ class OtherPart:
     document: str
 
 
-def list_bundles(reader: sqlite3.Connection, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
+def list_bundles(reader: Reader, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
     """Every bundle that has a custody record here, by id: {id, direction, state, at, handovers}.
 
     `direction` is `in`, `out`, or "" for one that only passed through people's hands; `at` its last step or hand-over.
@@ -51,14 +52,14 @@ def list_bundles(reader: sqlite3.Connection, limit: int, after: str = "", text: 
     return [dict(zip(names, row, strict=True)) for row in reader.execute(_LISTED, (after, text, limit))]
 
 
-def handovers(reader: sqlite3.Connection, bundle: str) -> list[dict[str, str]]:
+def handovers(reader: Reader, bundle: str) -> list[dict[str, str]]:
     """Every hand-over of a bundle, in order."""
     names = ("at", "giver", "taker", "medium", "serial", "seal", "note", "actor")
     rows = reader.execute(f"SELECT {', '.join(names)} FROM handovers WHERE bundle = ? ORDER BY entry", (bundle,))  # noqa: S608
     return [dict(zip(names, row, strict=True)) for row in rows]
 
 
-def signed_decisions(reader: sqlite3.Connection, digest: str) -> list[SignedDecision]:
+def signed_decisions(reader: Reader, digest: str) -> list[SignedDecision]:
     """Every decision that was signed about a bundle, the oldest first."""
     rows = reader.execute(
         "SELECT keyid, owner, document, signature, created FROM decisions WHERE digest = ? ORDER BY entry", (digest,)
@@ -68,12 +69,12 @@ def signed_decisions(reader: sqlite3.Connection, digest: str) -> list[SignedDeci
     ]
 
 
-def reports_of(reader: sqlite3.Connection, digest: str) -> Iterator[tuple[str, str]]:
+def reports_of(reader: Reader, digest: str) -> Iterator[tuple[str, str]]:
     """Every report there ever was on a bundle: its digest and its canonical JSON."""
     yield from reader.execute("SELECT report_digest, report FROM reports WHERE digest = ?", (digest,))
 
 
-def other_part(reader: sqlite3.Connection, bundle: str) -> OtherPart | None:
+def other_part(reader: Reader, bundle: str) -> OtherPart | None:
     """The other side's part of a bundle's custody record, by its latest receipt."""
     row = reader.execute(
         "SELECT site, head, number, receipt, created, taken, keyid, owner, document FROM custody_taken"
@@ -83,12 +84,12 @@ def other_part(reader: sqlite3.Connection, bundle: str) -> OtherPart | None:
     return None if row is None else OtherPart(*row)
 
 
-def brought_in(reader: sqlite3.Connection) -> list[tuple[str, str]]:
+def brought_in(reader: Reader) -> list[tuple[str, str]]:
     """Each bundle that came in whole: its id and digest."""
     return reader.execute("SELECT id, digest FROM intake WHERE state <> 'receiving'").fetchall()
 
 
-def moved_since_known(reader: sqlite3.Connection, limit: int) -> list[tuple[str, str, str]]:
+def moved_since_known(reader: Reader, limit: int) -> list[tuple[str, str, str]]:
     """(id, digest, state) of each bundle that came in and moved since the receipt that the other side built on last;
     the `limit` latest of them, by id."""
     rows = reader.execute(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
+
+from appliance.store.ports import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class StoredOverride:
     actor: str
 
 
-def open_overrides(reader: sqlite3.Connection, subject: str) -> list[StoredOverride]:
+def open_overrides(reader: Reader, subject: str) -> list[StoredOverride]:
     """The overrides about a subject that wait for another signature."""
     rows = reader.execute(
         "SELECT keyid, document, signature, owner, actor FROM overrides WHERE subject = ? AND spent IS NULL", (subject,)
@@ -25,7 +26,7 @@ def open_overrides(reader: sqlite3.Connection, subject: str) -> list[StoredOverr
     return [StoredOverride(*row) for row in rows]
 
 
-def clock_floor(reader: sqlite3.Connection, stream: str) -> tuple[str, str] | None:
+def clock_floor(reader: Reader, stream: str) -> tuple[str, str] | None:
     """The time before which the clock must not stand for a stream, and why; None where there is none."""
     found: tuple[str, str] | None = reader.execute(
         "SELECT floor, why FROM clock_floors WHERE stream = ? ORDER BY entry DESC LIMIT 1", (stream,)
@@ -33,12 +34,47 @@ def clock_floor(reader: sqlite3.Connection, stream: str) -> tuple[str, str] | No
     return found
 
 
-def sealed_key_use(reader: sqlite3.Connection, keyid: str) -> str | None:
+def sealed_key_use(reader: Reader, keyid: str) -> str | None:
     """The bundle that a sealed key was opened for, or None."""
     row = reader.execute("SELECT id FROM sealed_keys_used WHERE keyid = ?", (keyid,)).fetchone()
     return None if row is None else str(row[0])
 
 
-def last_restore(reader: sqlite3.Connection) -> str:
+def last_restore(reader: Reader) -> str:
     """When the station was last put back from a copy; empty for never."""
     return str(reader.execute("SELECT coalesce(max(created), '') FROM restores").fetchone()[0])
+
+
+@dataclass(frozen=True, slots=True)
+class SealedKeyUse:
+    """A sealed key that was opened: for which bundle, when (UTC text) and by whom."""
+
+    keyid: str
+    bundle: str
+    at: str
+    actor: str
+
+
+def sealed_key_uses(reader: Reader) -> list[SealedKeyUse]:
+    """Every sealed key that was opened, the first one first."""
+    return [
+        SealedKeyUse(*row) for row in reader.execute("SELECT keyid, id, at, actor FROM sealed_keys_used ORDER BY at")
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFloor:
+    """A time before which the clock must not stand, why, since when and by whom; all "" where there is none."""
+
+    floor: str = ""
+    why: str = ""
+    created: str = ""
+    actor: str = ""
+
+
+def own_clock_floor(reader: Reader) -> ClockFloor:
+    """The floor of the station's own clock."""
+    row = reader.execute(
+        "SELECT floor, why, created, actor FROM clock_floors WHERE stream = '' ORDER BY entry DESC LIMIT 1"
+    ).fetchone()
+    return ClockFloor() if row is None else ClockFloor(*row)

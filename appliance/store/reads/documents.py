@@ -5,9 +5,10 @@ They are read as bytes: a text in the database need not be UTF-8, since others m
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
+from appliance.store.errors import EngineError
+from appliance.store.ports import Reader
 from bundles import limits
 from bundles.errors import FailedError
 
@@ -18,12 +19,12 @@ others."""
 _REMEDY: Final = "see: lockgate intake check; have the bundle carried in anew"
 
 
-def has_manifest(db: sqlite3.Connection, digest: str) -> bool:
+def has_manifest(db: Reader, digest: str) -> bool:
     """Whether the database has a manifest of the bundle. Point read."""
     return db.execute("SELECT 1 FROM intake_documents WHERE digest = ?", (digest,)).fetchone() is not None
 
 
-def manifest_of(db: sqlite3.Connection, digest: str) -> bytes:
+def manifest_of(db: Reader, digest: str) -> bytes:
     """The manifest of the bundle with a digest, as it stands in the database: canonical JSON if nobody changed it.
 
     Raises FailedError where it is missing, cannot be read, or is larger than a manifest may be.
@@ -34,7 +35,7 @@ def manifest_of(db: sqlite3.Connection, digest: str) -> bytes:
     return found
 
 
-def report_of(db: sqlite3.Connection, digest: str) -> str | None:
+def report_of(db: Reader, digest: str) -> str | None:
     """This station's report on the bundle, canonical JSON, or None before there is one. Raises FailedError where it
     cannot be read, is larger than a report may be, or is not UTF-8."""
     found = _read(db, "report", digest, limits.SIGNED_DOCUMENT)
@@ -44,14 +45,14 @@ def report_of(db: sqlite3.Connection, digest: str) -> str | None:
         raise FailedError("the bundle's report is damaged", thing=digest, remedy=_REMEDY) from None
 
 
-def keep_report(db: sqlite3.Connection, digest: str, report: str) -> None:
+def keep_report(db: Reader, digest: str, report: str) -> None:
     """Put a report in the place of an older one. Raises FailedError where the bundle's documents are missing."""
     kept = db.execute("UPDATE intake_documents SET report = ? WHERE digest = ?", (report, digest)).rowcount
     if not kept:
         raise FailedError("the bundle's manifest is missing from the database", thing=digest, remedy=_REMEDY)
 
 
-def _read(db: sqlite3.Connection, column: str, digest: str, ceiling: int) -> bytes | None:
+def _read(db: Reader, column: str, digest: str, ceiling: int) -> bytes | None:
     """A document's bytes, its size looked at first; None where there is none."""
     try:
         row = db.execute(
@@ -64,7 +65,7 @@ def _read(db: sqlite3.Connection, column: str, digest: str, ceiling: int) -> byt
             if len(blob) > ceiling:
                 raise FailedError(f"the bundle's {column} is too large", thing=digest, remedy=_REMEDY)
             return blob.read()
-    except sqlite3.Error as error:
+    except EngineError as error:
         raise FailedError(
             f"the bundle's {column} cannot be read", thing=f"{digest} ({error})", remedy=_REMEDY
         ) from None

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from appliance import limits
+from appliance.store.ports import Reader
 from bundles.errors import MalformedError
 from bundles.oci.digest import Digest
 
@@ -22,23 +22,23 @@ _UNKEPT: Final = (
 )
 
 
-def unpinned(reader: sqlite3.Connection, digests: Iterable[str]) -> list[tuple[str, int]]:
+def unpinned(reader: Reader, digests: Iterable[str]) -> list[tuple[str, int]]:
     """Of `digests`, those that no pin and no tag stands on, in their order, each with its number of links."""
     return [(digest, links) for digest, links in reader.execute(_UNKEPT, (json.dumps(list(digests)),))]
 
 
-def with_rows(reader: sqlite3.Connection, digests: Iterable[str]) -> set[str]:
+def with_rows(reader: Reader, digests: Iterable[str]) -> set[str]:
     """Those of `digests` that the metadata names as held."""
     statement = "SELECT digest FROM blobs WHERE digest IN (SELECT value FROM json_each(?))"
     return {digest for (digest,) in reader.execute(statement, (json.dumps(list(digests)),))}
 
 
-def any_rows(reader: sqlite3.Connection) -> bool:
+def any_rows(reader: Reader) -> bool:
     """Whether the metadata names any blob as held."""
     return reader.execute("SELECT 1 FROM blobs LIMIT 1").fetchone() is not None
 
 
-def rows(reader: sqlite3.Connection) -> Iterator[str]:
+def rows(reader: Reader) -> Iterator[str]:
     """Every digest that the metadata names as held, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
     after = ""
     while True:
@@ -51,14 +51,14 @@ def rows(reader: sqlite3.Connection) -> Iterator[str]:
             return
 
 
-def digests(reader: sqlite3.Connection) -> Iterator[Digest]:
+def digests(reader: Reader) -> Iterator[Digest]:
     """As `rows`, without what is no digest: the check of the metadata names such a row."""
     for text in rows(reader):
         with contextlib.suppress(MalformedError):
             yield Digest.parse(text)
 
 
-def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:
+def unlinked_rows(reader: Reader) -> Iterator[str]:
     """Digests with a row and without a link, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
     after = ""
     while True:
@@ -73,12 +73,12 @@ def unlinked_rows(reader: sqlite3.Connection) -> Iterator[str]:
             return
 
 
-def repositories(reader: sqlite3.Connection) -> list[tuple[int, str]]:
+def repositories(reader: Reader) -> list[tuple[int, str]]:
     """Every repository's number and name, by name."""
     return reader.execute("SELECT id, name FROM repositories ORDER BY name").fetchall()
 
 
-def linked(reader: sqlite3.Connection, repository: int, kind: str, before: str = "9") -> Iterator[str]:
+def linked(reader: Reader, repository: int, kind: str, before: str = "9") -> Iterator[str]:
     """Digests that the repository links as `kind` ("blob" or "manifest") since before the time `before`, in bytewise
     order. Reads `limits.GC_PAGE` rows at a time."""
     after = ""
@@ -95,7 +95,7 @@ def linked(reader: sqlite3.Connection, repository: int, kind: str, before: str =
             return
 
 
-def linked_since(reader: sqlite3.Connection, repository: int, kind: str, since: str) -> Iterator[tuple[str, str]]:
+def linked_since(reader: Reader, repository: int, kind: str, since: str) -> Iterator[tuple[str, str]]:
     """Digests that the repository links as `kind` since `since` or later, and when. Reads as `linked`."""
     after = ""
     while True:
@@ -110,7 +110,7 @@ def linked_since(reader: sqlite3.Connection, repository: int, kind: str, since: 
         after = page[-1][0]
 
 
-def running_builds(reader: sqlite3.Connection, final: Iterable[str]) -> list[str]:
+def running_builds(reader: Reader, final: Iterable[str]) -> list[str]:
     """Builds whose state is none of `final`."""
     rows = reader.execute(
         "SELECT id FROM jobs WHERE kind = 'build' AND state NOT IN (SELECT value FROM json_each(?))",
@@ -119,16 +119,16 @@ def running_builds(reader: sqlite3.Connection, final: Iterable[str]) -> list[str
     return [job_id for (job_id,) in rows]
 
 
-def receiving(reader: sqlite3.Connection) -> set[str]:
+def receiving(reader: Reader) -> set[str]:
     """Manifest digests of bundles whose volumes are coming in."""
     return {digest for (digest,) in reader.execute("SELECT digest FROM intake WHERE state = 'receiving'")}
 
 
-def damaged(reader: sqlite3.Connection) -> set[str]:
+def damaged(reader: Reader) -> set[str]:
     """Digests whose damage is not healed."""
     return {digest for (digest,) in reader.execute("SELECT digest FROM damage WHERE healed IS NULL")}
 
 
-def is_pinned(reader: sqlite3.Connection, digest: str) -> bool:
+def is_pinned(reader: Reader, digest: str) -> bool:
     """Whether a bundle or a receipt holds a digest."""
     return reader.execute("SELECT 1 FROM pins WHERE digest = ?", (digest,)).fetchone() is not None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import sqlite3
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from appliance.store.ports import Reader
 from appliance.store.reads.documents import MANIFEST_JSON, has_manifest, manifest_of, report_of
 from bundles.decide.bundle import SmallFiles
 from bundles.decide.sequence import LedgerRow
@@ -35,11 +37,6 @@ class Entry:
     decided: str | None
 
 
-def entry_columns() -> str:
-    """The columns of `intake` that make an Entry, in its order."""
-    return _COLUMNS
-
-
 @dataclass(frozen=True, slots=True)
 class CarriedVolume:
     """A volume of an entry, and whether its blobs are verified and in the store."""
@@ -61,7 +58,7 @@ class StoredDecision:
     created: str
 
 
-def history(reader: sqlite3.Connection, stream: str) -> list[LedgerRow]:
+def history(reader: Reader, stream: str) -> list[LedgerRow]:
     """What the ledger knows of a stream: each sequence's latest row, in order."""
     rows = reader.execute(
         "SELECT sequence, digest, state FROM ledger WHERE stream = ?1 AND entry IN"
@@ -71,7 +68,7 @@ def history(reader: sqlite3.Connection, stream: str) -> list[LedgerRow]:
     return [LedgerRow(*row) for row in rows]
 
 
-def find_by_digest(reader: sqlite3.Connection, digest: str) -> Entry | None:
+def find_by_digest(reader: Reader, digest: str) -> Entry | None:
     """The entry of a bundle's digest."""
     row = reader.execute(
         f"SELECT {_COLUMNS} FROM intake WHERE digest = ?",  # noqa: S608  constant
@@ -80,7 +77,7 @@ def find_by_digest(reader: sqlite3.Connection, digest: str) -> Entry | None:
     return None if row is None else Entry(*row)
 
 
-def find_entry(reader: sqlite3.Connection, name: str) -> Entry:
+def find_entry(reader: Reader, name: str) -> Entry:
     """The entry of an id or digest. Raises NotFoundError, UsageError where an id has several.
 
     Where two bundles were made under one number, the id is the one's that the ledger took.
@@ -102,7 +99,7 @@ STATES: Final = ("receiving", "quarantined", "approved", "released", "withdrawn"
 """The states of an entry."""
 
 
-def list_entries(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[Entry]:
+def list_entries(reader: Reader, limit: int, after: str = "", state: str = "") -> list[Entry]:
     """Entries by id and digest, behind the entry whose `cursor` is `after`."""
     last_id, _, last_digest = after.partition(" ")
     rows = reader.execute(
@@ -118,23 +115,23 @@ def cursor(entry: Entry) -> str:
     return f"{entry.id} {entry.digest}"
 
 
-def manifest_bytes(reader: sqlite3.Connection, digest: str) -> bytes:
+def manifest_bytes(reader: Reader, digest: str) -> bytes:
     """A bundle's manifest, canonical JSON. Raises FailedError where it is missing or cannot be read."""
     return manifest_of(reader, digest)
 
 
-def read_manifest(reader: sqlite3.Connection, digest: str) -> BundleManifest:
+def read_manifest(reader: Reader, digest: str) -> BundleManifest:
     """A bundle's manifest, decoded again. Raises as `manifest_bytes` and `bundles.format.manifest_codec.decode`."""
     return decode(manifest_of(reader, digest))
 
 
-def report_text(reader: sqlite3.Connection, digest: str) -> str | None:
+def report_text(reader: Reader, digest: str) -> str | None:
     """A bundle's inspection report, canonical JSON, or None before there is one. Raises FailedError where it cannot be
     read."""
     return report_of(reader, digest)
 
 
-def inspected_by(reader: sqlite3.Connection, digest: str) -> list[str]:
+def inspected_by(reader: Reader, digest: str) -> list[str]:
     """The inspectors that have a section in a bundle's report."""
     rows = reader.execute(
         "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
@@ -144,7 +141,7 @@ def inspected_by(reader: sqlite3.Connection, digest: str) -> list[str]:
     return [str(name) for (name,) in rows]
 
 
-def previous_of(reader: sqlite3.Connection, stream: str, sequence: int) -> Entry | None:
+def previous_of(reader: Reader, stream: str, sequence: int) -> Entry | None:
     """The last bundle of the stream before `sequence` that the ledger took and nobody rejected."""
     row = reader.execute(
         f"SELECT {_COLUMNS} FROM intake WHERE stream = ? AND sequence < ?"  # noqa: S608
@@ -154,7 +151,7 @@ def previous_of(reader: sqlite3.Connection, stream: str, sequence: int) -> Entry
     return None if row is None else Entry(*row)
 
 
-def decisions_of(reader: sqlite3.Connection, digest: str) -> list[StoredDecision]:
+def decisions_of(reader: Reader, digest: str) -> list[StoredDecision]:
     """The approvals (or the one rejection) of a bundle, oldest first."""
     rows = reader.execute(
         "SELECT keyid, owner, document, signature, created FROM approvals WHERE digest = ? ORDER BY created, keyid",
@@ -163,7 +160,7 @@ def decisions_of(reader: sqlite3.Connection, digest: str) -> list[StoredDecision
     return [StoredDecision(*row) for row in rows]
 
 
-def importer_of(reader: sqlite3.Connection, entry: Entry) -> str:
+def importer_of(reader: Reader, entry: Entry) -> str:
     """The account that brought a bundle into quarantine."""
     row = reader.execute(
         "SELECT actor FROM transitions WHERE digest = ? AND state = 'quarantined' ORDER BY entry DESC LIMIT 1",
@@ -172,13 +169,13 @@ def importer_of(reader: sqlite3.Connection, entry: Entry) -> str:
     return entry.actor if row is None else str(row[0])
 
 
-def steps_of(reader: sqlite3.Connection, digest: str) -> list[dict[str, str]]:
+def steps_of(reader: Reader, digest: str) -> list[dict[str, str]]:
     """Every step a bundle took, in order: state, at, actor, note."""
     rows = reader.execute("SELECT state, at, actor, note FROM transitions WHERE digest = ? ORDER BY entry", (digest,))
     return [{"state": state, "at": at, "actor": actor, "note": note} for state, at, actor, note in rows]
 
 
-def signed_files(reader: sqlite3.Connection, digest: str) -> SmallFiles | None:
+def signed_files(reader: Reader, digest: str) -> SmallFiles | None:
     """A bundle's small files as they came in, or None where the database lacks them. Raises FailedError where the
     manifest cannot be read."""
     row = reader.execute("SELECT sums, readme FROM intake_sums WHERE digest = ?", (digest,)).fetchone()
@@ -188,7 +185,7 @@ def signed_files(reader: sqlite3.Connection, digest: str) -> SmallFiles | None:
     return SmallFiles(row[0], manifest_of(reader, digest), row[1], signatures)
 
 
-def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:
+def volumes_of(reader: Reader, digest: str) -> list[CarriedVolume]:
     """Every volume of a bundle, by index."""
     rows = reader.execute(
         "SELECT volume, medium, size, verified IS NOT NULL FROM intake_volumes WHERE digest = ? ORDER BY volume",
@@ -197,17 +194,17 @@ def volumes_of(reader: sqlite3.Connection, digest: str) -> list[CarriedVolume]:
     return [CarriedVolume(index, medium, size, bool(verified)) for index, medium, size, verified in rows]
 
 
-def verified_volumes(reader: sqlite3.Connection, digest: str) -> set[int]:
+def verified_volumes(reader: Reader, digest: str) -> set[int]:
     """The volumes of a bundle whose blobs are in the store."""
     return {volume.index for volume in volumes_of(reader, digest) if volume.verified}
 
 
-def missing_volumes(reader: sqlite3.Connection, digest: str) -> list[int]:
+def missing_volumes(reader: Reader, digest: str) -> list[int]:
     """The volumes of a bundle that did not come (yet)."""
     return [volume.index for volume in volumes_of(reader, digest) if not volume.verified]
 
 
-def describe(reader: sqlite3.Connection, entry: Entry, needed: int) -> dict[str, Any]:
+def describe(reader: Reader, entry: Entry, needed: int) -> dict[str, Any]:
     """An entry as the control API lists it (docs/reference/control-api.md, Intake).
 
     `approvals` counts people, not keys.
@@ -257,7 +254,7 @@ _CONCERNED: Final = (
 )  # fmt: skip
 
 
-def concerned(reader: sqlite3.Connection, thing: str) -> list[Concerned]:
+def concerned(reader: Reader, thing: str) -> list[Concerned]:
     """The bundles that a key signed or decided about, or that hold a digest as an artifact or a blob, by id; each once,
     with the first way that applies."""
     found: dict[str, Concerned] = {}
@@ -268,10 +265,35 @@ def concerned(reader: sqlite3.Connection, thing: str) -> list[Concerned]:
     return sorted(found.values(), key=lambda bundle: bundle.id)
 
 
-def mentioning(reader: sqlite3.Connection, hex_digits: str) -> list[tuple[str, str]]:
+def mentioning(reader: Reader, hex_digits: str) -> list[tuple[str, str]]:
     """(id, digest) of the bundles that came in whose manifest holds these hex digits, the newest first."""
     return reader.execute(
         "SELECT i.id, i.digest FROM intake i JOIN intake_documents d ON d.digest = i.digest"
         " WHERE i.state != 'receiving' AND instr(d.manifest, ?) > 0 ORDER BY i.received DESC",
         (hex_digits,),
     ).fetchall()
+
+
+def list_in_states(reader: Reader, states: Sequence[str], limit: int, after: str = "", text: str = "") -> list[Entry]:
+    """Entries in some states by id and digest, behind the entry whose `cursor` is `after`; `text` is part of the id."""
+    last_id, _, last_digest = after.partition(" ")
+    rows = reader.execute(
+        f"SELECT {_COLUMNS} FROM intake WHERE (id, digest) > (?, ?) AND instr(id, ?)"  # noqa: S608
+        " AND state IN (SELECT value FROM json_each(?)) ORDER BY id, digest LIMIT ?",
+        (last_id, last_digest, text, json.dumps(list(states)), limit),
+    )
+    return [Entry(*row) for row in rows]
+
+
+def count_in_quarantine(reader: Reader) -> int:
+    """How many entries are inspected and neither released nor rejected."""
+    row = reader.execute("SELECT count(*) FROM intake WHERE state IN ('quarantined', 'approved')").fetchone()
+    return int(row[0])
+
+
+def last_received(reader: Reader) -> tuple[str, str] | None:
+    """The id of the bundle that came in last, and when (UTC text); None before the first."""
+    found: tuple[str, str] | None = reader.execute(
+        "SELECT id, received FROM intake ORDER BY received DESC LIMIT 1"
+    ).fetchone()
+    return found

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from dataclasses import dataclass
 from typing import Any, Final
+
+from appliance.store.ports import Reader
 
 _COLUMNS: Final = (
     "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
@@ -33,13 +34,13 @@ class StoredJob:
     finished: str | None
 
 
-def stored_job(reader: sqlite3.Connection, job_id: str) -> StoredJob | None:
+def stored_job(reader: Reader, job_id: str) -> StoredJob | None:
     """The job of that id, or None."""
     row = reader.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (job_id,)).fetchone()  # noqa: S608  constant
     return None if row is None else _job(row)
 
 
-def stored_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: str = "") -> list[StoredJob]:
+def stored_jobs(reader: Reader, limit: int, after: str = "", state: str = "") -> list[StoredJob]:
     """Jobs, the one made last first, those made before the job `after` where it is given."""
     before = "number < (SELECT number FROM jobs WHERE id = ?)" if after else "? = ''"
     rows = reader.execute(
@@ -49,7 +50,7 @@ def stored_jobs(reader: sqlite3.Connection, limit: int, after: str = "", state: 
     return [_job(row) for row in rows]
 
 
-def params_of(reader: sqlite3.Connection, job_id: str) -> dict[str, Any] | None:
+def params_of(reader: Reader, job_id: str) -> dict[str, Any] | None:
     """The params of the job of that id, or None where it is unknown."""
     row = reader.execute("SELECT params FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return None if row is None else dict(json.loads(row[0]))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 
+from appliance.store.ports import Reader
 
-def every_link(reader: sqlite3.Connection) -> Iterator[tuple[str, str]]:
+
+def every_link(reader: Reader) -> Iterator[tuple[str, str]]:
     """Each link as (repository, digest), read as the caller goes."""
     yield from reader.execute("SELECT r.name, l.digest FROM links l JOIN repositories r ON r.id = l.repository_id")
 
 
-def is_shown(reader: sqlite3.Connection, thing: str) -> bool:
+def is_shown(reader: Reader, thing: str) -> bool:
     """Whether a repository shows a digest, as `repository@digest`."""
     repository, _, digest = thing.partition("@")
     row = reader.execute(
@@ -22,13 +23,13 @@ def is_shown(reader: sqlite3.Connection, thing: str) -> bool:
     return row is not None
 
 
-def is_linked_as_manifest(reader: sqlite3.Connection, digest: str) -> bool:
+def is_linked_as_manifest(reader: Reader, digest: str) -> bool:
     """Whether some repository shows a digest as a manifest."""
     row = reader.execute("SELECT 1 FROM links WHERE digest = ? AND kind = 'manifest' LIMIT 1", (digest,)).fetchone()
     return row is not None
 
 
-def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
+def tags_of(reader: Reader, repository: str) -> dict[str, str]:
     """Where each tag of a repository stands, by tag."""
     rows = reader.execute(
         "SELECT t.tag, t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ?",
@@ -37,7 +38,7 @@ def tags_of(reader: sqlite3.Connection, repository: str) -> dict[str, str]:
     return {str(tag): str(digest) for tag, digest in rows}
 
 
-def manifests_of(reader: sqlite3.Connection, repository: str) -> set[str]:
+def manifests_of(reader: Reader, repository: str) -> set[str]:
     """The manifests that a repository shows, by digest."""
     rows = reader.execute(
         "SELECT l.digest FROM links l JOIN repositories r ON r.id = l.repository_id"
@@ -47,7 +48,7 @@ def manifests_of(reader: sqlite3.Connection, repository: str) -> set[str]:
     return {str(digest) for (digest,) in rows}
 
 
-def unlinked(reader: sqlite3.Connection, repository: str, digests: Iterable[str], kind: str) -> list[str]:
+def unlinked(reader: Reader, repository: str, digests: Iterable[str], kind: str) -> list[str]:
     """Those of `digests` that a repository does not show as `kind` ("blob" or "manifest"), in their order."""
     rows = reader.execute(
         "SELECT j.value FROM json_each(?) j WHERE NOT EXISTS (SELECT 1 FROM repositories r JOIN links l"
@@ -57,7 +58,7 @@ def unlinked(reader: sqlite3.Connection, repository: str, digests: Iterable[str]
     return [str(digest) for (digest,) in rows]
 
 
-def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set[str]]:
+def showing(reader: Reader, digests: Iterable[str]) -> dict[str, set[str]]:
     """The repositories that show some of `digests`, with those that each shows."""
     found: dict[str, set[str]] = {}
     rows = reader.execute(
@@ -70,7 +71,7 @@ def showing(reader: sqlite3.Connection, digests: Iterable[str]) -> dict[str, set
     return found
 
 
-def claimed_blobs(reader: sqlite3.Connection, bundle: str, repository: str) -> set[str]:
+def claimed_blobs(reader: Reader, bundle: str, repository: str) -> set[str]:
     """The blobs that a bundle's release claims in a repository. Rows, which anybody who writes the file can make."""
     rows = reader.execute(
         "SELECT item FROM released WHERE digest = ? AND repository = ? AND kind = 'blob'", (bundle, repository)
@@ -78,7 +79,7 @@ def claimed_blobs(reader: sqlite3.Connection, bundle: str, repository: str) -> s
     return {str(item) for (item,) in rows}
 
 
-def tag_target(reader: sqlite3.Connection, repository: str, tag: str) -> str | None:
+def tag_target(reader: Reader, repository: str, tag: str) -> str | None:
     """The digest that a tag stands at, or None where the repository has no such tag."""
     row = reader.execute(
         "SELECT t.digest FROM tags t JOIN repositories r ON r.id = t.repository_id WHERE r.name = ? AND t.tag = ?",
@@ -87,14 +88,14 @@ def tag_target(reader: sqlite3.Connection, repository: str, tag: str) -> str | N
     return None if row is None else str(row[0])
 
 
-def claimed_manifests(reader: sqlite3.Connection, bundle: str) -> set[tuple[str, str]]:
+def claimed_manifests(reader: Reader, bundle: str) -> set[tuple[str, str]]:
     """(repository, digest) of each manifest that a bundle's releases claim. Rows, which anybody who writes the file can
     make."""
     rows = reader.execute("SELECT repository, item FROM released WHERE digest = ? AND kind = 'manifest'", (bundle,))
     return {(str(repository), str(item)) for repository, item in rows}
 
 
-def typed_manifests(reader: sqlite3.Connection, repository: str) -> list[tuple[str, str]]:
+def typed_manifests(reader: Reader, repository: str) -> list[tuple[str, str]]:
     """(digest, media type) of each manifest that a repository shows."""
     return reader.execute(
         "SELECT l.digest, m.media_type FROM links l JOIN repositories r ON r.id = l.repository_id"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+
+from appliance.store.ports import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,14 @@ class KnownInside:
     carried: dict[str, tuple[int, int]]
 
 
-def built_bundle(reader: sqlite3.Connection, bundle: str) -> BuiltBundle | None:
+def built_bundle(reader: Reader, bundle: str) -> BuiltBundle | None:
     """A bundle that was built here, by its id."""
     row = reader.execute("SELECT id, coalesce(digest, ''), state, job_id FROM bundles_out WHERE id = ?", (bundle,))
     found = row.fetchone()
     return None if found is None else BuiltBundle(*found)
 
 
-def built_bundles(reader: sqlite3.Connection) -> list[BuiltBundle]:
+def built_bundles(reader: Reader) -> list[BuiltBundle]:
     """Each bundle that was built here, by id, with what the inside told of its state."""
     rows = reader.execute(
         "SELECT b.id, coalesce(b.digest, ''), coalesce((SELECT c.site || ' says '"
@@ -46,7 +47,7 @@ def built_bundles(reader: sqlite3.Connection) -> list[BuiltBundle]:
     return [BuiltBundle(*row) for row in rows]
 
 
-def signed_bundles(reader: sqlite3.Connection) -> Iterator[BuiltBundle]:
+def signed_bundles(reader: Reader) -> Iterator[BuiltBundle]:
     """Each bundle that was built and signed here and not voided, the newest first."""
     rows = reader.execute(
         "SELECT id, coalesce(digest, ''), state, job_id FROM bundles_out WHERE state IN ('signed', 'written')"
@@ -55,7 +56,7 @@ def signed_bundles(reader: sqlite3.Connection) -> Iterator[BuiltBundle]:
     return (BuiltBundle(*row) for row in rows)
 
 
-def carrying(reader: sqlite3.Connection, digest: str) -> set[str]:
+def carrying(reader: Reader, digest: str) -> set[str]:
     """The ids of the bundles built here that carried a blob."""
     rows = reader.execute(
         "SELECT b.id FROM carried_out c JOIN bundles_out b ON b.stream = c.stream AND b.sequence = c.sequence"
@@ -65,7 +66,7 @@ def carrying(reader: sqlite3.Connection, digest: str) -> set[str]:
     return {str(bundle) for (bundle,) in rows}
 
 
-def known_inside(reader: sqlite3.Connection, stream: str) -> KnownInside:
+def known_inside(reader: Reader, stream: str) -> KnownInside:
     """What is recorded of a stream's destination."""
     site = stream.partition(".")[2]
     row = reader.execute("SELECT number, inventory FROM receipts_taken WHERE site = ?", (site,)).fetchone()
@@ -83,13 +84,13 @@ def known_inside(reader: sqlite3.Connection, stream: str) -> KnownInside:
     )
 
 
-def receipt_taken(reader: sqlite3.Connection, site: str, number: int, digest: str) -> bool:
+def receipt_taken(reader: Reader, site: str, number: int, digest: str) -> bool:
     """Whether exactly this receipt is the last one that was taken of a site."""
     question = "SELECT 1 FROM receipts_taken WHERE site = ? AND number = ? AND digest = ?"
     return reader.execute(question, (site, number, digest)).fetchone() is not None
 
 
-def voided_by(reader: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+def voided_by(reader: Reader, stream: str, sequence: int) -> list[str]:
     """The bundles of a stream, from a sequence on, that a want-list voids, by id."""
     rows = reader.execute(
         "SELECT id FROM bundles_out WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written') ORDER BY id",
@@ -98,7 +99,7 @@ def voided_by(reader: sqlite3.Connection, stream: str, sequence: int) -> list[st
     return [str(bundle) for (bundle,) in rows]
 
 
-def signed_after(reader: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+def signed_after(reader: Reader, stream: str, sequence: int) -> list[str]:
     """The bundles of a stream behind a sequence that are signed and not void, by number."""
     rows = reader.execute(
         "SELECT id FROM bundles_out WHERE stream = ? AND sequence > ? AND state IN ('signed', 'written')"
@@ -108,13 +109,13 @@ def signed_after(reader: sqlite3.Connection, stream: str, sequence: int) -> list
     return [str(bundle) for (bundle,) in rows]
 
 
-def void_and_inside(reader: sqlite3.Connection, told: Iterable[tuple[str, str]]) -> list[str]:
+def void_and_inside(reader: Reader, told: Iterable[tuple[str, str]]) -> list[str]:
     """Which bundles are void here, of those that a receipt names as (id, digest): they came in after all."""
     question = "SELECT 1 FROM bundles_out WHERE id = ? AND digest = ? AND state = 'voided'"
     return sorted({bundle for bundle, digest in told if reader.execute(question, (bundle, digest)).fetchone()})
 
 
-def inside_by_receipt(reader: sqlite3.Connection, stream: str, sequence: int) -> list[str]:
+def inside_by_receipt(reader: Reader, stream: str, sequence: int) -> list[str]:
     """The bundles of a stream from a number on that the destination has, by its latest receipts, by number."""
     rows = reader.execute(
         "SELECT b.id FROM bundles_out b WHERE b.stream = ?1 AND b.sequence >= ?2 AND b.state IN ('signed', 'written')"
@@ -126,12 +127,12 @@ def inside_by_receipt(reader: sqlite3.Connection, stream: str, sequence: int) ->
     return [str(bundle) for (bundle,) in rows]
 
 
-def wants_taken(reader: sqlite3.Connection, digest: str) -> bool:
+def wants_taken(reader: Reader, digest: str) -> bool:
     """Whether a want-list was taken."""
     return reader.execute("SELECT 1 FROM wants_taken WHERE digest = ?", (digest,)).fetchone() is not None
 
 
-def unsigned_of(reader: sqlite3.Connection, job_id: str) -> list[str]:
+def unsigned_of(reader: Reader, job_id: str) -> list[str]:
     """The bundles whose numbers a job took and that were not signed, by id."""
     rows = reader.execute("SELECT id FROM bundles_out WHERE job_id = ? AND state = 'to-sign' ORDER BY id", (job_id,))
     return [str(bundle) for (bundle,) in rows]

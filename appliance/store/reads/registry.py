@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any, Literal
 
 from appliance import limits
 from appliance.store.database import open_reader
+from appliance.store.ports import Reader
 from appliance.store.reads import absence
 from appliance.store.rows import WrongRowError, is_link, manifest_sum, require_link, require_tag, wrong_tag
 from bundles.errors import NotFoundError
@@ -141,7 +141,7 @@ class Metadata:
     def __init__(self, path: Path) -> None:
         """Raises FailedError where there is no database yet, or it cannot be read."""
         self.path = path
-        self.connection: sqlite3.Connection = open_reader(path)
+        self.connection: Reader = open_reader(path)
         self._right: dict[tuple[Any, ...], Any] = {}
 
     def close(self) -> None:

@@ -7,10 +7,10 @@ further one is named on purpose.
 from __future__ import annotations
 
 import difflib
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.store.ports import Reader
 from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import UsageError
 from bundles.oci.reference import check_site
@@ -47,19 +47,19 @@ class Site:
     last: str | None
 
 
-def known_sites(db: sqlite3.Connection) -> list[Site]:
+def known_sites(db: Reader) -> list[Site]:
     """The known destinations by name; those too that a build waits for a signature for."""
     return [Site(site, bool(listed), *rest) for site, listed, *rest in db.execute(_SITES)]
 
 
-def known_streams(db: sqlite3.Connection) -> set[str]:
+def known_streams(db: Reader) -> set[str]:
     """The outgoing streams that took a number, without those of a removed site for which nothing was ever signed: a
     mistyped name."""
     rows = db.execute(_STREAMS)
     return {str(stream) for (stream,) in rows}
 
 
-def require_known(db: sqlite3.Connection, site: str, *, new: bool = False) -> None:
+def require_known(db: Reader, site: str, *, new: bool = False) -> None:
     """Go on only for a known destination, for a station's first one, or where the caller says that it is `new`.
 
     Raises UsageError naming the known ones, MalformedError for what is no site's name.

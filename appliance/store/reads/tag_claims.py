@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
+
+from appliance.store.ports import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class TagClaim:
         return self.stream.partition(".")[0]
 
 
-def tag_claims(db: sqlite3.Connection, repository: str, tag: str) -> list[TagClaim]:
+def tag_claims(db: Reader, repository: str, tag: str) -> list[TagClaim]:
     """The standing releases of a tag, oldest first. Takes a reader's connection or the writer's."""
     rows = db.execute(
         "SELECT i.id, i.stream, r.target FROM released r JOIN intake i ON i.digest = r.digest"
@@ -34,9 +35,7 @@ def tag_claims(db: sqlite3.Connection, repository: str, tag: str) -> list[TagCla
     return [TagClaim(*row) for row in rows]
 
 
-def claims_on_tags(
-    db: sqlite3.Connection, names: Iterable[tuple[str, str]]
-) -> Iterator[tuple[tuple[str, str], list[TagClaim]]]:
+def claims_on_tags(db: Reader, names: Iterable[tuple[str, str]]) -> Iterator[tuple[tuple[str, str], list[TagClaim]]]:
     """Each of the tags (repository, tag) that a standing release claims, with its claims as `tag_claims` gives them.
     One statement; one tag's claims in memory at a time."""
     rows = db.execute(

@@ -6,9 +6,10 @@ blob. It stands for its own repository alone: that another one showed the digest
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final, Literal
+
+from appliance.store.ports import Reader
 
 _WHY: Final = {
     "deleted": "it was deleted",
@@ -47,9 +48,7 @@ class Counts:
     asked: int
 
 
-def find(
-    reader: sqlite3.Connection, repository: str, digest: str, kind: Literal["blob", "manifest"]
-) -> Tombstone | None:
+def find(reader: Reader, repository: str, digest: str, kind: Literal["blob", "manifest"]) -> Tombstone | None:
     """The tombstone of a digest in a repository. Point read."""
     row = reader.execute(
         "SELECT digest, unlinked, why, taken, job FROM tombstones"
@@ -59,7 +58,7 @@ def find(
     return None if row is None else Tombstone(row[0], row[1], _WHY.get(row[2], row[2]), row[3], row[4])
 
 
-def counts(reader: sqlite3.Connection) -> Counts:
+def counts(reader: Reader) -> Counts:
     """Reads the indexes of tombstones: some milliseconds for a hundred thousand."""
     row = reader.execute(
         "SELECT (SELECT count(*) FROM tombstones WHERE taken IS NOT NULL),"

@@ -5,10 +5,11 @@ Every function takes a reader's connection, or the writer's.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+
+from appliance.store.ports import Reader
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ShownManifest:
     tagged: bool
 
 
-def shown_manifests(db: sqlite3.Connection, repository: str) -> dict[str, ShownManifest]:
+def shown_manifests(db: Reader, repository: str) -> dict[str, ShownManifest]:
     """Every manifest of a repository, by digest, in bytewise order. Grows with their number."""
     rows = db.execute(
         "SELECT m.digest, m.media_type, m.artifact_type, coalesce(m.subject, ''), m.size,"
@@ -43,7 +44,7 @@ def shown_manifests(db: sqlite3.Connection, repository: str) -> dict[str, ShownM
     }
 
 
-def has_untagged(db: sqlite3.Connection, repository: str) -> bool:
+def has_untagged(db: Reader, repository: str) -> bool:
     """Whether a repository shows a manifest that no tag of it names; one that an index lists is such a one, too."""
     row = db.execute(
         "SELECT 1 FROM repositories r JOIN links l ON l.repository_id = r.id AND l.kind = 'manifest' WHERE r.name = ?"
@@ -53,13 +54,13 @@ def has_untagged(db: sqlite3.Connection, repository: str) -> bool:
     return row is not None
 
 
-def holds_released(db: sqlite3.Connection, repository: str) -> bool:
+def holds_released(db: Reader, repository: str) -> bool:
     """Whether a release stands for something in the repository. Point read."""
     row = db.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone()
     return row is not None
 
 
-def pinned(db: sqlite3.Connection, repository: str) -> set[str]:
+def pinned(db: Reader, repository: str) -> set[str]:
     """The manifests of a repository that a pin keeps."""
     rows = db.execute(
         "SELECT l.digest FROM repositories r JOIN links l ON l.repository_id = r.id AND l.kind = 'manifest'"
@@ -69,12 +70,12 @@ def pinned(db: sqlite3.Connection, repository: str) -> set[str]:
     return {str(digest) for (digest,) in rows}
 
 
-def blocked(db: sqlite3.Connection) -> set[str]:
+def blocked(db: Reader) -> set[str]:
     """Every digest that people have blocked."""
     return {str(digest) for (digest,) in db.execute("SELECT digest FROM blocks")}
 
 
-def state_of(db: sqlite3.Connection, repository: str) -> str:
+def state_of(db: Reader, repository: str) -> str:
     """A digest over what a repository shows, its tags, what is blocked anywhere, and the epoch: it changes when one of
     these does."""
     seen = sha256()
@@ -83,7 +84,7 @@ def state_of(db: sqlite3.Connection, repository: str) -> str:
     return seen.hexdigest()
 
 
-def _state(db: sqlite3.Connection, repository: str) -> Iterator[tuple[object, ...]]:
+def _state(db: Reader, repository: str) -> Iterator[tuple[object, ...]]:
     yield from db.execute("SELECT value FROM epoch")
     yield from db.execute(
         "SELECT l.digest, l.created FROM repositories r JOIN links l ON l.repository_id = r.id"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Final
 
+from appliance.store.ports import Reader
 from appliance.store.reads.outgoing import inside_by_receipt, signed_after
 from bundles.errors import NotFoundError, RefusedError, UsageError
 
@@ -12,7 +12,7 @@ _NAMED: Final = 5
 """Later bundles that a refusal names; the others are counted."""
 
 
-def require_voidable(reader: sqlite3.Connection, bundle: str, *, with_later: bool) -> tuple[str, int]:
+def require_voidable(reader: Reader, bundle: str, *, with_later: bool) -> tuple[str, int]:
     """The bundle's stream and number.
 
     Raises NotFoundError for one that is not signed, or is void already; RefusedError where a receipt says that it, or

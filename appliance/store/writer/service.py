@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import logging
 import queue
-import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -23,6 +22,8 @@ from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import open_writer
 from appliance.store.epoch import SharedEpoch
+from appliance.store.errors import EngineError, is_full
+from appliance.store.ports import Connection
 from appliance.store.reserve import Reserve
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError
@@ -39,7 +40,7 @@ class _Pending:
 class LocalWriter:
     """Applies writes directly on a connection of one's own: for tests and for folder commands."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def submit(self, write: Write) -> Any:
@@ -140,7 +141,7 @@ class AsyncWriterService:
 
 
 def _commit_group(
-    db: sqlite3.Connection,
+    db: Connection,
     group: Sequence[_Pending],
     committed: Callable[[], None] = lambda: None,
     give_back: Callable[[], bool] = lambda: False,
@@ -158,18 +159,18 @@ def _commit_group(
             try:
                 outcomes = _apply_group(db, group)
                 break
-            except sqlite3.Error as error:
-                if not _is_full(error) or not give_back():
+            except EngineError as error:
+                if not is_full(error) or not give_back():
                     raise
                 if db.in_transaction:
                     db.execute("ROLLBACK")
         committed()
-    except sqlite3.Error as error:
+    except EngineError as error:
         # SQLite may have rolled back by itself (a full disk): then nothing of the group happened, and all hear so.
         if db.in_transaction:
             db.execute("ROLLBACK")
         _log.error("a group of %d writes was not committed: %s", len(group), error)
-        kind = NoSpaceError if _is_full(error) else FailedError
+        kind = NoSpaceError if is_full(error) else FailedError
         for pending in group:
             pending.future.set_exception(
                 kind("the metadata cannot be written", thing=str(error), remedy="check the station's disk")
@@ -182,8 +183,8 @@ def _commit_group(
             pending.future.set_exception(refusal)
 
 
-def _apply_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> list[tuple[_Pending, Any, LockgateError | None]]:
-    """The group's writes, committed. Raises sqlite3.Error where none of them happened."""
+def _apply_group(db: Connection, group: Sequence[_Pending]) -> list[tuple[_Pending, Any, LockgateError | None]]:
+    """The group's writes, committed. Raises EngineError where none of them happened."""
     db.execute("BEGIN IMMEDIATE")
     outcomes = [(pending, *_apply(db, pending.write)) for pending in group]
     commits.count_up(db)
@@ -191,12 +192,8 @@ def _apply_group(db: sqlite3.Connection, group: Sequence[_Pending]) -> list[tupl
     return outcomes
 
 
-def _is_full(error: Exception) -> bool:
-    return isinstance(error, sqlite3.Error) and getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
-
-
-def _apply(db: sqlite3.Connection, write: Write) -> tuple[Any, LockgateError | None]:
-    """One write in its savepoint: its result, or the error that undid it. Raises sqlite3.Error where the whole
+def _apply(db: Connection, write: Write) -> tuple[Any, LockgateError | None]:
+    """One write in its savepoint: its result, or the error that undid it. Raises EngineError where the whole
     transaction is lost."""
     db.execute("SAVEPOINT one_write")
     try:
@@ -204,7 +201,7 @@ def _apply(db: sqlite3.Connection, write: Write) -> tuple[Any, LockgateError | N
     except LockgateError as error:
         refusal = error
     except Exception as error:
-        if not db.in_transaction or _is_full(error):  # SQLite has rolled everything back, or is to: a full disk
+        if not db.in_transaction or is_full(error):  # SQLite has rolled everything back, or is to: a full disk
             raise
         _log.exception("%s failed", type(write).__name__)
         refusal = FailedError("a write failed inside the station", thing=type(write).__name__, remedy="see the log")

@@ -6,10 +6,10 @@ account's generation, so that tokens made before are void.
 
 from __future__ import annotations
 
-import sqlite3
 from typing import ClassVar, Literal
 
 from appliance.permissions import check_pattern, check_role, clash
+from appliance.store.ports import Connection
 from appliance.store.reads import credentials
 from appliance.store.reads.accounts import check_full_name
 from appliance.store.writes.logins import ForgetFailures
@@ -18,7 +18,7 @@ from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.people import is_same
 
 
-def _account(db: sqlite3.Connection, name: str) -> str:
+def _account(db: Connection, name: str) -> str:
     """The kind of an account. Raises NotFoundError."""
     row = db.execute("SELECT kind FROM accounts WHERE name = ?", (name,)).fetchone()
     if row is None:
@@ -26,18 +26,18 @@ def _account(db: sqlite3.Connection, name: str) -> str:
     return str(row[0])
 
 
-def _void(db: sqlite3.Connection, account: str) -> None:
+def _void(db: Connection, account: str) -> None:
     """Everything decided about the account so far is void, on every worker, from its next request on."""
     db.execute("UPDATE accounts SET generation = generation + 1 WHERE name = ?", (account,))
     bump(db)
 
 
-def bump(db: sqlite3.Connection) -> None:
+def bump(db: Connection) -> None:
     """Everything decided about anybody is to be decided again."""
     db.execute("UPDATE epoch SET value = value + 1")
 
 
-def _keep_an_administrator(db: sqlite3.Connection) -> None:
+def _keep_an_administrator(db: Connection) -> None:
     row = db.execute(
         "SELECT 1 FROM accounts a JOIN grants g ON g.account = a.name"
         " WHERE g.role = 'administrator' AND a.disabled IS NULL LIMIT 1"
@@ -46,7 +46,7 @@ def _keep_an_administrator(db: sqlite3.Connection) -> None:
         raise RefusedError("the station would have no administrator", remedy="make another account administrator first")
 
 
-def suspend_credential(db: sqlite3.Connection, account: str, what: str, thing: str, at: str) -> None:
+def suspend_credential(db: Connection, account: str, what: str, thing: str, at: str) -> None:
     """A password, uid or key of an account is no longer in force, and what was made with it is void. `what` and
     `thing` as in the table of credentials."""
     if what == "password":
@@ -71,7 +71,7 @@ class CreateAccount(Write, frozen=True):
     uid: int | None = None
     by: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if db.execute("SELECT 1 FROM accounts WHERE name = ?", (self.name,)).fetchone() is not None:
             raise UsageError("the account exists", thing=self.name, remedy="choose another name: names are not reused")
         _looks_like_no_other(db, self.name, check_full_name(self.full_name), self.kind)
@@ -87,7 +87,7 @@ class CreateAccount(Write, frozen=True):
             credentials.note(db, self.name, "uid", str(self.uid), self.by, self.at)
 
 
-def _looks_like_no_other(db: sqlite3.Connection, name: str, full_name: str, kind: str) -> None:
+def _looks_like_no_other(db: Connection, name: str, full_name: str, kind: str) -> None:
     """Approvals count two names that look alike as one person's, and so does whoever reads them. What robots are for
     may be the same."""
     for other, full, other_kind in db.execute("SELECT name, full_name, kind FROM accounts"):
@@ -110,7 +110,7 @@ def _looks_like_no_other(db: sqlite3.Connection, name: str, full_name: str, kind
             )  # fmt: skip
 
 
-def _uid_is_free(db: sqlite3.Connection, uid: int | None) -> None:
+def _uid_is_free(db: Connection, uid: int | None) -> None:
     row = db.execute("SELECT name FROM accounts WHERE uid = ?", (uid,)).fetchone()
     if row is not None:
         raise UsageError("the system account is another's", thing=f"uid {uid} is {row[0]}", remedy="unbind it first")
@@ -125,7 +125,7 @@ class FirstAdministrator(Write, frozen=True):
     uid: int | None
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if db.execute("SELECT 1 FROM grants WHERE role = 'administrator' LIMIT 1").fetchone() is not None:
             raise RefusedError(
                 "the station has an administrator", remedy="they make further accounts: lockgate user create NAME"
@@ -145,7 +145,7 @@ class SetPassword(Write, frozen=True):
     at: str
     by: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if _account(db, self.account) != "person":
             raise UsageError(
                 "a robot has no password", thing=self.account, remedy=f"use: lockgate token rotate {self.account}"
@@ -164,7 +164,7 @@ class BindUid(Write, frozen=True):
     at: str = ""
     by: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         if self.uid is None:
             credentials.forget(db, self.account, "uid")
@@ -182,7 +182,7 @@ class DisableAccount(Write, frozen=True):
     account: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         db.execute("UPDATE accounts SET disabled = ? WHERE name = ? AND disabled IS NULL", (self.at, self.account))
         held = db.execute("SELECT 1 FROM grants WHERE account = ? AND role = 'administrator'", (self.account,))
@@ -196,7 +196,7 @@ class EnableAccount(Write, frozen=True):
 
     account: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         db.execute("UPDATE accounts SET disabled = NULL WHERE name = ?", (self.account,))
         ForgetFailures(name=self.account).apply(db)
@@ -210,7 +210,7 @@ class GrantRole(Write, frozen=True):
     role: str
     pattern: str = "**"
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         kind = _account(db, self.account)
         role = check_role(self.role)
         if kind == "robot" and role in ("security-officer", "administrator", "auditor"):
@@ -237,7 +237,7 @@ class WithdrawRole(Write, frozen=True):
     role: str
     pattern: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         gone = db.execute(
             "DELETE FROM grants WHERE account = ? AND role = ? AND (? = '' OR pattern = ?)",
@@ -262,7 +262,7 @@ class BindKey(Write, frozen=True):
     at: str
     by: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if _account(db, self.account) != "person":
             raise RefusedError("a key stands for a person", thing=self.account, remedy="bind it to a person's account")
         row = db.execute("SELECT account FROM account_keys WHERE keyid = ?", (self.keyid,)).fetchone()
@@ -283,7 +283,7 @@ class UnbindKey(Write, frozen=True):
     account: str
     keyid: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         gone = db.execute(
             "DELETE FROM account_keys WHERE keyid = ? AND account = ?", (self.keyid, self.account)
         ).rowcount
@@ -308,7 +308,7 @@ class AddSecret(Write, frozen=True):
     old_until: str = ""
     by: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if _account(db, self.account) != "robot":
             raise UsageError(
                 "a person has a password", thing=self.account, remedy=f"use: lockgate user password {self.account}"
@@ -338,7 +338,7 @@ class AddRefresh(Write, frozen=True):
     expires: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         db.execute("DELETE FROM refresh_tokens WHERE expires < ?", (self.at,))
         db.execute(
@@ -360,7 +360,7 @@ class RotateRefresh(Write, frozen=True):
     hash: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         row = db.execute(
             "SELECT family, account, client, expires, used FROM refresh_tokens WHERE id = ? AND revoked IS NULL",
             (self.old,),
@@ -387,7 +387,7 @@ class RevokeToken(Write, frozen=True):
     id: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         gone = db.execute(
             "UPDATE refresh_tokens SET revoked = coalesce(revoked, ?) WHERE family = ?", (self.at, self.id)
         ).rowcount
@@ -405,7 +405,7 @@ class RevokeTokens(Write, frozen=True):
     account: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _account(db, self.account)
         db.execute(
             "UPDATE refresh_tokens SET revoked = ? WHERE account = ? AND revoked IS NULL", (self.at, self.account)
@@ -420,5 +420,5 @@ class Seen(Write, frozen=True):
     account: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute("INSERT OR REPLACE INTO accounts_seen (account, at) VALUES (?, ?)", (self.account, self.at))

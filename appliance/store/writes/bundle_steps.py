@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Sequence
 
 import msgspec
+
+from appliance.store.ports import Connection
 
 UNSIGNED = "nobody signed it"
 """Why a number is void that its build, or the stream's next one, gave up."""
@@ -24,9 +25,7 @@ class TagRow(msgspec.Struct, frozen=True, array_like=True):
     digest: str
 
 
-def add_step(
-    db: sqlite3.Connection, bundle: str, state: str, at: str, why: str = "", places: Sequence[str] = ()
-) -> None:
+def add_step(db: Connection, bundle: str, state: str, at: str, why: str = "", places: Sequence[str] = ()) -> None:
     """A bundle came to a state at a time ("" where it is not known)."""
     db.execute(
         "INSERT INTO bundle_steps (bundle, state, at, why, places) VALUES (?, ?, ?, ?, ?)",
@@ -34,7 +33,7 @@ def add_step(
     )
 
 
-def put_tags(db: sqlite3.Connection, stream: str, sequence: int, tags: Iterable[TagRow]) -> None:
+def put_tags(db: Connection, stream: str, sequence: int, tags: Iterable[TagRow]) -> None:
     """Which tags a bundle carries. Harmless where it is recorded."""
     db.executemany(
         "INSERT INTO tags_out (stream, repository, tag, sequence, digest) VALUES (?, ?, ?, ?, ?)"
@@ -43,7 +42,7 @@ def put_tags(db: sqlite3.Connection, stream: str, sequence: int, tags: Iterable[
     )
 
 
-def written_before(db: sqlite3.Connection, stream: str, sequence: int, at: str, why: str) -> None:
+def written_before(db: Connection, stream: str, sequence: int, at: str, why: str) -> None:
     """The signed bundles of a stream up to a number got onto their media, whatever their jobs said."""
     rows = db.execute(
         "UPDATE bundles_out SET state = 'written' WHERE stream = ? AND sequence <= ? AND state = 'signed' RETURNING id",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import ClassVar
 
 from appliance import limits
+from appliance.store.ports import Connection
 from appliance.store.rows import Rows
 from appliance.store.writes.write import Write
 
@@ -17,7 +17,7 @@ class BeginCheck(Write, frozen=True):
     unrecorded: ClassVar[str] = "that a check of the metadata has begun"
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         _set(db, "checking", self.at, ())
 
 
@@ -30,7 +30,7 @@ class EndCheck(Write, frozen=True):
     found: tuple[str, ...]
     rows: tuple[tuple[Rows, str, str], ...]
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         before = db.execute("SELECT found FROM metadata_check").fetchone()
         known = set() if before is None else set(json.loads(before[0]))
         _set(db, "damaged" if self.found else "ok", self.at, self.found)
@@ -51,7 +51,7 @@ class NoteWrongRow(Write, frozen=True):
     item: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO wrong_rows (rows, repository, item, found) SELECT ?, ?, ?, ?"
             " WHERE (SELECT count(*) FROM wrong_rows) < ? ON CONFLICT DO NOTHING",
@@ -59,7 +59,7 @@ class NoteWrongRow(Write, frozen=True):
         )
 
 
-def _set(db: sqlite3.Connection, state: str, at: str, found: tuple[str, ...]) -> None:
+def _set(db: Connection, state: str, at: str, found: tuple[str, ...]) -> None:
     db.execute(
         "INSERT INTO metadata_check (id, state, at, found) VALUES (1, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET state = excluded.state, at = excluded.at, found = excluded.found",

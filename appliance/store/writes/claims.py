@@ -10,10 +10,11 @@ releases are withdrawn.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
+
+from appliance.store.ports import Connection
 
 _COLUMNS: Final = "entry, repository, kind, item, target, made, previous"
 _NEXT: Final = (
@@ -35,7 +36,7 @@ class Claim:
     previous: str | None
 
 
-def claim_links(db: sqlite3.Connection, digest: str, links: Sequence[tuple[int, str, str, str]], at: str) -> None:
+def claim_links(db: Connection, digest: str, links: Sequence[tuple[int, str, str, str]], at: str) -> None:
     """Record what the release of bundle `digest` is about to link, as the newest claims, in place of older ones of its
     own. `links` are (repository's row, repository, kind, item), each once; they are made after this."""
     older = {(one.repository, one.kind, one.item): one for one in claims_of(db, digest) if one.kind != "tag"}
@@ -60,7 +61,7 @@ def claim_links(db: sqlite3.Connection, digest: str, links: Sequence[tuple[int, 
     )
 
 
-def claim_tags(db: sqlite3.Connection, digest: str, tags: Sequence[tuple[str, str, str, str | None]], at: str) -> None:
+def claim_tags(db: Connection, digest: str, tags: Sequence[tuple[str, str, str, str | None]], at: str) -> None:
     """Record where the release of bundle `digest` puts tags, as `claim_links`. `tags` are (repository, tag, digest that
     it is put at, digest where it stood before or None), each once."""
     older = {(one.repository, one.item): one for one in claims_of(db, digest) if one.kind == "tag"}
@@ -81,11 +82,11 @@ def claim_tags(db: sqlite3.Connection, digest: str, tags: Sequence[tuple[str, st
     )
 
 
-def _next_entry(db: sqlite3.Connection) -> int:
+def _next_entry(db: Connection) -> int:
     return int(db.execute("SELECT coalesce(max(entry), 0) + 1 FROM released").fetchone()[0])
 
 
-def claims_of(db: sqlite3.Connection, digest: str) -> list[Claim]:
+def claims_of(db: Connection, digest: str) -> list[Claim]:
     """The claims of a bundle's release, oldest first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM released WHERE digest = ? ORDER BY entry",  # noqa: S608  constant
@@ -94,7 +95,7 @@ def claims_of(db: sqlite3.Connection, digest: str) -> list[Claim]:
     return [Claim(*row) for row in rows]
 
 
-def strike_link(db: sqlite3.Connection, struck: Claim) -> bool:
+def strike_link(db: Connection, struck: Claim) -> bool:
     """Strike a claim on a blob or manifest. Returns whether nothing else stands for the link any more."""
     row = _strike(db, struck)
     if not struck.made:
@@ -104,7 +105,7 @@ def strike_link(db: sqlite3.Connection, struck: Claim) -> bool:
     return row is None
 
 
-def stand_again(db: sqlite3.Connection, repository: str, kind: str, item: str) -> None:
+def stand_again(db: Connection, repository: str, kind: str, item: str) -> None:
     """A link stays because something that is shown names it: from here on the newest claim that is left, though it had
     ended, stands for it. Without one it is nobody's release."""
     db.execute(
@@ -114,7 +115,7 @@ def stand_again(db: sqlite3.Connection, repository: str, kind: str, item: str) -
     )
 
 
-def strike_tag(db: sqlite3.Connection, struck: Claim) -> bool:
+def strike_tag(db: Connection, struck: Claim) -> bool:
     """Strike a claim on a tag. Returns whether it was the newest one, which the tag follows."""
     row = _strike(db, struck)
     if row is not None and row[2] == struck.target and struck.made:
@@ -122,7 +123,7 @@ def strike_tag(db: sqlite3.Connection, struck: Claim) -> bool:
     return row is None
 
 
-def _strike(db: sqlite3.Connection, struck: Claim) -> tuple[int, int, str | None] | None:
+def _strike(db: Connection, struck: Claim) -> tuple[int, int, str | None] | None:
     """Delete the claim; the next one on the same thing as (entry, made, previous), or None."""
     db.execute("DELETE FROM released WHERE entry = ?", (struck.entry,))
     row = db.execute(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any
 
+from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import ClientWrite, ensure_repository, move_tag, repository_id
 from appliance.store.writes.rows import Kind, is_linked, link, tag_target
@@ -28,7 +28,7 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
     tags: tuple[tuple[str, str], ...]
     at: str
 
-    def change(self, db: sqlite3.Connection) -> list[list[str]]:
+    def change(self, db: Connection) -> list[list[str]]:
         source = repository_id(db, self.source)
         for digest, kind in self.links:
             if source is None or not is_linked(db, source, digest, kind):
@@ -59,7 +59,7 @@ class CopyArtifacts(ClientWrite, frozen=True, kw_only=True):
         return tuple(dict.fromkeys((*manifests, *tags))), blobs
 
 
-def _standing(db: sqlite3.Connection, repository: int, tag: str) -> Any:
+def _standing(db: Connection, repository: int, tag: str) -> Any:
     try:
         return tag_target(db, repository, tag)
     except WrongRowError:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 
+from appliance.store.ports import Connection
 from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
 from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import forget_if_empty, repository_id
@@ -40,7 +39,7 @@ class Withdraw(Write, frozen=True):
     at: str
     names: tuple[Named, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         entry = entry_of(db, self.digest)
         if entry.state != "released":
             raise FailedError(
@@ -67,7 +66,7 @@ class Withdraw(Write, frozen=True):
         move(db, self.digest, entry, "withdrawn", self.actor, self.at, self.why)
         return gone
 
-    def _unlink(self, db: sqlite3.Connection, kind: Kind, claims: list[Claim]) -> list[str]:
+    def _unlink(self, db: Connection, kind: Kind, claims: list[Claim]) -> list[str]:
         """Strike the claims, and take away the links that nothing stands for; those, as `repository@digest`."""
         keep = set(self.keep)
         losing = {(one.repository, one.item) for one in claims if strike_link(db, one)}
@@ -83,7 +82,7 @@ class Withdraw(Write, frozen=True):
             stand_again(db, repository, kind, item)
         return sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
 
-    def _raise_again(self, db: sqlite3.Connection, tag: Claim) -> bool:
+    def _raise_again(self, db: Connection, tag: Claim) -> bool:
         """Put a tag back to where it stood before, if that is still shown. Whether it stands where it did."""
         number = repository_id(db, tag.repository)
         if number is None or tag.previous is None or not is_linked(db, number, tag.previous, "manifest"):
@@ -92,25 +91,25 @@ class Withdraw(Write, frozen=True):
         return tag.previous == tag.target
 
 
-def _lower(db: sqlite3.Connection, tag: Claim) -> bool:
+def _lower(db: Connection, tag: Claim) -> bool:
     """Take a tag away, if it stands where its release put it."""
     number = repository_id(db, tag.repository)
     return number is not None and may_stand_at(db, number, tag.item, tag.target) and take_tag(db, number, tag.item)
 
 
-def _hide(db: sqlite3.Connection, repository: str, kind: Kind, digest: str) -> bool:
+def _hide(db: Connection, repository: str, kind: Kind, digest: str) -> bool:
     """Take a link away. Whether it was still there."""
     number = repository_id(db, repository)
     return number is not None and take_link(db, number, digest, kind, "withdrawn")
 
 
-def _is_tagged(db: sqlite3.Connection, repository: str, digest: str) -> bool:
+def _is_tagged(db: Connection, repository: str, digest: str) -> bool:
     number = repository_id(db, repository)
     found = db.execute("SELECT 1 FROM tags WHERE repository_id = ? AND digest = ? LIMIT 1", (number, digest)).fetchone()
     return found is not None
 
 
-def _is_shown(db: sqlite3.Connection, repository: str, digest: str) -> bool:
+def _is_shown(db: Connection, repository: str, digest: str) -> bool:
     number = repository_id(db, repository)
     return number is not None and is_linked(db, number, digest, "manifest")
 
@@ -128,7 +127,7 @@ class HandOver(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO handovers (bundle, at, giver, taker, medium, serial, seal, note, actor)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",

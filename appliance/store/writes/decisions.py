@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Mapping
 
 import msgspec
 
+from appliance.store.ports import Connection
 from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.claims import claim_links, claim_tags
@@ -18,7 +18,7 @@ from bundles.errors import FailedError, RefusedError
 from bundles.people import count
 
 
-def _decidable(db: sqlite3.Connection, digest: str, report_digest: str) -> IntakeEntry:
+def _decidable(db: Connection, digest: str, report_digest: str) -> IntakeEntry:
     """The entry, where people may still decide about it by this report."""
     entry = entry_of(db, digest)
     if entry.state not in DECIDABLE:
@@ -41,7 +41,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool = False
 
 
-def _keep(db: sqlite3.Connection, digest: str, decision: Decision, actor: str, at: str) -> None:
+def _keep(db: Connection, digest: str, decision: Decision, actor: str, at: str) -> None:
     db.execute(
         "INSERT INTO approvals (digest, keyid, owner, document, signature, created, sealed)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner,"
@@ -66,7 +66,7 @@ class Approve(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> str:
+    def apply(self, db: Connection) -> str:
         entry = _decidable(db, self.digest, self.report_digest)
         _keep(db, self.digest, self.decision, self.actor, self.at)
         owners = db.execute(
@@ -90,7 +90,7 @@ class Reject(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> str:
+    def apply(self, db: Connection) -> str:
         entry = _decidable(db, self.digest, self.report_digest)
         db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
         _keep(db, self.digest, self.decision, self.actor, self.at)
@@ -129,7 +129,7 @@ class Release(Write, frozen=True):
     requires: tuple[str, ...] = ()
     may_move: tuple[str, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         entry = self._approved(db)
         if absent := unserved(db, self.requires):
             raise FailedError(
@@ -150,7 +150,7 @@ class Release(Write, frozen=True):
         )  # fmt: skip
         move(db, self.digest, entry, "released", self.actor, self.at, note)
 
-    def _show(self, db: sqlite3.Connection, repositories: Mapping[str, int]) -> None:
+    def _show(self, db: Connection, repositories: Mapping[str, int]) -> None:
         """Claim and make every link. In the order of their keys, so that the indexes grow at one place."""
         items: set[tuple[str, Kind, str]] = set()
         for artifact in self.artifacts:
@@ -160,7 +160,7 @@ class Release(Write, frozen=True):
         claim_links(db, self.digest, links, self.at)
         link_all(db, ((number, item, kind) for number, _, kind, item in links), self.at)
 
-    def _tag(self, db: sqlite3.Connection, entry: IntakeEntry, repositories: Mapping[str, int]) -> None:
+    def _tag(self, db: Connection, entry: IntakeEntry, repositories: Mapping[str, int]) -> None:
         targets = {
             (artifact.repository, tag): artifact.manifest.blob.digest
             for artifact in self.artifacts
@@ -185,7 +185,7 @@ class Release(Write, frozen=True):
         set_tags(db, ((repositories[repository], tag, target) for repository, tag, target, _ in tags), self.at)
         claim_tags(db, self.digest, tags, self.at)
 
-    def _unseal(self, db: sqlite3.Connection, entry: IntakeEntry) -> None:
+    def _unseal(self, db: Connection, entry: IntakeEntry) -> None:
         for keyid in self.approved_by:
             used = db.execute(
                 "INSERT INTO sealed_keys_used (keyid, digest, id, at, actor) VALUES (?, ?, ?, ?, ?)"
@@ -195,7 +195,7 @@ class Release(Write, frozen=True):
             if not used:
                 raise RefusedError("a sealed key opens once", thing=keyid, remedy="seal a new key, and name it")
 
-    def _approved(self, db: sqlite3.Connection) -> IntakeEntry:
+    def _approved(self, db: Connection) -> IntakeEntry:
         entry = entry_of(db, self.digest)
         rest = entry.state == "released" and bool(
             db.execute("SELECT 1 FROM pins WHERE bundle = ?", (self.digest,)).fetchone()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import ClassVar
 
 import msgspec
 
 from appliance import limits
+from appliance.store.ports import Connection
 from appliance.store.reads.outgoing import void_and_inside
 from appliance.store.reads.voiding import require_voidable
 from appliance.store.writes.bundle_steps import TagRow, add_step, put_tags, written_before
@@ -50,7 +50,7 @@ class RecordCarried(Write, frozen=True):
     blobs: tuple[HeldRow, ...]
     tags: tuple[TagRow, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         put_tags(db, self.stream, self.sequence, self.tags)
         db.executemany(
             "INSERT INTO carried_out (stream, sequence, digest, size) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -81,7 +81,7 @@ class TakeReceipt(Write, frozen=True):
     keyid: str = ""
     owner: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         if not self._is_new(db):
             return False
         for head in self.heads:
@@ -115,7 +115,7 @@ class TakeReceipt(Write, frozen=True):
         )  # fmt: skip
         return True
 
-    def _count_again(self, db: sqlite3.Connection) -> None:
+    def _count_again(self, db: Connection) -> None:
         """What is void here and came in after all counts again, and what it shuts out is void."""
         back = set(void_and_inside(db, told_of(self.heads, self.custody)))
         for bundle in sorted(back):
@@ -131,7 +131,7 @@ class TakeReceipt(Write, frozen=True):
         for stream in {bundle.rpartition("-")[0] for bundle in back}:
             _follow_last(db, stream)
 
-    def _is_new(self, db: sqlite3.Connection) -> bool:
+    def _is_new(self, db: Connection) -> bool:
         row = db.execute("SELECT number, digest FROM receipts_taken WHERE site = ?", (self.site,)).fetchone()
         if row is None:
             return True
@@ -156,7 +156,7 @@ def told_of(heads: Sequence[HeadRow], custody: Sequence[CustodyRow]) -> list[tup
     return [*last, *((part.bundle, part.digest) for part in custody)]
 
 
-def _check_digest(db: sqlite3.Connection, bundle: str, digest: str) -> None:
+def _check_digest(db: Connection, bundle: str, digest: str) -> None:
     """What the inside tells of a bundle is about the one that was signed here under that id; "" tells of none. Raises
     RefusedError."""
     row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (bundle,)).fetchone()
@@ -181,7 +181,7 @@ class TakeWants(Write, frozen=True):
     blobs: tuple[str, ...]
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         row = db.execute("SELECT digest FROM bundles_out WHERE id = ?", (self.bundle,)).fetchone()
         if row is None or row[0] != self.bundle_digest:
             raise UsageError(
@@ -210,12 +210,12 @@ class VoidBundle(Write, frozen=True):
     why: str = ""
     with_later: bool = True
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         stream, sequence = require_voidable(db, self.id, with_later=self.with_later)
         return void_from(db, stream, sequence, self.at, self.why)
 
 
-def void_from(db: sqlite3.Connection, stream: str, sequence: int, at: str, why: str) -> list[str]:
+def void_from(db: Connection, stream: str, sequence: int, at: str, why: str) -> list[str]:
     """Void the signed bundles of a stream from a number on: they cannot come in. Their numbers, by id."""
     rows = db.execute(
         "UPDATE bundles_out SET state = 'voided' WHERE stream = ? AND sequence >= ? AND state IN ('signed', 'written')"
@@ -229,7 +229,7 @@ def void_from(db: sqlite3.Connection, stream: str, sequence: int, at: str, why: 
     return sorted(bundle for (bundle,) in rows)
 
 
-def _follow_last(db: sqlite3.Connection, stream: str) -> None:
+def _follow_last(db: Connection, stream: str) -> None:
     """The stream's next bundle follows the last one that counts."""
     db.execute(
         "UPDATE streams_out SET last_digest = (SELECT digest FROM bundles_out WHERE stream = ?1"
@@ -238,7 +238,7 @@ def _follow_last(db: sqlite3.Connection, stream: str) -> None:
     )
 
 
-def pin_receipt(db: sqlite3.Connection, number: int, blobs: Sequence[str] | None) -> None:
+def pin_receipt(db: Connection, number: int, blobs: Sequence[str] | None) -> None:
     """Keep what a receipt says is held, until a bundle is built on a later one; `blobs` None is all that is shown."""
     holder = f"receipt:{number}"
     if blobs is None:
@@ -248,7 +248,7 @@ def pin_receipt(db: sqlite3.Connection, number: int, blobs: Sequence[str] | None
     _unpin_receipts(db, number - limits.RECEIPTS_PINNED + 1)
 
 
-def base_used(db: sqlite3.Connection, stream: str, receipt: int) -> None:
+def base_used(db: Connection, stream: str, receipt: int) -> None:
     """A bundle of a stream was built on a receipt: those that every stream has left behind hold nothing any more."""
     db.execute(
         "INSERT INTO stream_bases (stream, receipt) VALUES (?, ?)"
@@ -258,7 +258,7 @@ def base_used(db: sqlite3.Connection, stream: str, receipt: int) -> None:
     _unpin_receipts(db, db.execute("SELECT min(receipt) FROM stream_bases").fetchone()[0])
 
 
-def _unpin_receipts(db: sqlite3.Connection, floor: int) -> None:
+def _unpin_receipts(db: Connection, floor: int) -> None:
     """Let go of what receipts before number `floor` hold."""
     for (holder,) in db.execute("SELECT DISTINCT bundle FROM pins WHERE bundle GLOB 'receipt:*'").fetchall():
         if int(holder.partition(":")[2]) < floor:

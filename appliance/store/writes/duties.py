@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from typing import ClassVar
 
 import msgspec
 
 from appliance import limits
+from appliance.store.ports import Connection
 from appliance.store.reads import credentials
 from appliance.store.reads.credentials import Credential
 from appliance.store.writes import pending_changes
@@ -40,7 +40,7 @@ class ChangeAccount(Write, frozen=True):
     at: str
     starts: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if pending_changes.how_of(db, self.change, self.actor) != self.how:
             raise FailedError("the account was changed meanwhile", thing=self.change.account, remedy="try again")
         if self.how == "waits":
@@ -55,7 +55,7 @@ class ChangeAccount(Write, frozen=True):
         if self.how != "plain":
             self._keep(db, "done", "")
 
-    def _keep(self, db: sqlite3.Connection, state: str, change: str) -> None:
+    def _keep(self, db: Connection, state: str, change: str) -> None:
         done = state == "done"
         db.execute(
             "INSERT INTO account_changes (id, account, what, detail, change, state, asked_by, asked, starts,"
@@ -65,7 +65,7 @@ class ChangeAccount(Write, frozen=True):
         )  # fmt: skip
 
 
-def _could_be_done(db: sqlite3.Connection, change: Change) -> None:
+def _could_be_done(db: Connection, change: Change) -> None:
     """Do the change and undo it. Raises what it raises."""
     db.execute("SAVEPOINT duty")
     try:
@@ -87,7 +87,7 @@ class ConfirmChange(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         found = _waiting(db, self.id)
         if pending_changes.expires_of(found) < self.at:
             raise RefusedError("the change is over", thing=found.text, remedy="have it asked for anew")
@@ -96,7 +96,7 @@ class ConfirmChange(Write, frozen=True):
         _settle(db, found, "done", self.actor, self.at, how)
         return settled
 
-    def _standing(self, db: sqlite3.Connection, found: AccountChange) -> str:
+    def _standing(self, db: Connection, found: AccountChange) -> str:
         row = db.execute("SELECT disabled FROM accounts WHERE name = ?", (self.actor,)).fetchone()
         if row is None or row[0] is not None:
             raise RefusedError(
@@ -130,7 +130,7 @@ class TakeEffect(Write, frozen=True):
     id: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         found = _waiting(db, self.id)
         due = pending_changes.due_of(db, found)
         if due is None or due > self.at or found.asked_by not in pending_changes.administrators(db):
@@ -156,7 +156,7 @@ class EndChange(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         found = _waiting(db, self.id)
         if self.state == "expired" and pending_changes.expires_of(found) >= self.at:
             raise RefusedError("the change is not over", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
@@ -171,7 +171,7 @@ class ShowChanges(Write, frozen=True):
     ids: tuple[str, ...]
     bundle: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.executemany(
             "UPDATE account_changes SET shown = ? WHERE id = ? AND state = 'done'",
             [(self.bundle, change_id) for change_id in self.ids],
@@ -184,13 +184,13 @@ class FirstOfficer(Write, frozen=True):
     officer: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO duties (one, officer, since) VALUES (1, ?, ?) ON CONFLICT DO NOTHING", (self.officer, self.at)
         )
 
 
-def _take_effect(db: sqlite3.Connection, found: AccountChange, by: str, at: str, how: str) -> list[str]:
+def _take_effect(db: Connection, found: AccountChange, by: str, at: str, how: str) -> list[str]:
     """Do a change that was confirmed. Returns the ids of what waits because of it."""
     change = _decoded(found)
     newly = isinstance(change, GrantRole) and not pending_changes.holds_guarded(db, found.account)
@@ -220,7 +220,7 @@ def _thing_of(change: Change) -> str:
     return change.keyid if isinstance(change, BindKey) else ""
 
 
-def _put_off(db: sqlite3.Connection, found: AccountChange, one: Credential, at: str, how: str) -> str:
+def _put_off(db: Connection, found: AccountChange, one: Credential, at: str, how: str) -> str:
     """A row for a credential that was set before a grant: it waits anew or, by delay, is in effect with the grant."""
     asked_by = one.set_by or found.asked_by
     change_id = hashlib.sha256(f"{found.id} {one.what} {one.thing}".encode()).hexdigest()[:8]
@@ -246,13 +246,13 @@ def _put_off(db: sqlite3.Connection, found: AccountChange, one: Credential, at: 
     return change_id
 
 
-def _end_older(db: sqlite3.Connection, ids: list[str], by: str, at: str) -> None:
+def _end_older(db: Connection, ids: list[str], by: str, at: str) -> None:
     for change_id in ids:
         found = pending_changes.find(db, change_id)
         _settle(db, found, "cancelled", by, at, "", "a newer one took effect")
 
 
-def _waiting(db: sqlite3.Connection, change_id: str) -> AccountChange:
+def _waiting(db: Connection, change_id: str) -> AccountChange:
     found = pending_changes.find(db, change_id)
     if found.state != "waits":
         raise FailedError(f"the change is {found.state}", thing=f"{found.id}: {found.text}", remedy=_REMEDY)
@@ -264,9 +264,7 @@ def _decoded(found: AccountChange) -> Change:
     return change
 
 
-def _settle(
-    db: sqlite3.Connection, found: AccountChange, state: str, by: str, at: str, how: str, why: str = ""
-) -> None:
+def _settle(db: Connection, found: AccountChange, state: str, by: str, at: str, how: str, why: str = "") -> None:
     """Nothing waits any more. What was to be done is forgotten: it may hold a password's hash."""
     db.execute(
         "UPDATE account_changes SET state = ?, decided_by = ?, decided = ?, how = ?, why = ?, change = '' WHERE id = ?",

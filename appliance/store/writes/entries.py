@@ -8,10 +8,11 @@ name (received, verified, quarantined, inspected, …), one a transaction, and t
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.store.errors import ConflictEngineError
+from appliance.store.ports import Connection
 from bundles.errors import NotFoundError, RefusedError
 
 DECIDABLE: Final = ("quarantined", "approved", "withdrawn")
@@ -28,7 +29,7 @@ class IntakeEntry:
     job: str
 
 
-def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
+def entry_of(db: Connection, digest: str) -> IntakeEntry:
     row = db.execute(
         "SELECT id, stream, sequence, state, report_digest, job FROM intake WHERE digest = ?", (digest,)
     ).fetchone()
@@ -37,15 +38,13 @@ def entry_of(db: sqlite3.Connection, digest: str) -> IntakeEntry:
     return IntakeEntry(*row)
 
 
-def move(
-    db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str = ""
-) -> None:
+def move(db: Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str = "") -> None:
     """Change the entry's state, append the ledger's row and the step, together."""
     stand(db, digest, entry, state, actor, at, why)
     step(db, digest, entry.id, state, actor, at, why)
 
 
-def stand(db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str) -> None:
+def stand(db: Connection, digest: str, entry: IntakeEntry, state: str, actor: str, at: str, why: str) -> None:
     db.execute("UPDATE intake SET state = ?, decided = ? WHERE digest = ?", (state, at, digest))
     db.execute(
         "INSERT INTO ledger (stream, sequence, digest, id, state, why, created, actor) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -53,17 +52,17 @@ def stand(db: sqlite3.Connection, digest: str, entry: IntakeEntry, state: str, a
     )
 
 
-def step(db: sqlite3.Connection, digest: str, name: str, state: str, actor: str, at: str, note: str = "") -> None:
+def step(db: Connection, digest: str, name: str, state: str, actor: str, at: str, note: str = "") -> None:
     """Append a step; the database refuses one that may not follow the last."""
     try:
         db.execute(
             "INSERT INTO transitions (digest, id, state, at, actor, note) VALUES (?, ?, ?, ?, ?, ?)",
             (digest, name, state, at, actor, note),
         )
-    except sqlite3.IntegrityError as error:
+    except ConflictEngineError as error:
         raise RefusedError(f"{error}: the bundle cannot be {state} now", thing=name) from None
 
 
-def last_step(db: sqlite3.Connection, digest: str) -> str:
+def last_step(db: Connection, digest: str) -> str:
     row = db.execute("SELECT state FROM transitions WHERE digest = ? ORDER BY entry DESC LIMIT 1", (digest,)).fetchone()
     return "" if row is None else str(row[0])

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from appliance.store.ports import Connection, Reader
 from bundles.errors import RefusedError
 
 
-def set_clock_floor(db: sqlite3.Connection, floor: str, why: str, actor: str, at: str, stream: str = "") -> None:
+def set_clock_floor(db: Connection, floor: str, why: str, actor: str, at: str, stream: str = "") -> None:
     """People set the clock's floor, backwards too: the station's own, and that of the `stream` that they name."""
     for name in {"", stream}:
         _set(db, name, floor, why, actor, at)
 
 
-def raise_clock_floor(db: sqlite3.Connection, stream: str, made: str, bundle: str, actor: str, at: str) -> None:
+def raise_clock_floor(db: Connection, stream: str, made: str, bundle: str, actor: str, at: str) -> None:
     """A bundle made at `made` came in at `at` by this station's clock: its stream believes no time before the one, and
     the station none before the other."""
     for name, floor in ((stream, made), ("", at)):
@@ -24,14 +23,14 @@ def raise_clock_floor(db: sqlite3.Connection, stream: str, made: str, bundle: st
             _set(db, name, floor, bundle, actor, at)
 
 
-def _set(db: sqlite3.Connection, stream: str, floor: str, why: str, actor: str, at: str) -> None:
+def _set(db: Connection, stream: str, floor: str, why: str, actor: str, at: str) -> None:
     db.execute(
         "INSERT INTO clock_floors (stream, floor, why, created, actor) VALUES (?, ?, ?, ?, ?)",
         (stream, floor, why, at, actor),
     )
 
 
-def require_open(db: sqlite3.Connection, stream: str) -> None:
+def require_open(db: Reader, stream: str) -> None:
     """Raises RefusedError where a restore shut the stream and nobody set its floor since."""
     restore = db.execute("SELECT ledger_entry, created FROM restores ORDER BY entry DESC LIMIT 1").fetchone()
     if restore is None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import ClassVar
 
 import msgspec
 
+from appliance.store.ports import Connection
 from appliance.store.reads.documents import keep_report
 from appliance.store.writes.deltas import base_used, pin_receipt
 from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, move, stand, step
@@ -46,7 +46,7 @@ class BeginIntake(Write, frozen=True):
     readme: bytes = b""
     signatures: dict[str, bytes] = msgspec.field(default_factory=dict)
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         size = sum(volume.size for volume in self.volumes)
         begun = db.execute(
             "INSERT INTO intake (digest, id, stream, sequence, state, artifacts, bytes, job, actor, received)"
@@ -81,7 +81,7 @@ class AbandonIntake(Write, frozen=True):
     digest: str
     job: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         mine = db.execute(
             "SELECT 1 FROM intake WHERE digest = ? AND job = ? AND state = 'receiving'", (self.digest, self.job)
         ).fetchone()
@@ -103,7 +103,7 @@ class RecordVolume(Write, frozen=True):
     blobs: tuple[BlobRow, ...]
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         for blob in self.blobs:
             record_blob(db, blob, self.at)
         db.execute(
@@ -119,7 +119,7 @@ class ForgetVolumes(Write, frozen=True):
     digest: str
     volumes: tuple[int, ...]
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if entry_of(db, self.digest).state == "receiving":
             db.executemany(
                 "UPDATE intake_volumes SET verified = NULL WHERE digest = ? AND volume = ?",
@@ -127,7 +127,7 @@ class ForgetVolumes(Write, frozen=True):
             )
 
 
-def _require_volumes(db: sqlite3.Connection, digest: str, entry: IntakeEntry, missing: tuple[int, ...]) -> None:
+def _require_volumes(db: Connection, digest: str, entry: IntakeEntry, missing: tuple[int, ...]) -> None:
     """Every volume was verified but those that policy lets be `missing`."""
     rows = db.execute("SELECT volume FROM intake_volumes WHERE digest = ? AND verified IS NULL", (digest,))
     owed = sorted({volume for (volume,) in rows} - set(missing))
@@ -146,7 +146,7 @@ class Verified(Write, frozen=True):
     at: str
     missing: tuple[int, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state != "receiving":
             raise FailedError(
@@ -176,7 +176,7 @@ class Quarantine(Write, frozen=True):
     receipt: int | None = None
     missing: tuple[int, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state != "receiving":
             raise RefusedError(f"a replay: this bundle is in the ledger as {entry.state}", thing=entry.id)
@@ -213,7 +213,7 @@ class KeepLayers(Write, frozen=True):
     layers: tuple[LayerRow, ...]
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.executemany(
             "INSERT OR REPLACE INTO layers_inspected (digest, media_type, look, found, mac, at)"
             " VALUES (?, ?, ?, ?, ?, ?)",
@@ -231,7 +231,7 @@ class Inspected(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state not in DECIDABLE:
             raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is inspected")
@@ -260,7 +260,7 @@ class ResetStream(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         last = db.execute("SELECT max(sequence) FROM ledger WHERE stream = ?", (self.stream,)).fetchone()[0] or 0
         if self.sequence < last:
             raise RefusedError(
@@ -284,7 +284,7 @@ class AddReceipt(Write, frozen=True):
     document: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if db.execute("SELECT 1 FROM receipts WHERE number = ? AND digest = ?", (self.number, self.digest)).fetchone():
             return
         last = db.execute("SELECT max(number) FROM receipts").fetchone()[0] or 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import ClassVar, Final
 
+from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError
 
@@ -22,7 +22,7 @@ class CreateJob(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         (number,) = db.execute(
             "INSERT INTO jobs (number, id, kind, params, state, phase, done, total, actor, created) VALUES"
             " ((SELECT coalesce(max(number), 0) + 1 FROM jobs), ?, ?, ?, 'queued', '', 0, 0, ?, ?) RETURNING number",
@@ -44,7 +44,7 @@ class MoveJob(Write, frozen=True):
     result: str | None = None
     error: str | None = None
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         changed = db.execute(
             "UPDATE jobs SET state = ?, phase = ?, done = ?, total = ?, result = coalesce(?, result),"
             " error = coalesce(?, error), started = coalesce(started, ?),"
@@ -65,7 +65,7 @@ class AddCosigner(Write, frozen=True):
     id: str
     keyid: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         row = db.execute("SELECT result FROM jobs WHERE id = ? AND state = 'done'", (self.id,)).fetchone()
         result = json.loads(row[0]) if row and row[0] else {}
         missing = list(result.get("missing_signers", ()))

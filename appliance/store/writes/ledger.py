@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import msgspec
 
+from appliance.store.ports import Connection
 from appliance.store.writes.floors import set_clock_floor
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.write import Write
@@ -46,7 +45,7 @@ class SayOverride(Write, frozen=True):
     at: str
     sets: bool = True
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         self._require_fresh(db)
         db.execute(
             "INSERT INTO overrides (subject, keyid, owner, document, signature, created, actor)"
@@ -76,7 +75,7 @@ class SayOverride(Write, frozen=True):
         db.execute("UPDATE overrides SET spent = ? WHERE subject = ? AND spent IS NULL", (self.at, self.subject))
         return people
 
-    def _require_fresh(self, db: sqlite3.Connection) -> None:
+    def _require_fresh(self, db: Connection) -> None:
         """A signed word is in other hands once it was said: it counts once, and not beyond a restore."""
         said = self.said
         spent = db.execute(
@@ -98,7 +97,7 @@ class SetClockFloor(Write, frozen=True):
     at: str
     stream: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         set_clock_floor(db, self.floor, self.why, self.actor, self.at, self.stream)
 
 
@@ -111,7 +110,7 @@ class ShutImports(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         last = db.execute("SELECT coalesce(max(entry), 0) FROM ledger").fetchone()[0]
         db.execute("UPDATE overrides SET spent = ? WHERE spent IS NULL", (self.at,))
         db.execute("INSERT INTO restores (ledger_entry, created, actor) VALUES (?, ?, ?)", (last, self.at, self.actor))
@@ -129,7 +128,7 @@ class EnterReceipt(Write, frozen=True):
     document: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         known = db.execute("SELECT digest FROM receipts WHERE number = ?", (self.number,)).fetchone()
         last = db.execute("SELECT coalesce(max(number), 0) FROM receipts").fetchone()[0]
         if known is not None and known[0] != self.digest:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from hashlib import sha256
 from typing import ClassVar, Final
 
+from appliance.store.ports import Connection, Reader
 from appliance.store.writes.registry import ManifestRow, forget_if_empty, record_manifest, repository_id
 from appliance.store.writes.rows import take_link
 from appliance.store.writes.write import Write
@@ -25,7 +25,7 @@ class ForgetBlobs(Write, frozen=True):
     job: str = ""
     at: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         gone = [digest for digest in self.digests if not db.execute(_KEPT, (digest,)).fetchone()[0]]
         for digest in gone:
             db.execute("DELETE FROM manifests WHERE digest = ?", (digest,))
@@ -39,7 +39,7 @@ class ForgetBlobs(Write, frozen=True):
         return gone
 
 
-def shown_manifests(db: sqlite3.Connection, repository: int) -> str:
+def shown_manifests(db: Reader, repository: int) -> str:
     """A digest over the manifests that the repository shows now: it changes when one comes or goes."""
     seen = sha256()
     for (digest,) in db.execute(
@@ -62,7 +62,7 @@ class UnlinkBlobs(Write, frozen=True):
     shown: str
     before: str
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         repository = repository_id(db, self.repository)
         if repository is None or shown_manifests(db, repository) != self.shown:
             return 0
@@ -72,7 +72,7 @@ class UnlinkBlobs(Write, frozen=True):
         forget_if_empty(db, repository)
         return unlinked
 
-    def _is_young(self, db: sqlite3.Connection, repository: int, digest: str) -> bool:
+    def _is_young(self, db: Connection, repository: int, digest: str) -> bool:
         found = db.execute(
             "SELECT 1 FROM links WHERE repository_id = ? AND digest = ? AND kind = 'blob' AND created >= ?",
             (repository, digest, self.before),
@@ -90,7 +90,7 @@ class SaveScrub(Write, frozen=True):
     blobs: int
     bytes: int
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO scrub (id, position, started, finished, blobs, bytes) VALUES (1, ?, ?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET position = excluded.position, started = excluded.started,"
@@ -107,7 +107,7 @@ class SaveReread(Write, frozen=True):
     started: str
     finished: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO reread (id, position, started, finished) VALUES (1, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET position = excluded.position, started = excluded.started,"
@@ -124,7 +124,7 @@ class RecordDamage(Write, frozen=True):
     why: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO damage (digest, why, found, healed) VALUES (?, ?, ?, NULL)"
             " ON CONFLICT (digest) DO UPDATE SET why = excluded.why, found = excluded.found, healed = NULL",
@@ -140,7 +140,7 @@ class DescribeManifest(Write, frozen=True):
     manifest: ManifestRow
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         record_manifest(db, self.manifest, self.at)
 
 
@@ -152,7 +152,7 @@ class CorrectBlob(Write, frozen=True):
     size: int
     crc32: int
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute("UPDATE blobs SET size = ?, crc32 = ? WHERE digest = ?", (self.size, self.crc32, self.digest))
 
 
@@ -162,7 +162,7 @@ class HealDamage(Write, frozen=True):
     digest: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute("UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", (self.at, self.digest))
 
 
@@ -174,7 +174,7 @@ class NoteUnread(Write, frozen=True):
     why: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO unread (digest, why, found, last, times) SELECT ?1, ?2, ?3, ?3, 1"
             " WHERE EXISTS (SELECT 1 FROM blobs WHERE digest = ?1)"
@@ -190,7 +190,7 @@ class ForgetUnread(Write, frozen=True):
     unrecorded: ClassVar[str] = "which blobs could be read again"
     digest: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute("DELETE FROM unread WHERE digest = ?", (self.digest,))
 
 
@@ -199,7 +199,7 @@ class Settle(Write, frozen=True):
 
     unrecorded: ClassVar[str] = "changes nothing"
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         """Change nothing."""
 
 
@@ -211,7 +211,7 @@ class Block(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "INSERT INTO blocks (digest, why, actor, created) VALUES (?, ?, ?, ?)"
             " ON CONFLICT (digest) DO UPDATE"
@@ -231,7 +231,7 @@ class Unblock(Write, frozen=True):
 
     digest: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         found = db.execute("DELETE FROM blocks WHERE digest = ?", (self.digest,)).rowcount > 0
         db.execute("DELETE FROM block_sums WHERE digest = ?", (self.digest,))
         db.execute("UPDATE epoch SET value = value + 1")

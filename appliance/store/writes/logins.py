@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import ClassVar, Final
 
+from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 
 FAILURES_KEPT: Final = 10_000
@@ -25,7 +25,7 @@ class RecordFailure(Write, frozen=True):
     free: int
     locks: tuple[str, ...]
 
-    def apply(self, db: sqlite3.Connection) -> str | None:
+    def apply(self, db: Connection) -> str | None:
         db.execute("DELETE FROM failed_logins WHERE last < ?", (self.forget_before,))
         key = (self.name, self.origin)
         row = db.execute("SELECT failures FROM failed_logins WHERE name = ? AND origin = ?", key).fetchone()
@@ -54,7 +54,7 @@ class ForgetFailures(Write, frozen=True):
     name: str
     origin: str | None = None
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "DELETE FROM failed_logins WHERE name = ?1 AND (?2 IS NULL OR origin = ?2)", (self.name, self.origin)
         )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import Any, ClassVar
 
+from appliance.store.ports import Connection
 from appliance.store.reads.sites import require_known
 from appliance.store.writes.bundle_steps import RECUT, UNSIGNED, add_step, written_before
 from appliance.store.writes.jobs import FINAL_STATES
@@ -38,7 +38,7 @@ class AddArtifacts(Write, frozen=True):
     at: str
     keeps_released: bool = False
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if self.keeps_released:
             refuse_released(db, self.repository)
         repository = ensure_repository(db, self.repository, self.at)
@@ -59,7 +59,7 @@ class RecordBlobs(Write, frozen=True):
     blobs: tuple[BlobRow, ...]
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         for blob in self.blobs:
             record_blob(db, blob, self.at)
 
@@ -85,7 +85,7 @@ class TakeSequence(Write, frozen=True):
     new_site: bool = False
     actor: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def apply(self, db: Connection) -> dict[str, Any]:
         waiting = db.execute(
             "SELECT b.id, b.sequence, b.job_id, j.state FROM bundles_out b LEFT JOIN jobs j ON j.id = b.job_id"
             " WHERE b.stream = ? AND b.state = 'to-sign'",
@@ -103,7 +103,7 @@ class TakeSequence(Write, frozen=True):
         add_step(db, bundle, "voided", self.at, UNSIGNED)
         return self._take(db)
 
-    def _take(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def _take(self, db: Connection) -> dict[str, Any]:
         site = self.stream.partition(".")[2]
         require_known(db, site, new=self.new_site)
         if self.new_site:
@@ -132,7 +132,7 @@ class TakeSequence(Write, frozen=True):
         )
         return self._facts(db, sequence)
 
-    def _facts(self, db: sqlite3.Connection, sequence: int) -> dict[str, Any]:
+    def _facts(self, db: Connection, sequence: int) -> dict[str, Any]:
         row = db.execute("SELECT last_digest FROM streams_out WHERE stream = ?", (self.stream,)).fetchone()
         voided = db.execute(
             "SELECT sequence FROM bundles_out WHERE stream = ? AND state = 'voided' AND sequence < ? AND sequence > ?"
@@ -157,7 +157,7 @@ class SignBundle(Write, frozen=True):
     digest: str
     at: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         state, digest = db.execute("SELECT state, digest FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
         if digest == self.digest:
             return
@@ -183,7 +183,7 @@ class FinishBundle(Write, frozen=True):
     places: tuple[str, ...] = ()
     part: bool = False
 
-    def apply(self, db: sqlite3.Connection) -> str:
+    def apply(self, db: Connection) -> str:
         (before,) = db.execute("SELECT state FROM bundles_out WHERE id = ?", (self.id,)).fetchone()
         if before == "written":
             add_step(db, self.id, RECUT, self.at, places=self.places)
@@ -200,7 +200,7 @@ class VoidSequence(Write, frozen=True):
     job_id: str
     at: str = ""
 
-    def apply(self, db: sqlite3.Connection) -> list[str]:
+    def apply(self, db: Connection) -> list[str]:
         rows = db.execute(
             "UPDATE bundles_out SET state = 'voided' WHERE job_id = ? AND state = 'to-sign' RETURNING id",
             (self.job_id,),
@@ -222,7 +222,7 @@ class EnterHead(Write, frozen=True):
     digest: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         name = bundle_id(self.stream, self.sequence)
         known = db.execute(
             "SELECT digest FROM bundles_out WHERE stream = ? AND sequence = ?", (self.stream, self.sequence)

@@ -6,7 +6,6 @@ The rule is docs/adr/0015-duties.md. Every function takes a connection, a reader
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +13,7 @@ from typing import Any, Final, Literal
 
 from appliance import limits
 from appliance.permissions import check_role, is_guarded
+from appliance.store.ports import Reader
 from appliance.store.reads import credentials
 from appliance.store.writes.access import (
     BindKey,
@@ -73,22 +73,22 @@ class AccountChange:
         }.get(self.what, f"{self.what} of {self.account}")
 
 
-def in_force(db: sqlite3.Connection) -> bool:
+def in_force(db: Reader) -> bool:
     """Whether a first security-officer has called: from then on no administrator acts alone. Point read."""
     return db.execute("SELECT 1 FROM duties").fetchone() is not None
 
 
-def roles_of(db: sqlite3.Connection, account: str) -> set[str]:
+def roles_of(db: Reader, account: str) -> set[str]:
     """The roles that an account holds now."""
     return {role for (role,) in db.execute("SELECT role FROM grants WHERE account = ?", (account,))}
 
 
-def holds_guarded(db: sqlite3.Connection, account: str) -> bool:
+def holds_guarded(db: Reader, account: str) -> bool:
     """Whether an account holds a role that gives one of `GUARDED`."""
     return any(is_guarded(check_role(role)) for role in roles_of(db, account))
 
 
-def is_under_guard(db: sqlite3.Connection, account: str) -> bool:
+def is_under_guard(db: Reader, account: str) -> bool:
     """Whether an account holds a guarded role, or the grant of one waits."""
     waits = db.execute(
         "SELECT 1 FROM account_changes WHERE account = ? AND state = 'waits' AND what = 'grant' LIMIT 1", (account,)
@@ -96,7 +96,7 @@ def is_under_guard(db: sqlite3.Connection, account: str) -> bool:
     return waits is not None or holds_guarded(db, account)
 
 
-def how_of(db: sqlite3.Connection, change: Change, actor: str) -> How:
+def how_of(db: Reader, change: Change, actor: str) -> How:
     """How a change that `actor` asks for may be done now."""
     if not _concerns(db, change):
         return "plain"
@@ -105,7 +105,7 @@ def how_of(db: sqlite3.Connection, change: Change, actor: str) -> How:
     return "own" if change.account == actor and not isinstance(change, GrantRole) else "waits"
 
 
-def _concerns(db: sqlite3.Connection, change: Change) -> bool:  # noqa: PLR0911  one a kind of change
+def _concerns(db: Reader, change: Change) -> bool:  # noqa: PLR0911  one a kind of change
     """Whether it is a change of duty at all."""
     name = change.account
     match change:
@@ -132,7 +132,7 @@ def _concerns(db: sqlite3.Connection, change: Change) -> bool:  # noqa: PLR0911 
             return is_under_guard(db, name)
 
 
-def administrators(db: sqlite3.Connection) -> list[str]:
+def administrators(db: Reader) -> list[str]:
     """The accounts that may administer now."""
     rows = db.execute(
         "SELECT DISTINCT a.name FROM accounts a JOIN grants g ON g.account = a.name"
@@ -141,7 +141,7 @@ def administrators(db: sqlite3.Connection) -> list[str]:
     return [name for (name,) in rows]
 
 
-def confirmers(db: sqlite3.Connection, change: AccountChange) -> list[str]:
+def confirmers(db: Reader, change: AccountChange) -> list[str]:
     """Whose confirmation makes a change that waits: the person, where they can log in, and other administrators."""
     if change.state != "waits":
         return []
@@ -154,7 +154,7 @@ def confirmers(db: sqlite3.Connection, change: AccountChange) -> list[str]:
     return names
 
 
-def remedy_of(db: sqlite3.Connection, change: AccountChange, actor: str = "") -> str:
+def remedy_of(db: Reader, change: AccountChange, actor: str = "") -> str:
     """Who may confirm a change, or that it takes effect by waiting."""
     names = [name for name in confirmers(db, change) if name != actor]
     due = due_of(db, change)
@@ -163,7 +163,7 @@ def remedy_of(db: sqlite3.Connection, change: AccountChange, actor: str = "") ->
     return "; or ".join(part for part in (f"ask {' or '.join(names)}" if names else "", wait if due else "") if part)
 
 
-def older(db: sqlite3.Connection, change: Change, what: str, before: str) -> list[str]:
+def older(db: Reader, change: Change, what: str, before: str) -> list[str]:
     """The ids of changes that wait and are over once `change` takes effect: of the same credential, asked for until
     `before`. What is newer is not undone by what was asked for earlier."""
     if not isinstance(change, SetPassword | BindUid | BindKey):
@@ -177,21 +177,21 @@ def older(db: sqlite3.Connection, change: Change, what: str, before: str) -> lis
     return [change_id for change_id, detail in rows if not keyid or json.loads(detail).get("keyid") == keyid]
 
 
-def credentials_of_grant(db: sqlite3.Connection, change: AccountChange) -> list[credentials.Credential]:
+def credentials_of_grant(db: Reader, change: AccountChange) -> list[credentials.Credential]:
     """For a grant that waits: every credential of its account. Whoever confirms is to see who set them."""
     if change.what != "grant" or change.state != "waits":
         return []
     return credentials.of_account(db, change.account)
 
 
-def foreign_of_grant(db: sqlite3.Connection, change: AccountChange) -> list[credentials.Credential]:
+def foreign_of_grant(db: Reader, change: AccountChange) -> list[credentials.Credential]:
     """Those among them that wait when the grant takes effect: of an account that is guarded already none."""
     if holds_guarded(db, change.account):
         return []
     return [one for one in credentials_of_grant(db, change) if one.is_foreign]
 
 
-def group_of(db: sqlite3.Connection, account: str) -> set[str]:
+def group_of(db: Reader, account: str) -> set[str]:
     """The accounts that do not count as others to `account`: changes that took effect by waiting alone, which no
     release has shown yet, tie who asked for them and whom they are about."""
     edges = db.execute(
@@ -207,12 +207,12 @@ def group_of(db: sqlite3.Connection, account: str) -> set[str]:
     return group
 
 
-def has_second(db: sqlite3.Connection, asked_by: str) -> bool:
+def has_second(db: Reader, asked_by: str) -> bool:
     """Whether another administrator could confirm what `asked_by` asks for."""
     return not set(administrators(db)) <= group_of(db, asked_by)
 
 
-def due_of(db: sqlite3.Connection, change: AccountChange) -> str | None:
+def due_of(db: Reader, change: AccountChange) -> str | None:
     """When a change takes effect without a second person; None where one could confirm it."""
     if change.state != "waits" or has_second(db, change.asked_by):
         return None
@@ -227,7 +227,7 @@ def expires_of(change: AccountChange) -> str:
     return later(change.starts, timedelta(seconds=limits.DUTY_EXPIRES))
 
 
-def find(db: sqlite3.Connection, change_id: str) -> AccountChange:
+def find(db: Reader, change_id: str) -> AccountChange:
     """A change of duty. Raises NotFoundError."""
     row = db.execute(f"SELECT {_COLUMNS} FROM account_changes WHERE id = ?", (change_id,)).fetchone()  # noqa: S608
     if row is None:
@@ -235,22 +235,27 @@ def find(db: sqlite3.Connection, change_id: str) -> AccountChange:
     return _change(row)
 
 
-def waiting(db: sqlite3.Connection) -> list[AccountChange]:
+def count_waiting(db: Reader) -> int:
+    """How many changes wait for somebody."""
+    return int(db.execute("SELECT count(*) FROM account_changes WHERE state = 'waits'").fetchone()[0])
+
+
+def waiting(db: Reader) -> list[AccountChange]:
     """What waits, the oldest first."""
     return _list(db, "state = 'waits'")
 
 
-def unshown(db: sqlite3.Connection) -> list[AccountChange]:
+def unshown(db: Reader) -> list[AccountChange]:
     """What waits, and what took effect since the last release showed it."""
     return _list(db, "state = 'waits' OR (state = 'done' AND shown = '')")
 
 
-def everything(db: sqlite3.Connection) -> list[AccountChange]:
+def everything(db: Reader) -> list[AccountChange]:
     """Every change of duty there was, the newest `limits.DUTIES_LISTED` of them."""
     return _list(db, "1")[-limits.DUTIES_LISTED :]
 
 
-def _list(db: sqlite3.Connection, where: str) -> list[AccountChange]:
+def _list(db: Reader, where: str) -> list[AccountChange]:
     rows: Iterable[tuple[Any, ...]] = db.execute(
         f"SELECT {_COLUMNS} FROM account_changes WHERE {where} ORDER BY asked, id"  # noqa: S608  a constant
     )

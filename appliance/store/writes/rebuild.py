@@ -6,10 +6,10 @@ Each adds what is missing and leaves alone what is there, so that a rebuild that
 from __future__ import annotations
 
 import json
-import sqlite3
 
 import msgspec
 
+from appliance.store.ports import Connection
 from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
@@ -64,7 +64,7 @@ class RestoreRepository(Write, frozen=True):
     untagged: tuple[str, ...] = ()
     damaged: tuple[DamagedRow, ...] = ()
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         before = db.execute("SELECT count(*) FROM links").fetchone()[0]
         if self.links:
             repository = ensure_repository(db, self.repository, self.at)
@@ -105,7 +105,7 @@ class RestoreStream(Write, frozen=True):
     bundles: tuple[BundleRow, ...]
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         for one in self.bundles:
             self._put(db, one)
         (last,) = db.execute("SELECT max(sequence) FROM bundles_out WHERE stream = ?", (self.stream,)).fetchone()
@@ -135,7 +135,7 @@ class RestoreStream(Write, frozen=True):
         )
         return int(last)
 
-    def _put(self, db: sqlite3.Connection, one: BundleRow) -> None:
+    def _put(self, db: Connection, one: BundleRow) -> None:
         db.execute(
             "INSERT INTO bundles_out (id, stream, sequence, digest, state, job_id, created)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET digest = coalesce(excluded.digest, digest),"
@@ -165,7 +165,7 @@ class RestoreJobs(Write, frozen=True):
     lost: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         added = 0
         for one in self.jobs:
             added += db.execute(
@@ -187,7 +187,7 @@ class PinUnexplained(Write, frozen=True):
     """Keep every held blob that nothing shows and no log explains, since the log's beginning was pruned: garbage
     collection takes nothing that is pinned. The result is how many there are."""
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         return db.execute(
             "INSERT OR IGNORE INTO pins (bundle, digest) SELECT 'rebuild', digest FROM blobs b"
             " WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest)"
@@ -195,13 +195,13 @@ class PinUnexplained(Write, frozen=True):
         ).rowcount
 
 
-def held_blobs(db: sqlite3.Connection) -> dict[str, tuple[int, int]]:
+def held_blobs(db: Connection) -> dict[str, tuple[int, int]]:
     """Size and CRC-32 of each blob that the database knows whole, by digest."""
     rows = db.execute("SELECT digest, size, crc32 FROM blobs WHERE crc32 <> ?", (CRC_UNKNOWN,))
     return {str(digest): (size, crc32) for digest, size, crc32 in rows}
 
 
-def shown_links(db: sqlite3.Connection, repository: str) -> set[tuple[str, str]]:
+def shown_links(db: Connection, repository: str) -> set[tuple[str, str]]:
     """The links of a repository as (digest, kind)."""
     rows = db.execute(
         "SELECT l.digest, l.kind FROM links l JOIN repositories r ON r.id = l.repository_id WHERE r.name = ?",
@@ -210,12 +210,12 @@ def shown_links(db: sqlite3.Connection, repository: str) -> set[tuple[str, str]]
     return {(str(digest), str(kind)) for digest, kind in rows}
 
 
-def account_names(db: sqlite3.Connection) -> set[str]:
+def account_names(db: Connection) -> set[str]:
     """The accounts that the database knows."""
     return {str(name) for (name,) in db.execute("SELECT name FROM accounts")}
 
 
-def newest_job(db: sqlite3.Connection) -> str:
+def newest_job(db: Connection) -> str:
     """When the last job that the database knows was asked for, or the last link was made; "" for an empty one."""
     row = db.execute(
         "SELECT max(coalesce((SELECT max(created) FROM jobs), ''), coalesce((SELECT max(created) FROM blobs), ''),"

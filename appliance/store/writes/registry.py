@@ -7,13 +7,13 @@ through the same functions; a pushed manifest may name only what its own reposit
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
 
 from appliance.store.integrity import require_checked
+from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
 from appliance.store.writes.write import Write
@@ -41,13 +41,13 @@ class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-def repository_id(db: sqlite3.Connection, name: str) -> int | None:
+def repository_id(db: Connection, name: str) -> int | None:
     """The repository's row, or None."""
     row = db.execute("SELECT id FROM repositories WHERE name = ?", (name,)).fetchone()
     return None if row is None else int(row[0])
 
 
-def ensure_repository(db: sqlite3.Connection, name: str, at: str) -> int:
+def ensure_repository(db: Connection, name: str, at: str) -> int:
     """The repository's row, made at `at` if it is new."""
     found = repository_id(db, name)
     if found is not None:
@@ -56,7 +56,7 @@ def ensure_repository(db: sqlite3.Connection, name: str, at: str) -> int:
     return int(cursor.lastrowid or 0)
 
 
-def ensure_repositories(db: sqlite3.Connection, names: Iterable[str], at: str) -> dict[str, int]:
+def ensure_repositories(db: Connection, names: Iterable[str], at: str) -> dict[str, int]:
     """The repositories' rows by name, made at `at` where they are new."""
     every = sorted(set(names))
     db.executemany(
@@ -68,12 +68,12 @@ def ensure_repositories(db: sqlite3.Connection, names: Iterable[str], at: str) -
     return {str(name): int(number) for name, number in rows}
 
 
-def record_blob(db: sqlite3.Connection, blob: BlobRow, at: str) -> None:
+def record_blob(db: Connection, blob: BlobRow, at: str) -> None:
     """Say that the bytes are held. Visible to nobody by itself."""
     record_blobs(db, (blob,), at)
 
 
-def record_blobs(db: sqlite3.Connection, blobs: Sequence[BlobRow], at: str) -> None:
+def record_blobs(db: Connection, blobs: Sequence[BlobRow], at: str) -> None:
     """Say that the bytes of each are held. Visible to nobody by itself."""
     db.executemany(
         "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE"  # noqa: S608  a constant
@@ -87,12 +87,12 @@ def record_blobs(db: sqlite3.Connection, blobs: Sequence[BlobRow], at: str) -> N
     db.executemany("DELETE FROM unread WHERE digest = ?", [(blob.digest,) for blob in blobs])
 
 
-def record_manifest(db: sqlite3.Connection, manifest: ManifestRow, at: str) -> None:
+def record_manifest(db: Connection, manifest: ManifestRow, at: str) -> None:
     """Say that the bytes are held and are a manifest. Visible to nobody by itself."""
     record_manifests(db, (manifest,), at)
 
 
-def record_manifests(db: sqlite3.Connection, manifests: Sequence[ManifestRow], at: str) -> None:
+def record_manifests(db: Connection, manifests: Sequence[ManifestRow], at: str) -> None:
     """Say that the bytes of each are held and are a manifest, and what they say; a row that says something else is made
     anew. Visible to nobody by itself."""
     record_blobs(db, [manifest.blob for manifest in manifests], at)
@@ -110,7 +110,7 @@ def record_manifests(db: sqlite3.Connection, manifests: Sequence[ManifestRow], a
     put_manifests(db, facts, at)
 
 
-def move_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
+def move_tag(db: Connection, repository: int, tag: str, digest: str, at: str) -> None:
     """Point a tag at a recorded manifest as a push or a collect does. Where that changes it, no release stands for the
     tag any more; a push of what is there says nothing new."""
     try:
@@ -122,14 +122,14 @@ def move_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at:
     set_tag(db, repository, tag, digest, at)
 
 
-def _delete_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
+def _delete_tag(db: Connection, repository: int, tag: str) -> bool:
     taken = take_tag(db, repository, tag)
     if taken:
         _end_tag_claims(db, repository, tag)
     return taken
 
 
-def _end_tag_claims(db: sqlite3.Connection, repository: int, tag: str) -> None:
+def _end_tag_claims(db: Connection, repository: int, tag: str) -> None:
     """Releases stand for the tag no more: where somebody puts it later is not theirs to take away."""
     db.execute(
         "UPDATE released SET made = 0 WHERE repository = (SELECT name FROM repositories WHERE id = ?)"
@@ -138,18 +138,18 @@ def _end_tag_claims(db: sqlite3.Connection, repository: int, tag: str) -> None:
     )
 
 
-def _unlinked(db: sqlite3.Connection, repository: int, digests: Iterable[str], kind: Kind) -> list[str]:
+def _unlinked(db: Connection, repository: int, digests: Iterable[str], kind: Kind) -> list[str]:
     return [digest for digest in digests if not is_linked(db, repository, digest, kind)]
 
 
-def forget_if_empty(db: sqlite3.Connection, repository: int) -> None:
+def forget_if_empty(db: Connection, repository: int) -> None:
     """A repository exists as long as it shows something."""
     if db.execute("SELECT 1 FROM links WHERE repository_id = ? LIMIT 1", (repository,)).fetchone() is None:
         db.execute("DELETE FROM untagged WHERE repository_id = ?", (repository,))
         db.execute("DELETE FROM repositories WHERE id = ?", (repository,))
 
 
-def refuse_released(db: sqlite3.Connection, repository: str) -> None:
+def refuse_released(db: Connection, repository: str) -> None:
     """Raises RefusedError where the repository holds released content. One indexed read."""
     if db.execute("SELECT 1 FROM released WHERE repository = ? LIMIT 1", (repository,)).fetchone() is not None:
         raise holds_released(repository)
@@ -170,12 +170,12 @@ class ClientWrite(Write, frozen=True, kw_only=True):
     repository: str
     keeps_released: bool = False
 
-    def apply(self, db: sqlite3.Connection) -> Any:
+    def apply(self, db: Connection) -> Any:
         if self.keeps_released:
             refuse_released(db, self.repository)
         return self.change(db)
 
-    def change(self, db: sqlite3.Connection) -> Any:
+    def change(self, db: Connection) -> Any:
         """Make the change, once it is allowed."""
         raise LookupError(f"{type(self).__name__} has no change")
 
@@ -192,7 +192,7 @@ class LinkBlob(ClientWrite, frozen=True, kw_only=True):
     blob: BlobRow
     at: str
 
-    def change(self, db: sqlite3.Connection) -> None:
+    def change(self, db: Connection) -> None:
         record_blob(db, self.blob, self.at)
         link(db, ensure_repository(db, self.repository, self.at), self.blob.digest, "blob", self.at)
 
@@ -212,7 +212,7 @@ class MountBlob(ClientWrite, frozen=True, kw_only=True):
     digest: str
     at: str
 
-    def change(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: Connection) -> bool:
         source = repository_id(db, self.source)
         if source is None or not is_linked(db, source, self.digest, "blob"):
             return False
@@ -257,7 +257,7 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
     needs_manifests: tuple[str, ...] = ()
     condition: Condition | None = None
 
-    def change(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def change(self, db: Connection) -> dict[str, Any]:
         repository = ensure_repository(db, self.repository, self.at)
         missing = _unlinked(db, repository, self.needs_blobs, "blob")
         missing += _unlinked(db, repository, self.needs_manifests, "manifest")
@@ -277,7 +277,7 @@ class PutManifest(ClientWrite, frozen=True, kw_only=True):
         tags = (f"{self.repository}:{tag}" for tag in self.tags)
         return (f"{self.repository}@{self.manifest.blob.digest}", *tags), ()
 
-    def _current(self, db: sqlite3.Connection, repository: int) -> str | None:
+    def _current(self, db: Connection, repository: int) -> str | None:
         if self.condition is not None and self.condition.tag:
             return tag_target(db, repository, self.condition.tag)
         digest = self.manifest.blob.digest
@@ -291,7 +291,7 @@ class PutTag(ClientWrite, frozen=True, kw_only=True):
     digest: str
     at: str
 
-    def change(self, db: sqlite3.Connection) -> None:
+    def change(self, db: Connection) -> None:
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
             raise NotFoundError("no such manifest in the repository", thing=f"{self.repository}@{self.digest}")
@@ -308,7 +308,7 @@ class DeleteTag(ClientWrite, frozen=True, kw_only=True):
 
     tag: str
 
-    def change(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: Connection) -> bool:
         require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _delete_tag(db, repository, self.tag)
@@ -327,7 +327,7 @@ class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
 
     digest: str
 
-    def change(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: Connection) -> bool:
         require_checked(db)
         repository = repository_id(db, self.repository)
         if repository is None or not is_linked(db, repository, self.digest, "manifest"):
@@ -350,7 +350,7 @@ class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
 
     digest: str
 
-    def change(self, db: sqlite3.Connection) -> bool:
+    def change(self, db: Connection) -> bool:
         require_checked(db)
         repository = repository_id(db, self.repository)
         return repository is not None and _unlink(db, repository, self.digest, "blob")
@@ -361,7 +361,7 @@ class DeleteBlob(ClientWrite, frozen=True, kw_only=True):
         return (f"{self.repository}@{self.digest}",), ()
 
 
-def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
+def _unlink(db: Connection, repository: int, digest: str, kind: Kind) -> bool:
     deleted = take_link(db, repository, digest, kind, "deleted")
     # Releases stand for it no more: a link that somebody makes later is not theirs to take away.
     db.execute(
@@ -376,5 +376,5 @@ def _unlink(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) ->
 class BumpEpoch(Write, frozen=True):
     """Every verdict and token cached under the old epoch is void. The result is the new one."""
 
-    def apply(self, db: sqlite3.Connection) -> Any:
+    def apply(self, db: Connection) -> Any:
         return db.execute("UPDATE epoch SET value = value + 1 RETURNING value").fetchone()[0]

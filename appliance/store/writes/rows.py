@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
 from collections.abc import Iterable
 from typing import Final, Literal
 
 from appliance import clock
+from appliance.store.ports import Connection
 from appliance.store.rows import WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
@@ -42,7 +42,7 @@ _WRONG: Final = (
 )
 
 
-def put_manifests(db: sqlite3.Connection, manifests: Iterable[Facts], at: str) -> None:
+def put_manifests(db: Connection, manifests: Iterable[Facts], at: str) -> None:
     """Write manifests' facts, which follow from their bytes, where there are none, damaged or other ones."""
     db.executemany(
         "INSERT INTO manifests (digest, media_type, artifact_type, subject, size, annotations, created, checksum)"
@@ -57,12 +57,12 @@ def put_manifests(db: sqlite3.Connection, manifests: Iterable[Facts], at: str) -
     )
 
 
-def link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
+def link(db: Connection, repository: int, digest: str, kind: Kind, at: str) -> None:
     """Show recorded content in a repository: from here on its clients may read it."""
     link_all(db, ((repository, digest, kind),), at)
 
 
-def link_all(db: sqlite3.Connection, links: Iterable[tuple[int, str, Kind]], at: str) -> None:
+def link_all(db: Connection, links: Iterable[tuple[int, str, Kind]], at: str) -> None:
     """`link` each (repository, digest, kind)."""
     every = list(links)
     db.executemany(
@@ -79,7 +79,7 @@ def link_all(db: sqlite3.Connection, links: Iterable[tuple[int, str, Kind]], at:
         )
 
 
-def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) -> bool:
+def is_linked(db: Connection, repository: int, digest: str, kind: Kind) -> bool:
     """Whether the repository shows the digest as a `kind`. A damaged row shows nothing."""
     row = db.execute(
         "SELECT r.name, l.created, l.checksum FROM links l JOIN repositories r ON r.id = l.repository_id"
@@ -89,7 +89,7 @@ def is_linked(db: sqlite3.Connection, repository: int, digest: str, kind: Kind) 
     return row is not None and is_link(row[0], digest, kind, *row[1:])
 
 
-def take_link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, why: Why) -> bool:
+def take_link(db: Connection, repository: int, digest: str, kind: Kind, why: Why) -> bool:
     """Show content in a repository no more; whether it was shown. What it was stays known for a while, so that a
     collection of it can be named to who asks."""
     key = (repository, digest, kind)
@@ -106,12 +106,12 @@ def take_link(db: sqlite3.Connection, repository: int, digest: str, kind: Kind, 
     return taken
 
 
-def set_tag(db: sqlite3.Connection, repository: int, tag: str, digest: str, at: str) -> None:
+def set_tag(db: Connection, repository: int, tag: str, digest: str, at: str) -> None:
     """Point a tag at a recorded manifest, moving it if it exists."""
     set_tags(db, ((repository, tag, digest),), at)
 
 
-def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
+def set_tags(db: Connection, tags: Iterable[tuple[int, str, str]], at: str) -> None:
     """`set_tag` for each (repository, tag, digest). What the tag leaves counts as untagged from now on."""
     every = list(tags)
     db.executemany(f"{_LEAVE} AND digest <> ?4{_LEFT}", ((*one[:2], at, one[2]) for one in every))
@@ -123,7 +123,7 @@ def set_tags(db: sqlite3.Connection, tags: Iterable[tuple[int, str, str]], at: s
     )
 
 
-def tag_target(db: sqlite3.Connection, repository: int, tag: str) -> str | None:
+def tag_target(db: Connection, repository: int, tag: str) -> str | None:
     """What a tag points at. Raises WrongRowError."""
     row = db.execute(
         "SELECT t.digest, t.updated, t.checksum, r.name FROM tags t JOIN repositories r ON r.id = t.repository_id"
@@ -136,7 +136,7 @@ def tag_target(db: sqlite3.Connection, repository: int, tag: str) -> str | None:
     return str(row[0])
 
 
-def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
+def tag_targets(db: Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str | None]:
     """Where each of the tags (repository, tag) points, of those that are there; None for a damaged one."""
     rows = db.execute(
         "SELECT r.name, t.tag, t.digest, t.updated, t.checksum FROM json_each(?) j"
@@ -154,7 +154,7 @@ def tag_targets(db: sqlite3.Connection, tags: Iterable[tuple[str, str]]) -> dict
     return found
 
 
-def may_stand_at(db: sqlite3.Connection, repository: int, tag: str, target: str) -> bool:
+def may_stand_at(db: Connection, repository: int, tag: str, target: str) -> bool:
     """Whether a tag points at `target`, or is damaged: what claims say of it then counts alone."""
     try:
         return tag_target(db, repository, tag) == target
@@ -162,13 +162,13 @@ def may_stand_at(db: sqlite3.Connection, repository: int, tag: str, target: str)
         return True
 
 
-def take_tag(db: sqlite3.Connection, repository: int, tag: str) -> bool:
+def take_tag(db: Connection, repository: int, tag: str) -> bool:
     """Take a tag away; whether it was there. What it named counts as untagged from now on."""
     db.execute(f"{_LEAVE}{_LEFT}", (repository, tag, clock.now()))
     return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
 
 
-def take_wrong_rows(db: sqlite3.Connection) -> None:
+def take_wrong_rows(db: Connection) -> None:
     """Take every row away that is not what was written, or stands on none, for a rebuild; foreign keys are off."""
     for statement in _WRONG:
         db.execute(statement)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
-
+from appliance.store.ports import Connection
 from appliance.store.reads.sites import known_sites
 from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError
@@ -16,7 +15,7 @@ class ListSite(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> bool:
+    def apply(self, db: Connection) -> bool:
         known = {one.site: one.listed for one in known_sites(db)}
         if not known.get(self.site, False):
             put_site(db, self.site, self.actor, self.at, listed=True)
@@ -33,13 +32,13 @@ class RemoveSite(Write, frozen=True):
     actor: str
     at: str
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         if self.site not in {one.site for one in known_sites(db)}:
             raise NotFoundError("no such site is known", thing=self.site, remedy="see: lockgate site list")
         put_site(db, self.site, self.actor, self.at, listed=False)
 
 
-def put_site(db: sqlite3.Connection, site: str, actor: str, at: str, *, listed: bool) -> None:
+def put_site(db: Connection, site: str, actor: str, at: str, *, listed: bool) -> None:
     """Write a site's row."""
     db.execute(
         "INSERT INTO sites (site, listed, actor, at) VALUES (?, ?, ?, ?) ON CONFLICT (site) DO UPDATE SET"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import ClassVar
 
 from appliance import limits
+from appliance.store.ports import Connection
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.write import Write
 
@@ -18,7 +18,7 @@ class CountAsked(Write, frozen=True):
     digest: str
     kind: Kind
 
-    def apply(self, db: sqlite3.Connection) -> None:
+    def apply(self, db: Connection) -> None:
         db.execute(
             "UPDATE tombstones SET asked = asked + 1"
             " WHERE repository = ? AND digest = ? AND kind = ? AND taken IS NOT NULL",
@@ -33,7 +33,7 @@ class PruneTombstones(Write, frozen=True):
     unrecorded: ClassVar[str] = "what is remembered of collected blobs"
     before: str
 
-    def apply(self, db: sqlite3.Connection) -> int:
+    def apply(self, db: Connection) -> int:
         count = db.execute("SELECT count(*) FROM tombstones").fetchone()[0]
         return db.execute(
             "DELETE FROM tombstones WHERE (digest, repository, kind) IN"

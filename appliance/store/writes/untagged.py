@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from typing import Any
 
+from appliance.store.ports import Connection
 from appliance.store.reads.untagged import state_of
 from appliance.store.writes.registry import forget_if_empty, refuse_released, repository_id
 from appliance.store.writes.rows import take_link
@@ -24,7 +24,7 @@ class UnlinkUntagged(Write, frozen=True):
     digests: tuple[str, ...]
     state: str
 
-    def apply(self, db: sqlite3.Connection) -> dict[str, Any]:
+    def apply(self, db: Connection) -> dict[str, Any]:
         refuse_released(db, self.repository)
         repository = repository_id(db, self.repository)
         if repository is None or state_of(db, self.repository) != self.state or self._is_pinned(db):
@@ -33,7 +33,7 @@ class UnlinkUntagged(Write, frozen=True):
         forget_if_empty(db, repository)
         return {"taken": taken, "state": state_of(db, self.repository)}
 
-    def _is_pinned(self, db: sqlite3.Connection) -> bool:
+    def _is_pinned(self, db: Connection) -> bool:
         found = db.execute(
             "SELECT 1 FROM json_each(?) j JOIN pins p ON p.digest = j.value LIMIT 1", (json.dumps(self.digests),)
         )

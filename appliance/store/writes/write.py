@@ -7,7 +7,6 @@ the sender as the same error.
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 
 import msgspec
 
+from appliance.store.ports import Connection
 from bundles.errors import FailedError
 
 _UNDER_EVENT: Final[ContextVar[bool]] = ContextVar("under_event", default=False)
@@ -29,7 +29,7 @@ class Write(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
     unrecorded: ClassVar[str] = ""
 
-    def apply(self, db: sqlite3.Connection) -> Any:
+    def apply(self, db: Connection) -> Any:
         """Make the change. Returns plain JSON data (str, int, bool, None, list, dict) for the sender."""
         raise LookupError(f"{type(self).__name__} has no apply")
 

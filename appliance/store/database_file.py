@@ -1,0 +1,69 @@
+"""The database's file as a whole: looked at where nothing may be made in its place, copied, and brought to rest."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+from appliance.store import commits
+from appliance.store.ports import Reader
+
+
+@contextmanager
+def looked_at(path: Path) -> Iterator[Reader]:
+    """A reader of a file that may be no database of a station, or a damaged one: nothing in it is taken for granted.
+
+    Raises UnavailableEngineError, DamagedEngineError (appliance.store.errors).
+    """
+    with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True)) as reader:
+        yield reader
+
+
+def has_tables(reader: Reader) -> bool:
+    """Whether a database was ever migrated."""
+    return reader.execute("SELECT 1 FROM sqlite_master WHERE name = 'epoch'").fetchone() is not None
+
+
+def held_commits(path: Path) -> int:
+    """The commits that a database holds, 0 for one of an earlier version. Raises EngineError."""
+    with closing(sqlite3.connect(path)) as reader:
+        return commits.held(reader) or 0
+
+
+def structure_of(reader: Reader) -> str:
+    """`ok`, or the first damage in the structure of the database."""
+    try:
+        return str(reader.execute("PRAGMA quick_check(1)").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+
+
+def copy_database(source: Path, target: Path) -> None:
+    """Copy a database, its write-ahead log included, into a new file. Raises EngineError."""
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        old.backup(new)
+
+
+def write_back(path: Path) -> None:
+    """Bring all of a database's write-ahead log into its file. Raises EngineError."""
+    with closing(sqlite3.connect(path)) as db:
+        write_log_back(db)
+
+
+def write_log_back(db: Reader) -> None:
+    """As `write_back`, by a connection that is open and in no transaction."""
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def come_to_rest(path: Path, promised: int) -> int:
+    """Make one file of a database that was made anew, which holds more commits then than itself and `promised`; how
+    many. Raises EngineError."""
+    with closing(sqlite3.connect(path)) as db:
+        value = max(promised, commits.held(db) or 0) + 1
+        with db:
+            commits.raise_to(db, value)
+        db.execute("PRAGMA journal_mode = DELETE")
+    return value
