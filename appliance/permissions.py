@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal, get_args
 
+from appliance.api.states import ROLES, Role
 from appliance.patterns import EVERYTHING, covers
 from bundles.errors import RefusedError, UsageError
 
@@ -43,11 +44,9 @@ Permission = Literal[
     "account",  # accounts, roles, tokens
     "operate",  # sweep, scrub, back up; cancel others' jobs; reload certificates
 ]
-Role = Literal["reader", "writer", "maintainer", "security-officer", "auditor", "administrator", "collector", "courier"]
 Kind = Literal["person", "robot", "system", "anonymous"]
 
 PERMISSIONS: Final[tuple[Permission, ...]] = get_args(Permission)
-ROLES: Final[tuple[Role, ...]] = get_args(Role)
 ON_REPOSITORIES: Final[frozenset[Permission]] = frozenset({"pull", "push", "delete"})
 
 GIVES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(

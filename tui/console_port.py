@@ -11,6 +11,9 @@ from textual.message_pump import MessagePump
 from textual.screen import Screen
 
 if TYPE_CHECKING:
+    from appliance.api.jobs import Job
+    from appliance.api.people import Who
+    from appliance.api.status import Status
     from tui.actions.action import Action
     from tui.actions.keymap import Keymap
     from tui.guides.new_bundle import Draft
@@ -18,7 +21,6 @@ if TYPE_CHECKING:
     from tui.station.keyring import Keyring
     from tui.station.link import Link
     from tui.station.port import Station
-    from tui.station.records import Job, Status, Who
     from tui.terminal.look import Look
 
 

@@ -13,7 +13,6 @@ from bundles.errors import MalformedError, UsageError
 from bundles.io.times import check_time
 
 _PLACE: Final = re.compile(r"[0-9]{1,2}-[0-9]{1,15}\Z")
-FILTERS: Final = ("act", "actor", "thing", "outcome", "since", "until")
 
 
 @dataclass(frozen=True, slots=True)

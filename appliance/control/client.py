@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from appliance.api.states import FINAL_STATES
 from appliance.control import local_http
 from appliance.handles.giving import document_of, hand_again, hand_over
 from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
@@ -21,7 +22,6 @@ from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError, from_wire
 
 Json = dict[str, Any]
-_ENDED: Final = frozenset({"done", "failed", "refused", "incomplete", "cancelled"})
 _ATTEMPTS: Final = 40
 _PAUSE: Final = 0.25
 """A watcher that lost the station looks for it again this often, ten seconds in all: a restart takes about one."""
@@ -226,7 +226,7 @@ class ControlClient:
                 async for name, data in self._events(job_id):
                     failures = 0
                     yield name, data
-                    if name == "job" and data["state"] in _ENDED:
+                    if name == "job" and data["state"] in FINAL_STATES:
                         return
             except (local_http.GarbledError, OSError):
                 failures += 1

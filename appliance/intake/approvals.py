@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
+from appliance.api.states import DECIDABLE
 from appliance.audit.acts import REPORTED, Act, mark, read_act
 from appliance.audit.reading import own_events
 from appliance.intake.approval_rules import check_refused, demand_of
@@ -24,7 +25,6 @@ from appliance.station import Station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.decisions import last_restore, sealed_key_use
 from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text
-from appliance.store.writes.entries import DECIDABLE
 from bundles.documents import signed
 from bundles.documents.signed import Approval
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError

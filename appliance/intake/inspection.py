@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from appliance import clock
+from appliance.api.states import DECIDABLE
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
@@ -21,7 +22,6 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.release_check.tag_owners import TagOwners
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
-from appliance.store.writes.entries import DECIDABLE
 from appliance.store.writes.intake import Inspected, KeepLayers
 from bundles.decide.bundle import Opened, decide, require_all_signers
 from bundles.documents import signed

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from appliance.api.states import SUPERSEDED
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import Entry, steps_of
 from appliance.store.reads.released import passed_by, superseded_by
 
-SUPERSEDED: Final = "superseded"
 _STEP_OF: Final = {"receiving": ("received", "verified"), "quarantined": ("quarantined", "inspected")}
 """The steps that an entry of a state last took, where that is not the state's own name."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from appliance.api.states import DECIDABLE
 from appliance.intake.approval_rules import demand_of, facts_of
 from appliance.intake.approvals import Counting, hours_of, names_of, still_counting, verify_stored
 from appliance.settings.approvals import is_sealed
@@ -23,7 +24,6 @@ from appliance.store.reads.intake import (
     report_text,
     steps_of,
 )
-from appliance.store.writes.entries import DECIDABLE
 from bundles.errors import LockgateError, UsageError
 from bundles.format.manifest_codec import decode
 from bundles.people import gather

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import clock, limits
+from appliance.api.states import FINAL_STATES, LIVE_STATES
 from appliance.audit.acts import FILLING, Act, started
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording_async
@@ -38,7 +39,7 @@ from appliance.jobs.unfinished_numbers import with_numbers
 from appliance.jobs.view import Job, find_job, list_jobs
 from appliance.known_keys import find_public_key
 from appliance.station import Station
-from appliance.store.writes.jobs import FINAL_STATES, CreateJob
+from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncWriter
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 
@@ -46,8 +47,6 @@ RUNNING: Final = 2
 """Jobs that run at once: one waits for a disk while one hashes. Those that wait for a signature do not count."""
 
 _log: Final = logging.getLogger(__name__)
-
-LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
 
 
 class Jobs:

@@ -7,9 +7,9 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
 from appliance.store.reads.jobs import StoredJob, stored_job, stored_jobs
-from appliance.store.writes.jobs import FINAL_STATES
 
 _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""

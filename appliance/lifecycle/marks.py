@@ -10,10 +10,10 @@ from itertools import islice
 from types import MappingProxyType
 
 from appliance import limits as station_limits
+from appliance.api.states import FINAL_STATES
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.station import Station
 from appliance.store.reads import garbage
-from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.lifecycle import shown_manifests
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, NotFoundError

@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 
 from appliance import limits
-from appliance.permissions import Network, Role, Rules, check_pattern, check_role, parse_networks
+from appliance.api.states import Role
+from appliance.permissions import Network, Rules, check_pattern, check_role, parse_networks
 
 
 class AccessSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

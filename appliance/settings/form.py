@@ -19,7 +19,8 @@ from typing import Any, Final
 
 from appliance import limits as station_limits
 from appliance.addresses import split_listen
-from appliance.permissions import ROLES, check_pattern, parse_networks
+from appliance.api.states import ROLES
+from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError

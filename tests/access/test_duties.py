@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.permissions import ROLES, is_guarded
+from appliance.api.states import ROLES
+from appliance.permissions import is_guarded
 from appliance.store.database import open_writer
 from appliance.store.reads import credentials
 from appliance.store.writer import LocalWriter

@@ -9,11 +9,11 @@ from pathlib import Path
 import click
 import pytest
 
+from appliance.api.states import ROLES
 from appliance.cli.main import lockgate
 from appliance.cli.station.guides import GUIDES, NAMES, guide_of
 from appliance.half_closed import has_administrator
 from appliance.paths import StationPaths
-from appliance.permissions import ROLES
 from bundles.verifier.main import COMMANDS
 from tests.cli.conftest import Ended, Run
 

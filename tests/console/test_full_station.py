@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
+from appliance.api.status import ReadOnly, Status
 from tui.demo.station import DemoStation
-from tui.station.records import ReadOnly, Status
 
 WHY = "1.0 MB are free, and at least 33.6 MB are needed"
 

@@ -9,8 +9,11 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 
+from appliance.api.bundles import OutgoingBundle
+from appliance.api.common import Page
+from appliance.api.intake import LedgerRow, Stream
+from appliance.api.trust import OwnKey, Rule, TrustedKey
 from tui.demo.station import DemoStation
-from tui.station.records import LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Stream, TrustedKey
 
 T = TypeVar("T")
 HOSTILE = "\x1b]0;owned\x07\u202egnp.exe\u200b[@click=app.quit]x[/] \n\t漢e\u0301"

@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 
+from appliance.api.common import Page
+from appliance.api.content import Artifact, Component, Repository, Tag
+from appliance.api.intake import IntakeDetail, IntakeEntry
+from appliance.api.jobs import Job
 from tui.demo.station import DemoStation
-from tui.station.records import Artifact, Component, IntakeDetail, IntakeEntry, Job, Page, Repository, Tag
 
 ESCAPE, BIDI, ZERO_WIDTH = "\x1b]0;owned\x07\x1b[2J", "\u202egnp.exe", "safe\u200bname"
 MARKUP = "[@click=app.quit]x[/] [bold]y[/bold]"

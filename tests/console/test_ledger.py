@@ -7,12 +7,16 @@ from typing import Any
 
 import pytest
 
+from appliance.api.bundles import OutgoingBundle
+from appliance.api.errors import ErrorDocument
+from appliance.api.intake import ClockFloor, LedgerRow, Stream
+from appliance.api.jobs import Job
+from appliance.api.trust import Rule
 from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
 from tests.console.real import live
 from tests.intake.inside import carry
-from tui.station.records import ClockFloor, Job, JobError, LedgerRow, OutgoingBundle, Rule, Stream
 from tui.wording.streams import MEANINGS, standing, standing_out
 
 NOW = "2026-05-04T14:00:00Z"
@@ -58,7 +62,7 @@ def test_a_floor_that_people_set_is_named_with_their_reason_and_hides_what_it_sk
 def test_a_refusal_by_the_ledger_is_named_with_what_it_means_and_how_to_go_on(name: str) -> None:
     refused = Job(
         id="j1", kind="import", state="refused", finished="2026-05-03T10:00:00Z",
-        error=JobError(what=f"a {name}: something", thing="alpha.bravo-000002", exit_status=3),
+        error=ErrorDocument(what=f"a {name}: something", thing="alpha.bravo-000002", exit_status=3),
     )  # fmt: skip
     said = lines([row(1), row(2)], [refused, refused])
     assert [line for line in said if name in line.split(" ", 2)[1]] == said[1:]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.api.common import Page
+from appliance.api.content import Tag
 from tui.demo.station import DemoStation
-from tui.station.records import Page, Tag
 
 MANY = 100_000
 IMAGE = "application/vnd.oci.image.manifest.v1+json"

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from appliance.api.audit import Checked
+from appliance.api.status import Head
 from appliance.tour.stage import Station
 from tests.console.real import live
 from tui.demo import audit as demo_audit
-from tui.wording.audit import Checked, Head, chain_lines
+from tui.wording.audit import chain_lines
 
 
 async def audit(console: Any) -> list[dict[str, Any]]:

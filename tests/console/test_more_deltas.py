@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from appliance.api.bundles import Delta
 from tests.console.keys import PASSPHRASE
-from tui.screens.outgoing.deltas import Delta, known_by
+from tui.screens.outgoing.deltas import known_by
 
 
 async def outside(console: Any) -> None:

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from appliance.api.common import Page
+from appliance.api.content import Repository
+from appliance.api.jobs import Job
 from tests.console.keys import PASSPHRASE
 from tui.actions.keymap import Keymap
 from tui.demo.data import KEYIDS
 from tui.screens.start.help import help_text
-from tui.station.records import Job, Page, Repository
 from tui.wording.job_results import opens, result_lines
 
 WAITING = "alpha.bravo-000007"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from appliance.api.jobs import Part
 from tests.console.keys import PASSPHRASE
-from tui.station.records import Part
 from tui.terminal.look import Look
 from tui.widgets.parts import medium_lines, volume_lines
 

@@ -9,13 +9,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from appliance.jobs.service import LIVE_STATES
+from appliance.api.states import BUNDLE_STATES, ENTRY_STATES, FINAL_STATES, JOB_STATES, ROLES
 from appliance.store.database import open_writer
-from appliance.store.writes.jobs import FINAL_STATES as ENDED
 from tui.actions.registry import _approvable, _rejectable, _releasable
 from tui.demo.intake import make
 from tui.guides.bring_in import _DECIDED, _ORDER
-from tui.station.records import FINAL_STATES
+from tui.screens.people.accounts import ROLES as OFFERED
 from tui.terminal.look import STATES
 from tui.wording.checklists import next_step
 
@@ -34,13 +33,17 @@ def schema(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
 
 
 def test_every_state_has_a_role(schema: dict[str, set[str]]) -> None:
-    jobs = {*LIVE_STATES, *ENDED}
     shown = {"unfinished", "superseded"}  # what lists say of a bundle beside its state
-    assert schema["intake"] | schema["bundles_out"] | jobs | shown == set(STATES)
+    assert schema["intake"] | schema["bundles_out"] | set(JOB_STATES) | shown == set(STATES)
 
 
-def test_a_job_ends_in_the_same_states_here_and_there() -> None:
-    assert set(ENDED) == FINAL_STATES
+def test_the_states_are_those_of_the_tables(schema: dict[str, set[str]]) -> None:
+    assert (schema["intake"], schema["bundles_out"]) == (set(ENTRY_STATES), set(BUNDLE_STATES))
+    assert set(FINAL_STATES) <= set(JOB_STATES)
+
+
+def test_the_console_offers_every_role() -> None:
+    assert {role for role, _ in OFFERED} == set(ROLES)
 
 
 def test_the_guide_knows_every_state_of_the_intake(schema: dict[str, set[str]]) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from appliance.api.common import Page
+from appliance.api.content import Repository
 from tui.demo.station import DemoStation
-from tui.station.records import Page, Repository
 
 
 class Overwritten(DemoStation):

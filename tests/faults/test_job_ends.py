@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from appliance import limits
+from appliance.api.states import FINAL_STATES
 from appliance.audit.acts import FILLING, started
 from appliance.jobs import end_record
 from appliance.jobs.kinds import KINDS
@@ -22,7 +23,7 @@ from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.reserve import ReadOnlyError, Reserve
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
-from appliance.store.writes.jobs import FINAL_STATES, MoveJob
+from appliance.store.writes.jobs import MoveJob
 from appliance.store.writes.write import Write
 from bundles.errors import NoSpaceError
 from bundles.processes import start

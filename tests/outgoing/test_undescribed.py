@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from appliance.api.jobs import ToSign
 from appliance.outgoing import build
 from appliance.outgoing.sbom.make import _faulty_layer
 from bundles.errors import FailedError
@@ -17,7 +18,6 @@ from bundles.oci.digest import Digest
 from tests.outgoing.outside import Outside
 from tests.peers.stock import Layout
 from tui.screens.jobs.acts import describe
-from tui.station.records import ToSign
 
 OCI = "application/vnd.oci.image"
 NO_ARCHIVE = random.Random(8).randbytes(4096)

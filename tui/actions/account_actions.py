@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from appliance.api.people import AccountChange
 from tui.actions.action import Action, Context, may
-from tui.station.account_changes import AccountChange
 
 _ACCOUNTS: Final = ("accounts",)
 _DELTAS: Final = ("deltas",)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from appliance.api.people import Who
+from appliance.api.status import Status
 from tui.guides.new_bundle import Draft
-from tui.station.records import Status, Who
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ To add a screen:
 
 1. one file `tui/screens/<subject>/<name>.py` with a `StationScreen` (`name_of = "<name>"`); it asks the station with
    `self.ask(lambda station: station.fetch(SHAPE, "/v1/...", limit=200), self.show_it)` and changes something with
-   `station.send(SHAPE, "/v1/...", body)`; its shapes (`tui.station.records.Shape`) stand in that file;
+   `station.send(SHAPE, "/v1/...", body)`; its shapes are those of `appliance.api`;
 2. one entry in `MORE` below, in the order of the alphabet: it is then in More, in the palette and in the jump, has a
    title, a place in the help, and a picture at 80x24 and 120x40 in the snapshot tests and in docs/screens;
 3. one demo module `tui/demo/<name>.py`, named in the entry, with `answer(station, path, arguments) -> object | None`:
@@ -22,9 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.api.intake import LedgerRow, Stream
+from appliance.api.trust import OwnKey, TrustedKey
 from tui.actions.account_actions import ACCOUNTS, DELTAS
 from tui.actions.action import Action, Context, may
-from tui.station.records import LedgerRow, OwnKey, Stream, TrustedKey
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from appliance.api.content import Artifact, Tag
+from appliance.api.intake import EntrySummary
+from appliance.api.jobs import Job
+from appliance.api.states import DECIDABLE, FINAL_STATES
 from tui.actions.action import Action, Context, known, may, reachable
 from tui.actions.further_screens import LISTED, MORE
-from tui.station.records import FINAL_STATES, Artifact, IntakeEntry, Job, Tag
 from tui.wording.job_results import opens
 
 __all__ = ["ACTIONS", "BY_NAME", "ROOTS", "SCREENS", "TITLES", "Action", "Context"]
@@ -82,7 +85,7 @@ def _buildable(context: Context) -> str:
 
 def _approvable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry):
+    if not isinstance(item, EntrySummary):
         return "choose a bundle first"
     match item.state:
         case "quarantined" | "withdrawn":
@@ -97,14 +100,14 @@ def _approvable(context: Context) -> str:
 
 def _rejectable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry):
+    if not isinstance(item, EntrySummary):
         return "choose a bundle first"
-    return "" if item.state in ("quarantined", "approved", "withdrawn") else f"it is {item.state}"
+    return "" if item.state in DECIDABLE else f"it is {item.state}"
 
 
 def _releasable(context: Context) -> str:
     item = context.item
-    if not isinstance(item, IntakeEntry):
+    if not isinstance(item, EntrySummary):
         return "choose a bundle first"
     if item.state in ("quarantined", "withdrawn"):
         return f"{item.approvals} of {item.needed} approvals are given"

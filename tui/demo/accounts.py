@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from appliance.api.people import Who
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import changes, data
-from tui.station.records import Who
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from appliance.api.intake import IntakeDetail
+from appliance.api.states import PENDING_STATES
 from bundles.errors import NotFoundError
 from tui.demo import changes, data, intake
-from tui.station.records import IntakeDetail
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation
@@ -56,7 +57,7 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
 
 
 def _waiting(station: DemoStation) -> list[IntakeDetail]:
-    return [entry for entry in station.entries_now() if entry.state in ("quarantined", "approved")]
+    return [entry for entry in station.entries_now() if entry.state in PENDING_STATES]
 
 
 def _sections(entry: IntakeDetail) -> list[dict[str, Any]]:

@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from appliance.api.intake import IntakeDetail
 from bundles.io import strict_json
 from tui.demo import data
-from tui.station.records import IntakeDetail
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from appliance.api.people import AccountChange
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.times import later
-from tui.station.account_changes import AccountChange
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation

@@ -9,20 +9,9 @@ import hashlib
 import json
 from typing import Final
 
-from tui.station.records import (
-    Artifact,
-    Component,
-    Layer,
-    Medium,
-    Platform,
-    Referrer,
-    Repository,
-    Revoked,
-    Rule,
-    SbomRef,
-    Tag,
-    TrustedKey,
-)
+from appliance.api.bundles import Medium
+from appliance.api.content import Artifact, Component, Layer, Platform, Referrer, Repository, SbomRef, Tag
+from appliance.api.trust import Revoked, Rule, TrustedKey
 
 MB: Final = 1_000_000
 GB: Final = 1000 * MB

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import msgspec
 
+from appliance.api.bundles import OutgoingBundle
+from appliance.api.intake import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, Stream
+from appliance.api.states import PENDING_STATES
 from bundles.errors import RefusedError
 from tui.demo import data
-from tui.station.records import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, OutgoingBundle, Stream
 
 STREAM: Final = "alpha.bravo"
 _OWNERS: Final = {
@@ -173,7 +175,7 @@ def decide(entry: IntakeDetail, document: Mapping[str, Any], keyid: str, now: st
     owner = _OWNERS.get(keyid)
     if owner is None:
         raise RefusedError("this key may not approve", thing=keyid, remedy="use a key trusted for release")
-    if entry.state not in ("quarantined", "approved"):
+    if entry.state not in PENDING_STATES:
         raise RefusedError(
             f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantined bundles are decided"
         )

@@ -13,7 +13,9 @@ from typing import Any
 
 import msgspec
 
-from tui.station.records import IntakeDetail, Job, JobError, Part, ToSign
+from appliance.api.errors import ErrorDocument
+from appliance.api.intake import IntakeDetail
+from appliance.api.jobs import Job, Part, ToSign
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class DemoJob:
     kind: str
     params: dict[str, Any]
     phases: tuple[Phase, ...]
-    end: Callable[[], dict[str, Any]] | JobError
+    end: Callable[[], dict[str, Any]] | ErrorDocument
     began: float
     created: str
     time_of: Callable[[float], str]
@@ -80,7 +82,7 @@ class DemoJob:
             if self.cancelled_at is not None:
                 return "cancelled"
             return "to-sign" if index == self.gate and self.signed_at is None else "running"
-        if isinstance(self.end, JobError):
+        if isinstance(self.end, ErrorDocument):
             return {3: "refused", 4: "incomplete"}.get(self.end.exit_status, "failed")
         return "done"
 
@@ -105,7 +107,7 @@ class DemoJob:
             rate=rate,
             seconds_left=phase.seconds - into if state == "running" else None,
             result=self.result if state == "done" else None,
-            error=self.end if isinstance(self.end, JobError) and finished and state != "cancelled" else None,
+            error=self.end if isinstance(self.end, ErrorDocument) and finished and state != "cancelled" else None,
             actor=self.actor,
             created=self.created,
             started=self.created,
@@ -189,7 +191,7 @@ class DemoJob:
                 lines.append("cancelled; nothing was left behind")
             case "done":
                 lines.append("done")
-            case "failed" | "refused" | "incomplete" if isinstance(self.end, JobError):
+            case "failed" | "refused" | "incomplete" if isinstance(self.end, ErrorDocument):
                 lines.append(f"{self.end.what}: {self.end.thing}; {self.end.remedy}")
         return "".join(f"{line}\n" for line in lines)
 

@@ -8,26 +8,20 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from appliance.api.audit import Event
+from appliance.api.bundles import OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
+from appliance.api.content import Found
+from appliance.api.errors import ErrorDocument
 from bundles.errors import FailedError, UsageError
 from bundles.format.media import capacity
 from tui.demo import data, intake
 from tui.demo.jobs import DemoJob, Phase, waiting
 from tui.guides.new_bundle import FULL
-from tui.station.records import (
-    AuditEvent,
-    Found,
-    JobError,
-    OutgoingBundle,
-    Plan,
-    PlannedArtifact,
-    PlannedMedium,
-    PlannedVolume,
-)
 
 if TYPE_CHECKING:
     from tui.demo.station import DemoStation
 
-_TAMPERED: Final = JobError(
+_TAMPERED: Final = ErrorDocument(
     error="RefusedError",
     what="a volume's bytes are not what was signed",
     thing="alpha.bravo-000008/volumes/0002.7z",
@@ -36,7 +30,7 @@ _TAMPERED: Final = JobError(
 )
 
 
-_FORKED: Final = JobError(
+_FORKED: Final = ErrorDocument(
     error="RefusedError",
     what="a fork: the ledger has another bundle of this sequence",
     thing="alpha.bravo-000004",
@@ -46,8 +40,8 @@ _FORKED: Final = JobError(
 _BAD_MEDIUM: Final = "/media/usb-red"
 
 
-def _refused(what: str, thing: str, remedy: str) -> JobError:
-    return JobError(error="RefusedError", what=what, thing=thing, remedy=remedy, exit_status=3)
+def _refused(what: str, thing: str, remedy: str) -> ErrorDocument:
+    return ErrorDocument(error="RefusedError", what=what, thing=thing, remedy=remedy, exit_status=3)
 
 
 _BLOBS: Final = 9
@@ -329,7 +323,7 @@ def history(station: DemoStation) -> list[DemoJob]:
             **fields,
         )
 
-    full = JobError(
+    full = ErrorDocument(
         error="FailedError",
         what="the medium is full",
         thing="/media/usb-old",
@@ -355,7 +349,7 @@ def history(station: DemoStation) -> list[DemoJob]:
     ]
 
 
-def events() -> Iterator[AuditEvent]:
+def events() -> Iterator[Event]:
     acts = (
         ("import", "importer", "alpha.bravo-000007", "done"),
         ("import", "importer", "alpha.bravo-000008", "refused"),
@@ -365,4 +359,4 @@ def events() -> Iterator[AuditEvent]:
         ("release", "officer", "alpha.bravo-000003", "done"),
     )
     for number, (act, actor, thing, outcome) in enumerate(acts):
-        yield AuditEvent(time=data.day(64 - number, "13:41:07"), act=act, actor=actor, thing=thing, outcome=outcome)
+        yield Event(time=data.day(64 - number, "13:41:07"), act=act, actor=actor, thing=thing, outcome=outcome)

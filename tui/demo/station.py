@@ -18,6 +18,17 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from appliance.api.audit import Event
+from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.common import Page
+from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.errors import ErrorDocument
+from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
+from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
+from appliance.api.people import Who
+from appliance.api.states import PENDING_STATES
+from appliance.api.status import Check, Health, JobCounts, LastImport, Status, StoreUse
+from appliance.api.trust import OwnKey, Rule, TrustedKey
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import accounts, changes, data, further_screens, scripts
 from tui.demo import audit as demo_audit
@@ -25,38 +36,6 @@ from tui.demo import intake as demo_intake
 from tui.demo.jobs import DemoJob
 from tui.demo.station_folder import DemoDesk
 from tui.station.port import NotLoggedInError
-from tui.station.records import (
-    Artifact,
-    AuditEvent,
-    Check,
-    Component,
-    Found,
-    Health,
-    IntakeDetail,
-    IntakeEntry,
-    Job,
-    JobCounts,
-    JobError,
-    JobEvent,
-    LastImport,
-    LedgerRow,
-    LogPart,
-    Medium,
-    OutgoingBundle,
-    OwnKey,
-    Page,
-    Plan,
-    ReleaseAnswer,
-    Repository,
-    Rule,
-    Status,
-    StoreUse,
-    Stream,
-    Tag,
-    ToSign,
-    TrustedKey,
-    Who,
-)
 
 T = TypeVar("T")
 
@@ -109,7 +88,7 @@ class DemoStation:
             OwnKey(name=name, keyid=data.KEYIDS[name], algorithm="ecdsa-p256", encrypted=True)
             for name in ("engineer", "officer", "deputy")
         ]
-        self.events: list[AuditEvent] = list(scripts.events())
+        self.events: list[Event] = list(scripts.events())
         self.accounts = accounts.accounts()
         self.changes = changes.changes() if inside else []
         self.passwords: dict[str, str] = {}
@@ -127,7 +106,7 @@ class DemoStation:
         """Let jobs that ended since the last call take effect."""
         now = self.seconds()
         for job in self.demo_jobs:
-            if not job.settled and job.state(now) == "done" and not isinstance(job.end, JobError):
+            if not job.settled and job.state(now) == "done" and not isinstance(job.end, ErrorDocument):
                 job.result = job.end()
                 job.settled = True
 
@@ -161,7 +140,7 @@ class DemoStation:
         self.settle()
         now = self.seconds()
         running = sum(job.state(now) in ("running", "to-sign") for job in self.demo_jobs)
-        waiting = [entry for entry in self.entries if entry.state in ("quarantined", "approved")]
+        waiting = [entry for entry in self.entries if entry.state in PENDING_STATES]
         newest = max(self.entries, key=lambda entry: entry.received, default=None)
         return Status(
             site=self.site,
@@ -354,7 +333,7 @@ class DemoStation:
     async def media(self) -> Sequence[Medium]:
         return tuple(self.carried.media)
 
-    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]:
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[Event]:
         return _page(self.events, lambda event: event.time, limit, after)
 
     async def close(self) -> None:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from appliance.api.trust import OwnKey, Revoked, TrustedKey
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.ports import Progress
 from tui.demo import data, intake
-from tui.station.records import OwnKey, Revoked, TrustedKey
 from tui.station.station_folder import Grant, Heard, KeyFile, Rotated
 
 if TYPE_CHECKING:

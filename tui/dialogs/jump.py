@@ -8,12 +8,12 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
+from appliance.api.content import Found
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.actions.registry import ROOTS, TITLES
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
-from tui.station.records import Found
 from tui.terminal.workers import begin
 
 PAUSE: Final = 0.15

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from appliance.api.bundles import Medium
 from bundles.io.display import safe
 from tui.dialogs.choose import Option
-from tui.station.records import Medium
 
 ELSEWHERE: Final = "another folder"
 """The option for what is no mounted medium."""

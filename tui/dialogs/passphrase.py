@@ -8,10 +8,10 @@ from functools import partial
 
 from textual.widgets import Input, Static
 
+from appliance.api.trust import OwnKey
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt
-from tui.station.records import OwnKey
 from tui.terminal.workers import begin
 
 

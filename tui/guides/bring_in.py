@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from appliance.api.intake import IntakeEntry
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.station.records import IntakeEntry, Job
 from tui.terminal.texts import count, percent, words
 
 _ORDER: Final = ("approved", "quarantined", "receiving")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.guides.steps import Facts, Step, latest
-from tui.station.records import Job
 from tui.terminal.texts import count, percent, size
 from tui.wording.job_results import on_disk
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from tui.station.records import Plan
+from appliance.api.bundles import Plan
 
 VOLUMES: Final = (
     ("fat32", "4.3 GB, the largest file of FAT32"),

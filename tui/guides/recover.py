@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.guides.steps import Facts, Step
-from tui.station.records import Job
 from tui.terminal.texts import count
 
 _BAD = ("failed", "refused", "incomplete")

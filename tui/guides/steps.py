@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Final
 
+from appliance.api.bundles import Medium
+from appliance.api.intake import IntakeEntry
+from appliance.api.jobs import Job
+from appliance.api.status import Status
 from tui.guides.new_bundle import Draft
-from tui.station.records import IntakeEntry, Job, Medium, Status
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from rich.cells import cell_len
 
+from appliance.api.jobs import Job
+from appliance.api.status import Status
 from bundles.io.display import safe
 from tui.actions.further_screens import MORE
 from tui.actions.keymap import Keymap
@@ -13,7 +15,6 @@ from tui.actions.registry import ACTIONS, BY_NAME, SCREENS, TITLES, Action, Cont
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import TITLES as GUIDES
 from tui.guides.steps import Facts, next_index, steps_of
-from tui.station.records import Job, Status
 from tui.terminal.look import Look
 from tui.terminal.texts import fit, percent
 from tui.widgets.rows import Span

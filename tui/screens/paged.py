@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from appliance.api.common import Page
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
-from tui.station.records import Page
 from tui.widgets.table import Table
 
 _PAGE = 200

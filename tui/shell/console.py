@@ -16,6 +16,10 @@ from textual.events import Event, Key, Paste
 from textual.message import Message
 from textual.screen import Screen
 
+from appliance.api.common import Page
+from appliance.api.jobs import Job
+from appliance.api.people import Who
+from appliance.api.status import Status
 from bundles.errors import EXIT_DONE, LockgateError
 from bundles.io.display import safe
 from tui.actions.further_screens import BY_SCREEN
@@ -29,7 +33,6 @@ from tui.screens import make
 from tui.shell.presence import Presence
 from tui.station.link import Link
 from tui.station.port import NotLoggedInError, Station, StationLostError
-from tui.station.records import Job, Page, Status, Who
 from tui.terminal import clipboard
 from tui.terminal.look import Look
 from tui.terminal.painting import Painted

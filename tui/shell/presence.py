@@ -18,8 +18,8 @@ from tui.terminal.texts import span
 from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
+    from appliance.api.people import Who
     from tui.console_port import ConsolePort, FirstAdministrator
-    from tui.station.records import Who
 
 OVER: Final = "the log-in is over: log in again, nothing is lost"
 _FOLLOWING: Final = ("watch", "follow", "look")

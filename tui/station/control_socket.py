@@ -1,4 +1,4 @@
-"""The real station: the control client's JSON as the shapes of `tui.station.records`, and a lost line as
+"""The real station: the control client's JSON as the shapes of `appliance.api`, and a lost line as
 `StationLostError`.
 
 The client is opened at the first question, in a thread: HTTP costs more to import than the console's first paint.
@@ -16,10 +16,17 @@ from urllib.parse import quote
 
 import msgspec
 
+from appliance.api.audit import Event
+from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.common import Page
+from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
+from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
+from appliance.api.people import Who
+from appliance.api.status import Status
+from appliance.api.trust import OwnKey, Rule, TrustedKey
 from bundles.errors import FailedError, LockgateError, RefusedError
-from tui.station import records as shapes
 from tui.station.port import NotLoggedInError, StationLostError
-from tui.station.records import Page
 from tui.station.station_folder import Desk, FolderDesk
 
 if TYPE_CHECKING:
@@ -101,10 +108,10 @@ class ControlStation:
         if self._shut or (self._session is None and not self._is_open):
             raise NotLoggedInError("nobody is logged in", remedy="log in")
 
-    async def who(self) -> shapes.Who:
-        return await self.fetch(shapes.Who, "/v1/session")
+    async def who(self) -> Who:
+        return await self.fetch(Who, "/v1/session")
 
-    async def log_in(self, account: str, password: str) -> shapes.Who:
+    async def log_in(self, account: str, password: str) -> Who:
         async with self._ending:
             try:
                 client = await self._open()
@@ -112,7 +119,7 @@ class ControlStation:
             except (FailedError, RefusedError) as error:
                 raise _as_known(error) from None
             self._session, self._shut = client.session, False
-            return _as(shapes.Who, answer)
+            return _as(Who, answer)
 
     async def log_out(self) -> None:
         self._shut = True
@@ -128,115 +135,111 @@ class ControlStation:
     async def send(self, shape: type[T], path: str, body: Mapping[str, Any]) -> T:
         return _as(shape, await self._call("POST", path, body, {}))
 
-    async def status(self) -> shapes.Status:
-        return await self.fetch(shapes.Status, "/v1/status")
+    async def status(self) -> Status:
+        return await self.fetch(Status, "/v1/status")
 
-    async def repositories(
-        self, *, matching: str = "", limit: int = 200, after: str | None = None
-    ) -> Page[shapes.Repository]:
-        return await self.fetch(Page[shapes.Repository], "/v1/repositories", filter=matching, limit=limit, after=after)
+    async def repositories(self, *, matching: str = "", limit: int = 200, after: str | None = None) -> Page[Repository]:
+        return await self.fetch(Page[Repository], "/v1/repositories", filter=matching, limit=limit, after=after)
 
     async def tags(
         self, repository: str, *, matching: str = "", limit: int = 200, after: str | None = None
-    ) -> Page[shapes.Tag]:
+    ) -> Page[Tag]:
         path = f"/v1/repositories/{quote(repository)}/tags"
-        return await self.fetch(Page[shapes.Tag], path, filter=matching, limit=limit, after=after)
+        return await self.fetch(Page[Tag], path, filter=matching, limit=limit, after=after)
 
-    async def artifact(self, reference: str) -> shapes.Artifact:
-        return await self.fetch(shapes.Artifact, "/v1/artifact", ref=reference)
+    async def artifact(self, reference: str) -> Artifact:
+        return await self.fetch(Artifact, "/v1/artifact", ref=reference)
 
     async def sbom(
         self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
-    ) -> Page[shapes.Component]:
-        return await self.fetch(
-            Page[shapes.Component], "/v1/sbom", digest=digest, filter=matching, limit=limit, after=after
-        )
+    ) -> Page[Component]:
+        return await self.fetch(Page[Component], "/v1/sbom", digest=digest, filter=matching, limit=limit, after=after)
 
-    async def find(self, query: str, *, limit: int = 20) -> tuple[shapes.Found, ...]:
-        return (await self.fetch(Page[shapes.Found], "/v1/find", q=query, limit=limit)).items
+    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]:
+        return (await self.fetch(Page[Found], "/v1/find", q=query, limit=limit)).items
 
-    async def plan(self, params: Mapping[str, Any]) -> shapes.Plan:
-        return _as(shapes.Plan, await self._ask(lambda client: client.plan(params)))
+    async def plan(self, params: Mapping[str, Any]) -> Plan:
+        return _as(Plan, await self._ask(lambda client: client.plan(params)))
 
-    async def start_job(self, kind: str, params: Mapping[str, Any]) -> shapes.Job:
-        return _as(shapes.Job, await self._ask(lambda client: client.submit(kind, params)))
+    async def start_job(self, kind: str, params: Mapping[str, Any]) -> Job:
+        return _as(Job, await self._ask(lambda client: client.submit(kind, params)))
 
-    async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.Job]:
-        return await self.fetch(Page[shapes.Job], "/v1/jobs", state=state, limit=limit, after=after)
+    async def jobs(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[Job]:
+        return await self.fetch(Page[Job], "/v1/jobs", state=state, limit=limit, after=after)
 
-    async def job(self, job_id: str) -> shapes.Job:
-        return await self.fetch(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}")
+    async def job(self, job_id: str) -> Job:
+        return await self.fetch(Job, f"/v1/jobs/{quote(job_id, safe='')}")
 
-    async def cancel_job(self, job_id: str) -> shapes.Job:
-        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}/cancel", {})
+    async def cancel_job(self, job_id: str) -> Job:
+        return await self.send(Job, f"/v1/jobs/{quote(job_id, safe='')}/cancel", {})
 
-    async def job_events(self, job_id: str) -> AsyncIterator[shapes.JobEvent]:
+    async def job_events(self, job_id: str) -> AsyncIterator[JobEvent]:
         try:
             client = await self._open()
             await self._require_somebody(client)
             async for name, data in client.watch(job_id):
                 if name == "job":
-                    yield shapes.JobEvent(job=_as(shapes.Job, data))
+                    yield JobEvent(job=_as(Job, data))
                 elif name == "log":
-                    yield shapes.JobEvent(log=str(data))
+                    yield JobEvent(log=str(data))
         except (FailedError, RefusedError) as error:
             raise _as_known(error) from None
 
-    async def job_log(self, job_id: str, *, after: int = 0) -> shapes.LogPart:
-        return await self.fetch(shapes.LogPart, f"/v1/jobs/{quote(job_id, safe='')}/log", after=after)
+    async def job_log(self, job_id: str, *, after: int = 0) -> LogPart:
+        return await self.fetch(LogPart, f"/v1/jobs/{quote(job_id, safe='')}/log", after=after)
 
-    async def to_sign(self, job_id: str) -> shapes.ToSign:
-        return await self.fetch(shapes.ToSign, f"/v1/jobs/{quote(job_id, safe='')}/to-sign")
+    async def to_sign(self, job_id: str) -> ToSign:
+        return await self.fetch(ToSign, f"/v1/jobs/{quote(job_id, safe='')}/to-sign")
 
-    async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> shapes.Job:
+    async def give_signature(self, job_id: str, keyid: str, signature: bytes) -> Job:
         body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
-        return await self.send(shapes.Job, f"/v1/jobs/{quote(job_id, safe='')}/signatures", body)
+        return await self.send(Job, f"/v1/jobs/{quote(job_id, safe='')}/signatures", body)
 
-    async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.IntakeEntry]:
-        return await self.fetch(Page[shapes.IntakeEntry], "/v1/intake", state=state, limit=limit, after=after)
+    async def intake(self, *, state: str = "", limit: int = 200, after: str | None = None) -> Page[IntakeEntry]:
+        return await self.fetch(Page[IntakeEntry], "/v1/intake", state=state, limit=limit, after=after)
 
-    async def intake_entry(self, bundle: str) -> shapes.IntakeDetail:
-        return await self.fetch(shapes.IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}")
+    async def intake_entry(self, bundle: str) -> IntakeDetail:
+        return await self.fetch(IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}")
 
     async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
         path = f"/v1/intake/{quote(bundle, safe='')}/approval"
-        answer = await self.fetch(shapes.ToSign, path, keyid=keyid, decision=decision, why=why)
+        answer = await self.fetch(ToSign, path, keyid=keyid, decision=decision, why=why)
         return base64.b64decode(answer.payload)
 
-    async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> shapes.IntakeDetail:
+    async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail:
         body = {
             "payload": base64.b64encode(payload).decode(),
             "keyid": keyid,
             "signature": base64.b64encode(signature).decode(),
         }
-        return await self.send(shapes.IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}/approval", body)
+        return await self.send(IntakeDetail, f"/v1/intake/{quote(bundle, safe='')}/approval", body)
 
-    async def release(self, bundle: str) -> shapes.ReleaseAnswer:
-        return await self.send(shapes.ReleaseAnswer, f"/v1/intake/{quote(bundle, safe='')}/release", {})
+    async def release(self, bundle: str) -> ReleaseAnswer:
+        return await self.send(ReleaseAnswer, f"/v1/intake/{quote(bundle, safe='')}/release", {})
 
-    async def streams(self) -> tuple[shapes.Stream, ...]:
-        return (await self.fetch(Page[shapes.Stream], "/v1/streams")).items
+    async def streams(self) -> tuple[Stream, ...]:
+        return (await self.fetch(Page[Stream], "/v1/streams")).items
 
-    async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[shapes.LedgerRow]:
-        return await self.fetch(Page[shapes.LedgerRow], "/v1/ledger", stream=stream, limit=limit, after=after)
+    async def ledger(self, *, stream: str = "", limit: int = 200, after: str | None = None) -> Page[LedgerRow]:
+        return await self.fetch(Page[LedgerRow], "/v1/ledger", stream=stream, limit=limit, after=after)
 
-    async def bundles(self) -> tuple[shapes.OutgoingBundle, ...]:
-        return (await self.fetch(Page[shapes.OutgoingBundle], "/v1/bundles", limit=1000)).items
+    async def bundles(self) -> tuple[OutgoingBundle, ...]:
+        return (await self.fetch(Page[OutgoingBundle], "/v1/bundles", limit=1000)).items
 
-    async def trust(self) -> tuple[shapes.TrustedKey, ...]:
-        return (await self.fetch(Page[shapes.TrustedKey], "/v1/trust")).items
+    async def trust(self) -> tuple[TrustedKey, ...]:
+        return (await self.fetch(Page[TrustedKey], "/v1/trust")).items
 
-    async def rules(self) -> tuple[shapes.Rule, ...]:
-        return (await self.fetch(Page[shapes.Rule], "/v1/trust/rules")).items
+    async def rules(self) -> tuple[Rule, ...]:
+        return (await self.fetch(Page[Rule], "/v1/trust/rules")).items
 
-    async def keys(self) -> tuple[shapes.OwnKey, ...]:
-        return (await self.fetch(Page[shapes.OwnKey], "/v1/keys")).items
+    async def keys(self) -> tuple[OwnKey, ...]:
+        return (await self.fetch(Page[OwnKey], "/v1/keys")).items
 
-    async def media(self) -> tuple[shapes.Medium, ...]:
-        return (await self.fetch(Page[shapes.Medium], "/v1/media")).items
+    async def media(self) -> tuple[Medium, ...]:
+        return (await self.fetch(Page[Medium], "/v1/media")).items
 
-    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[shapes.AuditEvent]:
-        return await self.fetch(Page[shapes.AuditEvent], "/v1/audit", limit=limit, after=after)
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[Event]:
+        return await self.fetch(Page[Event], "/v1/audit", limit=limit, after=after)
 
     async def close(self) -> None:
         client, self._client, self._is_open = self._client, None, False

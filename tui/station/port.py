@@ -1,6 +1,6 @@
 """What the console asks of a station: the protocol of the control client.
 
-What comes back are the shapes of `tui.station.records`. `appliance.control.client` satisfies the protocol
+What comes back are the shapes of `appliance.api`. `appliance.control.client` satisfies the protocol
 over the Unix socket, `tui.demo.station` in memory; nothing else in the console knows which one it talks to.
 """
 
@@ -9,33 +9,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from appliance.api.audit import Event
+from appliance.api.bundles import Medium, OutgoingBundle, Plan
+from appliance.api.common import Page
+from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
+from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
+from appliance.api.people import Who
+from appliance.api.status import Status
+from appliance.api.trust import OwnKey, Rule, TrustedKey
 from bundles.errors import FailedError, RefusedError
-from tui.station.records import (
-    Artifact,
-    AuditEvent,
-    Component,
-    Found,
-    IntakeDetail,
-    IntakeEntry,
-    Job,
-    JobEvent,
-    LedgerRow,
-    LogPart,
-    Medium,
-    OutgoingBundle,
-    OwnKey,
-    Page,
-    Plan,
-    ReleaseAnswer,
-    Repository,
-    Rule,
-    Status,
-    Stream,
-    Tag,
-    ToSign,
-    TrustedKey,
-    Who,
-)
 
 if TYPE_CHECKING:
     from tui.station.station_folder import Desk
@@ -143,6 +126,6 @@ class Station(Protocol):
 
     async def media(self) -> Sequence[Medium]: ...
 
-    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[AuditEvent]: ...
+    async def audit(self, *, limit: int = 200, after: str | None = None) -> Page[Event]: ...
 
     async def close(self) -> None: ...

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from itertools import groupby
 from typing import Final
 
+from appliance.api.jobs import Part
 from bundles.io.display import safe
-from tui.station.records import Part
 from tui.terminal.look import Look
 from tui.terminal.texts import count, percent, size
 from tui.widgets.rows import Span

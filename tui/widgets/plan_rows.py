@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from appliance.api.bundles import Plan, PlannedMedium, PlannedVolume
 from bundles.io.display import safe
-from tui.station.records import Plan, PlannedMedium, PlannedVolume
 from tui.terminal.look import Look
 from tui.terminal.texts import count, size
 from tui.widgets.rows import RowList, Span

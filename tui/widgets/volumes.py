@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from tui.station.records import CarriedVolume
+from appliance.api.intake import CarriedVolume
 from tui.terminal.look import Look
 from tui.terminal.texts import count, size
 from tui.widgets.rows import Span

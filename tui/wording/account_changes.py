@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from appliance.api.people import AccountChange, Credential
 from bundles.io.display import safe
-from tui.station.account_changes import AccountChange, Credential
 from tui.terminal.texts import count, moment
 from tui.widgets.mark_rows import Marked
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
+from appliance.api.intake import Effect, Pending, PendingDetail
+from appliance.api.states import DECIDABLE
 from bundles.io.display import safe
-from tui.station.account_changes import AccountChange
-from tui.station.records import IntakeEntry, Shape
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.mark_rows import Marked
 from tui.wording.account_changes import marked
@@ -16,72 +16,9 @@ from tui.wording.report import section_lines
 ROLES: Final = {"ok": "ok", "note": "note", "fail": "bad"}
 
 
-class FoundBy(Shape, frozen=True, kw_only=True):
-    """What an inspector found, in a line."""
-
-    inspector: str
-    outcome: str
-    summary: str = ""
-
-
-class Person(Shape, frozen=True, kw_only=True):
-    """Who approved; `counts` and `why` are known where one entry was asked for."""
-
-    keyid: str
-    owner: str
-    created: str
-    not_after: str = ""
-    sealed: bool = False
-    counts: bool = True
-    why: str = ""
-
-
-class Effect(Shape, frozen=True, kw_only=True):
-    """What an approval by a key will do."""
-
-    owner: str = ""
-    sealed: bool = False
-    hours: int = 0
-    approvals: int = 0
-    needed: int = 0
-    enough: bool = False
-    text: str = ""
-
-
-class Pending(IntakeEntry, frozen=True, kw_only=True):
-    """An item of GET /v1/approvals; `waits_for` is `inspection`, `approvals` or `release`, `hours` how long an
-    approval is good for."""
-
-    source: str = ""
-    importer: str = ""
-    classification: str = ""
-    kinds: tuple[str, ...] = ()
-    hours: int = 0
-    waits_for: str = ""
-    inspectors_missing: tuple[str, ...] = ()
-    found: tuple[FoundBy, ...] = ()
-    people: tuple[Person, ...] = ()
-
-
-class PendingDetail(Pending, frozen=True, kw_only=True):
-    """GET /v1/approvals/{id}: every approval verified anew; `effect` where a key was named."""
-
-    purpose: str = ""
-    authorisation: str = ""
-    created: str = ""
-    not_after: str = ""
-    signers: tuple[dict[str, Any], ...] = ()
-    changes: dict[str, Any] | None = None
-    differences: dict[str, Any] | None = None
-    report: dict[str, Any] | None = None
-    report_digest: str | None = None
-    account_changes: tuple[AccountChange, ...] = ()
-    effect: Effect | None = None
-
-
 def wanted(entry: Pending) -> str:
     """Whose approval is wanted, in a line."""
-    if entry.state not in ("quarantined", "approved", "withdrawn"):
+    if entry.state not in DECIDABLE:
         return f"nobody's: it is {safe(entry.state)}"
     if entry.waits_for == "inspection":
         absent = f": {words(entry.inspectors_missing)} missing" if entry.inspectors_missing else ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from appliance.api.content import Artifact, Layer
 from bundles.io.display import safe
-from tui.station.records import Artifact, Layer
 from tui.terminal.look import Look
 from tui.terminal.texts import count, size
 from tui.widgets.tree import Node

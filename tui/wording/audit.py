@@ -4,64 +4,15 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
+from appliance.api.audit import Checked, Event
+from appliance.api.status import Head
 from bundles.io.display import safe
-from tui.station.records import Shape
 from tui.terminal.texts import count
 from tui.widgets.rows import Span
 
-FILTERS: Final = ("act", "actor", "thing", "outcome", "since", "until")
-"""What a person narrows the log by: the query's names."""
 OUTCOMES: Final = {"done": "ok", "refused": "bad", "failed": "bad"}
 _SHOWN: Final = 3
 """Findings on the screen; `lockgate audit verify` and the saved page name all."""
-
-
-class Event(Shape, frozen=True, kw_only=True):
-    """An event: `lane` and `seq` are its place in the chain, `prev` the sha256 of the line before it."""
-
-    time: str
-    act: str
-    actor: str
-    thing: str
-    outcome: str
-    lane: int = 0
-    seq: int = 0
-    prev: str = ""
-    detail: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class Head(Shape, frozen=True, kw_only=True):
-    """GET /v1/audit/head: what is written down elsewhere, so that a cut end shows."""
-
-    head: str = ""
-    created: str = ""
-    events: int = 0
-
-
-class Finding(Shape, frozen=True, kw_only=True):
-    file: str
-    line: int = 0
-    what: str = ""
-
-
-class Checked(Shape, frozen=True, kw_only=True):
-    """GET /v1/audit/check: every event was looked at."""
-
-    ok: bool
-    events: int = 0
-    lanes: int = 0
-    checkpoints: int = 0
-    covered: int = 0
-    uncovered: int = 0
-    time_back: int = 0
-    set_back: int = 0
-    head: str = ""
-    head_expected: str | None = None
-    first: str = ""
-    last: str = ""
-    findings: tuple[Finding, ...] = ()
 
 
 def chain_lines(head: Head, checked: Checked | None, at: str, mark: dict[str, str]) -> list[list[Span]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
+from appliance.api.intake import IntakeDetail, IntakeEntry
+from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.station.records import IntakeDetail, IntakeEntry, Job
 from tui.terminal.texts import count, percent
 from tui.wording.account_changes import summary
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.station.records import Job
 from tui.terminal.texts import count, size, words
 from tui.widgets.panel import fact
 from tui.widgets.rows import Span

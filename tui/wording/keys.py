@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from appliance.api.trust import Rule, TrustedKey
 from bundles.io.display import safe
-from tui.station.records import Rule, TrustedKey
 from tui.terminal.texts import words
 
 

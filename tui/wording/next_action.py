@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from appliance.api.intake import IntakeEntry
+from appliance.api.jobs import Job
+from appliance.api.status import Status
 from bundles.io.display import safe
-from tui.station.records import IntakeEntry, Job, Status
 from tui.terminal.texts import count
 
 

@@ -4,76 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from appliance.api.recall import Recall, RecalledTag
 from bundles.errors import NotFoundError
 from tui.station.port import Station
-from tui.station.records import Shape
 from tui.terminal.texts import count, moment, words
 
 
-class RecalledBundle(Shape, frozen=True, kw_only=True):
-    """`how` is what the thing has to do with it: `signed it`, `decided about it`, `artifact`, `blob`."""
+class Recalled(Recall, frozen=True, kw_only=True):
+    """A recall; `unknown` says why nothing is known."""
 
-    id: str
-    digest: str = ""
-    state: str = ""
-    how: str = ""
-
-
-class RecalledTag(Shape, frozen=True, kw_only=True):
-    """`shown` is `yes`, `no`, or where the tag stands now."""
-
-    reference: str
-    digest: str = ""
-    bundle: str = ""
-    shown: str = ""
-
-
-class Pull(Shape, frozen=True, kw_only=True):
-    actor: str
-    thing: str
-    last: str = ""
-    count: int = 1
-
-
-class Recall(Shape, frozen=True, kw_only=True):
-    """GET /v1/recall. `unknown` says why nothing is known."""
-
-    thing: str
-    bundles: tuple[RecalledBundle, ...] = ()
-    tags: tuple[RecalledTag, ...] = ()
-    pulls: tuple[Pull, ...] = ()
     unknown: str = ""
 
 
-class _Answer(Shape, frozen=True, kw_only=True):
-    """As the station writes it: `as` is no name here."""
-
-    thing: str
-    bundles: tuple[dict[str, str], ...] = ()
-    tags: tuple[RecalledTag, ...] = ()
-    pulls: tuple[Pull, ...] = ()
-
-
-def asked(thing: str) -> Callable[[Station], Awaitable[Recall]]:
+def asked(thing: str) -> Callable[[Station], Awaitable[Recalled]]:
     """The question to a station; nothing stands on what it knows nothing of."""
 
-    async def ask(station: Station) -> Recall:
+    async def ask(station: Station) -> Recalled:
         try:
-            found = await station.fetch(_Answer, "/v1/recall", thing=thing)
+            return await station.fetch(Recalled, "/v1/recall", thing=thing)
         except NotFoundError:
-            return Recall(thing=thing)
-        bundles = tuple(
-            RecalledBundle(
-                id=one.get("id", ""), digest=one.get("digest", ""), state=one.get("state", ""), how=one.get("as", "")
-            )
-            for one in found.bundles
-        )
-        return Recall(thing=found.thing, bundles=bundles, tags=found.tags, pulls=found.pulls)
+            return Recalled(thing=thing)
 
     return ask
 
 
-def recalled_line(found: Recall) -> str:
+def recalled_line(found: Recalled) -> str:
     """What stands on it, in a line."""
     if found.unknown:
         return f"What stands on it is not known: {words([found.unknown])}."
@@ -88,7 +43,7 @@ def recalled_line(found: Recall) -> str:
     )
 
 
-def recall_text(found: Recall) -> str:
+def recall_text(found: Recalled) -> str:
     """Everything that stands on it, a line each: untrusted text, for a widget that makes it fit."""
     if found.unknown:
         return f"not known: {found.unknown}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from tui.station.records import IntakeDetail
+from appliance.api.intake import IntakeDetail
 
 _OUTCOMES = {"ok": "[ok]", "note": "[ i]", "fail": "[!!] FAIL"}
 

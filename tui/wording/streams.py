@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from appliance.api.bundles import OutgoingBundle
+from appliance.api.intake import ClockFloor, LedgerRow, Stream
+from appliance.api.jobs import Job
+from appliance.api.trust import Rule
 from bundles.io.display import safe
-from tui.station.records import ClockFloor, Job, LedgerRow, OutgoingBundle, Rule, Stream
 from tui.terminal.texts import count, moment, words
 from tui.widgets.mark_rows import Marked
 

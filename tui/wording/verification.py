@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
+from appliance.api.intake import LedgerRow
+from appliance.api.trust import Rule
 from bundles.errors import LockgateError
 from bundles.io.display import safe
-from tui.station.records import LedgerRow, Rule
 from tui.terminal.texts import count, size, words
 from tui.widgets.mark_rows import Marked
 from tui.wording.fingerprints import word_lines

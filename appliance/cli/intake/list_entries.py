@@ -7,12 +7,13 @@ from typing import Any, Final
 
 import click
 
+from appliance.api.states import ENTRY_STATES, SUPERSEDED
 from appliance.cli.intake.decide import count
 from appliance.cli.shared.context import json_option, megabytes, show, station_option, table
 from appliance.cli.shared.pages import whole_list
 
-_SUPERSEDED: Final = "superseded"
-_STATES: Final = ("receiving", "quarantined", "approved", "released", _SUPERSEDED, "withdrawn", "rejected")
+_STATES: Final = (*ENTRY_STATES[:4], SUPERSEDED, *ENTRY_STATES[4:])
+"""Superseded entries follow released ones: they are."""
 
 
 @click.command("list")
@@ -24,8 +25,8 @@ def list_(root: Path | None, state: str | None, as_json: bool) -> None:
 
     superseded: it is released, and later releases stand for each of its tags.
     """
-    document = whole_list(root, "/v1/intake", state="released" if state == _SUPERSEDED else state or "")
-    if state in (_SUPERSEDED, "released"):
+    document = whole_list(root, "/v1/intake", state="released" if state == SUPERSEDED else state or "")
+    if state in (SUPERSEDED, "released"):
         document["items"] = [entry for entry in document["items"] if entry["standing"] == state]
     rows = [
         (entry["id"], _state(entry), entry["since"], entry["artifacts"], megabytes(entry["bytes"]), count(entry),

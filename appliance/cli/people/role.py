@@ -20,7 +20,8 @@ def role() -> None:
 @json_option
 def list_(root: Path | None, as_json: bool) -> None:
     """The roles: what each gives, and what it rules out whatever else an account holds. The same on every station."""
-    from appliance.permissions import GIVES, PERMISSIONS, ROLES, RULES_OUT
+    from appliance.api.states import ROLES
+    from appliance.permissions import GIVES, PERMISSIONS, RULES_OUT
 
     document = {
         name: {

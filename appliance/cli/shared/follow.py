@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from appliance.api.states import FINAL_STATES
 from appliance.cli.shared.context import MB, asking, station_root
 from appliance.control.client import ControlClient, error_of
-from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import CancelledError, FailedError, RefusedError, UsageError
 from bundles.io.display import safe
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.states import CHANGE_FILTERS
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, account, act, audited, caller, get, may, post
@@ -16,8 +17,6 @@ from appliance.store.writes import pending_changes
 from appliance.store.writes.duties import ConfirmChange, EndChange
 from appliance.store.writes.pending_changes import AccountChange
 from bundles.errors import NotFoundError, RefusedError, UsageError
-
-_STATES = ("waits", "all")
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -36,8 +35,8 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def listed(request: web.Request) -> web.Response:
         state = request.query.get("state", "waits")
-        if state not in _STATES:
-            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(_STATES)}")
+        if state not in CHANGE_FILTERS:
+            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(CHANGE_FILTERS)}")
         found = pending_changes.waiting(reader) if state == "waits" else pending_changes.everything(reader)
         items = [describe(control, change) for change in found if sees(request, change)]
         return web.json_response({"items": items, "next": None})

@@ -7,10 +7,11 @@ import contextlib
 
 from aiohttp import web
 
+from appliance.api.states import AUDIT_FILTERS
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint, verify_log
 from appliance.audit.event import AuditEvent, Outcome
-from appliance.audit.query import FILTERS, Query, find_events
+from appliance.audit.query import Query, find_events
 from appliance.control.api import Control, caller, get, page_of
 from bundles.documents.audit_log import check_head
 from bundles.errors import LockgateError
@@ -22,7 +23,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def events(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
-        query = Query(text=text, **{name: request.query.get(name, "") for name in FILTERS})
+        query = Query(text=text, **{name: request.query.get(name, "") for name in AUDIT_FILTERS})
         found, more = await asyncio.to_thread(find_events, paths.audit, limit, query, after)
         return web.json_response({"items": found, "next": more or None})
 

@@ -11,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.states import ENTRY_STATES
 from appliance.audit.acts import Act, decided
 from appliance.audit.event import AuditEvent
 from appliance.control import duties
@@ -23,7 +24,6 @@ from appliance.intake.approval_rules import demand_of
 from appliance.intake.outcome import came_to
 from appliance.settings.approvals import is_sealed
 from appliance.store.reads.intake import (
-    STATES,
     Entry,
     cursor,
     decisions_of,
@@ -178,8 +178,8 @@ def _state(request: web.Request) -> str:
     """The state that is asked for, "" for every one. Raises UsageError for a word that is none: an empty list would
     hide the slip."""
     state = request.query.get("state", "")
-    if state and state not in STATES:
-        raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(STATES)}")
+    if state and state not in ENTRY_STATES:
+        raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(ENTRY_STATES)}")
     return state
 
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from aiohttp import web
 
+from appliance.api.states import JOB_STATES
 from appliance.audit.acts import Act
 from appliance.audit.event import refusal
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
@@ -17,17 +18,13 @@ from appliance.control.request_fields import body_of, query_number
 from appliance.control.visibility import job_view, sees
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.runner import USAGE
-from appliance.jobs.service import LIVE_STATES
 from appliance.jobs.signatures import PAYLOAD
 from appliance.jobs.view import Job
-from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0
 _PAUSE: Final = 0.2
 """Seconds between two events of one watcher: five a second are enough for an eye and kind to a serial line."""
-
-_STATES: Final = (*LIVE_STATES, *FINAL_STATES)
 
 _LOG_CHUNK: Final = 256 * 1024
 
@@ -39,8 +36,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
         state = request.query.get("state", "")
-        if state and state not in _STATES:
-            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(_STATES)}")
+        if state and state not in JOB_STATES:
+            raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(JOB_STATES)}")
         found = [job_view(request, job) for job in jobs.list(limit, after, state)]
         return page(found, limit, lambda job: str(job["id"]))
 

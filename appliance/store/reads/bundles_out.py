@@ -6,9 +6,9 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
 from appliance.store.writes.bundle_steps import RECUT
-from appliance.store.writes.jobs import FINAL_STATES
 
 _UNFINISHED: Final = (
     "SELECT b.id, b.stream, b.job_id, j.state, coalesce((SELECT max(s.at) FROM bundle_steps s WHERE s.bundle = b.id"

@@ -95,10 +95,6 @@ def find_entry(reader: Reader, name: str) -> Entry:
     return taken[0]
 
 
-STATES: Final = ("receiving", "quarantined", "approved", "released", "withdrawn", "rejected")
-"""The states of an entry."""
-
-
 def list_entries(reader: Reader, limit: int, after: str = "", state: str = "") -> list[Entry]:
     """Entries by id and digest, behind the entry whose `cursor` is `after`."""
     last_id, _, last_digest = after.partition(" ")

@@ -10,8 +10,8 @@ import difflib
 from dataclasses import dataclass
 from typing import Final
 
+from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
-from appliance.store.writes.jobs import FINAL_STATES
 from bundles.errors import UsageError
 from bundles.oci.reference import check_site
 

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 
 import msgspec
 
+from appliance.api.states import DECIDABLE
 from appliance.store.ports import Connection
 from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.claims import claim_links, claim_tags
-from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, last_step, move
+from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move
 from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests
 from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
 from appliance.store.writes.write import Write

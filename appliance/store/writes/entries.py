@@ -9,14 +9,10 @@ name (received, verified, quarantined, inspected, …), one a transaction, and t
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from appliance.store.errors import ConflictEngineError
 from appliance.store.ports import Connection
 from bundles.errors import NotFoundError, RefusedError
-
-DECIDABLE: Final = ("quarantined", "approved", "withdrawn")
-"""States in which a bundle is inspected and decided about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import msgspec
 
+from appliance.api.states import DECIDABLE
 from appliance.store.ports import Connection
 from appliance.store.reads.documents import keep_report
 from appliance.store.writes.deltas import base_used, pin_receipt
-from appliance.store.writes.entries import DECIDABLE, IntakeEntry, entry_of, move, stand, step
+from appliance.store.writes.entries import IntakeEntry, entry_of, move, stand, step
 from appliance.store.writes.floors import raise_clock_floor, require_open
 from appliance.store.writes.registry import BlobRow, record_blob
 from appliance.store.writes.write import Write

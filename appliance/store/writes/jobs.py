@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import ClassVar, Final
+from typing import ClassVar
 
 from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError
-
-FINAL_STATES: Final = ("done", "failed", "refused", "incomplete", "cancelled")
 
 
 class CreateJob(Write, frozen=True):

@@ -9,8 +9,8 @@ import json
 
 import msgspec
 
+from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
-from appliance.store.writes.jobs import FINAL_STATES
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
     CRC_UNKNOWN,

@@ -7,10 +7,11 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.widget import Widget
 
+from appliance.api.common import Page
+from appliance.api.content import Artifact, Component
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
-from tui.station.records import Artifact, Component, Page
 from tui.terminal.texts import count, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

@@ -9,9 +9,10 @@ from textual.containers import Horizontal
 from textual.widget import Widget
 from textual.widgets import Input
 
+from appliance.api.common import Page
+from appliance.api.content import Repository, Tag
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
-from tui.station.records import Page, Repository, Tag
 from tui.terminal.texts import moment, number, size
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from appliance.api.bundles import Medium
+from appliance.api.intake import EntrySummary, IntakeDetail, ReleaseAnswer
+from appliance.api.jobs import Job
+from appliance.api.people import AccountChange
+from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.trust.signing import SigningScreen, release_keys
-from tui.station.account_changes import AccountChange
 from tui.station.port import Station
-from tui.station.records import IntakeDetail, IntakeEntry, Job, Medium, OwnKey, ReleaseAnswer
 from tui.terminal.look import MARKS
 from tui.terminal.texts import size
 from tui.wording.account_changes import marked, sentence, summary
@@ -25,7 +28,7 @@ _CHANGES: Final = 4
 class IntakeActs(SigningScreen):
     """The base of screens that show the intake."""
 
-    def bundle_now(self) -> IntakeEntry | None:
+    def bundle_now(self) -> EntrySummary | None:
         """The bundle that actions are about."""
         raise NotImplementedError
 
@@ -89,7 +92,7 @@ class IntakeActs(SigningScreen):
             name, explain = bundle.id, self.explained(bundle, decision, why)
             self.ask(release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
 
-    def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
+    def explained(self, bundle: EntrySummary, decision: str, why: str) -> str:
         """What a person reads before the passphrase."""
         return explain_decision(bundle, decision, why)
 
@@ -158,7 +161,7 @@ def release_explained(changes: Sequence[AccountChange]) -> str:
     return "\n".join([text, "", f"{summary(changes)}:", *lines])
 
 
-def explain_decision(bundle: IntakeEntry, decision: str, why: str) -> str:
+def explain_decision(bundle: EntrySummary, decision: str, why: str) -> str:
     """What a person signs for, in words."""
     what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
     reason = f"\nReason: {safe(why)}" if why else ""

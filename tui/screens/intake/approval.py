@@ -8,15 +8,15 @@ from urllib.parse import quote
 
 from textual.app import ComposeResult
 
+from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail
+from appliance.api.people import AccountChange
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
 from tui.screens.trust.signing import release_keys
-from tui.station.account_changes import AccountChange
 from tui.station.port import Station
-from tui.station.records import IntakeDetail, IntakeEntry
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
-from tui.wording.approvals import Effect, PendingDetail, facts_of, lines_of
+from tui.wording.approvals import facts_of, lines_of
 
 KEYS = 4
 """Own keys whose effect is asked for; a person has one or two."""
@@ -52,13 +52,13 @@ class ApprovalScreen(IntakeActs):
     def item(self) -> object | None:
         return self.entry
 
-    def bundle_now(self) -> IntakeEntry | None:
+    def bundle_now(self) -> EntrySummary | None:
         return self.entry
 
     def changes_now(self) -> tuple[AccountChange, ...] | None:
         return self.entry.account_changes if self.entry else None
 
-    def explained(self, bundle: IntakeEntry, decision: str, why: str) -> str:
+    def explained(self, bundle: EntrySummary, decision: str, why: str) -> str:
         said = super().explained(bundle, decision, why)
         if decision != "approve" or not self.effects:
             return said

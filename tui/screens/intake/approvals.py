@@ -6,15 +6,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.common import Page
+from appliance.api.intake import EntrySummary, Pending
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
 from tui.screens.paged import PagedScreen
-from tui.station.records import IntakeEntry, Page
 from tui.terminal.texts import size
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
-from tui.wording.approvals import Pending, found_line, wanted
+from tui.wording.approvals import found_line, wanted
 
 
 class ApprovalsScreen(PagedScreen, IntakeActs):
@@ -64,7 +65,7 @@ class ApprovalsScreen(PagedScreen, IntakeActs):
             ]
         self.query_one("#detail", Panel).show(lines)
 
-    def bundle_now(self) -> IntakeEntry | None:
+    def bundle_now(self) -> EntrySummary | None:
         return self.table.current
 
     def do_open(self) -> None:

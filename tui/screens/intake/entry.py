@@ -6,10 +6,10 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.intake import IntakeDetail
+from appliance.api.people import AccountChange
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
-from tui.station.account_changes import AccountChange
-from tui.station.records import IntakeDetail
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

@@ -10,31 +10,22 @@ from urllib.parse import quote
 
 from textual.app import ComposeResult
 
+from appliance.api.bundles import OutgoingBundle
+from appliance.api.common import Page, Payload
+from appliance.api.intake import ClockFloor, LedgerRow, Override, Stream
+from appliance.api.jobs import Job
+from appliance.api.trust import OwnKey, Rule
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
 from tui.screens.trust.signing import SigningScreen, release_keys
 from tui.station.port import Station
-from tui.station.records import ClockFloor, Job, LedgerRow, OutgoingBundle, OwnKey, Page, Rule, Shape, Stream
 from tui.terminal.texts import moment
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 from tui.wording.streams import standing, standing_out
-
-
-class Payload(Shape, frozen=True, kw_only=True):
-    """What a person signs, in base64."""
-
-    payload: str
-
-
-class Said(Shape, frozen=True, kw_only=True):
-    """How many people have said the same, of how many."""
-
-    people: int
-    needed: int
 
 
 class LedgerScreen(SigningScreen):
@@ -242,18 +233,18 @@ class LedgerScreen(SigningScreen):
         async def fetch(station: Station, keyid: str) -> bytes:
             return base64.b64decode((await station.fetch(Payload, path, keyid=keyid, **said)).payload)
 
-        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Said:
+        async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Override:
             body = {
                 "payload": base64.b64encode(payload).decode(),
                 "keyid": keyid,
                 "signature": base64.b64encode(signature).decode(),
             }
-            return await station.send(Said, path, body)
+            return await station.send(Override, path, body)
 
         explain = f"You say that {safe(stream)} goes on {safe(target)}.\nReason: {safe(said['why'])}"
         self.sign(keys, explain, fetch, send, partial(self._floor_said, stream))
 
-    def _floor_said(self, stream: str, said: Said) -> None:
+    def _floor_said(self, stream: str, said: Override) -> None:
         self.load()
         if said.people < said.needed:
             self.say("need", f"{stream}: {said.people} of {said.needed} people said so; a second one says the same now")

@@ -6,9 +6,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.common import Page
+from appliance.api.intake import IntakeEntry
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
-from tui.station.records import IntakeEntry, Page
 from tui.terminal.texts import number, size
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList, Span

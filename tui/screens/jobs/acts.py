@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 
+from appliance.api.jobs import Job, ToSign
+from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.screens.trust.signing import SigningScreen
 from tui.station.port import Station
-from tui.station.records import Job, OwnKey, ToSign
 from tui.terminal.texts import count, size
 
 

@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.message import Message
 
+from appliance.api.intake import CarriedVolume, IntakeDetail
+from appliance.api.jobs import Job
+from appliance.api.trust import OwnKey
 from bundles.errors import CancelledError, LockgateError
 from bundles.io.display import safe
 from tui.actions.registry import SIGNING
 from tui.screens.base import Answer, Refusal
 from tui.screens.jobs.acts import JobActs
 from tui.station.port import Station, StationLostError
-from tui.station.records import CarriedVolume, IntakeDetail, Job, OwnKey
 from tui.terminal.texts import moment, percent, size, span
 from tui.terminal.workers import begin
 from tui.widgets.log_rows import LogRows

@@ -6,10 +6,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.common import Page
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
 from tui.screens.jobs.acts import JobActs
-from tui.station.records import Job, Page
 from tui.terminal.texts import moment, percent, span, words
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

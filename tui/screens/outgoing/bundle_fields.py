@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from appliance.api.bundles import Medium, Site
+from appliance.api.common import Page
+from appliance.api.trust import OwnKey, TrustedKey
 from bundles.errors import LockgateError
 from bundles.format.media import capacity
 from bundles.io.display import safe
@@ -13,7 +16,6 @@ from tui.dialogs.prompt import Prompt
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
 from tui.screens.base import StationScreen
 from tui.station.port import Station
-from tui.station.records import Medium, OwnKey, Page, Site, TrustedKey
 from tui.terminal.texts import size, words
 
 _OTHER = "another"

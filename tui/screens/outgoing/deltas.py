@@ -8,53 +8,17 @@ from urllib.parse import quote
 
 from textual.app import ComposeResult
 
+from appliance.api.bundles import Delta, MadeReceipt, Want
+from appliance.api.common import Page
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import LAST
 from tui.screens.base import StationScreen
-from tui.station.records import Job, Page, Shape
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
-
-
-class Delta(Shape, frozen=True, kw_only=True):
-    """GET /v1/deltas: a stream out, and what the other end is known to hold."""
-
-    stream: str
-    last_sequence: int
-    receipt: int | None = None
-    receipt_created: str | None = None
-    receipt_taken: str | None = None
-    inventory: bool = False
-    confirmed_sequence: int | None = None
-    confirmed_blobs: int = 0
-    confirmed_bytes: int = 0
-    carried_blobs: int = 0
-    carried_bytes: int = 0
-    want_lists: int = 0
-    last_at: str | None = None
-
-
-class MadeReceipt(Shape, frozen=True, kw_only=True):
-    """GET /v1/kept: a receipt of this station's, and the blobs that are kept while deltas may stand on it."""
-
-    number: int
-    digest: str
-    created: str
-    pinned_blobs: int = 0
-    pinned_bytes: int = 0
-    streams: tuple[str, ...] = ()
-
-
-class Want(Shape, frozen=True, kw_only=True):
-    """GET /v1/wants: a want-list that was read."""
-
-    digest: str
-    bundle: str
-    stream: str = ""
-    taken: str
 
 
 def known_by(delta: Delta) -> str:

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.bundles import Medium
+from appliance.api.intake import EntrySummary
 from bundles.io.display import safe
 from tui.screens.intake.acts import IntakeActs
-from tui.station.records import IntakeEntry, Medium
 from tui.terminal.texts import size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -72,7 +73,7 @@ class MediaScreen(IntakeActs):
     def item(self) -> object | None:
         return self.table.current
 
-    def bundle_now(self) -> IntakeEntry | None:
+    def bundle_now(self) -> EntrySummary | None:
         return None
 
     def copied(self) -> str:

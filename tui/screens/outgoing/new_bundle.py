@@ -7,11 +7,12 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.bundles import Plan
+from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.guides.new_bundle import FULL, LAST, Draft
 from tui.screens.outgoing.bundle_fields import BundleFields
 from tui.station.link import SLOW
-from tui.station.records import Job, Plan
 from tui.terminal.look import Look
 from tui.terminal.texts import count, fit, words
 from tui.widgets.panel import Panel

@@ -8,6 +8,9 @@ from urllib.parse import quote
 
 from textual.app import ComposeResult
 
+from appliance.api.common import Page
+from appliance.api.people import Account, Asked, Explained, GivenSecret, Held
+from appliance.api.trust import TrustedKey
 from bundles.io.display import safe
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
@@ -15,8 +18,6 @@ from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
 from tui.dialogs.told import Told
 from tui.screens.people.waiting_changes import WaitingChangesScreen
-from tui.station.account_changes import Asked
-from tui.station.records import Held, Page, Shape, TrustedKey
 from tui.terminal.texts import moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -38,35 +39,6 @@ ROLES: Final = (
 
 _DAYS: Final = 90
 _KEYID: Final = frozenset("0123456789abcdef")
-
-
-class Account(Shape, frozen=True, kw_only=True):
-    """GET /v1/accounts/{name}."""
-
-    name: str
-    kind: str
-    full_name: str = ""
-    roles: tuple[Held, ...] = ()
-    keys: tuple[str, ...] = ()
-    uid: int | None = None
-    disabled: str | None = None
-    locked_until: str | None = None
-    created: str = ""
-    seen: str | None = None
-
-
-class Given(Shape, frozen=True, kw_only=True):
-    """A robot's new secret: in this answer, and nowhere else."""
-
-    name: str
-    secret: str
-    expires: str
-
-
-class Explained(Shape, frozen=True, kw_only=True):
-    permission: str
-    allowed: bool
-    why: str
 
 
 def roles_of(account: Account) -> str:
@@ -173,7 +145,7 @@ class AccountsScreen(WaitingChangesScreen):
         def changed(answer: Asked) -> None:
             self.load()
             waits = answer.waits
-            if waits is None:
+            if not waits:
                 self.say("ok", done)
             else:
                 self.say("need", f"not done yet: {waits.text}. It waits for {confirmers(waits)}; {effect(waits)}")
@@ -208,7 +180,9 @@ class AccountsScreen(WaitingChangesScreen):
         body = {"name": name, "kind": kind, "full_name": full_name.strip()}
         if kind == "robot":
             self.ask(
-                lambda station: station.send(Given, "/v1/accounts", {**body, "days": _DAYS}), self._given, group="act"
+                lambda station: station.send(GivenSecret, "/v1/accounts", {**body, "days": _DAYS}),
+                self._given,
+                group="act",
             )
             return
 
@@ -226,7 +200,7 @@ class AccountsScreen(WaitingChangesScreen):
             ),
         )
 
-    def _given(self, given: Given) -> None:
+    def _given(self, given: GivenSecret) -> None:
         self.load()
         explain = f"Good until {moment(given.expires)}. It is shown now and never again: y copies it."
         self.console_app.push_screen(Told(f"The secret of {safe(given.name)}", explain, given.secret))
@@ -240,7 +214,7 @@ class AccountsScreen(WaitingChangesScreen):
         self.console_app.push_screen(
             question,
             lambda yes: (
-                self.ask(lambda station: station.send(Given, path, {"days": _DAYS}), self._given, group="act")
+                self.ask(lambda station: station.send(GivenSecret, path, {"days": _DAYS}), self._given, group="act")
                 if yes
                 else None
             ),

@@ -14,9 +14,9 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message as Posted
 from textual.widgets import Input, Static
 
+from appliance.api.people import Who
 from bundles.errors import EXIT_DONE, LockgateError
 from bundles.io.display import safe
-from tui.station.records import Who
 from tui.terminal.early_keys import EarlyKeys
 from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import ClassVar
 from urllib.parse import quote
 
+from appliance.api.common import Page
+from appliance.api.people import AccountChange
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.screens.paged import PagedScreen
-from tui.station.account_changes import AccountChange
-from tui.station.records import Page
 from tui.terminal.look import Look
 from tui.terminal.texts import moment
 from tui.widgets.panel import fact
@@ -109,7 +109,7 @@ class WaitingChangesScreen(PagedScreen):
 
         def decided(answer: AccountChange) -> None:
             self.load()
-            waits = "; ".join(f"{one.text}, set by {one.asked_by}" for one in answer.then)
+            waits = "; ".join(f"{one.text}, set by {one.asked_by}" for one in answer.then or ())
             self.say("need" if waits else "ok", f"{done}: {change.text}" + (f". Waits too: {waits}" if waits else ""))
 
         def refused(error: LockgateError) -> None:

@@ -6,18 +6,21 @@ from typing import Any, ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.audit import Checked, Event
+from appliance.api.common import Page
+from appliance.api.states import AUDIT_FILTERS
+from appliance.api.status import Head
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt
 from tui.screens.base import StationScreen
 from tui.station.link import SLOW
 from tui.station.port import Station
-from tui.station.records import Page
 from tui.terminal.look import MARKS
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
-from tui.wording.audit import FILTERS, OUTCOMES, Checked, Event, Head, chain_lines, detail_text
+from tui.wording.audit import OUTCOMES, chain_lines, detail_text
 
 _PAGE = 200
 _NAMES = {"actor": "who"}
@@ -116,7 +119,7 @@ class AuditScreen(StationScreen):
         fields = [
             Field(name, _NAMES.get(name, name), self.narrowed.get(name, ""), hints[name],
                   checks.get(name, lambda text: ""))
-            for name in FILTERS
+            for name in AUDIT_FILTERS
         ]  # fmt: skip
 
         def narrowed(answers: dict[str, str] | None) -> None:

@@ -6,15 +6,15 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.audit import CustodyBundle
+from appliance.api.common import Page
 from bundles.io.display import safe
 from tui.screens.paged import PagedScreen
 from tui.screens.record.custody_acts import CustodyActs
-from tui.station.records import Page
 from tui.terminal.texts import count, moment
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
-from tui.wording.custody import Kept
 
 _WAYS = {"in": "in", "out": "out"}
 
@@ -22,11 +22,11 @@ _WAYS = {"in": "in", "out": "out"}
 class CustodyScreen(PagedScreen, CustodyActs):
     name_of: ClassVar[str] = "custody"
     listed_at: ClassVar[str] = "/v1/custody"
-    pages_of: ClassVar[type[Page[Kept]]] = Page[Kept]
+    pages_of: ClassVar[type[Page[CustodyBundle]]] = Page[CustodyBundle]
 
     def body(self) -> ComposeResult:
         look = self.look
-        yield Table[Kept](
+        yield Table[CustodyBundle](
             look,
             "Custody records",
             (
@@ -44,7 +44,7 @@ class CustodyScreen(PagedScreen, CustodyActs):
         yield Panel(look, ident="detail")
 
     @property
-    def table(self) -> Table[Kept]:
+    def table(self) -> Table[CustodyBundle]:
         return self.query_one("#custody", Table)
 
     def moved(self, rows: RowList | None) -> None:

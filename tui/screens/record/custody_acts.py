@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
+from appliance.api.audit import CustodyRecord
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
 from tui.screens.base import StationScreen
-from tui.wording.custody import Record
 
 
 class CustodyActs(StationScreen):
@@ -18,7 +18,7 @@ class CustodyActs(StationScreen):
         """The id of the bundle that a hand-over is about; empty where there is none."""
         raise NotImplementedError
 
-    def handed_over(self, record: Record) -> None:
+    def handed_over(self, record: CustodyRecord) -> None:
         """The station took a hand-over."""
         self.load()
         self.say("ok", f"written down: {record.id} went from {record.handovers[-1]['giver']} to "
@@ -42,4 +42,4 @@ class CustodyActs(StationScreen):
 
     def _hand_over(self, bundle: str, answers: dict[str, str]) -> None:
         path = f"/v1/bundles/{quote(bundle, safe='')}/custody"
-        self.ask(lambda station: station.send(Record, path, answers), self.handed_over, group="act")
+        self.ask(lambda station: station.send(CustodyRecord, path, answers), self.handed_over, group="act")

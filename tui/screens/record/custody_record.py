@@ -8,6 +8,7 @@ from urllib.parse import quote
 import msgspec
 from textual.app import ComposeResult
 
+from appliance.api.audit import CustodyRecord
 from bundles.documents.custody_form import as_html, as_text
 from bundles.io.display import safe
 from tui.dialogs.save import ask_and_save
@@ -15,7 +16,6 @@ from tui.screens.record.custody_acts import CustodyActs
 from tui.terminal.texts import count, moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.text_rows import TextRows
-from tui.wording.custody import Record
 
 
 class CustodyRecordScreen(CustodyActs):
@@ -24,7 +24,7 @@ class CustodyRecordScreen(CustodyActs):
     def __init__(self, bundle: str) -> None:
         super().__init__()
         self.bundle = bundle
-        self.record: Record | None = None
+        self.record: CustodyRecord | None = None
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Custody of {safe(self.bundle)}", ident="facts")
@@ -32,16 +32,16 @@ class CustodyRecordScreen(CustodyActs):
 
     def load(self) -> None:
         path = f"/v1/bundles/{quote(self.bundle, safe='')}/custody"
-        self.ask(lambda station: station.fetch(Record, path), self.show_record)
+        self.ask(lambda station: station.fetch(CustodyRecord, path), self.show_record)
 
-    def show_record(self, record: Record) -> None:
+    def show_record(self, record: CustodyRecord) -> None:
         self.record = record
         hands = record.handovers
         last = "no hand-over was written down"
         if hands:
             who, medium = safe(hands[-1]["taker"]), safe(hands[-1]["medium"])
             last = f"{count(len(hands), 'hand-over')}; {who} has it, medium {medium}"
-        lines = [fact("hands", last, name_width=7), fact("digest", safe(record.digest) or "none", name_width=7)]
+        lines = [fact("hands", last, name_width=7), fact("digest", safe(record.digest or "") or "none", name_width=7)]
         if record.made is not None:
             said = [record.made.get(name, "") for name in ("purpose", "authorisation", "classification")]
             made = f"at {safe(str(record.made.get('source', '')))}, {moment(str(record.made.get('created', '')))}"
@@ -71,7 +71,7 @@ class CustodyRecordScreen(CustodyActs):
             ask_and_save(self.console_app, f"custody-{self.bundle}", page, suffix="html")
 
 
-def _text(record: Record) -> str:
+def _text(record: CustodyRecord) -> str:
     """What happened in one order, a line each, then the form's tables."""
     told = [
         f"  {one['at']} {one['site']} {one['what']}: {one['who']}" + (f" ({one['note']})" if one["note"] else "")

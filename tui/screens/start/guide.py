@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.intake import EntrySummary
 from tui.actions.registry import BY_NAME
 from tui.guides.facts import gather
 from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index, steps_of
 from tui.screens.intake.acts import IntakeActs
-from tui.station.records import IntakeEntry
 from tui.terminal.look import Look
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -100,7 +100,7 @@ class GuideScreen(IntakeActs):
         self.console_app.guide = ""
         return False
 
-    def bundle_now(self) -> IntakeEntry | None:
+    def bundle_now(self) -> EntrySummary | None:
         return None
 
     def as_text(self) -> str:

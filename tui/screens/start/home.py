@@ -8,10 +8,13 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.containers import Horizontal
 
+from appliance.api.common import Page
+from appliance.api.intake import IntakeEntry
+from appliance.api.jobs import Job
+from appliance.api.people import AccountChange
+from appliance.api.status import Status
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
-from tui.station.account_changes import AccountChange
-from tui.station.records import IntakeEntry, Job, Page, Status
 from tui.terminal.look import Look
 from tui.terminal.texts import count, moment, percent, size, span
 from tui.widgets.mark_rows import Marked, MarkRows

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from appliance.api.trust import OwnKey, TrustedKey
 from bundles.errors import LockgateError, MalformedError
 from bundles.io.display import safe
 from bundles.io.times import check_time
@@ -15,11 +16,10 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.base import StationScreen
-from tui.station.records import OwnKey, TrustedKey
 from tui.station.station_folder import Desk, Grant, Heard, KeyFile, Rotated
 from tui.terminal.texts import words
 from tui.wording.fingerprints import hex_lines, word_lines
-from tui.wording.recall import Recall, asked, recalled_line
+from tui.wording.recall import Recalled, asked, recalled_line
 
 T = TypeVar("T")
 
@@ -147,9 +147,9 @@ class TrustActs(StationScreen):
 
     def _unknown(self, key: TrustedKey, error: LockgateError) -> None:
         """A key is revoked at once, also by whom may not see what stands on it."""
-        self._ask_why(key, Recall(thing=key.keyid, unknown=error.what))
+        self._ask_why(key, Recalled(thing=key.keyid, unknown=error.what))
 
-    def _ask_why(self, key: TrustedKey, found: Recall) -> None:
+    def _ask_why(self, key: TrustedKey, found: Recalled) -> None:
         explain = (
             f"{recalled_line(found)}\nWhat was released stays, and is listed for recall; what comes after is refused, "
             "at once. A revoked key stays so for ever."

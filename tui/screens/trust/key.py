@@ -7,16 +7,16 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.trust import Rule, TrustedKey
 from bundles.io.display import safe
 from tui.screens.trust.acts import TrustActs
-from tui.station.records import Rule, TrustedKey
 from tui.terminal.texts import moment, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import Span
 from tui.widgets.text_rows import TextRows
 from tui.wording.fingerprints import fingerprint_facts
 from tui.wording.keys import key_state, rule_text, validity
-from tui.wording.recall import Recall, asked, recall_text
+from tui.wording.recall import Recalled, asked, recall_text
 
 _NAME = 10
 
@@ -40,7 +40,7 @@ class KeyScreen(TrustActs):
         self.ask(lambda station: station.rules(), self.show_rules, group="rules")
         self.ask(
             asked(self.keyid), self.show_recall, group="recall",
-            otherwise=lambda error: self.show_recall(Recall(thing=self.keyid, unknown=error.diagnostics())),
+            otherwise=lambda error: self.show_recall(Recalled(thing=self.keyid, unknown=error.diagnostics())),
         )  # fmt: skip
 
     def show_trust(self, keys: Sequence[TrustedKey]) -> None:
@@ -51,7 +51,7 @@ class KeyScreen(TrustActs):
         self.rules = rules
         self._show()
 
-    def show_recall(self, found: Recall) -> None:
+    def show_recall(self, found: Recalled) -> None:
         self.query_one("#recall", TextRows).show(recall_text(found))
 
     def _show(self) -> None:

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
+from appliance.api.trust import OwnKey, Rule, TrustedKey
 from bundles.io.display import safe
 from tui.screens.trust.acts import TrustActs
-from tui.station.records import OwnKey, Rule, TrustedKey
 from tui.terminal.texts import words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
+from appliance.api.trust import OwnKey
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.passphrase import Passphrase
 from tui.screens.base import Answer, Refusal, StationScreen
 from tui.station.port import Station
-from tui.station.records import OwnKey
 from tui.terminal.workers import begin
 
 T = TypeVar("T")

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.message import Message
 
+from appliance.api.bundles import Medium
+from appliance.api.intake import LedgerRow
+from appliance.api.trust import Rule
 from bundles.errors import CancelledError, LockgateError
 from bundles.io.display import safe
 from tui.actions.further_screens import READING
@@ -20,7 +23,6 @@ from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.base import StationScreen
 from tui.station.port import Station
-from tui.station.records import LedgerRow, Medium, Rule
 from tui.terminal.texts import percent, size, words
 from tui.terminal.workers import begin
 from tui.widgets.mark_rows import Marked, MarkRows

@@ -1,0 +1,46 @@
+"""GET /v1/recall: where something went, and who has it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from appliance.api.common import Shape
+
+
+class RecalledBundle(Shape, frozen=True, kw_only=True):
+    """`how` (`as` in JSON) is what the thing has to do with it: `signed it`, `decided about it`, `artifact`, `blob`."""
+
+    id: str
+    digest: str | None = ""
+    state: str = ""
+    how: str = msgspec.field(name="as", default="")
+    direction: str = ""
+
+
+class RecalledTag(Shape, frozen=True, kw_only=True):
+    """`shown` is `yes`, `no`, or where the tag stands now. `bundle` is empty where a client put it there."""
+
+    reference: str
+    digest: str = ""
+    bundle: str = ""
+    shown: str = ""
+
+
+class Pull(Shape, frozen=True, kw_only=True):
+    """Who took it, when last, how often, and from which addresses (`from` in JSON)."""
+
+    actor: str
+    thing: str
+    last: str = ""
+    count: int = 1
+    addresses: tuple[str, ...] = msgspec.field(name="from", default=())
+
+
+class Recall(Shape, frozen=True, kw_only=True):
+    """GET /v1/recall. Pulls are known since `pulls_since`: the audit log begins there."""
+
+    thing: str
+    bundles: tuple[RecalledBundle, ...] = ()
+    tags: tuple[RecalledTag, ...] = ()
+    pulls: tuple[Pull, ...] = ()
+    pulls_since: str = ""

@@ -1,0 +1,152 @@
+"""GET /v1/status: the station at a glance; and its certificates."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from appliance.api.common import Shape
+from appliance.api.jobs import Job
+
+
+class Check(Shape, frozen=True, kw_only=True):
+    """A check of the station's health."""
+
+    name: str
+    ok: bool
+    detail: str = ""
+
+
+class Health(Shape, frozen=True, kw_only=True):
+    """All checks; `ok` where each of them is."""
+
+    ok: bool = True
+    checks: tuple[Check, ...] = ()
+
+
+class GraveyardUse(Shape, frozen=True, kw_only=True):
+    """Blobs that were collected and can still be given back; `oldest` is the time of the first, "" where there is
+    none."""
+
+    blobs: int = 0
+    bytes: int = 0
+    oldest: str = ""
+
+
+class Collected(Shape, frozen=True, kw_only=True):
+    """How many collected digests are remembered, and how often one of them was asked for since."""
+
+    tombstones: int = 0
+    asked: int = 0
+
+
+class StoreUse(Shape, frozen=True, kw_only=True):
+    """Bytes are of the store's blobs, and free on its file system; `damaged` and `unread` count blobs."""
+
+    blobs: int = 0
+    bytes: int = 0
+    free: int = 0
+    graveyard: GraveyardUse = GraveyardUse()
+    damaged: int = 0
+    unread: int = 0
+    collected: Collected = Collected()
+
+
+class JobCounts(Shape, frozen=True, kw_only=True):
+    """Live jobs by state; one that waits for a signature counts as running."""
+
+    running: int = 0
+    queued: int = 0
+    waiting: int = 0
+
+
+class LastImport(Shape, frozen=True, kw_only=True):
+    """The bundle that came in last."""
+
+    id: str
+    at: str
+
+
+class ReadOnly(Shape, frozen=True, kw_only=True):
+    """Since when no content is taken in, and why: the disk is nearly full."""
+
+    since: str
+    why: str
+
+
+class JobToSign(Shape, frozen=True, kw_only=True):
+    """A job that waits for a signature, and since when."""
+
+    job: str
+    since: str = ""
+
+
+class UnfinishedBundle(Shape, frozen=True, kw_only=True):
+    """A bundle that was signed at `signed` and is not on its media."""
+
+    id: str
+    job: str
+    signed: str
+
+
+class RefusedLane(Shape, frozen=True, kw_only=True):
+    """A lane of the audit log that the last checkpoint does not vouch for, from event `seq` on."""
+
+    lane: int
+    seq: int
+    code: str = ""
+    file: str = ""
+
+
+class Head(Shape, frozen=True, kw_only=True):
+    """GET /v1/audit/head: the newest checkpoint of the audit log. `head` is written down elsewhere, so that a cut end
+    shows; "" before the first checkpoint."""
+
+    head: str = ""
+    created: str | None = None
+    events: int = 0
+    refused: tuple[RefusedLane, ...] = ()
+
+
+class Status(Shape, frozen=True, kw_only=True):
+    """GET /v1/status. `hidden` names what this account may not see, and what is None or empty here for that reason.
+    `to_sign` and `unfinished` name what waits for people; `job` is the one that runs."""
+
+    site: str
+    side: str
+    open: bool = False
+    version: str = ""
+    listen: str = ""
+    started: str = ""
+    store: StoreUse = StoreUse()
+    read_only: ReadOnly | None = None
+    jobs: JobCounts = JobCounts()
+    quarantine: int = 0
+    account_changes: int = 0
+    last_import: LastImport | None = None
+    hidden: tuple[str, ...] = ()
+    to_sign: tuple[JobToSign, ...] = ()
+    unfinished: tuple[UnfinishedBundle, ...] = ()
+    alerts: tuple[str, ...] = ()
+    health: Health = Health()
+    approvals_needed: int = 1
+    audit: Head = Head()
+    job: Job | None = None
+
+
+class Certificate(Shape, frozen=True, kw_only=True):
+    """An item of GET /v1/tls: a certificate's file, its last day, the days until then and the names it is for."""
+
+    name: str
+    path: str
+    not_after: str
+    days: int
+    names: tuple[str, ...] = ()
+
+
+class Released(Shape, frozen=True, kw_only=True):
+    """GET /v1/releases/check: whether all that is shown was released; `items` are what was not, or what was changed in
+    the database since."""
+
+    ok: bool
+    items: tuple[dict[str, Any], ...] = ()
+    next: str | None = None
