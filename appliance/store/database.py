@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import os
 import sqlite3
 from pathlib import Path
@@ -10,8 +12,8 @@ from urllib.parse import quote
 from appliance import limits
 from appliance.store.migrations.runner import migrate
 from appliance.store.rows import add_functions
-from bundles.errors import FailedError
-from bundles.io.files import own_as_folder
+from bundles.errors import FailedError, UsageError
+from bundles.io.files import own_as_folder, write_atomic
 
 
 def open_writer(path: Path) -> sqlite3.Connection:
@@ -20,8 +22,11 @@ def open_writer(path: Path) -> sqlite3.Connection:
     For the control process alone (and tests). Raises FailedError when the file is no database, cannot be written,
     or belongs to a newer program.
     """
+    if not path.exists():
+        with contextlib.suppress(UsageError):  # another process made it meanwhile
+            write_atomic(path, _new_database(), 0o600, replace=False, owned=True)
     try:
-        _make_for_owner(path)
+        _give_to_owner(path)
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=limits.SQLITE_BUSY)
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
@@ -38,14 +43,26 @@ def open_writer(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _make_for_owner(path: Path) -> None:
+@functools.cache
+def _new_database() -> bytes:
+    """A database of this program's schema without content, as the bytes of its file.
+
+    Every step is a transaction with its own wait for the disk; in memory there is none, and the file appears whole.
+    """
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        add_functions(connection)
+        migrate(connection)
+        return connection.serialize()
+
+
+def _give_to_owner(path: Path) -> None:
     """Give the database to the folder's owner; SQLite gives what it makes beside it to the database's. Raises OSError.
 
     Root alone opens it here: closing a descriptor of one's own would drop SQLite's locks of this process (fcntl(2)).
     """
-    if os.geteuid() != 0 or (path.exists() and path.stat().st_uid == path.parent.stat().st_uid):
+    if os.geteuid() != 0 or path.stat().st_uid == path.parent.stat().st_uid:
         return
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         own_as_folder(descriptor, path.parent)
     finally:
