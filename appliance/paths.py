@@ -159,6 +159,11 @@ class StationPaths:
         return self.run / "metrics"
 
     @property
+    def listening(self) -> Path:
+        """The process that runs the station, and where its registry listens (appliance.station.note_listening)."""
+        return self.run / "listening"
+
+    @property
     def writer_socket(self) -> Path:
         """Where workers and jobs hand their writes to the control process."""
         return self.run / "writer.sock"

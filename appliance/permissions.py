@@ -78,6 +78,34 @@ GIVES: Final[Mapping[Role, frozenset[Permission]]] = MappingProxyType(
 )
 """What each role gives."""
 
+DOES: Final[Mapping[Permission, str]] = MappingProxyType(
+    {
+        "status": "see how the station does",
+        "pull": "pull",
+        "push": "push",
+        "delete": "delete",
+        "collect": "collect",
+        "build": "build bundles",
+        "sign": "hand in signatures for bundles",
+        "receipt": "export or read receipts",
+        "media": "see media",
+        "custody": "see or record custody",
+        "import": "import bundles",
+        "quarantine": "see what is in quarantine",
+        "approve": "approve bundles",
+        "reject": "reject bundles",
+        "release": "release bundles",
+        "withdraw": "withdraw what was released",
+        "reset": "set where a stream stands",
+        "trust": "pin or revoke keys",
+        "policy": "see or change blocks and rules",
+        "audit": "read the audit log",
+        "account": "see or change accounts",
+        "operate": "do the station's maintenance",
+    }
+)
+"""Each permission behind `may`, for a person who was refused."""
+
 _DECIDING: Final[frozenset[Permission]] = frozenset({"approve", "reject", "release", "withdraw", "reset"})
 _CARRYING: Final[frozenset[Permission]] = frozenset({"collect", "build", "import"})
 
@@ -197,7 +225,7 @@ class Rules:
             return Decision(True, "anybody may pull it")
         for role in caller.roles:
             if permission in RULES_OUT[role]:
-                return Decision(False, f"separation of duties: {_article(role)} may never {permission}")
+                return Decision(False, f"separation of duties: {_article(role)} may never {DOES[permission]}")
         away = ""
         for grant in caller.grants:
             if permission not in GIVES[grant.role]:
@@ -206,10 +234,10 @@ class Rules:
             if bounded and not matches(grant.pattern, repository):
                 continue
             if not self._is_at_home(grant.role, caller.address):
-                away = f"{_article(grant.role)} may not {permission} from {caller.address}"
+                away = f"{_article(grant.role)} may not {DOES[permission]} from {caller.address}"
                 continue
             where = f" on {grant.pattern}" if permission in ON_REPOSITORIES else ""
-            return Decision(True, f"{_article(grant.role)}{where} may {permission}")
+            return Decision(True, f"{_article(grant.role)}{where} may {DOES[permission]}")
         return Decision(False, away or f"no role gives {permission}{f' on {repository}' if repository else ''}")
 
     def prefixes(self, caller: Caller, permission: Permission) -> list[str]:
@@ -226,7 +254,7 @@ class Rules:
         decision = self.decide(caller, permission, repository)
         if not decision:
             raise RefusedError(
-                f"{caller.name} may not {permission} ({decision.why})", thing=repository,
+                f"{caller.name} may not {DOES[permission]} ({decision.why})", thing=repository,
                 remedy=self._remedy(caller, permission, repository),
             )  # fmt: skip
 

@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -20,8 +20,9 @@ from appliance.store.database import open_reader
 from appliance.store.ports import Reader
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.write import Writer
-from bundles.errors import FailedError
-from bundles.io.files import own_as_folder
+from bundles import limits
+from bundles.errors import FailedError, LockgateError
+from bundles.io.files import own_as_folder, read_small, write_atomic
 from bundles.signing.trust import TrustFolder
 
 _DYING: Final = 10.0
@@ -90,6 +91,27 @@ def station_lock(paths: StationPaths) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def note_listening(paths: StationPaths, address: str) -> None:
+    """Say where the registry of the running station listens, for commands on its folder. A disk that takes no more
+    does not keep a station from starting."""
+    with suppress(LockgateError):
+        write_atomic(paths.listening, f"{os.getpid()} {address}\n".encode(), 0o600)
+
+
+def listens_at(paths: StationPaths) -> str | None:
+    """`HOST:PORT` of the registry of the station that runs now; None where none runs, or where it is not known."""
+    try:
+        holder, address = read_small(paths.listening, limits.KEY_FILE).decode().split()
+        descriptor = os.open(paths.lock, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except (LockgateError, OSError, ValueError):
+        return None
+    try:
+        runs = os.pread(descriptor, 20, 0).decode("ascii", "replace") == holder and _holder_lives(descriptor)
+    finally:
+        os.close(descriptor)
+    return address if runs else None
 
 
 @contextmanager

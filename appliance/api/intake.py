@@ -212,12 +212,23 @@ class ClockFloor(Shape, frozen=True, kw_only=True):
     actor: str = ""
 
 
+class Differing(Shape, frozen=True, kw_only=True):
+    """A floor that somebody else said: of the stream, or of the clock."""
+
+    owner: str
+    sequence: int = 0
+    digest: str = ""
+    floor: str = ""
+
+
 class Override(Shape, frozen=True, kw_only=True):
-    """What was said of a stream's floor, and how many people have said the same, of how many."""
+    """What was said of a stream's floor, how many people have said the same, of how many, and what others said of it
+    that is something else."""
 
     stream: str = ""
     people: int
     needed: int
+    differing: tuple[Differing, ...] = ()
     sequence: int = 0
     digest: str = ""
     floor: str = ""

@@ -63,15 +63,24 @@ while [ $# -gt 0 ]; do
   esac
 done
 [ $# -eq 2 ] || unusable 'usage: verify-export.sh [--site NAME] [--head HEAD] [--from DAY] [--until DAY] AUDIT.pem EXPORT'
+for tool in awk cat cp cut find grep head mktemp od openssl rm sed sha256sum sort split tail tr uniq wc xargs; do
+  command -v "$tool" > /dev/null || broken "$tool is missing"
+done
 for day in "$from" "$until"; do
   case $day in
     '' | [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]) ;;
     *) unusable "not a day as YYYY-MM-DD: $day" ;;
   esac
+  [ -z "$day" ] || awk -v day="$day" 'BEGIN {
+    split(day, part, "-"); year = part[1] + 0; month = part[2] + 0
+    days = month == 2 ? 28 + (year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)) : 30 + (month == 1 || month == 3 || month == 5 || month == 7 || month == 8 || month == 10 || month == 12)
+    exit !(month >= 1 && month <= 12 && part[3] + 0 >= 1 && part[3] + 0 <= days)
+  }' || unusable "not a day of the calendar: $day"
 done
-for tool in awk cat cp cut find grep head mktemp od openssl rm sed sha256sum sort split tail tr uniq wc xargs; do
-  command -v "$tool" > /dev/null || broken "$tool is missing"
-done
+# As numbers: 20260101. Of equal days nothing is in between, since the second is not included.
+if [ -n "$from" ] && [ -n "$until" ] && [ "$(echo "$until" | tr -d -)" -le "$(echo "$from" | tr -d -)" ]; then
+  unusable "--until $until is not after --from $from (the day of --until is not included)"
+fi
 [ -f "$1" ] || unusable "no such key file: $1"
 [ -d "$2" ] || unusable "no such folder: $2"
 tmp=$(mktemp -d) || broken 'no temporary folder'
@@ -573,6 +582,15 @@ done < "$tmp/due"
 
 step='the verdict'
 about="station $of, events: $(wc -l < "$tmp/events" | tr -d ' '), bundles: $bundles, head $last_head"
+range=''
+[ -z "$from" ] || range=" from $from"
+[ -z "$until" ] || range="$range before $until"
+if [ -s "$tmp/crossed" ]; then
+  about="$about; listed$range: $(wc -l < "$tmp/crossed" | tr -d ' ')"
+else
+  say "nothing crossed$range: no import, release, withdrawal or rejection"
+  about="nothing crossed$range; $about"
+fi
 [ "$uncovered" -eq 0 ] || about="$about; events behind the last checkpoint, chained and not signed: $uncovered"
 if grep -q '^begins ' "$tmp/lanes"; then
   about="$about; pruned: $(sed -n 's/^begins \([0-9]*\) \([0-9]*\)/lane \1 begins with event \2/p' "$tmp/lanes" | sort | tr '\n' ',' | sed 's/,$//; s/,/, /g')"

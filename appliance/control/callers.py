@@ -60,6 +60,14 @@ class Callers:
             return self._of_session(sent.removeprefix(_BEARER)).caller()
         account = self._accounts.of_uid(uid)
         if account is None or account.disabled is not None:
+            waits = None if account is not None else self._accounts.waiting_uid(uid)
+            if waits is not None:
+                change, name = waits
+                raise RefusedError(
+                    "no account stands for this system account yet: its binding waits to be confirmed",
+                    thing=f"{change}: uid {uid} calls for {name}",
+                    remedy=f"log in with: lockgate user login {name}; who confirms it: lockgate user pending",
+                )
             raise RefusedError(
                 "no account stands for this system account",
                 thing=system_name(uid),

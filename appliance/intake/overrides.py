@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.station import Station
 from appliance.store.ports import Reader
-from appliance.store.reads.decisions import clock_floor, open_overrides
+from appliance.store.reads.decisions import clock_floor, differing_overrides, open_overrides
 from appliance.store.writes.ledger import Said, SayOverride
 from bundles.documents import signed as documents
 from bundles.documents.signed import Override
@@ -139,6 +139,21 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
         digest=override.digest, floor=override.floor, why="; ".join(reasons.values()), actor=actor, at=clock.now(),
     )  # fmt: skip
     return write, override
+
+
+def differing(station: Station, override: Override, keyid: str) -> list[dict[str, Any]]:
+    """What others said of the same stream's floor, or of the same clock, that is not what `override` says and counts
+    still: {owner, sequence, digest, floor}. Words of its own key, which may have changed its mind, are not among it."""
+    subject = Subject(override.stream, override.sequence, override.digest, override.floor)
+    found = []
+    for said in differing_overrides(station.reader, f"{subject.act} {subject.stream} ", subject.text()):
+        try:
+            other, owner = verify(station, said.document.encode(), said.keyid, said.signature)
+        except LockgateError:
+            continue  # as in `say`
+        if said.keyid != keyid:
+            found.append({"owner": owner, "sequence": other.sequence, "digest": other.digest, "floor": other.floor})
+    return found
 
 
 def trusted_now(reader: Reader) -> str:

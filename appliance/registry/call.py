@@ -167,9 +167,10 @@ class Call:
         """Go on only where the caller, and any client, may write to the repository. Raises RefusedRequestError with
         401 or 403, and RefusedError. At most one point read; the transaction asks again (`keeps_released`)."""
         self.require(action)
-        self.services.settings.writes.require(self.name)
+        takes_away = action == "delete"
+        self.services.settings.writes.require(self.name, takes_away=takes_away)
         if self.keeps_released and self.services.metadata.holds_released(self.name):
-            raise holds_released(self.name)
+            raise holds_released(self.name, takes_away=takes_away)
 
     @property
     def keeps_released(self) -> bool:

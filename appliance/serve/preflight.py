@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from appliance.access.tls import server_context
 from appliance.addresses import is_loopback, split_listen
@@ -12,7 +14,7 @@ from appliance.origin import require_made_so, require_open
 from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy
-from appliance.settings.station import Config
+from appliance.settings.station import MEDIA_ROOTS, Config
 from bundles.errors import LockgateError, UsageError
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
@@ -34,6 +36,9 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: socket_group(config),
         lambda: _require_apart(config, config.listen),
         lambda: require_loopback(config, split_listen(config.listen)[0]),
+        lambda: _require_address("listen", config.listen),
+        lambda: _require_address("metrics_listen", config.metrics_listen),
+        *(lambda root=root: _require_folder(root) for root in config.media_roots if root not in MEDIA_ROOTS),
         lambda: require_open(paths, config),
         lambda: None if config.open else _require_tls(paths, config),
         lambda: load_policy(paths.approvals),
@@ -53,6 +58,30 @@ def _raised(asked: tuple[Callable[[], object], ...]) -> Iterator[LockgateError]:
 def _require_tls(paths: StationPaths, config: Config) -> None:
     require_closed_whole(paths, config)
     server_context(config, paths)
+
+
+def _require_address(key: str, listen: str) -> None:
+    """The address of a setting is one of this machine's, whatever holds its port now. Raises UsageError."""
+    if not listen:
+        return
+    host, _ = split_listen(listen)
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+            probe.bind((host, 0))
+    except OSError as error:
+        raise UsageError(
+            f"this machine has no such address ({error.strerror})", thing=f'{key} = "{listen}" in config.toml',
+            remedy="write one that it has (see: ip address), 127.0.0.1 for itself alone, or 0.0.0.0 for all of them",
+        ) from None  # fmt: skip
+
+
+def _require_folder(root: str) -> None:
+    """A folder of media_roots is there. The usual ones (MEDIA_ROOTS) come with the first medium. Raises UsageError."""
+    if not Path(root).is_dir():
+        raise UsageError(
+            "no such folder", thing=f"media_roots = {root} in config.toml",
+            remedy="make it, or name the folder below which media are mounted",
+        )  # fmt: skip
 
 
 def require_loopback(config: Config, host: str) -> None:

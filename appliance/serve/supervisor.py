@@ -35,7 +35,7 @@ from appliance.program_log import lacking, log_to_stderr
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
 from appliance.settings.station import Config, load_config
-from appliance.station import station_lock
+from appliance.station import note_listening, station_lock
 from appliance.store.database import open_reader
 from appliance.store.errors import UnavailableEngineError
 from appliance.store.reads.accounts import Accounts
@@ -118,6 +118,7 @@ def serve(root: Path, listen: str | None = None) -> int:
             _shut_if_forgotten(paths, config)
         port = listener.getsockname()[1]
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        note_listening(paths, address)
         roles = [
             _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready)),
             *(

@@ -27,11 +27,17 @@ class ClientWrites:
             return cls()
         return cls(None if config.open else config.registry.push, keeps_released=True)
 
-    def require(self, repository: str) -> None:
-        """Go on only where the settings let clients write there. Raises RefusedError."""
-        if self.patterns is not None and not any(matches(pattern, repository) for pattern in self.patterns):
+    def require(self, repository: str, *, takes_away: bool = False) -> None:
+        """Go on only where the settings let clients write there, or take something away. Raises RefusedError."""
+        if self.patterns is None or any(matches(pattern, repository) for pattern in self.patterns):
+            return
+        named = "have the repository named in config.toml: [registry] push"
+        if takes_away:
             raise RefusedError(
-                "this station takes content by bundle only",
+                "clients take nothing away from this station: what is here came by bundle",
                 thing=repository,
-                remedy="carry it in, or have the repository named in config.toml: [registry] push",
+                remedy=f"withdraw its bundle (lockgate intake withdraw BUNDLE --why TEXT), or {named}",
             )
+        raise RefusedError(
+            "this station takes content by bundle only", thing=repository, remedy=f"carry it in, or {named}"
+        )

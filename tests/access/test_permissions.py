@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from appliance.permissions import (
     ANONYMOUS,
+    DOES,
     GIVES,
     PERMISSIONS,
     ROLES,
@@ -191,6 +192,19 @@ def test_a_refusal_names_roles_that_the_account_may_hold_beside_its_own() -> Non
     with pytest.raises(RefusedError) as audit:
         RULES.require(holder("courier"), "trust")
     assert audit.value.remedy.startswith("no further role changes that")
+
+
+def test_a_refusal_says_in_words_what_the_account_may_not_do() -> None:
+    assert DOES.keys() == set(PERMISSIONS)
+    verbs = {"see", "pull", "push", "delete", "collect", "build", "hand", "export", "import", "approve", "reject",
+             "release", "withdraw", "set", "pin", "read", "do"}  # fmt: skip
+    assert {words.split()[0] for words in DOES.values()} <= verbs
+    with pytest.raises(RefusedError) as refused:
+        RULES.require(holder("courier"), "policy")
+    assert refused.value.what == (
+        "alice may not see or change blocks and rules (separation of duties: a courier may never see or change blocks"
+        " and rules)"
+    )
 
 
 def test_a_refusal_for_an_address_does_not_ask_for_the_role_that_is_held() -> None:

@@ -17,6 +17,7 @@ from appliance.half_closed import has_administrator
 from appliance.origin import read_origin
 from appliance.paths import StationPaths
 from appliance.settings.station import load_config
+from appliance.station import station_lock
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import CreateAccount
@@ -211,3 +212,28 @@ def test_a_certificate_of_the_sites_own_must_be_there(run: Run, opened: StationP
     assert load_config(opened.config).open
     assert not has_administrator(opened)
     assert not (opened.tls / "ca.pem").exists()
+
+
+def no_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A terminal at which a password that is asked for fails the test."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+
+    def asked(text: str, **_: object) -> str:
+        raise AssertionError(text)
+
+    monkeypatch.setattr("click.prompt", asked)
+
+
+def test_what_is_wrong_is_said_before_a_password_is_asked_for(
+    run: Run, opened: StationPaths, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    no_prompt(monkeypatch)
+    with station_lock(opened):
+        ended = run("close", "ada", "-C", opened.root)
+        assert (ended.status, "running already" in ended.err) == (1, True)
+    assert run("close", "two words", "-C", opened.root).status == 2
+    assert run("close", "ada", "--full-name", "a\tb", "-C", opened.root).status == 2
+    assert run("close", "ada", "--name", "a b", "-C", opened.root).status == 2
+    ended = run("init", opened.root, "--site", "delta", "--side", "inside", "--admin", "ada")
+    assert (ended.status, "the folder is not empty" in ended.err) == (2, True)
+    assert acts(opened)[1:] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -120,6 +121,25 @@ def test_a_key_that_no_setting_has_is_named_with_what_was_meant(lines: str, thin
     (fault,) = found(lines)
     assert fault.thing.startswith(thing)
     assert remedy in fault.remedy
+
+
+def test_an_address_that_the_machine_lacks_and_a_folder_that_is_not_there_are_named(
+    run: Run, station: Path, tmp_path: Path
+) -> None:
+    """192.0.2.0/24 is for documentation (RFC 5737): no machine has one of it."""
+    config = station / "config.toml"
+    text = config.read_text().replace('listen = "127.0.0.1:5000"', 'listen = "192.0.2.7:5000"', 1)
+    text = text.replace('metrics_listen = ""', 'metrics_listen = "no-such-host.invalid:9100"')
+    roots = f'media_roots = ["{tmp_path}/nope", "{config}", "/run/media", "{tmp_path}"]'
+    config.write_text(re.sub("^media_roots = .*$", roots, text, flags=re.MULTILINE))
+    ended = run("config", "check", "--json", "-C", station)
+    assert ended.status == 2
+    things = [item["thing"] for item in ended.document["items"]]
+    assert ['listen = "192.0.2.7:5000"', "metrics_listen", str(tmp_path / "nope"), str(config)] == [
+        part for part, thing in zip(
+            ('listen = "192.0.2.7:5000"', "metrics_listen", str(tmp_path / "nope"), str(config)), things, strict=True
+        ) if part in thing
+    ]  # fmt: skip
 
 
 def test_all_faults_are_listed_and_a_start_names_the_first(run: Run, station: Path) -> None:

@@ -84,6 +84,42 @@ def test_a_key_is_pinned_for_a_purpose_and_a_site(run: Run, station: Path, publi
     assert acts() == [("key.trust", record.keyid, "done")]
 
 
+def test_a_pinned_key_counts_for_more_only_where_that_is_said(
+    run: Run, station: Path, public: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = ("key", "trust", public, "--purpose", "bundle", "--owner", "E", "--from", "alpha")
+    until = ("--not-after", "2027-01-01T00:00:00Z")
+    run(*first, *until, "-C", station)
+
+    def pinned() -> tuple[object, ...]:
+        (record,) = TrustFolder.load(station / "trust").records
+        return record.purposes, record.sites, record.not_after
+
+    before = pinned()
+    again = run(*first, "-C", station)
+    assert (again.status, "pinned already, for bundle from alpha; it counts for no more" in again.err) == (0, True)
+    more = (
+        ("--purpose", "release", "--owner", "E"),
+        ("--purpose", "bundle", "--owner", "E", "--from", "beta"),
+        ("--purpose", "bundle", "--owner", "E", "--from", "alpha", "--not-after", "2028-01-01T00:00:00Z"),
+    )
+    record = ("--record", station.parent / "page.txt", "--heard", PublicKey.from_pem(public.read_bytes()).words)
+    for words in more:
+        refused = run("key", "trust", public, *words, "-C", station)
+        assert (refused.status, "--widen" in refused.err, pinned()) == (2, True, before)
+    refused = run("key", "ceremony", public, *more[0], *record, "-C", station)
+    assert (refused.status, pinned()) == (2, before)
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "yes")
+    refused = run("key", "trust", public, *more[1], "--json", "-C", station)
+    assert (refused.status, pinned()) == (2, before)
+    monkeypatch.setattr("click.prompt", lambda *_, **__: "bundle")
+    assert run("key", "trust", public, *more[1], "-C", station).status == 0
+    assert run("key", "ceremony", public, *more[0], *record, "--widen", "-C", station).status == 0
+    assert pinned() == (("bundle", "release"), ("alpha", "beta"), "2027-01-01T00:00:00Z")
+
+
 def test_a_key_is_pinned_for_a_time(run: Run, station: Path, public: Path) -> None:
     arguments = ("--purpose", "release", "--owner", "Officer", "-C", station)
     run(

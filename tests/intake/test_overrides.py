@@ -89,6 +89,24 @@ def test_people_must_say_the_same(closed: Inside) -> None:
     assert rows(closed) == []
 
 
+def test_a_person_is_told_what_another_said_that_differs(closed: Inside) -> None:
+    anna, bo = closed.officer("Anna"), closed.officer("Bo")
+
+    def told(key: PrivateKey, subject: Subject) -> list[tuple[object, ...]]:
+        payload = overrides.draft(closed.station, subject, key.public.keyid, "why")
+        override, _ = overrides.verify(closed.station, payload, key.public.keyid, key.sign(payload))
+        found = overrides.differing(closed.station, override, key.public.keyid)
+        return [(one["owner"], one["sequence"], one["digest"], one["floor"]) for one in found]
+
+    say(closed, anna, floor(2))
+    assert told(bo, floor(3)) == [("Anna", 2, "", "")]
+    assert told(bo, floor(2, "sha256:" + "1" * 64)) == [("Anna", 2, "", "")]
+    assert told(bo, floor(2)) == []
+    assert told(anna, floor(3)) == []
+    assert told(bo, Subject("alpha2.bravo", 3, "", "")) == []
+    assert told(bo, Subject(STREAM, 0, "", "2026-05-04T00:00:00Z")) == []
+
+
 def test_a_word_is_spent_once(closed: Inside) -> None:
     anna, bo = closed.officer("Anna"), closed.officer("Bo")
     payload = overrides.draft(closed.station, floor(2), anna.public.keyid, "the courier lost it")

@@ -90,7 +90,38 @@ def test_the_export_carries_the_script_and_readme_names_its_command(made: Export
 def test_days_limit_what_is_listed_and_not_what_is_verified(made: Exported) -> None:
     status, _, said = verify(made, "--from", "2020-01-01", "--until", "2020-02-01")
     assert (status, " intake." in said, "signed by" in said) == (0, False, True)
-    assert verify(made, "--from", "yesterday")[0] == 2
+
+
+@pytest.mark.peer
+def test_the_verdict_says_what_crossed_in_the_days_or_that_nothing_did(made: Exported) -> None:
+    status, verdict, _ = verify(made, "--from", "2020-01-01", "--until", "2020-02-01")
+    assert (status, "nothing crossed from 2020-01-01 before 2020-02-01" in verdict) == (0, True)
+    status, verdict, _ = verify(made, "--from", "2020-01-01")
+    assert (status, "nothing crossed" in verdict, "listed from 2020-01-01: 2" in verdict) == (0, False, True)
+    status, verdict, _ = verify(made)
+    assert (status, "; listed: 2" in verdict) == (0, True)
+
+
+@pytest.mark.peer
+@pytest.mark.parametrize("shell", ["dash", "bash"])
+@pytest.mark.parametrize(
+    "days",
+    [
+        ("--from", "yesterday"), ("--from", "2026-13-01"), ("--until", "2026-02-29"), ("--until", "2100-02-29"),
+        ("--from", "2026-04-31"), ("--from", "2026-00-10"), ("--from", "2026-01-00"), ("--from", "2026-1-1"),
+        ("--from", "2026-02-01", "--until", "2026-01-31"), ("--from", "2026-02-01", "--until", "2026-02-01"),
+    ],
+)  # fmt: skip
+def test_days_that_are_none_and_a_range_without_a_day_are_wrong_usage(
+    made: Exported, days: tuple[str, ...], shell: str
+) -> None:
+    status, verdict, said = verify(made, *days, shell=shell)
+    assert (status, verdict[:22], "[ok]" in said) == (2, "verdict: NOT VERIFIED:", False)
+
+
+@pytest.mark.peer
+def test_the_last_day_of_a_february_of_a_leap_year_is_a_day(made: Exported) -> None:
+    assert verify(made, "--from", "2000-02-29", "--until", "2000-03-01")[0] == 0
 
 
 def mldsa(tmp_path: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
@@ -113,6 +114,20 @@ def test_only_a_key_that_counts_for_releases_is_bound_to_a_person(closed: Closed
     closed.cli("ada", "user", "bind-key", "kim", bound)
     gone = closed.command("key", "untrust", bound, "--why", "a wrong one", "-C", closed.root)
     assert f"lockgate user unbind-key kim {bound}" in gone.stdout
+
+
+def test_who_calls_by_a_binding_that_waits_is_told_that_and_who_confirms_it(closed: Closed) -> None:
+    uid = asked(closed, "anna", "uid", uid=os.geteuid())
+    refused = closed.command("status", "-C", closed.root, expect=3).stderr
+    assert f"waits to be confirmed: {uid['id']}: uid {os.geteuid()} calls for anna" in refused
+    assert "lockgate user login anna" in refused
+    cancel(closed, uid)
+    assert "waits" not in closed.command("status", "-C", closed.root, expect=3).stderr
+    name, made = closed.brought(), closed.key("Boris Lind")
+    key = asked(closed, "boris", "bind-key", keyid=made.public.keyid)
+    with pytest.raises(RefusedError, match=f"waits for a second person: {key['id']}: .*ask boris or adam"):
+        closed.approve("boris", name, made)
+    cancel(closed, key)
 
 
 def test_a_disabled_officer_is_not_let_in_again_by_one(closed: Closed) -> None:

@@ -48,18 +48,30 @@ def snippet(root: Path | None, client: str, host: str | None, mirrors: tuple[str
     from appliance.half_closed import require_accounts
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
+    from appliance.station import listens_at
+    from bundles.errors import UsageError
     from bundles.io.files import read_small
     from bundles.limits import MIB
 
     paths = StationPaths(station_root(root))
     config = load_config(paths.config)
     require_accounts(paths, config)
-    listened, port = split_listen(config.listen)
+    running = listens_at(paths)
+    listens = running or config.listen
+    listened, port = split_listen(listens)
     reach = reach_of(host, names_of(load(config.tls.path(paths.root, "certificate"))), port)
+    if reach.endswith(":0"):
+        raise UsageError(
+            "the port is not known: each start chooses one, and the station does not run",
+            thing=f'listen = "{config.listen}" in config.toml',
+            remedy="give --host HOST:PORT, or write a port in config.toml",
+        )
+    if running is not None and running != config.listen:
+        click.echo(f"the station listens at {running} now, and not at config.toml's {config.listen}", err=True)
     pem = read_small(config.tls.path(paths.root, "ca"), MIB).decode()
     made = CLIENTS[client](reach, pem, check_mirrors(mirrors))
     if is_loopback(listened) and host is None:
-        click.echo(f"no other machine reaches {config.listen}: set listen in config.toml, or give --host", err=True)
+        click.echo(f"no other machine reaches {listens}: set listen in config.toml, or give --host", err=True)
     document = {
         "client": client, "host": reach, "mirrors": list(mirrors), "files": dict(made.files),
         "shared": sorted(made.shared), "commands": list(made.commands), "text": made.text(client, reach),

@@ -14,6 +14,7 @@ from appliance.audit.acts import Act
 from appliance.cli.keys.keep import escrow, import_, recover, rotate
 from appliance.cli.keys.pinned import change, revoke, untrust
 from appliance.cli.keys.trust_folder import ceremony, export_trust, policy, review, warn_of_sources
+from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.completion import KEY
 from appliance.cli.shared.context import (
     folder_option,
@@ -229,6 +230,7 @@ def _encrypted(path: Path) -> bool:
 @click.option("--from", "sites", multiple=True, metavar="SITE", help="The sites a bundle or receipt key may sign for.")
 @click.option("--not-before", metavar="TIME", help="From when it counts, YYYY-MM-DDTHH:MM:SSZ.")
 @click.option("--not-after", metavar="TIME", help="Until when it counts.")
+@widen_option
 @folder_option
 @json_option
 def trust(
@@ -239,9 +241,14 @@ def trust(
     sites: tuple[str, ...],
     not_before: str | None,
     not_after: str | None,
+    widen: bool,
     as_json: bool,
 ) -> None:
-    """Pin a public key for a purpose. Compare its fingerprint over another channel first."""
+    """Pin a public key for a purpose. Compare its fingerprint over another channel first.
+
+    A key that is pinned already keeps what it counts for. Where this would add to it, the purpose is asked for as a
+    word to type; without a terminal --widen says that it is meant.
+    """
     from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
     from bundles.signing.keys import load_public
@@ -249,6 +256,10 @@ def trust(
 
     station = station_root(root)
     public = load_public(file)
+    confirm_widening(
+        StationPaths(station).trust, public.keyid,
+        widen=widen, purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
+    )  # fmt: skip
     with recorded(station, Act.KEY_TRUST, public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)}):
         record = trust_key(
             StationPaths(station).trust, public,

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from appliance.audit.acts import Act
+from appliance.cli.keys.widening import confirm_widening, widen_option
 from appliance.cli.shared.context import folder_option, json_option, show, station_root
 from bundles.io.display import some
 
@@ -42,6 +43,7 @@ def warn_of_sources(station: Path, purpose: str, sites: tuple[str, ...]) -> None
 @click.option("--heard", metavar="TEXT", help="The words or the hex digits that the owner read out (else asked for).")
 @click.option("--witness", default="", metavar="WHO", help="Who listened.")
 @click.option("--record", required=True, type=click.Path(path_type=Path), metavar="FILE", help="A new file to print.")
+@widen_option
 @folder_option
 @json_option
 def ceremony(
@@ -54,6 +56,7 @@ def ceremony(
     heard: str | None,
     witness: str,
     record: Path,
+    widen: bool,
     as_json: bool,
 ) -> None:
     """Trust a key for the first time: its owner reads the fingerprint's words out, you type what you hear.
@@ -71,6 +74,10 @@ def ceremony(
     public = load_public(file)
     if record.exists():
         raise UsageError("the record exists", thing=str(record), remedy="give a new file")
+    confirm_widening(
+        StationPaths(station).trust, public.keyid,
+        widen=widen, purpose=purpose, owner=owner, sites=sites, not_after=not_after,
+    )  # fmt: skip
     if heard is None:
         if not sys.stdin.isatty():
             raise UsageError("nothing was heard", thing=owner, remedy="type it at a terminal, or give --heard")

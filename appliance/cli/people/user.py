@@ -242,9 +242,18 @@ def create(
 
 def _keyid_of(text: str) -> str:
     """A key's id, given as it is or by the file of its public half. Raises UsageError, MalformedError."""
+    from bundles.errors import LockgateError, UsageError
     from bundles.signing.keys import check_keyid, load_public
 
-    return load_public(Path(text)).keyid if Path(text).is_file() else check_keyid(text)
+    if Path(text).is_file():
+        return load_public(Path(text)).keyid
+    try:
+        return check_keyid(text)
+    except LockgateError:
+        raise UsageError(
+            "neither a file nor a key's id", thing=text[:280],
+            remedy="give the path of its public half, or 16 lower-case hex digits (see: lockgate key list)",
+        ) from None  # fmt: skip
 
 
 @user.command("list")
@@ -338,19 +347,21 @@ def bind(root: Path | None, name: str, uid: int | None, as_json: bool) -> None:
 
 @user.command("bind-key")
 @click.argument("name")
-@click.argument("keyid")
+@click.argument("key", metavar="KEYID|FILE")
 @station_option
 @json_option
-def bind_key(root: Path | None, name: str, keyid: str, as_json: bool) -> None:
-    """Say that a key's approvals are this person's."""
+def bind_key(root: Path | None, name: str, key: str, as_json: bool) -> None:
+    """Say that a key's approvals are this person's: a pinned key, by its id or its public half."""
+    keyid = _keyid_of(key)
     change(root, name, "bind-key", as_json, f"{keyid} stands for {name}", keyid=keyid)
 
 
 @user.command("unbind-key")
 @click.argument("name")
-@click.argument("keyid")
+@click.argument("key", metavar="KEYID|FILE")
 @station_option
 @json_option
-def unbind_key(root: Path | None, name: str, keyid: str, as_json: bool) -> None:
+def unbind_key(root: Path | None, name: str, key: str, as_json: bool) -> None:
     """Say that a key stands for this person no more."""
+    keyid = _keyid_of(key)
     change(root, name, "unbind-key", as_json, f"{keyid} stands for nobody", keyid=keyid)

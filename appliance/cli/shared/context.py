@@ -122,6 +122,14 @@ async def asking(folder: Path) -> AsyncIterator[ControlClient]:
         yield client
 
 
+def _log_in_first() -> None:
+    """Where `--user` names somebody, their password is asked for before any other secret is, and found wrong then."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.meta.get(_USER) is None or context.meta.get(_SESSION) is not None:
+        return
+    call(context.params.get("root"), lambda client: client.who())
+
+
 def _password_of(name: str) -> str:
     if not sys.stdin.isatty():
         raise UsageError(
@@ -188,6 +196,7 @@ def read_passphrase(
     elif (credential := _credential(name)) is not None:
         passphrase = credential
     elif sys.stdin.isatty():
+        _log_in_first()
         typed: str = click.prompt(prompt, hide_input=True, confirmation_prompt=confirm, err=True)
         passphrase = typed.encode()
     else:

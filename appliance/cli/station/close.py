@@ -31,7 +31,7 @@ def close(
 
     station = station_root(root)
     closing, administrator = Closing(station), None
-    if closing.check():
+    if closing.prepare(name, full_name, names):
         if name is None:
             if not sys.stdin.isatty():
                 raise UsageError(
@@ -43,6 +43,7 @@ def close(
                 err=True,
             )
             name = str(click.prompt("Name of the first administrator", err=True))
+            closing.prepare(name, full_name, names)
         password = read_password(password_fd, f"New password of {name}", confirm=True)
         administrator = Administrator(name, full_name, password)
     done = closing.close(administrator, names)

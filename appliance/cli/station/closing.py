@@ -73,6 +73,20 @@ class Closing:
             )  # fmt: skip
         return not has_administrator(self._paths)
 
+    def prepare(self, name: str | None, full_name: str, names: Sequence[str]) -> bool:
+        """`check`, and whatever else is known before a password is typed. Whether an administrator is to be made.
+
+        Raises FailedError where the station runs, RefusedError as `check`, UsageError for a name that cannot be.
+        """
+        needed = self.check()
+        if name is not None:
+            check_name(name)
+        check_full_name(full_name)
+        check_names(names)
+        with station_lock(self._paths):
+            require_whole(self._paths, load_config(self._paths.config))
+        return needed
+
     def close(self, administrator: Administrator | None, names: Sequence[str]) -> Closed:
         """Close the station. `names`: what clients call it by, for its certificate.
 

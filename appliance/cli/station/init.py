@@ -61,7 +61,7 @@ def init(
     paths = StationPaths(root.resolve())
     check_site(site)
     check_names(names)
-    password = _password(admin, password_fd, open_=open_)
+    password = _password(root, admin, password_fd, open_=open_)
     with failures_named(root, "the station cannot be made"):
         root.mkdir(mode=0o700, parents=True, exist_ok=True)
         linked = paths.run.is_symlink()  # an installed station's sockets are in /run (packaging/tmpfiles.d)
@@ -98,6 +98,16 @@ def init(
     show(document, as_json, lambda: "\n".join(lines))
 
 
+def _require_free(root: Path) -> None:
+    """The folder is new, empty, or holds the link of an installed station's sockets alone; asked before a password is
+    typed. Raises UsageError, FailedError where it cannot be read."""
+    from bundles.io.files import failures_named
+
+    with failures_named(root, "the station cannot be made"):
+        if root.exists() and any(not (path.name == "run" and path.is_symlink()) for path in root.iterdir()):
+            raise UsageError("the folder is not empty", thing=str(root), remedy="give a new one")
+
+
 def _make_certificate(paths: StationPaths, site: str, names: Sequence[str]) -> str:
     """The site's CA, and a certificate for these names and this machine's own; until when it is good."""
     from appliance.access.certificates import default_names, make_ca, make_server
@@ -121,7 +131,7 @@ def _first_administrator(paths: StationPaths, document: dict[str, Any], admin: s
     return [f"one-time code for the first administrator, shown once: {document['code']}"]
 
 
-def _password(admin: str | None, password_fd: int | None, *, open_: bool) -> str:
+def _password(root: Path, admin: str | None, password_fd: int | None, *, open_: bool) -> str:
     """The first administrator's, asked for before anything is made; "" where none is made now. Raises UsageError."""
     from appliance.access.passwords import check_password
     from appliance.store.reads.accounts import check_name
@@ -135,6 +145,7 @@ def _password(admin: str | None, password_fd: int | None, *, open_: bool) -> str
             "an open station has no accounts", thing=f"--admin {admin}", remedy="leave out --open or --admin"
         )
     check_name(admin)
+    _require_free(root)
     return check_password(read_password(password_fd, f"New password of {admin}", confirm=True))
 
 

@@ -22,6 +22,7 @@ from appliance.permissions import check_pattern, check_role
 from appliance.store.reads import credentials
 from appliance.store.reads.accounts import Account, check_full_name, check_name
 from appliance.store.writes import access as writes
+from appliance.store.writes import pending_changes
 from appliance.store.writes.pending_changes import Change
 from appliance.store.writes.write import Write
 from bundles.errors import RefusedError, UsageError
@@ -187,6 +188,13 @@ async def check_holder(control: Control, keyid: str) -> str | None:
         return None
     holder = control.accounts.holder_of(keyid)
     if holder is None:
+        reader = control.station.reader
+        waits = pending_changes.waiting_binding(reader, "bind-key", keyid)
+        if waits is not None:
+            raise RefusedError(
+                "the key's binding waits for a second person", thing=f"{waits.id}: {waits.text}",
+                remedy=pending_changes.remedy_of(reader, waits),
+            )  # fmt: skip
         raise RefusedError(
             "the key stands for nobody here",
             thing=keyid,

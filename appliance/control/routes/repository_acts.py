@@ -63,11 +63,11 @@ class _Acts:
         """What the station lets clients write to."""
         return ClientWrites.of(self.control.station.config)
 
-    async def _allow(self, repository: str) -> None:
-        """Go on only where clients may write to the repository. Raises RefusedError."""
-        self.writes.require(repository)
+    async def _allow(self, repository: str, *, takes_away: bool = False) -> None:
+        """Go on only where clients may write to the repository, or take away from it. Raises RefusedError."""
+        self.writes.require(repository, takes_away=takes_away)
         if self.writes.keeps_released and self.control.station.metadata.holds_released(repository):
-            raise holds_released(repository)
+            raise holds_released(repository, takes_away=takes_away)
 
     def _said(self, **detail: object) -> dict[str, object]:
         """What an event says besides: such an act cannot have happened where released content stands."""
@@ -77,7 +77,7 @@ class _Acts:
         name = check_repository(request.match_info["name"])
         body = await body_of(request)
         await require(request, "delete", name)
-        await audited(self.control, request, Act.DELETE_TAG, name, self._allow(name))
+        await audited(self.control, request, Act.DELETE_TAG, name, self._allow(name, takes_away=True))
         if not self.control.station.metadata.repository_exists(name):
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         dry_run = body.get("dry_run", False)

@@ -60,7 +60,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         payload, signature = (body.raw(name) for name in ("payload", "signature"))
         stream, keyid = request.match_info["stream"], body.text("keyid")
         saying = asyncio.to_thread(_say, control, payload, keyid, signature, actor)
-        write, override = await audited(control, request, Act.STREAM_OVERRIDE, stream, saying)
+        write, override, others = await audited(control, request, Act.STREAM_OVERRIDE, stream, saying)
         if override.stream != stream:
             raise RefusedError("the override is for another stream", thing=override.stream, remedy="sign it anew")
         detail = {
@@ -70,7 +70,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail)
         resetting = AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why})
         people = await act(control, event, write, first=resetting if write.sets else None)
-        return web.json_response({"stream": stream, "people": people, "needed": write.needed, **_shown(override)})
+        answer = {"stream": stream, "people": people, "needed": write.needed, "differing": others}
+        return web.json_response({**answer, **_shown(override)})
 
     async def reset(request: web.Request) -> web.Response:
         """On an open station alone: one person's word, unsigned."""
@@ -88,7 +89,7 @@ def routes(control: Control) -> list[web.RouteDef]:
                 stream=subject.stream, sequence=subject.sequence, digest=subject.digest, why=why, actor=actor, at=at
             )
             await act(control, event, write)
-        return web.json_response({"people": 1, "needed": 1, **_of(subject)})
+        return web.json_response({"people": 1, "needed": 1, "differing": [], **_of(subject)})
 
     async def _check_alone(subject: overrides.Subject, why: str) -> None:
         overrides.check(station, subject, why)
@@ -126,11 +127,14 @@ def _shown(override: Override) -> dict[str, Any]:
     return {"sequence": override.sequence, "digest": override.digest, "floor": override.floor}
 
 
-def _say(control: Control, payload: bytes, keyid: str, signature: bytes, actor: str) -> tuple[SayOverride, Override]:
-    """`overrides.say` off the event loop, on connections of this thread's own."""
+def _say(
+    control: Control, payload: bytes, keyid: str, signature: bytes, actor: str
+) -> tuple[SayOverride, Override, list[dict[str, Any]]]:
+    """`overrides.say` and `overrides.differing` off the event loop, on connections of this thread's own."""
     station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     try:
-        return overrides.say(station, payload, keyid, signature, actor)
+        write, override = overrides.say(station, payload, keyid, signature, actor)
+        return write, override, overrides.differing(station, override, keyid)
     finally:
         station.metadata.close()
         station.reader.close()

@@ -119,6 +119,15 @@ class Accounts:
             raise NotFoundError("no such account", thing=name, remedy="see: lockgate user list")
         return found
 
+    def waiting_uid(self, uid: int) -> tuple[str, str] | None:
+        """The id and the account of the newest binding of a system account that waits to be confirmed, or None."""
+        row = self._read(
+            "SELECT id, account FROM account_changes WHERE state = 'waits' AND what = 'uid'"
+            " AND json_extract(detail, '$.uid') = ? ORDER BY asked DESC, id DESC LIMIT 1",
+            (uid,),
+        ).fetchone()
+        return None if row is None else (str(row[0]), str(row[1]))
+
     def of_uid(self, uid: int) -> Account | None:
         """The account that a system account stands for."""
         row = self._read("SELECT name FROM accounts WHERE uid = ?", (uid,)).fetchone()

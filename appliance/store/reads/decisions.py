@@ -26,6 +26,16 @@ def open_overrides(reader: Reader, subject: str) -> list[StoredOverride]:
     return [StoredOverride(*row) for row in rows]
 
 
+def differing_overrides(reader: Reader, begins: str, subject: str) -> list[StoredOverride]:
+    """The overrides that wait for another signature about other subjects whose text begins like this one's."""
+    rows = reader.execute(
+        "SELECT keyid, document, signature, owner, actor FROM overrides WHERE substr(subject, 1, ?) = ?"
+        " AND subject <> ? AND spent IS NULL ORDER BY created",
+        (len(begins), begins, subject),
+    )
+    return [StoredOverride(*row) for row in rows]
+
+
 def clock_floor(reader: Reader, stream: str) -> tuple[str, str] | None:
     """The time before which the clock must not stand for a stream, and why; None where there is none."""
     found: tuple[str, str] | None = reader.execute(

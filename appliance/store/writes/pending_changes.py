@@ -245,6 +245,12 @@ def waiting(db: Reader) -> list[AccountChange]:
     return _list(db, "state = 'waits'")
 
 
+def waiting_binding(db: Reader, what: str, value: int | str) -> AccountChange | None:
+    """The newest binding that waits of a key (`bind-key`, its id) or of a system account (`uid`, its number)."""
+    name = {"bind-key": "keyid", "uid": "uid"}[what]
+    return next((one for one in reversed(waiting(db)) if one.what == what and one.detail.get(name) == value), None)
+
+
 def unshown(db: Reader) -> list[AccountChange]:
     """What waits, and what took effect since the last release showed it."""
     return _list(db, "state = 'waits' OR (state = 'done' AND shown = '')")

@@ -155,8 +155,14 @@ def refuse_released(db: Connection, repository: str) -> None:
         raise holds_released(repository)
 
 
-def holds_released(repository: str) -> RefusedError:
-    """The refusal of a write to a repository that holds released content."""
+def holds_released(repository: str, *, takes_away: bool = False) -> RefusedError:
+    """The refusal of a write to a repository that holds released content, or of taking something away from it."""
+    if takes_away:
+        return RefusedError(
+            "the repository holds released content",
+            thing=repository,
+            remedy="it goes with its bundle: lockgate intake withdraw BUNDLE --why TEXT (see: lockgate intake list)",
+        )
     return RefusedError(
         "the repository holds released content",
         thing=repository,

@@ -246,7 +246,11 @@ class LedgerScreen(SigningScreen):
 
     def _floor_said(self, stream: str, said: Override) -> None:
         self.load()
-        if said.people < said.needed:
+        if said.people < said.needed and said.differing:
+            other = said.differing[0]
+            target = other.floor or f"{other.sequence}{f' {other.digest}' if other.digest else ''}"
+            self.say("bad", f"{stream}: {safe(other.owner)} said {safe(target)}; the two must say the same")
+        elif said.people < said.needed:
             self.say("need", f"{stream}: {said.people} of {said.needed} people said so; a second one says the same now")
         else:
             self.say("ok", f"the floor of {stream} is set")
