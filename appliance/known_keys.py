@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from appliance.paths import STATION_KEYS, StationPaths
@@ -57,3 +58,22 @@ def find_public_key(paths: StationPaths, keyid: str) -> PublicKey:
             remedy="see: lockgate key list; create it (lockgate key create) or pin it (lockgate key trust)",
         )
     return record.key
+
+
+def check_cosigners(paths: StationPaths, keyids: Iterable[str]) -> None:
+    """Whether somebody is known for each who could co-sign with that key. Raises UsageError for one that nobody has
+    pinned and that is none of the station's own, or that is revoked: the bundle would wait for it for ever."""
+    trust = TrustFolder.load(paths.trust)
+    for keyid in keyids:
+        try:
+            find_public_key(paths, keyid)
+        except UsageError:
+            raise UsageError(
+                "no such co-signer: nobody has pinned this key here",
+                thing=keyid,
+                remedy="pin it: lockgate key trust FILE --purpose bundle --owner WHO --from SITE;"
+                " see: lockgate key list",
+            ) from None
+        record = trust.find(keyid)
+        if record is not None and record.revoked is not None:
+            raise UsageError("the co-signer's key is revoked", thing=keyid, remedy="name the one that took its place")

@@ -19,10 +19,11 @@ from bundles import limits
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE
 from bundles.io import strict_json
-from bundles.io.files import failures_named, open_regular, scan, write_atomic
+from bundles.io.display import some
+from bundles.io.files import failures_named, open_regular, read_small, scan, write_atomic
 from bundles.io.seven_zip import check_header
 from bundles.oci.digest import Digest, Hasher, new_hasher
-from bundles.oci.manifest import OCI_INDEX, parse_manifest
+from bundles.oci.manifest import MANIFEST_TYPES, OCI_INDEX, parse_manifest
 from bundles.ports import Progress
 from bundles.unpack import BLOBS, emptied_on_failure
 
@@ -34,11 +35,13 @@ _SMALL: Final = frozenset({INDEX, LAYOUT_FILE})
 
 @dataclass(slots=True)
 class Recovered:
-    """What was found: `blobs` that are what their names say, `names` of index.json (empty where it was not found),
-    `lost` what could not be read or is not whole, and `strange` entries that belong to no volume."""
+    """What was found: `blobs` that are what their names say, `names` of index.json whose artifacts are here whole
+    (empty where it was not found), `broken` the other names with the reason, `lost` what could not be read or is not
+    whole, and `strange` entries that belong to no volume."""
 
     blobs: int = 0
     names: list[str] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
 
@@ -132,9 +135,22 @@ def _read(volume: Path, sinks: _Sinks) -> None:
         except LockgateError:
             raise
         except Exception as error:  # py7zr raises whatever a damaged archive or medium makes it stumble over
-            sinks.found.lost.append(f"{volume}: {str(error)[:120] or type(error).__name__}")
+            sinks.found.lost.append(f"{volume}: {_reason(error)}")
         finally:
             sinks.drop_open()
+
+
+def _reason(error: Exception) -> str:
+    """Why py7zr could not read a volume, in words: its errors' own texts may be tuples of numbers."""
+    from py7zr.exceptions import CrcError
+
+    if isinstance(error, CrcError):
+        return f"the checksum of an entry does not hold: {str(error.filename)[:120]}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if len(error.args) == 1 and isinstance(error.args[0], str) and error.args[0]:
+        return error.args[0].splitlines()[0][:120]
+    return f"it cannot be read as a 7z archive ({type(error).__name__})"
 
 
 class _Into:
@@ -255,7 +271,12 @@ class _Sinks:
         with contextlib.suppress(LockgateError):
             entries = list(self._listed(self.small[INDEX])) if INDEX in self.small else []
             if entries:
-                self.found.names = [name for _, name in entries if name]
+                for digest, name in entries:
+                    why = self._lacks(digest) if name else ""
+                    if why:
+                        self.found.broken.append((name, why))
+                    elif name:
+                        self.found.names.append(name)
                 missing = [digest for digest, _ in entries if not (self._to / BLOBS / digest.path).exists()]
                 self.found.lost += [f"blobs/{digest.path}: index.json lists it" for digest in dict.fromkeys(missing)]
                 return self.small[INDEX]
@@ -267,9 +288,32 @@ class _Sinks:
             with contextlib.suppress(LockgateError):
                 kind = parse_manifest(raw).media_type if b'"schemaVersion"' in raw[:4096] or b'"layers"' in raw else ""
                 if kind:
-                    digest = f"{path.parent.name}:{path.name}"
-                    manifests.append({"mediaType": kind, "digest": digest, "size": len(raw)})
+                    named = f"{path.parent.name}:{path.name}"
+                    manifests.append({"mediaType": kind, "digest": named, "size": len(raw)})
         return strict_json.canonical({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests})
+
+    def _lacks(self, root: Digest) -> str:
+        """What an artifact lacks of all that its manifests name; "" where it is whole."""
+        lacking, waiting, seen = 0, [root], set[Digest]()
+        while waiting:
+            digest = waiting.pop()
+            if digest in seen:
+                continue
+            seen.add(digest)
+            path = self._to / BLOBS / digest.path
+            if not path.exists():
+                if digest == root:
+                    return f"its manifest {digest} is lost"
+                lacking += 1
+                continue
+            try:
+                manifest = parse_manifest(read_small(path, limits.OCI_MANIFEST))
+            except LockgateError as error:
+                return f"its manifest {digest} cannot be read: {error.what}"
+            waiting += [child.digest for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+            named = [*manifest.blobs, *(one for one in manifest.manifests if one.media_type not in MANIFEST_TYPES)]
+            lacking += sum(not (self._to / BLOBS / one.digest.path).exists() for one in named)
+        return f"{some(lacking, 'blob')} of it {'is' if lacking == 1 else 'are'} not here" if lacking else ""
 
     @staticmethod
     def _listed(raw: bytes) -> Iterator[tuple[Digest, str]]:

@@ -31,6 +31,8 @@ DOCKER_ARCHIVE: Final = "docker-archive"
 FORMS: Final = (OCI, DOCKER_ARCHIVE, DIR)
 
 _DIR_VERSION: Final = b"Directory Transport Version: 1.1\n"
+_WORDS: Final = {"sbom": "SBOM", "index": "empty index"}
+"""Kinds of manifests (bundles.oci.kinds) as a message puts them, where that is not the kind's own name."""
 _CONFIG_NODES: Final = 400_000
 
 
@@ -111,16 +113,19 @@ class _Forms:
     def write_archives(self, name: str, path: str, root: Descriptor) -> None:
         """An archive for an image, and for an index one for each of its images, with the platform in its name."""
         images: list[tuple[Descriptor, Manifest]] = []
+        others: list[tuple[Descriptor, str]] = []
         is_index = False
         for descriptor, manifest in self._reached(root):
             if manifest.is_index:
                 is_index = True
-            elif kind_of_manifest(manifest) == "image" and is_runnable(manifest):
+            elif (kind := kind_of_manifest(manifest)) == "image" and is_runnable(manifest):
                 images.append((descriptor, manifest))
-        if not images and not is_index and "@" in name:
-            return  # an SBOM or a signature of an image, which no archive holds: it is in the other forms
+            else:
+                others.append((descriptor, kind))
         if not images:
-            self.written.left_out.append((name, "no image, and so no archive for docker load"))
+            self.written.left_out.append((name, _no_archive(others[0][1] if others else "index")))
+        elif is_index:
+            self.written.left_out.extend((f"{name}@{one.digest}", _no_archive(kind)) for one, kind in others)
         taken: set[str] = set()
         for descriptor, manifest in images:
             end = ""
@@ -221,6 +226,11 @@ class _Forms:
             raise
         except OSError:
             shutil.copyfile(blob, place)
+
+
+def _no_archive(kind: str) -> str:
+    """Why an artifact of a kind is in no Docker archive."""
+    return f"{_WORDS.get(kind, kind)}, no image: no archive holds it, the other forms do"
 
 
 def _load(raw: bytes) -> object:

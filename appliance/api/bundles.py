@@ -186,10 +186,14 @@ class Receipt(Shape, frozen=True, kw_only=True):
 
 
 class TakenStatement(Shape, frozen=True, kw_only=True):
-    """POST /v1/receipts: of a receipt its number, head and the bundles it has custody of; of a want-list its bundle."""
+    """POST /v1/receipts: of a receipt its number, head and the bundles it has custody of; of a want-list its bundle.
+
+    `back` are bundles that were void here and count again, `voided` those that are void now: they cannot come in."""
 
     site: str
     new: bool
+    back: tuple[str, ...] = ()
+    voided: tuple[str, ...] = ()
     number: int | UnsetType = UNSET
     head: str | UnsetType = UNSET
     custody: tuple[str, ...] | UnsetType = UNSET

@@ -18,7 +18,8 @@ class RecalledBundle(Shape, frozen=True, kw_only=True):
 
 
 class RecalledTag(Shape, frozen=True, kw_only=True):
-    """`shown` is `yes`, `no`, or where the tag stands now. `bundle` is empty where a client put it there."""
+    """`shown` is `yes`, `no`, `blocked`, or where the tag stands now. `bundle` is the one whose release put it there,
+    "" where a client or a collect did."""
 
     reference: str
     digest: str = ""

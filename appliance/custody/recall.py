@@ -11,8 +11,9 @@ from appliance.outgoing.sealed_bundle import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.ports import Reader
+from appliance.store.reads.blocks import blocked_of
 from appliance.store.reads.intake import concerned, manifest_bytes
-from appliance.store.reads.links import is_shown, showing, tag_target, tags_of
+from appliance.store.reads.links import is_shown, put_by, showing, tag_target, tags_of, was_released
 from appliance.store.reads.outgoing import built_bundles, carrying
 from appliance.store.writes.custody import Withdraw
 from bundles import limits
@@ -30,9 +31,10 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
     """Of a keyid, a digest or a `repository:tag`: {thing, bundles, tags, pulls, pulls_since}.
 
     `bundles` are those that the key signed or decided about, or that held the digest (as an artifact or a blob), in
-    and out; `tags` where what holds it is shown or was released to, an index above an image too, and where clients put
-    it besides (`bundle` is empty); `pulls` who took any of that, with the last time and how often, as far back as the
-    audit log reaches (`pulls_since`).
+    and out; `tags` where what holds it was released to, an index above an image too, each with the `bundle` whose
+    release put it there, and where it is shown besides (`bundle` is empty: clients and collects). `shown` is yes, no,
+    `now DIGEST` of a tag that stands elsewhere, or `blocked`: people blocked it, or what was asked about. `pulls` is
+    who took any of that, the last time and how often, as far back as the audit log reaches (`pulls_since`).
     Raises NotFoundError where no bundle has anything to do with it.
     """
     digest = _digest(reader, thing)
@@ -47,16 +49,19 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
         found = [] if manifest is None else _holders(blobs, manifest, _EVERYTHING if ":" not in digest else digest)
         for artifact in found:
             holding.add(artifact.digest)
-            for tag in artifact.tags:
-                name = f"{artifact.repository}:{tag}"
-                tags[name] = {"reference": name, "digest": artifact.digest, "bundle": bundle["id"]}
-            if not artifact.tags and artifact.digest == digest:
-                name = f"{artifact.repository}@{artifact.digest}"
-                tags[name] = {"reference": name, "digest": artifact.digest, "bundle": bundle["id"]}
+            for tag in artifact.tags or ([""] if artifact.digest == digest else []):
+                by = _put_by(reader, bundle, artifact, tag)
+                if by is not None:
+                    name = f"{artifact.repository}:{tag}" if tag else f"{artifact.repository}@{artifact.digest}"
+                    tags[name] = {"reference": name, "digest": artifact.digest, "bundle": by}
     for became in tags.values():
         became["shown"] = _shown(reader, became["reference"], became["digest"])
     for name, item in _elsewhere(reader, holding, tags):
         tags[name] = {"reference": name, "digest": item, "bundle": "", "shown": "yes"}
+    blocked = blocked_of(reader, {digest, *holding})
+    for became in tags.values():
+        if became["shown"] == "yes" and not blocked.isdisjoint((digest, became["digest"])):
+            became["shown"] = "blocked"
     pulls, since = _pulls(paths, holding)
     for bundle in bundles:
         bundle.pop("job", None)
@@ -125,6 +130,17 @@ def _names(blobs: BlobStore, artifact: Artifact) -> set[str] | None:
     except LockgateError:
         return None
     return {str(one.digest) for one in (*found.blobs, *found.manifests)}
+
+
+def _put_by(reader: Reader, bundle: dict[str, str], artifact: Artifact, tag: str) -> str | None:
+    """Whose release put an artifact of a bundle there: another's too, where that one's was the last. "" outside, where
+    nothing is released; None where this bundle's was never released there."""
+    if bundle["direction"] == "out":
+        return ""
+    by = put_by(reader, artifact.repository, tag, artifact.digest)
+    if by is None and bundle["state"] != "released" and was_released(reader, bundle["digest"]):
+        return bundle["id"]  # it was taken back since
+    return by
 
 
 def _shown(reader: Reader, reference: str, digest: str) -> str:

@@ -25,9 +25,10 @@ from appliance.station import Station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.decisions import last_restore, sealed_key_use
 from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text
+from appliance.store.writes.entries import not_decidable
 from bundles.documents import signed
 from bundles.documents.signed import Approval
-from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError, UsageError
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.io.times import later
 from bundles.oci.digest import Digest
 from bundles.people import forms, gather
@@ -79,7 +80,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
     if len(why) > limits.REASON:
         raise UsageError("the reason is too long", thing=f"{len(why)} characters", remedy=f"use {limits.REASON}")
     if entry.report_digest is None or entry.state not in DECIDABLE:
-        raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+        raise not_decidable(entry.id, entry.state)
     if decision == "approve":
         require_recorded_report(station, entry, logged(station, entry))
         check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))

@@ -9,11 +9,13 @@ it, what is whole without them is taken in alone; the rest comes with a later bu
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Sequence, Set
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from typing import Final
 
 from appliance import clock
 from appliance.audit.acts import Act
@@ -51,13 +53,15 @@ from bundles.documents import signed as documents
 from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
-from bundles.io.files import failures_named
+from bundles.io.files import failures_named, scan
 from bundles.io.lanes import at_once
 from bundles.oci.digest import Digest
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume
 
 _ACT = Act.INTAKE_IMPORT
+_BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.(?P<site>[a-z0-9-]{1,32})-[0-9]{6}\Z")
+"""The name of a bundle's folder, with the site that it is for."""
 _NAMED = 8
 """Artifacts named in one line of the log."""
 
@@ -85,9 +89,30 @@ def run(context: JobContext) -> Result:
         detail = {"state": "receiving", "reason": error.diagnostics()}
         context.station.audit.record(AuditEvent(_ACT, context.actor, named, "done", detail))
         raise
+    except RefusedError as error:
+        error = _wrong_side(context, paths, error)
+        context.record_failure(_ACT, named, error)
+        raise error from None
     except LockgateError as error:
         context.record_failure(_ACT, named, error)
         raise
+
+
+def _wrong_side(context: JobContext, paths: Sequence[str], error: RefusedError) -> RefusedError:
+    """The refusal, with the remedy of a common mistake: a bundle for an inside, on an outside. Folders' names, which
+    anybody may have chosen, decide about that hint alone."""
+    config = context.station.config
+    if config.side != "outside":
+        return error
+    for path in map(context.path, paths):
+        names = [path.name]
+        with suppress(LockgateError, OSError):
+            names += [entry.name for entry in scan(path)]
+        for match in filter(None, map(_BUNDLE.match, names)):
+            if match["site"] != config.site:
+                remedy = f"this is the outside station {config.site}: import it on the inside station {match['site']}"
+                return RefusedError(error.what, thing=error.thing, remedy=remedy)
+    return error
 
 
 def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Result:

@@ -18,6 +18,7 @@ from appliance.store.reads.intake import Entry, decisions_of, importer_of, read_
 from appliance.store.reads.links import claimed_manifests, typed_manifests
 from appliance.store.writes.custody import Named, Withdraw
 from appliance.store.writes.decisions import Release
+from appliance.store.writes.entries import not_approved
 from bundles import limits as bundle_limits
 from bundles.decide.bundle import decide, require_all_signers
 from bundles.documents import signed as documents
@@ -45,13 +46,14 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     Nothing that the database says is believed: the bundle's own signatures, the report's digest and every approval's
     signature are verified again against the trust folder as it is now, and every blob must be in the store at its
     size; the transaction itself then checks the state, the report and the approvals once more.
-    Raises FailedError where the bundle is not approved, the store lacks a blob, or what it requires is not served here
-    yet; RefusedError where too few approvals count, all came through one log-in, the policy does not let its source
-    write there, or anything was changed; UsageError where `only` names what the bundle lacks.
+    Raises FailedError where the bundle is rejected, or released already, the store lacks a blob, or what it requires is
+    not served here yet; RefusedError where it is not approved or too few approvals count, all came through one log-in,
+    the policy does not let its source write there, or anything was changed; UsageError where `only` names what the
+    bundle lacks.
     """
     shown = shown_of(station, entry)
     if entry.report_digest is None or (entry.state != "approved" and not (entry.state == "released" and shown)):
-        raise _not_approved(entry)
+        raise not_approved(entry.id, entry.state)
     said = approvals.logged(station, entry)
     manifest = check_unchanged(station, entry, said)
     signed = len(manifest.artifacts)
@@ -65,7 +67,7 @@ def prepare(station: Station, entry: Entry, actor: str, only: Sequence[str] = ()
     every = check_content(station.blobs, manifest)
     left = [one for one in every if (one.artifact.repository, one.artifact.digest) not in shown]
     if not left:
-        raise _not_approved(entry)
+        raise not_approved(entry.id, entry.state)
     checked = chosen(left, every, only) if only else left
     may_move = require_may_write(station, policy, manifest, checked)
     requires = require_served(station, manifest, {digest for one in checked for digest in one.digests})
@@ -102,12 +104,6 @@ def missing_in(entry: Entry, report: str | None) -> set[int]:
     if not isinstance(said, list) or not all(isinstance(index, int) for index in said):
         raise RefusedError("the inspection report is not one of this station's", thing=entry.id, remedy=_BY_HAND)
     return set(said)
-
-
-def _not_approved(entry: Entry) -> FailedError:
-    return FailedError(
-        f"the bundle is {entry.state}, not approved", thing=entry.id, remedy=f"see: lockgate intake show {entry.id}"
-    )
 
 
 def shown_of(station: Station, entry: Entry) -> set[tuple[str, str]]:

@@ -22,6 +22,7 @@ from appliance.lifecycle.undecided_order import Doubts, Key
 from appliance.paths import StationPaths
 from appliance.store.writes.rebuild import BundleRow, JobRow
 from appliance.store.writes.rows import Kind
+from appliance.store.writes.sites import SiteRow
 from bundles.errors import FailedError, to_wire
 from bundles.io.display import some
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest
@@ -79,7 +80,8 @@ class Shown:
 class Logged:
     """The log's word. `streams`: bundles by sequence, by stream. `blocks`: why, who and when by digest, None where the
     block was taken back. `accounts`: each change of an account, as (time, act, account). `taken`: receipts and
-    want-lists. `gaps`: content of collects that nothing names any more. `whole`: nothing was pruned."""
+    want-lists. `sites`: the list of destinations, those too that were taken off. `gaps`: content of collects that
+    nothing names any more. `whole`: nothing was pruned."""
 
     repositories: dict[str, Shown] = field(default_factory=dict)
     streams: dict[str, dict[int, BundleRow]] = field(default_factory=dict)
@@ -87,6 +89,7 @@ class Logged:
     jobs: dict[str, JobRow] = field(default_factory=dict)
     accounts: list[tuple[str, Act, str]] = field(default_factory=list)
     taken: list[str] = field(default_factory=list)
+    sites: dict[str, SiteRow] = field(default_factory=dict)
     gaps: list[str] = field(default_factory=list)
     whole: bool = True
 
@@ -179,6 +182,9 @@ class _Replay:
         elif act == Act.UNBLOCK:
             self._found.blocks[thing] = None
         elif act in STARTED_KIND:
+            params = detail.get("params")
+            if STARTED_KIND[act] == "build" and isinstance(params, dict) and params.get("new_site") is True:
+                self._site(str(params.get("to")), event, listed=True)
             self._found.jobs[thing] = JobRow(
                 id=thing, kind=STARTED_KIND[act], params=json.dumps(detail.get("params", {})),
                 actor=str(event["actor"]), created=at, state="failed", error=LOST_JOB,
@@ -188,6 +194,8 @@ class _Replay:
         elif act == Act.RECEIPT_TAKE:
             self._found.taken.append(f"receipt {detail.get('number', '?')} of {thing}, taken {at}")
             self._receipt(detail)
+        elif act in (Act.SITE_ADD, Act.SITE_REMOVE):
+            self._site(thing, event, listed=act == Act.SITE_ADD)
         elif act in ON_ACCOUNTS:
             self._found.accounts.append((at, act, thing))
 
@@ -269,6 +277,9 @@ class _Replay:
         else:  # that bundle cannot come in, nor any later one of the stream
             for one in [one for number, one in bundles.items() if number >= sequence]:
                 bundles[one.sequence] = msgspec.structs.replace(one, state="voided")
+
+    def _site(self, site: str, event: dict[str, Any], *, listed: bool) -> None:
+        self._found.sites[site] = SiteRow(site=site, listed=listed, actor=str(event["actor"]), at=str(event["time"]))
 
     def _receipt(self, detail: dict[str, Any]) -> None:
         """A receipt told that void bundles are inside, so that they count again, and voided what they shut out."""

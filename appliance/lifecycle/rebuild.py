@@ -50,6 +50,7 @@ from appliance.store.writes.rebuild import (
     shown_links,
 )
 from appliance.store.writes.registry import BlobRow, ManifestRow
+from appliance.store.writes.sites import RestoreSites
 from appliance.store.writes.write import Guarded, under_event
 from bundles import limits
 from bundles.documents.signed import StreamHead
@@ -79,6 +80,7 @@ class Rebuilt:
     tags: int = 0
     jobs: int = 0
     blocks: int = 0
+    sites: int = 0
     kept: int = 0
     streams: dict[str, int] = field(default_factory=dict)
     damaged: int = 0
@@ -148,6 +150,7 @@ class _Rebuild:
             self._restore(name, shown)
         self._restore_streams(log)
         self._restore_blocks(log)
+        self._restore_sites(log)
         jobs = tuple(log.jobs.values())
         self._found.jobs = self._writer.submit(RestoreJobs(jobs=jobs, lost=LOST_JOB, at=clock.now()))
         if not log.whole:
@@ -350,6 +353,9 @@ class _Rebuild:
                 why, actor, at = said
                 self._writer.submit(Block(digest=digest, why=why, actor=actor, at=at))
                 self._found.blocks += 1
+
+    def _restore_sites(self, log: Logged) -> None:
+        self._found.sites = self._writer.submit(RestoreSites(sites=tuple(log.sites.values())))
 
     def _name_what_is_lost(self, log: Logged, as_of: str, known: set[str]) -> None:
         """What only the database held."""

@@ -22,7 +22,7 @@ from appliance.audit.folder_acts import recording
 from appliance.handles.told import load_told
 from appliance.jobs.kinds import JobContext, Result, out_of_memory, telling
 from appliance.jobs.view import WAITS
-from appliance.known_keys import find_public_key
+from appliance.known_keys import check_cosigners, find_public_key
 from appliance.outgoing import resume
 from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.build_params import Order
@@ -200,6 +200,7 @@ def _media(context: JobContext, order: Order) -> list[Medium]:
 def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     """Lay out, take the sequence, and fix every byte that will be signed."""
     station = context.station
+    check_cosigners(station.paths, [keyid for keyid in order.signers if keyid != order.sign_with])
     media = _media(context, order)
     own = on_own_disk(media, station.paths.root)
     for one in on_disks(media):

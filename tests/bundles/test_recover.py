@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from bundles import limits
 from bundles.errors import RefusedError, UsageError
 from bundles.format.oci_layout import LayoutFolder
+from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.recover import Recovered, recover
 from tests.bundles.docker_types import TypedBundle
@@ -66,6 +68,45 @@ def test_a_damaged_volume_gives_what_is_whole_and_is_named(typed: TypedBundle, t
     assert found.lost
     whole = {digest.path: data for digest, data in typed.store.blobs.items()}
     assert blobs_in(tmp_path / "out").items() <= whole.items()
+
+
+def test_a_name_whose_blobs_are_lost_is_not_listed_as_whole(typed: TypedBundle, tmp_path: Path) -> None:
+    """index.json names artifacts; what is left of each decides whether it is one."""
+    volume = tmp_path / "few"
+    volume.mkdir()
+    blobs = {f"blobs/{digest.path}": data for digest, data in typed.store.blobs.items()}
+    recover([typed.folder], tmp_path / "all", no_progress)
+    index = tmp_path / "all/index.json"
+    manifest, both = typed.digest("team/docker:1"), typed.digest("team/both:1")
+    layer = Digest.parse(json.loads(typed.store.blobs[typed.digest("team/app:1")])["layers"][0]["digest"])
+    kept = {
+        name: data for name, data in blobs.items()
+        if name not in {f"blobs/{one.path}" for one in (manifest, both, layer)}
+    }  # fmt: skip
+    with py7zr.SevenZipFile(volume / "0001.7z", "w", filters=[{"id": py7zr.FILTER_COPY}]) as archive:
+        for name, data in {**kept, "index.json": index.read_bytes()}.items():
+            archive.writestr(data, name)
+    found = recover([volume], tmp_path / "out", no_progress)
+    broken = dict(found.broken)
+    assert broken["team/docker:1"] == f"its manifest {manifest} is lost"
+    assert "not here" in broken["team/app:1"]
+    assert "files/thing:1" in found.names
+    assert not set(found.names) & broken.keys()
+    assert set(found.names) | broken.keys() == set(typed.tagged)
+
+
+def test_why_a_volume_cannot_be_read_is_said_in_words(typed: TypedBundle, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(typed.folder, tmp_path / "copy"))
+    for number, position in enumerate((5, 8, 40, 5_000, 700_000, -20, -200)):
+        data = bytearray((typed.folder / "volumes/0001.7z").read_bytes())
+        data[position] ^= 0xFF
+        (copy / "volumes/0001.7z").write_bytes(data)
+        lost = recover([copy], tmp_path / f"out-{number}", no_progress).lost
+        assert lost
+        for one in lost:
+            assert not re.search(r"[(\[]['\"b0-9]|0x[0-9a-f]+|^$", one.rpartition("0001.7z: ")[2]), one
+    (copy / "volumes/0001.7z").write_bytes(b"")
+    assert "0001.7z: " in recover([copy], tmp_path / "empty", no_progress).lost[0]
 
 
 def hostile(folder: Path, entries: dict[str, bytes]) -> Recovered:

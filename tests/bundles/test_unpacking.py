@@ -158,7 +158,8 @@ def test_archives_hold_each_image_as_docker_save_writes_it(typed: TypedBundle, t
     written = unpack_typed(typed, DOCKER_ARCHIVE, tmp_path)
     indexes = [f"team/{name}@1@linux-{arch}.tar" for name in ("both", "list", "mixed") for arch in ("amd64", "arm64")]
     assert sorted(written.files) == sorted(["team/app@1.tar", "team/docker@1.tar", "team/docker@stable.tar", *indexes])
-    assert [name for name, _ in written.left_out] == ["files/thing:1"]
+    (sbom,) = (f"team/app@{one['digest']}" for one in typed.untagged.values())
+    assert sorted(name for name, _ in written.left_out) == sorted(["files/thing:1", sbom]), "nothing goes unsaid"
     for path in written.files:
         name = path.partition("@")[0] + (":stable" if "stable" in path else ":1")
         archive = f"docker-archive:{tmp_path}/out/{path}"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from appliance import clock
 from appliance.audit.event import AuditEvent
 from appliance.custody.recall import recall
 from appliance.outgoing.delta_base import take_files
+from appliance.store.writes.lifecycle import Block
+from appliance.store.writes.registry import PutTag
+from appliance.store.writes.write import under_event
 from bundles.documents.statement import read_statement
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
@@ -75,3 +79,45 @@ def test_what_nobody_brought_is_said_so(road: Road, thing: str) -> None:
     road.release(road.build(road.make("1", a=b"one")))
     with pytest.raises(NotFoundError, match="no bundle"):
         found(road.inside, thing)
+
+
+def seen_tags(road: Road, thing: str) -> list[tuple[str, str, str]]:
+    return [(one["reference"], one["shown"], one["bundle"]) for one in found(road.inside, thing)["tags"]]
+
+
+def test_a_tag_is_from_the_bundle_whose_release_put_it_there_and_no_other(road: Road) -> None:
+    reference = road.make("1", a=b"evil")
+    waits = road.bring(road.build(reference))
+    thing = str(Digest.of(b"evil"))
+    assert [one["id"] for one in found(road.inside, thing)["bundles"]] == [waits]
+    assert seen_tags(road, thing) == [], "it became no tag yet"
+    second = road.release(road.build(reference))
+    assert seen_tags(road, thing) == [(reference, "yes", second)]
+    third = road.bring(road.build(reference))
+    assert [one["id"] for one in found(road.inside, thing)["bundles"]] == [waits, second, third]
+    assert seen_tags(road, thing) == [(reference, "yes", second)], "a bundle that waits put it nowhere"
+    road.inside.withdraw(second)
+    assert seen_tags(road, thing) == [(reference, "no", second)], "it was there"
+
+
+def test_a_tag_that_a_client_set_is_from_no_bundle(road: Road) -> None:
+    first, second = road.make("1", a=b"evil"), road.make("2", a=b"evil")
+    name = road.release(road.build(first))
+    waits = road.bring(road.build(second))
+    repository, _, tag = second.rpartition(":")
+    digest = found(road.inside, first)["tags"][0]["digest"]
+    with under_event():
+        road.inside.station.writer.submit(PutTag(repository=repository, tag=tag, digest=digest, at=clock.now()))
+    assert waits not in {bundle for _, _, bundle in seen_tags(road, digest)}
+    assert seen_tags(road, digest) == [(first, "yes", name), (second, "yes", "")]
+
+
+def test_what_is_blocked_is_not_called_shown(road: Road) -> None:
+    reference = road.make("1", a=b"evil")
+    name = road.release(road.build(reference))
+    (tag,) = found(road.inside, reference)["tags"]
+    assert tag["shown"] == "yes"
+    for blocked, asked in ((tag["digest"], reference), (str(Digest.of(b"evil")), str(Digest.of(b"evil")))):
+        with under_event():
+            road.inside.station.writer.submit(Block(digest=blocked, why="bad", actor="tester", at=clock.now()))
+        assert seen_tags(road, asked) == [(reference, "blocked", name)]

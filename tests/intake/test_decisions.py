@@ -14,6 +14,7 @@ import pytest
 from appliance import clock
 from appliance.intake import approvals
 from appliance.store.reads.intake import decisions_of, find_entry, history
+from appliance.store.writes.entries import not_approved
 from bundles.documents import signed
 from bundles.documents.signed import Approval
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
@@ -56,7 +57,7 @@ def test_one_person_suffices_on_an_open_station(quarantined: Inside) -> None:
 
 def test_two_people_decide_elsewhere(strict: Inside) -> None:
     assert strict.decide(NAME, strict.officer("Anna")) == "quarantined"
-    with pytest.raises(FailedError, match="not approved"):
+    with pytest.raises(RefusedError, match="not approved"):
         strict.release(NAME)
     assert strict.decide(NAME, strict.officer("Boris")) == "approved"
     strict.release(NAME)
@@ -236,3 +237,21 @@ def test_an_approval_names_the_bundle_the_report_the_site_and_the_key(quarantine
     made = signed.decode(document(quarantined, officer), Approval)
     assert (made.bundle, made.digest, made.report) == (entry.id, entry.digest, entry.report_digest)
     assert (made.site, made.keyid, made.decision) == ("bravo", officer.public.keyid, "approve")
+
+
+def test_what_can_no_longer_be_decided_names_how_to_go_on(strict: Inside) -> None:
+    """One status for too few approvals, whatever the state; where the state alone stands in the way it is another."""
+    for state in ("quarantined", "withdrawn"):
+        assert not_approved(NAME, state).exit_status == 3
+    for owner in ("Anna", "Boris"):
+        strict.decide(NAME, strict.officer(owner))
+    strict.release(NAME)
+    with pytest.raises(FailedError) as released:
+        strict.decide(NAME, strict.officer("Clara"), "reject", "too late")
+    assert f"lockgate intake withdraw {NAME} --why" in released.value.remedy
+    strict.withdraw(NAME)
+    strict.decide(NAME, strict.officer("Dora"), "reject", "recalled")
+    for act in (lambda: strict.decide(NAME, strict.officer("Emil")), lambda: strict.release(NAME)):
+        with pytest.raises(FailedError, match="final") as rejected:
+            act()
+        assert "carried in anew" in rejected.value.remedy

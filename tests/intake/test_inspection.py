@@ -165,7 +165,7 @@ def test_a_new_report_voids_every_approval_and_every_report_is_kept(
         strict.decide(NAME, key)
     result = inspection.run(context(strict))
     assert (result["state"], result["report_digest"] != first) == ("quarantined", True)
-    with pytest.raises(FailedError, match="not approved"):
+    with pytest.raises(RefusedError, match="not approved"):
         strict.release(NAME)
     entry = find_entry(strict.station.reader, NAME)
     assert [step["state"] for step in steps_of(strict.station.reader, entry.digest)][-2:] == ["approved", "inspected"]

@@ -111,7 +111,7 @@ def test_a_medium_that_is_still_to_come_is_status_4_and_named(bravo: Station, tm
 
 def test_nothing_is_released_without_an_approval(bravo: Station, bundle: Carried) -> None:
     bravo.run("intake", "import", bundle.folder)
-    assert "quarantined, not approved" in one_line(bravo.run("intake", "release", name_of(), expect=1))
+    assert "quarantined, not approved" in one_line(bravo.run("intake", "release", name_of(), expect=3))
 
 
 def test_a_key_that_is_not_pinned_for_releases_is_refused(bravo: Station, bundle: Carried, tmp_path: Path) -> None:

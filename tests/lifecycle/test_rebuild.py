@@ -33,9 +33,11 @@ from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
 from appliance.settings.station import load_config
 from appliance.store.commits import Promised, commits_file, promised
+from appliance.store.reads.sites import known_sites
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import SignBundle
 from appliance.store.writes.registry import BlobRow, DeleteTag, LinkBlob, PutManifest
+from appliance.store.writes.sites import ListSite, RemoveSite
 from bundles.errors import FailedError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_MANIFEST, parse_manifest
@@ -242,6 +244,21 @@ def test_an_older_copy_is_noticed_by_the_log_where_nothing_stands_beside_it(lost
     found = look(lost.paths)
     assert found is not None
     assert found.missing[0] == "alpha.bravo-000003"
+
+
+def test_the_list_of_destinations_comes_back(lost: Lost) -> None:
+    with Outside.opened(lost.root) as station:
+        for act, site in ((Act.SITE_ADD, "charlie"), (Act.SITE_ADD, "delta"), (Act.SITE_REMOVE, "delta")):
+            write = (ListSite if act == Act.SITE_ADD else RemoveSite)(site=site, actor="clerk", at=AT)
+            with recording(station.station.audit, AuditEvent(act, "clerk", site)):
+                station.station.writer.submit(write)
+        before = [one.site for one in known_sites(station.station.reader)]
+    delete(lost)
+    ended = in_process("rebuild", "--yes", "-C", lost.root, "--json")
+    assert ended.document["sites"] == 1
+    with Outside.opened(lost.root) as station:
+        assert [one.site for one in known_sites(station.station.reader)] == before == ["bravo", "charlie"]
+        assert next(one.actor for one in known_sites(station.station.reader) if one.listed) == "clerk"
 
 
 def test_no_number_is_given_out_twice(lost: Lost) -> None:

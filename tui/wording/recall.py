@@ -59,4 +59,5 @@ def recall_text(found: Recalled) -> str:
 
 
 def _where(tag: RecalledTag) -> str:
-    return {"yes": "shown now", "no": "not shown"}.get(tag.shown, f"stands elsewhere now: {tag.shown}")
+    said = {"yes": "shown now", "no": "not shown", "blocked": "blocked: shown to nobody"}
+    return said.get(tag.shown, f"stands elsewhere now: {tag.shown}")

@@ -78,7 +78,7 @@ def build(
     """
     from appliance.artifact_choice import Wish
     from appliance.cli.shared.follow import run_job
-    from appliance.known_keys import find_public_key
+    from appliance.known_keys import check_cosigners, find_public_key
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.format.media import capacity
@@ -116,6 +116,7 @@ def build(
     if key_file(folder, options["sign_with"]).is_file():  # else it is the key that is told first
         _check_destination(root, options["to"], new=options["new_site"])
         check_folders(out)
+        check_cosigners(StationPaths(folder), options["cosigners"])
     key = load_key(folder, options.pop("sign_with"), passphrase_fd)
     find_public_key(StationPaths(folder), key.public.keyid)
     params = {

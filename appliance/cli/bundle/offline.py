@@ -225,19 +225,22 @@ def _recover(folders: tuple[Path, ...], target: Path, as_json: bool) -> None:
         found = recover(folders, target, progress)
     document = {
         "verified": False, "layout": str(target), "blobs": found.blobs, "names": found.names, "lost": found.lost,
-        "strange": found.strange,
+        "broken": [{"name": name, "why": why} for name, why in found.broken], "strange": found.strange,
     }  # fmt: skip
     lines = [
         "[!!] NOT VERIFIED: no signature was checked, and this may not be all; each blob is what its name says",
         *found.names,
+        *(f"[!!] not whole: {name}: {why}" for name, why in found.broken),
         *(f"[!!] lost: {one}" for one in found.lost),
         *(f"[!!] passed over: {one}" for one in found.strange),
         f"{some(found.blobs, 'blob')} recovered",
     ]
     show(document, as_json, lambda: "\n".join([*map(safe, lines), str(target)]))
-    if found.lost:
+    if found.lost or found.broken:
+        first = found.lost[0] if found.lost else f"{found.broken[0][0]}: {found.broken[0][1]}"
+        what = f"{some(len(found.lost), 'thing is', 'things are')} lost" if found.lost else "artifacts are not whole"
         raise IncompleteError(
-            f"{some(len(found.lost), 'thing is', 'things are')} lost", thing=safe(found.lost[0])[:200],
+            what, thing=safe(first)[:200],
             remedy="bring the other media of the bundle, or have it cut again: lockgate bundle recut",
         )  # fmt: skip
 

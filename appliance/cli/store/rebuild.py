@@ -130,7 +130,7 @@ def _text(document: dict[str, Any], kept: Path) -> str:
         document["found"] or "the database itself is whole: it was held against the blobs and the audit log",
         f"{place}: {some(document['repositories'], 'repository', 'repositories')},"
         f" {some(document['tags'], 'tag')}, {some(document['jobs'], 'job')}, {some(document['blocks'], 'block')},"
-        f" {some(document['blobs'], 'blob')}",
+        f" {some(document['sites'], 'listed site')}, {some(document['blobs'], 'blob')}",
         f"{restored}: {some(document['links'], 'missing link')}",
     ]
     lines += [f"  {stream} goes on behind {last:06d}" for stream, last in sorted(document["streams"].items())]

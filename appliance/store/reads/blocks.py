@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from appliance.store.ports import Reader
@@ -34,6 +35,14 @@ def every_block(reader: Reader) -> Iterator[tuple[str, str, str, str]]:
     )
     for digest, why, actor, created in rows:
         yield _text(digest), _text(why), _text(actor), _text(created)
+
+
+def blocked_of(reader: Reader, digests: Iterable[str]) -> set[str]:
+    """Those of `digests` that people have blocked."""
+    rows = reader.execute(
+        "SELECT j.value FROM json_each(?) j JOIN blocks b ON b.digest = j.value", (json.dumps(sorted(digests)),)
+    )
+    return {str(digest) for (digest,) in rows}
 
 
 def keep_right_blocks(db: Reader) -> None:

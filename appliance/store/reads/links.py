@@ -88,6 +88,23 @@ def tag_target(reader: Reader, repository: str, tag: str) -> str | None:
     return None if row is None else str(row[0])
 
 
+def put_by(reader: Reader, repository: str, tag: str, digest: str) -> str | None:
+    """The bundle whose standing release put a tag at a digest last, or ("" for the tag) showed the manifest first."""
+    kind, item, order = ("tag", tag, "DESC") if tag else ("manifest", digest, "ASC")
+    row = reader.execute(
+        "SELECT i.id FROM released r JOIN intake i ON i.digest = r.digest WHERE r.repository = ? AND r.kind = ?"  # noqa: S608  constants
+        f" AND r.item = ? AND r.target = ? ORDER BY r.entry {order} LIMIT 1",
+        (repository, kind, item, digest),
+    ).fetchone()
+    return None if row is None else str(row[0])
+
+
+def was_released(reader: Reader, bundle: str) -> bool:
+    """Whether the bundle of that digest was ever released, whatever became of it."""
+    row = reader.execute("SELECT 1 FROM transitions WHERE digest = ? AND state = 'released' LIMIT 1", (bundle,))
+    return row.fetchone() is not None
+
+
 def claimed_manifests(reader: Reader, bundle: str) -> set[tuple[str, str]]:
     """(repository, digest) of each manifest that a bundle's releases claim. Rows, which anybody who writes the file can
     make."""

@@ -11,7 +11,7 @@ from appliance.store.ports import Connection
 from appliance.store.reads.bases import unserved
 from appliance.store.reads.tag_claims import claims_on_tags, foreign_claim
 from appliance.store.writes.claims import claim_links, claim_tags
-from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move
+from appliance.store.writes.entries import IntakeEntry, entry_of, last_step, move, not_approved, not_decidable
 from appliance.store.writes.registry import ManifestRow, ensure_repositories, record_manifests
 from appliance.store.writes.rows import Kind, link_all, set_tags, tag_targets
 from appliance.store.writes.write import Write
@@ -23,7 +23,7 @@ def _decidable(db: Connection, digest: str, report_digest: str) -> IntakeEntry:
     """The entry, where people may still decide about it by this report."""
     entry = entry_of(db, digest)
     if entry.state not in DECIDABLE:
-        raise FailedError(f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantine is decided about")
+        raise not_decidable(entry.id, entry.state)
     if entry.report_digest != report_digest:
         raise RefusedError("the inspection report changed", thing=entry.id, remedy="read it again, then decide")
     return entry
@@ -202,11 +202,7 @@ class Release(Write, frozen=True):
             db.execute("SELECT 1 FROM pins WHERE bundle = ?", (self.digest,)).fetchone()
         )
         if entry.state != "approved" and not rest:
-            raise FailedError(
-                f"the bundle is {entry.state}, not approved",
-                thing=entry.id,
-                remedy=f"see: lockgate intake show {entry.id}",
-            )
+            raise not_approved(entry.id, entry.state)
         if entry.report_digest != self.report_digest:
             raise RefusedError("the inspection report changed", thing=entry.id, remedy="approve it anew")
         if last_step(db, self.digest) != entry.state:

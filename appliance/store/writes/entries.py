@@ -9,10 +9,38 @@ name (received, verified, quarantined, inspected, …), one a transaction, and t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
+from appliance.api.states import DECIDABLE
 from appliance.store.errors import ConflictEngineError
 from appliance.store.ports import Connection
-from bundles.errors import NotFoundError, RefusedError
+from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError
+
+_GO_ON: Final = {
+    "receiving": "import its missing volumes first: lockgate intake import DIR",
+    "released": "it is decided and shown; take it back first: lockgate intake withdraw {} --why TEXT",
+    "rejected": "a rejection is final: have what it carried built and carried in anew",
+}
+"""How people go on with a bundle about which nothing is to be decided, by its state."""
+
+
+def not_decidable(name: str, state: str) -> FailedError:
+    """Why nothing can be decided about an entry in that state, and how to go on."""
+    remedy = _GO_ON.get(state, "read its inspection report first: lockgate intake inspect {}").format(name)
+    return FailedError(f"the bundle is {state}", thing=name, remedy=remedy)
+
+
+def not_approved(name: str, state: str) -> LockgateError:
+    """Why an entry in that state cannot be released. It is refused where approvals are what it lacks: policy asks for
+    them."""
+    if state in DECIDABLE:
+        remedy = f"too few have approved it: lockgate intake approve {name} --key KEY; see: lockgate intake show {name}"
+        return RefusedError(f"the bundle is {state}, not approved", thing=name, remedy=remedy)
+    remedy = f"nothing of it is left to release; see: lockgate intake show {name}"
+    return FailedError(
+        f"the bundle is {state}, not approved", thing=name,
+        remedy=remedy if state == "released" else _GO_ON[state].format(name),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

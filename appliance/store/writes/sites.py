@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from appliance.store.ports import Connection
 from appliance.store.reads.sites import known_sites
 from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError
+
+
+class SiteRow(msgspec.Struct, frozen=True, array_like=True):
+    """A destination, who listed it or took it off the list, and when."""
+
+    site: str
+    listed: bool
+    actor: str
+    at: str
+
+
+class RestoreSites(Write, frozen=True):
+    """The list of destinations, as a rebuild found it in the audit log. The result is how many are listed."""
+
+    sites: tuple[SiteRow, ...]
+
+    def apply(self, db: Connection) -> int:
+        for one in self.sites:
+            put_site(db, one.site, one.actor, one.at, listed=one.listed)
+        return sum(one.listed for one in self.sites)
 
 
 class ListSite(Write, frozen=True):
