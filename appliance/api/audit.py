@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec import UNSET, UnsetType
+
 from appliance.api.common import Shape
 
 
 class Event(Shape, frozen=True, kw_only=True):
-    """An event: `lane` and `seq` are its place in the chain, `prev` the sha256 of the line before it."""
+    """An event: `lane` and `seq` are its place in the chain, `prev` the sha256 of the line before it, `micros` its time
+    in microseconds, `pid` the process that wrote it. An event of before the log was sealed has no `mac`."""
 
     time: str
     act: str
@@ -18,6 +21,9 @@ class Event(Shape, frozen=True, kw_only=True):
     lane: int = 0
     seq: int = 0
     prev: str = ""
+    micros: int = 0
+    pid: int = 0
+    mac: str | UnsetType = UNSET
     detail: dict[str, Any] = {}
 
 

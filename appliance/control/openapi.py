@@ -1,7 +1,8 @@
 """The control API as an OpenAPI document, made from its routes: what is served is in it, and nothing else.
 
-Paths, methods, path parameters and permissions come from the routes themselves; what a query or a body may hold stands
-in the two tables below (docs/reference/control-api.md says it in words).
+Paths, methods, path parameters and permissions come from the routes themselves, schemas of answers from the shapes in
+`appliance.control.answers`; what a query or a body may hold stands in the two tables below
+(docs/reference/control-api.md says it in words).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from appliance.control.answers import OTHER_MEDIA, schemas
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from appliance.jobs.kinds import KINDS
 from appliance.jobs.params import JOB_PARAMS, SINCE, SIZE
@@ -118,11 +120,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
 }
 """Fields of bodies by route; `!` marks one that must be there. A POST that is not here takes an object."""
 
-_ERROR: Final = {
-    "type": "object",
-    "required": ["error", "what", "thing", "remedy", "exit_status"],
-    "properties": dict.fromkeys(("error", "what", "thing", "remedy"), _TEXT) | {"exit_status": {"type": "integer"}},
-}
+_ERROR: Final = {"$ref": "#/components/schemas/ErrorDocument"}
 _DECLINED: Final = {
     "400": "a malformed request",
     "403": "refused: not allowed, not trusted, or against a rule",
@@ -135,26 +133,26 @@ _DECLINED: Final = {
 
 def document(app: web.Application) -> dict[str, Any]:
     """The OpenAPI 3.1 document of the application's routes."""
+    answers, components = schemas()
     paths: dict[str, dict[str, Any]] = {}
     for route in app.router.routes():
         if route.resource is None or route.method == "HEAD":
             continue
         path = _PARAMETER.sub(r"{\g<name>}", route.resource.canonical)
         permission = getattr(route.handler, "permission", "")
-        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, permission)
+        paths.setdefault(path, {})[route.method.lower()] = _operation(route.method, path, permission, answers)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Lockgate control API", "version": version("lockgate")},
         "paths": dict(sorted(paths.items())),
-        "components": {"schemas": {"Error": _ERROR}},
+        "components": {"schemas": dict(sorted(components.items())) | {"Error": _ERROR}},
     }
 
 
-def _operation(method: str, path: str, permission: str) -> dict[str, Any]:
+def _operation(method: str, path: str, permission: str, answers: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     key = f"{method} {path}"
-    ends = {"/events": "text/event-stream", "/content": "application/octet-stream"}
-    kind = next((kind for end, kind in ends.items() if path.endswith(end)), "application/json")
-    shown = {"application/json": {"schema": {"type": "object"}}} if kind == "application/json" else {kind: {}}
+    kind = OTHER_MEDIA.get(key, "application/json")
+    shown = {kind: {}} if key in OTHER_MEDIA else {kind: {"schema": answers.get(key, {"type": "object"})}}
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}

@@ -21,6 +21,7 @@ from hypothesis.errors import Unsatisfiable
 from schemathesis import GenerationMode
 
 from appliance.control import openapi
+from appliance.control.answers import ANSWERS, OTHER_MEDIA
 from appliance.control.api import Control
 from appliance.control.callers import Callers
 from appliance.control.server import application
@@ -31,6 +32,7 @@ from appliance.station import open_station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer
 from appliance.store.writes.write import AsyncGuarded, Guarded
+from tests.control.described import require_described
 from tests.intake.inside import make_station
 
 EXAMPLES = int(os.environ.get("LOCKGATE_SCHEMA_EXAMPLES", "6"))
@@ -116,12 +118,33 @@ def test_the_tables_describe_no_route_that_is_not_there(served: tuple[str, web.A
     assert set(openapi.QUERIES) | set(openapi.BODIES) <= described
 
 
+def test_every_answer_has_a_schema(served: tuple[str, web.Application]) -> None:
+    document = openapi.document(served[1])
+    bare = {
+        f"{method.upper()} {path}"
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for schema in operation["responses"]["200"]["content"].get("application/json", {"schema": None}).values()
+        if schema == {"type": "object"}
+    }
+    assert bare == {f"GET {openapi.PATH}"}
+    described = {f"{method.upper()} {path}" for path, methods in document["paths"].items() for method in methods}
+    assert set(ANSWERS) | set(OTHER_MEDIA) == described - bare
+
+
+def test_a_schema_demands_each_field_that_is_always_sent(served: tuple[str, web.Application]) -> None:
+    components = openapi.document(served[1])["components"]["schemas"]
+    demanded = set(components["Account"]["properties"]) - set(components["Account"]["required"])
+    assert demanded == {"waits"}
+    assert set(components["Status"]["required"]) == set(components["Status"]["properties"])
+
+
 def test_it_is_served(served: tuple[str, web.Application]) -> None:
     schema = schemathesis.openapi.from_url(f"{served[0]}{openapi.PATH}")
     assert "/v1/status" in schema.raw_schema["paths"]
 
 
-def check(base: str, operation: Any, mode: GenerationMode) -> int:
+def check(base: str, app: web.Application, operation: Any, mode: GenerationMode) -> int:
     """Send what the operation allows (or what it does not); returns how many requests were answered."""
     answered = 0
 
@@ -136,6 +159,8 @@ def check(base: str, operation: Any, mode: GenerationMode) -> int:
         answered += 1
         assert answer.status_code < 500, (operation.label, answer.status_code, answer.text[:300])
         assert str(answer.status_code) in operation.definition.raw["responses"], (operation.label, answer.status_code)
+        if answer.headers.get("content-type", [""])[0].startswith("application/json"):
+            require_described(app, operation.method, operation.path, answer.status_code, answer.json())
         if answer.status_code >= 400:
             assert set(answer.json()) >= {"error", "what", "thing", "remedy", "exit_status"}
             assert "Traceback" not in answer.text
@@ -285,7 +310,11 @@ def test_every_list_answers_on_a_new_station(served: tuple[str, web.Application]
         if "get" in methods and not any(one["required"] for one in methods["get"]["parameters"])
     }  # fmt: skip
     assert told == {*PLAIN, openapi.PATH}
-    assert {path: requests.get(served[0] + path, timeout=30).status_code for path in PLAIN} == dict.fromkeys(PLAIN, 200)
+    answers = {path: requests.get(served[0] + path, timeout=30) for path in PLAIN}
+    assert {path: answer.status_code for path, answer in answers.items()} == dict.fromkeys(PLAIN, 200)
+    for path, answer in answers.items():
+        if path != "/v1/metrics":
+            require_described(served[1], "GET", path, answer.status_code, answer.json())
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE])
@@ -295,6 +324,6 @@ def test_whatever_is_sent_is_answered_as_described_without_a_traceback(
     base, app = served
     caplog.set_level(logging.WARNING)
     operations = [found.ok() for found in schemathesis.openapi.from_dict(openapi.document(app)).get_all_operations()]
-    answered = {operation.label: check(base, operation, mode) for operation in operations}
+    answered = {operation.label: check(base, app, operation, mode) for operation in operations}
     assert sum(count > 0 for count in answered.values()) > 15
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []

@@ -1,0 +1,184 @@
+"""The shape of each route's answer (`appliance.api`), for the OpenAPI document and its tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+
+from appliance.api.audit import Checked, CustodyBundle, CustodyRecord, Event
+from appliance.api.bundles import (
+    Delta,
+    Destination,
+    MadeReceipt,
+    Medium,
+    OutgoingBundle,
+    Plan,
+    Receipt,
+    Site,
+    SiteChange,
+    TakenStatement,
+    VoidedBundle,
+    Want,
+)
+from appliance.api.common import Empty, Page, Payload, Probe
+from appliance.api.content import (
+    Artifact,
+    Block,
+    Blocked,
+    Components,
+    Copied,
+    Damage,
+    Deleted,
+    File,
+    Found,
+    Repository,
+    Tag,
+    Unblocked,
+    UntaggedManifest,
+)
+from appliance.api.errors import ErrorDocument
+from appliance.api.intake import (
+    ClockFloor,
+    IntakeDetail,
+    IntakeEntry,
+    LedgerRow,
+    Override,
+    Pending,
+    PendingDetail,
+    ReleaseAnswer,
+    Stream,
+    Withdrawn,
+)
+from appliance.api.jobs import Job, LogPart, ToSign
+from appliance.api.people import (
+    Account,
+    AccountChange,
+    Asked,
+    Explanation,
+    GivenSecret,
+    Token,
+    TokenId,
+    Who,
+)
+from appliance.api.recall import Recall
+from appliance.api.status import Certificate, Head, Released, Status
+from appliance.api.trust import OwnKey, Rule, TrustedKey
+
+ANSWERS: Final[Mapping[str, Any]] = {
+    "GET /v1/status": Status,
+    "GET /v1/session": Who,
+    "POST /v1/session": Who,
+    "DELETE /v1/session": Empty,
+    "GET /v1/repositories": Page[Repository],
+    "GET /v1/repositories/{name}/tags": Page[Tag],
+    "GET /v1/repositories/{name}/untagged": Page[UntaggedManifest],
+    "POST /v1/repositories/{name}/delete": Deleted,
+    "POST /v1/copies": Copied,
+    "GET /v1/artifact": Artifact,
+    "GET /v1/sbom": Components,
+    "GET /v1/find": Page[Found],
+    "GET /v1/file": File,
+    "GET /v1/jobs": Page[Job],
+    "POST /v1/jobs": Job,
+    "GET /v1/jobs/{id}": Job,
+    "POST /v1/jobs/{id}/cancel": Job,
+    "POST /v1/jobs/{id}/resume": Job,
+    "GET /v1/jobs/{id}/log": LogPart,
+    "GET /v1/jobs/{id}/to-sign": ToSign,
+    "POST /v1/jobs/{id}/signatures": Job,
+    "GET /v1/intake": Page[IntakeEntry],
+    "GET /v1/intake/{id}": IntakeDetail,
+    "GET /v1/intake/{id}/approval": Payload,
+    "POST /v1/intake/{id}/approval": IntakeDetail,
+    "POST /v1/intake/{id}/release": ReleaseAnswer,
+    "POST /v1/intake/{id}/withdraw": Withdrawn,
+    "GET /v1/approvals": Page[Pending],
+    "GET /v1/approvals/{id}": PendingDetail,
+    "GET /v1/releases/check": Released,
+    "GET /v1/custody": Page[CustodyBundle],
+    "GET /v1/bundles/{id}/custody": CustodyRecord,
+    "POST /v1/bundles/{id}/custody": CustodyRecord,
+    "GET /v1/recall": Recall,
+    "GET /v1/audit": Page[Event],
+    "GET /v1/audit/head": Head,
+    "GET /v1/audit/check": Checked,
+    "GET /v1/streams": Page[Stream],
+    "GET /v1/streams/{stream}/override": Payload,
+    "POST /v1/streams/{stream}/override": Override,
+    "POST /v1/streams/{stream}/reset": Override,
+    "GET /v1/ledger": Page[LedgerRow],
+    "GET /v1/clock": ClockFloor,
+    "POST /v1/plans": Plan,
+    "GET /v1/bundles": Page[OutgoingBundle],
+    "POST /v1/bundles/{id}/void": VoidedBundle,
+    "GET /v1/media": Page[Medium],
+    "GET /v1/deltas": Page[Delta],
+    "GET /v1/kept": Page[MadeReceipt],
+    "GET /v1/wants": Page[Want],
+    "GET /v1/receipts": Page[Receipt],
+    "POST /v1/receipts": TakenStatement,
+    "GET /v1/sites": Page[Site],
+    "GET /v1/destination": Destination,
+    "POST /v1/sites": SiteChange,
+    "DELETE /v1/sites/{site}": SiteChange,
+    "GET /v1/trust": Page[TrustedKey],
+    "GET /v1/trust/rules": Page[Rule],
+    "GET /v1/keys": Page[OwnKey],
+    "GET /v1/damage": Damage,
+    "GET /v1/blocks": Page[Block],
+    "POST /v1/blocks": Blocked,
+    "DELETE /v1/blocks/{digest}": Unblocked,
+    "GET /v1/accounts": Page[Account],
+    "POST /v1/accounts": (Account, GivenSecret),
+    "GET /v1/accounts/{name}": Account,
+    "GET /v1/accounts/{name}/explain": Explanation,
+    "POST /v1/accounts/{name}/password": Asked,
+    "POST /v1/accounts/{name}/{what}": Account,
+    "GET /v1/accounts/{name}/tokens": Page[Token],
+    "POST /v1/accounts/{name}/secret": GivenSecret,
+    "POST /v1/tokens/{id}/revoke": TokenId,
+    "GET /v1/account-changes": Page[AccountChange],
+    "POST /v1/account-changes/{id}/confirm": AccountChange,
+    "POST /v1/account-changes/{id}/cancel": AccountChange,
+    "GET /v1/tls": Page[Certificate],
+    "POST /v1/tls/reload": Page[Certificate],
+    "GET /readyz": Probe,
+    "GET /healthz": Probe,
+}  # fmt: skip
+"""Shapes by method and path, several where it depends on the request."""
+
+OTHER_MEDIA: Final[Mapping[str, str]] = {
+    "GET /v1/jobs/{id}/events": "text/event-stream",
+    "GET /v1/file/content": "application/octet-stream",
+    "GET /v1/metrics": "text/plain",
+}
+"""Media types of answers that are not JSON."""
+
+_REFERENCE: Final = "#/components/schemas/{name}"
+
+
+def schemas() -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+    """Each route's schema of what it answers, and the components that these name (JSON Schema 2020-12).
+
+    A station sends every field of a shape, but for those that may be unset: these have no default in the schema.
+    """
+    shapes = [shape for each in ANSWERS.values() for shape in _several(each)]
+    made, components = msgspec.json.schema_components([*shapes, ErrorDocument], ref_template=_REFERENCE)
+    by_shape = {id(shape): schema for shape, schema in zip(shapes, made, strict=False)}
+    for component in components.values():
+        fields = component.get("properties", {})
+        always = set(component.get("required", ())) | {name for name, field in fields.items() if "default" in field}
+        component["required"] = [name for name in fields if name in always]
+        for field in fields.values():
+            field.pop("default", None)
+    found = {}
+    for route, each in ANSWERS.items():
+        of_it = [by_shape[id(shape)] for shape in _several(each)]
+        found[route] = of_it[0] if len(of_it) == 1 else {"anyOf": of_it}
+    return found, components
+
+
+def _several(shapes: Any) -> tuple[Any, ...]:
+    return shapes if isinstance(shapes, tuple) else (shapes,)
