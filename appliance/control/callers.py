@@ -17,6 +17,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import Known, is_good
 from appliance.access.passwords import fingerprint
+from appliance.api.errors import LOG_IN_OVER, NO_ACCOUNT
 from appliance.permissions import Caller
 from appliance.settings.station import Config
 from appliance.store.reads.accounts import Account, Accounts
@@ -72,6 +73,7 @@ class Callers:
                 "no account stands for this system account",
                 thing=system_name(uid),
                 remedy="log in with: lockgate user login NAME",
+                code=NO_ACCOUNT,
             )
         self._seen[account.name] = clock.now()
         return account.caller()
@@ -110,7 +112,7 @@ class Callers:
             or moment - session.since > limits.SESSION_LIFE
         ):
             self._sessions.pop(key, None)
-            raise RefusedError("the log-in is over", remedy="log in again")
+            raise RefusedError("the log-in is over", remedy="log in again", code=LOG_IN_OVER)
         session.last = moment
         self._seen[account.name] = clock.now()
         return account

@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.api.states import FINAL_STATES
 from appliance.control import local_http
 from appliance.handles.giving import document_of, hand_again, hand_over
@@ -60,11 +61,12 @@ class ControlClient:
         if self._is_held():
             return FailedError(
                 "the station is starting, or starts its control process again", thing=str(self._root),
-                remedy="try again in a moment; its error output says why where it takes longer",
+                remedy="try again in a moment; its error output says why where it takes longer", code=NOT_RUNNING,
             )  # fmt: skip
         return FailedError(
-            "the station is not running", thing=str(self._root), remedy=f"start it with: lockgate serve -C {self._root}"
-        )
+            "the station is not running", thing=str(self._root),
+            remedy=f"start it with: lockgate serve -C {self._root}", code=NOT_RUNNING,
+        )  # fmt: skip
 
     def _is_held(self) -> bool:
         """Whether a process holds the station's lock (proc(5), /proc/locks): it runs, whoever answers. False where that
@@ -107,11 +109,14 @@ class ControlClient:
         except local_http.ConnectError:
             raise
         except TimeoutError:
-            raise FailedError("the station did not answer in time", thing=path, remedy="try again") from None
+            raise FailedError(
+                "the station did not answer in time", thing=path, remedy="try again", code=NO_ANSWER
+            ) from None
         except (local_http.GarbledError, OSError, ValueError, RecursionError) as error:
             raise FailedError(
-                "the station did not answer", thing=str(error)[:160], remedy="look at its log, try again"
-            ) from None
+                "the station did not answer", thing=str(error)[:160], remedy="look at its log, try again",
+                code=NO_ANSWER,
+            ) from None  # fmt: skip
         if answer.status >= 400:
             raise from_wire(document)
         return document
@@ -134,8 +139,9 @@ class ControlClient:
             raise self._gone() from None
         except (local_http.GarbledError, ConnectionError, TimeoutError, ValueError) as error:
             raise FailedError(
-                "the station's answer broke off", thing=str(error)[:160], remedy="look at its log, try again"
-            ) from None
+                "the station's answer broke off", thing=str(error)[:160], remedy="look at its log, try again",
+                code=NO_ANSWER,
+            ) from None  # fmt: skip
 
     async def post(self, path: str, body: Json | None = None) -> Json:
         """POST a JSON body."""

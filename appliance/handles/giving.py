@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
+from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.handles.path_params import MISSING, PathParam, places
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
@@ -73,8 +74,9 @@ def _connected(station: Path) -> Iterator[socket.socket]:
             yield connection
     except OSError:
         raise FailedError(
-            "the station is not running", thing=str(station), remedy=f"start it with: lockgate serve -C {station}"
-        ) from None
+            "the station is not running", thing=str(station), remedy=f"start it with: lockgate serve -C {station}",
+            code=NOT_RUNNING,
+        ) from None  # fmt: skip
 
 
 def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, str]:
@@ -98,7 +100,7 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
         os.close(descriptor)
     raw = connection.recv(limits.HANDLE_MESSAGE)
     if not raw:
-        raise FailedError("the station did not answer", thing=str(path), remedy="try again")
+        raise FailedError("the station did not answer", thing=str(path), remedy="try again", code=NO_ANSWER)
     answer = json.loads(raw)
     if "handle" not in answer:
         raise from_wire(answer)

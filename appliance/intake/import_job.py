@@ -50,7 +50,7 @@ from bundles import limits
 from bundles.decide.bundle import decide, require_all_signers
 from bundles.decide.sequence import ledger_verdict
 from bundles.documents import signed as documents
-from bundles.errors import FailedError, IncompleteError, LockgateError, RefusedError, UsageError
+from bundles.errors import REPLAY, FailedError, IncompleteError, LockgateError, RefusedError, UsageError
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
 from bundles.io.files import failures_named, scan
@@ -175,6 +175,7 @@ def _refuse_late_volumes(station: Station, manifest: BundleManifest, digest: str
     if absent := missing_volumes(station.reader, digest):
         raise RefusedError(
             f"a replay: the bundle was taken in without {', '.join(map(volume_path, absent))}",
+            code=REPLAY,
             thing=manifest.id,
             remedy=f"carry a receipt to {manifest.source}: the next bundle built on it brings what was in them",
         )

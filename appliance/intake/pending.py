@@ -151,4 +151,5 @@ def _effect(station: Station, entry: Entry, counting: Counting, keyid: str) -> d
     else:
         text = f"approval {after} of {needed}: {needed - after} more must follow within {hours} hours"
     return {"owner": owner, "sealed": sealed, "hours": hours, "approvals": after, "needed": needed,
-            "enough": record is not None and after >= needed, "text": text}  # fmt: skip
+            "enough": record is not None and after >= needed,
+            "adds": record is not None and after > len(before), "text": text}  # fmt: skip

@@ -10,6 +10,7 @@ from typing import Any, Final
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
 from appliance.store.reads.jobs import StoredJob, stored_job, stored_jobs
+from bundles.errors import ERRORS_BY_NAME, FailedError
 
 _WINDOW: Final = 15.0
 """Seconds over which a rate is taken: long enough to ride out an fsync, short enough to notice a slow medium."""
@@ -87,7 +88,7 @@ class Job:
             "rate": rate,
             "seconds_left": left,
             "result": self.result,
-            "error": {key: value for key, value in self.error.items() if key != "parts"} if self.error else None,
+            "error": _error_of(self.error) if self.error else None,
             "parts": list(self.parts.values()) or (self.error or {}).get("parts", []),
             "actor": self.actor,
             "created": self.created,
@@ -96,6 +97,12 @@ class Job:
             "to_sign": self.to_sign,
             "waits_for": self.waits_for,
         }
+
+
+def _error_of(stored: dict[str, Any]) -> dict[str, Any]:
+    """An error document; one that an earlier version stored has the code of its kind."""
+    kind = ERRORS_BY_NAME.get(str(stored.get("error", "")), FailedError)
+    return {"code": kind.kind_code} | {key: value for key, value in stored.items() if key != "parts"}
 
 
 def _job(stored: StoredJob) -> Job:

@@ -32,7 +32,7 @@ from datetime import timedelta
 from typing import Final
 
 from bundles import limits
-from bundles.errors import MalformedError, RefusedError
+from bundles.errors import OTHER_SITE, MalformedError, RefusedError
 from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.format.manifest_codec import decode
@@ -205,6 +205,7 @@ def _check_destination(manifest: BundleManifest, trust: TrustFolder) -> None:
     if manifest.destination != trust.site:
         raise RefusedError(
             "the bundle is for another site",
+            code=OTHER_SITE,
             thing=f"{manifest.id} is for {manifest.destination}, this is {trust.site}",
             remedy="carry it to where it belongs",
         )

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bundles import limits
-from bundles.errors import RefusedError
+from bundles.errors import FORK, GAP, JUMP, REPLAY, ROLLBACK, RefusedError
 from bundles.format.manifest import BundleManifest, bundle_id
 
 _NAMED: Final = 3
@@ -74,11 +74,13 @@ def _check_seen(history: Sequence[LedgerRow], manifest: BundleManifest, digest: 
         if row.digest == digest:
             raise RefusedError(
                 f"a replay: this bundle is in the ledger as {row.state}",
+                code=REPLAY,
                 thing=manifest.id,
                 remedy=f"it came before, nothing is to be done: see lockgate intake show {manifest.id}",
             )
         raise RefusedError(
             "a fork: the ledger has another bundle of this sequence",
+            code=FORK,
             thing=manifest.id,
             remedy="two bundles were made under one number: ask the source site, and trust neither",
         )
@@ -88,6 +90,7 @@ def _check_rollback(floor: int, manifest: BundleManifest) -> None:
     if manifest.sequence <= floor:
         raise RefusedError(
             f"a rollback: the stream is at {floor} already",
+            code=ROLLBACK,
             thing=manifest.id,
             remedy="it is older than what is here: bring the next bundle; what it alone carried must be built anew",
         )
@@ -97,6 +100,7 @@ def _check_jump(floor: int, manifest: BundleManifest) -> None:
     if manifest.sequence - floor > limits.SEQUENCE_STEP:
         raise RefusedError(
             f"a jump: one bundle may move a stream by {limits.SEQUENCE_STEP} at most, and the stream is at {floor}",
+            code=JUMP,
             thing=manifest.id,
             remedy="ask the source site what became of the numbers between; where it is well, two people set the floor"
             f" with: lockgate intake stream reset {manifest.stream} --sequence {manifest.sequence - 1}"
@@ -112,12 +116,14 @@ def _check_history(history: Sequence[LedgerRow], last: LedgerRow | None, manifes
         named = ", ".join(f"{bundle_id(manifest.stream, row.sequence)} ({row.state})" for row in came[-_NAMED:])
         raise RefusedError(
             f"a fork: the source voided what came in here after all: {named}",
+            code=FORK,
             thing=manifest.id,
             remedy="carry a receipt to the source (lockgate receipt export --out FILE; there: lockgate receipt take"
             " FILE), and have this bundle built again",
         )
     raise RefusedError(
         "a fork: the bundle follows another one than the ledger's last",
+        code=FORK,
         thing=manifest.id,
         remedy="two histories exist of one stream: ask the source site which bundles it made, and trust neither",
     )
@@ -132,6 +138,7 @@ def _gap(between: set[int], manifest: BundleManifest, allowed: bool) -> str:
         return f"{what}; the policy allows it"
     raise RefusedError(
         what,
+        code=GAP,
         thing=manifest.id,
         remedy="import what is missing first; where it is lost, two people set the floor with: lockgate intake stream"
         f" reset {manifest.stream} --sequence {manifest.sequence - 1} --key KEY --why TEXT",

@@ -16,6 +16,7 @@ import pytest
 from appliance import clock, limits
 from appliance.access.identity import MARK, Known, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_secret, new_secret
+from appliance.api.errors import LOG_IN_OVER, NO_ACCOUNT
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import MemoryAudit
 from appliance.control.api import Control
@@ -94,7 +95,7 @@ class Desk:
 
     async def good(self, headers: dict[str, str]) -> bool:
         status, document = await self.ask("GET", "/v1/session", headers)
-        assert status == 200 or "the log-in is over" in document["what"], document
+        assert status == 200 or document["code"] == LOG_IN_OVER, document
         return status == 200
 
 
@@ -245,7 +246,7 @@ async def test_a_header_that_is_no_session_is_not_helped_by_the_uid_behind_it(se
 async def test_a_system_account_is_the_account_bound_to_it_while_it_is(tmp_path: Path) -> None:
     async with a_desk(tmp_path) as desk:
         status, document = await desk.ask("GET", "/v1/session", {})
-        assert (status, document["what"]) == (403, "no account stands for this system account")
+        assert (status, document["code"]) == (403, NO_ACCOUNT)
         assert [event.outcome for event in desk.audit.events] == ["refused"]
         desk.person("alice", "reader", uid=0)
         assert (await desk.ask("GET", "/v1/session", {}))[1]["account"] == "alice"

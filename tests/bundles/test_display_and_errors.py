@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from appliance.api.errors import LOG_IN_CODES, LOST_CODES
 from bundles import errors
 from bundles.io.display import safe, some
 
@@ -89,6 +90,14 @@ def test_an_error_survives_the_wire(cls: type[errors.LockgateError]) -> None:
     assert type(back) is cls
     assert back.diagnostics() == "it happened: to this; do that"
     assert back.exit_status == error.exit_status
+    assert back.code == error.code == cls.kind_code
+    assert errors.from_wire(errors.to_wire(cls("it happened", code="so-it-was"))).code == "so-it-was"
+
+
+def test_each_kind_of_error_has_a_code_of_its_own() -> None:
+    codes = [cls.kind_code for cls in errors.ERRORS_BY_NAME.values()]
+    assert len(set(codes)) == len(codes)
+    assert not set(codes) & {*errors.LEDGER_CODES, *LOG_IN_CODES, *LOST_CODES}
 
 
 def test_an_unknown_error_from_the_wire_is_a_failure() -> None:

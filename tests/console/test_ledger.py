@@ -62,7 +62,7 @@ def test_a_floor_that_people_set_is_named_with_their_reason_and_hides_what_it_sk
 def test_a_refusal_by_the_ledger_is_named_with_what_it_means_and_how_to_go_on(name: str) -> None:
     refused = Job(
         id="j1", kind="import", state="refused", finished="2026-05-03T10:00:00Z",
-        error=ErrorDocument(what=f"a {name}: something", thing="alpha.bravo-000002", exit_status=3),
+        error=ErrorDocument(code=name, what=f"a {name}: something", thing="alpha.bravo-000002", exit_status=3),
     )  # fmt: skip
     said = lines([row(1), row(2)], [refused, refused])
     assert [line for line in said if name in line.split(" ", 2)[1]] == said[1:]

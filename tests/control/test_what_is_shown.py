@@ -35,6 +35,7 @@ from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from tests.conformance.shapes import Content, artifact, image
+from tests.control.described import require_described, template_of
 from tests.control.test_who_may_call import each_route, served
 from tests.intake.inside import Inside, small_bundle
 
@@ -79,7 +80,10 @@ class Desk:
 
     async def get(self, path: str, **query: Any) -> tuple[int, Any]:
         async with self.client.get(path, params=query) as answer:
-            return answer.status, await answer.json(content_type=None)
+            document = await answer.json(content_type=None)
+        if answer.content_type == "application/json":
+            require_described(self.app, "GET", template_of(self.app, path), answer.status, document)
+        return answer.status, document
 
     async def items(self, path: str, **query: Any) -> list[Any]:
         status, document = await self.get(path, **query)
@@ -201,7 +205,8 @@ async def test_a_repository_one_may_not_pull_is_refused_in_the_same_words_whethe
             assert status == 403
             assert said == json.dumps(
                 {
-                    "error": "RefusedError", "what": "alice may not pull (no role gives pull on NAME)", "thing": "NAME",
+                    "error": "RefusedError", "code": "refused",
+                    "what": "alice may not pull (no role gives pull on NAME)", "thing": "NAME",
                     "remedy": "it takes a reader, a writer, a maintainer, a security-officer or a collector; an"
                     " administrator grants it: lockgate role grant alice reader --on NAME", "exit_status": 3,
                 }

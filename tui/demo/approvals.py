@@ -118,4 +118,4 @@ def _effect(station: DemoStation, entry: IntakeDetail, keyid: str) -> dict[str, 
     else:
         text = f"approval {after} of {entry.needed}: {entry.needed - after} more must follow within {_HOURS} hours"
     return {"owner": owner, "sealed": False, "hours": _HOURS, "approvals": after, "needed": entry.needed,
-            "enough": after >= entry.needed, "text": text}  # fmt: skip
+            "enough": after >= entry.needed, "adds": keyid not in given, "text": text}  # fmt: skip

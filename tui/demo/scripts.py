@@ -32,6 +32,7 @@ _TAMPERED: Final = ErrorDocument(
 
 _FORKED: Final = ErrorDocument(
     error="RefusedError",
+    code="fork",
     what="a fork: the ledger has another bundle of this sequence",
     thing="alpha.bravo-000004",
     remedy="two bundles were made under one number: ask the source site, and trust neither",
@@ -40,8 +41,8 @@ _FORKED: Final = ErrorDocument(
 _BAD_MEDIUM: Final = "/media/usb-red"
 
 
-def _refused(what: str, thing: str, remedy: str) -> ErrorDocument:
-    return ErrorDocument(error="RefusedError", what=what, thing=thing, remedy=remedy, exit_status=3)
+def _refused(code: str, what: str, thing: str, remedy: str) -> ErrorDocument:
+    return ErrorDocument(error="RefusedError", code=code, what=what, thing=thing, remedy=remedy, exit_status=3)
 
 
 _BLOBS: Final = 9
@@ -226,12 +227,12 @@ def _import(station: DemoStation, job: DemoJob) -> None:
     if sequence in known:
         job.phases, job.end = (
             job.phases[:1],
-            _refused(f"a replay: {name} is in the ledger", name, "nothing is to be done"),
+            _refused("replay", f"a replay: {name} is in the ledger", name, "nothing is to be done"),
         )
         return
     if sequence > max(known, default=0) + 1:
         before = intake.bundle_id(sequence - 1, entry.stream)
-        job.phases, job.end = job.phases[:1], _refused(f"a gap: {before} did not come", name, "import it first")
+        job.phases, job.end = job.phases[:1], _refused("gap", f"a gap: {before} did not come", name, "import it first")
         return
     if medium is not None and medium.path == _BAD_MEDIUM:
         job.phases = (job.phases[0], Phase("verify and store", entry.bytes, 4.0, lines[:1]))

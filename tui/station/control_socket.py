@@ -11,7 +11,7 @@ import base64
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -20,6 +20,7 @@ from appliance.api.audit import Event
 from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.errors import LOG_IN_CODES, LOST_CODES
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
 from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
@@ -33,11 +34,6 @@ if TYPE_CHECKING:
     from appliance.control.client import ControlClient
 
 T = TypeVar("T")
-_GONE: Final = ("the station is not running", "the station did not answer")
-"""How the client's errors begin when the line, and not the station, said no."""
-
-_NOBODY: Final = ("the log-in is over", "no account stands for this system account")
-"""How refusals begin that a log-in mends (appliance.control.callers)."""
 
 
 def _as(shape: type[T], document: object) -> T:
@@ -52,10 +48,10 @@ def _as(shape: type[T], document: object) -> T:
 
 def _as_known(error: LockgateError) -> LockgateError:
     """The error as the console tells them apart: a lost line, a missing log-in, anything else."""
-    if error.what.startswith(_GONE):
-        return StationLostError(error.what, thing=error.thing, remedy=error.remedy)
-    if error.what.startswith(_NOBODY):
-        return NotLoggedInError(error.what, thing=error.thing, remedy=error.remedy)
+    if error.code in LOST_CODES:
+        return StationLostError(error.what, thing=error.thing, remedy=error.remedy, code=error.code)
+    if error.code in LOG_IN_CODES:
+        return NotLoggedInError(error.what, thing=error.thing, remedy=error.remedy, code=error.code)
     return error
 
 
@@ -93,7 +89,7 @@ class ControlStation:
             await self._require_somebody(client)
             return await question(client)
         except (FailedError, RefusedError) as error:
-            if error.what.startswith(_GONE):
+            if error.code in LOST_CODES:
                 await self.close()
             raise _as_known(error) from None
 

@@ -51,7 +51,7 @@ def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marke
     what changes."""
     decided = entry.state in ("released", "rejected")
     for name, effect in () if decided else effects.items():
-        role = "need" if entry.waits_for == "approvals" and not effect.text.startswith("nothing") else "wait"
+        role = "need" if entry.waits_for == "approvals" and effect.adds else "wait"
         sealed = " (sealed: break-glass)" if effect.sealed else ""
         yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
     if not effects and not decided:

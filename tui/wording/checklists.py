@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from appliance.api.intake import IntakeDetail, IntakeEntry
 from appliance.api.jobs import Job
+from bundles.errors import LEDGER_CODES
 from bundles.io.display import safe
 from tui.terminal.texts import count, percent
 from tui.wording.account_changes import summary
@@ -29,7 +30,6 @@ STEPS: Final = (
 )
 """What an import goes through, and what each step proves."""
 
-_LEDGER: Final = ("replay", "fork", "gap", "rollback", "another site")
 _VOLUMES: Final = "verify and store"
 """The import job's phase in which it reads volumes; before it there is none."""
 
@@ -60,8 +60,7 @@ def _place(job: Job) -> int:
         return 3 if whole and job.state == "running" else 2
     if job.phase:
         return 3
-    what = job.error.what if job.error is not None else ""
-    return 1 if any(word in what for word in _LEDGER) else 0
+    return 1 if job.error is not None and job.error.code in LEDGER_CODES else 0
 
 
 def of_entry(entry: IntakeDetail) -> list[Check]:

@@ -86,8 +86,7 @@ def _refused(stream: Stream, jobs: Sequence[Job]) -> list[Marked]:
         error = job.error
         if job.kind != "import" or error is None or not error.thing.startswith(f"{stream.stream}-"):
             continue
-        name = next((name for name in MEANINGS if error.what.startswith(f"a {name}")), "")
-        if name:
+        if (name := error.code) in MEANINGS:
             at = moment(job.finished or job.created)
             lines.setdefault(
                 (name, error.thing),

@@ -15,7 +15,7 @@ from appliance.store.writes.entries import IntakeEntry, entry_of, move, stand, s
 from appliance.store.writes.floors import raise_clock_floor, require_open
 from appliance.store.writes.registry import BlobRow, record_blob
 from appliance.store.writes.write import Write
-from bundles.errors import FailedError, RefusedError
+from bundles.errors import REPLAY, FailedError, RefusedError
 
 
 class VolumeRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +180,7 @@ class Quarantine(Write, frozen=True):
     def apply(self, db: Connection) -> None:
         entry = entry_of(db, self.digest)
         if entry.state != "receiving":
-            raise RefusedError(f"a replay: this bundle is in the ledger as {entry.state}", thing=entry.id)
+            raise RefusedError(f"a replay: this bundle is in the ledger as {entry.state}", code=REPLAY, thing=entry.id)
         require_open(db, entry.stream)
         last = db.execute("SELECT max(sequence) FROM ledger WHERE stream = ?", (entry.stream,)).fetchone()[0]
         if last is not None and last >= entry.sequence:
