@@ -8,6 +8,7 @@ of it with stock tools and without a station; `lockgate audit verify --export` d
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -16,11 +17,12 @@ from pathlib import Path
 from typing import Final
 
 from appliance.audit.checkpoints import checkpoint
+from appliance.audit.export_documents import holds, undocumented
 from appliance.audit.seals import audit_key, seals_of
 from appliance.paths import StationPaths
 from bundles import limits
 from bundles.documents.audit_cut import Cut, LaneCut, sign_cut
-from bundles.documents.audit_findings import Finding, Verified
+from bundles.documents.audit_findings import UNDOCUMENTED, Finding, Verified
 from bundles.documents.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, site_of, verify
 from bundles.documents.audit_seal import Seals
 from bundles.errors import FailedError, RefusedError, UsageError
@@ -98,11 +100,22 @@ def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, si
 def verify_export(
     folder: Path, key: PublicKey, site: str, expect_head: str = "", seals: Seals | None = None
 ) -> Verified:
-    """Everything in an export: its signature, every file, no file beside them, and the log's own chain; on the station
-    itself, which has `seals`, also who wrote each event.
+    """Everything in an export: its signature, every file, no file beside them, the log's own chain, and the document of
+    each decision that the log names; on the station itself, which has `seals`, also who wrote each event.
 
     Raises RefusedError where another key signed it, or where it is another station's: that is no change to it.
     """
+    found = _verify(folder, key, site, expect_head, seals)
+    for one in undocumented(folder):
+        if one.due:
+            found.find(f"lane {one.lane:02}", 0, f"event {one.seq}: {one.what}", UNDOCUMENTED, one.lane)
+        else:
+            found.unchecked.append(one.what)
+    return found
+
+
+def _verify(folder: Path, key: PublicKey, site: str, expect_head: str, seals: Seals | None) -> Verified:
+    """Everything but the documents that the log names."""
     if not folder.is_dir():
         raise UsageError("no such folder", thing=str(folder), remedy="give the folder of an export")
     problems: list[Finding] = []
@@ -121,8 +134,7 @@ def verify_export(
     else:
         raw = read_small(sums, limits.SIGNED_DOCUMENT)
         files = {kind: read_small(folder / name, limits.SIGNATURE_FILE) for kind, name in mine.items()}
-        # An earlier version kept both halves of a hybrid signature in one file.
-        if not key.verify_files(raw, files) and not (set(files) == {"sig"} and key.verify(raw, files["sig"])):
+        if not holds(key, raw, files):
             problems.append(Finding(SUMS, 0, f"the signature by key {key.keyid} does not hold"))
         elif (other := site_of(folder, key)) not in ("", site):
             raise RefusedError(
@@ -144,18 +156,25 @@ def verify_export(
 
 def prunable(paths: StationPaths, exported: Path, site: str) -> Cut | None:
     """The lanes' oldest segments that an export holds byte for byte and that nobody writes any more, whole segments
-    alone; None where there are none. Raises RefusedError where the export does not verify."""
+    alone; None where there are none. The event of a decision whose document the export lacks stays, and what came after
+    it in its lane: no later export could tell of it. Raises RefusedError where the export does not verify."""
     key = audit_key(paths).public
-    found = verify_export(exported, key, site, seals=seals_of(paths))
+    found = _verify(exported, key, site, "", seals_of(paths))
     if found.findings:
         raise RefusedError("the export does not verify", thing=found.findings[0].text(), remedy="export it anew")
+    stay: dict[int, int] = {}
+    for one in undocumented(exported):
+        if one.due:
+            stay[one.lane] = min(one.seq, stay.get(one.lane, one.seq))
     lanes: dict[int, list[Segment]] = {}
     for segment in segments(paths.audit):
         lanes.setdefault(segment.lane, []).append(segment)
     cuts: list[LaneCut] = []
     for lane, mine in lanes.items():
         gone: dict[str, str] = {}
-        for segment in mine[:-1]:
+        for segment, behind in itertools.pairwise(mine):
+            if lane in stay and int(str(_first_event(behind.path)["seq"])) > stay[lane]:
+                break
             copy, digest = exported / LANES / segment.path.name, _sha256(segment.path)
             if not copy.is_file() or _sha256(copy) != digest:
                 break

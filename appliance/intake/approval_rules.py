@@ -10,8 +10,9 @@ from appliance.archives.findings import RULES
 from appliance.archives.tar_fields import BLOCK, is_header
 from appliance.archives.unpacking import compression_of
 from appliance.intake.content import read_manifest
+from appliance.intake.entry_log import came_while_open
 from appliance.intake.missing_volumes import whole_without
-from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand
+from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand, one_more
 from appliance.station import Station
 from appliance.store.blobs import BlobStore
 from appliance.store.reads.intake import Entry, manifest_bytes, missing_volumes, report_text
@@ -34,8 +35,10 @@ _known: dict[tuple[str, str, tuple[int, ...]], Facts] = {}
 def demand_of(station: Station, policy: Policy, entry: Entry) -> Demand:
     """What an entry takes on this station."""
     if station.config.open or not policy.rule:
-        return demand(policy, station.config, Facts(entry.stream, "", ()))
-    return demand(policy, station.config, facts_of(station, entry))
+        wanted = demand(policy, station.config, Facts(entry.stream, "", ()))
+    else:
+        wanted = demand(policy, station.config, facts_of(station, entry))
+    return one_more(wanted) if came_while_open(station, entry) else wanted
 
 
 def facts_of(station: Station, entry: Entry) -> Facts:

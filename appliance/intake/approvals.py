@@ -6,21 +6,19 @@ decision, is in its time, and is signed by a key that is pinned for purpose `rel
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
 from appliance import clock, limits
 from appliance.api.states import DECIDABLE
-from appliance.audit.acts import REPORTED, Act, mark, read_act
-from appliance.audit.reading import own_events
 from appliance.intake.approval_rules import check_refused, demand_of
+from appliance.intake.entry_log import Logged, logged, require_logged_in
 from appliance.intake.overrides import trusted_now
 from appliance.permissions import Permission
-from appliance.release_check.cut_record import kept_of
 from appliance.release_check.log_record import read_log
-from appliance.settings.approvals import Demand, check_apart, check_inspected, is_sealed, person
+from appliance.settings.approvals import Demand, check_apart, check_inspected, is_sealed, one_more, person
 from appliance.station import Station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.decisions import last_restore, sealed_key_use
@@ -33,6 +31,11 @@ from bundles.io.times import later
 from bundles.oci.digest import Digest
 from bundles.people import forms, gather
 from bundles.signing.keys import check_keyid
+
+__all__ = (
+    "Counting", "Logged", "Verified", "choose", "draft", "hours_of", "logged", "names_of", "require_not_undone",
+    "require_recorded_report", "still_counting", "taken_back", "verify", "verify_new", "verify_stored",
+)  # fmt: skip
 
 _SLACK: Final = 60
 """Seconds a document may come from the future: the station made it, and clocks are set back."""
@@ -218,11 +221,8 @@ def still_counting(
         try:
             decision = verify_stored(station, entry, kept)
             require_not_undone(decision, undone)
-            if said is not None and kept.keyid in said.while_open:
-                raise RefusedError(
-                    f"the station was open when the approval by {decision.owner} was handed in", thing=entry.id,
-                    remedy="approve it again",
-                )  # fmt: skip
+            if said is not None:
+                require_logged_in(station, entry, said, decision.approval, decision.owner)
         except LockgateError as error:
             objections.append(error.diagnostics())
             continue
@@ -254,58 +254,10 @@ def require_recorded_report(station: Station, entry: Entry, said: Logged) -> Non
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """What the audit log says of a bundle: when it was last rejected or withdrawn, who brought it in, and the digest of
-    its newest inspection report; "" where it does not say; and by whose log-in each key's newest approval came.
-    `while_open` are the keys whose newest approval is older than the closing of the station. No backup and no edited
-    row takes that back."""
-
-    undone: str = ""
-    importer: str = ""
-    hands: Mapping[str, str] = field(default_factory=dict)
-    report: str = ""
-    while_open: Collection[str] = ()
-
-
 def taken_back(station: Station, said: Logged) -> str:
     """Before when no decision about a bundle counts: its last rejection or withdrawal in the audit log, or a restore of
     the station, which may have lost one. "" for none."""
     return max(said.undone, last_restore(station.reader))
-
-
-def logged(station: Station, entry: Entry) -> Logged:
-    """Read the log back to the bundle's import; where that was pruned, what the cut kept says the rest. Of the hands
-    that approvals came through it keeps nothing: these are handed in anew."""
-    undone = report = ""
-    hands: dict[str, str] = {}
-    while_open: set[str] = set()
-    closed_since = False
-    did_not_happen: set[str] = set()
-    for event in own_events(station.paths, marks=(entry.id.encode(), mark(Act.CLOSE))):
-        closed_since = closed_since or event["act"] == Act.CLOSE
-        if event["thing"] == entry.id and event["detail"].get("takes_back"):
-            did_not_happen.add(event["act"])
-        if (event["thing"], event["outcome"], event["detail"].get("digest")) != (entry.id, "done", entry.digest):
-            continue
-        if read_act(event["act"]) in REPORTED:
-            if event["act"] not in did_not_happen:
-                report = report or str(event["detail"].get("report", ""))
-            did_not_happen.discard(event["act"])
-        if event["act"] in (Act.INTAKE_REJECT, Act.INTAKE_WITHDRAW):
-            undone = undone or str(event["time"])
-        if event["act"] == Act.INTAKE_APPROVE:
-            keyid = str(event["detail"]["keyid"])
-            if closed_since and keyid not in hands:
-                while_open.add(keyid)
-            hands.setdefault(keyid, str(event["actor"]))
-        if event["act"] == Act.INTAKE_IMPORT:
-            return Logged(undone, str(event["actor"]), hands, report, while_open)
-    kept = kept_of(station.paths, station.config.site, entry.digest)
-    return Logged(
-        undone or kept.undone.get(entry.digest, ""), kept.importers.get(entry.digest, ""), hands,
-        report or kept.reports.get(entry.digest, ""), while_open,
-    )  # fmt: skip
 
 
 def choose(
@@ -314,10 +266,18 @@ def choose(
     """Whether people's daily keys let a bundle out (False) or sealed ones do (True), and how many people that takes.
 
     Raises RefusedError where neither are enough, one person is two of those that the policy sets apart, or everything
-    came through one log-in.
+    came through one log-in. Who brought a bundle in while the station was open may be anybody: one more person must
+    approve it, and nobody releases it where the policy sets the importer and the releaser apart.
     """
     policy = station.policy()
     importer = importer_of(station.reader, entry)
+    if said.brought_while_open:
+        wanted = one_more(wanted)
+        if "importer-releaser" in wanted.separate:
+            raise RefusedError(
+                "nobody was logged in when it was imported, and who imports and who releases must be two people",
+                thing=entry.id, remedy="reject it, and have the source send it again",
+            )  # fmt: skip
     if counting.people >= wanted.people:
         every = frozenset[str]().union(*counting.plain.values())
         check_apart(policy, wanted, importer=importer, approvers=every, releaser=releaser)
@@ -329,11 +289,12 @@ def choose(
         # Two others: neither who brought it, nor who releases it, nor who approved it by the usual way.
         not_they = person(policy, importer).union(person(policy, releaser), *counting.plain.values())
         others = [names for names in gather(counting.sealed.values()) if not names & not_they]
-        if len(others) >= broken.people:
-            return True, broken.people
+        needed = broken.people + wanted.anybody
+        if len(others) >= needed:
+            return True, needed
         raise RefusedError(
             "too few others opened a sealed key",
-            thing=f"{entry.id}: {len(others)} of {broken.people}",
+            thing=f"{entry.id}: {len(others)} of {needed}",
             remedy="who imported, approved or releases it does not count among them",
         )
     reason = counting.objections[0] if counting.objections else f"{counting.people} of {wanted.people} count"

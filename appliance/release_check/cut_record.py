@@ -1,13 +1,13 @@
 """What a cut of the audit log keeps of it, in a file `imported/SHA256.cut` that the signed cut names.
 
-A prune removes events; what they said of imports, releases, links, tags and blocks goes there. It is JSON lines:
-`{"acts"}`, the age of what came before; `{"blocks"}` (appliance.release_check.block_record); `{"deeds"}`
-(appliance.release_check.deed_record); `{"bundle", "id", "manifest",
-"by", "undone", "rejected", "ever", "released"}` a bundle, in the order of their digests; `{"repository", "links"}`,
-`{"repository", "ended"}` and `{"repository", "roots"}`, with ages where these count; `{"standing", …}` what stands in a
-repository (appliance.release_check.tag_history), bundles by their place; `{"pending"}` an act of the last minute about
-tags. A line holds a thousand things at most. Each cut's file speaks of everything up to it, so that the newest is
-enough.
+A prune removes events; what they said of imports, approvals, releases, links, tags and blocks goes there. It is JSON
+lines: `{"acts", "closed"}`, the age of what came before, and whether the station was closed since it was made;
+`{"blocks"}` (appliance.release_check.block_record); `{"deeds"}` (appliance.release_check.deed_record); `{"bundle",
+"id", "manifest", "by", "open", "approved", "undone", "rejected", "ever", "released"}` a bundle, in the order of their
+digests; `{"repository", "links"}`, `{"repository", "ended"}` and `{"repository", "roots"}`, with ages where these
+count; `{"standing", …}` what stands in a repository (appliance.release_check.tag_history), bundles by their place;
+`{"pending"}` an act of the last minute about tags. A line holds a thousand things at most. Each cut's file speaks of
+everything up to it, so that the newest is enough.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from appliance.audit.acts import Act, mark
 from appliance.audit.checkpoints import public_keys
 from appliance.audit.reading import beginnings, begins, is_pruned, own_events
 from appliance.paths import StationPaths
-from appliance.release_check.log_facts import Aged, LogRecord, Shown, Step, add_aged
+from appliance.release_check.log_facts import Aged, HandedIn, LogRecord, Shown, Step, add_aged
 from bundles import limits
 from bundles.documents.audit_cut import CutRecord, read_cut
 from bundles.errors import LockgateError, MalformedError
@@ -81,14 +81,14 @@ def _records(paths: StationPaths, site: str) -> list[CutRecord]:
     return found
 
 
-def read_lines(paths: StationPaths, record: CutRecord, holding: bytes = b"") -> Iterator[dict[str, Any]]:
-    """The lines of a cut's file that hold some bytes. Raises MalformedError or OSError, behind the last line too, where
-    it is not the file that the cut names."""
+def read_lines(paths: StationPaths, record: CutRecord, marks: tuple[bytes, ...] = (b"",)) -> Iterator[dict[str, Any]]:
+    """The lines of a cut's file that hold one of `marks`. Raises MalformedError or OSError, behind the last line too,
+    where it is not the file that the cut names."""
     hasher = hashlib.sha256()
     with os.fdopen(open_regular(paths.imported / f"{record.sha256}{SUFFIX}", ceiling=limits.CUT_RECORD), "rb") as file:
         while line := file.readline(limits.AUDIT_LINE):
             hasher.update(line)
-            if holding in line:
+            if any(one in line for one in marks):
                 yield strict_json.loads(
                     line, ceiling=limits.AUDIT_LINE, nodes=limits.AUDIT_LINE_NODES, what="a line of the record"
                 )
@@ -97,14 +97,19 @@ def read_lines(paths: StationPaths, record: CutRecord, holding: bytes = b"") -> 
 
 
 def kept_of(paths: StationPaths, site: str, digest: str) -> LogRecord:
-    """What the newest cut kept of one bundle; nothing where there is none, or its file is missing or changed."""
-    found = LogRecord()
-    record = newest_cut(paths, site, LogRecord())
+    """What the newest cut kept of one bundle; nothing where there is none. Where its file is missing or changed, or
+    events went of which no cut kept anything, `closed` is None."""
+    found, about = LogRecord(), LogRecord()
+    record = newest_cut(paths, site, about)
+    marks = (b'"acts":', b'"bundle":"%s"' % digest.encode())
     try:
-        for said in read_lines(paths, record, b'"bundle":"%s"' % digest.encode()) if record is not None else ():
+        for said in read_lines(paths, record, marks) if record is not None else ():
             _take(found, said)
     except (LockgateError, OSError, ValueError, LookupError, TypeError, AttributeError):
-        return LogRecord()
+        return LogRecord(closed=None)
+    found.cut = record
+    if about.lost:
+        found.closed = None
     return found
 
 
@@ -130,6 +135,7 @@ def _take(found: LogRecord, said: dict[str, Any]) -> None:
         _take_bundle(found, said)
     elif "acts" in said:
         found.acts = int(said["acts"])
+        found.closed = None if said.get("closed") is None else bool(said["closed"])
     elif "repository" in said:
         _take_links(found, said["repository"], said)
 
@@ -140,6 +146,10 @@ def _take_bundle(found: LogRecord, said: dict[str, Any]) -> None:
     for word, kept in (("by", found.importers), ("undone", found.undone), ("report", found.reports)):
         if said.get(word):
             kept[digest] = str(said[word])
+    if said.get("open"):
+        found.brought_open.add(digest)
+    for keyid, (actor, while_open) in said.get("approved", {}).items():
+        found.approved.setdefault(digest, {})[str(keyid)] = HandedIn(str(actor), bool(while_open))
     if said.get("rejected"):
         found.rejected.add(digest)
     if said.get("ever") is not None:
@@ -168,13 +178,15 @@ def _aged(said: list[str] | dict[str, int]) -> Aged:
 def lines(log: LogRecord, linked: Iterable[tuple[str, str]], *, inside: bool) -> Iterator[bytes]:
     """What a cut keeps, but for what stands: of `linked`, the (repository, digest) that the database shows, what was
     linked one by one. An outside keeps no links."""
-    yield strict_json.canonical({"acts": log.acts}) + b"\n"
+    yield strict_json.canonical({"acts": log.acts, "closed": log.closed}) + b"\n"
     yield from log.blocks.lines()
     yield from log.deeds.lines()
     for digest, (name, manifest) in sorted(log.imported.items()):
         shown, ever = log.released.get(digest), log.ever.get(digest)
+        approved = {key: [one.actor, one.while_open] for key, one in log.approved.get(digest, {}).items()}
         said: dict[str, Any] = {
             "bundle": digest, "id": name, "manifest": manifest, "by": log.importers.get(digest, ""),
+            "open": digest in log.brought_open, "approved": approved,
             "report": log.reports.get(digest, ""), "undone": log.undone.get(digest, ""),
             "rejected": digest in log.rejected,
             "ever": None if ever is None else sorted(ever), "released": None,

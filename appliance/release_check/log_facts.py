@@ -53,6 +53,15 @@ class Step:
     references: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class HandedIn:
+    """The newest approval of a bundle by a key: through whose log-in it came, and whether that was before the station
+    was last closed, when nobody was logged in."""
+
+    actor: str
+    while_open: bool
+
+
 @dataclass(slots=True)
 class LogRecord:
     """What the audit log says now, by digest.
@@ -66,7 +75,9 @@ class LogRecord:
     were mounted from another repository's link, which no such act explains. `ended`: links that were taken away, with
     the age of that: no act before it explains them. `roots`: what else the station itself put into each repository.
     `acts`: how many acts these are, the age of what comes before them. `blocks`: what people blocked and unblocked.
-    `deeds`: restores, floors, receipts, hand-overs and opened sealed keys.
+    `deeds`: restores, floors, receipts, hand-overs and opened sealed keys. `approved`: the newest approval of each
+    bundle by each key. `closed`: whether the station was closed since it was made open; None where what a cut kept does
+    not say it, nor who approved. `brought_open`: the bundles that came in before it was last closed.
 
     `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that signed cuts
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
@@ -91,6 +102,9 @@ class LogRecord:
     acts: int = 0
     blocks: BlockRecord = field(default_factory=BlockRecord)
     deeds: DeedRecord = field(default_factory=DeedRecord)
+    approved: dict[str, dict[str, HandedIn]] = field(default_factory=dict)
+    closed: bool | None = False
+    brought_open: set[str] = field(default_factory=set)
     since: str = ""
     files: set[str] = field(default_factory=set)
     damaged: str = ""

@@ -17,7 +17,7 @@ from appliance.audit.reading import own_events
 from appliance.paths import StationPaths
 from appliance.release_check import cut_record, replay
 from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
-from appliance.release_check.log_facts import LogRecord, Shown, add_aged
+from appliance.release_check.log_facts import HandedIn, LogRecord, Shown, add_aged
 from appliance.store.blobs import BlobStore
 from appliance.store.ports import Reader
 from appliance.store.reads.links import every_link
@@ -47,6 +47,8 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
         if event["seq"] <= covers.get(str(event["lane"]), 0):
             continue
         act, thing, detail = read_act(event["act"]), str(event["thing"]), event["detail"]
+        if act == Act.CLOSE:  # also one that was cut off: the settings change first
+            found.closed = True
         if event["outcome"] != "done":
             if detail.get("takes_back"):
                 taken_back.add((act, thing))
@@ -66,6 +68,8 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
     found.taken_back = taken_back
     if base is not None:
         _go_on_from(found, base, ended, taken_back)
+    elif found.lost or found.damaged:
+        found.closed = found.closed or None
     return found
 
 
@@ -73,11 +77,8 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
     """Add what an event says; the newest come first, so that what ended stays so."""
     thing, detail = str(event["thing"]), event["detail"]
     digest = str(detail.get("digest", ""))
-    if act == Act.INTAKE_IMPORT and digest:
-        found.imported.setdefault(digest, (thing, str(detail.get("manifest", ""))))
-        found.importers.setdefault(digest, str(event["actor"]))
-    if act in REPORTED and digest:
-        found.reports.setdefault(digest, str(detail.get("report", "")))
+    if digest:
+        _note_entry(found, act, event, digest)
     match explains(act):
         case Explains.NOTHING:
             return
@@ -103,6 +104,21 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
     found.acts += 1
 
 
+def _note_entry(found: LogRecord, act: Act | None, event: Mapping[str, Any], digest: str) -> None:
+    """Add what an event says of the bundle with a digest."""
+    detail = event["detail"]
+    if act == Act.INTAKE_IMPORT:
+        if found.closed and digest not in found.imported:
+            found.brought_open.add(digest)
+        found.imported.setdefault(digest, (str(event["thing"]), str(detail.get("manifest", ""))))
+        found.importers.setdefault(digest, str(event["actor"]))
+    if act == Act.INTAKE_APPROVE:
+        handed = HandedIn(str(event["actor"]), bool(found.closed))
+        found.approved.setdefault(digest, {}).setdefault(str(detail.get("keyid", "")), handed)
+    if act in REPORTED:
+        found.reports.setdefault(digest, str(detail.get("report", "")))
+
+
 def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, event: Mapping[str, Any]) -> None:
     """Add a link that a client made. A mount or a copy says that its source's link was there: an older act must explain
     that one (`waiting`, by source), or a release or collect (appliance.release_check.unexplained)."""
@@ -124,18 +140,8 @@ def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, ev
 
 def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]) -> None:
     """Add what a cut kept, beneath what came after it; an act that was taken back since did not happen."""
-    for digest, (name, manifest) in base.imported.items():
-        if (Act.INTAKE_IMPORT, name) not in taken_back:
-            found.imported.setdefault(digest, (name, manifest))
-            found.importers.setdefault(digest, base.importers.get(digest, ""))
-        if digest in base.reports and not any((act, name) in taken_back for act in REPORTED):
-            found.reports.setdefault(digest, base.reports[digest])
-        if digest in base.undone:
-            found.undone.setdefault(digest, base.undone[digest])
-        if digest in base.rejected and (Act.INTAKE_REJECT, name) not in taken_back:
-            found.rejected.add(digest)
-        if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
-            found.released.setdefault(digest, Shown()).add(base.released[digest], found.acts)
+    _go_on_from_entries(found, base, ended, taken_back)
+    found.closed = found.closed or base.closed
     found.steps = base.steps
     for step in base.steps:
         if step.released:
@@ -151,6 +157,33 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
     found.acts += base.acts
     found.blocks.go_on_from(base.blocks, taken_back)
     found.deeds.go_on_from(base.deeds, taken_back)
+
+
+def _go_on_from_entries(
+    found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]
+) -> None:
+    for digest, (name, manifest) in base.imported.items():
+        if (Act.INTAKE_IMPORT, name) not in taken_back:
+            if digest in base.brought_open or (found.closed and digest not in found.imported):
+                found.brought_open.add(digest)
+            found.imported.setdefault(digest, (name, manifest))
+            found.importers.setdefault(digest, base.importers.get(digest, ""))
+        if (Act.INTAKE_APPROVE, name) not in taken_back:  # of which key is not said: then of none
+            _go_on_from_approvals(found, digest, base.approved.get(digest, {}))
+        if digest in base.reports and not any((act, name) in taken_back for act in REPORTED):
+            found.reports.setdefault(digest, base.reports[digest])
+        if digest in base.undone:
+            found.undone.setdefault(digest, base.undone[digest])
+        if digest in base.rejected and (Act.INTAKE_REJECT, name) not in taken_back:
+            found.rejected.add(digest)
+        if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
+            found.released.setdefault(digest, Shown()).add(base.released[digest], found.acts)
+
+
+def _go_on_from_approvals(found: LogRecord, digest: str, kept: Mapping[str, HandedIn]) -> None:
+    for keyid, handed in kept.items():
+        older = HandedIn(handed.actor, handed.while_open or bool(found.closed))
+        found.approved.setdefault(digest, {}).setdefault(keyid, older)
 
 
 def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> None:

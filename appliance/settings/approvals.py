@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final, Literal
@@ -91,11 +91,13 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a bundle takes: people, hours an approval of it is good for, and who may not be the same person."""
+    """What a bundle takes: people, hours an approval of it is good for, and who may not be the same person. `anybody`:
+    who imported it may be any of those who approve, and `people` counts one more for that."""
 
     people: int
     hours: int
     separate: frozenset[str]
+    anybody: bool = False
 
 
 def load_policy(path: Path) -> Policy:
@@ -156,6 +158,14 @@ def demand(policy: Policy, config: Config, facts: Facts) -> Demand:
     rules = [rule for rule in policy.rule if rule.names(facts)]
     hours = min([config.approval_hours, *(rule.hours for rule in rules if rule.hours is not None)])
     return Demand(max([config.threshold, *(rule.approvals for rule in rules)]), hours, frozenset(policy.separate))
+
+
+def one_more(wanted: Demand) -> Demand:
+    """What a bundle takes that was imported when nobody was logged in: of so many people enough others remain, whoever
+    of them imported it. Where the policy lets the importer approve it takes nothing more."""
+    if wanted.anybody or "importer-approver" not in wanted.separate:
+        return wanted
+    return replace(wanted, people=wanted.people + 1, anybody=True)
 
 
 def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str]) -> None:

@@ -21,9 +21,10 @@ MAC_WRONG: Final = "mac-wrong"
 SEAL_LOST: Final = "seal-lost"
 REFUSED: Final = "refused"
 BROKEN: Final = "broken"
+UNDOCUMENTED: Final = "undocumented"
 """Codes of findings: of changes in general; of events that the station did not write; of checkpoints that said from
 where on events carry MACs; of a lane that a signed checkpoint does not vouch for; of a lane whose chain or whose last
-signed event is not what it was."""
+signed event is not what it was; of an export that lacks the document of a decision."""
 
 _FINDINGS: Final = 1_000
 
@@ -46,7 +47,8 @@ class Finding:
 @dataclass(slots=True)
 class Verified:
     """What was looked at and found. No checkpoint covers `uncovered` events; `time_back` are older than the one before
-    them in their lane, and `set_back` events say that the clock was set back."""
+    them in their lane, and `set_back` events say that the clock was set back. `unchecked` is what an export lacks that
+    may be lacking: its events could not be held against it."""
 
     events: int = 0
     lanes: int = 0
@@ -59,6 +61,7 @@ class Verified:
     first: str = ""
     last: str = ""
     findings: list[Finding] = field(default_factory=list)
+    unchecked: list[str] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """As plain data; `ok` says that nothing was found."""

@@ -15,12 +15,14 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.intake import approvals
 from appliance.lifecycle.prune import prune_log
-from appliance.release_check import log_record
+from appliance.origin import Origin, write_origin
+from appliance.release_check import cut_record, log_record
 from appliance.release_check import moved_tags as tags_moved
 from appliance.release_check.unexplained import alarms, unexplained
-from appliance.store.reads.intake import find_entry
+from appliance.store.reads.intake import decisions_of, find_entry
 from bundles import limits as bundle_limits
 from bundles.errors import FailedError, RefusedError
+from bundles.io import strict_json
 from bundles.oci.digest import Digest
 from bundles.signing.trust import trust_key
 from tests.bundles.small import MemoryStore, file_artifact
@@ -316,6 +318,75 @@ def test_when_a_bundle_was_taken_back_and_who_brought_it_is_known_after_a_prune(
     assert (after.undone, after.importer) == (before.undone, before.importer)
     cut_file(inside).write_bytes(b"")
     assert approvals.logged(inside.station, entry).undone == "", "`intake check` names the file"
+
+
+@pytest.mark.parametrize("prunes", [1, 2])
+def test_what_was_handed_in_and_imported_while_the_station_was_open_is_known_after_a_prune(
+    inside: Inside, prunes: int
+) -> None:
+    """The events of the approval, of the import and of the closing go together, or the closing alone comes after."""
+    first, second = inside.officer("Anna"), inside.officer("Boris")
+    inside.decide(NAME, first)
+    if prunes == 2:
+        prune(inside, "before")
+    say(inside, Act.CLOSE, "bravo", administrator="ada")
+    inside.decide(NAME, second)
+    prune(inside, "after")
+    entry = find_entry(inside.station.reader, NAME)
+    said = approvals.logged(inside.station, entry)
+    assert (set(said.while_open), said.brought_while_open) == ({first.public.keyid}, True)
+    assert said.hands == {first.public.keyid: "Anna", second.public.keyid: "Boris"}
+    with pytest.raises(RefusedError, match="open when the approval by Anna"):
+        inside.release(NAME)
+    inside.decide(NAME, first)
+    with pytest.raises(RefusedError, match="2 of 3"):
+        inside.release(NAME)
+    inside.decide(NAME, inside.officer("Carla"))
+    assert inside.release(NAME)
+
+
+@pytest.mark.parametrize("how", ["an earlier version's cut", "a removed file"])
+def test_an_approval_of_which_nothing_is_known_counts_where_it_is_younger_than_the_closing(
+    inside: Inside, how: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    approved(inside)
+    if how == "an earlier version's cut":
+        lines = cut_record.lines
+        monkeypatch.setattr(cut_record, "lines", lambda *args, **more: map(earlier, lines(*args, **more)))
+    prune(inside)
+    if how == "a removed file":
+        cut_file(inside).unlink()
+    entry = find_entry(inside.station.reader, NAME)
+    stored = decisions_of(inside.station.reader, entry.digest)
+    assert approvals.still_counting(inside.station, entry, stored).people == 2
+    paths, origin = inside.station.paths, Origin(site="bravo", side="inside", open=False, created=clock.after(5))
+    write_origin(paths, origin)
+    assert approvals.still_counting(inside.station, entry, stored).people == 0
+    assert approvals.logged(inside.station, entry).brought_while_open
+
+
+def earlier(line: bytes) -> bytes:
+    """A line of a cut as a program wrote it that kept nothing of approvals."""
+    said = json.loads(line)
+    for name in ("closed", "open", "approved"):
+        said.pop(name, None)
+    return strict_json.canonical(said) + b"\n"
+
+
+def test_an_approval_that_was_taken_back_makes_no_older_one_count(inside: Inside) -> None:
+    first = inside.officer("Anna")
+    inside.decide(NAME, first)
+    say(inside, Act.CLOSE, "bravo", administrator="ada")
+    detail = {"digest": digest_of(inside), "keyid": first.public.keyid}
+    entry = find_entry(inside.station.reader, NAME)
+    for cut in ("", "out"):
+        say(inside, Act.INTAKE_APPROVE, **detail)
+        if cut:
+            prune(inside, cut)
+        failed = AuditEvent(Act.INTAKE_APPROVE, "anna", NAME, "failed", {"takes_back": True})
+        inside.station.audit.record(failed)
+        said = approvals.logged(inside.station, entry)
+        assert (first.public.keyid in said.hands) == (first.public.keyid in said.while_open)
 
 
 def remove(path: Path) -> None:

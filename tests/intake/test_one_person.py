@@ -346,7 +346,29 @@ def test_an_approval_of_the_open_station_counts_no_more_once_it_is_closed(strict
     strict.decide(NAME, second)
     refuses(strict, "open when the approval by Anna Berg")
     strict.hand_in(NAME, first.public.keyid, payload, signature, "anna")
+    strict.decide(NAME, strict.officer("Carla"))
     assert strict.release(NAME)
+
+
+def test_who_imported_while_the_station_was_open_may_be_any_of_those_who_approve(strict: Inside) -> None:
+    """So one more must approve: whoever of them imported it, two others did not."""
+    strict.station.audit.record(AuditEvent(Act.CLOSE, "root(0)", "bravo", "done", {"administrator": "ada"}))
+    for owner in ("Anna", "Boris"):
+        strict.decide(NAME, strict.officer(owner))
+    refuses(strict, "2 of 3 count")
+    strict.station.paths.approvals.write_text('separate = ["importer-approver", "importer-releaser"]\n')
+    strict.decide(NAME, strict.officer("Carla"))
+    refuses(strict, "nobody was logged in when it was imported")
+    strict.station.paths.approvals.write_text('separate = ["approver-releaser"]\n')
+    assert strict.release(NAME)
+
+
+def test_sealed_keys_take_one_more_for_an_importer_whom_nobody_knows(guarded: tuple[Inside, list[PrivateKey]]) -> None:
+    station, keys = guarded
+    station.station.audit.record(AuditEvent(Act.CLOSE, "root(0)", "bravo", "done", {"administrator": "ada"}))
+    for key in keys:
+        station.decide(NAME, key)
+    refuses(station, "2 of 3")
 
 
 def test_the_newest_approval_of_each_key_says_whether_it_counts(strict: Inside) -> None:
@@ -361,4 +383,5 @@ def test_the_newest_approval_of_each_key_says_whether_it_counts(strict: Inside) 
     assert set(said.hands) == {first.public.keyid, second.public.keyid}
     strict.decide(NAME, second)
     assert approvals.logged(strict.station, find_entry(strict.station.reader, NAME)).while_open == set()
+    strict.decide(NAME, strict.officer("Carla"))
     assert strict.release(NAME)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -22,6 +23,7 @@ from appliance.cli.station.audit import verify as verify_command
 from appliance.lifecycle.prune import prune_log
 from bundles.documents.audit_findings import GENESIS
 from bundles.documents.audit_log import hash_of, line_of
+from bundles.errors import LockgateError
 from bundles.signing.keys import create_private, load_public
 from tests.intake.inside import name_of
 from tests.observe.exports import SCRIPT, Exported, export, make_export, released, ssh_key
@@ -185,6 +187,23 @@ def test_the_one_file_of_both_halves_that_earlier_versions_wrote_is_checked(hybr
     assert verify(copy, PATH=mldsa(tmp_path))[0] == 0
     key = load_public(hybrid.pem)
     assert audit_export.verify_export(copy.folder, key, "bravo").findings == []
+
+
+def command(exported: Exported) -> tuple[int, dict[str, Any]]:
+    """`audit verify --export`: its exit status and what it says."""
+    options = ["--export", str(exported.folder), "--key", str(exported.pem), "--site", "bravo", "--json"]
+    done = CliRunner().invoke(verify_command, options)
+    error = done.exception
+    status = error.exit_status if isinstance(error, LockgateError) else done.exit_code
+    return status, json.loads(done.stdout)
+
+
+def both(exported: Exported) -> tuple[int, str, str]:
+    """`verify`, and the command says the same."""
+    found = verify(exported)
+    status, said = command(exported)
+    assert (status, said["ok"]) == (found[0], found[0] != 3), (found[1], said)
+    return found
 
 
 def files(exported: Exported, pattern: str) -> list[Path]:
@@ -485,6 +504,52 @@ def test_what_the_export_has_no_key_or_no_documents_for_is_no_proof(copy: Export
 
 
 @pytest.mark.peer
+@pytest.mark.parametrize("name", ["decisions-gone", "decision-gone", "swapped-decisions"])
+def test_the_command_names_a_decision_without_its_document_as_the_script_does(name: str, copy: Exported) -> None:
+    CHANGES[name][0](copy)
+    copy.resign()
+    assert both(copy)[0] == 3
+    assert {one["code"] for one in command(copy)[1]["findings"]} == {"undocumented"}
+
+
+@pytest.mark.peer
+def test_the_command_says_what_it_could_not_check_as_the_script_does(copy: Exported) -> None:
+    shutil.rmtree(copy.folder / "bundles")
+    copy.resign()
+    assert both(copy)[0] == 4
+    assert len(command(copy)[1]["unchecked"]) == 3, "two approvals and the release"
+
+
+def test_the_event_of_a_decision_without_its_document_is_never_pruned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No later export could tell of it. What came before goes, and after a restore all of it."""
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    with released(tmp_path, [create_private()], [create_private(), create_private()]) as station:
+        audit, paths = station.station.audit, station.station.paths
+
+        def say(act: Act, **detail: object) -> None:
+            audit.record(AuditEvent(act, "boris", name_of(), "done", detail))
+
+        def pad() -> None:
+            for number in range(16):
+                audit.record(AuditEvent(Act.JOB_READ, "tester(0)", f"job{number}", "done", {"pad": "x" * 400}))
+
+        def lanes() -> bytes:
+            return b"".join(path.read_bytes() for path in sorted((paths.audit / "lanes").iterdir()))
+
+        pad()
+        say(Act.INTAKE_APPROVE, digest=export(station, tmp_path / "whole").digest, keyid="0123456789abcdef")
+        pad()
+        assert prune_log(paths, export(station, tmp_path / "deleted").folder)[0] > 0
+        assert (b"0123456789abcdef" in lanes(), b'"act":"intake.import"' in lanes()) == (True, False)
+        assert prune_log(paths, export(station, tmp_path / "again").folder)[0] == 0
+        say(Act.RESTORE)
+        assert prune_log(paths, export(station, tmp_path / "restored").folder)[0] > 0
+        assert b"0123456789abcdef" not in lanes()
+
+
+@pytest.mark.peer
 @pytest.mark.parametrize("decision", ["approve", "reject"])
 def test_a_decision_of_the_log_without_its_document_is_no_ok(decision: str, tmp_path: Path) -> None:
     """Deleted in the database before the export was made; what a restore may have lost is not checked."""
@@ -499,16 +564,16 @@ def test_a_decision_of_the_log_without_its_document_is_no_ok(decision: str, tmp_
         made = export(station, tmp_path / "whole")
         say(f"intake.{decision}", digest=made.digest, keyid="0123456789abcdef", why='x","keyid":"' + kept)
         say(f"intake.{decision}", "failed", reason="no space", takes_back=True)
-        assert verify(export(station, tmp_path / "taken back"))[0] == 0
+        assert both(export(station, tmp_path / "taken back"))[0] == 0
         say(f"intake.{decision}", digest=made.digest, keyid="0123456789abcdef", why="")
-        status, verdict, _ = verify(export(station, tmp_path / "deleted"))
+        status, verdict, _ = both(export(station, tmp_path / "deleted"))
         assert (status, verdict.startswith("verdict: FAILED at what was decided"), "0123456789abcdef" in verdict) == (
             3, True, True,
         )  # fmt: skip
         say("restore")
-        status, verdict, _ = verify(export(station, tmp_path / "restored"))
+        status, verdict, _ = both(export(station, tmp_path / "restored"))
         assert (status, "decisions whose documents are not in the export: 1 " in verdict) == (4, True), verdict
         say("audit.export")  # what comes behind it came behind the documents, too
         say(f"intake.{decision}", digest=made.digest, keyid="fedcba9876543210", why="")
-        status, _, said = verify(export(station, tmp_path / "under way"))
+        status, _, said = both(export(station, tmp_path / "under way"))
         assert (status in {0, 4}, "fedcba9876543210" in said) == (True, False)

@@ -100,13 +100,15 @@ def verify(
 
     A cut end shows against --expect-head: the head that somebody wrote down.
     """
-    from bundles.errors import RefusedError
+    from bundles.documents.audit_findings import UNDOCUMENTED
+    from bundles.errors import IncompleteError, RefusedError
 
     found = _verify(root, expect_head, exported, key_file, site)
-    document = found.to_json() | {"head_expected": expect_head or None}
+    document = found.to_json() | {"head_expected": expect_head or None, "unchecked": found.unchecked}
     lines = [f"[!!] {safe(each.text())}" for each in found.findings]
+    lines += [f"[..] not checked: {safe(each)}" for each in found.unchecked]
     if not found.findings:
-        lines = [
+        lines += [
             f"[ok] {some(found.events, 'event')} in {some(found.lanes, 'lane')}, {found.first} to {found.last}",
             f"[ok] {some(found.checkpoints, 'checkpoint')}; the last covers {some(found.covered, 'event')}",
             f"[..] {some(found.uncovered, 'event is', 'events are')} behind it: no signature covers them yet"
@@ -121,12 +123,23 @@ def verify(
             f"     head {found.head}",
         ]  # fmt: skip
     show(document, as_json, lambda: "\n".join(lines))
+    if found.findings and all(each.code == UNDOCUMENTED for each in found.findings):
+        raise RefusedError(
+            f"the export lacks documents that the log names: {some(len(found.findings), 'finding')}",
+            thing=found.findings[0].text(),
+            remedy="keep this folder as it is; see who changed the station's database, and put it back from a backup",
+        )
     if found.findings:
         raise RefusedError(
             f"the audit log was changed: {some(len(found.findings), 'finding')}",
             thing=found.findings[0].text(),
             remedy="keep this folder as it is, and compare it with the last export",
         )
+    if found.unchecked:
+        raise IncompleteError(
+            f"what was checked holds; not checked: {some(len(found.unchecked), 'event')}", thing=found.unchecked[0],
+            remedy="look for these documents in earlier exports, or in what a restore may have lost",
+        )  # fmt: skip
 
 
 def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str) -> Verified:
@@ -227,7 +240,10 @@ def prune(root: Path | None, exported: Path, as_json: bool) -> None:
     gone, cut = prune_log(StationPaths(station_root(root)), exported)
     lanes = [] if cut is None else msgspec.to_builtins(cut)["lanes"]
     record = None if cut is None else msgspec.to_builtins(cut)["record"]
-    nothing = f"0 segments removed: the newest of each lane stays, and {safe(str(exported))} holds no older one"
+    nothing = (
+        f"0 segments removed: the newest of each lane stays, and so does the event of a decision whose document is"
+        f" missing; {safe(str(exported))} holds no older one"
+    )
     show(
         {"removed": gone, "lanes": lanes, "record": record},
         as_json,
