@@ -11,9 +11,7 @@ from collections.abc import Iterable
 from appliance.release_check.replay import Replayed
 from appliance.release_check.tag_history import Standing
 from appliance.store.ports import Reader
-
-Claim = tuple[str, str, str, str]
-"""A bundle's digest, `manifest` or `tag`, the manifest's digest or the tag, and the digest that it stands at."""
+from appliance.store.reads.released import Claim, claims_in, released_repositories
 
 
 def changed_claims(reader: Reader, replayed: Replayed, most: int) -> list[tuple[str, Claim, str]]:
@@ -22,12 +20,12 @@ def changed_claims(reader: Reader, replayed: Replayed, most: int) -> list[tuple[
     found: list[tuple[str, Claim, str]] = []
     for repository, standing in sorted(replayed.repositories.items()):
         if standing.whole and len(found) < most:
-            here, expected = _rows(reader, repository), _claims(standing)
+            here, expected = claims_in(reader, repository), _claims(standing)
             found += _named(repository, expected - here, "missing")
             found += _named(repository, here - expected, "unexplained")
-    for (repository,) in reader.execute("SELECT DISTINCT repository FROM released ORDER BY repository").fetchall():
+    for repository in released_repositories(reader):
         if repository not in replayed.repositories and len(found) < most:
-            found += _named(repository, _rows(reader, repository), "unexplained")
+            found += _named(repository, claims_in(reader, repository), "unexplained")
     return found[:most]
 
 
@@ -42,10 +40,3 @@ def _claims(standing: Standing) -> set[Claim]:
         if who in bundles
     }  # fmt: skip
     return found | {(who, "tag", tag, target) for tag in standing.tags for who, target in standing.claims(tag)}
-
-
-def _rows(reader: Reader, repository: str) -> set[Claim]:
-    rows = reader.execute(
-        "SELECT digest, kind, item, target FROM released WHERE repository = ? AND kind <> 'blob'", (repository,)
-    )
-    return {(str(digest), str(kind), str(item), str(target)) for digest, kind, item, target in rows}

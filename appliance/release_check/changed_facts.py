@@ -11,6 +11,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.release_check.replay import read_bytes
 from appliance.station import Station
+from appliance.store.reads.links import linked_manifest_rows
 from appliance.store.reads.manifest_facts import differences, facts_of
 from appliance.store.reads.registry import ManifestFacts
 from bundles.errors import MalformedError
@@ -30,12 +31,7 @@ def changed_facts(station: Station, right: set[int]) -> list[dict[str, str]]:
     `right` remembers rows that are what the bytes say, between looks of one process: bytes of a digest never change.
     """
     found: list[dict[str, str]] = []
-    rows = station.reader.execute(
-        "SELECT l.digest, min(r.name), m.media_type, m.artifact_type, m.subject, m.size, m.annotations"
-        " FROM links l JOIN repositories r ON r.id = l.repository_id LEFT JOIN manifests m ON m.digest = l.digest"
-        " WHERE l.kind = 'manifest' GROUP BY l.digest"
-    )
-    for digest, repository, *facts in rows:
+    for digest, repository, *facts in linked_manifest_rows(station.reader):
         key = hash((digest, *facts))
         if key in right:
             continue

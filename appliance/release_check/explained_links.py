@@ -18,7 +18,7 @@ from appliance.release_check.replay import read_manifest
 from appliance.release_check.signed_content import SignedArtifact, artifacts_of, blobs_of, required_by, signed_manifest
 from appliance.station import Station
 from appliance.store.reads.explained import Explained
-from appliance.store.reads.links import claimed_blobs
+from appliance.store.reads.links import claimed_blobs, repository_is_known
 from bundles.oci.manifest import MANIFEST_TYPES
 
 # Places of their own beside repositories, whose names have no spaces.
@@ -120,8 +120,7 @@ class Explaining:
 
     def _is_here(self, repository: str) -> bool:
         """Whether a repository shows anything: what would be shown in another one is not asked for."""
-        found = self._station.reader.execute("SELECT 1 FROM repositories WHERE name = ?", (repository,))
-        return found.fetchone() is not None
+        return repository_is_known(self._station.reader, repository)
 
     def _all_of(self, bundle: str, raw: bytes) -> str:
         """The place of all that a bundle holds."""

@@ -10,7 +10,7 @@ import msgspec
 from appliance.paths import StationPaths
 from appliance.store.errors import EngineError
 from appliance.store.ports import Reader
-from appliance.store.reads.intake import signed_files
+from appliance.store.reads.intake import is_in_intake, signed_files
 from bundles import limits
 from bundles.errors import LockgateError
 from bundles.format.sums import MANIFEST, parse
@@ -105,8 +105,7 @@ def kept_manifest(paths: StationPaths, digest: str, manifest: str) -> bytes | No
 def entry_manifest(reader: Reader, digest: str) -> bytes | None:
     """The manifest of the bundle's entry in the database; None where it is missing, or not what was signed."""
     try:
-        row = reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone()
-        files = signed_files(reader, digest) if row is not None else None
+        files = signed_files(reader, digest) if is_in_intake(reader, digest) else None
         if files is None or str(Digest.of(files.sums)) != digest:
             return None
         signed = {line.path: line.sha256 for line in parse(files.sums)}

@@ -22,6 +22,7 @@ from appliance.release_check.signed_content import blobs_of, entry_manifest, kep
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.explained import Explained
+from appliance.store.reads.links import link_rows
 from bundles.errors import FailedError
 from bundles.io.display import safe, some
 from bundles.io.files import failures_named, write_atomic
@@ -95,10 +96,7 @@ def _links(
 ) -> list[dict[str, str]]:
     """Links that nothing explains, `most` of them; whose they are is not looked for yet."""
     found: list[dict[str, str]] = []
-    rows = station.reader.execute(
-        "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
-    )
-    for repository, item, kind, created in rows:
+    for repository, item, kind, created in link_rows(station.reader):
         link = f"{repository}@{item}"
         if len(found) >= most:
             break

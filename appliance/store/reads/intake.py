@@ -293,3 +293,8 @@ def last_received(reader: Reader) -> tuple[str, str] | None:
         "SELECT id, received FROM intake ORDER BY received DESC LIMIT 1"
     ).fetchone()
     return found
+
+
+def is_in_intake(reader: Reader, digest: str) -> bool:
+    """Whether the intake has an entry of a bundle. Point read."""
+    return reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone() is not None

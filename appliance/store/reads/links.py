@@ -119,3 +119,30 @@ def typed_manifests(reader: Reader, repository: str) -> list[tuple[str, str]]:
         " JOIN manifests m ON m.digest = l.digest WHERE r.name = ? AND l.kind = 'manifest'",
         (repository,),
     ).fetchall()
+
+
+def link_rows(reader: Reader) -> Iterator[tuple[str, str, str, str]]:
+    """Repository, digest, kind (`blob`, `manifest`) and time (UTC text) of each link, as its row says, read as the
+    caller goes."""
+    return reader.execute(
+        "SELECT r.name, l.digest, l.kind, l.created FROM links l JOIN repositories r ON r.id = l.repository_id"
+    )
+
+
+def repository_is_known(reader: Reader, name: str) -> bool:
+    """Whether there is a repository of that name."""
+    return reader.execute("SELECT 1 FROM repositories WHERE name = ?", (name,)).fetchone() is not None
+
+
+ManifestRow = tuple[str, str, str | None, str | None, str | None, int | None, str | None]
+"""Of a manifest that is linked: digest, the first repository that links it, and its row's media type, artifact type,
+subject, size and annotations (JSON text); the media type is None where it has no row."""
+
+
+def linked_manifest_rows(reader: Reader) -> Iterator[ManifestRow]:
+    """Each manifest that is linked, once, read as the caller goes."""
+    return reader.execute(
+        "SELECT l.digest, min(r.name), m.media_type, m.artifact_type, m.subject, m.size, m.annotations"
+        " FROM links l JOIN repositories r ON r.id = l.repository_id LEFT JOIN manifests m ON m.digest = l.digest"
+        " WHERE l.kind = 'manifest' GROUP BY l.digest"
+    )

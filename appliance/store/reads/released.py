@@ -25,6 +25,10 @@ _PASSED: Final = (
 )
 
 
+Claim = tuple[str, str, str, str]
+"""A bundle's digest, `manifest` or `tag`, the manifest's digest or the tag, and the digest that it stands at."""
+
+
 @dataclass(frozen=True, slots=True)
 class LaterRelease:
     """The release that took the last tag of an earlier one: its bundle's id, and when (UTC text)."""
@@ -46,3 +50,17 @@ def passed_by(reader: Reader, digest: str, stream: str, sequence: int) -> str | 
         return None  # the manifest is large, and most of what waits is the newest
     (number,) = reader.execute(_PASSED, (digest, stream, sequence)).fetchone()
     return None if number is None else bundle_id(stream, number)
+
+
+def released_repositories(reader: Reader) -> list[str]:
+    """Each repository that a release stands for something in, by name."""
+    rows = reader.execute("SELECT DISTINCT repository FROM released ORDER BY repository")
+    return [repository for (repository,) in rows]
+
+
+def claims_in(reader: Reader, repository: str) -> set[Claim]:
+    """What releases stand for in a repository, blobs left out."""
+    rows = reader.execute(
+        "SELECT digest, kind, item, target FROM released WHERE repository = ? AND kind <> 'blob'", (repository,)
+    )
+    return {(str(digest), str(kind), str(item), str(target)) for digest, kind, item, target in rows}
