@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from appliance.audit.acts import Act
 from bundles.ports import Progress
 
 if TYPE_CHECKING:
@@ -100,46 +99,36 @@ class FolderDesk:
         return KeyFile(path, key.keyid, key.algorithm, key.fingerprint)
 
     def pin(self, path: str, grant: Grant, heard: Heard | None = None) -> str:
-        from appliance.audit.folder_acts import recorded
-        from appliance.clock import now
+        from appliance.trust_acts import pin, pin_heard
         from bundles.signing.ceremony import FirstTrust
-        from bundles.signing.trust import trust_key
 
         key, sites = _public(path), list(grant.sites)
-        detail = {"purpose": grant.purpose, "owner": grant.owner, "sites": sites}
         if heard is None:
-            with recorded(self._root, Act.KEY_TRUST, key.keyid, detail):
-                trust_key(
-                    self._trust, key, purpose=grant.purpose, owner=grant.owner, sites=sites,
-                    not_before=grant.not_before or None, not_after=grant.not_after or None,
-                )  # fmt: skip
+            pin(
+                self._root, key, purpose=grant.purpose, owner=grant.owner, sites=sites,
+                not_before=grant.not_before or None, not_after=grant.not_after or None,
+            )  # fmt: skip
             return key.keyid
         first = FirstTrust(
             key, grant.purpose, grant.owner, sites, grant.not_after or None, heard.witness,
             Path(heard.record).expanduser(),
         )  # fmt: skip
-        with recorded(self._root, Act.KEY_CEREMONY, key.keyid, {**detail, "witness": heard.witness}):
-            first.carry_out(self._trust, heard.words, now())
+        pin_heard(self._root, first, heard.words)
         return key.keyid
 
     def revoke(self, keyid: str, why: str) -> None:
-        from appliance.audit.folder_acts import recorded
-        from appliance.clock import now
-        from bundles.signing.trust import revoke_key
+        from appliance.trust_acts import revoke
 
-        with recorded(self._root, Act.KEY_REVOKE, keyid, {"why": why}):
-            revoke_key(self._trust, keyid, why=why, at=now())
+        revoke(self._root, keyid, why)
 
     def rotate(self, name: str, passphrase: str) -> Rotated:
-        from appliance.audit.folder_acts import recorded
         from appliance.paths import StationPaths
+        from appliance.trust_acts import rotate
         from bundles.signing.rotation import Rotation
 
         planned = Rotation.prepare(StationPaths(self._root).keys, name)
+        rotate(self._root, planned, passphrase.encode() or None)
         made = planned.made.public
-        detail = {"name": name, "old": planned.old.keyid, "algorithm": made.algorithm}
-        with recorded(self._root, Act.KEY_ROTATE, made.keyid, detail):
-            planned.carry_out(passphrase.encode() or None)
         return Rotated(name, made.keyid, made.fingerprint, planned.kept)
 
     def verify(self, paths: Sequence[str], progress: Progress) -> Findings:

@@ -8,7 +8,6 @@ from urllib.parse import quote
 
 import click
 
-from appliance.audit.acts import Act
 from appliance.cli.shared.completion import SITE
 from appliance.cli.shared.context import call, json_option, show, station_option, station_root, table
 from bundles.io.display import safe
@@ -50,13 +49,9 @@ def add(root: Path | None, name: str, receipt_key: Path | None, owner: str | Non
 
 def _pin(station: Path, public: Any, name: str, owner: str) -> None:
     """Pin a site's receipt key, as `key trust` does."""
-    from appliance.cli.recorded import recorded
-    from appliance.paths import StationPaths
-    from bundles.signing.trust import trust_key
+    from appliance.trust_acts import pin
 
-    detail = {"purpose": "receipt", "owner": owner, "sites": [name]}
-    with recorded(station, Act.KEY_TRUST, public.keyid, detail):
-        trust_key(StationPaths(station).trust, public, purpose="receipt", owner=owner, sites=[name])
+    pin(station, public, purpose="receipt", owner=owner, sites=[name])
 
 
 def _added(document: dict[str, Any]) -> str:

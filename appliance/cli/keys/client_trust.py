@@ -119,7 +119,7 @@ def show_(root: Path | None, as_json: bool) -> None:
 def renew(root: Path | None, names: tuple[str, ...], as_json: bool) -> None:
     """Make a new server certificate by the site's CA. A running station takes it up with `tls reload`."""
     from appliance.access.certificates import SERVER, default_names, load, make_server, names_of
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.half_closed import require_accounts
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config

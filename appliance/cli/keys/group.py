@@ -51,7 +51,7 @@ def create(
     root: Path | None, name: str, algorithm: str, no_passphrase: bool, passphrase_fd: int | None, as_json: bool
 ) -> None:
     """Make a key pair in the station's key folder, encrypted with a passphrase."""
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.signing.keys import check_name, create_private, save_private
@@ -198,7 +198,7 @@ def export(
 
 
 def _write_private(station: Path, name: str, form: str, out: Path, passphrase_fd: int | None) -> None:
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.errors import UsageError
     from bundles.io.files import write_atomic
@@ -249,10 +249,9 @@ def trust(
     A key that is pinned already keeps what it counts for. Where this would add to it, the purpose is asked for as a
     word to type; without a terminal --widen says that it is meant.
     """
-    from appliance.cli.recorded import recorded
     from appliance.paths import StationPaths
+    from appliance.trust_acts import pin
     from bundles.signing.keys import load_public
-    from bundles.signing.trust import trust_key
 
     station = station_root(root)
     public = load_public(file)
@@ -260,11 +259,7 @@ def trust(
         StationPaths(station).trust, public.keyid,
         widen=widen, purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
     )  # fmt: skip
-    with recorded(station, Act.KEY_TRUST, public.keyid, {"purpose": purpose, "owner": owner, "sites": list(sites)}):
-        record = trust_key(
-            StationPaths(station).trust, public,
-            purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
-        )  # fmt: skip
+    record = pin(station, public, purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after)
     document = {
         "keyid": public.keyid, "fingerprint": public.fingerprint, "owner": record.owner,
         "purposes": list(record.purposes), "sites": list(record.sites),

@@ -39,7 +39,7 @@ def import_(
     A PKCS#8 or cosign key is kept as PKCS#8 under the passphrase it came with. Of an SSH key the file itself is kept,
     and ssh-keygen signs with it; give a .pub where an agent or a token holds the private half.
     """
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles import limits
     from bundles.errors import UsageError
@@ -83,7 +83,7 @@ def rotate(
     as_json: bool,
 ) -> None:
     """Make a new key under a name. The old one is kept as NAME.KEYID, to sign until the new one is pinned."""
-    from appliance.cli.recorded import recorded
+    from appliance import trust_acts
     from appliance.paths import STATION_KEYS, StationPaths
     from bundles.signing.keys import check_name
     from bundles.signing.rotation import Rotation
@@ -97,9 +97,7 @@ def rotate(
     if name in STATION_KEYS:  # the station signs with it, and nobody is there to open it
         no_passphrase = True
     passphrase = None if no_passphrase else read_passphrase(passphrase_fd, f"New passphrase for {name}", confirm=True)
-    detail = {"name": name, "old": old.keyid, "algorithm": public.algorithm}
-    with recorded(station, Act.KEY_ROTATE, public.keyid, detail):
-        planned.carry_out(passphrase)
+    trust_acts.rotate(station, planned, passphrase)
     document = {
         "name": name, "keyid": public.keyid, "fingerprint": public.fingerprint,
         "words": public.words, "old": {"name": kept, "keyid": old.keyid},
@@ -125,7 +123,7 @@ def escrow(
     """
     import secrets
 
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from bundles.errors import UsageError
     from bundles.io.files import os_failure, write_atomic
     from bundles.signing import escrow as sharing
@@ -166,7 +164,7 @@ def recover(
     root: Path | None, name: str, file: Path, shares: tuple[Path, ...], passphrase_fd: int | None, as_json: bool
 ) -> None:
     """Open a key from escrow with enough shares, and keep it under a new passphrase."""
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles import limits
     from bundles.errors import UsageError

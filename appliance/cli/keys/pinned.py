@@ -27,17 +27,11 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     What was released on its signature before stays, and is listed here to be recalled where it must be: bundles, the
     tags they became, and who pulled them.
     """
-    from appliance import clock
-    from appliance.cli.recorded import recorded
+    from appliance import trust_acts
     from appliance.cli.station.audit import recalled
-    from appliance.paths import StationPaths
-    from bundles.signing.keys import check_keyid
-    from bundles.signing.trust import revoke_key
 
     station = station_root(root)
-    check_keyid(keyid)
-    with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
-        record = revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
+    record = trust_acts.revoke(station, keyid, why)
     found = _recall(station, keyid)
     document = {
         "keyid": keyid, "owner": record.owner, "why": why if record.revoked is None else record.revoked.why,
@@ -78,7 +72,7 @@ def untrust(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     A key that somebody else may have is revoked instead: a revoked key stays, and is never taken out. What was released
     on the key's signature before stays, and is listed here.
     """
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.signing.keys import check_keyid
     from bundles.signing.pinned_key import untrust_key
@@ -106,7 +100,7 @@ def change(root: Path | None, keyid: str, owner: str | None, sites: tuple[str, .
 
     The rules of `key trust` hold. Approvals that were given and not yet released count as the new owner's from now on.
     """
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.signing.keys import check_keyid
     from bundles.signing.pinned_key import change_key

@@ -63,9 +63,7 @@ def ceremony(
 
     The key is pinned only where every word is the key's, and a page is written to print and sign.
     """
-    from appliance import clock
-    from appliance.cli.recorded import recorded
-    from appliance.paths import StationPaths
+    from appliance.trust_acts import pin_heard
     from bundles.errors import UsageError
     from bundles.signing.ceremony import FirstTrust
     from bundles.signing.keys import load_public
@@ -84,9 +82,7 @@ def ceremony(
         click.echo(f"Call {owner} on a number you know, and have the words of the key read out.", err=True)
         heard = str(click.prompt("What you hear", err=True))
     first = FirstTrust(public, purpose, owner, sites, not_after, witness, record)
-    detail = {"purpose": purpose, "owner": owner, "sites": list(sites), "witness": witness, "keyid": public.keyid}
-    with recorded(station, Act.KEY_CEREMONY, public.keyid, detail):
-        first.carry_out(StationPaths(station).trust, heard, clock.now())
+    pin_heard(station, first, heard)
     document = {"keyid": public.keyid, "fingerprint": public.fingerprint, "words": public.words, "record": str(record)}
     show(document, as_json, lambda: f"pinned {public.keyid} for {purpose}: print and sign the record\n{record}")
     warn_of_sources(station, purpose, sites)
@@ -118,7 +114,7 @@ def policy(
     import msgspec
 
     from appliance import clock
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.signing.policy import Rule
     from bundles.signing.printed_pages import review as page
@@ -166,7 +162,7 @@ def review(root: Path | None, out: Path | None, as_json: bool) -> None:
 def export_trust(root: Path | None, target: Path, as_json: bool) -> None:
     """Copy the trust folder, checked, for an officer's own verifier. Its last line is the copy's path."""
     from appliance import clock
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles.signing.trust_copy import export_trust as copy
 

@@ -105,7 +105,7 @@ def _require_accounts(station: Path) -> None:
 def code(root: Path | None, as_json: bool) -> None:
     """Make a new one-time code for the first administrator. The station must not run, and must have none yet."""
     from appliance.access.first_administrator import make_code, require_code
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from appliance.station import station_lock
 

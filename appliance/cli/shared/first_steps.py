@@ -9,7 +9,7 @@ from appliance import clock
 from appliance.access.first_administrator import check_code, forget_code, require_code
 from appliance.access.passwords import check_password, hash_password
 from appliance.audit.acts import Act
-from appliance.cli.recorded import recorded
+from appliance.audit.folder_acts import recorded
 from appliance.half_closed import require_accounts
 from appliance.lifecycle.forgotten import require_whole
 from appliance.paths import StationPaths

@@ -178,7 +178,7 @@ def export(root: Path | None, out: Path, as_json: bool) -> None:
     """
     from appliance import clock
     from appliance.audit import export as audit_export
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from appliance.settings.station import load_config
 

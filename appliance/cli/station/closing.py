@@ -16,7 +16,7 @@ from appliance.access.certificates import CA_KEY, check_names, default_names, ex
 from appliance.access.passwords import check_password
 from appliance.access.tls import server_context
 from appliance.audit.acts import Act
-from appliance.cli.recorded import recorded
+from appliance.audit.folder_acts import recorded
 from appliance.cli.shared.first_steps import make_administrator
 from appliance.half_closed import has_administrator
 from appliance.lifecycle.forgotten import require_whole

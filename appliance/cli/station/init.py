@@ -46,8 +46,8 @@ def init(
     from appliance.access.certificates import check_names
     from appliance.audit.checkpoints import checkpoint
     from appliance.audit.event import AuditEvent
+    from appliance.audit.folder_acts import actor
     from appliance.audit.port import FileAudit
-    from appliance.cli.recorded import actor
     from appliance.origin import Origin, write_origin
     from appliance.paths import STATION_KEYS, StationPaths
     from appliance.settings.station import Config, save_config

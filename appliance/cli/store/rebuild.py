@@ -36,7 +36,7 @@ def rebuild(root: Path | None, dry_run: bool, yes: bool, receipts: tuple[Path, .
     """
     from appliance.access.first_administrator import make_code
     from appliance.audit.acts import Act
-    from appliance.cli.recorded import recorded
+    from appliance.audit.folder_acts import recorded
     from appliance.lifecycle.forgotten import look
     from appliance.lifecycle.rebuild import rebuild as run
     from appliance.origin import require_open

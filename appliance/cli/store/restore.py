@@ -30,8 +30,8 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     imports are shut until two people have entered where each stream stood, from its last receipt or a printed head.
     What is served stays as it is in the copy. An outside would give a number out twice: it is told with --head.
     """
+    from appliance.audit.folder_acts import actor, recorded
     from appliance.cli.intake.receipt import own_receipt
-    from appliance.cli.recorded import actor, recorded
     from appliance.lifecycle.forgotten import accept, look
     from appliance.lifecycle.restored_copy import ACT, enter_heads, enter_receipt, parse_head, shut_imports
     from appliance.origin import require_open

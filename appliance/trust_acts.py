@@ -1,0 +1,74 @@
+"""Acts on a station's trust folder and keys, without a running station: one operation each for `lockgate key` and the
+console.
+
+Each is in the station's audit log, by the user id of this process, before it is done. Blocking: an interface calls it
+in a thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recorded
+from appliance.paths import STATION_KEYS, StationPaths
+from bundles.signing.keys import check_keyid
+from bundles.signing.trust import revoke_key, trust_key
+
+if TYPE_CHECKING:
+    from bundles.signing.ceremony import FirstTrust
+    from bundles.signing.keys import PublicKey
+    from bundles.signing.rotation import Rotation
+    from bundles.signing.trust import TrustRecord
+
+
+def pin(
+    station: Path,
+    key: PublicKey,
+    *,
+    purpose: str,
+    owner: str,
+    sites: Sequence[str],
+    not_before: str | None = None,
+    not_after: str | None = None,
+) -> TrustRecord:
+    """Believe a key for a purpose, of these sites, within wire times. Raises as `bundles.signing.trust.trust_key`,
+    FailedError where the audit log cannot be written."""
+    detail = {"purpose": purpose, "owner": owner, "sites": list(sites)}
+    with recorded(station, Act.KEY_TRUST, key.keyid, detail):
+        return trust_key(
+            StationPaths(station).trust, key,
+            purpose=purpose, owner=owner, sites=sites, not_before=not_before, not_after=not_after,
+        )  # fmt: skip
+
+
+def pin_heard(station: Path, first: FirstTrust, heard: str) -> None:
+    """Believe a key whose fingerprint was read out and typed in, and leave a page for the record. Raises as
+    `FirstTrust.carry_out`, FailedError where the audit log cannot be written."""
+    keyid = first.key.keyid
+    detail = {
+        "purpose": first.purpose, "owner": first.owner, "sites": list(first.sites), "witness": first.witness,
+        "keyid": keyid,
+    }  # fmt: skip
+    with recorded(station, Act.KEY_CEREMONY, keyid, detail):
+        first.carry_out(StationPaths(station).trust, heard, clock.now())
+
+
+def revoke(station: Path, keyid: str, why: str) -> TrustRecord:
+    """Stop believing a pinned key, at once. Raises UsageError for what is no key's id, and as
+    `bundles.signing.trust.revoke_key`; FailedError where the audit log cannot be written."""
+    check_keyid(keyid)
+    with recorded(station, Act.KEY_REVOKE, keyid, {"why": why}):
+        return revoke_key(StationPaths(station).trust, keyid, why=why, at=clock.now())
+
+
+def rotate(station: Path, planned: Rotation, passphrase: bytes | None) -> None:
+    """Carry out a rotation in the station's key folder. A key that the station signs with itself gets no passphrase:
+    nobody is there to open it. Raises FailedError."""
+    made = planned.made.public
+    detail = {"name": planned.name, "old": planned.old.keyid, "algorithm": made.algorithm}
+    with recorded(station, Act.KEY_ROTATE, made.keyid, detail):
+        planned.carry_out(None if planned.name in STATION_KEYS else passphrase)
