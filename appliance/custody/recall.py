@@ -10,7 +10,7 @@ from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import Fixed
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
-from appliance.store.ports import Reader
+from appliance.store.ports import Blobs, Reader
 from appliance.store.reads.blocks import blocked_of
 from appliance.store.reads.intake import concerned, manifest_bytes
 from appliance.store.reads.links import is_shown, put_by, showing, tag_target, tags_of, was_released
@@ -109,7 +109,7 @@ def _manifest(reader: Reader, paths: StationPaths, bundle: dict[str, str]) -> Bu
     return fixed.manifest if fixed is not None and fixed.manifest.id == bundle["id"] else None
 
 
-def _holders(blobs: BlobStore, manifest: BundleManifest, digest: str) -> list[Artifact]:
+def _holders(blobs: Blobs, manifest: BundleManifest, digest: str) -> list[Artifact]:
     """The artifacts that are the digest, name it, or stand above one that does. Where a manifest's bytes are no longer
     here nobody can say, and the artifact is among them."""
     if digest == _EVERYTHING:
@@ -123,7 +123,7 @@ def _holders(blobs: BlobStore, manifest: BundleManifest, digest: str) -> list[Ar
     return [artifact for artifact in manifest.artifacts if artifact.digest in holding]
 
 
-def _names(blobs: BlobStore, artifact: Artifact) -> set[str] | None:
+def _names(blobs: Blobs, artifact: Artifact) -> set[str] | None:
     try:
         with blobs.open_blob(Digest.parse(artifact.digest)) as file:
             found = parse_manifest(file.read(limits.OCI_MANIFEST + 1), artifact.mediaType)

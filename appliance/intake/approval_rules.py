@@ -14,7 +14,7 @@ from appliance.intake.entry_log import came_while_open
 from appliance.intake.missing_volumes import whole_without
 from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand, one_more
 from appliance.station import Station
-from appliance.store.blobs import BlobStore
+from appliance.store.ports import Blobs
 from appliance.store.reads.intake import Entry, manifest_bytes, missing_volumes, report_text
 from bundles.documents import signed
 from bundles.errors import LockgateError
@@ -62,7 +62,7 @@ def facts_of(station: Station, entry: Entry) -> Facts:
     return facts
 
 
-def _kinds(blobs: BlobStore, artifact: Artifact) -> set[str]:
+def _kinds(blobs: Blobs, artifact: Artifact) -> set[str]:
     try:
         manifest = parse_manifest(read_manifest(blobs, artifact), artifact.mediaType)
         kinds = {artifact.kind, kind_of_manifest(manifest)}
@@ -73,7 +73,7 @@ def _kinds(blobs: BlobStore, artifact: Artifact) -> set[str]:
     return kinds
 
 
-def _holds_documents(blobs: BlobStore, layers: tuple[Descriptor, ...]) -> bool:
+def _holds_documents(blobs: Blobs, layers: tuple[Descriptor, ...]) -> bool:
     """Whether no layer begins as an archive, or as anything but text."""
     if len(layers) > _LAYERS_READ:
         return False

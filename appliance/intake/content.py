@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from appliance import limits as appliance_limits
-from appliance.store.blobs import BlobStore
+from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.decisions import Released
 from appliance.store.writes.registry import BlobRow, ManifestRow
@@ -64,7 +64,7 @@ def sizes_of(manifest: BundleManifest) -> dict[str, int]:
     return sizes | {required.digest: required.size for required in manifest.requires}
 
 
-def check_held(blobs: BlobStore, metadata: Metadata, sizes: Mapping[str, int]) -> None:
+def check_held(blobs: Blobs, metadata: Metadata, sizes: Mapping[str, int]) -> None:
     """Whether the store has every blob at its size. Raises FailedError naming the first that it lacks."""
     for text, size in sizes.items():
         digest = Digest.parse(text)
@@ -72,7 +72,7 @@ def check_held(blobs: BlobStore, metadata: Metadata, sizes: Mapping[str, int]) -
             raise FailedError("a blob is missing from the store", thing=text, remedy="ask for a full bundle")
 
 
-def check_content(blobs: BlobStore, manifest: BundleManifest) -> list[Checked]:
+def check_content(blobs: Blobs, manifest: BundleManifest) -> list[Checked]:
     """Read every artifact's manifest and require that everything it names is carried or required.
 
     Raises RefusedError: a manifest that is not of its announced type or size, or that names what did not come, or
@@ -155,7 +155,7 @@ def _check_child(parent: Checked, child: Descriptor, came: Artifact | None) -> N
         )
 
 
-def read_manifest(blobs: BlobStore, artifact: Artifact) -> bytes:
+def read_manifest(blobs: Blobs, artifact: Artifact) -> bytes:
     """A manifest's bytes from the store, hashed again. Raises RefusedError where they are not the announced ones."""
     digest = Digest.parse(artifact.digest)
     try:

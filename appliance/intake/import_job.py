@@ -14,6 +14,7 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence, Set
 from contextlib import AbstractContextManager, suppress
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
@@ -27,7 +28,6 @@ from appliance.intake.heal_blobs import restore
 from appliance.intake.inspection import make_report, record
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.intake.overrides import stream_now, trusted_now
-from appliance.intake.partial import require_partial_allowed
 from appliance.intake.store_sink import StoreSink
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
@@ -139,7 +139,7 @@ def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Res
         if entry is not None and entry.state != "receiving":
             _refuse_late_volumes(station, manifest, digest)
         if partial:
-            require_partial_allowed(station, manifest.stream)
+            _require_partial_allowed(station, manifest.stream)
         require_open(station.reader, manifest.stream)
         gaps = trust.policy.rule("bundle", manifest.source).gaps
         let_in = ledger_verdict(history(station.reader, manifest.stream), manifest, digest, gaps_allowed=gaps)
@@ -380,3 +380,13 @@ class _Receiving:
         mine = self.station.writer.submit(AbandonIntake(digest=str(self.digest), job=self.context.job_id))
         if mine:
             self.sink.discard()
+
+
+def _require_partial_allowed(station: Station, stream: str) -> None:
+    """Raises RefusedError where the configuration does not allow it for the stream."""
+    if not any(fnmatchcase(stream, pattern) for pattern in station.config.partial_imports):
+        raise RefusedError(
+            "bundles of this stream are taken in whole",
+            thing=stream,
+            remedy="bring the volumes that are missing, or name the stream in config.toml's partial_imports",
+        )

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import msgspec
 
 from appliance.intake.content import read_manifest
-from appliance.store.blobs import BlobStore
+from appliance.store.ports import Blobs
 from bundles.errors import LockgateError
 from bundles.format.manifest import Artifact, BundleManifest
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import Manifest, parse_manifest
 
 
-def blocked(store: BlobStore, manifest: BundleManifest, absent: Set[int]) -> dict[int, list[str]]:
+def blocked(store: Blobs, manifest: BundleManifest, absent: Set[int]) -> dict[int, list[str]]:
     """By volume in `absent`, the artifacts that need it, named `repository:tag` or `repository@digest`.
 
     An artifact whose own manifest did not come is counted by that alone: what it names is not known yet.
@@ -28,7 +28,7 @@ def blocked(store: BlobStore, manifest: BundleManifest, absent: Set[int]) -> dic
     return found
 
 
-def whole_without(store: BlobStore, manifest: BundleManifest, absent: Set[int]) -> BundleManifest:
+def whole_without(store: Blobs, manifest: BundleManifest, absent: Set[int]) -> BundleManifest:
     """The manifest with nothing in it that needs a volume in `absent`: the artifacts that are whole without it, what
     speaks of them, and their blobs. The same for the same volumes, whatever else the store has come to hold."""
     needing, places = _Graph.of(store, manifest).needing(absent), _places(manifest)
@@ -59,7 +59,7 @@ class _Graph:
     above: dict[tuple[str, str], list[tuple[str, str]]]
 
     @classmethod
-    def of(cls, store: BlobStore, manifest: BundleManifest) -> _Graph:
+    def of(cls, store: Blobs, manifest: BundleManifest) -> _Graph:
         """Read every artifact's manifest that is held."""
         places = _places(manifest)
         nodes = {_key(artifact): _node(store, artifact, places) for artifact in manifest.artifacts}
@@ -90,7 +90,7 @@ def _places(manifest: BundleManifest) -> dict[str, set[int]]:
     }
 
 
-def _node(store: BlobStore, artifact: Artifact, places: dict[str, set[int]]) -> _Node:
+def _node(store: Blobs, artifact: Artifact, places: dict[str, set[int]]) -> _Node:
     volumes = set(places.get(artifact.digest, set()))
     parsed = None
     if store.has_blob(Digest.parse(artifact.digest)):

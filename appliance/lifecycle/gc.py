@@ -23,7 +23,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import islice
-from os import scandir
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +45,10 @@ from appliance.store.reads import garbage
 from appliance.store.reserve import Reserve
 from appliance.store.uploads import UploadSessions
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
-from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
+from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
 from bundles.io.display import some
 from bundles.io.times import later
-from bundles.oci.digest import ALGORITHMS, Digest
+from bundles.oci.digest import Digest
 
 
 @dataclass(slots=True)
@@ -253,11 +252,7 @@ class _Collection:
     def _files(self) -> Iterator[str]:
         """Every blob that has a file. Its bytes are asked for where it is garbage: a stat each costs as much as all
         else."""
-        for algorithm in ALGORITHMS:
-            with scandir(self._station.paths.blobs / algorithm) as entries:
-                for entry in entries:
-                    with contextlib.suppress(MalformedError):
-                        yield str(Digest(algorithm, entry.name))
+        return map(str, self._station.blobs.list_blobs())
 
     def _rows(self) -> Iterator[str]:
         """Every blob that has only a row. Read after the last file was looked at: a row goes before its file."""

@@ -6,7 +6,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
-from appliance.store.blobs import BlobStore
+from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.writes.registry import CRC_UNKNOWN
 from bundles.io.files import failures_named
@@ -17,7 +17,7 @@ from bundles.oci.digest import Digest
 class StationBlobSource:
     """Reads held blobs; visibility is decided before, by whoever chose what the build carries."""
 
-    def __init__(self, blobs: BlobStore, metadata: Metadata) -> None:
+    def __init__(self, blobs: Blobs, metadata: Metadata) -> None:
         self._blobs = blobs
         self._metadata = metadata
 

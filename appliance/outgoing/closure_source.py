@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from appliance import limits as station_limits
-from appliance.store.blobs import BlobStore
+from appliance.store.ports import Blobs
 from appliance.store.reads.registry import ManifestFacts, Metadata
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
@@ -18,7 +18,7 @@ from bundles.oci.reference import Reference
 class StationShown:
     """`appliance.outgoing.closure.Shown` over the store."""
 
-    def __init__(self, blobs: BlobStore, metadata: Metadata) -> None:
+    def __init__(self, blobs: Blobs, metadata: Metadata) -> None:
         self._blobs, self._metadata = blobs, metadata
         self._blocked: dict[str, str] | None = None
         metadata.keep_pages(station_limits.PLAN_PAGES)

@@ -19,8 +19,7 @@ from appliance.release_check.cut_record import CHUNK, read_lines
 from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.signed_content import SignedArtifact, signed_artifacts
 from appliance.release_check.tag_history import CLIENT, Standing, pages, take
-from appliance.store.blobs import BlobStore
-from appliance.store.ports import Reader
+from appliance.store.ports import Blobs, Reader
 from bundles import limits
 from bundles.errors import LockgateError
 from bundles.io import strict_json
@@ -45,7 +44,7 @@ class Replayed:
 
 
 def replay(
-    paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: Reader | None,
+    paths: StationPaths, log: LogRecord, blobs: Blobs, reader: Reader | None,
     *, only: frozenset[str] | None = None, upto: Mapping[int, int] | None = None, before: int | None = None,
 ) -> Replayed:  # fmt: skip
     """What stands in the repositories `only`, None for all of them, up to an event's number in each lane that `upto`
@@ -102,7 +101,7 @@ def _part(detail: Mapping[str, Any]) -> _Part:
 
 class _Replay:
     def __init__(
-        self, paths: StationPaths, log: LogRecord, blobs: BlobStore, reader: Reader | None,
+        self, paths: StationPaths, log: LogRecord, blobs: Blobs, reader: Reader | None,
         only: frozenset[str] | None,
     ) -> None:  # fmt: skip
         self._paths, self._log, self._blobs, self._reader, self._only = paths, log, blobs, reader, only
@@ -290,7 +289,7 @@ def _none(_: str) -> tuple[str, ...]:
     return ()
 
 
-def read_manifest(blobs: BlobStore, digest: str) -> Manifest | None:
+def read_manifest(blobs: Blobs, digest: str) -> Manifest | None:
     """A manifest whose bytes have that digest; None where there is none."""
     raw = read_bytes(blobs, digest)
     try:
@@ -299,7 +298,7 @@ def read_manifest(blobs: BlobStore, digest: str) -> Manifest | None:
         return None
 
 
-def read_bytes(blobs: BlobStore, digest: str) -> bytes | None:
+def read_bytes(blobs: Blobs, digest: str) -> bytes | None:
     """The bytes of a manifest, which have that digest; None where there are none of a manifest's size."""
     try:
         wanted = Digest.parse(digest)

@@ -6,12 +6,13 @@ whole. Presence here says nothing about visibility; a blob that no link names is
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import secrets
 import stat
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -24,7 +25,7 @@ from appliance.store.presence import Presence
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
 from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
-from bundles.errors import CancelledError, NoSpaceError, NotFoundError, RefusedError
+from bundles.errors import CancelledError, MalformedError, NoSpaceError, NotFoundError, RefusedError
 from bundles.io.lanes import Lane
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
@@ -285,6 +286,15 @@ class BlobStore:
             self.files.sync_folder(path.parent)
         except OSError as error:
             raise explain(error, path) from None
+
+    def list_blobs(self) -> Iterator[Digest]:
+        """Every blob that has a file, in no order, read as the caller goes; a name that is no digest is left out.
+        Raises OSError where a folder cannot be read."""
+        for algorithm in ALGORITHMS:
+            with os.scandir(self._paths.blobs / algorithm) as entries:
+                for entry in entries:
+                    with contextlib.suppress(MalformedError):
+                        yield Digest(algorithm, entry.name)
 
     def remove(self, digest: Digest) -> None:
         """Remove the blob's bytes for good. A collection buries them (`Graveyard.bury`)."""

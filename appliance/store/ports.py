@@ -2,8 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol, Self
+
+from bundles.oci.digest import Digest
+from bundles.ports import BlobReader, BlobSink
+
+
+class Blobs(BlobReader, BlobSink, Protocol):
+    """The store's blobs, by digest alone: `open_blob`, `has_blob` and `begin_blob` are of `bundles.ports`. No path,
+    descriptor or inode passes. Who may see a blob is the metadata's business. Each call blocks and raises FailedError
+    where the disk does not answer (its kinds: appliance.store.reading, appliance.store.presence).
+
+    What is read may be any stream: whoever needs the file behind it (docs/adr/0037) takes
+    `appliance.store.blobs.BlobStore`.
+    """
+
+    def size(self, digest: Digest) -> int:
+        """The blob's size in bytes. Raises NotFoundError."""
+        ...
+
+    def list_blobs(self) -> Iterator[Digest]:
+        """Every blob that is held, in no order, read as the caller goes. Bytes under a name that is no digest are
+        left out."""
+        ...
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the blob's bytes for good. Harmless where it is not held."""
+        ...
 
 
 class Answer(Protocol):

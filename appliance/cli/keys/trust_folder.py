@@ -63,6 +63,7 @@ def ceremony(
 
     The key is pinned only where every word is the key's, and a page is written to print and sign.
     """
+    from appliance.paths import StationPaths
     from appliance.trust_acts import pin_heard
     from bundles.errors import UsageError
     from bundles.signing.ceremony import FirstTrust

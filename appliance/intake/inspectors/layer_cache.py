@@ -20,7 +20,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.archives.findings import RULES, Found, Looked
 from appliance.store.ports import Reader
-from appliance.store.reads.inspections import layer_findings
+from appliance.store.reads.intake import layer_findings
 from appliance.store.writes.intake import LayerRow
 from bundles.errors import FailedError
 from bundles.io.files import read_small

@@ -298,3 +298,12 @@ def last_received(reader: Reader) -> tuple[str, str] | None:
 def is_in_intake(reader: Reader, digest: str) -> bool:
     """Whether the intake has an entry of a bundle. Point read."""
     return reader.execute("SELECT 1 FROM intake WHERE digest = ?", (digest,)).fetchone() is not None
+
+
+def layer_findings(reader: Reader, digest: str, look: int) -> tuple[str, str] | None:
+    """The findings of a blob as JSON with their authentication code, as a version of the looking kept them. Whoever
+    reads them checks the code: the database is no proof."""
+    found: tuple[str, str] | None = reader.execute(
+        "SELECT found, mac FROM layers_inspected WHERE digest = ? AND media_type = '' AND look = ?", (digest, look)
+    ).fetchone()
+    return found

@@ -1,0 +1,101 @@
+"""Statements and SQLite stand in appliance/store alone (docs/adr/0037-store-ports.md)."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+STORE = ROOT / "appliance" / "store"
+ENGINE = {
+    "database.py", "database_file.py", "errors.py", "rows.py", "reads/explained.py", "migrations/runner.py",
+}  # fmt: skip
+"""The modules that know SQLite: who opens files, names errors, adds functions and keeps a private file."""
+
+STATEMENT = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|CREATE|ALTER|DROP|PRAGMA|BEGIN|VACUUM|ATTACH)\s+\S"
+)
+RUNS = {"execute", "executemany", "executescript"}
+DRIVERS = {"sqlite3", "sqlite_utils"}
+
+
+def modules() -> Iterator[Path]:
+    for package in ("appliance", "bundles", "tui"):
+        yield from (ROOT / package).rglob("*.py")
+
+
+def statements(source: str) -> list[tuple[int, str]]:
+    """The line and text of whatever runs a statement, or is one."""
+    found = list[tuple[int, str]]()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr in RUNS:
+            found.append((node.lineno, node.attr))
+        text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+        if text in RUNS or STATEMENT.match(text):
+            found.append((node.lineno, text[:60]))
+    return found
+
+
+def drivers(source: str) -> list[tuple[int, str]]:
+    """The line and name of each import of an engine's driver, by name or by text."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        names = [one.name for one in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and not node.level:
+            names = [node.module or ""]
+        if isinstance(node, ast.Constant) and node.value in DRIVERS:
+            names = [str(node.value)]
+        found += [(node.lineno, name) for name in names if name.partition(".")[0] in DRIVERS]
+    return found
+
+
+def test_no_module_outside_the_store_holds_or_runs_a_statement() -> None:
+    outside = [path for path in modules() if not path.is_relative_to(STORE)]
+    assert len(outside) > 400
+    found = {str(path.relative_to(ROOT)): lines for path in outside if (lines := statements(path.read_text()))}
+    assert found == {}
+
+
+def test_sqlite_is_imported_by_the_modules_of_the_store_that_know_it_and_by_no_other() -> None:
+    known = {STORE / name for name in ENGINE}
+    found = {
+        str(path.relative_to(ROOT)): lines
+        for path in modules()
+        if path not in known and (lines := drivers(path.read_text()))
+    }
+    steps = {name for name in found if re.fullmatch(r"appliance/store/migrations/m\d{4}_\w+\.py", name)}
+    assert set(found) - steps == set()
+    assert {name for step in steps for _, name in found[step]} == {"sqlite_utils"}
+    assert all(drivers(path.read_text()) for path in known)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "db.execute(x)", "run = db.execute", "db.executemany(x, y)", "getattr(db, 'executescript')",
+        "x = 'SELECT 1'", "x = '''\n  WITH a AS (SELECT 1) SELECT * FROM a'''", "x = f'DELETE FROM {table}'",
+        "x = ('PRAGMA ' 'foreign_keys')",
+    ],
+)  # fmt: skip
+def test_a_statement_is_found_however_it_is_written(source: str) -> None:
+    assert statements(source)
+
+
+@pytest.mark.parametrize("source", ["'DELETE'", "'DELETE: 202, and 404 then'", "'With care'", "'SELECTED one'"])
+def test_prose_and_methods_are_no_statements(source: str) -> None:
+    assert not statements(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import sqlite3", "import os, sqlite3", "from sqlite3 import Connection", "import sqlite3.dbapi2 as db",
+        "from sqlite_utils import Database", "importlib.import_module('sqlite3')",
+    ],
+)  # fmt: skip
+def test_a_driver_is_found_however_it_is_imported(source: str) -> None:
+    assert drivers(source)
