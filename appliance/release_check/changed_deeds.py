@@ -16,6 +16,9 @@ from appliance.release_check.deed_record import DeedRecord
 from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.log_record import read_log
 from appliance.station import Station
+from appliance.store.reads.custody import handover_rows
+from appliance.store.reads.decisions import used_key_rows
+from appliance.store.reads.receipts import receipt_rows
 from bundles.io.display import safe
 from bundles.oci.digest import Digest
 
@@ -103,7 +106,7 @@ def _clocks(station: Station, deeds: DeedRecord) -> Iterator[Finding]:
 
 
 def _receipts(station: Station, log: LogRecord) -> Iterator[Finding]:
-    rows = station.reader.execute("SELECT number, digest, document, created FROM receipts").fetchall()
+    rows = receipt_rows(station.reader)
     here = {number: digest for number, digest, _, _ in rows}
     for number, digest, document, created in rows:
         said = log.deeds.receipts.get(number)
@@ -121,10 +124,7 @@ def _receipts(station: Station, log: LogRecord) -> Iterator[Finding]:
 
 def _handovers(station: Station, log: LogRecord) -> Iterator[Finding]:
     here = set()
-    rows = station.reader.execute(
-        "SELECT bundle, giver, taker, medium, serial, seal, note, actor, at FROM handovers ORDER BY entry"
-    )
-    for *said, at in rows:
+    for *said, at in handover_rows(station.reader):
         here.add(tuple(said))
         if tuple(said) not in log.deeds.handovers and _is_known(log, at):
             yield f"a hand-over of {said[0]} from {said[1]} to {said[2]}", "unexplained", said[0]
@@ -134,7 +134,7 @@ def _handovers(station: Station, log: LogRecord) -> Iterator[Finding]:
 
 def _spent(station: Station, log: LogRecord) -> Iterator[Finding]:
     here = set()
-    for keyid, bundle, at in station.reader.execute("SELECT keyid, id, at FROM sealed_keys_used ORDER BY keyid"):
+    for keyid, bundle, at in used_key_rows(station.reader):
         here.add(keyid)
         if keyid not in log.deeds.spent and _is_known(log, at):  # its envelope would open no more
             yield f"the use of the sealed key {keyid} for {bundle}", "unexplained", bundle

@@ -101,3 +101,14 @@ def moved_since_known(reader: Reader, limit: int) -> list[tuple[str, str, str]]:
         (limit,),
     )
     return sorted((bundle, digest, state) for bundle, digest, state, _ in rows)
+
+
+HandoverRow = tuple[str, str, str, str, str, str, str, str, str]
+"""Of a hand-over: bundle, giver, taker, medium, serial, seal, note, actor, and when (UTC text)."""
+
+
+def handover_rows(reader: Reader) -> Iterator[HandoverRow]:
+    """Every hand-over, in order, as its row says, read as the caller goes."""
+    return reader.execute(
+        "SELECT bundle, giver, taker, medium, serial, seal, note, actor, at FROM handovers ORDER BY entry"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from appliance.store.ports import Reader
@@ -88,3 +89,8 @@ def own_clock_floor(reader: Reader) -> ClockFloor:
         "SELECT floor, why, created, actor FROM clock_floors WHERE stream = '' ORDER BY entry DESC LIMIT 1"
     ).fetchone()
     return ClockFloor() if row is None else ClockFloor(*row)
+
+
+def used_key_rows(reader: Reader) -> Iterator[tuple[str, str, str]]:
+    """Key, bundle and time (UTC text) of each sealed key that was opened, by key, as its row says."""
+    return reader.execute("SELECT keyid, id, at FROM sealed_keys_used ORDER BY keyid")

@@ -89,3 +89,8 @@ def shown_blobs(reader: Reader) -> list[tuple[str, int]]:
         "SELECT digest, size FROM blobs"
         " WHERE EXISTS (SELECT 1 FROM links WHERE links.digest = blobs.digest) ORDER BY digest"
     ).fetchall()
+
+
+def receipt_rows(reader: Reader) -> list[tuple[int, str, str, str]]:
+    """Number, digest, document (JSON) and time (UTC text) of each receipt that this station gave, as its row says."""
+    return reader.execute("SELECT number, digest, document, created FROM receipts").fetchall()
