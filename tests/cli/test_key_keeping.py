@@ -13,6 +13,7 @@ from bundles.signing.keys import PublicKey, create_private, load_private
 from bundles.signing.trust import TrustFolder
 from tests.cli.conftest import Run
 from tests.peer_tools import require
+from tui.station.station_folder import FolderDesk
 
 
 def create(run: Run, station: Path, name: str = "officer", *more: str) -> dict[str, str]:
@@ -27,6 +28,14 @@ def test_a_key_of_every_kind_is_made_and_opens(run: Run, station: Path, algorith
     made = create(run, station, "officer", "--algorithm", algorithm)
     assert load_private(station / "keys/officer.pem", b"correct horse").public.keyid == made["keyid"]
     assert len(made["words"].split()) == 32
+
+
+@pytest.mark.parametrize("name", ["audit", "receipt"])
+def test_a_key_that_the_station_signs_with_stays_without_a_passphrase_when_the_console_rotates_it(
+    station: Path, name: str
+) -> None:
+    made = FolderDesk(station).rotate(name, "a passphrase")
+    assert load_private(station / f"keys/{name}.pem", None).public.keyid == made.keyid
 
 
 def test_a_key_goes_out_as_cosigns_and_comes_back(run: Run, station: Path, tmp_path: Path) -> None:
