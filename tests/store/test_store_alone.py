@@ -16,9 +16,9 @@ ENGINE = {
 }  # fmt: skip
 """The modules that know SQLite: who opens files, names errors, adds functions and keeps a private file."""
 
-STATEMENT = re.compile(
-    r"\s*(SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|CREATE|ALTER|DROP|PRAGMA|BEGIN|VACUUM|ATTACH)\s+\S"
-)
+BEGINS = "SELECT|INSERT|UPDATE|DELETE|REPLACE|WITH|CREATE|ALTER|DROP|PRAGMA|BEGIN|VACUUM|ATTACH"
+STATEMENT = re.compile(rf"\s*({BEGINS})\s+([^\s/]|$)")
+"""A method and a path (`DELETE /v1/…`) are none."""
 RUNS = {"execute", "executemany", "executescript"}
 DRIVERS = {"sqlite3", "sqlite_utils"}
 
@@ -79,6 +79,7 @@ def test_sqlite_is_imported_by_the_modules_of_the_store_that_know_it_and_by_no_o
     [
         "db.execute(x)", "run = db.execute", "db.executemany(x, y)", "getattr(db, 'executescript')",
         "x = 'SELECT 1'", "x = '''\n  WITH a AS (SELECT 1) SELECT * FROM a'''", "x = f'DELETE FROM {table}'",
+        "x = f'SELECT {columns} FROM tags'",
         "x = ('PRAGMA ' 'foreign_keys')",
     ],
 )  # fmt: skip
@@ -86,7 +87,9 @@ def test_a_statement_is_found_however_it_is_written(source: str) -> None:
     assert statements(source)
 
 
-@pytest.mark.parametrize("source", ["'DELETE'", "'DELETE: 202, and 404 then'", "'With care'", "'SELECTED one'"])
+@pytest.mark.parametrize(
+    "source", ["'DELETE'", "'DELETE /v1/blocks'", "'DELETE: 202, and 404 then'", "'With care'", "'SELECTED one'"]
+)
 def test_prose_and_methods_are_no_statements(source: str) -> None:
     assert not statements(source)
 
