@@ -68,7 +68,7 @@ def check_held(blobs: Blobs, metadata: Metadata, sizes: Mapping[str, int]) -> No
     """Whether the store has every blob at its size. Raises FailedError naming the first that it lacks."""
     for text, size in sizes.items():
         digest = Digest.parse(text)
-        if metadata.blob(digest) is None or not blobs.has_blob(digest) or blobs.size(digest) != size:
+        if not metadata.knows_blob(digest) or not blobs.has_blob(digest) or blobs.size(digest) != size:
             raise FailedError("a blob is missing from the store", thing=text, remedy="ask for a full bundle")
 
 

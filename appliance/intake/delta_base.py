@@ -96,7 +96,7 @@ def receipt_of(manifest: BundleManifest) -> int | None:
 def _is_held(station: Station, entry: Required) -> bool:
     digest = Digest.parse(entry.digest)
     return (
-        station.metadata.blob(digest) is not None
+        station.metadata.knows_blob(digest)
         and station.blobs.has_blob(digest)
         and station.blobs.size(digest) == entry.size
     )

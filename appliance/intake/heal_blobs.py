@@ -48,7 +48,7 @@ def _rotten(context: JobContext, manifest: BundleManifest) -> set[str]:
     """The digests of a bundle's blobs that the station should hold, and does not hold whole. Reads all of them."""
     station, done = context.station, 0
     held = [Digest.parse(blob.digest) for blob in manifest.blobs]
-    held = [digest for digest in held if station.metadata.blob(digest) is not None]
+    held = [digest for digest in held if station.metadata.knows_blob(digest)]
     total = sum(blob.size for blob in manifest.blobs)
 
     def attend(count: int) -> None:

@@ -69,7 +69,7 @@ class StoreSink:
         with self._turn:
             for digest in {entry.digest for entry in ranges}:
                 row = self._rows.pop(digest, None)
-                if row is None and self._metadata.blob(digest) is None and self._store.has_blob(digest):
+                if row is None and not self._metadata.knows_blob(digest) and self._store.has_blob(digest):
                     row = self._row_of(digest)
                 if row is not None:
                     rows.append(row)

@@ -6,10 +6,10 @@ the store's gate, whether the file is still the one that was read: nobody heals 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
-from zlib import crc32
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
@@ -19,7 +19,7 @@ from appliance.custody.carriers import carriers
 from appliance.lifecycle.blob_reader import Looked, Looker
 from appliance.station import Station
 from appliance.store.collection_lock import Gate
-from appliance.store.reading import Attend, UnreadableError, Verdict, examine, unattended
+from appliance.store.reading import Attend, UnreadableError, Verdict, examine, facts_of, unattended
 from appliance.store.reads import garbage
 from appliance.store.reads.damage import (
     damaged_blobs,
@@ -29,10 +29,11 @@ from appliance.store.reads.damage import (
     references,
     unread_blobs,
     unread_sizes,
+    wrong_blob_rows,
 )
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.lifecycle import CorrectBlob, ForgetUnread, HealDamage, NoteUnread, RecordDamage
-from bundles.errors import NotFoundError
-from bundles.limits import CHUNK
+from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 
 
@@ -59,8 +60,8 @@ class Findings:
 
     def take(self, digest: Digest, looked: Looked, size: int | None = None) -> bool:
         """Withdraw a damaged blob, note one that could not be read, and give one back that is missing and lies whole in
-        the graveyard; whether it was given back. `size`: the bytes by the metadata, which are put right where a whole
-        blob has others. Raises FailedError."""
+        the graveyard; whether it was given back. `size`: the bytes by the metadata, whose row is put right where it
+        is not what the whole file says. Raises FailedError."""
         if looked.why == "missing" and self.give_back(digest):
             return True
         if looked.unread:
@@ -69,24 +70,50 @@ class Findings:
         elif looked.why is not None:
             self._withdraw(digest, looked)
         elif size is not None:
-            self._put_right(digest, size)
+            self._put_right(digest)
         return False
 
-    def _put_right(self, digest: Digest, size: int) -> None:
-        """Write a blob's size and CRC-32 anew where its whole file has another size: its row is damaged, and clients
-        were told that the blob is."""
-        station, counted = self._station, 0
+    def _put_right(self, digest: Digest) -> bool:
+        """Write a whole blob's size and CRC-32 anew where its row is damaged, or its file has another size; whether it
+        was so."""
+        station = self._station
         try:
-            if station.blobs.size(digest) == size:
-                return
+            if self._is_described(digest):
+                return False
             with station.blobs.open_blob(digest) as file:
-                while piece := file.read(CHUNK):
-                    counted = crc32(piece, counted)
-                found = file.tell()
-        except (NotFoundError, OSError):
-            return
-        station.writer.submit(CorrectBlob(digest=str(digest), size=found, crc32=counted))
-        self._log(f"{digest} is whole, and the metadata gave it {size} bytes: it is put right")
+                found = facts_of(file.fileno(), digest)
+        except (NotFoundError, UnreadableError):
+            return False
+        if found is None:
+            return False
+        station.writer.submit(CorrectBlob(digest=str(digest), size=found[0], crc32=found[1]))
+        self._log(f"{digest} is whole, and its row in the metadata was not: it is put right")
+        return True
+
+    def _is_described(self, digest: Digest) -> bool:
+        """Whether a blob's row is right and has its file's size. Raises NotFoundError, UnreadableError."""
+        try:
+            row = self._station.metadata.blob(digest)
+        except WrongRowError:
+            return False
+        return row is None or row.size == self._station.blobs.size(digest)
+
+    def put_rows_right(self, looker: Looker, digests: Iterable[str], attend: Attend) -> int:
+        """Look at blobs whose rows are damaged, and make the rows of whole ones anew; how many. Raises FailedError."""
+        count = 0
+        for text in digests:
+            with contextlib.suppress(MalformedError):  # the key itself is damaged
+                digest = Digest.parse(text)
+                looked = looker.look(digest, 0, attend)
+                if not looked.whole:
+                    self.take(digest, looked)
+                elif self._put_right(digest):
+                    count += 1
+        return count
+
+    def put_noted_rows_right(self, looker: Looker, attend: Attend) -> int:
+        """As `put_rows_right`, of the rows that readers met."""
+        return self.put_rows_right(looker, wrong_blob_rows(self._station.reader), attend)
 
     def read_again(self, digest: Digest, looked: Looked, size: int | None = None) -> bool:
         """As `take`, for a blob that could not be read before; whether it is whole."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from zlib import crc32
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
@@ -57,7 +58,7 @@ class Described:
         self._log(f"{digest}: the database says something else of its {', '.join(fields)} than its bytes")
         event = AuditEvent(Act.DESCRIBE_MANIFEST, self._actor, str(digest), "done", {"fields": fields})
         row = ManifestRow(
-            blob=BlobRow(digest=str(digest), size=len(raw), crc32=self._station.metadata.crc32(digest)),
+            blob=BlobRow(digest=str(digest), size=len(raw), crc32=crc32(raw)),
             media_type=derived.media_type, artifact_type=derived.artifact_type,
             subject=None if derived.subject is None else str(derived.subject), annotations=derived.annotations,
         )  # fmt: skip

@@ -130,7 +130,10 @@ class _Collection:
                 "nothing is removed for good: the metadata forgot what came in since its copy was made",
                 thing=why, remedy="put the newest copy back, or open the streams, or collect without --now",
             )  # fmt: skip
-        found = check(self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0))
+        found = check(
+            self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0),
+            self._context.log,
+        )  # fmt: skip
         if found.texts:
             raise damaged(found.texts)
         self._builds.refresh()

@@ -31,6 +31,7 @@ from appliance.store.database_file import write_log_back
 from appliance.store.ports import Connection
 from appliance.store.presence import Presence
 from appliance.store.repair import repair
+from appliance.store.rows import CRC_UNKNOWN
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.deltas import HeldRow, RecordCarried
 from appliance.store.writes.lifecycle import Block, Unblock
@@ -46,6 +47,7 @@ from appliance.store.writes.rebuild import (
     TagRow,
     account_names,
     held_blobs,
+    is_described,
     newest_job,
     shown_links,
 )
@@ -58,7 +60,7 @@ from bundles.errors import FailedError, LockgateError, MalformedError
 from bundles.io.display import some
 from bundles.io.files import failures_named, write_atomic
 from bundles.oci.digest import ALGORITHMS, Digest
-from bundles.oci.manifest import Manifest, parse_manifest
+from bundles.oci.manifest import OCI_MANIFEST, Manifest, parse_manifest
 
 Progress = Callable[[str, int, int], object]
 """Is told a phase, the bytes that are done and those in all."""
@@ -134,7 +136,8 @@ class _Rebuild:
         progress: Progress, *, dry_run: bool,
     ) -> None:  # fmt: skip
         self._dry_run = dry_run
-        self._rotten: set[str] = set()
+        self._rotten: dict[str, int] = {}
+        self._lost_manifest = False
         self._unread: set[str] = set()
         self._paths, self._config, self._db, self._heads, self._progress = paths, config, db, heads, progress
         self._writer = Guarded(LocalWriter(db))
@@ -153,7 +156,7 @@ class _Rebuild:
         self._restore_sites(log)
         jobs = tuple(log.jobs.values())
         self._found.jobs = self._writer.submit(RestoreJobs(jobs=jobs, lost=LOST_JOB, at=clock.now()))
-        if not log.whole:
+        if not log.whole or self._lost_manifest:
             self._found.kept = self._writer.submit(PinUnexplained())
         self._name_what_is_lost(log, as_of, known)
         return self._found
@@ -180,7 +183,7 @@ class _Rebuild:
                 if row is None:
                     self._found.cannot.append(f"blob {digest}: its bytes have another digest; push or collect it again")
                     there.discard(digest)
-                    self._rotten.add(digest)
+                    self._rotten[digest] = size
                     if not self._dry_run:
                         BlobStore(self._paths).set_aside(Digest.parse(digest))
                 else:
@@ -247,13 +250,17 @@ class _Rebuild:
 
     def _restore(self, name: str, shown: Shown) -> None:
         """One repository: the links whose content is held, of manifests those that are readable, and tags on these. A
-        blob that one of these names, and whose bytes are damaged or gone, is shown as withdrawn."""
+        blob that one of these names, and whose bytes are damaged or gone, is shown as withdrawn; so is a manifest whose
+        bytes are damaged, or on which a tag stood."""
         links, rows, sizes = list[LinkRow](), dict[str, ManifestRow](), dict[str, int]()
-        lost_blobs = list[LinkRow]()
+        lost_blobs, lost_manifests = list[LinkRow](), list[LinkRow]()
+        tagged = {digest for digest, _ in shown.tags.values()}
         for (digest, kind), at in shown.links.items():
             if digest not in self._held:
                 if kind == "blob" and digest not in self._unread:
                     lost_blobs.append(LinkRow(digest, kind, at))
+                elif digest not in self._unread and (digest in self._rotten or digest in tagged):
+                    lost_manifests.append(LinkRow(digest, kind, at))
                 else:
                     self._found.cannot.append(f"{name}@{digest}: its bytes are gone; push or collect it again")
                 continue
@@ -265,19 +272,22 @@ class _Rebuild:
                 rows[digest] = read[1]
                 sizes |= {str(one.digest): one.size for one in (*read[0].blobs, *read[0].manifests)}
             links.append(LinkRow(digest, kind, at))
-        damaged = tuple(self._withdrawn(name, one, sizes) for one in lost_blobs if one.digest in sizes)
-        links += (one for one in lost_blobs if one.digest in sizes)
+        withdrawn = [one for one in lost_blobs if one.digest in sizes] + lost_manifests
+        damaged = tuple(self._withdrawn(name, one, sizes) for one in withdrawn)
+        links += withdrawn
         self._found.damaged += len(damaged)
         self._found.cannot += [
             f"{name}@{one.digest}: its bytes are gone; push or collect it again"
             for one in lost_blobs if one.digest not in sizes
         ]  # fmt: skip
-        tags = [TagRow(tag, digest, at) for tag, (digest, at) in shown.tags.items() if digest in rows]
-        lost = [f"{name}:{tag} stood at {digest}" for tag, (digest, _) in shown.tags.items() if digest not in rows]
+        stand = {*rows, *(one.digest for one in lost_manifests)}
+        tags = [TagRow(tag, digest, at) for tag, (digest, at) in shown.tags.items() if digest in stand]
+        lost = [f"{name}:{tag} stood at {digest}" for tag, (digest, _) in shown.tags.items() if digest not in stand]
         self._found.cannot += [f"{line}; its manifest is gone" for line in lost]
         present = shown_links(self._db, name)
         write = RestoreRepository(
-            repository=name, at=min((one.at for one in links), default=clock.now()), manifests=tuple(rows.values()),
+            repository=name, at=min((one.at for one in links), default=clock.now()),
+            manifests=(*rows.values(), *self._undescribed(lost_manifests, sizes)),
             links=tuple(links), tags=tuple(tags), untagged=tuple(sorted(shown.untagged)),
             deleted=tuple(sorted(one for one in shown.deleted if one in present)), damaged=damaged,
         )  # fmt: skip
@@ -286,12 +296,27 @@ class _Rebuild:
         self._found.repositories += bool(links)
         self._progress("restore repositories", 0, 0)
 
+    def _undescribed(self, lost: list[LinkRow], sizes: dict[str, int]) -> list[ManifestRow]:
+        """Rows of lost manifests that have none, so that links and tags may stand on them. What they say is made anew
+        with the bytes. What such a manifest names is not known: garbage collection is to take nothing of it."""
+        self._lost_manifest |= bool(lost)
+        return [
+            ManifestRow(
+                blob=BlobRow(digest=one.digest, size=self._size_of(one.digest, sizes), crc32=CRC_UNKNOWN),
+                media_type=OCI_MANIFEST,
+            )
+            for one in lost if not is_described(self._db, one.digest)
+        ]  # fmt: skip
+
+    def _size_of(self, lost: str, sizes: dict[str, int]) -> int:
+        return sizes.get(lost, self._rotten.get(lost, 0))
+
     def _withdrawn(self, name: str, lost: LinkRow, sizes: dict[str, int]) -> DamagedRow:
         why = "rotted" if lost.digest in self._rotten else "missing"
         self._found.cannot.append(
             f"{name}@{lost.digest}: its bytes are {why}; it is shown as withdrawn, push or collect it again"
         )
-        return DamagedRow(lost.digest, sizes[lost.digest], why)
+        return DamagedRow(lost.digest, self._size_of(lost.digest, sizes), why)
 
     # Streams
 

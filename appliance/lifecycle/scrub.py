@@ -129,7 +129,7 @@ class _Scrub:
                 raise _OutOfTimeError
 
         try:
-            found = check(self._station, self._context.actor, attend)
+            found = check(self._station, self._context.actor, attend, self._context.log)
         except _OutOfTimeError:
             self._context.log("the metadata was not checked to its end: that takes more than half of the time given")
             return

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
+from appliance.lifecycle.blob_reader import Looker
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
@@ -28,9 +29,11 @@ _ACTOR = "station"
 
 
 def look_after(station: Station, attend: Callable[[], object] = lambda: None) -> None:
-    """Give back what clients were refused, then empty the graves whose time is over, and more where the disk needs the
-    space. Raises LockgateError."""
-    Findings(station, _ACTOR, _say).give_back_unread()
+    """Give back what clients were refused, make damaged rows of whole blobs anew, then empty the graves whose time is
+    over, and more where the disk needs the space. Raises LockgateError."""
+    findings = Findings(station, _ACTOR, _say)
+    findings.give_back_unread()
+    findings.put_noted_rows_right(Looker(station.blobs), lambda _: attend())
     graves = Graves(station, _ACTOR, attend)
     graves.empty(station.config.gc_grace_hours * 3600.0)
     graves.make_room()
@@ -67,7 +70,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
 
     def look(station: Station) -> None:
         if not checked.is_set():
-            check(station, _ACTOR, attend)
+            check(station, _ACTOR, attend, _say)
             checked.set()
         if missing[0]:
             missing[0] = False

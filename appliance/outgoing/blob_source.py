@@ -8,7 +8,7 @@ from typing import BinaryIO
 
 from appliance.store.ports import Blobs
 from appliance.store.reads.registry import Metadata
-from appliance.store.writes.registry import CRC_UNKNOWN
+from appliance.store.rows import CRC_UNKNOWN, WrongRowError
 from bundles.io.files import failures_named
 from bundles.limits import CHUNK
 from bundles.oci.digest import Digest
@@ -26,9 +26,12 @@ class StationBlobSource:
         return self._blobs.open_blob(digest)
 
     def crc32(self, digest: Digest) -> int:
-        """The CRC-32 kept beside the digest; where it is not known, that of the bytes, which are read for it. Raises
-        NotFoundError, FailedError."""
-        known = self._metadata.crc32(digest)
+        """The CRC-32 kept beside the digest; where it is not known, or its row is damaged, that of the bytes, which are
+        read for it. Raises NotFoundError, FailedError."""
+        try:
+            known = self._metadata.crc32(digest)
+        except WrongRowError:
+            known = CRC_UNKNOWN
         return known if known != CRC_UNKNOWN else self._counted(digest)
 
     def _counted(self, digest: Digest) -> int:

@@ -32,7 +32,7 @@ async def get_blob(call: Call) -> web.StreamResponse | WireError:
     """GET: 200, 206 for a range, 304 for a known one; 404 where the repository does not show it; 416."""
     call.require("pull")
     digest = call.digest
-    facts = call.services.metadata.linked_blob(call.name, digest)
+    facts = await call.worker.linked_blob(call.name, digest)
     if facts is None:
         return await call.unknown(digest, "blob") or errors.blob_unknown(digest)
     call.refuse_blocked(digest)
@@ -58,7 +58,7 @@ async def head_blob(call: Call) -> web.StreamResponse | WireError:
     """HEAD: 200 with the headers of a GET, 404 where the repository does not show it."""
     call.require("pull")
     digest = call.digest
-    facts = call.services.metadata.linked_blob(call.name, digest)
+    facts = await call.worker.linked_blob(call.name, digest)
     if facts is None:
         return errors.blob_unknown(digest)
     if not is_whole(call, facts):
@@ -74,7 +74,7 @@ async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
     call.require_write("delete")
     digest = call.digest
-    if call.services.metadata.linked_blob(call.name, digest) is None:
+    if await call.worker.linked_blob(call.name, digest) is None:
         return errors.blob_unknown(digest)
     write = DeleteBlob(repository=call.name, digest=str(digest), keeps_released=call.keeps_released)
     if not await call.write(write, Act.DELETE_BLOB, f"{call.name}@{digest}"):
@@ -87,9 +87,7 @@ def _headers(digest: Digest) -> dict[str, str]:
 
 
 def is_whole(call: Call, facts: BlobFacts) -> bool:
-    """Whether the file is there with the size metadata knows. A damaged blob is answered as unknown: a client that
-    pushes then sends it again, which heals it, and one that pulls never takes a part for the whole. Raises
-    UnreadableError."""
+    """Whether the file is there with the size metadata knows. Raises UnreadableError."""
     try:
         return call.services.blobs.size(facts.digest) == facts.size
     except NotFoundError:
@@ -97,9 +95,10 @@ def is_whole(call: Call, facts: BlobFacts) -> bool:
 
 
 async def _damaged(call: Call, facts: BlobFacts) -> WireError:
-    """The answer for a blob whose file is gone or has another size. A scrub is to read it: that decides."""
+    """The answer for a blob whose file is gone or has another size. It is on record from here on, and a scrub is to
+    look at it: that decides."""
     await call.worker.note_unread(facts.digest, "its file is missing or has another size")
-    return errors.blob_damaged(facts.digest)
+    return call.damaged(facts.digest, "blob")
 
 
 def _open_whole(call: Call, facts: BlobFacts) -> BinaryIO | None:
@@ -128,7 +127,7 @@ async def _send(
     if span.length <= limits.SMALL_BLOB:
         if not await call.worker.in_thread(_verified, call, stream, facts.digest):
             await _withdraw(call, stream, facts.digest)
-            return errors.blob_damaged(facts.digest)
+            return call.damaged(facts.digest, "blob")
         body = await call.worker.in_thread(_piece, stream, span, facts.digest)
         if len(body) != span.length:
             return await _damaged(call, facts)

@@ -27,16 +27,17 @@ from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.verified_files import VerifiedFiles
 from appliance.store.epoch import SharedEpoch
+from appliance.store.reading import facts_of
 from appliance.store.reads import tombstones
-from appliance.store.reads.registry import ManifestFacts
+from appliance.store.reads.registry import BlobFacts, ManifestFacts
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.checks import NoteWrongRow
-from appliance.store.writes.lifecycle import NoteUnread, RecordDamage
+from appliance.store.writes.lifecycle import CorrectBlob, NoteUnread, RecordDamage
 from appliance.store.writes.registry import ClientWrite, holds_released
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.tombstones import CountAsked
 from appliance.store.writes.write import Write
-from bundles.errors import FailedError, LockgateError, MalformedError
+from bundles.errors import FailedError, LockgateError, MalformedError, NotFoundError
 from bundles.io.display import safe
 from bundles.io.threads import Threads
 from bundles.oci.digest import Digest
@@ -62,6 +63,7 @@ class Worker:
         self.right: set[ManifestFacts] = set()
         self.verified = VerifiedFiles(services.settings.reverify)
         self._withdrawing = asyncio.Lock()
+        self._correcting = asyncio.Lock()
         self._noted: dict[str, float] = {}
 
     async def withdraw(self, digest: Digest, inode: int) -> None:
@@ -96,6 +98,35 @@ class Worker:
         _log.error("%s: %s", error.what, safe(error.thing))
         note = NoteWrongRow(rows=error.rows, repository=error.repository, item=error.item, at=self.services.now())
         await self._note(thing, note)
+
+    async def linked_blob(self, repository: str, digest: Digest) -> BlobFacts | None:
+        """As `Metadata.linked_blob`; where the blob's own row is damaged, and its file is whole, the row is made anew
+        from the file first. One at a time: each is a read of the whole file. Raises WrongRowError, UnreadableError."""
+        try:
+            return self.services.metadata.linked_blob(repository, digest)
+        except WrongRowError as error:
+            if error.rows != "blob":
+                raise
+            wrong = error
+            await self.note_wrong_row(error)
+        async with self._correcting:
+            with contextlib.suppress(WrongRowError):
+                return self.services.metadata.linked_blob(repository, digest)
+            try:
+                found = await self.in_thread(self._facts_of, digest)
+            except NotFoundError:
+                await self.note_unread(digest, "its file is missing")
+                raise wrong from None
+            if found is None:
+                await self.note_unread(digest, "its bytes are not its digest's")
+            else:
+                await self.services.writer.submit(CorrectBlob(digest=str(digest), size=found[0], crc32=found[1]))
+                _log.warning("the row of blob %s was damaged, and is made anew from its whole file", digest)
+            return self.services.metadata.linked_blob(repository, digest)
+
+    def _facts_of(self, digest: Digest) -> tuple[int, int] | None:
+        with self.services.blobs.open_blob(digest) as file:
+            return facts_of(file.fileno(), digest)
 
     async def count_asked(self, repository: str, digest: Digest, kind: Kind) -> None:
         """Count that somebody asked for what was collected, for status."""
@@ -207,6 +238,16 @@ class Call:
         self.request[COLLECTED] = kind
         await self.worker.count_asked(self.name, digest, kind)
         return errors.collected(kind, found)
+
+    def damaged(self, digest: Digest, kind: Kind) -> WireError:
+        """The answer for what the repository shows and whose file is gone, or is not what it was. 404 where that is on
+        record, and the content withdrawn: a client that pushes then sends it again, which heals it. 503 before: that
+        it is not there would be said too early. The HEAD of an account that may push is told 404 in any case, since
+        that is how clients ask whether to send it. Point read."""
+        asks_to_push = self.request.method == "HEAD" and ACTOR in self.request and self.may("push", self.name)
+        if asks_to_push or self.services.metadata.is_withdrawn(digest):
+            return errors.damaged(kind, digest)
+        return errors.not_in_place(kind, digest)
 
     async def write(
         self, write: ClientWrite, act: Act, thing: str, *, happened: Callable[[Any], bool] = _happened, **detail: str

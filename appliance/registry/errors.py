@@ -19,6 +19,8 @@ _SHOWN: Final = 300
 """Characters of a client's own text that an error repeats."""
 
 
+_UNKNOWN: Final[Mapping[Kind, str]] = {"blob": "BLOB_UNKNOWN", "manifest": "MANIFEST_UNKNOWN"}
+
 _DAMAGED: Final = "is missing or damaged on the registry's disk, and is not served until its bytes come again"
 
 
@@ -59,9 +61,16 @@ def respond(error: WireError) -> web.Response:
     return web.Response(status=error.status, body=body, headers=error.headers, content_type="application/json")
 
 
-def blob_damaged(digest: Digest) -> WireError:
-    """To whoever may pull it: the repository shows it, and its bytes are not what they were."""
-    return WireError(404, "BLOB_UNKNOWN", f"blob {_DAMAGED}", str(digest))
+def damaged(kind: Kind, digest: Digest) -> WireError:
+    """To whoever may pull it: the repository shows it, and it is withdrawn, since its bytes are not what they were."""
+    return WireError(404, _UNKNOWN[kind], f"{kind} {_DAMAGED}", str(digest))
+
+
+def not_in_place(kind: Kind, digest: Digest) -> WireError:
+    """To whoever may pull it: the repository shows it, its file is missing or has another size, and why is not known
+    yet."""
+    said = f"the {kind}'s file is missing or has another size; it is shown again once its bytes are here"
+    return WireError(503, "UNAVAILABLE", said, str(digest)).with_headers(Retry_After="5")
 
 
 def blob_unknown(digest: Digest) -> WireError:
@@ -70,8 +79,9 @@ def blob_unknown(digest: Digest) -> WireError:
 
 def collected(kind: Kind, tombstone: Tombstone) -> WireError:
     """To whoever may pull from the repository: it showed this once, and its bytes were collected since."""
-    code = {"blob": "BLOB_UNKNOWN", "manifest": "MANIFEST_UNKNOWN"}[kind]
-    return WireError(404, code, f"the {kind} was collected as garbage", tombstone.digest, facts=tombstone.facts())
+    return WireError(
+        404, _UNKNOWN[kind], f"the {kind} was collected as garbage", tombstone.digest, facts=tombstone.facts()
+    )
 
 
 def upload_unknown(upload_id: str) -> WireError:
@@ -109,11 +119,6 @@ def manifest_invalid(error: MalformedError) -> WireError:
 
 def manifest_unknown(reference: str) -> WireError:
     return WireError(404, "MANIFEST_UNKNOWN", "manifest unknown to registry", reference)
-
-
-def manifest_damaged(digest: Digest) -> WireError:
-    """To whoever may pull it: the repository shows it, and its bytes are not what they were."""
-    return WireError(404, "MANIFEST_UNKNOWN", f"manifest {_DAMAGED}", str(digest))
 
 
 def manifest_blob_unknown(digest: str) -> WireError:

@@ -50,7 +50,7 @@ async def get_manifest(call: Call) -> web.StreamResponse | WireError:
         return web.Response(status=304, headers=_headers(facts))
     found = await bytes_of(call, facts.digest)
     if found is None:
-        return errors.manifest_damaged(facts.digest)
+        return call.damaged(facts.digest, "manifest")
     await call.pulled(facts.digest)
     content_type = found.media_type or facts.media_type
     return web.Response(body=found.body, headers=_headers(facts), content_type=content_type)
@@ -67,7 +67,7 @@ async def head_manifest(call: Call) -> web.StreamResponse | WireError:
         return web.Response(status=304, headers=_headers(facts))
     found = await bytes_of(call, facts.digest)
     if found is None:
-        return errors.manifest_damaged(facts.digest)
+        return call.damaged(facts.digest, "manifest")
     headers = _headers(facts) | {"Content-Length": str(len(found.body))}
     return web.Response(headers=headers, content_type=found.media_type or facts.media_type)
 

@@ -102,7 +102,7 @@ async def _mount(call: Call, digest: Digest) -> web.StreamResponse | None:
     else:
         sources = metadata.shown_anywhere(digest, limit=limits.MOUNT_SOURCES)
     for source in sources:
-        facts = metadata.linked_blob(source, digest) if call.may("pull", source) else None
+        facts = await call.worker.linked_blob(source, digest) if call.may("pull", source) else None
         if facts is None or not is_whole(call, facts):
             continue
         call.refuse_blocked(digest)  # who may not see the blob learns nothing of a block either

@@ -13,7 +13,7 @@ from typing import Any, Final, Literal
 from appliance import limits
 from appliance.store.errors import DamagedEngineError
 from appliance.store.ports import Reader
-from appliance.store.rows import Rows, block_sum, link_sum, manifest_sum, tag_sum
+from appliance.store.rows import Rows, blob_sum, block_sum, link_sum, manifest_sum, tag_sum
 from bundles.errors import FailedError
 
 State = Literal["", "checking", "ok", "damaged"]
@@ -24,8 +24,8 @@ _STEPS: Final = 20_000
 
 @dataclass(frozen=True, slots=True)
 class WrongRow:
-    """A row whose checksum is another one. `repository` is "" for a manifest's facts, and for the database itself, of
-    which `item` says what is wrong."""
+    """A row whose checksum is another one. `repository` is "" for the facts of a manifest or blob, and for the
+    database itself, of which `item` says what is wrong."""
 
     rows: Rows
     repository: str
@@ -34,6 +34,8 @@ class WrongRow:
     def __str__(self) -> str:
         if self.rows == "database":
             return f"the metadata cannot be read: {self.item}"
+        if self.rows == "blob":  # its bytes may well be whole
+            return f"the row of the blob {self.item} is not what was written"
         mark = {"tag": ":", "link": "@"}.get(self.rows, "")
         return f"the {self.rows} {self.repository}{mark}{self.item} is not what was written"
 
@@ -67,8 +69,8 @@ class NotCheckedError(FailedError):
 
 
 def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Found:
-    """Compare every index with its table, every reference with its target, and every row of tags, links, manifests
-    and blocks with its checksum.
+    """Compare every index with its table, every reference with its target, and every row of tags, links, manifests,
+    blobs and blocks with its checksum.
 
     A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
     compare indexes with tables (SQLite, PRAGMA integrity_check). `attend` is called often; what it raises is passed on.
@@ -140,6 +142,12 @@ def _sums(reader: Reader) -> Iterator[tuple[Rows, str, str, bool | None]]:
         ("",),
     ):
         yield "manifest", "", row[0], None if row[6] is None else manifest_sum(*row[:6]) == row[6]
+    for row in _pages(
+        reader,
+        "SELECT digest, size, crc32, checksum, digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
+        ("",),
+    ):
+        yield "blob", "", row[0], None if row[3] is None else blob_sum(*row[:3]) == row[3]
     for row in _pages(
         reader,
         "SELECT b.digest, b.why, b.actor, b.created, s.checksum, b.digest"

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum, auto
 from typing import Final
+from zlib import crc32
 
 from bundles.errors import FailedError
 from bundles.limits import MIB
@@ -75,6 +76,20 @@ def examine(fd: int, digest: Digest, attend: Attend = unattended, *, fresh: bool
         os.fsync(fd)  # dirty pages are not dropped
         drop_pages(fd)
     return Verdict.REREAD if _has(fd, digest, unattended) else Verdict.DAMAGED
+
+
+def facts_of(fd: int, digest: Digest) -> tuple[int, int] | None:
+    """Size and CRC-32 of an open file whose bytes have the digest, None where they have not: what the row of a blob
+    says, from the blob itself. One read; leaves the descriptor's position alone. Blocking. Raises UnreadableError."""
+    hasher, size, counted = new_hasher(digest.algorithm), 0, 0
+    while True:
+        with _named(digest):
+            piece = os.pread(fd, _PIECE, size)
+        if not piece:
+            return (size, counted) if hasher.hexdigest() == digest.hex else None
+        hasher.update(piece)
+        counted = crc32(piece, counted)
+        size += len(piece)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The checksum that each row of tags, links and manifests carries, and what a row is that does not have it.
+"""The checksum that each row of tags, links, manifests and blobs carries, and what a row is that does not have it.
 
 A bit that flips in a row may make it name another repository, tag or manifest that is held as well, and no structure of
 the database is hurt by that. CRC-32 finds it; it is no protection against who can write to the database
@@ -15,14 +15,17 @@ from zlib import crc32
 
 from bundles.errors import FailedError
 
-Rows = Literal["tag", "link", "manifest", "block", "database"]
+Rows = Literal["tag", "link", "manifest", "blob", "block", "database"]
+
+CRC_UNKNOWN: Final = -1
+"""In the place of the CRC-32 of a blob that was never read whole, or whose row a rebuild found damaged."""
 
 _DAMAGED: Final = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 class WrongRowError(FailedError):
-    """A row is not what was written. `rows` says of what; `repository` is "" for a manifest's own facts, and for the
-    database itself, of which `item` says what is wrong."""
+    """A row is not what was written. `rows` says of what; `repository` is "" for the facts of a manifest or blob, and
+    for the database itself, of which `item` says what is wrong."""
 
     def __init__(self, rows: Rows, repository: str, item: str) -> None:
         self.rows, self.repository, self.item = rows, repository, item
@@ -77,6 +80,17 @@ def manifest_sum(
     return crc32(f"{digest}\n{media_type}\n{artifact_type}\n{subject}\n{size}\n{annotations}".encode())
 
 
+def blob_sum(digest: str, size: int, crc32_of_bytes: int) -> int:
+    """The checksum of a blob's row. Without its time, which nothing is decided by."""
+    return crc32(f"blob\n{digest}\n{size}\n{crc32_of_bytes}".encode())
+
+
+def require_blob(digest: str, size: int, crc32_of_bytes: int, checksum: int | None) -> None:
+    """Raises WrongRowError."""
+    if checksum is not None and blob_sum(digest, size, crc32_of_bytes) != checksum:
+        raise WrongRowError("blob", "", digest)
+
+
 def block_sum(digest: str, why: str, actor: str, created: str) -> int:
     """The checksum of a block's row; it stands in the table block_sums."""
     return crc32(f"block\n{digest}\n{why}\n{actor}\n{created}".encode())
@@ -94,5 +108,6 @@ def add_functions(connection: sqlite3.Connection) -> None:
     """Give a connection the checksums as SQL functions, by their names here."""
     connection.create_function("tag_sum", 4, tag_sum, deterministic=True)
     connection.create_function("link_sum", 4, link_sum, deterministic=True)
+    connection.create_function("blob_sum", 3, blob_sum, deterministic=True)
     connection.create_function("block_sum", 4, block_sum, deterministic=True)
     connection.create_function("manifest_sum", 6, manifest_sum, deterministic=True)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bundles.errors import FailedError
 from bundles.format.frame import Entry, Piece, VolumeLayout
 from bundles.io.lanes import Lane
 from bundles.oci.digest import Digest, Hasher, new_hasher
@@ -71,11 +72,26 @@ def hash_volume(layout: VolumeLayout, crcs: Sequence[int], source: BlobReader, a
                 crc32 = zlib.crc32(chunk, crc32)
                 advance(len(chunk))
             if crc32 != expected and isinstance(entry.content, Piece):
-                raise rotten(entry.content.digest)
+                raise _wrong(entry.content, source)
         joined.add(tail)
         joined.flush()
     checker.finish()
     return hasher.hexdigest()
+
+
+def _wrong(piece: Piece, source: BlobReader) -> FailedError:
+    """What is wrong where a CRC-32 differs: the blob, or only the number that was kept of it, which the digest of a
+    whole blob tells apart."""
+    if piece.part is None:
+        whole = new_hasher(piece.digest.algorithm)
+        for chunk in stream_piece(piece, source):
+            whole.update(chunk)
+        if whole.hexdigest() == piece.digest.hex:
+            return FailedError(
+                "the CRC-32 on record of a blob is not that of its bytes, which are whole",
+                thing=str(piece.digest), remedy="run: lockgate scrub, then build again",
+            )  # fmt: skip
+    return rotten(piece.digest)
 
 
 class _Checker:

@@ -54,7 +54,7 @@ def _image(paths: StationPaths, db: sqlite3.Connection, image: int, repository: 
     def put(raw: bytes, kind: str) -> str:
         digest = Digest.of(raw)
         paths.blob(digest).write_bytes(raw)
-        db.execute("INSERT INTO blobs VALUES (?, ?, 0, ?)", (str(digest), len(raw), _LONG_AGO))
+        db.execute("INSERT INTO blobs VALUES (?, ?, 0, ?, NULL)", (str(digest), len(raw), _LONG_AGO))
         db.execute("INSERT INTO links VALUES (?, ?, ?, ?, NULL)", (repository, str(digest), kind, _LONG_AGO))
         return str(digest)
 

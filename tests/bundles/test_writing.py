@@ -337,7 +337,7 @@ def test_what_has_rotted_is_found_before_anything_is_signed(
 def test_a_wrong_record_of_a_crc_is_found_before_anything_is_signed(bundle: SmallBundle) -> None:
     store = Spoiled(bundle.store.blobs)
     store.wrong_crc.add(chosen(bundle, parts=False))
-    with pytest.raises(FailedError, match="rotted"):
+    with pytest.raises(FailedError, match="CRC-32 on record of a blob is not that of its bytes, which are whole"):
         lay_out(bundle, store)
 
 

@@ -16,21 +16,20 @@ import pytest
 
 from appliance import clock, limits
 from appliance.control.health import checks
-from appliance.lifecycle.blob_reader import Looker
-from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.metadata_check import check
-from appliance.lifecycle.upkeep import find_missing, upkeep
+from appliance.lifecycle.upkeep import find_missing, look_after, upkeep
+from appliance.outgoing.blob_source import StationBlobSource
 from appliance.station import Station, open_station
 from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.migrations import m0030_checked_rows
-from appliance.store.reading import unattended
 from appliance.store.reads.registry import Metadata
 from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
-from appliance.store.writes.checks import BeginCheck, EndCheck
+from appliance.store.writes.checks import BeginCheck, EndCheck, NoteWrongRow
 from appliance.store.writes.lifecycle import Block, Unblock
+from appliance.store.writes.rebuild import held_blobs
 from bundles.errors import CancelledError, FailedError, MalformedError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -327,31 +326,113 @@ def test_a_check_can_be_ended_at_any_moment(kept: Kept) -> None:
     find_missing(kept.inside.station)
 
 
-def test_a_damaged_size_of_a_blob_is_put_right_by_who_reads_it_whole(kept: Kept) -> None:
-    body = b"whole, whatever its row says"
-    digest = kept.server.push_blob("team/app", body)
+DAMAGED_ROWS = ("size = size + 64", "size = size - 1", "crc32 = 7", "size = size + 64, crc32 = 7", "checksum = 1")
+WHOLE = b"whole, whatever its row says"
+
+
+def damage_row(kept: Kept, digest: Digest, change: str) -> None:
+    with edited(kept) as database:
+        assert database.execute(f"UPDATE blobs SET {change} WHERE digest = ?", (str(digest),)).rowcount == 1
+
+
+def is_put_right(kept: Kept, digest: Digest) -> bool:
+    station = kept.inside.station
+    assert station.metadata.troubled() == (0, 0), "nothing was called damaged, or not read"
+    return (
+        station.metadata.crc32(digest) == zlib.crc32(WHOLE)
+        and station.metadata.linked_sizes("team/app", [digest]) == [len(WHOLE)]
+        and metadata_check(kept)["ok"]
+        and findings(station.reader).texts == []
+    )
+
+
+@pytest.mark.parametrize("change", DAMAGED_ROWS)
+def test_a_pull_of_a_whole_blob_makes_its_damaged_row_anew(kept: Kept, change: str) -> None:
+    digest = kept.server.push_blob("team/app", WHOLE)
     path = f"/v2/team/app/blobs/{digest}"
-    for worker, heals in zip(kept.workers, (lambda: kept.scrub(restart=True), lambda: look_again(kept)), strict=True):
-        with edited(kept) as database:
-            database.execute("UPDATE blobs SET size = size + 64, crc32 = 7 WHERE digest = ?", (str(digest),))
-        assert worker.ask("GET", path).status == 404
-        heals()
-        assert worker.ask("GET", path).body == body
-        assert kept.inside.station.metadata.crc32(digest) == zlib.crc32(body)
+    for worker, methods in zip(kept.workers, (("HEAD", "GET"), ("GET", "HEAD")), strict=True):
+        damage_row(kept, digest, change)
+        for method in methods:
+            answer = worker.ask(method, path)
+            assert (answer.status, answer.headers["Content-Length"]) == (200, str(len(WHOLE)))
+            assert method == "HEAD" or answer.body == WHOLE
+        assert is_put_right(kept, digest)
+
+
+def test_whoever_checks_or_reads_a_whole_blob_makes_its_damaged_row_anew(kept: Kept) -> None:
+    digest = kept.server.push_blob("team/app", WHOLE)
+    station = kept.inside.station
+    acts = {
+        "scrub": lambda: kept.scrub(restart=True),
+        "gc": kept.gc,
+        "check": lambda: check(station, "tester"),
+        "push": lambda: kept.server.push_blob("team/app", WHOLE),
+    }
+    for change in DAMAGED_ROWS:
+        for name, act in acts.items():
+            damage_row(kept, digest, change)
+            assert any("the row of the blob" in text for text in findings(station.reader).texts)
+            act()
+            assert is_put_right(kept, digest), (change, name)
+    assert kept.held(digest) == (True, True)
+    damage_row(kept, digest, "crc32 = 7")
+    assert StationBlobSource(station.blobs, station.metadata).crc32(digest) == zlib.crc32(WHOLE)
+    kept.inside.writer.submit(NoteWrongRow(rows="blob", repository="", item=str(digest), at=clock.now()))
+    look_after(station)
+    assert is_put_right(kept, digest), "upkeep"
+
+
+def test_a_damaged_row_hides_no_damage(kept: Kept) -> None:
+    for file in ("rotten", "gone"):
+        digest = kept.server.push_blob("team/app", f"{file} under a damaged row".encode())
+        damage_row(kept, digest, "size = size - 1, crc32 = 7")
+        if file == "rotten":
+            kept.rot(digest)
+        else:
+            kept.paths.blob(digest).unlink()
+        for worker in kept.workers:
+            for method in ("GET", "HEAD"):
+                assert worker.ask(method, f"/v2/team/app/blobs/{digest}").status == 503
+        assert kept.inside.station.metadata.troubled()[1] == 1
+        assert metadata_check(kept)["ok"] is False
+        assert kept.scrub(restart=True)["metadata"]["state"] == "damaged"
+        assert kept.inside.station.metadata.is_withdrawn(digest)
+        kept.server.push_blob("team/app", f"{file} under a damaged row".encode())
+        assert check(kept.inside.station, "tester").texts == []
         assert kept.inside.station.metadata.troubled() == (0, 0)
 
 
-def look_again(kept: Kept) -> None:
-    findings = Findings(kept.inside.station, "station", lambda _: None)
-    assert findings.read_all_again(Looker(kept.inside.station.blobs), unattended) == 1
+def test_one_flipped_bit_in_a_row_of_a_blob_is_right_or_refused_and_found(kept: Kept, tmp_path: Path) -> None:
+    digest = kept.server.push_blob("team/app", WHOLE)
+    with edited(kept) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    right = kept.inside.station.metadata.linked_blob("team/app", digest)
+    assert right is not None
+    content, copy = kept.paths.database.read_bytes(), tmp_path / "metadata.sqlite"
+    row = str(digest).encode() + bytes([right.size])
+    end = content.index(row) + len(row)
+    created = content.index(b"20", end)
+    for place in (*range(end - 1, created), *range(created + len(clock.now()), created + len(clock.now()) + 4)):
+        for bit in range(8):
+            hurt = bytearray(content)
+            hurt[place] ^= 1 << bit
+            copy.write_bytes(hurt)
+            with contextlib.closing(Metadata(copy)) as metadata:
+                with pytest.raises(FailedError):
+                    metadata.linked_blob("team/app", digest)
+                assert findings(metadata.connection).texts, (place, bit)
+    with contextlib.closing(open_writer(copy)) as database:
+        assert repair(database)
+        assert held_blobs(database) == {}, "a rebuild reads it again"
 
 
 def test_a_row_that_is_no_digest_ends_no_pass_and_no_thread(kept: Kept) -> None:
     """A flipped bit makes a key another one, or none at all; the check names it, and all else is looked after."""
     digest = kept.server.push_blob("team/app", b"whole")
     with edited(kept) as database:
-        database.execute("INSERT INTO blobs VALUES ('r' || substr(?, 2), 1, 1, '')", (str(digest),))
-        database.execute("INSERT INTO blobs VALUES ('', 1, 1, '')")
+        insert = "INSERT INTO blobs (digest, size, crc32, created) VALUES ('{}' || substr(?, 2), 1, 1, '')"
+        database.execute(insert.format("r"), (str(digest),))
+        database.execute(insert.format(""), ("",))
     assert kept.scrub(restart=True)["complete"]
     find_missing(kept.inside.station)
     with pytest.raises(MalformedError):

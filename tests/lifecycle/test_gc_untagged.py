@@ -287,7 +287,7 @@ def test_a_link_made_by_hand_afterwards_is_found_and_the_database_has_forgotten_
     assert str(first.digest) not in {one["digest"] for one in unexplained(kept.inside.station)}
     assert list(forgotten._missing_links(kept.paths, kept.inside.station.reader)) == []
     with edited(kept) as database:
-        database.execute("INSERT OR IGNORE INTO blobs VALUES (?, 1, 0, '')", (str(first.digest),))
+        database.execute("INSERT OR IGNORE INTO blobs VALUES (?, 1, 0, '', NULL)", (str(first.digest),))
         database.execute(
             "INSERT INTO links (repository_id, digest, kind, created) SELECT id, ?, 'manifest', ? FROM repositories"
             " WHERE name = ?",

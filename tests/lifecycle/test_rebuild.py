@@ -33,6 +33,7 @@ from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
 from appliance.settings.station import load_config
 from appliance.store.commits import Promised, commits_file, promised
+from appliance.store.integrity import findings
 from appliance.store.reads.sites import known_sites
 from appliance.store.writes.lifecycle import Block
 from appliance.store.writes.outgoing import SignBundle
@@ -359,7 +360,7 @@ def test_what_cannot_be_restored_is_named(lost: Lost) -> None:
     lost.paths.blob(Digest.parse(gone)).unlink()
     delete(lost)
     said = in_process("rebuild", "--yes", "-C", lost.root, "--json").document["cannot"]
-    named = (f"blob {rotten}", f"bad/gone@{gone}", "bad/gone:1", "bad/rotten:1", "account bo", "receipt 7 of bravo")
+    named = (f"blob {rotten}", f"bad/gone@{gone}", f"bad/rotten@{rotten}", "account bo", "receipt 7 of bravo")
     for what in named:
         assert any(what in line for line in said), (what, said)
 
@@ -393,6 +394,38 @@ def test_a_layer_that_is_damaged_is_withdrawn_and_not_forgotten(lost: Lost, why:
         push(station, "bad/layer", body, "1")
         assert station.station.metadata.crc32(layer) == zlib.crc32(body)
         assert station.station.metadata.troubled() == (0, 0), "the right bytes heal it"
+
+
+@pytest.mark.parametrize("why", ["rotted", "missing"])
+def test_a_manifest_that_is_damaged_is_withdrawn_and_keeps_its_tag_and_all_it_may_name(lost: Lost, why: str) -> None:
+    body = b"below a manifest that rots"
+    with Outside.opened(lost.root) as station:
+        digest = Digest.parse(push(station, "bad/manifest", body, "1"))
+    path, layer = lost.paths.blob(digest), str(Digest.of(body))
+    raw = path.read_bytes()
+    if why == "rotted":
+        path.write_bytes(raw.replace(b"2", b"3", 1))
+    else:
+        path.unlink()
+    delete(lost)
+    document = in_process("rebuild", "--yes", "-C", lost.root, "--json").document
+    assert document["damaged"] == 1
+    said = f"bad/manifest@{digest}: its bytes are {why}; it is shown as withdrawn, push or collect it again"
+    assert said in document["cannot"]
+    with closing(sqlite3.connect(lost.paths.database)) as db:
+        assert db.execute("SELECT digest, why, healed FROM damage").fetchall() == [(str(digest), why, None)]
+    with Outside.opened(lost.root) as station:
+        metadata = station.station.metadata
+        shown = metadata.tagged_manifest("bad/manifest", "1")
+        assert (shown and shown.digest, metadata.is_withdrawn(digest)) == (digest, True)
+        assert findings(station.station.reader).texts == []
+        assert collect_garbage(station.context("gc", {"now": True}))["blobs"] == 0, "nobody knows what it names"
+        assert station.station.blobs.has_blob(Digest.parse(layer))
+        push(station, "bad/manifest", body, "1")
+        healed = metadata.tagged_manifest("bad/manifest", "1")
+        assert healed is not None
+        assert (healed.size, metadata.crc32(digest)) == (len(raw), zlib.crc32(raw))
+        assert metadata.troubled() == (0, 0)
 
 
 def test_a_layer_that_is_whole_after_all_has_its_checksum_counted_where_it_is_asked_for(lost: Lost) -> None:

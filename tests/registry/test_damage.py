@@ -10,12 +10,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
+from appliance.registry.errors import WireError
+from appliance.registry.services import ACTOR, Action, OpenAccess
 from appliance.store.database import open_reader
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
 from tests.registry_server import Server, Store
 
+METHODS = ("HEAD", "GET")
 BODY = os.urandom(3_000_000)
 
 
@@ -26,14 +30,56 @@ def test_a_blob_of_another_size_than_recorded_is_not_served(
 ) -> None:
     digest = server.push_blob("team/app", BODY)
     os.truncate(store.paths.blob(digest), size)
-    assert server.ask(method, f"/v2/team/app/blobs/{digest}").status == 404
+    assert server.ask(method, f"/v2/team/app/blobs/{digest}").status == 503
+    assert _noted(store) == [str(digest)]
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_a_blob_whose_file_is_gone_is_not_served(store: Store, server: Server, method: str) -> None:
-    digest = server.push_blob("team/app", BODY)
-    store.paths.blob(digest).unlink()
-    assert server.ask(method, f"/v2/team/app/blobs/{digest}").status == 404
+def test_what_is_gone_is_never_said_to_be_unknown_is_on_record_and_comes_back_with_its_bytes(
+    store: Store, server: Server
+) -> None:
+    content = image()
+    manifest = content.push(server, "team/app", "v1")
+    layer = Digest.of(content.blobs[0])
+    other = store.serve()
+    for digest, names in ((layer, [f"blobs/{layer}"]), (manifest, [f"manifests/{manifest}", "manifests/v1"])):
+        store.paths.blob(digest).unlink()
+        fresh = store.serve()  # no bytes at hand
+        for name in names:
+            for method in ("GET", "HEAD"):
+                answer = fresh.ask(method, f"/v2/team/app/{name}")
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert _noted(store) == [str(digest)]
+        assert "unread" in fresh.ask("GET", "/readyz").json["codes"]
+        content.push(other, "team/app", "v1")
+        assert _noted(store) == []
+        assert [fresh.ask("GET", f"/v2/team/app/{name}").status for name in names] == [200] * len(names)
+    assert server.ask("GET", f"/v2/team/app/blobs/{Digest.of(b'never')}").status == 404
+
+
+class _Account(OpenAccess):
+    """Every request is an account's, and may do `actions`."""
+
+    def __init__(self, *actions: Action) -> None:
+        self.actions = actions
+
+    async def admit(self, request: web.Request) -> None:
+        request[ACTOR] = "ada"
+
+    def check(self, request: web.Request, action: Action, repository: str) -> WireError | None:
+        return None if action in self.actions else WireError(403, "DENIED", "no")
+
+
+def test_an_account_that_may_push_is_told_by_head_to_send_what_is_gone(store: Store, server: Server) -> None:
+    """Clients ask by HEAD before they push, and end with an error where the answer is neither 200 nor 404."""
+    content = image()
+    manifest = content.push(server, "team/app", "v1")
+    names = [f"blobs/{Digest.of(content.blobs[0])}", f"manifests/{manifest}"]
+    for digest in (Digest.of(content.blobs[0]), manifest):
+        store.paths.blob(digest).unlink()
+    pushes, pulls = store.serve(access=_Account("pull", "push")), store.serve(access=_Account("pull"))
+    for name in names:
+        asked = [worker.ask(method, f"/v2/team/app/{name}").status for worker in (pushes, pulls) for method in METHODS]
+        assert asked == [404, 503, 503, 503]
 
 
 def test_pushing_a_damaged_blob_again_heals_it(store: Store, server: Server) -> None:
@@ -126,6 +172,11 @@ def test_pulls_go_on_while_others_push_the_same_blob(store: Store, server: Serve
         for _ in range(10):
             assert fresh.ask("GET", f"/v2/team/app/blobs/{digest}").body == BODY
     assert _damaged(store) == []
+
+
+def _noted(store: Store) -> list[str]:
+    with contextlib.closing(open_reader(store.paths.database)) as reader:
+        return [str(digest) for (digest,) in reader.execute("SELECT digest FROM unread")]
 
 
 def _damaged(store: Store) -> list[str]:

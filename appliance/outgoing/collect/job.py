@@ -25,6 +25,7 @@ from appliance.settings.redirects import check_hosts
 from appliance.station import Station
 from appliance.store.collection_lock import incoming_turn
 from appliance.store.reads.garbage import is_pinned
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.outgoing import AddArtifacts, RecordBlobs
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
 from bundles import limits
@@ -271,7 +272,11 @@ class _Collector:
     def _held(self, blob: Descriptor) -> BlobRow | None:
         """A blob that need not be fetched. One that quarantine alone holds is: naming it must not make it visible. One
         whose file is not whole is, too: what is fetched replaces it, and ends the record of its damage."""
-        facts = self._station.metadata.blob(blob.digest)
+        try:
+            facts = self._station.metadata.blob(blob.digest)
+        except WrongRowError:
+            self._context.log(f"the row of {blob.digest} is damaged here, and the blob is fetched again")
+            return None
         if facts is None or facts.size != blob.size or not self._station.blobs.has_blob(blob.digest):
             return None
         if is_pinned(self._station.reader, str(blob.digest)) and not self._station.metadata.shown_anywhere(

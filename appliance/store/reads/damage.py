@@ -83,3 +83,8 @@ def unread_sizes(reader: Reader) -> list[tuple[str, int]]:
     return reader.execute(
         "SELECT u.digest, b.size FROM unread u JOIN blobs b ON b.digest = u.digest ORDER BY u.digest"
     ).fetchall()
+
+
+def wrong_blob_rows(reader: Reader) -> list[str]:
+    """The blobs whose rows readers found damaged, by digest, which may be no digest."""
+    return [str(item) for (item,) in reader.execute("SELECT item FROM wrong_rows WHERE rows = 'blob' ORDER BY item")]

@@ -19,7 +19,15 @@ from appliance import limits
 from appliance.store.database import open_reader
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
-from appliance.store.rows import WrongRowError, is_link, manifest_sum, require_link, require_tag, wrong_tag
+from appliance.store.rows import (
+    WrongRowError,
+    is_link,
+    manifest_sum,
+    require_blob,
+    require_link,
+    require_tag,
+    wrong_tag,
+)
 from bundles.errors import NotFoundError
 from bundles.oci.digest import Digest
 
@@ -80,7 +88,7 @@ class TagFacts:
 _MANIFEST = "m.digest, m.media_type, m.artifact_type, m.subject, m.size, m.annotations, m.checksum"
 _LINK = "l.created, l.checksum"
 _BLOB_OF = (
-    f"SELECT b.size, b.crc32, {_LINK} FROM repositories r"  # noqa: S608  the columns are a constant
+    f"SELECT b.size, b.crc32, b.checksum, {_LINK} FROM repositories r"  # noqa: S608  the columns are a constant
     " JOIN links l ON l.repository_id = r.id AND l.digest = ? AND l.kind = 'blob'"
     " JOIN blobs b ON b.digest = l.digest WHERE r.name = ?"
 )
@@ -159,7 +167,8 @@ class Metadata:
         return row is not None or absence.repository(self.connection, name) is not None
 
     def linked_blob(self, repository: str, digest: Digest) -> BlobFacts | None:
-        """The blob, if the repository shows it. Point read."""
+        """The blob, if the repository shows it. Point read. Raises WrongRowError, of the blob's own row only where the
+        link's is right."""
         text = str(digest)
         row = self.connection.execute(_BLOB_OF, (text, repository)).fetchone()
         if row is None:
@@ -169,7 +178,8 @@ class Metadata:
         key = (repository, text, row)
         facts: BlobFacts | None = self._right.get(key)
         if facts is None:
-            require_link(repository, text, "blob", *row[2:])
+            require_link(repository, text, "blob", *row[3:])
+            require_blob(text, *row[:3])
             facts = BlobFacts(digest, *row[:2])
             self._keep(key, facts)
         return facts
@@ -190,14 +200,15 @@ class Metadata:
         each is ten times the work."""
         sizes: list[int | None] = [None] * len(digests)
         rows = self.connection.execute(
-            f"SELECT wanted.key, b.size, {_LINK} FROM json_each(?) AS wanted"  # noqa: S608
+            f"SELECT wanted.key, b.size, b.crc32, b.checksum, {_LINK} FROM json_each(?) AS wanted"  # noqa: S608
             " CROSS JOIN links l ON l.digest = wanted.value AND l.kind = 'blob'"
             " AND l.repository_id = (SELECT id FROM repositories WHERE name = ?)"
             " CROSS JOIN blobs b ON b.digest = l.digest",
             (json.dumps([str(digest) for digest in digests]), repository),
         )
-        for place, size, *linked in rows:
+        for place, size, crc32, checksum, *linked in rows:
             require_link(repository, str(digests[place]), "blob", *linked)
+            require_blob(str(digests[place]), size, crc32, checksum)
             sizes[place] = size
         return sizes
 
@@ -312,12 +323,23 @@ class Metadata:
     # What is held, seen or not
 
     def blob(self, digest: Digest) -> BlobFacts | None:
-        """A held blob or manifest's bytes, linked or not. Point read."""
-        row = self.connection.execute("SELECT size, crc32 FROM blobs WHERE digest = ?", (str(digest),)).fetchone()
-        return None if row is None else BlobFacts(digest, *row)
+        """A held blob or manifest's bytes, linked or not. Point read. Raises WrongRowError."""
+        row = self.connection.execute(
+            "SELECT size, crc32, checksum FROM blobs WHERE digest = ?", (str(digest),)
+        ).fetchone()
+        if row is None:
+            return None
+        require_blob(str(digest), *row)
+        return BlobFacts(digest, *row[:2])
+
+    def knows_blob(self, digest: Digest) -> bool:
+        """Whether a blob is held by the metadata, whatever else its row says. Point read."""
+        row = self.connection.execute("SELECT 1 FROM blobs WHERE digest = ?", (str(digest),)).fetchone()
+        return row is not None
 
     def crc32(self, digest: Digest) -> int:
-        """The CRC-32 of a held blob (bundles.ports.Crc32Source). Point read. Raises NotFoundError."""
+        """The CRC-32 of a held blob (bundles.ports.Crc32Source). Point read. Raises NotFoundError,
+        WrongRowError."""
         facts = self.blob(digest)
         if facts is None:
             raise NotFoundError("no such blob", thing=str(digest))
@@ -342,6 +364,11 @@ class Metadata:
             "SELECT (SELECT count(*) FROM damage WHERE healed IS NULL), (SELECT count(*) FROM unread)"
         ).fetchone()
         return int(row[0]), int(row[1])
+
+    def is_withdrawn(self, digest: Digest) -> bool:
+        """Whether a blob is on record as damaged or lost, and not healed. Point read."""
+        row = self.connection.execute("SELECT 1 FROM damage WHERE digest = ? AND healed IS NULL", (str(digest),))
+        return row.fetchone() is not None
 
     # Lists, a page at a time
 

@@ -153,7 +153,11 @@ class CorrectBlob(Write, frozen=True):
     crc32: int
 
     def apply(self, db: Connection) -> None:
-        db.execute("UPDATE blobs SET size = ?, crc32 = ? WHERE digest = ?", (self.size, self.crc32, self.digest))
+        db.execute(
+            "UPDATE blobs SET size = ?2, crc32 = ?3, checksum = blob_sum(?1, ?2, ?3) WHERE digest = ?1",
+            (self.digest, self.size, self.crc32),
+        )
+        db.execute("DELETE FROM wrong_rows WHERE rows = 'blob' AND item = ?", (self.digest,))
 
 
 class HealDamage(Write, frozen=True):

@@ -11,9 +11,9 @@ import msgspec
 
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
+from appliance.store.rows import CRC_UNKNOWN
 from appliance.store.writes.lifecycle import RecordDamage
 from appliance.store.writes.registry import (
-    CRC_UNKNOWN,
     DeleteBlob,
     DeleteManifest,
     DeleteTag,
@@ -71,7 +71,10 @@ class RestoreRepository(Write, frozen=True):
             record_manifests(db, self.manifests, self.at)
             for lost in self.damaged:
                 db.execute(
-                    "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                    "INSERT INTO blobs (digest, size, crc32, created, checksum)"
+                    " VALUES (?1, ?2, ?3, ?4, blob_sum(?1, ?2, ?3))"
+                    " ON CONFLICT (digest) DO UPDATE SET size = excluded.size, checksum = excluded.checksum"
+                    " WHERE blobs.crc32 = excluded.crc32",
                     (lost.digest, lost.size, CRC_UNKNOWN, self.at),
                 )
                 RecordDamage(digest=lost.digest, why=lost.why, at=self.at).apply(db)
@@ -199,6 +202,11 @@ def held_blobs(db: Connection) -> dict[str, tuple[int, int]]:
     """Size and CRC-32 of each blob that the database knows whole, by digest."""
     rows = db.execute("SELECT digest, size, crc32 FROM blobs WHERE crc32 <> ?", (CRC_UNKNOWN,))
     return {str(digest): (size, crc32) for digest, size, crc32 in rows}
+
+
+def is_described(db: Connection, digest: str) -> bool:
+    """Whether the database has a manifest's row."""
+    return db.execute("SELECT 1 FROM manifests WHERE digest = ?", (digest,)).fetchone() is not None
 
 
 def shown_links(db: Connection, repository: str) -> set[tuple[str, str]]:

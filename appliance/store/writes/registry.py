@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from appliance.store.integrity import require_checked
 from appliance.store.ports import Connection
-from appliance.store.rows import WrongRowError
+from appliance.store.rows import CRC_UNKNOWN, WrongRowError
 from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
 from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError
-
-CRC_UNKNOWN: Final = -1
-"""In the place of the CRC-32 of a blob that was never read whole: a rebuild found it damaged."""
 
 
 class BlobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,8 +73,10 @@ def record_blob(db: Connection, blob: BlobRow, at: str) -> None:
 def record_blobs(db: Connection, blobs: Sequence[BlobRow], at: str) -> None:
     """Say that the bytes of each are held. Visible to nobody by itself."""
     db.executemany(
-        "INSERT INTO blobs (digest, size, crc32, created) VALUES (?, ?, ?, ?) ON CONFLICT (digest) DO UPDATE"  # noqa: S608  a constant
-        f" SET size = excluded.size, crc32 = excluded.crc32 WHERE blobs.crc32 = {CRC_UNKNOWN}",
+        "INSERT INTO blobs (digest, size, crc32, created, checksum) VALUES (?1, ?2, ?3, ?4, blob_sum(?1, ?2, ?3))"  # noqa: S608  a constant
+        " ON CONFLICT (digest) DO UPDATE"
+        " SET size = excluded.size, crc32 = excluded.crc32, checksum = excluded.checksum"
+        f" WHERE blobs.crc32 = {CRC_UNKNOWN} OR blobs.checksum <> blob_sum(blobs.digest, blobs.size, blobs.crc32)",
         [(blob.digest, blob.size, blob.crc32, at) for blob in blobs],
     )
     # Whoever records a blob has just made its bytes durable, or read them all: a withdrawn one is whole again.
@@ -85,6 +84,8 @@ def record_blobs(db: Connection, blobs: Sequence[BlobRow], at: str) -> None:
         "UPDATE damage SET healed = ? WHERE digest = ? AND healed IS NULL", [(at, blob.digest) for blob in blobs]
     )
     db.executemany("DELETE FROM unread WHERE digest = ?", [(blob.digest,) for blob in blobs])
+    if db.execute("SELECT 1 FROM wrong_rows WHERE rows = 'blob' LIMIT 1").fetchone() is not None:
+        db.executemany("DELETE FROM wrong_rows WHERE rows = 'blob' AND item = ?", [(blob.digest,) for blob in blobs])
 
 
 def record_manifest(db: Connection, manifest: ManifestRow, at: str) -> None:

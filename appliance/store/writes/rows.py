@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from appliance import clock
 from appliance.store.ports import Connection
-from appliance.store.rows import WrongRowError, is_link, require_tag
+from appliance.store.rows import CRC_UNKNOWN, WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
 Why = Literal["deleted", "unnamed", "untagged", "withdrawn"]
@@ -169,6 +169,12 @@ def take_tag(db: Connection, repository: int, tag: str) -> bool:
 
 
 def take_wrong_rows(db: Connection) -> None:
-    """Take every row away that is not what was written, or stands on none, for a rebuild; foreign keys are off."""
+    """Take every row away that is not what was written, or stands on none, for a rebuild; foreign keys are off. A blob
+    whose row is damaged counts as one that was never read."""
     for statement in _WRONG:
         db.execute(statement)
+    db.execute(
+        "UPDATE blobs SET crc32 = ?1, checksum = blob_sum(digest, size, ?1)"
+        " WHERE checksum <> blob_sum(digest, size, crc32)",
+        (CRC_UNKNOWN,),
+    )
