@@ -43,7 +43,7 @@ COMMANDS: Final = {
     "job": ("appliance.cli.station.job:job", "Jobs: list, show, watch, log, cancel"),
     "audit": ("appliance.cli.station.audit:audit", "The audit log"),
     "guide": ("appliance.cli.station.guide:guide", "Each role's way, command by command"),
-    "completion": ("appliance.cli.shared.completion:completion", "What Tab offers: bash, zsh, fish"),
+    "completion": ("appliance.cli.completion:completion", "What Tab offers: bash, zsh, fish"),
 }
 
 

@@ -9,7 +9,8 @@ import pytest
 from textual.widgets import Input
 
 from tests.console.keys import PASSPHRASE
-from tui.demo import accounts, changes
+from tui.demo import accounts
+from tui.demo.state import Kept
 from tui.dialogs.told import Told
 
 LONG = [*"a long password"]
@@ -333,7 +334,7 @@ async def test_many_changes_do_not_push_the_answer_out_of_the_question(drive: An
         first = console.inside.changes[0].shown
         for number in range(40):
             shown = msgspec.structs.replace(first, id=f"{number:08d}", text=f"a new password for {'x' * 60}{number}")
-            console.inside.changes.append(changes.Kept(shown, {}))
+            console.inside.changes.append(Kept(shown, {}))
         await console.press("4", "down", "down", "e")
         assert "and 37 more" in console.screen()
         assert "y: yes   n or esc: no" in console.screen()

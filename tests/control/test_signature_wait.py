@@ -15,7 +15,7 @@ import click
 import pytest
 
 from appliance import clock
-from appliance.cli.shared.completion import JOB, JOB_TO_SIGN, JobId
+from appliance.cli.completion import JOB, JOB_TO_SIGN, JobId
 from appliance.cli.shared.follow import _sign
 from appliance.control.client import ControlClient
 from appliance.jobs import runner as job_runner

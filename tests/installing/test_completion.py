@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
+from appliance.cli.completion import SOURCE
 from appliance.cli.intake.receipt import receipt
 from appliance.cli.main import COMMANDS
-from appliance.cli.shared.completion import SOURCE
 from tests.installing.shells import BIN, Shell, environment, shell
 from tests.peer_tools import require
 

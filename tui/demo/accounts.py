@@ -7,14 +7,12 @@ and see what those do not give with the reason. Every password is the passphrase
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from appliance.api.people import Who
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import changes, data
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 TRAINEE: Final = "trainee"
 _IDLE: Final = 15 * 60
@@ -73,7 +71,7 @@ def _account(name: str, full_name: str, roles: tuple[str, ...], **more: Any) -> 
     }  # fmt: skip
 
 
-def find(station: DemoStation, name: str) -> Account:
+def find(station: DemoState, name: str) -> Account:
     """The account of a name. Raises NotFoundError."""
     for account in station.accounts:
         if account["name"] == name:
@@ -101,7 +99,7 @@ def _article(role: str) -> str:
     return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
 
 
-def who(station: DemoStation) -> Who:
+def who(station: DemoState) -> Who:
     """Who the console is to the station."""
     account = find(station, station.account)
     decided = decisions(account)
@@ -114,7 +112,7 @@ def who(station: DemoStation) -> Who:
     )
 
 
-def check(station: DemoStation, name: str, password: str) -> None:
+def check(station: DemoState, name: str, password: str) -> None:
     """Raises RefusedError unless it is a person's name and password, as a station would."""
     account = next((one for one in station.accounts if one["name"] == name and one["kind"] == "person"), None)
     known = account is not None and not account["disabled"] and password == station.passwords.get(name, data.PASSPHRASE)
@@ -124,7 +122,7 @@ def check(station: DemoStation, name: str, password: str) -> None:
         raise RefusedError("too many failed log-ins", remedy="wait, then try again")
 
 
-def require(station: DemoStation, permission: str) -> None:
+def require(station: DemoState, permission: str) -> None:
     """Raises RefusedError where the account that is logged in may not."""
     allowed, why = decisions(find(station, station.account))[permission]
     if not allowed:
@@ -133,7 +131,7 @@ def require(station: DemoStation, permission: str) -> None:
         )
 
 
-def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
+def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
     """`tui.demo.further_screens`'s answer to the paths of accounts."""
     parts = path.strip("/").split("/")
     if parts[:2] == ["v1", "account-changes"]:
@@ -160,7 +158,7 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
     return account if len(parts) == 3 else _change(station, account, parts[3], arguments)
 
 
-def _create(station: DemoStation, body: Mapping[str, Any]) -> object:
+def _create(station: DemoState, body: Mapping[str, Any]) -> object:
     name = str(body["name"])
     if any(one["name"] == name for one in station.accounts):
         raise UsageError("the account exists", thing=name, remedy="choose another name: names are not reused")
@@ -173,7 +171,7 @@ def _create(station: DemoStation, body: Mapping[str, Any]) -> object:
     return made
 
 
-def _secret(station: DemoStation, account: Account) -> object:
+def _secret(station: DemoState, account: Account) -> object:
     text = data.digest(f"{account['name']} {station.now()}").removeprefix("sha256:")
     return {
         "name": account["name"], "secret": f"lgs_{text[:16]}_{text[16:59]}", "secret_id": text[:16],
@@ -181,13 +179,13 @@ def _secret(station: DemoStation, account: Account) -> object:
     }  # fmt: skip
 
 
-def _change(station: DemoStation, account: Account, what: str, body: Mapping[str, Any]) -> object:
+def _change(station: DemoState, account: Account, what: str, body: Mapping[str, Any]) -> object:
     if changes.takes_two(account, what, body, station.account):
         return changes.ask(station, account, what, body)
     return _done(account, what, body, station)
 
 
-def _done(account: Account, what: str, body: Mapping[str, Any], station: DemoStation) -> object:
+def _done(account: Account, what: str, body: Mapping[str, Any], station: DemoState) -> object:
     match what:
         case "disable" | "enable":
             account["disabled"] = station.now() if what == "disable" else None

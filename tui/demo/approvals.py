@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -11,9 +11,7 @@ from appliance.api.intake import IntakeDetail
 from appliance.api.states import PENDING_STATES
 from bundles.errors import NotFoundError
 from tui.demo import changes, data, intake
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 _HOURS: Final = 72
 _LIST: Final = "/v1/approvals"
@@ -41,7 +39,7 @@ _DIFFERENCES: Final = {
 }
 
 
-def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
+def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
     """GET /v1/approvals and /v1/approvals/{id}."""
     if path == _LIST:
         text = str(arguments.get("filter") or "")
@@ -56,7 +54,7 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
     return None
 
 
-def _waiting(station: DemoStation) -> list[IntakeDetail]:
+def _waiting(station: DemoState) -> list[IntakeDetail]:
     return [entry for entry in station.entries_now() if entry.state in PENDING_STATES]
 
 
@@ -89,7 +87,7 @@ def _until(created: str) -> str:
     return f"{created[:8]}{day:02d}{created[10:]}"
 
 
-def _detail(station: DemoStation, entry: IntakeDetail, keyid: str) -> dict[str, Any]:
+def _detail(station: DemoState, entry: IntakeDetail, keyid: str) -> dict[str, Any]:
     manifest = entry.manifest
     sections = {section["inspector"]: section for section in _sections(entry)}
     return _summary(entry) | {
@@ -106,7 +104,7 @@ def _detail(station: DemoStation, entry: IntakeDetail, keyid: str) -> dict[str, 
     }
 
 
-def _effect(station: DemoStation, entry: IntakeDetail, keyid: str) -> dict[str, Any]:
+def _effect(station: DemoState, entry: IntakeDetail, keyid: str) -> dict[str, Any]:
     record = next((key for key in station.trusted if key.keyid == keyid), None)
     owner = record.owner if record is not None else ""
     given = {one.keyid for one in entry.decisions if one.decision == "approve"}

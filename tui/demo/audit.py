@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from appliance.api.intake import IntakeDetail
 from bundles.io import strict_json
 from tui.demo import data
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 _OWNERS: Final = {"officer": "M. Okafor, security officer", "deputy": "T. Lindqvist, deputy officer"}
 _CUSTODY: Final = "/v1/custody"
 _PULLS: Final = (("node-04", 12), ("node-05", 9), ("builder", 31), ("node-07", 2))
 
 
-def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
+def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
     """GET /v1/audit, its head and check, the list of custody records, and one; POST enters a hand-over."""
     if path == "/v1/audit":
         return _page(events(station), arguments)
@@ -38,7 +36,7 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
     return None
 
 
-def events(station: DemoStation) -> list[dict[str, Any]]:
+def events(station: DemoState) -> list[dict[str, Any]]:
     """The whole log, oldest first, as one chained lane."""
     made = [event for entry in station.entries for event in _of(entry)]
     made += [
@@ -128,7 +126,7 @@ _MOST: Final = 40
 """Events of a page: the demo's log has two of them, so that paging is seen."""
 
 
-def _check(station: DemoStation, expected: str) -> dict[str, Any]:
+def _check(station: DemoState, expected: str) -> dict[str, Any]:
     log = events(station)
     heads = {hashlib.sha256(strict_json.canonical(event)).hexdigest() for event in log}
     lost = bool(expected) and expected not in heads
@@ -142,7 +140,7 @@ def _check(station: DemoStation, expected: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _listed(station: DemoStation, text: str) -> list[dict[str, Any]]:
+def _listed(station: DemoState, text: str) -> list[dict[str, Any]]:
     kept = {
         entry.id: {"id": entry.id, "direction": "in", "state": entry.state, "at": entry.received}
         for entry in station.entries_now()
@@ -155,7 +153,7 @@ def _listed(station: DemoStation, text: str) -> list[dict[str, Any]]:
     return [kept[name] | {"handovers": len(station.handovers.get(name, ()))} for name in sorted(kept) if text in name]
 
 
-def _record(station: DemoStation, bundle: str) -> dict[str, Any]:
+def _record(station: DemoState, bundle: str) -> dict[str, Any]:
     log = events(station)
     entry = next((one for one in station.entries if one.id == bundle), None)
     steps = []

@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
 from appliance.api.people import AccountChange
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.times import later
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState, Kept
 
 _GUARDED: Final = ("security-officer", "administrator")
 _CREDENTIALS: Final = ("password", "bind-key", "enable")
 _PATH: Final = "/v1/account-changes"
 _EXPIRES: Final = timedelta(days=14)
-
-
-@dataclass
-class Kept:
-    """A change as it is shown, and what is done where it is confirmed."""
-
-    shown: AccountChange
-    body: Mapping[str, Any]
 
 
 def changes() -> list[Kept]:
@@ -59,7 +48,7 @@ def takes_two(account: Mapping[str, Any], what: str, body: Mapping[str, Any], ac
     return what in _CREDENTIALS and account["name"] != actor and bool(shut) and not held.isdisjoint(_GUARDED)
 
 
-def ask(station: DemoStation, account: Mapping[str, Any], what: str, body: Mapping[str, Any]) -> object:
+def ask(station: DemoState, account: Mapping[str, Any], what: str, body: Mapping[str, Any]) -> object:
     """Keep a change until it is confirmed."""
     number = len(station.changes)
     kept = _kept(f"5a1f{number:04d}", str(account["name"]), what, body, station.account, station.now())
@@ -67,18 +56,18 @@ def ask(station: DemoStation, account: Mapping[str, Any], what: str, body: Mappi
     return {**account, "waits": msgspec.to_builtins(kept.shown)}
 
 
-def waiting(station: DemoStation) -> tuple[AccountChange, ...]:
+def waiting(station: DemoState) -> tuple[AccountChange, ...]:
     """What waits."""
     return tuple(kept.shown for kept in station.changes if kept.shown.waits)
 
 
-def unshown(station: DemoStation) -> tuple[AccountChange, ...]:
+def unshown(station: DemoState) -> tuple[AccountChange, ...]:
     """What waits, and what took effect since a release showed it."""
     found = [kept.shown for kept in station.changes]
     return tuple(one for one in found if one.waits or (one.state == "done" and not one.shown))
 
 
-def show(station: DemoStation, bundle: str) -> None:
+def show(station: DemoState, bundle: str) -> None:
     """A release has shown what took effect."""
     for kept in station.changes:
         if kept.shown.state == "done" and not kept.shown.shown:
@@ -86,7 +75,7 @@ def show(station: DemoStation, bundle: str) -> None:
 
 
 def answer(
-    station: DemoStation, path: str, may_administer: bool, do: Callable[[AccountChange, Mapping[str, Any]], object]
+    station: DemoState, path: str, may_administer: bool, do: Callable[[AccountChange, Mapping[str, Any]], object]
 ) -> object | None:
     """GET /v1/account-changes, and POST to confirm and cancel; `do` does a confirmed change."""
     if path == _PATH:

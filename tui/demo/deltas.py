@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tui.demo import data
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 
-def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
+def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
     """`tui.demo.further_screens`'s answer to the paths of deltas."""
     inside = station.side == "inside"
     match path.strip("/").split("/"):
@@ -28,7 +26,7 @@ def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> obj
     return None
 
 
-def _sites(station: DemoStation) -> list[dict[str, Any]]:
+def _sites(station: DemoState) -> list[dict[str, Any]]:
     sent: dict[str, list[str]] = {}
     for one in station.outgoing:
         sent.setdefault(one.stream.partition(".")[2], []).append(one.id)

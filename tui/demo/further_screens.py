@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
 from bundles.errors import NotFoundError
 from tui.actions.further_screens import MORE
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 T = TypeVar("T")
 _ALWAYS = ("tui.demo.accounts",)
 
 
-def answer(station: DemoStation, shape: type[T], path: str, arguments: Mapping[str, Any]) -> T:
+def answer(station: DemoState, shape: type[T], path: str, arguments: Mapping[str, Any]) -> T:
     """The first answer of a further screen's demo module, as the shape that was asked for.
 
     Raises NotFoundError where no module knows the path, and what the module itself raises.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -16,10 +16,8 @@ from bundles.errors import FailedError, UsageError
 from bundles.format.media import capacity
 from tui.demo import data, intake
 from tui.demo.jobs import DemoJob, Phase, waiting
+from tui.demo.state import DemoState
 from tui.guides.new_bundle import FULL
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
 
 _TAMPERED: Final = ErrorDocument(
     error="RefusedError",
@@ -49,7 +47,7 @@ _BLOBS: Final = 9
 """Blobs of each artifact here; all but one of them are known to be inside."""
 
 
-def plan(station: DemoStation, params: Mapping[str, Any]) -> Plan:
+def plan(station: DemoState, params: Mapping[str, Any]) -> Plan:
     """A plan for the draft's references: blobs packed into volumes in order."""
     references = list(params["references"])
     if not references:
@@ -113,7 +111,7 @@ def _assign(sizes: list[int], free: list[int]) -> list[int]:
     return assigned
 
 
-def start(station: DemoStation, kind: str, params: dict[str, Any]) -> DemoJob:
+def start(station: DemoState, kind: str, params: dict[str, Any]) -> DemoJob:
     """A new job of a kind. Raises UsageError as the station would."""
     number = 1 + max((int(job.id.removeprefix("j")) for job in station.demo_jobs), default=0)
     job = DemoJob(
@@ -139,7 +137,7 @@ def start(station: DemoStation, kind: str, params: dict[str, Any]) -> DemoJob:
     return job
 
 
-def _build(station: DemoStation, job: DemoJob) -> None:
+def _build(station: DemoState, job: DemoJob) -> None:
     params = job.params
     made = plan(station, {**params, "media": [{"path": path} for path in params["out"]]})
     stream = f"{station.site}.{params['to']}"
@@ -201,7 +199,7 @@ def _build(station: DemoStation, job: DemoJob) -> None:
     job.end = end
 
 
-def _import(station: DemoStation, job: DemoJob) -> None:
+def _import(station: DemoState, job: DemoJob) -> None:
     path = str(job.params["paths"][0]).rstrip("/")
     medium = next((one for one in station.carried.media if path == one.path or path.startswith(one.path + "/")), None)
     names = medium.bundles if medium else ()
@@ -252,7 +250,7 @@ def _import(station: DemoStation, job: DemoJob) -> None:
     job.end = end
 
 
-def find(station: DemoStation, query: str) -> Iterator[Found]:
+def find(station: DemoState, query: str) -> Iterator[Found]:
     """Anything whose name holds the query, or whose digest begins with it."""
     for repository in data.repositories():
         if query in repository.name:
@@ -302,7 +300,7 @@ def bundles(*, inside: bool) -> tuple[OutgoingBundle, ...]:
     )
 
 
-def history(station: DemoStation) -> list[DemoJob]:
+def history(station: DemoState) -> list[DemoJob]:
     """Jobs of the demo's past, newest first: one runs, one was refused, one failed, others are done."""
     gb = data.GB
 

@@ -12,8 +12,6 @@ import base64
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -22,7 +20,6 @@ from appliance.api.audit import Event
 from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, Found, Repository, Tag
-from appliance.api.errors import ErrorDocument
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
 from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
@@ -34,6 +31,7 @@ from tui.demo import accounts, changes, data, further_screens, scripts
 from tui.demo import audit as demo_audit
 from tui.demo import intake as demo_intake
 from tui.demo.jobs import DemoJob
+from tui.demo.state import Carried, DemoState
 from tui.demo.station_folder import DemoDesk
 from tui.station.port import NotLoggedInError
 
@@ -50,15 +48,7 @@ def _page(items: Sequence[T], key: Callable[[T], str], limit: int, after: str | 
     return Page(part, key(part[-1]) if more else None)
 
 
-@dataclass
-class Carried:
-    """What both stations of the demo see: the media, and what builds put onto them (artifacts by bundle)."""
-
-    media: list[Medium] = field(default_factory=data.media)
-    artifacts: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-
-
-class DemoStation:
+class DemoStation(DemoState):
     """A station of site `bravo` (inside) or `alpha` (outside) that lives in this process.
 
     `seconds` is a clock in seconds that only goes forward; the demo begins at 2026-05-04T14:00:00Z.
@@ -70,18 +60,12 @@ class DemoStation:
         seconds: Callable[[], float] = time.monotonic,
         carried: Carried | None = None,
     ) -> None:
-        self.side = side
-        self.site = "bravo" if side == "inside" else "alpha"
-        self.seconds = seconds
-        self.began = seconds()
-        self.start = datetime(2026, 5, 4, 14, 0, 0, tzinfo=UTC).timestamp()
-        self.carried = carried or Carried()
+        super().__init__(side, seconds, carried or Carried())
         inside = side == "inside"
         self.entries = demo_intake.entries() if inside else []
         self.outgoing = list(scripts.bundles(inside=inside))
-        self.demo_jobs: list[DemoJob] = scripts.history(self) if inside else []
+        self.demo_jobs = scripts.history(self) if inside else []
         self.desk = DemoDesk(self)
-        self.said: set[str] = set()
         self.handovers = demo_audit.handovers() if inside else {}
         self.trusted = list(data.trust())
         self.own_keys = [
@@ -91,31 +75,7 @@ class DemoStation:
         self.events: list[Event] = list(scripts.events())
         self.accounts = accounts.accounts()
         self.changes = changes.changes() if inside else []
-        self.passwords: dict[str, str] = {}
         self.account = accounts.TRAINEE
-
-    def now(self) -> str:
-        """The demo's time as the wire writes it."""
-        return self.time_of(self.seconds())
-
-    def time_of(self, seconds: float) -> str:
-        moment = datetime.fromtimestamp(self.start + seconds - self.began, UTC)
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    def settle(self) -> None:
-        """Let jobs that ended since the last call take effect."""
-        now = self.seconds()
-        for job in self.demo_jobs:
-            if not job.settled and job.state(now) == "done" and not isinstance(job.end, ErrorDocument):
-                job.result = job.end()
-                job.settled = True
-
-    def entries_now(self) -> list[IntakeDetail]:
-        """The intake, with what is being read just now."""
-        self.settle()
-        now = self.seconds()
-        arriving = [entry for job in self.demo_jobs if (entry := job.arriving(now)) is not None]
-        return [*arriving, *self.entries]
 
     async def fetch(self, shape: type[T], path: str, **query: object) -> T:
         return further_screens.answer(self, shape, path, query)

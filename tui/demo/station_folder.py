@@ -16,11 +16,11 @@ from appliance.api.trust import OwnKey, Revoked, TrustedKey
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.ports import Progress
 from tui.demo import data, intake
+from tui.demo.state import DemoState
 from tui.station.station_folder import Grant, Heard, KeyFile, Rotated
 
 if TYPE_CHECKING:
     from bundles.verifier.examine import Findings
-    from tui.demo.station import DemoStation
 
 _ALGORITHM: Final = "ecdsa-p256"
 _PEOPLE: Final = 2
@@ -29,7 +29,7 @@ _PEOPLE: Final = 2
 class DemoDesk:
     """A key file of the demo is any path that ends in `.pem`: its name is the key."""
 
-    def __init__(self, station: DemoStation) -> None:
+    def __init__(self, station: DemoState) -> None:
         self._station = station
 
     def read_key(self, path: str) -> KeyFile:
@@ -83,7 +83,7 @@ class DemoDesk:
         return findings(self._station, paths[0], progress)
 
 
-def _override(station: DemoStation, arguments: Mapping[str, Any]) -> dict[str, Any]:
+def _override(station: DemoState, arguments: Mapping[str, Any]) -> dict[str, Any]:
     """A floor as two people say it: the bytes to sign, or how many have said so."""
     if "signature" not in arguments:
         said = json.dumps({name: str(value) for name, value in sorted(arguments.items())}).encode()
@@ -95,7 +95,7 @@ def _override(station: DemoStation, arguments: Mapping[str, Any]) -> dict[str, A
     return {"people": people, "needed": _PEOPLE}
 
 
-def answer(station: DemoStation, path: str, arguments: Mapping[str, Any]) -> object | None:
+def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
     """What stands on a key: alpha's key signed every bundle of alpha's, the officers decided about most of them."""
     if path == "/v1/clock":
         newest = max((entry.manifest["created"] for entry in station.entries), default="")

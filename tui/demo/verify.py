@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bundles.decide.bundle import RULES, RuleVerdict
 from bundles.errors import RefusedError, UsageError
@@ -13,15 +13,13 @@ from bundles.signing.trust import TrustRecord
 from bundles.verifier.examine import Findings
 from tui.demo import data, intake
 from tui.demo.keyring import demo_private
-
-if TYPE_CHECKING:
-    from tui.demo.station import DemoStation
+from tui.demo.state import DemoState
 
 _TAMPERED: Final = "/media/usb-red"
 _SIZES: Final = (4_294_967_295, 4_294_967_295, 1_812_330_415)
 
 
-def findings(station: DemoStation, path: str, progress: Progress) -> Findings:
+def findings(station: DemoState, path: str, progress: Progress) -> Findings:
     """What the demo's verification of a path finds: what was changed there is its second volume."""
     medium = next((one for one in station.carried.media if path.startswith(one.path)), None)
     if medium is None or not medium.bundles:

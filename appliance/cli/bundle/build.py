@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from appliance.cli.bundle.build_list import names_in
-from appliance.cli.shared.completion import KEY, SITE
+from appliance.cli.completion import KEY, SITE
 from appliance.cli.shared.context import (
     call,
     json_option,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from appliance.cli.shared.completion import JOB_TO_SIGN, KEY
+from appliance.cli.completion import JOB_TO_SIGN, KEY
 from appliance.cli.shared.context import (
     folder_option,
     is_key_file,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.shared.completion import SITE
+from appliance.cli.completion import SITE
 from appliance.cli.shared.context import call, json_option, show, station_option, station_root, table
 from bundles.io.display import safe
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.shared.completion import KEY
+from appliance.cli.completion import KEY
 from appliance.cli.shared.context import (
     call,
     json_option,

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 
 from appliance.audit.acts import Act
+from appliance.cli.completion import KEY
 from appliance.cli.keys.keep import escrow, import_, recover, rotate
 from appliance.cli.keys.pinned import change, revoke, untrust
 from appliance.cli.keys.trust_folder import ceremony, export_trust, policy, review, warn_of_sources
 from appliance.cli.keys.widening import confirm_widening, widen_option
-from appliance.cli.shared.completion import KEY
 from appliance.cli.shared.context import (
     folder_option,
     json_option,

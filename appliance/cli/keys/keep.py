@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from appliance.audit.acts import Act
-from appliance.cli.shared.completion import KEY
+from appliance.cli.completion import KEY
 from appliance.cli.shared.context import (
     folder_option,
     is_key_file,

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.shared.completion import JOB
+from appliance.cli.completion import JOB
 from appliance.cli.shared.context import call, json_option, megabytes, show, station_option, table
 from appliance.cli.shared.pages import limit_option, whole_list
 from bundles.io.display import safe

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import click
 
-from appliance.cli.shared.completion import SOURCE
+from appliance.cli.completion import SOURCE
 from appliance.cli.shared.context import detach_option, json_option, show, station_option, station_root
 from bundles import limits
 from bundles.errors import MalformedError, UsageError

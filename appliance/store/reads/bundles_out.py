@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
-from appliance.store.writes.bundle_steps import RECUT
 
 _UNFINISHED: Final = (
     "SELECT b.id, b.stream, b.job_id, j.state, coalesce((SELECT max(s.at) FROM bundle_steps s WHERE s.bundle = b.id"
@@ -36,6 +35,9 @@ _SUPERSEDED_INSIDE: Final = _BY_LATER.format(
     " AND json_extract(c.document, '$.state') = 'released')"
 )
 """As `_SUPERSEDED`, for one that is released inside: by what receipts say is released there, too."""
+RECUT: Final = "recut"
+"""The step of media that were cut again: the bundle stands as before, in more places."""
+
 _PLACED: Final = ("written", RECUT)
 """The steps that say where media are."""
 

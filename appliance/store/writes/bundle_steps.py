@@ -13,10 +13,6 @@ UNSIGNED = "nobody signed it"
 """Why a number is void that its build, or the stream's next one, gave up."""
 
 
-RECUT = "recut"
-"""The step of media that were cut again: the bundle stands as before, in more places."""
-
-
 class TagRow(msgspec.Struct, frozen=True, array_like=True):
     """A tag that a bundle carries, and the manifest behind it."""
 

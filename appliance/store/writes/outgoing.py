@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Connection
+from appliance.store.reads.bundles_out import RECUT
 from appliance.store.reads.sites import require_known
-from appliance.store.writes.bundle_steps import RECUT, UNSIGNED, add_step, written_before
+from appliance.store.writes.bundle_steps import UNSIGNED, add_step, written_before
 from appliance.store.writes.registry import (
     BlobRow,
     ManifestRow,
