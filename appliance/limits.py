@@ -780,3 +780,10 @@ GRANTS_FILE: Final = MIB
 CHOSEN: Final = 100_000
 """Tags that the patterns of one build may name: what a bundle of 250,000 manifests and blobs can hold, and seconds to
 choose."""
+
+TOTALS_QUICK: Final = 0.005
+"""Seconds of processor time that counting the store's blobs may take at each look at the station: the loop that answers
+waits for it."""
+
+TOTALS_SHARE: Final = 100
+"""A slower count is kept for so many times as long as it took: it takes one hundredth of a processor at most."""

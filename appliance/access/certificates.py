@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -107,10 +108,35 @@ def make_server(paths: StationPaths, names: Sequence[str]) -> Expiry:
 
 
 def expiry_of(path: Path, name: str) -> Expiry:
-    """When the first certificate of a PEM file ends. Raises FailedError where it holds none."""
-    found = load(path)
-    left = int((found.not_valid_after_utc - datetime.now(UTC)).total_seconds())
-    return Expiry(name, path, found.not_valid_after_utc.strftime(clock.FORMAT), left)
+    """When the first certificate of a PEM file ends. The file is read where it is not the one of the last call. Raises
+    FailedError where it holds none."""
+    signature = _signature(path)
+    known = _ends.get(path)
+    if known is None or signature is None or known[0] != signature:
+        known = signature, load(path).not_valid_after_utc
+        if signature is not None:
+            _ends[path] = known
+    left = int((known[1] - datetime.now(UTC)).total_seconds())
+    return Expiry(name, path, known[1].strftime(clock.FORMAT), left)
+
+
+_Signature = tuple[int, int, int, int, int]
+_SETTLED: Final = 2 * 10**9
+"""Nanoseconds without a change after which another change of a file has another time: file systems count in steps."""
+
+_ends: Final[dict[Path, tuple[_Signature | None, datetime]]] = {}
+"""When certificates end that were read, each with the file that it was read from."""
+
+
+def _signature(path: Path) -> _Signature | None:
+    """Tells a file from what stood in its place before; None where it is too new for that, or not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    if not 0 <= found.st_ctime_ns <= time.time_ns() - _SETTLED:
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def load(path: Path) -> x509.Certificate:

@@ -21,6 +21,7 @@ from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.handle_socket import Handles
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
+from appliance.control.store_totals import StoreTotals
 from appliance.jobs.service import Jobs
 from appliance.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.program_log import lacking
@@ -56,6 +57,7 @@ class Control:
     started: str = field(default_factory=clock.now)
     releases: ReleaseCheck = field(default_factory=ReleaseCheck)
     """The check of what is shown, and what it last found."""
+    totals: StoreTotals = field(default_factory=StoreTotals)
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
 

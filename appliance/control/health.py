@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from appliance.store.reads.upkeep import last_reread, last_scrub
 from appliance.store.reserve import Reserve, Room
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
+from bundles.signing.trust import TrustFolder
 
 _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """A clock before this is wrong: the program is younger."""
@@ -24,14 +26,15 @@ _BUILT: Final = datetime(2026, 1, 1, tzinfo=UTC)
 def checks(station: Station) -> list[dict[str, Any]]:
     """Each check as {name, ok, detail}, some with `alerts` that are no failure yet."""
     certificates = certificate_alerts.check(station.config, station.paths.root)
+    trust = _load_trust(station)  # once for all checks: every console asks
     return [
         _space(station),
         _clock(station),
-        _trust(station),
+        _trust(trust),
         _store(station),
         _metadata(station),
         _record(station),
-        *_ledger(station),
+        *_ledger(station, trust),
         certificates,
     ]
 
@@ -87,12 +90,18 @@ def _metadata(station: Station) -> dict[str, Any]:
     return {"name": "metadata", "ok": True, "detail": f"checked {checked.at}" if checked.at else "never checked"}
 
 
-def _trust(station: Station) -> dict[str, Any]:
+def _load_trust(station: Station) -> TrustFolder | LockgateError:
+    """The trust folder as it is now, or why it cannot be read."""
     try:
-        count = len(station.trust().records)
+        return station.trust()
     except LockgateError as error:
-        return {"name": "trust", "ok": False, "detail": error.diagnostics()}
-    return {"name": "trust", "ok": True, "detail": f"{count} pinned keys"}
+        return error
+
+
+def _trust(trust: TrustFolder | LockgateError) -> dict[str, Any]:
+    if isinstance(trust, LockgateError):
+        return {"name": "trust", "ok": False, "detail": trust.diagnostics()}
+    return {"name": "trust", "ok": True, "detail": f"{len(trust.records)} pinned keys"}
 
 
 def _record(station: Station) -> dict[str, Any]:
@@ -110,12 +119,12 @@ def _record(station: Station) -> dict[str, Any]:
     return {"name": "log", "ok": True, "detail": "every lane is signed"}
 
 
-def _ledger(station: Station) -> list[dict[str, Any]]:
+def _ledger(station: Station, trust: TrustFolder | LockgateError) -> list[dict[str, Any]]:
     """Streams that are silent for longer than the policy lets pass, and streams that a restore shut."""
     if station.config.side != "inside":
         return []
-    try:
-        alarms = [*silent_streams(station), *shut_streams(station).values()]
-    except LockgateError:
-        alarms = []  # a damaged trust folder is a check of its own
+    alarms: list[str] = []
+    if not isinstance(trust, LockgateError):  # a damaged trust folder is a check of its own
+        with suppress(LockgateError):
+            alarms = [*silent_streams(station, trust), *shut_streams(station, trust).values()]
     return [{"name": "streams", "ok": not alarms, "detail": "; ".join(alarms) or "none is silent or shut"}]

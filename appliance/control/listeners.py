@@ -14,7 +14,7 @@ from appliance.addresses import is_loopback, origin_of, split_listen
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, Handler
-from appliance.control.routes.tls import answer
+from appliance.control.routes.metrics import answer
 from appliance.door import Door
 from appliance.paths import StationPaths
 from appliance.permissions import is_within

@@ -39,6 +39,7 @@ from appliance.control.routes import (
     jobs,
     lifecycle,
     media,
+    metrics,
     plans,
     receipts,
     repositories,
@@ -76,7 +77,7 @@ from bundles.io.threads import Threads
 _MODULES = (
     status, repositories, repository_acts,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls,
+    trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 

@@ -11,13 +11,14 @@ from appliance.store.reads.receipts import last_heard, ledger_streams
 from appliance.store.writes.floors import require_open
 from bundles.errors import LockgateError, RefusedError
 from bundles.io.display import some
+from bundles.signing.trust import TrustFolder
 
 _DAY: Final = 24 * 3600
 
 
-def silent_streams(station: Station) -> list[str]:
+def silent_streams(station: Station, trust: TrustFolder) -> list[str]:
     """A line for each stream whose last bundle is older than its rule's `silence_days` (bundles.signing.policy)."""
-    trust, now = station.trust(), clock.seconds(clock.now())
+    now = clock.seconds(clock.now())
     heard = last_heard(station.reader)
     for rule in trust.policy.rules:
         if rule.purpose == "bundle" and rule.site:
@@ -32,12 +33,13 @@ def silent_streams(station: Station) -> list[str]:
     return lines
 
 
-def shut_streams(station: Station) -> dict[str, str]:
+def shut_streams(station: Station, trust: TrustFolder | None = None) -> dict[str, str]:
     """Each stream that a restore shut, with a line about it: those of the ledger, and of every source that is trusted
-    (none where the trust folder is damaged, which is a check of its own)."""
+    (none where the trust folder is damaged, which is a check of its own). `trust`: the folder, where it was read
+    already."""
     known = set(ledger_streams(station.reader))
     with suppress(LockgateError):
-        for record in station.trust().records:
+        for record in (trust or station.trust()).records:
             if "bundle" in record.purposes:
                 known.update(f"{site}.{station.config.site}" for site in record.sites)
     found = {}

@@ -309,12 +309,12 @@ def test_a_stream_that_is_silent_for_too_long_raises_an_alarm(
     set_rule(closed.station.paths.trust, Rule(
         purpose="bundle", site="alpha", signers=1, algorithms=[], gaps=False, silence_days=7,
     ))  # fmt: skip
-    assert "no bundle ever came" in silent_streams(closed.station)[0]
+    assert "no bundle ever came" in silent_streams(closed.station, closed.station.trust())[0]
     closed.bring(bundle(closed, tmp_path / "first").folder)
-    assert silent_streams(closed.station) == []
+    assert silent_streams(closed.station, closed.station.trust()) == []
     later = clock.after(8 * 24 * 3600)
     monkeypatch.setattr(clock, "now", lambda: later)
-    (line,) = silent_streams(closed.station)
+    (line,) = silent_streams(closed.station, closed.station.trust())
     assert "alpha.bravo: silent for 8 days, alarm after 7" in line
     (check,) = [check for check in checks(closed.station) if check["name"] == "streams"]
     assert (check["ok"], "silent for 8 days" in check["detail"]) == (False, True)

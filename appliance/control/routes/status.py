@@ -41,7 +41,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 def describe(control: Control) -> dict[str, Any]:
     """The status document (docs/reference/control-api.md, Status), but for the job that runs."""
     station = control.station
-    blobs, size = station.metadata.totals()
+    blobs, size = control.totals.of(station)
     damaged, unread = station.metadata.troubled()
     found = checks(station)
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
