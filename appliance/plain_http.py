@@ -1,15 +1,18 @@
-"""Rules for every TCP listener of the station: which versions of HTTP it takes, and under which names it answers on
-loopback."""
+"""Rules for every listener of the station: which versions of HTTP it takes, under which names it answers on loopback,
+and what its log says of a request that is no HTTP."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
 from aiohttp import HttpVersion10, HttpVersion11, web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from appliance.addresses import is_loopback
+from bundles.io.display import safe
 
 _VERSIONS: Final = (HttpVersion11, HttpVersion10)
 _UNSUPPORTED: Final = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -36,3 +39,29 @@ def names_loopback(hosts: Sequence[str]) -> bool:
         return len(hosts) <= 1 and all(is_loopback(urlsplit(f"//{host}").hostname or "") for host in hosts)
     except ValueError:
         return False
+
+
+def asks_loopback(request: web.Request) -> bool:
+    """`names_loopback` of a request. The host of an absolute target counts too: a server takes it in the place of the
+    header's (RFC 9112, section 3.2.2)."""
+    hosts, target = [request.headers.getall("Host", [])], request.raw_path
+    if not target.startswith("/"):
+        try:
+            hosts.append([urlsplit(target).netloc])
+        except ValueError:
+            return False
+    return all(map(names_loopback, hosts))
+
+
+def one_line(record: logging.LogRecord) -> bool:
+    """A filter of the log of a server. A request that is no HTTP is its sender's mistake: one line about it, no
+    traceback. An answer that was cut off is in the log already, and a client that went away is nobody's error."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, ConnectionResetError):
+        return False
+    if isinstance(error, HttpProcessingError):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg = f"{record.getMessage()}: {safe(' '.join(error.message.split()), width=200)}"
+        record.args = None
+    return True

@@ -18,7 +18,7 @@ from appliance.control.routes.metrics import answer
 from appliance.door import Door
 from appliance.paths import StationPaths
 from appliance.permissions import is_within
-from appliance.plain_http import names_loopback, require_version
+from appliance.plain_http import asks_loopback, require_version
 from appliance.registry.serving import handler_args
 from appliance.settings.station import Config
 from bundles.errors import FailedError, UsageError
@@ -78,7 +78,7 @@ async def monitoring(config: Config, control: Control) -> AsyncIterator[None]:
     local = is_loopback(host)
 
     async def metrics(request: web.Request) -> web.Response:
-        if local and not names_loopback(request.headers.getall("Host", [])):
+        if local and not asks_loopback(request):
             raise web.HTTPForbidden(text="403: not under this name\n")
         if networks and not is_within(request.remote or "", networks):
             thing = f"metrics from {request.remote}"

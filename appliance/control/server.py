@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import logging
 import secrets
 import signal
 import socket
@@ -61,6 +62,7 @@ from appliance.local_socket import listen_at
 from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
+from appliance.plain_http import one_line
 from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
@@ -80,11 +82,13 @@ _MODULES = (
     trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
 )  # fmt: skip
 _SHUTDOWN = 1.0
+_http_log = logging.getLogger("appliance.control.http")
+_http_log.addFilter(one_line)
 
 
 def application(control: Control) -> web.Application:
     """The control API over a station."""
-    app = web.Application(middlewares=[errors], client_max_size=limits.CONTROL_BODY)
+    app = web.Application(middlewares=[errors], client_max_size=limits.CONTROL_BODY, handler_args={"logger": _http_log})
     app[CONTROL] = control
     for module in _MODULES:
         app.add_routes(module.routes(control))

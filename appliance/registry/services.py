@@ -11,7 +11,7 @@ from aiohttp import web
 from appliance import clock
 from appliance.audit.event import AuditEvent
 from appliance.audit.port import AuditPort
-from appliance.plain_http import names_loopback
+from appliance.plain_http import asks_loopback
 from appliance.registry.errors import WireError
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.blobs import BlobStore
@@ -54,7 +54,7 @@ class OpenAccess:
     """
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:
-        if not names_loopback(request.headers.getall("Host", [])):
+        if not asks_loopback(request):
             return WireError(403, "DENIED", "an open station answers to loopback names alone, as 127.0.0.1")
         if request.method not in ("GET", "HEAD") and _from_elsewhere(request):
             return WireError(403, "DENIED", "an open station takes no write from another origin's page")

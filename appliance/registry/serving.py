@@ -8,10 +8,9 @@ from typing import Any, Final
 
 import uvloop
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from appliance import limits
-from bundles.io.display import safe
+from appliance.plain_http import one_line
 
 _log: Final = logging.getLogger("appliance.registry.http")
 
@@ -44,18 +43,4 @@ def new_loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-def _one_line(record: logging.LogRecord) -> bool:
-    """A request that is no HTTP is its sender's mistake: one line about it, no traceback. An answer that was cut off is
-    in the log already, and a client that went away is nobody's error."""
-    error = record.exc_info[1] if record.exc_info else None
-    if isinstance(error, ConnectionResetError):
-        return False
-    if isinstance(error, HttpProcessingError):
-        record.exc_info = None
-        record.levelno, record.levelname = logging.INFO, "INFO"
-        record.msg = f"{record.getMessage()}: {safe(' '.join(error.message.split()), width=200)}"
-        record.args = None
-    return True
-
-
-_log.addFilter(_one_line)
+_log.addFilter(one_line)

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -95,6 +96,19 @@ def serving(root: Path) -> Iterator[tuple[str, web.Application]]:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, web.Application]]:
     with serving(tmp_path_factory.mktemp("control") / "bravo") as it:
         yield it
+
+
+@pytest.mark.parametrize(
+    "request_", [b"GET /%s HTTP/1.1\r\n\r\n" % (b"x" * 9000), b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/9\r\n\r\n"]
+)
+def test_what_is_no_http_leaves_no_traceback(
+    served: tuple[str, web.Application], request_: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    port = int(served[0].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+        raw.sendall(request_)
+        assert raw.recv(12) in (b"HTTP/1.0 400", b"HTTP/1.1 400")
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
 def test_every_route_is_in_the_document_with_its_parameters(served: tuple[str, web.Application]) -> None:

@@ -190,7 +190,7 @@ def test_an_oci_archive_keeps_its_digests(outside: Outside, layout: Layout, tmp_
     assert "docker-archive:" in told.value.remedy
 
 
-def docker_archive(path: Path, layer: bytes, diff: str, *, config_name: str = "", name: str = "app:1") -> Path:
+def docker_archive(path: Path, layer: bytes, diff: Any, *, config_name: str = "", name: str = "app:1") -> Path:
     config = json.dumps({"rootfs": {"type": "layers", "diff_ids": [diff]}}).encode()
     config_name = config_name or f"{Digest.of(config).hex}.json"
     listed = [{"Config": config_name, "RepoTags": [name], "Layers": ["one/layer.tar"]}]
@@ -205,6 +205,16 @@ def test_a_layer_that_is_not_the_configurations_is_refused(outside: Outside, tmp
     with pytest.raises(RefusedError, match="not what its name says"):
         outside.collect(source(renamed, "docker-archive"))
     assert outside.station.metadata.repository_names(10) == []
+
+
+@pytest.mark.parametrize("diff", [{}, None, 1, "", "x", "sha256:", "md5:" + "0" * 32, "sha512:" + "0" * 128])
+def test_a_configuration_that_names_a_layer_by_no_digest_of_it_is_refused(
+    outside: Outside, tmp_path: Path, diff: Any
+) -> None:
+    with pytest.raises(RefusedError, match="configuration"):
+        outside.collect(source(docker_archive(tmp_path / "a.tar", b"layer", diff), "docker-archive"))
+    right = docker_archive(tmp_path / "b.tar", b"layer", str(Digest.of(b"layer", "sha512")))
+    assert outside.collect(source(right, "docker-archive")) == ["app:1"]
 
 
 def test_a_compressed_layer_is_taken_as_what_it_is(outside: Outside, tmp_path: Path) -> None:

@@ -70,6 +70,23 @@ def test_two_host_headers_are_refused(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        (b"http://evil.example", b"403"),
+        (b"http://evil.example:5000", b"403"),
+        (b"http://localhost@evil.example", b"403"),
+        (b"https://192.0.2.1", b"403"),
+        (b"http://127.0.0.1:5000", b"202"),
+    ],
+)
+def test_the_host_of_an_absolute_target_counts_beside_the_header(server: Server, target: bytes, status: bytes) -> None:
+    head = b"POST %s%s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as raw:
+        raw.sendall(head % (target, UPLOADS.encode()))
+        assert raw.recv(12) == b"HTTP/1.1 " + status
+
+
+@pytest.mark.parametrize(
     "request_",
     [
         b"GET /v2/\r\n\r\n",

@@ -163,40 +163,44 @@ class DockerArchive:
         self._small |= {digest: config, Digest.of(raw): raw}
         return Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw))
 
-    def _diffs(self, config: bytes, image: _Image) -> list[str]:
+    def _diffs(self, config: bytes, image: _Image) -> list[Digest]:
         """The digests that the configuration gives the layers (config.md, rootfs). Raises RefusedError."""
         document = strict_json.loads(
             config, ceiling=station_limits.CONFIG_READ, nodes=station_limits.CONFIG_NODES, what="config", floats=True
         )
         rootfs = document.get("rootfs") if isinstance(document, dict) else None
         diffs = rootfs.get("diff_ids") if isinstance(rootfs, dict) else None
-        found = [str(diff) for diff in diffs or []] if isinstance(diffs, list | None) else []
-        if len(found) != len(image.layers):
+        said = [] if diffs is None else diffs if isinstance(diffs, list) else [diffs]
+        whole = [diff for diff in map(_digest, said) if diff is not None]
+        if not len(whole) == len(said) == len(image.layers):
             raise RefusedError(
                 "a configuration does not describe the image's layers", thing=f"{self._files.path}: {image.config}"
             )
-        return found
+        return whole
 
-    def _layer(self, name: str, diff: str) -> dict[str, Any]:
+    def _layer(self, name: str, diff: Digest) -> dict[str, Any]:
         """A layer's descriptor. Raises RefusedError where its bytes are not those that the configuration names."""
         file = self._files.open(name)
         if file is None:
             raise FailedError(
                 "the archive lacks a layer", thing=f"{self._files.path}: {name}"[:240], remedy="save it again"
             )
-        hasher, size, kind = new_hasher("sha256"), 0, None
+        hasher, named, size, kind = new_hasher("sha256"), new_hasher(diff.algorithm), 0, None
         for chunk in chunks(file, self._files.path):
             kind = compression_of(chunk[:8]) if kind is None else kind
             hasher.update(chunk)
+            if diff.algorithm != "sha256":
+                named.update(chunk)
             size += len(chunk)
             self._advance(size, size)
         digest = Digest("sha256", hasher.hexdigest())
         if (kind or "") not in _COMPRESSIONS:
             raise RefusedError(f"a layer is compressed with {kind}", thing=f"{self._files.path}: {name}"[:240])
-        if not kind and diff.startswith("sha256:") and diff != str(digest):
+        found = digest if diff.algorithm == "sha256" else Digest(diff.algorithm, named.hexdigest())
+        if not kind and diff != found:
             raise RefusedError(
                 "a layer is not the one that its configuration names",
-                thing=f"{self._files.path}: {name} is {digest}, not {diff}"[:300],
+                thing=f"{self._files.path}: {name} is {found}, not {diff}"[:300],
                 remedy="save the image again",
             )
         self._places[digest] = name
@@ -225,3 +229,11 @@ class DockerArchive:
     def close(self) -> None:
         """As Source.close."""
         self._files.close()
+
+
+def _digest(said: object) -> Digest | None:
+    """A digest of a configuration; None for what is none."""
+    try:
+        return Digest.parse(said) if isinstance(said, str) else None
+    except MalformedError:
+        return None
