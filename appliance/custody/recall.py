@@ -51,8 +51,9 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
             holding.add(artifact.digest)
             for tag in artifact.tags or ([""] if artifact.digest == digest else []):
                 by = _put_by(reader, bundle, artifact, tag)
-                if by is not None:
+                if by is not None:  # of one that was made here nothing follows for a tag that another one brought
                     name = f"{artifact.repository}:{tag}" if tag else f"{artifact.repository}@{artifact.digest}"
+                    by = by or tags.get(name, {}).get("bundle", "")
                     tags[name] = {"reference": name, "digest": artifact.digest, "bundle": by}
     for became in tags.values():
         became["shown"] = _shown(reader, became["reference"], became["digest"])
@@ -133,11 +134,11 @@ def _names(blobs: Blobs, artifact: Artifact) -> set[str] | None:
 
 
 def _put_by(reader: Reader, bundle: dict[str, str], artifact: Artifact, tag: str) -> str | None:
-    """Whose release put an artifact of a bundle there: another's too, where that one's was the last. "" outside, where
-    nothing is released; None where this bundle's was never released there."""
-    if bundle["direction"] == "out":
-        return ""
+    """Whose release put an artifact of a bundle there: another's too, where that one's was the last. "" for a bundle
+    that was made here of what no release put there; None where this bundle's was never released there."""
     by = put_by(reader, artifact.repository, tag, artifact.digest)
+    if by is None and bundle["direction"] == "out":
+        return ""
     if by is None and bundle["state"] != "released" and was_released(reader, bundle["digest"]):
         return bundle["id"]  # it was taken back since
     return by

@@ -15,6 +15,7 @@ from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
+from appliance.known_keys import own_keys
 from appliance.station import Station
 from appliance.store.reads.outgoing import (
     KnownInside,
@@ -94,6 +95,12 @@ def take(station: Station, stream: str, since: str, told: StatementFiles | None,
 def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str, Any]:
     """Record a receipt or want-list that came back, for whichever of our streams: {site, number or bundle, new, head,
     custody}. Raises RefusedError where it tells of no stream from here, or does not count."""
+    if any(own.station and own.key.keyid == files.keyid for own in own_keys(station.paths)):
+        raise RefusedError(
+            "this station signed it itself",
+            thing=files.name,
+            remedy="carry it to the site whose bundles it tells of, and take it there",
+        )
     statement = verify_statement(files, station.trust(), clock.now())
     document, source = statement.document, station.config.site
     streams = [document.stream] if isinstance(document, WantList) else [head.stream for head in document.streams]

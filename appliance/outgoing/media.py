@@ -15,6 +15,7 @@ from pathlib import Path
 from appliance.handles.path_params import MISSING
 from appliance.mounts import FAT, disk_of, filesystem_of
 from bundles.errors import FailedError, UsageError
+from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.format.media import PROFILES
 from bundles.io.display import some
@@ -50,7 +51,8 @@ def look_at_all(paths: Sequence[Path], media_roots: Sequence[str]) -> list[Mediu
 
 
 def look_at(path: Path, media_roots: Sequence[str] = ()) -> Medium:
-    """A medium that can be written: a folder that is there. Raises FailedError naming the medium and what to do."""
+    """A medium that can be written: a folder that is there. Raises FailedError naming the medium and what to do,
+    UsageError for a bundle's own folder."""
     with failures_named(path, "the medium cannot be used"):
         if not path.exists():
             raise FailedError("the medium's folder is not there", thing=str(path), remedy=MISSING)
@@ -61,8 +63,15 @@ def look_at(path: Path, media_roots: Sequence[str] = ()) -> Medium:
             status, usage = os.fstat(descriptor), os.statvfs(descriptor)
             disk = disk_of(descriptor, path, media_roots)
             writable = os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor)
+            is_bundle = all(_holds(descriptor, name) for name in (sums.NAME, sums.MANIFEST))
         finally:
             os.close(descriptor)
+    if is_bundle:  # a further bundle in it would be a file that does not belong to it, and spoil the medium
+        raise UsageError(
+            "this is a bundle's own folder, not a medium",
+            thing=str(path),
+            remedy=f"name the folder that it lies in: {path.parent}",
+        )
     if usage.f_flag & os.ST_RDONLY:
         raise FailedError("the medium is read-only", thing=str(path), remedy="clear its write-protection")
     if not writable:
@@ -70,6 +79,15 @@ def look_at(path: Path, media_roots: Sequence[str] = ()) -> Medium:
             "the medium may not be written by the station", thing=str(path), remedy="check its owner and mode"
         )
     return Medium(path, usage.f_bavail * usage.f_frsize, status.st_dev, status.st_ino, disk)
+
+
+def _holds(descriptor: int, name: str) -> bool:
+    """Whether a folder has an entry of that name."""
+    try:
+        os.stat(name, dir_fd=descriptor, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
 
 
 def on_disks(media: Iterable[Medium]) -> list[dict[str, str]]:

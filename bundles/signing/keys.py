@@ -357,6 +357,8 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm):
         remedy = "type the passphrase again" if is_encrypted(pem) else "give a PKCS#8 PEM"
         what = "the passphrase does not open the key" if is_encrypted(pem) else "not a private key"
+        if pem.lstrip().startswith(b"-----BEGIN PUBLIC KEY"):
+            remedy = "it is a public key: name the private one, by its name in the key folder or its PEM"
         raise UsageError(what, thing=str(path), remedy=remedy) from None
     except LockgateError as error:
         raise UsageError(error.what, thing=f"{path} {error.thing}".rstrip(), remedy=error.remedy) from None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from appliance import clock
@@ -121,3 +125,17 @@ def test_what_is_blocked_is_not_called_shown(road: Road) -> None:
         with under_event():
             road.inside.station.writer.submit(Block(digest=blocked, why="bad", actor="tester", at=clock.now()))
         assert seen_tags(road, asked) == [(reference, "blocked", name)]
+
+
+def test_a_bundle_made_here_of_what_another_brought_takes_no_tag_from_it(road: Road) -> None:
+    """An inside builds on: what it sent further is named among the bundles, and put no tag here."""
+    reference = road.make("1", a=b"evil")
+    name = road.release(road.build(reference))
+    for table in ("bundles_out", "carried_out"):
+        rows = road.outside.station.reader.execute(f"SELECT * FROM {table}").fetchall()
+        with closing(sqlite3.connect(road.inside.station.paths.database)) as db, db:
+            db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    shutil.copytree(road.outside.station.paths.jobs, road.inside.station.paths.jobs, dirs_exist_ok=True)
+    seen = found(road.inside, str(Digest.of(b"evil")))
+    assert [one["direction"] for one in seen["bundles"]] == ["in", "out"]
+    assert [(one["reference"], one["bundle"]) for one in seen["tags"]] == [(reference, name)]

@@ -127,3 +127,9 @@ def test_what_waits_says_that_later_releases_took_its_tags(road: Road) -> None:
     road.release(road.build(road.make("2", a=b"two again")))
     assert (found()["standing"], found()["by"]) == ("quarantined", THIRD)
     assert THIRD in str(found()["why"])
+
+
+def test_a_receipt_that_is_taken_where_it_was_given_says_so(road: Road) -> None:
+    road.release(road.build(road.make("1", base=b"one")))
+    with pytest.raises(RefusedError, match="this station signed it itself"):
+        take_files(road.inside.station, read_statement(road.receipt()), "tester")

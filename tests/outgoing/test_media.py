@@ -56,6 +56,15 @@ def test_one_folder_under_two_names_is_one_medium(tmp_path: Path) -> None:
     assert len(look_at_all([tmp_path, tmp_path / "usb"], [])) == 2
 
 
+def test_the_bundles_own_folder_is_no_medium(tmp_path: Path) -> None:
+    """A further bundle in it would not belong to it: the medium would be refused inside."""
+    made = SmallBundle(tmp_path / "made")
+    with pytest.raises(UsageError, match="own folder") as refused:
+        look_at(made.folder)
+    assert str(made.folder.parent) in refused.value.remedy
+    assert look_at(made.folder.parent).path == made.folder.parent
+
+
 def test_a_file_is_no_medium(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(FailedError, match="not a folder"):

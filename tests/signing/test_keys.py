@@ -186,3 +186,11 @@ def test_an_unknown_algorithm_is_refused_with_the_known_ones() -> None:
 
 def test_a_private_key_does_not_show_itself(ecdsa: PrivateKey) -> None:
     assert repr(ecdsa) == f"PrivateKey({ecdsa.public.keyid})"
+
+
+def test_a_public_key_that_is_to_sign_is_called_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "engineer.pem"
+    path.write_bytes(create_private().public.to_pem())
+    with pytest.raises(UsageError, match="not a private key") as refused:
+        load_private(path, None)
+    assert "it is a public key" in refused.value.remedy
