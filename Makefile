@@ -12,7 +12,7 @@ OWN := build/appliance
 # Half as many again as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
-.PHONY: demo test test-long lint bench bench-access bench-media bench-console manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-long lint bench bench-access bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -75,6 +75,9 @@ bench-verify: $(STAMP)
 
 bench-console: $(STAMP)
 	$(BIN)/python -m tests.bench.console
+
+bench-release: $(STAMP)
+	$(BIN)/python -m tests.bench.release
 
 # The development lock first; what an appliance gets is a part of it, with the same versions.
 COMPILE := $(BIN)/pip-compile --quiet --allow-unsafe --generate-hashes --strip-extras --no-emit-index-url \
