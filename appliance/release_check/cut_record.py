@@ -4,10 +4,10 @@ A prune removes events; what they said of imports, approvals, releases, links, t
 lines: `{"acts", "closed"}`, the age of what came before, and whether the station was closed since it was made;
 `{"blocks"}` (appliance.release_check.block_record); `{"deeds"}` (appliance.release_check.deed_record); `{"bundle",
 "id", "manifest", "by", "open", "approved", "undone", "rejected", "ever", "released"}` a bundle, in the order of their
-digests; `{"repository", "links"}`, `{"repository", "ended"}` and `{"repository", "roots"}`, with ages where these
-count; `{"standing", …}` what stands in a repository (appliance.release_check.tag_history), bundles by their place;
-`{"pending"}` an act of the last minute about tags. A line holds a thousand things at most. Each cut's file speaks of
-everything up to it, so that the newest is enough.
+digests; `{"repository", "links"}`, `{"repository", "ended"}`, `{"repository", "brought"}`, `{"repository", "left"}`
+and `{"repository", "roots"}`, with ages where these count; `{"standing", …}` what stands in a repository
+(appliance.release_check.tag_history), bundles by their place; `{"pending"}` an act of the last minute about tags. A
+line holds a thousand things at most. Each cut's file speaks of everything up to it, so that the newest is enough.
 """
 
 from __future__ import annotations
@@ -166,6 +166,8 @@ def _take_links(found: LogRecord, repository: str, said: dict[str, Any]) -> None
     found.links |= {f"{repository}@{digest}" for digest in said.get("links", ())}
     found.mounted |= {f"{repository}@{digest}": str(of) for digest, of in said.get("mounted", {}).items()}
     found.ended |= {f"{repository}@{digest}": int(age) for digest, age in said.get("ended", {}).items()}
+    found.brought |= {f"{repository}@{digest}" for digest in said.get("brought", ())}
+    found.left |= {f"{repository}@{digest}" for digest in said.get("left", ())}
     if "roots" in said:
         add_aged(found.roots[repository], _aged(said["roots"]))
 
@@ -211,14 +213,23 @@ def _links(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]
         elif source := log.mounted.get(f"{repository}@{digest}"):
             mounted[repository][digest] = source
     ended: dict[str, dict[str, Any]] = defaultdict(dict)
+    brought: dict[str, dict[str, Any]] = defaultdict(dict)
     for thing, age in log.ended.items():
         repository, _, digest = thing.partition("@")
         ended[repository][digest] = age
+        if thing in log.brought:
+            brought[repository][digest] = 0
+    left: dict[str, dict[str, Any]] = defaultdict(dict)
+    for thing in log.left:
+        repository, _, digest = thing.partition("@")
+        left[repository][digest] = 0
     roots = {repository: aged for repository, aged in log.roots.items() if repository in here}
-    for word, kept in (("links", links), ("mounted", mounted), ("ended", ended), ("roots", roots)):
+    for word, kept in (
+        ("links", links), ("mounted", mounted), ("ended", ended), ("brought", brought), ("left", left), ("roots", roots)
+    ):  # fmt: skip
         for repository, said in sorted(kept.items()):
             for some in _chunks(said):
-                told = sorted(some) if word == "links" else some
+                told = sorted(some) if word in ("links", "brought", "left") else some
                 yield strict_json.canonical({"repository": repository, word: told}) + b"\n"
 
 

@@ -71,13 +71,15 @@ class LogRecord:
     bundle was last rejected or withdrawn; `rejected` those that were rejected.
     `ever`: every bundle that was ever released, with the repositories that its events name
     ("": all that its manifest names). `released`: the bundles whose release stands. `links`: links that were made one
-    by one and not ended since, as `repository@digest`; `fresh` those of the last minute. `mounted`: links that
-    were mounted from another repository's link, which no such act explains. `ended`: links that were taken away, with
-    the age of that: no act before it explains them. `roots`: what else the station itself put into each repository.
-    `acts`: how many acts these are, the age of what comes before them. `blocks`: what people blocked and unblocked.
-    `deeds`: restores, floors, receipts, hand-overs and opened sealed keys. `approved`: the newest approval of each
-    bundle by each key. `closed`: whether the station was closed since it was made open; None where what a cut kept does
-    not say it, nor who approved. `brought_open`: the bundles that came in before it was last closed.
+    by one and not ended since, as `repository@digest`; `brought` those that were made so and have ended; `left` links
+    that a withdrawal left to a manifest that names them, and that were not ended since; `fresh` those of the last
+    minute. `mounted`: links that were mounted from another repository's link, which no such act explains. `ended`:
+    links that were taken away, with the age of that: no act before it explains them. `roots`: what else the station
+    itself put into each repository. `acts`: how many acts these are, the age of what comes before them. `blocks`: what
+    people blocked and unblocked. `deeds`: restores, floors, receipts, hand-overs and opened sealed keys. `approved`:
+    the newest approval of each bundle by each key. `closed`: whether the station was closed since it was made open;
+    None where what a cut kept does not say it, nor who approved. `brought_open`: the bundles that came in before it was
+    last closed.
 
     `since`: from when all of this is known, "" from the beginning. `files`: the names of the files that signed cuts
     name. `damaged`: the one that is needed and is missing or changed; `lost`: events went that no cut kept anything of.
@@ -95,6 +97,8 @@ class LogRecord:
     ever: dict[str, set[str]] = field(default_factory=dict)
     released: dict[str, Shown] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
+    brought: set[str] = field(default_factory=set)
+    left: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     mounted: dict[str, str] = field(default_factory=dict)
     ended: Aged = field(default_factory=dict)

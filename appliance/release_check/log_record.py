@@ -64,6 +64,9 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
         found.deeds.note(act, event)
         if explains(act) is Explains.LINK:
             _linked(found, waiting, act, event)
+        if act == Act.INTAKE_WITHDRAW and isinstance(stays := detail.get("stays"), dict):
+            left = {f"{repository}@{digest}" for repository, each in stays.items() for digest in _texts(each)}
+            found.left |= left - found.ended.keys()
         _note(found, ended, act, event)
     found.taken_back = taken_back
     if base is not None:
@@ -123,16 +126,19 @@ def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, ev
     """Add a link that a client made. A mount or a copy says that its source's link was there: an older act must explain
     that one (`waiting`, by source), or a release or collect (appliance.release_check.unexplained)."""
     thing, source = str(event["thing"]), event["detail"].get("source")
-    mounted = waiting.pop(thing, [])
     if act in FROM_ANOTHER and source:
+        mounted = waiting.pop(thing, [])
         of = f"{source}@{thing.partition('@')[2]}"
         if thing not in found.ended and thing not in found.links:
             mounted.append(thing)
         waiting.setdefault(of, []).extend(mounted)
         found.mounted |= dict.fromkeys(mounted, of)
         return
+    mounted = waiting.pop(thing, [])
     if thing not in found.ended:
         mounted.append(thing)
+    elif thing not in found.links:
+        found.brought.add(thing)
     for one in mounted:
         found.links.add(one)
         found.mounted.pop(one, None)
@@ -148,7 +154,11 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
             found.ever.setdefault(step.digest, set()).add("")
     for digest, repositories in base.ever.items():
         found.ever.setdefault(digest, set()).update(repositories)
-    _go_on_from_links(found, base, {thing for act, thing in taken_back if explains(act) is Explains.LINK})
+    undone = {thing for act, thing in taken_back if explains(act) is Explains.LINK}
+    _go_on_from_links(found, base, undone)
+    found.brought |= base.brought - undone
+    found.brought |= {thing for thing in found.ended if thing in base.links and thing not in undone}
+    found.left |= base.left - found.ended.keys()
     for thing, age in base.ended.items():
         if thing not in found.links:
             found.ended.setdefault(thing, age + found.acts)

@@ -21,6 +21,7 @@ from appliance.settings.station import Config, save_config
 from appliance.station import Station, open_station
 from appliance.store.reads.intake import find_entry
 from appliance.store.writer import WriterService
+from appliance.store.writes.custody import PreviewWithdraw
 from appliance.store.writes.decisions import Approve, Decision, Reject
 from appliance.store.writes.write import Guarded
 from bundles import build
@@ -177,7 +178,9 @@ class Inside:
         """As the control API does: recorded, then done."""
         entry = find_entry(self.station.reader, name)
         write = release.prepare_withdraw(self.station, entry, why, "tester(0)")
-        detail = {"digest": entry.digest, "why": why}
+        detail: dict[str, Any] = {"digest": entry.digest, "why": why}
+        if stays := self.writer.submit(PreviewWithdraw(withdraw=write)):
+            detail["stays"] = stays
         self.station.audit.record(AuditEvent("intake.withdraw", "tester(0)", entry.id, "done", detail))
         return list(self.writer.submit(write))
 

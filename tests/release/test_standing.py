@@ -633,6 +633,94 @@ def test_a_blob_that_stayed_for_an_earlier_release_goes_with_that_one(released: 
     assert unexplained(inside.station) == []
 
 
+def record(inside: Inside, act: str, digest: str, **detail: object) -> None:
+    inside.station.audit.record(AuditEvent(act, "tester(0)", f"{REPOSITORY}@{digest}", "done", detail))
+
+
+def delete_blob(inside: Inside, digest: str) -> None:
+    record(inside, "delete-blob", digest)
+    inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=digest))
+
+
+def push(inside: Inside, one: Image) -> None:
+    """A client pushes an image."""
+    for data in one.blobs:
+        row = BlobRow(digest=str(Digest.of(data)), size=len(data), crc32=0)
+        record(inside, "push-blob", row.digest)
+        inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=clock.now()))
+    shown = ManifestRow(blob=BlobRow(digest=one.digest, size=len(one.raw), crc32=0), media_type=one.media_type)
+    record(inside, "push-manifest", one.digest, tags="mine")
+    inside.writer.submit(PutManifest(repository=REPOSITORY, manifest=shown, at=clock.now(), tags=("mine",)))
+
+
+@pytest.mark.parametrize("pruned", ["never", "between", "before", "after"])
+def test_a_layer_that_a_withdrawal_leaves_to_a_pushed_image_is_explained(
+    released: Released, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pruned: str
+) -> None:
+    """The layer came back with the release, and stays for the image that was shown before."""
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 6_000)
+    inside, layer = released(), str(Digest.of(SHARED))
+
+    def prune() -> None:
+        record(inside, "job.read", layer, pad="x" * 12_000)
+        export.export(inside.station.paths, tmp_path / "export", {}, site="bravo", at=clock.now())
+        prune_log(inside.station.paths, tmp_path / "export")
+        assert not inside.events("push-blob")
+
+    push(inside, TWO)
+    if pruned == "between":
+        prune()
+    delete_blob(inside, layer)
+    if pruned == "before":
+        prune()
+    released(4)
+    inside.withdraw(name_of(4))
+    assert inside.events("intake.withdraw")[0]["detail"]["stays"] == {REPOSITORY: [layer]}
+    assert blobs(inside) == TWO.named
+    if pruned == "after":
+        prune()
+    assert unexplained(inside.station) == []
+    assert moved(inside.station) == []
+    delete_blob(inside, layer)
+    number = inside.station.reader.execute("SELECT id FROM repositories").fetchone()[0]
+    with closing(sqlite3.connect(inside.station.paths.database)) as database:
+        row = (number, layer, "blob", clock.now())
+        database.execute("INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?)", row)
+        database.commit()
+    assert [one["digest"] for one in unexplained(inside.station)] == [layer]
+
+
+def test_a_layer_that_a_withdrawal_leaves_to_an_image_made_up_in_the_database_is_found(released: Released) -> None:
+    inside, layer = released(4), str(Digest.of(SHARED))
+    forged = image("forged", SHARED)
+    store = inside.station.blobs.begin_blob(Digest.of(forged.raw), len(forged.raw))
+    store.write(forged.raw)
+    store.commit()
+    shown = ManifestRow(blob=BlobRow(digest=forged.digest, size=len(forged.raw), crc32=0), media_type=OCI_MANIFEST)
+    inside.writer.submit(PutManifest(repository=REPOSITORY, manifest=shown, at=clock.now()))  # no event
+    inside.withdraw(name_of(4))
+    inside.writer.submit(DeleteManifest(repository=REPOSITORY, digest=forged.digest))
+    assert inside.events("intake.withdraw")[0]["detail"]["stays"] == {REPOSITORY: [layer]}
+    assert [one["digest"] for one in unexplained(inside.station)] == [layer]
+
+
+def test_a_layer_that_stays_for_an_earlier_release_after_it_was_deleted_is_explained(released: Released) -> None:
+    inside = released(1)
+    delete_blob(inside, str(Digest.of(SHARED)))
+    released(4)
+    inside.withdraw(name_of(4))
+    assert blobs(inside) == ONE.named | TWO.named
+    assert unexplained(inside.station) == []
+
+
+def test_a_withdrawal_says_of_no_layer_that_it_stays_where_it_goes(released: Released) -> None:
+    inside = released(1, 2)
+    inside.withdraw(name_of(1))
+    inside.withdraw(name_of(2))
+    assert not any("stays" in event["detail"] for event in inside.events("intake.withdraw"))
+    assert blobs(inside) == set()
+
+
 def test_a_delta_is_not_released_once_the_bundle_that_it_stands_on_is_rejected(released: Released) -> None:
     inside = released()
     inside.decide(name_of(6), inside.officer("Second"), "reject", "not wanted")

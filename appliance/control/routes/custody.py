@@ -25,7 +25,7 @@ from appliance.intake.release import prepare_withdraw
 from appliance.station import Station
 from appliance.store.reads.custody import list_bundles
 from appliance.store.reads.intake import find_entry
-from appliance.store.writes.custody import HandOver
+from appliance.store.writes.custody import HandOver, PreviewWithdraw
 from bundles.errors import NotFoundError, UsageError
 
 _BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}-[0-9]{6}\Z")
@@ -41,8 +41,10 @@ def routes(control: Control) -> list[web.RouteDef]:
             on_own_station, control.station, lambda own: prepare_withdraw(own, entry, why, actor)
         )
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
-        detail = {"digest": entry.digest, "why": why}
+        detail: dict[str, Any] = {"digest": entry.digest, "why": why}
         async with control.station.blobs.turns.alone():
+            if stays := await control.writer.submit(PreviewWithdraw(withdraw=write)):
+                detail["stays"] = stays  # no other event explains these links
             gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
         still = await asyncio.to_thread(on_own_station, control.station, lambda own: still_shown(own.reader, write))
         return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Final
+
 import msgspec
 
 from appliance.store.ports import Connection
@@ -11,6 +13,9 @@ from appliance.store.writes.registry import forget_if_empty, repository_id
 from appliance.store.writes.rows import Kind, is_linked, may_stand_at, set_tag, take_link, take_tag
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError
+
+_TOLD: Final = 10_000
+"""Blobs that stay, of those that a withdrawal's event names: it must fit into a line of the audit log."""
 
 
 class Named(msgspec.Struct, frozen=True, array_like=True):
@@ -40,6 +45,11 @@ class Withdraw(Write, frozen=True):
     names: tuple[Named, ...] = ()
 
     def apply(self, db: Connection) -> list[str]:
+        return self.take_back(db)[0]
+
+    def take_back(self, db: Connection) -> tuple[list[str], dict[str, list[str]]]:
+        """Make the change. Returns what is no longer there, and by repository the blobs that this release alone stood
+        for and that stay, since a manifest that is shown names them."""
         entry = entry_of(db, self.digest)
         if entry.state != "released":
             raise FailedError(
@@ -50,8 +60,11 @@ class Withdraw(Write, frozen=True):
         claims = claims_of(db, self.digest)
         followed = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and one.made]
         lowered = [one for one in followed if _lower(db, one)]
-        gone = self._unlink(db, "manifest", [one for one in claims if one.kind == "manifest"])
-        self._unlink(db, "blob", [one for one in claims if one.kind == "blob"])
+        gone, _ = self._unlink(db, "manifest", [one for one in claims if one.kind == "manifest"])
+        _, stay = self._unlink(db, "blob", [one for one in claims if one.kind == "blob"])
+        stays: dict[str, list[str]] = {}
+        for repository, item in sorted(stay)[:_TOLD]:
+            stays.setdefault(repository, []).append(item)
         gone = [f"{one.repository}:{one.item}" for one in lowered if not self._raise_again(db, one)] + gone
         for repository in {one.repository for one in claims}:
             number = repository_id(db, repository)
@@ -64,10 +77,11 @@ class Withdraw(Write, frozen=True):
         )
         db.execute("UPDATE epoch SET value = value + 1")
         move(db, self.digest, entry, "withdrawn", self.actor, self.at, self.why)
-        return gone
+        return gone, stays
 
-    def _unlink(self, db: Connection, kind: Kind, claims: list[Claim]) -> list[str]:
-        """Strike the claims, and take away the links that nothing stands for; those, as `repository@digest`."""
+    def _unlink(self, db: Connection, kind: Kind, claims: list[Claim]) -> tuple[list[str], set[tuple[str, str]]]:
+        """Strike the claims, and take away the links that nothing stands for; those, as `repository@digest`, and those
+        that stay all the same, as (repository, digest)."""
         keep = set(self.keep)
         losing = {(one.repository, one.item) for one in claims if strike_link(db, one)}
         going = {key for key in losing if key not in keep and not (kind == "manifest" and _is_tagged(db, *key))}
@@ -80,7 +94,8 @@ class Withdraw(Write, frozen=True):
             staying += further
         for repository, item in losing - going:
             stand_again(db, repository, kind, item)
-        return sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
+        gone = sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
+        return gone, losing - going
 
     def _raise_again(self, db: Connection, tag: Claim) -> bool:
         """Put a tag back to where it stood before, if that is still shown. Whether it stands where it did."""
@@ -89,6 +104,22 @@ class Withdraw(Write, frozen=True):
             return False
         set_tag(db, number, tag.item, tag.previous, self.at)
         return tag.previous == tag.target
+
+
+class PreviewWithdraw(Write, frozen=True):
+    """What stays after a withdrawal, as Withdraw.take_back tells it. Nothing is changed."""
+
+    unrecorded: ClassVar[str] = "it changes nothing; the withdrawal's event tells what it found"
+    withdraw: Withdraw
+
+    def apply(self, db: Connection) -> dict[str, list[str]]:
+        db.execute("SAVEPOINT preview")
+        try:
+            _, stays = self.withdraw.take_back(db)
+        finally:
+            db.execute("ROLLBACK TO preview")
+            db.execute("RELEASE preview")
+        return stays
 
 
 def _lower(db: Connection, tag: Claim) -> bool:
