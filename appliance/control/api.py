@@ -10,10 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+import msgspec
 from aiohttp import web
 
 from appliance import clock, limits
 from appliance.access.identity import Identity, Nobody
+from appliance.api.common import Page, Shape
 from appliance.audit.acts import Act, denied
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
@@ -237,8 +239,11 @@ def page_of(request: web.Request) -> tuple[int, str, str]:
     return min(limit, most), request.query.get("after", ""), request.query.get("filter", "")
 
 
+def answer(document: Shape | Page[Any], status: int = 200) -> web.Response:
+    """A shape as the answer (`appliance.control.answers` names it for the route)."""
+    return web.json_response(msgspec.to_builtins(document), status=status)
+
+
 def page(items: Sequence[Any], limit: int, cursor: Callable[[Any], str]) -> web.Response:
     """A list's answer: `next` is where to go on, None at the end."""
-    return web.json_response(
-        {"items": list(items), "next": cursor(items[-1]) if len(items) == limit and items else None}
-    )
+    return answer(Page(tuple(items), cursor(items[-1]) if len(items) == limit and items else None))

@@ -6,13 +6,14 @@ What is shown decides, as in the registry: a repository's link, and blocks. Whoe
 from __future__ import annotations
 
 import asyncio
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 from aiohttp import web
 
+from appliance.api.content import File
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, caller, get, require
+from appliance.control.api import Control, answer, caller, get, require
 from appliance.control.request_fields import query_text
 from appliance.outgoing.collect.names import MODE, TITLE
 from bundles import limits
@@ -32,7 +33,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def describe(request: web.Request) -> web.Response:
         reference = await _asked(request)
-        return web.json_response(await asyncio.to_thread(_described, control, reference))
+        return answer(await asyncio.to_thread(_described, control, reference))
 
     async def content(request: web.Request) -> web.StreamResponse:
         reference = await _asked(request)
@@ -54,13 +55,13 @@ async def _asked(request: web.Request) -> Reference:
     return reference
 
 
-def _described(control: Control, reference: Reference) -> dict[str, Any]:
+def _described(control: Control, reference: Reference) -> File:
     digest, layer, note = _layer(control, reference)
-    return {
-        "reference": str(reference), "repository": reference.repository, "digest": str(digest), "note": note,
-        "name": layer.annotations.get(TITLE, ""), "mode": layer.annotations.get(MODE, ""),
-        "content": str(layer.digest), "size": layer.size,
-    }  # fmt: skip
+    return File(
+        reference=str(reference), repository=reference.repository, digest=str(digest), note=note,
+        name=layer.annotations.get(TITLE, ""), mode=layer.annotations.get(MODE, ""),
+        content=str(layer.digest), size=layer.size,
+    )  # fmt: skip
 
 
 def _layer(control: Control, reference: Reference) -> tuple[Digest, Descriptor, str]:

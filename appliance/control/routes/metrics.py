@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from aiohttp import web
 
 from appliance.access.certificate_alerts import expiries
@@ -33,7 +34,7 @@ async def answer(control: Control) -> web.Response:
 def gauges(control: Control) -> Gauges:
     """The station's state as numbers. Names and labels are a promise (docs/reference/metrics.md)."""
     status, station = describe(control), control.station
-    store, jobs = status["store"], status["jobs"]
+    store, jobs = status.store, msgspec.structs.asdict(status.jobs)
     kept = Reserve(station.paths.reserve).kept()
     left: dict[tuple[tuple[str, str], ...], float]
     try:
@@ -42,26 +43,26 @@ def gauges(control: Control) -> Gauges:
     except LockgateError:
         left = {(("certificate", "server"),): -1.0}
     checks: dict[tuple[tuple[str, str], ...], float] = {
-        (("check", check["name"]),): float(check["ok"]) for check in status["health"]["checks"]
+        (("check", check.name),): float(check.ok) for check in status.health.checks
     }
     return {
-        "lockgate_up": ("The station runs", {(("site", status["site"]), ("side", status["side"])): 1.0}),
-        "lockgate_store_blobs": ("Blobs held", {(): float(store["blobs"])}),
-        "lockgate_store_bytes": ("Bytes held", {(): float(store["bytes"])}),
-        "lockgate_store_damaged_blobs": ("Blobs that are damaged and withdrawn", {(): float(store["damaged"])}),
-        "lockgate_store_unread_blobs": ("Blobs that could not be read", {(): float(store["unread"])}),
-        "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store["free"])}),
-        "lockgate_graveyard_blobs": ("Collected blobs that wait", {(): float(store["graveyard"]["blobs"])}),
-        "lockgate_graveyard_bytes": ("Bytes of collected blobs", {(): float(store["graveyard"]["bytes"])}),
-        "lockgate_store_read_only": ("1 where no content is taken in", {(): float(status["read_only"] is not None)}),
+        "lockgate_up": ("The station runs", {(("site", status.site), ("side", status.side)): 1.0}),
+        "lockgate_store_blobs": ("Blobs held", {(): float(store.blobs)}),
+        "lockgate_store_bytes": ("Bytes held", {(): float(store.bytes)}),
+        "lockgate_store_damaged_blobs": ("Blobs that are damaged and withdrawn", {(): float(store.damaged)}),
+        "lockgate_store_unread_blobs": ("Blobs that could not be read", {(): float(store.unread)}),
+        "lockgate_store_free_bytes": ("Bytes free on the station's disk", {(): float(store.free)}),
+        "lockgate_graveyard_blobs": ("Collected blobs that wait", {(): float(store.graveyard.blobs)}),
+        "lockgate_graveyard_bytes": ("Bytes of collected blobs", {(): float(store.graveyard.bytes)}),
+        "lockgate_store_read_only": ("1 where no content is taken in", {(): float(status.read_only is not None)}),
         "lockgate_reserve_bytes": ("Bytes left of the disk's reserve", {(): float(kept[0])}),
         "lockgate_reserve_inodes": ("Inodes left of the disk's reserve", {(): float(kept[1])}),
         "lockgate_tombstones": (
             "Digests whose collection is remembered",
-            {(): float(store["collected"]["tombstones"])},
+            {(): float(store.collected.tombstones)},
         ),
         "lockgate_jobs": ("Jobs", {(("state", name),): float(count) for name, count in jobs.items()}),
-        "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status["quarantine"])}),
+        "lockgate_quarantined_bundles": ("Bundles in quarantine", {(): float(status.quarantine)}),
         "lockgate_health": ("1 where the check is well", checks),
         "lockgate_certificate_seconds_left": ("Seconds until a certificate ends", left),
     }

@@ -10,7 +10,19 @@ from typing import Any, Final
 from aiohttp import web
 
 from appliance import limits as station_limits
-from appliance.control.api import Control, get, page, page_of, require
+from appliance.api.content import (
+    Artifact,
+    Component,
+    Components,
+    Layer,
+    Platform,
+    Referrer,
+    Repository,
+    SbomRef,
+    Tag,
+    UntaggedManifest,
+)
+from appliance.control.api import Control, answer, get, page, page_of, require
 from appliance.control.artifact_sizes import Weights
 from appliance.control.request_fields import query_number, query_text
 from appliance.control.threads import on_own_station
@@ -23,7 +35,7 @@ from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.io import strict_json
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SBOM_TYPES, kind_of, kind_of_manifest
-from bundles.oci.manifest import Manifest, parse_manifest
+from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference, check_repository, moved_tag
 
 _REFERRERS: Final = 1000
@@ -42,11 +54,13 @@ def routes(control: Control) -> list[web.RouteDef]:
         counting = [entry.name for entry in entries]
         counts = await asyncio.to_thread(on_own_station, control.station, lambda own: _untagged(own, names, counting))
         found = [
-            {"name": entry.name, "tags": entry.tags, "manifests": entry.manifests, "bytes": entry.bytes,
-             "untagged": counts[entry.name]}
+            Repository(
+                name=entry.name, tags=entry.tags, manifests=entry.manifests, bytes=entry.bytes,
+                untagged=counts[entry.name],
+            )
             for entry in entries
         ]  # fmt: skip
-        return page(found, limit, lambda entry: str(entry["name"]))
+        return page(found, limit, lambda entry: str(entry.name))
 
     async def without_tag(request: web.Request) -> web.Response:
         name = check_repository(request.match_info["name"])
@@ -56,7 +70,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, _ = page_of(request)
         found = await asyncio.to_thread(on_own_station, control.station, lambda own: untagged(own, names, name))
         rows = sorted((one for one in found if one.shown.digest > after), key=lambda one: one.shown.digest)
-        return page([_without_tag(one) for one in rows[:limit]], limit, lambda entry: str(entry["digest"]))
+        return page([_without_tag(one) for one in rows[:limit]], limit, lambda entry: str(entry.digest))
 
     async def tags(request: web.Request) -> web.Response:
         name = check_repository(request.match_info["name"])
@@ -66,22 +80,23 @@ def routes(control: Control) -> list[web.RouteDef]:
         limit, after, text = page_of(request)
         found = metadata.tags(name, limit, after, text)
         described = await asyncio.to_thread(lambda: [_tag(entry, weights) for entry in found])
-        return page(described, limit, lambda entry: str(entry["tag"]))
+        return page(described, limit, lambda entry: str(entry.tag))
 
     async def artifact(request: web.Request) -> web.Response:
         reference = Reference.parse(query_text(request, "ref"))
         await require(request, "pull", reference.repository)
-        return web.json_response(await asyncio.to_thread(_read, control, weights, *_look_up(control, reference)))
+        return answer(await asyncio.to_thread(_read, control, weights, *_look_up(control, reference)))
 
     async def sbom(request: web.Request) -> web.Response:
         digest = Digest.parse(query_text(request, "digest"))
         limit, _, text = page_of(request)
         components = await asyncio.to_thread(_components, control, _sbom_of(control, digest, shows(request)))
-        wanted = [entry for entry in components if text.lower() in f"{entry['name']} {entry['version']}".lower()]
+        wanted = [entry for entry in components if text.lower() in f"{entry.name} {entry.version}".lower()]
         start = query_number(request, "after", 0)
         shown = wanted[start : start + limit]
         more = start + limit if start + limit < len(wanted) else None
-        return web.json_response({"items": shown, "total": len(wanted), "next": None if more is None else str(more)})
+        following = None if more is None else str(more)
+        return answer(Components(items=tuple(shown), total=len(wanted), next=following))
 
     return [
         get("/v1/repositories", "pull", repositories),
@@ -102,12 +117,12 @@ def _untagged(station: Station, names: Names, repositories: list[str]) -> dict[s
     return counts
 
 
-def _without_tag(one: Untagged) -> dict[str, Any]:
+def _without_tag(one: Untagged) -> UntaggedManifest:
     shown = one.shown
-    return {
-        "digest": shown.digest, "kind": kind_of(shown.media_type, shown.artifact_type), "media_type": shown.media_type,
-        "artifact_type": shown.artifact_type, "size": shown.size, "since": shown.since, "kept": one.kept,
-    }  # fmt: skip
+    return UntaggedManifest(
+        digest=shown.digest, kind=kind_of(shown.media_type, shown.artifact_type), media_type=shown.media_type,
+        artifact_type=shown.artifact_type, size=shown.size, since=shown.since, kept=one.kept,
+    )  # fmt: skip
 
 
 def _look_up(
@@ -128,16 +143,16 @@ def _look_up(
     return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest), note
 
 
-def _tag(entry: TagFacts, weights: Weights) -> dict[str, Any]:
-    return {
-        "tag": entry.tag,
-        "digest": str(entry.digest),
-        "media_type": entry.media_type,
-        "kind": kind_of(entry.media_type, entry.artifact_type),
-        "size": entry.size,
-        "total_size": weights.of(entry.digest, entry.media_type, entry.size),
-        "updated": entry.updated,
-    }
+def _tag(entry: TagFacts, weights: Weights) -> Tag:
+    return Tag(
+        tag=entry.tag,
+        digest=str(entry.digest),
+        media_type=entry.media_type,
+        kind=kind_of(entry.media_type, entry.artifact_type),
+        size=entry.size,
+        total_size=weights.of(entry.digest, entry.media_type, entry.size),
+        updated=entry.updated,
+    )
 
 
 def _read(
@@ -148,7 +163,7 @@ def _read(
     referrers: list[ManifestFacts],
     tags: list[str],
     note: str,
-) -> dict[str, Any]:
+) -> Artifact:
     """The artifact document (docs/reference/control-api.md, Artifact); reads blobs, so it runs in a thread."""
     raw = _blob(control, facts.digest, limits.OCI_MANIFEST)
     manifest = parse_manifest(raw, facts.media_type)
@@ -159,46 +174,42 @@ def _read(
         and manifest.config.size < limits.MIB
     ):
         config = _shown_config(_blob(control, manifest.config.digest, limits.MIB))
-    return {
-        "reference": str(reference),
-        "note": note,
-        "digest": str(facts.digest),
-        "media_type": facts.media_type,
-        "artifact_type": facts.artifact_type,
-        "kind": kind_of_manifest(manifest),
-        "size": facts.size,
-        "total_size": weights.of(facts.digest, facts.media_type, facts.size),
-        "raw": raw.decode(),
-        "config": config,
-        "annotations": dict(manifest.annotations),
-        "platforms": [
-            {"platform": str(child.platform or ""), "digest": str(child.digest), "size": child.size}
+    return Artifact(
+        reference=str(reference),
+        note=note,
+        digest=str(facts.digest),
+        media_type=facts.media_type,
+        artifact_type=facts.artifact_type,
+        kind=kind_of_manifest(manifest),
+        size=facts.size,
+        total_size=weights.of(facts.digest, facts.media_type, facts.size),
+        raw=raw.decode(),
+        config=config,
+        annotations=dict(manifest.annotations),
+        platforms=tuple(
+            Platform(platform=str(child.platform or ""), digest=str(child.digest), size=child.size)
             for child in manifest.manifests
-        ],
-        "layers": _layers(manifest),
-        "referrers": [
-            {
-                "digest": str(entry.digest),
-                "artifact_type": entry.artifact_type,
-                "kind": kind_of(entry.media_type, entry.artifact_type),
-                "size": entry.size,
-                "annotations": dict(entry.annotations),
-            }
+        ),
+        layers=tuple(
+            Layer(media_type=layer.media_type, digest=str(layer.digest), size=layer.size) for layer in manifest.layers
+        ),
+        referrers=tuple(
+            Referrer(
+                digest=str(entry.digest),
+                artifact_type=entry.artifact_type,
+                kind=kind_of(entry.media_type, entry.artifact_type),
+                size=entry.size,
+                annotations=dict(entry.annotations),
+            )
             for entry in referrers
-        ],
-        "sboms": [
-            {"digest": str(entry.digest), "subject": str(facts.digest)}
+        ),
+        sboms=tuple(
+            SbomRef(digest=str(entry.digest), subject=str(facts.digest))
             for entry in referrers
             if entry.artifact_type in SBOM_TYPES
-        ],
-        "tags": tags,
-    }
-
-
-def _layers(manifest: Manifest) -> list[dict[str, Any]]:
-    return [
-        {"media_type": layer.media_type, "digest": str(layer.digest), "size": layer.size} for layer in manifest.layers
-    ]
+        ),
+        tags=tuple(tags),
+    )
 
 
 def _sbom_of(control: Control, digest: Digest, shown: Callable[[str], bool]) -> Digest:
@@ -224,7 +235,7 @@ def _shown_config(raw: bytes) -> Any:
         return None
 
 
-def _components(control: Control, sbom: Digest) -> list[dict[str, Any]]:
+def _components(control: Control, sbom: Digest) -> list[Component]:
     """The components of a CycloneDX document (specification 1.6, components)."""
     manifest = parse_manifest(_blob(control, sbom, limits.OCI_MANIFEST))
     document = strict_json.loads(
@@ -235,13 +246,13 @@ def _components(control: Control, sbom: Digest) -> list[dict[str, Any]]:
         floats=True,
     )
     return [
-        {
-            "name": str(entry.get("name", "")),
-            "version": str(entry.get("version", "")),
-            "type": str(entry.get("type", "")),
-            "purl": str(entry.get("purl", "")),
-            "licenses": [_licence(licence) for licence in _objects(entry, "licenses")],
-        }
+        Component(
+            name=str(entry.get("name", "")),
+            version=str(entry.get("version", "")),
+            type=str(entry.get("type", "")),
+            purl=str(entry.get("purl", "")),
+            licenses=tuple(_licence(licence) for licence in _objects(entry, "licenses")),
+        )
         for entry in _objects(document, "components")
     ]
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
+from appliance.api.common import Empty
+from appliance.api.people import Held, Who
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
-from appliance.control.api import Control, account, anybody, caller, delete, get
+from appliance.control.api import Control, account, answer, anybody, caller, delete, get
 from appliance.control.callers import peer_uid, system_name
 from appliance.control.duties import note_officer
 from appliance.control.request_fields import body_of
@@ -38,16 +39,15 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise
         await control.record(AuditEvent(Act.SESSION_LOGIN, name, name, "done", {"by": actor}))
         await note_officer(control, known.account.caller())
-        session = control.callers.log_in(known)
-        return web.json_response(describe(control, known.account.caller()) | {"session": session})
+        return answer(describe(control, known.account.caller(), control.callers.log_in(known)))
 
     async def show(request: web.Request) -> web.Response:
-        return web.json_response(describe(control, account(request)))
+        return answer(describe(control, account(request)))
 
     async def log_out(request: web.Request) -> web.Response:
         await control.record(AuditEvent(Act.SESSION_LOGOUT, caller(request), caller(request)))
         control.callers.log_out(request)
-        return web.json_response({})
+        return answer(Empty())
 
     return [
         anybody("POST", "/v1/session", log_in),
@@ -56,16 +56,17 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def describe(control: Control, who: Caller) -> dict[str, Any]:
+def describe(control: Control, who: Caller, session: str | UnsetType = UNSET) -> Who:
     """The caller, what they hold, what they may, and why not the rest; seconds after which a silent session ends."""
     decided = {permission: control.rules.decide(who, permission) for permission in PERMISSIONS}
-    return {
-        "account": who.name,
-        "kind": who.kind,
-        "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in who.grants],
-        "permissions": [permission for permission, decision in decided.items() if decision],
-        "denied": {permission: decision.why for permission, decision in decided.items() if not decision},
-        "keys": control.accounts.keys_of(who.name),
-        "idle_seconds": control.station.config.access.session_minutes * 60,
-        "open": control.station.config.open,
-    }
+    return Who(
+        account=who.name,
+        kind=who.kind,
+        roles=tuple(Held(role=grant.role, pattern=grant.pattern) for grant in who.grants),
+        permissions=tuple(permission for permission, decision in decided.items() if decision),
+        denied={permission: decision.why for permission, decision in decided.items() if not decision},
+        keys=tuple(control.accounts.keys_of(who.name)),
+        idle_seconds=control.station.config.access.session_minutes * 60,
+        open=control.station.config.open,
+        session=session,
+    )

@@ -8,9 +8,24 @@ from dataclasses import asdict
 from importlib.metadata import version
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.api.status import (
+    Check,
+    Collected,
+    GraveyardUse,
+    Head,
+    Health,
+    JobCounts,
+    JobToSign,
+    LastImport,
+    ReadOnly,
+    Status,
+    StoreUse,
+    UnfinishedBundle,
+)
 from appliance.audit.checkpoints import last_checkpoint
 from appliance.control import duties, space
 from appliance.control.api import Control, get, may
@@ -30,15 +45,16 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def status(request: web.Request) -> web.Response:
         current = control.jobs.current()
         await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
-        document = describe(control) | {"job": job_view(request, current) if current else None}
+        found = describe(control)
         if not may(request, "custody"):
-            document |= {"last_import": None, "hidden": ["last_import"]}
-        return web.json_response(document)
+            found = msgspec.structs.replace(found, last_import=None, hidden=("last_import",))
+        document: dict[str, Any] = msgspec.to_builtins(found)
+        return web.json_response(document | {"job": job_view(request, current) if current else None})
 
     return [get("/v1/status", "status", status)]
 
 
-def describe(control: Control) -> dict[str, Any]:
+def describe(control: Control) -> Status:
     """The status document (docs/reference/control-api.md, Status), but for the job that runs."""
     station = control.station
     blobs, size = control.totals.of(station)
@@ -47,43 +63,44 @@ def describe(control: Control) -> dict[str, Any]:
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
     last = last_received(station.reader)
-    return {
-        "site": station.config.site,
-        "side": station.config.side,
-        "open": station.config.open,
-        "version": version("lockgate"),
-        "listen": control.listen,
-        "started": control.started,
-        "store": {
-            "blobs": blobs,
-            "bytes": size,
-            "free": shutil.disk_usage(station.paths.root).free,
-            "graveyard": asdict(station.blobs.graveyard.totals()),
-            "damaged": damaged,
-            "unread": unread,
-            "collected": asdict(tombstones.counts(station.reader)),
-        },
-        "read_only": space.read_only(control),
-        "jobs": control.jobs.counts(),
-        "quarantine": count_in_quarantine(station.reader),
-        "account_changes": pending_changes.count_waiting(station.reader),
-        "last_import": {"id": last[0], "at": last[1]} if last else None,
-        "hidden": [],
-        "to_sign": [{"job": job.id, "since": (job.to_sign or {}).get("since", "")} for job in unsigned],
-        "unfinished": [{"id": bundle.id, "job": bundle.job, "signed": bundle.signed} for bundle in left],
-        "alerts": [
-            *(f"{check['name']}: {check['detail']}" for check in found if not check["ok"]),
-            *(text for check in found for text in check.pop("alerts", ())),
+    shown = tuple(Check(name=check["name"], ok=check["ok"], detail=check["detail"]) for check in found)
+    read_only = space.read_only(control)
+    return Status(
+        site=station.config.site,
+        side=station.config.side,
+        open=station.config.open,
+        version=version("lockgate"),
+        listen=control.listen,
+        started=control.started,
+        store=StoreUse(
+            blobs=blobs,
+            bytes=size,
+            free=shutil.disk_usage(station.paths.root).free,
+            graveyard=GraveyardUse(**asdict(station.blobs.graveyard.totals())),
+            damaged=damaged,
+            unread=unread,
+            collected=Collected(**asdict(tombstones.counts(station.reader))),
+        ),
+        read_only=None if read_only is None else ReadOnly(**read_only),
+        jobs=JobCounts(**control.jobs.counts()),
+        quarantine=count_in_quarantine(station.reader),
+        account_changes=pending_changes.count_waiting(station.reader),
+        last_import=LastImport(id=last[0], at=last[1]) if last else None,
+        to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
+        unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
+        alerts=(
+            *(f"{check.name}: {check.detail}" for check in shown if not check.ok),
+            *(text for check in found for text in check.get("alerts", ())),
             *control.releases.alarms(),
             *duties.alerts(control),
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
             *_broken_glass(sealed_key_uses(station.reader)),
-        ],
-        "health": {"ok": all(check["ok"] for check in found), "checks": found},
-        "approvals_needed": station.config.threshold,
-        "audit": last_checkpoint(station.paths.audit),
-    }
+        ),
+        health=Health(ok=all(check.ok for check in shown), checks=shown),
+        approvals_needed=station.config.threshold,
+        audit=msgspec.convert(last_checkpoint(station.paths.audit), Head),
+    )
 
 
 def _unsigned(job: Job) -> str:

@@ -11,9 +11,11 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.access.identity import MARK
 from appliance.access.passwords import hash_secret, new_secret
+from appliance.api.common import Page
+from appliance.api.people import GivenSecret, Token, TokenId
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, caller, get, post
+from appliance.control.api import Control, act, answer, caller, get, post
 from appliance.control.request_fields import Body, body_of
 from appliance.store.writes.access import AddSecret, RevokeToken
 from bundles.errors import UsageError
@@ -36,22 +38,27 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def tokens(request: web.Request) -> web.Response:
         name, now = accounts.get(request.match_info["name"]).name, clock.now()
-        items = [
-            {"id": entry.id, "kind": "secret", "client": "", "created": entry.created, "expires": entry.expires,
-             "state": "revoked" if entry.revoked else "over" if entry.expires <= now else "good"}
+        secret = (
+            Token(
+                id=entry.id, kind="secret", client="", created=entry.created, expires=entry.expires,
+                state="revoked" if entry.revoked else "over" if entry.expires <= now else "good",
+            )
             for entry in accounts.secrets_of(name)
-        ] + [
-            {"id": entry.family, "kind": "log-in", "client": entry.client, "created": entry.created,
-             "expires": entry.expires, "state": "good"}
+        )  # fmt: skip
+        logged_in = (
+            Token(
+                id=entry.family, kind="log-in", client=entry.client, created=entry.created, expires=entry.expires,
+                state="good",
+            )
             for entry in accounts.logins(name, now)
-        ]  # fmt: skip
-        return web.json_response({"items": items, "next": None})
+        )  # fmt: skip
+        return answer(Page((*secret, *logged_in)))
 
     async def revoke(request: web.Request) -> web.Response:
         token_id = request.match_info["id"]
         write = RevokeToken(id=token_id, at=clock.now())
         await act(control, AuditEvent(Act.TOKEN_REVOKE, caller(request), token_id), write)
-        return web.json_response({"id": token_id})
+        return answer(TokenId(id=token_id))
 
     return [
         get("/v1/accounts/{name}/tokens", "account", tokens),
@@ -71,7 +78,7 @@ async def give_secret(control: Control, request: web.Request, name: str, lasting
     )  # fmt: skip
     event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", {"id": secret_id, "expires": write.expires})
     await act(control, event, write)
-    return web.json_response({"name": name, "secret": secret, "secret_id": secret_id, "expires": write.expires})
+    return answer(GivenSecret(name=name, secret=secret, secret_id=secret_id, expires=write.expires))
 
 
 def days(body: Body) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
-import msgspec
 from aiohttp import web
 
-from appliance.control.api import Control, get
+from appliance.api.common import Page
+from appliance.api.trust import OwnKey, Revoked, TrustedKey
+from appliance.control.api import Control, answer, get
 from appliance.known_keys import own_keys
+from bundles.signing.trust import TrustRecord
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -18,43 +19,46 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def trust(_: web.Request) -> web.Response:
         folder = await asyncio.to_thread(control.station.trust)
-        items = [
-            {
-                "keyid": record.keyid,
-                "purposes": list(record.purposes),
-                "owner": record.owner,
-                "sites": list(record.sites),
-                "algorithm": record.key.algorithm,
-                "not_before": record.not_before,
-                "not_after": record.not_after,
-                "revoked": None if record.revoked is None else {"at": record.revoked.at, "why": record.revoked.why},
-                "fingerprint": record.key.fingerprint,
-            }
-            for record in folder.records
-        ]
-        return web.json_response({"items": items, "next": None})
+        return answer(Page(tuple(map(_described, folder.records))))
 
     async def rules(_: web.Request) -> web.Response:
         folder = await asyncio.to_thread(control.station.trust)
-        return web.json_response({"items": [msgspec.to_builtins(rule) for rule in folder.policy.rules], "next": None})
+        return answer(Page(tuple(folder.policy.rules)))
 
-    def own() -> list[dict[str, Any]]:
-        return [
-            {
-                "name": own.name,
-                "keyid": own.key.keyid,
-                "algorithm": own.key.algorithm,
-                "encrypted": own.encrypted,
-                "station": own.station,
-            }
-            for own in own_keys(paths)
-        ]
+    def own() -> Page[OwnKey]:
+        return Page(
+            tuple(
+                OwnKey(
+                    name=own.name,
+                    keyid=own.key.keyid,
+                    algorithm=own.key.algorithm,
+                    encrypted=own.encrypted,
+                    station=own.station,
+                )
+                for own in own_keys(paths)
+            )
+        )
 
     async def keys(_: web.Request) -> web.Response:
-        return web.json_response({"items": await asyncio.to_thread(own), "next": None})
+        return answer(await asyncio.to_thread(own))
 
     return [
         get("/v1/trust", "status", trust),
         get("/v1/trust/rules", "status", rules),
         get("/v1/keys", "status", keys),
     ]
+
+
+def _described(record: TrustRecord) -> TrustedKey:
+    revoked = record.revoked
+    return TrustedKey(
+        keyid=record.keyid,
+        purposes=tuple(record.purposes),
+        owner=record.owner,
+        sites=tuple(record.sites),
+        algorithm=record.key.algorithm,
+        not_before=record.not_before,
+        not_after=record.not_after,
+        revoked=None if revoked is None else Revoked(at=revoked.at, why=revoked.why),
+        fingerprint=record.key.fingerprint,
+    )
