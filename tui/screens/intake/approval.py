@@ -11,7 +11,7 @@ from textual.app import ComposeResult
 from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail
 from appliance.api.people import AccountChange
 from bundles.io.display import safe
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.deciding import DecidingScreen
 from tui.screens.trust.signing import release_keys
 from tui.station.port import Station
 from tui.widgets.mark_rows import MarkRows
@@ -22,7 +22,7 @@ KEYS = 4
 """Own keys whose effect is asked for; a person has one or two."""
 
 
-class ApprovalScreen(IntakeActs):
+class ApprovalScreen(DecidingScreen):
     name_of: ClassVar[str] = "approval"
 
     def __init__(self, bundle: str) -> None:

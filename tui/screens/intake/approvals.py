@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from appliance.api.common import Page
 from appliance.api.intake import EntrySummary, Pending
 from bundles.io.display import safe
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.deciding import DecidingScreen
 from tui.screens.paged import PagedScreen
 from tui.terminal.texts import size
 from tui.widgets.panel import Panel, fact
@@ -18,7 +18,7 @@ from tui.widgets.table import Column, Table
 from tui.wording.approvals import found_line, wanted
 
 
-class ApprovalsScreen(PagedScreen, IntakeActs):
+class ApprovalsScreen(PagedScreen, DecidingScreen):
     name_of: ClassVar[str] = "approvals"
     listed_at: ClassVar[str] = "/v1/approvals"
     pages_of: ClassVar[type[Page[Pending]]] = Page[Pending]

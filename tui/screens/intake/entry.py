@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from appliance.api.intake import IntakeDetail
 from appliance.api.people import AccountChange
 from bundles.io.display import safe
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.deciding import DecidingScreen
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -20,7 +20,7 @@ from tui.wording.checklists import next_step, of_entry
 from tui.wording.report import report_text
 
 
-class IntakeEntryScreen(IntakeActs):
+class IntakeEntryScreen(DecidingScreen):
     name_of: ClassVar[str] = "intake_entry"
 
     def __init__(self, bundle: str) -> None:

@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 from appliance.api.common import Page
 from appliance.api.intake import IntakeEntry
 from bundles.io.display import safe
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.deciding import DecidingScreen
 from tui.terminal.texts import number, size
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList, Span
@@ -20,7 +20,7 @@ LONG = 24
 """A bundle's id longer than this may be cut in its column, and is shown whole below the list."""
 
 
-class IntakeScreen(IntakeActs):
+class IntakeScreen(DecidingScreen):
     name_of: ClassVar[str] = "intake"
 
     def body(self) -> ComposeResult:

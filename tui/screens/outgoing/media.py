@@ -8,16 +8,15 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from appliance.api.bundles import Medium
-from appliance.api.intake import EntrySummary
 from bundles.io.display import safe
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.importing import ImportingScreen
 from tui.terminal.texts import size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
 
 
-class MediaScreen(IntakeActs):
+class MediaScreen(ImportingScreen):
     name_of: ClassVar[str] = "media"
 
     def body(self) -> ComposeResult:
@@ -72,9 +71,6 @@ class MediaScreen(IntakeActs):
 
     def item(self) -> object | None:
         return self.table.current
-
-    def bundle_now(self) -> EntrySummary | None:
-        return None
 
     def copied(self) -> str:
         return self.table.current.path if self.table.current else ""

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from appliance.api.intake import EntrySummary
 from tui.actions.registry import BY_NAME
 from tui.guides.facts import gather
 from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index, steps_of
-from tui.screens.intake.acts import IntakeActs
+from tui.screens.intake.importing import ImportingScreen
 from tui.terminal.look import Look
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
@@ -33,7 +32,7 @@ class StepRows(RowList):
         return [(f"{self.look.mark(step.role)} ", step.role), (f"{index + 1}  {step.name}", "plain")]
 
 
-class GuideScreen(IntakeActs):
+class GuideScreen(ImportingScreen):
     name_of: ClassVar[str] = "guide"
 
     def __init__(self, guide: str) -> None:
@@ -99,9 +98,6 @@ class GuideScreen(IntakeActs):
     def go_back(self) -> bool:
         self.console_app.guide = ""
         return False
-
-    def bundle_now(self) -> EntrySummary | None:
-        return None
 
     def as_text(self) -> str:
         lines = [f"{TITLES[self.guide]}: {ABOUT[self.guide]}", ""]

@@ -1,20 +1,17 @@
-"""What can be done to a bundle in the intake: import one, approve, release, reject."""
+"""What can be done to a bundle in the intake: approve, release, reject it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Final
 
-from appliance.api.bundles import Medium
 from appliance.api.intake import EntrySummary, IntakeDetail, ReleaseAnswer
-from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
 from appliance.api.trust import OwnKey
 from bundles.io.display import safe
-from tui.dialogs.choose import Choose
 from tui.dialogs.confirm import Confirm
-from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
+from tui.screens.intake.importing import ImportingScreen
 from tui.screens.trust.signing import SigningScreen, release_keys
 from tui.station.port import Station
 from tui.terminal.look import MARKS
@@ -25,8 +22,8 @@ _CHANGES: Final = 4
 """Changes of accounts that the question before a release names: the dialog fits 24 rows."""
 
 
-class IntakeActs(SigningScreen):
-    """The base of screens that show the intake."""
+class DecidingScreen(ImportingScreen, SigningScreen):
+    """The base of screens that show bundles of the intake."""
 
     def bundle_now(self) -> EntrySummary | None:
         """The bundle that actions are about."""
@@ -43,34 +40,6 @@ class IntakeActs(SigningScreen):
                 self.say("ok", f"approved, {given} of {wanted}; e releases it")
             case _:
                 self.say("ok", f"approved, {given} of {wanted}; another person must approve it too")
-
-    def do_bring_in(self) -> None:
-        self.ask(lambda station: station.media(), self._ask_medium, group="media")
-
-    def _ask_medium(self, media: Sequence[Medium]) -> None:
-        options = media_options(media)
-        self.console_app.push_screen(
-            Choose("Import what?", options, "Media are only read. Mark a bundle on each medium that is here. Nothing "
-                   "becomes visible before a release.", several=True, or_current=True),
-            self._medium_chosen,
-        )  # fmt: skip
-
-    def _medium_chosen(self, chosen: tuple[str, ...] | None) -> None:
-        if not chosen:
-            return
-        paths = tuple(path for path in chosen if path != ELSEWHERE)
-        if len(paths) == len(chosen):
-            self.start_import(*paths)
-            return
-        prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
-        self.console_app.push_screen(prompt, lambda path: self.start_import(*paths, path) if path else None)
-
-    def start_import(self, *paths: str) -> None:
-        """Begin the import job, of one medium or of several at once, and show it."""
-        self.ask(lambda station: station.start_job("import", {"paths": list(paths)}), self._import_begun, group="act")
-
-    def _import_begun(self, job: Job) -> None:
-        self.console_app.open_thing("job", job.id)
 
     def do_approve(self) -> None:
         self._decide("approve", "")
