@@ -564,6 +564,10 @@ RESERVE_SPARE: Final = 8
 """One in so many of a step stays free where the reserve takes back what an act or a start did not use: what is written
 without an event, such as how far a rereading is, and a checkpoint."""
 
+METADATA_LOOK: Final = 5.0
+"""Seconds after which a writer that has nothing to write looks whether the database's files are in their place; it
+also looks before each group of writes."""
+
 RESERVE_LOOK: Final = 5.0
 """Seconds between two looks at it: a few system calls each."""
 

@@ -82,7 +82,7 @@ class Probe:
             codes.append("damaged")
         if unread:
             codes.append("unread")
-        if distrusted:
+        if distrusted or self._metadata.placement.lost():
             codes.append("metadata")
         state: State = "not ready" if "store" in codes else "degraded" if codes else "ready"
         return Readiness(state, tuple(codes))

@@ -28,7 +28,9 @@ from appliance.jobs.service import Jobs
 from appliance.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.program_log import lacking
 from appliance.station import Station
+from appliance.store.errors import EngineError
 from appliance.store.reads.accounts import Accounts
+from appliance.store.rows import damage_of
 from appliance.store.writes.write import AsyncWriter, Write
 from bundles.errors import FailedError, LockgateError, NoSpaceError, NotFoundError, RefusedError, to_wire
 from bundles.io.display import safe
@@ -165,6 +167,10 @@ async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
         what = _DECLINED.get(error.status, "no such resource")
         return failure(NotFoundError(what, thing=f"{request.method} {request.path}"), error.status)
     except Exception as error:
+        wrong = damage_of(error) if isinstance(error, EngineError) else None
+        if wrong is not None:
+            _log.warning("%s %s: %s", request.method, safe(request.path[:200]), wrong)
+            return failure(wrong)
         lacks = lacking(error)
         if lacks is not None:
             _log.warning("%s %s: %s", request.method, safe(request.path[:200]), lacks)

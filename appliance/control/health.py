@@ -79,7 +79,11 @@ def _store(station: Station) -> dict[str, Any]:
 
 
 def _metadata(station: Station) -> dict[str, Any]:
-    """Not ok until all of it was read and found right: until then nothing is deleted either."""
+    """Not ok until all of it was read and found right: until then nothing is deleted either; nor where its files are
+    not in their place any more."""
+    if lost := station.metadata.placement.lost():
+        detail = f"{lost} under the running station: nothing is written; stop it, and start it again"
+        return {"name": "metadata", "ok": False, "detail": detail}
     checked = last_check(station.reader)
     found = checked.found + [text for text in map(str, checked.rows) if text not in checked.found]
     if found:

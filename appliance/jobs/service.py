@@ -73,7 +73,7 @@ class Jobs:
         for state in LIVE_STATES:
             for job in list_jobs(self._station.reader, 10_000, state=state):
                 self._live[job.id] = job
-                if await self._keeper.ended_before(job):
+                if await self._keeper.ended_before(job) or job.state in FINAL_STATES:  # its row is damaged
                     self._background(self._tell(job))
                 else:
                     job.state, job.phase = "queued", ""

@@ -98,6 +98,16 @@ class Findings:
             return False
         return row is None or row.size == self._station.blobs.size(digest)
 
+    def _is_no_key(self, digest: Digest) -> bool:
+        """Whether a row that is damaged gives a digest that nothing else knows: the key of another blob, in which a bit
+        flipped. The check of the metadata names it."""
+        try:
+            self._station.metadata.blob(digest)
+        except WrongRowError:
+            reader = self._station.reader
+            return not references(reader, str(digest)) and not garbage.is_pinned(reader, str(digest))
+        return False
+
     def put_rows_right(self, looker: Looker, digests: Iterable[str], attend: Attend) -> int:
         """Look at blobs whose rows are damaged, and make the rows of whole ones anew; how many. Raises FailedError."""
         count = 0
@@ -133,6 +143,8 @@ class Findings:
                 self.take(digest, Looked(unread=error.reason))
                 return
             held, withdrawn = is_held(station.reader, str(digest))
+            if inode == 0 and self._is_no_key(digest):
+                return
             if inode != looked.inode or not held or (inode == 0 and withdrawn):
                 return
             detail = {"why": str(looked.why), "shown": references(station.reader, str(digest))}

@@ -9,7 +9,9 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance.store import commits
+from appliance.store.placement import Placement
 from appliance.store.ports import Reader
+from bundles.io.files import sync_folder
 
 
 @contextmanager
@@ -67,3 +69,24 @@ def come_to_rest(path: Path, promised: int) -> int:
             commits.raise_to(db, value)
         db.execute("PRAGMA journal_mode = DELETE")
     return value
+
+
+def save(db: sqlite3.Connection, placement: Placement, database: Path, at: str) -> Path:
+    """Write what an open connection holds to where a next start finds it, after its files were deleted or exchanged:
+    into the database, where only its write-ahead log went; to the database's name, where that is free; else beside
+    it. Where it lies. Raises EngineError, OSError."""
+    if placement.has_database:
+        write_log_back(db)
+        return database
+    target = database.with_name(f"{database.name}.saved-{at}")
+    with closing(sqlite3.connect(target)) as new:
+        db.backup(new)
+        new.execute("PRAGMA journal_mode = DELETE")
+    target.chmod(0o600)
+    if not placement.is_free:
+        return target
+    for suffix in ("-wal", "-shm"):  # they belong to the file that is gone
+        database.with_name(f"{database.name}{suffix}").unlink(missing_ok=True)
+    target.rename(database)
+    sync_folder(database.parent)
+    return database

@@ -3,6 +3,7 @@ while the metadata is not known to be whole."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import sqlite3
@@ -16,6 +17,7 @@ import pytest
 
 from appliance import clock, limits
 from appliance.control.health import checks
+from appliance.jobs.service import Jobs
 from appliance.lifecycle.metadata_check import check
 from appliance.lifecycle.upkeep import find_missing, look_after, upkeep
 from appliance.outgoing.blob_source import StationBlobSource
@@ -24,9 +26,11 @@ from appliance.store import writes
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.migrations import m0030_checked_rows
+from appliance.store.reads.jobs import stored_jobs
 from appliance.store.reads.registry import Metadata
 from appliance.store.repair import repair
 from appliance.store.rows import link_sum, manifest_sum, tag_sum
+from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.checks import BeginCheck, EndCheck, NoteWrongRow
 from appliance.store.writes.lifecycle import Block, Unblock
 from appliance.store.writes.rebuild import held_blobs
@@ -449,3 +453,55 @@ def test_a_row_that_is_no_digest_ends_no_pass_and_no_thread(kept: Kept) -> None:
         patch.setattr(limits, "GRAVEYARD_LOOK", 0.01)
         with upkeep(opening) as checked:
             assert checked.wait(10), "the thread goes on"
+
+
+def test_a_bit_in_the_key_of_a_blob_withdraws_no_blob_that_never_was(kept: Kept) -> None:
+    digest = kept.server.push_blob("team/app", WHOLE)
+    other = Digest(digest.algorithm, f"{digest.hex[:-1]}{'0' if digest.hex[-1] != '0' else '1'}")
+    with edited(kept) as database:
+        database.execute("UPDATE blobs SET digest = ? WHERE digest = ?", (str(other), str(digest)))
+    assert kept.server.ask("GET", f"/v2/team/app/blobs/{digest}").status == 503
+    result = kept.scrub(restart=True)
+    assert (result["damaged"], result["metadata"]["state"]) == ([], "damaged")
+    assert f"the row of the blob {other} is not what was written" in result["metadata"]["found"]
+
+
+def test_a_job_whose_row_is_damaged_hides_no_other_and_is_not_done_with_other_params(kept: Kept) -> None:
+    insert = (
+        "INSERT INTO jobs (number, id, kind, params, state, phase, done, total, actor, created)"
+        " VALUES (?, ?, 'gc', ?, 'queued', '', 0, 0, 'ada', '')"
+    )
+    with edited(kept) as database:
+        for number, params in enumerate(('{"dry_run":true}', '{"dry_run"ztrue}', '["dry_run"]')):
+            database.execute(insert, (1000 + number, f"job-{number}", params))
+    found = [job for job in stored_jobs(kept.inside.station.reader, 10) if job.id.startswith("job-")]
+    assert [(job.id, job.state, job.params) for job in found] == [
+        ("job-2", "failed", {}), ("job-1", "failed", {}), ("job-0", "queued", {"dry_run": True}),
+    ]  # fmt: skip
+    assert [job.error and job.error["exit_status"] for job in found] == [1, 1, None]
+    with edited(kept) as database:
+        database.execute("DELETE FROM jobs WHERE id = 'job-0'")
+    asyncio.run(_start_jobs(kept))
+    states = kept.inside.station.reader.execute("SELECT id, state FROM jobs WHERE id LIKE 'job-%' ORDER BY id")
+    assert states.fetchall() == [("job-1", "failed"), ("job-2", "failed")]
+
+
+async def _start_jobs(kept: Kept) -> None:
+    """As the control process does; until the metadata calls no job live."""
+    jobs = Jobs(kept.inside.station, AsyncWriterService(kept.inside.writer))
+    await jobs.start()
+    async with asyncio.timeout(10):
+        while kept.inside.station.reader.execute("SELECT 1 FROM jobs WHERE state = 'queued'").fetchone():
+            await asyncio.sleep(0.01)
+    await jobs.stop()
+
+
+def test_metadata_whose_files_are_taken_away_is_named_and_pulls_go_on(kept: Kept) -> None:
+    content = image()
+    content.push(kept.server, "team/app", "v1")
+    kept.paths.database.with_name("metadata.sqlite-wal").unlink()
+    refused = kept.server.ask("POST", f"/v2/team/app/blobs/uploads/?digest={Digest.of(b'after')}", b"after")
+    assert refused.status == 503
+    assert metadata_check(kept)["ok"] is False
+    assert "metadata" in kept.server.ask("GET", "/readyz").json["codes"]
+    assert kept.workers[1].ask("GET", "/v2/team/app/manifests/v1").body == content.manifest

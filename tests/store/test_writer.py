@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from appliance import limits
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
+from appliance.store.integrity import findings
 from appliance.store.reads.registry import Metadata
 from appliance.store.writer import AsyncSocketWriter, AsyncWriterService, SocketWriter, WriterService, serve_writer
 from appliance.store.writes.registry import BlobRow, BumpEpoch, LinkBlob, PutTag
@@ -33,6 +37,50 @@ REFUSED = PutTag(repository="nowhere", tag="t", digest=str(Digest.of(b"")), at=A
 def service(paths: StationPaths) -> Iterator[WriterService]:
     with WriterService(paths.database) as running:
         yield running
+
+
+@pytest.mark.parametrize("what", ["log", "database", "both", "exchanged"])
+def test_files_that_go_under_a_running_writer_end_all_writes_and_take_nothing_with_them(
+    paths: StationPaths, what: str
+) -> None:
+    """What was acknowledged is in the place of the database, or beside what somebody put there."""
+    database, log = paths.database, paths.database.with_name("metadata.sqlite-wal")
+    with WriterService(database) as service:
+        service.submit(blob("before"))
+        reader = Metadata(database)
+        assert reader.placement.lost() == ""
+        if what in ("log", "both"):
+            log.unlink()
+        if what in ("database", "both", "exchanged"):
+            database.unlink()
+        if what == "exchanged":
+            database.write_bytes(b"")
+        assert reader.placement.lost()
+        for _ in range(2):
+            with pytest.raises(FailedError, match="nothing is written"):
+                service.submit(blob("after"))
+        reader.close()
+    saved = list(database.parent.glob("metadata.sqlite.saved-*"))
+    assert len(saved) == (what == "exchanged")
+    with contextlib.closing(Metadata(saved[0] if saved else database)) as found:
+        assert found.linked_blob("team/app", Digest.of(b"before")) is not None
+        assert found.linked_blob("team/app", Digest.of(b"after")) is None
+        assert findings(found.connection).texts == []
+    if not saved:
+        with WriterService(database) as service:
+            service.submit(blob("after"))
+
+
+def test_a_writer_that_has_nothing_to_write_saves_what_it_holds(
+    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "METADATA_LOOK", 0.01)
+    with WriterService(paths.database) as service:
+        service.submit(blob("before"))
+        paths.database.unlink()
+        deadline = time.monotonic() + 10
+        while not paths.database.exists():
+            assert time.monotonic() < deadline
 
 
 class Socket:

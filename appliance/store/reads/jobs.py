@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance.store.ports import Reader
+from bundles.errors import FailedError, to_wire
 
 _COLUMNS: Final = (
     "number, id, kind, params, state, phase, done, total, result, error, actor, created, started, finished"
@@ -58,7 +59,9 @@ def params_of(reader: Reader, job_id: str) -> dict[str, Any] | None:
 
 def _job(row: tuple[Any, ...]) -> StoredJob:
     number, job_id, kind, params, state, phase, done, total, result, error, *rest = row
-    return StoredJob(
-        number, job_id, kind, json.loads(params), state, phase, done, total, json.loads(result) if result else None,
-        json.loads(error) if error else None, *rest,
-    )  # fmt: skip
+    try:
+        said = [dict(json.loads(text)) if text else None for text in (params, result, error)]
+    except (ValueError, TypeError):  # a flipped bit: the others are shown, and it is not done with other params
+        wrong = FailedError("the job's row in the metadata is damaged", thing=str(job_id), remedy="start it again")
+        state, said = "failed", [{}, None, {**to_wire(wrong), "exit_status": wrong.exit_status}]
+    return StoredJob(number, job_id, kind, said[0] or {}, state, phase, done, total, said[1], said[2], *rest)

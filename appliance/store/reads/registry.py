@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from appliance import limits
 from appliance.store.database import open_reader
+from appliance.store.placement import Placement
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
 from appliance.store.rows import (
@@ -150,6 +151,7 @@ class Metadata:
         """Raises FailedError where there is no database yet, or it cannot be read."""
         self.path = path
         self.connection: Reader = open_reader(path)
+        self.placement = Placement(path)
         self._right: dict[tuple[Any, ...], Any] = {}
 
     def close(self) -> None:

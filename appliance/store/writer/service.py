@@ -17,12 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from appliance import limits
+from appliance import clock, limits
 from appliance.paths import StationPaths
 from appliance.store import commits
 from appliance.store.database import open_writer
+from appliance.store.database_file import save
 from appliance.store.epoch import SharedEpoch
 from appliance.store.errors import EngineError, is_full
+from appliance.store.placement import Placement
 from appliance.store.ports import Connection
 from appliance.store.reserve import Reserve
 from appliance.store.writes.write import Write
@@ -74,6 +76,8 @@ class WriterService:
                 remedy="check the disk",
             ) from None
         self._tell()
+        self._database, self._placement = database, Placement(database)
+        self._refusal: FailedError | None = None
         self._reserve = Reserve(StationPaths(database.parent).reserve)
         self._queue: queue.SimpleQueue[_Pending | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
@@ -112,21 +116,52 @@ class WriterService:
         try:
             going = True
             while going:
-                group = [self._queue.get()]
+                group = [self._next()]
                 while len(group) < limits.WRITE_GROUP and not self._queue.empty():
                     group.append(self._queue.get())
                 going = None not in group
                 pending = [one for one in group if one is not None]
-                _commit_group(self._connection, pending, self._tell, self._reserve.give_back)
+                lost = self._lost()
+                if lost is None:
+                    _commit_group(self._connection, pending, self._tell, self._reserve.give_back)
+                for one in pending if lost is not None else ():
+                    one.future.set_exception(lost)
         finally:
             self._connection.close()
             self._promised.close()
+
+    def _next(self) -> _Pending | None:
+        """What comes next from the queue, however long that takes. The database's files are looked after meanwhile."""
+        while True:
+            with contextlib.suppress(queue.Empty):
+                return self._queue.get(timeout=limits.METADATA_LOOK)
+            self._lost()
+
+    def _lost(self) -> FailedError | None:
+        """Why nothing is written any more: the database's files were deleted or exchanged. What it held is saved
+        then, once."""
+        if self._refusal is None and (why := self._placement.lost()):
+            try:
+                saved = f"all of it is in {save(self._connection, self._placement, self._database, _compact())}"
+            except (EngineError, OSError) as error:
+                saved = f"it could not be saved ({error})"
+            _log.error("%s under the running station: nothing is written any more; %s", why, saved)
+            self._refusal = FailedError(
+                "the metadata's files were deleted or exchanged under the running station, so nothing is written",
+                thing=f"{why}; {saved}",
+                remedy="stop the station, see that this is the metadata in its place, and start it again",
+            )
+        return self._refusal
 
     def _tell(self) -> None:
         """Let every worker see the epoch, and say beside the database what it holds."""
         row = self._connection.execute("SELECT epoch.value, commits.value FROM epoch, commits").fetchone()
         self._shared.set(row[0])
         self._promised.set(row[1])
+
+
+def _compact() -> str:
+    return clock.now().replace(":", "").replace("-", "").lower()
 
 
 class AsyncWriterService:
