@@ -6,7 +6,7 @@ import asyncio
 import shutil
 from dataclasses import asdict
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -37,6 +37,9 @@ from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received
 from appliance.store.writes import pending_changes
+
+_VERSION: Final = version("lockgate")
+"""Read once: it stands in a file of the installation."""
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -69,7 +72,7 @@ def describe(control: Control) -> Status:
         site=station.config.site,
         side=station.config.side,
         open=station.config.open,
-        version=version("lockgate"),
+        version=_VERSION,
         listen=control.listen,
         started=control.started,
         store=StoreUse(
