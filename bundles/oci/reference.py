@@ -122,7 +122,7 @@ def moved_tag(reference: Reference, found: Digest | None) -> str:
     if reference.tag is None or reference.digest is None or found == reference.digest:
         return ""
     where = "does not exist" if found is None else f"stands at {found}"
-    return f"{reference.named} {where}, and not at the digest that was named, which is the one that counts"
+    return f"{reference.named} {where}; what counts is the digest that was named with it"
 
 
 def _meant(text: str) -> str | None:
