@@ -33,6 +33,8 @@ from appliance.making_room import give_room
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.station import Station, open_station
+from appliance.store.errors import EngineError
+from appliance.store.rows import damage_of
 from appliance.store.writer import SocketWriter
 from appliance.store.writes.write import Guarded
 from bundles.errors import CancelledError, FailedError, LockgateError, to_wire
@@ -185,6 +187,8 @@ class Runner:
             told: LockgateError = out_of_memory(self.job_id)
         elif isinstance(error, LockgateError):
             told = error
+        elif isinstance(error, EngineError) and (wrong := damage_of(error)) is not None:
+            told = wrong
         else:
             with contextlib.suppress(OSError):  # a disk that takes no traceback must not keep the end from being said
                 print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)

@@ -30,6 +30,13 @@ class WrongRowError(FailedError):
     def __init__(self, rows: Rows, repository: str, item: str) -> None:
         self.rows, self.repository, self.item = rows, repository, item
         mark = {"tag": ":", "link": "@"}.get(rows, "")
+        if rows == "database":
+            super().__init__(
+                "the metadata is damaged and cannot be read",
+                thing=item,
+                remedy="put its newest copy back: docs/howto/keep-the-store-healthy.md",
+            )
+            return
         super().__init__(
             f"the metadata of a {rows} is damaged, so it is not served",
             thing=f"{repository}{mark}{item}",

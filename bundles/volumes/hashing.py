@@ -89,7 +89,7 @@ def _wrong(piece: Piece, source: BlobReader) -> FailedError:
         if whole.hexdigest() == piece.digest.hex:
             return FailedError(
                 "the CRC-32 on record of a blob is not that of its bytes, which are whole",
-                thing=str(piece.digest), remedy="run: lockgate scrub, then build again",
+                thing=str(piece.digest), remedy="report it: this is a defect",
             )  # fmt: skip
     return rotten(piece.digest)
 

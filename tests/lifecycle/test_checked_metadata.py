@@ -381,6 +381,9 @@ def test_whoever_checks_or_reads_a_whole_blob_makes_its_damaged_row_anew(kept: K
     assert kept.held(digest) == (True, True)
     damage_row(kept, digest, "crc32 = 7")
     assert StationBlobSource(station.blobs, station.metadata).crc32(digest) == zlib.crc32(WHOLE)
+    damage_row(kept, digest, "crc32 = 7, checksum = NULL")
+    assert StationBlobSource(station.blobs, station.metadata).crc32(digest) == zlib.crc32(WHOLE), "no checksum at all"
+    damage_row(kept, digest, "crc32 = 7, checksum = 1")
     kept.inside.writer.submit(NoteWrongRow(rows="blob", repository="", item=str(digest), at=clock.now()))
     look_after(station)
     assert is_put_right(kept, digest), "upkeep"

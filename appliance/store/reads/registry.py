@@ -21,6 +21,7 @@ from appliance.store.placement import Placement
 from appliance.store.ports import Reader
 from appliance.store.reads import absence
 from appliance.store.rows import (
+    CRC_UNKNOWN,
     WrongRowError,
     is_link,
     manifest_sum,
@@ -332,7 +333,7 @@ class Metadata:
         if row is None:
             return None
         require_blob(str(digest), *row)
-        return BlobFacts(digest, *row[:2])
+        return BlobFacts(digest, row[0], CRC_UNKNOWN if row[2] is None else row[1])  # nothing vouches for it
 
     def knows_blob(self, digest: Digest) -> bool:
         """Whether a blob is held by the metadata, whatever else its row says. Point read."""
