@@ -142,6 +142,7 @@ class Act(StrEnum):
     INTAKE_REINSPECT = "intake.reinspect"
     INTAKE_DECIDE = "intake.decide"
     INTAKE_APPROVE = "intake.approve"
+    INTAKE_KEPT = "intake.kept"
     INTAKE_REJECT = "intake.reject"
     INTAKE_RELEASE = "intake.release"
     INTAKE_WITHDRAW = "intake.withdraw"
@@ -149,6 +150,7 @@ class Act(StrEnum):
     BREAK_GLASS_RELEASE = "break-glass.release"
     CUSTODY_HAND_OVER = "custody.hand-over"
     RECEIPT_EXPORT = "receipt.export"
+    LEDGER_REPAIR = "ledger.repair"
     STREAM_OVERRIDE = "stream.override"
     STREAM_RESET = "stream.reset"
     WANTS_WRITE = "wants.write"
@@ -227,7 +229,8 @@ COVERED: Final = frozenset(
         Act.CLOSE, Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN,
         Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
-        Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.STREAM_OVERRIDE, Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
+        Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
+        Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
         *(act for act in Act if act.startswith(("account.", "key.", "trust."))),
     }
 )  # fmt: skip

@@ -6,6 +6,7 @@ import os
 import pwd
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,11 @@ def cover(audit: AuditPort, event: AuditEvent) -> None:
 
 def _undone(event: AuditEvent, error: Exception) -> AuditEvent:
     said = error if isinstance(error, LockgateError) else FailedError(f"it failed inside ({type(error).__name__})")
-    return refusal(event.act, event.actor, event.thing, said, recorded=not isinstance(error, LostAnswerError))
+    undone = refusal(event.act, event.actor, event.thing, said, recorded=not isinstance(error, LostAnswerError))
+    if "keyid" not in event.detail:
+        return undone
+    # Several people decide about a bundle at once: the key says which decision did not happen.
+    return replace(undone, detail={**undone.detail, "keyid": event.detail["keyid"]})
 
 
 @contextmanager

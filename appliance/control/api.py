@@ -74,6 +74,8 @@ class Control:
     """Told of each caller before the route's handler runs."""
     in_force: bool = False
     """Whether this process knows that a first security-officer has called (appliance.control.duties)."""
+    asked_log: bool = False
+    """Whether this process has asked the audit log for that."""
 
     async def record(self, event: AuditEvent) -> None:
         """Write an audit event without blocking the loop."""

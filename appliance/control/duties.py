@@ -7,6 +7,7 @@ import asyncio
 import json
 import logging
 import secrets
+from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import web
@@ -17,11 +18,15 @@ from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, caller
 from appliance.intake.overrides import trusted_now
 from appliance.permissions import GIVES, Caller, is_guarded
+from appliance.release_check import duty_record
+from appliance.release_check.duty_record import DutyRecord
+from appliance.release_check.log_record import read_log
 from appliance.store.reads.credentials import Credential
 from appliance.store.writes import pending_changes
 from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
 from appliance.store.writes.pending_changes import AccountChange, Change
 from bundles.errors import LockgateError
+from bundles.io.times import later
 
 _log: Final = logging.getLogger(__name__)
 
@@ -81,10 +86,12 @@ async def ask(
     Recorded first, as the change where it is done and as `account.ask` where it waits. Raises what the change raises.
     """
     reader, actor = control.station.reader, caller(request)
-    how, change_id, at = pending_changes.how_of(reader, change, actor), secrets.token_hex(4), clock.now()
+    called = await has_called(control)
+    how = pending_changes.how_of(reader, change, actor, called=called)
+    change_id, at = secrets.token_hex(4), clock.now()
     write = ChangeAccount(
         id=change_id, what=what, detail=json.dumps(detail), change=change, actor=actor, how=how, at=at,
-        starts=trusted_now(reader),
+        starts=trusted_now(reader), called=called,
     )  # fmt: skip
     if how != "waits":
         ends = pending_changes.older(reader, change, what, at)
@@ -106,8 +113,37 @@ async def note_officer(control: Control, who: Caller) -> None:
     control.in_force = True
 
 
+async def has_called(control: Control) -> bool:
+    """Whether a first security-officer has called: by the row of that, or by the audit log, which nobody can take
+    away with the database's file. A row that the log knows and the database lost is put back; one of a station from
+    before such events is recorded. Asked of the log once a process. Raises FailedError where the log cannot be read."""
+    reader = control.station.reader
+    if control.in_force:
+        return True
+    here = pending_changes.in_force(reader)
+    if not control.asked_log:
+        said = (await asyncio.to_thread(_duties_by_log, control, (Act.ACCOUNT_FIRST_OFFICER,))).officer
+        if bool(said) != here:
+            officer, at = said or pending_changes.first_officer(reader), clock.now()
+            detail = {"officer": officer, "from": "the audit log" if said else "the database"}
+            event = AuditEvent(Act.ACCOUNT_FIRST_OFFICER, "station", officer, "done", detail)
+            await act(control, event, FirstOfficer(officer=officer, at=at))
+            here = True
+        control.asked_log = True
+    control.in_force = here
+    return here
+
+
+def _duties_by_log(control: Control, acts: tuple[Act, ...]) -> DutyRecord:
+    return read_log(control.station.paths, control.station.config.site, acts=acts).deeds.duties
+
+
 async def keep_looking(control: Control) -> None:
     """Let what is due take effect and end what is over, now and every so often, until cancelled."""
+    try:
+        await has_called(control)
+    except LockgateError as error:
+        _log.warning("whether a security-officer has called cannot be told: %s", error.diagnostics())
     while True:
         for change in pending_changes.waiting(control.station.reader):
             try:
@@ -117,11 +153,28 @@ async def keep_looking(control: Control) -> None:
         await asyncio.sleep(limits.DUTIES_LOOKED_AT)
 
 
+async def _has_waited(control: Control, change: AccountChange, at: str) -> bool:
+    """Whether a change has waited by the audit log too, for as long as it must: when it was asked for is a row, and
+    whoever has the database's file can make it older. Where a cut of an earlier version kept nothing of it, the row
+    counts."""
+    log = await asyncio.to_thread(read_log, control.station.paths, control.station.config.site, None, duty_record.WAITS)
+    thing = str(change.detail.get("keyid", change.detail.get("uid", "")))
+    since = log.deeds.duties.waits_since(change.id, change.what, thing)
+    if not since:
+        return not log.deeds.whole
+    return later(since, timedelta(seconds=limits.DUTY_WAIT)) <= at
+
+
 async def _look(control: Control, change: AccountChange) -> None:
     at, reader = clock.now(), control.station.reader
     due = pending_changes.due_of(reader, change)
     said = {"change": change.what, "id": change.id, "asked_by": change.asked_by, **change.detail}
-    if due is not None and due <= at and change.asked_by in pending_changes.administrators(reader):
+    if (
+        due is not None
+        and due <= at
+        and change.asked_by in pending_changes.administrators(reader)
+        and await _has_waited(control, change, at)
+    ):
         event = AuditEvent(Act.ACCOUNT_EFFECT, "station", change.account, "done", said)
         if not await act(control, event, TakeEffect(id=change.id, at=at)):
             why = pending_changes.find(reader, change.id).why

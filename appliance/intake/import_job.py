@@ -26,15 +26,18 @@ from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.delta_base import receipt_of, rehash_base, require_base, require_counting
 from appliance.intake.heal_blobs import restore
 from appliance.intake.inspection import make_report, record
+from appliance.intake.ledger_by_log import require_rows_of_log
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.intake.overrides import stream_now, trusted_now
 from appliance.intake.store_sink import StoreSink
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
+from appliance.release_check.changed_steps import digest_of
 from appliance.release_check.unexplained import keep_manifest
 from appliance.station import Station
 from appliance.store.collection_lock import incoming_turn
 from appliance.store.reads.intake import find_by_digest, find_entry, history, missing_volumes, verified_volumes
+from appliance.store.reads.record_rows import small_files
 from appliance.store.writes.floors import require_open
 from appliance.store.writes.intake import (
     AbandonIntake,
@@ -127,6 +130,7 @@ def _import(context: JobContext, paths: Sequence[Path], *, partial: bool) -> Res
         incoming_turn(station.paths, context.progress, collects=False),
     ):
         digest = str(bundle.opened.digest)
+        require_rows_of_log(context, bundle.opened.manifest.stream, digest)
         entry = find_by_digest(station.reader, digest)
         if entry is not None and entry.state == "quarantined" and entry.report_digest is None:
             _Receiving(context, bundle, "").inspect()  # it was cut off, or an inspector was down
@@ -350,7 +354,10 @@ class _Receiving:
             pins=len(sizes_of(self.manifest)), receipt=receipt_of(manifest), missing=absent,
         )  # fmt: skip
         signed = self.bundle.opened.manifest_bytes
-        named = {"bytes": size, "folders": folders, "signers": signers, "manifest": str(Digest.of(signed)), **detail}
+        named = {
+            "bytes": size, "folders": folders, "signers": signers, "manifest": str(Digest.of(signed)),
+            "created": manifest.created, "files": digest_of(small_files(station.reader, digest)), **detail,
+        }  # fmt: skip
         with self._acting(_ACT, named):
             keep_manifest(station.paths, self.digest, signed)
             station.writer.submit(write)

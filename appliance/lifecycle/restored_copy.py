@@ -54,8 +54,9 @@ class Head:
     digest: str
 
 
-def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
-    """Shut imports in a station that does not run; where each stream stood in this copy: {stream, sequence, digest}.
+def shut_imports(paths: StationPaths, actor: str, at: str) -> list[dict[str, Any]]:
+    """Shut imports in a station that does not run, `at` as the event of it says; where each stream stood in this copy:
+    {stream, sequence, digest}.
 
     Raises FailedError for a database that is damaged: then the copy is not one to go on with.
     """
@@ -63,7 +64,7 @@ def shut_imports(paths: StationPaths, actor: str) -> list[dict[str, Any]]:
         found = structure_of(connection)
         if found != "ok":
             raise FailedError("the copy's database is damaged", thing=found, remedy="put back an older copy")
-        Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=clock.now()))
+        Guarded(LocalWriter(connection)).submit(ShutImports(actor=actor, at=at))
         return [asdict(head) for head in ledger_heads(connection)]
 
 
@@ -127,8 +128,9 @@ def shut_if_forgotten(paths: StationPaths) -> str:
             return ""
         name = str(last["thing"])
         why = f"the audit log knows {name}, which the ledger does not"
-        with recording(FileAudit(paths.audit), AuditEvent(ACT, "station", name, "done", {"why": why})):
-            Guarded(LocalWriter(connection)).submit(ShutImports(actor="station", at=clock.now()))
+        at = clock.now()
+        with recording(FileAudit(paths.audit), AuditEvent(ACT, "station", name, "done", {"why": why, "at": at})):
+            Guarded(LocalWriter(connection)).submit(ShutImports(actor="station", at=at))
     return name
 
 

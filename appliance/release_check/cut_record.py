@@ -34,12 +34,15 @@ SUFFIX: Final = ".cut"
 CHUNK: Final = 1_000
 
 
-def kept_by_cuts(paths: StationPaths, site: str, found: LogRecord) -> LogRecord | None:
-    """What the newest cut kept; what is wrong with it, and which cut that is, goes into `found`."""
+def kept_by_cuts(
+    paths: StationPaths, site: str, found: LogRecord, marks: tuple[bytes, ...] = (b"",)
+) -> LogRecord | None:
+    """What the newest cut kept, of the lines that hold one of `marks`; what is wrong with it, and which cut that is,
+    goes into `found`."""
     record = newest_cut(paths, site, found)
     if record is None:
         return None
-    base = _load(paths, record)
+    base = _load(paths, record, marks)
     if base is None:
         found.damaged = f"{record.sha256}{SUFFIX}"
         return None
@@ -113,11 +116,11 @@ def kept_of(paths: StationPaths, site: str, digest: str) -> LogRecord:
     return found
 
 
-def _load(paths: StationPaths, record: CutRecord) -> LogRecord | None:
-    """What a cut's file says; None where it is not the one that the cut names."""
+def _load(paths: StationPaths, record: CutRecord, marks: tuple[bytes, ...]) -> LogRecord | None:
+    """What a cut's file says in lines that hold one of `marks`; None where it is not the one that the cut names."""
     found = LogRecord()
     try:
-        for said in read_lines(paths, record):
+        for said in read_lines(paths, record, marks):
             _take(found, said)
     except (LockgateError, OSError, ValueError, LookupError, TypeError, AttributeError):
         return None

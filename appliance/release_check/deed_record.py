@@ -1,8 +1,10 @@
 """What the audit log says of deeds that rows remember: restores, floors, receipts, hand-overs and sealed keys that were
-opened; and what a cut of the log keeps of it.
+opened, of streams (appliance.release_check.stream_record), of the steps of bundles
+(appliance.release_check.step_record) and of changes of duty (appliance.release_check.duty_record); and what a cut of
+the log keeps of it.
 
-A cut keeps lines `{"deeds": word, "of": […]}`, of each word one at least; a cut without any is one of an earlier
-version, which kept nothing of them.
+A cut keeps lines `{"deeds": word, "of": […]}`; a cut without any is one of an earlier version, which kept nothing of
+them. `times` is there always; `whole` names the parts of which the cut knows everything.
 """
 
 from __future__ import annotations
@@ -13,50 +15,63 @@ from itertools import islice
 from typing import Any, Final
 
 from appliance.audit.acts import Act
+from appliance.release_check import duty_record, stream_record
+from appliance.release_check.duty_record import DutyRecord
+from appliance.release_check.step_record import StepRecord
+from appliance.release_check.stream_record import StreamRecord
 from bundles.io import strict_json
 
 _CHUNK: Final = 200
 HandOver = tuple[str, ...]
 """bundle, giver, taker, medium, serial, seal, note, actor."""
+_STREAMS, _STEPS = "streams", "steps"
 HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 
 
 @dataclass(slots=True)
 class DeedRecord:
     """By the log: `spent` the sealed keys that opened, each with its bundle's id; `restored` the time of the newest
-    restore ("" for none); `floors` of streams that people set, as (stream, sequence, digest); `clocks` that they set,
-    as (stream, time); `receipts` by number, with digest and time; `handovers`; `arrived` the time of the newest import.
-    `whole`: whether all of that is known; `kept`: whether a cut kept any of it."""
+    restore ("" for none); `receipts` by number, with digest and time; `handovers`; `arrived` the time of the newest
+    import. `streams`, `steps` and `duties` as their modules have it. `whole`: whether all of that is known; `kept`:
+    whether a cut kept any of it, `parts` the parts of which a cut knew everything."""
 
     spent: dict[str, str] = field(default_factory=dict)
     restored: str = ""
-    floors: set[tuple[str, int, str]] = field(default_factory=set)
-    clocks: set[tuple[str, str]] = field(default_factory=set)
     receipts: dict[int, tuple[str, str]] = field(default_factory=dict)
     handovers: set[HandOver] = field(default_factory=set)
     arrived: str = ""
+    streams: StreamRecord = field(default_factory=StreamRecord)
+    steps: StepRecord = field(default_factory=StepRecord)
+    duties: DutyRecord = field(default_factory=DutyRecord)
     whole: bool = True
     kept: bool = False
+    parts: set[str] = field(default_factory=set)
 
     def note(self, act: Act | None, event: Mapping[str, Any]) -> None:
         """Add an event that happened; the newest come first."""
         detail, time = event["detail"], str(event["time"])
+        if act in stream_record.ABOUT:
+            self.streams.note(act, event)
+        if act in duty_record.ABOUT:
+            self.duties.note(act, event)
+        self.steps.note(act, event)
         if act == Act.BREAK_GLASS_RELEASE:
             for keyid in detail.get("approved_by", ()):
                 self.spent.setdefault(str(keyid), str(event["thing"]))
         elif act == Act.RESTORE:
-            self.restored = max(self.restored, time)
-        elif act == Act.INTAKE_IMPORT:
+            self.restored = max(self.restored, str(detail.get("at", time)))
+        elif act == Act.INTAKE_IMPORT and detail.get("digest"):  # else volumes were missing
             self.arrived = max(self.arrived, time)
-        elif act == Act.STREAM_RESET and detail.get("floor"):
-            self.clocks |= {(name, str(detail["floor"])) for name in ("", str(event["thing"]))}
-        elif act == Act.STREAM_RESET:
-            self.floors.add((str(event["thing"]), int(detail.get("sequence", 0)), str(detail.get("digest", ""))))
         elif act == Act.RECEIPT_EXPORT:
             self.receipts.setdefault(int(detail.get("number", 0)), (str(detail.get("digest", "")), time))
         elif act == Act.CUSTODY_HAND_OVER:
             said = (str(detail.get(name, "")) for name in HANDED)
             self.handovers.add((str(event["thing"]), *said, str(event["actor"])))
+
+    def note_taken_back(self, act: Act | None, event: Mapping[str, Any]) -> None:
+        """Add an event of what was taken back: a restore that failed may have shut imports."""
+        if act == Act.RESTORE:
+            self.streams.note(act, event, done=False)
 
     def go_on_from(self, base: DeedRecord, taken_back: set[tuple[Act | None, str]]) -> None:
         """Add what a cut kept. What was taken back since is still counted as done, where the cut cannot tell: then
@@ -67,8 +82,10 @@ class DeedRecord:
             if bundle not in undone:
                 self.spent.setdefault(keyid, bundle)
         self.restored, self.arrived = max(self.restored, base.restored), max(self.arrived, base.arrived)
-        self.floors |= base.floors
-        self.clocks |= base.clocks
+        base.streams.whole, base.steps.whole = _STREAMS in base.parts, _STEPS in base.parts
+        self.streams.go_on_from(base.streams, taken_back)
+        self.steps.go_on_from(base.steps)
+        self.duties.go_on_from(base.duties)
         for number, said in base.receipts.items():
             self.receipts.setdefault(number, said)
         self.handovers |= base.handovers
@@ -79,10 +96,12 @@ class DeedRecord:
         every: dict[str, list[Any]] = {
             "times": times if self.whole else [*times, ["part", ""]],
             "spent": sorted(map(list, self.spent.items())),
-            "floors": sorted(map(list, self.floors)),
-            "clocks": sorted(map(list, self.clocks)),
             "receipts": [[number, *said] for number, said in sorted(self.receipts.items())],
             "handovers": sorted(map(list, self.handovers)),
+            "whole": [[name] for name, part in ((_STREAMS, self.streams), (_STEPS, self.steps)) if part.whole],
+            **self.streams.rows(),
+            **self.steps.rows(),
+            **self.duties.rows(),
         }
         for word, rows in every.items():
             todo = iter(rows)
@@ -99,13 +118,13 @@ class DeedRecord:
                 self.kept = "part" not in times
             case "spent":
                 self.spent |= {str(keyid): str(bundle) for keyid, bundle in rows}
-            case "floors":
-                self.floors |= {(str(stream), int(sequence), str(digest)) for stream, sequence, digest in rows}
-            case "clocks":
-                self.clocks |= {(str(stream), str(time)) for stream, time in rows}
             case "receipts":
                 self.receipts |= {int(number): (str(digest), str(time)) for number, digest, time in rows}
             case "handovers":
                 self.handovers |= {tuple(map(str, row)) for row in rows}
-            case _:
-                pass  # a later version's
+            case "whole":
+                self.parts = {str(name) for (name,) in rows}
+            case word:  # of a part, or a later version's
+                self.streams.take(word, rows)
+                self.steps.take(word, rows)
+                self.duties.take(word, rows)

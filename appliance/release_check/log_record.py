@@ -6,7 +6,8 @@ What a cut of the log kept (appliance.release_check.cut_record) is beneath what 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from itertools import chain
 from typing import Any, Final
 
@@ -18,6 +19,7 @@ from appliance.paths import StationPaths
 from appliance.release_check import cut_record, replay
 from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
 from appliance.release_check.log_facts import HandedIn, LogRecord, Shown, add_aged
+from appliance.release_check.step_record import DECIDES
 from appliance.store.blobs import BlobStore
 from appliance.store.ports import Reader
 from appliance.store.reads.links import every_link
@@ -27,23 +29,32 @@ from bundles.errors import FailedError, RefusedError
 
 __all__ = ("SUFFIX", "LogRecord", "make_record", "read_log")
 
+_OwnKey = tuple[Act | None, str, str, str]
+"""An act, its thing, its actor and the key that it names."""
+_OF_ACTS: Final = (b'{"bundle":', b'"deeds":')
+"""What the lines of a cut hold that speak of bundles and deeds."""
 _SETTLES: Final = 60 * 1_000_000
 """Microseconds within which an act that is recorded is in the database."""
 
 
-def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = None) -> LogRecord:
-    """Read the log, up to an event's number in each lane that `upto` names, and what the newest cut kept.
+def read_log(
+    paths: StationPaths, site: str, upto: Mapping[int, int] | None = None, acts: Collection[Act] = ()
+) -> LogRecord:
+    """Read the log, up to an event's number in each lane that `upto` names, and what the newest cut kept. With `acts`
+    these alone, and of the cut what it kept of bundles and deeds: that takes a fraction of the time.
 
     Raises FailedError where the log cannot be read.
     """
     found = LogRecord()
-    base, covers = kept_by_cuts(paths, site, found), found.covers
+    base, covers = kept_by_cuts(paths, site, found, _OF_ACTS if acts else (b"",)), found.covers
+    marks = tuple(map(mark, acts)) or (b"",)
     ended: set[str] = set()
     waiting: dict[str, list[str]] = {}
     taken_back: set[tuple[Act | None, str]] = set()
+    own = Counter[_OwnKey]()
     before = None if upto is None else {lane: seq + 1 for lane, seq in upto.items()}
     fresh = clock.micros() - _SETTLES
-    for event in own_events(paths, before=before, without=mark(Act.PULL), foreign=found.foreign):
+    for event in own_events(paths, before=before, without=mark(Act.PULL), foreign=found.foreign, marks=marks):
         if event["seq"] <= covers.get(str(event["lane"]), 0):
             continue
         act, thing, detail = read_act(event["act"]), str(event["thing"]), event["detail"]
@@ -51,10 +62,11 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
             found.closed = True
         if event["outcome"] != "done":
             if detail.get("takes_back"):
+                own[_own_key(act, event)] += 1
                 taken_back.add((act, thing))
             continue
-        if (act, thing) in taken_back:  # recorded first, and then it did not happen
-            taken_back.discard((act, thing))
+        if _is_taken_back(own, taken_back, act, event):  # recorded first, and then it did not happen
+            found.deeds.note_taken_back(act, event)
             if act in MOVES_TAGS:
                 found.void.add((event["lane"], event["seq"]))
             continue
@@ -74,6 +86,31 @@ def read_log(paths: StationPaths, site: str, upto: Mapping[int, int] | None = No
     elif found.lost or found.damaged:
         found.closed = found.closed or None
     return found
+
+
+def _own_key(act: Act | None, event: Mapping[str, Any]) -> _OwnKey:
+    return act, str(event["thing"]), str(event["actor"]), str(event["detail"].get("keyid", ""))
+
+
+def _is_taken_back(
+    own: Counter[_OwnKey], taken_back: set[tuple[Act | None, str]], act: Act | None, event: Mapping[str, Any]
+) -> bool:
+    """Whether an event was taken back. Several people decide about a bundle at once: of decisions the one is meant that
+    came from the same log-in by the same key, which events of an earlier version do not name."""
+    key = (act, str(event["thing"]))
+    if key not in taken_back:
+        return False
+    if act in DECIDES:
+        mine = _own_key(act, event)
+        mine = mine if own[mine] else (*mine[:3], "")
+        if not own[mine]:
+            return False
+        own[mine] -= 1
+        if not any(count and one[:2] == key for one, count in own.items()):
+            taken_back.discard(key)
+        return True
+    taken_back.discard(key)
+    return True
 
 
 def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str, Any]) -> None:
@@ -166,6 +203,7 @@ def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: 
         add_aged(found.roots[repository], roots, found.acts)
     found.acts += base.acts
     found.blocks.go_on_from(base.blocks, taken_back)
+    base.deeds.streams.inspected |= base.reports.keys()
     found.deeds.go_on_from(base.deeds, taken_back)
 
 

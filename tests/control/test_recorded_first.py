@@ -366,7 +366,7 @@ def test_a_stopped_station_is_not_changed_without_an_event(tmp_path: Path, act: 
     before = state_of(root)
     words = {
         "claim": lambda: FirstSteps(root).claim("ada", "", code, "a password of some length"),
-        "restore inside": lambda: shut_imports(StationPaths(root), "tester"),
+        "restore inside": lambda: shut_imports(StationPaths(root), "tester", clock.now()),
         "restore outside": lambda: enter_heads(StationPaths(root), [Head("bravo.alpha", 1, DIGEST)]),
     }
     with shut(root), pytest.raises((FailedError, LookupError)):

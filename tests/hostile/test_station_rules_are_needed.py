@@ -22,7 +22,7 @@ from appliance.store.writer import AsyncWriterService
 from appliance.store.writes import intake as intake_writes
 from appliance.store.writes import ledger as ledger_writes
 from appliance.store.writes import registry as registry_writes
-from appliance.store.writes.ledger import SetClockFloor, ShutImports
+from appliance.store.writes.ledger import SetClockFloor
 from bundles.errors import LockgateError, RefusedError
 from bundles.format.manifest import Evidence
 from bundles.oci import manifest as oci
@@ -60,7 +60,7 @@ def held(answer: Answer) -> None:
 
 
 def an_import_after_a_restore(ground: Ground) -> None:
-    ground.inside.writer.submit(ShutImports(actor="x", at=clock.now()))
+    ground.inside.shut()
     ground.bring_second()
 
 

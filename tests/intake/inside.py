@@ -23,6 +23,7 @@ from appliance.store.reads.intake import find_entry
 from appliance.store.writer import WriterService
 from appliance.store.writes.custody import PreviewWithdraw
 from appliance.store.writes.decisions import Approve, Decision, Reject
+from appliance.store.writes.ledger import ShutImports
 from appliance.store.writes.write import Guarded
 from bundles import build
 from bundles.errors import LockgateError
@@ -136,7 +137,8 @@ class Inside:
         entry = find_entry(self.station.reader, name)
         verified = approvals.verify_new(self.station, entry, payload, keyid, signature)
         actor = hand or verified.owner
-        detail = {"digest": entry.digest, "keyid": keyid}
+        document = str(Digest.of(payload))
+        detail = {"digest": entry.digest, "keyid": keyid, "document": document}
         event = AuditEvent(f"intake.{verified.approval.decision}", actor, entry.id, "done", detail)
         self.station.audit.record(event)
         kept = Decision(
@@ -145,20 +147,20 @@ class Inside:
         report, at = verified.approval.report, clock.now()
         if verified.approval.decision == "reject":
             why = verified.approval.why
-            return str(
-                self.writer.submit(
-                    Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor=actor, at=at)
-                )
+            state = self.writer.submit(
+                Reject(digest=entry.digest, report_digest=report, decision=kept, why=why, actor=actor, at=at)
             )
+            self.station.audit.record(AuditEvent(Act.INTAKE_KEPT, "station", entry.digest, "done", detail))
+            return str(state)
         policy = self.station.policy()
         needed = demand_of(self.station, policy, entry).people
         if verified.sealed and policy.break_glass is not None:
             needed = policy.break_glass.people
-        return str(
-            self.writer.submit(
-                Approve(digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor=actor, at=at)
-            )
+        state = self.writer.submit(
+            Approve(digest=entry.digest, report_digest=report, decision=kept, needed=needed, actor=actor, at=at)
         )
+        self.station.audit.record(AuditEvent(Act.INTAKE_KEPT, "station", entry.digest, "done", detail))
+        return str(state)
 
     def release(
         self, name: str, only: Sequence[str] = (), actor: str = "tester(0)", *, recorded: bool = True
@@ -183,6 +185,12 @@ class Inside:
             detail["stays"] = stays
         self.station.audit.record(AuditEvent("intake.withdraw", "tester(0)", entry.id, "done", detail))
         return list(self.writer.submit(write))
+
+    def shut(self, at: str = "") -> None:
+        """Shut imports as a restore does: recorded, then done."""
+        at = at or clock.now()
+        self.station.audit.record(AuditEvent(Act.RESTORE, "tester(0)", "bravo", "done", {"why": "a copy", "at": at}))
+        self.writer.submit(ShutImports(actor="tester(0)", at=at))
 
     def receipt(self, out: Path, job_id: str = "") -> Result:
         return receipts.run(self.context(job_id, out=str(out)))

@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.control.health import checks
 from appliance.intake import overrides
 from appliance.intake.overrides import Subject, trusted_now
 from appliance.intake.stream_alarms import shut_streams, silent_streams
-from appliance.store.writes.ledger import SetClockFloor, ShutImports
+from appliance.store.reads.record_rows import restore_rows
+from appliance.store.writes.ledger import SetClockFloor
 from bundles.documents.signed import Override, decode, encode
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
@@ -44,10 +47,15 @@ def floor(sequence: int, digest: str = "") -> Subject:
 
 
 def say(inside: Inside, key: PrivateKey, subject: Subject, why: str = "the courier lost it", account: str = "") -> int:
-    """A person's word, handed in by their own log-in."""
+    """A person's word, handed in by their own log-in: what it does is recorded first, as the control API does."""
     payload = overrides.draft(inside.station, subject, key.public.keyid, why)
     account = account or f"account-of-{key.public.keyid}"
     write, _ = overrides.say(inside.station, payload, key.public.keyid, key.sign(payload), account)
+    if write.sets:
+        shut = restore_rows(inside.station.reader)
+        detail = {"sequence": subject.sequence, "digest": subject.digest, "floor": subject.floor,
+                  "restore": shut[-1].created if shut else ""}  # fmt: skip
+        inside.station.audit.record(AuditEvent(Act.STREAM_RESET, account, subject.stream, "done", detail))
     return int(inside.writer.submit(write))
 
 
@@ -125,7 +133,7 @@ def test_no_word_counts_beyond_a_restore(closed: Inside, monkeypatch: pytest.Mon
     assert say(closed, anna, floor(2), "before, and kept") == 1
     later = clock.after(60)
     monkeypatch.setattr(clock, "now", lambda: later)
-    closed.writer.submit(ShutImports(actor="tester(0)", at=later))
+    closed.shut(later)
     assert say(closed, bo, floor(2)) == 1
     write, _ = overrides.say(closed.station, payload, anna.public.keyid, anna.sign(payload), "tester(0)")
     with pytest.raises(RefusedError, match="counts no more: a copy was restored"):
@@ -190,7 +198,7 @@ def test_a_floor_with_a_digest_is_what_the_next_bundle_must_follow(closed: Insid
 def test_after_a_restore_no_stream_takes_a_bundle_until_its_floor_is_entered(closed: Inside, tmp_path: Path) -> None:
     first = bundle(closed, tmp_path / "first")
     closed.bring(first.folder)
-    closed.writer.submit(ShutImports(actor="tester(0)", at=clock.now()))
+    closed.shut()
     own = str(Digest.of(first.signed.sums))
     second = bundle(closed, tmp_path / "second", 2, previous=own)
     before = closed.everything()

@@ -30,6 +30,7 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
     imports are shut until two people have entered where each stream stood, from its last receipt or a printed head.
     What is served stays as it is in the copy. An outside would give a number out twice: it is told with --head.
     """
+    from appliance import clock
     from appliance.audit.folder_acts import actor, recorded
     from appliance.cli.intake.receipt import own_receipt
     from appliance.lifecycle.forgotten import accept, look
@@ -54,14 +55,15 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
         raise UsageError("an outside gives no receipts", thing=str(receipt), remedy="give --head ID=DIGEST")
     entered = [parse_head(text, config.site) for text in heads]
     given = None if receipt is None else own_receipt(paths.root, receipt, config.site)
-    detail = {"why": why, "heads": list(heads), "receipt": None if given is None else given[0].number}
+    at = clock.now()
+    detail = {"why": why, "heads": list(heads), "receipt": None if given is None else given[0].number, "at": at}
     with station_lock(paths):
         found = look(paths)
         if found is not None and not found.usable:
             what = "the copy's database is damaged" if paths.database.exists() else "the copy has no database"
             raise FailedError(what, thing=found.what, remedy="put back an older copy")
         with recorded(paths.root, ACT, config.site, detail):
-            streams = shut_imports(paths, actor()) if inside else enter_heads(paths, entered)
+            streams = shut_imports(paths, actor(), at) if inside else enter_heads(paths, entered)
             if given is not None:
                 enter_receipt(paths, given[0].number, given[1])
             if inside:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from typing import Any
+import logging
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -39,6 +40,9 @@ from appliance.store.writes.decisions import Approve, Decision, Reject
 from appliance.store.writes.duties import ShowChanges
 from appliance.store.writes.write import Write
 from bundles.errors import LockgateError, RefusedError, UsageError
+from bundles.oci.digest import Digest
+
+_log: Final = logging.getLogger(__name__)
 
 
 def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function a route
@@ -113,7 +117,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         await require(request, "reject" if approval.decision == "reject" else "approve")
         detail = {
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
-            "why": approval.why,
+            "why": approval.why, "document": str(Digest.of(payload)),
         }  # fmt: skip
         kept = Decision(
             keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature,
@@ -124,6 +128,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         takes = broken.people if verified.sealed and broken is not None else needed(entry)
         opening = AuditEvent(Act.BREAK_GLASS_OPEN, actor, entry.id, "done", detail) if verified.sealed else None
         await act(control, event, _write(entry, verified, kept, takes, actor), first=opening)
+        await _note_kept(control, entry, keyid, str(detail["document"]))
         return await whole(entry.digest)
 
     async def let_out(request: web.Request) -> web.Response:
@@ -161,6 +166,16 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         post("/v1/intake/{id}/approval", "quarantine", decide),
         post("/v1/intake/{id}/release", "release", let_out),
     ]
+
+
+async def _note_kept(control: Control, entry: Entry, keyid: str, document: str) -> None:
+    """Say in the log that a decision is kept: else nobody could tell one that somebody deleted from one that a kill
+    undid between its event and its row. Where that fails the decision stands all the same."""
+    detail = {"digest": entry.digest, "keyid": keyid, "document": document}
+    try:
+        await control.record(AuditEvent(Act.INTAKE_KEPT, "station", entry.digest, "done", detail))
+    except LockgateError as error:
+        _log.warning("%s: that a decision was kept is not recorded: %s", entry.id, error.diagnostics())
 
 
 async def _holder(control: Control, keyid: str, actor: str) -> str | None:

@@ -20,6 +20,7 @@ from appliance.intake.stream_alarms import shut_streams
 from appliance.station import open_station
 from appliance.store.reads.decisions import own_clock_floor
 from appliance.store.reads.ledger import ledger_after, stream_states
+from appliance.store.reads.record_rows import restore_rows
 from appliance.store.writes.intake import ResetStream
 from appliance.store.writes.ledger import SayOverride, SetClockFloor
 from bundles.documents.signed import Override
@@ -65,7 +66,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise RefusedError("the override is for another stream", thing=override.stream, remedy="sign it anew")
         detail = {
             "act": override.act, "sequence": override.sequence, "digest": override.digest, "floor": override.floor,
-            "why": override.why, "keyid": keyid, "owner": write.said.owner,
+            "why": override.why, "keyid": keyid, "owner": write.said.owner, "restore": _newest_restore(),
         }  # fmt: skip
         event = AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail)
         resetting = AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why})
@@ -78,7 +79,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         body, actor = await body_of(request), caller(request)
         subject, why = _subject(request, body), body.text("why")
         await audited(control, request, Act.STREAM_RESET, subject.stream, _check_alone(subject, why))
-        event = AuditEvent(Act.STREAM_RESET, actor, subject.stream, "done", {**_of(subject), "why": why})
+        event = AuditEvent(
+            Act.STREAM_RESET, actor, subject.stream, "done",
+            {**_of(subject), "why": why, "restore": _newest_restore()},
+        )  # fmt: skip
         at = clock.now()
         if subject.floor:
             await act(
@@ -90,6 +94,12 @@ def routes(control: Control) -> list[web.RouteDef]:
             )
             await act(control, event, write)
         return web.json_response({"people": 1, "needed": 1, "differing": [], **_of(subject)})
+
+    def _newest_restore() -> str:
+        """The time of the restore that shut imports last, "" for none: the event of a floor says since which one the
+        stream is open."""
+        rows = restore_rows(station.reader)
+        return rows[-1].created if rows else ""
 
     async def _check_alone(subject: overrides.Subject, why: str) -> None:
         overrides.check(station, subject, why)

@@ -5,7 +5,6 @@ Each asks the rule again: what a route decided a moment ago may no longer hold.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import ClassVar
 
@@ -27,8 +26,9 @@ _REMEDY = "see: lockgate user pending --all"
 class ChangeAccount(Write, frozen=True):
     """A change that `actor` asks for: done, or kept until it is confirmed, as `how` says.
 
-    `starts`: the later of the clock and its floor. `detail` is JSON for people. Raises FailedError where `how` no
-    longer holds, RefusedError where too much waits, and what the change itself raises.
+    `starts`: the later of the clock and its floor. `detail` is JSON for people. `called` as `pending_changes.how_of`.
+    Raises FailedError where `how` no longer holds, RefusedError where too much waits, and what the change itself
+    raises.
     """
 
     id: str
@@ -39,9 +39,10 @@ class ChangeAccount(Write, frozen=True):
     how: How
     at: str
     starts: str
+    called: bool = False
 
     def apply(self, db: Connection) -> None:
-        if pending_changes.how_of(db, self.change, self.actor) != self.how:
+        if pending_changes.how_of(db, self.change, self.actor, called=self.called) != self.how:
             raise FailedError("the account was changed meanwhile", thing=self.change.account, remedy="try again")
         if self.how == "waits":
             _could_be_done(db, self.change)
@@ -223,7 +224,7 @@ def _thing_of(change: Change) -> str:
 def _put_off(db: Connection, found: AccountChange, one: Credential, at: str, how: str) -> str:
     """A row for a credential that was set before a grant: it waits anew or, by delay, is in effect with the grant."""
     asked_by = one.set_by or found.asked_by
-    change_id = hashlib.sha256(f"{found.id} {one.what} {one.thing}".encode()).hexdigest()[:8]
+    change_id = pending_changes.id_after_grant(found.id, one.what, one.thing)
     detail = {"uid": int(one.thing)} if one.what == "uid" else {"keyid": one.thing} if one.what == "bind-key" else {}
     change: Change
     if one.what == "password":

@@ -5,6 +5,7 @@ The rule is docs/adr/0015-duties.md. Every function takes a connection, a reader
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,6 +79,12 @@ def in_force(db: Reader) -> bool:
     return db.execute("SELECT 1 FROM duties").fetchone() is not None
 
 
+def first_officer(db: Reader) -> str:
+    """The security-officer who called first, "" where none did."""
+    row = db.execute("SELECT officer FROM duties").fetchone()
+    return "" if row is None else str(row[0])
+
+
 def roles_of(db: Reader, account: str) -> set[str]:
     """The roles that an account holds now."""
     return {role for (role,) in db.execute("SELECT role FROM grants WHERE account = ?", (account,))}
@@ -96,11 +103,12 @@ def is_under_guard(db: Reader, account: str) -> bool:
     return waits is not None or holds_guarded(db, account)
 
 
-def how_of(db: Reader, change: Change, actor: str) -> How:
-    """How a change that `actor` asks for may be done now."""
+def how_of(db: Reader, change: Change, actor: str, *, called: bool = False) -> How:
+    """How a change that `actor` asks for may be done now. `called`: whether the audit log says that a first
+    security-officer has called; the row of that can be taken away by whoever has the database's file."""
     if not _concerns(db, change):
         return "plain"
-    if isinstance(change, DisableAccount | WithdrawRole) or not in_force(db):
+    if isinstance(change, DisableAccount | WithdrawRole) or not (called or in_force(db)):
         return "alone"
     return "own" if change.account == actor and not isinstance(change, GrantRole) else "waits"
 
@@ -225,6 +233,12 @@ def due_of(db: Reader, change: AccountChange) -> str | None:
 def expires_of(change: AccountChange) -> str:
     """When a change that nobody confirmed is over."""
     return later(change.starts, timedelta(seconds=limits.DUTY_EXPIRES))
+
+
+def id_after_grant(grant: str, what: str, thing: str) -> str:
+    """The id of the change by which a credential waits since the grant of a role was confirmed; `thing` is what it
+    names, a key's id or a uid, "" for a password."""
+    return hashlib.sha256(f"{grant} {what} {thing}".encode()).hexdigest()[:8]
 
 
 def find(db: Reader, change_id: str) -> AccountChange:
