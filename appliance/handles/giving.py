@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import errno
 import json
 import os
 import socket
@@ -79,6 +80,21 @@ def _connected(station: Path) -> Iterator[socket.socket]:
         ) from None  # fmt: skip
 
 
+def _open(place: Path, param: PathParam) -> int:
+    """Raises RefusedError for a socket or a device without a driver, which cannot be opened, FailedError."""
+    with failures_named(place, param.failing):
+        try:
+            return os.open(place, _FOLDER if param.writes else _ANY)
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENODEV) and not (place.is_dir() or place.is_file()):
+                raise _special(place) from None
+            raise
+
+
+def _special(path: Path) -> RefusedError:
+    return RefusedError("not a folder or regular file", thing=str(path), remedy="give the folder or file itself")
+
+
 def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, str]:
     """Open one path and hand it over; what stands for it in a request."""
     if not path.is_absolute():
@@ -88,12 +104,11 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
     _require_utf8(str(path))
     path = Path(os.path.normpath(path))
     place = _place(path, param)
-    with failures_named(place, param.failing):
-        descriptor = os.open(place, _FOLDER if param.writes else _ANY)
+    descriptor = _open(place, param)
     try:
         mode = os.fstat(descriptor).st_mode
         if not (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
-            raise RefusedError("not a folder or regular file", thing=str(path), remedy="give the folder or file itself")
+            raise _special(path)
         message = json.dumps({"path": str(place), "writes": param.writes}).encode()
         socket.send_fds(connection, [message], [descriptor])
     finally:

@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from appliance import limits
-from appliance.handles.ground import Ground
+from appliance.handles.ground import Ground, require_no_station
 from appliance.handles.rights import READ, SEARCH, WRITE, Person, acting_as, is_of_the_kernel, may
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError
@@ -107,6 +107,8 @@ def check_handed(person: Person, descriptor: int, shown: Path, ground: Ground, *
     elif writes:
         raise RefusedError("not a folder", thing=str(shown), remedy="give the folder itself")
     ground.require_outside(descriptor, shown, is_folder=not is_file)
+    if writes:
+        require_no_station(descriptor, shown)
     if is_file:
         require_file_outside(descriptor, shown, ground)
     return is_file
@@ -213,6 +215,8 @@ class Granted:
                 current = opened
             check(person, current, shown, writes=grant.writes)
             self._ground.require_outside(current, shown, is_folder=not grant.is_file)
+            if grant.writes:
+                require_no_station(current, shown)
             if grant.is_file:
                 require_file_outside(current, shown, self._ground)
         except BaseException:

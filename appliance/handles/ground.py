@@ -7,6 +7,7 @@ a bind mount has another way up. A file is the station's where it is one of its 
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Final
 
 from appliance.paths import StationPaths
 from bundles.errors import RefusedError
+from bundles.verifier.places import whose_folder
 
 _UP: Final = os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC
 _DEEPEST: Final = 512
@@ -32,26 +34,44 @@ class Ground:
     def require_outside(self, descriptor: int, shown: Path, *, is_folder: bool) -> None:
         """Raises RefusedError where what was opened is in the station's folder, or is that."""
         status = os.fstat(descriptor)
-        if (status.st_dev, status.st_ino) in self._own or (is_folder and self._is_below(descriptor)):
+        if (status.st_dev, status.st_ino) in self._own:
+            raise inside(shown)
+        if is_folder and any(here == self._top for _, here in _way_up(descriptor, shown)):
             raise inside(shown)
 
-    def _is_below(self, descriptor: int) -> bool:
-        """Whether the station's folder is on the way up from an opened folder."""
-        current, seen = os.open(".", _UP, dir_fd=descriptor), (0, 0)
-        try:
-            for _ in range(_DEEPEST):
-                status = os.fstat(current)
-                here = (status.st_dev, status.st_ino)
-                if here == self._top:
-                    return True
-                if here == seen:
-                    return False
-                above, seen = os.open("..", _UP, dir_fd=current), here
-                os.close(current)
-                current = above
-        finally:
+
+def require_no_station(descriptor: int, shown: Path) -> None:
+    """A folder to be written to is not in a station on this machine, or a folder of trusted keys, whosever it is: one
+    file too many there stops that station. Raises RefusedError."""
+    for current, _ in _way_up(descriptor, shown):
+        if what := whose_folder(functools.partial(_is_in, current)):
+            raise RefusedError(f"this lies in {what}", thing=str(shown), remedy="give a folder of your own")
+
+
+def _is_in(folder: int, name: str) -> bool:
+    try:
+        os.stat(name, dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        return False
+    return True
+
+
+def _way_up(descriptor: int, shown: Path) -> Iterator[tuple[int, tuple[int, int]]]:
+    """An opened folder and those above it, each with its device and inode. Raises RefusedError for too many."""
+    current, seen = os.open(".", _UP, dir_fd=descriptor), (0, 0)
+    try:
+        for _ in range(_DEEPEST):
+            status = os.fstat(current)
+            here = (status.st_dev, status.st_ino)
+            if here == seen:
+                return
+            yield current, here
+            above, seen = os.open("..", _UP, dir_fd=current), here
             os.close(current)
-        return True
+            current = above
+    finally:
+        os.close(current)
+    raise inside(shown)
 
 
 def inside(shown: Path | str) -> RefusedError:

@@ -5,8 +5,9 @@ It is run by people who may write to all three, on a page's name that somebody e
 
 from __future__ import annotations
 
+import functools
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,18 @@ _ROOTS: Final = ("/media", "/mnt", "/run/media", "/Volumes")
 """Where systems mount what is carried about; a mount point elsewhere is a medium where the bundle lies at its top."""
 _STATION: Final = (("config.toml", "metadata.sqlite"), ("config.toml", "keys", "trust"), ("origin.json", "keys"))
 """Names that stand together in the folder of a station alone."""
+_TRUST: Final = "a folder of trusted keys"
+
+
+def whose_folder(holds: Callable[[str], bool]) -> str:
+    """What a folder is that holds files by name: a folder of trusted keys or a station's, in words; "" for neither."""
+    if holds(SITE_FILE):
+        return _TRUST
+    return "a station's folder" if any(all(map(holds, names)) for names in _STATION) else ""
+
+
+def _is_in(folder: Path, name: str) -> bool:
+    return (folder / name).exists()
 
 
 def require_place(file: Path, folders: Sequence[Path], trust: Path, *, off_medium: bool) -> None:
@@ -35,10 +48,10 @@ def require_place(file: Path, folders: Sequence[Path], trust: Path, *, off_mediu
     except OSError as error:
         raise os_failure(error, file.parent, "nothing can be written there") from None
     for path, identity in above:
-        if identity in trusted or (path / SITE_FILE).exists():
-            raise _refusal(file, "a folder of trusted keys")
-        if any(all((path / name).exists() for name in names) for names in _STATION):
-            raise _refusal(file, "a station's folder")
+        if identity in trusted:
+            raise _refusal(file, _TRUST)
+        if what := whose_folder(functools.partial(_is_in, path)):
+            raise _refusal(file, what)
         if identity in bundles | mounts:
             raise _refusal(file, "the medium that is verified")
 

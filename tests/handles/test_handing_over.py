@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import stat
 import subprocess
@@ -150,6 +151,26 @@ def test_a_group_that_the_sender_is_in_counts_as_the_kernel_told_it(desk: Desk, 
     shared = folder_of(NOBODY, tmp_path / "shared", 0o770)
     many = [*range(70_000, 70_500), NOBODY]
     assert "handle" in desk.send(STRANGER, lambda: os.open(shared, os.O_RDONLY), writes=True, groups=many)
+
+
+def test_no_other_station_and_no_folder_of_keys_is_written_to(desk: Desk, tmp_path: Path) -> None:
+    """One file too many in a trust folder stops that station, whoever was careless."""
+    other, copy = tmp_path / "other", tmp_path / "copy"
+    make_station(other)
+    shutil.copytree(other / "trust", copy)
+    (tmp_path / "link").symlink_to(other / "keys")
+    (copy / "deep").mkdir()
+    uid = os.getuid()
+    for folder in (other, other / "trust", other / "jobs", other / "store", tmp_path / "link", copy, copy / "deep"):
+        answer = desk.send(uid, opening(folder), writes=True)
+        assert (answer.get("error"), str(answer.get("what"))[:12]) == ("RefusedError", "this lies in"), folder
+    assert "error" not in desk.send(uid, opening(tmp_path), writes=True)
+    assert "error" not in desk.send(uid, opening(copy), writes=False)
+
+
+def test_a_socket_is_refused_before_anything_is_handed_over(desk: Desk) -> None:
+    with pytest.raises(RefusedError, match="not a folder or regular file"):
+        hand_over(desk.paths.root, {"paths": [str(desk.paths.handles_socket)]}, JOB_PATHS["import"])
 
 
 @needs_root
