@@ -212,7 +212,14 @@ def _k3s(host: str, ca: str, mirrors: Sequence[str]) -> Snippet:
         "k3s asks the mirrored registry itself when the station does not answer, unless every node starts with",
         "  --disable-default-registry-endpoint",
     )
-    restart = ("say 'restart k3s (or k3s-agent) when it suits: it reads registries.yaml at its start'",)
+    restart = (
+        'if [ "$left" = 0 ]; then',
+        "  say 'restart k3s (or k3s-agent) when it suits: it reads registries.yaml at its start'",
+        "else",
+        "  say 'put its entries below the mirrors: and configs: that the file has: a second one of them would hide'",
+        "  say 'the first. Then restart k3s (or k3s-agent) when it suits'",
+        "fi",
+    )
     return Snippet({authority: ca, path: registries}, restart, frozenset({path}), frozenset({path}), auth, then)
 
 

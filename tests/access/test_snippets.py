@@ -138,6 +138,8 @@ def test_a_file_that_others_share_is_never_replaced(
     assert (ended.status, node.read(path)) == (1, "what somebody wrote\n")
     assert f"merge what {node.path(path)}.lockgate holds into it" in ended.err
     assert HOST in node.path(f"{path}.lockgate").read_text()
+    assert ("put its entries below the mirrors: and configs:" in ended.err) is (client == "k3s")
+    assert "at its start" not in ended.err, "nothing is to be restarted before it was merged"
 
 
 def test_a_file_of_the_station_alone_is_replaced_and_what_was_there_is_kept(node: Node) -> None:

@@ -115,7 +115,7 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "jump": asks(Jump),
     "palette": asks(Palette),
     "pick": lambda console: len(console.app.draft.references) == 1,
-    "change": at("repositories"),
+    "change": asks(Choose),
     "step": at("repositories"),
     "tree": shows_pane("tree"),
     "components": shows_pane("components"),

@@ -6,13 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from appliance.audit.reading import tail
+from appliance.cli.station.init import init
 from appliance.tour.stage import Station
+from bundles.errors import LockgateError
 from bundles.signing.keys import create_private
-from bundles.signing.trust import TrustFolder
+from bundles.signing.trust import TrustFolder, trust_key
 from tests.console.real import live
 from tui.demo import data
+from tui.station.station_folder import FolderDesk, Grant
 from tui.wording.fingerprints import word_lines
 
 FILE = "/media/usb-blue/new.pem"
@@ -123,6 +127,65 @@ async def test_x_revokes_with_a_reason_and_lists_what_stood_on_the_key(drive: An
         assert console.inside.trusted[0].revoked is not None
         await console.press("x")
         assert "Revoke: it is revoked already" in console.screen()
+
+
+async def test_u_takes_a_key_out_with_a_reason_and_e_sets_owner_and_sites_right(drive: Any) -> None:
+    async with drive() as console:
+        first = console.inside.trusted[0]
+        await console.press("6", "e")
+        await fill(console, "Engineering South", "alpha, foxtrot", "a wrong pin")
+        await console.shows("is pinned as you said")
+        changed = console.inside.trusted[0]
+        assert (changed.keyid, changed.owner, changed.sites) == (first.keyid, "Engineering South", ("alpha", "foxtrot"))
+        await console.press("u", "enter")
+        assert "this is needed" in console.screen()
+        await console.press(*"a stranger's", "enter")
+        await console.shows("is not trusted any more")
+        assert first.keyid not in [key.keyid for key in console.inside.trusted]
+        revoked = next(number for number, key in enumerate(console.inside.trusted) if key.revoked)
+        await console.press("home", *["down"] * revoked, "u")
+        assert "Untrust: it is revoked, and stays as it is" in console.screen()
+
+
+async def test_a_pinned_key_counts_for_more_only_where_the_purpose_is_typed(drive: Any) -> None:
+    async with drive() as console:
+        keyid = console.inside.desk.read_key(FILE).keyid
+        owner, before = "Engineering", len(console.inside.trusted)
+        await console.press("6", "p", "enter")
+        await fill(console, FILE, owner, "alpha", "", "")
+        await console.press("y")
+        await console.shows(f"pinned {keyid}")
+        await console.press("p", "down", "enter")
+        await fill(console, FILE, owner, "", "")
+        await console.shows("is pinned already, for bundle. This adds purpose")
+        await fill(console, "yes")
+        assert "type release, or esc" in console.screen()
+        await console.press("escape")
+        assert len(console.inside.trusted) == before + 1
+        assert console.inside.trusted[-1].purposes == ("bundle",)
+
+
+def test_the_folder_is_changed_under_the_rules_of_the_command_line_and_recorded(tmp_path: Path) -> None:
+    root = tmp_path / "bravo"
+    made_it = CliRunner().invoke(init, [str(root), "--site", "bravo", "--side", "inside", "--open"])
+    assert made_it.exit_code == 0
+    trust, made = root / "trust", create_private().public
+    trust_key(trust, made, purpose="bundle", owner="Enginering", sites=["alfa"])
+    desk = FolderDesk(root)
+    desk.correct(made.keyid, "typing", "Engineering", ["alpha"])
+    (record,) = TrustFolder.load(trust).records
+    assert (record.owner, record.sites) == ("Engineering", ("alpha",))
+    with pytest.raises(LockgateError, match="needs a reason"):
+        desk.untrust(made.keyid, " ")
+    added = desk.widening(made.keyid, Grant("release", "Engineering"))
+    assert added is not None
+    assert added.added == ("purpose release",)
+    desk.untrust(made.keyid, "a stranger's")
+    assert TrustFolder.load(trust).records == ()
+    acts = [(event["act"], event["outcome"]) for event in tail(root / "audit", 9)]
+    assert [one for one in acts if one[0].startswith("key.")] == [
+        ("key.change", "done"), ("key.untrust", "done"), ("key.untrust", "failed"), ("key.untrust", "done"),
+    ]  # fmt: skip
 
 
 async def test_o_rotates_an_own_key_under_a_passphrase_typed_twice(drive: Any) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
+import pytest
 
 from appliance.api.common import Page
 from appliance.api.content import Repository
@@ -13,6 +14,7 @@ from tests.console.keys import PASSPHRASE
 from tui.actions.keymap import Keymap
 from tui.demo.data import KEYIDS
 from tui.screens.start.help import help_text
+from tui.wording.checklists import next_step
 from tui.wording.job_results import opens, result_lines
 
 WAITING = "alpha.bravo-000007"
@@ -45,7 +47,7 @@ async def test_escape_leads_from_help_back_to_where_it_was_asked_for(drive: Any)
         assert console.name == "approval"
 
 
-async def test_ones_own_key_is_offered_first_to_approve_with(drive: Any, monkeypatch: Any) -> None:
+async def test_only_keys_of_who_is_logged_in_are_offered_to_approve_with(drive: Any, monkeypatch: Any) -> None:
     async with drive() as console:
         who = await console.inside.who()
 
@@ -56,8 +58,8 @@ async def test_ones_own_key_is_offered_first_to_approve_with(drive: Any, monkeyp
         await console.app.look_at_station()
         console.app.open_further("approval", WAITING)
         await console.press("a")
-        options = [line for line in console.screen().splitlines() if "deputy  " in line or "officer  " in line]
-        assert ["deputy" in options[0], "yours" in options[0], "yours" in options[1]] == [True, True, False]
+        await console.shows("Passphrase of the key deputy")
+        assert "officer" not in console.screen().replace("security-officer", "")
 
 
 async def test_why_something_cannot_be_done_goes_when_another_row_is_chosen(drive: Any) -> None:
@@ -80,6 +82,24 @@ async def test_an_approval_asks_for_nothing_after_the_release(drive: Any) -> Non
         await console.press("e", "y")
         await console.shows("wanted nobody's: it is released")
         assert "sign with" not in console.screen()
+
+
+@pytest.mark.parametrize("screen", ["repositories", "intake", "jobs", "trust"])
+async def test_a_filter_without_a_match_says_that_it_is_one(drive: Any, screen: str) -> None:
+    async with drive() as console:
+        console.app.show_root(screen)
+        await console.press("slash", *"zzzz", "enter")
+        await console.shows('no row is holding "zzzz"')
+        await console.press("escape")
+        assert "no row is" not in console.screen()
+
+
+async def test_what_a_release_shows_is_not_said_of_what_is_blocked(drive: Any) -> None:
+    async with drive() as console:
+        entry = await console.inside.intake_entry("alpha.bravo-000001")
+        assert (entry.state, next_step(entry)[1]) == (
+            "released", "released: its artifacts are shown, but for what is blocked; nothing is left to do"
+        )  # fmt: skip
 
 
 async def test_repositories_show_what_came_without_a_key(drive: Any, monkeypatch: Any) -> None:

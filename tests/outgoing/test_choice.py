@@ -11,9 +11,9 @@ import pytest
 
 from appliance import clock, limits
 from appliance.artifact_choice import Wish, choose, save_chosen
-from appliance.cli.bundle.build_list import names_in
 from appliance.outgoing import build
 from appliance.outgoing.last_sent import carried_tags
+from appliance.reference_lists import names_in
 from appliance.store.writes.deltas import VoidBundle
 from appliance.store.writes.write import under_event
 from bundles.errors import FailedError, MalformedError, NotFoundError, UsageError

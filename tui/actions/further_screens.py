@@ -59,6 +59,12 @@ def _revocable(context: Context) -> str:
     return "it is revoked already" if context.item.revoked else ""
 
 
+def _pinned(context: Context) -> str:
+    if not isinstance(context.item, TrustedKey):
+        return "choose a pinned key first"
+    return "it is revoked, and stays as it is" if context.item.revoked else ""
+
+
 def _incoming(context: Context) -> str:
     item = context.item
     if isinstance(item, Stream):
@@ -202,6 +208,22 @@ MORE: Final[tuple[Further, ...]] = (
                 _KEYS,
                 may("trust", _revocable),
                 hint=3,
+            ),
+            Action(
+                "untrust",
+                ("u",),
+                "Untrust",
+                "take out a key that was pinned wrongly",
+                _KEYS,
+                may("trust", _pinned),
+            ),
+            Action(
+                "correct",
+                ("e",),
+                "Correct",
+                "give a pinned key its right owner or sites",
+                _KEYS,
+                may("trust", _pinned),
             ),
             Action(
                 "floor",

@@ -59,7 +59,8 @@ def accounts() -> list[Account]:
         _account("s.ito", "Sora Ito", ("auditor",), seen="2026-02-27T10:12:00Z", disabled="2026-03-01T00:00:00Z"),
         _account("t.lindqvist", "T. Lindqvist", ("security-officer",), seen="2026-05-03T15:20:03Z",
                  keys=[data.KEYIDS["deputy"]]),
-        _account(TRAINEE, "whoever is in training", ("everything",), seen="2026-05-04T14:00:00Z"),
+        _account(TRAINEE, "whoever is in training", ("everything",), seen="2026-05-04T14:00:00Z",
+                 keys=[data.KEYIDS[name] for name in ("officer", "deputy")]),
     ]  # fmt: skip
 
 
@@ -108,6 +109,7 @@ def who(station: DemoState) -> Who:
         roles=account["roles"],
         permissions=tuple(name for name, (allowed, _) in decided.items() if allowed),
         denied={name: why for name, (allowed, why) in decided.items() if not allowed},
+        keys=tuple(account["keys"]),
         idle_seconds=_IDLE,
     )
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from appliance.api.trust import OwnKey
 from bundles.errors import UsageError
 from tui.demo import data
 
@@ -20,15 +21,21 @@ if TYPE_CHECKING:
 class DemoKeyring:
     """The demo's people: keys derived from their names, one passphrase for all."""
 
-    def unlock(self, name: str, passphrase: str) -> None:
+    def about(self, path: str) -> OwnKey:
+        if not path.endswith(".pem"):
+            raise UsageError("no such key", thing=path, remedy="in the demo any name that ends in .pem is a key's file")
+        return OwnKey(name=path, keyid="", algorithm="ecdsa-p256", encrypted=True)
+
+    def unlock(self, name: str, passphrase: str) -> str:
         if passphrase != data.PASSPHRASE:
             raise UsageError(
                 "the passphrase does not open the key", thing=name, remedy=f"in the demo it is {data.PASSPHRASE}"
             )
+        return demo_private(_called(name)).public.keyid
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         self.unlock(name, passphrase)
-        key = demo_private(name)
+        key = demo_private(_called(name))
         return key.public.keyid, key.sign(payload)
 
     def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
@@ -37,6 +44,11 @@ class DemoKeyring:
         keyid, signature = self.sign(name, passphrase, b"")
         progress("verify", 1, 1)
         return CoSigned(Path(folders[0]).name, keyid, signature, (Path(folders[0]),), (), ())
+
+
+def _called(name: str) -> str:
+    """The demo key's name: a file is called like its key."""
+    return PurePosixPath(name).stem if "/" in name else name
 
 
 @lru_cache

@@ -9,10 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from appliance.api.audit import Event
-from appliance.api.bundles import OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
+from appliance.api.bundles import ChosenReference, OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
 from appliance.api.content import Found
 from appliance.api.errors import ErrorDocument
-from bundles.errors import FailedError, UsageError
+from appliance.artifact_choice import Wish
+from appliance.patterns import covers
+from appliance.permissions import matches
+from bundles.errors import FailedError, NotFoundError, UsageError
 from bundles.format.media import capacity
 from tui.demo import data, intake
 from tui.demo.jobs import DemoJob, Phase, waiting
@@ -49,9 +52,10 @@ _BLOBS: Final = 9
 
 def plan(station: DemoState, params: Mapping[str, Any]) -> Plan:
     """A plan for the draft's references: blobs packed into volumes in order."""
-    references = list(params["references"])
-    if not references:
+    asked = list(params["references"])
+    if not asked:
         raise UsageError("nothing to carry", thing="references", remedy="pick at least one artifact")
+    references = list(dict.fromkeys(name for reference in asked for name in _named(reference)))
     found = []
     for reference in references:
         artifact = data.artifact(reference)
@@ -74,7 +78,9 @@ def plan(station: DemoState, params: Mapping[str, Any]) -> Plan:
             thing=f"{total - sum(free)} bytes more are needed",
             remedy="free some space, or add another medium",
         )
+    is_open = params.get("changed") or references != asked
     return Plan(
+        chosen=tuple(ChosenReference(reference=name) for name in references) if is_open else (),
         artifacts=tuple(
             PlannedArtifact(
                 repository=artifact.reference.rpartition(":")[0],
@@ -96,6 +102,23 @@ def plan(station: DemoState, params: Mapping[str, Any]) -> Plan:
         ),
         media=tuple(PlannedMedium(path=path, free=room) for path, room in zip(wanted, free, strict=True)),
     )
+
+
+def _named(reference: str) -> list[str]:
+    """The demo's artifacts that a reference or pattern names."""
+    wish = Wish.parse(reference)
+    if wish.exact is not None:
+        return [reference]
+    found = [
+        f"{one.name}:{tag.tag}"
+        for one in data.repositories()
+        if (one.name == wish.repository or matches(wish.repository, one.name))
+        for tag in data.tags(one.name)
+        if covers(wish.tag, tag.tag)
+    ]
+    if not found:
+        raise NotFoundError("nothing has a name like this", thing=reference, remedy="look in Repositories")
+    return found
 
 
 def _assign(sizes: list[int], free: list[int]) -> list[int]:

@@ -15,6 +15,7 @@ import msgspec
 from appliance.api.trust import OwnKey, Revoked, TrustedKey
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.ports import Progress
+from bundles.signing.widening import Widening
 from tui.demo import data, intake
 from tui.demo.state import DemoState
 from tui.station.station_folder import Grant, Heard, KeyFile, Rotated
@@ -63,6 +64,24 @@ class DemoDesk:
         self._station.trusted = [
             msgspec.structs.replace(one, revoked=said) if one.keyid == keyid else one for one in self._station.trusted
         ]
+
+    def untrust(self, keyid: str, why: str) -> None:
+        self._station.trusted = [one for one in self._station.trusted if one.keyid != keyid]
+
+    def correct(self, keyid: str, why: str, owner: str, sites: Sequence[str]) -> None:
+        self._station.trusted = [
+            msgspec.structs.replace(one, owner=owner or one.owner, sites=tuple(sites) or one.sites)
+            if one.keyid == keyid
+            else one
+            for one in self._station.trusted
+        ]
+
+    def widening(self, keyid: str, grant: Grant) -> Widening | None:
+        known = next((one for one in self._station.trusted if one.keyid == keyid and one.owner == grant.owner), None)
+        if known is None:
+            return None
+        new = () if grant.purpose in known.purposes else (f"purpose {grant.purpose}",)
+        return Widening(", ".join(known.purposes), new)
 
     def rotate(self, name: str, passphrase: str) -> Rotated:
         old = next((key for key in self._station.own_keys if key.name == name), None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -34,6 +34,7 @@ class OptionRows(RowList):
         self.options = list(options)
         self.marked = set(marked)
         self.several = False
+        self.acts: frozenset[str] = frozenset()
         self.followed = True
 
     @property
@@ -47,7 +48,8 @@ class OptionRows(RowList):
         option = self.options[index]
         label = option.label
         if self.several:
-            label = f"{'[x]' if option.value in self.marked else '[ ]'} {label}"
+            box = "    " if option.value in self.acts else "[x] " if option.value in self.marked else "[ ] "
+            label = f"{box}{label}"
         detail = option.reason or option.detail
         wide = min(max((len(one.label) for one in self.options), default=0) + (4 if self.several else 0), width)
         role = "wait" if option.reason else "plain"
@@ -59,7 +61,7 @@ class OptionRows(RowList):
 
 class Choose(Dialog[tuple[str, ...]]):
     """The values chosen, in the options' order; one unless `several`. With `or_current` the one under the cursor is
-    chosen where none is marked."""
+    chosen where none is marked. `acts` are options that are not marked: enter on one chooses it besides what is."""
 
     def __init__(
         self,
@@ -70,8 +72,10 @@ class Choose(Dialog[tuple[str, ...]]):
         several: bool = False,
         or_current: bool = False,
         marked: Sequence[str] = (),
+        acts: Collection[str] = (),
     ) -> None:
         super().__init__(title, explain)
+        self._acts = frozenset(acts)
         self._or_current = or_current
         self._options = tuple(options)
         self._several = several
@@ -81,7 +85,7 @@ class Choose(Dialog[tuple[str, ...]]):
 
     def body(self) -> ComposeResult:
         rows = OptionRows(self.console_app.look, self._options, self._marked)
-        rows.several = self._several
+        rows.several, rows.acts = self._several, self._acts
         places = range(len(self._options))
         free = (place for place in places if not self._options[place].reason)
         marked = (place for place in places if self._options[place].value in self._marked)
@@ -93,14 +97,17 @@ class Choose(Dialog[tuple[str, ...]]):
         if key != "space" or not self._several or not self._options:
             return False
         option = self._options[rows.cursor]
-        if not option.reason:
+        if not option.reason and option.value not in self._acts:
             rows.marked ^= {option.value}
             rows.refresh()
         return True
 
     def accept(self) -> None:
         rows = self.query_one(OptionRows)
-        if self._several and (rows.marked or not self._or_current):
+        if self._options and self._options[rows.cursor].value in self._acts:
+            act = self._options[rows.cursor].value
+            self.dismiss((*(one.value for one in self._options if one.value in rows.marked), act))
+        elif self._several and (rows.marked or not self._or_current):
             self.dismiss(tuple(option.value for option in self._options if option.value in rows.marked))
         elif self._options and not self._options[rows.cursor].reason:
             self.dismiss((self._options[rows.cursor].value,))

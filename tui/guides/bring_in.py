@@ -14,7 +14,7 @@ _ORDER: Final = ("approved", "quarantined", "receiving")
 """The most finished first: a release is one key away."""
 
 _DECIDED: Final = {
-    "released": "its artifacts are visible to every client",
+    "released": "its artifacts are shown to clients, but for what is blocked",
     "rejected": "rejected: nothing of it is visible",
     "withdrawn": "withdrawn: what it alone had shown is not visible",
 }

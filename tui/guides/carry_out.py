@@ -19,7 +19,7 @@ _WRITING: Final = ("write", "compare")
 def steps(facts: Facts) -> list[Step]:
     """The steps as they stand. While the form is in use they speak of the form, else of the newest build."""
     draft, build = facts.draft, latest(facts.jobs, "build")
-    if draft.references or build is None or (build.final and build.state != "done"):
+    if draft.wanted or build is None or (build.final and build.state != "done"):
         return _form_steps(facts) + _to_build(draft.plan is not None)
     return _ordered(build) + _build_steps(build)
 
@@ -42,8 +42,8 @@ def _ordered(build: Job) -> list[Step]:
 def _form_steps(facts: Facts) -> list[Step]:
     draft = facts.draft
     picked = "in Repositories: space picks"
-    if draft.references:
-        picked = count(len(draft.references), "artifact") + " picked"
+    if draft.wanted:
+        picked = "patterns are chosen" if draft.is_open else count(len(draft.references), "artifact") + " picked"
     addressed = bool(draft.to and draft.media and draft.keyid)
     address = "choose the destination, the medium and the key that signs"
     if addressed:
@@ -52,8 +52,8 @@ def _form_steps(facts: Facts) -> list[Step]:
     if draft.plan is not None:
         plan = f"{size(draft.plan.bytes)} in {count(len(draft.plan.volumes), 'volume')}"
     return [
-        _step(bool(draft.references), True, "Pick artifacts", picked, "repositories"),
-        _step(addressed, bool(draft.references), "Address and key", address, "new_bundle"),
+        _step(bool(draft.wanted), True, "Pick artifacts", picked, "repositories"),
+        _step(addressed, bool(draft.wanted), "Address and key", address, "new_bundle"),
         _step(draft.plan is not None, addressed, "Plan", plan, "new_bundle"),
     ]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -22,11 +23,23 @@ LAST: Final = "last"
 """What a bundle stands on, beside the path of a receipt or want-list (`--since` of the command line)."""
 
 
+EVERYTHING: Final = "**"
+"""The pattern of every repository."""
+
+
+def _has_tag(reference: str) -> bool:
+    return ":" in reference.rpartition("/")[2]
+
+
 @dataclass(frozen=True)
 class Draft:
     """Every change makes the plan void: what is built is what was shown."""
 
     references: tuple[str, ...] = ()
+    """As `bundle build` takes them: REPO:TAG, REPO@DIGEST, REPO for all its tags, patterns as team/** or team/*:1.*."""
+    changed: bool = False
+    """Of what the references name, only the tags whose digest is not the one that the destination was sent last; where
+    there are none, of everything."""
     to: str = ""
     new_site: bool = False
     since: str = FULL
@@ -49,15 +62,29 @@ class Draft:
         kept = tuple(one for one in self.references if one != reference)
         return self.change(references=kept if len(kept) < len(self.references) else (*kept, reference))
 
+    def add(self, references: Sequence[str]) -> Draft:
+        """Put more in, each once."""
+        return self.change(references=tuple(dict.fromkeys((*self.references, *references))))
+
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """What the station is asked for."""
+        return self.references or ((EVERYTHING,) if self.changed else ())
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is carried follows from the tags as they are when the build begins, and not from the form."""
+        return self.changed or any("@" not in one and ("*" in one or not _has_tag(one)) for one in self.references)
+
     @property
     def unsaved(self) -> bool:
         """Whether something would be lost by leaving."""
-        return bool(self.references)
+        return bool(self.wanted)
 
     def missing_for_plan(self) -> str:
         """The first thing a plan still needs; empty when it can be made."""
-        if not self.references:
-            return "pick at least one artifact"
+        if not self.wanted:
+            return "pick at least one artifact, or name a pattern"
         if not self.to:
             return "choose the destination"
         if not self.media:
@@ -71,14 +98,17 @@ class Draft:
             return missing
         if not self.keyid:
             return "choose the key that signs"
-        return "" if self.plan else "make the plan first"
+        if self.plan is None:
+            return "make the plan first"
+        return "there is nothing to carry" if self.plan.nothing and not self.plan.unfinished else ""
 
     def plan_params(self) -> dict[str, Any]:
         """The body of POST /v1/plans."""
         return {
             "to": self.to,
             "new_site": self.new_site,
-            "references": list(self.references),
+            "references": list(self.wanted),
+            "changed": self.changed,
             "volume": self.volume,
             "media": [{"path": path} for path in self.media],
             "since": self.since,
@@ -94,7 +124,8 @@ class Draft:
             "since": self.since,
             "sign_with": self.keyid,
             "cosigners": list(self.cosigners),
-            "references": list(self.references),
+            "references": list(self.wanted),
+            "changed": self.changed,
             "purpose": self.purpose,
             "authorisation": self.authorisation,
             "classification": self.classification,

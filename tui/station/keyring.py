@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from appliance.api.trust import OwnKey
+
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned
     from bundles.ports import Progress
@@ -13,10 +15,16 @@ if TYPE_CHECKING:
 
 
 class Keyring(Protocol):
-    """Blocking, because opening a key costs tenths of a second of key stretching: call it in a thread."""
+    """Blocking, because opening a key costs tenths of a second of key stretching: call it in a thread. A key is called
+    by its name in the station's key folder, or by its file: a name with a `/` in it."""
 
-    def unlock(self, name: str, passphrase: str) -> None:
-        """Open the key and let go of it. Raises UsageError: no such key, wrong passphrase."""
+    def about(self, path: str) -> OwnKey:
+        """A private key in a file, which is called by its path; `keyid` is empty. Raises UsageError: no such file, or
+        no key in it."""
+        ...
+
+    def unlock(self, name: str, passphrase: str) -> str:
+        """Open the key and let go of it: its id. Raises UsageError: no such key, wrong passphrase."""
         ...
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
@@ -34,8 +42,22 @@ class FolderKeyring:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def unlock(self, name: str, passphrase: str) -> None:
-        self._open(name, passphrase)
+    def about(self, path: str) -> OwnKey:
+        from bundles import limits
+        from bundles.errors import UsageError
+        from bundles.io.files import read_small
+        from bundles.signing.keys import is_encrypted
+
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise UsageError("no such key", thing=path, remedy="give the path of your private key's file")
+        pem = read_small(file, limits.KEY_FILE)
+        if b"PRIVATE KEY-----" not in pem:
+            raise UsageError("not a private key", thing=path, remedy="give the private key's file, a PEM")
+        return OwnKey(name=path, keyid="", algorithm="", encrypted=is_encrypted(pem))
+
+    def unlock(self, name: str, passphrase: str) -> str:
+        return self._open(name, passphrase).public.keyid
 
     def sign(self, name: str, passphrase: str, payload: bytes) -> tuple[str, bytes]:
         key = self._open(name, passphrase)
@@ -44,7 +66,8 @@ class FolderKeyring:
     def _open(self, name: str, passphrase: str) -> PrivateKey:
         from bundles.signing.keys import check_name, load_private
 
-        return load_private(self._root / "keys" / f"{check_name(name)}.pem", passphrase.encode() or None)
+        path = Path(name).expanduser() if "/" in name else self._root / "keys" / f"{check_name(name)}.pem"
+        return load_private(path, passphrase.encode() or None)
 
     def cosign(self, folders: Sequence[str], name: str, passphrase: str, progress: Progress) -> CoSigned:
         from appliance.cosigning import cosign

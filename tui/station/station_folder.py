@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bundles.ports import Progress
 
 if TYPE_CHECKING:
     from bundles.signing.keys import PublicKey
+    from bundles.signing.widening import Widening
     from bundles.verifier.examine import Findings
 
 
@@ -73,6 +74,18 @@ class Desk(Protocol):
         """Stop believing a pinned key, at once."""
         ...
 
+    def untrust(self, keyid: str, why: str) -> None:
+        """Take a key that was pinned wrongly out of the trust folder."""
+        ...
+
+    def correct(self, keyid: str, why: str, owner: str, sites: Sequence[str]) -> None:
+        """Give a pinned key its right owner, or its right sites in the place of those it has; "" and none: as it is."""
+        ...
+
+    def widening(self, keyid: str, grant: Grant) -> Widening | None:
+        """What pinning the key so would add to what it is pinned for; None for a key that is not pinned."""
+        ...
+
     def rotate(self, name: str, passphrase: str) -> Rotated:
         """Make a new key under a name of the key folder."""
         ...
@@ -120,6 +133,40 @@ class FolderDesk:
         from appliance.trust_acts import revoke
 
         revoke(self._root, keyid, why)
+
+    def untrust(self, keyid: str, why: str) -> None:
+        from appliance.audit.folder_acts import recorded
+        from bundles.signing.pinned_key import untrust_key
+
+        with recorded(self._root, Act.KEY_UNTRUST, keyid, {"why": why, "was": self._pinned_as(keyid)}):
+            untrust_key(self._trust, keyid, why=why)
+
+    def correct(self, keyid: str, why: str, owner: str, sites: Sequence[str]) -> None:
+        from appliance.audit.folder_acts import recorded
+        from bundles.signing.pinned_key import change_key
+
+        detail: dict[str, Any] = {"why": why, "was": self._pinned_as(keyid)}
+        detail |= ({"owner": owner} if owner else {}) | ({"sites": list(sites)} if sites else {})
+        with recorded(self._root, Act.KEY_CHANGE, keyid, detail):
+            change_key(self._trust, keyid, why=why, owner=owner or None, sites=tuple(sites) or None)
+
+    def _pinned_as(self, keyid: str) -> dict[str, Any]:
+        """What a key is pinned for, as the audit log has it beside a change."""
+        from bundles.signing.trust import TrustFolder
+
+        known = TrustFolder.load(self._trust).find(keyid)
+        if known is None:
+            return {}
+        return {"owner": known.owner, "purposes": list(known.purposes), "sites": list(known.sites)}
+
+    def widening(self, keyid: str, grant: Grant) -> Widening | None:
+        from bundles.signing.trust import TrustFolder
+        from bundles.signing.widening import widening
+
+        return widening(
+            TrustFolder.load(self._trust), keyid, purpose=grant.purpose, owner=grant.owner, sites=grant.sites,
+            not_before=grant.not_before or None, not_after=grant.not_after or None,
+        )  # fmt: skip
 
     def rotate(self, name: str, passphrase: str) -> Rotated:
         from appliance.paths import StationPaths

@@ -31,11 +31,14 @@ class PlanRows(RowList):
         self.plan = plan
         self.note = "" if plan is None else _summary(plan)
         self._lines = [f"[!!] {safe(text)}" for text in plan.unfinished] if plan is not None else []
+        if plan is not None and plan.nothing:
+            self._lines.append(safe(plan.nothing))
         if plan is not None and plan.requires:
             self._lines.append(_not_carried(plan))
         for number, medium in enumerate(plan.media if plan else (), 1):
             self._lines.append((number, medium))
             self._lines.extend(volume for volume in (plan.volumes if plan else ()) if volume.medium == number)
+        self._lines.extend(_chosen(plan) if plan is not None else ())
         self.cursor = 0
         self.changed()
 
@@ -63,6 +66,13 @@ def _summary(plan: Plan) -> str:
     if plan.not_carried:
         text += f", without {count(len(plan.not_carried), 'foreign layer')} that are not held here"
     return text
+
+
+def _chosen(plan: Plan) -> list[str]:
+    """A line for each reference that patterns stand for, with the digest that it had in the last bundle."""
+    return [
+        f"carries {safe(one.reference)}" + (f"  was {safe(one.before)}" if one.before else "") for one in plan.chosen
+    ]
 
 
 def _not_carried(plan: Plan) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -23,6 +23,10 @@ from tui.terminal.texts import fit, number
 
 Span = tuple[str, str]
 """A piece of a row: text already fit for display, and a role of `tui.terminal.look`."""
+
+
+HOLDING: Final = "holding "
+"""How the note of a list begins that a filter makes shorter."""
 
 
 class RowList(Widget, can_focus=True):
@@ -50,6 +54,16 @@ class RowList(Widget, can_focus=True):
         self.top = 0
 
     @property
+    def nothing(self) -> str:
+        """What stands in the place of rows where there is none. A filter without a match says that it is one: a list
+        that is empty for it looks as if the station held nothing."""
+        if self.unseen:
+            return self.unseen
+        if self.note.startswith(HOLDING):
+            return f"no row is {self.note}; / changes the filter, esc ends it"
+        return self.empty
+
+    @property
     def row_count(self) -> int:
         """Rows that can be painted now."""
         raise NotImplementedError
@@ -72,7 +86,7 @@ class RowList(Widget, can_focus=True):
         width = max(self.size.width, 100)
         rows = ["".join(text for text, _ in self.row(index, width)).rstrip() for index in range(self.row_count)]
         heads = [line.strip() for line in (self.title, self.heading(width)) if line.strip()]
-        return "\n".join([*heads, *(rows or [self.unseen or self.empty])]) + "\n"
+        return "\n".join([*heads, *(rows or [self.nothing])]) + "\n"
 
     def near_end(self) -> None:
         """Called when the cursor or the view comes near the last row: time to ask for more."""
@@ -172,7 +186,7 @@ class RowList(Widget, can_focus=True):
             return _strip([(fit(self.heading(width), width), "title")], width, self.look)
         index = y - self._heads + self.top
         if not self.row_count and y == self._heads:
-            return _strip([("  " + (self.unseen or self.empty), "plain")], width, self.look)
+            return _strip([("  " + self.nothing, "plain")], width, self.look)
         if index >= self.row_count:
             return Strip.blank(width, self.look.style("plain"))
         spans = list(self.row(index, width - 2))

@@ -57,6 +57,7 @@ class Table(RowList, Generic[T]):
         self.expected: int | None = None
         self.marked: set[str] = set()
         self._asked: str | None = None
+        self._noted = ""
 
     @property
     def row_count(self) -> int:
@@ -78,8 +79,9 @@ class Table(RowList, Generic[T]):
         if self.unseen:
             self.unseen = ""
             self.refresh()
-        if self.records == list(records) and self.next == following:
+        if self.records == list(records) and self.next == following and self._noted == self.note:
             return
+        self._noted = self.note
         key = self.key(self.current) if self.current is not None else None
         self.records = list(records)
         self.next, self._asked = following, None

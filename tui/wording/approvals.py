@@ -55,7 +55,7 @@ def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marke
         sealed = " (sealed: break-glass)" if effect.sealed else ""
         yield Marked(role, f"sign with {safe(name)}{sealed}: {safe(effect.text)}")
     if not effects and not decided:
-        yield Marked("wait", "no key here is trusted for release: you may look, and not sign")
+        yield Marked("wait", "no key of yours is in the station's folder: what it will do shows when you name its file")
     yield from marked(entry.account_changes)
     for one in entry.people:
         until = f", good until {moment(one.not_after)}" if one.not_after else ""

@@ -108,7 +108,7 @@ def _approvals(entry: IntakeDetail, given: str) -> Check:
 
 def _release(entry: IntakeDetail) -> Check:
     if entry.state == "released":
-        return Check("ok", "release", "its artifacts are visible to every client")
+        return Check("ok", "release", "its artifacts are shown to clients, but for what is blocked")
     if entry.state == "withdrawn":
         return Check("bad", "release", "withdrawn: what it alone had shown is visible to no client")
     waits = entry.state == "approved"
@@ -124,7 +124,7 @@ def _accounts(entry: IntakeDetail) -> list[Check]:
 
 
 _DECIDED: Final = {
-    "released": ("ok", "released: its artifacts are visible; nothing is left to do"),
+    "released": ("ok", "released: its artifacts are shown, but for what is blocked; nothing is left to do"),
     "withdrawn": ("bad", "withdrawn: a approves it anew, so that it can be released again; x rejects it for good"),
     "rejected": ("bad", "rejected: its content is visible to nobody; ask the sender for a new bundle"),
 }
@@ -144,6 +144,6 @@ def next_step(entry: IntakeEntry) -> tuple[str, str]:
                 f"read the report (o), then a approves or x rejects; {entry.approvals} of {entry.needed} approved",
             )
         case "approved":
-            return "need", "e releases it: its artifacts become visible to every client"
+            return "need", "e releases it: its artifacts are then shown to clients, but for what is blocked"
         case state:
             return _DECIDED.get(state, ("note", safe(state)))

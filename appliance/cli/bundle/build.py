@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from appliance.cli.bundle.build_list import names_in
 from appliance.cli.completion import KEY, SITE
 from appliance.cli.shared.context import (
     call,
@@ -22,6 +21,7 @@ from appliance.cli.shared.context import (
     table,
 )
 from appliance.handles.path_params import MISSING
+from appliance.reference_lists import names_in
 from bundles.io.display import safe, some
 
 

@@ -83,7 +83,7 @@ class ApprovalScreen(DecidingScreen):
 async def _look(bundle: str, station: Station) -> tuple[PendingDetail, dict[str, Effect]]:
     """The entry, and what an approval by each of one's own keys will do, by the key's name."""
     path = f"/v1/approvals/{quote(bundle, safe='')}"
-    keys = (await release_keys(station))[:KEYS]
+    keys = (await release_keys(station)).keys[:KEYS]
     effects: dict[str, Effect] = {}
     entry: PendingDetail | None = None
     for key in keys:

@@ -7,12 +7,11 @@ from typing import Final
 
 from appliance.api.intake import EntrySummary, IntakeDetail, ReleaseAnswer
 from appliance.api.people import AccountChange
-from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.intake.importing import ImportingScreen
-from tui.screens.trust.signing import SigningScreen, release_keys
+from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
 from tui.station.port import Station
 from tui.terminal.look import MARKS
 from tui.terminal.texts import size
@@ -59,18 +58,15 @@ class DecidingScreen(ImportingScreen, SigningScreen):
         bundle = self.bundle_now()
         if bundle is not None:
             name, explain = bundle.id, self.explained(bundle, decision, why)
-            self.ask(release_keys, lambda keys: self._sign_decision(name, explain, decision, why, keys), group="act")
+            self.ask(release_keys, lambda offer: self._sign_decision(name, explain, decision, why, offer), group="act")
 
     def explained(self, bundle: EntrySummary, decision: str, why: str) -> str:
         """What a person reads before the passphrase."""
         return explain_decision(bundle, decision, why)
 
-    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, keys: tuple[OwnKey, ...]) -> None:
-        if not keys:
-            self.say(
-                "bad",
-                "no key here is trusted for release; pin one: lockgate key trust FILE --purpose release --owner WHO",
-            )
+    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, offer: Offer) -> None:
+        if not offer.ids:
+            self.say("bad", f"no key is {offer.wanted}: {NO_KEY}")
             return
 
         async def fetch(station: Station, keyid: str) -> bytes:
@@ -79,7 +75,7 @@ class DecidingScreen(ImportingScreen, SigningScreen):
         async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> IntakeDetail:
             return await station.give_approval(bundle, payload=payload, keyid=keyid, signature=signature)
 
-        self.sign(keys, explain, fetch, send, self.bundle_decided)
+        self.sign(offer, explain, fetch, send, self.bundle_decided)
 
     def do_release(self) -> None:
         bundle = self.bundle_now()
@@ -121,7 +117,7 @@ class DecidingScreen(ImportingScreen, SigningScreen):
 
 def release_explained(changes: Sequence[AccountChange]) -> str:
     """What a person reads before a release: what it does, and the changes of accounts that it shows."""
-    text = "Its artifacts become visible to every client of this registry, all at once."
+    text = "Its artifacts are then shown to every client of this registry, all at once; what is blocked stays hidden."
     if not changes:
         return text
     lines = [f"{MARKS[one.role]} {one.text}" for one in marked(changes[:_CHANGES])]

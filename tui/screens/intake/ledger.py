@@ -14,11 +14,11 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.common import Page, Payload
 from appliance.api.intake import ClockFloor, LedgerRow, Override, Stream
 from appliance.api.jobs import Job
-from appliance.api.trust import OwnKey, Rule
+from appliance.api.trust import Rule
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
-from tui.screens.trust.signing import SigningScreen, release_keys
+from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
 from tui.station.port import Station
 from tui.terminal.texts import moment
 from tui.widgets.mark_rows import MarkRows
@@ -222,9 +222,9 @@ class LedgerScreen(SigningScreen):
             return
         self.ask(release_keys, partial(self._sign_floor, stream, answers), group="act")
 
-    def _sign_floor(self, stream: str, answers: dict[str, str], keys: tuple[OwnKey, ...]) -> None:
-        if not keys:
-            self.say("bad", "no key here is trusted for release: p on Trust pins one")
+    def _sign_floor(self, stream: str, answers: dict[str, str], offer: Offer) -> None:
+        if not offer.ids:
+            self.say("bad", f"no key is {offer.wanted}: {NO_KEY}")
             return
         path = f"/v1/streams/{quote(stream, safe='')}/override"
         said = {**answers, "sequence": answers["sequence"] or "0"}
@@ -242,7 +242,7 @@ class LedgerScreen(SigningScreen):
             return await station.send(Override, path, body)
 
         explain = f"You say that {safe(stream)} goes on {safe(target)}.\nReason: {safe(said['why'])}"
-        self.sign(keys, explain, fetch, send, partial(self._floor_said, stream))
+        self.sign(offer, explain, fetch, send, partial(self._floor_said, stream))
 
     def _floor_said(self, stream: str, said: Override) -> None:
         self.load()

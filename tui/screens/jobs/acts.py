@@ -8,9 +8,9 @@ from appliance.api.jobs import Job, ToSign
 from appliance.api.trust import OwnKey
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
-from tui.screens.trust.signing import SigningScreen
+from tui.screens.trust.signing import Offer, SigningScreen
 from tui.station.port import Station
-from tui.terminal.texts import count, size
+from tui.terminal.texts import count, size, words
 
 
 class JobActs(SigningScreen):
@@ -48,10 +48,8 @@ class JobActs(SigningScreen):
 
     def _ask_key(self, answer: tuple[str, ToSign, tuple[OwnKey, ...]]) -> None:
         job_id, wanted, keys = answer
-        fitting = [key for key in keys if key.keyid in wanted.keyids]
-        if not fitting:
-            self.say("bad", f"no key here is asked to sign; it waits for {', '.join(wanted.keyids)}")
-            return
+        fitting = tuple(key for key in keys if key.keyid in wanted.keyids)
+        offer = Offer(fitting, frozenset(wanted.keyids), f"a key that is asked to sign: {words(wanted.keyids)}")
         payload = base64.b64decode(wanted.payload)
 
         async def fetch(station: Station, keyid: str) -> bytes:
@@ -60,7 +58,7 @@ class JobActs(SigningScreen):
         async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Job:
             return await station.give_signature(job_id, keyid, signature)
 
-        self.sign(fitting, describe(wanted), fetch, send, self._signed)
+        self.sign(offer, describe(wanted), fetch, send, self._signed)
 
     def _signed(self, job: Job) -> None:
         self.job_heard(job)

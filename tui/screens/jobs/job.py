@@ -20,8 +20,9 @@ from bundles.io.display import safe
 from tui.actions.registry import SIGNING
 from tui.screens.base import Answer, Refusal
 from tui.screens.jobs.acts import JobActs
+from tui.screens.trust.signing import Offer
 from tui.station.port import Station, StationLostError
-from tui.terminal.texts import moment, percent, size, span
+from tui.terminal.texts import moment, percent, size, span, words
 from tui.terminal.workers import begin
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
@@ -178,13 +179,11 @@ class JobScreen(JobActs):
     def _cosign_with(self, keys: Sequence[OwnKey]) -> None:
         result = (self.job.result or {}) if self.job else {}
         wanted = [str(one) for one in result.get("missing_signers", ())]
-        fitting = [key for key in keys if key.keyid in wanted]
-        if not fitting:
-            self.say("bad", f"no key here is asked to co-sign; it waits for {', '.join(wanted)}")
-            return
+        fitting = tuple(key for key in keys if key.keyid in wanted)
+        offer = Offer(fitting, frozenset(wanted), f"a key that is asked to co-sign: {words(wanted)}")
         folders = [str(one) for one in result.get("media") or [result.get("path", "")]]
         explain = f"You co-sign {safe(str(result.get('id')))}. The signature file joins the written media."
-        self.choose_key(fitting, explain, lambda key, passphrase: self._cosign(folders, key, passphrase))
+        self.choose_key(offer, explain, lambda key, passphrase: self._cosign(folders, key, passphrase))
 
     def _cosign(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
         self.say("busy", "checking the media; c stops it")

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 from appliance.api.bundles import Medium, Site
 from appliance.api.common import Page
 from appliance.api.trust import OwnKey, TrustedKey
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, UsageError
 from bundles.format.media import capacity
 from bundles.io.display import safe
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
-from tui.dialogs.prompt import Prompt
+from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
 from tui.screens.base import StationScreen
 from tui.station.port import Station
 from tui.terminal.texts import size, words
 
 _OTHER = "another"
+_PICK, _PATTERN, _LIST, _CHANGED = "\0pick", "\0pattern", "\0list", "\0changed"
+_WAYS = frozenset({_PICK, _PATTERN, _LIST, _CHANGED})
+"""Ways to name artifacts, among the options that are names; no name is called so."""
 _SITE = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-")
 
 
@@ -60,18 +65,47 @@ class BundleFields(StationScreen):
         )
 
     def _change_references(self) -> None:
-        picked = self.console_app.draft.references
-        if not picked:
+        draft = self.console_app.draft
+        options = [
+            *(Option(one, safe(one)) for one in draft.references),
+            Option(_PICK, "pick them", "in Repositories, one by one"),
+            Option(_PATTERN, "a pattern", "team/** or team/*:1.*, or REPO for all its tags"),
+            Option(_LIST, "a list", "a file of lines, or a collection.toml"),
+            Option(_CHANGED, "only what has changed", "since the destination was sent it last; alone: of everything"),
+        ]
+        marked = (*draft.references, *((_CHANGED,) if draft.changed else ()))
+        explain = "What is marked is carried (space). The plan (p) shows what patterns stand for."
+        self.console_app.push_screen(
+            Choose("Carry which artifacts?", options, explain, several=True, marked=marked,
+                   acts=(_PICK, _PATTERN, _LIST)),
+            self._references_chosen,
+        )  # fmt: skip
+
+    def _references_chosen(self, chosen: tuple[str, ...] | None) -> None:
+        if chosen is None:
+            return
+        kept = tuple(one for one in chosen if one not in _WAYS)
+        if kept != self.console_app.draft.references or (_CHANGED in chosen) != self.console_app.draft.changed:
+            self._set(references=kept, changed=_CHANGED in chosen)
+        if _PATTERN in chosen:
+            prompt = Prompt("Which artifacts?", "Patterns or names, as team/** charts/payments:*", check=_check_names)
+            self.console_app.push_screen(prompt, lambda text: self._add(text.split()) if text else None)
+        elif _LIST in chosen:
+            prompt = Prompt("Which list?", "A file with a REF a line, or a collection.toml.", check=needed)
+            self.console_app.push_screen(prompt, lambda path: self._read_list(path) if path else None)
+        elif _PICK in chosen:
             self.console_app.show_root("repositories")
             self.console_app.call_later(
                 self.console_app.tell, "note", "enter opens a repository, space picks an artifact, 3 comes back"
             )
-            return
-        options = [Option(one, safe(one)) for one in picked]
-        self.console_app.push_screen(
-            Choose("Which stay?", options, "More are picked under 2, Repositories.", several=True, marked=picked),
-            lambda chosen: self._set(references=chosen) if chosen is not None else None,
-        )
+
+    def _add(self, names: Sequence[str]) -> None:
+        self.console_app.set_draft(self.console_app.draft.add(names))
+        self.draft_changed()
+
+    def _read_list(self, path: str) -> None:
+        file = str(Path(path.strip()).expanduser())
+        self.ask(lambda station: asyncio.to_thread(names_in_file, file), self._add, group="field")
 
     def _one_or_typed(self, field: str, ask: Choose, prompt: Prompt) -> None:
         """One of the options, or (where _OTHER is chosen) what is typed."""
@@ -193,6 +227,26 @@ class BundleFields(StationScreen):
 async def _sites(station: Station) -> tuple[str, ...]:
     """The destinations that the station knows."""
     return tuple(one.site for one in (await station.fetch(Page[Site], "/v1/sites")).items)
+
+
+def names_in_file(path: str) -> list[str]:
+    """The references that a list names, as `bundle build -f` reads it. Blocking. Raises UsageError."""
+    from appliance.reference_lists import names_in
+
+    if path == "-":
+        raise UsageError("the console reads no list from its terminal", thing=path, remedy="name a file")
+    return names_in(path)
+
+
+def _check_names(text: str) -> str:
+    from appliance.artifact_choice import Wish
+
+    try:
+        for name in text.split():
+            Wish.parse(name)
+    except LockgateError as error:
+        return error.diagnostics()
+    return "" if text.strip() else "this is needed"
 
 
 def _check_site(text: str) -> str:

@@ -40,8 +40,7 @@ def value_of(draft: Draft, field: str) -> str:
     """A field's value in words; empty when nothing is chosen."""
     match field:
         case "references":
-            names = draft.references
-            return f"{count(len(names), 'artifact')}: {words(names)}" if names else ""
+            return _chosen(draft)
         case "media":
             return ", then ".join(safe(path) for path in draft.media)
         case "since":
@@ -53,6 +52,16 @@ def value_of(draft: Draft, field: str) -> str:
             return words(draft.cosigners) if draft.cosigners else "nobody else"
         case _:
             return safe(str(getattr(draft, field)))
+
+
+def _chosen(draft: Draft) -> str:
+    """What is to be carried, in words."""
+    names = draft.references
+    if not names:
+        return "everything that has changed since it was sent" if draft.changed else ""
+    noun = "artifact" if not draft.is_open or draft.changed else "name or pattern"
+    said = f"{len(names)} names and patterns" if noun != "artifact" and len(names) > 1 else count(len(names), noun)
+    return f"{'changed of ' if draft.changed else ''}{said}: {words(names)}"
 
 
 class FormRows(RowList):
@@ -132,11 +141,37 @@ class NewBundleScreen(BundleFields):
             return
         self.console_app.set_draft(draft.change(plan=plan))
         self.draft_changed()
+        if plan.nothing:
+            self.say("note", safe(plan.nothing))
+            return
         word = "b builds it" if draft.keyid else "choose the key that signs, then b builds it"
         self.say("ok", f"planned, nothing is written yet; {word}")
 
     def do_build(self) -> None:
+        """Begin it. What patterns stand for is asked again: what is built is what was shown."""
         draft = self.console_app.draft
+        if not draft.is_open:
+            self._start(draft)
+            return
+        self.say("busy", "looking whether the patterns still stand for what the plan shows")
+        self.ask(
+            lambda station: station.plan(draft.plan_params()),
+            lambda plan: self._looked_again(draft, plan),
+            group="act",
+            patience=SLOW,
+        )
+
+    def _looked_again(self, draft: Draft, plan: Plan) -> None:
+        if self.console_app.draft != draft or draft.plan is None:
+            return
+        if (plan.artifacts, plan.chosen) == (draft.plan.artifacts, draft.plan.chosen):
+            self._start(draft)
+            return
+        self.console_app.set_draft(draft.change(plan=plan))
+        self.draft_changed()
+        self.say("need", "what the patterns stand for has changed: look at the new plan, then b builds it")
+
+    def _start(self, draft: Draft) -> None:
         self.ask(lambda station: station.start_job("build", draft.build_params()), self._begun, group="act")
 
     def _begun(self, job: Job) -> None:

@@ -11,6 +11,7 @@ from bundles.errors import LockgateError, MalformedError
 from bundles.io.display import safe
 from bundles.io.times import check_time
 from bundles.oci.reference import check_site
+from bundles.signing.widening import Widening
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.form import Field, Form
@@ -88,13 +89,35 @@ class TrustActs(StationScreen):
             _wire(answers.get("since", ""), "00:00:00"), _wire(answers["until"], "23:59:59"),
         )  # fmt: skip
 
-        def read(key: KeyFile) -> None:
+        def read(found: tuple[KeyFile, Widening | None]) -> None:
+            key, pinned = found
+            if pinned is not None and pinned.added:
+                self._widen(key, grant, pinned, go)
+            else:
+                go(key)
+
+        def go(key: KeyFile) -> None:
             if "record" in answers:
                 self._listen(key, grant, answers["witness"], answers["record"])
             else:
                 self._compare(key, grant)
 
-        self.at_desk(lambda desk: desk.read_key(answers["file"]), read)
+        def look(desk: Desk) -> tuple[KeyFile, Widening | None]:
+            key = desk.read_key(answers["file"])
+            return key, desk.widening(key.keyid, grant)
+
+        self.at_desk(look, read)
+
+    def _widen(self, key: KeyFile, grant: Grant, pinned: Widening, go: Callable[[KeyFile], None]) -> None:
+        """A key that is pinned already counts for more only where the purpose is typed."""
+        explain = (
+            f"Key {key.keyid} is pinned already, for {safe(pinned.pinned)}. This adds {safe(words(pinned.added))}."
+        )
+        prompt = Prompt(
+            f"Type {grant.purpose} to add that", explain,
+            check=lambda text: "" if text.strip() == grant.purpose else f"type {grant.purpose}, or esc",
+        )  # fmt: skip
+        self.console_app.push_screen(prompt, lambda text: go(key) if text else None)
 
     def _compare(self, key: KeyFile, grant: Grant) -> None:
         """Show the words, and pin on a yes."""
@@ -169,6 +192,52 @@ class TrustActs(StationScreen):
     def revoked(self, keyid: str) -> None:
         """A key is believed no longer: show what stood on it."""
         self.console_app.open_further("key", keyid)
+
+    def do_untrust(self) -> None:
+        key = self.item()
+        if not isinstance(key, TrustedKey):
+            return
+        explain = (
+            "For a key that was pinned wrongly: it may be pinned again. A key that somebody else may have is revoked "
+            "(x) instead. What was released on its signature stays."
+        )
+
+        def gone(_: None) -> None:
+            self.load()
+            self.say("ok", f"{key.keyid} of {key.owner} is not trusted any more")
+
+        self.console_app.push_screen(
+            Prompt(f"Take {key.keyid} of {safe(key.owner)} out: why?", explain, check=needed),
+            lambda why: self.at_desk(lambda desk: desk.untrust(key.keyid, why), gone) if why else None,
+        )
+
+    def do_correct(self) -> None:
+        key = self.item()
+        if not isinstance(key, TrustedKey):
+            return
+        fields = [Field("owner", "owner", key.owner, "whose it really is", needed)]
+        if set(key.purposes) & set(_FROM):
+            fields.append(Field("sites", "from sites", ", ".join(key.sites), "those it may sign for, instead", _sites))
+        fields.append(Field("why", "why", hint="the reason, kept in the audit log", check=needed))
+
+        def changed(_: None) -> None:
+            self.load()
+            self.say("ok", f"{key.keyid} is pinned as you said; decisions not yet released count as the owner's now")
+
+        def correct(answers: dict[str, str] | None) -> None:
+            if answers is None:
+                return
+            owner = answers["owner"] if answers["owner"] != key.owner else ""
+            sites = _site_list(answers.get("sites", ""))
+            new = sites if set(sites) != set(key.sites) else ()
+            if not owner and not new:
+                self.say("note", "nothing was changed: give another owner, or other sites")
+                return
+            self.at_desk(lambda desk: desk.correct(key.keyid, answers["why"], owner, new), changed)
+
+        self.console_app.push_screen(
+            Form(f"Pinned wrongly: key {key.keyid}", fields, "The rules of pinning hold."), correct
+        )
 
     def do_rotate(self) -> None:
         key = self.item()
