@@ -9,14 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.folder_acts import recorded
 from appliance.paths import STATION_KEYS, StationPaths
 from bundles.signing.keys import check_keyid
-from bundles.signing.trust import revoke_key, trust_key
+from bundles.signing.pinned_key import change_key, untrust_key
+from bundles.signing.trust import TrustFolder, revoke_key, trust_key
 
 if TYPE_CHECKING:
     from bundles.signing.ceremony import FirstTrust
@@ -72,3 +73,34 @@ def rotate(station: Path, planned: Rotation, passphrase: bytes | None) -> None:
     detail = {"name": planned.name, "old": planned.old.keyid, "algorithm": made.algorithm}
     with recorded(station, Act.KEY_ROTATE, made.keyid, detail):
         planned.carry_out(None if planned.name in STATION_KEYS else passphrase)
+
+
+def untrust(station: Path, keyid: str, why: str) -> TrustRecord:
+    """Take a key that was pinned wrongly out of the trust folder. Raises as `bundles.signing.pinned_key.untrust_key`,
+    FailedError where the audit log cannot be written."""
+    trust = StationPaths(station).trust
+    with recorded(station, Act.KEY_UNTRUST, keyid, {"why": why, "was": _pinned_as(trust, keyid)}):
+        return untrust_key(trust, keyid, why=why)
+
+
+def change(
+    station: Path, keyid: str, why: str, owner: str | None, sites: Sequence[str] | None
+) -> tuple[TrustRecord, TrustRecord]:
+    """Give a pinned key its right owner or sites: the record before and after. Raises as
+    `bundles.signing.pinned_key.change_key`, FailedError where the audit log cannot be written."""
+    trust = StationPaths(station).trust
+    detail: dict[str, Any] = {"why": why, "was": _pinned_as(trust, keyid)}
+    detail |= ({"owner": owner} if owner else {}) | ({"sites": list(sites)} if sites else {})
+    with recorded(station, Act.KEY_CHANGE, keyid, detail):
+        return change_key(trust, keyid, why=why, owner=owner, sites=sites)
+
+
+def _pinned_as(trust: Path, keyid: str) -> dict[str, Any]:
+    """What a key is pinned for, as the audit log has it beside a change."""
+    known = TrustFolder.load(trust).find(keyid)
+    return {} if known is None else described(known)
+
+
+def described(record: TrustRecord) -> dict[str, Any]:
+    """A pinned key's owner, purposes and sites."""
+    return {"owner": record.owner, "purposes": list(record.purposes), "sites": list(record.sites)}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from bundles.ports import Progress
 
@@ -135,29 +135,14 @@ class FolderDesk:
         revoke(self._root, keyid, why)
 
     def untrust(self, keyid: str, why: str) -> None:
-        from appliance.audit.folder_acts import recorded
-        from bundles.signing.pinned_key import untrust_key
+        from appliance.trust_acts import untrust
 
-        with recorded(self._root, Act.KEY_UNTRUST, keyid, {"why": why, "was": self._pinned_as(keyid)}):
-            untrust_key(self._trust, keyid, why=why)
+        untrust(self._root, keyid, why)
 
     def correct(self, keyid: str, why: str, owner: str, sites: Sequence[str]) -> None:
-        from appliance.audit.folder_acts import recorded
-        from bundles.signing.pinned_key import change_key
+        from appliance.trust_acts import change
 
-        detail: dict[str, Any] = {"why": why, "was": self._pinned_as(keyid)}
-        detail |= ({"owner": owner} if owner else {}) | ({"sites": list(sites)} if sites else {})
-        with recorded(self._root, Act.KEY_CHANGE, keyid, detail):
-            change_key(self._trust, keyid, why=why, owner=owner or None, sites=tuple(sites) or None)
-
-    def _pinned_as(self, keyid: str) -> dict[str, Any]:
-        """What a key is pinned for, as the audit log has it beside a change."""
-        from bundles.signing.trust import TrustFolder
-
-        known = TrustFolder.load(self._trust).find(keyid)
-        if known is None:
-            return {}
-        return {"owner": known.owner, "purposes": list(known.purposes), "sites": list(known.sites)}
+        change(self._root, keyid, why, owner or None, tuple(sites) or None)
 
     def widening(self, keyid: str, grant: Grant) -> Widening | None:
         from bundles.signing.trust import TrustFolder
