@@ -135,7 +135,7 @@ def test_a_bundle_is_carried_out_and_in_and_pulled_with_the_same_digests(gap: Ga
         inside.press("e")
         inside.shows("Release alpha.bravo-000001?")
         inside.press("y")
-        inside.shows(f"released: {MODEL}, {HELLO}", "[ok] release     its artifacts are visible")
+        inside.shows(f"released: {MODEL}, {HELLO}", "[ok] release     its artifacts are shown")
         inside.press("q")
         assert inside.ended() == 0
     for name in (MODEL, HELLO):
