@@ -92,7 +92,7 @@ def _missing(event: Mapping[str, Any], documents: _Documents) -> tuple[str, ...]
     digest, keyid = str(detail.get("digest", "")), str(detail.get("keyid", ""))
     if event["act"] == Act.INTAKE_RELEASE:
         return () if documents.approved(digest) else ("no approval of", digest, "which was released")
-    decision = _DECISIONS.get(Act(event["act"]), "")
+    decision = next((word for act, word in _DECISIONS.items() if act == event["act"]), "")
     try:
         check_keyid(keyid)
     except LockgateError:
