@@ -165,7 +165,7 @@ def test_who_is_not_logged_in_gets_nothing_from_the_socket(live: Live, tmp_path:
 
 
 def test_an_administrator_sees_no_quarantine_and_becomes_no_officer(live: Live) -> None:
-    assert "no role gives quarantine" in live.call("intake", "list", expect=3)
+    assert "separation of duties" in live.call("intake", "list", expect=3)
     assert "separation of duties" in live.call("role", "grant", "ada", "security-officer", expect=3)
     assert "no administrator" in live.call("user", "disable", "ada", expect=3)
 
