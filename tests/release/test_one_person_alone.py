@@ -321,13 +321,14 @@ def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: st
     alerts = closed.ask("vera", "GET", "/v1/status")["alerts"]
     assert any(f"release: {name} is shown and nobody released it" in alert for alert in alerts)
     edit(closed, "DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
-    (found,) = closed.ask("vera", "GET", "/v1/releases/check")["items"]
-    assert [found[word] for word in ("kind", "bundle", "found", "expected")] == [
+    state, step = closed.ask("vera", "GET", "/v1/releases/check")["items"]
+    assert [state[word] for word in ("kind", "bundle", "found", "expected")] == [
         "state",
         name,
         "released",
         "quarantined",
     ]
+    assert [step[word] for word in ("kind", "bundle", "found")] == ["record", name, "missing"]
     assert "by the audit log quarantined" in closed.cli("vera", "intake", "check", expect=3).stderr
     edit(closed, f"UPDATE intake SET state = 'quarantined' WHERE id = '{name}'")
     assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
