@@ -54,6 +54,10 @@ JOB_STACK: Final = MIB
 """The stack of a thread of a job or of the station. All of it counts as data, and the usual 8 MiB would be most of a
 job's."""
 
+JOB_STARVED: Final = 5.0
+"""Seconds between two looks at a job's last words. One that lacked memory, and has not ended at the second look, is
+killed: it undoes what it began in a fraction of a second."""
+
 FORGOTTEN_LOOKED_AT: Final = 2_000
 """Of the audit log's newest events, so many are held against the database before a start, where nothing else says
 whether it went back: a fraction of a second."""

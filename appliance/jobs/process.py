@@ -6,10 +6,12 @@ import asyncio
 import contextlib
 import os
 import signal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from appliance import limits
+from appliance.jobs.runner import died_of_memory
 from bundles.processes import start as children
 
 Process = asyncio.subprocess.Process
@@ -40,7 +42,28 @@ async def start(root: Path, job_id: str, kind: str, folder: Path, descriptors: t
             env=children.environment(*_PASSED), stderr=errors, line=_LINE, pass_fds=descriptors,
         )  # fmt: skip
     _end_group_of(process)
+    _end_starved(process, folder / "errors")
     return process
+
+
+def _end_starved(process: Process, errors: Path) -> None:
+    """Kill a process that lacked memory and does not end. A thread without memory for its first frame can run nothing
+    of its own, not even what would end the process, and whoever started the thread waits for it without end. Python
+    writes that into `errors`."""
+    loop = asyncio.get_running_loop()
+
+    def look(*, lacked_before: bool) -> None:
+        if process.returncode is not None:
+            return
+        lacked = False
+        with contextlib.suppress(OSError):
+            lacked = died_of_memory(errors)
+        if lacked and lacked_before:
+            kill(process)
+            return
+        loop.call_later(limits.JOB_STARVED, partial(look, lacked_before=lacked))
+
+    loop.call_later(limits.JOB_STARVED, partial(look, lacked_before=False))
 
 
 def _end_group_of(process: Process) -> None:

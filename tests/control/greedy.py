@@ -99,6 +99,13 @@ def killed(context: JobContext) -> dict[str, Any]:
     return {}
 
 
+def starved(context: JobContext) -> dict[str, Any]:
+    """Wait without end for a thread that had no memory to begin: Python says so on stderr, and nothing ends."""
+    os.write(2, b"Exception ignored in sys.unraisablehook: <function _end_without_memory>\nMemoryError\n")
+    threading.Event().wait()
+    return {}
+
+
 def failed_and_recorded(context: JobContext) -> dict[str, Any]:
     """Fail as a kind does that records its failure itself."""
     error = FailedError("the disk is gone")
@@ -123,7 +130,7 @@ WAYS = {
         in_a_layers_window, taken_for_a_refusal,
     )
 }  # fmt: skip
-OTHERS = {function.__name__: function for function in (bounds, killed, failed_and_recorded, failed_unrecorded)}
+OTHERS = {function.__name__: function for function in (bounds, killed, starved, failed_and_recorded, failed_unrecorded)}
 
 
 def run(context: JobContext) -> dict[str, Any]:

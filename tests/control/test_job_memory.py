@@ -98,6 +98,18 @@ async def test_the_failure_of_every_kind_of_job_is_recorded_also_where_its_proce
     assert events == {}
 
 
+async def test_a_job_that_lacked_memory_and_does_not_end_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(start, "python_module", greedy)
+    monkeypatch.setattr(limits, "JOB_STARVED", 0.1)
+    async with station_jobs(tmp_path / "bravo") as jobs:
+        job = await end(jobs, "import", {"way": "starved"})
+    assert job.error is not None
+    assert (job.state, job.error["exit_status"]) == ("failed", 1)
+    assert "more memory than the 270 MiB" in job.error["what"]
+
+
 async def test_a_failure_that_the_job_recorded_itself_is_recorded_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
