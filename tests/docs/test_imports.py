@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.walks import walks
+
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("bundles", "appliance", "tui")
 
@@ -80,3 +82,9 @@ def test_imports_for_types_and_in_functions_count() -> None:
     files = graph()
     assert "appliance.cosigning" in files["tui.station.keyring"]
     assert len(files) > 600
+
+
+def test_the_walks_of_a_build_and_an_import_are_counted(tmp_path: Path) -> None:
+    rooms = {name: {Path(room).relative_to(ROOT).as_posix() for room in walk.rooms} for name, walk in walks(tmp_path)}
+    assert {"appliance/outgoing/build.py", "bundles/volumes/write.py"} <= rooms["build"]
+    assert {"appliance/intake/import_job.py", "bundles/decide/bundle.py"} <= rooms["import"]
