@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -241,3 +243,15 @@ class Closed:
         if not path.exists():
             save_private(path, self.keys[who], None)
         return path
+
+
+def edit(station: Closed, *statements: str) -> None:
+    """Somebody with sqlite3 at the running station's database, who drops the triggers that stand in the way."""
+    with contextlib.closing(sqlite3.connect(station.paths.database, timeout=30)) as intruder, intruder:
+        triggers = intruder.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for trigger, _ in triggers:
+            intruder.execute(f"DROP TRIGGER {trigger}")
+        for statement in statements:
+            intruder.execute(statement)
+        for _, text in triggers:
+            intruder.execute(text)

@@ -19,25 +19,13 @@ from bundles.errors import LockgateError, NotFoundError, RefusedError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import revoke_key
-from tests.release.closed import PASSWORD, Closed
+from tests.release.closed import PASSWORD, Closed, edit
 
 
 @pytest.fixture
 def name(closed: Closed) -> str:
     """A bundle that carl imported."""
     return closed.brought()
-
-
-def edit(station: Closed, *statements: str) -> None:
-    """Somebody with sqlite3 at the running station's database, who drops the triggers that stand in the way."""
-    with contextlib.closing(sqlite3.connect(station.paths.database, timeout=30)) as intruder, intruder:
-        triggers = intruder.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-        for trigger, _ in triggers:
-            intruder.execute(f"DROP TRIGGER {trigger}")
-        for statement in statements:
-            intruder.execute(statement)
-        for _, text in triggers:
-            intruder.execute(text)
 
 
 def is_hidden(station: Closed, name: str) -> bool:
@@ -296,42 +284,6 @@ def test_an_approval_made_elsewhere_is_as_good_as_one_made_here(closed: Closed, 
                 if one["detail"]["owner"] == "Boris Lind"]  # fmt: skip
     assert event["actor"] == "anna"
     assert closed.release("clara", name)
-
-
-def test_content_that_a_row_made_by_hand_shows_is_found(closed: Closed, name: str) -> None:
-    released = closed.brought()
-    closed.approve("anna", released)
-    closed.approve("boris", released)
-    closed.release("clara", released)
-    assert closed.cli("vera", "intake", "check").stdout == "[ok] all that is shown was released\n"
-    at = "2026-01-01T00:00:00Z"
-    documents = "FROM intake i JOIN intake_documents d USING (digest)"
-    wanted = f"{documents}, json_each(d.manifest, '$.blobs') b WHERE i.id = '{name}'"
-    edit(
-        closed,
-        f"INSERT INTO repositories (name, created) VALUES ('stolen', '{at}')",
-        "INSERT INTO links (repository_id, digest, kind, created) SELECT (SELECT id FROM repositories WHERE"
-        f" name = 'stolen'), json_extract(b.value, '$.digest'), 'blob', '{at}' {wanted}",
-        f"UPDATE intake SET state = 'released' WHERE id = '{name}'",
-    )
-    said = closed.cli("vera", "intake", "check", expect=3)
-    assert name in said.stdout
-    assert released not in said.stdout
-    assert "nobody released" in said.stderr
-    alerts = closed.ask("vera", "GET", "/v1/status")["alerts"]
-    assert any(f"release: {name} is shown and nobody released it" in alert for alert in alerts)
-    edit(closed, "DELETE FROM links WHERE repository_id = (SELECT id FROM repositories WHERE name = 'stolen')")
-    state, step = closed.ask("vera", "GET", "/v1/releases/check")["items"]
-    assert [state[word] for word in ("kind", "bundle", "found", "expected")] == [
-        "state",
-        name,
-        "released",
-        "quarantined",
-    ]
-    assert [step[word] for word in ("kind", "bundle", "found")] == ["record", name, "missing"]
-    assert "by the audit log quarantined" in closed.cli("vera", "intake", "check", expect=3).stderr
-    edit(closed, f"UPDATE intake SET state = 'quarantined' WHERE id = '{name}'")
-    assert closed.ask("vera", "GET", "/v1/releases/check")["ok"] is True
 
 
 def test_a_hybrid_key_signs_elsewhere_with_both_its_halves(closed: Closed, name: str, tmp_path: Path) -> None:
