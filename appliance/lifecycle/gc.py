@@ -95,13 +95,12 @@ def _age(value: object, untagged: bool) -> int:
         return limits.UNTAGGED_OLDER
     if not untagged:
         raise UsageError("older_than is about what has no tag", thing=repr(value)[:60], remedy="give untagged, too")
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= limits.UNTAGGED_OLDER_MOST:  # type: ignore[operator]
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= limits.UNTAGGED_OLDER_MOST:
         raise UsageError(
             "older_than is a whole number of seconds", thing=repr(value)[:60],
             remedy=f"from 0 to {limits.UNTAGGED_OLDER_MOST}",
         )  # fmt: skip
-    return int(value)  # type: ignore[call-overload, no-any-return]
+    return value
 
 
 class _Collection:
