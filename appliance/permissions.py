@@ -238,7 +238,9 @@ class Rules:
                 continue
             where = f" on {grant.pattern}" if permission in ON_REPOSITORIES else ""
             return Decision(True, f"{_article(grant.role)}{where} may {DOES[permission]}")
-        return Decision(False, away or f"no role gives {permission}{f' on {repository}' if repository else ''}")
+        return Decision(
+            False, away or f"no role of it may {DOES[permission]}{f' on {repository}' if repository else ''}"
+        )
 
     def prefixes(self, caller: Caller, permission: Permission) -> list[str]:
         """What the name of every repository begins with on which `caller` might have `permission`: what comes before

@@ -106,8 +106,8 @@ def test_a_member_is_the_account_bound_to_the_uid_and_no_more(live: Live, strang
     try:
         who = json.loads(as_nobody(stranger, "user", "whoami", "--json", expect=0, groups=[gid]))
         assert (who["account"], who["roles"]) == ("alice", [{"role": "reader", "pattern": "**"}])
-        assert "no role gives account" in as_nobody(stranger, "user", "list", expect=3, groups=[gid])
-        assert "no role gives account" in as_nobody(
+        assert "no role of it may see or change accounts" in as_nobody(stranger, "user", "list", expect=3, groups=[gid])
+        assert "no role of it may see or change accounts" in as_nobody(
             stranger, "role", "grant", "alice", "administrator", expect=3, groups=[gid]
         )
     finally:

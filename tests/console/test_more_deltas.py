@@ -98,4 +98,4 @@ async def test_who_may_neither_is_told_why(drive: Any) -> None:
         console.app.show_root("deltas")
         await console.rest()
         assert "not for you: separation of duties: a security-officer may never build" in console.screen()
-        assert "not for you: no role gives receipt" in console.screen()
+        assert "not for you: no role of it may export or read receipts" in console.screen()

@@ -170,9 +170,9 @@ async def test_the_courier_writes_no_receipt_here_without_the_role(bravo: RealSt
         await console.log_in("olga")
         await console.until(lambda: console.app.status is not None, "an answer")
         console.app.show_root("deltas")
-        await console.shows("not for you: no role gives receipt")
+        await console.shows("not for you: no role of it may export or read receipts")
         await console.press("e")
-        await console.shows("Receipt: no role gives receipt")
+        await console.shows("Receipt: no role of it may export or read receipts")
 
 
 async def test_the_courier_writes_a_receipt_and_it_is_listed(bravo: RealStation, tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ async def test_a_repository_one_may_not_pull_is_refused_in_the_same_words_whethe
             assert said == json.dumps(
                 {
                     "error": "RefusedError", "code": "refused",
-                    "what": "alice may not pull (no role gives pull on NAME)", "thing": "NAME",
+                    "what": "alice may not pull (no role of it may pull on NAME)", "thing": "NAME",
                     "remedy": "it takes a reader, a writer, a maintainer, a security-officer or a collector; an"
                     " administrator grants it: lockgate role grant alice reader --on NAME", "exit_status": 3,
                 }

@@ -69,6 +69,7 @@ def test_where_sboms_are_required_nothing_is_signed(outside: Outside, layout: La
     with pytest.raises(FailedError) as failed:
         outside.build(medium, "team/good:1", "team/bad:1", require_sbom=True)
     assert failed.value.thing == f"team/bad:1: {bad.partition('@')[2]}"
+    assert LAYER in failed.value.what
     assert list(medium.iterdir()) == []
     assert "to-sign" not in outside.bundles().values()
 

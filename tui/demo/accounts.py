@@ -10,34 +10,14 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from appliance.api.people import Who
+from appliance.api.states import ROLES
+from appliance.permissions import DOES, GIVES, PERMISSIONS, RULES_OUT, Permission
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import changes, data
 from tui.demo.state import DemoState
 
 TRAINEE: Final = "trainee"
 _IDLE: Final = 15 * 60
-_PERMISSIONS: Final = (
-    *("status", "pull", "push", "delete", "collect", "build", "sign", "receipt", "media", "custody", "import"),
-    *("quarantine", "approve", "reject", "release", "withdraw", "reset", "trust", "policy", "audit", "account"),
-    "operate",
-)
-_GIVES: Final = {
-    "reader": "status pull",
-    "writer": "status pull push",
-    "maintainer": "status pull push delete",
-    "security-officer": "status pull quarantine approve reject release withdraw reset trust policy sign custody",
-    "auditor": "status audit custody",
-    "administrator": "status account operate",
-    "collector": "status pull collect build sign receipt media custody",
-    "courier": "status import media receipt custody",
-}
-_NEVER: Final = {
-    "security-officer": "collect build import account",
-    "auditor": "approve reject release withdraw reset collect build import account operate trust policy",
-    "administrator": "approve reject release withdraw reset trust policy quarantine audit",
-    "collector": "approve reject release withdraw reset account",
-    "courier": "approve reject release withdraw reset account trust policy",
-}
 
 Account = dict[str, Any]
 
@@ -82,18 +62,20 @@ def find(station: DemoState, name: str) -> Account:
 
 def decisions(account: Account) -> dict[str, tuple[bool, str]]:
     """Every permission, whether the account has it, and why."""
-    roles = [str(held["role"]) for held in account["roles"]]
-    return {permission: _decide(roles, permission) for permission in _PERMISSIONS}
+    held = {str(one["role"]) for one in account["roles"]}
+    return {permission: _decide(held, permission) for permission in PERMISSIONS}
 
 
-def _decide(roles: list[str], permission: str) -> tuple[bool, str]:
-    if "everything" in roles:
+def _decide(held: set[str], permission: Permission) -> tuple[bool, str]:
+    if "everything" in held:
         return True, "who is in training may do everything"
-    never = next((role for role in roles if permission in _NEVER.get(role, "").split()), "")
+    roles = [role for role in ROLES if role in held]
+    never = next((role for role in roles if permission in RULES_OUT[role]), "")
     if never:
-        return False, f"separation of duties: {_article(never)} may never {permission}"
-    gives = next((role for role in roles if permission in _GIVES.get(role, "").split()), "")
-    return (True, f"{_article(gives)} may {permission}") if gives else (False, f"no role gives {permission}")
+        return False, f"separation of duties: {_article(never)} may never {DOES[permission]}"
+    gives = next((role for role in roles if permission in GIVES[role]), "")
+    does = DOES[permission]
+    return (True, f"{_article(gives)} may {does}") if gives else (False, f"no role of it may {does}")
 
 
 def _article(role: str) -> str:

@@ -61,7 +61,7 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
             context.progress("sbom", done, total)
             time.sleep(_LOOK)
             for scan in list(running):
-                made = _polled(scan, required)
+                made = _polled(scan)
                 if made is None:
                     continue
                 if scan.has_network:
@@ -70,6 +70,8 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
                 scan.close()
                 done += sizes[scan.digest]
                 repositories = [repository for repository, digest in images if digest == scan.digest]
+                if required and isinstance(made, UndescribedError):
+                    raise _with_layer(context.station, scan.digest, made)
                 findings += _keep(context, repositories, scan.digest, made)
     finally:
         for scan in running:
@@ -79,13 +81,18 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
     return findings
 
 
-def _polled(scan: Scan, required: bool) -> Sbom | UndescribedError | None:
+def _polled(scan: Scan) -> Sbom | UndescribedError | None:
     try:
         return scan.poll()
     except UndescribedError as error:
-        if required:
-            raise
         return error
+
+
+def _with_layer(station: Station, image: Digest, error: UndescribedError) -> UndescribedError:
+    """`error`, and the first layer of the image that is no archive."""
+    layer = _faulty_layer(station, image)
+    what = f"{error.what} (layer {layer})" if layer else error.what
+    return UndescribedError(what, thing=error.thing, remedy=error.remedy, code=error.code)
 
 
 def _keep(
