@@ -1,0 +1,56 @@
+"""What the registry client of `collect` needs to reach a registry: the account, the certificates, the way there.
+
+The client asks `Accesses` for each repository of each host. It does the token protocol itself; whoever implements
+`Accesses` says with which account, and over which connection.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class HostAccess:
+    """How one host is reached for one repository. Secrets are in no text of it."""
+
+    host: str
+    """`name[:port]`, as the access is for."""
+    user: str | None = None
+    """The account's name, or None for an anonymous access."""
+    secret: str | None = field(default=None, repr=False)
+    """The account's password or access token."""
+    identity_token: str | None = field(default=None, repr=False)
+    """A refresh token for the token service, instead of a name and a secret (distribution token specification)."""
+    ssl: ssl.SSLContext | None = None
+    """The authorities and the client certificate for this host; None for those of the machine."""
+    plain_http: bool = False
+    """Whether the host was named as one that speaks plain HTTP. Loopback does so without being named."""
+    proxy: str | None = None
+    """The URL of the proxy for this host; None for the environment's, "" for none."""
+
+
+class Accesses(Protocol):
+    """Says how hosts are reached. Both methods may block (files, credential helpers) and are called in a thread."""
+
+    def for_repository(self, host: str, repository: str) -> HostAccess:
+        """The access to `repository` at `host` (`name[:port]`, as references have it). Raises a LockgateError that
+        names the file or helper and no secret."""
+        ...
+
+    def mirrors(self, host: str, repository: str) -> tuple[tuple[str, str], ...]:
+        """Pairs (host, repository) to be tried before `repository` at `host`, in their order."""
+        ...
+
+
+class NoAccess:
+    """Accesses without accounts: the machine's certificates, the environment's proxy, no mirrors."""
+
+    def for_repository(self, host: str, repository: str) -> HostAccess:
+        """As Accesses.for_repository."""
+        return HostAccess(host)
+
+    def mirrors(self, host: str, repository: str) -> tuple[tuple[str, str], ...]:
+        """As Accesses.mirrors."""
+        return ()
