@@ -15,7 +15,7 @@ import pytest
 from bundles.format.manifest import volume_path
 from bundles.signing.keys import PrivateKey
 from bundles.signing.trust import trust_key
-from tests.bundles.small import MemoryStore, SmallBundle, file_artifact
+from tests.bundles.small import MemoryStore, SmallBundle, counting, file_artifact
 from tests.intake.inside import VISIBLE, Inside, carry, dump, make_station, name_of, small_bundle
 
 REPOSITORY = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ def test_another_job_finishes_what_a_killed_one_began(root: Path, bundle: SmallB
 
 def test_an_import_writes_each_byte_once(root: Path, tmp_path: Path) -> None:
     store = MemoryStore()
-    large = b"".join(number.to_bytes(4, "big") for number in range(12_000_000))
+    large = counting(12_000_000)
     made = carry(tmp_path / "large", store, [file_artifact(store, large)], volume=8_000_000)
     trusted(root, made.key)
     assert any(blob.parts for blob in made.signed.manifest.blobs)
