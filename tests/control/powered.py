@@ -70,7 +70,7 @@ class Powered:
         self._process.wait()
         assert self._process.stdout is not None
         self._process.stdout.close()
-        wait_for(lambda: not self._processes(), "every process of it ended with the station")
+        wait_for(lambda: not self._processes(), "every process of it ended with the station", every=0.02)
 
     def _processes(self) -> list[int]:
         """The processes of its session that are left."""
@@ -98,12 +98,12 @@ class Powered:
             return database.execute(query).fetchall()
 
 
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait, looking often, until something is so."""
+def wait_for(condition: Callable[[], object], what: str, *, every: float = 0.002) -> None:
+    """Wait until something is so, looking each `every` seconds."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline, f"it did not come: {what}"
-        time.sleep(0.002)
+        time.sleep(every)
 
 
 def stamp(path: Path) -> tuple[int, int, int]:
