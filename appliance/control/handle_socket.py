@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import secrets
+import select
 import socket
 import struct
 import threading
@@ -140,31 +141,38 @@ class HandleServer:
     async def serving(self) -> AsyncIterator[None]:
         """Listen while it is open. Raises FailedError where the socket cannot be made."""
         listener = listen_at(self._paths.handles_socket, socket.SOCK_SEQPACKET)
-        listener.settimeout(_TICK)
-        thread = threading.Thread(target=self._accept, args=(listener,), daemon=True)
+        listener.setblocking(False)
+        stop = os.eventfd(0)
+        thread = threading.Thread(target=self._accept, args=(listener, stop), daemon=True)
         thread.start()
         try:
             yield
         finally:
             self._stopped.set()
-            with contextlib.suppress(OSError):
-                listener.shutdown(socket.SHUT_RDWR)
-            await asyncio.to_thread(thread.join, 2 * _TICK)
+            os.eventfd_write(stop, 1)
+            await asyncio.to_thread(thread.join)
+            os.close(stop)
             listener.close()
             self._handles.close()
             self._paths.handles_socket.unlink(missing_ok=True)
 
-    def _accept(self, listener: socket.socket) -> None:
+    def _accept(self, listener: socket.socket, stop: int) -> None:
+        """Take connections until `stop`, an eventfd, is written. A listener that is shut down would not do: accept(2)
+        with a time-out then runs without a pause until the time is over."""
+        ready = select.poll()
+        ready.register(listener, select.POLLIN)
+        ready.register(stop, select.POLLIN)
         while not self._stopped.is_set():
             self._handles.expire()
+            if not ready.poll(_TICK * 1000):
+                continue
             try:
                 connection, _ = listener.accept()
                 person = person_at(connection)
-            except TimeoutError:
+            except BlockingIOError:  # told to stop, or the client went again
                 continue
-            except OSError:
-                if self._stopped.wait(0.1):  # the listener is closed, or descriptors are short for a moment
-                    return
+            except OSError:  # descriptors are short for a moment
+                self._stopped.wait(0.1)
                 continue
             own, most = limits.HANDLE_CALLERS
             with self._turn:
