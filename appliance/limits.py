@@ -481,6 +481,22 @@ SBOM_CHANGES: Final = 1_000
 DIFFERENCES_SIZE: Final = 4 * MIB
 """Characters of what is listed of all moved tags together: a report has 16 MiB for all its sections."""
 
+SIGNATURES_SIZE: Final = 2 * MIB
+"""Characters of what a report lists of all images' signatures together: some ten thousand lines."""
+
+SIGNATURES_TIME: Final = 300.0
+"""Verifying the signatures of all images of a bundle. One takes about a tenth of a millisecond for each pinned key; of
+an image `IMAGE_SIGNATURES` are looked at, and a bundle may name a hundred thousand images."""
+
+SIGNATURE_TEXT: Final = 200
+"""Characters of one text about a signature that came with it: a certificate's subject, a predicate type."""
+
+SIGNED_IMAGES: Final = 256
+"""Manifests of one index whose signatures are looked at together: public images have some dozens of platforms."""
+
+SIGNATURE_REFERRERS: Final = 256
+"""Referrers of an image among which its signatures are looked for: SBOMs and scan results stand among them."""
+
 DIFFERENCES_TIME: Final = 600.0
 """Comparing SBOMs of all moved tags. A real one of 10 MiB takes half a second; many tags may share one made to be
 slow."""

@@ -111,6 +111,36 @@ AUDIT_LINE_NODES: Final = 400_000
 KEY_FILE_NODES: Final = 1_000
 """A trust record or a cosign key has about twenty."""
 
+# Image signatures: what is looked at of documents that anybody may attach to an image.
+
+IMAGE_SIGNATURES: Final = 32
+"""Signatures and attestations looked at for one image, those of its children aside; notation CVE-2023-33957: attempts
+are capped. People and build systems attach some."""
+
+IMAGE_SIGNATURE: Final = 128 * KIB
+"""A simple signing payload, or a Notation envelope: eight certificates of 4 KiB in base64, and room."""
+
+IMAGE_SIGNATURE_NODES: Final = 2_000
+
+ATTESTATION: Final = 8 * MIB
+"""A DSSE envelope or Sigstore bundle; with an image's SBOM in base64 it is some megabytes. Cosign CVE-2024-29902."""
+
+ATTESTATION_NODES: Final = 400_000
+"""Values and keys of an attestation's statement: 50 MB decoded. One of `ATTESTATION` with an SBOM has about that."""
+
+IMAGE_SIGNATURES_SIZE: Final = 24 * MIB
+"""Bytes of signatures and attestations that are read for one image: three of the largest."""
+
+DSSE_SIGNATURES: Final = 8
+"""Signatures in one envelope: cosign and in-toto write one a signer."""
+
+STATEMENT_SUBJECTS: Final = 1_024
+SUBJECT_DIGESTS: Final = 32
+"""Subjects of an in-toto statement, and digests of one of them: a build of many platforms has some dozens."""
+
+CERTIFICATE_CHAIN: Final = 8
+"""Certificates from a signer's to the root: public ones have three or four."""
+
 INDEX_DEPTH: Final = 8
 """Index within index within index; threats: index recursion."""
 

@@ -29,6 +29,7 @@ COMMANDS: Final = {
     "receipt": ("appliance.cli.intake.receipt:receipt", "Receipts: export, read"),
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy"),
+    "signature": ("appliance.cli.store.signature:signature", "Image signatures: list"),
     "file": ("appliance.cli.store.file:file", "Files that were collected: get one back"),
     "gc": ("appliance.cli.store.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.store.scrub:scrub", "Read every blob, withdraw what is damaged"),

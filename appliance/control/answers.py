@@ -63,6 +63,7 @@ from appliance.api.people import (
     Who,
 )
 from appliance.api.recall import Recall
+from appliance.api.signatures import Signatures
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, Rule, TrustedKey
 
@@ -78,6 +79,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/copies": Copied,
     "GET /v1/artifact": Artifact,
     "GET /v1/sbom": Components,
+    "GET /v1/signatures": Signatures,
     "GET /v1/find": Page[Found],
     "GET /v1/file": File,
     "GET /v1/jobs": Page[Job],

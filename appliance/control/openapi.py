@@ -44,6 +44,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/repositories/{name}/tags": _FILTERED,
     "GET /v1/repositories/{name}/untagged": _PAGE,
     "GET /v1/artifact": {"ref!": _TEXT},
+    "GET /v1/signatures": {"ref!": _TEXT},
     "GET /v1/file": {"ref!": _TEXT},
     "GET /v1/file/content": {"ref!": _TEXT},
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,

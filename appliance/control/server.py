@@ -46,6 +46,7 @@ from appliance.control.routes import (
     repositories,
     repository_acts,
     session,
+    signatures,
     sites,
     status,
     streams,
@@ -77,7 +78,7 @@ from bundles.errors import LockgateError
 from bundles.io.threads import Threads
 
 _MODULES = (
-    status, repositories, repository_acts,
+    status, repositories, repository_acts, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
 )  # fmt: skip

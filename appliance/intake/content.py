@@ -20,6 +20,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.kinds import kind_of_manifest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
+from bundles.ports import BlobReader
 
 _TABLE_ANNOTATIONS: Final = (
     "io.github.containers.zstd-chunked.",
@@ -155,7 +156,7 @@ def _check_child(parent: Checked, child: Descriptor, came: Artifact | None) -> N
         )
 
 
-def read_manifest(blobs: Blobs, artifact: Artifact) -> bytes:
+def read_manifest(blobs: BlobReader, artifact: Artifact) -> bytes:
     """A manifest's bytes from the store, hashed again. Raises RefusedError where they are not the announced ones."""
     digest = Digest.parse(artifact.digest)
     try:

@@ -26,6 +26,7 @@ from appliance.store.writes.intake import Inspected, KeepLayers
 from bundles.decide.bundle import Opened, decide, require_all_signers
 from bundles.documents import signed
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError
+from bundles.image_signatures.pins import Pins
 from bundles.io.files import read_small, write_atomic
 from bundles.limits import SIGNED_DOCUMENT
 from bundles.oci.digest import Digest
@@ -56,6 +57,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
         metadata=station.metadata,
         previous=None if previous is None else read_manifest(reader, previous.digest),
         owners=TagOwners(station, {artifact.repository for artifact in manifest.artifacts}),
+        pins=Pins.of(station.trust(), clock.now()),
     )
     report = inspectors.inspect(
         subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS

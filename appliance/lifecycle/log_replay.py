@@ -20,6 +20,7 @@ from appliance.audit.event_order import Order
 from appliance.audit.reading import is_pruned, own_events, own_oldest
 from appliance.lifecycle.undecided_order import Doubts, Key
 from appliance.paths import StationPaths
+from appliance.release_check.log_facts import attached_by
 from appliance.store.writes.rebuild import BundleRow, JobRow
 from appliance.store.writes.rows import Kind
 from appliance.store.writes.sites import SiteRow
@@ -247,6 +248,8 @@ class _Replay:
         if act == Act.COLLECT:
             if tag:
                 self._tag(repository, tag, root, at)
+            for each, where in attached_by(detail).items():
+                self._tag(repository, each, where, at)
             count = detail.get("manifests")
             if isinstance(count, int) and count > len(seen):
                 gap = f"{some(count - len(seen), 'manifest')} that were collected with {thing}: collect it again"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from appliance import limits as station_limits
-from appliance.outgoing.collect.sources import cosign_tags
+from appliance.outgoing.collect.sources import cosign_tags, fallback_tag
 from appliance.outgoing.gc_pause import uncollected
 from bundles import limits
 from bundles.build import Content
@@ -17,7 +17,7 @@ from bundles.io import strict_json
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX, kind_of_manifest
-from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
 from bundles.oci.reference import Reference, moved_tag
 
@@ -181,6 +181,18 @@ class _Walk:
                 node = self.reach(repository, found, depth + 1)
                 node.tags.add(tag)
                 self._note(node.kind, subject, found.digest)
+        self._take_fallback(repository, subject, depth)
+
+    def _take_fallback(self, repository: str, subject: Digest, depth: int) -> None:
+        """The index of referrers at the fallback tag, where it lists nothing but what was reached as a referrer: what
+        refers to `subject` is carried whether it is listed or not, and an index that lists what is gone is none."""
+        tag = fallback_tag(subject)
+        found = self._shown.resolve(Reference(repository, tag=tag))
+        if found is None or found.media_type not in INDEX_TYPES:
+            return
+        listed = parse_manifest(self._shown.read(found.digest, limits.OCI_MANIFEST), found.media_type).manifests
+        if all((repository, child.digest) in self._nodes for child in listed):
+            self.reach(repository, found, depth + 1).tags.add(tag)
 
     def note(self, text: str) -> None:
         """Have something said, "" aside."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from appliance.audit.acts import Act
 from appliance.release_check.block_record import BlockRecord
@@ -31,6 +32,12 @@ class Shown:
         for repository, digests in other.artifacts.items():
             add_aged(self.artifacts[repository], digests, older)
         add_aged(self.references, other.references, older)
+
+
+def attached_by(detail: Mapping[str, Any]) -> dict[str, str]:
+    """The tags of a collect by which things are attached to what it took, each with the digest of its manifest."""
+    found = detail.get("attached")
+    return {str(tag): str(digest) for tag, digest in found.items()} if isinstance(found, Mapping) else {}
 
 
 def add_aged(found: Aged, other: Aged, older: int = 0) -> None:

@@ -16,7 +16,7 @@ from appliance.audit.acts import MOVES_TAGS, Act, mark, read_act
 from appliance.audit.reading import own_oldest
 from appliance.paths import StationPaths
 from appliance.release_check.cut_record import CHUNK, read_lines
-from appliance.release_check.log_facts import LogRecord
+from appliance.release_check.log_facts import LogRecord, attached_by
 from appliance.release_check.signed_content import SignedArtifact, signed_artifacts
 from appliance.release_check.tag_history import CLIENT, Standing, pages, take
 from appliance.store.ports import Blobs, Reader
@@ -26,7 +26,8 @@ from bundles.io import strict_json
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import INDEX_TYPES, MANIFEST_TYPES, Manifest, parse_manifest
 
-_DETAIL: Final = ("digest", "digests", "referrers", "tags", "references", "artifacts", "whole", "keeps_released")
+_DETAIL: Final = ("digest", "digests", "referrers", "tags", "references", "artifacts", "whole", "keeps_released",
+                  "attached")  # fmt: skip
 _HELD: Final = 1_000
 """Acts that are held for as long as they may have happened after a withdrawal."""
 _RACE: Final = 2_000_000
@@ -220,6 +221,8 @@ class _Replay:
                 self._closure(standing, [said, *(map(str, referrers) if isinstance(referrers, list) else ())])
                 if act == Act.COLLECT and tag:
                     standing.put(CLIENT, tag, said)
+                for each, where in attached_by(detail).items():
+                    standing.put(CLIENT, each, where)
 
     def _is_refused(self, repository: str, standing: Standing) -> bool:
         """Whether the repository held released content when a client's act was recorded that the station lets happen

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io.files import os_failure, own_as_folder, read_small, sync_folder
-from bundles.signing import cosign_key, hybrid, signature_files
+from bundles.signing import certificates, cosign_key, hybrid, signature_files
 from bundles.signing import fingerprint_words as words
 from bundles.signing.signatures import (
     ALGORITHMS,
@@ -73,7 +73,8 @@ def check_keyid(keyid: str) -> str:
 class PublicKey:
     """A public key with its algorithm; equal when its encoding is.
 
-    `encoded` is the SubjectPublicKeyInfo (DER); of a hybrid key both, ECDSA first; of an SSH key OpenSSH's blob.
+    `encoded` is the SubjectPublicKeyInfo (DER); of a hybrid key both, ECDSA first; of an SSH key OpenSSH's blob; of a
+    pinned X.509 root the certificate.
     """
 
     algorithm: str
@@ -81,13 +82,15 @@ class PublicKey:
 
     @classmethod
     def from_pem(cls, pem: bytes) -> PublicKey:
-        """Read a public key's file: one PEM block, the two of a hybrid key, or OpenSSH's line.
+        """Read a public key's file: one PEM block, the two of a hybrid key, OpenSSH's line, or a root certificate.
 
         Raises MalformedError: not a key, an unsupported kind, or bytes beside it. It is encoded again and must be the
         same, so that a key has one form; line ends may differ, and so may the comment behind an SSH key.
         """
         if ssh_keys.is_line(pem):
             return cls.of_ssh(ssh_keys.parse_line(pem))
+        if certificates.is_certificate(pem):
+            return cls(certificates.ALGORITHM, certificates.parse_root(pem))
         try:
             found = hybrid.blocks(pem) if pem.count(b"-----BEGIN ") == _HYBRID_BLOCKS else [pem]
             keys = [serialization.load_pem_public_key(block) for block in found]
@@ -155,6 +158,8 @@ class PublicKey:
         """The key's file: SubjectPublicKeyInfo in PEM (RFC 7468, section 13), a hybrid key's two, an SSH key's line."""
         if self.algorithm in ssh_keys.ALGORITHMS:
             return ssh_keys.render_line(self.encoded)
+        if self.algorithm == certificates.ALGORITHM:
+            return certificates.render(self.encoded)
         if self.algorithm == hybrid.ALGORITHM:
             return self._pair().to_pem()
         encoding, form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -163,10 +168,13 @@ class PublicKey:
     def verify(self, data: bytes, signature: bytes) -> bool:
         """Whether `signature` is this key's over `data`, in its one form (bundles.signing.signatures).
 
-        A hybrid key's signature is both halves (bundles.signing.hybrid), an SSH key's the signature file's bytes.
+        A hybrid key's signature is both halves (bundles.signing.hybrid), an SSH key's the signature file's bytes. A
+        root certificate signs other certificates alone: nothing is its signature.
         """
         if self.algorithm in ssh_keys.ALGORITHMS:
             return sshsig.holds(self.encoded, data, signature)
+        if self.algorithm == certificates.ALGORITHM:
+            return False
         if self.algorithm == hybrid.ALGORITHM:
             return self._pair().holds(data, signature)
         return signature_holds(self.algorithm, self._key, data, signature)

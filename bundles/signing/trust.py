@@ -3,7 +3,7 @@
 | file | holds |
 |---|---|
 | `site.json` | `{"type", "site"}`: the site whose folder this is |
-| `<keyid>.pem` | a public key, exactly as `PublicKey.to_pem` writes it |
+| `<keyid>.pem` | a public key or a root certificate, exactly as `PublicKey.to_pem` writes it |
 | `<keyid>.json` | its record: type, keyid, owner, purposes, sites, algorithm, not_before, not_after, revoked |
 | `policy.json` | what is demanded beyond one signature (bundles.signing.policy); there may be none |
 | `README.txt` | a note by people, never read |
@@ -34,7 +34,7 @@ from bundles.io.files import os_failure, own_as_folder, read_small, write_atomic
 from bundles.io.times import check_time
 from bundles.oci.reference import check_site
 from bundles.people import is_same
-from bundles.signing import policy
+from bundles.signing import certificates, policy
 from bundles.signing.copy_note import NOTE, copied_at
 from bundles.signing.keys import PublicKey, check_keyid
 from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
@@ -234,6 +234,7 @@ def _load_record(path: Path, keyid: str) -> TrustRecord:
         raise _damaged(file, "its type, keyid or algorithm is not the key's")
     try:
         _check_grant(record)
+        certificates.check_purposes(key.algorithm, record.purposes)
     except MalformedError as error:
         raise _damaged(file, error.what) from None
     return TrustRecord(
@@ -290,12 +291,13 @@ def trust_key(
     """Pin a key for a purpose; a key that is pinned already gains the purpose and the sites.
 
     A record has one list of sites for all its purposes, so what would widen a purpose that was not named is refused.
-    Raises UsageError: an unknown purpose, another owner, a revoked key, a bundle key without a site, or such widening;
-    MalformedError for a site or a time.
+    Raises UsageError: an unknown purpose, another owner, a revoked key, a bundle key without a site, a root certificate
+    for anything but images, or such widening; MalformedError for a site or a time.
     """
     if purpose not in PURPOSES:
         raise UsageError("unknown purpose", thing=purpose, remedy=f"use one of {', '.join(PURPOSES)}")
     policy.check_owner(owner)
+    certificates.check_purposes(key.algorithm, [purpose])
     if purpose == "bundle" and not sites:
         raise UsageError("a bundle key is bound to sites", thing=key.keyid, remedy="name them with --from SITE")
     for site in sites:

@@ -191,6 +191,14 @@ SETUPS = {
         "inside$ lockgate user claim ada\ninside$ lockgate serve &\ninside$ lockgate user login ada\n",
         promises={"lockgate token create": "robot-nodes"},
     ),
+    "docs/howto/image-signatures.md": Setup(
+        before=f"{RELEASED}inside$ openssl ecparam -genkey -name prime256v1 -out signer.key\n"
+        "inside$ openssl ec -in signer.key -pubout -out cosign.pub\n"
+        "inside$ openssl req -x509 -new -key signer.key -subj /CN=example -days 9 -out notation-root.crt"
+        " -addext basicConstraints=critical,CA:true -addext keyUsage=critical,keyCertSign\n",
+        shell="inside",
+        promises={"lockgate key list": "Example PKI", "lockgate signature list": "no signature"},
+    ),
     "docs/howto/recall.md": Setup(
         before=RELEASED,
         shell="inside",

@@ -237,9 +237,12 @@ def page(entries: int, first: int = 0) -> bytes:
 
 
 def referrers(registry: Web, answer: Callable[[int, str], tuple[str, bytes]]) -> list[Descriptor]:
-    """What a source finds where `answer` gives the next page's link, and the page, by number and path."""
+    """What a source finds where `answer` gives the next page's link, and the page, by number and path. There is no
+    fallback index beside them."""
 
     def served(path: str, _: Headers) -> Answer:
+        if "/manifests/" in path:
+            return 404, {}, b""
         link, body = answer(len(registry.asked), path)
         return 200, {"Content-Type": OCI_INDEX, **({"Link": f'<{link}>; rel="next"'} if link else {})}, body
 
@@ -254,7 +257,23 @@ def referrers(registry: Web, answer: Callable[[int, str], tuple[str, bytes]]) ->
 def test_every_page_of_referrers_is_taken(registry: Web) -> None:
     found = referrers(registry, lambda n, _: (f"?page={n}" if n < 5 else "", page(3 if n != 2 else 0, n * 3)))
     assert len(found) == 12
-    assert len(registry.asked) == 5
+    assert ["/referrers/" in path for path, _ in registry.asked] == [True] * 5 + [False]
+
+
+def test_what_the_fallback_index_lists_is_taken_beside_what_the_referrers_api_does(registry: Web) -> None:
+    """A registry that learned the API later lists there what came since; and one without it has the index alone."""
+    for api, found in ((200, 3), (404, 2)):
+        registry.answer = lambda path, _, api=api: (
+            (api, {"Content-Type": OCI_INDEX}, page(2)) if "/referrers/" in path
+            else (200, {"Content-Type": OCI_INDEX}, page(2, 1))
+        )  # fmt: skip
+        source = registry.source()
+        digest = Digest.of(b"subject")
+        assert len(source.referrers(digest)) == found
+        asked = len(registry.asked)
+        assert f"sha256-{digest.hex}" in source.attached(digest)
+        assert sum(path.endswith(digest.hex) for path, _ in registry.asked[asked:]) == 0
+        source.close()
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers
+from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers, signatures
 from appliance.intake.inspectors.port import Named, Subject
 from bundles.documents.signed import Report, Section
 from bundles.errors import FailedError, LockgateError
@@ -21,6 +21,7 @@ INSPECTORS: Final[tuple[Named, ...]] = (
     Named("changes", changes.inspect),
     Named("differences", differences.inspect),
     Named("evidence", evidence.inspect),
+    Named("signatures", signatures.inspect),
     Named("layers", layers.inspect),
 )
 

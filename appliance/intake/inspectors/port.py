@@ -15,6 +15,7 @@ from appliance.store.reads.tag_claims import TagClaim
 from bundles.decide.bundle import Opened
 from bundles.documents.signed import Section
 from bundles.format.manifest import BundleManifest
+from bundles.image_signatures.pins import Pins
 from bundles.ports import BlobReader
 
 Entry = TypeVar("Entry")
@@ -29,7 +30,8 @@ class Subject:
     the verified bytes, `metadata` what this station shows now, `previous` the stream's last bundle that was let in.
     Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
     `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write, `owners` gives
-    the standing releases of a repository's tag, oldest first, by the audit log.
+    the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
+    this station believes for images.
     """
 
     opened: Opened
@@ -42,6 +44,7 @@ class Subject:
     left_out: int = 0
     notebook: Notebook = field(default_factory=Notebook)
     sources: Sequence[Source] = ()
+    pins: Pins = field(default_factory=lambda: Pins((), (), ""))
 
 
 Inspector = Callable[[Subject], Section]

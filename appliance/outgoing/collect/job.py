@@ -18,7 +18,15 @@ from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collect.docker_archive import DockerArchive
 from appliance.outgoing.collect.names import require_distinct, require_free
 from appliance.outgoing.collect.remote import RemoteSource
-from appliance.outgoing.collect.sources import FileSource, LayoutArchive, LayoutSource, Root, Source, closing_all
+from appliance.outgoing.collect.sources import (
+    FileSource,
+    LayoutArchive,
+    LayoutSource,
+    Root,
+    Source,
+    closing_all,
+    fallback_tag,
+)
 from appliance.outgoing.collect.tar_files import TarFiles
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.redirects import check_hosts
@@ -174,10 +182,12 @@ class _Collector:
         if target.tag is not None:
             self._tags[target.tag] = digest
         detail: dict[str, Any] = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
-        if (
-            self._referrers
-        ):  # with the root they reach every digest that is linked (appliance.release_check.unexplained)
-            detail["referrers"] = sorted(self._referrers)
+        # With the root they reach every digest that is linked (appliance.release_check.unexplained).
+        if self._referrers:
+            detail["referrers"] = sorted(set(self._referrers))
+        attached = {tag: str(found) for tag, found in self._tags.items() if tag != target.tag}
+        if attached:
+            detail["attached"] = attached
         if writes.keeps_released:
             detail["keeps_released"] = True
         write = AddArtifacts(
@@ -234,8 +244,19 @@ class _Collector:
             except NotFoundError as error:
                 self._context.log(f"left out {referrer.digest}, which refers to {digest}: {error.diagnostics()}")
         for tag, attached in self._source.attached(digest).items():
-            self._take_manifest(attached, depth + 1)
-            self._tags[tag] = attached.digest
+            if tag != fallback_tag(digest) or self._holds_listed(attached):
+                self._take_manifest(attached, depth + 1)
+                self._tags[tag] = attached.digest
+                self._referrers.append(str(attached.digest))
+
+    def _holds_listed(self, index: Descriptor) -> bool:
+        """Whether everything that a fallback index lists was taken as a referrer. It may list what is gone, and a
+        manifest that does not refer to what it says; such an index stays behind, and that is said."""
+        listed = parse_manifest(self._source.manifest(index), index.media_type).manifests
+        absent = [child for child in listed if child.digest not in self._manifests]
+        if absent:
+            self._context.log(f"left out the fallback index {index.digest}: it lists {absent[0].digest}, not taken")
+        return not absent
 
     def _take_foreign(self, layer: Descriptor, owner: Digest) -> None:
         """A layer that is not to be distributed is taken where the source holds it; where not, that is said."""

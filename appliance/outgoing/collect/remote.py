@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -10,7 +11,7 @@ import aiohttp
 
 from appliance import limits as station_limits
 from appliance.outgoing.collect.registry_client import TRANSIENT_ERRORS, Document, RegistryClient, Transfer
-from appliance.outgoing.collect.sources import Root, cosign_tags
+from appliance.outgoing.collect.sources import Root, cosign_tags, fallback_tag
 from bundles.errors import MalformedError, NotFoundError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -35,6 +36,7 @@ class RemoteSource:
         self._as = as_
         self._client = RegistryClient(reference.host, reference.reference.repository, back_off, redirects)
         self._runner = asyncio.Runner()
+        self._asked: tuple[str, Document | None] = ("", None)
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -94,24 +96,37 @@ class RemoteSource:
                     transfer.close()
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
-        """As Source.referrers: the API, else the fallback tag (distribution specification, Listing Referrers)."""
-        for path in (f"referrers/{digest}", f"manifests/{digest.algorithm}-{digest.hex[:64]}"):
-            try:
-                document = self._document(path)
-            except NotFoundError:
-                continue
+        """As Source.referrers: what the API lists, and what the index at the fallback tag does (distribution
+        specification, Listing Referrers): a registry that learned the API later may know some by that index alone."""
+        found: dict[Digest, Descriptor] = {}
+        with contextlib.suppress(NotFoundError):
+            document = self._document(f"referrers/{digest}")
             if document.media_type == OCI_INDEX:
-                return self._pages(document)
-        return []
+                found = {one.digest: one for one in self._pages(document)}
+        index = self._fallback(digest)
+        if index is not None:
+            found = {one.digest: one for one in self._pages(index)} | found
+        return list(found.values())
+
+    def _fallback(self, digest: Digest) -> Document | None:
+        """The index at the fallback tag, asked for once: `referrers` and `attached` of a manifest follow each other."""
+        tag = fallback_tag(digest)
+        if self._asked[0] != tag:
+            document: Document | None = None
+            with contextlib.suppress(NotFoundError):
+                document = self._document(f"manifests/{tag}")
+            self._asked = (tag, document if document is not None and document.media_type == OCI_INDEX else None)
+        return self._asked[1]
 
     def attached(self, digest: Digest) -> dict[str, Descriptor]:
         """As Source.attached."""
         found = {}
         for tag in cosign_tags(digest):
-            try:
+            with contextlib.suppress(NotFoundError):
                 found[tag] = self._find(tag)
-            except NotFoundError:
-                continue
+        index = self._fallback(digest)
+        if index is not None:
+            found[fallback_tag(digest)] = Descriptor(OCI_INDEX, Digest.of(index.raw), len(index.raw))
         return found
 
     def _find(self, reference: str, digest: Digest | None = None) -> Descriptor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ from bundles.io.files import failures_named, open_regular
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
 from bundles.oci.kinds import FILE_TYPE
-from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, OCI_EMPTY, OCI_MANIFEST, parse_manifest
+from bundles.oci.manifest import EMPTY_JSON, MANIFEST_TYPES, OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, parse_manifest
 from bundles.oci.reference import Reference, moved_tag
 
 _CHOICES: Final = 4
 """Names of a layout's images that an error lists."""
+
+_ATTACHED: Final = re.compile(r"(?:sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?|sha512-[0-9a-f]{64})\Z")
 
 COSIGN: Final = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
 """Suffixes of the tags by which cosign attaches things where there is no referrers API (SIGNATURE_SPEC)."""
@@ -36,6 +39,17 @@ def cosign_tags(digest: Digest) -> dict[str, str]:
     if digest.algorithm != "sha256":
         return {}
     return {f"{digest.algorithm}-{digest.hex}.{suffix}": kind for suffix, kind in COSIGN.items()}
+
+
+def fallback_tag(digest: Digest) -> str:
+    """The tag at which a registry without the referrers API keeps an index of what refers to a manifest
+    (distribution specification, Referrers Tag Schema: 64 characters of the encoded part at most)."""
+    return f"{digest.algorithm}-{digest.hex[:64]}"
+
+
+def is_attached(tag: str) -> bool:
+    """Whether a tag has the form of those by which things are attached to a manifest."""
+    return _ATTACHED.match(tag) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +86,7 @@ class Source(Protocol):
         ...
 
     def attached(self, digest: Digest) -> dict[str, Descriptor]:
-        """What is attached to `digest` by cosign's tags, by tag."""
+        """What is attached to `digest` by cosign's tags, and the index at its fallback tag, by tag."""
         ...
 
     def close(self) -> None:
@@ -142,7 +156,7 @@ class LayoutSource:
         elif self._wanted:
             chosen = [(name, found) for name, found in named if self._means(name, found)]
         else:
-            chosen = named or self._unnamed()
+            chosen = self._without_attached(named) or self._unnamed()
         if not chosen:
             wanted = f"{self._layout.root}:{self._wanted}" + (f"@{self._digest}" if self._digest else "")
             raise NotFoundError(
@@ -151,6 +165,17 @@ class LayoutSource:
                 remedy=f"choose one: {self._choices()}" if self._entries else "its index.json is empty",
             )
         return [(name, found, "") for name, found in chosen]
+
+    @staticmethod
+    def _without_attached(named: list[tuple[str, Descriptor]]) -> list[tuple[str, Descriptor]]:
+        """The named images without what is attached to others by tags: that goes along with these. Where a repository
+        has nothing else, it is what is meant."""
+        places = {name.rpartition(":")[0] for name, _ in named if not is_attached(name.rpartition(":")[2])}
+        return [
+            (name, found)
+            for name, found in named
+            if not is_attached(name.rpartition(":")[2]) or name.rpartition(":")[0] not in places
+        ]
 
     def _means(self, name: str, found: Descriptor) -> bool:
         return self._wanted in (name, found.annotations.get(CONTAINERD_NAME), str(self._reference_or_none(name, found)))
@@ -196,14 +221,24 @@ class LayoutSource:
         return chunks(self._layout.open_blob(descriptor.digest), self._layout.root)
 
     def referrers(self, digest: Digest) -> list[Descriptor]:
-        """As Source.referrers: index.json lists them as entries of their own, named or not (image-layout.md)."""
+        """As Source.referrers: index.json lists them as entries of their own, named or not (image-layout.md), or an
+        index that it names by the fallback tag does, as copies from a registry without the referrers API have it."""
         if self._subjects is None:
             self._subjects = {}
             for _, descriptor in self._entries:
                 subject = self._subject_of(descriptor)
                 if subject is not None:
                     self._subjects.setdefault(subject, []).append(descriptor)
-        return self._subjects.get(digest, [])
+        found = {one.digest: one for one in self._subjects.get(digest, [])}
+        index = self._fallback(digest)
+        if index is not None:
+            found |= {one.digest: one for one in parse_manifest(self.manifest(index), OCI_INDEX).manifests}
+        return list(found.values())
+
+    def _fallback(self, digest: Digest) -> Descriptor | None:
+        tag = fallback_tag(digest)
+        indexes = (found for name, found in self._entries if name and name.rpartition(":")[2] == tag)
+        return next((found for found in indexes if found.media_type == OCI_INDEX), None)
 
     def _subject_of(self, descriptor: Descriptor) -> Digest | None:
         """What an entry refers to; nothing where it cannot be read: then it could not be taken either."""
@@ -217,9 +252,10 @@ class LayoutSource:
 
     def attached(self, digest: Digest) -> dict[str, Descriptor]:
         """As Source.attached."""
-        wanted = cosign_tags(digest)
+        wanted, index = cosign_tags(digest), self._fallback(digest)
         named = ((name.rpartition(":")[2], found) for name, found in self._entries if name)
-        return {tag: found for tag, found in named if tag in wanted}
+        found = {tag: found for tag, found in named if tag in wanted}
+        return found if index is None else found | {fallback_tag(digest): index}
 
     def close(self) -> None:
         """As Source.close."""
