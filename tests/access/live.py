@@ -16,6 +16,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import forked
+
 PASSWORD = "a password of some length"
 NOBODY = 65_534
 PATHS = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).resolve().parents[2]), *filter(None, sys.path)])}
@@ -29,7 +31,7 @@ class Live:
     root: Path
     home: Path
     port: int = 0
-    process: subprocess.Popen[str] | None = None
+    process: forked.Forked | None = None
 
     def call(
         self,
@@ -43,8 +45,7 @@ class Live:
 
         `code="X"` is handed over as --code-fd.
         """
-        python = sys.executable if user is None else python_of_others()
-        command = [python, "-m", "appliance.cli.main", *map(str, words)]
+        command = [str(word) for word in words]
         handed = []
         for name, secret in secrets.items():
             reading, writing = os.pipe()
@@ -53,10 +54,13 @@ class Live:
             command += [f"--{name}-fd", str(reading)]
             handed.append(reading)
         environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)} | PATHS
-        done = subprocess.run(
-            command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False,
-            user=user, group=user, extra_groups=groups, cwd="/",
-        )  # fmt: skip
+        if user is None:
+            done = forked.run(command, pass_fds=handed, env=environment, cwd="/")
+        else:
+            done = subprocess.run(
+                [python_of_others(), "-m", "appliance.cli.main", *command], capture_output=True, text=True,
+                pass_fds=handed, env=environment, check=False, user=user, group=user, extra_groups=groups, cwd="/",
+            )  # fmt: skip
         for descriptor in handed:
             os.close(descriptor)
         assert done.returncode == expect, (words, done.stdout, done.stderr)
@@ -64,8 +68,7 @@ class Live:
 
     def start(self) -> None:
         environment = os.environ | {"XDG_RUNTIME_DIR": str(self.home)}
-        command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.root), "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+        self.process = forked.start(["serve", "-C", self.root, "--listen", "127.0.0.1:0"], env=environment)
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline().rpartition(":")[2])
 

@@ -9,8 +9,6 @@ import json
 import os
 import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,6 +19,7 @@ from textual.widgets import Input
 
 from appliance.cli.shared.first_steps import FirstSteps
 from appliance.clock import now
+from tests import forked
 from tests.console.conftest import Driven, Seconds
 from tui.demo.station import demo_pair
 from tui.screens.people.log_in import LogIn
@@ -40,21 +39,21 @@ class RealStation:
         self.home = folder
         self.side = side
         self.root = folder / ("bravo" if side == "inside" else "alpha")
-        self.process: subprocess.Popen[str] | None = None
+        self.process: forked.Forked | None = None
         self.port = 0
 
     def call(self, *words: object, **secrets: str) -> str:
         """A command's stdout. `code="X"` is handed over as --code-fd."""
-        command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
+        command = list(words)
         handed = []
         for name, secret in secrets.items():
             reading, writing = os.pipe()
             os.write(writing, secret.encode() + b"\n")
             os.close(writing)
-            command += [f"--{name}-fd", str(reading)]
+            command += [f"--{name}-fd", reading]
             handed.append(reading)
         environment = os.environ | {"LOCKGATE_DIR": str(self.root), "XDG_RUNTIME_DIR": str(self.home)}
-        done = subprocess.run(command, capture_output=True, text=True, pass_fds=handed, env=environment, check=False)
+        done = forked.run(command, pass_fds=handed, env=environment)
         for descriptor in handed:
             os.close(descriptor)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
@@ -67,8 +66,7 @@ class RealStation:
 
     def start(self) -> None:
         """Until the sockets answer."""
-        command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.root), "--listen", "127.0.0.1:0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = forked.start(["serve", "-C", self.root, "--listen", "127.0.0.1:0"])
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         assert "serving" in line

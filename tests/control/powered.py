@@ -6,8 +6,6 @@ import contextlib
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from appliance.paths import StationPaths
+from tests import forked
 
 REPOSITORY_ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 60.0
@@ -29,15 +28,9 @@ class Powered:
 
     def __enter__(self) -> Powered:
         # Nicely, so that whoever wants to catch it in the middle is quicker.
-        serve = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", self.root, "--listen", "127.0.0.1:0"]
-        self._process = subprocess.Popen(
-            ["nice", *serve],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=REPOSITORY_ROOT,
-            start_new_session=True,
-        )
+        serve = ["serve", "-C", self.root, "--listen", "127.0.0.1:0"]
+        with Path(os.devnull).open("w") as nowhere:
+            self._process = forked.start(serve, err=nowhere.fileno(), cwd=REPOSITORY_ROOT, session=True, nice=10)
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), "the station did not start"
         return self

@@ -12,8 +12,6 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,6 +29,7 @@ from bundles.errors import LockgateError
 from bundles.format.manifest import Artifact
 from bundles.signing.keys import PrivateKey, create_private, save_private
 from bundles.signing.trust import trust_key
+from tests import forked
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.intake.inside import Carried, carry
 
@@ -67,7 +66,7 @@ class Closed:
 
     folder: Path
     keys: dict[str, PrivateKey] = field(default_factory=dict)
-    process: subprocess.Popen[str] | None = None
+    process: forked.Forked | None = None
     sessions: dict[str, str] = field(default_factory=dict)
     bundles: int = 0
     spares: int = 0
@@ -115,10 +114,8 @@ class Closed:
         database.close()
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", str(self.root), "--listen", "127.0.0.1:0"]
-        log = (self.folder / "serve.log").open("a")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
-        log.close()
+        with (self.folder / "serve.log").open("a") as log:
+            self.process = forked.start(["serve", "-C", self.root, "--listen", "127.0.0.1:0"], err=log.fileno())
         assert self.process.stdout is not None
         ready = self.process.stdout.readline()
         assert "https://" in ready
@@ -169,8 +166,7 @@ class Closed:
             os.environ.pop("XDG_RUNTIME_DIR") if before is None else os.environ.update(XDG_RUNTIME_DIR=before)
 
     def command(self, *words: object, expect: int = 0) -> Said:
-        command = [sys.executable, "-m", "appliance.cli.main", *map(str, words)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = forked.run(words)
         assert done.returncode == expect, (words, done.stdout, done.stderr)
         return Said(done.returncode, done.stdout, done.stderr)
 
