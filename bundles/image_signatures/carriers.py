@@ -56,7 +56,7 @@ def _unsigned(_: bytes, __: Descriptor, ___: Subject, ____: Pins) -> list[Outcom
 
 
 def _cose(_: bytes, __: Descriptor, ___: Subject, ____: Pins) -> list[Outcome]:
-    raise refused(Refusal.UNSUPPORTED, "a COSE envelope: have it signed in JWS (notation sign --signature-format jws)")
+    raise refused(Refusal.UNSUPPORTED, "a COSE envelope: have the image signed in JWS, which notation does by itself")
 
 
 FORMATS: Final[dict[str, Format]] = {
