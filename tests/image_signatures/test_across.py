@@ -118,6 +118,8 @@ def test_the_report_says_of_each_image_who_signed_it(across: Across) -> None:
     assert {one["predicate"] for one in details["attested"]} == {
         "https://cyclonedx.org/bom", "https://slsa.dev/provenance/v0.2",
     }  # fmt: skip
+    assert "unsigned" not in details  # a fallback index is no image, and needs no signature
+    assert across.sections["differences"]["details"]["images_without_signature"] == []
     refused = {(one["image"], one["format"]): one["code"] for one in details["not_counted"]}
     assert refused[f"vec/notation@{INDEX}", "notation-cose"] == "unsupported-format"
 

@@ -67,6 +67,13 @@ def test_an_envelope_has_a_verdict_for_each_of_its_signers(other: PrivateKey) ->
     ]  # fmt: skip
 
 
+def test_a_statement_may_be_about_several_images(other: PrivateKey) -> None:
+    image, elsewhere = Image(), {"name": "another", "digest": {"sha256": "0" * 64}}
+    ours = {"digest": {"sha256": image.subject.digest.hex, "gitCommit": "0" * 40}}
+    image.bundle_by(other, image.statement(PROVENANCE, subject=[elsewhere, ours, elsewhere]))
+    assert image.verdict(pins(other.public)).verified
+
+
 @pytest.mark.parametrize("curve", [ec.SECP256R1(), ec.SECP384R1()])
 def test_a_notation_signature_holds_below_its_pinned_root(curve: ec.EllipticCurve) -> None:
     image, root = Image(), certify("root", ca=True)

@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.intake.content import Checked
+from appliance.intake.image_signers import signable
 from appliance.intake.inspectors import components
 from appliance.intake.inspectors.port import Listing, Subject, listed
 from bundles import limits as bundle_limits
@@ -64,7 +65,7 @@ def inspect(subject: Subject) -> Section:
                 moved.unread.add(f"{reference}: {error.diagnostics()}")
             moved.add(found)
     signed = {entry.subject for entry in subject.opened.manifest.signatures}
-    images = [entry for entry in subject.checked if entry.kind in ("image", "index")]
+    images = signable(subject.checked, ("image", "index"))
     covered = signed | _beneath(images, signed)
     bare = [entry.name for entry in images if entry.artifact.digest not in covered]
     return Section(

@@ -7,23 +7,18 @@ read here whose it is.
 from __future__ import annotations
 
 import time
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from appliance import limits
-from appliance.image_signatures.search import SUFFIXES
 from appliance.image_signatures.states import Found
-from appliance.intake.content import Checked, read_manifest
+from appliance.intake.content import Checked
+from appliance.intake.image_signers import look, signable
 from appliance.intake.inspectors.port import Listing, Subject
 from bundles.documents.signed import Section
-from bundles.image_signatures.carriers import Carrier, is_carrier, verify_all
 from bundles.image_signatures.verdict import Claim, Verdict
-from bundles.image_signatures.verdict import Subject as Image
 from bundles.io import strict_json
 from bundles.io.display import some
-from bundles.oci.digest import Digest
-from bundles.oci.manifest import parse_manifest
 
 _LISTS = ("signed", "attested", "through_index", "not_counted", "unsigned", "not_looked_at")
 
@@ -52,26 +47,18 @@ class _Lists:
 def inspect(subject: Subject) -> Section:
     """`note` where an image has no signature that counts here, `ok` where each has or lies beneath a signed index."""
     lists, until = _Lists(), time.monotonic() + limits.SIGNATURES_TIME
-    images = [one for one in subject.checked if one.kind in ("image", "index")]
-    attached = _Attached(subject)
-    found: dict[tuple[str, str], Found] = {}
-    for one in images:
-        key = one.artifact.repository, one.artifact.digest
-        if time.monotonic() > until:
-            lists.add("not_looked_at", one.name)
-            continue
-        raw = read_manifest(subject.blobs, one.artifact)
-        image = Image.of(raw, one.artifact.mediaType, Digest.parse(one.artifact.digest))
-        verdicts = verify_all(image, attached.carriers(one), subject.blobs, subject.pins)
-        found[key] = Found(image.digest, one.kind, one.artifact.platform, tuple(verdicts))
-    through = _through(images, found)
+    images = signable(subject.checked, ("image", "index"))
+    looked = look(subject.blobs, subject.checked, images, subject.pins, until)
     signed = 0
     for one in images:
-        looked = found.get((one.artifact.repository, one.artifact.digest))
-        if looked is not None:
-            index = through.get((one.artifact.repository, one.artifact.digest))
-            signed += bool(looked.counting or index)
-            _list(lists, one, looked, index)
+        key = one.artifact.repository, one.artifact.digest
+        found = looked.found.get(key)
+        if found is not None:
+            index = looked.signed_above(key)
+            signed += bool(found.counting or index)
+            _list(lists, one, found, None if index is None else str(index.digest))
+    for one in looked.not_looked:
+        lists.add("not_looked_at", one.name)
     keys = len(subject.pins.keys) + len(subject.pins.roots)
     return Section(
         inspector="signatures",
@@ -80,52 +67,6 @@ def inspect(subject: Subject) -> Section:
         f" ({some(keys, 'key')} and roots)",
         details=lists.details(),
     )
-
-
-class _Attached:
-    """Where a bundle's signatures are: by tag, and by what they refer to, in each repository."""
-
-    def __init__(self, subject: Subject) -> None:
-        self._blobs = subject.blobs
-        self._tags: dict[tuple[str, str], Checked] = {}
-        self._referring: dict[tuple[str, str], list[Checked]] = defaultdict(list)
-        for one in subject.checked:
-            repository = one.artifact.repository
-            self._tags |= {(repository, tag): one for tag in one.artifact.tags if tag.endswith((".sig", ".att"))}
-            if one.manifest.subject is not None:
-                self._referring[repository, str(one.manifest.subject.digest)].append(one)
-
-    def carriers(self, image: Checked) -> Iterator[Carrier]:
-        """Each carrier of an image once, its manifest read whole."""
-        repository, digest = image.artifact.repository, Digest.parse(image.artifact.digest)
-        seen: set[str] = set()
-        tags = [f"{digest.algorithm}-{digest.hex}.{suffix}" for suffix in SUFFIXES]
-        places = [(self._tags.get((repository, tag)), tag) for tag in tags]
-        places += [(one, "") for one in self._referring.get((repository, image.artifact.digest), ())]
-        for one, tag in places:
-            if one is None or one.artifact.digest in seen:
-                continue
-            seen.add(one.artifact.digest)
-            whole = parse_manifest(read_manifest(self._blobs, one.artifact), one.artifact.mediaType)
-            if tag or is_carrier(whole):
-                yield Carrier(Digest.parse(one.artifact.digest), whole, tag)
-
-
-def _through(images: list[Checked], found: Mapping[tuple[str, str], Found]) -> dict[tuple[str, str], str]:
-    """The images beneath a signed index, however deep, with the index's digest."""
-    children = {
-        (one.artifact.repository, one.artifact.digest): [str(child.digest) for child in one.manifest.manifests]
-        for one in images
-    }
-    through: dict[tuple[str, str], str] = {}
-    for key, looked in found.items():
-        todo = list(children.get(key, ())) if looked.counting else []
-        while todo:
-            below = (key[0], todo.pop())
-            if below not in through:
-                through[below] = key[1]
-                todo += children.get(below, ())
-    return through
 
 
 def _list(lists: _Lists, one: Checked, looked: Found, through: str | None) -> None:
