@@ -811,3 +811,58 @@ waits for it."""
 
 TOTALS_SHARE: Final = 100
 """A slower count is kept for so many times as long as it took: it takes one hundredth of a processor at most."""
+
+# Advisories, and the packages that they are held against.
+
+ADVISORY_RECORD: Final = 8 * MIB
+"""One record: the longest real ones list every version of a kernel, and take under one MiB."""
+
+ADVISORY_NODES: Final = 200_000
+"""JSON values and keys of a record: the longest real ones have some ten thousand."""
+
+ADVISORY_NAME: Final = 512
+"""Characters of an id, an alias, a package's name or a CVSS vector; real ones have under 200."""
+
+ADVISORY_VERSION: Final = 256
+"""Characters of a version that is compared. Comparing takes time in the square of it with some ecosystems."""
+
+ADVISORY_SUMMARY: Final = 200
+"""Characters of a record's summary that are kept."""
+
+ADVISORY_EXPORT: Final = 2 * 1024 * MIB
+"""An export as a file: Debian's full one has 40,000 records in 60 MiB."""
+
+ADVISORY_RECORDS: Final = 1_000_000
+"""Records of one load: all of OSV has about 700,000."""
+
+ADVISORY_BATCH: Final = 500
+ADVISORY_BATCH_SIZE: Final = 4 * MIB
+"""Records, and bytes of them, in one write: a load holds up nobody else's writes for longer than some milliseconds."""
+
+ADVISORY_DROP: Final = 2_000
+"""Rows of an earlier load that one write takes away, for the same reason."""
+
+ADVISORY_NAMED: Final = 100
+"""Malformed records that a load names; all of them are counted."""
+
+ADVISORY_AHEAD: Final = 24 * 60 * 60
+"""Seconds that a record's time may be ahead of the station's clock before it says nothing of the export's date: a date
+far ahead would make every later export an older one."""
+
+ADVISORY_SHRINK: Final = 2
+"""An export with less than one record in so many of those held is taken for a part of one."""
+
+SBOM_PACKAGES: Final = 50_000
+"""Packages of one SBOM in the index: what a document of `SBOM_DOCUMENT` can hold, and more than any image has."""
+
+PACKAGE_TEXT: Final = 2048
+"""Characters of a package URL, a name, a version or a path in the index."""
+
+SCAN_INDEXED: Final = 200
+"""SBOMs that one question brings into the index before it is answered; the rest is done by the next ones."""
+
+SCAN_FOUND: Final = 10_000
+"""Artifacts that one answer about a vulnerability or a package names."""
+
+SCAN_IMAGES: Final = 1_000
+"""Images of one reference: an index of all platforms and variants has some dozens."""

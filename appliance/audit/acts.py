@@ -107,6 +107,7 @@ class Act(StrEnum):
     REGISTRY_REFUSE = "registry.refuse"
 
     # Jobs.
+    ADVISORIES_START = "advisories.start"
     BUILD_START = "build.start"
     COLLECT_START = "collect.start"
     GC_START = "gc.start"
@@ -114,6 +115,7 @@ class Act(StrEnum):
     INSPECT_START = "inspect.start"
     RECEIPT_START = "receipt.start"
     RECUT_START = "recut.start"
+    SCAN_START = "scan.start"
     SCRUB_START = "scrub.start"
     JOB_CANCEL = "job.cancel"
     JOB_READ = "job.read"
@@ -154,6 +156,11 @@ class Act(StrEnum):
     STREAM_OVERRIDE = "stream.override"
     STREAM_RESET = "stream.reset"
     WANTS_WRITE = "wants.write"
+
+    # Vulnerabilities.
+    ADVISORIES_LOAD = "advisories.load"
+    ADVISORIES_REMOVE = "advisories.remove"
+    SCAN = "scan"
 
     # The store.
     BLOCK = "block"
@@ -255,7 +262,8 @@ OUTSIDE_THE_DATABASE: Final = frozenset(
 FILLING: Final = frozenset(
     {
         Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
-        Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
+        Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START, Act.ADVISORIES_LOAD,
+        Act.ADVISORIES_START,
     }
 )  # fmt: skip
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""

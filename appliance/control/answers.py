@@ -63,6 +63,7 @@ from appliance.api.people import (
     Who,
 )
 from appliance.api.recall import Recall
+from appliance.api.scanning import AdvisorySource, ComponentsFound, RemovedSource, Scan, VulnerabilityFound
 from appliance.api.signatures import Signatures
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, Rule, TrustedKey
@@ -81,6 +82,11 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/sbom": Components,
     "GET /v1/signatures": Signatures,
     "GET /v1/find": Page[Found],
+    "GET /v1/components": ComponentsFound,
+    "GET /v1/scan": Scan,
+    "GET /v1/scan/find": VulnerabilityFound,
+    "GET /v1/advisories": Page[AdvisorySource],
+    "DELETE /v1/advisories/{source}": RemovedSource,
     "GET /v1/file": File,
     "GET /v1/jobs": Page[Job],
     "POST /v1/jobs": Job,

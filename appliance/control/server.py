@@ -45,6 +45,7 @@ from appliance.control.routes import (
     receipts,
     repositories,
     repository_acts,
+    scanning,
     session,
     signatures,
     sites,
@@ -80,7 +81,7 @@ from bundles.io.threads import Threads
 _MODULES = (
     status, repositories, repository_acts, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
-    trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
+    scanning, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

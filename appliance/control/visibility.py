@@ -82,7 +82,8 @@ def _named(job: Job) -> Iterable[str]:
     """The repositories that a job's params and result name, and the patterns of them."""
     for document in (job.params, job.result or {}):
         references = document.get("references")
-        for text in references if isinstance(references, list) else ():
+        one = document.get("reference")
+        for text in (*(references if isinstance(references, list) else ()), *([one] if isinstance(one, str) else ())):
             try:
                 yield Wish.parse(str(text)).repository
             except LockgateError:  # it was refused for that

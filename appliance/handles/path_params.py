@@ -33,6 +33,7 @@ JOB_PATHS: Final[Mapping[str, tuple[PathParam, ...]]] = {
     "build": (PathParam("out[]", True, "the medium cannot be used"),),
     "recut": (PathParam("out[]", True, "the medium cannot be used"),),
     "import": (PathParam("paths[]", False, "the bundle cannot be read"),),
+    "advisories": (PathParam("path", False, "the advisories cannot be read"),),
     "receipt": (PathParam("out", True, "the receipt cannot be written", "file"),),
 }
 """By kind of job; a kind that is not here takes no path."""

@@ -115,6 +115,10 @@ KINDS: Final = {
         JobKind("gc", "appliance.lifecycle.gc", "run", "take away what nothing shows", "operate", Act.GC),
         JobKind("scrub", "appliance.lifecycle.scrub", "run", "read every blob, withdraw what is damaged", "operate",
                 Act.SCRUB),
+        JobKind("scan", "appliance.scanning.scan_job", "run", "make SBOMs of images that have none made here", "pull",
+                Act.SCAN),
+        JobKind("advisories", "appliance.scanning.load", "run", "load an export of advisories", "policy",
+                Act.ADVISORIES_LOAD),
         JobKind("receipt", "appliance.intake.receipts", "run", "state what this station holds", "receipt",
                 Act.RECEIPT_EXPORT),
     )

@@ -43,6 +43,8 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
     "inspect": {"id!": _TEXT},
     "gc": {"dry_run": _FLAG, "now": _FLAG, "untagged": _FLAG, "older_than": {"type": ["integer", "null"]}},
     "scrub": {"budget": {"type": ["number", "null"]}, "restart": _FLAG},
+    "scan": {"references!": _TEXTS, "again": _FLAG},
+    "advisories": {"path": HANDLE_SCHEMA, "reference": _TEXT, "source": {"type": ["string", "null"]}, "replace": _FLAG},
     "receipt": {"out!": HANDLE_SCHEMA, "sequence_only": _FLAG},
 }  # fmt: skip
 """By kind of job; `!` marks what must be there."""

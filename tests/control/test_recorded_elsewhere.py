@@ -17,6 +17,9 @@ from appliance.handles.giving import document_of
 from appliance.lifecycle import scrub
 from appliance.outgoing import build, delta_base, recut
 from appliance.outgoing.collect import job as collect
+from appliance.scanning import load, scan_job
+from appliance.store.reads.advisories import sources
+from appliance.store.reads.components import sboms_of
 from bundles.documents.statement import read_statement
 from bundles.errors import FailedError
 from bundles.oci.digest import Digest
@@ -26,6 +29,7 @@ from tests.deltas.conftest import Road
 from tests.intake.inside import Inside, make_station
 from tests.outgoing.outside import Context, Outside
 from tests.peers.stock import Layout
+from tests.scanning.exports import image_of, record, zipped
 
 LOGS: dict[str, Callable[[Path], Any]] = {"it says no": lambda _: FullLog(), "its lanes are a file": unwritable}
 UNWRITABLE = "the audit log cannot be written"
@@ -91,6 +95,30 @@ def test_no_medium_is_cut_again_that_cannot_be_recorded(tmp_path: Path, log: str
         assert list(fresh.iterdir()) == []
         assert stored(outside) == before
         assert recut.run(outside.context("recut", params))["media"] == [str(fresh / "alpha.bravo-000001")]
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_no_advisories_are_loaded_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    export = zipped(tmp_path / "all.zip", [record("PYSEC-1")])
+    with Outside(tmp_path / "alpha") as outside:
+        job = outside.context("advisories", {"path": str(export)})
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            load.run(broken(job, log, tmp_path))
+        assert sources(outside.station.reader) == []
+        assert load.run(outside.context("advisories", {"path": str(export)}))["records"] == 1
+
+
+@pytest.mark.parametrize("log", sorted(LOGS))
+def test_no_image_is_scanned_that_cannot_be_recorded(tmp_path: Path, log: str) -> None:
+    layout = Layout(tmp_path / "tools")
+    described = image_of(layout, {"etc/motd": "x"})
+    layout.tag("1", described)
+    with Outside(tmp_path / "alpha") as outside:
+        (reference,) = outside.collect_layout(layout.folder)
+        job = outside.context("scan", {"references": [reference]})
+        with pytest.raises(FailedError, match=UNWRITABLE):
+            scan_job.run(broken(job, log, tmp_path))
+        assert sboms_of(outside.station.reader, described["digest"]) == []
 
 
 @pytest.mark.parametrize("log", sorted(LOGS))

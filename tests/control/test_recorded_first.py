@@ -62,6 +62,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "POST /v1/jobs": ("/v1/jobs", {"kind": "gc", "params": {}}),
     "POST /v1/blocks": ("/v1/blocks", {"thing": DIGEST, "why": "bad"}),
     "DELETE /v1/blocks/{digest}": (f"/v1/blocks/sha256:{'6' * 64}", None),
+    "DELETE /v1/advisories/{source}": ("/v1/advisories/osv-pypi", None),
     "POST /v1/intake/{id}/approval": (f"/v1/intake/{NAME}/approval", "approval"),
     "POST /v1/intake/{id}/release": (f"/v1/intake/{NAME}/release", {}),
     "POST /v1/intake/{id}/withdraw": (f"/v1/intake/{NAME}/withdraw", {"why": "recalled"}),
@@ -250,6 +251,8 @@ JOBS_ELSEWHERE = {
     "collect": "tests/control/test_recorded_elsewhere.py::test_nothing_is_collected_that_cannot_be_recorded",
     "build": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_written_that_cannot_be_recorded",
     "recut": "tests/control/test_recorded_elsewhere.py::test_no_medium_is_cut_again_that_cannot_be_recorded",
+    "advisories": "tests/control/test_recorded_elsewhere.py::test_no_advisories_are_loaded_that_cannot_be_recorded",
+    "scan": "tests/control/test_recorded_elsewhere.py::test_no_image_is_scanned_that_cannot_be_recorded",
     "scrub": "tests/control/test_recorded_elsewhere.py::test_a_scrub_withdraws_nothing_that_cannot_be_recorded",
 }
 """Kinds of jobs that need an outside station or a damaged store, and the test that walks each there."""

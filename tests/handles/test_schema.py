@@ -103,6 +103,7 @@ SAMPLES: dict[str, dict[str, Any]] = {
     "recut": {"out": ["/etc/cron.d"]},
     "import": {"paths": ["/root"]},
     "receipt": {"out": "/etc/cron.d/receipt"},
+    "advisories": {"path": "/etc/shadow"},
 }
 
 

@@ -16,13 +16,10 @@ from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, answer, caller, get, require
 from appliance.control.request_fields import query_text
 from appliance.outgoing.collect.names import MODE, TITLE
+from appliance.outgoing.collected_file import collected_file
 from bundles import limits
-from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
-from bundles.io.display import safe
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import kind_of_manifest
-from bundles.oci.manifest import parse_manifest
 from bundles.oci.reference import Reference, moved_tag
 
 _FROM: Final = "control socket"
@@ -70,43 +67,11 @@ def _layer(control: Control, reference: Reference) -> tuple[Digest, Descriptor, 
     Raises NotFoundError, UsageError for what is no file, RefusedError for what people have blocked.
     """
     metadata, note = control.station.metadata, ""
-    if reference.digest is not None:
-        facts = metadata.linked_manifest(reference.repository, reference.digest)
-        if reference.tag is not None:
-            there = metadata.tagged_manifest(reference.repository, reference.tag)
-            note = moved_tag(reference, None if there is None else there.digest)
-    else:
-        facts = metadata.tagged_manifest(reference.repository, reference.tag or "")
-    if facts is None:
-        raise NotFoundError("no such artifact", thing=str(reference), remedy="see: lockgate repo list")
-    _require_unblocked(control, facts.digest)
-    with control.station.blobs.open_blob(facts.digest) as file:
-        raw = file.read(limits.OCI_MANIFEST + 1)
-    if Digest.of(raw, facts.digest.algorithm) != facts.digest:
-        raise FailedError("a manifest is damaged on disk", thing=str(facts.digest), remedy="run: lockgate scrub")
-    manifest = parse_manifest(raw, facts.media_type)
-    kind = kind_of_manifest(manifest)
-    if kind != "file" or len(manifest.layers) != 1:
-        raise UsageError(
-            f"not a file, but {'an' if kind[0] in 'aeiou' else 'a'} {kind}",
-            thing=str(reference),
-            remedy="pull it from the registry, with skopeo, podman, helm or oras",
-        )
-    (layer,) = manifest.layers
-    _require_unblocked(control, layer.digest)
-    held = metadata.linked_blob(reference.repository, layer.digest)
-    if held is None or held.size != layer.size:
-        raise FailedError(
-            "the file's content is not here", thing=str(layer.digest), remedy="collect or import it again"
-        )
-    return facts.digest, layer, note
-
-
-def _require_unblocked(control: Control, digest: Digest) -> None:
-    if (why := control.station.metadata.blocked(digest)) is not None:
-        raise RefusedError(
-            f"the content is blocked ({safe(why)[:120]})", thing=str(digest), remedy="see: lockgate block list"
-        )
+    if reference.tag is not None and reference.digest is not None:
+        there = metadata.tagged_manifest(reference.repository, reference.tag)
+        note = moved_tag(reference, None if there is None else there.digest)
+    digest, layer = collected_file(control.station, reference)
+    return digest, layer, note
 
 
 async def _send(request: web.Request, file: BinaryIO, size: int) -> web.StreamResponse:

@@ -22,6 +22,7 @@ from appliance.jobs.view import Job
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
 from appliance.store.reads.sites import require_known
 from bundles.errors import UsageError
+from bundles.oci.reference import Reference
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -35,6 +36,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         await require(request, kind_of(kind).permission)
         if "references" in sent:
             await require_all(request, sent["references"])
+        if isinstance(sent.get("reference"), str):
+            await require(request, "pull", Reference.parse(sent["reference"]).repository)
         params, handed = await audited(control, request, started(kind), kind, take(request, kind, sent))
         job = await audited(control, request, started(kind), kind, jobs.submit(kind, params, actor, handed))
         return web.json_response(job.to_json(), status=201)

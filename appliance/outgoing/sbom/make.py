@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 from appliance import clock
@@ -14,6 +14,7 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.job import manifest_row
+from appliance.outgoing.sbom.index import index_write
 from appliance.outgoing.sbom.syft import Sbom, Scan, UndescribedError
 from appliance.outgoing.sbom.syft_binary import open_syft, require_syft
 from appliance.station import Station
@@ -39,9 +40,26 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
     RefusedError where the syft that config.toml names is another.
     """
     findings: list[dict[str, str]] = []
-    if not images:
-        return findings
+
+    def keep(image: Digest, made: Sbom | UndescribedError) -> None:
+        if required and isinstance(made, UndescribedError):
+            raise _with_layer(context.station, image, made)
+        repositories = [repository for repository, digest in images if digest == image]
+        findings.extend(_keep(context, repositories, image, made))
+
+    describe(context, dict.fromkeys(digest for _, digest in images), keep)
+    return findings
+
+
+def describe(
+    context: JobContext, images: Iterable[Digest], keep: Callable[[Digest, Sbom | UndescribedError], object]
+) -> None:
+    """Have syft describe images, and hand what it made of each, or why it could not, to `keep`. Raises what `keep`
+    raises, FailedError, RefusedError as `make_sboms`."""
     station = context.station
+    sizes = {digest: _size(station, digest) for digest in images}
+    if not sizes:
+        return
     syft = open_syft(station.config.sbom, context.folder)
     if station.config.sbom.syft:
         try:
@@ -49,7 +67,6 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
         except FailedError:
             syft.close()
             raise
-    sizes = {digest: _size(station, digest) for _, digest in images}
     waiting, running = list(sizes), list[Scan]()
     total, done = sum(sizes.values()), 0
     try:
@@ -69,16 +86,12 @@ def make_sboms(context: JobContext, images: Sequence[tuple[str, Digest]], *, req
                 running.remove(scan)
                 scan.close()
                 done += sizes[scan.digest]
-                repositories = [repository for repository, digest in images if digest == scan.digest]
-                if required and isinstance(made, UndescribedError):
-                    raise _with_layer(context.station, scan.digest, made)
-                findings += _keep(context, repositories, scan.digest, made)
+                keep(scan.digest, made)
     finally:
         for scan in running:
             scan.close()
         syft.close()
     context.progress("sbom", done, total)
-    return findings
 
 
 def _polled(scan: Scan) -> Sbom | UndescribedError | None:
@@ -173,3 +186,4 @@ def _attach(context: JobContext, repository: str, subject: Digest, sbom: Sbom) -
         station.writer.submit(
             AddArtifacts(repository=repository, blobs=tuple(rows), manifests=(manifest,), tags=(), at=clock.now())
         )
+    station.writer.submit(index_write(str(subject), str(digest), sbom.document, "own"))

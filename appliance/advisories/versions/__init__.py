@@ -1,0 +1,1 @@
+"""How the versions of each ecosystem are ordered."""

@@ -1,0 +1,126 @@
+"""Vulnerabilities: verdicts on images, where a vulnerability or a package is, and the advisories behind them."""
+
+from __future__ import annotations
+
+from appliance.api.common import Shape
+
+
+class AdvisorySource(Shape, frozen=True, kw_only=True):
+    """A source of advisories: `dated` is its newest record's time, `age_days` the days since; `ecosystems` counts its
+    entries by ecosystem (`Debian:12`), `malformed` the records that could not be read."""
+
+    source: str
+    digest: str
+    dated: str
+    age_days: int
+    loaded: str
+    actor: str
+    records: int
+    withdrawn: int
+    malformed: int
+    entries: int
+    ecosystems: dict[str, int] = {}
+
+
+class RemovedSource(Shape, frozen=True, kw_only=True):
+    """DELETE /v1/advisories/{source}."""
+
+    source: str
+
+
+class Finding(Shape, frozen=True, kw_only=True):
+    """A package and an advisory about it. `state` is `affected`, or `undecided` where versions could not be compared;
+    `severity` is critical, high, medium, low, none or unknown, `score` the CVSS base score or None, `fix` the lowest
+    later version that the advisory calls fixed or "", `source` the source of the advisory."""
+
+    id: str
+    aliases: tuple[str, ...] = ()
+    state: str
+    severity: str
+    score: float | None = None
+    vector: str = ""
+    package: str
+    version: str
+    purl: str
+    ecosystem: str
+    path: str = ""
+    fix: str = ""
+    summary: str = ""
+    source: str
+    modified: str = ""
+
+
+class ScannedImage(Shape, frozen=True, kw_only=True):
+    """The verdict on one image. `state` is `scanned` (by an SBOM that this station made, at `at`), `carried` (others'
+    SBOMs alone are here: what they would mean is in `findings`, and counts for nothing), `not-scanned`, or `not-held`.
+    `unmatched` counts packages by what no advisories are loaded for, `unnamed` those without a package URL,
+    `superseded` findings in whose place a distribution's advisories decided."""
+
+    digest: str
+    platform: str = ""
+    state: str
+    why: str = ""
+    at: str = ""
+    packages: int = 0
+    findings: tuple[Finding, ...] = ()
+    unmatched: dict[str, int] = {}
+    unnamed: int = 0
+    superseded: int = 0
+
+
+class Scan(Shape, frozen=True, kw_only=True):
+    """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity; `complete` is
+    true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-advisories,
+    unnamed-packages, undecided, malformed-advisories)."""
+
+    reference: str
+    digest: str
+    complete: bool
+    gaps: tuple[str, ...] = ()
+    counts: dict[str, int] = {}
+    images: tuple[ScannedImage, ...] = ()
+    advisories: tuple[AdvisorySource, ...] = ()
+
+
+class Use(Shape, frozen=True, kw_only=True):
+    """A package in an image: `references` are the places where a caller may pull it, `origin` is `own` where this
+    station's own SBOM says so and `carried` where others' do alone."""
+
+    package: str
+    version: str
+    purl: str
+    path: str = ""
+    origin: str
+    image: str
+    references: tuple[str, ...] = ()
+
+
+class ComponentsFound(Shape, frozen=True, kw_only=True):
+    """GET /v1/components: where a package is. `complete` is false where SBOMs are still to be indexed, or `left_out`
+    images were too many to name."""
+
+    name: str
+    items: tuple[Use, ...] = ()
+    left_out: int = 0
+    complete: bool = True
+
+
+class Hit(Shape, frozen=True, kw_only=True):
+    """An image with a vulnerability: the use of the package, and the finding."""
+
+    use: Use
+    finding: Finding
+
+
+class VulnerabilityFound(Shape, frozen=True, kw_only=True):
+    """GET /v1/scan/find: what holds a vulnerability. `known` is false where no advisory about it is loaded, `ids` are
+    all its names; `not_scanned` counts images that the caller may pull and that have no SBOM of the station's own."""
+
+    id: str
+    known: bool
+    ids: tuple[str, ...] = ()
+    items: tuple[Hit, ...] = ()
+    left_out: int = 0
+    not_scanned: int = 0
+    complete: bool = True
+    advisories: tuple[AdvisorySource, ...] = ()

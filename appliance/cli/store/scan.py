@@ -1,0 +1,161 @@
+"""`lockgate scan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+from appliance.cli.shared.context import call, json_option, show, station_option, table
+from bundles.errors import FailedError, IncompleteError, UsageError
+from bundles.io.display import safe, some
+
+_GAPS: Final = {
+    "not-scanned": "an image has no SBOM that this station made",
+    "not-held": "an image that the index lists is not held here",
+    "unread-layers": "a layer was not looked into",
+    "no-advisories": "no advisories are loaded for some of the packages",
+    "unnamed-packages": "some packages have no package URL",
+    "undecided": "some versions could not be compared",
+    "malformed-advisories": "some records of the advisories could not be read",
+}
+"""What keeps a verdict from being complete, by its code."""
+
+
+@click.command()
+@click.argument("what", metavar="REF|find ID", nargs=-1, required=True)
+@click.option("--known", is_flag=True, help="Show what is known; make no SBOM.")
+@click.option("--again", is_flag=True, help="Make the station's own SBOM anew.")
+@station_option
+@json_option
+def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_json: bool) -> None:
+    """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is.
+
+    An image without an SBOM that this station made gets one first; SBOMs from elsewhere are shown, and count for
+    nothing. Exit status 0: nothing was found, and everything was looked at. 1: something was found. 4: nothing was
+    found, and something was not looked at; the text says what.
+
+    `scan find ID` names the images with a vulnerability, by any of its ids (CVE, GHSA, PYSEC, DSA and others), from an
+    index, without reading an image. It is 4 also where no advisory about it is loaded.
+    """
+    if len(what) == 2 and what[0] == "find" and not known and not again:
+        _find(root, what[1], as_json)
+    elif len(what) == 1 and not (known and again):
+        _scan(root, what[0], known, again, as_json)
+    else:
+        raise UsageError("give one REF, or find and one ID", remedy="see: lockgate scan --help")
+
+
+def _scan(root: Path | None, reference: str, known: bool, again: bool, as_json: bool) -> None:
+    document = call(root, lambda client: client.get("/v1/scan", ref=reference))
+    if again or ("not-scanned" in document["gaps"] and not known):
+        from appliance.cli.shared.follow import run_job
+
+        run_job(root, "scan", {"references": [reference], "again": again})
+        document = call(root, lambda client: client.get("/v1/scan", ref=reference))
+    show(document, as_json, lambda: _text(document))
+    findings = [one for image in document["images"] if image["state"] == "scanned" for one in image["findings"]]
+    affected = [one for one in findings if one["state"] == "affected"]
+    if affected:
+        raise FailedError(
+            f"{some(len(affected), 'finding')} ({_counted(document['counts'])})", thing=reference,
+            remedy="take a version that the FIX column names, or judge each finding",
+        )  # fmt: skip
+    if not document["complete"]:
+        raise IncompleteError(
+            "nothing was found, and not everything was looked at", thing=reference,
+            remedy="; ".join(_GAPS.get(gap, gap) for gap in document["gaps"]),
+        )  # fmt: skip
+
+
+def _find(root: Path | None, name: str, as_json: bool) -> None:
+    document = call(root, lambda client: client.get("/v1/scan/find", id=name))
+    show(document, as_json, lambda: _found(document))
+    counted = [one for one in document["items"] if one["use"]["origin"] == "own"]
+    if any(one["finding"]["state"] == "affected" for one in counted):
+        images = len({one["use"]["image"] for one in counted})
+        raise FailedError(f"found in {some(images, 'image')}", thing=safe(name), remedy="see the references above")
+    if not document["known"]:
+        raise IncompleteError(
+            "no advisory about it is loaded",
+            thing=safe(name),
+            remedy="load newer ones with: lockgate advisories load FILE",
+        )
+    if not document["complete"] or document["items"]:
+        raise IncompleteError(
+            f"not found where the station looked; {some(document['not_scanned'], 'image was', 'images were')} not"
+            " scanned",
+            thing=safe(name), remedy="scan each with: lockgate scan REF",
+        )  # fmt: skip
+
+
+def _text(document: dict[str, Any]) -> str:
+    lines = list[str]()
+    for image in document["images"]:
+        lines += _image_lines(image)
+    lines += _sources(document["advisories"])
+    lines += [f"[!!] {_GAPS.get(gap, gap)}" for gap in document["gaps"]]
+    if document["complete"] and not any(document["counts"].values()):
+        lines.append("[ok] nothing was found")
+    return "\n".join(lines)
+
+
+def _image_lines(image: dict[str, Any]) -> list[str]:
+    name = f"{image['digest']} {image['platform']}".strip()
+    state = {
+        "scanned": f"{some(image['packages'], 'package')}, SBOM made here {image['at']}",
+        "carried": f"[!!] not scanned here: {some(image['packages'], 'package')} by SBOMs from elsewhere, not counted",
+        "not-scanned": "[!!] not scanned",
+        "not-held": "[!!] not held here",
+    }.get(image["state"], image["state"])
+    lines = [safe(f"{name}: {state}" + (f" ({image['why']})" if image["why"] else ""))]
+    rows = [
+        (
+            one["severity"] if one["state"] == "affected" else f"{one['severity']}?", one["id"], one["package"],
+            one["version"], one["fix"] or "-", one["path"] or "-", one["source"],
+        )
+        for one in image["findings"]
+    ]  # fmt: skip
+    if rows:
+        lines.append(table(rows, ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIX", "PATH", "SOURCE")))
+    lines += [
+        f"[!!] no advisories for {safe(kind)}: {some(count, 'package')}" for kind, count in image["unmatched"].items()
+    ]
+    if image["unnamed"]:
+        lines.append(f"[!!] {some(image['unnamed'], 'package')} without a package URL")
+    if image["superseded"]:
+        lines.append(f"{some(image['superseded'], 'finding')} left to the distribution's own advisories")
+    return lines
+
+
+def _sources(advisories: list[dict[str, Any]]) -> list[str]:
+    if not advisories:
+        return ["[!!] no advisories are loaded: lockgate advisories load FILE"]
+    return [
+        f"advisories {safe(one['source'])}: {one['dated']}, {some(one['age_days'], 'day')} old" for one in advisories
+    ]
+
+
+def _found(document: dict[str, Any]) -> str:
+    rows = [
+        (
+            place, one["use"]["package"], one["use"]["version"], one["finding"]["fix"] or "-",
+            one["finding"]["severity"], one["finding"]["id"],
+            "" if one["use"]["origin"] == "own" else "by an SBOM from elsewhere",
+        )
+        for one in document["items"]
+        for place in one["use"]["references"]
+    ]  # fmt: skip
+    lines = [f"known as {safe(', '.join(document['ids']))}"] if document["known"] else []
+    if rows:
+        lines.append(table(rows, ("REFERENCE", "PACKAGE", "VERSION", "FIX", "SEVERITY", "ID", "")))
+    if document["left_out"]:
+        lines.append(f"and {document['left_out']} more")
+    if document["not_scanned"]:
+        lines.append(f"[!!] {some(document['not_scanned'], 'image was', 'images were')} not scanned")
+    return "\n".join([*lines, *_sources(document["advisories"])])
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {level}" for level, count in counts.items() if count)

@@ -1,0 +1,69 @@
+"""/v1/scan, /v1/components and /v1/advisories: vulnerabilities, where packages are, and the advisories behind it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from aiohttp import web
+
+from appliance import limits
+from appliance.api.common import Page
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
+from appliance.control.api import Control, act, answer, caller, delete, get, require
+from appliance.control.request_fields import malformed, query_text
+from appliance.control.threads import on_own_station
+from appliance.control.visibility import shows
+from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
+from appliance.scanning.verdicts import Advisories
+from appliance.store.writes.advisories import DropAdvisories, RemoveAdvisories
+from bundles.errors import NotFoundError
+from bundles.oci.reference import Reference
+
+
+def routes(control: Control) -> list[web.RouteDef]:
+    """What this module serves."""
+    station = control.station
+
+    async def scan(request: web.Request) -> web.Response:
+        reference = Reference.parse(query_text(request, "ref"))
+        await require(request, "pull", reference.repository)
+        return answer(await asyncio.to_thread(on_own_station, station, lambda own: scan_of(own, reference)))
+
+    async def find(request: web.Request) -> web.Response:
+        text, shown = _name(request, "id"), shows(request)
+        found = await asyncio.to_thread(on_own_station, station, lambda own: find_vulnerability(own, text, shown))
+        return answer(found)
+
+    async def components(request: web.Request) -> web.Response:
+        text, shown = _name(request, "name"), shows(request)
+        found = await asyncio.to_thread(on_own_station, station, lambda own: find_component(own, text, shown))
+        return answer(found)
+
+    async def listed(_: web.Request) -> web.Response:
+        found = await asyncio.to_thread(on_own_station, station, lambda own: sources(Advisories(own.reader)))
+        return answer(Page(found))
+
+    async def remove(request: web.Request) -> web.Response:
+        source = request.match_info["source"]
+        event = AuditEvent(Act.ADVISORIES_REMOVE, caller(request), source)
+        if not await act(control, event, RemoveAdvisories(source=source)):
+            raise NotFoundError("no such source of advisories", thing=source, remedy="see: lockgate advisories list")
+        while await control.writer.submit(DropAdvisories()):
+            pass
+        return web.json_response({"source": source})
+
+    return [
+        get("/v1/scan", "pull", scan),
+        get("/v1/scan/find", "pull", find),
+        get("/v1/components", "pull", components),
+        get("/v1/advisories", "status", listed),
+        delete("/v1/advisories/{source}", "policy", remove),
+    ]
+
+
+def _name(request: web.Request, field: str) -> str:
+    text = query_text(request, field)
+    if len(text) > limits.PACKAGE_TEXT:
+        raise malformed(field, f"it is longer than {limits.PACKAGE_TEXT} characters")
+    return text

@@ -1,0 +1,225 @@
+"""Verdicts, and where things are, in the shapes of the control API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from appliance import clock, limits
+from appliance.advisories.match import UNDECIDED, Match, Owners, superseded
+from appliance.advisories.names import lookup_name
+from appliance.advisories.packages import Package
+from appliance.advisories.severity import LEVELS
+from appliance.api.scanning import (
+    AdvisorySource,
+    ComponentsFound,
+    Finding,
+    Hit,
+    Scan,
+    ScannedImage,
+    Use,
+    VulnerabilityFound,
+)
+from appliance.scanning.images import Image, images_of, is_image
+from appliance.scanning.index import bring_in
+from appliance.scanning.verdicts import SCANNED, Advisories, ImageVerdict, verdict_on
+from appliance.station import Station
+from appliance.store.reads import advisories, components
+from bundles.oci.reference import Reference
+
+_DAY: Final = 24 * 60 * 60
+Shows = Callable[[str], bool]
+
+
+def sources(known: Advisories) -> tuple[AdvisorySource, ...]:
+    """The sources of advisories, with their age by the station's clock."""
+    now = clock.seconds(clock.now())
+    return tuple(
+        AdvisorySource(
+            source=one.source, digest=one.digest, dated=one.dated,
+            age_days=max(0, (now - clock.seconds(one.dated)) // _DAY), loaded=one.loaded, actor=one.actor,
+            records=one.records, withdrawn=one.withdrawn, malformed=one.malformed, entries=one.entries,
+            ecosystems=dict(one.ecosystems),
+        )
+        for one in known.sources
+    )  # fmt: skip
+
+
+def scan_of(station: Station, reference: Reference) -> Scan:
+    """What is known of an artifact now. Blocking. Raises as `images_of`."""
+    digest, images = images_of(station, reference)
+    bring_in(station)
+    known = Advisories(station.reader)
+    shown, gaps, counts = list[ScannedImage](), set[str](), dict.fromkeys(LEVELS, 0)
+    for image in images:
+        if not image.held:
+            gaps.add("not-held")
+            shown.append(ScannedImage(digest=str(image.digest), platform=image.platform, state="not-held"))
+            continue
+        found = verdict_on(station.reader, str(image.digest), known)
+        gaps.update(_gaps(found, known))
+        one = _image(image, found)
+        if found.state == SCANNED:
+            for finding in one.findings:
+                counts[finding.severity] += 1
+        shown.append(one)
+    return Scan(
+        reference=str(reference), digest=str(digest), complete=not gaps, gaps=tuple(sorted(gaps)), counts=counts,
+        images=tuple(shown), advisories=sources(known),
+    )  # fmt: skip
+
+
+def _gaps(found: ImageVerdict, known: Advisories) -> Iterator[str]:
+    """What keeps an image without findings from being clean."""
+    if found.state != SCANNED or found.verdict is None:
+        yield "not-scanned"
+        return
+    verdict = found.verdict
+    if found.why:
+        yield "unread-layers"
+    if verdict.unmatched:
+        yield "no-advisories"
+    if verdict.unnamed:
+        yield "unnamed-packages"
+    if any(match.state == UNDECIDED for match, _ in verdict.findings):
+        yield "undecided"
+    if known.malformed_in(verdict):
+        yield "malformed-advisories"
+
+
+def _image(image: Image, found: ImageVerdict) -> ScannedImage:
+    verdict = found.verdict
+    return ScannedImage(
+        digest=str(image.digest), platform=image.platform, state=found.state, why=found.why, at=found.at,
+        packages=0 if verdict is None else verdict.packages,
+        findings=() if verdict is None else _sorted(_finding(match, path) for match, path in verdict.findings),
+        unmatched={} if verdict is None else dict(sorted(verdict.unmatched.items())),
+        unnamed=0 if verdict is None else verdict.unnamed,
+        superseded=0 if verdict is None else verdict.superseded,
+    )  # fmt: skip
+
+
+def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda one: (LEVELS.index(one.severity), one.package, one.id, one.path)))
+
+
+def _finding(match: Match, path: str) -> Finding:
+    entry, package = match.entry, match.package
+    return Finding(
+        id=entry.id, aliases=entry.aliases, state=match.state, severity=entry.severity,
+        score=None if entry.score is None else entry.score / 10, vector=entry.vector, package=package.label,
+        version=package.version, purl=package.purl, ecosystem=entry.ecosystem, path=path, fix=match.fix,
+        summary=entry.summary, source=match.source, modified=entry.modified,
+    )  # fmt: skip
+
+
+def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound:
+    """Where a package is: `NAME`, `NAME@VERSION` or a package URL; a version means that of the upstream too."""
+    complete = bring_in(station)
+    name, _, version = text.rpartition("@") if "@" in text[1:] and not text.startswith("pkg:") else (text, "", "")
+    wanted = [
+        (number, package)
+        for number, package in _named(station, text, name)
+        if not version or is_version(package, name, version)
+    ]
+    uses, left = list[Use](), 0
+    places = Places(station, shows)
+    for number, package in wanted:
+        for use in _uses(station, number, package, places):
+            if len(uses) < limits.SCAN_FOUND:
+                uses.append(use)
+            else:
+                left += 1
+    return ComponentsFound(name=text, items=tuple(uses), left_out=left, complete=complete and not left)
+
+
+def _named(station: Station, text: str, name: str) -> list[tuple[int, Package]]:
+    if text.startswith("pkg:"):
+        return components.packages_by_purl(station.reader, text)
+    return components.packages_named(station.reader, name)
+
+
+def is_version(package: Package, name: str, version: str) -> bool:
+    """Whether a package, or the source that it is built from, is of a version: all of it, or the upstream's part."""
+    own = package.version if package.label.lower() == name.lower() or package.name == name else ""
+    for one in (own, package.source_version if package.source.lower() == name.lower() else ""):
+        bare = one.partition(":")[2] if one.partition(":")[0].isdigit() and ":" in one else one
+        if version in (one, bare) or any(bare.startswith(f"{version}{mark}") for mark in "-+~"):
+            return True
+    return False
+
+
+class Places:
+    """Where images are shown to a caller: looked up once an image."""
+
+    def __init__(self, station: Station, shows: Shows) -> None:
+        self._station, self._shows = station, shows
+        self._found = dict[str, tuple[str, ...]]()
+
+    def of(self, image: str) -> tuple[str, ...]:
+        """`repository:tag`, or `repository@digest` without a tag; nothing where the caller may not see it."""
+        if image not in self._found:
+            shown = [place for place in components.shown_in(self._station.reader, image) if self._shows(place[0])]
+            self._found[image] = tuple(f"{name}:{tag}" if tag else f"{name}@{image}" for name, tag in shown)
+        return self._found[image]
+
+
+def _uses(station: Station, number: int, package: Package, places: Places) -> Iterator[Use]:
+    """Each use of a package that the caller may see; the station's own word before others'."""
+    seen = set[str]()
+    for image, path, origin in components.uses_of(station.reader, number):
+        if image in seen or not (references := places.of(image)):
+            continue
+        seen.add(image)
+        yield Use(
+            package=package.label, version=package.version, purl=package.purl, path=path, origin=origin, image=image,
+            references=references,
+        )  # fmt: skip
+
+
+def find_vulnerability(station: Station, text: str, shows: Shows) -> VulnerabilityFound:
+    """Which images hold a vulnerability, by any of its ids, from the index alone."""
+    complete = bring_in(station)
+    known = Advisories(station.reader)
+    about = advisories.entries_about(station.reader, text)
+    ids = {name for _, entry in about for name in entry.ids}
+    places, hits, left = Places(station, shows), list[Hit](), 0
+    own = _OwnPackages(station, known)
+    packages = dict[int, Package]()
+    for _, entry in about:
+        base = entry.ecosystem.partition(":")[0]
+        packages |= components.packages_looked_up(station.reader, base, lookup_name(base, entry.name))
+    for number, package in packages.items():
+        matches = [one for one in known.matches(package).found if text in one.entry.ids]
+        for use in _uses(station, number, package, places) if matches else ():
+            for match in matches:
+                if own.superseded(use, package, match):
+                    continue
+                if len(hits) < limits.SCAN_FOUND:
+                    hits.append(Hit(use=use, finding=_finding(match, use.path)))
+                else:
+                    left += 1
+    waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]
+    missing = sum(1 for image in waiting if is_image(station, image))
+    return VulnerabilityFound(
+        id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
+        complete=complete and bool(about) and not missing and not left, advisories=sources(known),
+    )  # fmt: skip
+
+
+class _OwnPackages:
+    """Which distribution packages own others, by image."""
+
+    def __init__(self, station: Station, known: Advisories) -> None:
+        self._station, self._known = station, known
+        self._owners = dict[str, Owners]()
+
+    def superseded(self, use: Use, package: Package, match: Match) -> bool:
+        if use.image not in self._owners:
+            listed = components.sboms_of(self._station.reader, use.image)
+            numbers = [one.number for one in listed if one.origin == use.origin]
+            self._owners[use.image] = Owners(
+                found for number in numbers for found, _ in components.packages_of(self._station.reader, number)
+            )
+        owners = self._owners[use.image]
+        return superseded(package, use.path, match, owners, lambda one: self._known.matches(one).known)

@@ -1,0 +1,34 @@
+"""Brings SBOMs that repositories show into the index of packages: those that were pushed, imported or carried."""
+
+from __future__ import annotations
+
+from appliance import limits
+from appliance.outgoing.sbom.index import index_write, unreadable
+from appliance.station import Station
+from appliance.store.reads.components import not_indexed
+from bundles import limits as bundle_limits
+from bundles.errors import LockgateError, MalformedError
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import parse_manifest
+
+
+def bring_in(station: Station) -> bool:
+    """Index what is shown and not indexed, some of it at a time; whether that was all. Blocking."""
+    waiting = not_indexed(station.reader, limits.SCAN_INDEXED)
+    for sbom, image in waiting:
+        try:
+            write = index_write(image, sbom, _document(station, Digest.parse(sbom)), "carried")
+        except LockgateError as error:
+            write = unreadable(image, sbom, error.what, "carried")
+        station.writer.submit(write)
+    return len(waiting) < limits.SCAN_INDEXED
+
+
+def _document(station: Station, sbom: Digest) -> bytes:
+    """An SBOM's bytes. Raises MalformedError for a manifest that holds none, and what reading raises."""
+    with station.blobs.open_blob(sbom) as file:
+        manifest = parse_manifest(file.read(bundle_limits.OCI_MANIFEST + 1))
+    if len(manifest.layers) != 1 or manifest.layers[0].size > limits.SBOM_DOCUMENT:
+        raise MalformedError("it is no SBOM of one document, or too large")
+    with station.blobs.open_blob(manifest.layers[0].digest) as file:
+        return file.read(limits.SBOM_DOCUMENT + 1)

@@ -1,0 +1,63 @@
+"""The `scan` job: an SBOM of the station's own of each image that has none, so that nobody else's word counts.
+
+The document is held against advisories from the index, and not kept as a referrer: a scan changes nothing that the
+station serves.
+"""
+
+from __future__ import annotations
+
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
+from appliance.audit.folder_acts import recording
+from appliance.jobs.kinds import JobContext, Result
+from appliance.outgoing.sbom.index import index_write, unreadable
+from appliance.outgoing.sbom.make import describe
+from appliance.outgoing.sbom.syft import Sbom, UndescribedError
+from appliance.scanning.images import images_of
+from appliance.store.reads.components import sboms_of
+from bundles.errors import LockgateError, UsageError
+from bundles.oci.digest import Digest
+from bundles.oci.reference import Reference
+
+
+def run(context: JobContext) -> Result:
+    """Describe the images behind each of `params["references"]`; with `params["again"]` those too that have an SBOM of
+    the station's own.
+
+    The result: images (how many), made, failed [{image, why}]. Raises as `images_of` and `describe`.
+    """
+    station, references = context.station, context.params["references"]
+    if not isinstance(references, list) or not references or not all(isinstance(one, str) for one in references):
+        raise UsageError("`references` is a list of references")
+    thing = ", ".join(references)[:160]
+    failed, made = list[dict[str, str]](), 0
+
+    def keep(image: Digest, sbom: Sbom | UndescribedError) -> None:
+        nonlocal made
+        if isinstance(sbom, UndescribedError):
+            failed.append({"image": str(image), "why": sbom.what})
+            context.log(f"[!!] {image}: {sbom.what}; {sbom.remedy}")
+            station.writer.submit(unreadable(str(image), f"none:{image}", sbom.what, "own"))
+            return
+        made += 1
+        station.writer.submit(index_write(str(image), str(Digest.of(sbom.document)), sbom.document, "own"))
+        context.log(f"{image}: described by {sbom.tool}")
+
+    try:
+        images = dict[Digest, None]()
+        for text in references:
+            _, found = images_of(station, Reference.parse(text))
+            images |= dict.fromkeys(one.digest for one in found if one.held)
+        waiting = [image for image in images if context.params.get("again") or not _described(context, image)]
+        if waiting:
+            detail = {"images": [str(image) for image in waiting]}
+            with recording(station.audit, AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
+                describe(context, waiting, keep)
+    except LockgateError as error:
+        context.record_failure(Act.SCAN, thing, error)
+        raise
+    return {"images": len(images), "made": made, "failed": failed}
+
+
+def _described(context: JobContext, image: Digest) -> bool:
+    return any(one.origin == "own" and one.state == "indexed" for one in sboms_of(context.station.reader, str(image)))

@@ -1,0 +1,94 @@
+"""What the loaded advisories say of the images that are held: from the index alone, without reading a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from appliance.advisories.match import Matches, Verdict, judge, match_package
+from appliance.advisories.packages import Package, is_covered
+from appliance.advisories.record import Entry
+from appliance.store.ports import Reader
+from appliance.store.reads import advisories, components
+
+SCANNED: Final = "scanned"
+CARRIED: Final = "carried"
+NOT_SCANNED: Final = "not-scanned"
+_LOOKED_UP: Final = 4096
+"""Packages whose advisories are kept while images are gone through: many images hold the same ones."""
+
+
+class Advisories:
+    """The advisories at hand, as they stand while this is used."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+        self.sources = advisories.sources(reader)
+        self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
+        self._entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
+        self._empty = Matches()
+        self._matches = dict[Package, Matches]()
+
+    def _read(self, ecosystem: str, name: str) -> Sequence[tuple[str, Entry]]:
+        return advisories.entries_of(self._reader, ecosystem, name)
+
+    def matches(self, package: Package) -> Matches:
+        """What they say of a package. Kept: what is said of most is nothing."""
+        if package not in self._matches:
+            found = match_package(package, self._entries)
+            self._matches[package] = found if found.known else self._empty
+        return self._matches[package]
+
+    def covers(self, kind: str) -> bool:
+        """Whether there are any about packages of a kind (`Debian:12`)."""
+        return is_covered(kind, self.ecosystems)
+
+    def malformed_in(self, verdict: Verdict) -> bool:
+        """Whether records that could not be read may have been about what was judged: those of a source that has
+        others about the same ecosystems."""
+        return any(
+            source.malformed and any(name.partition(":")[0] in verdict.ecosystems for name, _ in source.ecosystems)
+            for source in self.sources
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageVerdict:
+    """An image: `state` is SCANNED where the station's own SBOM was held against the advisories, CARRIED where others'
+    documents alone are here (shown, not counted), NOT_SCANNED where there is none. `why` says what is missing."""
+
+    image: str
+    state: str
+    why: str = ""
+    at: str = ""
+    verdict: Verdict | None = None
+
+
+def verdict_on(reader: Reader, image: str, known: Advisories) -> ImageVerdict:
+    """The verdict on an image, by its digest."""
+    listed = components.sboms_of(reader, image)
+    own = next((one for one in listed if one.origin == "own"), None)
+    if own is not None and own.state == "indexed":
+        packages = components.packages_of(reader, own.number)
+        if len(packages) != own.packages:
+            return ImageVerdict(image, NOT_SCANNED, "rows of the index are missing", own.at)
+        return ImageVerdict(image, SCANNED, own.why, own.at, judge(packages, known.matches, known.covers))
+    why = own.why if own is not None else ""
+    carried = [one for one in listed if one.origin != "own" and one.state == "indexed"]
+    if not carried:
+        return ImageVerdict(image, NOT_SCANNED, why or next((one.why for one in listed if one.why), ""))
+    packages = list(dict.fromkeys(found for one in carried for found in components.packages_of(reader, one.number)))
+    return ImageVerdict(image, CARRIED, why, carried[0].at, judge(packages, known.matches, known.covers))
+
+
+def affected_images(reader: Reader, known: Advisories, advance: Callable[[int, int], object]) -> tuple[int, int]:
+    """How many images the station has an SBOM of its own of, and how many of them have findings."""
+    images = components.images_indexed(reader)
+    affected = 0
+    for done, (_, number) in enumerate(images, 1):
+        verdict = judge(components.packages_of(reader, number), known.matches, known.covers)
+        affected += bool(verdict.findings)
+        advance(done, len(images))
+    return len(images), affected

@@ -1,0 +1,79 @@
+"""What the loaded advisories say of a package, and which sources they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from appliance.advisories.record import Entry
+from appliance.store.ports import Reader
+
+_DECODER: msgspec.msgpack.Decoder[Entry] = msgspec.msgpack.Decoder(Entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source whose advisories count: `dated` is its newest record's time, `digest` of the export's bytes,
+    `ecosystems` what it has entries of (`Debian:12`), each with their number."""
+
+    source: str
+    digest: str
+    dated: str
+    loaded: str
+    actor: str
+    records: int
+    withdrawn: int
+    malformed: int
+    entries: int
+    ecosystems: tuple[tuple[str, int], ...]
+
+
+def sources(reader: Reader) -> list[Source]:
+    """The sources by name."""
+    rows = reader.execute(
+        "SELECT generation, source, digest, dated, loaded, actor, records, withdrawn, malformed, entries"
+        " FROM advisory_sources ORDER BY source"
+    ).fetchall()
+    return [Source(*row[1:], _ecosystems(reader, row[0])) for row in rows]
+
+
+def _ecosystems(reader: Reader, generation: int) -> tuple[tuple[str, int], ...]:
+    return tuple(
+        reader.execute(
+            "SELECT ecosystem, entries FROM advisory_ecosystems WHERE generation = ? ORDER BY ecosystem", (generation,)
+        ).fetchall()
+    )
+
+
+def entries_of(reader: Reader, ecosystem: str, name: str) -> Sequence[tuple[str, Entry]]:
+    """What each source says of a package, by its ecosystem without release and its name as it is looked up."""
+    rows = reader.execute(
+        "SELECT s.source, e.entry FROM advisory_entries e JOIN advisory_sources s ON s.generation = e.generation"
+        " WHERE e.name = ? AND e.ecosystem = ? ORDER BY e.number",
+        (name, ecosystem),
+    )
+    return [(source, _DECODER.decode(raw)) for source, raw in rows]
+
+
+def entries_about(reader: Reader, name: str) -> Sequence[tuple[str, Entry]]:
+    """What each source says of a vulnerability, by any of its ids."""
+    rows = reader.execute(
+        "SELECT s.source, e.entry FROM advisory_ids i JOIN advisory_entries e ON e.number = i.number"
+        " JOIN advisory_sources s ON s.generation = i.generation WHERE i.id = ? ORDER BY e.number",
+        (name,),
+    )
+    return [(source, _DECODER.decode(raw)) for source, raw in rows]
+
+
+def is_held(reader: Reader, source: str, digest: str) -> bool:
+    """Whether the source's advisories are those of this export."""
+    row = reader.execute("SELECT digest FROM advisory_sources WHERE source = ?", (source,)).fetchone()
+    return row is not None and row[0] == digest
+
+
+def held(reader: Reader, source: str) -> tuple[str, int] | None:
+    """The date and the number of records of what is held of a source."""
+    row = reader.execute("SELECT dated, records FROM advisory_sources WHERE source = ?", (source,)).fetchone()
+    return None if row is None else (str(row[0]), int(row[1]))

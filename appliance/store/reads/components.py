@@ -1,0 +1,143 @@
+"""The index of packages: what each image holds, and which images hold a package."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from appliance.advisories.packages import Package
+from appliance.store.ports import Reader
+from bundles.oci.kinds import SBOM_TYPES
+from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI_MANIFEST
+
+IMAGE_TYPES: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
+_PACKAGE: Final = "p.purl, p.label, p.version, p.ecosystem, p.release, p.name, p.source, p.source_version"
+
+
+@dataclass(frozen=True, slots=True)
+class Indexed:
+    """An SBOM in the index: `origin` is `own` where this station made it, else `carried`; `why` says what could not be
+    read of one that is `unreadable`."""
+
+    number: int
+    sbom: str
+    origin: str
+    state: str
+    why: str
+    at: str
+    packages: int
+
+
+def sboms_of(reader: Reader, image: str) -> list[Indexed]:
+    """What is indexed of an image, the station's own first."""
+    rows = reader.execute(
+        "SELECT number, sbom, origin, state, why, at, packages FROM sboms WHERE image = ?"
+        " ORDER BY origin = 'own' DESC, number",
+        (image,),
+    )
+    return [Indexed(*row) for row in rows]
+
+
+def packages_of(reader: Reader, number: int) -> list[tuple[Package, str]]:
+    """The packages of an indexed SBOM, each with its path."""
+    rows = reader.execute(
+        f"SELECT {_PACKAGE}, i.path FROM image_packages i JOIN packages p ON p.number = i.package"  # noqa: S608
+        " WHERE i.sbom = ? ORDER BY p.label, p.version",
+        (number,),
+    )
+    return [(Package(*row[:-1]), row[-1]) for row in rows]
+
+
+def packages_named(reader: Reader, name: str) -> list[tuple[int, Package]]:
+    """The packages with this name, or built from the source package of this name, whatever the case of its letters."""
+    rows = reader.execute(
+        f"SELECT p.number, {_PACKAGE} FROM packages p WHERE p.label = ?1 COLLATE NOCASE"  # noqa: S608
+        f" UNION SELECT p.number, {_PACKAGE} FROM packages p WHERE p.source = ?1 COLLATE NOCASE"
+        f" UNION SELECT p.number, {_PACKAGE} FROM packages p WHERE p.name = ?1",
+        (name,),
+    )
+    return [(row[0], Package(*row[1:])) for row in rows]
+
+
+def packages_by_purl(reader: Reader, purl: str) -> list[tuple[int, Package]]:
+    """The packages with this package URL, without qualifiers where it names none."""
+    last = purl + chr(0x10FFFF)
+    rows = reader.execute(
+        f"SELECT p.number, {_PACKAGE} FROM packages p WHERE p.purl >= ? AND p.purl < ?",  # noqa: S608
+        (purl, last),
+    )
+    found = [(row[0], Package(*row[1:])) for row in rows]
+    return [one for one in found if one[1].purl[len(purl) :][:1] in ("", "?", "#", *("@" if "@" not in purl else ""))]
+
+
+def packages_looked_up(reader: Reader, ecosystem: str, name: str) -> list[tuple[int, Package]]:
+    """The packages that advisories about this name would be held against."""
+    rows = reader.execute(
+        f"SELECT p.number, {_PACKAGE} FROM packages p WHERE p.name = ?1 AND p.ecosystem = ?2"  # noqa: S608
+        f" UNION SELECT p.number, {_PACKAGE} FROM packages p WHERE p.source = ?1 COLLATE NOCASE AND p.ecosystem = ?2",
+        (name, ecosystem),
+    )
+    return [(row[0], Package(*row[1:])) for row in rows]
+
+
+def uses_of(reader: Reader, package: int) -> Iterator[tuple[str, str, str]]:
+    """Image, path and origin of each use of a package, read as the caller goes."""
+    return iter(
+        reader.execute(
+            "SELECT s.image, i.path, s.origin FROM image_packages i JOIN sboms s ON s.number = i.sbom"
+            " WHERE i.package = ? ORDER BY s.image, s.origin DESC",
+            (package,),
+        )
+    )
+
+
+def all_packages(reader: Reader) -> Iterator[tuple[int, Package]]:
+    """Every package of the index, read as the caller goes."""
+    rows = reader.execute(f"SELECT p.number, {_PACKAGE} FROM packages p ORDER BY p.number")  # noqa: S608
+    return ((row[0], Package(*row[1:])) for row in rows)
+
+
+def images_indexed(reader: Reader) -> list[tuple[str, int]]:
+    """Each image with an SBOM of the station's own, and the number of that."""
+    rows = reader.execute("SELECT image, number FROM sboms WHERE origin = 'own' AND state = 'indexed' ORDER BY image")
+    return [(str(image), int(number)) for image, number in rows]
+
+
+def not_indexed(reader: Reader, limit: int) -> list[tuple[str, str]]:
+    """SBOM manifests that a repository shows and that the index does not have: (manifest, the image it refers to)."""
+    marks = ", ".join("?" for _ in SBOM_TYPES)
+    rows = reader.execute(
+        "SELECT m.digest, m.subject FROM manifests m WHERE m.subject IS NOT NULL"  # noqa: S608  marks alone
+        f" AND m.artifact_type IN ({marks})"
+        " AND EXISTS (SELECT 1 FROM links l WHERE l.digest = m.digest AND l.kind = 'manifest')"
+        " AND NOT EXISTS (SELECT 1 FROM sboms s WHERE s.image = m.subject AND s.sbom = m.digest) LIMIT ?",
+        (*sorted(SBOM_TYPES), limit),
+    )
+    return [(str(digest), str(subject)) for digest, subject in rows]
+
+
+def images_not_scanned(reader: Reader) -> Iterator[str]:
+    """Manifests of images' media types, with no type of their own and no subject, that a repository shows and of which
+    the station has no SBOM of its own, read as the caller goes."""
+    marks = ", ".join("?" for _ in IMAGE_TYPES)
+    rows = reader.execute(
+        f"SELECT m.digest FROM manifests m WHERE m.media_type IN ({marks})"  # noqa: S608  marks alone
+        " AND m.artifact_type IN ('', ?, ?) AND m.subject IS NULL"
+        " AND EXISTS (SELECT 1 FROM links l WHERE l.digest = m.digest AND l.kind = 'manifest')"
+        " AND NOT EXISTS (SELECT 1 FROM sboms s WHERE s.image = m.digest AND s.origin = 'own'"
+        " AND s.state = 'indexed')",
+        (*sorted(IMAGE_TYPES), OCI_CONFIG, DOCKER_CONFIG),
+    )
+    return (str(digest) for (digest,) in rows)
+
+
+def shown_in(reader: Reader, image: str) -> Sequence[tuple[str, str]]:
+    """Repository and tag of each place that shows an image: itself, or an index that lists it; "" for no tag."""
+    rows = reader.execute(
+        "SELECT r.name, coalesce(t.tag, '') FROM links l JOIN repositories r ON r.id = l.repository_id"
+        " LEFT JOIN tags t ON t.repository_id = l.repository_id AND t.digest = l.digest"
+        " WHERE l.digest = ? AND l.kind = 'manifest' ORDER BY 1, 2",
+        (image,),
+    )
+    return [(str(name), str(tag)) for name, tag in rows]

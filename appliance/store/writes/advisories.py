@@ -1,0 +1,180 @@
+"""The transactions of the advisories: rows of a load that nothing reads yet, then one that makes all of them count."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import msgspec
+
+from appliance import limits
+from appliance.api.states import FINAL_STATES
+from appliance.store.ports import Connection
+from appliance.store.writes.write import Write
+from bundles.errors import FailedError, RefusedError
+
+
+class EntryRow(msgspec.Struct, frozen=True, array_like=True):
+    """What a record says of one package: where it is looked up, its ids, and the encoded entry."""
+
+    ecosystem: str
+    name: str
+    id: str
+    ids: tuple[str, ...]
+    entry: bytes
+
+
+class SourceFacts(msgspec.Struct, frozen=True):
+    """A source's advisories: `dated` is the newest record's time, `digest` of the export's bytes."""
+
+    source: str
+    digest: str
+    dated: str
+    records: int
+    withdrawn: int
+    malformed: int
+    entries: int
+
+
+class BeginAdvisories(Write, frozen=True):
+    """A load begins. The result is its generation. Given up are an earlier run of the same job, and loads of jobs that
+    have ended."""
+
+    source: str
+    job: str
+    at: str
+
+    def apply(self, db: Connection) -> int:
+        ended = ", ".join(f"'{state}'" for state in FINAL_STATES)
+        db.execute(
+            "DELETE FROM advisory_loads WHERE job = ? OR job NOT IN"  # noqa: S608  constants
+            f" (SELECT id FROM jobs WHERE state NOT IN ({ended}))",
+            (self.job,),
+        )
+        row = db.execute(
+            "INSERT INTO advisory_loads (source, job, started) VALUES (?, ?, ?) RETURNING generation",
+            (self.source, self.job, self.at),
+        ).fetchone()
+        return int(row[0])
+
+
+class AddAdvisories(Write, frozen=True):
+    """Part of a load. Raises FailedError where the load was given up meanwhile."""
+
+    generation: int
+    rows: tuple[EntryRow, ...]
+
+    def apply(self, db: Connection) -> None:
+        _require_load(db, self.generation)
+        for row in self.rows:
+            added = db.execute(
+                "INSERT INTO advisory_entries (generation, ecosystem, name, id, entry) VALUES (?, ?, ?, ?, ?)",
+                (self.generation, row.ecosystem.partition(":")[0], row.name, row.id, row.entry),
+            )
+            db.executemany(
+                "INSERT OR IGNORE INTO advisory_ids (id, generation, number) VALUES (?, ?, ?)",
+                [(name, self.generation, added.lastrowid) for name in row.ids],
+            )
+            db.execute(
+                "INSERT INTO advisory_ecosystems (generation, ecosystem, entries) VALUES (?, ?, 1)"
+                " ON CONFLICT (generation, ecosystem) DO UPDATE SET entries = entries + 1",
+                (self.generation, row.ecosystem),
+            )
+
+
+class SwitchAdvisories(Write, frozen=True):
+    """A load is complete: from here on it is what the source says, all of it at once.
+
+    Raises FailedError where rows are missing, RefusedError where another load of the source was quicker and newer.
+    """
+
+    generation: int
+    facts: SourceFacts
+    actor: str
+    at: str
+    replace: bool = False
+
+    def apply(self, db: Connection) -> None:
+        _require_load(db, self.generation)
+        (held,) = db.execute(
+            "SELECT count(*) FROM advisory_entries WHERE generation = ?", (self.generation,)
+        ).fetchone()
+        facts = self.facts
+        if held != facts.entries:
+            raise FailedError("rows of the advisories are missing", thing=facts.source, remedy="load them again")
+        row = db.execute("SELECT dated, records FROM advisory_sources WHERE source = ?", (facts.source,)).fetchone()
+        if row is not None and not self.replace:
+            require_newer(facts.source, facts.dated, facts.records, row[0], row[1])
+        db.execute(
+            "INSERT OR REPLACE INTO advisory_sources (source, generation, digest, dated, loaded, actor, records,"
+            " withdrawn, malformed, entries) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                facts.source, self.generation, facts.digest, facts.dated, self.at, self.actor, facts.records,
+                facts.withdrawn, facts.malformed, facts.entries,
+            ),
+        )  # fmt: skip
+        db.execute("DELETE FROM advisory_loads WHERE generation = ?", (self.generation,))
+
+
+class DropAdvisories(Write, frozen=True):
+    """Take away some rows of loads that count no more. The result is whether there are further ones."""
+
+    unrecorded: ClassVar[str] = "rows that nothing reads: the load that took their place is recorded"
+
+    def apply(self, db: Connection) -> bool:
+        numbers = [
+            number
+            for (number,) in db.execute(
+                "SELECT number FROM advisory_entries WHERE generation NOT IN (SELECT generation FROM advisory_sources"
+                " UNION SELECT generation FROM advisory_loads) LIMIT ?",
+                (limits.ADVISORY_DROP,),
+            )
+        ]
+        db.executemany("DELETE FROM advisory_ids WHERE number = ?", [(one,) for one in numbers])
+        db.executemany("DELETE FROM advisory_entries WHERE number = ?", [(one,) for one in numbers])
+        if len(numbers) < limits.ADVISORY_DROP:
+            db.execute(
+                "DELETE FROM advisory_ecosystems WHERE generation NOT IN (SELECT generation FROM advisory_sources"
+                " UNION SELECT generation FROM advisory_loads)"
+            )
+        return len(numbers) == limits.ADVISORY_DROP
+
+
+class AbandonAdvisories(Write, frozen=True):
+    """A load ended without being made current: nothing of it counts."""
+
+    unrecorded: ClassVar[str] = "rows that nothing reads: the end of the load is recorded"
+    generation: int
+
+    def apply(self, db: Connection) -> None:
+        db.execute("DELETE FROM advisory_loads WHERE generation = ?", (self.generation,))
+
+
+class RemoveAdvisories(Write, frozen=True):
+    """A source's advisories count no more. The result is whether there were any."""
+
+    source: str
+
+    def apply(self, db: Connection) -> bool:
+        return db.execute("DELETE FROM advisory_sources WHERE source = ?", (self.source,)).rowcount > 0
+
+
+def require_newer(source: str, dated: str, records: int, held_dated: str, held_records: int) -> None:
+    """Go on only with an export that is not older than the one held, and that has not lost most of its records.
+
+    Raises RefusedError.
+    """
+    if dated < held_dated:
+        raise RefusedError(
+            "the advisories are older than those held", thing=f"{source}: {dated}, held are those of {held_dated}",
+            remedy="load a newer export, or replace what is held with: --replace",
+        )  # fmt: skip
+    if records * limits.ADVISORY_SHRINK < held_records:
+        raise RefusedError(
+            "the export has fewer than half of the records held", thing=f"{source}: {records} of {held_records}",
+            remedy="get the whole export, name another source with --source, or replace what is held with: --replace",
+        )  # fmt: skip
+
+
+def _require_load(db: Connection, generation: int) -> None:
+    if db.execute("SELECT 1 FROM advisory_loads WHERE generation = ?", (generation,)).fetchone() is None:
+        raise FailedError("the load was given up", remedy="load the advisories again")

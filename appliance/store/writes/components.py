@@ -1,0 +1,60 @@
+"""The transactions of the index of packages: what an SBOM lists, in one write."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from appliance.store.ports import Connection
+from appliance.store.writes.write import Write
+
+
+class IndexSbom(Write, frozen=True):
+    """What one SBOM lists of an image, in the place of what it was said to list before.
+
+    `origin` is `own` for a document that this station made from the image's bytes, else `carried`. `state` is
+    `indexed`, or `unreadable` with `why`. `packages` are pairs of the eight fields of a package
+    (appliance.advisories.packages.Package) and its path.
+    """
+
+    unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
+    image: str
+    sbom: str
+    origin: str
+    state: str
+    at: str
+    why: str = ""
+    packages: tuple[tuple[tuple[str, ...], str], ...] = ()
+
+    def apply(self, db: Connection) -> None:
+        earlier = db.execute(
+            "SELECT number, origin FROM sboms WHERE image = ? AND sbom = ?", (self.image, self.sbom)
+        ).fetchone()
+        if earlier is not None:
+            if earlier[1] == "own" and self.origin != "own":
+                return
+            _forget(db, earlier[0])
+        if self.origin == "own":
+            for (number,) in db.execute(
+                "SELECT number FROM sboms WHERE image = ? AND origin = 'own'", (self.image,)
+            ).fetchall():
+                _forget(db, number)
+        number = db.execute(
+            "INSERT INTO sboms (image, sbom, origin, state, why, at, packages) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self.image, self.sbom, self.origin, self.state, self.why, self.at, len(self.packages)),
+        ).lastrowid
+        db.executemany(
+            "INSERT INTO packages (purl, label, version, ecosystem, release, name, source, source_version)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [tuple(package) for package, _ in self.packages],
+        )
+        db.executemany(
+            "INSERT OR IGNORE INTO image_packages (sbom, package, path) SELECT ?, number, ? FROM packages"
+            " WHERE purl = ? AND label = ? AND version = ? AND ecosystem = ? AND release = ? AND name = ?"
+            " AND source = ? AND source_version = ?",
+            [(number, path, *package) for package, path in self.packages],
+        )
+
+
+def _forget(db: Connection, number: int) -> None:
+    db.execute("DELETE FROM image_packages WHERE sbom = ?", (number,))
+    db.execute("DELETE FROM sboms WHERE number = ?", (number,))
