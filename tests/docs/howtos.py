@@ -199,6 +199,15 @@ SETUPS = {
         shell="inside",
         promises={"lockgate key list": "Example PKI", "lockgate signature list": "no signature"},
     ),
+    "docs/howto/find-vulnerable-content.md": Setup(
+        before=(
+            "outside$ cp "
+            + str(Path(__file__).parents[1] / "data/advisories/osv-pypi.zip")
+            + " /srv/osv-pypi.zip\n"
+            + SERVE_OUTSIDE
+        ),
+        promises={"lockgate advisories load": r"osv-pypi: 2661 records"},
+    ),
     "docs/howto/recall.md": Setup(
         before=RELEASED,
         shell="inside",
