@@ -36,7 +36,7 @@ def sources(reader: Reader) -> list[Source]:
         "SELECT generation, source, digest, dated, loaded, actor, records, withdrawn, malformed, entries"
         " FROM advisory_sources ORDER BY source"
     ).fetchall()
-    return [Source(*row[1:], _ecosystems(reader, row[0])) for row in rows]
+    return [Source(*(*row[1:], _ecosystems(reader, row[0]))) for row in rows]
 
 
 def _ecosystems(reader: Reader, generation: int) -> tuple[tuple[str, int], ...]:
