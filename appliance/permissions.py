@@ -196,7 +196,7 @@ ANONYMOUS: Final = Caller("anonymous", "anonymous")
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class PermissionDecision:
     """Whether, and why: a sentence that names the role and the pattern, or the rule."""
 
     allowed: bool
@@ -217,15 +217,15 @@ class Rules:
     anonymous: tuple[str, ...] = ()
     role_addresses: Mapping[Role, Sequence[Network]] = field(default_factory=dict)
 
-    def decide(self, caller: Caller, permission: Permission, repository: str = "") -> Decision:
+    def decide(self, caller: Caller, permission: Permission, repository: str = "") -> PermissionDecision:
         """Whether `caller` may; `repository` is "" for what belongs to none, and then any pattern will do."""
         if caller.everything:
-            return Decision(True, "the station is open")
+            return PermissionDecision(True, "the station is open")
         if permission == "pull" and repository and any(matches(pattern, repository) for pattern in self.anonymous):
-            return Decision(True, "anybody may pull it")
+            return PermissionDecision(True, "anybody may pull it")
         for role in caller.roles:
             if permission in RULES_OUT[role]:
-                return Decision(False, f"separation of duties: {_article(role)} may never {DOES[permission]}")
+                return PermissionDecision(False, f"separation of duties: {_article(role)} may never {DOES[permission]}")
         away = ""
         for grant in caller.grants:
             if permission not in GIVES[grant.role]:
@@ -237,8 +237,8 @@ class Rules:
                 away = f"{_article(grant.role)} may not {DOES[permission]} from {caller.address}"
                 continue
             where = f" on {grant.pattern}" if permission in ON_REPOSITORIES else ""
-            return Decision(True, f"{_article(grant.role)}{where} may {DOES[permission]}")
-        return Decision(
+            return PermissionDecision(True, f"{_article(grant.role)}{where} may {DOES[permission]}")
+        return PermissionDecision(
             False, away or f"no role of it may {DOES[permission]}{f' on {repository}' if repository else ''}"
         )
 
@@ -276,7 +276,7 @@ class Rules:
         on = f" --on {repository}" if repository and permission in ON_REPOSITORIES else ""
         return f"it takes {_or(able)}; an administrator grants it: lockgate role grant {caller.name} {able[0]}{on}"
 
-    def explain(self, caller: Caller, repository: str) -> list[tuple[Permission, Decision]]:
+    def explain(self, caller: Caller, repository: str) -> list[tuple[Permission, PermissionDecision]]:
         """Every permission with its decision, for a person."""
         return [(permission, self.decide(caller, permission, repository)) for permission in PERMISSIONS]
 

@@ -22,7 +22,7 @@ from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
 from bundles.io.files import failures_named, read_small, scan
-from bundles.io.lanes import Lane
+from bundles.io.lanes import WorkThread
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
 from bundles.volumes.read import ranges_of, read_volume
@@ -218,7 +218,7 @@ def _read_places(manifest: BundleManifest, places: Sequence[tuple[int, Path]], p
         beside = number % 2 == 1 or number < last
         read_volume(path, manifest, index, ranges[index], None, advance, beside=beside)
 
-    with Lane(read, depth=1) as second:
+    with WorkThread(read, depth=1) as second:
         for number, place in enumerate(places):
             if number % 2:
                 second.put((number, place))

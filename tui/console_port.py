@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tui.actions.action import Action
     from tui.actions.keymap import Keymap
     from tui.guides.new_bundle import Draft
-    from tui.guides.steps import Facts
+    from tui.guides.steps import GuideFacts
     from tui.station.keyring import Keyring
     from tui.station.link import Link
     from tui.station.port import Station
@@ -85,7 +85,7 @@ class ConsolePort(App[int], inherit_bindings=False):
     running_job: Job | None
     draft: Draft
     guide: str
-    guide_facts: Facts | None
+    guide_facts: GuideFacts | None
 
     @property
     def presence(self) -> PresencePort:

@@ -65,7 +65,7 @@ def ticket_of(request: web.Request) -> Ticket:
     return request[_TICKET]
 
 
-class Gate:
+class AccountAccess:
     """The registry's `Access` of a station with accounts; one worker's."""
 
     def __init__(

@@ -19,7 +19,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.access.passwords import fingerprint, new_secret, same
-from appliance.access.request_gate import Gate, ticket_of
+from appliance.access.request_gate import AccountAccess, ticket_of
 from appliance.access.scopes import granted, parse_scopes
 from appliance.access.tokens import Claims, new_id, sign
 from appliance.audit.acts import Act
@@ -63,7 +63,7 @@ class _Login:
 class TokenEndpoint:
     """Gives tokens to whom the gate recognises."""
 
-    def __init__(self, gate: Gate, writer: AsyncWriter) -> None:
+    def __init__(self, gate: AccountAccess, writer: AsyncWriter) -> None:
         self._gate, self._writer = gate, writer
 
     async def answer(self, request: web.Request) -> tuple[web.StreamResponse | WireError, list[AuditEvent]]:
@@ -203,7 +203,7 @@ async def _form(request: web.Request) -> Mapping[str, str]:
 class StationAccess:
     """The registry's `Access` of a station with accounts: the gate, and the endpoint that gives tokens for it."""
 
-    def __init__(self, gate: Gate, endpoint: TokenEndpoint) -> None:
+    def __init__(self, gate: AccountAccess, endpoint: TokenEndpoint) -> None:
         self._gate, self._endpoint = gate, endpoint
 
     async def admit(self, request: web.Request) -> web.StreamResponse | WireError | None:

@@ -116,7 +116,7 @@ class Components(Shape, frozen=True, kw_only=True):
     next: str | None = None
 
 
-class Found(Shape, frozen=True, kw_only=True):
+class FoundItem(Shape, frozen=True, kw_only=True):
     """One answer of GET /v1/find: `ref` is what to open."""
 
     kind: str

@@ -41,7 +41,7 @@ class IntakeEntry(EntrySummary, frozen=True, kw_only=True):
     """Why its manifest cannot be read, "" where it can."""
 
 
-class Decision(Shape, frozen=True, kw_only=True):
+class IntakeDecision(Shape, frozen=True, kw_only=True):
     """An approval, or the one rejection with its reason."""
 
     keyid: str
@@ -77,7 +77,7 @@ class IntakeDetail(IntakeEntry, frozen=True, kw_only=True):
     report: dict[str, Any] | None = None
     report_digest: str | None = None
     steps: tuple[Step, ...] = ()
-    decisions: tuple[Decision, ...] = ()
+    decisions: tuple[IntakeDecision, ...] = ()
     volumes: tuple[CarriedVolume, ...] = ()
     account_changes: tuple[AccountChange, ...] = ()
 

@@ -9,7 +9,7 @@ from msgspec import UNSET, UnsetType
 from appliance.api.common import Shape
 
 
-class Held(Shape, frozen=True, kw_only=True):
+class HeldRole(Shape, frozen=True, kw_only=True):
     """A role on the repositories that a pattern covers."""
 
     role: str
@@ -23,7 +23,7 @@ class Who(Shape, frozen=True, kw_only=True):
 
     account: str
     kind: str = "person"
-    roles: tuple[Held, ...] = ()
+    roles: tuple[HeldRole, ...] = ()
     permissions: tuple[str, ...] = ()
     denied: dict[str, str] = {}
     keys: tuple[str, ...] = ()
@@ -82,7 +82,7 @@ class Account(Shape, frozen=True, kw_only=True):
     name: str
     kind: str
     full_name: str = ""
-    roles: tuple[Held, ...] = ()
+    roles: tuple[HeldRole, ...] = ()
     keys: tuple[str, ...] = ()
     uid: int | None = None
     disabled: str | None = None

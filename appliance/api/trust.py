@@ -26,7 +26,7 @@ class TrustedKey(Shape, frozen=True, kw_only=True):
     fingerprint: str
 
 
-class Rule(Shape, frozen=True, kw_only=True):
+class TrustRule(Shape, frozen=True, kw_only=True):
     """What is demanded beyond one good signature, for a purpose from a site (empty: any)."""
 
     purpose: str

@@ -19,7 +19,7 @@ RULES: Final = FAILING + NOTED
 
 
 @dataclass(slots=True)
-class Found:
+class RuleFindings:
     """What one rule found: how often, and the first of it."""
 
     count: int = 0
@@ -47,14 +47,14 @@ class Looked:
 
     content: str = ""
     entries: int = 0
-    found: dict[str, Found] = field(default_factory=dict)
+    found: dict[str, RuleFindings] = field(default_factory=dict)
     failed: str = ""
     tables: list[dict[str, Any]] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
 
     def add(self, rule: str, **what: Any) -> None:
         """Count a finding of a rule."""
-        self.found.setdefault(rule, Found()).add(**what)
+        self.found.setdefault(rule, RuleFindings()).add(**what)
 
 
 class Tally:
@@ -65,7 +65,7 @@ class Tally:
         self.counts = dict.fromkeys(RULES, 0)
         self._kept: dict[str, list[tuple[int, int, dict[str, Any]]]] = {rule: [] for rule in RULES}
 
-    def add(self, order: int, rule: str, found: Found, **where: Any) -> None:
+    def add(self, order: int, rule: str, found: RuleFindings, **where: Any) -> None:
         """Take in what a rule found in the blob that is number `order`."""
         self.counts[rule] += found.count
         kept = self._kept[rule]

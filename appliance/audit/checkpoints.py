@@ -15,12 +15,12 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.audit.lane import leave, lines_backwards
-from appliance.audit.seals import Standing, audit_key, former_keys, seals_of
+from appliance.audit.seals import SealedState, audit_key, former_keys, seals_of
 from appliance.audit.vouching import has_mac, vouch
 from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from bundles.documents.audit_checkpoint import Checkpoint, checkpoint_line, payload_of, read_checkpoint, read_signed
-from bundles.documents.audit_findings import Verified
+from bundles.documents.audit_findings import LogFindings
 from bundles.documents.audit_log import (
     CHECKPOINTS,
     checkpoint_lines,
@@ -89,7 +89,7 @@ def vouched(paths: StationPaths) -> dict[int, int]:
     return {lane.lane: lane.seq for lane in vouch(paths.audit, last, seals_of(paths))[0]}
 
 
-def standing_of(paths: StationPaths) -> Standing:
+def standing_of(paths: StationPaths) -> SealedState:
     """What the last checkpoint says of the log. Where it is not this station's (`damaged` says why), every event must
     carry a MAC.
 
@@ -99,16 +99,16 @@ def standing_of(paths: StationPaths) -> Standing:
     try:
         line, _ = _end(paths.audit / CHECKPOINTS)
         if line is None:
-            return Standing(seals, sealed=has_mac(paths.audit, None, seals))
+            return SealedState(seals, sealed=has_mac(paths.audit, None, seals))
         last, _ = _read(paths, line, load_config(paths.config).site)
     except LockgateError as error:
-        return Standing(seals, sealed=True, damaged=error.diagnostics())
+        return SealedState(seals, sealed=True, damaged=error.diagnostics())
     refused = {lane.lane: lane for lane in last.refused}
     sealed = last.sealed or has_mac(paths.audit, last, seals)
-    return Standing(seals, sealed, {lane.lane: lane for lane in last.lanes}, refused)
+    return SealedState(seals, sealed, {lane.lane: lane for lane in last.lanes}, refused)
 
 
-def seal_log(paths: StationPaths) -> Standing:
+def seal_log(paths: StationPaths) -> SealedState:
     """Before a process writes its first event: of a log that an earlier version wrote, sign where it stands, so that
     every event behind that carries a MAC. Returns what the last checkpoint says then."""
     standing = standing_of(paths)
@@ -213,7 +213,7 @@ def _said(line: bytes) -> dict[str, Any] | None:
         return None
 
 
-def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> Verified:
+def verify_log(paths: StationPaths, site: str, expect_head: str = "") -> LogFindings:
     """Look at the whole log of a station that may be writing it, at who wrote each event, and at what its checkpoints
     say of its folder.
 

@@ -31,7 +31,7 @@ class Place:
     seq: int
 
 
-class Order:
+class EventOrder:
     """The order of a log's events. Events are to be passed to `note` before `is_after` is asked."""
 
     def __init__(self, checkpoints: Sequence[Checkpoint]) -> None:

@@ -22,7 +22,7 @@ from appliance.audit.seals import audit_key, seals_of
 from appliance.paths import StationPaths
 from bundles import limits
 from bundles.documents.audit_cut import Cut, LaneCut, sign_cut
-from bundles.documents.audit_findings import UNDOCUMENTED, Finding, Verified
+from bundles.documents.audit_findings import UNDOCUMENTED, Finding, LogFindings
 from bundles.documents.audit_log import CHECKPOINTS, LANES, Segment, checkpoint_lines, segments, site_of, verify
 from bundles.documents.audit_seal import Seals
 from bundles.errors import FailedError, RefusedError, UsageError
@@ -99,7 +99,7 @@ def export(paths: StationPaths, out: Path, documents: Mapping[str, bytes], *, si
 
 def verify_export(
     folder: Path, key: PublicKey, site: str, expect_head: str = "", seals: Seals | None = None
-) -> Verified:
+) -> LogFindings:
     """Everything in an export: its signature, every file, no file beside them, the log's own chain, and the document of
     each decision that the log names; on the station itself, which has `seals`, also who wrote each event.
 
@@ -114,7 +114,7 @@ def verify_export(
     return found
 
 
-def _verify(folder: Path, key: PublicKey, site: str, expect_head: str, seals: Seals | None) -> Verified:
+def _verify(folder: Path, key: PublicKey, site: str, expect_head: str, seals: Seals | None) -> LogFindings:
     """Everything but the documents that the log names."""
     if not folder.is_dir():
         raise UsageError("no such folder", thing=str(folder), remedy="give the folder of an export")

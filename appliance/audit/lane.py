@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.audit.acts import Act
-from appliance.audit.seals import Standing
+from appliance.audit.seals import SealedState
 from bundles import limits as bundle_limits
 from bundles.documents.audit_findings import GENESIS
 from bundles.documents.audit_log import LANES, hash_of, line_of, segment_name, segments
@@ -51,7 +51,7 @@ class NotOursError(FailedError):
     """A lane holds what the station did not write, or lacks what it wrote: it is left as it is, for another."""
 
 
-def lane_of(folder: Path, standing: Standing) -> Lane:
+def lane_of(folder: Path, standing: SealedState) -> Lane:
     """This process's lane of the log in `folder`; opened when it is first asked for. Raises FailedError."""
     key = (os.getpid(), str(folder.resolve()))
     with _opening:
@@ -87,7 +87,7 @@ class Lane:
     an event says so.
     """
 
-    def __init__(self, folder: Path, standing: Standing, left: dict[int, dict[str, Any]]) -> None:
+    def __init__(self, folder: Path, standing: SealedState, left: dict[int, dict[str, Any]]) -> None:
         self._folder = folder
         self._left = left
         self._lanes = folder / LANES

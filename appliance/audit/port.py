@@ -16,7 +16,7 @@ from appliance.audit.checkpoints import checkpoint, seal_log
 from appliance.audit.event import AuditEvent
 from appliance.audit.floods import Floods
 from appliance.audit.lane import Lane, NotOursError, lane_of
-from appliance.audit.seals import Standing
+from appliance.audit.seals import SealedState
 from appliance.paths import StationPaths
 from appliance.store.reserve import Reserve
 from bundles.documents.audit_seal import Seals, mac_key
@@ -126,9 +126,9 @@ class FileAudit:
                 if not _must_be_written(event) or event.act in FILLING or not self._reserve.give_back():
                     raise
 
-    def _standing(self) -> Standing:
+    def _standing(self) -> SealedState:
         if self._key is not None:
-            return Standing(Seals((mac_key(self._key),)), sealed=True)
+            return SealedState(Seals((mac_key(self._key),)), sealed=True)
         return seal_log(StationPaths(self._folder.parent))
 
     def _admit(self, event: AuditEvent) -> list[AuditEvent]:

@@ -13,7 +13,7 @@ from typing import Any
 
 from appliance.audit.checkpoints import standing_of
 from appliance.audit.lane import lines_backwards
-from appliance.audit.seals import Standing
+from appliance.audit.seals import SealedState
 from appliance.paths import StationPaths
 from bundles import limits
 from bundles.documents.audit_log import Segment, lines_of, segments
@@ -27,7 +27,7 @@ def newest(
     holding: bytes = b"",
     before: Mapping[int, int] | None = None,
     without: bytes = b"",
-    standing: Standing | None = None,
+    standing: SealedState | None = None,
     foreign: set[str] | None = None,
     marks: tuple[bytes, ...] = (b"",),
 ) -> Iterator[dict[str, Any]]:
@@ -104,7 +104,7 @@ def _forwards(lane: int, mine: list[Segment], marks: tuple[bytes, ...]) -> Itera
 class _Asked:
     holding: bytes
     without: bytes
-    standing: Standing | None
+    standing: SealedState | None
     foreign: set[str]
 
 

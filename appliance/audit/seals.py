@@ -55,7 +55,7 @@ def prev_of(line: bytes) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class SealedState:
     """What the last checkpoint says of the log: whether events behind it carry MACs, each lane's last signed event, and
     the lanes that it does not vouch for. `damaged` says why it is none of this station's ("" where it is)."""
 

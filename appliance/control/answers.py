@@ -32,7 +32,7 @@ from appliance.api.content import (
     Damage,
     Deleted,
     File,
-    Found,
+    FoundItem,
     Repository,
     Tag,
     Unblocked,
@@ -66,7 +66,7 @@ from appliance.api.recall import Recall
 from appliance.api.scanning import AdvisorySource, ComponentsFound, RemovedSource, Scan, VulnerabilityFound
 from appliance.api.signatures import Signatures
 from appliance.api.status import Certificate, Head, Released, Status
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 
 ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/status": Status,
@@ -81,7 +81,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/artifact": Artifact,
     "GET /v1/sbom": Components,
     "GET /v1/signatures": Signatures,
-    "GET /v1/find": Page[Found],
+    "GET /v1/find": Page[FoundItem],
     "GET /v1/components": ComponentsFound,
     "GET /v1/scan": Scan,
     "GET /v1/scan/find": VulnerabilityFound,
@@ -132,7 +132,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/sites": SiteChange,
     "DELETE /v1/sites/{site}": SiteChange,
     "GET /v1/trust": Page[TrustedKey],
-    "GET /v1/trust/rules": Page[Rule],
+    "GET /v1/trust/rules": Page[TrustRule],
     "GET /v1/keys": Page[OwnKey],
     "GET /v1/damage": Damage,
     "GET /v1/blocks": Page[Block],

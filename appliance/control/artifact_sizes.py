@@ -12,13 +12,13 @@ from bundles.oci.manifest import parse_manifest
 from bundles.ports import BlobReader
 
 _KEPT: Final = 10_000
-"""Weights kept: a page of tags that is looked at again costs nothing. They never change, since content does not."""
+"""Sizes kept: a page of tags that is looked at again costs nothing. They never change, since content does not."""
 
 _MOST: Final = 256
 """Manifests read for one weight: no index of platforms comes near it, and a hostile one costs no more."""
 
 
-class Weights:
+class ArtifactSizes:
     """Bytes by manifest. Reads manifests that it does not know yet: call it in a thread."""
 
     def __init__(self, blobs: BlobReader) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.station import Station
 from appliance.store.reads.documents import manifest_of
 from appliance.store.reads.intake import mentioning
@@ -33,7 +33,7 @@ def carriers(station: Station, digest: Digest) -> list[dict[str, Any]]:
             return found
     for built in signed_bundles(station.reader):
         try:
-            fixed = Fixed.load(station.paths.job(built.job))
+            fixed = SealedBundle.load(station.paths.job(built.job))
         except (LockgateError, OSError):
             continue
         described = None if fixed is None else _described(fixed.manifest, digest)

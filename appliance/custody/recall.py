@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from appliance.audit.acts import Act, mark
 from appliance.audit.reading import begins, own_events
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from appliance.store.ports import Blobs, Reader
@@ -91,7 +91,7 @@ def _outgoing(reader: Reader, paths: StationPaths, thing: str) -> list[dict[str,
     for one in built_bundles(reader):
         how = "carried it" if one.id in carried else ""
         if not how and ":" not in thing:
-            fixed = Fixed.load(paths.job(one.job)) if paths.job(one.job).is_dir() else None
+            fixed = SealedBundle.load(paths.job(one.job)) if paths.job(one.job).is_dir() else None
             how = "signed it" if fixed is not None and fixed.manifest.id == one.id and thing in fixed.signed_by else ""
         if how:
             found.append(
@@ -106,7 +106,7 @@ def _manifest(reader: Reader, paths: StationPaths, bundle: dict[str, str]) -> Bu
             return decode(manifest_bytes(reader, bundle["digest"]))
         except LockgateError:  # a row that was edited by hand hides nothing of the others
             return None
-    fixed = Fixed.load(paths.job(bundle["job"])) if paths.job(bundle["job"]).is_dir() else None
+    fixed = SealedBundle.load(paths.job(bundle["job"])) if paths.job(bundle["job"]).is_dir() else None
     return fixed.manifest if fixed is not None and fixed.manifest.id == bundle["id"] else None
 
 

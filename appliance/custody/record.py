@@ -12,7 +12,7 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.reading import own_events
 from appliance.known_keys import own_keys
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads.custody import (
@@ -78,7 +78,7 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
     signed = None if entry is None else signed_files(reader, entry.digest)
     manifest = None if entry is None else read_manifest(reader, entry.digest)
     names = list(signed.signatures) if signed is not None else []
-    if entry is None and out is not None and (fixed := Fixed.load(station.paths.job(out.job))) is not None:
+    if entry is None and out is not None and (fixed := SealedBundle.load(station.paths.job(out.job))) is not None:
         manifest = fixed.manifest if fixed.manifest.id == bundle else None
         names = list(fixed.bundle.signatures) if manifest is not None else []
     digest = entry.digest if entry is not None else out.digest if out is not None else ""

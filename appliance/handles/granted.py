@@ -23,7 +23,7 @@ from appliance.handles.rights import READ, SEARCH, WRITE, Person, acting_as, is_
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError
 from bundles.io.files import os_failure, read_small, write_atomic
-from bundles.io.held import Held, HeldPath
+from bundles.io.held import HandedFolder, HeldPath
 
 _RECORD: Final = "handed-over.json"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -154,11 +154,11 @@ class Granted:
         self._ground = Ground(paths)
         self._roots = tuple(PurePosixPath(os.path.realpath(root)) for root in media_roots)
         self._grants = {grant.path: grant for grant in grants}
-        self._held: dict[tuple[str, bool], Held] = {}
+        self._held: dict[tuple[str, bool], HandedFolder] = {}
         for grant in grants:
             key = (grant.root, grant.writes)
             if key not in self._held:
-                self._held[key] = Held(grant.root, _Keeper(self, grant, descriptors.get(key, -1)))
+                self._held[key] = HandedFolder(grant.root, _Keeper(self, grant, descriptors.get(key, -1)))
 
     def path(self, text: str) -> HeldPath:
         """The path that the params name `text`. Raises FailedError for one that nobody handed over."""

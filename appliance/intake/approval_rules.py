@@ -12,7 +12,7 @@ from appliance.archives.unpacking import compression_of
 from appliance.intake.content import read_manifest
 from appliance.intake.entry_log import came_while_open
 from appliance.intake.missing_volumes import whole_without
-from appliance.settings.approvals import UNKNOWN_KIND, Demand, Facts, Policy, check_found, demand, one_more
+from appliance.settings.approvals import UNKNOWN_KIND, BundleFacts, Demand, Policy, check_found, demand, one_more
 from appliance.station import Station
 from appliance.store.ports import Blobs
 from appliance.store.reads.intake import Entry, manifest_bytes, missing_volumes, report_text
@@ -29,19 +29,19 @@ _KEPT: Final = 256
 _LAYERS_READ: Final = 64
 """Layers whose beginnings are read to tell evidence from an image; evidence has one or a few."""
 
-_known: dict[tuple[str, str, tuple[int, ...]], Facts] = {}
+_known: dict[tuple[str, str, tuple[int, ...]], BundleFacts] = {}
 
 
 def demand_of(station: Station, policy: Policy, entry: Entry) -> Demand:
     """What an entry takes on this station."""
     if station.config.open or not policy.rule:
-        wanted = demand(policy, station.config, Facts(entry.stream, "", ()))
+        wanted = demand(policy, station.config, BundleFacts(entry.stream, "", ()))
     else:
         wanted = demand(policy, station.config, facts_of(station, entry))
     return one_more(wanted) if came_while_open(station, entry) else wanted
 
 
-def facts_of(station: Station, entry: Entry) -> Facts:
+def facts_of(station: Station, entry: Entry) -> BundleFacts:
     """The facts of an entry. An artifact counts as the kind that the bundle announces and as the one that its own
     manifest makes it; one whose manifest is not in the store counts as any."""
     reader = station.reader
@@ -54,7 +54,7 @@ def facts_of(station: Station, entry: Entry) -> Facts:
     if absent:
         manifest = whole_without(station.blobs, manifest, set(absent))
     kinds = set[str]().union(*(_kinds(station.blobs, artifact) for artifact in manifest.artifacts))
-    facts = Facts(manifest.stream, manifest.classification, tuple(sorted(kinds)))
+    facts = BundleFacts(manifest.stream, manifest.classification, tuple(sorted(kinds)))
     if UNKNOWN_KIND not in kinds:
         if len(_known) >= _KEPT:
             _known.clear()

@@ -33,7 +33,7 @@ from bundles.people import forms, gather
 from bundles.signing.keys import check_keyid
 
 __all__ = (
-    "Counting", "Logged", "Verified", "choose", "draft", "hours_of", "logged", "names_of", "require_not_undone",
+    "Counting", "Logged", "VerifiedDecision", "choose", "draft", "hours_of", "logged", "names_of", "require_not_undone",
     "require_recorded_report", "still_counting", "taken_back", "verify", "verify_new", "verify_stored",
 )  # fmt: skip
 
@@ -42,7 +42,7 @@ _SLACK: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class VerifiedDecision:
     """A decision whose signature holds, and whose it is."""
 
     approval: Approval
@@ -113,7 +113,7 @@ def hours_of(station: Station, entry: Entry, keyid: str) -> int:
     return wanted.hours
 
 
-def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
+def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> VerifiedDecision:
     """The decision in a signed document; the signature is verified before the document is read.
 
     The time is the clock's, and never before the clock at the last import: a clock that was set back revives nothing.
@@ -153,7 +153,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
         check_inspected(policy, entry.id, inspected_by(station.reader, entry.digest))
         check_refused(station, policy, entry)
         _check_unused(station, entry.id, keyid, sealed=sealed)
-    return Verified(approval, record.owner, sealed)
+    return VerifiedDecision(approval, record.owner, sealed)
 
 
 def _check_holder(station: Station, keyid: str, approval: Approval) -> None:
@@ -191,7 +191,7 @@ def _check_times(approval: Approval, now: str, hours: int) -> None:
         raise RefusedError("the approval is out of its time", thing=span, remedy="sign anew")
 
 
-def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> Verified:
+def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signature: bytes) -> VerifiedDecision:
     """`verify` of a decision that is handed in now: one from before the bundle was taken back is refused too, and an
     approval by a report that is not the recorded one."""
     decision, said = verify(station, entry, payload, keyid, signature), logged(station, entry)
@@ -201,7 +201,7 @@ def verify_new(station: Station, entry: Entry, payload: bytes, keyid: str, signa
     return decision
 
 
-def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> Verified:
+def verify_stored(station: Station, entry: Entry, kept: StoredDecision) -> VerifiedDecision:
     """`verify` of a decision as the database holds it."""
     return verify(station, entry, kept.document.encode(), kept.keyid, kept.signature)
 
@@ -231,7 +231,7 @@ def still_counting(
     return Counting(counting[False], counting[True], tuple(objections))
 
 
-def require_not_undone(decision: Verified, undone: str) -> None:
+def require_not_undone(decision: VerifiedDecision, undone: str) -> None:
     """A decision is not older than what took the bundle back. Raises RefusedError."""
     if decision.approval.created < undone:
         raise RefusedError(

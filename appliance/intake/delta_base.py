@@ -30,12 +30,12 @@ from appliance.store.reads.bases import Holder, keepers, mentions
 from appliance.store.reads.intake import missing_volumes, read_manifest
 from bundles import limits
 from bundles.documents import signed as documents
-from bundles.documents.signed import Held, WantList
+from bundles.documents.signed import HeldBlob, WantList
 from bundles.errors import FailedError
 from bundles.format.manifest import BASE_EXTENSION, BundleManifest, Required, bundle_id
 from bundles.format.manifest_codec import decode
 from bundles.io.files import failures_named, write_atomic
-from bundles.io.lanes import Lane
+from bundles.io.lanes import WorkThread
 from bundles.oci.digest import Digest, new_hasher
 from bundles.ports import Progress
 from bundles.signing.keys import load_private
@@ -193,7 +193,7 @@ def _rotten(station: Station, required: Sequence[Required], progress: Progress) 
             with turn:
                 found.append(entry)
 
-    with Lane(check, depth=1) as second:
+    with WorkThread(check, depth=1) as second:
         for number, entry in enumerate(required):
             (second.put if number % 2 else check)(entry)
     return found
@@ -222,7 +222,9 @@ def _write(station: Station, path: Path, manifest: BundleManifest, digest: Diges
     wants = WantList(
         site=station.config.site, bundle=manifest.id, stream=manifest.stream, sequence=manifest.sequence,
         digest=str(digest), created=clock.now(),
-        blobs=[Held(digest=entry.digest, size=entry.size) for entry in sorted(missing, key=lambda entry: entry.digest)],
+        blobs=[
+            HeldBlob(digest=entry.digest, size=entry.size) for entry in sorted(missing, key=lambda entry: entry.digest)
+        ],
     )  # fmt: skip
     raw = documents.encode(wants)
     with failures_named(path, "the want-list cannot be written"):

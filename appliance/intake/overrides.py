@@ -15,7 +15,7 @@ from appliance import clock, limits
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads.decisions import clock_floor, differing_overrides, open_overrides
-from appliance.store.writes.ledger import Said, SayOverride
+from appliance.store.writes.ledger import SayOverride, SignedOverride
 from bundles.documents import signed as documents
 from bundles.documents.signed import Override
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
@@ -131,7 +131,7 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     needed = people_needed(station)
     write = SayOverride(
         subject=subject.text(),
-        said=Said(
+        said=SignedOverride(
             keyid=keyid, owner=owner, document=payload.decode(), signature=signature, created=override.created
         ),
         counting=tuple(counting), needed=needed, sets=people >= max(needed, 1),

@@ -24,7 +24,7 @@ from appliance.store.reads.receipts import last_receipt, ledger_streams, shown_b
 from appliance.store.writes.intake import AddReceipt
 from bundles import limits
 from bundles.documents import signed
-from bundles.documents.signed import Held, Receipt, StreamHead
+from bundles.documents.signed import HeldBlob, Receipt, StreamHead
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.io.files import failures_named, open_folder, read_small, write_atomic
 from bundles.oci.digest import Digest
@@ -126,7 +126,9 @@ def state_of(station: Station, at: str, *, inventory: bool = True) -> Receipt:
         previous=last[1] if last else None,
         created=at,
         streams=heads,
-        blobs=[Held(digest=digest, size=size) for digest, size in shown_blobs(station.reader)] if inventory else None,
+        blobs=[HeldBlob(digest=digest, size=size) for digest, size in shown_blobs(station.reader)]
+        if inventory
+        else None,
         head=checkpoint(station.paths),
         custody=record.parts_since_known(station.reader) if inventory else None,
     )

@@ -31,7 +31,7 @@ class Looked:
         return self.why is None and not self.unread
 
 
-class Looker:
+class BlobExaminer:
     """Reads blobs from the disk, one after another. `wait` is time.sleep, or what else lets time pass."""
 
     def __init__(self, blobs: BlobStore, wait: Callable[[float], object] = time.sleep) -> None:

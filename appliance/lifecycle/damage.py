@@ -16,9 +16,9 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.custody.carriers import carriers
-from appliance.lifecycle.blob_reader import Looked, Looker
+from appliance.lifecycle.blob_reader import BlobExaminer, Looked
 from appliance.station import Station
-from appliance.store.collection_lock import Gate
+from appliance.store.collection_lock import CollectionLock
 from appliance.store.reading import Attend, UnreadableError, Verdict, examine, facts_of, unattended
 from appliance.store.reads import garbage
 from appliance.store.reads.damage import (
@@ -56,7 +56,7 @@ class Findings:
 
     def __init__(self, station: Station, actor: str, log: Callable[[str], object]) -> None:
         self._station, self._actor, self._log = station, actor, log
-        self._gate = Gate(station.paths)
+        self._gate = CollectionLock(station.paths)
 
     def take(self, digest: Digest, looked: Looked, size: int | None = None) -> bool:
         """Withdraw a damaged blob, note one that could not be read, and give one back that is missing and lies whole in
@@ -108,7 +108,7 @@ class Findings:
             return not references(reader, str(digest)) and not garbage.is_pinned(reader, str(digest))
         return False
 
-    def put_rows_right(self, looker: Looker, digests: Iterable[str], attend: Attend) -> int:
+    def put_rows_right(self, looker: BlobExaminer, digests: Iterable[str], attend: Attend) -> int:
         """Look at blobs whose rows are damaged, and make the rows of whole ones anew; how many. Raises FailedError."""
         count = 0
         for text in digests:
@@ -121,7 +121,7 @@ class Findings:
                     count += 1
         return count
 
-    def put_noted_rows_right(self, looker: Looker, attend: Attend) -> int:
+    def put_noted_rows_right(self, looker: BlobExaminer, attend: Attend) -> int:
         """As `put_rows_right`, of the rows that readers met."""
         return self.put_rows_right(looker, wrong_blob_rows(self._station.reader), attend)
 
@@ -157,7 +157,7 @@ class Findings:
         remedy = f"restore it from {names}" if names else "push it again; no bundle here carries it"
         self._log(f"{digest} is {looked.why} and withdrawn; {remedy}")
 
-    def heal(self, looker: Looker, digest: Digest, size: int, attend: Attend) -> bool:
+    def heal(self, looker: BlobExaminer, digest: Digest, size: int, attend: Attend) -> bool:
         """Show a withdrawn blob again whose file, or whose withdrawn file, is read whole. Raises FailedError."""
         looked = looker.look(digest, size, attend)
         if looked.whole:
@@ -197,12 +197,12 @@ class Findings:
         self._log(f"{digest} was collected although the metadata names it; it is back from the graveyard")
         return True
 
-    def heal_all(self, looker: Looker, attend: Attend) -> int:
+    def heal_all(self, looker: BlobExaminer, attend: Attend) -> int:
         """Show again what is withdrawn and reads well; how many."""
         found = damaged_sizes(self._station.reader)
         return sum(self.heal(looker, Digest.parse(digest), size, attend) for digest, size in found)
 
-    def read_all_again(self, looker: Looker, attend: Attend) -> int:
+    def read_all_again(self, looker: BlobExaminer, attend: Attend) -> int:
         """Look again at what could not be read, which the workers of the registry note, too; how many are whole."""
         found = [(Digest.parse(text), size) for text, size in unread_sizes(self._station.reader)]
         return sum(self.read_again(digest, looker.look(digest, size, attend), size) for digest, size in found)

@@ -39,7 +39,7 @@ from appliance.lifecycle.metadata_check import check
 from appliance.making_room import Emptied
 from appliance.release_check.standing_content import StandingContent, standing_content
 from appliance.station import Station
-from appliance.store.collection_lock import Gate, incoming_turn
+from appliance.store.collection_lock import CollectionLock, incoming_turn
 from appliance.store.integrity import damaged
 from appliance.store.reads import garbage
 from appliance.store.reserve import Reserve
@@ -114,7 +114,7 @@ class _Collection:
         self._untagged: Taken | None = None
         self._station: Station = context.station
         self._full = bool(Reserve(context.station.paths.reserve).read_only())
-        self._gate = Gate(context.station.paths)
+        self._gate = CollectionLock(context.station.paths)
         self._taken = _Taken()
         self._builds = WaitingBuilds(context.station)
         self._unlinked: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
-from appliance.lifecycle.untagged import Names, Untagged, untagged
+from appliance.lifecycle.untagged import ManifestReferences, Untagged, untagged
 from appliance.release_check.log_record import read_log
 from appliance.release_check.signed_content import signed_artifacts
 from appliance.settings.client_writes import ClientWrites
@@ -76,7 +76,7 @@ class UntaggedCollection:
     ) -> None:  # fmt: skip
         self._station, self._actor, self._before, self._building = station, actor, before, building
         self._turn, self._log, self._attend = turn, log, attend
-        self._names = Names(station.blobs)
+        self._names = ManifestReferences(station.blobs)
         self._released = self._released_by_the_log()
         self._guarded = ClientWrites.of(station.config).keeps_released
 

@@ -16,7 +16,7 @@ import msgspec
 
 from appliance.audit.acts import ON_ACCOUNTS, STARTED_KIND, Act, mark, read_act
 from appliance.audit.checkpoints import own_checkpoints
-from appliance.audit.event_order import Order
+from appliance.audit.event_order import EventOrder
 from appliance.audit.reading import is_pruned, own_events, own_oldest
 from appliance.lifecycle.undecided_order import Doubts, Key
 from appliance.paths import StationPaths
@@ -44,7 +44,7 @@ LOST_JOB: Final = json.dumps({**to_wire(_LOST), "exit_status": _LOST.exit_status
 
 
 @dataclass(slots=True)
-class Shown:
+class RepositoryByLog:
     """What a repository shows by the log: links by (digest, kind) and tags, each with its time, and what was taken away
     last."""
 
@@ -84,7 +84,7 @@ class Logged:
     want-lists. `sites`: the list of destinations, those too that were taken off. `gaps`: content of collects that
     nothing names any more. `whole`: nothing was pruned."""
 
-    repositories: dict[str, Shown] = field(default_factory=dict)
+    repositories: dict[str, RepositoryByLog] = field(default_factory=dict)
     streams: dict[str, dict[int, BundleRow]] = field(default_factory=dict)
     blocks: dict[str, tuple[str, str, str] | None] = field(default_factory=dict)
     jobs: dict[str, JobRow] = field(default_factory=dict)
@@ -108,7 +108,7 @@ class _Replay:
     def __init__(self, paths: StationPaths, read: Read) -> None:
         self._paths, self._read = paths, read
         self._found = Logged()
-        self._order = Order(own_checkpoints(paths))
+        self._order = EventOrder(own_checkpoints(paths))
         self._doubts = Doubts(self._order)
 
     def run(self) -> Logged:
@@ -200,8 +200,8 @@ class _Replay:
         elif act in ON_ACCOUNTS:
             self._found.accounts.append((at, act, thing))
 
-    def _shown(self, repository: str) -> Shown:
-        return self._found.repositories.setdefault(repository, Shown())
+    def _shown(self, repository: str) -> RepositoryByLog:
+        return self._found.repositories.setdefault(repository, RepositoryByLog())
 
     def _show(self, repository: str, digest: str, kind: Kind, at: str) -> None:
         self._shown(repository).show(digest, kind, at)

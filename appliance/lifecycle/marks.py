@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from appliance import limits as station_limits
 from appliance.api.states import FINAL_STATES
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.station import Station
 from appliance.store.reads import garbage
 from appliance.store.writes.lifecycle import shown_manifests
@@ -124,7 +124,7 @@ class WaitingBuilds:
 
     def _load(self, job_id: str) -> frozenset[str]:
         try:
-            fixed = Fixed.load(self.station.paths.job(job_id))
+            fixed = SealedBundle.load(self.station.paths.job(job_id))
         except NotFoundError:
             return frozenset()
         return frozenset() if fixed is None else frozenset(str(blob.digest) for blob in fixed.manifest.blobs)

@@ -19,10 +19,10 @@ from typing import Any, Final
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.lifecycle.forgotten import Forgotten
-from appliance.lifecycle.log_replay import LOST_JOB, Logged, Shown, note_bundle, replay
+from appliance.lifecycle.log_replay import LOST_JOB, Logged, RepositoryByLog, note_bundle, replay
 from appliance.lifecycle.rebuild_file import begin, remove, take_place
 from appliance.outgoing.collect.job import manifest_row
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
 from appliance.settings.station import Config
 from appliance.store.blobs import BlobStore, Tally
@@ -248,7 +248,7 @@ class _Rebuild:
 
     # Repositories
 
-    def _restore(self, name: str, shown: Shown) -> None:
+    def _restore(self, name: str, shown: RepositoryByLog) -> None:
         """One repository: the links whose content is held, of manifests those that are readable, and tags on these. A
         blob that one of these names, and whose bytes are damaged or gone, is shown as withdrawn; so is a manifest whose
         bytes are damaged, or on which a tag stood."""
@@ -356,12 +356,12 @@ class _Rebuild:
                 for row in rows if row.state != "voided" and (stream, row.sequence) not in known
             ]  # fmt: skip
 
-    def _fixed(self) -> Iterator[Fixed]:
+    def _fixed(self) -> Iterator[SealedBundle]:
         """The bundles whose bytes lie in the folders of jobs, by job."""
         with suppress(FileNotFoundError):
             for folder in sorted(self._paths.jobs.iterdir()):
                 try:
-                    fixed = Fixed.load(folder)
+                    fixed = SealedBundle.load(folder)
                 except (LockgateError, ValueError) as error:
                     self._found.cannot.append(f"the bundle in {folder}: {error}")
                     continue

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.upkeep import said
@@ -45,7 +45,7 @@ class Rereading:
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._station, self._interval, self._pause, self._now = station, interval, pause, now
-        self._looker = Looker(station.blobs, self._rest)
+        self._looker = BlobExaminer(station.blobs, self._rest)
         self._findings = Findings(station, _ACTOR, log)
         self._described = Described(station, _ACTOR, log)
         self._rate = float(limits.REREAD_RATE)

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from appliance import clock, limits
 from appliance.jobs.kinds import JobContext, Result
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings, damages, unread
 from appliance.lifecycle.described import Described
 from appliance.lifecycle.metadata_check import check
@@ -67,7 +67,7 @@ def run(context: JobContext) -> Result:
 class _Scrub:
     def __init__(self, context: JobContext, budget: float | None) -> None:
         self._context, self._station = context, context.station
-        self._looker = Looker(self._station.blobs)
+        self._looker = BlobExaminer(self._station.blobs)
         self._findings = Findings(self._station, context.actor, context.log)
         self.described = Described(self._station, context.actor, context.log)
         self._budget, self._started = budget, time.monotonic()

@@ -3,7 +3,7 @@ clock was set back, so that nothing proves which of them was the last."""
 
 from __future__ import annotations
 
-from appliance.audit.event_order import Order, Place
+from appliance.audit.event_order import EventOrder, Place
 
 Key = tuple[str, ...]
 """What acts are about, such as ("tag", repository, tag)."""
@@ -12,7 +12,7 @@ Key = tuple[str, ...]
 class Doubts:
     """Keeps the acts of which none is proven to be the last. Holds what happened in doubtful times alone."""
 
-    def __init__(self, order: Order) -> None:
+    def __init__(self, order: EventOrder) -> None:
         self._order = order
         self._standing: dict[Key, list[tuple[Place, str]]] = {}
 

@@ -35,7 +35,7 @@ class Untagged:
     kept: Kept
 
 
-class Names:
+class ManifestReferences:
     """What manifests name, read from their bytes and remembered: content does not change."""
 
     def __init__(self, blobs: BlobReader) -> None:
@@ -60,7 +60,7 @@ class Names:
 
 
 def untagged(
-    station: Station, names: Names, repository: str, before: str = "", building: Container[str] = ()
+    station: Station, names: ManifestReferences, repository: str, before: str = "", building: Container[str] = ()
 ) -> list[Untagged]:
     """The manifests of a repository to which no tag leads, each index before what it lists and each subject before what
     refers to it. `before`: what lost its last tag, or came, after this time is young; "" asks for no age.
@@ -79,7 +79,7 @@ def untagged(
     return [Untagged(rest[digest], kept.get(digest, "")) for digest in web.in_order(rest)]
 
 
-def count(station: Station, names: Names, repository: str) -> int:
+def count(station: Station, names: ManifestReferences, repository: str) -> int:
     """How many manifests of a repository no tag leads to. Raises as `untagged`."""
     if not store.has_untagged(station.reader, repository):
         return 0
@@ -115,7 +115,7 @@ class _Web:
     """How the manifests of a repository lead to one another."""
 
     shown: Mapping[str, ShownManifest]
-    names: Names
+    names: ManifestReferences
     _referring: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from appliance import clock, limits
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
@@ -33,7 +33,7 @@ def look_after(station: Station, attend: Callable[[], object] = lambda: None) ->
     over, and more where the disk needs the space. Raises LockgateError."""
     findings = Findings(station, _ACTOR, _say)
     findings.give_back_unread()
-    findings.put_noted_rows_right(Looker(station.blobs), lambda _: attend())
+    findings.put_noted_rows_right(BlobExaminer(station.blobs), lambda _: attend())
     graves = Graves(station, _ACTOR, attend)
     graves.empty(station.config.gc_grace_hours * 3600.0)
     graves.make_room()

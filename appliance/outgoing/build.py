@@ -25,7 +25,7 @@ from appliance.jobs.view import WAITS
 from appliance.known_keys import check_cosigners, find_public_key
 from appliance.outgoing import resume
 from appliance.outgoing.blob_source import StationBlobSource
-from appliance.outgoing.build_params import Order
+from appliance.outgoing.build_params import BuildOrder
 from appliance.outgoing.closure import Closure, closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.outgoing.delta_base import NONE, Base, base_of, take
@@ -44,7 +44,7 @@ from appliance.outgoing.media import (
 from appliance.outgoing.named_errors import naming
 from appliance.outgoing.plan import Plan, check_space, make_plan
 from appliance.outgoing.sbom.make import make_sboms
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.store.reads.bundles_out import newly_void, unfinished
 from appliance.store.reads.outgoing import unsigned_of
 from appliance.store.reads.sites import require_known
@@ -69,7 +69,7 @@ def run(context: JobContext) -> Result:
     """Build a bundle by `params` (appliance.outgoing.build_params.BuildParams). Returns where it is, and who signed
     it.
     """
-    order = Order.read(context.params, context.station.config.site)
+    order = BuildOrder.read(context.params, context.station.config.site)
     # Asked now, not after an hour of hashing: whether the destination, the media and the signer are what was meant.
     find_public_key(context.station.paths, order.sign_with)
     with _recorded(context, order.wanted.stream), ExitStack() as held:
@@ -105,7 +105,7 @@ def run(context: JobContext) -> Result:
         }
 
 
-def _nothing(context: JobContext, order: Order) -> Result:
+def _nothing(context: JobContext, order: BuildOrder) -> Result:
     """The result of a build that was to carry what has changed, where nothing has: no number is taken."""
     nothing = nothing_changed(context.station.reader, order.wanted)
     left = unfinished(context.station.reader, order.wanted.stream)
@@ -158,16 +158,18 @@ def _voided(context: JobContext, bundle: str) -> AuditEvent:
     return AuditEvent(Act.BUNDLE_VOID, context.actor, bundle, "done", {"job": context.job_id})
 
 
-def _resumed(context: JobContext, order: Order) -> Fixed | None:
+def _resumed(context: JobContext, order: BuildOrder) -> SealedBundle | None:
     """What an earlier run of this job fixed, if that still stands."""
-    fixed = Fixed.load(context.folder)
+    fixed = SealedBundle.load(context.folder)
     if fixed is None or order.sign_with in fixed.signed_by:
         return fixed
     taken = _take_sequence(context, order)
     return fixed if taken["sequence"] == fixed.manifest.sequence else None
 
 
-def _plan(context: JobContext, order: Order, references: Sequence[Reference], closure: Closure, base: Base) -> Plan:
+def _plan(
+    context: JobContext, order: BuildOrder, references: Sequence[Reference], closure: Closure, base: Base
+) -> Plan:
     """The plan, with an SBOM of every image in it. Media that do not suffice are refused before the work begins."""
     media = _media(context, order)
     plan = make_plan(closure, order.wanted.volume, room_on(media, order.wanted.disc), base)
@@ -192,12 +194,12 @@ def _plan(context: JobContext, order: Order, references: Sequence[Reference], cl
     return plan
 
 
-def _media(context: JobContext, order: Order) -> list[Medium]:
+def _media(context: JobContext, order: BuildOrder) -> list[Medium]:
     """The media, each a folder that is there, none twice."""
     return look_at_all([context.path(text) for text in order.out], context.station.config.media_roots)
 
 
-def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
+def _fix(context: JobContext, order: BuildOrder, plan: Plan, base: Base) -> SealedBundle:
     """Lay out, take the sequence, and fix every byte that will be signed."""
     station = context.station
     check_cosigners(station.paths, [keyid for keyid in order.signers if keyid != order.sign_with])
@@ -213,12 +215,12 @@ def _fix(context: JobContext, order: Order, plan: Plan, base: Base) -> Fixed:
     raw = manifest_codec.encode(manifest)
     text = readme.render(manifest, algorithms)
     bundle = building.Signed(manifest, raw, text, building.sums_of(manifest, raw, text))
-    fixed = Fixed(context.folder, bundle, own)
+    fixed = SealedBundle(context.folder, bundle, own)
     fixed.save()
     return fixed
 
 
-def _take_sequence(context: JobContext, order: Order) -> dict[str, Any]:
+def _take_sequence(context: JobContext, order: BuildOrder) -> dict[str, Any]:
     waited_for = lapsed = ""
     while True:
         write = TakeSequence(
@@ -244,7 +246,7 @@ def _take_sequence(context: JobContext, order: Order) -> dict[str, Any]:
 
 
 def _manifest(
-    order: Order,
+    order: BuildOrder,
     content: building.Content,
     laid_out: building.LaidOut,
     taken: Mapping[str, Any],
@@ -285,7 +287,7 @@ def _algorithm(context: JobContext, keyid: str) -> str:
         return ""
 
 
-def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
+def _signed(context: JobContext, order: BuildOrder, fixed: SealedBundle) -> SealedBundle:
     """Wait for the signature (unless an earlier run has it), and record that the stream has moved on."""
     if order.sign_with not in fixed.signed_by:
         manifest = fixed.manifest
@@ -313,7 +315,7 @@ def _signed(context: JobContext, order: Order, fixed: Fixed) -> Fixed:
     return fixed
 
 
-def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
+def _write(context: JobContext, order: BuildOrder, fixed: SealedBundle) -> Result:
     station, manifest = context.station, fixed.manifest
     media = _media(context, order)
     check_mounted(media, station.paths.root, fixed.on_own_disk)
@@ -355,7 +357,7 @@ def _write(context: JobContext, order: Order, fixed: Fixed) -> Result:
     }
 
 
-def _notes(context: JobContext, order: Order) -> list[str]:
+def _notes(context: JobContext, order: BuildOrder) -> list[str]:
     """What is to be said of tags that were named beside a digest and stand elsewhere."""
     notes = []
     for reference in (wish.exact for wish in map(Wish.parse, order.wanted.references)):

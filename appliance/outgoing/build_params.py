@@ -105,7 +105,7 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class BuildOrder:
     """A build. Two orders are equal where they ask for the same bundle, on whichever media."""
 
     wanted: Wanted
@@ -120,7 +120,7 @@ class Order:
     new_site: bool = field(default=False, compare=False)
 
     @classmethod
-    def read(cls, params: Mapping[str, Any], source: str) -> Order:
+    def read(cls, params: Mapping[str, Any], source: str) -> BuildOrder:
         """A build job's params, at the site `source`. Raises UsageError, MalformedError."""
         given = convert(params, BuildParams)
         out = tuple(given.out)

@@ -28,7 +28,7 @@ _BUILDKIT_SUBJECT: Final = "vnd.docker.reference.digest"
 _CONFIG_MOST: Final = limits.MIB
 
 
-class Shown(Protocol):
+class RepositoryContent(Protocol):
     """What a repository shows."""
 
     def resolve(self, reference: Reference) -> Descriptor | None:
@@ -72,7 +72,7 @@ class Closure:
 
 
 @uncollected()
-def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
+def closure_of(references: Sequence[Reference], shown: RepositoryContent) -> Closure:
     """Follow every reference.
 
     Raises NotFoundError for one that is not shown, FailedError for an artifact that is not whole, RefusedError for one
@@ -101,7 +101,7 @@ def closure_of(references: Sequence[Reference], shown: Shown) -> Closure:
 
 
 class _Walk:
-    def __init__(self, shown: Shown) -> None:
+    def __init__(self, shown: RepositoryContent) -> None:
         self._shown = shown
         self._nodes: dict[tuple[str, Digest], _Node] = {}
         self._blobs: dict[Digest, int] = {}

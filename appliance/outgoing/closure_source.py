@@ -16,7 +16,7 @@ from bundles.oci.reference import Reference
 
 
 class StationShown:
-    """`appliance.outgoing.closure.Shown` over the store."""
+    """`appliance.outgoing.closure.RepositoryContent` over the store."""
 
     def __init__(self, blobs: Blobs, metadata: Metadata) -> None:
         self._blobs, self._metadata = blobs, metadata

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from appliance.outgoing.build_params import Wanted
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
 from appliance.store.ports import Reader
 from appliance.store.reads.last_sent import last_bundle, sent_tags, untagged_bundles
@@ -16,7 +16,7 @@ def carried_tags(reader: Reader, paths: StationPaths, stream: str) -> dict[tuple
     """
     found: dict[tuple[str, str], str] = {}
     for job, bundle in untagged_bundles(reader, stream):
-        fixed = Fixed.load(paths.job(job)) if paths.job(job).is_dir() else None
+        fixed = SealedBundle.load(paths.job(job)) if paths.job(job).is_dir() else None
         if fixed is None or fixed.manifest.id != bundle:
             continue
         for artifact in fixed.manifest.artifacts:

@@ -20,7 +20,7 @@ from appliance.outgoing.blob_source import StationBlobSource
 from appliance.outgoing.build_params import convert
 from appliance.outgoing.media import check_room, check_volume_size, look_at_all, on_disks
 from appliance.outgoing.resume import locked
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.store.reads.outgoing import built_bundle
 from appliance.store.writes.outgoing import FinishBundle
 from bundles import build as building
@@ -56,13 +56,13 @@ def _recut(context: JobContext, params: RecutParams) -> Result:
     if built.state not in ("signed", "written"):
         raise FailedError(f"the bundle is {built.state}", thing=params.id, remedy="build anew: the next one carries it")
     with locked(station.paths.job(built.job)) as held:
-        fixed = Fixed.load(station.paths.job(built.job)) if held else None
+        fixed = SealedBundle.load(station.paths.job(built.job)) if held else None
         if fixed is None:
             raise FailedError("the bundle is being written", thing=params.id, remedy="wait for its build to end")
         return _write(context, fixed, _places(context, params, fixed))
 
 
-def _places(context: JobContext, params: RecutParams, fixed: Fixed) -> dict[int, Path]:
+def _places(context: JobContext, params: RecutParams, fixed: SealedBundle) -> dict[int, Path]:
     """The folder for each medium that is to be cut."""
     there = sorted({volume.medium for volume in fixed.manifest.volumes})
     if not params.media or len(params.media) != len(params.out):
@@ -76,7 +76,7 @@ def _places(context: JobContext, params: RecutParams, fixed: Fixed) -> dict[int,
     return dict(zip(params.media, map(context.path, params.out), strict=True))
 
 
-def _write(context: JobContext, fixed: Fixed, places: dict[int, Path]) -> Result:
+def _write(context: JobContext, fixed: SealedBundle, places: dict[int, Path]) -> Result:
     station, manifest = context.station, fixed.manifest
     found = look_at_all(list(places.values()), station.config.media_roots)
     media = dict(zip(places, found, strict=True))

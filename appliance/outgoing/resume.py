@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from appliance.jobs.kinds import JobContext
-from appliance.outgoing.build_params import Order
-from appliance.outgoing.sealed_bundle import Fixed
+from appliance.outgoing.build_params import BuildOrder
+from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.store.reads.bundles_out import Unfinished, unfinished
 from appliance.store.reads.jobs import params_of
 from bundles.errors import FailedError, LockgateError
@@ -23,7 +23,7 @@ from bundles.format.manifest import BundleManifest
 
 
 @contextmanager
-def take_up(context: JobContext, order: Order) -> Iterator[Fixed | None]:
+def take_up(context: JobContext, order: BuildOrder) -> Iterator[SealedBundle | None]:
     """The stream's signed and unwritten bundle whose order was the same as this one, media apart, held while this is
     open; None where the stream has none left.
 
@@ -40,7 +40,7 @@ def take_up(context: JobContext, order: Order) -> Iterator[Fixed | None]:
     with locked(folder) as held:
         if not held and folder.exists():
             raise FailedError("the bundle is being written", thing=mine.id, remedy="wait for that to end")
-        fixed = Fixed.load(folder) if held else None
+        fixed = SealedBundle.load(folder) if held else None
         if fixed is None or fixed.manifest.id != mine.id:
             raise FailedError(
                 "a signed bundle lost its files before it was on its media",
@@ -54,7 +54,7 @@ def take_up(context: JobContext, order: Order) -> Iterator[Fixed | None]:
 def _another(context: JobContext, one: Unfinished) -> FailedError:
     """Another order's bundle stands before this one."""
     with locked(context.station.paths.job(one.job)) as held:
-        fixed = Fixed.load(context.station.paths.job(one.job)) if held else None
+        fixed = SealedBundle.load(context.station.paths.job(one.job)) if held else None
     finish = "" if fixed is None else f"finish it: lockgate bundle recut {one.id} {_media(fixed.manifest)}, or "
     return FailedError(
         "a bundle of this stream was signed and is not on its media, so the inside would take no later one",
@@ -67,11 +67,11 @@ def _media(manifest: BundleManifest) -> str:
     return " ".join(f"--medium {number} --out DIR" for number in range(1, manifest.volumes[-1].medium + 1))
 
 
-def _same(context: JobContext, order: Order, one: Unfinished) -> bool:
+def _same(context: JobContext, order: BuildOrder, one: Unfinished) -> bool:
     """Whether the earlier order was the same, media apart."""
     params = params_of(context.station.reader, one.job)
     try:
-        return params is not None and Order.read(params, order.wanted.source) == order
+        return params is not None and BuildOrder.read(params, order.wanted.source) == order
     except LockgateError:
         return False
 

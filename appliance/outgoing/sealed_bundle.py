@@ -21,7 +21,7 @@ _MEDIA: Final = "media.json"
 
 
 @dataclass(frozen=True, slots=True)
-class Fixed:
+class SealedBundle:
     """What was fixed, in `folder`; `on_own_disk` says of each medium, by path, whether it was on the station's disk."""
 
     folder: Path
@@ -48,7 +48,7 @@ class Fixed:
         return sorted(by_key(self.bundle.signatures, sums.NAME))
 
     @classmethod
-    def load(cls, folder: Path) -> Fixed | None:
+    def load(cls, folder: Path) -> SealedBundle | None:
         """What an earlier run fixed in `folder`, or None where it did not come so far."""
         if not (folder / sums.NAME).exists():
             return None
@@ -72,7 +72,7 @@ class Fixed:
         write_atomic(self.folder / sums.README, self.bundle.readme)
         write_atomic(self.folder / sums.NAME, self.bundle.sums)
 
-    def with_signature(self, keyid: str, signature: bytes) -> Fixed:
+    def with_signature(self, keyid: str, signature: bytes) -> SealedBundle:
         """The same with a signature more, kept."""
         files = files_of(sums.NAME, keyid, signature)
         for name, data in files.items():

@@ -20,7 +20,7 @@ _NEAR: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class BlockEvent:
     """A block by its event. `exact`: whether the event itself says `at`; its own time is near it otherwise."""
 
     why: str
@@ -46,7 +46,7 @@ class BlockRecord:
     kept an act that was taken back since, so that nobody can tell. `whole`: whether every act about blocks is known;
     `kept`: whether a cut kept any of it."""
 
-    said: dict[str, Said | None] = field(default_factory=dict)
+    said: dict[str, BlockEvent | None] = field(default_factory=dict)
     unsure: set[str] = field(default_factory=set)
     whole: bool = True
     kept: bool = False
@@ -59,7 +59,7 @@ class BlockRecord:
         block = None
         if act == Act.BLOCK:
             at = str(detail.get("at", ""))
-            block = Said(str(detail.get("why", "")), str(event["actor"]), at or str(event["time"]), at != "")
+            block = BlockEvent(str(detail.get("why", "")), str(event["actor"]), at or str(event["time"]), at != "")
         self.said.setdefault(str(event["thing"]), block)
 
     def go_on_from(self, base: BlockRecord, taken_back: Iterable[tuple[Act | None, str]]) -> None:
@@ -79,7 +79,7 @@ class BlockRecord:
                 self.unsure.add(digest)
             else:
                 why, actor, at, exact = block
-                self.said[digest] = Said(str(why), str(actor), str(at), bool(exact))
+                self.said[digest] = BlockEvent(str(why), str(actor), str(at), bool(exact))
 
     def lines(self) -> Iterator[bytes]:
         """What a cut keeps."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from appliance.release_check.replay import Replayed
-from appliance.release_check.tag_history import Standing
+from appliance.release_check.tag_history import RepositoryTags
 from appliance.store.ports import Reader
 from appliance.store.reads.released import Claim, claims_in, released_repositories
 
@@ -33,7 +33,7 @@ def _named(repository: str, claims: Iterable[Claim], how: str) -> list[tuple[str
     return [(repository, claim, how) for claim in sorted(claims)]
 
 
-def _claims(standing: Standing) -> set[Claim]:
+def _claims(standing: RepositoryTags) -> set[Claim]:
     bundles = standing.bundles()
     found = {
         (who, "manifest", digest, digest) for digest, history in standing.shown.items() for who in history

@@ -14,7 +14,7 @@ from typing import Final
 
 from appliance.release_check.changed_ledger import Finding, is_known
 from appliance.release_check.log_facts import LogRecord
-from appliance.release_check.step_record import Said
+from appliance.release_check.step_record import DecisionEvent
 from appliance.station import Station
 from appliance.store.reads.record_rows import (
     FOLLOWS,
@@ -88,7 +88,7 @@ def _is_said(log: LogRecord, digest: str, state: str, actor: str, number: int) -
 
 def _decisions(station: Station, log: LogRecord, states: Mapping[str, tuple[str, str]]) -> Iterator[Finding]:
     record = log.deeds.steps
-    used = Counter[Said]()
+    used = Counter[DecisionEvent]()
     rows = decision_rows(station.reader)
     here: set[tuple[str, str]] = set()
     documents: set[tuple[str, str, str]] = set()
@@ -123,12 +123,12 @@ def _decisions(station: Station, log: LogRecord, states: Mapping[str, tuple[str,
                 yield f"the standing {_thing(keyid, name)[4:]}", "changed" if counts else "missing", name
 
 
-def _said(row: DecisionRow) -> Said:
+def _said(row: DecisionRow) -> DecisionEvent:
     try:
         decision = str(json.loads(row.document)["decision"])
     except (ValueError, LookupError, TypeError, RecursionError):
         decision = ""
-    return Said(row.digest, decision, row.keyid, row.actor, str(Digest.of(row.document.encode())))
+    return DecisionEvent(row.digest, decision, row.keyid, row.actor, str(Digest.of(row.document.encode())))
 
 
 def _thing(keyid: str, name: str) -> str:

@@ -23,7 +23,7 @@ from appliance.audit.acts import Act, mark
 from appliance.audit.checkpoints import public_keys
 from appliance.audit.reading import beginnings, begins, is_pruned, own_events
 from appliance.paths import StationPaths
-from appliance.release_check.log_facts import Aged, HandedIn, LogRecord, Shown, Step, add_aged
+from appliance.release_check.log_facts import Aged, HandedIn, LogRecord, ReleasedContent, Step, add_aged
 from bundles import limits
 from bundles.documents.audit_cut import CutRecord, read_cut
 from bundles.errors import LockgateError, MalformedError
@@ -162,7 +162,9 @@ def _take_bundle(found: LogRecord, said: dict[str, Any]) -> None:
         artifacts = {name: _aged(digests) for name, digests in shown["artifacts"].items()}
         everything = shown["everything"]
         age = None if everything is None or everything is False else int(everything)
-        found.released[digest] = Shown(0 if everything is True else age, artifacts, _aged(shown["references"]))
+        found.released[digest] = ReleasedContent(
+            0 if everything is True else age, artifacts, _aged(shown["references"])
+        )
 
 
 def _take_links(found: LogRecord, repository: str, said: dict[str, Any]) -> None:

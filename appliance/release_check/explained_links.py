@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Final
 
-from appliance.release_check.log_facts import Aged, LogRecord, Shown
+from appliance.release_check.log_facts import Aged, LogRecord, ReleasedContent
 from appliance.release_check.replay import read_manifest
 from appliance.release_check.signed_content import SignedArtifact, artifacts_of, blobs_of, required_by, signed_manifest
 from appliance.station import Station
@@ -46,7 +46,7 @@ class Explaining:
             if self._is_here(repository):
                 self._close(repository, roots)
 
-    def add_release(self, bundle: str, raw: bytes, shown: Shown) -> None:
+    def add_release(self, bundle: str, raw: bytes, shown: ReleasedContent) -> None:
         """What the releases of the bundle with the signed manifest `raw` show."""
         artifacts = artifacts_of(raw) or ()
         roots: dict[str, Aged] = defaultdict(dict)
@@ -190,7 +190,7 @@ class Explaining:
                 todo += [(key[0], manifest) for manifest in manifests]
 
 
-def _age(one: SignedArtifact, shown: Shown) -> int | None:
+def _age(one: SignedArtifact, shown: ReleasedContent) -> int | None:
     """How old the newest release of an artifact is; None where none showed it."""
     names = (f"{one.repository}@{one.digest}", *(f"{one.repository}:{tag}" for tag in one.tags))
     ages = (

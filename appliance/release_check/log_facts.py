@@ -17,7 +17,7 @@ Aged = dict[str, int]
 
 
 @dataclass(slots=True)
-class Shown:
+class ReleasedContent:
     """What releases of a bundle showed: all of it (`everything`, the age of that), or artifacts by repository; events
     of earlier versions name only the references of a part."""
 
@@ -25,7 +25,7 @@ class Shown:
     artifacts: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     references: Aged = field(default_factory=dict)
 
-    def add(self, other: Shown, older: int = 0) -> None:
+    def add(self, other: ReleasedContent, older: int = 0) -> None:
         """What another release showed besides, `older` acts before what its ages say."""
         if other.everything is not None:
             self.everything = _newer(self.everything, other.everything + older)
@@ -102,7 +102,7 @@ class LogRecord:
     undone: dict[str, str] = field(default_factory=dict)
     rejected: set[str] = field(default_factory=set)
     ever: dict[str, set[str]] = field(default_factory=dict)
-    released: dict[str, Shown] = field(default_factory=dict)
+    released: dict[str, ReleasedContent] = field(default_factory=dict)
     links: set[str] = field(default_factory=set)
     brought: set[str] = field(default_factory=set)
     left: set[str] = field(default_factory=set)

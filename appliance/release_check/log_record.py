@@ -18,7 +18,7 @@ from appliance.audit.reading import own_events
 from appliance.paths import StationPaths
 from appliance.release_check import cut_record, replay
 from appliance.release_check.cut_record import SUFFIX, kept_by_cuts
-from appliance.release_check.log_facts import HandedIn, LogRecord, Shown, add_aged
+from appliance.release_check.log_facts import HandedIn, LogRecord, ReleasedContent, add_aged
 from appliance.release_check.step_record import DECIDES
 from appliance.store.blobs import BlobStore
 from appliance.store.ports import Reader
@@ -125,7 +125,7 @@ def _note(found: LogRecord, ended: set[str], act: Act | None, event: Mapping[str
         case Explains.RELEASE:
             found.ever.setdefault(digest, set()).update(_repositories(detail))
             if digest not in ended:
-                found.released.setdefault(digest, Shown()).add(_shown(detail), found.acts)
+                found.released.setdefault(digest, ReleasedContent()).add(_shown(detail), found.acts)
         case Explains.RELEASE_ENDS:
             ended.add(digest)
             found.undone.setdefault(digest, str(event["time"]))
@@ -225,7 +225,7 @@ def _go_on_from_entries(
         if digest in base.rejected and (Act.INTAKE_REJECT, name) not in taken_back:
             found.rejected.add(digest)
         if digest in base.released and digest not in ended and (Act.INTAKE_RELEASE, name) not in taken_back:
-            found.released.setdefault(digest, Shown()).add(base.released[digest], found.acts)
+            found.released.setdefault(digest, ReleasedContent()).add(base.released[digest], found.acts)
 
 
 def _go_on_from_approvals(found: LogRecord, digest: str, kept: Mapping[str, HandedIn]) -> None:
@@ -279,14 +279,16 @@ def make_record(paths: StationPaths, site: str, reader: Reader | None, *, inside
     return CutRecord(sha256=hashlib.sha256(data).hexdigest(), covers=by_lane, since=log.since), data
 
 
-def _shown(detail: Mapping[str, Any]) -> Shown:
+def _shown(detail: Mapping[str, Any]) -> ReleasedContent:
     """What the event of a release says that it showed."""
     artifacts = detail.get("artifacts")
     if isinstance(artifacts, dict):
-        return Shown(artifacts={str(name): dict.fromkeys(_texts(each), 0) for name, each in artifacts.items()})
+        return ReleasedContent(
+            artifacts={str(name): dict.fromkeys(_texts(each), 0) for name, each in artifacts.items()}
+        )
     if detail.get("whole") is False:
-        return Shown(references=dict.fromkeys(_texts(detail.get("references")), 0))
-    return Shown(everything=0)
+        return ReleasedContent(references=dict.fromkeys(_texts(detail.get("references")), 0))
+    return ReleasedContent(everything=0)
 
 
 def _repositories(detail: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from appliance.release_check.log_facts import LogRecord
 from appliance.release_check.log_record import read_log
 from appliance.release_check.replay import Replayed, ever_released, replay
 from appliance.release_check.standing_content import lost_blobs
-from appliance.release_check.tag_history import CLIENT, Standing
+from appliance.release_check.tag_history import CLIENT, RepositoryTags
 from appliance.station import Station
 from appliance.store.reads.links import manifests_of, tags_of
 from bundles.io.display import safe
@@ -82,7 +82,9 @@ def _look(station: Station) -> list[dict[str, str]]:
     return found
 
 
-def _compare(replayed: Replayed, repository: str, standing: Standing, here: dict[str, str]) -> list[dict[str, str]]:
+def _compare(
+    replayed: Replayed, repository: str, standing: RepositoryTags, here: dict[str, str]
+) -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for tag in sorted(here.keys() | standing.tags.keys() | standing.either.keys()):
         if not standing.whole and tag not in standing.tags and tag not in standing.either:
@@ -96,7 +98,7 @@ def _compare(replayed: Replayed, repository: str, standing: Standing, here: dict
     return found
 
 
-def _ended(log: LogRecord, repository: str, standing: Standing, here: set[str]) -> list[dict[str, str]]:
+def _ended(log: LogRecord, repository: str, standing: RepositoryTags, here: set[str]) -> list[dict[str, str]]:
     """Manifests that are shown, that nobody shows any more by the log, and whose push `unexplained` still counts: it
     said nothing new while a release showed the same, and went with that."""
     return [
@@ -106,7 +108,7 @@ def _ended(log: LogRecord, repository: str, standing: Standing, here: set[str]) 
     ]
 
 
-def _missing(replayed: Replayed, repository: str, standing: Standing, here: set[str]) -> list[dict[str, str]]:
+def _missing(replayed: Replayed, repository: str, standing: RepositoryTags, here: set[str]) -> list[dict[str, str]]:
     found = []
     for digest, history in sorted(standing.shown.items() if standing.whole else ()):
         if digest in here or digest in standing.unsure or not standing.shows(digest):

@@ -18,7 +18,7 @@ from appliance.paths import StationPaths
 from appliance.release_check.cut_record import CHUNK, read_lines
 from appliance.release_check.log_facts import LogRecord, attached_by
 from appliance.release_check.signed_content import SignedArtifact, signed_artifacts
-from appliance.release_check.tag_history import CLIENT, Standing, pages, take
+from appliance.release_check.tag_history import CLIENT, RepositoryTags, pages, take
 from appliance.store.ports import Blobs, Reader
 from bundles import limits
 from bundles.errors import LockgateError
@@ -39,7 +39,7 @@ class Replayed:
     """What stands in each repository, by the log; `names` are bundles' ids by digest. `pending` are acts that are too
     young to be sure that they are not taken back."""
 
-    repositories: dict[str, Standing] = field(default_factory=dict)
+    repositories: dict[str, RepositoryTags] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     pending: list[dict[str, Any]] = field(default_factory=list)
 
@@ -177,8 +177,8 @@ class _Replay:
                 found.append(what)
         return found[::-1]
 
-    def _standing(self, repository: str) -> Standing:
-        return self._found.repositories.setdefault(repository, Standing(whole=self._whole))
+    def _standing(self, repository: str) -> RepositoryTags:
+        return self._found.repositories.setdefault(repository, RepositoryTags(whole=self._whole))
 
     def _apply(self, act: Act, thing: str, detail: Mapping[str, Any]) -> None:
         if act == Act.INTAKE_RELEASE:
@@ -224,12 +224,12 @@ class _Replay:
                 for each, where in attached_by(detail).items():
                     standing.put(CLIENT, each, where)
 
-    def _is_refused(self, repository: str, standing: Standing) -> bool:
+    def _is_refused(self, repository: str, standing: RepositoryTags) -> bool:
         """Whether the repository held released content when a client's act was recorded that the station lets happen
         only where it holds none: then somebody had deleted what says so from the database."""
         return bool(standing.bundles()) and self._now - self._released_at.get(repository, 0) >= _RACE
 
-    def _closure(self, standing: Standing, roots: list[str]) -> None:
+    def _closure(self, standing: RepositoryTags, roots: list[str]) -> None:
         while roots:
             digest = roots.pop()
             if not standing.shows(digest):

@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from appliance.release_check.log_facts import Aged, LogRecord, Shown
+from appliance.release_check.log_facts import Aged, LogRecord, ReleasedContent
 from appliance.release_check.log_record import read_log
 from appliance.release_check.replay import read_manifest
 from appliance.release_check.signed_content import entry_manifest, kept_manifest
@@ -52,7 +52,7 @@ class _Search:
     def _left(self, repository: str) -> set[str]:
         return self.shown[repository] - self.found
 
-    def _released(self, bundle: str, shown: Shown) -> None:
+    def _released(self, bundle: str, shown: ReleasedContent) -> None:
         manifest = self.log.imported.get(bundle, ("", ""))[1]
         raw = kept_manifest(self.station.paths, bundle, manifest) or entry_manifest(self.station.reader, bundle)
         try:
@@ -105,7 +105,7 @@ class _Search:
             self.found.add(digest)
 
 
-def _age(shown: Shown, repository: str, digest: str, tags: tuple[str, ...]) -> int | None:
+def _age(shown: ReleasedContent, repository: str, digest: str, tags: tuple[str, ...]) -> int | None:
     """The age of the newest release of an artifact; None where none showed it."""
     names = (f"{repository}@{digest}", *(f"{repository}:{tag}" for tag in tags))
     ages = (shown.everything, shown.artifacts.get(repository, {}).get(digest), *map(shown.references.get, names))

@@ -12,11 +12,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from appliance.release_check.log_facts import LogRecord, Shown
+from appliance.release_check.log_facts import LogRecord, ReleasedContent
 from appliance.release_check.log_record import read_log
 from appliance.release_check.replay import Replayed, ever_released, read_manifest, replay
 from appliance.release_check.signed_content import artifacts_of, blobs_of, required_by, signed_manifest
-from appliance.release_check.tag_history import CLIENT, Standing
+from appliance.release_check.tag_history import CLIENT, RepositoryTags
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.explained import Explained
@@ -61,7 +61,7 @@ def _was_ended(log: LogRecord, bundle: str, repository: str, manifest: str, blob
     ended = log.ended.get(f"{repository}@{blob}")
     if ended is None:
         return False
-    shown = log.released.get(bundle, Shown())
+    shown = log.released.get(bundle, ReleasedContent())
     ages = (shown.everything, shown.artifacts.get(repository, {}).get(manifest))
     released = min((age for age in ages if age is not None), default=None)
     return released is None or ended <= released
@@ -80,7 +80,7 @@ def _all_shown(station: Station, log: LogRecord, bundle: str, shown: dict[str, l
     return not any(unlinked(station.reader, repository, page, "blob") for page in pages)
 
 
-def _by_bundle(replayed: Replayed, tells: Callable[[Standing], bool]) -> dict[str, dict[str, list[str]]]:
+def _by_bundle(replayed: Replayed, tells: Callable[[RepositoryTags], bool]) -> dict[str, dict[str, list[str]]]:
     """The manifests that releases show, by the newest bundle that stands for each and by repository."""
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for repository, standing in replayed.repositories.items():

@@ -20,7 +20,7 @@ _ENDS: Final = (Act.INTAKE_INSPECT, Act.INTAKE_REINSPECT, Act.INTAKE_WITHDRAW, A
 """The acts after which no approval before them counts: its row is gone."""
 
 
-class Said(NamedTuple):
+class DecisionEvent(NamedTuple):
     """A decision: the bundle's digest, `approve` or `reject`, the key, whose log-in handed it in, and the digest of the
     signed document ("" in events of an earlier version)."""
 
@@ -39,7 +39,7 @@ class StepRecord:
     `whole`: whether all of it is known."""
 
     steps: dict[tuple[str, str], list[str]] = field(default_factory=dict)
-    decisions: dict[Said, int] = field(default_factory=dict)
+    decisions: dict[DecisionEvent, int] = field(default_factory=dict)
     kept: dict[tuple[str, str, str], str] = field(default_factory=dict)
     counted: dict[tuple[str, str], str] = field(default_factory=dict)
     live: dict[str, set[str]] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class StepRecord:
             return
         self.steps.setdefault((digest, STEP_OF[act]), []).append(str(event["actor"]))
         if act in DECIDES:
-            said = Said(digest, DECIDES[act], keyid, str(event["actor"]), str(detail.get("document", "")))
+            said = DecisionEvent(digest, DECIDES[act], keyid, str(event["actor"]), str(detail.get("document", "")))
             self.decisions[said] = self.decisions.get(said, 0) + 1
             if digest not in self.over:
                 self.live.setdefault(digest, set()).add(keyid)
@@ -101,7 +101,7 @@ class StepRecord:
                     self.steps[str(digest), str(step)] = list(map(str, actors))
             case "decisions":
                 for *said, count in rows:
-                    self.decisions[Said(*map(str, said))] = int(count)
+                    self.decisions[DecisionEvent(*map(str, said))] = int(count)
             case "kept":
                 self.kept |= {(str(one), str(key), str(document)): str(at) for one, key, document, at in rows}
             case "counted":

@@ -23,7 +23,7 @@ Children = Callable[[str], tuple[str, ...] | None]
 
 
 @dataclass(slots=True)
-class Standing:
+class RepositoryTags:
     """One repository.
 
     `tags`: of each tag every setting that counts, oldest first, as (who, digest), "" for a deletion. `shown`: of each
@@ -148,7 +148,7 @@ class Standing:
         self._at[self.target(tag)].add(tag)
 
 
-def pages(standing: Standing, number: Callable[[str], int], most: int) -> Iterator[dict[str, Any]]:
+def pages(standing: RepositoryTags, number: Callable[[str], int], most: int) -> Iterator[dict[str, Any]]:
     """What is to be kept of a repository, `most` of its tags and manifests at a time; `number` stands for a bundle."""
 
     def of(who: str) -> int:
@@ -176,7 +176,7 @@ def _some(every: dict[str, Any], most: int) -> Iterator[dict[str, Any]]:
         yield page
 
 
-def take(standing: Standing, page: dict[str, Any], bundle: Callable[[int], str]) -> None:
+def take(standing: RepositoryTags, page: dict[str, Any], bundle: Callable[[int], str]) -> None:
     """Add one of `pages`; `bundle` is what `number` stands for. Raises LookupError, TypeError, ValueError."""
 
     def of(number: int) -> str:

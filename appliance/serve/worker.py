@@ -15,7 +15,7 @@ from aiohttp import web
 
 from appliance.access.identity import StationIdentity
 from appliance.access.passwords import HashingThreads
-from appliance.access.request_gate import Gate
+from appliance.access.request_gate import AccountAccess
 from appliance.access.tls import server_context
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.addresses import origin_of
@@ -92,7 +92,7 @@ async def station_access(
         yield OpenAccess()
         return
     accounts, threads = Accounts(metadata.connection), HashingThreads()
-    gate = Gate(
+    gate = AccountAccess(
         paths, accounts, StationIdentity(accounts, writer, threads), config.access.rules(),
         issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,
     )  # fmt: skip

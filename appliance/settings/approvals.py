@@ -38,7 +38,7 @@ _PEOPLE_MOST: Final = 16
 _HOURS_MOST: Final = 24 * 366
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ApprovalRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How many people must approve bundles of these streams, labels and kinds; each a list of patterns (`*`, `?`).
 
     `refuse` names findings of the inspection with which such a bundle is neither approved nor released.
@@ -51,7 +51,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     hours: int | None = None
     refuse: list[Refusable] = msgspec.field(default_factory=list)
 
-    def names(self, facts: Facts) -> bool:
+    def names(self, facts: BundleFacts) -> bool:
         """Whether the rule is about a bundle."""
         return (
             _any(self.streams, [facts.stream])
@@ -72,7 +72,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """approvals.toml. `people` says which accounts are a person's: `"Anna Berg" = ["anna"]`; `sources` which source
     may write to which repositories."""
 
-    rule: list[Rule] = []
+    rule: list[ApprovalRule] = []
     separate: list[Separation] = msgspec.field(default_factory=lambda: ["importer-approver"])
     people: dict[str, list[str]] = {}
     break_glass: BreakGlass | None = None
@@ -81,7 +81,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class BundleFacts:
     """What rules ask about a bundle. `kinds` are the announced ones and the ones that its content has."""
 
     stream: str
@@ -151,7 +151,7 @@ def _within(name: str, value: int, least: int, most: int) -> None:
         raise UsageError(f"{name} must be {least} to {most}", thing=str(value))
 
 
-def demand(policy: Policy, config: Config, facts: Facts) -> Demand:
+def demand(policy: Policy, config: Config, facts: BundleFacts) -> Demand:
     """What a bundle takes on this station."""
     if config.open:
         return Demand(config.threshold, config.approval_hours, frozenset())
@@ -179,7 +179,7 @@ def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str]) ->
         )
 
 
-def check_found(policy: Policy, facts: Facts, bundle: str, found: Mapping[str, int]) -> None:
+def check_found(policy: Policy, facts: BundleFacts, bundle: str, found: Mapping[str, int]) -> None:
     """No rule that names the bundle refuses a finding of its report. Raises RefusedError naming the first.
 
     `found` is how often each rule of the inspection found something; what is not in it was not looked for.

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 
 from appliance import limits
 from appliance.paths import StationPaths
-from appliance.store.collection_lock import Gate
+from appliance.store.collection_lock import CollectionLock
 from appliance.store.files import Files, OsFiles, explain
 from appliance.store.graveyard import Graveyard
 from appliance.store.presence import Presence
@@ -26,7 +26,7 @@ from appliance.store.reading import Attend, UnreadableError, Verdict, examine, u
 from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
 from bundles.errors import CancelledError, MalformedError, NoSpaceError, NotFoundError, RefusedError
-from bundles.io.lanes import Lane
+from bundles.io.lanes import WorkThread
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
 
@@ -65,7 +65,7 @@ class FileBlobWriter:
         self._digest = digest
         self._size = size
         self._tally = Tally(digest.algorithm)
-        self._hashing: Lane[bytes | memoryview] | None = None
+        self._hashing: WorkThread[bytes | memoryview] | None = None
         self._written = 0
         self._path = store.upload_path("blob")
         self._fd = store.create(self._path, size)
@@ -88,7 +88,7 @@ class FileBlobWriter:
             self.cancel()
             raise RefusedError("a blob is longer than announced", thing=str(self._digest))
         if self._hashing is None and self._size >= limits.HASH_INLINE:
-            self._hashing = Lane(self._tally.update, _HASHED_LATER)
+            self._hashing = WorkThread(self._tally.update, _HASHED_LATER)
         if self._hashing is None:
             self._tally.update(data)
         else:
@@ -127,7 +127,7 @@ class BlobStore:
     def __init__(self, paths: StationPaths, files: Files | None = None) -> None:
         self.files: Files = files or OsFiles()
         self._paths = paths
-        self.gate = Gate(paths)
+        self.gate = CollectionLock(paths)
         self.turns = Turns(paths.store)
         self.graveyard = Graveyard(paths, self.files)
         self._reserve = Reserve(paths.reserve)

@@ -24,7 +24,7 @@ _LOOK: Final = 0.02
 """Seconds between two looks at a lock that others hold."""
 
 
-class Gate:
+class CollectionLock:
     """The gate of one store. Two locks: who collects takes the first to hold newcomers back, the second alone."""
 
     def __init__(self, paths: StationPaths) -> None:

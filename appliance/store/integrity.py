@@ -41,7 +41,7 @@ class WrongRow:
 
 
 @dataclass(slots=True)
-class Found:
+class IntegrityFindings:
     """What a check found: nothing, where `texts` is empty. `unsummed` counts rows without a checksum, which this
     program did not write."""
 
@@ -68,14 +68,14 @@ class NotCheckedError(FailedError):
     """Nothing is taken away while the metadata is not known to be whole."""
 
 
-def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Found:
+def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> IntegrityFindings:
     """Compare every index with its table, every reference with its target, and every row of tags, links, manifests,
     blobs and blocks with its checksum.
 
     A damaged index hides links and tags, and what they stand for would be taken as garbage. `quick_check` does not
     compare indexes with tables (SQLite, PRAGMA integrity_check). `attend` is called often; what it raises is passed on.
     """
-    found, raised = Found(), list[BaseException]()
+    found, raised = IntegrityFindings(), list[BaseException]()
 
     def step() -> bool:
         try:
@@ -98,7 +98,7 @@ def findings(reader: Reader, attend: Callable[[], object] = lambda: None) -> Fou
     return found
 
 
-def _structure(reader: Reader, found: Found) -> None:
+def _structure(reader: Reader, found: IntegrityFindings) -> None:
     for (text,) in reader.execute(f"PRAGMA integrity_check({limits.METADATA_NAMED})"):
         if text != "ok":
             found.add(str(text))
@@ -106,7 +106,7 @@ def _structure(reader: Reader, found: Found) -> None:
         found.add(f"a row of {row[0]} stands on one of {row[2]} that is missing")
 
 
-def _rows(reader: Reader, found: Found) -> None:
+def _rows(reader: Reader, found: IntegrityFindings) -> None:
     for rows, repository, item, right in _sums(reader):
         if right is None:
             found.unsummed += 1

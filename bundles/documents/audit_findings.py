@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(slots=True)
-class Verified:
+class LogFindings:
     """What was looked at and found. No checkpoint covers `uncovered` events; `time_back` are older than the one before
     them in their lane, and `set_back` events say that the clock was set back. `unchecked` is what an export lacks that
     may be lacking: its events could not be held against it."""
@@ -100,7 +100,7 @@ class Lane:
     checked: int = 1
     macs: bool = False
 
-    def pass_time(self, fields: dict[str, Any], found: Verified) -> str:
+    def pass_time(self, fields: dict[str, Any], found: LogFindings) -> str:
         """Go on to an event's time. Returns what is wrong with it, "" for nothing."""
         before, self.micros = self.micros, fields["micros"]
         self.since = self.since or fields["time"]

@@ -29,7 +29,7 @@ from typing import Any, Final
 from bundles import limits
 from bundles.documents.audit_checkpoint import Checkpoint, read_checkpoint, read_signed
 from bundles.documents.audit_cut import Cut, cuts_of, strays
-from bundles.documents.audit_findings import GENESIS, MAC_MISSING, MAC_WRONG, REFUSED, SEAL_LOST, Lane, Verified
+from bundles.documents.audit_findings import GENESIS, MAC_MISSING, MAC_WRONG, REFUSED, SEAL_LOST, Lane, LogFindings
 from bundles.documents.audit_seal import MAC, Seals, read_sealed
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.io import strict_json
@@ -118,7 +118,7 @@ def verify(
     live: bool = False,
     origin: Path | None = None,
     seals: Seals | None = None,
-) -> Verified:
+) -> LogFindings:
     """Look at every event and every checkpoint of a log.
 
     `live`: a station may be writing it, so that a last line without its newline is one that is being written. `origin`
@@ -128,7 +128,7 @@ def verify(
     """
     if expect_head:
         check_head(expect_head)
-    found = Verified()
+    found = LogFindings()
     # The checkpoints first: while a station writes, the lanes then hold at least what these say.
     keys = [*_former(folder, key, site), key]
     checkpoints = _read_checkpoints(folder, keys, site, found, live=live)
@@ -167,7 +167,7 @@ def verify(
     return found
 
 
-def _check_ends(last: Checkpoint | None, lanes: dict[int, Lane], found: Verified) -> None:
+def _check_ends(last: Checkpoint | None, lanes: dict[int, Lane], found: LogFindings) -> None:
     """What the last checkpoint covers, what it refused to sign, and lanes that it should know."""
     signed = {head.lane: head.seq for head in last.lanes} if last is not None else {}
     found.covered = sum(signed.values())
@@ -196,7 +196,7 @@ def sealed_from(checkpoints: list[Checkpoint]) -> dict[int, int] | None:
 
 
 def _check_beginnings(
-    lanes: dict[int, Lane], prunes: list[dict[str, Any]], keys: list[PublicKey], site: str, found: Verified
+    lanes: dict[int, Lane], prunes: list[dict[str, Any]], keys: list[PublicKey], site: str, found: LogFindings
 ) -> list[Cut]:
     """Every lane begins with its first event, or where a cut signed by the audit key says, with a whole segment.
     Returns the signed cuts."""
@@ -215,7 +215,7 @@ def _check_beginnings(
     return signed
 
 
-def _check_origin(path: Path, checkpoints: list[Checkpoint], cuts: list[Cut], found: Verified) -> None:
+def _check_origin(path: Path, checkpoints: list[Checkpoint], cuts: list[Cut], found: LogFindings) -> None:
     """The station's origin.json is the one that the last checkpoint names, and each cut names one that a checkpoint
     named."""
     named = {checkpoint.origin for checkpoint in checkpoints} | {""}
@@ -256,7 +256,7 @@ def _former(folder: Path, key: PublicKey, site: str) -> list[PublicKey]:
 
 
 def _read_checkpoints(
-    folder: Path, keys: list[PublicKey], site: str, found: Verified, *, live: bool
+    folder: Path, keys: list[PublicKey], site: str, found: LogFindings, *, live: bool
 ) -> list[Checkpoint]:
     path = folder / CHECKPOINTS
     checkpoints: list[Checkpoint] = []
@@ -285,7 +285,7 @@ def _read_checkpoints(
 
 
 def _read_segment(
-    segment: Segment, lane: Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: Verified,
+    segment: Segment, lane: Lane, wanted: dict[int, set[int]], prunes: list[dict[str, Any]], found: LogFindings,
     *, live: bool, seals: Seals | None,
 ) -> None:  # fmt: skip
     name = segment.path.name
@@ -310,7 +310,7 @@ def _read_segment(
 
 def _read_line(
     line: bytes, number: int, segment: Segment, lane: Lane, asked: set[int], prunes: list[dict[str, Any]],
-    found: Verified, seals: Seals | None,
+    found: LogFindings, seals: Seals | None,
 ) -> None:  # fmt: skip
     name = segment.path.name
     fields = _event(line)
@@ -362,7 +362,7 @@ def _event(line: bytes) -> dict[str, Any] | None:
     return fields if numbers and texts and line_of(fields) == line else None
 
 
-def _compare(checkpoints: list[Checkpoint], lanes: dict[int, Lane], found: Verified) -> None:
+def _compare(checkpoints: list[Checkpoint], lanes: dict[int, Lane], found: LogFindings) -> None:
     """Every lane against what checkpoints said of it; what lies before a lane's beginning cannot be asked."""
     for number, checkpoint in enumerate(checkpoints, 1):
         for said in checkpoint.lanes:

@@ -104,7 +104,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     sections: list[Section]
 
 
-class Held(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class HeldBlob(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A blob that the inside holds (bytes)."""
 
     digest: str
@@ -135,7 +135,7 @@ class Receipt(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     previous: str | None
     created: str
     streams: list[StreamHead]
-    blobs: list[Held] | None
+    blobs: list[HeldBlob] | None
     head: str = ""
     custody: list[CustodyPart] | None = None
 
@@ -153,7 +153,7 @@ class WantList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     sequence: int
     digest: str
     created: str
-    blobs: list[Held]
+    blobs: list[HeldBlob]
 
 
 Document = TypeVar("Document", Approval, Report, Receipt, WantList, Override)
@@ -274,7 +274,7 @@ def _check_wants(wants: WantList) -> None:
     _check_held(wants.blobs)
 
 
-def _check_held(blobs: list[Held]) -> None:
+def _check_held(blobs: list[HeldBlob]) -> None:
     _ascending((held.digest for held in blobs), "blobs")
     for held in blobs:
         Digest.parse(held.digest)

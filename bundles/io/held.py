@@ -43,7 +43,7 @@ class Keeper(Protocol):
         ...
 
 
-class Held:
+class HandedFolder:
     """A folder (or one file) that was handed over; `shown` is its absolute path for people."""
 
     def __init__(self, shown: str, keeper: Keeper) -> None:
@@ -97,7 +97,7 @@ class Held:
 class HeldPath(PosixPath):
     """A path at or below the root of its class's `held`. Links are not followed by any method."""
 
-    held: ClassVar[Held]
+    held: ClassVar[HandedFolder]
 
     def __fspath__(self) -> NoReturn:
         raise TypeError(f"{self} was handed over: it is used through bundles.io.held, not by its name")

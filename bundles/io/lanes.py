@@ -21,7 +21,7 @@ _DEPTH: Final = 8
 _END: Final = object()
 
 
-class Lane(Generic[Item]):
+class WorkThread(Generic[Item]):
     """Hands each item to `work` in order, in a thread of its own. An error in `work` is raised at the next `put` or
     at `close`; what was queued behind it is dropped."""
 
@@ -56,7 +56,7 @@ class Lane(Generic[Item]):
         if self._error is not None:
             raise self._error
 
-    def __enter__(self) -> Lane[Item]:
+    def __enter__(self) -> WorkThread[Item]:
         return self
 
     def __exit__(

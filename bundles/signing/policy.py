@@ -36,7 +36,7 @@ _ALIKE: Final = frozenset({"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE",
 """Alphabets with letters that look like another's (Unicode Technical Standard 39)."""
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class SignerRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What is demanded for a purpose from a source (module)."""
 
     purpose: str
@@ -51,7 +51,7 @@ class PolicyFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """`policy.json`: rules ascending by purpose and site."""
 
     type: str
-    rules: list[Rule]
+    rules: list[SignerRule]
 
 
 class _Key(Protocol):
@@ -73,9 +73,9 @@ class Signer(Protocol):
 class TrustPolicy:
     """The rules of a trust folder."""
 
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[SignerRule, ...] = ()
 
-    def rule(self, purpose: str, site: str) -> Rule:
+    def rule(self, purpose: str, site: str) -> SignerRule:
         """The rule for a purpose from a source: its own, else the purpose's, else one signer by any algorithm."""
         found = {rule.site: rule for rule in self.rules if rule.purpose == purpose}
         return found.get(site) or found.get("") or _default(purpose)
@@ -108,11 +108,11 @@ def check_owner(owner: str) -> None:
             )
 
 
-def _default(purpose: str) -> Rule:
-    return Rule(purpose=purpose, site="", signers=1, algorithms=[], gaps=False, silence_days=0)
+def _default(purpose: str) -> SignerRule:
+    return SignerRule(purpose=purpose, site="", signers=1, algorithms=[], gaps=False, silence_days=0)
 
 
-def check_rules(rules: Iterable[Rule], purposes: Iterable[str]) -> tuple[Rule, ...]:
+def check_rules(rules: Iterable[SignerRule], purposes: Iterable[str]) -> tuple[SignerRule, ...]:
     """The rules, each possible and their order the one form. Raises MalformedError naming the field."""
     found = tuple(rules)
     places = [(rule.purpose, rule.site) for rule in found]

@@ -37,7 +37,7 @@ from bundles.people import is_same
 from bundles.signing import certificates, policy
 from bundles.signing.copy_note import NOTE, copied_at
 from bundles.signing.keys import PublicKey, check_keyid
-from bundles.signing.policy import PolicyFile, Rule, TrustPolicy
+from bundles.signing.policy import PolicyFile, SignerRule, TrustPolicy
 
 PURPOSES: Final = ("bundle", "release", "receipt", "image", "audit", "verdict", "backup", "update")
 SITE_BOUND: Final = frozenset({"bundle", "receipt"})
@@ -378,7 +378,7 @@ def revoke_key(path: Path, keyid: str, *, why: str, at: str) -> TrustRecord:
     return record
 
 
-def set_rule(path: Path, rule: Rule) -> TrustPolicy:
+def set_rule(path: Path, rule: SignerRule) -> TrustPolicy:
     """Put a rule in the place of the one for the same purpose and site. Raises UsageError for an impossible one."""
     with locked(path):
         known = TrustFolder.load(path).policy.rules

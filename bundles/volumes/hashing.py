@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bundles.errors import FailedError
 from bundles.format.frame import Entry, Piece, VolumeLayout
-from bundles.io.lanes import Lane
+from bundles.io.lanes import WorkThread
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobReader
 from bundles.volumes.stream import Advance, Joined, entry_chunks, rotten, stream_piece
@@ -35,10 +35,10 @@ def measure_parts(pieces: Sequence[Piece], source: BlobReader, advance: Advance)
     measured: dict[Piece, Measure] = {}
     for digest, parts in by_digest.items():
         whole = new_hasher(digest.algorithm)
-        with Lane(whole.update) as whole_lane:
+        with WorkThread(whole.update) as whole_lane:
             for piece in sorted(parts, key=lambda part: part.offset):
                 crc32, sha256 = 0, hashlib.sha256()
-                with Lane(sha256.update) as part_lane:
+                with WorkThread(sha256.update) as part_lane:
                     for chunk in stream_piece(piece, source):
                         whole_lane.put(chunk)
                         part_lane.put(chunk)
@@ -60,7 +60,7 @@ def hash_volume(layout: VolumeLayout, crcs: Sequence[int], source: BlobReader, a
     head, tail = layout.ends(crcs)
     hasher = hashlib.sha256(head)
     checker = _Checker()
-    with Lane(hasher.update) as volume_lane, Lane(checker.take) as check_lane:
+    with WorkThread(hasher.update) as volume_lane, WorkThread(checker.take) as check_lane:
         joined = Joined(volume_lane.put)
         for entry, expected in zip(layout.entries, crcs, strict=True):
             crc32 = 0

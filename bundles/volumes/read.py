@@ -23,7 +23,7 @@ from bundles import limits
 from bundles.errors import RefusedError
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.files import failures_named, open_regular
-from bundles.io.lanes import Crew, Lane
+from bundles.io.lanes import Crew, WorkThread
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
 from bundles.volumes.cache import Trail, drop_pages
@@ -121,7 +121,7 @@ def read_volume(
         ):
             takers: list[Callable[[bytes | memoryview], object]] = [hasher.update, follower.take]
             if in_lanes:
-                takers = [lanes.enter_context(Lane(taker)).put for taker in takers]
+                takers = [lanes.enter_context(WorkThread(taker)).put for taker in takers]
             for chunk in chunks:
                 for take in takers:
                     take(chunk)

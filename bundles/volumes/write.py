@@ -21,7 +21,7 @@ from bundles import limits
 from bundles.errors import FailedError, RefusedError
 from bundles.format.frame import START, Piece, VolumeLayout
 from bundles.io.files import create_new, failures_named, open_regular, sync_folder
-from bundles.io.lanes import Lane
+from bundles.io.lanes import WorkThread
 from bundles.ports import BlobReader
 from bundles.volumes.cache import Trail, drop_pages, is_cached
 from bundles.volumes.stream import Advance, Joined, check_blob, entry_chunks
@@ -138,7 +138,7 @@ def _write(descriptor: int, layout: VolumeLayout, source: BlobReader, advance: A
             unsynced = 0
 
     crcs = []
-    with Lane(sync, _SYNC_QUEUE) as syncs, Lane(take) as writes:
+    with WorkThread(sync, _SYNC_QUEUE) as syncs, WorkThread(take) as writes:
         joined = Joined(writes.put)
         joined.add(bytes(START))
         for entry in layout.entries:
@@ -163,7 +163,7 @@ def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -
     with (
         failures_named(path, "the volume cannot be read back"),
         os.fdopen(descriptor, "rb", buffering=0) as file,
-        Lane(hasher.update) as lane,
+        WorkThread(hasher.update) as lane,
     ):
         drop_pages(descriptor)
         if is_cached(descriptor, size):

@@ -12,7 +12,7 @@ from appliance import clock
 from appliance.access import token_keys
 from appliance.access.identity import MARK, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
-from appliance.access.request_gate import Gate
+from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
 from appliance.permissions import Role, Rules, parse_networks
 from appliance.store.reads.accounts import Accounts
@@ -34,7 +34,7 @@ class Site(Store):
         super().__init__(root)
         self.paths.keys.mkdir(exist_ok=True)
         token_keys.rotate(self.paths.token_keys)
-        self.gates: list[Gate] = []
+        self.gates: list[AccountAccess] = []
 
     def worker(
         self,
@@ -50,7 +50,7 @@ class Site(Store):
         threads, writer = HashingThreads(), AsyncWriterService(self.writer)
         self._stack.callback(threads.close)
         at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
-        gate = Gate(
+        gate = AccountAccess(
             self.paths, accounts, StationIdentity(accounts, writer, threads), Rules(anonymous, at_home),
             issuer="bravo", networks=parse_networks(addresses), rate=rate,
         )  # fmt: skip

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.io.lanes import Crew, Lane
+from bundles.io.lanes import Crew, WorkThread
 from bundles.oci.digest import new_hasher
 
 MIB = 1024 * 1024
@@ -65,7 +65,7 @@ def test_a_blob_of_200_mib_is_laid_out_written_and_verified_within_100_mib(tmp_p
 
 def test_a_lane_keeps_order() -> None:
     seen: list[int] = []
-    with Lane(seen.append) as lane:
+    with WorkThread(seen.append) as lane:
         for number in range(1_000):
             lane.put(number)
     assert seen == list(range(1_000))
@@ -75,7 +75,7 @@ def test_a_lane_s_error_reaches_who_puts_or_closes() -> None:
     def work(number: int) -> None:
         raise ValueError(number)
 
-    lane = Lane(work)
+    lane = WorkThread(work)
     lane.put(7)
     with pytest.raises(ValueError, match="7"):
         lane.close()
@@ -85,7 +85,7 @@ def test_a_lane_s_error_reaches_who_puts_or_closes() -> None:
 
 def test_a_lane_holds_no_more_than_its_depth() -> None:
     gate = threading.Event()
-    lane: Lane[int] = Lane(lambda _: gate.wait(10), depth=2)
+    lane: WorkThread[int] = WorkThread(lambda _: gate.wait(10), depth=2)
     for number in range(3):
         lane.put(number)
     blocked = threading.Thread(target=lane.put, args=(3,))
@@ -106,7 +106,7 @@ def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
         seen.append(number)
 
     def fail() -> None:
-        with Lane(work) as lane:
+        with WorkThread(work) as lane:
             for number in range(5):
                 lane.put(number)
             begun.wait(10)

@@ -16,7 +16,7 @@ from tui.dialogs.confirm import Confirm
 from tui.dialogs.jump import Jump
 from tui.dialogs.palette import Palette
 from tui.dialogs.prompt import Prompt
-from tui.screens.people.log_in import Gate
+from tui.screens.people.log_in import LogInForm
 from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
@@ -136,8 +136,8 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "refresh": says("alpha.bravo-000099"),
     "redraw": lambda console: console.name == "home" and "What next" in console.screen(),
     "swap": lambda console: console.app.status is not None and console.app.status.site == "alpha",
-    "lock": asks(Gate),
-    "log_out": asks(Gate),
+    "lock": asks(LogInForm),
+    "log_out": asks(LogInForm),
     "password": asks(Prompt),
     "back": at("home"),
     "quit": lambda console: console.app.return_code == 0,

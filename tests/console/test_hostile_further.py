@@ -12,7 +12,7 @@ import pytest
 from appliance.api.bundles import OutgoingBundle
 from appliance.api.common import Page
 from appliance.api.intake import LedgerRow, Stream
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from tui.demo.station import DemoStation
 
 T = TypeVar("T")
@@ -58,8 +58,8 @@ class Hostile(DemoStation):
     async def keys(self) -> Sequence[OwnKey]:
         return turned(tuple[OwnKey, ...], tuple(await super().keys()))
 
-    async def rules(self) -> Sequence[Rule]:
-        return turned(tuple[Rule, ...], tuple(await super().rules()))
+    async def rules(self) -> Sequence[TrustRule]:
+        return turned(tuple[TrustRule, ...], tuple(await super().rules()))
 
     async def streams(self) -> tuple[Stream, ...]:
         made = turned(tuple[Stream, ...], await super().streams())

@@ -11,7 +11,7 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.errors import ErrorDocument
 from appliance.api.intake import ClockFloor, LedgerRow, Stream
 from appliance.api.jobs import Job
-from appliance.api.trust import Rule
+from appliance.api.trust import TrustRule
 from appliance.tour.stage import Station
 from tests.bundles.small import MemoryStore, file_artifact
 from tests.console.keys import PASSPHRASE
@@ -33,7 +33,7 @@ def stream(last: int, at: str = "2026-05-01T09:00:00Z", way: str = "in") -> Stre
     return Stream(stream="alpha.bravo", direction=way, last_sequence=last, last_digest="", last_at=at)
 
 
-def lines(rows: list[LedgerRow], jobs: list[Job] | None = None, rules: list[Rule] | None = None) -> list[str]:
+def lines(rows: list[LedgerRow], jobs: list[Job] | None = None, rules: list[TrustRule] | None = None) -> list[str]:
     found = standing(stream(rows[-1].sequence), rows, jobs or [], rules or [], ClockFloor(now=NOW))
     return [f"{line.role} {line.text}" for line in found]
 
@@ -70,7 +70,7 @@ def test_a_refusal_by_the_ledger_is_named_with_what_it_means_and_how_to_go_on(na
 
 
 def test_silence_is_an_alarm_from_the_day_that_the_rule_names() -> None:
-    rules = [Rule(purpose="bundle", silence_days=3), Rule(purpose="bundle", site="alpha", silence_days=4)]
+    rules = [TrustRule(purpose="bundle", silence_days=3), TrustRule(purpose="bundle", site="alpha", silence_days=4)]
     assert lines([row(1)], rules=rules)[0].endswith("silence alarm 4 d")
     (said,) = lines([row(1)], rules=rules[:1])
     assert said.startswith("bad SILENT for 3 days, alarm after 3: ask alpha whether one was sent")

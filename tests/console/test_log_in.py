@@ -11,7 +11,7 @@ from textual.widgets import Input
 from bundles.errors import RefusedError
 from tests.console.keys import PASSPHRASE
 from tui.demo.station import DemoStation
-from tui.screens.people.log_in import Claim, Gate, LogIn
+from tui.screens.people.log_in import Claim, LogIn, LogInForm
 from tui.station.port import NotLoggedInError
 
 OFFICER = [*"m.okafor"]
@@ -19,7 +19,7 @@ IDLE = 15 * 60
 
 
 def locked(console: Any) -> bool:
-    return isinstance(console.app.screen, Gate)
+    return isinstance(console.app.screen, LogInForm)
 
 
 async def log_in(console: Any, name: list[str], password: list[str] = PASSPHRASE) -> None:

@@ -10,8 +10,8 @@ from textual.widgets import Input
 
 from tests.console.keys import PASSPHRASE
 from tui.demo import accounts
-from tui.demo.state import Kept
-from tui.dialogs.told import Told
+from tui.demo.state import DemoChange
+from tui.dialogs.told import SecretDialog
 
 LONG = [*"a long password"]
 LONG[1] = LONG[6] = "space"
@@ -78,7 +78,7 @@ async def test_n_makes_a_robot_whose_secret_is_shown_once(drive: Any) -> None:
         await console.press("n", "down", "enter")
         await fill(console, "robot-press")
         await console.press("enter")
-        await console.until(lambda: isinstance(console.app.screen, Told), "the secret")
+        await console.until(lambda: isinstance(console.app.screen, SecretDialog), "the secret")
         assert "lgs_" in console.screen()
         await console.press("enter", "y")
         assert console.app.clipboard.startswith("lgs_")
@@ -140,7 +140,7 @@ async def test_o_gives_a_robot_another_secret(drive: Any) -> None:
         await console.press("o")
         assert "The old one is good for a day more" in console.screen()
         await console.press("y")
-        await console.until(lambda: isinstance(console.app.screen, Told), "the secret")
+        await console.until(lambda: isinstance(console.app.screen, SecretDialog), "the secret")
         await console.press("escape")
         await at(console, "b.bell")
         await console.press("o")
@@ -334,7 +334,7 @@ async def test_many_changes_do_not_push_the_answer_out_of_the_question(drive: An
         first = console.inside.changes[0].shown
         for number in range(40):
             shown = msgspec.structs.replace(first, id=f"{number:08d}", text=f"a new password for {'x' * 60}{number}")
-            console.inside.changes.append(Kept(shown, {}))
+            console.inside.changes.append(DemoChange(shown, {}))
         await console.press("4", "down", "down", "e")
         assert "and 37 more" in console.screen()
         assert "y: yes   n or esc: no" in console.screen()

@@ -11,7 +11,7 @@ import pytest
 from textual.widgets import Input
 
 from tests.console.real_station import PASSWORD, Console, RealStation, console_of
-from tui.dialogs.told import Told
+from tui.dialogs.told import SecretDialog
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ async def test_a_robots_secret_is_shown_once_and_opens_the_registry(station: Rea
         await console.shows("olga")
         await console.press("n", "down", "enter")
         await answer(console, "robot-ci", "the build farm")
-        await console.until(lambda: isinstance(console.app.screen, Told), "the secret")
+        await console.until(lambda: isinstance(console.app.screen, SecretDialog), "the secret")
         await console.press("y", "escape")
         secret = console.app.clipboard
         assert secret.startswith("lgs_")

@@ -14,7 +14,7 @@ from textual.widgets import Input
 from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control.client import ControlClient
 from tests.console.real_station import PASSWORD, RealStation, console_of
-from tui.screens.people.log_in import Claim, Gate
+from tui.screens.people.log_in import Claim, LogInForm
 from tui.station.port import NotLoggedInError
 
 
@@ -55,7 +55,7 @@ async def test_a_person_logs_in_locks_and_another_takes_over(station: RealStatio
         await console.press("a")
         await console.shows("separation of duties: a courier may never approve")
         await console.press("L")
-        await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+        await console.until(lambda: isinstance(console.app.screen, LogInForm), "the lock")
         assert "kept for bob" in console.screen()
         await console.until(lambda: len(station.events("session.logout")) == 1, "the log-out is an event")
         await console.type(account="bob", password="not the password")
@@ -66,7 +66,7 @@ async def test_a_person_logs_in_locks_and_another_takes_over(station: RealStatio
         await console.log_in("olga")
         await console.until(lambda: console.name == "home", "home")
         await console.press("O")
-        await console.until(lambda: isinstance(console.app.screen, Gate), "the log-in")
+        await console.until(lambda: isinstance(console.app.screen, LogInForm), "the log-in")
         await console.log_in("ada")
         await console.shows("What next")
 
@@ -104,7 +104,7 @@ async def test_the_time_out_is_the_one_of_the_station(station: RealStation) -> N
         await console.until(lambda: console.app.status is not None, "an answer")
         console.seconds.now += 15 * 60 - 1
         console.app.tick()
-        assert not isinstance(console.app.screen, Gate)
+        assert not isinstance(console.app.screen, LogInForm)
         console.seconds.now += 1
         console.app.tick()
         await console.shows("No key was pressed for 15 min")
@@ -120,7 +120,7 @@ async def test_no_system_account_opens_the_console_and_no_robot(station: RealSta
             async with ControlClient(station.root) as client:
                 assert (await client.who())["account"] == name
             async with console_of(station) as console:
-                await console.until(lambda: isinstance(console.app.screen, Gate), "the log-in")
+                await console.until(lambda: isinstance(console.app.screen, LogInForm), "the log-in")
                 for ask in (console.app.link.station.status, console.app.link.station.jobs):
                     with pytest.raises(NotLoggedInError):
                         await ask()
@@ -128,7 +128,7 @@ async def test_no_system_account_opens_the_console_and_no_robot(station: RealSta
                 await console.shows("wrong name or password")
                 await console.log_in("bob")
                 await console.press("4", "L")
-                await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+                await console.until(lambda: isinstance(console.app.screen, LogInForm), "the lock")
                 await console.log_in("bob")
                 assert console.name == "intake"
         finally:
@@ -163,7 +163,7 @@ async def test_ones_own_password_is_changed_here_and_the_log_in_stays(station: R
             await console.press("enter")
         await console.shows("the password of jana is another one now")
         await console.press("4", "L")
-        await console.until(lambda: isinstance(console.app.screen, Gate), "the lock")
+        await console.until(lambda: isinstance(console.app.screen, LogInForm), "the lock")
         await console.type(account="jana", password=PASSWORD)
         await console.shows("wrong name or password")
         await console.log_in("jana", "another long password")

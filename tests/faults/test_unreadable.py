@@ -14,7 +14,7 @@ import pytest
 from appliance import limits
 from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.store.reading import UnreadableError, Verdict, examine
 from appliance.store.writes.lifecycle import RecordDamage
 from bundles.errors import CancelledError
@@ -108,7 +108,7 @@ def test_a_blob_that_fails_in_the_pass_is_read_again_at_its_end(kept: Kept, fail
 
 def test_after_many_unreadable_blobs_in_a_row_the_others_are_tried_once(kept: Kept, failing_file: FailingFile) -> None:
     waits: list[float] = []
-    looker = Looker(kept.inside.station.blobs, waits.append)
+    looker = BlobExaminer(kept.inside.station.blobs, waits.append)
     with failing_file as file:
         fail_reads(file, errno.EIO)
         for _ in range(limits.UNREADABLE_IN_A_ROW + 5):

@@ -80,7 +80,7 @@ def _receipt() -> bytes:
         signed.Receipt(
             site="bravo", number=2, previous="sha256:" + "1" * 64, created="2026-06-02T12:00:00Z",
             streams=[signed.StreamHead(stream="alpha.bravo", sequence=3, digest="sha256:" + "2" * 64)],
-            blobs=[signed.Held(digest="sha256:" + "3" * 64, size=7)],
+            blobs=[signed.HeldBlob(digest="sha256:" + "3" * 64, size=7)],
         )
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 from bundles.signing import policy
-from bundles.signing.policy import Rule
+from bundles.signing.policy import SignerRule
 from bundles.volumes import read
 from tests.bundles.small import SmallBundle, trust_of
 from tests.hostile.test_rules_are_needed import Ground, nothing, without
@@ -170,7 +170,7 @@ def a_name_that_steers_the_terminal(_: Ground) -> None:
 
 
 def a_threshold_of_nobody(_: Ground) -> None:
-    rule = Rule(purpose="bundle", site="", signers=0, algorithms=[], gaps=False, silence_days=0)
+    rule = SignerRule(purpose="bundle", site="", signers=0, algorithms=[], gaps=False, silence_days=0)
     policy.check_rules([rule], ["bundle"])
     raise HarmDoneError
 

@@ -23,7 +23,7 @@ from bundles.io import files, strict_json
 from bundles.ports import no_progress
 from bundles.signing import hybrid, policy
 from bundles.signing.keys import create_private
-from bundles.signing.policy import Rule, TrustPolicy
+from bundles.signing.policy import SignerRule, TrustPolicy
 from bundles.signing.ssh import sshsig
 from bundles.signing.trust import Revocation, TrustFolder, TrustRecord
 from tests.bundles.small import LATER, SmallBundle, manifest_of, sign, trust_of
@@ -137,7 +137,7 @@ def a_bad_signature(ground: Ground) -> None:
 
 def two_keys_of_one_owner(ground: Ground) -> None:
     trust = ground.added(ground.trust.records[0].owner)
-    rule = Rule(purpose="bundle", site="", signers=2, algorithms=[], gaps=False, silence_days=0)
+    rule = SignerRule(purpose="bundle", site="", signers=2, algorithms=[], gaps=False, silence_days=0)
     ground.verify(dataclasses.replace(trust, policy=TrustPolicy((rule,))))
 
 

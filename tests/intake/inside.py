@@ -22,7 +22,7 @@ from appliance.station import Station, open_station
 from appliance.store.reads.intake import find_entry
 from appliance.store.writer import WriterService
 from appliance.store.writes.custody import PreviewWithdraw
-from appliance.store.writes.decisions import Approve, Decision, Reject
+from appliance.store.writes.decisions import Approve, Reject, SignedDecision
 from appliance.store.writes.ledger import ShutImports
 from appliance.store.writes.write import Guarded
 from bundles import build
@@ -141,7 +141,7 @@ class Inside:
         detail = {"digest": entry.digest, "keyid": keyid, "document": document}
         event = AuditEvent(f"intake.{verified.approval.decision}", actor, entry.id, "done", detail)
         self.station.audit.record(event)
-        kept = Decision(
+        kept = SignedDecision(
             keyid=keyid, owner=verified.owner, document=payload.decode(), signature=signature, sealed=verified.sealed
         )
         report, at = verified.approval.report, clock.now()

@@ -108,7 +108,7 @@ def test_a_foreign_layer_that_is_carried_is_looked_through_and_served(sites: Sit
 
 def test_what_is_not_held_is_named_before_the_signature_and_after(sites: Sites) -> None:
     sites.collect()
-    wanted = build.Order.read(sites.outside.order(sites.root, "team/win:1"), "alpha").wanted
+    wanted = build.BuildOrder.read(sites.outside.order(sites.root, "team/win:1"), "alpha").wanted
     chosen = [Chosen(text) for text in wanted.references]
     plan = _document(sites.outside.station, wanted, [], [], None, chosen)
     assert [f"{one['artifact']}: {one['layer']}" for one in plan["not_carried"]] == [sites.name]

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from appliance.archives.findings import FAILING, Found, Tally
+from appliance.archives.findings import FAILING, RuleFindings, Tally
 from appliance.intake.missing_volumes import blocked, whole_without
 from appliance.limits import FINDINGS
 from appliance.store.blobs import BlobStore
@@ -63,7 +63,7 @@ def test_a_chain_waits_for_the_volume_of_its_first_and_eight_times_as_long_takes
 def test_the_first_findings_by_the_order_of_the_blobs_are_listed_and_the_rest_are_counted() -> None:
     rule, tally = FAILING[0], Tally()
     for order in reversed(range(3 * FINDINGS)):
-        found = Found()
+        found = RuleFindings()
         found.add(path=str(order))
         tally.add(order, rule, found)
     details = tally.details()

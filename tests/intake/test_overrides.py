@@ -21,7 +21,7 @@ from bundles.documents.signed import Override, decode, encode
 from bundles.errors import RefusedError, UsageError
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey
-from bundles.signing.policy import Rule
+from bundles.signing.policy import SignerRule
 from bundles.signing.trust import revoke_key, set_rule, trust_key
 from tests.bundles.small import SmallBundle
 from tests.intake.inside import Inside, name_of, small_bundle
@@ -214,7 +214,7 @@ def test_after_a_restore_no_stream_takes_a_bundle_until_its_floor_is_entered(clo
 
 def test_a_gap_comes_in_where_the_policy_allows_it_and_the_ledger_says_so(closed: Inside, tmp_path: Path) -> None:
     third = bundle(closed, tmp_path / "third", 3, previous="sha256:" + "7" * 64)
-    set_rule(closed.station.paths.trust, Rule(
+    set_rule(closed.station.paths.trust, SignerRule(
         purpose="bundle", site="alpha", signers=1, algorithms=[], gaps=True, silence_days=0,
     ))  # fmt: skip
     assert closed.bring(third.folder)["state"] == "quarantined"
@@ -226,7 +226,7 @@ def test_a_gap_comes_in_where_the_policy_allows_it_and_the_ledger_says_so(closed
 def test_a_bundle_that_uses_up_its_stream_takes_two_people_whatever_the_policy(
     closed: Inside, tmp_path: Path, gaps: bool
 ) -> None:
-    set_rule(closed.station.paths.trust, Rule(
+    set_rule(closed.station.paths.trust, SignerRule(
         purpose="bundle", site="alpha", signers=1, algorithms=[], gaps=gaps, silence_days=0,
     ))  # fmt: skip
     last = bundle(closed, tmp_path / "last", 999_999, previous="sha256:" + "7" * 64, voided=[999_998])
@@ -314,7 +314,7 @@ def test_two_people_set_the_clocks_floor_back_when_a_clock_said_2099(closed: Ins
 def test_a_stream_that_is_silent_for_too_long_raises_an_alarm(
     closed: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    set_rule(closed.station.paths.trust, Rule(
+    set_rule(closed.station.paths.trust, SignerRule(
         purpose="bundle", site="alpha", signers=1, algorithms=[], gaps=False, silence_days=7,
     ))  # fmt: skip
     assert "no bundle ever came" in silent_streams(closed.station, closed.station.trust())[0]

@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.custody import Withdraw
-from appliance.store.writes.decisions import Approve, Decision, Reject, Release, Released
+from appliance.store.writes.decisions import Approve, Reject, Release, Released, SignedDecision
 from appliance.store.writes.intake import (
     AbandonIntake,
     BeginIntake,
@@ -158,7 +158,7 @@ class Intake(RuleBasedStateMachine):
     @rule(number=numbers, twin=twins, key=st.sampled_from(sorted(KEYS)), report=st.sampled_from(("report", "other")))
     def approve(self, number: int, twin: str, key: str, report: str) -> None:
         known = self.known.get((number, twin))
-        kept = Decision(keyid=key, owner=KEYS[key], document="{}", signature=b"")
+        kept = SignedDecision(keyid=key, owner=KEYS[key], document="{}", signature=b"")
         taken = self.submit(
             Approve(
                 digest=self.digest(number, twin), report_digest=report, decision=kept, needed=NEEDED, actor="t", at=AT
@@ -173,7 +173,7 @@ class Intake(RuleBasedStateMachine):
     @rule(number=numbers, twin=twins)
     def reject(self, number: int, twin: str) -> None:
         known = self.known.get((number, twin))
-        kept = Decision(keyid="key-a", owner="Anna", document="{}", signature=b"")
+        kept = SignedDecision(keyid="key-a", owner="Anna", document="{}", signature=b"")
         taken = self.submit(
             Reject(digest=self.digest(number, twin), report_digest="report", decision=kept, why="no", actor="t", at=AT)
         )

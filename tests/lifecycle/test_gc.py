@@ -16,7 +16,7 @@ import pytest
 from appliance import clock, limits
 from appliance.lifecycle import gc
 from appliance.paths import StationPaths
-from appliance.store.collection_lock import Gate, incoming_turn
+from appliance.store.collection_lock import CollectionLock, incoming_turn
 from appliance.store.database import open_writer
 from appliance.store.integrity import findings
 from appliance.store.writes.lifecycle import ForgetBlobs, UnlinkBlobs
@@ -263,7 +263,7 @@ def test_one_flipped_bit_anywhere_in_the_metadata_takes_no_blob(tmp_path: Path) 
 
 def test_a_push_that_waits_for_a_batch_ends_well_and_is_kept(kept: Kept) -> None:
     body = os.urandom(100)
-    with Gate(kept.paths).collecting():
+    with CollectionLock(kept.paths).collecting():
         pushing = threading.Thread(target=kept.server.push_blob, args=("team/app", body))
         pushing.start()
         pushing.join(0.3)
@@ -278,7 +278,7 @@ def test_a_collection_lets_pushes_through_while_it_waits_for_a_long_one(
     kept: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "GATE_WAIT", 0.1)
-    gate = Gate(kept.paths)
+    gate = CollectionLock(kept.paths)
     long_one = gate.try_place()
     assert long_one is not None
     entered = threading.Event()

@@ -15,7 +15,7 @@ from appliance import clock, limits
 from appliance.audit.acts import Act
 from appliance.lifecycle import forgotten, gc, gc_untagged
 from appliance.lifecycle.gc_untagged import UntaggedCollection
-from appliance.lifecycle.untagged import Names, count, untagged
+from appliance.lifecycle.untagged import ManifestReferences, count, untagged
 from appliance.release_check.unexplained import unexplained
 from appliance.settings.station import Config
 from appliance.store.reads.tombstones import find
@@ -137,7 +137,7 @@ def test_what_an_index_lists_goes_with_the_index_and_not_before(kept: Kept) -> N
     assert found["named"][0]["digest"] == str(old.digest), "an index goes before what it lists"
     assert found["manifests"] == 3
     assert shown(kept) == {str(new.digest), str(new.children[0].digest)}
-    assert count(kept.inside.station, Names(kept.inside.station.blobs), TEAM) == 0
+    assert count(kept.inside.station, ManifestReferences(kept.inside.station.blobs), TEAM) == 0
 
 
 def test_what_refers_to_a_tag_and_what_a_tag_refers_to_stay(kept: Kept) -> None:
@@ -317,7 +317,7 @@ def test_an_index_that_refers_to_what_it_lists_is_ordered_in_the_end(kept: Kept)
     odd = index([child], subject=child.described())
     odd.push(kept.server, TEAM, "v1")
     image().push(kept.server, TEAM, "v1")
-    assert len(untagged(kept.inside.station, Names(kept.inside.station.blobs), TEAM)) == 2
+    assert len(untagged(kept.inside.station, ManifestReferences(kept.inside.station.blobs), TEAM)) == 2
     assert collect(kept)["manifests"] == 2
 
 

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from appliance import clock
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import Findings
 from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.upkeep import look_after
@@ -146,7 +146,7 @@ def test_a_blob_that_the_metadata_names_comes_back_from_the_graveyard(kept: Kept
         assert kept.gc()["blobs"] == 1
     assert kept.held(digest) == (False, True)
     station, lines = kept.inside.station, list[str]()
-    findings, looker = Findings(station, "station", lines.append), Looker(station.blobs)
+    findings, looker = Findings(station, "station", lines.append), BlobExaminer(station.blobs)
     if how == "scrub":
         result = kept.scrub()
         assert (result["damaged"], result["healed"]) == ([], 1)

@@ -13,7 +13,7 @@ from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.event import AuditEvent
-from appliance.audit.event_order import Order, Place
+from appliance.audit.event_order import EventOrder, Place
 from appliance.audit.folder_acts import recording
 from appliance.audit.port import FileAudit
 from appliance.lifecycle.undecided_order import Doubts
@@ -129,7 +129,7 @@ def event(lane: int, seq: int, seconds: int, act: str = "push-manifest") -> dict
 def test_an_order_knows_checkpoints_lanes_and_times_that_do_not_fit() -> None:
     begun = clock.seconds("2026-06-01T00:00:00Z")
     made = [checkpoint_of(clock.at(begun + 100 * n), l1=10 * n, l2=5 * n) for n in (1, 2, 3)]
-    order = Order(made)
+    order = EventOrder(made)
     assert [order.place(event(1, seq, 0)).epoch for seq in (1, 10, 11, 30, 31)] == [0, 0, 1, 2, 3]
     assert order.place(event(3, 1, 0)).epoch == 3, "a lane that no checkpoint names"
     assert order.is_after(Place(1, 2, 6), Place(0, 1, 9))
@@ -141,11 +141,13 @@ def test_an_order_knows_checkpoints_lanes_and_times_that_do_not_fit() -> None:
     order.note(event(1, 21, begun + 220, "clock.set-back"))
     assert order.is_doubtful(Place(2, 1, 22))
     assert not order.is_doubtful(Place(0, 1, 1))
-    assert Order([made[2], made[0]]).is_doubtful(Place(1, 1, 1)), "a checkpoint that is older than the one before it"
+    assert EventOrder([made[2], made[0]]).is_doubtful(Place(1, 1, 1)), (
+        "a checkpoint that is older than the one before it"
+    )
 
 
 def test_doubts_end_with_what_is_proven_to_be_later() -> None:
-    order = Order([checkpoint_of("2026-06-01T00:00:00Z", l1=10, l2=10)])
+    order = EventOrder([checkpoint_of("2026-06-01T00:00:00Z", l1=10, l2=10)])
     order.note(event(1, 5, clock.seconds("2026-06-02T00:00:00Z")))
     doubts = Doubts(order)
     doubts.note(("tag", "a", "b"), "one", Place(0, 1, 1))

@@ -14,7 +14,7 @@ import pytest
 from appliance import limits
 from appliance.control.health import checks
 from appliance.lifecycle import damage, scrub
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from bundles.errors import CancelledError, IncompleteError, RefusedError, UsageError
 from bundles.oci.digest import Digest
 from tests.conformance.shapes import image
@@ -215,14 +215,14 @@ def test_a_budget_is_a_number_of_seconds(kept: Kept, budget: object) -> None:
 def test_what_was_healed_while_it_was_read_is_not_withdrawn(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     kept.server.push_blob("team/app", BODY)
     rot(kept)
-    look: Callable[..., object] = Looker.look
+    look: Callable[..., object] = BlobExaminer.look
 
-    def and_push(self: Looker, *args: object) -> object:
+    def and_push(self: BlobExaminer, *args: object) -> object:
         looked = look(self, *args)
         kept.server.push_blob("team/app", BODY)
         return looked
 
-    monkeypatch.setattr(Looker, "look", and_push)
+    monkeypatch.setattr(BlobExaminer, "look", and_push)
     assert kept.scrub()["damaged"] == []
     assert kept.server.ask("GET", f"/v2/team/app/blobs/{DIGEST}").body == BODY
 

@@ -12,7 +12,7 @@ from appliance.audit.port import FileAudit
 from appliance.audit.seals import seals_of
 from appliance.paths import StationPaths
 from appliance.settings.station import Config, save_config
-from bundles.documents.audit_findings import GENESIS, Verified
+from bundles.documents.audit_findings import GENESIS, LogFindings
 from bundles.documents.audit_log import hash_of, line_of, segments, verify
 from bundles.documents.audit_seal import MAC, seal
 from bundles.signing.keys import create_private, load_public, save_private
@@ -56,7 +56,7 @@ def as_earlier_version(
     (paths.audit / "checkpoints.jsonl").unlink(missing_ok=True)
 
 
-def look(paths: StationPaths, head: str = "") -> Verified:
+def look(paths: StationPaths, head: str = "") -> LogFindings:
     return verify(paths.audit, load_public(paths.keys / "audit.pub.pem"), SITE, head)
 
 

@@ -23,7 +23,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"
 
 
 class FakeShown:
-    """`appliance.outgoing.closure.Shown` over dictionaries."""
+    """`appliance.outgoing.closure.RepositoryContent` over dictionaries."""
 
     def __init__(self) -> None:
         self.content: dict[Digest, bytes] = {}

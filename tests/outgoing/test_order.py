@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from appliance.outgoing.build_params import Order, PlanParams, Wanted, convert
+from appliance.outgoing.build_params import BuildOrder, PlanParams, Wanted, convert
 from bundles.errors import LockgateError, UsageError
 
 KEYID = "0123456789abcdef"
 PARAMS: dict[str, Any] = {"to": "bravo", "references": ["app:1"], "out": ["/media/usb"], "sign_with": KEYID}
 
 
-def read(**changes: Any) -> Order:
-    return Order.read(PARAMS | changes, "alpha")
+def read(**changes: Any) -> BuildOrder:
+    return BuildOrder.read(PARAMS | changes, "alpha")
 
 
 def test_an_order_names_its_stream_its_signers_and_the_largest_volume() -> None:
@@ -60,7 +60,7 @@ def test_an_order_that_cannot_work_is_refused_with_its_reason(changes: dict[str,
 @pytest.mark.parametrize("missing", ["to", "references", "out", "sign_with"])
 def test_what_is_missing_is_named(missing: str) -> None:
     with pytest.raises(UsageError, match=missing):
-        Order.read({key: value for key, value in PARAMS.items() if key != missing}, "alpha")
+        BuildOrder.read({key: value for key, value in PARAMS.items() if key != missing}, "alpha")
 
 
 def test_a_reference_named_twice_is_wanted_once() -> None:

@@ -78,8 +78,8 @@ def test_a_bundle_that_was_begun_without_is_not_taken_up_by_an_order_that_requir
     outside: Outside, layout: Layout, medium: Path
 ) -> None:
     collected(outside, layout)
-    first = build.Order.read(outside.order(medium, "team/bad:1"), "alpha")
-    assert first != build.Order.read(outside.order(medium, "team/bad:1", require_sbom=True), "alpha")
+    first = build.BuildOrder.read(outside.order(medium, "team/bad:1"), "alpha")
+    assert first != build.BuildOrder.read(outside.order(medium, "team/bad:1", require_sbom=True), "alpha")
 
 
 @pytest.mark.parametrize(

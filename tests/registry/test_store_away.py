@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.lifecycle.blob_reader import Looker
+from appliance.lifecycle.blob_reader import BlobExaminer
 from appliance.lifecycle.damage import damages
 from appliance.lifecycle.upkeep import upkeep
 from appliance.paths import StationPaths
@@ -146,7 +146,7 @@ def test_a_store_that_is_away_answers_503_and_comes_back_by_itself(
     with pytest.raises(StoreAwayError):
         late.put(BODY, Digest.of(BODY))
     with pytest.raises(StoreAwayError):
-        Looker(late, lambda _: None).look(Digest.of(content.blobs[0]), 1, lambda _: None)
+        BlobExaminer(late, lambda _: None).look(Digest.of(content.blobs[0]), 1, lambda _: None)
     assert list(marked.paths.blobs.glob("sha*/*")) == [], "nothing was written"
     assert other.services.metadata.troubled() == (0, 0), "and nothing is called damaged or unread"
 

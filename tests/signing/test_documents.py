@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bundles.documents import signed
-from bundles.documents.signed import Approval, Held, Receipt, Report, Section, StreamHead, check_signature
+from bundles.documents.signed import Approval, HeldBlob, Receipt, Report, Section, StreamHead, check_signature
 from bundles.errors import MalformedError, RefusedError
 from bundles.io import strict_json
 from bundles.signing.keys import PrivateKey, create_private
@@ -30,7 +30,7 @@ REPORT = Report(
 RECEIPT = Receipt(
     site="bravo", number=2, previous=SHA, created=AT,
     streams=[StreamHead(stream="alpha.bravo", sequence=1, digest=SHA)],
-    blobs=[Held(digest=SHA, size=0), Held(digest="sha512:" + "0" * 128, size=7)],
+    blobs=[HeldBlob(digest=SHA, size=0), HeldBlob(digest="sha512:" + "0" * 128, size=7)],
 )  # fmt: skip
 ALL = [APPROVAL, REPORT, RECEIPT]
 

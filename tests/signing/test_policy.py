@@ -13,7 +13,7 @@ from bundles.people import is_same
 from bundles.ports import no_progress
 from bundles.signing import hybrid
 from bundles.signing.keys import create_private
-from bundles.signing.policy import FILE, Rule, TrustPolicy
+from bundles.signing.policy import FILE, SignerRule, TrustPolicy
 from bundles.signing.signature_files import files_of
 from bundles.signing.trust import TrustFolder, set_rule, trust_key
 from bundles.signing.trust_copy import export_trust
@@ -22,10 +22,10 @@ from tests.bundles.small import LATER, SmallBundle, manifest_of, sign
 from tests.signing.soft_token import SoftToken
 
 
-def rule(signers: int = 1, site: str = "", algorithms: tuple[str, ...] = (), **changes: object) -> Rule:
+def rule(signers: int = 1, site: str = "", algorithms: tuple[str, ...] = (), **changes: object) -> SignerRule:
     fields = {"purpose": "bundle", "site": site, "signers": signers, "algorithms": list(algorithms),
               "gaps": False, "silence_days": 0} | changes  # fmt: skip
-    return Rule(**fields)  # type: ignore[arg-type]
+    return SignerRule(**fields)  # type: ignore[arg-type]
 
 
 def test_without_a_policy_one_signer_by_any_key_suffices() -> None:
@@ -81,7 +81,7 @@ def test_rules_are_kept_and_replaced(folder: Path) -> None:
     rule(0), rule(33), rule(site="../x"), rule(algorithms=("md5",)), rule(purpose="fun"), rule(silence_days=-1),
     rule(algorithms=("ed25519", "ecdsa-p256")),
 ])  # fmt: skip
-def test_an_impossible_rule_is_refused(folder: Path, bad: Rule) -> None:
+def test_an_impossible_rule_is_refused(folder: Path, bad: SignerRule) -> None:
     with pytest.raises(UsageError):
         set_rule(folder, bad)
     assert not (folder / FILE).exists()

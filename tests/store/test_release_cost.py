@@ -14,7 +14,7 @@ import pytest
 from appliance.store.database import open_writer
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.custody import Withdraw
-from appliance.store.writes.decisions import Approve, Decision, Release, Released
+from appliance.store.writes.decisions import Approve, Release, Released, SignedDecision
 from appliance.store.writes.intake import BeginIntake, Inspected, Quarantine, RecordVolume, Verified, VolumeRow
 from appliance.store.writes.registry import BlobRow, ManifestRow
 from appliance.store.writes.write import Write, Writer
@@ -75,7 +75,7 @@ def approved(writer: Writer, shown: tuple[Released, ...], sequence: int = 1) -> 
     writer.submit(Verified(**by))
     writer.submit(Quarantine(made=AT, why="", job="job", **by))
     writer.submit(Inspected(report="{}" + " " * 100 * len(shown), report_digest="report", **by))
-    decision = Decision(keyid="0" * 16, owner="Anna", document="{}", signature=b"")
+    decision = SignedDecision(keyid="0" * 16, owner="Anna", document="{}", signature=b"")
     writer.submit(Approve(report_digest="report", decision=decision, needed=1, **by))
     return digest
 

@@ -11,7 +11,7 @@ import msgspec
 from appliance.api.people import AccountChange
 from bundles.errors import FailedError, NotFoundError, RefusedError
 from bundles.io.times import later
-from tui.demo.state import DemoState, Kept
+from tui.demo.state import DemoChange, DemoState
 
 _GUARDED: Final = ("security-officer", "administrator")
 _CREDENTIALS: Final = ("password", "bind-key", "enable")
@@ -19,20 +19,20 @@ _PATH: Final = "/v1/account-changes"
 _EXPIRES: Final = timedelta(days=14)
 
 
-def changes() -> list[Kept]:
+def changes() -> list[DemoChange]:
     """The one of the demo's start: an officer forgot his password."""
     return [_kept("5a1f09c2", "t.lindqvist", "password", {"password": "a new password"}, "a.lindgren",
                   "2026-05-04T09:30:00Z")]  # fmt: skip
 
 
-def _kept(change_id: str, account: str, what: str, body: Mapping[str, Any], asked_by: str, at: str) -> Kept:
+def _kept(change_id: str, account: str, what: str, body: Mapping[str, Any], asked_by: str, at: str) -> DemoChange:
     text = {
         "password": f"a new password for {account}",
         "bind-key": f"key {body.get('keyid')} stands for {account}",
         "enable": f"{account} may log in again",
         "grant": f"{account} is {body.get('role')} on {body.get('pattern')}",
     }[what]
-    return Kept(
+    return DemoChange(
         AccountChange(id=change_id, account=account, what=what, text=text, state="waits", asked_by=asked_by, asked=at,
                       expires=later(at, _EXPIRES)),
         body,

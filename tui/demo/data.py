@@ -11,7 +11,7 @@ from typing import Final
 
 from appliance.api.bundles import Medium
 from appliance.api.content import Artifact, Component, Layer, Platform, Referrer, Repository, SbomRef, Tag
-from appliance.api.trust import Revoked, Rule, TrustedKey
+from appliance.api.trust import Revoked, TrustedKey, TrustRule
 
 MB: Final = 1_000_000
 GB: Final = 1000 * MB
@@ -272,13 +272,13 @@ def trust() -> tuple[TrustedKey, ...]:
     )
 
 
-def rules() -> tuple[Rule, ...]:
+def rules() -> tuple[TrustRule, ...]:
     """What the demo's trust folders demand beyond one signature."""
     return (
-        Rule(purpose="bundle", site="alpha", silence_days=14),
-        Rule(purpose="bundle", site="echo", silence_days=14),
-        Rule(purpose="bundle", site="foxtrot", signers=2, algorithms=(HYBRID,), silence_days=30),
-        Rule(purpose="release", signers=2),
+        TrustRule(purpose="bundle", site="alpha", silence_days=14),
+        TrustRule(purpose="bundle", site="echo", silence_days=14),
+        TrustRule(purpose="bundle", site="foxtrot", signers=2, algorithms=(HYBRID,), silence_days=30),
+        TrustRule(purpose="release", signers=2),
     )
 
 

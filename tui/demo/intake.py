@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance.api.bundles import OutgoingBundle
-from appliance.api.intake import CarriedVolume, Decision, IntakeDetail, IntakeEntry, LedgerRow, Stream
+from appliance.api.intake import CarriedVolume, IntakeDecision, IntakeDetail, IntakeEntry, LedgerRow, Stream
 from appliance.api.states import PENDING_STATES
 from bundles.errors import RefusedError
 from tui.demo import data
@@ -131,7 +131,8 @@ def make(
         report_digest=data.digest(f"report of {name}") if whole else None,
         approvals=len(approvals),
         decisions=tuple(
-            Decision(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received) for name in approvals
+            IntakeDecision(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received)
+            for name in approvals
         ),
         volumes=volumes,
     )
@@ -180,11 +181,11 @@ def decide(entry: IntakeDetail, document: Mapping[str, Any], keyid: str, now: st
             f"the bundle is {entry.state}", thing=entry.id, remedy="only quarantined bundles are decided"
         )
     if document["decision"] == "reject":
-        decided = Decision(keyid=keyid, owner=owner, created=now, decision="reject", why=document["why"])
+        decided = IntakeDecision(keyid=keyid, owner=owner, created=now, decision="reject", why=document["why"])
         return msgspec.structs.replace(entry, state="rejected", approvals=0, decisions=(decided,))
     if keyid in {approval.keyid for approval in entry.decisions}:
         raise RefusedError("this key has approved already", thing=owner, remedy="have another person approve it")
-    decisions = (*entry.decisions, Decision(keyid=keyid, owner=owner, created=now))
+    decisions = (*entry.decisions, IntakeDecision(keyid=keyid, owner=owner, created=now))
     state = "approved" if len(decisions) >= entry.needed else "quarantined"
     return msgspec.structs.replace(entry, approvals=len(decisions), decisions=decisions, state=state)
 

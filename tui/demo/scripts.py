@@ -10,7 +10,7 @@ import msgspec
 
 from appliance.api.audit import Event
 from appliance.api.bundles import ChosenReference, OutgoingBundle, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
-from appliance.api.content import Found
+from appliance.api.content import FoundItem
 from appliance.api.errors import ErrorDocument
 from appliance.artifact_choice import Wish
 from appliance.patterns import covers
@@ -273,27 +273,27 @@ def _import(station: DemoState, job: DemoJob) -> None:
     job.end = end
 
 
-def find(station: DemoState, query: str) -> Iterator[Found]:
+def find(station: DemoState, query: str) -> Iterator[FoundItem]:
     """Anything whose name holds the query, or whose digest begins with it."""
     for repository in data.repositories():
         if query in repository.name:
-            yield Found(kind="repository", text=repository.name, ref=repository.name)
+            yield FoundItem(kind="repository", text=repository.name, ref=repository.name)
     for repository in data.repositories():
         for tag in data.tags(repository.name):
             reference = f"{repository.name}:{tag.tag}"
             if query in reference:
-                yield Found(kind="tag", text=reference, ref=reference)
+                yield FoundItem(kind="tag", text=reference, ref=reference)
             elif tag.digest.removeprefix("sha256:").startswith(query.removeprefix("sha256:") or "-"):
-                yield Found(kind="digest", text=tag.digest, ref=f"{repository.name}@{tag.digest}")
+                yield FoundItem(kind="digest", text=tag.digest, ref=f"{repository.name}@{tag.digest}")
     for entry in station.entries:
         if query in entry.id:
-            yield Found(kind="intake", text=f"{entry.id} {entry.state}", ref=entry.id)
+            yield FoundItem(kind="intake", text=f"{entry.id} {entry.state}", ref=entry.id)
     for job in station.demo_jobs:
         if query in f"{job.id} {job.kind}":
-            yield Found(kind="job", text=f"{job.id} {job.kind}", ref=job.id)
+            yield FoundItem(kind="job", text=f"{job.id} {job.kind}", ref=job.id)
     for key in station.trusted:
         if query.lower() in f"{key.keyid} {key.owner}".lower():
-            yield Found(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
+            yield FoundItem(kind="key", text=f"{key.keyid} {key.owner}", ref=key.keyid)
 
 
 def bundles(*, inside: bool) -> tuple[OutgoingBundle, ...]:

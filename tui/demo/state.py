@@ -25,7 +25,7 @@ class Carried:
 
 
 @dataclass
-class Kept:
+class DemoChange:
     """A change as it is shown, and what is done where it is confirmed."""
 
     shown: AccountChange
@@ -50,7 +50,7 @@ class DemoState:
         self.trusted: list[TrustedKey] = []
         self.own_keys: list[OwnKey] = []
         self.accounts: list[dict[str, Any]] = []
-        self.changes: list[Kept] = []
+        self.changes: list[DemoChange] = []
         self.passwords: dict[str, str] = {}
         self.account = ""
 

@@ -19,13 +19,13 @@ import msgspec
 from appliance.api.audit import Event
 from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
-from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
 from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
 from appliance.api.states import PENDING_STATES
 from appliance.api.status import Check, Health, JobCounts, LastImport, Status, StoreUse
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import accounts, changes, data, further_screens, scripts
 from tui.demo import audit as demo_audit
@@ -153,7 +153,7 @@ class DemoStation(DemoState):
         found = [component for component in data.components(digest) if matching in component.name]
         return _page(found, lambda component: component.name, limit, after)
 
-    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]:
+    async def find(self, query: str, *, limit: int = 20) -> tuple[FoundItem, ...]:
         return tuple(scripts.find(self, query))[:limit]
 
     async def plan(self, params: Mapping[str, Any]) -> Plan:
@@ -284,7 +284,7 @@ class DemoStation(DemoState):
     async def trust(self) -> Sequence[TrustedKey]:
         return tuple(self.trusted)
 
-    async def rules(self) -> Sequence[Rule]:
+    async def rules(self) -> Sequence[TrustRule]:
         return data.rules()
 
     async def keys(self) -> Sequence[OwnKey]:

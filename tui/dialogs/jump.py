@@ -8,7 +8,7 @@ from typing import Final
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
-from appliance.api.content import Found
+from appliance.api.content import FoundItem
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.actions.registry import ROOTS, TITLES
@@ -27,7 +27,7 @@ class Jump(Dialog[tuple[str, str]]):
 
     def __init__(self) -> None:
         super().__init__("Jump to")
-        self._found: tuple[Found, ...] = ()
+        self._found: tuple[FoundItem, ...] = ()
         self._searched = ""
         self._accepted: str | None = None
         self.waits = False
@@ -56,10 +56,10 @@ class Jump(Dialog[tuple[str, str]]):
             self.query_one("#hint", Static).update(f"[!!] {safe(error.diagnostics())}")
             return
         screens = [name for name in ROOTS if TITLES[name].lower().startswith(query.lower())]
-        named = [Found(kind="screen", text=TITLES[name], ref=name) for name in screens]
+        named = [FoundItem(kind="screen", text=TITLES[name], ref=name) for name in screens]
         self.call_later(self._show, query, (*named, *found)[:LIMIT])
 
-    def _show(self, query: str, found: tuple[Found, ...]) -> None:
+    def _show(self, query: str, found: tuple[FoundItem, ...]) -> None:
         self._found, self._searched = found, query
         rows = self.query_one(OptionRows)
         rows.empty = "nothing found"

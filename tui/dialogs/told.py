@@ -10,7 +10,7 @@ from tui.dialogs.dialog import Dialog
 from tui.terminal import clipboard
 
 
-class Told(Dialog[None]):
+class SecretDialog(Dialog[None]):
     """`text` is a secret of the station's own making. It is on the screen until the dialog closes, and nowhere else."""
 
     hint = "y: copy   esc: close"

@@ -7,7 +7,7 @@ from typing import Final
 from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.guides.steps import Facts, Step, latest
+from tui.guides.steps import GuideFacts, Step, latest
 from tui.terminal.texts import count, percent, words
 
 _ORDER: Final = ("approved", "quarantined", "receiving")
@@ -20,7 +20,7 @@ _DECIDED: Final = {
 }
 
 
-def steps(facts: Facts) -> list[Step]:
+def steps(facts: GuideFacts) -> list[Step]:
     """The steps for the bundle that is on its way in, else for the one that came in last, else for the next medium."""
     running = next((job for job in facts.jobs if job.kind == "import" and not job.final), None)
     if running is not None:
@@ -41,7 +41,7 @@ def steps(facts: Facts) -> list[Step]:
     return [_insert(facts, last), Step("wait", "Verify", "signatures, ledger, every byte"), *_waiting_steps()]
 
 
-def _insert(facts: Facts, last: Job | None) -> Step:
+def _insert(facts: GuideFacts, last: Job | None) -> Step:
     carried = [name for medium in facts.media for name in medium.bundles]
     found = f"found on the media: {words(carried)}" if carried else "put the medium in, or choose a folder"
     if last is not None and last.state in ("refused", "failed") and last.error is not None:

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.guides.steps import Facts, Step, latest
+from tui.guides.steps import GuideFacts, Step, latest
 from tui.terminal.texts import count, percent, size
 from tui.wording.job_results import on_disk
 
@@ -16,7 +16,7 @@ _WRITING: Final = ("write", "compare")
 """The phases of a build after its signature."""
 
 
-def steps(facts: Facts) -> list[Step]:
+def steps(facts: GuideFacts) -> list[Step]:
     """The steps as they stand. While the form is in use they speak of the form, else of the newest build."""
     draft, build = facts.draft, latest(facts.jobs, "build")
     if draft.wanted or build is None or (build.final and build.state != "done"):
@@ -39,7 +39,7 @@ def _ordered(build: Job) -> list[Step]:
     ]
 
 
-def _form_steps(facts: Facts) -> list[Step]:
+def _form_steps(facts: GuideFacts) -> list[Step]:
     draft = facts.draft
     picked = "in Repositories: space picks"
     if draft.wanted:

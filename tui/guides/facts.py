@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from tui.guides.new_bundle import Draft
-from tui.guides.steps import Facts
+from tui.guides.steps import GuideFacts
 from tui.station.port import Station
 
 _JOBS = 50
 _OPEN = ("approved", "quarantined", "receiving")
 
 
-async def gather(station: Station, draft: Draft) -> Facts:
+async def gather(station: Station, draft: Draft) -> GuideFacts:
     """The station's state, newest jobs, what the intake waits for, what is plugged in: as far as this account may see
     it."""
     status = await station.status()
@@ -23,4 +23,4 @@ async def gather(station: Station, draft: Draft) -> Facts:
     if imported and states and all(entry.id != imported for entry in entries):
         entries.append(await station.intake_entry(str(imported)))
     media = () if "media" in denied else tuple(await station.media())
-    return Facts(status, draft, jobs.items, tuple(entries), media)
+    return GuideFacts(status, draft, jobs.items, tuple(entries), media)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.guides.steps import Facts, Step
+from tui.guides.steps import GuideFacts, Step
 from tui.terminal.texts import count
 
 _BAD = ("failed", "refused", "incomplete")
 
 
-def steps(facts: Facts) -> list[Step]:
+def steps(facts: GuideFacts) -> list[Step]:
     """A step for each trouble; one that says so where there is none."""
     found = [
         Step("bad", f"Health: {safe(check.name)}", safe(check.detail), "home")

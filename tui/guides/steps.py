@@ -25,7 +25,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Facts:
+class GuideFacts:
     """All that a guide looks at."""
 
     status: Status
@@ -57,7 +57,7 @@ def next_index(steps: Sequence[Step]) -> int:
     return max(len(steps) - 1, 0)
 
 
-def steps_of(guide: str, facts: Facts) -> list[Step]:
+def steps_of(guide: str, facts: GuideFacts) -> list[Step]:
     """The steps of a guide by its name, as they stand."""
     steps: list[Step] = import_module(f"tui.guides.{guide}").steps(facts)
     return steps

@@ -14,7 +14,7 @@ from tui.actions.keymap import Keymap
 from tui.actions.registry import ACTIONS, BY_NAME, SCREENS, TITLES, Action, Context
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import TITLES as GUIDES
-from tui.guides.steps import Facts, next_index, steps_of
+from tui.guides.steps import GuideFacts, next_index, steps_of
 from tui.terminal.look import Look
 from tui.terminal.texts import fit, percent
 from tui.widgets.rows import Span
@@ -84,7 +84,7 @@ def tabs(look: Look, screen: str, width: int) -> list[Span]:
     return spans
 
 
-def ribbon(look: Look, keymap: Keymap, guide: str, facts: Facts | None, draft: Draft) -> list[Span]:
+def ribbon(look: Look, keymap: Keymap, guide: str, facts: GuideFacts | None, draft: Draft) -> list[Span]:
     """While a guide is followed, its next step stands above every other screen."""
     if not guide or facts is None:
         return []

@@ -28,7 +28,7 @@ from tui.actions.registry import ROOTS, Action
 from tui.console_port import ConsolePort, FirstAdministrator
 from tui.guides.facts import gather
 from tui.guides.new_bundle import Draft
-from tui.guides.steps import Facts
+from tui.guides.steps import GuideFacts
 from tui.screens import make
 from tui.shell.presence import Presence
 from tui.station.link import Link
@@ -103,7 +103,7 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         self.running_job: Job | None = None
         self.draft = Draft()
         self.guide = ""
-        self.guide_facts: Facts | None = None
+        self.guide_facts: GuideFacts | None = None
         self.painted = Painted(ascii_only=self.look.ascii)
         self._roots: dict[str, StationScreen] = {}
 

@@ -19,13 +19,13 @@ import msgspec
 from appliance.api.audit import Event
 from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
-from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.errors import LOG_IN_CODES, LOST_CODES
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
 from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
 from appliance.api.status import Status
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.errors import FailedError, LockgateError, RefusedError
 from tui.station.port import NotLoggedInError, StationLostError
 from tui.station.station_folder import Desk, FolderDesk
@@ -151,8 +151,8 @@ class ControlStation:
     ) -> Page[Component]:
         return await self.fetch(Page[Component], "/v1/sbom", digest=digest, filter=matching, limit=limit, after=after)
 
-    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]:
-        return (await self.fetch(Page[Found], "/v1/find", q=query, limit=limit)).items
+    async def find(self, query: str, *, limit: int = 20) -> tuple[FoundItem, ...]:
+        return (await self.fetch(Page[FoundItem], "/v1/find", q=query, limit=limit)).items
 
     async def plan(self, params: Mapping[str, Any]) -> Plan:
         return _as(Plan, await self._ask(lambda client: client.plan(params)))
@@ -225,8 +225,8 @@ class ControlStation:
     async def trust(self) -> tuple[TrustedKey, ...]:
         return (await self.fetch(Page[TrustedKey], "/v1/trust")).items
 
-    async def rules(self) -> tuple[Rule, ...]:
-        return (await self.fetch(Page[Rule], "/v1/trust/rules")).items
+    async def rules(self) -> tuple[TrustRule, ...]:
+        return (await self.fetch(Page[TrustRule], "/v1/trust/rules")).items
 
     async def keys(self) -> tuple[OwnKey, ...]:
         return (await self.fetch(Page[OwnKey], "/v1/keys")).items

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from appliance.api.audit import Event
 from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
-from appliance.api.content import Artifact, Component, Found, Repository, Tag
+from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
 from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
 from appliance.api.status import Status
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.errors import FailedError, RefusedError
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Station(Protocol):
         self, digest: str, *, matching: str = "", limit: int = 200, after: str | None = None
     ) -> Page[Component]: ...
 
-    async def find(self, query: str, *, limit: int = 20) -> tuple[Found, ...]: ...
+    async def find(self, query: str, *, limit: int = 20) -> tuple[FoundItem, ...]: ...
 
     async def plan(self, params: Mapping[str, Any]) -> Plan: ...
 
@@ -120,7 +120,7 @@ class Station(Protocol):
 
     async def trust(self) -> Sequence[TrustedKey]: ...
 
-    async def rules(self) -> Sequence[Rule]: ...
+    async def rules(self) -> Sequence[TrustRule]: ...
 
     async def keys(self) -> Sequence[OwnKey]: ...
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from appliance.api.trust import Rule, TrustedKey
+from appliance.api.trust import TrustedKey, TrustRule
 from bundles.io.display import safe
 from tui.terminal.texts import words
 
@@ -26,7 +26,7 @@ def validity(key: TrustedKey) -> str:
     return f"{since or 'from ever'} to {until or 'ever'}"
 
 
-def rule_text(rule: Rule) -> str:
+def rule_text(rule: TrustRule) -> str:
     """What a rule demands, in a line."""
     demands = [f"{rule.signers} owners" if rule.signers > 1 else "1 owner"]
     if rule.algorithms:

@@ -15,7 +15,7 @@ from typing import Final
 from appliance.api.bundles import OutgoingBundle
 from appliance.api.intake import ClockFloor, LedgerRow, Stream
 from appliance.api.jobs import Job
-from appliance.api.trust import Rule
+from appliance.api.trust import TrustRule
 from bundles.io.display import safe
 from tui.terminal.texts import count, moment, words
 from tui.widgets.mark_rows import Marked
@@ -35,7 +35,7 @@ _SHOWN: Final = 6
 
 
 def standing(
-    stream: Stream, rows: Sequence[LedgerRow], jobs: Sequence[Job], rules: Sequence[Rule], clock: ClockFloor | None
+    stream: Stream, rows: Sequence[LedgerRow], jobs: Sequence[Job], rules: Sequence[TrustRule], clock: ClockFloor | None
 ) -> list[Marked]:
     """The lines for a stream that is carried in: what comes next, silence, then what is out of the ordinary."""
     lines = [_next(stream, rules, clock)]
@@ -58,7 +58,7 @@ def standing_out(stream: Stream, sent: Sequence[OutgoingBundle]) -> list[Marked]
     return lines
 
 
-def _next(stream: Stream, rules: Sequence[Rule], clock: ClockFloor | None) -> Marked:
+def _next(stream: Stream, rules: Sequence[TrustRule], clock: ClockFloor | None) -> Marked:
     source = stream.stream.partition(".")[0]
     found = {rule.site: rule for rule in rules if rule.purpose == "bundle"}
     rule = found.get(source) or found.get("")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from appliance.api.intake import LedgerRow
-from appliance.api.trust import Rule
+from appliance.api.trust import TrustRule
 from bundles.errors import LockgateError
 from bundles.io.display import safe
 from tui.terminal.texts import count, size, words
@@ -25,7 +25,7 @@ HEADLINES: Final = {
 }
 
 
-def sequence_of(found: Findings, rows: Sequence[LedgerRow], rules: Sequence[Rule]) -> Marked:
+def sequence_of(found: Findings, rows: Sequence[LedgerRow], rules: Sequence[TrustRule]) -> Marked:
     """The verdict that takes the station's ledger: whether the bundle is the next of its stream."""
     from bundles.decide import sequence as ledger
 

@@ -117,14 +117,14 @@ def policy(
     from appliance import clock
     from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
-    from bundles.signing.policy import Rule
+    from bundles.signing.policy import SignerRule
     from bundles.signing.printed_pages import review as page
     from bundles.signing.trust import TrustFolder, set_rule
 
     station = station_root(root)
     trust = StationPaths(station).trust
     if purpose is not None:
-        rule = Rule(
+        rule = SignerRule(
             purpose=purpose, site=site, signers=signers, algorithms=sorted(set(algorithms)), gaps=gaps,
             silence_days=silence_days,
         )  # fmt: skip

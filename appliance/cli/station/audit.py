@@ -15,7 +15,7 @@ from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
     from appliance.paths import StationPaths
-    from bundles.documents.audit_findings import Verified
+    from bundles.documents.audit_findings import LogFindings
 
 
 @click.group()
@@ -142,7 +142,9 @@ def verify(
         )  # fmt: skip
 
 
-def _verify(root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str) -> Verified:
+def _verify(
+    root: Path | None, expect_head: str, exported: Path | None, key_file: Path | None, site: str
+) -> LogFindings:
     from appliance.audit.checkpoints import verify_log
     from appliance.audit.export import verify_export
     from appliance.audit.seals import seals_of

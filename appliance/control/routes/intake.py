@@ -36,7 +36,7 @@ from appliance.store.reads.intake import (
     steps_of,
     volumes_of,
 )
-from appliance.store.writes.decisions import Approve, Decision, Reject
+from appliance.store.writes.decisions import Approve, Reject, SignedDecision
 from appliance.store.writes.duties import ShowChanges
 from appliance.store.writes.write import Write
 from bundles.errors import LockgateError, RefusedError, UsageError
@@ -119,7 +119,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
             "digest": entry.digest, "report": entry.report_digest, "keyid": keyid, "owner": verified.owner,
             "why": approval.why, "document": str(Digest.of(payload)),
         }  # fmt: skip
-        kept = Decision(
+        kept = SignedDecision(
             keyid=keyid, owner=holder or verified.owner, document=payload.decode(), signature=signature,
             sealed=verified.sealed,
         )  # fmt: skip
@@ -203,7 +203,7 @@ def _decided(document: str) -> dict[str, str]:
     return {"decision": fields["decision"], "why": fields["why"], "not_after": fields["not_after"]}
 
 
-def _write(entry: Entry, verified: approvals.Verified, kept: Decision, needed: int, actor: str) -> Write:
+def _write(entry: Entry, verified: approvals.VerifiedDecision, kept: SignedDecision, needed: int, actor: str) -> Write:
     report, at = verified.approval.report, clock.now()
     if verified.approval.decision == "approve":
         return Approve(

@@ -23,11 +23,11 @@ from appliance.api.content import (
     UntaggedManifest,
 )
 from appliance.control.api import Control, answer, get, page, page_of, require
-from appliance.control.artifact_sizes import Weights
+from appliance.control.artifact_sizes import ArtifactSizes
 from appliance.control.request_fields import query_number, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shown_prefixes, shows
-from appliance.lifecycle.untagged import Names, Untagged, count, untagged
+from appliance.lifecycle.untagged import ManifestReferences, Untagged, count, untagged
 from appliance.station import Station
 from appliance.store.reads.registry import ManifestFacts, TagFacts
 from bundles import limits
@@ -44,9 +44,9 @@ _REFERRERS: Final = 1000
 def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     metadata = control.station.metadata
-    weights = Weights(control.station.blobs)
+    sizes = ArtifactSizes(control.station.blobs)
 
-    names = Names(control.station.blobs)
+    names = ManifestReferences(control.station.blobs)
 
     async def repositories(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
@@ -79,13 +79,13 @@ def routes(control: Control) -> list[web.RouteDef]:
             raise NotFoundError("no such repository", thing=name, remedy="see: lockgate repo list")
         limit, after, text = page_of(request)
         found = metadata.tags(name, limit, after, text)
-        described = await asyncio.to_thread(lambda: [_tag(entry, weights) for entry in found])
+        described = await asyncio.to_thread(lambda: [_tag(entry, sizes) for entry in found])
         return page(described, limit, lambda entry: str(entry.tag))
 
     async def artifact(request: web.Request) -> web.Response:
         reference = Reference.parse(query_text(request, "ref"))
         await require(request, "pull", reference.repository)
-        return answer(await asyncio.to_thread(_read, control, weights, *_look_up(control, reference)))
+        return answer(await asyncio.to_thread(_read, control, sizes, *_look_up(control, reference)))
 
     async def sbom(request: web.Request) -> web.Response:
         digest = Digest.parse(query_text(request, "digest"))
@@ -107,7 +107,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def _untagged(station: Station, names: Names, repositories: list[str]) -> dict[str, int | None]:
+def _untagged(station: Station, names: ManifestReferences, repositories: list[str]) -> dict[str, int | None]:
     """How many manifests of each repository no tag leads to; None where one of them cannot be read."""
     counts: dict[str, int | None] = {}
     for name in repositories:
@@ -143,21 +143,21 @@ def _look_up(
     return reference, facts, list(referrers), metadata.tags_of(reference.repository, facts.digest), note
 
 
-def _tag(entry: TagFacts, weights: Weights) -> Tag:
+def _tag(entry: TagFacts, sizes: ArtifactSizes) -> Tag:
     return Tag(
         tag=entry.tag,
         digest=str(entry.digest),
         media_type=entry.media_type,
         kind=kind_of(entry.media_type, entry.artifact_type),
         size=entry.size,
-        total_size=weights.of(entry.digest, entry.media_type, entry.size),
+        total_size=sizes.of(entry.digest, entry.media_type, entry.size),
         updated=entry.updated,
     )
 
 
 def _read(
     control: Control,
-    weights: Weights,
+    sizes: ArtifactSizes,
     reference: Reference,
     facts: ManifestFacts,
     referrers: list[ManifestFacts],
@@ -182,7 +182,7 @@ def _read(
         artifact_type=facts.artifact_type,
         kind=kind_of_manifest(manifest),
         size=facts.size,
-        total_size=weights.of(facts.digest, facts.media_type, facts.size),
+        total_size=sizes.of(facts.digest, facts.media_type, facts.size),
         raw=raw.decode(),
         config=config,
         annotations=dict(manifest.annotations),

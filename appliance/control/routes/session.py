@@ -6,7 +6,7 @@ from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from appliance.api.common import Empty
-from appliance.api.people import Held, Who
+from appliance.api.people import HeldRole, Who
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.control.api import Control, account, answer, anybody, caller, delete, get
@@ -62,7 +62,7 @@ def describe(control: Control, who: Caller, session: str | UnsetType = UNSET) ->
     return Who(
         account=who.name,
         kind=who.kind,
-        roles=tuple(Held(role=grant.role, pattern=grant.pattern) for grant in who.grants),
+        roles=tuple(HeldRole(role=grant.role, pattern=grant.pattern) for grant in who.grants),
         permissions=tuple(permission for permission, decision in decided.items() if decision),
         denied={permission: decision.why for permission, decision in decided.items() if not decision},
         keys=tuple(control.accounts.keys_of(who.name)),

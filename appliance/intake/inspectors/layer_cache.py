@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
-from appliance.archives.findings import RULES, Found, Looked
+from appliance.archives.findings import RULES, Looked, RuleFindings
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import layer_findings
 from appliance.store.writes.intake import LayerRow
@@ -50,7 +50,7 @@ class Notebook:
         if row is None or not hmac.compare_digest(self._mac(digest, row[0]), str(row[1]).encode()):
             return None
         kept = json.loads(row[0])
-        found = {rule: Found(one["count"], one["size"], one["listed"]) for rule, one in kept["found"].items()}
+        found = {rule: RuleFindings(one["count"], one["size"], one["listed"]) for rule, one in kept["found"].items()}
         return Looked(kept["content"], kept["entries"], found, tables=kept["tables"], names=kept["names"])
 
     def keep(self, digest: str, looked: Looked) -> None:

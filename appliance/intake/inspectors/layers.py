@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.archives.contents import SEVEN_ZIP, look
-from appliance.archives.findings import FAILING, NOTED, Found, Looked, Tally
+from appliance.archives.findings import FAILING, NOTED, Looked, RuleFindings, Tally
 from appliance.archives.tables import unmatched
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.port import Subject
@@ -108,7 +108,7 @@ class _Counter:
                 self._tally.add(order, rule, found, **_where(places[0]))
             for place in places:
                 for rule, reason in _misfits(place, looked):
-                    single = Found()
+                    single = RuleFindings()
                     single.add(reason=reason)
                     self._tally.add(order, rule, single, **_where(place))
 

@@ -96,7 +96,7 @@ def numbers_of(db: Reader, job_id: str) -> list[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class BundleState:
     """Where a bundle stands, in one word with its time: `to-sign`, `signed` (its job is at it), `unfinished` (signed,
     not on its media), `written`, `superseded` (written, and later bundles carry all its tags), `voided`, or what the
     inside says by its receipt, which wins: `superseded` is then one that is released there, as the later ones are.
@@ -126,7 +126,7 @@ def listed(db: Reader, limit: int, after: str = "") -> list[dict[str, Any]]:
     return found
 
 
-def _standing(db: Reader, entry: dict[str, Any], custody: str | None) -> Standing:
+def _standing(db: Reader, entry: dict[str, Any], custody: str | None) -> BundleState:
     steps = [(step, at, why, json.loads(places)) for step, at, why, places in db.execute(_STEPS, (entry["id"],))]
     last = {step: (at, why) for step, at, why, _ in steps}
     dates = {state: last[state][0] or None if state in last else None for state in ("signed", "written", "voided")}
@@ -148,7 +148,7 @@ def _standing(db: Reader, entry: dict[str, Any], custody: str | None) -> Standin
         state, at, by = "superseded", *found
         why = f"by {by}"
     places = list(dict.fromkeys(place for step, _, _, places in steps if step in _PLACED for place in places))
-    return Standing(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
+    return BundleState(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
 
 
 def _superseded(db: Reader, entry: dict[str, Any], question: str) -> tuple[str, str] | None:

@@ -29,7 +29,7 @@ def _decidable(db: Connection, digest: str, report_digest: str) -> IntakeEntry:
     return entry
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class SignedDecision(msgspec.Struct, frozen=True, kw_only=True):
     """A person's signed document, whose signature the caller verified, and whose it is.
 
     `sealed`: by a key that is kept sealed for emergencies, and counts among its like alone.
@@ -42,7 +42,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     sealed: bool = False
 
 
-def _keep(db: Connection, digest: str, decision: Decision, actor: str, at: str) -> None:
+def _keep(db: Connection, digest: str, decision: SignedDecision, actor: str, at: str) -> None:
     db.execute(
         "INSERT INTO approvals (digest, keyid, owner, document, signature, created, sealed)"
         " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET owner = excluded.owner,"
@@ -62,7 +62,7 @@ class Approve(Write, frozen=True):
 
     digest: str
     report_digest: str
-    decision: Decision
+    decision: SignedDecision
     needed: int
     actor: str
     at: str
@@ -86,7 +86,7 @@ class Reject(Write, frozen=True):
 
     digest: str
     report_digest: str
-    decision: Decision
+    decision: SignedDecision
     why: str
     actor: str
     at: str

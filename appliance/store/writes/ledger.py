@@ -12,7 +12,7 @@ from bundles.errors import FailedError, RefusedError
 from bundles.people import count
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class SignedOverride(msgspec.Struct, frozen=True, kw_only=True):
     """A person's signed override, whose signature the caller verified, and whose it is."""
 
     keyid: str
@@ -33,7 +33,7 @@ class SayOverride(Write, frozen=True):
     """
 
     subject: str
-    said: Said
+    said: SignedOverride
     counting: tuple[str, ...]
     needed: int
     stream: str

@@ -14,7 +14,7 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.common import Page, Payload
 from appliance.api.intake import ClockFloor, LedgerRow, Override, Stream
 from appliance.api.jobs import Job
-from appliance.api.trust import Rule
+from appliance.api.trust import TrustRule
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
@@ -37,7 +37,7 @@ class LedgerScreen(SigningScreen):
         self.sent: Sequence[OutgoingBundle] = ()
         self.following: str | None = None
         self.jobs: tuple[Job, ...] = ()
-        self.rules: Sequence[Rule] = ()
+        self.rules: Sequence[TrustRule] = ()
         self.clock: ClockFloor | None = None
 
     def body(self) -> ComposeResult:
@@ -97,7 +97,7 @@ class LedgerScreen(SigningScreen):
         self.jobs = page.items
         self._show_standing()
 
-    def show_rules(self, rules: Sequence[Rule]) -> None:
+    def show_rules(self, rules: Sequence[TrustRule]) -> None:
         self.rules = rules
         self._show_standing()
 

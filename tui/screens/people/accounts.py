@@ -9,14 +9,14 @@ from urllib.parse import quote
 from textual.app import ComposeResult
 
 from appliance.api.common import Page
-from appliance.api.people import Account, Asked, Explained, GivenSecret, Held
+from appliance.api.people import Account, Asked, Explained, GivenSecret, HeldRole
 from appliance.api.trust import TrustedKey
 from bundles.io.display import safe
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.password import ask_new
 from tui.dialogs.prompt import Prompt, needed
-from tui.dialogs.told import Told
+from tui.dialogs.told import SecretDialog
 from tui.screens.people.waiting_changes import WaitingChangesScreen
 from tui.terminal.texts import moment, words
 from tui.widgets.panel import Panel, fact
@@ -46,7 +46,7 @@ def roles_of(account: Account) -> str:
     return words(role_text(held) for held in account.roles)
 
 
-def role_text(held: Held) -> str:
+def role_text(held: HeldRole) -> str:
     """A role, and where it counts."""
     return held.role if held.pattern == "**" else f"{held.role} {held.pattern}"
 
@@ -203,7 +203,7 @@ class AccountsScreen(WaitingChangesScreen):
     def _given(self, given: GivenSecret) -> None:
         self.load()
         explain = f"Good until {moment(given.expires)}. It is shown now and never again: y copies it."
-        self.console_app.push_screen(Told(f"The secret of {safe(given.name)}", explain, given.secret))
+        self.console_app.push_screen(SecretDialog(f"The secret of {safe(given.name)}", explain, given.secret))
 
     def do_account_secret(self) -> None:
         account = self.table.current
@@ -234,7 +234,7 @@ class AccountsScreen(WaitingChangesScreen):
 
         def on(pattern: str | None) -> None:
             if pattern:
-                text = role_text(Held(role=role, pattern=pattern.strip()))
+                text = role_text(HeldRole(role=role, pattern=pattern.strip()))
                 self._change(
                     account.name, "grant", {"role": role, "pattern": pattern.strip()}, f"{account.name} is {text}"
                 )

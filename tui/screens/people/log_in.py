@@ -44,7 +44,7 @@ class Wrong(Posted):
         self.text = text
 
 
-class Gate(EarlyKeys[None], inherit_bindings=False):
+class LogInForm(EarlyKeys[None], inherit_bindings=False):
     """A form over the whole screen. `locked_by` is who alone may leave the console, empty where nobody's work lies
     behind it."""
 
@@ -148,7 +148,7 @@ class Gate(EarlyKeys[None], inherit_bindings=False):
         next(field for field in self.query(Input) if not field.value and field.id not in self.optional).focus()
 
 
-class LogIn(Gate):
+class LogIn(LogInForm):
     """Name and password. The same person finds what was on the screen; another one begins anew."""
 
     fields = (("account", "Name", False), ("password", "Password", True))
@@ -172,7 +172,7 @@ class LogIn(Gate):
         self.console_app.presence.let_in(message.who)
 
 
-class Claim(Gate):
+class Claim(LogInForm):
     """The first administrator of a station that has no accounts yet."""
 
     fields = (
@@ -220,7 +220,7 @@ class Claimed(Posted):
         self.name = name
 
 
-def make_gate(app: ConsolePort, why: str, kept_for: str) -> Gate:
+def make_gate(app: ConsolePort, why: str, kept_for: str) -> LogInForm:
     """The log-in that belongs here: after a lock with the name of who locked it."""
     first = app.presence.first
     if first is not None and not kept_for and first.needed():

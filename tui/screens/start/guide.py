@@ -9,7 +9,7 @@ from textual.app import ComposeResult
 
 from tui.actions.registry import BY_NAME
 from tui.guides.facts import gather
-from tui.guides.steps import ABOUT, TITLES, Facts, Step, next_index, steps_of
+from tui.guides.steps import ABOUT, TITLES, GuideFacts, Step, next_index, steps_of
 from tui.screens.intake.importing import ImportingScreen
 from tui.terminal.look import Look
 from tui.widgets.panel import Panel, fact
@@ -56,7 +56,7 @@ class GuideScreen(ImportingScreen):
     def state_changed(self) -> None:
         self.load()
 
-    def show_facts(self, facts: Facts) -> None:
+    def show_facts(self, facts: GuideFacts) -> None:
         self.console_app.guide_facts = facts
         steps = steps_of(self.guide, facts)
         rows = self.query_one(StepRows)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from appliance.api.trust import Rule, TrustedKey
+from appliance.api.trust import TrustedKey, TrustRule
 from bundles.io.display import safe
 from tui.screens.trust.acts import TrustActs
 from tui.terminal.texts import moment, words
@@ -28,7 +28,7 @@ class KeyScreen(TrustActs):
         super().__init__()
         self.keyid = keyid
         self.key: TrustedKey | None = None
-        self.rules: Sequence[Rule] = ()
+        self.rules: Sequence[TrustRule] = ()
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Key {safe(self.keyid)}", ident="facts")
@@ -47,7 +47,7 @@ class KeyScreen(TrustActs):
         self.key = next((key for key in keys if key.keyid == self.keyid), None)
         self._show()
 
-    def show_rules(self, rules: Sequence[Rule]) -> None:
+    def show_rules(self, rules: Sequence[TrustRule]) -> None:
         self.rules = rules
         self._show()
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 
-from appliance.api.trust import OwnKey, Rule, TrustedKey
+from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.io.display import safe
 from tui.screens.trust.acts import TrustActs
 from tui.terminal.texts import words
@@ -79,7 +79,7 @@ class TrustScreen(TrustActs):
     def resumed(self) -> None:
         self.load()
 
-    def show_rules(self, rules: Sequence[Rule]) -> None:
+    def show_rules(self, rules: Sequence[TrustRule]) -> None:
         lines: list[list[Span]] = [[(rule_text(rule), "plain")] for rule in rules[:RULES]]
         if len(rules) > RULES:
             lines.append([(f"and {len(rules) - RULES} more: lockgate key policy", "plain")])

@@ -14,7 +14,7 @@ from textual.message import Message
 
 from appliance.api.bundles import Medium
 from appliance.api.intake import LedgerRow
-from appliance.api.trust import Rule
+from appliance.api.trust import TrustRule
 from bundles.errors import CancelledError, LockgateError
 from bundles.io.display import safe
 from tui.actions.further_screens import READING
@@ -143,7 +143,7 @@ class VerifyScreen(StationScreen):
     async def _sequence(self, found: Findings) -> Marked:
         manifest = found.manifest
 
-        async def history(station: Station) -> tuple[list[LedgerRow], Sequence[Rule]]:
+        async def history(station: Station) -> tuple[list[LedgerRow], Sequence[TrustRule]]:
             rows: list[LedgerRow] = []
             after: str | None = None
             while manifest is not None:

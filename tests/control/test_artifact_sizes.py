@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from appliance.control.artifact_sizes import Weights
+from appliance.control.artifact_sizes import ArtifactSizes
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_CONFIG, OCI_INDEX, OCI_MANIFEST
 from tests.bundles.small import MemoryStore
@@ -31,7 +31,7 @@ def _size(store: MemoryStore, digest: Digest) -> int:
 def test_an_image_weighs_its_manifest_configuration_and_layers() -> None:
     store = MemoryStore()
     image = _manifest(store, 1_000, 2_000)
-    assert Weights(store).of(image, OCI_MANIFEST, _size(store, image)) == _size(store, image) + 3_100
+    assert ArtifactSizes(store).of(image, OCI_MANIFEST, _size(store, image)) == _size(store, image) + 3_100
 
 
 def test_what_platforms_share_counts_once() -> None:
@@ -39,7 +39,7 @@ def test_what_platforms_share_counts_once() -> None:
     one, other = _manifest(store, 1_000, 2_000), _manifest(store, 1_000, 5_000)
     index = _index(store, one, other)
     manifests = sum(_size(store, each) for each in (one, other, index))
-    assert Weights(store).of(index, OCI_INDEX, _size(store, index)) == manifests + 100 + 8_000
+    assert ArtifactSizes(store).of(index, OCI_INDEX, _size(store, index)) == manifests + 100 + 8_000
 
 
 def test_a_platform_that_is_not_held_counts_as_its_manifest() -> None:
@@ -47,19 +47,19 @@ def test_a_platform_that_is_not_held_counts_as_its_manifest() -> None:
     held, absent = _manifest(store, 1_000), Digest.of(b"elsewhere")
     index = _index(store, held, absent)
     expected = _size(store, held) + _size(store, index) + 700 + 1_100
-    assert Weights(store).of(index, OCI_INDEX, _size(store, index)) == expected
+    assert ArtifactSizes(store).of(index, OCI_INDEX, _size(store, index)) == expected
 
 
 def test_what_cannot_be_read_counts_as_its_manifest() -> None:
     store = MemoryStore()
-    assert Weights(store).of(store.add(b"not JSON"), OCI_MANIFEST, 8) == 8
-    assert Weights(store).of(Digest.of(b"nowhere"), OCI_MANIFEST, 12) == 12
+    assert ArtifactSizes(store).of(store.add(b"not JSON"), OCI_MANIFEST, 8) == 8
+    assert ArtifactSizes(store).of(Digest.of(b"nowhere"), OCI_MANIFEST, 12) == 12
 
 
 def test_a_weight_that_is_known_is_not_worked_out_again() -> None:
     store = MemoryStore()
     image = _manifest(store, 1_000)
-    weights = Weights(store)
+    weights = ArtifactSizes(store)
     first = weights.of(image, OCI_MANIFEST, _size(store, image))
     store.blobs.clear()
     assert weights.of(image, OCI_MANIFEST, 0) == first
