@@ -391,6 +391,9 @@ ABSOLUTE_LINKS: Final = 20_000
 """Absolute symbolic links of one archive that are remembered while it is looked through: real layers have some
 hundreds, and so many take a few MiB."""
 
+LINK_TEXT: Final = 8 * MIB
+"""Characters of links' names and targets that are remembered with them: 20,000 links of 4 KiB would take 160 MiB."""
+
 FINDING_PATH: Final = 300
 """Characters of a path or target in a finding."""
 
@@ -804,6 +807,10 @@ GRANTS_FILE: Final = MIB
 CHOSEN: Final = 100_000
 """Tags that the patterns of one build may name: what a bundle of 250,000 manifests and blobs can hold, and seconds to
 choose."""
+
+LEFT_TOLD: Final = 10_000
+"""Links that stay after a withdrawal, of those that one event names: 1 MB of the 8 MiB of a line of the audit log. What
+is more goes into further events."""
 
 TOTALS_QUICK: Final = 0.005
 """Seconds of processor time that counting the store's blobs may take at each look at the station: the loop that answers

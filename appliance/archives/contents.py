@@ -31,6 +31,8 @@ _READ: Final = 1024 * 1024
 _HARD: Final = "1"
 _SYMBOLIC: Final = "2"
 _DEVICES: Final = {"3": "character device", "4": "block device"}
+_WHITEOUTS: Final = frozenset({".wh.", ".wh..", ".wh..."})
+"""Whiteouts (image specification, layer.md) of a folder itself and of the one above: some runtimes remove that."""
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\r\f\x1b"))
 
 
@@ -74,7 +76,7 @@ def _content_of(stream: Stream, looked: Looked, stream_is_wrapped: bool) -> tupl
             return "text" if _is_text(stream) else "binary", 0
         looked.add("ambiguous", path="", reason="an archive behind other bytes")
     indexes = 0
-    links = _AbsoluteLinks()
+    links = _Links()
     for member in members(stream):
         if isinstance(member, Oddity):
             looked.add("ambiguous", path=member.path[: limits.FINDING_PATH], reason=member.reason)
@@ -125,8 +127,12 @@ def _findings(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
         return
     if any(_escapes(name.lstrip("/")) for name in member.names):
         yield "escaping", {"kind": "name"}
+    elif any(".." in name.split("/") for name in member.names):
+        yield "ambiguous", {"reason": "a name that climbs: behind a link it leads elsewhere"}
     elif any(name.startswith("/") for name in member.names):
         yield "absolute", {"kind": "name"}
+    if any(posixpath.basename(name.rstrip("/")) in _WHITEOUTS for name in member.names):
+        yield "escaping", {"kind": "whiteout"}
     if member.kind == _HARD and (away := [target for target in member.targets if _escapes(target.lstrip("/"))]):
         yield "escaping", {"kind": "hard link", "target": away[0][: limits.FINDING_PATH]}
     if member.kind == _SYMBOLIC:
@@ -145,36 +151,76 @@ def _symbolic(member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
             return
 
 
-class _AbsoluteLinks:
-    """The symbolic links with absolute targets that an archive has held so far.
+class _Links:
+    """The links of an archive that may lead out of the folder that it is unpacked into: symbolic ones with an absolute
+    target, or one that climbs behind a name (`a/..` is elsewhere where `a` is a link), and links to such links.
 
     Alone they are no finding: every image of a distribution has some hundreds, and a runtime takes them below the
     image's own root. An entry that is laid beneath one is: whoever unpacks the archive elsewhere writes to where the
-    link leads. Links beyond limits.ABSOLUTE_LINKS are findings themselves, since they cannot be remembered.
+    link leads. Links beyond limits.ABSOLUTE_LINKS or limits.LINK_TEXT are findings themselves, since they cannot be
+    remembered; other links are followed as far as half of that text goes.
     """
 
     def __init__(self) -> None:
-        self._targets: dict[str, str] = {}
+        self._away: dict[str, str] = {}
+        self._to: dict[str, list[str]] = {}
+        """By the path that links of this archive lead to, their names."""
+        self._text = 0
+        """Characters that are remembered."""
 
     def findings(self, member: Member) -> Iterator[tuple[str, dict[str, Any]]]:
-        """What an entry gives with those before it; it is remembered where it is such a link. One that is too
-        long to be resolved is a finding already."""
+        """What an entry gives with those before it; it is remembered where it is a link. One that is too long to be
+        resolved is a finding already."""
         if any(map(_is_too_long, (*member.names, *member.targets))):
             return
-        if self._targets:
+        if self._away:
             for name in member.names:
-                beneath = next((part for part in _parents(name) if part in self._targets), None)
+                beneath = next((part for part in _parents(name) if part in self._away), None)
                 if beneath is not None:
-                    target = self._targets[beneath][: limits.FINDING_PATH]
+                    target = self._away[beneath][: limits.FINDING_PATH]
                     yield "absolute", {"kind": "beneath a symbolic link", "target": target}
                     break
-        away = [target for target in member.targets if target.startswith("/")] if member.kind == _SYMBOLIC else []
-        if not away:
+        if member.kind not in (_SYMBOLIC, _HARD):
             return
-        if len(self._targets) < limits.ABSOLUTE_LINKS:
-            self._targets.update((_normal(name), away[0]) for name in member.names)
-        else:
-            yield "absolute", {"kind": "symbolic link", "target": away[0][: limits.FINDING_PATH]}
+        for name in member.names:
+            for target in member.targets:
+                away = self._leads_away(member.kind, name, target)
+                if away and (len(self._away) >= limits.ABSOLUTE_LINKS or self._text > limits.LINK_TEXT):
+                    yield "absolute", {"kind": "symbolic link", "target": away[: limits.FINDING_PATH]}
+                    return
+                if away:
+                    self._remember(_normal(name), away)
+
+    def _leads_away(self, kind: str, name: str, target: str) -> str:
+        """Where a link leads that may lead out, "" for another, which is kept for a link that comes later."""
+        if kind == _SYMBOLIC and (target.startswith("/") or _climbs(target)):
+            return target
+        folder = posixpath.dirname(_normal(name)) if kind == _SYMBOLIC else ""
+        to = _normal(posixpath.join(folder, target))
+        beneath = next((part for part in (to, *_parents(to)) if part in self._away), None) if self._away else None
+        if beneath is not None:
+            return self._away[beneath]
+        if self._text <= limits.LINK_TEXT // 2:
+            self._text += len(to) + len(name)
+            self._to.setdefault(to, []).append(_normal(name))
+        return ""
+
+    def _remember(self, name: str, target: str) -> None:
+        """A link that leads away, and those that lead to it; each once."""
+        self._text += len(name) + len(target)
+        waiting = [name]
+        while waiting and len(self._away) < limits.ABSOLUTE_LINKS:
+            one = waiting.pop()
+            if one not in self._away:
+                self._away[one] = target
+                waiting += self._to.pop(one, ())
+
+
+def _climbs(target: str) -> bool:
+    """Whether a path has `..` behind a name: where that name is a link, it is another folder's."""
+    parts = [part for part in target.split("/") if part not in ("", ".")]
+    named = next((place for place, part in enumerate(parts) if part != ".."), len(parts))
+    return ".." in parts[named:]
 
 
 def _normal(name: str) -> str:

@@ -127,7 +127,53 @@ def test_an_absolute_symbolic_link_alone_is_no_finding() -> None:
     assert (section.outcome, section.details["absolute"]) == ("ok", [])
 
 
-@pytest.mark.parametrize("name", ["out/cron.d/x", "./out/x", "out/../out/x", "/out/x"])
+LED_AWAY = {
+    "a link to such a link": [link("out", "/etc"), link("in", "out")],
+    "a link to such a link, before it": [link("in", "out"), link("out", "/etc")],
+    "a chain of links, in no order": [link("b", "c"), link("in", "./b"), link("out", "/etc"), link("c", "out/.")],
+    "a link beneath such a link": [link("out", "/etc"), link("in", "out/cron.d")],
+    "a link in a folder": [link("usr/out", "/etc"), link("usr/lib/l", "../out"), link("in", "usr/lib/l")],
+    "a hard link to such a link": [link("out", "/etc"), ("in", {"type": tarfile.LNKTYPE, "linkname": "out"})],
+    "a hard link to such a link, before it": [("in", {"type": tarfile.LNKTYPE, "linkname": "out"}),
+                                              link("out", "/etc")],
+    "a target that climbs behind a link": [link("a/b/s", "../.."), link("in", "a/b/s/../x")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", LED_AWAY)
+def test_what_is_laid_beneath_a_link_that_is_led_away_is_found(shape: str) -> None:
+    section = inspected(gzip.compress(tar(*LED_AWAY[shape], ("in/x", {"data": b"x"}))))
+    assert [entry["path"] for entry in section.details["absolute"]] == ["in/x"]
+    alone = inspected(gzip.compress(tar(*LED_AWAY[shape], ("other/x", {"data": b"x"}))))
+    assert (alone.outcome, alone.details["absolute"]) == ("ok", [])
+
+
+@pytest.mark.parametrize("name", ["a/../b", "a/b/../x", "./a/.."])
+def test_a_name_that_climbs_is_taken_differently_behind_a_link(name: str) -> None:
+    section = inspected(gzip.compress(tar(("a/ok", {}), (name, {}))))
+    assert section.outcome == "fail"
+    assert [entry["path"] for entry in section.details["ambiguous"]] == [name]
+
+
+@pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "a/.wh...", "a/b/.wh.", "./.wh.../"])
+def test_a_whiteout_of_a_folder_itself_or_of_the_one_above_leads_out(name: str) -> None:
+    section = inspected(gzip.compress(tar(("a/ok", {}), (name, {}))))
+    assert section.outcome == "fail"
+    assert [entry["kind"] for entry in section.details["escaping"]] == ["whiteout"]
+
+
+@pytest.mark.parametrize("name", [".wh..wh..opq", "a/.wh.x", ".wh....", "a.wh..", ".wh..wh.plnk/x"])
+def test_a_whiteout_of_something_else_is_no_finding(name: str) -> None:
+    assert inspected(gzip.compress(tar(("a/ok", {}), (name, {})))).outcome == "ok"
+
+
+def test_links_that_take_too_much_to_be_remembered_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("appliance.limits.LINK_TEXT", 100)
+    section = inspected(tar(link("a" * 120, "/etc"), link("b", "/etc"), ("b/x", {"data": b"x"})))
+    assert [entry["path"] for entry in section.details["absolute"]] == ["b"]
+
+
+@pytest.mark.parametrize("name", ["out/cron.d/x", "./out/x", "/out/x"])
 def test_what_is_laid_beneath_an_absolute_symbolic_link_is_found(name: str) -> None:
     section = inspected(gzip.compress(tar(link("out", "/etc"), (name, {"data": b"x"}))))
     assert section.outcome == "note"

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from backports import zstd
 
+from appliance import limits as station_limits
 from appliance.outgoing import build
 from appliance.outgoing.collect import job
 from appliance.outgoing.collect.tar_files import TarFiles
@@ -225,6 +227,40 @@ def test_a_compressed_layer_is_taken_as_what_it_is(outside: Outside, tmp_path: P
     with outside.station.blobs.open_blob(digest) as file:
         (layer,) = parse_manifest(file.read()).layers
     assert layer.media_type.endswith(".tar+gzip")
+
+
+PACKED = {
+    "gzip": gzip.compress(b"layer"),
+    "two gzip members": gzip.compress(b"la") + gzip.compress(b"yer"),
+    "zstd": zstd.compress(b"layer"),
+    "two zstd frames": zstd.compress(b"la") + zstd.compress(b"yer"),
+}
+
+
+@pytest.mark.parametrize("algorithm", ["sha256", "sha512"])
+@pytest.mark.parametrize("packing", PACKED)
+def test_a_compressed_layer_is_held_against_the_configuration_unpacked(
+    outside: Outside, tmp_path: Path, packing: str, algorithm: str
+) -> None:
+    for name, wrong in (("a", Digest.of(b"other", algorithm)), ("b", Digest.of(PACKED[packing], algorithm))):
+        archive = docker_archive(tmp_path / f"{name}.tar", PACKED[packing], str(wrong))
+        with pytest.raises(RefusedError, match="not the one that its configuration names"):
+            outside.collect(source(archive, "docker-archive"))
+    right = docker_archive(tmp_path / "c.tar", PACKED[packing], str(Digest.of(b"layer", algorithm)))
+    assert outside.collect(source(right, "docker-archive")) == ["app:1"]
+
+
+@pytest.mark.parametrize(
+    "layer", [gzip.compress(b"layer")[:-3], gzip.compress(b"layer") + b"more", gzip.compress(bytes(3_000_000))],
+    ids=["cut off", "bytes behind", "a bomb"],
+)  # fmt: skip
+def test_a_layer_that_cannot_be_unpacked_is_refused(
+    outside: Outside, tmp_path: Path, layer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(station_limits, "LAYER_FLOOR", 100_000)
+    archive = docker_archive(tmp_path / "a.tar", layer, str(Digest.of(b"layer")))
+    with pytest.raises(RefusedError, match="cannot be held against its configuration"):
+        outside.collect(source(archive, "docker-archive"))
 
 
 def entry(name: str, data: bytes = b"", **fields: Any) -> tuple[tarfile.TarInfo, bytes]:

@@ -2,19 +2,21 @@
 Filesystem Changeset Format) as a source: its images as OCI images.
 
 manifest.json in it lists configurations, layers and names. The OCI manifest made of them is the same whenever the
-archive is. A layer is held against the configuration's diff_ids where it is not compressed.
+archive is. A layer is held against the configuration's diff_ids, unpacked where it is compressed.
 """
 
 from __future__ import annotations
 
 import io
 import re
+import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Final
 
 from appliance import limits as station_limits
-from appliance.archives.unpacking import compression_of
+from appliance.archives.unpacking import Members, Stream, compression_of
 from appliance.outgoing.collect.names import docker_name
 from appliance.outgoing.collect.sources import Root, chunks
 from appliance.outgoing.collect.tar_files import TarFiles
@@ -197,7 +199,9 @@ class DockerArchive:
         if (kind or "") not in _COMPRESSIONS:
             raise RefusedError(f"a layer is compressed with {kind}", thing=f"{self._files.path}: {name}"[:240])
         found = digest if diff.algorithm == "sha256" else Digest(diff.algorithm, named.hexdigest())
-        if not kind and diff != found:
+        if kind:
+            found = self._unpacked(name, size, kind, diff.algorithm)
+        if diff != found:
             raise RefusedError(
                 "a layer is not the one that its configuration names",
                 thing=f"{self._files.path}: {name} is {found}, not {diff}"[:300],
@@ -205,6 +209,25 @@ class DockerArchive:
             )
         self._places[digest] = name
         return {"mediaType": f"{_LAYER}{_COMPRESSIONS[kind or '']}", "digest": str(digest), "size": size}
+
+    def _unpacked(self, name: str, size: int, form: str, algorithm: str) -> Digest:
+        """The digest of a layer as runtimes unpack it: behind its one compression, within the ceilings that it will
+        have to keep inside. Raises RefusedError where it cannot be unpacked so."""
+        hasher, deadline = new_hasher(algorithm), time.monotonic() + station_limits.LAYERS_TIME
+        most = max(station_limits.LAYER_FLOOR, min(station_limits.LAYER_BYTES, size * station_limits.LAYER_RATIO))
+        file = self._files.open(name)
+        assert file is not None  # noqa: S101  it was read a moment ago
+        try:
+            with file, ExitStack() as closing:
+                packed = Stream(lambda: file.read(limits.CHUNK), size, deadline)
+                members = Members(form, packed, closing, [], station_limits.LAYER_WINDOW)
+                Stream(members.next, most, deadline).pass_on(most + 1, hasher.update)
+        except MalformedError as error:
+            raise RefusedError(
+                "a layer cannot be held against its configuration",
+                thing=f"{self._files.path}: {name}: {error.diagnostics()}"[:300], remedy="save the image again",
+            ) from None  # fmt: skip
+        return Digest(algorithm, hasher.hexdigest())
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         """As Source.manifest."""
