@@ -48,7 +48,7 @@ class Origin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 def write_origin(paths: StationPaths, origin: Origin) -> None:
     """Sign and write the document of a new station."""
-    write_atomic(paths.origin, _signed(paths, origin), 0o600)
+    write_atomic(paths.origin, _signed(paths, origin), 0o600, owned=True)
 
 
 def _signed(paths: StationPaths, origin: Origin) -> bytes:
@@ -152,7 +152,7 @@ def adopt(paths: StationPaths, config: Config) -> None:
     with recording(audit, AuditEvent(Act.ORIGIN, "station", config.site, "done", {"open": config.open})):
         # Signed before it is written: where the power goes between the two, the next start writes another.
         checkpoint(paths, hashlib.sha256(document).hexdigest())
-        write_atomic(paths.origin, document, 0o600)
+        write_atomic(paths.origin, document, 0o600, owned=True)
     audit.close()
 
 

@@ -79,6 +79,8 @@ class Act(StrEnum):
     ACCOUNT_UID = "account.uid"
     ACCOUNT_UNBIND_KEY = "account.unbind-key"
     ACCOUNT_WITHDRAW = "account.withdraw"
+    ACCOUNTS_STAND = "accounts.stand"
+    ACCOUNTS_BASE = "accounts.base"
 
     # Keys and trust.
     KEY_CEREMONY = "key.ceremony"
@@ -145,6 +147,7 @@ class Act(StrEnum):
     INTAKE_DECIDE = "intake.decide"
     INTAKE_APPROVE = "intake.approve"
     INTAKE_KEPT = "intake.kept"
+    INTAKE_LEFT = "intake.left"
     INTAKE_REJECT = "intake.reject"
     INTAKE_RELEASE = "intake.release"
     INTAKE_WITHDRAW = "intake.withdraw"
@@ -235,6 +238,7 @@ COVERED: Final = frozenset(
     {
         Act.CLOSE, Act.ORIGIN, Act.REBUILD, Act.RESTORE, Act.AUDIT_PRUNE, Act.TOKEN_REVOKE, Act.BUNDLE_SIGN,
         Act.BUNDLE_VOID, Act.BUNDLE_WRITE,
+        Act.ACCOUNTS_BASE,
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
         Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
@@ -253,7 +257,8 @@ STARTED_KIND: Final[Mapping[Act, str]] = MappingProxyType(
 
 OUTSIDE_THE_DATABASE: Final = frozenset(
     {
-        Act.INIT, Act.REBUILD, Act.RESTORE, Act.CLOCK_SET_AHEAD, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
+        Act.INIT, Act.REBUILD, Act.RESTORE, Act.ACCOUNT_CODE,
+        Act.CLOCK_SET_AHEAD, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
         *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit."))),
     }
 )  # fmt: skip

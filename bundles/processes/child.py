@@ -67,7 +67,8 @@ def _main() -> None:
         if program.startswith("fd:"):
             os.execve(int(program[3:]), words, os.environ)  # noqa: S606  no shell is wanted
         os.execv(program, words)  # noqa: S606
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120  pathlib takes 10 ms
+    own = os.path.abspath(__file__)  # noqa: PTH100  pathlib takes 10 ms
+    root = os.path.dirname(os.path.dirname(os.path.dirname(own)))  # noqa: PTH120
     if root not in sys.path:
         sys.path.insert(0, root)
     sys.argv = words[1:]

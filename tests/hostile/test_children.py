@@ -194,14 +194,26 @@ def test_a_python_child_takes_nothing_from_its_folder_or_from_variables(
 ) -> None:
     medium = hostile(tmp_path / "usb", marker)
     monkeypatch.chdir(medium)
-    for name in ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE"):
+    named = ("PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME", "PYTHONUSERBASE", "PYTHONWARNINGS", "PYTHONBREAKPOINT")
+    for name in named:
         monkeypatch.setenv(name, str(medium))
+    monkeypatch.setenv("PYTHONWARNINGS", "error::usercustomize.Class,error::sitecustomize.Class")
+    monkeypatch.setenv("PYTHONBREAKPOINT", "usercustomize.hook")
     command = start.python_module("appliance.cli.main", "--version")
     for folder in ("/", str(medium)):
-        done = start.run(command, env=start.environment("PYTHONPATH", "PYTHONHOME"), cwd=folder)
+        done = start.run(command, env=start.environment(*named), cwd=folder)
         assert done is not None
         assert (done.returncode, done.stderr) == (0, b"")
     assert not marker.exists(), marker.read_text()
+
+
+def test_a_python_child_finds_the_program_and_none_of_its_packages_modules_by_themselves() -> None:
+    """`bundles/build.py` is `bundles.build`, and never a `build` that shadows a library's."""
+    done = start.run(start.python_module("site"), env=start.environment())
+    assert done is not None
+    folders = ast.literal_eval(done.stdout.decode().partition("=")[2].partition("]")[0] + "]")
+    assert str(ROOT) in folders
+    assert not [folder for folder in folders if Path(folder).name in ("bundles", "appliance", "tui", "processes")]
 
 
 def test_programs_are_found_in_the_systems_folders_alone(

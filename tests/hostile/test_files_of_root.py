@@ -68,6 +68,21 @@ def test_every_folder_act_of_root_leaves_files_of_the_stations_account(station: 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_station_that_root_closes_stays_its_accounts(station: StationPaths, tmp_path: Path) -> None:
+    """`origin.json` says how the station was made: the account must read and replace it."""
+    password = tmp_path / "password"
+    password.write_text("a password of some length\n")
+    with password.open() as file:
+        command = start.python_module(
+            "appliance.cli.main", "close", "ada", "--name", "localhost", "--password-fd", str(file.fileno()),
+            "-C", str(station.root),
+        )  # fmt: skip
+        done = start.run(command, env=start.environment(), pass_fds=(file.fileno(),))
+    assert done is not None
+    assert done.returncode == 0, done.stderr.decode()
+    assert owners(station) == {}
+
+
 def test_a_lock_that_root_left_before_is_given_back(station: StationPaths, tmp_path: Path) -> None:
     lock = station.trust / ".lock"
     lock.touch(mode=0o600)
