@@ -6,7 +6,7 @@ import asyncio
 import functools
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
@@ -19,6 +19,7 @@ from appliance.api.common import Page, Shape
 from appliance.audit.acts import Act, denied
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
+from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.callers import Callers, peer_uid, system_name
 from appliance.control.handle_socket import Handles
 from appliance.control.release_check import ReleaseCheck
@@ -42,7 +43,7 @@ _STATUS: Final = {1: 409, 2: 400, 3: 403, 4: 409}
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-async def _ignored(control: Control, who: Caller) -> None:
+async def _ignored(control: Control, who: Caller, permission: Permission) -> None:
     """The hook of a control process that keeps no duties."""
 
 
@@ -70,8 +71,10 @@ class Control:
         """The station's accounts, read on the control process's own connection."""
         return Accounts(self.station.reader)
 
-    called: Callable[[Control, Caller], Awaitable[None]] = _ignored
-    """Told of each caller before the route's handler runs."""
+    called: Callable[[Control, Caller, Permission], Awaitable[None]] = _ignored
+    """Told of each caller, and of the permission that the route takes, before its handler runs."""
+    by_log: AccountsByLog = field(default_factory=AccountsByLog)
+    """What this process knows of accounts by the audit log."""
     in_force: bool = False
     """Whether this process knows that a first security-officer has called (appliance.control.duties)."""
     asked_log: bool = False
@@ -204,7 +207,12 @@ async def _admit(request: web.Request) -> None:
     unless: Unless | None = getattr(request.match_info.handler, "unless", None)
     if unless is None or may(request, permission) or not unless(control, request):
         await require(request, permission)
-    await control.called(control, request[_CALLER])
+    try:
+        await control.called(control, request[_CALLER], permission)
+    except RefusedError as error:
+        thing = f"{request.method} {request.path}"
+        await control.record(refusal(denied(permission), caller(request), thing, error))
+        raise
 
 
 def failure(error: LockgateError, status: int | None = None) -> web.Response:
@@ -224,14 +232,19 @@ async def audited(control: Control, request: web.Request, act: Act, thing: str, 
         raise
 
 
-async def act(control: Control, event: AuditEvent, write: Write, *, first: AuditEvent | None = None) -> Any:
-    """Record an act (and `first`, one that it is part of), then do it in one transaction
-    (appliance.audit.folder_acts)."""
+async def act(
+    control: Control, event: AuditEvent, write: Write, *,
+    first: AuditEvent | None = None, further: Iterable[AuditEvent] = (),
+) -> Any:  # fmt: skip
+    """Record an act (and `first`, one that it is part of; `further` is what its own line has no room for), then do it
+    in one transaction (appliance.audit.folder_acts)."""
     if first is not None:
         async with recording_async(control.record, first):
-            return await act(control, event, write)
+            return await act(control, event, write, further=further)
     try:
         async with recording_async(control.record, event):
+            for one in further:
+                await control.record(one)
             return await control.writer.submit(write)
     finally:
         await asyncio.to_thread(cover, control.station.audit, event)

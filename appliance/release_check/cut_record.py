@@ -4,8 +4,8 @@ A prune removes events; what they said of imports, approvals, releases, links, t
 lines: `{"acts", "closed"}`, the age of what came before, and whether the station was closed since it was made;
 `{"blocks"}` (appliance.release_check.block_record); `{"deeds"}` (appliance.release_check.deed_record); `{"bundle",
 "id", "manifest", "by", "open", "approved", "undone", "rejected", "ever", "released"}` a bundle, in the order of their
-digests; `{"repository", "links"}`, `{"repository", "ended"}`, `{"repository", "brought"}`, `{"repository", "left"}`
-and `{"repository", "roots"}`, with ages where these count; `{"standing", …}` what stands in a repository
+digests; `{"repository", "links"}`, and so `mounted`, `ended`, `brought`, `was_mounted`, `left` and `roots`, with ages
+where these count; `{"standing", …}` what stands in a repository
 (appliance.release_check.tag_history), bundles by their place; `{"pending"}` an act of the last minute about tags. A
 line holds a thousand things at most. Each cut's file speaks of everything up to it, so that the newest is enough.
 """
@@ -170,6 +170,7 @@ def _take_bundle(found: LogRecord, said: dict[str, Any]) -> None:
 def _take_links(found: LogRecord, repository: str, said: dict[str, Any]) -> None:
     found.links |= {f"{repository}@{digest}" for digest in said.get("links", ())}
     found.mounted |= {f"{repository}@{digest}": str(of) for digest, of in said.get("mounted", {}).items()}
+    found.was_mounted |= {f"{repository}@{digest}": str(of) for digest, of in said.get("was_mounted", {}).items()}
     found.ended |= {f"{repository}@{digest}": int(age) for digest, age in said.get("ended", {}).items()}
     found.brought |= {f"{repository}@{digest}" for digest in said.get("brought", ())}
     found.left |= {f"{repository}@{digest}" for digest in said.get("left", ())}
@@ -219,18 +220,23 @@ def _links(log: LogRecord, linked: Iterable[tuple[str, str]]) -> Iterator[bytes]
             mounted[repository][digest] = source
     ended: dict[str, dict[str, Any]] = defaultdict(dict)
     brought: dict[str, dict[str, Any]] = defaultdict(dict)
+    was_mounted: dict[str, dict[str, Any]] = defaultdict(dict)
     for thing, age in log.ended.items():
         repository, _, digest = thing.partition("@")
         ended[repository][digest] = age
         if thing in log.brought:
             brought[repository][digest] = 0
+        elif source := log.was_mounted.get(thing):
+            was_mounted[repository][digest] = source
     left: dict[str, dict[str, Any]] = defaultdict(dict)
     for thing in log.left:
         repository, _, digest = thing.partition("@")
         left[repository][digest] = 0
+    here |= {of.partition("@")[0] for said in (mounted, was_mounted) for each in said.values() for of in each.values()}
     roots = {repository: aged for repository, aged in log.roots.items() if repository in here}
     for word, kept in (
-        ("links", links), ("mounted", mounted), ("ended", ended), ("brought", brought), ("left", left), ("roots", roots)
+        ("links", links), ("mounted", mounted), ("ended", ended), ("brought", brought), ("was_mounted", was_mounted),
+        ("left", left), ("roots", roots),
     ):  # fmt: skip
         for repository, said in sorted(kept.items()):
             for some in _chunks(said):

@@ -96,7 +96,13 @@ class Explaining:
     def is_mounted(self, link: str) -> bool:
         """Whether a link was mounted from another repository's that was let in, at some time, by a release or a
         collect. A source's link that somebody makes by hand for a moment explains none."""
-        source = self._log.mounted.get(link)
+        return self._was_let_in(self._log.mounted.get(link))
+
+    def was_mounted(self, link: str) -> bool:
+        """`is_mounted` of a link that was taken away since."""
+        return self._was_let_in(self._log.was_mounted.get(link))
+
+    def _was_let_in(self, source: str | None) -> bool:
         if source is None:
             return False
         repository, _, digest = source.rpartition("@")
@@ -106,7 +112,8 @@ class Explaining:
     @cached_property
     def _sources(self) -> dict[str, list[str]]:
         """Of each repository that was mounted from, the places of what bundles and the station brought there."""
-        found = {source.rpartition("@")[0]: [] for source in self._log.mounted.values()}  # type: dict[str, list[str]]
+        every = (*self._log.mounted.values(), *self._log.was_mounted.values())
+        found: dict[str, list[str]] = {source.rpartition("@")[0]: [] for source in every}
         for digest in self._log.ever:
             _, manifest = self._log.imported.get(digest, ("", ""))
             raw = signed_manifest(self._station.paths, self._station.reader, digest, manifest)

@@ -80,7 +80,8 @@ class LogRecord:
     ("": all that its manifest names). `released`: the bundles whose release stands. `links`: links that were made one
     by one and not ended since, as `repository@digest`; `brought` those that were made so and have ended; `left` links
     that a withdrawal left to a manifest that names them, and that were not ended since; `fresh` those of the last
-    minute. `mounted`: links that were mounted from another repository's link, which no such act explains. `ended`:
+    minute. `mounted`: links that were mounted from another repository's link, which no such act explains, and
+    `was_mounted` those that were mounted so and have ended. `ended`:
     links that were taken away, with the age of that: no act before it explains them. `roots`: what else the station
     itself put into each repository. `acts`: how many acts these are, the age of what comes before them. `blocks`: what
     people blocked and unblocked. `deeds`: restores, floors, receipts, hand-overs and opened sealed keys. `approved`:
@@ -108,6 +109,7 @@ class LogRecord:
     left: set[str] = field(default_factory=set)
     fresh: set[str] = field(default_factory=set)
     mounted: dict[str, str] = field(default_factory=dict)
+    was_mounted: dict[str, str] = field(default_factory=dict)
     ended: Aged = field(default_factory=dict)
     roots: dict[str, Aged] = field(default_factory=lambda: defaultdict(dict))
     acts: int = 0

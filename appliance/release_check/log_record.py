@@ -31,6 +31,8 @@ __all__ = ("SUFFIX", "LogRecord", "make_record", "read_log")
 
 _OwnKey = tuple[Act | None, str, str, str]
 """An act, its thing, its actor and the key that it names."""
+_Waiting = dict[str, list[tuple[str, bool]]]
+"""By a link, the links that were mounted from it, and whether they were not taken away since."""
 _OF_ACTS: Final = (b'{"bundle":', b'"deeds":')
 """What the lines of a cut hold that speak of bundles and deeds."""
 _SETTLES: Final = 60 * 1_000_000
@@ -49,7 +51,7 @@ def read_log(
     base, covers = kept_by_cuts(paths, site, found, _OF_ACTS if acts else (b"",)), found.covers
     marks = tuple(map(mark, acts)) or (b"",)
     ended: set[str] = set()
-    waiting: dict[str, list[str]] = {}
+    waiting: _Waiting = {}
     taken_back: set[tuple[Act | None, str]] = set()
     own = Counter[_OwnKey]()
     before = None if upto is None else {lane: seq + 1 for lane, seq in upto.items()}
@@ -76,9 +78,8 @@ def read_log(
         found.deeds.note(act, event)
         if explains(act) is Explains.LINK:
             _linked(found, waiting, act, event)
-        if act == Act.INTAKE_WITHDRAW and isinstance(stays := detail.get("stays"), dict):
-            left = {f"{repository}@{digest}" for repository, each in stays.items() for digest in _texts(each)}
-            found.left |= left - found.ended.keys()
+        if act == Act.INTAKE_WITHDRAW or _is_of_withdrawal(act, event, taken_back):
+            _left(found, detail)
         _note(found, ended, act, event)
     found.taken_back = taken_back
     if base is not None:
@@ -159,26 +160,39 @@ def _note_entry(found: LogRecord, act: Act | None, event: Mapping[str, Any], dig
         found.reports.setdefault(digest, str(detail.get("report", "")))
 
 
-def _linked(found: LogRecord, waiting: dict[str, list[str]], act: Act | None, event: Mapping[str, Any]) -> None:
+def _is_of_withdrawal(act: Act | None, event: Mapping[str, Any], taken_back: set[tuple[Act | None, str]]) -> bool:
+    """Whether an event goes on with what a withdrawal leaves, if that was not taken back."""
+    return act == Act.INTAKE_LEFT and (Act.INTAKE_WITHDRAW, str(event["detail"].get("bundle", ""))) not in taken_back
+
+
+def _left(found: LogRecord, detail: Mapping[str, Any]) -> None:
+    """Add the links that a withdrawal left, but for those that ended since."""
+    stays = detail.get("stays")
+    if isinstance(stays, dict):
+        left = {f"{repository}@{digest}" for repository, each in stays.items() for digest in _texts(each)}
+        found.left |= left - found.ended.keys()
+
+
+def _linked(found: LogRecord, waiting: _Waiting, act: Act | None, event: Mapping[str, Any]) -> None:
     """Add a link that a client made. A mount or a copy says that its source's link was there: an older act must explain
     that one (`waiting`, by source), or a release or collect (appliance.release_check.unexplained)."""
     thing, source = str(event["thing"]), event["detail"].get("source")
+    held = waiting.pop(thing, [])
     if act in FROM_ANOTHER and source:
-        mounted = waiting.pop(thing, [])
         of = f"{source}@{thing.partition('@')[2]}"
-        if thing not in found.ended and thing not in found.links:
-            mounted.append(thing)
-        waiting.setdefault(of, []).extend(mounted)
-        found.mounted |= dict.fromkeys(mounted, of)
+        if thing not in found.links:
+            held.append((thing, thing not in found.ended))
+        waiting.setdefault(of, []).extend(held)
+        for one, stands in held:
+            (found.mounted if stands else found.was_mounted)[one] = of
         return
-    mounted = waiting.pop(thing, [])
     if thing not in found.ended:
-        mounted.append(thing)
+        held.append((thing, True))
     elif thing not in found.links:
         found.brought.add(thing)
-    for one in mounted:
-        found.links.add(one)
-        found.mounted.pop(one, None)
+    for one, stands in held:
+        (found.links if stands else found.brought).add(one)
+        (found.mounted if stands else found.was_mounted).pop(one, None)
 
 
 def _go_on_from(found: LogRecord, base: LogRecord, ended: set[str], taken_back: set[tuple[Act | None, str]]) -> None:
@@ -241,10 +255,19 @@ def _go_on_from_links(found: LogRecord, base: LogRecord, undone: set[str]) -> No
             del found.mounted[thing]
         else:
             found.mounted[thing] = base.mounted.get(source, source)
+    for thing, source in list(found.was_mounted.items()):
+        if source in base.links or source in base.brought:
+            found.brought.add(thing)
+            del found.was_mounted[thing]
+        else:
+            found.was_mounted[thing] = base.mounted.get(source, base.was_mounted.get(source, source))
     found.links |= {thing for thing in base.links if thing not in undone and thing not in found.ended}
     for thing, source in base.mounted.items():
-        if thing not in undone and thing not in found.ended and thing not in found.links:
-            found.mounted.setdefault(thing, source)
+        if thing not in undone and thing not in found.links:
+            (found.was_mounted if thing in found.ended else found.mounted).setdefault(thing, source)
+    for thing, source in base.was_mounted.items():
+        if thing not in undone and thing not in found.links:
+            found.was_mounted.setdefault(thing, source)
 
 
 def make_record(paths: StationPaths, site: str, reader: Reader | None, *, inside: bool) -> tuple[CutRecord, bytes]:

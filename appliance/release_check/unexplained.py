@@ -108,7 +108,9 @@ def _links(
             continue
         # Rows, which somebody can make for a moment, decided what a withdrawal left. It explains what an act before it
         # had explained until that was ended, and nothing that came with the withdrawn release alone.
-        if link in log.left and (link in log.brought or explaining.holds(repository, item, None)):
+        if link in log.left and (
+            link in log.brought or explaining.was_mounted(link) or explaining.holds(repository, item, None)
+        ):
             continue
         said = kind if created >= log.since else OLDER
         if said == OLDER and explained.age(_HELD, item) is None:  # pushed or collected before an earlier version's cut

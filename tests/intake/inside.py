@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
@@ -21,7 +23,6 @@ from appliance.settings.station import Config, save_config
 from appliance.station import Station, open_station
 from appliance.store.reads.intake import find_entry
 from appliance.store.writer import WriterService
-from appliance.store.writes.custody import PreviewWithdraw
 from appliance.store.writes.decisions import Approve, Reject, SignedDecision
 from appliance.store.writes.ledger import ShutImports
 from appliance.store.writes.write import Guarded
@@ -181,9 +182,18 @@ class Inside:
         entry = find_entry(self.station.reader, name)
         write = release.prepare_withdraw(self.station, entry, why, "tester(0)")
         detail: dict[str, Any] = {"digest": entry.digest, "why": why}
-        if stays := self.writer.submit(PreviewWithdraw(withdraw=write)):
+        found = write.look(self.station.reader)
+        stays, *more = [*found.told()] or [{}]
+        if stays:
             detail["stays"] = stays
-        self.station.audit.record(AuditEvent("intake.withdraw", "tester(0)", entry.id, "done", detail))
+        events = [AuditEvent("intake.withdraw", "tester(0)", entry.id, "done", detail)]
+        events += [
+            AuditEvent(Act.INTAKE_LEFT, "tester(0)", entry.digest, "done", {"bundle": entry.id, "stays": part})
+            for part in more
+        ]
+        for event in events:
+            self.station.audit.record(event)
+        write = msgspec.structs.replace(write, leaves=found.seal())
         return list(self.writer.submit(write))
 
     def shut(self, at: str = "") -> None:

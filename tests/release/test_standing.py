@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, ClassVar
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
@@ -21,7 +23,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from appliance import clock, limits
 from appliance.audit import export
-from appliance.audit.event import AuditEvent
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent, refusal
+from appliance.intake.release import prepare_withdraw
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
 from appliance.release_check import moved_tags as tags_moved
@@ -642,11 +646,14 @@ def delete_blob(inside: Inside, digest: str) -> None:
     inside.writer.submit(DeleteBlob(repository=REPOSITORY, digest=digest))
 
 
-def push(inside: Inside, one: Image) -> None:
-    """A client pushes an image."""
+def push(inside: Inside, one: Image, mounted: Mapping[str, str] = MappingProxyType({})) -> None:
+    """A client pushes an image, and mounts those of its blobs that `mounted` names from another repository."""
     for data in one.blobs:
         row = BlobRow(digest=str(Digest.of(data)), size=len(data), crc32=0)
-        record(inside, "push-blob", row.digest)
+        if row.digest in mounted:
+            record(inside, "mount-blob", row.digest, source=mounted[row.digest])
+        else:
+            record(inside, "push-blob", row.digest)
         inside.writer.submit(LinkBlob(repository=REPOSITORY, blob=row, at=clock.now()))
     shown = ManifestRow(blob=BlobRow(digest=one.digest, size=len(one.raw), crc32=0), media_type=one.media_type)
     record(inside, "push-manifest", one.digest, tags="mine")
@@ -682,11 +689,7 @@ def test_a_layer_that_a_withdrawal_leaves_to_a_pushed_image_is_explained(
     assert unexplained(inside.station) == []
     assert moved(inside.station) == []
     delete_blob(inside, layer)
-    number = inside.station.reader.execute("SELECT id FROM repositories").fetchone()[0]
-    with closing(sqlite3.connect(inside.station.paths.database)) as database:
-        row = (number, layer, "blob", clock.now())
-        database.execute("INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?)", row)
-        database.commit()
+    show_by_hand(inside, layer)
     assert [one["digest"] for one in unexplained(inside.station)] == [layer]
 
 
@@ -702,6 +705,133 @@ def test_a_layer_that_a_withdrawal_leaves_to_an_image_made_up_in_the_database_is
     inside.writer.submit(DeleteManifest(repository=REPOSITORY, digest=forged.digest))
     assert inside.events("intake.withdraw")[0]["detail"]["stays"] == {REPOSITORY: [layer]}
     assert [one["digest"] for one in unexplained(inside.station)] == [layer]
+
+
+def show_by_hand(inside: Inside, digest: str, kind: str = "blob") -> None:
+    """A row of `links`, by whoever has the database's file."""
+    number = inside.station.reader.execute("SELECT id FROM repositories WHERE name = ?", (REPOSITORY,)).fetchone()[0]
+    with closing(sqlite3.connect(inside.station.paths.database)) as database:
+        row = (number, digest, kind, clock.now())
+        database.execute("INSERT INTO links (repository_id, digest, kind, created) VALUES (?, ?, ?, ?)", row)
+        database.commit()
+
+
+@pytest.mark.parametrize("source", ["pushed", "mounted", "collected", "nobody"])
+@pytest.mark.parametrize("pruned", ["never", "between", "before", "after"])
+def test_a_mounted_layer_that_was_deleted_and_that_a_withdrawal_leaves_is_explained(
+    released: Released, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pruned: str, source: str
+) -> None:
+    """As a pushed one, where the source of the mount was let in; by hand alone it is found."""
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 6_000)
+    inside, layer = released(), str(Digest.of(SHARED))
+
+    def say(act: Act, repository: str, **detail: object) -> None:
+        inside.station.audit.record(AuditEvent(act, "tester(0)", f"{repository}@{layer}", "done", detail))
+
+    def prune() -> None:
+        record(inside, "job.read", layer, pad="x" * 12_000)
+        export.export(inside.station.paths, tmp_path / "export", {}, site="bravo", at=clock.now())
+        prune_log(inside.station.paths, tmp_path / "export")
+
+    if source == "collected":
+        inside.station.audit.record(AuditEvent(Act.COLLECT, "a", "team/base:1", "done", {"digest": layer}))
+    elif source != "nobody":
+        say(Act.PUSH_BLOB, "team/first")
+        if source == "mounted":
+            say(Act.MOUNT_BLOB, "team/base", source="team/first")
+            say(Act.DELETE_BLOB, "team/base")
+            say(Act.DELETE_BLOB, "team/first")
+    push(inside, TWO, {layer: "team/first" if source == "pushed" else "team/base"})
+    if pruned == "between":
+        prune()
+    delete_blob(inside, layer)
+    if pruned == "before":
+        prune()
+    released(4)
+    inside.withdraw(name_of(4))
+    if pruned == "after":
+        prune()
+    assert blobs(inside) == TWO.named
+    assert [one["digest"] for one in unexplained(inside.station)] == ([layer] if source == "nobody" else [])
+    delete_blob(inside, layer)
+    show_by_hand(inside, layer)
+    assert [one["digest"] for one in unexplained(inside.station)] == [layer]
+
+
+@pytest.mark.parametrize("told", [1, 2])
+def test_what_a_withdrawal_leaves_is_told_however_much_it_is(
+    released: Released, monkeypatch: pytest.MonkeyPatch, told: int
+) -> None:
+    monkeypatch.setattr(limits, "LEFT_TOLD", told)
+    inside, layers = released(), sorted(TWO.named)
+    push(inside, TWO)
+    for layer in layers:
+        delete_blob(inside, layer)
+    released(4)
+    inside.withdraw(name_of(4))
+    said = [event["detail"]["stays"][REPOSITORY] for event in inside.events("intake.left")]
+    first = inside.events("intake.withdraw")[0]["detail"]["stays"][REPOSITORY]
+    assert [first, *said] == [layers[at : at + told] for at in range(0, len(layers), told)]
+    assert unexplained(inside.station) == []
+    for layer in layers:
+        delete_blob(inside, layer)
+        show_by_hand(inside, layer)
+    assert {one["digest"] for one in unexplained(inside.station)} == set(layers)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_a_withdrawal_that_failed_would_have_left_explains_nothing(released: Released, fails: bool) -> None:
+    """Its parts stand in the log between its event and the one that takes it back."""
+    inside, layer = released(), str(Digest.of(SHARED))
+    push(inside, TWO)
+    delete_blob(inside, layer)
+    name = name_of(4)
+    digest = find_entry(inside.station.reader, name).digest
+    event = AuditEvent(Act.INTAKE_WITHDRAW, "tester(0)", name, "done", {"digest": digest})
+    inside.station.audit.record(event)
+    part = {"bundle": name, "stays": {REPOSITORY: [layer]}}
+    inside.station.audit.record(AuditEvent(Act.INTAKE_LEFT, "tester(0)", digest, "done", part))
+    if fails:
+        inside.station.audit.record(refusal(event.act, event.actor, event.thing, FailedError("no"), recorded=True))
+    show_by_hand(inside, layer)
+    assert [one["digest"] for one in unexplained(inside.station)] == ([layer] if fails else [])
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+def test_a_manifest_that_a_withdrawal_leaves_to_a_pushed_index_is_explained(
+    released: Released, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, pruned: bool
+) -> None:
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 6_000)
+    inside = released()
+    push(inside, TWO)
+    push(inside, ONE)
+    push(inside, BOTH)
+    record(inside, "delete-manifest", TWO.digest)
+    inside.writer.submit(DeleteManifest(repository=REPOSITORY, digest=TWO.digest))
+    released(4)
+    inside.withdraw(name_of(4))
+    if pruned:
+        record(inside, "job.read", TWO.digest, pad="x" * 12_000)
+        export.export(inside.station.paths, tmp_path / "export", {}, site="bravo", at=clock.now())
+        prune_log(inside.station.paths, tmp_path / "export")
+    assert TWO.digest in {row[1] for row in inside.visible()["links"]}
+    assert unexplained(inside.station) == []
+    assert moved(inside.station) == []
+
+
+def test_a_withdrawal_that_would_leave_something_else_than_its_event_says_is_not_done(released: Released) -> None:
+    inside = released(4)
+    write = prepare_withdraw(inside.station, find_entry(inside.station.reader, name_of(4)), "recalled", "tester(0)")
+    before = inside.visible()
+    for leaves in (
+        "0" * 64,
+        msgspec.structs.replace(write, keep=((REPOSITORY, ONE.digest),)).look(inside.station.reader).seal(),
+    ):
+        with pytest.raises(FailedError, match="changed meanwhile"):
+            inside.writer.submit(msgspec.structs.replace(write, leaves=leaves))
+        assert inside.visible() == before
+    inside.writer.submit(msgspec.structs.replace(write, leaves=write.look(inside.station.reader).seal()))
+    assert inside.visible()["links"] == []
 
 
 def test_a_layer_that_stays_for_an_earlier_release_after_it_was_deleted_is_explained(released: Released) -> None:

@@ -25,7 +25,7 @@ from appliance.intake.release import prepare_withdraw
 from appliance.station import Station
 from appliance.store.reads.custody import list_bundles
 from appliance.store.reads.intake import find_entry
-from appliance.store.writes.custody import HandOver, PreviewWithdraw
+from appliance.store.writes.custody import HandOver
 from bundles.errors import NotFoundError, UsageError
 
 _BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}-[0-9]{6}\Z")
@@ -43,9 +43,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         write = await audited(control, request, Act.INTAKE_WITHDRAW, entry.id, preparing)
         detail: dict[str, Any] = {"digest": entry.digest, "why": why}
         async with control.station.blobs.turns.alone():
-            if stays := await control.writer.submit(PreviewWithdraw(withdraw=write)):
+            found = await asyncio.to_thread(on_own_station, control.station, lambda own: write.look(own.reader))
+            stays, *more = [*found.told()] or [{}]
+            if stays:
                 detail["stays"] = stays  # no other event explains these links
-            gone = await act(control, AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail), write)
+            further = [
+                AuditEvent(Act.INTAKE_LEFT, actor, entry.digest, "done", {"bundle": entry.id, "stays": part})
+                for part in more
+            ]
+            write = msgspec.structs.replace(write, leaves=found.seal())
+            event = AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail)
+            gone = await act(control, event, write, further=further)
         still = await asyncio.to_thread(on_own_station, control.station, lambda own: still_shown(own.reader, write))
         return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})
 

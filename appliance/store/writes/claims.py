@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from appliance.store.ports import Connection
+from appliance.store.ports import Connection, Reader
 
 _COLUMNS: Final = "entry, repository, kind, item, target, made, previous"
 _NEXT: Final = (
@@ -86,7 +86,7 @@ def _next_entry(db: Connection) -> int:
     return int(db.execute("SELECT coalesce(max(entry), 0) + 1 FROM released").fetchone()[0])
 
 
-def claims_of(db: Connection, digest: str) -> list[Claim]:
+def claims_of(db: Reader, digest: str) -> list[Claim]:
     """The claims of a bundle's release, oldest first."""
     rows = db.execute(
         f"SELECT {_COLUMNS} FROM released WHERE digest = ? ORDER BY entry",  # noqa: S608  constant
@@ -95,14 +95,23 @@ def claims_of(db: Connection, digest: str) -> list[Claim]:
     return [Claim(*row) for row in rows]
 
 
-def strike_link(db: Connection, struck: Claim) -> bool:
-    """Strike a claim on a blob or manifest. Returns whether nothing else stands for the link any more."""
-    row = _strike(db, struck)
-    if not struck.made:
-        return False
-    if row is not None and not row[1]:
-        db.execute("UPDATE released SET made = 1 WHERE entry = ?", (row[0],))
-    return row is None
+def last_entries(db: Reader, digest: str) -> set[int]:
+    """The claims of a bundle's release that no later claim on the same thing follows."""
+    rows = db.execute(
+        "SELECT c.entry FROM released c WHERE c.digest = ? AND NOT EXISTS (SELECT 1 FROM released n"
+        " WHERE n.repository = c.repository AND n.kind = c.kind AND n.item = c.item AND n.entry > c.entry)",
+        (digest,),
+    )
+    return {int(entry) for (entry,) in rows}
+
+
+def strike_links(db: Connection, struck: Sequence[Claim]) -> None:
+    """Strike claims on blobs and manifests: what each kept up, the one that follows keeps up."""
+    db.executemany(
+        f"UPDATE released SET made = 1 WHERE made = 0 AND entry = ({_NEXT})",  # noqa: S608  constant
+        [(one.repository, one.kind, one.item, one.entry) for one in struck if one.made],
+    )
+    db.executemany("DELETE FROM released WHERE entry = ?", [(one.entry,) for one in struck])
 
 
 def stand_again(db: Connection, repository: str, kind: str, item: str) -> None:
@@ -115,20 +124,11 @@ def stand_again(db: Connection, repository: str, kind: str, item: str) -> None:
     )
 
 
-def strike_tag(db: Connection, struck: Claim) -> bool:
-    """Strike a claim on a tag. Returns whether it was the newest one, which the tag follows."""
-    row = _strike(db, struck)
-    if row is not None and row[2] == struck.target and struck.made:
-        db.execute("UPDATE released SET previous = ? WHERE entry = ?", (struck.previous, row[0]))
-    return row is None
-
-
-def _strike(db: Connection, struck: Claim) -> tuple[int, int, str | None] | None:
-    """Delete the claim; the next one on the same thing as (entry, made, previous), or None."""
+def strike_tag(db: Connection, struck: Claim) -> None:
+    """Strike a claim on a tag: where it stood before is handed on to the claim that follows."""
     db.execute("DELETE FROM released WHERE entry = ?", (struck.entry,))
-    row = db.execute(
-        "SELECT entry, made, previous FROM released WHERE repository = ? AND kind = ? AND item = ? AND entry > ?"
-        " ORDER BY entry LIMIT 1",
-        (struck.repository, struck.kind, struck.item, struck.entry),
-    ).fetchone()
-    return None if row is None else (int(row[0]), int(row[1]), row[2])
+    if struck.made:
+        db.execute(
+            f"UPDATE released SET previous = ?5 WHERE previous = ?6 AND entry = ({_NEXT})",  # noqa: S608  constant
+            (struck.repository, struck.kind, struck.item, struck.entry, struck.previous, struck.target),
+        )

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Final
-
 import msgspec
 
-from appliance.store.ports import Connection
-from appliance.store.writes.claims import Claim, claims_of, stand_again, strike_link, strike_tag
+from appliance.store.ports import Connection, Reader
+from appliance.store.writes.claims import Claim, stand_again, strike_links, strike_tag
 from appliance.store.writes.entries import entry_of, move
 from appliance.store.writes.registry import forget_if_empty, repository_id
-from appliance.store.writes.rows import Kind, is_linked, may_stand_at, set_tag, take_link, take_tag
+from appliance.store.writes.rows import Kind, is_linked, set_tag, take_link, take_tag
+from appliance.store.writes.withdrawal import Withdrawal, withdrawal_of
 from appliance.store.writes.write import Write
 from bundles.errors import FailedError
-
-_TOLD: Final = 10_000
-"""Blobs that stay, of those that a withdrawal's event names: it must fit into a line of the audit log."""
 
 
 class Named(msgspec.Struct, frozen=True, array_like=True):
@@ -32,8 +28,9 @@ class Withdraw(Write, frozen=True):
 
     `keep` are (repository, digest) of what other manifests of the repository name, `names` what the bundle's own
     manifests name: a manifest that stays visible keeps what it is made of. `pins` is every blob of the bundle, so that
-    nothing is swept and people may approve it again. The result lists what is no longer there, as `repository:tag`
-    and `repository@digest`. Raises FailedError where the bundle is not released.
+    nothing is swept and people may approve it again. `leaves` is `Withdrawal.seal` of what the event says that it
+    leaves, "" where none says it. The result lists what is no longer there, as `repository:tag` and
+    `repository@digest`. Raises FailedError where the bundle is not released, or something else would stay.
     """
 
     digest: str
@@ -43,13 +40,14 @@ class Withdraw(Write, frozen=True):
     actor: str
     at: str
     names: tuple[Named, ...] = ()
+    leaves: str = ""
+
+    def look(self, db: Reader) -> Withdrawal:
+        """What it takes away and leaves. Nothing is changed."""
+        names = {(one.repository, one.manifest): one.digests for one in self.names}
+        return withdrawal_of(db, self.digest, self.keep, names)
 
     def apply(self, db: Connection) -> list[str]:
-        return self.take_back(db)[0]
-
-    def take_back(self, db: Connection) -> tuple[list[str], dict[str, list[str]]]:
-        """Make the change. Returns what is no longer there, and by repository the blobs that this release alone stood
-        for and that stay, since a manifest that is shown names them."""
         entry = entry_of(db, self.digest)
         if entry.state != "released":
             raise FailedError(
@@ -57,17 +55,26 @@ class Withdraw(Write, frozen=True):
                 thing=entry.id,
                 remedy=f"see: lockgate intake show {entry.id}",
             )
-        claims = claims_of(db, self.digest)
-        followed = [one for one in claims if one.kind == "tag" and strike_tag(db, one) and one.made]
-        lowered = [one for one in followed if _lower(db, one)]
-        gone, _ = self._unlink(db, "manifest", [one for one in claims if one.kind == "manifest"])
-        _, stay = self._unlink(db, "blob", [one for one in claims if one.kind == "blob"])
-        stays: dict[str, list[str]] = {}
-        for repository, item in sorted(stay)[:_TOLD]:
-            stays.setdefault(repository, []).append(item)
-        gone = [f"{one.repository}:{one.item}" for one in lowered if not self._raise_again(db, one)] + gone
-        for repository in {one.repository for one in claims}:
-            number = repository_id(db, repository)
+        found = self.look(db)
+        if self.leaves not in ("", found.seal()):
+            raise FailedError("what is shown changed meanwhile", thing=entry.id, remedy="withdraw it again")
+        for one in found.claims:
+            if one.kind == "tag":
+                strike_tag(db, one)
+        strike_links(db, [one for one in found.claims if one.kind != "tag"])
+        numbers = {name: repository_id(db, name) for name in sorted({one.repository for one in found.claims})}
+        for one in found.tags:
+            take_tag(db, numbers[one.repository] or 0, one.item)
+        stays: tuple[tuple[Kind, frozenset[tuple[str, str]]], ...] = (
+            ("manifest", found.manifests_stay), ("blob", found.blobs_stay),
+        )  # fmt: skip
+        for kind, links in stays:
+            for repository, item in links:
+                stand_again(db, repository, kind, item)
+        gone = self._hide(db, numbers, "manifest", found.manifests_go)
+        self._hide(db, numbers, "blob", found.blobs_go)
+        gone = [f"{one.repository}:{one.item}" for one in found.tags if not self._raise_again(db, one)] + gone
+        for number in numbers.values():
             if number is not None:
                 forget_if_empty(db, number)
         db.execute("DELETE FROM approvals WHERE digest = ?", (self.digest,))
@@ -77,25 +84,18 @@ class Withdraw(Write, frozen=True):
         )
         db.execute("UPDATE epoch SET value = value + 1")
         move(db, self.digest, entry, "withdrawn", self.actor, self.at, self.why)
-        return gone, stays
+        return gone
 
-    def _unlink(self, db: Connection, kind: Kind, claims: list[Claim]) -> tuple[list[str], set[tuple[str, str]]]:
-        """Strike the claims, and take away the links that nothing stands for; those, as `repository@digest`, and those
-        that stay all the same, as (repository, digest)."""
-        keep = set(self.keep)
-        losing = {(one.repository, one.item) for one in claims if strike_link(db, one)}
-        going = {key for key in losing if key not in keep and not (kind == "manifest" and _is_tagged(db, *key))}
-        named = {(one.repository, one.manifest): one.digests for one in self.names}
-        staying = [key for key in named if _is_shown(db, *key) and not (kind == "manifest" and key in going)]
-        while staying:  # what stays keeps what it names, and that in turn what it names
-            repository, _ = key = staying.pop()
-            further = [(repository, digest) for digest in named.get(key, ()) if (repository, digest) in going]
-            going -= set(further)
-            staying += further
-        for repository, item in losing - going:
-            stand_again(db, repository, kind, item)
-        gone = sorted(f"{repository}@{item}" for repository, item in going if _hide(db, repository, kind, item))
-        return gone, losing - going
+    def _hide(
+        self, db: Connection, numbers: dict[str, int | None], kind: Kind, links: frozenset[tuple[str, str]]
+    ) -> list[str]:
+        """Take links away; those that were still there, as `repository@digest`."""
+        gone = []
+        for repository, item in sorted(links):
+            number = numbers[repository]
+            if number is not None and take_link(db, number, item, kind, "withdrawn"):
+                gone.append(f"{repository}@{item}")
+        return gone
 
     def _raise_again(self, db: Connection, tag: Claim) -> bool:
         """Put a tag back to where it stood before, if that is still shown. Whether it stands where it did."""
@@ -104,45 +104,6 @@ class Withdraw(Write, frozen=True):
             return False
         set_tag(db, number, tag.item, tag.previous, self.at)
         return tag.previous == tag.target
-
-
-class PreviewWithdraw(Write, frozen=True):
-    """What stays after a withdrawal, as Withdraw.take_back tells it. Nothing is changed."""
-
-    unrecorded: ClassVar[str] = "it changes nothing; the withdrawal's event tells what it found"
-    withdraw: Withdraw
-
-    def apply(self, db: Connection) -> dict[str, list[str]]:
-        db.execute("SAVEPOINT preview")
-        try:
-            _, stays = self.withdraw.take_back(db)
-        finally:
-            db.execute("ROLLBACK TO preview")
-            db.execute("RELEASE preview")
-        return stays
-
-
-def _lower(db: Connection, tag: Claim) -> bool:
-    """Take a tag away, if it stands where its release put it."""
-    number = repository_id(db, tag.repository)
-    return number is not None and may_stand_at(db, number, tag.item, tag.target) and take_tag(db, number, tag.item)
-
-
-def _hide(db: Connection, repository: str, kind: Kind, digest: str) -> bool:
-    """Take a link away. Whether it was still there."""
-    number = repository_id(db, repository)
-    return number is not None and take_link(db, number, digest, kind, "withdrawn")
-
-
-def _is_tagged(db: Connection, repository: str, digest: str) -> bool:
-    number = repository_id(db, repository)
-    found = db.execute("SELECT 1 FROM tags WHERE repository_id = ? AND digest = ? LIMIT 1", (number, digest)).fetchone()
-    return found is not None
-
-
-def _is_shown(db: Connection, repository: str, digest: str) -> bool:
-    number = repository_id(db, repository)
-    return number is not None and is_linked(db, number, digest, "manifest")
 
 
 class HandOver(Write, frozen=True):

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from appliance.store.integrity import require_checked
-from appliance.store.ports import Connection
+from appliance.store.ports import Connection, Reader
 from appliance.store.rows import CRC_UNKNOWN, WrongRowError
 from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
 from appliance.store.writes.write import Write
@@ -38,7 +38,7 @@ class ManifestRow(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
-def repository_id(db: Connection, name: str) -> int | None:
+def repository_id(db: Reader, name: str) -> int | None:
     """The repository's row, or None."""
     row = db.execute("SELECT id FROM repositories WHERE name = ?", (name,)).fetchone()
     return None if row is None else int(row[0])

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Final, Literal
 
 from appliance import clock
-from appliance.store.ports import Connection
+from appliance.store.ports import Connection, Reader
 from appliance.store.rows import CRC_UNKNOWN, WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
@@ -79,7 +79,7 @@ def link_all(db: Connection, links: Iterable[tuple[int, str, Kind]], at: str) ->
         )
 
 
-def is_linked(db: Connection, repository: int, digest: str, kind: Kind) -> bool:
+def is_linked(db: Reader, repository: int, digest: str, kind: Kind) -> bool:
     """Whether the repository shows the digest as a `kind`. A damaged row shows nothing."""
     row = db.execute(
         "SELECT r.name, l.created, l.checksum FROM links l JOIN repositories r ON r.id = l.repository_id"
@@ -123,7 +123,7 @@ def set_tags(db: Connection, tags: Iterable[tuple[int, str, str]], at: str) -> N
     )
 
 
-def tag_target(db: Connection, repository: int, tag: str) -> str | None:
+def tag_target(db: Reader, repository: int, tag: str) -> str | None:
     """What a tag points at. Raises WrongRowError."""
     row = db.execute(
         "SELECT t.digest, t.updated, t.checksum, r.name FROM tags t JOIN repositories r ON r.id = t.repository_id"
@@ -154,7 +154,7 @@ def tag_targets(db: Connection, tags: Iterable[tuple[str, str]]) -> dict[tuple[s
     return found
 
 
-def may_stand_at(db: Connection, repository: int, tag: str, target: str) -> bool:
+def may_stand_at(db: Reader, repository: int, tag: str, target: str) -> bool:
     """Whether a tag points at `target`, or is damaged: what claims say of it then counts alone."""
     try:
         return tag_target(db, repository, tag) == target
