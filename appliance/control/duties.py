@@ -17,12 +17,14 @@ from appliance.audit.acts import Act, account_changed
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, caller
 from appliance.intake.overrides import trusted_now
-from appliance.permissions import GIVES, Caller, is_guarded
+from appliance.permissions import GIVES, GUARDED, Caller, Permission, is_guarded
 from appliance.release_check import duty_record
+from appliance.release_check.changed_accounts import effect_of
 from appliance.release_check.duty_record import DutyRecord
 from appliance.release_check.log_record import read_log
 from appliance.store.reads.credentials import Credential
 from appliance.store.writes import pending_changes
+from appliance.store.writes.access import SetPassword
 from appliance.store.writes.duties import ChangeAccount, EndChange, FirstOfficer, TakeEffect
 from appliance.store.writes.pending_changes import AccountChange, Change
 from bundles.errors import LockgateError
@@ -86,6 +88,7 @@ async def ask(
     Recorded first, as the change where it is done and as `account.ask` where it waits. Raises what the change raises.
     """
     reader, actor = control.station.reader, caller(request)
+    await control.by_log.ensure(control.station)
     called = await has_called(control)
     how = pending_changes.how_of(reader, change, actor, called=called)
     change_id, at = secrets.token_hex(4), clock.now()
@@ -93,14 +96,24 @@ async def ask(
         id=change_id, what=what, detail=json.dumps(detail), change=change, actor=actor, how=how, at=at,
         starts=trusted_now(reader), called=called,
     )  # fmt: skip
+    effect = effect_of(change) if isinstance(change, SetPassword) else {}
     if how != "waits":
         ends = pending_changes.older(reader, change, what, at)
-        said = detail | ({} if how == "plain" else {"how": how}) | ({"ends": ends} if ends else {})
+        said = effect | detail | ({} if how == "plain" else {"how": how}) | ({"ends": ends} if ends else {})
         await act(control, AuditEvent(account_changed(what), actor, change.account, "done", said), write)
         return None
-    said = {"change": what, "id": change_id, **detail}
+    said = {"change": what, "id": change_id, **effect, **detail}
     await act(control, AuditEvent(Act.ACCOUNT_ASK, actor, change.account, "done", said), write)
     return describe(control, pending_changes.find(reader, change_id))
+
+
+async def note_caller(control: Control, who: Caller, permission: Permission) -> None:
+    """What is asked of each caller before a route's handler runs: that the log explains the account of who decides,
+    and whether a security-officer calls for the first time. Raises RefusedError, FailedError."""
+    if not control.station.config.open and permission in GUARDED:
+        await control.by_log.ensure(control.station)
+        await control.by_log.require(control.station, who.name, permission)
+    await note_officer(control, who)
 
 
 async def note_officer(control: Control, who: Caller) -> None:
@@ -141,9 +154,10 @@ def _duties_by_log(control: Control, acts: tuple[Act, ...]) -> DutyRecord:
 async def keep_looking(control: Control) -> None:
     """Let what is due take effect and end what is over, now and every so often, until cancelled."""
     try:
+        await control.by_log.ensure(control.station)
         await has_called(control)
     except LockgateError as error:
-        _log.warning("whether a security-officer has called cannot be told: %s", error.diagnostics())
+        _log.warning("what the audit log says of accounts cannot be told: %s", error.diagnostics())
     while True:
         for change in pending_changes.waiting(control.station.reader):
             try:

@@ -130,7 +130,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()
             handles = Handles()
-            noted = duties.note_officer
+            noted = duties.note_caller
             control = Control(station, writer, work, listen, callers, rules, identity, handles=handles, called=noted)
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()

@@ -1,6 +1,6 @@
 """Rows about what happened that are not what the audit log says: of the ledger, restores and floors
 (appliance.release_check.changed_ledger), of steps and decisions (appliance.release_check.changed_steps), receipts,
-hand-overs, opened sealed keys and the first officer's call.
+hand-overs, opened sealed keys, the first officer's call and accounts (appliance.release_check.changed_accounts).
 
 Imports, receipts and custody records go by these rows. Triggers keep the program from changing them, and nobody who has
 the database's file: a stream is opened after a restore without two people, an old number taken again, the clock's floor
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from appliance import clock
+from appliance.release_check.changed_accounts import changed_accounts
 from appliance.release_check.changed_ledger import Finding, changed_ledger, is_known
 from appliance.release_check.changed_steps import changed_steps
 from appliance.release_check.log_facts import LogRecord
@@ -57,7 +58,7 @@ def _look(station: Station) -> list[Finding]:
         return []  # `unexplained` says so
     return [
         *changed_ledger(station, log), *changed_steps(station, log), *_receipts(station, log),
-        *_handovers(station, log), *_spent(station, log), *_officer(station, log),
+        *_handovers(station, log), *_spent(station, log), *_officer(station, log), *changed_accounts(station, log),
     ]  # fmt: skip
 
 

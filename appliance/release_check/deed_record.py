@@ -1,7 +1,7 @@
 """What the audit log says of deeds that rows remember: restores, floors, receipts, hand-overs and sealed keys that were
 opened, of streams (appliance.release_check.stream_record), of the steps of bundles
-(appliance.release_check.step_record) and of changes of duty (appliance.release_check.duty_record); and what a cut of
-the log keeps of it.
+(appliance.release_check.step_record), of changes of duty (appliance.release_check.duty_record) and of accounts
+(appliance.release_check.account_record); and what a cut of the log keeps of it.
 
 A cut keeps lines `{"deeds": word, "of": […]}`; a cut without any is one of an earlier version, which kept nothing of
 them. `times` is there always; `whole` names the parts of which the cut knows everything.
@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from appliance.audit.acts import Act
 from appliance.release_check import duty_record, stream_record
+from appliance.release_check.account_record import AccountRecord
 from appliance.release_check.duty_record import DutyRecord
 from appliance.release_check.step_record import StepRecord
 from appliance.release_check.stream_record import StreamRecord
@@ -32,8 +33,8 @@ HANDED: Final = ("giver", "taker", "medium", "serial", "seal", "note")
 class DeedRecord:
     """By the log: `spent` the sealed keys that opened, each with its bundle's id; `restored` the time of the newest
     restore ("" for none); `receipts` by number, with digest and time; `handovers`; `arrived` the time of the newest
-    import. `streams`, `steps` and `duties` as their modules have it. `whole`: whether all of that is known; `kept`:
-    whether a cut kept any of it, `parts` the parts of which a cut knew everything."""
+    import. `streams`, `steps`, `duties` and `accounts` as their modules have it. `whole`: whether all
+    of that is known; `kept`: whether a cut kept any of it, `parts` the parts of which a cut knew everything."""
 
     spent: dict[str, str] = field(default_factory=dict)
     restored: str = ""
@@ -43,6 +44,7 @@ class DeedRecord:
     streams: StreamRecord = field(default_factory=StreamRecord)
     steps: StepRecord = field(default_factory=StepRecord)
     duties: DutyRecord = field(default_factory=DutyRecord)
+    accounts: AccountRecord = field(default_factory=AccountRecord)
     whole: bool = True
     kept: bool = False
     parts: set[str] = field(default_factory=set)
@@ -54,6 +56,7 @@ class DeedRecord:
             self.streams.note(act, event)
         if act in duty_record.ABOUT:
             self.duties.note(act, event)
+        self.accounts.note(act, event)
         self.steps.note(act, event)
         if act == Act.BREAK_GLASS_RELEASE:
             for keyid in detail.get("approved_by", ()):
@@ -86,6 +89,7 @@ class DeedRecord:
         self.streams.go_on_from(base.streams, taken_back)
         self.steps.go_on_from(base.steps)
         self.duties.go_on_from(base.duties)
+        self.accounts.go_on_from(base.accounts, taken_back)
         for number, said in base.receipts.items():
             self.receipts.setdefault(number, said)
         self.handovers |= base.handovers
@@ -102,6 +106,7 @@ class DeedRecord:
             **self.streams.rows(),
             **self.steps.rows(),
             **self.duties.rows(),
+            **self.accounts.rows(),
         }
         for word, rows in every.items():
             todo = iter(rows)
@@ -128,3 +133,4 @@ class DeedRecord:
                 self.streams.take(word, rows)
                 self.steps.take(word, rows)
                 self.duties.take(word, rows)
+                self.accounts.take(word, rows)

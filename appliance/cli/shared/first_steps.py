@@ -16,7 +16,7 @@ from appliance.paths import StationPaths
 from appliance.settings.station import load_config
 from appliance.station import station_lock
 from appliance.store.database import open_writer
-from appliance.store.reads.accounts import check_name
+from appliance.store.reads.accounts import check_name, mark_of
 from appliance.store.writer import LocalWriter
 from appliance.store.writes.access import FirstAdministrator
 from appliance.store.writes.write import Guarded
@@ -32,12 +32,16 @@ def make_administrator(station: Path, name: str, full_name: str, password: str) 
     check_password(password)
     paths = StationPaths(station)
     open_writer(paths.database).close()
-    with recorded(station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
-        _submit(paths, name, full_name, password)
-
-
-def _submit(paths: StationPaths, name: str, full_name: str, password: str) -> None:
     hashed = hash_password(check_password(password))
+    with recorded(station, Act.ACCOUNT_CLAIM, name, _claim(hashed)):
+        _submit(paths, name, full_name, hashed)
+
+
+def _claim(hashed: str) -> dict[str, str]:
+    return {"role": "administrator", "mark": mark_of(hashed)}
+
+
+def _submit(paths: StationPaths, name: str, full_name: str, hashed: str) -> None:
     with contextlib.closing(open_writer(paths.database)) as database:
         write = FirstAdministrator(name=name, full_name=full_name, password=hashed, uid=None, at=clock.now())
         Guarded(LocalWriter(database)).submit(write)
@@ -74,7 +78,8 @@ class FirstSteps:
         require_accounts(self._paths, config)
         with station_lock(self._paths):
             require_whole(self._paths, config)
-            with recorded(self._station, Act.ACCOUNT_CLAIM, name, {"role": "administrator"}):
+            hashed = hash_password(check_password(password))
+            with recorded(self._station, Act.ACCOUNT_CLAIM, name, _claim(hashed)):
                 check_code(self._paths, code)
-                _submit(self._paths, name, full_name, password)
+                _submit(self._paths, name, full_name, hashed)
             forget_code(self._paths)

@@ -43,6 +43,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def confirm(request: web.Request) -> web.Response:
         change, actor = find(request), caller(request)
+        await control.by_log.ensure(control.station)
         await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, _check_other(change, actor))
         write = ConfirmChange(id=change.id, actor=actor, at=clock.now())
         foreign = pending_changes.foreign_of_grant(reader, change)
@@ -62,6 +63,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def cancel(request: web.Request) -> web.Response:
         change, actor = find(request), caller(request)
+        await control.by_log.ensure(control.station)
         await audited(control, request, Act.ACCOUNT_CANCEL, change.account, _check_may_cancel(request, change))
         write = EndChange(id=change.id, state="cancelled", actor=actor, at=clock.now())
         await act(control, AuditEvent(Act.ACCOUNT_CANCEL, actor, change.account, "done", _said(change)), write)

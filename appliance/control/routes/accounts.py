@@ -20,7 +20,7 @@ from appliance.control.routes.tokens import days, give_secret
 from appliance.patterns import EVERYTHING
 from appliance.permissions import check_pattern, check_role
 from appliance.store.reads import credentials
-from appliance.store.reads.accounts import Account, check_full_name, check_name
+from appliance.store.reads.accounts import Account, check_full_name, check_name, mark_of
 from appliance.store.writes import access as writes
 from appliance.store.writes import pending_changes
 from appliance.store.writes.pending_changes import Change
@@ -49,6 +49,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         return web.json_response(describe(control, accounts.get(name)) | more)
 
     async def do(request: web.Request, what: str, name: str, write: Write, **detail: object) -> None:
+        await control.by_log.ensure(control.station)
         await act(control, AuditEvent(account_changed(what), caller(request), name, "done", detail), write)
 
     async def create(request: web.Request) -> web.Response:
@@ -64,7 +65,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         write = writes.CreateAccount(
             name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now(), by=caller(request)
         )
-        await do(request, "create", name, write, kind="person", uid=uid)
+        await do(request, "create", name, write, kind="person", uid=uid, mark=mark_of(hashed))
         return answer(name)
 
     async def password(request: web.Request) -> web.Response:
@@ -131,8 +132,9 @@ def _change(name: str, what: str, body: Body, actor: str) -> tuple[Write, dict[s
         return writes.BindUid(account=name, uid=uid, at=now, by=actor), {"uid": uid}
     if what in ("grant", "withdraw"):
         role, pattern = check_role(body.text("role")), body.text("pattern", "")
-        detail = {"role": role, "pattern": pattern or EVERYTHING}
+        detail: dict[str, Any] = {"role": role, "pattern": pattern or EVERYTHING}
         if what == "withdraw":
+            detail["every"] = not pattern
             return writes.WithdrawRole(account=name, role=role, pattern=pattern), detail
         return writes.GrantRole(account=name, role=role, pattern=check_pattern(pattern or EVERYTHING)), detail
     keyid = body.text("keyid")

@@ -17,6 +17,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, answer, caller, get, post
 from appliance.control.request_fields import Body, body_of
+from appliance.store.reads.accounts import mark_of
 from appliance.store.writes.access import AddSecret, RevokeToken
 from bundles.errors import UsageError
 
@@ -56,6 +57,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def revoke(request: web.Request) -> web.Response:
         token_id = request.match_info["id"]
+        await control.by_log.ensure(control.station)
         write = RevokeToken(id=token_id, at=clock.now())
         await act(control, AuditEvent(Act.TOKEN_REVOKE, caller(request), token_id), write)
         return answer(TokenId(id=token_id))
@@ -76,7 +78,9 @@ async def give_secret(control: Control, request: web.Request, name: str, lasting
         account=name, id=secret_id, hash=await asyncio.to_thread(hash_secret, secret), at=clock.now(),
         expires=clock.after(lasting * _DAY), old_until=clock.after(overlap), by=caller(request),
     )  # fmt: skip
-    event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", {"id": secret_id, "expires": write.expires})
+    detail = {"id": secret_id, "expires": write.expires, "mark": mark_of(write.hash)}
+    event = AuditEvent(Act.ACCOUNT_SECRET, caller(request), name, "done", detail)
+    await control.by_log.ensure(control.station)
     await act(control, event, write)
     return answer(GivenSecret(name=name, secret=secret, secret_id=secret_id, expires=write.expires))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -64,6 +65,13 @@ class Refresh:
     expires: str
     used: str | None
     revoked: str | None
+
+
+def mark_of(stored: str) -> str:
+    """What the audit log says of a password's or secret's argon2id record: its sha256, hex. The record's 128 bits of
+    salt are in the database alone, so that nobody tries passwords against this (docs/adr/0043-accounts-by-the-log.md).
+    """
+    return hashlib.sha256(stored.encode()).hexdigest()
 
 
 def check_name(text: str, *, robot: bool = False) -> str:

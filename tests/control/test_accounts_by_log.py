@@ -1,0 +1,317 @@
+"""Accounts, roles, keys, uids, passwords and secrets are what the audit log tells of, or are found; and nobody decides
+by an account that somebody changed with the database's file."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from appliance import clock, limits
+from appliance.access.identity import StationIdentity
+from appliance.access.passwords import HashingThreads, hash_password, hash_secret
+from appliance.audit import export
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
+from appliance.control import duties
+from appliance.control.accounts_by_log import AccountsByLog
+from appliance.control.api import Control
+from appliance.control.callers import Callers
+from appliance.control.server import application
+from appliance.jobs.service import Jobs
+from appliance.lifecycle.prune import prune_log
+from appliance.release_check import changed_deeds as module
+from appliance.release_check.changed_deeds import changed_deeds
+from appliance.store.reads.accounts import Accounts
+from appliance.store.writer import AsyncWriterService
+from appliance.store.writes.access import CreateAccount, FirstAdministrator, GrantRole
+from appliance.store.writes.write import AsyncGuarded
+from bundles.signing.keys import create_private
+from tests.access.site import HASH, PASSWORD
+from tests.control.test_who_may_call import served
+from tests.intake.inside import Inside
+
+OTHER = "another password of some length"
+OTHER_HASH = hash_password(OTHER)
+PEOPLE = {"ada": "administrator", "adam": "administrator", "anna": "security-officer", "carl": "reader"}
+
+
+@dataclass
+class Desk:
+    """The control API of a closed station with accounts, its log in files."""
+
+    inside: Inside
+    client: aiohttp.ClientSession
+    control: Control
+
+    async def log_in(self, name: str, password: str = PASSWORD) -> dict[str, str]:
+        body = {"account": name, "password": password}
+        async with self.client.post("/v1/session", json=body) as answer:
+            document = await answer.json()
+            assert answer.status == 200, document
+            return {"Authorization": f"Bearer {document['session']}"}
+
+    async def post(self, who: dict[str, str], path: str, **body: Any) -> Any:
+        async with self.client.post(path, headers=who, json=body) as answer:
+            document = await answer.json()
+            assert answer.status == 200, document
+            return document
+
+    async def refused(self, who: dict[str, str], path: str = "/v1/accounts") -> str:
+        """Why a call is refused, "" where it is not."""
+        async with self.client.get(path, headers=who) as answer:
+            document = await answer.json()
+            assert answer.status in (200, 403), document
+            return str(document) if answer.status == 403 else ""
+
+    def sql(self, statement: str, *values: object) -> None:
+        """Whoever has the file."""
+        edit(self.inside.station.paths.database, statement, *values)
+
+    def found(self) -> list[tuple[str, str]]:
+        return [(one["thing"], one["found"]) for one in changed_deeds(self.inside.station)]
+
+    async def again(self) -> None:
+        """As after a start."""
+        self.control.by_log = AccountsByLog()
+        await self.control.by_log.ensure(self.inside.station)
+
+
+def edit(database: Path, statement: str, *values: object) -> None:
+    with closing(sqlite3.connect(database)) as intruder:
+        intruder.execute(statement, values)
+        intruder.commit()
+
+
+@asynccontextmanager
+async def a_desk(root: Path) -> AsyncIterator[Desk]:
+    with Inside(root / "bravo", open_=False) as inside:
+        if not Accounts(inside.station.reader).exist():
+            people(inside)
+        station, accounts, threads = inside.station, Accounts(inside.station.reader), HashingThreads()
+        writer = AsyncGuarded(AsyncWriterService(inside.writer))
+        control = Control(
+            station, writer, Jobs(station, writer), "127.0.0.1:0", Callers(station.config, accounts),
+            identity=StationIdentity(accounts, writer, threads), called=duties.note_caller,
+        )  # fmt: skip
+        async with served(application(control), root) as client:
+            yield Desk(inside, client, control)
+        threads.close()
+
+
+def people(inside: Inside) -> None:
+    """Accounts from before the log had a base."""
+    inside.writer.submit(FirstAdministrator(name="ada", full_name="", password=HASH, uid=None, at=clock.now()))
+    for name, role in PEOPLE.items():
+        if name != "ada":
+            inside.writer.submit(CreateAccount(name=name, kind="person", full_name="", password=HASH, at=clock.now()))
+            inside.writer.submit(GrantRole(account=name, role=role))
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_SETTLES", 0)
+
+
+def prune(inside: Inside, out: Path) -> None:
+    for number in range(16):
+        inside.station.audit.record(AuditEvent(Act.JOB_READ, "ada", str(number), "done", {"pad": "x" * 400}))
+    export.export(inside.station.paths, out, {}, site="bravo", at=clock.now())
+    assert prune_log(inside.station.paths, out)[0] > 0
+
+
+@pytest.mark.parametrize("pruned", [False, True])
+async def test_what_people_do_to_accounts_is_explained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruned: bool
+) -> None:
+    """Everything that the control API does to an account, and again behind a cut of the log."""
+    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
+    async with a_desk(tmp_path) as desk:
+        ada, adam = await desk.log_in("ada"), await desk.log_in("adam")
+        assert await desk.refused(ada) == ""
+        key = create_private()
+        desk.inside.trust(key.public, "release", "Anna")
+        await desk.post(ada, "/v1/accounts", name="eve", password=PASSWORD, full_name="Eve", uid=4711)
+        await desk.post(ada, "/v1/accounts/eve/grant", role="reader", pattern="team/*")
+        await desk.post(ada, "/v1/accounts/eve/grant", role="reader", pattern="other/*")
+        await desk.post(ada, "/v1/accounts/eve/withdraw", role="reader")
+        await desk.post(ada, "/v1/accounts/eve/grant", role="writer", pattern="team/*")
+        await desk.post(ada, "/v1/accounts/eve/grant", role="writer", pattern="other/*")
+        await desk.post(ada, "/v1/accounts/eve/withdraw", role="writer", pattern="team/*")
+        await desk.post(ada, "/v1/accounts/eve/bind-key", keyid=key.public.keyid)
+        robot = await desk.post(ada, "/v1/accounts", kind="robot", name="robot-ci", full_name="", days=9)
+        rotated = await desk.post(ada, "/v1/accounts/robot-ci/secret", days=9, overlap_seconds=60)
+        await desk.post(ada, f"/v1/tokens/{robot['secret_id']}/revoke")
+        await desk.post(ada, "/v1/accounts/carl/disable")
+        await desk.post(ada, "/v1/accounts/carl/enable")
+        await desk.post(ada, "/v1/accounts/carl/password", password=OTHER)
+        assert desk.found() == []
+        anna = await desk.log_in("anna")
+        assert await desk.refused(anna, "/v1/intake") == ""  # from now on no administrator acts alone
+        waits = (await desk.post(ada, "/v1/accounts/anna/password", password=OTHER))["waits"]
+        assert desk.found() == []
+        if pruned:
+            prune(desk.inside, tmp_path / "first")
+            await desk.again()
+            assert desk.found() == []
+        await desk.post(anna, f"/v1/account-changes/{waits['id']}/confirm")
+        assert desk.found() == []
+        cancelled = (await desk.post(ada, "/v1/accounts/anna/uid", uid=4712))["waits"]
+        await desk.post(adam, f"/v1/account-changes/{cancelled['id']}/cancel")
+        waits = (await desk.post(ada, "/v1/accounts/eve/grant", role="security-officer"))["waits"]
+        then = (await desk.post(adam, f"/v1/account-changes/{waits['id']}/confirm"))["then"]
+        assert {one["what"] for one in then} == {"password", "uid", "bind-key"}  # ada had set them
+        assert desk.found() == []
+        if pruned:
+            prune(desk.inside, tmp_path / "second")
+        for one in then:
+            await desk.post(adam, f"/v1/account-changes/{one['id']}/confirm")
+        await desk.again()
+        assert desk.found() == []
+        assert len(desk.inside.events("accounts.base")) <= 1, "a base is recorded once"
+        assert rotated["secret_id"] != robot["secret_id"]
+        for statement, thing in (
+            ("UPDATE account_keys SET account = 'carl'", f"that the key {key.public.keyid} stands for carl"),
+            ("UPDATE robot_secrets SET revoked = NULL", f"the secret {robot['secret_id']} of robot-ci"),
+            ("INSERT INTO grants VALUES ('eve', 'reader', 'team/*')", "that eve is reader on team/*"),
+        ):
+            desk.sql(statement)
+            assert (thing, "unexplained") in desk.found()
+
+
+EDITS = {
+    "a role": ("INSERT INTO grants VALUES ('carl', 'security-officer', '**')",
+               "that carl is security-officer on **", "unexplained"),
+    "a wider role": ("UPDATE grants SET pattern = 'all/*' WHERE account = 'carl'", "that carl is reader on all/*",
+                     "unexplained"),
+    "another password": (f"UPDATE accounts SET password = '{OTHER_HASH}' WHERE name = 'anna'", "the password of anna",
+                         "changed"),
+    "another's record": ("UPDATE accounts SET password = (SELECT password FROM accounts WHERE name = 'dora')"
+                         " WHERE name = 'anna'", "the password of anna", "changed"),
+    "a uid": ("UPDATE accounts SET uid = 4711 WHERE name = 'anna'", "that uid 4711 calls for anna", "unexplained"),
+    "a key": ("INSERT INTO account_keys VALUES ('0123456789abcdef', 'anna', '')",
+              "that the key 0123456789abcdef stands for anna", "unexplained"),
+    "an account": ("INSERT INTO accounts VALUES ('mallory', 'person', '', 'x', NULL, NULL, 1, '')",
+                   "the account mallory", "unexplained"),
+    "a robot's secret": (f"INSERT INTO robot_secrets VALUES ('ff', 'robot-ci', '{hash_secret('x')}', '',"
+                         " '2999-01-01T00:00:00Z', NULL)", "the secret ff of robot-ci", "unexplained"),
+    "a secret's end": ("UPDATE robot_secrets SET expires = '2999-01-01T00:00:00Z'",
+                       "the secret SECRET of robot-ci", "changed"),
+    "a secret's record": (f"UPDATE robot_secrets SET hash = '{hash_secret('x')}'", "the secret SECRET of robot-ci",
+                          "changed"),
+    "a robot made a person": ("UPDATE accounts SET kind = 'person' WHERE name = 'robot-ci'", "the account robot-ci",
+                              "changed"),
+    "who was disabled": ("UPDATE accounts SET disabled = NULL WHERE name = 'dora'", "that dora may log in",
+                         "unexplained"),
+    "a change that waits": ("INSERT INTO account_changes (id, account, what, detail, change, state, asked_by, asked,"
+                            " starts) VALUES ('ffffffff', 'carl', 'grant', '{}', '{\"type\":\"GrantRole\",\"account\":"
+                            "\"carl\",\"role\":\"administrator\"}', 'waits', 'ada', '', '')",
+                            "the change ffffffff of carl that waits", "unexplained"),
+    "what waits": ("UPDATE account_changes SET change = replace(change, '4713', '0') WHERE state = 'waits'",
+                   "the change CHANGE of adam that waits", "changed"),
+    "a password that waits": ("UPDATE account_changes SET change = 'x' WHERE state = 'waits'",
+                              "the change CHANGE of adam that waits", "unexplained"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A station with a robot, somebody who is disabled and a change that waits; its folder, and their ids."""
+    folder, names = tmp_path_factory.mktemp("accounts"), {}
+
+    async def make() -> None:
+        async with a_desk(folder) as desk:
+            ada = await desk.log_in("ada")
+            robot = await desk.post(ada, "/v1/accounts", kind="robot", name="robot-ci", full_name="", days=9)
+            await desk.post(ada, "/v1/accounts", name="dora", password=PASSWORD)
+            await desk.post(ada, "/v1/accounts/dora/disable")
+            await desk.refused(await desk.log_in("anna"), "/v1/intake")
+            waits = (await desk.post(ada, "/v1/accounts/adam/uid", uid=4713))["waits"]
+            names.update(SECRET=robot["secret_id"], CHANGE=waits["id"])
+
+    asyncio.run(make())
+    return folder / "bravo", names
+
+
+def test_a_row_that_no_event_explains_is_found(template: tuple[Path, dict[str, str]]) -> None:
+    root, names = template
+    with Inside(root) as inside:
+        database = inside.station.paths.database
+        with closing(sqlite3.connect(":memory:")) as kept:
+            with closing(sqlite3.connect(database)) as before:
+                before.backup(kept)
+            assert changed_deeds(inside.station) == []
+            for edited, (statement, about, how) in EDITS.items():
+                edit(database, statement)
+                thing = about.replace("SECRET", names["SECRET"]).replace("CHANGE", names["CHANGE"])
+                found = [(one["thing"], one["found"]) for one in changed_deeds(inside.station)]
+                assert found == [(thing, how)], edited
+                with closing(sqlite3.connect(database)) as after:
+                    kept.backup(after)
+
+
+async def test_nobody_decides_by_an_account_that_was_changed_by_hand(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        ada, anna, carl = [await desk.log_in(name) for name in ("ada", "anna", "carl")]
+        assert await desk.refused(ada) == ""
+        assert await desk.refused(anna, "/v1/intake") == ""
+        desk.sql("INSERT INTO grants VALUES ('carl', 'administrator', '**')")
+        assert "by the audit log that carl is administrator" in await desk.refused(carl)
+        desk.sql("INSERT INTO accounts VALUES ('mallory', 'person', '', ?, NULL, NULL, 1, '')", OTHER_HASH)
+        desk.sql("INSERT INTO grants VALUES ('mallory', 'administrator', '**')")
+        assert "the account mallory is unexplained" in await desk.refused(await desk.log_in("mallory", OTHER))
+        desk.sql("UPDATE accounts SET password = ? WHERE name = 'adam'", OTHER_HASH)
+        assert "the password of adam is changed" in await desk.refused(await desk.log_in("adam", OTHER))
+        assert await desk.refused(ada) == ""
+        refusals = desk.inside.events("account")
+        assert {event["actor"] for event in refusals} == {"carl", "mallory", "adam"}
+        # What an administrator does about it is an event, and explains what stands from then on.
+        await desk.post(ada, "/v1/accounts/carl/withdraw", role="administrator")
+        await desk.post(ada, "/v1/accounts/mallory/disable")
+        assert [one for one in desk.found() if "adam" not in one[0]] == []
+        assert "may not" in await desk.refused(carl), "he is a reader again"
+        assert await desk.refused(carl, "/v1/status") == ""
+
+
+async def test_a_base_is_recorded_once_and_again_after_a_restore(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        for _ in range(2):
+            await desk.again()
+        assert len(desk.inside.events("accounts.base")) == 1
+        desk.sql("INSERT INTO grants VALUES ('carl', 'maintainer', '**')")
+        assert desk.found() == [("that carl is maintainer on **", "unexplained")]
+        desk.inside.shut()
+        assert [one for one in desk.found() if "carl" in one[0]] == [], "of a copy the log cannot know"
+        await desk.again()
+        assert len(desk.inside.events("accounts.base")) == 2
+        desk.sql("INSERT INTO grants VALUES ('carl', 'writer', '**')")
+        assert desk.found() == [("that carl is writer on **", "unexplained")]
+
+
+async def test_a_change_that_a_kill_undid_locks_nobody_out(tmp_path: Path) -> None:
+    """Its event was recorded, and the process died before the transaction."""
+    async with a_desk(tmp_path) as desk:
+        ada = await desk.log_in("ada")
+        assert await desk.refused(ada) == ""
+        say = desk.inside.station.audit.record
+        say(AuditEvent(Act.ACCOUNT_PASSWORD, "adam", "ada", "done", {"mark": "0" * 64}))
+        say(AuditEvent(Act.ACCOUNT_CREATE, "ada", "eve", "done", {"kind": "person", "mark": ""}))
+        assert desk.found() == [("the password of ada", "changed")]
+        await desk.again()
+        assert desk.found() == []
+        assert desk.inside.events("account.password")[-1]["detail"]["takes_back"]
+        assert await desk.refused(ada) == ""
+        # What is older than the log's last seconds was done: a row that shows something else was changed by hand.
+        say(AuditEvent(Act.ACCOUNT_PASSWORD, "adam", "ada", "done", {"mark": "0" * 64}))
+        desk.control.by_log = AccountsByLog(began=clock.micros() + 60_000_000)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("appliance.control.accounts_by_log._IN_FLIGHT", -1)
+            await desk.control.by_log.ensure(desk.inside.station)
+        assert desk.found() == [("the password of ada", "changed")]
