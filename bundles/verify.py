@@ -92,14 +92,19 @@ _OFFERED: Final = 8
 def find_folders(paths: Sequence[Path]) -> tuple[Path, ...]:
     """The bundle's folder behind each path: itself, or the one bundle below it (a medium's mount point).
 
-    A folder that is named twice counts once. Raises UsageError where there is none, or more than one.
+    A folder that is named twice counts once. Raises UsageError where there is none, or more than one, or for a file;
+    RefusedError for a socket, a pipe or a device.
     """
     return tuple(dict.fromkeys(_find(path) for path in paths))
 
 
 def _find(path: Path) -> Path:
     with failures_named(path, "the bundle cannot be read"):
-        names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in scan(path)}
+        try:
+            names = {entry.name: entry.is_dir(follow_symlinks=False) for entry in scan(path)}
+        except NotADirectoryError:
+            wrong = UsageError if path.is_file() else RefusedError
+            raise wrong("not a folder", thing=str(path), remedy="give the folder that holds SHA256SUMS") from None
         if not names.keys().isdisjoint(_MARKS):
             return path
         below = sorted(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from appliance.cli.main import main
-from bundles.errors import EXIT_REFUSED, LockgateError
+from bundles.errors import EXIT_REFUSED, EXIT_USAGE, LockgateError
 from bundles.format.manifest import volume_path
 from bundles.format.sums import MANIFEST
 from bundles.verifier.main import run
@@ -108,3 +108,19 @@ def test_an_import_refuses_a_socket(ground: tuple[Path, Path], put: Callable[[st
     with a_socket(put(place)), Inside(ground[0]) as inside, pytest.raises(LockgateError) as refused:
         inside.bring(ground[1])
     assert refused.value.exit_status == EXIT_REFUSED
+
+
+@pytest.mark.parametrize("kind", [*KINDS, None], ids=lambda kind: kind.__name__ if kind else "a file")
+def test_what_is_no_folder_is_refused_and_a_file_is_a_mistake(
+    ground: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    kind: Callable[[Path], contextlib.AbstractContextManager[None]] | None,
+) -> None:  # fmt: skip
+    path = tmp_path / "it"
+    if kind is None:
+        path.touch()
+    with contextlib.nullcontext() if kind is None else kind(path):
+        for program, words in commands(ground[0], path):
+            monkeypatch.setattr(sys, "argv", words)
+            with pytest.raises(SystemExit) as ended:
+                program()
+            assert ended.value.code == (EXIT_USAGE if kind is None else EXIT_REFUSED), words
