@@ -15,7 +15,7 @@ from aiohttp import web
 from appliance import clock, limits
 from appliance.audit.acts import Act, account_changed
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, caller
+from appliance.control.api import Control, act, audited, caller
 from appliance.intake.overrides import trusted_now
 from appliance.permissions import GIVES, GUARDED, Caller, Permission, is_guarded
 from appliance.release_check import duty_record
@@ -89,6 +89,9 @@ async def ask(
     """
     reader, actor = control.station.reader, caller(request)
     await control.by_log.ensure(control.station)
+    # Of what is one's own too: an exchanged password would explain itself by setting the next one.
+    explained = control.by_log.require(control.station, actor, "account")
+    await audited(control, request, account_changed(what), change.account, explained)
     called = await has_called(control)
     how = pending_changes.how_of(reader, change, actor, called=called)
     change_id, at = secrets.token_hex(4), clock.now()

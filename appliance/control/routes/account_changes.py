@@ -44,6 +44,8 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def confirm(request: web.Request) -> web.Response:
         change, actor = find(request), caller(request)
         await control.by_log.ensure(control.station)
+        explained = control.by_log.require(control.station, actor, "account")
+        await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, explained)
         await audited(control, request, Act.ACCOUNT_CONFIRM, change.account, _check_other(change, actor))
         write = ConfirmChange(id=change.id, actor=actor, at=clock.now())
         foreign = pending_changes.foreign_of_grant(reader, change)

@@ -202,4 +202,5 @@ async def check_holder(control: Control, keyid: str) -> str | None:
             thing=keyid,
             remedy="have an administrator bind it: lockgate user bind-key NAME KEYID",
         )
+    await control.by_log.require(control.station, holder, "approve")
     return holder
