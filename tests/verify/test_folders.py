@@ -72,7 +72,7 @@ def test_no_bundle_and_no_folder_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(FailedError, match=r"No such file.*medium is mounted"):
         find_folders([tmp_path / "nowhere"])
     (tmp_path / "file").touch()
-    with pytest.raises(FailedError, match="cannot be read"):
+    with pytest.raises(UsageError, match="not a folder"):
         find_folders([tmp_path / "file"])
 
 
