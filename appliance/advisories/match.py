@@ -98,6 +98,11 @@ class Owners:
                     yield owner
 
 
+def may_be_owned(package: Package) -> bool:
+    """Whether a distribution makes packages of the package's ecosystem."""
+    return package.ecosystem in _PREFIXES
+
+
 def upstream_version(version: str) -> str:
     """The part of a distribution's version that is the upstream's: without epoch, revision and repacking."""
     found = _UPSTREAM.match(version)

@@ -10,6 +10,9 @@ from appliance.advisories.versions.order import compare, scheme_of
 
 _FIRST: Final = "0"
 """What `introduced` says for "before every version"."""
+_SPELLED_ONE_WAY: Final = frozenset({"debian", "rpm", "alpine"})
+"""Orders of distributions, whose records enumerate versions as the archive spells them: equal ones are the same text,
+but for an epoch of zero. Records of kernels enumerate thousands."""
 _EVERY: Final = "*"
 """What `limit` says for "no limit"."""
 
@@ -20,7 +23,7 @@ def affects(entry: Entry, version: str) -> bool:
     Raises NoVersionError where nothing says so, and something could not be compared.
     """
     scheme = scheme_of(entry.ecosystem)
-    if version in entry.versions:
+    if any(spelled in entry.versions for spelled in _spellings(scheme, version)):
         return True
     undecided: NoVersionError | None = None
     for one in entry.ranges:
@@ -34,7 +37,7 @@ def affects(entry: Entry, version: str) -> bool:
         except NoVersionError as error:
             undecided = error
     if scheme is not None:
-        for listed in entry.versions:
+        for listed in entry.versions if scheme not in _SPELLED_ONE_WAY else ():
             try:
                 if compare(scheme, listed, version) == 0:
                     return True
@@ -45,6 +48,13 @@ def affects(entry: Entry, version: str) -> bool:
     if undecided is not None:
         raise undecided
     return False
+
+
+def _spellings(scheme: str | None, version: str) -> tuple[str, ...]:
+    """A version, and where it may have an epoch the same with and without one of zero."""
+    if scheme not in _SPELLED_ONE_WAY or scheme == "alpine":
+        return (version,)
+    return version, version.removeprefix("0:"), f"0:{version}"
 
 
 def _within(one: Range, scheme: str, version: str) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from appliance.advisories.match import Matches, Verdict, judge, match_package
+from appliance.advisories.match import Matches, Verdict, judge, match_package, may_be_owned
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
 from appliance.store.ports import Reader
@@ -16,8 +16,8 @@ from appliance.store.reads import advisories, components
 SCANNED: Final = "scanned"
 CARRIED: Final = "carried"
 NOT_SCANNED: Final = "not-scanned"
-_LOOKED_UP: Final = 4096
-"""Packages whose advisories are kept while images are gone through: many images hold the same ones."""
+_LOOKED_UP: Final = 256
+"""Packages whose advisories are kept: those of one name follow one another."""
 
 
 class Advisories:
@@ -27,7 +27,7 @@ class Advisories:
         self._reader = reader
         self.sources = advisories.sources(reader)
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
-        self._entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
+        self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
         self._empty = Matches()
         self._matches = dict[Package, Matches]()
 
@@ -37,7 +37,7 @@ class Advisories:
     def matches(self, package: Package) -> Matches:
         """What they say of a package. Kept: what is said of most is nothing."""
         if package not in self._matches:
-            found = match_package(package, self._entries)
+            found = match_package(package, self.entries)
             self._matches[package] = found if found.known else self._empty
         return self._matches[package]
 
@@ -84,11 +84,24 @@ def verdict_on(reader: Reader, image: str, known: Advisories) -> ImageVerdict:
 
 
 def affected_images(reader: Reader, known: Advisories, advance: Callable[[int, int], object]) -> tuple[int, int]:
-    """How many images the station has an SBOM of its own of, and how many of them have findings."""
+    """How many images the station has an SBOM of its own of, and how many of them have findings.
+
+    Each package is looked at once, however many images have it; packages of one name follow one another, so that their
+    advisories are read once. A finding that a distribution may decide about is asked of the image itself.
+    """
+    total = components.packages_count(reader)
+    affected, disputed = set[int](), set[int]()
+    for done, (number, package) in enumerate(components.all_packages(reader), 1):
+        if match_package(package, known.entries).found:
+            (disputed if may_be_owned(package) else affected).add(number)
+        advance(done, total)
     images = components.images_indexed(reader)
-    affected = 0
-    for done, (_, number) in enumerate(images, 1):
-        verdict = judge(components.packages_of(reader, number), known.matches, known.covers)
-        affected += bool(verdict.findings)
-        advance(done, len(images))
-    return len(images), affected
+    count = 0
+    for _, number in images:
+        held = set(components.package_numbers(reader, number))
+        if not held.isdisjoint(affected):
+            count += 1
+        elif not held.isdisjoint(disputed):
+            fresh = Advisories(reader)
+            count += bool(judge(components.packages_of(reader, number), fresh.matches, fresh.covers).findings)
+    return len(images), count

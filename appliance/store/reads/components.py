@@ -93,9 +93,21 @@ def uses_of(reader: Reader, package: int) -> Iterator[tuple[str, str, str]]:
 
 
 def all_packages(reader: Reader) -> Iterator[tuple[int, Package]]:
-    """Every package of the index, read as the caller goes."""
-    rows = reader.execute(f"SELECT p.number, {_PACKAGE} FROM packages p ORDER BY p.number")  # noqa: S608
+    """Every package of the index, those that advisories know by one name together, read as the caller goes."""
+    order = "p.ecosystem, p.source, p.name"
+    rows = reader.execute(f"SELECT p.number, {_PACKAGE} FROM packages p ORDER BY {order}")  # noqa: S608
     return ((row[0], Package(*row[1:])) for row in rows)
+
+
+def packages_count(reader: Reader) -> int:
+    """How many packages the index has."""
+    return int(reader.execute("SELECT count(*) FROM packages").fetchone()[0])
+
+
+def package_numbers(reader: Reader, sbom: int) -> list[int]:
+    """The packages of an indexed SBOM, by their numbers."""
+    rows = reader.execute("SELECT package FROM image_packages WHERE sbom = ?", (sbom,))
+    return [int(number) for (number,) in rows]
 
 
 def images_indexed(reader: Reader) -> list[tuple[str, int]]:

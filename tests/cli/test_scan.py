@@ -1,0 +1,68 @@
+"""`lockgate scan`, `advisories` and `sbom find` at a station that serves: exit statuses that scripts rely on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.tour.stage import Station
+from tests.cli.conftest import Ended, Run
+from tests.peers.stock import Layout
+from tests.scanning.exports import dist_info, image_of, record, zipped
+
+
+@pytest.fixture
+def alpha(tmp_path: Path) -> Iterator[Station]:
+    with Station(tmp_path / "alpha", "alpha", "outside") as station:
+        yield station
+
+
+def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_looked_at(
+    alpha: Station, tmp_path: Path, run: Run
+) -> None:
+    def at(*words: str | Path) -> Ended:
+        return run(*words, "-C", alpha.folder)
+
+    layout = Layout(tmp_path / "app")
+    layout.tag("1", image_of(layout, dist_info("requests", "2.19")))
+    assert at("collect", f"oci:{layout.folder}:1", "--as", "team/app:1").status == 0
+
+    unknown = at("scan", "team/app:1", "--known", "--json")
+    assert (unknown.status, unknown.document["gaps"]) == (4, ["not-scanned"])
+    bare = at("scan", "team/app:1", "--json")
+    assert (bare.status, bare.document["gaps"], bare.document["advisories"]) == (4, ["no-advisories"], [])
+    assert "no advisories for PyPI: 1 package" in at("scan", "team/app:1").out
+    assert at("scan", "find", "CVE-2024-1").status == 4
+
+    old = zipped(tmp_path / "old.zip", [record("PYSEC-1", fixed="2.19", aliases=["CVE-2024-1"])])
+    new = [record("PYSEC-1", fixed="2.20", aliases=["CVE-2024-1"], modified="2024-02-01T00:00:00Z")]
+    loaded = at("advisories", "load", zipped(tmp_path / "new.zip", new), "--json")
+    assert (loaded.status, loaded.document["source"], loaded.document["affected"]) == (0, "osv-pypi", 1)
+    found = at("scan", "team/app:1", "--json")
+    (finding,) = found.document["images"][0]["findings"]
+    assert (found.status, found.document["complete"]) == (1, True)
+    assert (finding["id"], finding["package"], finding["version"], finding["fix"], finding["source"]) == (
+        "PYSEC-1", "requests", "2.19", "2.20", "osv-pypi",
+    )  # fmt: skip
+    where = at("scan", "find", "CVE-2024-1", "--json")
+    assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
+    assert "team/app:1" in at("sbom", "find", "requests@2.19").out
+    assert at("sbom", "find", "requests@2.20", "--json").document["items"] == []
+
+    refused = at("advisories", "load", old)
+    assert (refused.status, "--replace" in refused.err) == (3, True)
+    assert at("advisories", "load", old, "--replace").status == 0
+    clean = at("scan", "team/app:1")
+    assert (clean.status, "[ok] nothing was found" in clean.out) == (0, True)
+    assert "osv-pypi: 2024-01-01T00:00:00Z" in clean.out
+    assert at("scan", "find", "PYSEC-1").status == 0
+    assert at("scan", "find", "PYSEC-2").status == 4
+
+    assert at("collect", f"file:{old}", "--as", "advisories/pypi:1").status == 0
+    assert at("advisories", "load", "advisories/pypi:1", "--source", "carried").status == 0
+    assert [one["source"] for one in at("advisories", "list", "--json").document["items"]] == ["carried", "osv-pypi"]
+    assert (at("advisories", "remove", "carried").status, at("advisories", "remove", "carried").status) == (0, 1)
+    assert [at("scan", *words).status for words in (("team/app:9",), ("a", "b"), ("advisories/pypi:1",))] == [1, 2, 2]
+    assert [at("advisories", "load", word).status for word in (tmp_path / "none.zip", "team/app:1")] == [2, 2]
