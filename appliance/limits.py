@@ -868,6 +868,12 @@ PACKAGE_TEXT: Final = 2048
 SCAN_INDEXED: Final = 200
 """SBOMs that one question brings into the index before it is answered; the rest is done by the next ones."""
 
+SCAN_INDEX_TIME: Final = 5.0
+"""Seconds that such a question may spend on it: an SBOM at its ceilings takes about one."""
+
+SCAN_FORGOTTEN: Final = 20
+"""Images that nothing shows any more and that one write takes out of the index: each has some hundred rows."""
+
 SCAN_FOUND: Final = 10_000
 """Artifacts that one answer about a vulnerability or a package names."""
 

@@ -112,8 +112,7 @@ def upstream_version(version: str) -> str:
 @dataclass(slots=True)
 class Verdict:
     """What is known of an image's packages. `unmatched` counts packages by the kind that no advisories are loaded for,
-    `unnamed` those without a package URL. Complete is: every package was held against advisories, and each comparison
-    was decided."""
+    `unnamed` those without a package URL."""
 
     findings: list[tuple[Match, str]] = field(default_factory=list)
     packages: int = 0
@@ -121,10 +120,6 @@ class Verdict:
     superseded: int = 0
     unmatched: dict[str, int] = field(default_factory=dict)
     unnamed: int = 0
-
-    @property
-    def is_complete(self) -> bool:
-        return not self.unmatched and not self.unnamed and all(one.state == AFFECTED for one, _ in self.findings)
 
 
 def judge(

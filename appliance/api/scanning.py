@@ -70,8 +70,8 @@ class ScannedImage(Shape, frozen=True, kw_only=True):
 
 class Scan(Shape, frozen=True, kw_only=True):
     """GET /v1/scan: what is known of an artifact. `counts` are findings of scanned images by severity; `complete` is
-    true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-advisories,
-    unnamed-packages, undecided, malformed-advisories)."""
+    true where nothing in `gaps` says what was not looked at (not-scanned, not-held, unread-layers, no-packages,
+    no-advisories, unnamed-packages, undecided, malformed-advisories)."""
 
     reference: str
     digest: str

@@ -25,6 +25,7 @@ from appliance.scanning.index import bring_in
 from appliance.scanning.verdicts import SCANNED, Advisories, ImageVerdict, verdict_on
 from appliance.station import Station
 from appliance.store.reads import advisories, components
+from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 
 _DAY: Final = 24 * 60 * 60
@@ -49,6 +50,11 @@ def scan_of(station: Station, reference: Reference) -> Scan:
     """What is known of an artifact now. Blocking. Raises as `images_of`."""
     digest, images = images_of(station, reference)
     bring_in(station)
+    with advisories.one_state(station.reader):
+        return _scan(station, reference, digest, images)
+
+
+def _scan(station: Station, reference: Reference, digest: Digest, images: list[Image]) -> Scan:
     known = Advisories(station.reader)
     shown, gaps, counts = list[ScannedImage](), set[str](), dict.fromkeys(LEVELS, 0)
     for image in images:
@@ -77,6 +83,8 @@ def _gaps(found: ImageVerdict, known: Advisories) -> Iterator[str]:
     verdict = found.verdict
     if found.why:
         yield "unread-layers"
+    if not verdict.packages:
+        yield "no-packages"
     if verdict.unmatched:
         yield "no-advisories"
     if verdict.unnamed:
@@ -180,6 +188,13 @@ def _uses(station: Station, number: int, package: Package, places: Places) -> It
 def find_vulnerability(station: Station, text: str, shows: Shows) -> VulnerabilityFound:
     """Which images hold a vulnerability, by any of its ids, from the index alone."""
     complete = bring_in(station)
+    if text.lower().startswith("cve-"):
+        text = text.upper()
+    with advisories.one_state(station.reader):
+        return _vulnerability(station, text, shows, complete)
+
+
+def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) -> VulnerabilityFound:
     known = Advisories(station.reader)
     about = advisories.entries_about(station.reader, text)
     ids = {name for _, entry in about for name in entry.ids}

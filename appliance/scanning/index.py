@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from typing import Final
+
 from appliance import limits
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.station import Station
@@ -11,11 +15,22 @@ from bundles.errors import LockgateError, MalformedError
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
+_turn: Final = threading.Lock()
+"""One thread at a time: the others find what it brought in, and no two hold a large document."""
+
 
 def bring_in(station: Station) -> bool:
     """Index what is shown and not indexed, some of it at a time; whether that was all. Blocking."""
+    with _turn:
+        return _bring_in(station)
+
+
+def _bring_in(station: Station) -> bool:
     waiting = not_indexed(station.reader, limits.SCAN_INDEXED)
+    until = time.monotonic() + limits.SCAN_INDEX_TIME
     for sbom, image in waiting:
+        if time.monotonic() > until:
+            return False
         try:
             write = index_write(image, sbom, _document(station, Digest.parse(sbom)), "carried")
         except LockgateError as error:

@@ -35,6 +35,7 @@ from appliance.store.writes.advisories import (
     SwitchAdvisories,
     require_newer,
 )
+from appliance.store.writes.components import ForgetUnshown
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io.display import safe, some
 from bundles.oci.reference import Reference
@@ -102,6 +103,7 @@ class _Load:
 
     def run(self) -> Result:
         context, counts = self._context, self._counts
+        self._source = self._source or held.source_of(self._station.reader, self._export.digest)
         if self._source is not None and held.is_held(self._station.reader, self._source, self._export.digest):
             return self._result(unchanged=True)
         detail = {"digest": self._export.digest}
@@ -127,6 +129,7 @@ class _Load:
                     self._drop()
                 raise
         self._drop()
+        self._forget()
         context.log(f"{facts.source}: {some(counts.records, 'record')} of {facts.dated}")
         if counts.malformed:
             context.log(f"[!!] {some(counts.malformed, 'record')} of {facts.source} could not be read")
@@ -195,6 +198,11 @@ class _Load:
     def _drop(self) -> None:
         """Take away the rows of loads that count no more."""
         while self._station.writer.submit(DropAdvisories()):
+            self._context.progress("drop", 0, 0)
+
+    def _forget(self) -> None:
+        """Take away what the index has of images that nothing shows any more."""
+        while self._station.writer.submit(ForgetUnshown()):
             self._context.progress("drop", 0, 0)
 
     def _result(self, *, unchanged: bool) -> Result:

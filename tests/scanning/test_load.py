@@ -63,8 +63,9 @@ def test_an_export_is_kept_with_its_date_its_digest_and_its_counts(outside: Outs
     assert [entry.id for _, entry in entries_about(outside.station.reader, "CVE-2024-1")] == ["PYSEC-1"]
     (event,) = outside.events("advisories.load")
     assert (event["thing"], event["outcome"], event["detail"]["digest"]) == ("vendor", "done", source.digest)
-    again = loaded(outside, export, source="vendor")
-    assert (again["unchanged"], again["records"], len(held(outside))) == (True, 6, 1)
+    for more in ({"source": "vendor"}, {}):
+        again = loaded(outside, export, **more)
+        assert (again["unchanged"], again["source"], again["records"], len(held(outside))) == (True, "vendor", 6, 1)
 
 
 def test_a_folder_of_records_is_an_export_and_links_in_it_are_not_followed(outside: Outside, tmp_path: Path) -> None:

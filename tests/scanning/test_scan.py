@@ -15,6 +15,7 @@ from appliance.api.scanning import Scan
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.scanning import load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of
+from appliance.store.reads.advisories import entries_of, one_state, sources
 from appliance.store.writes.components import IndexSbom
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.reference import Reference
@@ -163,7 +164,8 @@ def test_an_sbom_from_elsewhere_that_lists_nothing_makes_no_image_clean(
     ("purls", "gaps"),
     [
         (["pkg:pypi/a@1"], ()), (["pkg:npm/a@1"], ("no-advisories",)), (["pkg:generic/a@1"], ("no-advisories",)),
-        (["a"], ("unnamed-packages",)), ([], ()),
+        (["a"], ("unnamed-packages",)), ([], ("no-packages",)), (["pkg:pypi/requests@latest"], ()),
+        (["pkg:pypi/requests"], ("undecided",)), (["pkg:pypi/a@1", "pkg:npm/a@1"], ("no-advisories",)),
     ],
 )  # fmt: skip
 def test_an_image_is_clean_only_where_every_package_was_held_against_advisories(
@@ -208,7 +210,7 @@ def test_nothing_about_a_vulnerability_is_no_word_that_it_is_not_there(
     found = find_vulnerability(outside.station, "CVE-2024-9", everything)
     assert (found.known, found.complete, found.items) == (False, False, ())
     advisories(outside, zipped(tmp_path / "1.zip", [record("PYSEC-1", aliases=["CVE-2024-9"])]))
-    found = find_vulnerability(outside.station, "CVE-2024-9", everything)
+    found = find_vulnerability(outside.station, "cve-2024-9", everything)
     assert (found.known, found.complete, found.items, found.ids) == (True, True, (), ("CVE-2024-9", "PYSEC-1"))
 
 
@@ -251,3 +253,51 @@ def test_a_documents_packages_take_the_place_of_what_it_listed_before_and_the_st
     ).fetchall() == [("b", "own")]
     assert isinstance(index_write(image, "one", b"no sbom", "own"), IndexSbom)
     assert index_write(image, "one", b"no sbom", "own").state == "unreadable"
+
+
+def test_a_verdict_is_of_one_moment_whatever_is_loaded_meanwhile(
+    outside: Outside, image: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    _, described = image
+    advisories(outside, zipped(tmp_path / "1.zip", [record("PYSEC-1")]))
+    index(outside, described, "pkg:pypi/requests@2.19")
+    reader = outside.station.reader
+    with one_state(reader):
+        before = sources(reader)
+        advisories(outside, zipped(tmp_path / "2.zip", [record("PYSEC-2", modified="2024-06-01T00:00:00Z")]))
+        assert sources(reader) == before
+        assert [entry.id for _, entry in entries_of(reader, "PyPI", "requests")] == ["PYSEC-1"]
+    assert [entry.id for _, entry in entries_of(reader, "PyPI", "requests")] == ["PYSEC-2"]
+
+
+def test_an_image_that_nothing_shows_any_more_leaves_the_index_with_the_next_load(
+    outside: Outside, image: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    _, described = image
+    index(outside, described, "pkg:pypi/requests@2.19", "pkg:pypi/a@1")
+    other = {"digest": "sha256:" + "7" * 64}
+    index(outside, other, "pkg:pypi/requests@2.19", "pkg:pypi/b@1")
+    result = advisories(outside, zipped(tmp_path / "1.zip", [record("PYSEC-1")]))
+    assert (result["images"], result["affected"]) == (1, 1)
+    labels = outside.station.reader.execute("SELECT label FROM packages ORDER BY 1").fetchall()
+    assert labels == [("a",), ("requests",)]
+    assert outside.station.reader.execute("SELECT image FROM sboms").fetchall() == [(described["digest"],)]
+
+
+def test_a_finding_that_a_distribution_decides_about_counts_in_no_image(
+    outside: Outside, image: tuple[str, dict[str, Any]], tmp_path: Path
+) -> None:
+    reference, described = image
+    owner = "pkg:deb/debian/python3-requests@2.19-1?distro=debian-12&upstream=requests"
+    document = json.loads(cyclonedx("pkg:pypi/requests@2.19", owner))
+    path = {"name": "syft:location:0:path", "value": "/usr/lib/python3/dist-packages/requests.egg-info"}
+    document["components"][0]["properties"] = [path]
+    raw = json.dumps(document).encode()
+    outside.writer.submit(index_write(described["digest"], "sha256:" + "0" * 64, raw, "own"))
+    fixed = record("DEBIAN-CVE-2024-1", "requests", "2.19-1", ecosystem="Debian:12")
+    upstream = record("PYSEC-1", aliases=["CVE-2024-1"])
+    assert advisories(outside, zipped(tmp_path / "1.zip", [upstream]))["affected"] == 1
+    assert advisories(outside, zipped(tmp_path / "2.zip", [fixed]))["affected"] == 0
+    scan = known(outside, reference)
+    assert (ids(scan), scan.images[0].superseded, scan.complete) == (set(), 1, True)
+    assert find_vulnerability(outside.station, "CVE-2024-1", everything).items == ()

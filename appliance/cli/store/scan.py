@@ -15,6 +15,7 @@ _GAPS: Final = {
     "not-scanned": "an image has no SBOM that this station made",
     "not-held": "an image that the index lists is not held here",
     "unread-layers": "a layer was not looked into",
+    "no-packages": "syft found no package in an image",
     "no-advisories": "no advisories are loaded for some of the packages",
     "unnamed-packages": "some packages have no package URL",
     "undecided": "some versions could not be compared",

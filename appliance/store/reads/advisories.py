@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
@@ -28,6 +29,16 @@ class Source:
     malformed: int
     entries: int
     ecosystems: tuple[tuple[str, int], ...]
+
+
+@contextmanager
+def one_state(reader: Reader) -> Iterator[None]:
+    """What is read inside is of one moment, whatever is loaded meanwhile."""
+    reader.execute("BEGIN")
+    try:
+        yield
+    finally:
+        reader.execute("COMMIT")
 
 
 def sources(reader: Reader) -> list[Source]:
@@ -71,6 +82,12 @@ def is_held(reader: Reader, source: str, digest: str) -> bool:
     """Whether the source's advisories are those of this export."""
     row = reader.execute("SELECT digest FROM advisory_sources WHERE source = ?", (source,)).fetchone()
     return row is not None and row[0] == digest
+
+
+def source_of(reader: Reader, digest: str) -> str | None:
+    """The source whose advisories are those of this export; None where no source's are."""
+    row = reader.execute("SELECT source FROM advisory_sources WHERE digest = ? ORDER BY source", (digest,)).fetchone()
+    return None if row is None else str(row[0])
 
 
 def held(reader: Reader, source: str) -> tuple[str, int] | None:

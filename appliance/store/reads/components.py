@@ -111,8 +111,11 @@ def package_numbers(reader: Reader, sbom: int) -> list[int]:
 
 
 def images_indexed(reader: Reader) -> list[tuple[str, int]]:
-    """Each image with an SBOM of the station's own, and the number of that."""
-    rows = reader.execute("SELECT image, number FROM sboms WHERE origin = 'own' AND state = 'indexed' ORDER BY image")
+    """Each image that a repository shows and that has an SBOM of the station's own, and the number of that."""
+    rows = reader.execute(
+        "SELECT s.image, s.number FROM sboms s WHERE s.origin = 'own' AND s.state = 'indexed' AND EXISTS"
+        " (SELECT 1 FROM links l WHERE l.digest = s.image AND l.kind = 'manifest') ORDER BY s.image"
+    )
     return [(str(image), int(number)) for image, number in rows]
 
 

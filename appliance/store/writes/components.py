@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from appliance import limits
 from appliance.store.ports import Connection
 from appliance.store.writes.write import Write
 
@@ -53,6 +54,35 @@ class IndexSbom(Write, frozen=True):
             " AND source = ? AND source_version = ?",
             [(number, path, *package) for package, path in self.packages],
         )
+
+
+class ForgetUnshown(Write, frozen=True):
+    """Take away what the index has of some images that no repository shows. The result is whether there are further
+    ones."""
+
+    unrecorded: ClassVar[str] = "an index of what the store holds, which can be made anew from it"
+
+    def apply(self, db: Connection) -> bool:
+        numbers = [
+            number
+            for (number,) in db.execute(
+                "SELECT number FROM sboms s WHERE NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = s.image"
+                " AND l.kind = 'manifest') LIMIT ?",
+                (limits.SCAN_FORGOTTEN,),
+            )
+        ]
+        packages = {
+            package
+            for number in numbers
+            for (package,) in db.execute("SELECT package FROM image_packages WHERE sbom = ?", (number,))
+        }
+        for number in numbers:
+            _forget(db, number)
+        db.executemany(
+            "DELETE FROM packages WHERE number = ?1 AND NOT EXISTS (SELECT 1 FROM image_packages WHERE package = ?1)",
+            [(package,) for package in packages],
+        )
+        return len(numbers) == limits.SCAN_FORGOTTEN
 
 
 def _forget(db: Connection, number: int) -> None:
