@@ -141,6 +141,11 @@ class StationPaths:
         return self.root / "approvals.toml"
 
     @property
+    def image_policy(self) -> Path:
+        """The policy for images that was applied, and one that waits (appliance.image_signatures.applied)."""
+        return self.root / "image-policy"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

@@ -131,6 +131,10 @@ ATTESTATION_NODES: Final = 400_000
 IMAGE_SIGNATURES_SIZE: Final = 24 * MIB
 """Bytes of signatures and attestations that are read for one image: three of the largest."""
 
+IMAGE_POLICY: Final = 256 * KIB
+IMAGE_POLICY_NODES: Final = 20_000
+"""The policy for images: some hundred rules with their lists."""
+
 DSSE_SIGNATURES: Final = 8
 """Signatures in one envelope: cosign and in-toto write one a signer."""
 

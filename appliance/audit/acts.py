@@ -160,6 +160,11 @@ class Act(StrEnum):
     STREAM_RESET = "stream.reset"
     WANTS_WRITE = "wants.write"
 
+    # The policy for images.
+    IMAGE_POLICY_SIGN = "image-policy.sign"
+    IMAGE_POLICY_APPLY = "image-policy.apply"
+    IMAGE_POLICY_KEPT = "image-policy.kept"
+
     # Vulnerabilities.
     ADVISORIES_LOAD = "advisories.load"
     ADVISORIES_REMOVE = "advisories.remove"
@@ -242,7 +247,7 @@ COVERED: Final = frozenset(
         Act.INTAKE_IMPORT, Act.INTAKE_APPROVE, Act.INTAKE_REJECT, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
         Act.BREAK_GLASS_OPEN, Act.BREAK_GLASS_RELEASE, Act.LEDGER_REPAIR, Act.STREAM_OVERRIDE,
         Act.STREAM_RESET, Act.BLOCK, Act.UNBLOCK,
-        *(act for act in Act if act.startswith(("account.", "key.", "trust."))),
+        *(act for act in Act if act.startswith(("account.", "key.", "trust.", "image-policy."))),
     }
 )  # fmt: skip
 """The acts after which the station signs a checkpoint at once: acts of people, and none of a client's requests."""
@@ -259,7 +264,7 @@ OUTSIDE_THE_DATABASE: Final = frozenset(
     {
         Act.INIT, Act.REBUILD, Act.RESTORE, Act.ACCOUNT_CODE,
         Act.CLOCK_SET_AHEAD, Act.CLOCK_SET_BACK, Act.METRICS_REFUSE,
-        *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit."))),
+        *(act for act in Act if act.startswith(("station.", "key.", "trust.", "tls.", "audit.", "image-policy."))),
     }
 )  # fmt: skip
 """The acts that leave nothing in the database."""

@@ -33,6 +33,7 @@ COMMANDS: Final = {
     "scan": ("appliance.cli.store.scan:scan", "Vulnerabilities of what is served: scan REF, scan find ID"),
     "sbom": ("appliance.cli.store.sbom:sbom", "Where a package is: find"),
     "advisories": ("appliance.cli.store.advisories:advisories", "Advisories: load, list, remove"),
+    "policy": ("appliance.cli.keys.image_policy:policy", "The policy for images: check, apply, test, explain"),
     "file": ("appliance.cli.store.file:file", "Files that were collected: get one back"),
     "gc": ("appliance.cli.store.gc:gc", "Take away what nothing shows"),
     "scrub": ("appliance.cli.store.scrub:scrub", "Read every blob, withdraw what is damaged"),

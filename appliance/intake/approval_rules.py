@@ -23,6 +23,7 @@ from bundles.format.manifest_codec import decode
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.kinds import is_runnable, kind_of_manifest
 from bundles.oci.manifest import parse_manifest
+from bundles.ports import BlobReader
 
 _KEPT: Final = 256
 """Bundles whose facts are remembered."""
@@ -66,14 +67,14 @@ def _kinds(blobs: Blobs, artifact: Artifact) -> set[str]:
     try:
         manifest = parse_manifest(read_manifest(blobs, artifact), artifact.mediaType)
         kinds = {artifact.kind, kind_of_manifest(manifest)}
-        if is_runnable(manifest) and not _holds_documents(blobs, manifest.layers):
+        if is_runnable(manifest) and not holds_documents(blobs, manifest.layers):
             kinds.add("image")  # evidence by its layers' types alone: clients would run it
     except LockgateError:
         return {artifact.kind, UNKNOWN_KIND}
     return kinds
 
 
-def _holds_documents(blobs: Blobs, layers: tuple[Descriptor, ...]) -> bool:
+def holds_documents(blobs: BlobReader, layers: tuple[Descriptor, ...]) -> bool:
     """Whether no layer begins as an archive, or as anything but text."""
     if len(layers) > _LAYERS_READ:
         return False

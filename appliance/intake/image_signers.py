@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 
 from appliance.image_signatures.search import SUFFIXES
 from appliance.image_signatures.states import Found
+from appliance.intake.approval_rules import holds_documents
 from appliance.intake.content import Checked, read_manifest
 from appliance.outgoing.collect.sources import is_attached
 from bundles.image_signatures.carriers import Carrier, is_carrier, verify_all
 from bundles.image_signatures.pins import Pins
 from bundles.image_signatures.verdict import Subject
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import EVIDENCE
+from bundles.oci.kinds import EVIDENCE, is_runnable
 from bundles.oci.manifest import parse_manifest
 from bundles.ports import BlobReader
 
@@ -79,21 +80,25 @@ class _Attached:
                 yield Carrier(Digest.parse(one.artifact.digest), whole, tag)
 
 
-def signable(checked: Sequence[Checked], kinds: Collection[str] = ()) -> list[Checked]:
-    """What a signature is asked of, of these kinds (all where none is named): everything but evidence, and the indexes
-    at fallback tags that list nothing else."""
-    kind_of = {(one.artifact.repository, one.artifact.digest): one.kind for one in checked}
+def signable(blobs: BlobReader, checked: Sequence[Checked]) -> list[Checked]:
+    """What a signature is asked of: everything but evidence, and the indexes at fallback tags that list nothing else.
+    An image whose layers call themselves evidence and are none is no evidence: clients would run it."""
+    evidence = {
+        (one.artifact.repository, one.artifact.digest)
+        for one in checked
+        if one.kind in EVIDENCE and (not is_runnable(one.manifest) or holds_documents(blobs, one.manifest.layers))
+    }
     return [
         one
         for one in checked
-        if one.kind not in EVIDENCE and (not kinds or one.kind in kinds) and not _lists_evidence(one, kind_of)
+        if (one.artifact.repository, one.artifact.digest) not in evidence and not _lists_evidence(one, evidence)
     ]
 
 
-def _lists_evidence(one: Checked, kind_of: Mapping[Key, str]) -> bool:
-    children = (kind_of.get((one.artifact.repository, str(child.digest)), "") for child in one.manifest.manifests)
+def _lists_evidence(one: Checked, evidence: Collection[Key]) -> bool:
+    children = ((one.artifact.repository, str(child.digest)) for child in one.manifest.manifests)
     attached = bool(one.artifact.tags) and all(is_attached(tag) for tag in one.artifact.tags)
-    return one.kind == "index" and attached and all(kind in EVIDENCE for kind in children)
+    return one.kind == "index" and attached and all(child in evidence for child in children)
 
 
 def look(

@@ -12,6 +12,7 @@ from appliance.api.states import DECIDABLE
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
+from appliance.image_signatures.applied import load_applied
 from appliance.intake import inspectors
 from appliance.intake.content import check_content, check_held, sizes_of
 from appliance.intake.inspectors.layer_cache import Notebook, findings_key
@@ -20,6 +21,7 @@ from appliance.intake.missing_volumes import whole_without
 from appliance.intake.stream_lock import stream_turn
 from appliance.jobs.kinds import JobContext, Result
 from appliance.release_check.tag_owners import TagOwners
+from appliance.settings.image_policy import ImagePolicy
 from appliance.station import Station
 from appliance.store.reads.intake import Entry, find_entry, missing_volumes, previous_of, read_manifest, signed_files
 from appliance.store.writes.intake import Inspected, KeepLayers
@@ -45,7 +47,7 @@ def make_report(station: Station, opened: Opened) -> bytes:
     manifest = whole_without(station.blobs, whole, set(absent)) if absent else whole
     previous = previous_of(reader, manifest.stream, manifest.sequence)
     notebook = Notebook(reader, findings_key(station.paths.findings_key))
-    policy = station.policy()
+    policy, (image_policy, image_policy_error) = station.policy(), _image_policy(station)
     subject = Subject(
         notebook=notebook,
         sources=policy.sources,
@@ -58,6 +60,8 @@ def make_report(station: Station, opened: Opened) -> bytes:
         previous=None if previous is None else read_manifest(reader, previous.digest),
         owners=TagOwners(station, {artifact.repository for artifact in manifest.artifacts}),
         pins=Pins.of(station.trust(), clock.now()),
+        image_policy=image_policy,
+        image_policy_error=image_policy_error,
     )
     report = inspectors.inspect(
         subject, station.config.site, clock.now(), policy.required_inspectors, inspectors.INSPECTORS
@@ -65,6 +69,15 @@ def make_report(station: Station, opened: Opened) -> bytes:
     if notebook.rows:
         station.writer.submit(KeepLayers(layers=tuple(notebook.rows), at=clock.now()))
     return signed.encode(report)
+
+
+def _image_policy(station: Station) -> tuple[ImagePolicy | None, str]:
+    """The policy for images in force, or why it cannot be read: that is reported, and no release goes by it."""
+    try:
+        applied = load_applied(station.paths)
+    except LockgateError as error:
+        return None, error.diagnostics()
+    return (None if applied is None else applied.policy), ""
 
 
 def record(station: Station, entry_digest: str, name: str, report: bytes, actor: str, *, act: Act = _ACT) -> str:

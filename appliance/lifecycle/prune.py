@@ -13,6 +13,7 @@ from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint, signed_origin
 from appliance.audit.folder_acts import recorded
+from appliance.image_signatures.applied import keep_logged
 from appliance.paths import StationPaths
 from appliance.release_check.log_record import SUFFIX, make_record
 from appliance.settings.station import load_config
@@ -36,6 +37,7 @@ def prune_log(paths: StationPaths, exported: Path) -> tuple[int, Cut | None]:
         if paths.database.exists():
             reader = held.enter_context(contextlib.closing(open_reader(paths.database)))
         record, data = make_record(paths, config.site, reader, inside=config.side == "inside")
+    keep_logged(paths.root)
     cut = msgspec.structs.replace(cut, record=record, origin=signed_origin(paths, config.site))
     with recorded(paths.root, Act.AUDIT_PRUNE, str(exported), export.announced(paths, cut)):
         keep_record(paths, f"{record.sha256}{SUFFIX}", data)

@@ -32,9 +32,12 @@ REPORT_TYPE: Final = "application/vnd.lockgate.inspection-report.v1+json"
 RECEIPT_TYPE: Final = "application/vnd.lockgate.receipt.v1+json"
 WANTS_TYPE: Final = "application/vnd.lockgate.want-list.v1+json"
 OVERRIDE_TYPE: Final = "application/vnd.lockgate.override.v1+json"
+IMAGE_POLICY_TYPE: Final = "application/vnd.lockgate.image-policy.v1+json"
+"""Which images must be signed by whom (appliance.settings.image_policy): two people with release keys sign it."""
 PURPOSE_OF: Final = {
     APPROVAL_TYPE: "release",
     OVERRIDE_TYPE: "release",
+    IMAGE_POLICY_TYPE: "release",
     RECEIPT_TYPE: "receipt",
     WANTS_TYPE: "receipt",
 }

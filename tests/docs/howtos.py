@@ -197,7 +197,11 @@ SETUPS = {
         "inside$ openssl req -x509 -new -key signer.key -subj /CN=example -days 9 -out notation-root.crt"
         " -addext basicConstraints=critical,CA:true -addext keyUsage=critical,keyCertSign\n",
         shell="inside",
-        promises={"lockgate key list": "Example PKI", "lockgate signature list": "no signature"},
+        promises={
+            "lockgate key list": "Example PKI",
+            "lockgate signature list": "no signature",
+            "lockgate policy apply policy.toml --key boris": "in force",
+        },
     ),
     "docs/howto/find-vulnerable-content.md": Setup(
         before=(

@@ -65,7 +65,7 @@ def inspect(subject: Subject) -> Section:
                 moved.unread.add(f"{reference}: {error.diagnostics()}")
             moved.add(found)
     signed = {entry.subject for entry in subject.opened.manifest.signatures}
-    images = signable(subject.checked, ("image", "index"))
+    images = [entry for entry in signable(subject.blobs, subject.checked) if entry.kind in ("image", "index")]
     covered = signed | _beneath(images, signed)
     bare = [entry.name for entry in images if entry.artifact.digest not in covered]
     return Section(

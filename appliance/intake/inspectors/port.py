@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 from appliance import limits
 from appliance.intake.content import Checked
 from appliance.intake.inspectors.layer_cache import Notebook
+from appliance.settings.image_policy import ImagePolicy
 from appliance.settings.sources import Source
 from appliance.store.reads.registry import Metadata
 from appliance.store.reads.tag_claims import TagClaim
@@ -31,7 +32,8 @@ class Subject:
     Where the bundle is taken in without its `missing_volumes`, `opened.manifest` has what is whole without them, and
     `left_out` counts the artifacts that are not. `sources` is what the policy lets each source write, `owners` gives
     the standing releases of a repository's tag, oldest first, by the audit log. `pins` are the keys and roots that
-    this station believes for images.
+    this station believes for images, `image_policy` the policy for images that two people applied,
+    `image_policy_error` why it cannot be read.
     """
 
     opened: Opened
@@ -45,6 +47,8 @@ class Subject:
     notebook: Notebook = field(default_factory=Notebook)
     sources: Sequence[Source] = ()
     pins: Pins = field(default_factory=lambda: Pins((), (), ""))
+    image_policy: ImagePolicy | None = None
+    image_policy_error: str = ""
 
 
 Inspector = Callable[[Subject], Section]

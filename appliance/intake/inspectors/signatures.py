@@ -15,12 +15,14 @@ from appliance.image_signatures.states import Found
 from appliance.intake.content import Checked
 from appliance.intake.image_signers import look, signable
 from appliance.intake.inspectors.port import Listing, Subject
+from appliance.intake.signature_policy import lacks
 from bundles.documents.signed import Section
 from bundles.image_signatures.verdict import Claim, Verdict
 from bundles.io import strict_json
 from bundles.io.display import some
+from bundles.oci.kinds import EVIDENCE
 
-_LISTS = ("signed", "attested", "through_index", "not_counted", "unsigned", "not_looked_at")
+_LISTS = ("against_policy", "signed", "attested", "through_index", "not_counted", "unsigned", "not_looked_at")
 
 
 class _Lists:
@@ -45,10 +47,12 @@ class _Lists:
 
 
 def inspect(subject: Subject) -> Section:
-    """`note` where an image has no signature that counts here, `ok` where each has or lies beneath a signed index."""
+    """`fail` where an enforced rule of the policy for images is not satisfied, so that the bundle cannot be released;
+    `note` where an image has no signature that counts here, `ok` where each has or lies beneath a signed index."""
     lists, until = _Lists(), time.monotonic() + limits.SIGNATURES_TIME
-    images = signable(subject.checked, ("image", "index"))
-    looked = look(subject.blobs, subject.checked, images, subject.pins, until)
+    artifacts = signable(subject.blobs, subject.checked)
+    images = [one for one in artifacts if one.kind in ("image", "index", *EVIDENCE)]  # disguised ones are images
+    looked = look(subject.blobs, subject.checked, artifacts, subject.pins, until)
     signed = 0
     for one in images:
         key = one.artifact.repository, one.artifact.digest
@@ -57,15 +61,24 @@ def inspect(subject: Subject) -> Section:
             index = looked.signed_above(key)
             signed += bool(found.counting or index)
             _list(lists, one, found, None if index is None else str(index.digest))
+    lacking = [] if subject.image_policy is None else lacks(subject.image_policy, artifacts, looked)
+    for lack in lacking:
+        said = {"image": lack.artifact.name, "rule": lack.number, "mode": lack.rule.mode, "why": _cut(lack.why)}
+        lists.add("against_policy", said)
     for one in looked.not_looked:
         lists.add("not_looked_at", one.name)
     keys = len(subject.pins.keys) + len(subject.pins.roots)
     return Section(
         inspector="signatures",
-        outcome="ok" if signed == len(images) else "note",
+        outcome="fail"
+        if subject.image_policy_error or any(one.rule.mode == "enforce" for one in lacking)
+        else "ok"
+        if signed == len(images) and not lacking
+        else "note",
         summary=f"{signed} of {some(len(images), 'image')} signed by who is pinned here for images"
-        f" ({some(keys, 'key')} and roots)",
-        details=lists.details(),
+        f" ({some(keys, 'key')} and roots)"
+        + (f"; {some(len(lacking), 'rule')} of the policy for images not satisfied" if lacking else ""),
+        details=lists.details() | ({"policy": subject.image_policy_error} if subject.image_policy_error else {}),
     )
 
 

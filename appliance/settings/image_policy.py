@@ -1,0 +1,142 @@
+"""Which images must be signed by whom: `policy.toml`, and the signed document that is made of it.
+
+Rules can only ask for more: what matches no rule is let in as without a policy, and of several rules that match each
+must be satisfied. What a station goes by is what two people applied (appliance.image_signatures.applied).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import msgspec
+
+from appliance.permissions import check_pattern, matches
+from bundles import limits
+from bundles.documents.signed import IMAGE_POLICY_TYPE
+from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.io import strict_json
+from bundles.io.files import read_small
+from bundles.oci.reference import check_site
+from bundles.signing.keys import check_keyid
+from bundles.signing.policy import check_owner
+
+Mode = Literal["enforce", "warn", "off"]
+_RULES_MOST: Final = 256
+_PEOPLE_MOST: Final = 16
+_LIST_MOST: Final = 64
+_TEXT_MOST: Final = 300
+
+
+class ImageRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is asked of the artifacts of these repositories.
+
+    `people`: how many distinct owners must have signed. `owners`, `keys` and `identities` (subjects of certificates, as
+    RFC 4514 writes them) say whose signatures count; an empty list says nothing. `annotations` must have been signed.
+    `attestations` are predicate types, each of which must be attested by one whose signature counts. `children`:
+    whether a signed index answers for what it names (`index`), or each needs its own (`own`).
+    """
+
+    repositories: list[str]
+    mode: Mode = "enforce"
+    people: int = 1
+    owners: list[str] = []
+    keys: list[str] = []
+    identities: list[str] = []
+    annotations: dict[str, str] = {}
+    attestations: list[str] = []
+    children: Literal["index", "own"] = "index"
+
+    def names(self, repository: str) -> bool:
+        """Whether the rule is about a repository; one that is `off` is about none."""
+        return self.mode != "off" and any(matches(pattern, repository) for pattern in self.repositories)
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    image: list[ImageRule]
+
+
+class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The document that two people sign: for a site, numbered, each number applied once."""
+
+    type: str = IMAGE_POLICY_TYPE
+    site: str
+    number: int
+    image: list[ImageRule]
+
+    def rules(self, repository: str) -> list[tuple[int, ImageRule]]:
+        """The rules about a repository, with their numbers from 1."""
+        return [(number, rule) for number, rule in enumerate(self.image, 1) if rule.names(repository)]
+
+
+def read_rules(path: Path) -> list[ImageRule]:
+    """The rules of a `policy.toml`. Raises UsageError naming the file and the rule."""
+    try:
+        found = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=_File, strict=True).image
+        check_rules(found)
+    except LockgateError as error:
+        reason = f"{error.what}: {error.thing}" if error.thing else error.what
+        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
+    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+        reason = str(error).splitlines()[0][:160]
+        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
+    return found
+
+
+def check_rules(rules: list[ImageRule]) -> None:
+    """Raises UsageError naming the rule that is wrong."""
+    if len(rules) > _RULES_MOST:
+        raise UsageError(f"more than {_RULES_MOST} rules")
+    for number, rule in enumerate(rules, 1):
+        try:
+            _check_rule(rule)
+        except LockgateError as error:
+            raise UsageError(f"rule {number}: {error.what}", thing=error.thing) from None
+
+
+def _check_rule(rule: ImageRule) -> None:
+    if not rule.repositories:
+        raise UsageError("repositories is empty and names nothing")
+    for pattern in rule.repositories:
+        check_pattern(pattern)
+    if not 1 <= rule.people <= _PEOPLE_MOST:
+        raise UsageError(f"people is from 1 to {_PEOPLE_MOST}", thing=str(rule.people))
+    for keyid in rule.keys:
+        check_keyid(keyid)
+    for owner in rule.owners:
+        check_owner(owner)
+    lists: Mapping[str, Any] = {
+        "repositories": rule.repositories, "owners": rule.owners, "keys": rule.keys, "identities": rule.identities,
+        "attestations": rule.attestations, "annotations": rule.annotations,
+    }  # fmt: skip
+    for name, values in lists.items():
+        texts = [*values, *(values.values() if isinstance(values, dict) else ())]
+        if len(values) > _LIST_MOST or any(not 0 < len(text) <= _TEXT_MOST for text in texts):
+            raise UsageError(f"{name} has too many or too long entries, or an empty one")
+        if isinstance(values, list) and len(set(values)) != len(values):
+            raise UsageError(f"{name} names one twice")
+
+
+def encode(policy: ImagePolicy) -> bytes:
+    """Canonical bytes: what is signed and what is hashed."""
+    return strict_json.canonical(msgspec.to_builtins(policy))
+
+
+def decode(raw: bytes) -> ImagePolicy:
+    """The document in `raw`: canonical, closed, possible. Raises MalformedError."""
+    fields = strict_json.loads_canonical(
+        raw, ceiling=limits.IMAGE_POLICY, nodes=limits.IMAGE_POLICY_NODES, what="the policy for images"
+    )
+    try:
+        policy = msgspec.convert(fields, ImagePolicy, strict=True)
+    except msgspec.ValidationError as error:
+        raise MalformedError("a malformed policy for images", thing=str(error)[:160]) from None
+    if policy.type != IMAGE_POLICY_TYPE or policy.number < 1 or encode(policy) != raw:
+        raise MalformedError("not a policy for images", thing=policy.type[:120])
+    check_site(policy.site)
+    try:
+        check_rules(policy.image)
+    except UsageError as error:
+        raise MalformedError(error.what, thing=error.thing) from None
+    return policy
