@@ -409,11 +409,77 @@ REMOTE_CONNECT: Final = 20.0
 REMOTE_IDLE: Final = 60.0
 """A registry that sends nothing for so long is asked again."""
 
+REMOTE_ANSWER: Final = 120.0
+"""Seconds from a request to the end of its answer's headers: headers that arrive a byte at a time never idle."""
+
+REMOTE_DOCUMENT: Final = 300.0
+"""Seconds for a manifest or a list, 4 MiB at most."""
+
+REMOTE_STALL: Final = 60.0
+REMOTE_STALL_LEAST: Final = 64 * KIB
+"""A body that brings fewer bytes in so many seconds has stalled: slower than any link that a blob would come over."""
+
 REMOTE_ATTEMPTS: Final = 5
 """With back-off doubling from half a second this rides out eight seconds; longer outages are a person's business."""
 
+REMOTE_ADVANCE: Final = MIB
+"""Bytes that an attempt must bring for the count of failures to begin anew: a body cut after each byte ends too."""
+
+REMOTE_BACK_OFF: Final = 0.5
+REMOTE_BACK_OFF_MOST: Final = 30.0
+"""Seconds before the first further attempt, and the most before any, each with a jitter of half of it."""
+
 REMOTE_RETRY_WAIT: Final = 15
-"""Seconds that a registry's Retry-After is waited for within a collect; a longer one ends it, and is told."""
+"""Seconds that a registry's Retry-After is waited for within a collect; a longer one fails the reference, and is told.
+"""
+
+REMOTE_RETRY_TOTAL: Final = 300.0
+"""Seconds that one collect waits for one registry's rate limit, all its references together."""
+
+REMOTE_REQUESTS: Final = 200_000
+"""Requests of one collect to one registry: 10,000 images of ten requests each, twice over."""
+
+REMOTE_AT_ONCE: Final = 6
+"""Requests to one registry under way at once, as many as skopeo and docker make for one image's layers, or twice."""
+
+REMOTE_PULLS_SAID: Final = 10
+"""Pulls left before a registry's limit from which on that is said."""
+
+REMOTE_EVIDENCE_TTL: Final = 60 * 60
+"""Seconds for which what a registry said refers to a digest is not asked again: signatures come days later, or never.
+"""
+
+REMOTE_EVIDENCE_KEPT: Final = 16 * KIB
+"""Bytes of such an answer that are kept; a longer one is asked for each time."""
+
+REMOTE_EVIDENCE_ROWS: Final = 10_000
+"""Such answers that are kept; half of them go, the oldest, where there are more."""
+
+COLLECT_AT_ONCE: Final = 4
+"""References of one collect under way at once. Their manifests are in memory together, and at their ceilings four take
+80 MiB of a job's data."""
+
+COLLECT_THREADS: Final = 8
+"""Threads of a collect that hash, write and sync: more wait for the disk than use a processor."""
+
+COLLECT_MEMORY: Final = 16 * MIB
+"""Manifests kept in memory between their arrival and the check that they are wanted."""
+
+COLLECT_PART: Final = 4 * MIB
+"""Blobs from this size on are shown one by one while they arrive; smaller ones are there before anybody reads it."""
+
+COLLECT_REASON: Final = 300
+"""Characters of a failed reference's reason in a job's parts: thousands may fail, and its log says all."""
+
+PARTIAL_LEAST: Final = MIB
+"""Blobs below this size are kept in memory until they are whole; larger ones go on where a kill cut them off."""
+
+PARTIAL_EXPIRES: Final = 3 * 24 * 60 * 60.0
+"""Seconds after which what was fetched of a blob is given up: a weekend."""
+
+PARTIALS: Final = 200
+PARTIALS_SIZE: Final = 32 * 1024 * MIB
+"""Partial blobs kept between collects, and their bytes; the oldest go first."""
 
 REMOTE_RETRY_MOST: Final = 86_400
 """Seconds of a Retry-After that are believed: the windows of hubs' rate limits are six hours."""

@@ -97,6 +97,12 @@ class StationPaths:
         return self.uploads / "joins"
 
     @property
+    def partials(self) -> Path:
+        """Blobs that a collect has fetched in part, `<algorithm>-<hex>`. A folder of its own: they are kept for longer
+        than what lies in `uploads` itself."""
+        return self.uploads / "partials"
+
+    @property
     def damaged(self) -> Path:
         """What was found damaged and withdrawn, `<algorithm>-<hex>`, until its bytes came again."""
         return self.store / "damaged"

@@ -20,9 +20,10 @@ class ToSign(Shape, frozen=True, kw_only=True):
 
 
 class Part(Shape, frozen=True, kw_only=True):
-    """A part of a job's work: a medium that is written and compared (`done` counts each byte twice), or a volume that
-    is read. `state` is writing, comparing, done, failed; waiting, reading, verified, missing, damaged. `about` says
-    what failed, or which artifacts wait for the volume."""
+    """A part of a job's work: a medium that is written and compared (`done` counts each byte twice), a volume that is
+    read, or, of a collect, a blob that is fetched or a source that failed. `state` is writing, comparing, done, failed;
+    waiting, reading, verified, missing, damaged; fetching. `about` says what failed, or which artifacts wait for the
+    volume."""
 
     name: str
     medium: int = 1

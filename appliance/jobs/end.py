@@ -64,7 +64,7 @@ def how_it_ended(
         error = wire(out_of_memory(job.id) if died_of_memory(folder / "errors") else _died(job, folder, returncode))
     state = _STATE_OF_EXIT.get(error["exit_status"], "failed")
     if message.get("recorded") or state == "incomplete":
-        return Ended(state, error=error)
+        return Ended(state, result=message.get("result"), error=error)
     return Ended(state, error=error, unrecorded=refusal(kind_of(job.kind).act, job.actor, job.id, from_wire(error)))
 
 

@@ -13,9 +13,12 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.permissions import Permission
 from appliance.station import Station
-from bundles.errors import FailedError, LockgateError, UsageError
+from bundles.errors import FailedError, IncompleteError, LockgateError, UsageError
 
 Result = dict[str, Any]
+
+GONE: Final = "gone"
+"""The state of a part that nobody need look at any more."""
 
 
 class JobContext(Protocol):
@@ -37,8 +40,9 @@ class JobContext(Protocol):
         ...
 
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
-        """How far a part of the work is: a medium that is written, a volume that is read. `about`: what failed, or
-        what waits for it. Kept while the job runs, and with its error."""
+        """How far a part of the work is: a medium that is written, a volume that is read, a blob that is fetched.
+        `about`: what failed, or what waits for it. Kept while the job runs, and with its error, until its state is
+        `GONE`."""
         ...
 
     def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
@@ -62,6 +66,14 @@ class JobContext(Protocol):
         Control has checked them against their public keys. Meanwhile media are let go of. Raises CancelledError.
         """
         ...
+
+
+class PartlyDoneError(IncompleteError):
+    """A job came to its end, and some of what it was to do failed (exit 4). `result` is that of the rest."""
+
+    def __init__(self, what: str, *, thing: str, remedy: str, result: Result) -> None:
+        super().__init__(what, thing=thing, remedy=remedy)
+        self.result = result
 
 
 def telling(context: JobContext, places: Mapping[int, Path]) -> Callable[[int, str, int, int, str], None]:

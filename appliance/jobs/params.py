@@ -32,7 +32,7 @@ _SOURCE: Final[dict[str, Any]] = {
 }
 
 JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "collect": {"sources!": {"type": "array", "items": _SOURCE}},
+    "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG},
     "build": {
         "to!": _TEXT, "references!": _TEXTS, "volume": SIZE, "since": SINCE, "out!": _HANDLES, "sign_with!": _TEXT,
         "cosigners": _TEXTS, "not_after": {"type": ["string", "null"]},

@@ -27,7 +27,7 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import refusal
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
-from appliance.jobs.kinds import kind_of, out_of_memory
+from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures
 from appliance.making_room import give_room
 from appliance.origin import require_open
@@ -114,6 +114,8 @@ class Runner:
         before, sent = self._parts.get(name, ("", 0.0))
         if state != before or about or moment - sent >= _PART_EVERY:
             self._parts[name] = (state, moment)
+            if state == GONE:
+                del self._parts[name]
             fields = {"name": name, "medium": medium, "state": state, "done": done, "total": total}
             self._say({"part": {**fields, "about": about[:_ABOUT]}})
 
@@ -194,7 +196,8 @@ class Runner:
                 print("".join(traceback.format_exception(error)), file=sys.stderr, flush=True)
             told = FailedError("an internal error", thing=self.job_id, remedy=f"see {self.folder / 'log'}")
         self._account()
-        self._say({"error": {**to_wire(told), "exit_status": told.exit_status}, "recorded": self._recorded})
+        result = {"result": told.result} if isinstance(told, PartlyDoneError) else {}
+        self._say({"error": {**to_wire(told), "exit_status": told.exit_status}, "recorded": self._recorded, **result})
         return told.exit_status
 
     def _account(self) -> None:

@@ -349,7 +349,7 @@ class Jobs:
                 self._schedule()
             await self._keeper.keep_now_and_then(job)
         elif "part" in message:
-            job.parts[message["part"]["name"]] = message["part"]
+            job.take_part(message["part"])
         elif "log" in message:
             await asyncio.to_thread(append_line, self._station.paths.job_log(job.id), message["log"])
         elif "to_sign" in message:

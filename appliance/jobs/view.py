@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.api.states import FINAL_STATES
+from appliance.jobs.kinds import GONE
 from appliance.store.ports import Reader
 from appliance.store.reads.jobs import StoredJob, stored_job, stored_jobs
 from bundles.errors import ERRORS_BY_NAME, FailedError
@@ -64,6 +65,13 @@ class Job:
         self._seen.append((moment, done))
         while moment - self._seen[0][0] > _WINDOW:
             self._seen.popleft()
+
+    def take_part(self, part: dict[str, Any]) -> None:
+        """Take in what is said of a part."""
+        if part["state"] == GONE:
+            self.parts.pop(part["name"], None)
+        else:
+            self.parts[part["name"]] = part
 
     @property
     def rate(self) -> float | None:

@@ -21,7 +21,7 @@ from appliance.audit.acts import Act
 from appliance.lifecycle.forgotten import Forgotten
 from appliance.lifecycle.log_replay import LOST_JOB, Logged, RepositoryByLog, note_bundle, replay
 from appliance.lifecycle.rebuild_file import begin, remove, take_place
-from appliance.outgoing.collect.job import manifest_row
+from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.sealed_bundle import SealedBundle
 from appliance.paths import StationPaths
 from appliance.settings.station import Config

@@ -144,6 +144,10 @@ class BlobStore:
     def uploads(self) -> Path:
         return self._paths.uploads
 
+    @property
+    def partials(self) -> Path:
+        return self._paths.partials
+
     def upload_path(self, kind: str) -> Path:
         """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"

@@ -23,6 +23,7 @@ from typing import Final
 from appliance import limits
 from appliance.store.blobs import BlobStore, Tally
 from appliance.store.files import FULL, explain
+from appliance.store.partials import Partials
 from bundles.errors import FailedError, MalformedError, NotFoundError
 from bundles.limits import CHUNK
 from bundles.oci.digest import ALGORITHMS, Digest
@@ -172,9 +173,11 @@ class UploadSessions:
     def sweep(self, older_than: float) -> int:
         """Remove what nobody has written to for `older_than` seconds and nobody holds; returns how many files.
 
-        Takes what a killed job left in `uploads/` too. Grows with the files there.
+        Takes what a killed job left in `uploads/` too, and partial blobs of `limits.PARTIAL_EXPIRES`, or of
+        `older_than` where that is less than `limits.UPLOAD_EXPIRES`. Grows with the files there.
         """
-        removed = 0
+        partial = limits.PARTIAL_EXPIRES if older_than >= limits.UPLOAD_EXPIRES else older_than
+        removed = Partials(self.blobs).sweep(partial)
         before = time.time() - older_than
         for path in list(self.blobs.uploads.iterdir()):
             try:

@@ -20,7 +20,7 @@ from appliance.archives.table_document import Document, Table
 from appliance.archives.unpacking import Stream
 from appliance.jobs.end import append_line
 from appliance.outgoing.collect.next_page import next_page
-from appliance.outgoing.collect.registry_client import challenge_fields
+from appliance.outgoing.collect.challenges import challenge_fields
 from appliance.registry.conditional import UnsatisfiableError, matches, parse_range
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.routes import parse as parse_path

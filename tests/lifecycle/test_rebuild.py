@@ -28,7 +28,7 @@ from appliance.lifecycle.gc import run as collect_garbage
 from appliance.origin import Origin, write_origin
 from appliance.outgoing import build
 from appliance.outgoing.blob_source import StationBlobSource
-from appliance.outgoing.collect.job import manifest_row
+from appliance.outgoing.collect.collector import manifest_row
 from appliance.paths import StationPaths
 from appliance.serve.supervisor import serve
 from appliance.settings.station import load_config

@@ -11,9 +11,8 @@ import pytest
 
 from appliance import clock, limits
 from appliance.outgoing.collect.rate_limit import delay_of
-from appliance.outgoing.collect.remote import RemoteSource
 from bundles.errors import FailedError
-from bundles.oci.reference import RemoteReference
+from tests.outgoing.asking import Asking
 
 NOW = 1_790_000_000
 
@@ -36,7 +35,7 @@ class Limited(http.server.BaseHTTPRequestHandler):
     retry_after = ""
     asked = 0
 
-    def do_GET(self) -> None:
+    def do_HEAD(self) -> None:
         type(self).asked += 1
         self.send_response(429)
         if self.retry_after:
@@ -59,12 +58,8 @@ def registry() -> Iterator[tuple[type[Limited], str]]:
 
 
 def refusal(host: str) -> FailedError:
-    source = RemoteSource(RemoteReference.parse(f"{host}/team/app:1"), None, back_off=0.001)
-    try:
-        with pytest.raises(FailedError) as failed:
-            source.roots()
-    finally:
-        source.close()
+    with Asking(f"{host}/team/app:1") as source, pytest.raises(FailedError) as failed:
+        source.root()
     return failed.value
 
 

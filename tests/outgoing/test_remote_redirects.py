@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from appliance import limits
-from appliance.outgoing.collect.job import redirects_of
-from appliance.outgoing.collect.remote import RemoteSource
+from appliance.outgoing.collect.opening import redirects_of
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
-from bundles.oci.reference import RemoteReference
+from tests.outgoing.asking import Asking
 from tests.outgoing.outside import Outside
 
 Headers = dict[str, str]
@@ -56,9 +55,8 @@ class Web:
     def base(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def source(self, tag: str = "1", redirects: tuple[tuple[str, ...], ...] = ()) -> RemoteSource:
-        reference = RemoteReference.parse(f"127.0.0.1:{self.port}/team/app:{tag}")
-        return RemoteSource(reference, None, back_off=0.001, redirects=redirects)
+    def source(self, tag: str = "1", redirects: tuple[tuple[str, ...], ...] = ()) -> Asking:
+        return Asking(f"127.0.0.1:{self.port}/team/app:{tag}", redirects)
 
 
 def serve(web: Web) -> Iterator[Web]:
@@ -74,6 +72,9 @@ def serve(web: Web) -> Iterator[Web]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        def do_HEAD(self) -> None:
+            self.send_error(405)
 
         def log_message(self, *_: object) -> None:
             pass
@@ -99,11 +100,8 @@ def other() -> Iterator[Web]:
 
 
 def fetch(registry: Web, redirects: tuple[tuple[str, ...], ...] = ()) -> bytes:
-    source = registry.source(redirects=redirects)
-    try:
-        return b"".join(source.blob(Descriptor("application/octet-stream", Digest.of(BLOB), len(BLOB))))
-    finally:
-        source.close()
+    with registry.source(redirects=redirects) as source:
+        return source.blob(Descriptor("application/octet-stream", Digest.of(BLOB), len(BLOB)))
 
 
 def refused(registry: Web, error: type[LockgateError] = RefusedError) -> LockgateError:
@@ -198,12 +196,11 @@ def test_a_realm_on_another_host_gets_no_credentials(registry: Web, other: Web) 
     registry.answer = lambda path, headers: then(path, headers) if "authorization" in headers else registry_401
     tokens = iter(["first", "second"])
     other.answer = lambda _, __: (200, {}, json.dumps({"token": next(tokens)}).encode())
-    source = registry.source()
     blob = Descriptor("application/octet-stream", Digest.of(BLOB), len(BLOB))
-    with pytest.raises(FailedError):
-        list(source.blob(blob))
-    assert b"".join(source.blob(blob)) == BLOB
-    source.close()
+    with registry.source() as source:
+        with pytest.raises(FailedError):
+            source.blob(blob)
+        assert source.blob(blob) == BLOB
     assert len(other.asked) == 2
     assert not any({"authorization", "cookie"} & set(headers) for _, headers in other.asked)
 
@@ -240,24 +237,22 @@ def referrers(registry: Web, answer: Callable[[int, str], tuple[str, bytes]]) ->
     """What a source finds where `answer` gives the next page's link, and the page, by number and path. There is no
     fallback index beside them."""
 
-    def served(path: str, _: Headers) -> Answer:
+    def served(path: str, headers: Headers) -> Answer:
         if "/manifests/" in path:
+            registry.asked.remove((path, headers))
             return 404, {}, b""
         link, body = answer(len(registry.asked), path)
         return 200, {"Content-Type": OCI_INDEX, **({"Link": f'<{link}>; rel="next"'} if link else {})}, body
 
     registry.answer = served
-    source = registry.source()
-    try:
-        return source.referrers(Digest.of(b"subject"))
-    finally:
-        source.close()
+    with registry.source() as source:
+        return list(source.evidence(Digest.of(b"subject")).referrers)
 
 
 def test_every_page_of_referrers_is_taken(registry: Web) -> None:
     found = referrers(registry, lambda n, _: (f"?page={n}" if n < 5 else "", page(3 if n != 2 else 0, n * 3)))
     assert len(found) == 12
-    assert ["/referrers/" in path for path, _ in registry.asked] == [True] * 5 + [False]
+    assert len(registry.asked) == 5
 
 
 def test_what_the_fallback_index_lists_is_taken_beside_what_the_referrers_api_does(registry: Web) -> None:
@@ -267,13 +262,14 @@ def test_what_the_fallback_index_lists_is_taken_beside_what_the_referrers_api_do
             (api, {"Content-Type": OCI_INDEX}, page(2)) if "/referrers/" in path
             else (200, {"Content-Type": OCI_INDEX}, page(2, 1))
         )  # fmt: skip
-        source = registry.source()
         digest = Digest.of(b"subject")
-        assert len(source.referrers(digest)) == found
-        asked = len(registry.asked)
-        assert f"sha256-{digest.hex}" in source.attached(digest)
-        assert sum(path.endswith(digest.hex) for path, _ in registry.asked[asked:]) == 0
-        source.close()
+        registry.asked.clear()
+        with registry.source() as source:
+            evidence = source.evidence(digest)
+            assert len(evidence.referrers) == found
+            assert source.manifest(evidence.tags[f"sha256-{digest.hex}"]) == page(2, 1)
+        assert sum(path.endswith(f"-{digest.hex}") for path, _ in registry.asked) == 1
+
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,9 @@ _ROW: Final = 50
 _TOLD: Final = 4
 """Volumes of which it is said what waits for them; the log has them all."""
 
+_DIGEST: Final = 19
+"""Characters of a blob's digest beside its bar: the algorithm and twelve digits."""
+
 _ROLES: Final = {
     "writing": "busy",
     "comparing": "busy",
@@ -43,6 +46,24 @@ def medium_lines(look: Look, parts: Sequence[Part]) -> list[list[Span]]:
         written = f"{size(min(part.done, part.total // 2))} of {size(part.total // 2)}"
         bar = f"{look.bar(part.done, part.total, 17)} {percent(part.done, part.total):>4}"
         lines.append([(head, role), (f"{bar}  {written:<20} {safe(part.name)}", "plain")])
+    return lines
+
+
+def transfer_lines(look: Look, parts: Sequence[Part]) -> list[list[Span]]:
+    """A bar for each blob that is being fetched, and the sources that failed with their reasons."""
+    lines: list[list[Span]] = []
+    failed = [part for part in parts if part.state == "failed"]
+    for part in parts:
+        if part.state != "failed":
+            fetched = f"{size(part.done)} of {size(part.total)}"
+            bar = f"{look.bar(part.done, part.total, 17)} {percent(part.done, part.total):>4}"
+            head = f"{look.mark('busy')} {part.state:<9} "
+            lines.append([(head, "busy"), (f"{bar}  {fetched:<20} {safe(part.name)[:_DIGEST]}", "plain")])
+    for part in failed[:_TOLD]:
+        head = f"{look.mark('bad')} {part.state:<9} "
+        lines.append([(head, "bad"), (f"{safe(part.name)}: {safe(part.about)}", "plain")])
+    if len(failed) > _TOLD:
+        lines.append([(f"     and {count(len(failed) - _TOLD, 'source')} more, in the log", "plain")])
     return lines
 
 

@@ -37,14 +37,15 @@ def run_job(
     *,
     key: Callable[[], PrivateKey] | None = None,
     detach: bool = False,
+    partly: Callable[[dict[str, Any]], object] = lambda _: None,
 ) -> dict[str, Any]:
     """Start a job, show how far it is on stderr, sign what it asks for, and return its result.
 
     `key` gives the private key when the job stands in `to-sign`. Ctrl-C cancels the job. With `detach` the result is
-    `{"job": ID}`. Raises the error the job ended with.
+    `{"job": ID}`. Raises the error the job ended with; where it did a part all the same, `partly` gets that result.
     """
     folder = station_root(root)
-    return asyncio.run(_run(folder, kind, params, key, detach))
+    return asyncio.run(_run(folder, kind, params, key, detach, partly))
 
 
 def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
@@ -79,13 +80,14 @@ def sign_job(root: Path | None, job_id: str, key: Callable[[], PrivateKey]) -> d
 
 
 async def _run(
-    folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool
-) -> dict[str, Any]:
+    folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool,
+    partly: Callable[[dict[str, Any]], object],
+) -> dict[str, Any]:  # fmt: skip
     async with asking(folder) as client:
         job = await client.submit(kind, params)
         if detach:
             return {"job": job["id"]}
-        task = asyncio.ensure_future(_follow(client, job["id"], key))
+        task = asyncio.ensure_future(_follow(client, job["id"], key, partly))
         loop = asyncio.get_running_loop()
         interrupted = False
 
@@ -126,7 +128,12 @@ async def _cancelled(client: ControlClient, job_id: str) -> dict[str, Any]:
     raise (error or stopped) from None
 
 
-async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateKey] | None) -> dict[str, Any]:
+async def _follow(
+    client: ControlClient,
+    job_id: str,
+    key: Callable[[], PrivateKey] | None,
+    partly: Callable[[dict[str, Any]], object] = lambda _: None,
+) -> dict[str, Any]:
     resumed = False
     with _Display() as display:
         async for name, data in client.watch(job_id):
@@ -148,6 +155,8 @@ async def _follow(client: ControlClient, job_id: str, key: Callable[[], PrivateK
                 return result
             error = error_of(data)
             if error is not None:
+                if data["result"] is not None:
+                    partly(data["result"])
                 raise error
     raise FailedError("the job was lost from view", thing=job_id, remedy=f"see: lockgate job show {job_id}")
 

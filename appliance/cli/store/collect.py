@@ -20,12 +20,15 @@ from bundles.io.display import safe
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=SOURCE)
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="A collection.toml that lists sources.")
 @click.option("--as", "as_", metavar="REPO:TAG", help="The name it gets here; for a single artifact.")
+@click.option("--update", is_flag=True, help="Ask registries again for signatures and whatever refers to an image.")
+@click.option("--retry-failed", is_flag=True, help="Collect again what failed of the last collect.")
 @detach_option
 @station_option
 @json_option
 def collect(
-    root: Path | None, sources: tuple[str, ...], file: Path | None, as_: str | None, detach: bool, as_json: bool
-) -> None:
+    root: Path | None, sources: tuple[str, ...], file: Path | None, as_: str | None, update: bool, retry_failed: bool,
+    detach: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Bring artifacts into the station's registry.
 
     SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
@@ -33,6 +36,9 @@ def collect(
     digest decides; where the tag stands elsewhere, that is said. An image without a name is taken with --as. With -f,
     sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
     that a registry may send on to); its relative paths start at its folder. The last lines are the references.
+
+    One source that fails does not end the others: each is named with its reason, and the exit status is 4. What a
+    registry says refers to an image is asked for once an hour, or with --update.
     """
     from appliance.cli.shared.follow import run_job
 
@@ -42,10 +48,38 @@ def collect(
         raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
     if file is not None:
         entries += _collection(file)
+    if retry_failed:
+        if entries:
+            raise UsageError("--retry-failed names no sources", remedy="give it alone, or the sources without it")
+        entries = _failed(root)
     if not entries:
         raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
-    result = run_job(root, "collect", {"sources": entries}, detach=detach)
+    result = run_job(
+        root, "collect", {"sources": entries, "update": update}, detach=detach,
+        partly=lambda found: show(found, as_json, lambda: _collected(found)),
+    )  # fmt: skip
     show(result, as_json, lambda: result["job"] if detach else _collected(result))
+
+
+_LOOKED_AT: Final = 1000
+"""Jobs among which the last collect is looked for."""
+
+
+def _failed(root: Path | None) -> list[dict[str, Any]]:
+    """The sources that failed in the last collect that has ended; all of them where it did not come to its end. Raises
+    UsageError where there is none, or none of them failed."""
+    from appliance.api.states import FINAL_STATES
+    from appliance.cli.shared.pages import whole_list
+
+    for job in whole_list(root, "/v1/jobs", _LOOKED_AT)["items"]:
+        if job["kind"] != "collect" or job["state"] not in FINAL_STATES:
+            continue
+        sources: list[dict[str, Any]] = job["params"].get("sources", [])
+        if job["state"] == "done":
+            raise UsageError("nothing failed in the last collect", thing=job["id"], remedy="name a SOURCE")
+        numbers = (job["result"] or {}).get("failed", range(len(sources)))
+        return [sources[number] for number in numbers]
+    raise UsageError("no collect has ended here", remedy="name a SOURCE")
 
 
 def _collected(result: dict[str, Any]) -> str:

@@ -1,8 +1,9 @@
 """Where one source may send its client: by redirect, or for a token.
 
-HTTPS stays HTTPS; plain HTTP stays on loopback. Addresses that are not public are reached where they are in the zone of
-the source itself. That is asked of a URL's host, of what a name resolves to, and of the address that a socket is about
-to be connected to, so a name that resolves to something else the second time (DNS rebinding) gains nothing.
+HTTPS stays HTTPS; plain HTTP stays on loopback, or at the very host that was named as one that speaks it. Addresses
+that are not public are reached where they are in the zone of the source itself. That is asked of a URL's host, of what
+a name resolves to, and of the address that a socket is about to be connected to, so a name that resolves to something
+else the second time (DNS rebinding) gains nothing.
 """
 
 from __future__ import annotations
@@ -26,23 +27,35 @@ class Destinations(AbstractResolver):
     """The rule for one source at `base`, and the resolver and sockets that keep it.
 
     `narrowed`: lists of hosts; beside the source's own, a host must be in each list. `resolver` answers for names.
+    `proxy`: the URL of the proxy for this source, "" for none, None for the environment's.
     """
 
     def __init__(
-        self, base: URL, narrowed: Iterable[tuple[str, ...]] = (), resolver: AbstractResolver | None = None
+        self,
+        base: URL,
+        narrowed: Iterable[tuple[str, ...]] = (),
+        resolver: AbstractResolver | None = None,
+        proxy: str | None = None,
     ) -> None:
         self._base = base
         self._host = base.raw_host or ""
         self._narrowed = tuple(narrowed)
         self._resolver = resolver
-        self._zone: Zone | None = "loopback" if base.scheme == "http" else zone_of_host(self._host)
-        self._proxy = None if base.scheme == "http" else _proxy()
+        self._zone: Zone | None = zone_of_host(self._host)
+        self._is_named = proxy is not None
+        if proxy is not None:
+            self._proxy = URL(proxy) if proxy else None
+        else:
+            self._proxy = None if base.scheme == "http" else _proxy()
         self._proxy_addresses = {self._proxy.raw_host or ""} if self._proxy else set()
 
     def proxy_of(self, url: URL) -> URL | None:
-        """The environment's proxy for a URL, where there is one. Plain HTTP stays on this machine and uses none."""
-        bypassed = url.scheme != "https" or urllib.request.proxy_bypass(url.raw_host or "")
-        return None if bypassed else self._proxy
+        """The proxy for a URL, where there is one. The environment's is asked for what is HTTPS, and as it says; one
+        that was named for this source, for everything that is not on this machine."""
+        host = url.raw_host or ""
+        if self._is_named:
+            return None if is_loopback(host) else self._proxy
+        return None if url.scheme != "https" or urllib.request.proxy_bypass(host) else self._proxy
 
     def check(self, url: URL, before: URL) -> None:
         """Raises RefusedError where a request must not go to `url`, to which one to `before` was sent on."""
@@ -51,7 +64,7 @@ class Destinations(AbstractResolver):
         host = url.raw_host or ""
         if not host or url.raw_user is not None or url.raw_password is not None:
             raise self._refused(url, "it names no host, or an account", "ask the registry's administrator")
-        if url.scheme == "http" and not is_loopback(host):
+        if url.scheme == "http" and not is_loopback(host) and url.origin() != self._base.origin():
             raise self._refused(url, "plain HTTP is for loopback alone", "the registry must answer by HTTPS")
         zone = zone_of_host(host)
         if zone is not None and not self._permits(zone):

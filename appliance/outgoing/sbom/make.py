@@ -13,7 +13,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
-from appliance.outgoing.collect.job import manifest_row
+from appliance.outgoing.collect.collector import manifest_row
 from appliance.outgoing.sbom.index import index_write
 from appliance.outgoing.sbom.syft import Sbom, Scan, UndescribedError
 from appliance.outgoing.sbom.syft_binary import open_syft, require_syft

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from functools import partial
 from pathlib import PurePath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.message import Message
@@ -26,7 +26,7 @@ from tui.terminal.texts import moment, percent, size, span, words
 from tui.terminal.workers import begin
 from tui.widgets.log_rows import LogRows
 from tui.widgets.panel import Panel, fact
-from tui.widgets.parts import medium_lines, volume_lines
+from tui.widgets.parts import medium_lines, transfer_lines, volume_lines
 from tui.widgets.rows import Span
 from tui.widgets.volumes import grid
 from tui.wording.checklists import of_import
@@ -34,6 +34,9 @@ from tui.wording.job_results import after_job, opens, result_lines
 
 if TYPE_CHECKING:
     from appliance.cosigning import CoSigned
+
+_PARTS: Final = {"import": (volume_lines, "Volumes"), "collect": (transfer_lines, "Blobs and failed sources")}
+"""How the parts of a job are shown, by its kind; others write media."""
 
 RETRY = 2.0
 """Seconds before a lost stream of events is asked for again."""
@@ -127,12 +130,12 @@ class JobScreen(JobActs):
             self.ask(lambda station: _entry_of(station, job), self._show_volumes, group="volumes")
 
     def _show_parts(self, job: Job) -> None:
-        """A bar per medium that fills while it is written and compared; a grid of volumes that fills as they are
-        read."""
+        """A bar per medium that fills while it is written and compared, or per blob that is fetched; a grid of volumes
+        that fills as they are read."""
         panel = self.query_one("#parts", Panel)
         panel.display = bool(job.parts)
-        lines = volume_lines if job.kind == "import" else medium_lines
-        panel.show(lines(self.look, job.parts), "Volumes" if job.kind == "import" else "Media")
+        lines, title = _PARTS.get(job.kind, (medium_lines, "Media"))
+        panel.show(lines(self.look, job.parts), title)
 
     def _show_volumes(self, entry: IntakeDetail | None) -> None:
         if entry is not None:

@@ -1,0 +1,195 @@
+"""One artifact of a collect, with everything it names and everything that refers to it.
+
+Nothing is visible before one transaction: its blobs and manifests, and its tags last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
+from appliance.audit.folder_acts import recording
+from appliance.jobs.kinds import JobContext
+from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
+from appliance.outgoing.collect.sources import Root, fallback_tag
+from appliance.outgoing.collect.tasks import all_of, in_thread
+from appliance.settings.client_writes import ClientWrites
+from appliance.store.writes.outgoing import AddArtifacts
+from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
+from bundles import limits
+from bundles.errors import FailedError, NotFoundError, RefusedError
+from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
+from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
+from bundles.oci.nesting import check_nesting, manifests_of
+
+
+def shown_blobs(manifest: Manifest) -> list[Descriptor]:
+    """The blobs that a repository must show with a manifest: its own, and what an index lists that is no manifest."""
+    return [*manifest.blobs, *(child for child in manifest.manifests if child.media_type not in MANIFEST_TYPES)]
+
+
+class Collector:
+    """Takes one artifact. `shows` is held by whoever makes one visible: one at a time."""
+
+    def __init__(
+        self, context: JobContext, source: ArtifactSource, root: Root, arrivals: Arrivals, shows: asyncio.Lock
+    ) -> None:
+        self._context, self._source, self._root = context, source, root
+        self._station, self._arrivals, self._shows = context.station, arrivals, shows
+        self._blobs: dict[Digest, BlobRow] = {}
+        self._wanted: set[Digest] = set()
+        self._begun: set[Digest] = set()
+        self._manifests: dict[Digest, ManifestRow] = {}
+        self._tags: dict[str, Digest] = {}
+        self._referrers: list[str] = []
+        self._named: dict[Digest, list[Digest]] = {}
+        self._needed: dict[Digest, list[Digest]] = {}
+        self.left: list[str] = []
+        """Foreign layers that the source does not hold: `repository@digest: layer`."""
+
+    async def take(self) -> None:
+        """Take the artifact and make it visible; the act is in the audit log first. Raises a LockgateError."""
+        target, digest = self._root.target, self._root.descriptor.digest
+        writes = ClientWrites.of(self._station.config)
+        writes.require(target.repository)
+        if writes.keeps_released and self._station.metadata.holds_released(target.repository):
+            raise holds_released(target.repository)
+        await self._take_manifest(self._root.descriptor, 0)
+        check_nesting(self._named)
+        self._require_whole()
+        if target.tag is not None:
+            self._tags[target.tag] = digest
+        detail: dict[str, Any] = {"digest": str(digest), "manifests": len(self._manifests), "blobs": len(self._blobs)}
+        # With the root they reach every digest that is linked (appliance.release_check.unexplained).
+        if self._referrers:
+            detail["referrers"] = sorted(set(self._referrers))
+        attached = {tag: str(found) for tag, found in self._tags.items() if tag != target.tag}
+        if attached:
+            detail["attached"] = attached
+        if writes.keeps_released:
+            detail["keeps_released"] = True
+        write = AddArtifacts(
+            repository=target.repository,
+            blobs=tuple(self._blobs.values()),
+            manifests=tuple(self._manifests.values()),
+            tags=tuple((tag, str(found)) for tag, found in self._tags.items()),
+            at=clock.now(),
+            keeps_released=writes.keeps_released,
+        )
+        event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
+        async with self._shows:
+            await in_thread(self._show, event, write)
+
+    def _show(self, event: AuditEvent, write: AddArtifacts) -> None:
+        with recording(self._station.audit, event):
+            self._station.writer.submit(write)
+
+    def _require_whole(self) -> None:
+        """Branches that met at one manifest relied on each other: nothing becomes visible with a part missing."""
+        for digest in self._manifests:
+            for one in self._needed[digest]:
+                if one not in self._blobs and one not in self._manifests:
+                    raise FailedError(
+                        "an artifact did not arrive whole", thing=f"{digest} names {one}", remedy="collect it again"
+                    )
+
+    async def _take_manifest(self, descriptor: Descriptor, depth: int, subject: Digest | None = None) -> None:
+        """Take a manifest and what belongs to it; one that was to refer to `subject` and does not is left alone."""
+        if descriptor.digest in self._begun:
+            return
+        if depth > limits.INDEX_DEPTH or len(self._wanted) + len(self._begun) > limits.CLOSURE_NODES:
+            raise RefusedError(
+                "an artifact is nested too deep or reaches too much",
+                thing=str(descriptor.digest),
+                remedy=f"at most {limits.INDEX_DEPTH} levels and {limits.CLOSURE_NODES} blobs",
+            )
+        raw = await self._arrivals.manifest(descriptor, self._source)
+        manifest = parse_manifest(raw, descriptor.media_type)
+        if descriptor.digest in self._begun:  # by another branch, meanwhile
+            return
+        if subject is not None and (manifest.subject is None or manifest.subject.digest != subject):
+            self._context.log(f"left {descriptor.digest} alone: it does not refer to {subject}")
+            return
+        self._begun.add(descriptor.digest)
+        try:
+            await self._take_parts(descriptor.digest, manifest, depth)
+            crc32 = await self._arrivals.keep_manifest(descriptor.digest, raw)
+        except NotFoundError:
+            self._begun.discard(descriptor.digest)  # who else needs it is to hear that it is not there
+            raise
+        if subject is not None:
+            self._referrers.append(str(descriptor.digest))
+        self._named[descriptor.digest] = manifests_of(manifest)
+        self._manifests[descriptor.digest] = manifest_row(descriptor.digest, raw, manifest, crc32)
+        await self._take_evidence(descriptor.digest, depth)
+
+    async def _take_parts(self, digest: Digest, manifest: Manifest, depth: int) -> None:
+        """Take what a manifest names: its blobs and, of an index, its manifests."""
+        shown = shown_blobs(manifest)
+        wanted = [blob for blob in shown if blob.digest not in self._blobs]
+        foreign = [layer for layer in manifest.foreign if layer.digest not in self._blobs]
+        children = [child for child in manifest.manifests if child.media_type in MANIFEST_TYPES]
+        self._wanted.update(blob.digest for blob in (*wanted, *foreign))
+        self._needed[digest] = [one.digest for one in (*shown, *children)]
+        blobs = self._station.blobs
+        self._arrivals.meter.expect(sum(blob.size for blob in wanted))
+        await in_thread(blobs.require_room, sum(blob.size for blob in wanted if not blobs.has_blob(blob.digest)))
+        await all_of(
+            [
+                *(self._take_blob(blob) for blob in wanted),
+                *(self._take_foreign(layer, digest) for layer in foreign),
+                *(self._take_manifest(child, depth + 1) for child in children),
+            ]
+        )
+
+    async def _take_evidence(self, digest: Digest, depth: int) -> None:
+        """What speaks about a manifest. A list may name what is gone: that is said, and no reason to stop."""
+        found = await self._source.evidence(digest)
+        for referrer in found.referrers:
+            try:
+                await self._take_manifest(referrer, depth + 1, digest)
+            except NotFoundError as error:
+                self._context.log(f"left out {referrer.digest}, which refers to {digest}: {error.diagnostics()}")
+        for tag, attached in found.tags.items():
+            if tag != fallback_tag(digest) or await self._holds_listed(attached):
+                await self._take_manifest(attached, depth + 1)
+                self._tags[tag] = attached.digest
+                self._referrers.append(str(attached.digest))
+
+    async def _holds_listed(self, index: Descriptor) -> bool:
+        """Whether everything that a fallback index lists was taken as a referrer. It may list what is gone, and a
+        manifest that does not refer to what it says; such an index stays behind, and that is said."""
+        listed = parse_manifest(await self._arrivals.manifest(index, self._source), index.media_type).manifests
+        absent = [child for child in listed if child.digest not in self._manifests]
+        if absent:
+            self._context.log(f"left out the fallback index {index.digest}: it lists {absent[0].digest}, not taken")
+        return not absent
+
+    async def _take_foreign(self, layer: Descriptor, owner: Digest) -> None:
+        """A layer that is not to be distributed is taken where the source holds it; where not, that is said."""
+        self._arrivals.meter.expect(layer.size)
+        try:
+            await self._take_blob(layer)
+        except NotFoundError:
+            self._arrivals.meter.expect(-layer.size)
+            name = f"{self._root.target.repository}@{owner}: {layer.digest}"
+            self.left.append(name)
+            self._context.log(f"[!!] left out {name}: a foreign layer that the source does not hold")
+
+    async def _take_blob(self, blob: Descriptor) -> None:
+        self._blobs[blob.digest] = await self._arrivals.blob(blob, self._source)
+
+
+def manifest_row(digest: Digest, raw: bytes, manifest: Manifest, crc32: int) -> ManifestRow:
+    """A manifest's facts as the metadata keeps them."""
+    return ManifestRow(
+        blob=BlobRow(digest=str(digest), size=len(raw), crc32=crc32),
+        media_type=manifest.media_type,
+        artifact_type=manifest.artifact_type,
+        subject=str(manifest.subject.digest) if manifest.subject else None,
+        annotations=dict(manifest.annotations),
+    )

@@ -1,0 +1,130 @@
+"""The sources of a collect, from the params that describe them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from appliance.jobs.kinds import JobContext
+from appliance.outgoing.collect.access import Accesses
+from appliance.outgoing.collect.arrivals import ArtifactSource
+from appliance.outgoing.collect.docker_archive import DockerArchive
+from appliance.outgoing.collect.evidence import EvidenceMemory
+from appliance.outgoing.collect.host_client import Hosts
+from appliance.outgoing.collect.local import LocalSource
+from appliance.outgoing.collect.names import require_distinct, require_free
+from appliance.outgoing.collect.remote import RemoteSource
+from appliance.outgoing.collect.sources import FileSource, LayoutArchive, LayoutSource, Source
+from appliance.outgoing.collect.tar_files import TarFiles
+from appliance.settings.redirects import check_hosts
+from bundles import limits
+from bundles.errors import LockgateError, UsageError
+from bundles.format.oci_layout import LayoutFolder
+from bundles.oci.reference import Reference, RemoteReference
+
+PATHS: Final = ("layout", "oci-archive", "docker-archive", "file")
+"""Kinds of sources that are paths."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registries:
+    """What all sources of a collect that are registries share."""
+
+    hosts: Hosts
+    accesses: Accesses
+    memory: EvidenceMemory
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A source as it was given: its text, and what it is. `local` is what lies on this machine, or None."""
+
+    text: str
+    source: ArtifactSource
+    local: Source | None = None
+
+    def targets(self) -> list[Reference]:
+        """What it will be called here. Raises a LockgateError that names the source."""
+        if isinstance(self.source, RemoteSource):
+            return self.source.targets()
+        return [] if self.local is None else self.local.targets()
+
+
+def open_given(
+    context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object], registries: Registries
+) -> Given:
+    """The source an entry describes. Raises UsageError."""
+    tag = str(entry.get("tag") or "")
+    text = str(entry.get("path") or entry.get("reference")) + (":" if tag and not tag.startswith("@") else "") + tag
+    if entry["kind"] != "registry":
+        local = open_local(context, entry, hashed)
+        return Given(text, LocalSource(local), local)
+    reference = RemoteReference.parse(entry["reference"])
+    redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
+    source = RemoteSource(
+        reference, _named(entry), registries.hosts,
+        accesses=registries.accesses, memory=registries.memory,
+        narrowed=lambda host: redirects_of(context, entry, host),
+        say=lambda said: context.log(f"[!!] {said}"),
+    )  # fmt: skip
+    return Given(text, source)
+
+
+def open_local(context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
+    """A source that is a path. `hashed` is told of bytes as they are hashed. Raises UsageError."""
+    as_ = _named(entry)
+    if entry["kind"] not in PATHS:
+        kinds = ", ".join((*PATHS, "registry"))
+        raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy=f"use one of {kinds}")
+    path = context.path(entry["path"])
+    name = _name(entry.get("name") or path.name)
+    if entry["kind"] == "layout":
+        return LayoutSource(LayoutFolder(path), entry.get("tag"), as_, name)
+    if entry["kind"] == "oci-archive":
+        return LayoutSource(LayoutArchive(TarFiles(path)), entry.get("tag"), as_, name.removesuffix(".tar"))
+    if entry["kind"] == "docker-archive":
+        return DockerArchive(TarFiles(path), entry.get("tag"), as_, hashed)
+    return FileSource(path, as_, hashed, name)
+
+
+def check_names(context: JobContext, given: Sequence[Given]) -> None:
+    """Raises UsageError, RefusedError where one source would take another's name, or another file's."""
+    named: list[tuple[str, Reference]] = []
+    for one in given:
+        with contextlib.suppress(LockgateError):  # told in the source's turn: the others are taken
+            named += [(one.text, target) for target in one.targets()]
+    require_distinct(named)
+    for one in given:
+        if isinstance(one.local, FileSource) and one.local.default_name is not None:
+            require_free(context.station, one.local.targets()[0], one.local.default_name)
+
+
+def redirects_of(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:
+    """The lists that narrow a source's redirects: the entry's and the configuration's. Raises UsageError."""
+    given = entry.get("redirects")
+    if given is not None and not isinstance(given, list):
+        raise UsageError("malformed parameters", thing="`redirects` is a list of hosts", remedy="see: lockgate --help")
+    configured = context.station.config.collect.redirects.get(host.lower())  # names of hosts have no case (RFC 4343)
+    return [check_hosts(hosts) for hosts in (given, configured) if hosts is not None]
+
+
+def _named(entry: dict[str, Any]) -> Reference | None:
+    as_ = Reference.parse(entry["as"]) if entry.get("as") else None
+    if as_ is not None and (as_.tag is None or as_.digest is not None):
+        raise UsageError("--as takes a tag", thing=str(as_), remedy="write REPO:TAG")
+    return as_
+
+
+def _name(text: Any) -> str:
+    """The name of a file or folder as its user wrote it. Raises UsageError for what is none."""
+    if (
+        not isinstance(text, str)
+        or "/" in text
+        or "\0" in text
+        or text in (".", "..")
+        or len(text) > limits.REPOSITORY_NAME
+    ):
+        raise UsageError("malformed parameters", thing="`name` is a file's name", remedy="see: lockgate --help")
+    return text
