@@ -12,7 +12,7 @@ OWN := build/appliance
 # Half as many again as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
-.PHONY: demo test test-long lint bench bench-access bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-long lint bench bench-access bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -63,6 +63,10 @@ wheels: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench.collecting
+
+bench-collect: $(STAMP)
+	$(BIN)/python -m tests.bench.collecting
 
 bench-media: $(STAMP)
 	$(BIN)/python -m tests.bench.media

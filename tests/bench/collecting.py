@@ -128,6 +128,7 @@ def many_images(root: Path, upstream: Upstream, images: int, rounds: int) -> Non
     requests = []
     for number in range(rounds):
         with registry(root / f"mirror-{number}") as mirror:
+
             def sync(mirror: Upstream = mirror) -> None:
                 skopeo("sync", "--src", "yaml", "--dest", "docker", "--dest-tls-verify=false", listed, mirror.host)
 
@@ -138,7 +139,9 @@ def many_images(root: Path, upstream: Upstream, images: int, rounds: int) -> Non
             for name in ("collect", "collect again"):
                 before = upstream.requests()
                 times[name].append(
-                    timed(lambda alpha=alpha: alpha.run("collect", *(f"{upstream.host}/{one}:1" for one in names)), None)
+                    timed(
+                        lambda alpha=alpha: alpha.run("collect", *(f"{upstream.host}/{one}:1" for one in names)), None
+                    )
                 )
                 requests.append(upstream.requests() - before)
         shutil.rmtree(root / f"beta-{number}")

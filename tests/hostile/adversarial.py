@@ -19,8 +19,8 @@ from appliance.archives import tar_fields, tar_stream
 from appliance.archives.table_document import Document, Table
 from appliance.archives.unpacking import Stream
 from appliance.jobs.end import append_line
-from appliance.outgoing.collect.next_page import next_page
 from appliance.outgoing.collect.challenges import challenge_fields
+from appliance.outgoing.collect.next_page import next_page
 from appliance.registry.conditional import UnsatisfiableError, matches, parse_range
 from appliance.registry.errors import RefusedRequestError
 from appliance.registry.routes import parse as parse_path

@@ -165,9 +165,15 @@ def test_a_malformed_collection_is_named(alpha: Station, tmp_path: Path, text: s
     assert str(tmp_path / "collection.toml") in failed.stderr
 
 
-def test_a_source_that_fails_is_named_and_does_not_end_the_others(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+def test_a_source_that_fails_is_named_and_does_not_end_the_others(
+    alpha: Station, layout: Layout, tmp_path: Path
+) -> None:
     (tmp_path / "first").write_text("1")
-    failed = alpha.run("collect", f"oci:{layout.folder}:nosuch", f"file:{tmp_path}/first", expect=4)
-    assert "nosuch" in failed.stderr.splitlines()[-1]
+    failed = alpha.run("collect", f"oci:{layout.folder}:later", f"file:{tmp_path}/first", expect=4)
+    assert "later" in failed.stderr.splitlines()[-1]
     assert failed.last_line == "files/first:latest"
+    layout.tag("later", layout.image({"later": b"later"}, "amd64"))
+    again = alpha.run("collect", "--retry-failed", "--json").json
+    assert [reference.rpartition(":")[2] for reference in again["references"]] == ["later"]
+    assert alpha.run("collect", "--retry-failed", expect=2).stdout == ""
     assert "first" in json.dumps(alpha.run("repo", "list", "--json").json)

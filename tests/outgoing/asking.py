@@ -42,7 +42,9 @@ class Asking:
 
     def root(self) -> Root:
         async def first() -> Root:
-            return [root async for root in self._source.roots()][0]
+            async for root in self._source.roots():
+                return root
+            raise AssertionError
 
         return self._run(first())
 

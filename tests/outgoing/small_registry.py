@@ -98,8 +98,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         self.answer(200, held[1], {"Content-Type": held[0], "Docker-Content-Digest": str(Digest.of(held[1]))})
 
-    do_HEAD = do_GET
-    do_POST = do_GET
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_POST(self) -> None:
+        self.do_GET()
 
     def send_blob(self, body: bytes, cut: int | None = None) -> None:
         """A blob, from where the request says; with `cut` the connection ends behind so many bytes of it."""

@@ -15,7 +15,7 @@ import pytest
 from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect import job as collect
-from bundles.errors import CancelledError, FailedError, LockgateError, RefusedError
+from bundles.errors import CancelledError, LockgateError, RefusedError
 from bundles.limits import MIB
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX
@@ -379,7 +379,9 @@ def test_a_registry_that_lies_is_one_line_and_the_rest_goes_on(
     assert len(said) == 1
     assert said[0].isprintable()
     assert [event["outcome"] for event in outside.events("collect")].count("done") == 1
-    assert registry.counted("GET", str(Digest.of(LAYER))) <= 4, "two attempts; aiohttp repeats what a kept connection lost"
+    assert registry.counted("GET", str(Digest.of(LAYER))) <= 4, (
+        "two attempts; aiohttp repeats what a kept connection lost"
+    )
 
 
 def test_bytes_of_another_digest_are_fetched_twice_and_nothing_of_them_stays(
@@ -498,9 +500,7 @@ def test_an_index_lists_a_manifest_of_another_type(outside: Outside, registry: S
     child = registry.image("team/app", "", SMALL)
     _, raw = registry.manifests[f"team/app/{child}"]
     listed = [{"mediaType": OCI_INDEX, "digest": str(child), "size": len(raw)}]
-    registry.manifest(
-        "team/app", "1", OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed}
-    )
+    registry.manifest("team/app", "1", OCI_INDEX, {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": listed})
     with pytest.raises(LockgateError):
         run(outside, registry.entry("team/app", "1"))
     assert outside.shows("team/app:1") is None

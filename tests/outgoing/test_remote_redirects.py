@@ -271,7 +271,6 @@ def test_what_the_fallback_index_lists_is_taken_beside_what_the_referrers_api_do
         assert sum(path.endswith(f"-{digest.hex}") for path, _ in registry.asked) == 1
 
 
-
 @pytest.mark.parametrize(
     ("link", "entries", "asked"),
     [("?page=1", 1, 3), ("?page={n}", 0, limits.REMOTE_PAGES_EMPTY + 1), ("?page={n}", 4000, 3)],

@@ -5,7 +5,6 @@ Nothing is visible before one transaction: its blobs and manifests, and its tags
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from appliance import clock
@@ -14,8 +13,9 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
+from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root, fallback_tag
-from appliance.outgoing.collect.tasks import all_of, in_thread
+from appliance.outgoing.collect.tasks import FirstAlone, all_of, in_thread
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
@@ -33,16 +33,18 @@ def shown_blobs(manifest: Manifest) -> list[Descriptor]:
 
 
 class Collector:
-    """Takes one artifact. `shows` is held by whoever makes one visible: one at a time."""
+    """Takes one artifact. `shows` lets in whoever records an act and makes it visible."""
 
     def __init__(
-        self, context: JobContext, source: ArtifactSource, root: Root, arrivals: Arrivals, shows: asyncio.Lock
+        self, context: JobContext, source: ArtifactSource, root: Root, arrivals: Arrivals, shows: FirstAlone
     ) -> None:
         self._context, self._source, self._root = context, source, root
         self._station, self._arrivals, self._shows = context.station, arrivals, shows
         self._blobs: dict[Digest, BlobRow] = {}
         self._wanted: set[Digest] = set()
         self._begun: set[Digest] = set()
+        self._unasked: list[tuple[Digest, int]] = []
+        """Manifests that were taken, each with its depth, whose evidence is still to be asked for."""
         self._manifests: dict[Digest, ManifestRow] = {}
         self._tags: dict[str, Digest] = {}
         self._referrers: list[str] = []
@@ -59,6 +61,8 @@ class Collector:
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
         await self._take_manifest(self._root.descriptor, 0)
+        while self._unasked:
+            await self._take_evidence()
         check_nesting(self._named)
         self._require_whole()
         if target.tag is not None:
@@ -81,7 +85,7 @@ class Collector:
             keeps_released=writes.keeps_released,
         )
         event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
-        async with self._shows:
+        async with self._shows.turn():
             await in_thread(self._show, event, write)
 
     def _show(self, event: AuditEvent, write: AddArtifacts) -> None:
@@ -90,12 +94,13 @@ class Collector:
 
     def _require_whole(self) -> None:
         """Branches that met at one manifest relied on each other: nothing becomes visible with a part missing."""
-        for digest in self._manifests:
-            for one in self._needed[digest]:
-                if one not in self._blobs and one not in self._manifests:
-                    raise FailedError(
-                        "an artifact did not arrive whole", thing=f"{digest} names {one}", remedy="collect it again"
-                    )
+        wanted = [("a tag", digest) for digest in self._tags.values()]
+        wanted += [(str(digest), one) for digest in self._manifests for one in self._needed[digest]]
+        for name, one in wanted:
+            if one not in self._blobs and one not in self._manifests:
+                raise FailedError(
+                    "an artifact did not arrive whole", thing=f"{name} names {one}", remedy="collect it again"
+                )
 
     async def _take_manifest(self, descriptor: Descriptor, depth: int, subject: Digest | None = None) -> None:
         """Take a manifest and what belongs to it; one that was to refer to `subject` and does not is left alone."""
@@ -115,17 +120,13 @@ class Collector:
             self._context.log(f"left {descriptor.digest} alone: it does not refer to {subject}")
             return
         self._begun.add(descriptor.digest)
-        try:
-            await self._take_parts(descriptor.digest, manifest, depth)
-            crc32 = await self._arrivals.keep_manifest(descriptor.digest, raw)
-        except NotFoundError:
-            self._begun.discard(descriptor.digest)  # who else needs it is to hear that it is not there
-            raise
+        await self._take_parts(descriptor.digest, manifest, depth)
+        crc32 = await self._arrivals.keep_manifest(descriptor.digest, raw)
         if subject is not None:
             self._referrers.append(str(descriptor.digest))
         self._named[descriptor.digest] = manifests_of(manifest)
         self._manifests[descriptor.digest] = manifest_row(descriptor.digest, raw, manifest, crc32)
-        await self._take_evidence(descriptor.digest, depth)
+        self._unasked.append((descriptor.digest, depth))
 
     async def _take_parts(self, digest: Digest, manifest: Manifest, depth: int) -> None:
         """Take what a manifest names: its blobs and, of an index, its manifests."""
@@ -146,13 +147,22 @@ class Collector:
             ]
         )
 
-    async def _take_evidence(self, digest: Digest, depth: int) -> None:
+    async def _take_evidence(self) -> None:
+        """Ask for what speaks about the manifests that were taken since, side by side, and take it, one manifest after
+        another: what it relies on is then there, or known not to be."""
+        asked, self._unasked = self._unasked, []
+        for (digest, depth), found in zip(
+            asked, await all_of(self._source.evidence(digest) for digest, _ in asked), strict=True
+        ):
+            await self._take_found(digest, depth, found)
+
+    async def _take_found(self, digest: Digest, depth: int, found: Evidence) -> None:
         """What speaks about a manifest. A list may name what is gone: that is said, and no reason to stop."""
-        found = await self._source.evidence(digest)
         for referrer in found.referrers:
             try:
                 await self._take_manifest(referrer, depth + 1, digest)
             except NotFoundError as error:
+                self._begun &= self._manifests.keys()  # who else needs what was begun is to hear that it is not there
                 self._context.log(f"left out {referrer.digest}, which refers to {digest}: {error.diagnostics()}")
         for tag, attached in found.tags.items():
             if tag != fallback_tag(digest) or await self._holds_listed(attached):

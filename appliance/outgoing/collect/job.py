@@ -22,7 +22,7 @@ from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import Root, closing_all
-from appliance.outgoing.collect.tasks import all_of, end, in_thread
+from appliance.outgoing.collect.tasks import FirstAlone, all_of, end, in_thread
 from appliance.store.collection_lock import incoming_turn
 from bundles.errors import CancelledError, LockgateError, UsageError
 from bundles.io.threads import Threads
@@ -79,7 +79,7 @@ class _Collect:
     def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given]) -> None:
         self._context, self._hosts, self._given = context, hosts, given
         self._meter = Meter(context)
-        self._shows = asyncio.Lock()
+        self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
         self._references: dict[int, list[str]] = {}
         self._left: list[str] = []
         self._notes: list[str] = []
@@ -135,7 +135,7 @@ class _Collect:
             raise
         except LockgateError as error:
             self.failed[number] = error
-            async with self._shows:
+            async with self._shows.turn():
                 await in_thread(self._context.record_failure, Act.COLLECT, thing, error)
             if len(self._given) > 1:
                 text = self._given[number].text

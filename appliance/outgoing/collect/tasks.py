@@ -53,6 +53,25 @@ async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
             await asyncio.wait(pending)
 
 
+class FirstAlone:
+    """Lets the first one in alone, whatever it makes for the others, and then `most` at once."""
+
+    def __init__(self, most: int) -> None:
+        self._room = asyncio.Semaphore(most)
+        self._first = asyncio.Lock()
+        self._is_open = False
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Be in."""
+        async with contextlib.AsyncExitStack() as held:
+            if not self._is_open:
+                await held.enter_async_context(self._first)
+            await held.enter_async_context(self._room)
+            yield
+            self._is_open = True
+
+
 class Turns:
     """Locks by name that exist while somebody holds or awaits them."""
 
