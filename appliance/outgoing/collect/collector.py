@@ -5,7 +5,8 @@ Nothing is visible before one transaction: its blobs and manifests, and its tags
 
 from __future__ import annotations
 
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.acts import Act
@@ -15,7 +16,7 @@ from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root, fallback_tag
-from appliance.outgoing.collect.tasks import FirstAlone, all_of, in_thread
+from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
@@ -25,6 +26,9 @@ from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest
 from bundles.oci.nesting import check_nesting, manifests_of
+
+_AT_ONCE: Final = 32
+"""Parts of a manifest, or questions about manifests, under way at once: more wait for the registry anyway."""
 
 
 def shown_blobs(manifest: Manifest) -> list[Descriptor]:
@@ -139,18 +143,19 @@ class Collector:
         blobs = self._station.blobs
         self._arrivals.meter.expect(sum(blob.size for blob in wanted))
         await in_thread(blobs.require_room, sum(blob.size for blob in wanted if not blobs.has_blob(blob.digest)))
-        await all_of(
-            [
-                *(self._take_blob(blob) for blob in wanted),
-                *(self._take_foreign(layer, digest) for layer in foreign),
-                *(self._take_manifest(child, depth + 1) for child in children),
-            ]
+        await each_of(
+            chain(
+                (self._take_blob(blob) for blob in wanted),
+                (self._take_foreign(layer, digest) for layer in foreign),
+                (self._take_manifest(child, depth + 1) for child in children),
+            ),
+            _AT_ONCE,
         )
 
     async def _take_evidence(self) -> None:
         """Ask for what speaks about the manifests that were taken since, side by side, and take it, one manifest after
         another: what it relies on is then there, or known not to be."""
-        asked, self._unasked = self._unasked, []
+        asked, self._unasked = self._unasked[:_AT_ONCE], self._unasked[_AT_ONCE:]
         for (digest, depth), found in zip(
             asked, await all_of(self._source.evidence(digest) for digest, _ in asked), strict=True
         ):
@@ -159,16 +164,26 @@ class Collector:
     async def _take_found(self, digest: Digest, depth: int, found: Evidence) -> None:
         """What speaks about a manifest. A list may name what is gone: that is said, and no reason to stop."""
         for referrer in found.referrers:
+            held = len(self._blobs), len(self._manifests), len(self._unasked)
             try:
                 await self._take_manifest(referrer, depth + 1, digest)
             except NotFoundError as error:
-                self._begun &= self._manifests.keys()  # who else needs what was begun is to hear that it is not there
+                self._give_back(*held)
                 self._context.log(f"left out {referrer.digest}, which refers to {digest}: {error.diagnostics()}")
         for tag, attached in found.tags.items():
             if tag != fallback_tag(digest) or await self._holds_listed(attached):
                 await self._take_manifest(attached, depth + 1)
                 self._tags[tag] = attached.digest
                 self._referrers.append(str(attached.digest))
+
+    def _give_back(self, blobs: int, manifests: int, unasked: int) -> None:
+        """Leave out what came with a referrer that is not there whole: nothing but the first so many of each stay."""
+        for digest in list(self._blobs)[blobs:]:
+            del self._blobs[digest]
+        for digest in list(self._manifests)[manifests:]:
+            del self._manifests[digest], self._named[digest]
+        del self._unasked[unasked:]
+        self._begun &= self._manifests.keys()  # who else needs what was begun is to hear that it is not there
 
     async def _holds_listed(self, index: Descriptor) -> bool:
         """Whether everything that a fallback index lists was taken as a referrer. It may list what is gone, and a

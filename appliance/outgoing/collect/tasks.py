@@ -43,6 +43,17 @@ async def all_of(works: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
     return [task.result() for task in (failed or tasks)]
 
 
+async def each_of(works: Iterable[Coroutine[Any, Any, object]], most: int) -> None:
+    """Do all works, at most so many at once, each made when its turn comes. Fails as `all_of`."""
+    waiting = iter(works)
+
+    async def do() -> None:
+        for work in waiting:
+            await work
+
+    await all_of(do() for _ in range(most))
+
+
 async def end(tasks: Iterable[asyncio.Future[Any]]) -> None:
     """Cancel those that are not done, and wait until they are."""
     waiting = [task for task in tasks if not task.done()]
