@@ -19,12 +19,12 @@ import msgspec
 from bundles import limits
 from bundles.errors import FailedError, LockgateError, UsageError
 from bundles.format import sums
-from bundles.format.frame import Entry, Piece, VolumeLayout, lay_out_volume
 from bundles.format.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume, volume_path
 from bundles.format.media import Packing, pack
 from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
+from bundles.format.volume_frame import Entry, Piece, VolumeLayout, lay_out_volume
 from bundles.io.files import failures_named
-from bundles.io.lanes import at_once
+from bundles.io.work_threads import at_once
 from bundles.oci.digest import Digest
 from bundles.ports import BlobReader, BlobSource, Progress
 from bundles.volumes.hashing import Measure, hash_volume, measure_parts

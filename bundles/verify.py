@@ -22,7 +22,7 @@ from bundles.format import sums
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
 from bundles.io.files import failures_named, read_small, scan
-from bundles.io.lanes import WorkThread
+from bundles.io.work_threads import WorkThread
 from bundles.ports import Progress
 from bundles.signing.trust import TrustFolder
 from bundles.volumes.read import ranges_of, read_volume

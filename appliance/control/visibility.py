@@ -15,8 +15,8 @@ from aiohttp import web
 
 from appliance.artifact_choice import Wish
 from appliance.control.api import CONTROL, account, caller, may, require
+from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS
-from appliance.jobs.view import Job
 from appliance.patterns import EVERYTHING
 from appliance.permissions import Permission
 from bundles.errors import LockgateError, UsageError

@@ -35,7 +35,7 @@ from bundles.errors import FailedError
 from bundles.format.manifest import BASE_EXTENSION, BundleManifest, Required, bundle_id
 from bundles.format.manifest_codec import decode
 from bundles.io.files import failures_named, write_atomic
-from bundles.io.lanes import WorkThread
+from bundles.io.work_threads import WorkThread
 from bundles.oci.digest import Digest, new_hasher
 from bundles.ports import Progress
 from bundles.signing.keys import load_private

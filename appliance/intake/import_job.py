@@ -57,7 +57,7 @@ from bundles.errors import REPLAY, FailedError, IncompleteError, LockgateError, 
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.display import some
 from bundles.io.files import failures_named, scan
-from bundles.io.lanes import at_once
+from bundles.io.work_threads import at_once
 from bundles.oci.digest import Digest
 from bundles.verify import DROPPINGS_REMEDY, OpenedBundle, missing, open_bundle
 from bundles.volumes.read import ranges_of, read_volume

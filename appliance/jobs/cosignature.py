@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from appliance.jobs.documents import Job
 from appliance.jobs.signatures import PAYLOAD
-from appliance.jobs.view import Job
 from appliance.known_keys import find_public_key
 from appliance.station import Station
 from appliance.store.reads.outgoing import built_bundle

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from appliance import clock
 from appliance.audit.event import AuditEvent, refusal
+from appliance.jobs.documents import Job
 from appliance.jobs.kinds import kind_of, out_of_memory
 from appliance.jobs.runner import died_of_memory
-from appliance.jobs.view import Job
 from bundles.errors import CancelledError, FailedError, LockgateError, from_wire, to_wire
 from bundles.io.display import safe
 from bundles.processes import start

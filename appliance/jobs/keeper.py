@@ -11,8 +11,8 @@ from typing import Final
 
 from appliance import clock, limits
 from appliance.jobs import end_record
+from appliance.jobs.documents import Job
 from appliance.jobs.end import Ended
-from appliance.jobs.view import Job
 from appliance.paths import StationPaths
 from appliance.store.writes.jobs import MoveJob
 from appliance.store.writes.write import AsyncWriter

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from appliance import limits
+from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS, kind_of
-from appliance.jobs.view import Job
 from bundles.errors import FailedError
 
 _UPKEEP: Final = (True, "")

@@ -29,6 +29,7 @@ from appliance.audit.folder_acts import recording_async
 from appliance.handles.granted import load_grants
 from appliance.jobs import cosignature, end_record
 from appliance.jobs import process as job_process
+from appliance.jobs.documents import Job, find_job, list_jobs
 from appliance.jobs.end import Ended, append_line, cancelled, how_it_ended, wire
 from appliance.jobs.handed import Handed
 from appliance.jobs.keeper import JobKeeper
@@ -36,7 +37,6 @@ from appliance.jobs.process import Process
 from appliance.jobs.queue import JobQueue
 from appliance.jobs.signatures import PAYLOAD, keep_signature, waits_since
 from appliance.jobs.unfinished_numbers import with_numbers
-from appliance.jobs.view import Job, find_job, list_jobs
 from appliance.known_keys import find_public_key
 from appliance.station import Station
 from appliance.store.writes.jobs import CreateJob

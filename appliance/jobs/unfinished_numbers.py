@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from appliance.jobs.documents import Job
 from appliance.jobs.end import Ended
-from appliance.jobs.view import Job
 from appliance.store.errors import EngineError
 from appliance.store.ports import Reader
 from appliance.store.reads.bundles_out import numbers_of, unfinished

@@ -20,8 +20,8 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.handles.told import load_told
+from appliance.jobs.documents import WAITS
 from appliance.jobs.kinds import JobContext, Result, out_of_memory, telling
-from appliance.jobs.view import WAITS
 from appliance.known_keys import check_cosigners, find_public_key
 from appliance.outgoing import resume
 from appliance.outgoing.blob_source import StationBlobSource

@@ -16,7 +16,7 @@ from appliance.paths import StationPaths
 from appliance.plain_http import require_version
 from appliance.program_log import lacking
 from appliance.readiness import HEALTHZ, READYZ, Probe
-from appliance.registry import base, blobs, errors, lists, manifest_push, manifests, referrers, uploads
+from appliance.registry import blobs, errors, lists, manifest_push, manifests, referrers, uploads, version_check
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.routes import Resource, parse
@@ -40,7 +40,7 @@ _log: Final = logging.getLogger(__name__)
 
 ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
     {
-        "base": {"GET": base.support, "HEAD": base.support},
+        "base": {"GET": version_check.support, "HEAD": version_check.support},
         "catalog": {"GET": lists.list_repositories, "HEAD": lists.list_repositories},
         "blob": {"GET": blobs.get_blob, "HEAD": blobs.head_blob, "DELETE": blobs.delete_blob},
         "uploads": {"POST": uploads.start_upload},

@@ -26,7 +26,7 @@ from appliance.store.reading import Attend, UnreadableError, Verdict, examine, u
 from appliance.store.reserve import Reserve
 from appliance.store.turns import Turns
 from bundles.errors import CancelledError, MalformedError, NoSpaceError, NotFoundError, RefusedError
-from bundles.io.lanes import WorkThread
+from bundles.io.work_threads import WorkThread
 from bundles.oci.digest import ALGORITHMS, Digest, new_hasher
 from bundles.volumes.cache import Trail
 
@@ -81,7 +81,7 @@ class FileBlobWriter:
         return self._tally.size
 
     def write(self, data: bytes | memoryview) -> None:
-        """Append bytes, hashing those of a large blob in a lane beside the write. Raises FailedError (the file is gone
+        """Append bytes, hashing a large blob's in a thread beside the write. Raises FailedError (the file is gone
         then), RefusedError when more arrives than was announced."""
         self._written += len(data)
         if self._written > self._size:

@@ -13,8 +13,8 @@ from typing import Any, Final
 
 from bundles import limits
 from bundles.errors import MalformedError
-from bundles.format.frame import START
 from bundles.format.manifest import Artifact, Blob, BundleManifest, bundle_id
+from bundles.format.volume_frame import START
 from bundles.io.times import check_time
 from bundles.oci.descriptor import check_media_type, is_platform
 from bundles.oci.digest import Digest

@@ -16,7 +16,7 @@ from typing import Final
 
 from bundles import limits
 from bundles.errors import FailedError, UsageError
-from bundles.format.frame import FrameSize, Piece
+from bundles.format.volume_frame import FrameSize, Piece
 from bundles.oci.digest import Digest
 
 _DISC_RESERVE: Final = 80 * limits.MIB

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bundles.errors import FailedError
-from bundles.format.frame import Entry, Piece, VolumeLayout
-from bundles.io.lanes import WorkThread
+from bundles.format.volume_frame import Entry, Piece, VolumeLayout
+from bundles.io.work_threads import WorkThread
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobReader
 from bundles.volumes.stream import Advance, Joined, entry_chunks, rotten, stream_piece

@@ -3,7 +3,7 @@
 One pass over the file: its bytes go to the volume's own sha256 and to what follows the manifest's ranges, hashes each
 blob or part, and hands it on. A blob is committed when its own digest holds; the volume is good when its sha256 does.
 
-Both digests are signed and neither follows from the other, so each byte is hashed twice. The two go on in lanes where
+Both digests are signed and neither follows from the other, so each byte is hashed twice. The two go on in threads where
 a core is free for the second one, or a sink is slow; else a chunk is hashed twice while it is in the core's cache.
 """
 
@@ -23,7 +23,7 @@ from bundles import limits
 from bundles.errors import RefusedError
 from bundles.format.manifest import BundleManifest, volume_path
 from bundles.io.files import failures_named, open_regular
-from bundles.io.lanes import Crew, WorkThread
+from bundles.io.work_threads import Crew, WorkThread
 from bundles.oci.digest import Digest, Hasher, new_hasher
 from bundles.ports import BlobSink, BlobWriter
 from bundles.volumes.cache import Trail, drop_pages
@@ -117,11 +117,11 @@ def read_volume(
         with (
             Crew(_COMMITS) as commits,
             _Ranges(name, ranges, sink, commits) as follower,
-            contextlib.ExitStack() as lanes,
+            contextlib.ExitStack() as threads,
         ):
             takers: list[Callable[[bytes | memoryview], object]] = [hasher.update, follower.take]
             if in_lanes:
-                takers = [lanes.enter_context(WorkThread(taker)).put for taker in takers]
+                takers = [threads.enter_context(WorkThread(taker)).put for taker in takers]
             for chunk in chunks:
                 for take in takers:
                     take(chunk)

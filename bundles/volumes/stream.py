@@ -8,7 +8,7 @@ from typing import BinaryIO, Final
 
 from bundles import limits
 from bundles.errors import FailedError
-from bundles.format.frame import Entry, Piece
+from bundles.format.volume_frame import Entry, Piece
 from bundles.io.files import os_failure
 from bundles.oci.digest import Digest, new_hasher
 from bundles.ports import BlobReader

@@ -19,9 +19,9 @@ from typing import Final, NoReturn
 
 from bundles import limits
 from bundles.errors import FailedError, RefusedError
-from bundles.format.frame import START, Piece, VolumeLayout
+from bundles.format.volume_frame import START, Piece, VolumeLayout
 from bundles.io.files import create_new, failures_named, open_regular, sync_folder
-from bundles.io.lanes import WorkThread
+from bundles.io.work_threads import WorkThread
 from bundles.ports import BlobReader
 from bundles.volumes.cache import Trail, drop_pages, is_cached
 from bundles.volumes.stream import Advance, Joined, check_blob, entry_chunks
@@ -163,7 +163,7 @@ def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -
     with (
         failures_named(path, "the volume cannot be read back"),
         os.fdopen(descriptor, "rb", buffering=0) as file,
-        WorkThread(hasher.update) as lane,
+        WorkThread(hasher.update) as thread,
     ):
         drop_pages(descriptor)
         if is_cached(descriptor, size):
@@ -172,7 +172,7 @@ def _compare(path: Path, size: int, sha256: str, advance: Advance, note: Note) -
         seen = 0
         trail = Trail(descriptor, written=False)
         while chunk := file.read(limits.CHUNK):
-            lane.put(chunk)
+            thread.put(chunk)
             seen += len(chunk)
             trail.advance(len(chunk))
             advance(len(chunk))

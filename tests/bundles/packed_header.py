@@ -6,7 +6,7 @@ import lzma
 import struct
 import zlib
 
-from bundles.format.frame import number
+from bundles.format.volume_frame import number
 
 
 def packed_header(unpacked: int, files: int = 1) -> bytes:

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from bundles.io.lanes import at_once
+from bundles.io.work_threads import at_once
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 8])

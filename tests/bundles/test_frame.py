@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundles.format.frame import Entry, Piece, VolumeLayout, lay_out_volume, number, number_length
+from bundles.format.volume_frame import Entry, Piece, VolumeLayout, lay_out_volume, number, number_length
 from bundles.oci.digest import Digest
 from tests.peer_tools import require
 

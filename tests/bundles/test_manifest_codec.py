@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from bundles import limits
 from bundles.errors import FailedError, MalformedError, RefusedError
 from bundles.format import manifest_codec
-from bundles.format.frame import Entry, lay_out_volume
 from bundles.format.manifest import Artifact, Blob, BundleManifest, Evidence, Part, Required, Volume
 from bundles.format.media import pack
+from bundles.format.volume_frame import Entry, lay_out_volume
 from bundles.io import strict_json
 from bundles.oci.digest import Digest
 from tests.bundles.small import manifest_of

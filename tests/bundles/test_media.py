@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from bundles import limits
 from bundles.errors import FailedError, UsageError
-from bundles.format.frame import Entry, FrameSize, lay_out_volume
 from bundles.format.media import PROFILES, Packing, capacity, disc_of, pack
+from bundles.format.volume_frame import Entry, FrameSize, lay_out_volume
 from bundles.oci.digest import Digest
 
 INDEX = [("index.json", 300), ("oci-layout", 30)]

@@ -11,7 +11,7 @@ import pytest
 from appliance.paths import StationPaths
 from appliance.store.blobs import BlobStore
 from bundles import build, limits
-from bundles.format.frame import Piece
+from bundles.format.volume_frame import Piece
 from bundles.oci.digest import Digest
 from bundles.ports import no_progress
 from bundles.volumes.cache import is_cached

@@ -19,7 +19,7 @@ from appliance.archives.unpacking import Unwrapped
 from appliance.jobs import kinds, runner
 from appliance.jobs.kinds import JobContext
 from bundles.errors import FailedError, RefusedError
-from bundles.io.lanes import Crew, WorkThread, at_once
+from bundles.io.work_threads import Crew, WorkThread, at_once
 
 MIB = 1024 * 1024
 _FRAME = b"\x28\xb5\x2f\xfd\x00\x88\x01\x00\x00"
@@ -50,9 +50,9 @@ def in_a_crew(context: JobContext) -> dict[str, Any]:
 
 
 def in_a_lane(context: JobContext) -> dict[str, Any]:
-    lane: WorkThread[int] = WorkThread(endless)
-    lane.put(1)
-    lane.close()
+    thread: WorkThread[int] = WorkThread(endless)
+    thread.put(1)
+    thread.close()
     return {}
 
 

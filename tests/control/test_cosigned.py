@@ -12,9 +12,9 @@ import pytest
 
 from appliance import clock
 from appliance.audit.event import AuditEvent
+from appliance.jobs.documents import Job
 from appliance.jobs.service import Jobs
 from appliance.jobs.signatures import PAYLOAD
-from appliance.jobs.view import Job
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService

@@ -26,8 +26,8 @@ from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control import openapi
 from appliance.control.api import CONTROL
 from appliance.intake import import_job, inspection, receipts
+from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS
-from appliance.jobs.view import Job
 from appliance.lifecycle import gc
 from appliance.lifecycle.restored_copy import Head, enter_heads, shut_imports
 from appliance.paths import StationPaths

@@ -16,9 +16,9 @@ import pytest
 from appliance import limits
 from appliance.handles.granted import Grant
 from appliance.intake.inspectors import components
+from appliance.jobs.documents import Job
 from appliance.jobs.handed import Handed
 from appliance.jobs.service import Jobs
-from appliance.jobs.view import Job
 from appliance.paths import StationPaths
 from appliance.station import open_station
 from appliance.store.writer import AsyncWriterService, WriterService, serve_writer

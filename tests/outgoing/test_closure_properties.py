@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.plan import make_plan
-from bundles.format.frame import Entry, lay_out_volume
 from bundles.format.oci_layout import INDEX, LAYOUT, LAYOUT_FILE, index_bytes
+from bundles.format.volume_frame import Entry, lay_out_volume
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from bundles.oci.manifest import parse_manifest

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from appliance import clock
+from appliance.jobs.documents import Job
 from appliance.jobs.end import Ended, cancelled, wire
 from appliance.jobs.unfinished_numbers import with_numbers
-from appliance.jobs.view import Job
 from appliance.outgoing import build, recut
 from appliance.store.reads.bundles_out import listed, unfinished
 from appliance.store.writes.deltas import HeadRow, TakeReceipt, VoidBundle

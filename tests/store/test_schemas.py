@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from appliance.jobs.view import list_jobs
+from appliance.jobs.documents import list_jobs
 from appliance.store.database import open_writer
 from appliance.store.migrations.runner import identity, migrate, step_names
 from tests.store.dump_schema import dump

@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from bundles import build
-from bundles.format.frame import Piece
 from bundles.format.media import Packing
+from bundles.format.volume_frame import Piece
 from bundles.ports import no_progress
 from bundles.signing.trust import init_trust, revoke_key, trust_key
 from tests.bundles.small import MemoryStore, content_of, file_artifact, manifest_of, sign

@@ -15,10 +15,10 @@ from appliance.control.routes.jobs import own_job
 from appliance.control.routes.plans import chosen_for
 from appliance.control.visibility import job_view, require_all
 from appliance.handles.granted import load_grants
+from appliance.jobs.documents import Job
 from appliance.jobs.handed import Handed
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.params import check_params
-from appliance.jobs.view import Job
 from appliance.outgoing.build_params import BuildParams, check_destination, convert
 from appliance.store.reads.sites import require_known
 from bundles.errors import UsageError

@@ -16,10 +16,10 @@ from appliance.audit.event import refusal
 from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, query_number
 from appliance.control.visibility import job_view, sees
+from appliance.jobs.documents import Job
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.runner import USAGE
 from appliance.jobs.signatures import PAYLOAD
-from appliance.jobs.view import Job
 from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0

@@ -31,7 +31,7 @@ from appliance.control import duties, space
 from appliance.control.api import Control, get, may
 from appliance.control.health import checks
 from appliance.control.visibility import job_view
-from appliance.jobs.view import Job
+from appliance.jobs.documents import Job
 from appliance.store.reads import tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses

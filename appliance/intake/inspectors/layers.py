@@ -21,7 +21,7 @@ from appliance.intake.inspectors.port import Subject
 from bundles.documents.signed import Section
 from bundles.errors import LockgateError
 from bundles.io.display import some
-from bundles.io.lanes import at_once
+from bundles.io.work_threads import at_once
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import EVIDENCE, is_runnable

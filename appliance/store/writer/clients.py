@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.local_socket import connect_to
-from appliance.store.writer import frames
+from appliance.store.writer import messages
 from appliance.store.writes.write import LostAnswerError, Write
 from bundles.errors import FailedError, LockgateError, from_wire
 
@@ -44,7 +44,7 @@ class SocketWriter:
         the control process that started it; no other one takes its writes."""
         self._path = path
         self._wait = wait
-        self._lease = frames.encode_lease(lease) if lease else b""
+        self._lease = messages.encode_lease(lease) if lease else b""
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._numbers = itertools.count(1)
@@ -53,10 +53,10 @@ class SocketWriter:
         """As Writer.submit."""
         with self._lock:
             number = next(self._numbers)
-            stream = self._send(frames.encode_request(number, write))
+            stream = self._send(messages.encode_request(number, write))
             try:
-                length = frames.body_length(_receive(stream, frames.HEADER.size))
-                answer = frames.decode_answer(_receive(stream, length))
+                length = messages.body_length(_receive(stream, messages.HEADER.size))
+                answer = messages.decode_answer(_receive(stream, length))
                 if answer.number != number:  # the lease was refused, and the connection ends
                     self._drop()
             except OSError:
@@ -118,7 +118,7 @@ class AsyncSocketWriter:
     async def submit(self, write: Write) -> Any:
         """As AsyncWriter.submit. A cancelled caller's write may still be applied."""
         number = next(self._numbers)
-        frame = frames.encode_request(number, write)
+        frame = messages.encode_request(number, write)
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         try:
             stream = await self._connected()
@@ -156,8 +156,8 @@ class AsyncSocketWriter:
     async def _read(self, reader: asyncio.StreamReader, stream: asyncio.StreamWriter) -> None:
         try:
             while True:
-                length = frames.body_length(await reader.readexactly(frames.HEADER.size))
-                answer = frames.decode_answer(await reader.readexactly(length))
+                length = messages.body_length(await reader.readexactly(messages.HEADER.size))
+                answer = messages.decode_answer(await reader.readexactly(length))
                 waiting = self._waiting.get(answer.number)
                 if waiting is None or waiting.done():
                     continue

@@ -15,8 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from appliance.local_socket import listen_at, stop_listening
-from appliance.store.writer import frames
-from appliance.store.writer.frames import Answer
+from appliance.store.writer import messages
+from appliance.store.writer.messages import Answer
 from appliance.store.writer.service import WriterService
 from bundles.errors import FailedError, LockgateError, to_wire
 
@@ -58,8 +58,8 @@ async def _converse(
     loop = asyncio.get_running_loop()
     try:
         while True:
-            body = await reader.readexactly(frames.body_length(await reader.readexactly(frames.HEADER.size)))
-            number, write = frames.decode_request(body)
+            body = await reader.readexactly(messages.body_length(await reader.readexactly(messages.HEADER.size)))
+            number, write = messages.decode_request(body)
             if isinstance(write, str):
                 if secrets.compare_digest(write.encode(), lease.encode()):
                     continue
@@ -102,6 +102,6 @@ def _send(writer: asyncio.StreamWriter, frame: bytes) -> None:
 
 def _answer(number: int, result: Any, error: BaseException | None) -> bytes:
     if error is None:
-        return frames.encode_answer(Answer(number, result))
+        return messages.encode_answer(Answer(number, result))
     known = error if isinstance(error, LockgateError) else FailedError("a write failed", thing=str(error))
-    return frames.encode_answer(Answer(number, None, to_wire(known)))
+    return messages.encode_answer(Answer(number, None, to_wire(known)))

@@ -1,7 +1,7 @@
-"""Work that overlaps: a lane is one thread with a bounded queue, so that reading, hashing and writing go on at once.
+"""Work that overlaps: a work thread has a bounded queue, so that reading, hashing and writing go on at once.
 
-hashlib, zlib.crc32 and file calls release the GIL on chunks of `limits.CHUNK`, so lanes use both cores; the bound
-keeps memory at a few chunks however slow a lane is.
+hashlib, zlib.crc32 and file calls release the GIL on chunks of `limits.CHUNK`, so the threads use both cores; the bound
+keeps memory at a few chunks however slow a thread is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from bundles.io.threads import Threads
 
 Item = TypeVar("Item")
 _DEPTH: Final = 8
-"""Chunks that may wait in a lane."""
+"""Chunks that may wait for a thread."""
 
 _END: Final = object()
 
@@ -42,7 +42,7 @@ class WorkThread(Generic[Item]):
                     self._error = error
 
     def put(self, item: Item) -> None:
-        """Queue an item, waiting while the lane is full. Raises what `work` raised before."""
+        """Queue an item, waiting while the queue is full. Raises what `work` raised before."""
         if self._error is not None:
             self.close()
         self._queue.put([item])
@@ -122,8 +122,8 @@ class Crew:
             self._raise()
 
 
-def at_once(work: Callable[[Item], object], items: Sequence[Item], lanes: int) -> None:
-    """Do `work` on every item, in at most `lanes` threads, this one among them; an item goes to whichever is free.
+def at_once(work: Callable[[Item], object], items: Sequence[Item], threads: int) -> None:
+    """Do `work` on every item, in at most `threads` threads, this one among them; an item goes to whichever is free.
 
     The first error is raised when all have ended; nothing new is begun after it.
     """
@@ -142,7 +142,7 @@ def at_once(work: Callable[[Item], object], items: Sequence[Item], lanes: int) -
             except BaseException as error:
                 failed.append(error)
 
-    others = [threading.Thread(target=drain, daemon=True) for _ in range(min(lanes, len(items)) - 1)]
+    others = [threading.Thread(target=drain, daemon=True) for _ in range(min(threads, len(items)) - 1)]
     for thread in others:
         thread.start()
     drain()

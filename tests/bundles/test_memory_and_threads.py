@@ -1,4 +1,4 @@
-"""Work overlaps in lanes, and a blob of any size passes through in bounded memory."""
+"""Work overlaps in threads, and a blob of any size passes through in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bundles.io.lanes import Crew, WorkThread
+from bundles.io.work_threads import Crew, WorkThread
 from bundles.oci.digest import new_hasher
 
 MIB = 1024 * 1024
@@ -65,9 +65,9 @@ def test_a_blob_of_200_mib_is_laid_out_written_and_verified_within_100_mib(tmp_p
 
 def test_a_lane_keeps_order() -> None:
     seen: list[int] = []
-    with WorkThread(seen.append) as lane:
+    with WorkThread(seen.append) as thread:
         for number in range(1_000):
-            lane.put(number)
+            thread.put(number)
     assert seen == list(range(1_000))
 
 
@@ -75,26 +75,26 @@ def test_a_lane_s_error_reaches_who_puts_or_closes() -> None:
     def work(number: int) -> None:
         raise ValueError(number)
 
-    lane = WorkThread(work)
-    lane.put(7)
+    thread = WorkThread(work)
+    thread.put(7)
     with pytest.raises(ValueError, match="7"):
-        lane.close()
+        thread.close()
     with pytest.raises(ValueError, match="7"):
-        lane.put(8)
+        thread.put(8)
 
 
 def test_a_lane_holds_no_more_than_its_depth() -> None:
     gate = threading.Event()
-    lane: WorkThread[int] = WorkThread(lambda _: gate.wait(10), depth=2)
+    thread: WorkThread[int] = WorkThread(lambda _: gate.wait(10), depth=2)
     for number in range(3):
-        lane.put(number)
-    blocked = threading.Thread(target=lane.put, args=(3,))
+        thread.put(number)
+    blocked = threading.Thread(target=thread.put, args=(3,))
     blocked.start()
     blocked.join(0.05)
     assert blocked.is_alive()
     gate.set()
     blocked.join()
-    lane.close()
+    thread.close()
 
 
 def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
@@ -106,9 +106,9 @@ def test_an_error_beside_a_lane_drops_what_is_queued() -> None:
         seen.append(number)
 
     def fail() -> None:
-        with WorkThread(work) as lane:
+        with WorkThread(work) as thread:
             for number in range(5):
-                lane.put(number)
+                thread.put(number)
             begun.wait(10)
             threading.Timer(0.05, gate.set).start()
             raise KeyError
