@@ -12,7 +12,7 @@ OWN := build/appliance
 # Half as many again as there are cores: tests of stations wait more than they work.
 PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
 
-.PHONY: demo test test-long lint bench bench-access bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
+.PHONY: demo test test-long check lint bench bench-access bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
 
 $(STAMP): requirements-dev.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -32,6 +32,11 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long"
+
+# What to run after each change: a minute. UNIT are the folders whose tests start no station.
+UNIT := bundles bundles_oci signing store verify vectors outgoing
+check: lint
+	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long" $(addprefix tests/,$(UNIT))
 
 test-long: $(STAMP)
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m long
