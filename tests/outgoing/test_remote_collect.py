@@ -112,7 +112,24 @@ def test_what_was_found_to_refer_to_a_digest_goes_along_under_another_name_too(
     registry.asked.clear()
     run(outside, registry.entry("team/app", "1", "other/app:2"))
     assert outside.referrers("other/app", digest) == [referrer]
-    assert len(registry.asked) == 1
+    assert registry.counted(f"manifests/sha256-{digest.hex}") == registry.counted("referrers") == 0
+
+
+def test_a_registry_that_names_what_another_repository_shows_must_have_it(
+    outside: Outside, registry: SmallRegistry, good: SmallRegistry
+) -> None:
+    run(outside, good.entry("team/good", "1", "private/app:1"))
+    kind, raw = good.manifests["team/good/1"]
+
+    def names(handler: Handler) -> bool:
+        if handler.command == "HEAD":
+            handler.answer(200, raw, {"Content-Type": kind, "Docker-Content-Digest": str(Digest.of(raw))})
+        return handler.command == "HEAD"
+
+    registry.fault = names
+    with pytest.raises(LockgateError):
+        run(outside, registry.entry("mine/app", "1"))
+    assert outside.shows("mine/app:1") is None
 
 
 def test_an_answer_that_was_kept_and_cannot_be_read_is_asked_for_again(

@@ -87,12 +87,15 @@ class Arrivals:
             self._known[blob.digest] = row
             return row
 
-    async def manifest(self, descriptor: Descriptor, source: ArtifactSource) -> bytes:
-        """A manifest's bytes, from the store where it holds them whole. They are kept once `keep_manifest` says so."""
+    async def manifest(self, descriptor: Descriptor, source: ArtifactSource, repository: str) -> bytes:
+        """A manifest's bytes. A registry is not asked for what `repository` shows, whole, or what this job brought:
+        whoever names a manifest that only others show must have it. They are kept once `keep_manifest` says so."""
         async with self._turns.turn(descriptor.digest):
             if descriptor.digest in self._raw:
                 return self._raw[descriptor.digest]
-            row = self._known.get(descriptor.digest) or await self._held(descriptor, "manifest")
+            row = self._known.get(descriptor.digest)
+            if row is None and isinstance(source, RemoteSource) and self._shows(repository, descriptor.digest):
+                row = await self._held(descriptor, "manifest")
             if row is not None:
                 raw = await in_thread(self._read, descriptor.digest, row.size)
                 if Digest.of(raw, descriptor.digest.algorithm) == descriptor.digest:
@@ -101,6 +104,12 @@ class Arrivals:
             raw = await source.manifest(descriptor)
             self._remember(descriptor.digest, raw)
             return raw
+
+    def _shows(self, repository: str, digest: Digest) -> bool:
+        try:
+            return self._station.metadata.linked_manifest(repository, digest) is not None
+        except WrongRowError:
+            return False
 
     def _read(self, digest: Digest, size: int) -> bytes:
         with self._station.blobs.open_blob(digest) as file:

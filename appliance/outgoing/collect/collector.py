@@ -116,7 +116,7 @@ class Collector:
                 thing=str(descriptor.digest),
                 remedy=f"at most {limits.INDEX_DEPTH} levels and {limits.CLOSURE_NODES} blobs",
             )
-        raw = await self._arrivals.manifest(descriptor, self._source)
+        raw = await self._arrivals.manifest(descriptor, self._source, self._root.target.repository)
         manifest = parse_manifest(raw, descriptor.media_type)
         if descriptor.digest in self._begun:  # by another branch, meanwhile
             return
@@ -188,7 +188,9 @@ class Collector:
     async def _holds_listed(self, index: Descriptor) -> bool:
         """Whether everything that a fallback index lists was taken as a referrer. It may list what is gone, and a
         manifest that does not refer to what it says; such an index stays behind, and that is said."""
-        listed = parse_manifest(await self._arrivals.manifest(index, self._source), index.media_type).manifests
+        listed = parse_manifest(
+            await self._arrivals.manifest(index, self._source, self._root.target.repository), index.media_type
+        ).manifests
         absent = [child for child in listed if child.digest not in self._manifests]
         if absent:
             self._context.log(f"left out the fallback index {index.digest}: it lists {absent[0].digest}, not taken")
