@@ -934,8 +934,12 @@ PACKAGE_TEXT: Final = 2048
 SCAN_INDEXED: Final = 200
 """SBOMs that one question brings into the index before it is answered; the rest is done by the next ones."""
 
-SCAN_INDEX_TIME: Final = 5.0
+SCAN_INDEX_TIME: Final = 2.0
 """Seconds that such a question may spend on it: an SBOM at its ceilings takes about one."""
+
+SCAN_INDEX_EVERY: Final = 30.0
+"""Seconds between two looks whether there are SBOMs to index: a release of a thousand images is indexed before anybody
+has read its report."""
 
 SCAN_FORGOTTEN: Final = 20
 """Images that nothing shows any more and that one write takes out of the index: each has some hundred rows."""

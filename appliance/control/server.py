@@ -11,8 +11,9 @@ import signal
 import socket
 import struct
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
@@ -21,7 +22,7 @@ from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
-from appliance.control import duties, openapi, space, store_watch
+from appliance.control import duties, indexing, openapi, space, store_watch
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handle_socket import Handles, HandleServer
@@ -148,17 +149,12 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
                 await asyncio.to_thread(checked.wait, limits.METADATA_FIRST)
-                signing = asyncio.create_task(keep_signing(paths))
-                looking = asyncio.create_task(_keep_looking(control))
-                waiting = asyncio.create_task(duties.keep_looking(control))
-                reserving = asyncio.create_task(space.keep_looking(control))
-                watching = asyncio.create_task(store_watch.keep_looking(control))
+                tasks = [asyncio.create_task(one) for one in _lasting(control)]
                 ready()
                 await stop.wait()
                 await work.stop()
             door.close()
             await runner.cleanup()
-            tasks = (signing, looking, reserving, watching, waiting)
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
@@ -180,6 +176,16 @@ def _uid(accepted: socket.socket, _: object) -> str:
     """Who is at the other end of the control socket (unix(7), SO_PEERCRED)."""
     _, uid, _ = struct.unpack("3i", accepted.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i")))
     return f"uid {uid}"
+
+
+def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
+    """What goes on for as long as the station runs."""
+    yield keep_signing(control.station.paths)
+    yield _keep_looking(control)
+    yield duties.keep_looking(control)
+    yield space.keep_looking(control)
+    yield store_watch.keep_looking(control)
+    yield indexing.keep_looking(control)
 
 
 async def _keep_looking(control: Control) -> None:

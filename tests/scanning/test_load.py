@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from appliance import clock, limits
 from appliance.scanning import load
+from appliance.scanning.exports import open_export
 from appliance.store.reads.advisories import Source, entries_about, entries_of, sources
 from appliance.store.writes.advisories import RemoveAdvisories
 from appliance.store.writes.write import under_event
@@ -208,6 +210,19 @@ def test_a_record_that_unpacks_to_too_much_is_counted_and_the_others_are_read(ou
     bomb = b'{"id": "' + b" " * (limits.ADVISORY_RECORD + 1) + b'"}'
     result = loaded(outside, zipped(tmp_path / "1.zip", [bomb, record("PYSEC-1")]))
     assert (result["records"], result["malformed"], ids(outside)) == (1, 1, {"PYSEC-1"})
+
+
+def test_an_entry_that_unpacks_to_too_much_is_not_unpacked(tmp_path: Path) -> None:
+    export = zipped(tmp_path / "1.zip", [b" " * (6 * limits.ADVISORY_RECORD)])
+    opened = open_export(export, tmp_path, lambda *_: None)
+    tracemalloc.start()
+    try:
+        ((_, raw),) = opened.records()
+        assert isinstance(raw, MalformedError)
+        assert tracemalloc.get_traced_memory()[1] < 4 * limits.ADVISORY_RECORD
+    finally:
+        tracemalloc.stop()
+        opened.close()
 
 
 def test_a_folder_that_changes_while_it_is_read_is_no_export(outside: Outside, tmp_path: Path) -> None:

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from packaging.version import Version
 
+from appliance import limits
 from appliance.api.scanning import Scan
+from appliance.control import indexing
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.scanning import load, scan_job
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of
 from appliance.store.reads.advisories import entries_of, one_state, sources
+from appliance.store.reads.components import sboms_of
 from appliance.store.writes.components import IndexSbom
 from bundles.errors import NotFoundError, UsageError
 from bundles.oci.reference import Reference
@@ -301,3 +306,25 @@ def test_a_finding_that_a_distribution_decides_about_counts_in_no_image(
     scan = known(outside, reference)
     assert (ids(scan), scan.images[0].superseded, scan.complete) == (set(), 1, True)
     assert find_vulnerability(outside.station, "CVE-2024-1", everything).items == ()
+
+
+def test_sboms_that_are_shown_are_indexed_without_a_question(
+    outside: Outside, layout: Layout, image: tuple[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, described = image
+    for number in range(3):
+        layout.tag(f"sbom{number}", sbom_of(layout, described, cyclonedx(f"pkg:pypi/a{number}@1")))
+        outside.collect_layout(layout.folder, f"sbom{number}")
+    monkeypatch.setattr(limits, "SCAN_INDEXED", 2)
+    control = SimpleNamespace(station=outside.station)
+
+    async def look() -> None:
+        looking = asyncio.create_task(indexing.keep_looking(control))  # type: ignore[arg-type]
+        while len(sboms_of(outside.station.reader, described["digest"])) < 3:
+            assert not looking.done()
+            await asyncio.sleep(0)
+        looking.cancel()
+
+    asyncio.run(asyncio.wait_for(look(), 30))
+    found = find_component(outside.station, "a2", everything)
+    assert ([use.origin for use in found.items], found.complete) == (["carried"], True)
