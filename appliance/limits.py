@@ -498,6 +498,30 @@ REMOTE_PAGES_EMPTY: Final = 3
 REMOTE_REDIRECTS: Final = 5
 """Redirects of one request that are followed; hubs send on once or twice."""
 
+AUTH_FILE: Final = MIB
+AUTH_NODES: Final = 20_000
+"""A file of log-ins, and JSON values and keys in it: some hundred bytes a registry, and docker's other settings."""
+
+CREDENTIAL_HELPER: Final = 60.0
+"""Seconds for a credential helper: long enough for a person who unlocks a keychain."""
+
+CREDENTIAL_ANSWER: Final = 64 * KIB
+"""Bytes of its answer; cloud registries' tokens are of some KiB."""
+
+ACCOUNTS_HANDED: Final = MIB
+ACCOUNTS_HOSTS: Final = 200
+"""Bytes of the accounts that come with a job, and registries among them: tokens of a few KiB each."""
+
+UPSTREAM_FILE: Final = MIB
+UPSTREAM_FILES: Final = 100
+"""A file of certificates or registries.conf, and files of one folder: bundles of authorities have 250 KiB."""
+
+UPSTREAM_MIRRORS: Final = 10
+"""Mirrors of one registry: each that is away costs its time-out before the next is asked."""
+
+UPSTREAM_CONCURRENCY: Final = 32
+"""Requests to one registry at once: registries throttle clients long before."""
+
 SYFT_VERSION: Final = 20.0
 """Seconds in which a named syft says its version: it takes half of one, and longer on a busy disk."""
 

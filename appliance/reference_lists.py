@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
+
+if TYPE_CHECKING:
+    from appliance.collection_file import Listed
 
 
 def names_in(file: str) -> list[str]:
@@ -44,31 +46,24 @@ def _read(file: str) -> str:
 
 
 def _collected(file: Path) -> list[str]:
-    try:
-        document = tomllib.loads(_read(str(file)))
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"not a collection ({error})", thing=str(file), remedy="write TOML") from None
-    sources = document.get("source")
-    if not isinstance(sources, list) or not sources:
-        raise UsageError("not a collection", thing=str(file), remedy="write [[source]] tables with `from` and `as`")
-    return [_name(number, source, file) for number, source in enumerate(sources, 1)]
+    from appliance.collection_file import read_collection
+
+    return [_name(listed, file) for listed in read_collection(file)]
 
 
-def _name(number: int, source: Any, file: Path) -> str:
+def _name(listed: Listed, file: Path) -> str:
     """What `collect` calls a source here."""
-    fields = source if isinstance(source, dict) else {}
-    came, name = fields.get("from"), fields.get("as")
-    if not isinstance(came, str) or not isinstance(name, str | None):
-        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
-    if name is not None:
-        return name
-    kind, _, rest = came.partition(":")
+    if listed.name is not None:
+        return listed.name
+    kind, _, rest = listed.came.partition(":")
     try:
-        found = _given(kind, rest, came)
+        found = _given(kind, rest, listed.came)
     except LockgateError:
         found = None
     if found is None:
-        raise UsageError(f"source {number} does not say its name here", thing=came, remedy=f"give it `as` in {file}")
+        raise UsageError(
+            f"source {listed.number} does not say its name here", thing=listed.came, remedy=f"give it `as` in {file}"
+        )
     return found
 
 

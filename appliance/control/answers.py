@@ -67,6 +67,7 @@ from appliance.api.scanning import AdvisorySource, ComponentsFound, RemovedSourc
 from appliance.api.signatures import Signatures
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
+from appliance.api.upstreams import AskedRegistries
 
 ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/status": Status,
@@ -119,6 +120,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/ledger": Page[LedgerRow],
     "GET /v1/clock": ClockFloor,
     "POST /v1/plans": Plan,
+    "POST /v1/upstreams": AskedRegistries,
     "GET /v1/bundles": Page[OutgoingBundle],
     "POST /v1/bundles/{id}/void": VoidedBundle,
     "GET /v1/media": Page[Medium],

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
+import os
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from urllib.parse import quote, urlencode
 from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.api.states import FINAL_STATES
 from appliance.control import local_http
-from appliance.handles.giving import document_of, hand_again, hand_over
+from appliance.handles.giving import document_of, hand_again, hand_over, hand_secret
 from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
@@ -29,6 +30,10 @@ _PAUSE: Final = 0.25
 
 _SILENCE: Final = 30.0
 """Seconds without a word after which a watched station is taken for gone. It sends something every five."""
+
+
+def _quiet(_: str) -> None:
+    """Tell nobody."""
 
 
 class ControlClient:
@@ -172,13 +177,42 @@ class ControlClient:
         """The station at a glance."""
         return await self.get("/v1/status")
 
-    async def submit(self, kind: str, params: Mapping[str, Any]) -> Json:
+    async def submit(
+        self,
+        kind: str,
+        params: Mapping[str, Any],
+        *,
+        authfile: Path | None = None,
+        warn: Callable[[str], None] = _quiet,
+    ) -> Json:
         """Queue a job; returns it. Paths in the params, and the receipt that a build stands on, are opened here, by
-        this process's own rights, and handed over."""
+        this process's own rights, and handed over. So are this user's accounts at the registries that a collection
+        names: from `authfile`, else from where podman and docker keep them; `warn` is told of what is to be said."""
         given = await self._hand_over(params, JOB_PATHS.get(kind, ()))
         if kind == "build":
             given = await _with_document(given)
+        if kind == "collect":
+            given |= await self._accounts(given, authfile, warn)
         return await self.post("/v1/jobs", {"kind": kind, "params": given})
+
+    async def _accounts(self, params: Json, authfile: Path | None, warn: Callable[[str], None]) -> Json:
+        """`accounts` of a collection's params, handed over; nothing where this user has none for its registries.
+        Raises UsageError naming a file and key, FailedError for a credential helper that fails."""
+        from appliance.upstreams.auth_files import accounts_for, has_files  # here: few commands collect
+
+        sources = params.get("sources") or ()
+        references = [str(source.get("reference")) for source in sources if source.get("kind") == "registry"]
+        if not references or not has_files(authfile, os.environ):
+            return {}
+        asked = await self.post("/v1/upstreams", {"references": list(dict.fromkeys(references))})
+        places = [(str(one["host"]), str(one["repository"])) for one in asked["items"]]
+        accounts, said = await asyncio.to_thread(accounts_for, places, authfile, os.environ)
+        for line in said:
+            warn(line)
+        if not accounts:
+            return {}
+        handle = await asyncio.to_thread(hand_secret, self._root, accounts.encode())
+        return {"accounts": {"handle": handle, "hosts": accounts.hosts}}
 
     async def resume(self, job_id: str) -> Json:
         """Hand a job in `waiting` its paths over again, as this process opens them now; returns it."""

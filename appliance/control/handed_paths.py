@@ -14,6 +14,7 @@ from appliance.handles.granted import Grant
 from appliance.handles.params import take_document, take_paths
 from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.jobs.handed import Handed
+from appliance.jobs.params import check_accounts
 from bundles.errors import UsageError
 
 
@@ -23,8 +24,17 @@ def take_job(
     """A job's params with its paths as texts, and what stands behind them. Raises UsageError, RefusedError."""
     given = dict(params)
     told = take_document(given, "since", ("none", "last")) if kind == "build" else None
+    accounts = check_accounts(given.pop("accounts")) if "accounts" in given else None
     plain, handed = take(request, handles, JOB_PATHS.get(kind, ()), given)
     handed.told = told
+    if accounts is not None:
+        handle, hosts = accounts
+        try:
+            handed.add_secret(handles.take(handle, peer_uid(request), secret=True).descriptor)
+        except BaseException:
+            handed.close()
+            raise
+        plain["accounts"] = hosts
     return plain, handed
 
 

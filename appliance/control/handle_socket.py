@@ -1,8 +1,8 @@
 """Where clients hand folders and files over: `run/handles.sock`, and the handles that wait for a request.
 
-A message is JSON, `{"path": text, "writes": bool}`, with one descriptor (unix(7), SCM_RIGHTS); the answer is
-`{"handle": id, "path": text}` or an error. A handle is good once, within a minute, for the uid that sent it. What it
-may be used for is decided here, as it comes, and again as what lies beneath is opened.
+A message is JSON, `{"path": text, "writes": bool}` or `{"secret": true}`, with one descriptor (unix(7), SCM_RIGHTS);
+the answer is `{"handle": id, "path": text}` or an error. A handle is good once, within a minute, for the uid that sent
+it. What it may be used for is decided here, as it comes, and again as what lies beneath is opened.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from appliance.control.callers import system_name
 from appliance.handles.granted import Grant, check_handed, name_of
 from appliance.handles.ground import Ground
 from appliance.handles.rights import Person, acting_as
+from appliance.handles.secrets import check_secret, is_secret
 from appliance.local_socket import listen_at
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, RefusedError, UsageError, to_wire
@@ -50,7 +51,7 @@ _TICK: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Handle:
-    """A folder or file that was handed over. The descriptor is the holder's to close."""
+    """A folder, file or secret that was handed over. The descriptor is the holder's to close."""
 
     root: str
     writes: bool
@@ -58,6 +59,7 @@ class Handle:
     person: Person
     descriptor: int
     since: float
+    is_secret: bool = False
 
     def grant(self, path: str) -> Grant:
         """As appliance.handles.params.Taken."""
@@ -100,12 +102,13 @@ class Handles:
             self._waiting[name] = handle
             return name
 
-    def take(self, name: str, uid: int) -> Handle:
-        """A handle of that uid's, given up: it is good once. Raises RefusedError."""
+    def take(self, name: str, uid: int, *, secret: bool = False) -> Handle:
+        """A handle of that uid's, given up: it is good once, a secret's where a secret is meant. Raises
+        RefusedError."""
         with self._turn:
             self._expire()
             handle = self._waiting.get(name)
-            if handle is None or handle.person.uid != uid:
+            if handle is None or handle.person.uid != uid or handle.is_secret is not secret:
                 raise RefusedError(
                     "no such handle, or not this caller's", remedy="hand the folder over again, just before the request"
                 )
@@ -204,8 +207,12 @@ class HandleServer:
         try:
             if len(descriptors) != 1 or flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC):
                 raise UsageError("one descriptor is handed over at a time")
-            shown, writes = _read(data)
-            handle = self._checked(person, descriptors[0], shown, writes=writes)
+            if is_secret(data):
+                shown = "accounts of registries"
+                handle = self._secret(person, descriptors[0])
+            else:
+                shown, writes = _read(data)
+                handle = self._checked(person, descriptors[0], shown, writes=writes)
             answer = {"handle": self._handles.add(handle), "path": handle.root}
             kept = handle.descriptor
         except LockgateError as error:
@@ -217,11 +224,19 @@ class HandleServer:
                     os.close(descriptor)
         return _answer(connection, answer)
 
-    def _checked(self, person: Person, descriptor: int, said: str, *, writes: bool) -> Handle:
+    def _require_caller(self, person: Person) -> None:
         if self._is_open and person.uid not in (0, os.geteuid()):
             raise RefusedError(
                 "this account may not use the station", thing=str(person.uid), remedy="call as the owner"
             )
+
+    def _secret(self, person: Person, descriptor: int) -> Handle:
+        self._require_caller(person)
+        check_secret(descriptor)
+        return Handle("", False, True, person, descriptor, time.monotonic(), is_secret=True)
+
+    def _checked(self, person: Person, descriptor: int, said: str, *, writes: bool) -> Handle:
+        self._require_caller(person)
         shown = Path(said)
         try:
             is_file = check_handed(person, descriptor, shown, Ground(self._paths), writes=writes)

@@ -108,6 +108,7 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
             "items": _object({"path": HANDLE_SCHEMA, "capacity": SIZE}),
         },
     },
+    "POST /v1/upstreams": {"references!": {"type": "array", "items": _TEXT}},
     "POST /v1/sites": {"site!": _TEXT},
     "POST /v1/blocks": {"thing!": _TEXT, "why!": _TEXT},
     "POST /v1/session": {"account!": _TEXT, "password!": _TEXT},

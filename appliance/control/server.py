@@ -55,6 +55,7 @@ from appliance.control.routes import (
     tls,
     tokens,
     trust,
+    upstreams,
 )
 from appliance.door import Door
 from appliance.jobs.service import Jobs
@@ -83,6 +84,7 @@ _MODULES = (
     status, repositories, repository_acts, signatures,
     jobs, job_start, intake, approvals, custody, audit, streams, plans, bundles, media, receipts,
     scanning, trust, files, find, lifecycle, session, sites, accounts, account_changes, tokens, tls, metrics,
+    upstreams,
 )  # fmt: skip
 _SHUTDOWN = 1.0
 _http_log = logging.getLogger("appliance.control.http")

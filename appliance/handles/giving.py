@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -19,6 +20,7 @@ from typing import Any, Final
 from appliance import limits
 from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.handles.path_params import MISSING, PathParam, places
+from appliance.handles.secrets import SEALS, SECRET
 from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, RefusedError, UsageError, from_wire
@@ -45,6 +47,21 @@ def hand_over(station: Path, params: Mapping[str, Any], table: Sequence[PathPara
             for param, where, key in found:
                 where[key] = _hand(connection, Path(where[key]), param)
     return given
+
+
+def hand_secret(station: Path, secret: bytes) -> str:
+    """The handle of a secret that was handed over to the station in `station`: in memory that has no name and that
+    nobody can change any more (memfd_create(2)). Raises FailedError, RefusedError."""
+    with _connected(station) as connection:
+        descriptor = os.memfd_create("lockgate", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(secret)
+            fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS)
+            socket.send_fds(connection, [SECRET], [descriptor])
+        finally:
+            os.close(descriptor)
+        return str(_answer(connection, "accounts of registries")["handle"])
 
 
 def hand_again(station: Path, waits_for: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -113,15 +130,21 @@ def _hand(connection: socket.socket, path: Path, param: PathParam) -> dict[str, 
         socket.send_fds(connection, [message], [descriptor])
     finally:
         os.close(descriptor)
-    raw = connection.recv(limits.HANDLE_MESSAGE)
-    if not raw:
-        raise FailedError("the station did not answer", thing=str(path), remedy="try again", code=NO_ANSWER)
-    answer = json.loads(raw)
-    if "handle" not in answer:
-        raise from_wire(answer)
+    answer = _answer(connection, str(path))
     root = str(answer["path"])
     _require_utf8(root)  # what a link leads to
     return {"handle": str(answer["handle"]), "path": root if place == path else str(Path(root) / path.name)}
+
+
+def _answer(connection: socket.socket, thing: str) -> dict[str, Any]:
+    """What the station answers to what was handed over. Raises the error that it answers with, FailedError."""
+    raw = connection.recv(limits.HANDLE_MESSAGE)
+    if not raw:
+        raise FailedError("the station did not answer", thing=thing, remedy="try again", code=NO_ANSWER)
+    answer: dict[str, Any] = json.loads(raw)
+    if "handle" not in answer:
+        raise from_wire(answer)
+    return answer
 
 
 def _require_utf8(path: str) -> None:

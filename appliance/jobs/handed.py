@@ -8,6 +8,7 @@ from pathlib import Path
 
 from appliance.artifact_choice import Chosen, save_chosen
 from appliance.handles.granted import Grant, save_grants
+from appliance.handles.secrets import SECRET_ROOT
 from appliance.handles.told import save_told
 from bundles.documents.statement import StatementFiles
 
@@ -21,6 +22,11 @@ class Handed:
     told: StatementFiles | None = None
     chosen: list[Chosen] | None = None
     """What a build's patterns stand for (appliance.artifact_choice)."""
+
+    def add_secret(self, descriptor: int) -> None:
+        """Take the descriptor of a secret (appliance.handles.secrets) too. It is lost with this process: nothing of it
+        is kept in the job's folder."""
+        self.descriptors.append((*SECRET_ROOT, descriptor))
 
     def save(self, folder: Path) -> None:
         """Keep what must outlive this process in the job's folder. Raises FailedError."""

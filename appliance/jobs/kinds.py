@@ -58,6 +58,11 @@ class JobContext(Protocol):
         """
         ...
 
+    def secret(self) -> bytes | None:
+        """The secret that came with the job (appliance.handles.secrets), for its process alone; None where none did,
+        or where the station was started again since."""
+        ...
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:

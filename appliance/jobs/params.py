@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from appliance import limits
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from bundles.errors import UsageError
+from bundles.oci.reference import check_registry
 
 _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
@@ -31,8 +33,16 @@ _SOURCE: Final[dict[str, Any]] = {
     "additionalProperties": False,
 }
 
+ACCOUNTS_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["handle", "hosts"],
+    "properties": {"handle": _TEXT, "hosts": _TEXTS},
+    "additionalProperties": False,
+}
+"""Accounts at registries: a secret's handle, and the registries in it. A job's own params have the hosts alone."""
+
 JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG},
+    "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG, "accounts": ACCOUNTS_SCHEMA},
     "build": {
         "to!": _TEXT, "references!": _TEXTS, "volume": SIZE, "since": SINCE, "out!": _HANDLES, "sign_with!": _TEXT,
         "cosigners": _TEXTS, "not_after": {"type": ["string", "null"]},
@@ -65,3 +75,20 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
                 thing="`sources`",
                 remedy="give kind, path or reference, name, tag, as, redirects",
             )
+
+
+def check_accounts(value: Any) -> tuple[str, list[str]]:
+    """The handle and the registries of `accounts` as a request has them. Raises UsageError, MalformedError."""
+    fields = value if isinstance(value, dict) and set(value) == set(ACCOUNTS_SCHEMA["required"]) else {}
+    handle, hosts = fields.get("handle"), fields.get("hosts")
+    if (
+        not isinstance(handle, str)
+        or not isinstance(hosts, list)
+        or len(hosts) > limits.ACCOUNTS_HOSTS
+        or not all(isinstance(host, str) for host in hosts)
+    ):
+        raise UsageError(
+            "malformed parameters", thing="`accounts` is the handle of a secret, and at most"
+            f" {limits.ACCOUNTS_HOSTS} registries", remedy="see docs/reference/control-api.md, Handles",
+        )  # fmt: skip
+    return handle, [check_registry(host) for host in hosts]

@@ -27,6 +27,9 @@ _PASSED: Final = (
 )  # fmt: skip
 """Variables that `collect` works by: the way to a remote registry, and whose certificates count there."""
 
+_CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
+"""Where the service manager put the station's credentials (systemd.exec(5)); a job that collects reads one of them."""
+
 _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
@@ -39,7 +42,8 @@ async def start(root: Path, job_id: str, kind: str, folder: Path, descriptors: t
                 "appliance.jobs.runner", str(root), job_id, kind,
                 bounds=children.Bounds(data=limits.JOB_DATA, nice=_NICE),
             ),
-            env=children.environment(*_PASSED), stderr=errors, line=_LINE, pass_fds=descriptors,
+            env=children.environment(*_PASSED, *((_CREDENTIALS,) if kind == "collect" else ())), stderr=errors,
+            line=_LINE, pass_fds=descriptors,
         )  # fmt: skip
     _end_group_of(process)
     _end_starved(process, folder / "errors")

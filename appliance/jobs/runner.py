@@ -27,6 +27,7 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.audit.event import refusal
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
+from appliance.handles.secrets import SECRET_ROOT, read_secret
 from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures
 from appliance.making_room import give_room
@@ -82,6 +83,7 @@ class Runner:
         self._recorded = False
         self.folder = station.paths.job(job_id)
         grants = load_grants(self.folder)
+        self._secret = descriptors.get(SECRET_ROOT)
         self._granted = Granted(station.paths, station.config.media_roots, grants, descriptors)
         self._cancelled = False
         self._waiting = False
@@ -127,6 +129,10 @@ class Runner:
     def path(self, text: str) -> Path:
         """As JobContext.path."""
         return self._granted.path(text)
+
+    def secret(self) -> bytes | None:
+        """As JobContext.secret."""
+        return None if self._secret is None else read_secret(self._secret)
 
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]

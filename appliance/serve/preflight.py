@@ -15,6 +15,7 @@ from appliance.outgoing.sbom.syft_binary import check_named
 from appliance.paths import StationPaths
 from appliance.settings.approvals import load_policy
 from appliance.settings.station import MEDIA_ROOTS, Config
+from appliance.upstreams.upstream import Upstreams
 from bundles.errors import LockgateError, UsageError
 
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104  compared, not bound
@@ -30,7 +31,7 @@ def require_startable(paths: StationPaths, config: Config, listen: str) -> None:
 
 def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
     """Everything that would keep a station from starting with its settings, or from working as they say. Blocking: a
-    syft binary that is named is read."""
+    syft binary that is named is read, and so are the certificates of registries."""
     asked: tuple[Callable[[], object], ...] = (
         lambda: require_made_so(paths, config),
         lambda: socket_group(config),
@@ -44,7 +45,7 @@ def objections(paths: StationPaths, config: Config) -> list[LockgateError]:
         lambda: load_policy(paths.approvals),
         lambda: check_named(config.sbom),
     )
-    return list(_raised(asked))
+    return [*_raised(asked), *Upstreams(config, paths.root).objections()]
 
 
 def _raised(asked: tuple[Callable[[], object], ...]) -> Iterator[LockgateError]:

@@ -22,6 +22,7 @@ from appliance.addresses import split_listen
 from appliance.api.states import ROLES
 from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.redirects import check_hosts
+from appliance.settings.upstreams import check_mirror, check_proxy
 from bundles import limits
 from bundles.errors import LockgateError
 from bundles.oci.reference import check_registry, check_site
@@ -57,13 +58,14 @@ class Fault:
 @dataclass(frozen=True, slots=True)
 class Form:
     """The form of a setting: `says` in words, `fits` whether a value has it. `each` is for the elements of a list, or
-    of a table's lists; `name` for the keys of a table."""
+    of a table's lists; `name` for the keys of a table; `inside` for the settings of a table of tables."""
 
     says: str
     fits: Callable[[Any], bool]
     each: Callable[[Any], bool] | None = None
     name: Callable[[str], bool] | None = None
     required: bool = False
+    inside: Mapping[str, Form] | None = None
 
 
 def _text(fits: Callable[[str], bool]) -> Callable[[Any], bool]:
@@ -127,6 +129,22 @@ _FILE: Final = Form("a file, relative to the station's folder or as a whole path
 _PATTERNS: Final = _texts('patterns of repositories, as "team/app", "team/*" or "team/**"', _passes(check_pattern))
 _NETWORKS: Final = 'networks or addresses, as "10.0.0.0/8" or "10.1.2.3"'
 _is_network: Final = _passes(lambda value: parse_networks([value]))
+_MIRRORS: Final = f'at most {station_limits.UPSTREAM_MIRRORS} mirrors, as "mirror.example" or "cache.example:5000/hub"'
+_UPSTREAM: Final[Mapping[str, Form]] = MappingProxyType(
+    {
+        "ca": _FILE,
+        "client_cert": _FILE,
+        "client_key": _FILE,
+        "plain_http": _FLAG,
+        "proxy": Form('a URL without an account, as "http://proxy.example:3128", or "" for none',
+                      _text(lambda value: value == "" or _passes(check_proxy)(value))),
+        "mirrors": Form(f"a list of {_MIRRORS}",
+                        lambda value: isinstance(value, list) and len(value) <= station_limits.UPSTREAM_MIRRORS,
+                        _passes(check_mirror)),
+        "concurrency": _whole(1, station_limits.UPSTREAM_CONCURRENCY, " of requests at once"),
+    }
+)  # fmt: skip
+"""The settings of one registry."""
 
 FORMS: Final[Mapping[str, Form]] = MappingProxyType(
     {
@@ -171,6 +189,11 @@ FORMS: Final[Mapping[str, Form]] = MappingProxyType(
             ' "registry.example" = ["cdn.example", "*.store.example"]',
             lambda value: isinstance(value, dict), lambda host: isinstance(host, str) and _passes(_check_host)(host),
             _passes(_host_in_lower_case),
+        ),
+        "collect.use_host_configuration": _FLAG,
+        "upstreams": Form(
+            'a table for each registry, by its host in quotes and lower case, as [upstreams."registry.example:5000"]',
+            lambda value: isinstance(value, dict), name=_passes(_host_in_lower_case), inside=_UPSTREAM,
         ),
     }
 )  # fmt: skip
@@ -220,12 +243,28 @@ def _unfit(document: Mapping[str, Any]) -> Iterator[Fault]:
 def _unfit_table(key: str, form: Form, table: Mapping[str, Any]) -> Iterator[Fault]:
     for name, value in table.items():
         inner = f"{key}.{_quoted(name)}"
+        if form.inside is not None and isinstance(value, dict) and form.name is not None and form.name(name):
+            yield from _unfit_settings(inner, form.inside, value)
+            continue
         if form.name is not None and not form.name(name):
             yield _misplaced(name, inner, value) or Fault(inner, _written(value), "a wrong key", f"write {form.says}")
         elif not isinstance(value, list):
             yield Fault(inner, _written(value), "a wrong value", f"write {form.says}")
         elif form.each is not None:
             yield from (_unfit_element(inner, form, each) for each in value if not form.each(each))
+
+
+def _unfit_settings(table: str, forms: Mapping[str, Form], settings: Mapping[str, Any]) -> Iterator[Fault]:
+    for name, value in settings.items():
+        key, form = f"{table}.{_quoted(name)}", forms.get(name)
+        if form is None:
+            near = difflib.get_close_matches(_plain(name), forms, 1)
+            meant = f"did you mean {near[0]}?" if near else f"use {', '.join(forms)}"
+            yield Fault(key, _written(value), "config.toml has no such setting", meant)
+        elif not form.fits(value):
+            yield Fault(key, _written(value), "a wrong value", f"write {form.says}")
+        elif form.each is not None:
+            yield from (_unfit_element(key, form, each) for each in value if not form.each(each))
 
 
 def _unfit_element(key: str, form: Form, element: Any) -> Fault:
@@ -255,7 +294,9 @@ def _unknown(key: str, value: Any) -> Fault:
         return Fault(key, _written(value), "a wrong value", f"write it as a table: [{key}], and its settings below")
     table, _, name = key.rpartition(".")
     if isinstance(value, dict):
-        near = difflib.get_close_matches(_plain(key), [*_TABLES, "access.role_addresses", "collect.redirects"], 1)
+        near = difflib.get_close_matches(
+            _plain(key), [*_TABLES, "access.role_addresses", "collect.redirects", "upstreams"], 1
+        )
         return Fault(f"[{key}]", "", what, f"did you mean [{near[0]}]?" if near else REFERENCE)
     found = _misplaced(name, key, value)
     if found is not None:
@@ -302,6 +343,15 @@ def _at_odds(document: Mapping[str, Any]) -> Iterator[Fault]:
     if clients != "off" and not client_ca:
         yield Fault("tls.clients", _written(clients), "clients and client_ca go together",
                     'write client_ca = FILE too, or clients = "off"')  # fmt: skip
+    for host, upstream in document.get("upstreams", {}).items():
+        key = f"upstreams.{_quoted(host)}"
+        pair = upstream.get("client_cert", ""), upstream.get("client_key", "")
+        if bool(pair[0]) is not bool(pair[1]):
+            yield Fault(f"{key}.{'client_key' if pair[0] else 'client_cert'}", '""',
+                        "client_cert and client_key go together", "write both, or neither")  # fmt: skip
+        if upstream.get("plain_http") and (pair[0] or upstream.get("ca")):
+            yield Fault(f"{key}.plain_http", "true", "plain HTTP has no certificates",
+                        "leave ca, client_cert and client_key out, or plain_http")  # fmt: skip
     if bool(sbom.get("syft")) is not bool(sbom.get("sha256")):
         yield Fault(*(("sbom.sha256", '""') if sbom.get("syft") else ("sbom.syft", '""')),
                     "syft and sha256 go together", "write both, or neither")  # fmt: skip

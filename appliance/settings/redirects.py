@@ -18,9 +18,11 @@ _LENGTH: Final = 253
 
 class CollectSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[collect]`. `redirects`: by a registry's host, with its port where references have one, the hosts that it may
-    send on to. A registry that is not named may send on to every public host."""
+    send on to. A registry that is not named may send on to every public host. `use_host_configuration`: whether the
+    machine's registries.conf and certs.d count too."""
 
     redirects: dict[str, tuple[str, ...]] = {}
+    use_host_configuration: bool = False
 
 
 def check_hosts(hosts: Iterable[str]) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from appliance.settings.access import AccessSettings, RegistrySettings, TlsSetti
 from appliance.settings.form import Fault, faults
 from appliance.settings.redirects import CollectSettings
 from appliance.settings.scanner import SbomSettings
+from appliance.settings.upstreams import UpstreamSettings
 from bundles import limits
 from bundles.errors import UsageError
 from bundles.io.files import read_small, write_atomic
@@ -44,6 +45,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     registry: RegistrySettings = RegistrySettings()
     collect: CollectSettings = CollectSettings()
     sbom: SbomSettings = SbomSettings()
+    upstreams: dict[str, UpstreamSettings] = {}
 
     @property
     def threshold(self) -> int:
@@ -147,6 +149,21 @@ push = {push}
 # A syft binary in the place of the installed one, and its sha256, which is checked before each run.
 syft = {syft}
 sha256 = {sha256}
+
+[upstreams]
+# How a registry is reached, a table for each, for example:
+#   [upstreams."registry.example:5000"]
+#   ca = "tls/registry-ca.pem"        # the authorities that count for it, in the place of the machine's
+#   client_cert = "tls/client.pem"    # what this station shows there, with its client_key
+#   proxy = "http://proxy.example:3128"
+#   mirrors = ["mirror.example/hub"]  # asked before it
+#   concurrency = 4                   # requests at once
+#   plain_http = true                 # HTTP, without a certificate
+# Accounts are never written here: `collect` takes them from whoever runs it (docs/howto/collect-with-an-account.md).
+
+[collect]
+# Whether `collect` also goes by the machine's registries.conf and certs.d (containers-registries.conf(5)).
+use_host_configuration = false
 
 [collect.redirects]
 # Hosts that a registry may send `collect` on to, for example "registry.example" = ["cdn.example", "*.store.example"].

@@ -3,17 +3,21 @@
 A child runs a program by its absolute path, looked for in system folders alone; it starts in `/` or in a folder of the
 caller's making, with a minimal environment, and inherits no descriptor that is not named. A Python child runs isolated
 (`-I`: no PYTHON* variable, no user site, nothing from the current folder) and takes this program's code from the
-folder that this process has it from. A child behind `Bounds` dies with the process that started it.
+folder that this process has it from. `find_callers_program` looks on the caller's own PATH: for credential helpers, in
+the caller's own process. A child behind `Bounds` dies with the process that started it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import select
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -70,6 +74,14 @@ def find_program(name: str) -> Path | None:
     return None if found is None else Path(found)
 
 
+def find_callers_program(name: str) -> Path | None:
+    """The absolute path of a program on the caller's own PATH, or None: what a person installed for themselves, started
+    with their rights alone. Folders of PATH that are not named from the root count for nothing."""
+    folders = [folder for folder in os.environ.get("PATH", "").split(os.pathsep) if folder.startswith("/")]
+    found = shutil.which(name, path=os.pathsep.join(folders)) if folders else None
+    return None if found is None else Path(found)
+
+
 def python_module(module: str, *arguments: str, bounds: Bounds = Bounds()) -> list[str]:
     """The command that runs a module of this program in a Python of its own, within `bounds`."""
     return [*_bounded(bounds), "-m", module, *arguments]
@@ -101,6 +113,52 @@ def run(
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None
+
+
+def ask(
+    command: Sequence[str | Path], *, env: Mapping[str, str], message: bytes, timeout: float, ceiling: int
+) -> tuple[int, bytes] | None:
+    """Run a command with a short message on its input: its status and what it printed. None where it took longer than
+    `timeout` seconds or printed more than `ceiling` bytes; it is killed then. It keeps the terminal, and its errors are
+    dropped. What it leaves behind, with its output open, is not waited for."""
+    deadline = time.monotonic() + timeout
+    with subprocess.Popen(
+        _absolute(command), env=env, cwd=FOLDER, stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            said = _heard(process, message, deadline, ceiling)
+            if said is not None:
+                return process.wait(max(0.0, deadline - time.monotonic())), said
+        except subprocess.TimeoutExpired:
+            pass
+        finally:
+            process.kill()
+    return None
+
+
+def _heard(process: Child, message: bytes, deadline: float, ceiling: int) -> bytes | None:
+    """What a process prints until it ends; None past the deadline or the ceiling."""
+    if process.stdin is None or process.stdout is None:
+        raise FailedError("a program has no pipes")
+    with contextlib.suppress(BrokenPipeError):  # it answers without having asked
+        process.stdin.write(message)
+        process.stdin.close()
+    output, said = process.stdout.fileno(), bytearray()
+    ended = os.pidfd_open(process.pid)  # readable once it has ended (pidfd_open(2))
+    try:
+        while len(said) <= ceiling:
+            ready, _, _ = select.select([output, ended], [], [], max(0.0, deadline - time.monotonic()))
+            if not ready:
+                return None
+            if output not in ready and not select.select([output], [], [], 0)[0]:  # it may have printed in between
+                return bytes(said)
+            chunk = os.read(output, ceiling + 1)
+            if not chunk:
+                return bytes(said)
+            said += chunk
+        return None
+    finally:
+        os.close(ended)
 
 
 def start(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +31,17 @@ class Issuer:
         path = self._folder / f"{name}-of-{self.ca.name}"
         pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         path.write_bytes(pem + key.private_bytes(*form))
+        return path
+
+    def server(self, address: str, days: float = 5) -> Path:
+        """A server's certificate for an address, and its key, in one file."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        made = self._builder(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, address)]), key, days)
+        names = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
+        form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+        path = self._folder / f"server-of-{self.ca.name}"
+        pem = made.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        path.write_bytes(pem.public_bytes(serialization.Encoding.PEM) + key.private_bytes(*form))
         return path
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, days: float) -> x509.CertificateBuilder:

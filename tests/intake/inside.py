@@ -80,6 +80,9 @@ class Context:
     def path(self, text: str) -> Path:
         return Path(text)
 
+    def secret(self) -> bytes | None:
+        return None
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:

@@ -73,6 +73,9 @@ class Context:
             path.mkdir(exist_ok=True)
         return path
 
+    def secret(self) -> bytes | None:
+        return None
+
     def wait_signatures(
         self, payload: bytes, purpose: str, keyids: list[str], describe: Mapping[str, Any]
     ) -> dict[str, bytes]:

@@ -58,6 +58,41 @@ def docker_registry_in(folder: Path) -> Iterator[str]:
         process.wait()
 
 
+HTPASSWD = "ada:$2b$05$abcdefghijklmnopqrstuucoBHxrOz1JPhvMP97TeQ3r1OHQFXeau\n"
+"""The account `ada` with the password `registry password`, as htpasswd -B writes it: bcrypt is in no library here."""
+
+
+@contextmanager
+def closed_registry_in(folder: Path, certificate: Path) -> Iterator[str]:
+    """Docker's own registry, empty, over TLS on loopback and with the account of HTPASSWD alone: its host and port.
+    `certificate` holds the chain and the key."""
+    require("docker-registry")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    (folder / "htpasswd").write_text(HTPASSWD)
+    (folder / "config.yml").write_text(
+        f"version: 0.1\nlog: {{level: error}}\n"
+        f"http: {{addr: '127.0.0.1:{port}', tls: {{certificate: '{certificate}', key: '{certificate}'}}}}\n"
+        f"storage: {{filesystem: {{rootdirectory: '{folder}'}}}}\n"
+        f"auth: {{htpasswd: {{realm: test, path: '{folder}/htpasswd'}}}}\n"
+    )
+    process = subprocess.Popen(["docker-registry", "serve", folder / "config.yml"], stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
 class Layout:
     """An OCI layout written by hand, so that no tool under test has made what it is tested with."""
 

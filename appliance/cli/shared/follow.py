@@ -38,14 +38,16 @@ def run_job(
     key: Callable[[], PrivateKey] | None = None,
     detach: bool = False,
     partly: Callable[[dict[str, Any]], object] = lambda _: None,
+    authfile: Path | None = None,
 ) -> dict[str, Any]:
     """Start a job, show how far it is on stderr, sign what it asks for, and return its result.
 
     `key` gives the private key when the job stands in `to-sign`. Ctrl-C cancels the job. With `detach` the result is
-    `{"job": ID}`. Raises the error the job ended with; where it did a part all the same, `partly` gets that result.
+    `{"job": ID}`. `authfile` holds this user's accounts at the registries of a collection. Raises the error the job
+    ended with; where it did a part all the same, `partly` gets that result.
     """
     folder = station_root(root)
-    return asyncio.run(_run(folder, kind, params, key, detach, partly))
+    return asyncio.run(_run(folder, kind, params, key, detach, partly, authfile))
 
 
 def watch_job(root: Path | None, job_id: str) -> dict[str, Any]:
@@ -80,11 +82,16 @@ def sign_job(root: Path | None, job_id: str, key: Callable[[], PrivateKey]) -> d
 
 
 async def _run(
-    folder: Path, kind: str, params: Mapping[str, Any], key: Callable[[], PrivateKey] | None, detach: bool,
+    folder: Path,
+    kind: str,
+    params: Mapping[str, Any],
+    key: Callable[[], PrivateKey] | None,
+    detach: bool,
     partly: Callable[[dict[str, Any]], object],
-) -> dict[str, Any]:  # fmt: skip
+    authfile: Path | None,
+) -> dict[str, Any]:
     async with asking(folder) as client:
-        job = await client.submit(kind, params)
+        job = await client.submit(kind, params, authfile=authfile, warn=_warn)
         if detach:
             return {"job": job["id"]}
         task = asyncio.ensure_future(_follow(client, job["id"], key, partly))
@@ -104,6 +111,10 @@ async def _run(
             if not interrupted:
                 raise
             return await _cancelled(client, job["id"])
+
+
+def _warn(line: str) -> None:
+    click.echo(f"lockgate: {safe(line)}", err=True)
 
 
 async def _cancelled(client: ControlClient, job_id: str) -> dict[str, Any]:

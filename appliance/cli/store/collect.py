@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from appliance.cli.completion import SOURCE
 from appliance.cli.shared.context import detach_option, json_option, show, station_option, station_root
-from bundles import limits
 from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe
+
+if TYPE_CHECKING:
+    from appliance.collection_file import Listed
 
 
 @click.command()
@@ -22,13 +23,24 @@ from bundles.io.display import safe
 @click.option("--as", "as_", metavar="REPO:TAG", help="The name it gets here; for a single artifact.")
 @click.option("--update", is_flag=True, help="Ask registries again for signatures and whatever refers to an image.")
 @click.option("--retry-failed", is_flag=True, help="Collect again what failed of the last collect.")
+@click.option(
+    "--authfile", type=click.Path(path_type=Path), metavar="FILE",
+    help="Your accounts at registries (containers-auth.json); else where podman, skopeo and docker keep them.",
+)  # fmt: skip
 @detach_option
 @station_option
 @json_option
 def collect(
-    root: Path | None, sources: tuple[str, ...], file: Path | None, as_: str | None, update: bool, retry_failed: bool,
-    detach: bool, as_json: bool,
-) -> None:  # fmt: skip
+    root: Path | None,
+    sources: tuple[str, ...],
+    file: Path | None,
+    as_: str | None,
+    update: bool,
+    retry_failed: bool,
+    authfile: Path | None,
+    detach: bool,
+    as_json: bool,
+) -> None:
     """Bring artifacts into the station's registry.
 
     SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
@@ -55,7 +67,7 @@ def collect(
     if not entries:
         raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
     result = run_job(
-        root, "collect", {"sources": entries, "update": update}, detach=detach,
+        root, "collect", {"sources": entries, "update": update}, detach=detach, authfile=authfile,
         partly=lambda found: show(found, as_json, lambda: _collected(found)),
     )  # fmt: skip
     show(result, as_json, lambda: result["job"] if detach else _collected(result))
@@ -160,37 +172,15 @@ def _path(base: Path, text: str, is_folder: bool, missing: str, remedy: str) -> 
 
 def _collection(file: Path) -> list[dict[str, Any]]:
     """The sources of a collection.toml. Raises UsageError naming the file and the entry."""
-    from bundles.io.files import read_small
+    from appliance.collection_file import read_collection
 
-    if not file.is_file():
-        raise UsageError("no such file", thing=str(file), remedy="check the path")
-    try:
-        document = tomllib.loads(read_small(file, limits.MIB).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"not a collection ({error})", thing=str(file), remedy="write TOML") from None
-    listed = document.get("source")
-    if set(document) != {"source"} or not isinstance(listed, list) or not listed:
-        raise UsageError("not a collection", thing=str(file), remedy="write [[source]] tables with `from` and `as`")
-    return [_listed(number, source, file) for number, source in enumerate(listed, 1)]
+    return [_listed(listed, file) for listed in read_collection(file)]
 
 
-def _listed(number: int, source: Any, file: Path) -> dict[str, Any]:
-    if not isinstance(source, dict) or not {"from"} <= set(source) <= {"from", "as", "redirects"}:
-        raise UsageError(
-            f"source {number} is malformed",
-            thing=str(file),
-            remedy="give `from` and, where wanted, `as` and `redirects`, alone",
-        )
-    from appliance.settings.redirects import check_hosts
-
-    redirects = source.get("redirects")
-    if not all(isinstance(source.get(name, ""), str) for name in ("from", "as")):
-        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`from` and `as` are texts")
-    if redirects is not None and not (isinstance(redirects, list) and all(isinstance(one, str) for one in redirects)):
-        raise UsageError(f"source {number} is malformed", thing=str(file), remedy="`redirects` is a list of hosts")
-    entry = _entry(source["from"], source.get("as"), file.absolute().parent)
-    if redirects is None:
+def _listed(listed: Listed, file: Path) -> dict[str, Any]:
+    entry = _entry(listed.came, listed.name, file.absolute().parent)
+    if listed.redirects is None:
         return entry
     if entry["kind"] != "registry":
-        raise UsageError(f"source {number} is no registry", thing=str(file), remedy="leave its `redirects` out")
-    return {**entry, "redirects": list(check_hosts(redirects))}
+        raise UsageError(f"source {listed.number} is no registry", thing=str(file), remedy="leave its `redirects` out")
+    return {**entry, "redirects": list(listed.redirects)}

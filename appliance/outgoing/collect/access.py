@@ -29,10 +29,12 @@ class HostAccess:
     """Whether the host was named as one that speaks plain HTTP. Loopback does so without being named."""
     proxy: str | None = None
     """The URL of the proxy for this host; None for the environment's, "" for none."""
+    concurrency: int = 0
+    """Requests to the host at once; 0 for as many as the client does by itself."""
 
 
 class Accesses(Protocol):
-    """Says how hosts are reached. Both methods may block (files, credential helpers) and are called in a thread."""
+    """Says how hosts are reached. Its methods may block (files, credential helpers) and are called in a thread."""
 
     def for_repository(self, host: str, repository: str) -> HostAccess:
         """The access to `repository` at `host` (`name[:port]`, as references have it). Raises a LockgateError that
@@ -41,6 +43,11 @@ class Accesses(Protocol):
 
     def mirrors(self, host: str, repository: str) -> tuple[tuple[str, str], ...]:
         """Pairs (host, repository) to be tried before `repository` at `host`, in their order."""
+        ...
+
+    def located(self, host: str, repository: str) -> tuple[str, str]:
+        """Host and repository where the content of `repository` at `host` is; usually these themselves. Raises
+        RefusedError where it must not be asked for."""
         ...
 
 
@@ -54,3 +61,7 @@ class NoAccess:
     def mirrors(self, host: str, repository: str) -> tuple[tuple[str, str], ...]:
         """As Accesses.mirrors."""
         return ()
+
+    def located(self, host: str, repository: str) -> tuple[str, str]:
+        """As Accesses.located."""
+        return host, repository

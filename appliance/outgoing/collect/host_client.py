@@ -59,7 +59,7 @@ class HostClient:
     def __init__(self, access: HostAccess, redirects: Sequence[tuple[str, ...]], pace: Pace) -> None:
         host = access.host
         address = URL(f"//{REAL_HOSTS.get(host, host)}").raw_host or ""
-        plain = access.plain_http or is_loopback(address)
+        plain = access.plain_http or (is_loopback(address) and access.ssl is None)
         self.pace = pace
         self.base = URL(f"{'http' if plain else 'https'}://{REAL_HOSTS.get(host, host)}/v2/")
         self._ssl = access.ssl
@@ -177,7 +177,8 @@ class Hosts:
         """The client for an access, made at its first use. Its host's pace is everybody's, whatever the way."""
         way = Way.of(access, redirects)
         if way not in self._clients:
-            pace = self._paces.setdefault(access.host.lower(), Pace(access.host, self._back_off, self._say))
+            fresh = Pace(access.host, self._back_off, self._say, access.concurrency)
+            pace = self._paces.setdefault(access.host.lower(), fresh)
             self._clients[way] = HostClient(access, redirects, pace)
         return self._clients[way]
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 from appliance import limits
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
-from appliance.outgoing.collect.access import Accesses, NoAccess
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.collector import Collector
 from appliance.outgoing.collect.evidence import NoMemory, StationMemory
@@ -22,6 +21,7 @@ from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import Root, closing_all
+from appliance.outgoing.collect.station_accesses import accesses_of
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, end, in_thread
 from appliance.store.collection_lock import incoming_turn
 from bundles.errors import CancelledError, LockgateError, UsageError
@@ -66,11 +66,6 @@ def run(context: JobContext) -> Result:
         if collect is None or not collect.failed:
             context.record_failure(Act.COLLECT, context.job_id, error)
         raise
-
-
-def accesses_of(context: JobContext) -> Accesses:
-    """With which accounts, and over which connections, this job's registries are asked."""
-    return NoAccess()
 
 
 class _Collect:

@@ -21,10 +21,13 @@ _REFUSES: Final = frozenset({429})
 class Pace:
     """Shared by everything that asks one host. `say` is told once where few pulls are left."""
 
-    def __init__(self, host: str, back_off: float, say: Callable[[str], object] = lambda _: None) -> None:
-        """`back_off`: seconds before the first further attempt; they double with each, up to REMOTE_BACK_OFF_MOST."""
+    def __init__(
+        self, host: str, back_off: float, say: Callable[[str], object] = lambda _: None, at_once: int = 0
+    ) -> None:
+        """`back_off`: seconds before the first further attempt; they double with each, up to REMOTE_BACK_OFF_MOST.
+        `at_once`: requests at once; 0 for REMOTE_AT_ONCE."""
         self._host, self._back_off, self._say = host, back_off, say
-        self.slots = asyncio.Semaphore(limits.REMOTE_AT_ONCE)
+        self.slots = asyncio.Semaphore(at_once or limits.REMOTE_AT_ONCE)
         """Held while a request is under way, from its first byte to its answer's last, and never while one waits."""
         self._requests = 0
         self._waited = 0.0

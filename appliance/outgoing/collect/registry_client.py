@@ -228,15 +228,17 @@ class RegistryClient:
         return token
 
     def _account_wanted(self, path: str) -> FailedError:
+        host = self._access.host
         if self._access.user or self._access.identity_token:
+            name = self._access.user or "an identity token"
             return FailedError(
-                "the registry refuses the account", thing=self.where(path),
-                remedy="check its name and secret, and that it may pull there", code="account-refused",
+                f"the registry refuses the account {name[:80]}", thing=self.where(path),
+                remedy=f"log in again (skopeo login {host}), and see whether it may pull there", code="account-refused",
             )  # fmt: skip
         return FailedError(
             "the registry wants an account",
             thing=self.where(path),
-            remedy="copy it into an OCI layout with skopeo, and collect that",
+            remedy=f"log in there first: skopeo login {host}; or name a file of accounts with --authfile",
             code="account-wanted",
         )
 

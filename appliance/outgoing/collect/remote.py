@@ -216,7 +216,8 @@ class RemoteSource:
             if not self._found:
                 origin = (self._reference.host, self._reference.reference.repository)
                 mirrors = await in_thread(self._accesses.mirrors, *origin)
-                self._found = tuple([await self._place(*one) for one in (*mirrors, origin)])
+                home = await in_thread(self._accesses.located, *origin)
+                self._found = tuple([await self._place(*one) for one in (*mirrors, home)])
         return self._found
 
     async def _place(self, host: str, repository: str) -> RegistryClient:

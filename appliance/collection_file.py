@@ -1,0 +1,89 @@
+"""collection.toml: the sources that `lockgate collect -f` takes, and that `lockgate bundle build -f` carries.
+
+One reader for both. A fault names the file, the line and the key.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.settings.redirects import check_hosts
+from bundles import limits
+from bundles.errors import LockgateError, UsageError
+from bundles.io.files import read_small
+
+_HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
+_KEYS: Final = ("from", "as", "redirects")
+_FORM: Final = "write [[source]] tables with `from` and, where wanted, `as` and `redirects`"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A source as the file lists it: `came` is its `from`, `name` its `as`. `number` counts from 1; `line` is that of
+    its header."""
+
+    number: int
+    line: int
+    came: str
+    name: str | None = None
+    redirects: tuple[str, ...] | None = None
+
+
+def read_collection(file: Path) -> tuple[Listed, ...]:
+    """The sources of a file. Raises UsageError naming file, line and key, FailedError where it cannot be read."""
+    if not file.is_file():
+        raise UsageError("no such file", thing=str(file), remedy="check the path")
+    raw = read_small(file.resolve(), limits.MIB)
+    try:
+        text = raw.decode()
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise UsageError(f"not a collection ({error})"[:200], thing=str(file), remedy="write TOML") from None
+    lines = text.splitlines()
+    for key in document:
+        if key != "source":
+            raise _wrong(file, lines, 0, key, f"not a collection: it has no {key!r:.80}", _FORM)
+    listed = document.get("source")
+    if not isinstance(listed, list) or not listed:
+        raise UsageError("not a collection", thing=str(file), remedy=_FORM)
+    headers = [number for number, line in enumerate(lines, 1) if _HEADER.match(line)]
+    if len(headers) != len(listed):  # written in another way, as an array of inline tables
+        headers = [0] * len(listed)
+    return tuple(_listed(file, lines, number, headers[number - 1], one) for number, one in enumerate(listed, 1))
+
+
+def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -> Listed:
+    what = f"source {number} is malformed"
+    fields = source if isinstance(source, dict) else {}
+    for key in fields:
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, 1)
+            meant = f"did you mean {near[0]}?" if near else f"it takes {', '.join(_KEYS)}"
+            raise _wrong(file, lines, line, key, f"{what}: there is no {key!r:.80}", meant)
+    if "from" not in fields:
+        raise _wrong(file, lines, line, "", f"{what}: `from` is missing", _FORM)
+    for key in ("from", "as"):
+        if not isinstance(fields.get(key, ""), str):
+            raise _wrong(file, lines, line, key, what, f"`{key}` is a text")
+    redirects = fields.get("redirects")
+    if redirects is not None:
+        if not isinstance(redirects, list):
+            raise _wrong(file, lines, line, "redirects", what, "`redirects` is a list of hosts")
+        try:
+            redirects = check_hosts(redirects)
+        except LockgateError as error:
+            raise _wrong(file, lines, line, "redirects", f"{what}: {error.what} {error.thing}", error.remedy) from None
+    return Listed(number, line, fields["from"], fields.get("as"), redirects)
+
+
+def _wrong(file: Path, lines: list[str], line: int, key: str, what: str, remedy: str) -> UsageError:
+    """The error about a key of the table whose header is at `line`, by the line where the key stands."""
+    key_line = re.compile(rf"\s*\[?\"?{re.escape(key)}\"?\s*[=.\]]") if key else None
+    stands = (number for number, text in enumerate(lines[line:], line + 1) if key_line and key_line.match(text))
+    place = next(stands, line)
+    return UsageError(what[:300], thing=f"{file}, line {place}" if place else str(file), remedy=remedy)
