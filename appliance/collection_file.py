@@ -18,8 +18,10 @@ from bundles.errors import LockgateError, UsageError
 from bundles.io.files import read_small
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
-_KEYS: Final = ("from", "as", "redirects")
-_FORM: Final = "write [[source]] tables with `from` and, where wanted, `as` and `redirects`"
+_KEYS: Final = ("from", "as", "sha256", "redirects")
+_URL: Final = ("https://", "http://")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
+_FORM: Final = "write [[source]] tables with `from` and, where wanted, `as`, `sha256` and `redirects`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,12 @@ class Listed:
     came: str
     name: str | None = None
     redirects: tuple[str, ...] | None = None
+    sha256: str | None = None
+
+    @property
+    def is_url(self) -> bool:
+        """Whether it is a file at a URL, which has a checksum and a name of its own here."""
+        return self.came.startswith(_URL)
 
 
 def read_collection(file: Path) -> tuple[Listed, ...]:
@@ -67,7 +75,7 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
             raise _wrong(file, lines, line, key, f"{what}: there is no {key!r:.80}", meant)
     if "from" not in fields:
         raise _wrong(file, lines, line, "", f"{what}: `from` is missing", _FORM)
-    for key in ("from", "as"):
+    for key in ("from", "as", "sha256"):
         if not isinstance(fields.get(key, ""), str):
             raise _wrong(file, lines, line, key, what, f"`{key}` is a text")
     redirects = fields.get("redirects")
@@ -78,12 +86,21 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
             redirects = check_hosts(redirects)
         except LockgateError as error:
             raise _wrong(file, lines, line, "redirects", f"{what}: {error.what} {error.thing}", error.remedy) from None
-    return Listed(number, line, fields["from"], fields.get("as"), redirects)
+    listed = Listed(number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"))
+    if listed.is_url and (listed.sha256 is None or listed.name is None):
+        raise _wrong(
+            file, lines, line, "from", what, "a file by URL has `sha256`, its checksum, and `as`, its name here"
+        )
+    if not listed.is_url and listed.sha256 is not None:
+        raise _wrong(file, lines, line, "sha256", what, "`sha256` is of a file by URL")
+    if listed.sha256 is not None and not _SHA256.match(listed.sha256):
+        raise _wrong(file, lines, line, "sha256", what, "`sha256` is 64 hex digits in lower case: sha256sum FILE")
+    return listed
 
 
 def _wrong(file: Path, lines: list[str], line: int, key: str, what: str, remedy: str) -> UsageError:
     """The error about a key of the table whose header is at `line`, by the line where the key stands."""
-    key_line = re.compile(rf"\s*\[?\"?{re.escape(key)}\"?\s*[=.\]]") if key else None
+    key_line = re.compile(rf"\s*\[{{0,2}}\s*(?:\w+\.)*\"?{re.escape(key)}\"?\s*[=.\]]") if key else None
     stands = (number for number, text in enumerate(lines[line:], line + 1) if key_line and key_line.match(text))
     place = next(stands, line)
     return UsageError(what[:300], thing=f"{file}, line {place}" if place else str(file), remedy=remedy)

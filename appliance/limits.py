@@ -495,6 +495,9 @@ REMOTE_PAGES: Final = 1_000
 REMOTE_PAGES_EMPTY: Final = 3
 """Bytes and pages of them, and pages in a row with nothing on them: a registry may filter a page to nothing."""
 
+URL_FILE: Final = 64 * 1024 * MIB
+"""Bytes of a file that is fetched by its URL: a disc image of an installation has ten GiB."""
+
 REMOTE_REDIRECTS: Final = 5
 """Redirects of one request that are followed; hubs send on once or twice."""
 

@@ -18,17 +18,28 @@ _HANDLES: Final = {"type": "array", "items": HANDLE_SCHEMA}
 SINCE: Final = {"oneOf": [{"type": "string", "enum": ["none", "last"]}, DOCUMENT_SCHEMA]}
 """What a delta stands on: a word, or the document that came back."""
 
+_PINNED: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["reference", "digest"],
+    "properties": {"reference": _TEXT, "digest": _TEXT},
+    "additionalProperties": False,
+}
+"""An artifact that a source must give, as a lock has it."""
+
 _SOURCE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["kind"],
     "properties": {
-        "kind": {"type": "string", "enum": ["layout", "oci-archive", "docker-archive", "file", "registry"]},
+        "kind": {"type": "string", "enum": ["layout", "oci-archive", "docker-archive", "file", "registry", "url"]},
         "path": HANDLE_SCHEMA,
         "reference": _TEXT,
+        "url": _TEXT,
+        "sha256": _TEXT,
         "name": {"type": ["string", "null"]},
         "tag": {"type": ["string", "null"]},
         "as": {"type": ["string", "null"]},
         "redirects": {"type": ["array", "null"], "items": _TEXT},
+        "pinned": {"type": ["array", "null"], "items": _PINNED},
     },
     "additionalProperties": False,
 }
@@ -42,7 +53,8 @@ ACCOUNTS_SCHEMA: Final[dict[str, Any]] = {
 """Accounts at registries: a secret's handle, and the registries in it. A job's own params have the hosts alone."""
 
 JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
-    "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG, "accounts": ACCOUNTS_SCHEMA},
+    "collect": {"sources!": {"type": "array", "items": _SOURCE}, "update": _FLAG, "accounts": ACCOUNTS_SCHEMA,
+                "plan": {"type": "string", "enum": ["", "digests", "bytes"]}},
     "build": {
         "to!": _TEXT, "references!": _TEXTS, "volume": SIZE, "since": SINCE, "out!": _HANDLES, "sign_with!": _TEXT,
         "cosigners": _TEXTS, "not_after": {"type": ["string", "null"]},
@@ -73,7 +85,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
             raise UsageError(
                 "malformed parameters",
                 thing="`sources`",
-                remedy="give kind, path or reference, name, tag, as, redirects",
+                remedy="give kind, path, reference or url with its sha256, name, tag, as, redirects, pinned",
             )
 
 

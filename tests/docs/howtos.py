@@ -132,7 +132,7 @@ SETUPS = {
         shell="outside",
         stands_for={"JOB": "$waiting"},
         promises={
-            "lockgate collect": r"(team/app:1|files/firmware:2)\s*\Z",
+            "lockgate collect": r"(team/app:1|files/firmware:2|collections/collection:lock|2 artifacts: .* held)\s*\Z",
             "lockgate bundle build --to bravo --out /media/usb1 --out": r"alpha\.bravo-000002\s*\Z",
             "lockgate bundle build --to bravo --volume": r"alpha\.bravo-00000\d\s*\Z",
             "lockgate bundle sign --job": r"alpha\.bravo-00000\d\s*\Z",

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from appliance.cli.completion import SOURCE
-from appliance.cli.shared.context import detach_option, json_option, show, station_option, station_root
+from appliance.cli.shared.context import detach_option, json_option, megabytes, show, station_option, station_root
 from bundles.errors import MalformedError, UsageError
-from bundles.io.display import safe
+from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
     from appliance.collection_file import Listed
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
 @click.argument("sources", metavar="SOURCE...", nargs=-1, type=SOURCE)
 @click.option("-f", "--file", "file", type=click.Path(path_type=Path), help="A collection.toml that lists sources.")
 @click.option("--as", "as_", metavar="REPO:TAG", help="The name it gets here; for a single artifact.")
-@click.option("--update", is_flag=True, help="Ask registries again for signatures and whatever refers to an image.")
+@click.option(
+    "--update", is_flag=True,
+    help="Ask registries again for whatever refers to an image; with -f, make the lock anew and say what changed.",
+)  # fmt: skip
+@click.option("--lock", type=click.Path(path_type=Path), metavar="FILE", help="The lock of -f, if not beside it.")
+@click.option("--dry-run", is_flag=True, help="Say what would be collected, and how many bytes that is.")
 @click.option("--retry-failed", is_flag=True, help="Collect again what failed of the last collect.")
 @click.option(
     "--authfile", type=click.Path(path_type=Path), metavar="FILE",
@@ -36,6 +43,8 @@ def collect(
     file: Path | None,
     as_: str | None,
     update: bool,
+    lock: Path | None,
+    dry_run: bool,
     retry_failed: bool,
     authfile: Path | None,
     detach: bool,
@@ -51,6 +60,9 @@ def collect(
 
     One source that fails does not end the others: each is named with its reason, and the exit status is 4. What a
     registry says refers to an image is asked for once an hour, or with --update.
+
+    With -f and --update each source is resolved to its digests, which are written into a lock beside the file
+    (collection.lock) and collected, the lock with them. From then on -f takes exactly what the lock says.
     """
     from appliance.cli.shared.follow import run_job
 
@@ -58,19 +70,41 @@ def collect(
     entries = [_entry(text, as_, Path()) for text in sources]
     if as_ is not None and len(entries) != 1:
         raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
+    if lock is not None and file is None:
+        raise UsageError("--lock is of a collection", thing=str(lock), remedy="give -f FILE with it")
+
+    def planned(of: list[dict[str, Any]], what: str) -> dict[str, Any]:
+        return run_job(root, "collect", {"sources": of, "update": update, "plan": what}, authfile=authfile)
+
+    changed: list[dict[str, Any]] | None = None
     if file is not None:
-        entries += _collection(file)
+        from appliance.cli.store.collection import Collection
+
+        collection = Collection(file, *_collection(file), lock)
+        if update:
+            changed = [asdict(one) for one in collection.update(lambda of: planned(of, "digests"), write=not dry_run)]
+        entries += collection.entries(updated=update, carried=not dry_run)
     if retry_failed:
         if entries:
             raise UsageError("--retry-failed names no sources", remedy="give it alone, or the sources without it")
         entries = _failed(root)
     if not entries:
         raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
+    if dry_run:
+        found = planned(entries, "bytes")
+        show(found | ({} if changed is None else {"changed": changed}), as_json, lambda: _planned(found, changed))
+        return
+
+    def said(found: dict[str, Any]) -> None:
+        show(found | ({} if changed is None else {"changed": changed}), as_json, lambda: _collected(found, changed))
+
     result = run_job(
-        root, "collect", {"sources": entries, "update": update}, detach=detach, authfile=authfile,
-        partly=lambda found: show(found, as_json, lambda: _collected(found)),
-    )  # fmt: skip
-    show(result, as_json, lambda: result["job"] if detach else _collected(result))
+        root, "collect", {"sources": entries, "update": update}, detach=detach, authfile=authfile, partly=said
+    )
+    if detach:
+        show(result, as_json, lambda: str(result["job"]))
+    else:
+        said(result)
 
 
 _LOOKED_AT: Final = 1000
@@ -84,7 +118,7 @@ def _failed(root: Path | None) -> list[dict[str, Any]]:
     from appliance.cli.shared.pages import whole_list
 
     for job in whole_list(root, "/v1/jobs", _LOOKED_AT)["items"]:
-        if job["kind"] != "collect" or job["state"] not in FINAL_STATES:
+        if job["kind"] != "collect" or job["state"] not in FINAL_STATES or job["params"].get("plan"):
             continue
         sources: list[dict[str, Any]] = job["params"].get("sources", [])
         if job["state"] == "done":
@@ -94,9 +128,29 @@ def _failed(root: Path | None) -> list[dict[str, Any]]:
     raise UsageError("no collect has ended here", remedy="name a SOURCE")
 
 
-def _collected(result: dict[str, Any]) -> str:
+def _planned(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
+    """What would be collected, in words: each artifact, and all together on the last line."""
+    lines = [
+        f"{safe(one['reference'])} {one['digest']}: {megabytes(one['fetch'])} to fetch, {megabytes(one['held'])} held"
+        for one in result["planned"]
+    ]
+    fetch, held = (sum(one[what] for one in result["planned"]) for what in ("fetch", "held"))
+    number = some(len(lines), "artifact", "artifacts")
+    return "\n".join([*_changed(changed), *lines, f"{number}: {megabytes(fetch)} to fetch, {megabytes(held)} held"])
+
+
+def _changed(changed: list[dict[str, Any]] | None) -> list[str]:
+    """How a lock changed, a line for each artifact; nothing where none was made."""
+    if changed is None:
+        return []
+    lines = [f"{safe(one['reference'])}: {one['before'] or 'new'} -> {one['after'] or 'gone'}" for one in changed]
+    return lines or ["the lock is as it was"]
+
+
+def _collected(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
     """What was collected, in words; the references on the last lines."""
-    said = [f"[!!] {safe(note)}" for note in result.get("notes", ())]
+    said = _changed(changed)
+    said += [f"[!!] {safe(note)}" for note in result.get("notes", ())]
     left = result.get("left_out", ())
     said += [f"[!!] left out, a foreign layer that the source does not hold: {safe(one)}" for one in left]
     return "\n".join([*said, *result["references"]])
@@ -170,17 +224,21 @@ def _path(base: Path, text: str, is_folder: bool, missing: str, remedy: str) -> 
     raise UsageError(missing, thing=text if is_folder else str(path.absolute()), remedy=remedy)
 
 
-def _collection(file: Path) -> list[dict[str, Any]]:
-    """The sources of a collection.toml. Raises UsageError naming the file and the entry."""
+def _collection(file: Path) -> tuple[Sequence[Listed], list[dict[str, Any]]]:
+    """The sources of a collection.toml, and their params. Raises UsageError naming the file and the entry."""
     from appliance.collection_file import read_collection
 
-    return [_listed(listed, file) for listed in read_collection(file)]
+    listed = read_collection(file)
+    return listed, [_listed(one, file) for one in listed]
 
 
 def _listed(listed: Listed, file: Path) -> dict[str, Any]:
-    entry = _entry(listed.came, listed.name, file.absolute().parent)
+    if listed.is_url:
+        entry: dict[str, Any] = {"kind": "url", "url": listed.came, "sha256": listed.sha256, "as": listed.name}
+    else:
+        entry = _entry(listed.came, listed.name, file.absolute().parent)
     if listed.redirects is None:
         return entry
-    if entry["kind"] != "registry":
+    if entry["kind"] not in ("registry", "url"):
         raise UsageError(f"source {listed.number} is no registry", thing=str(file), remedy="leave its `redirects` out")
     return {**entry, "redirects": list(listed.redirects)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from appliance import limits
@@ -19,6 +20,7 @@ from appliance.outgoing.collect.collector import Collector
 from appliance.outgoing.collect.evidence import NoMemory, StationMemory
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given
+from appliance.outgoing.collect.planning import Plan, Planned, plan_of, weighed
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import Root, closing_all
 from appliance.outgoing.collect.station_accesses import accesses_of
@@ -26,6 +28,7 @@ from appliance.outgoing.collect.tasks import FirstAlone, all_of, end, in_thread
 from appliance.store.collection_lock import incoming_turn
 from bundles.errors import CancelledError, LockgateError, UsageError
 from bundles.io.threads import Threads
+from bundles.oci.digest import Digest
 
 _LOOK: Final = 0.1
 """Seconds between two looks at whether the job was cancelled, while registries are waited for."""
@@ -37,7 +40,8 @@ _NAMED: Final = 5
 def run(context: JobContext) -> Result:
     """Collect `params["sources"]`, each `{kind: one of opening.PATHS or registry, …, as}`; with `update` registries are
     asked again for what refers to a digest. Returns `{"references": [...]}`, in `left_out` the foreign layers that a
-    source does not hold, in `notes` what is to be said of tags, in `failed` the places of sources that failed.
+    source does not hold, in `notes` what is to be said of tags, in `failed` the places of sources that failed. With
+    `plan` nothing is taken: `planned` says what would be (planning.Planned).
 
     A source that fails does not end the others: it is a part of the job, in the state `failed` and with its reason.
     Raises the error of an only source, PartlyDoneError where one of several failed, UsageError before anything is read.
@@ -45,6 +49,8 @@ def run(context: JobContext) -> Result:
     update = context.params.get("update", False)
     if not isinstance(update, bool):
         raise UsageError("`update` is true or false", thing=repr(update)[:60])
+
+    plan = plan_of(context.params)
 
     def hashed(done: int, total: int) -> None:
         context.progress("hash", done, total)
@@ -60,7 +66,7 @@ def run(context: JobContext) -> Result:
                 given.append(open_given(context, entry, hashed, registries))
                 opened += [one for one in (given[-1].local,) if one is not None]
             check_names(context, given)
-            collect = _Collect(context, hosts, given)
+            collect = _Collect(context, hosts, given, plan)
             return asyncio.run(collect.run())
     except LockgateError as error:
         if collect is None or not collect.failed:
@@ -71,8 +77,10 @@ def run(context: JobContext) -> Result:
 class _Collect:
     """One run over all sources."""
 
-    def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given]) -> None:
-        self._context, self._hosts, self._given = context, hosts, given
+    def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given], plan: Plan) -> None:
+        self._context, self._hosts, self._given, self._plan = context, hosts, given, plan
+        self._planned: list[Planned] = []
+        self._counted: set[Digest] = set()
         self._meter = Meter(context)
         self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
         self._references: dict[int, list[str]] = {}
@@ -96,7 +104,10 @@ class _Collect:
             await self._hosts.close()
             await arrivals.recorded()
         references = [reference for number in sorted(self._references) for reference in self._references[number]]
-        result = {"references": references, "left_out": self._left, "notes": self._notes}
+        result: Result = {"references": references, "left_out": self._left, "notes": self._notes}
+        if self._plan:
+            planned = sorted(self._planned, key=lambda one: one.source)
+            result["planned"] = [asdict(one) for one in planned]
         if self.failed:
             raise self._summary({**result, "failed": sorted(self.failed)})
         return {**result, "failed": []}
@@ -125,7 +136,12 @@ class _Collect:
         try:
             async for root in source.roots():
                 thing = str(root.target)
-                taken.append(await self._collect(number, root, arrivals))
+                self._given[number].pins.require(root)
+                if self._plan:
+                    self._planned.append(await self._look(number, root))
+                else:
+                    taken.append(await self._collect(number, root, arrivals))
+            self._given[number].pins.require_all()
         except CancelledError:
             raise
         except LockgateError as error:
@@ -135,6 +151,12 @@ class _Collect:
             if len(self._given) > 1:
                 text = self._given[number].text
                 self._context.part(text, 1, "failed", 0, 0, error.diagnostics()[: limits.COLLECT_REASON])
+
+    async def _look(self, number: int, root: Root) -> Planned:
+        """What would be taken."""
+        if self._plan == "bytes":
+            return await weighed(self._context.station, self._given[number].source, root, number, self._counted)
+        return Planned(number, str(root.target), str(root.descriptor.digest))
 
     async def _collect(self, number: int, root: Root, arrivals: Arrivals) -> str:
         """Take one artifact; its reference here."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance.jobs.kinds import JobContext
@@ -15,13 +15,16 @@ from appliance.outgoing.collect.evidence import EvidenceMemory
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.names import require_distinct, require_free
+from appliance.outgoing.collect.planning import Pins
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import FileSource, LayoutArchive, LayoutSource, Source
 from appliance.outgoing.collect.tar_files import TarFiles
+from appliance.outgoing.collect.url_source import UrlSource
 from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError, UsageError
 from bundles.format.oci_layout import LayoutFolder
+from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference, RemoteReference
 
 PATHS: Final = ("layout", "oci-archive", "docker-archive", "file")
@@ -44,6 +47,7 @@ class Given:
     text: str
     source: ArtifactSource
     local: Source | None = None
+    pins: Pins = field(default_factory=lambda: Pins("", None))
 
     def targets(self) -> list[Reference]:
         """What it will be called here. Raises a LockgateError that names the source."""
@@ -57,10 +61,16 @@ def open_given(
 ) -> Given:
     """The source an entry describes. Raises UsageError."""
     tag = str(entry.get("tag") or "")
-    text = str(entry.get("path") or entry.get("reference")) + (":" if tag and not tag.startswith("@") else "") + tag
+    at = str(entry.get("url") or "").partition("?")[0]  # a query may hold what is nobody's to see
+    text = (
+        str(entry.get("path") or entry.get("reference") or at) + (":" if tag and not tag.startswith("@") else "") + tag
+    )
+    pins = Pins(text, entry.get("pinned"))
+    if entry["kind"] == "url":
+        return Given(text, _url(context, entry, registries), pins=pins)
     if entry["kind"] != "registry":
         local = open_local(context, entry, hashed)
-        return Given(text, LocalSource(local), local)
+        return Given(text, LocalSource(local), local, pins)
     reference = RemoteReference.parse(entry["reference"])
     redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
     source = RemoteSource(
@@ -69,14 +79,24 @@ def open_given(
         narrowed=lambda host: redirects_of(context, entry, host),
         say=lambda said: context.log(f"[!!] {said}"),
     )  # fmt: skip
-    return Given(text, source)
+    return Given(text, source, pins=pins)
+
+
+def _url(context: JobContext, entry: dict[str, Any], registries: Registries) -> UrlSource:
+    as_, url, sha256 = _named(entry), entry.get("url"), entry.get("sha256")
+    if as_ is None or not isinstance(url, str) or not isinstance(sha256, str):
+        raise UsageError("malformed parameters", thing="a URL goes with `as` and `sha256`", remedy="give all three")
+    return UrlSource(
+        url, Digest.parse(f"sha256:{sha256}"), as_, registries.hosts,
+        accesses=registries.accesses, narrowed=lambda host: redirects_of(context, entry, host),
+    )  # fmt: skip
 
 
 def open_local(context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object]) -> Source:
     """A source that is a path. `hashed` is told of bytes as they are hashed. Raises UsageError."""
     as_ = _named(entry)
     if entry["kind"] not in PATHS:
-        kinds = ", ".join((*PATHS, "registry"))
+        kinds = ", ".join((*PATHS, "registry", "url"))
         raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy=f"use one of {kinds}")
     path = context.path(entry["path"])
     name = _name(entry.get("name") or path.name)

@@ -37,6 +37,8 @@ _ACCEPT: Final = ", ".join(sorted(MANIFEST_TYPES))
 _CLIENT: Final = "lockgate"
 """What a token service is told of who asks."""
 
+_AUTHORITY: Final = 'name its authority: ca in [upstreams."HOST"] of config.toml, or in this machine\'s certificates'
+
 _SENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}|\*)\Z")
 
 
@@ -96,7 +98,7 @@ class RegistryClient:
             try:
                 async with self.host.pace.slots, await self.open(path, {"Accept": _ACCEPT}, "HEAD") as answer:
                     return _said(answer)
-            except _NoHeadError:
+            except NoHeadError:
                 return None
             except TRANSIENT_ERRORS as error:
                 failures += 1
@@ -118,7 +120,7 @@ class RegistryClient:
 
     def _unreachable(self, path: str, error: Exception) -> FailedError:
         if isinstance(error, aiohttp.ClientSSLError):
-            reason, remedy = "its certificate is not trusted", "add its authority to this machine's certificates"
+            reason, remedy = "its certificate is not trusted", _AUTHORITY
         elif isinstance(error, aiohttp.ClientConnectorError):
             number = error.errno or 0
             reason = os.strerror(number) if number > 0 else error.strerror or str(error)
@@ -147,7 +149,7 @@ class RegistryClient:
         if answer.status in (401, 403):
             raise self._account_wanted(path)
         if method == "HEAD" and answer.status in (400, 405, 406, 501):
-            raise _NoHeadError
+            raise NoHeadError
         if answer.status == 416 and "Range" in headers:
             raise NoRangeError
         if 400 <= answer.status < 500:
@@ -262,7 +264,7 @@ class RegistryClient:
         return f"{self._access.host}/{self._repository}/{path}".rstrip("/")
 
 
-class _NoHeadError(Exception):
+class NoHeadError(Exception):
     """The registry answers no HEAD there."""
 
 

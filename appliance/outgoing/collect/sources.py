@@ -289,6 +289,26 @@ class LayoutArchive(Layout):
         self._files.close()
 
 
+def file_manifest(title: str, mode: int, digest: Digest, size: int) -> bytes:
+    """The manifest of a file as an OCI artifact (image specification, manifest.md, Guidelines for artifact usage): one
+    layer with the file's name and permission bits, no time. The same whenever the file is."""
+    layer = {
+        "mediaType": "application/octet-stream",
+        "digest": str(digest),
+        "size": size,
+        "annotations": {TITLE: title, MODE: f"{mode:04o}"},
+    }
+    return strict_json.canonical(
+        {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "artifactType": FILE_TYPE,
+            "config": {"mediaType": OCI_EMPTY, "digest": str(Digest.of(EMPTY_JSON)), "size": len(EMPTY_JSON)},
+            "layers": [layer],
+        }
+    )
+
+
 class FileSource:
     """A file as an OCI artifact (image specification, manifest.md, Guidelines for artifact usage).
 
@@ -327,21 +347,7 @@ class FileSource:
             hasher.update(chunk)
             size += len(chunk)
             self._advance(size, max(size, total))
-        layer = {
-            "mediaType": "application/octet-stream",
-            "digest": f"sha256:{hasher.hexdigest()}",
-            "size": size,
-            "annotations": {TITLE: self._title, MODE: f"{mode:04o}"},
-        }
-        raw = strict_json.canonical(
-            {
-                "schemaVersion": 2,
-                "mediaType": OCI_MANIFEST,
-                "artifactType": FILE_TYPE,
-                "config": {"mediaType": OCI_EMPTY, "digest": str(Digest.of(EMPTY_JSON)), "size": len(EMPTY_JSON)},
-                "layers": [layer],
-            }
-        )
+        raw = file_manifest(self._title, mode, Digest.parse(f"sha256:{hasher.hexdigest()}"), size)
         self._small = {Digest.of(raw): raw, Digest.of(EMPTY_JSON): EMPTY_JSON}
         return [Root(Descriptor(OCI_MANIFEST, Digest.of(raw), len(raw)), self._as)]
 

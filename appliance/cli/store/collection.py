@@ -1,0 +1,74 @@
+"""`lockgate collect -f FILE`: the sources of a collection, by its lock where it has one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from appliance.collection_file import Listed
+from appliance.lock_file import Artifact, Change, Locked, changes, lock_of, read_lock, require_same_sources, write_lock
+from bundles.errors import UsageError
+
+Entry = dict[str, Any]
+_LOCK_TAG: Final = "lock"
+
+
+class Collection:
+    """A collection.toml and its lock. `entries` are its sources as params of a job."""
+
+    def __init__(self, file: Path, listed: Sequence[Listed], entries: Sequence[Entry], lock: Path | None) -> None:
+        """`lock` is where the lock is to be instead of beside the file."""
+        self._file, self._listed, self._entries = file, listed, entries
+        self.lock = lock or lock_of(file)
+        if self.lock.exists() and self.lock.samefile(file):
+            raise UsageError("a collection is no lock of itself", thing=str(file), remedy="name the lock with --lock")
+
+    def update(self, plan: Callable[[list[Entry]], Entry], *, write: bool) -> list[Change]:
+        """Resolve every source anew, by the job that `plan` runs, and write the lock where `write`. Returns how it
+        differs from the one before. Raises what the job ends with; then the lock is as it was."""
+        before = read_lock(self.lock) if self.lock.exists() else ()
+        planned = plan(list(self._entries))["planned"]
+        after = tuple(
+            Locked(one.came, one.name, tuple(_artifacts(planned, number))) for number, one in enumerate(self._listed)
+        )
+        if write:
+            write_lock(self.lock, self._file, after)
+        self._after = after
+        return changes(before, after)
+
+    def entries(self, *, updated: bool, carried: bool) -> list[Entry]:
+        """The sources to collect: by the digests of the lock, where there is one, and then with the lock itself, so
+        that it is carried, where `carried`. Raises RefusedError for another collection's lock, UsageError."""
+        if updated:
+            locked: tuple[Locked, ...] = self._after
+        elif self.lock.exists():
+            locked = read_lock(self.lock)
+            require_same_sources(self.lock, locked, self._file, self._listed)
+        else:
+            return list(self._entries)
+        entries = [_pinned(entry, one) for entry, one in zip(self._entries, locked, strict=True)]
+        return [*entries, self._carried()] if carried else entries
+
+    def _carried(self) -> Entry:
+        from appliance.outgoing.collect.names import folder_name
+
+        name = f"collections/{folder_name(self._file.stem)}:{_LOCK_TAG}"
+        return {"kind": "file", "path": str(self.lock.absolute()), "name": self.lock.name, "as": name}
+
+
+def _artifacts(planned: Sequence[Entry], number: int) -> list[Artifact]:
+    return [Artifact(str(one["reference"]), str(one["digest"])) for one in planned if one["source"] == number]
+
+
+def _pinned(entry: Entry, locked: Locked) -> Entry:
+    """A source that gives what the lock says, or nothing; a registry is asked for the digest itself."""
+    pinned = [asdict(artifact) for artifact in locked.artifacts]
+    if entry["kind"] != "registry" or len(pinned) != 1:
+        return {**entry, "pinned": pinned}
+    from bundles.oci.reference import Reference, RemoteReference
+
+    remote, name = RemoteReference.parse(entry["reference"]), Reference.parse(pinned[0]["reference"])
+    exact = f"{remote.host}/{remote.reference.repository}@{pinned[0]['digest']}"
+    return {**entry, "reference": exact, "as": str(name) if name.tag is not None else entry["as"], "pinned": pinned}
