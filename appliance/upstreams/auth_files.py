@@ -51,7 +51,7 @@ class _File:
 
 def has_files(authfile: Path | None, environ: Mapping[str, str]) -> bool:
     """Whether there is a file to look into, so that a collection without one asks nothing more of the station."""
-    return _named(authfile, environ) is not None or any(one.path.exists() for one in _usual(environ))
+    return _named(authfile, environ) is not None or any(_is_there(one.path) for one in _usual(environ))
 
 
 def accounts_for(
@@ -64,11 +64,12 @@ def accounts_for(
     malformed, by its name and key; FailedError for a helper that fails. No error quotes a secret.
     """
     named = _named(authfile, environ)
-    if named is not None and not named.exists():
+    if named is not None and not _is_there(named):
         raise UsageError(
             "no such file of accounts", thing=str(named), remedy="check --authfile and $REGISTRY_AUTH_FILE"
         )
-    files = [file for place in ([_Place(named)] if named else _usual(environ)) if (file := _load(place)) is not None]
+    places_of = [_Place(named)] if named is not None else [one for one in _usual(environ) if _is_there(one.path)]
+    files = [file for place in places_of if (file := _load(place)) is not None]
     found: list[Account] = []
     said: dict[str, None] = {}
     for host, repository in dict.fromkeys((canonical_host(host), repository) for host, repository in places):
@@ -111,7 +112,7 @@ def _named(authfile: Path | None, environ: Mapping[str, str]) -> Path | None:
 
 def _usual(environ: Mapping[str, str]) -> Iterator[_Place]:
     """Where log-ins are, in the order in which podman and skopeo look (containers-auth.json(5))."""
-    home = Path(environ.get("HOME") or Path.home())
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))  # noqa: PTH111  it raises nothing without a home
     runtime = environ.get("XDG_RUNTIME_DIR", "")
     yield _Place((Path(runtime) / "containers" if runtime else Path(f"/run/containers/{os.getuid()}")) / "auth.json")
     configured = environ.get("XDG_CONFIG_HOME", "")
@@ -120,6 +121,15 @@ def _usual(environ: Mapping[str, str]) -> Iterator[_Place]:
     docker = environ.get("DOCKER_CONFIG", "")
     yield from (_Place(Path(docker) / "config.json", paths=False) for _ in docker[:1])
     yield _Place(home / ".docker/config.json", paths=False)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file that this account can get at: `HOME` may be another's, as behind sudo."""
+    try:
+        path.stat()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _load(place: _Place) -> _File | None:

@@ -71,7 +71,7 @@ def _get(program: Path, server: str, host: str) -> Account | None:
         user, secret = fields["Username"], fields["Secret"]
     except (ValueError, LookupError, TypeError, RecursionError):
         user = secret = None
-    if not isinstance(user, str) or not isinstance(secret, str):
+    if not isinstance(user, str) or not isinstance(secret, str) or ":" in user or not user.isprintable():
         raise FailedError(
             "the credential helper answered with no account", thing=f"{program.name}, for {host}", remedy=by_hand
         )

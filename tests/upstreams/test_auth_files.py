@@ -15,6 +15,7 @@ from appliance import limits
 from appliance.upstreams.accounts import Account, Accounts, keys_of, place_of
 from appliance.upstreams.auth_files import accounts_for, accounts_in, has_files
 from bundles.errors import FailedError, LockgateError, UsageError
+from tests.handles.people import STRANGER, as_uid, needs_root
 
 SECRET = "s3cret-of-the-test"
 
@@ -211,6 +212,25 @@ def test_what_is_no_regular_file_is_not_waited_for(home: Home, tmp_path: Path) -
         home.find("ghcr.io", authfile=tmp_path / "pipe")
 
 
+def test_a_home_that_is_anothers_has_no_log_ins(home: Home, tmp_path: Path) -> None:
+    home.write(FILES[2], {"auths": {"ghcr.io": basic("docker")}})
+    environ = home.environ
+    (tmp_path / "loop").symlink_to("loop")
+    for name in (str(tmp_path / "loop"), str(tmp_path / FILES[2]), "a\0b"):
+        home.environ = environ | {"HOME": name}
+        assert not has_files(None, home.environ)
+        assert home.user("ghcr.io") is None
+    home.environ = {"HOME": ""}
+    assert isinstance(has_files(None, home.environ), bool)
+
+
+@needs_root
+def test_a_home_that_this_account_may_not_enter_is_passed_over(home: Home, tmp_path: Path) -> None:
+    home.write(FILES[2], {"auths": {"ghcr.io": basic("docker")}})
+    (tmp_path / ".docker").chmod(0o700)
+    assert as_uid(STRANGER, lambda: (has_files(None, home.environ), home.user("ghcr.io"))) == (False, None)
+
+
 def test_a_link_to_a_file_of_log_ins_is_followed(home: Home, tmp_path: Path) -> None:
     real = home.write("dotfiles/auth.json", {"auths": {"ghcr.io": basic("linked")}})
     (tmp_path / "run/containers").mkdir(parents=True)
@@ -291,6 +311,8 @@ def test_the_registrys_own_helper_goes_before_the_one_for_all(home: Home, monkey
         (f"echo '{SECRET}'", "answered with no account"),
         ('echo \'{"Username": 7, "Secret": "x"}\'', "answered with no account"),
         ("echo '[1]'", "answered with no account"),
+        ('echo \'{"Username": "a:b", "Secret": "x"}\'', "answered with no account"),
+        ('echo \'{"Username": "a\\nb", "Secret": "x"}\'', "answered with no account"),
         ("exec yes " + SECRET, "too much"),
         ("exec sleep 60", "in time"),
         ("sleep 60 & exec 1>&-; sleep 60", "in time"),
