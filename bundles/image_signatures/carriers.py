@@ -12,7 +12,7 @@ from typing import Final
 
 from bundles import limits
 from bundles.errors import LockgateError, NotFoundError
-from bundles.image_signatures import cosign_legacy, dsse, notation_jws, sigstore_bundle
+from bundles.image_signatures import cosign_legacy, dsse, notation_cose, notation_jws, sigstore_bundle
 from bundles.image_signatures.pins import PinError, Pins
 from bundles.image_signatures.verdict import (
     SIGN_PREDICATE,
@@ -55,10 +55,6 @@ def _unsigned(_: bytes, __: Descriptor, ___: Subject, ____: Pins) -> list[Outcom
     raise refused(Refusal.NO_SIGNATURE, "a statement that nobody signed")
 
 
-def _cose(_: bytes, __: Descriptor, ___: Subject, ____: Pins) -> list[Outcome]:
-    raise refused(Refusal.UNSUPPORTED, "a COSE envelope: have the image signed in JWS, which notation does by itself")
-
-
 FORMATS: Final[dict[str, Format]] = {
     cosign_legacy.MEDIA_TYPE: Format(
         FormatName.COSIGN, Claim.SIGNATURE, cosign_legacy.verify, alone=False, most=limits.IMAGE_SIGNATURE
@@ -70,8 +66,8 @@ FORMATS: Final[dict[str, Format]] = {
     notation_jws.MEDIA_TYPE: Format(
         FormatName.NOTATION, Claim.SIGNATURE, notation_jws.verify, alone=True, most=limits.IMAGE_SIGNATURE
     ),
-    notation_jws.COSE_TYPE: Format(
-        FormatName.NOTATION_COSE, Claim.SIGNATURE, _cose, alone=True, most=limits.IMAGE_SIGNATURE
+    notation_cose.MEDIA_TYPE: Format(
+        FormatName.NOTATION_COSE, Claim.SIGNATURE, notation_cose.verify, alone=True, most=limits.IMAGE_SIGNATURE
     ),
     _IN_TOTO: Format(FormatName.UNKNOWN, Claim.ATTESTATION, _unsigned, alone=False, most=limits.ATTESTATION),
 }

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bundles.image_signatures import cosign_legacy, dsse, notation_jws, sigstore_bundle
+from bundles.image_signatures import cosign_legacy, dsse, notation, notation_cose, notation_jws, sigstore_bundle
 from bundles.image_signatures.carriers import Carrier, verify_all
 from bundles.image_signatures.pins import Pins
 from bundles.image_signatures.verdict import SIGN_PREDICATE, Subject, Verdict
@@ -144,7 +144,7 @@ class Image:
 
     def notation(self, document: Mapping[str, Any] | bytes, media_type: str = notation_jws.MEDIA_TYPE) -> Carrier:
         raw = document if isinstance(document, bytes) else json.dumps(document).encode()
-        return self.carry(media_type, raw, artifact_type=notation_jws.ARTIFACT_TYPE)
+        return self.carry(media_type, raw, artifact_type=notation.ARTIFACT_TYPE)
 
     def target(self, **changes: Any) -> dict[str, Any]:
         """Notation's payload."""
@@ -263,7 +263,7 @@ def jws(
     if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1):
         algorithm, hashed = "ES384", hashes.SHA384()  # type: ignore[assignment]
     header = {
-        "alg": algorithm, "cty": notation_jws.PAYLOAD_TYPE, "crit": ["io.cncf.notary.signingScheme"],
+        "alg": algorithm, "cty": notation.PAYLOAD_TYPE, "crit": ["io.cncf.notary.signingScheme"],
         "io.cncf.notary.signingScheme": "notary.x509", "io.cncf.notary.signingTime": "2026-06-01T00:00:00Z",
         **protected,
     }  # fmt: skip
@@ -283,6 +283,53 @@ def jws(
         "payload": second, "protected": first, "signature": b64url(signature),
         "header": {"x5c": [b64(der) for der in ders], "io.cncf.notary.signingAgent": "a test"},
     }  # fmt: skip
+
+
+def cbor_of(value: Any) -> bytes:
+    """A value in CBOR, as short as it can be; a pair of a tag and a value is `("tag", tag, value)`."""
+
+    def head(kind: int, number: int) -> bytes:
+        for short, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+            if number < 24:
+                return bytes([kind << 5 | number])
+            if number < 1 << (8 * size):
+                return bytes([kind << 5 | short]) + number.to_bytes(size, "big")
+        raise AssertionError(number)
+
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(map(cbor_of, value))
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(cbor_of(key) + cbor_of(one) for key, one in value.items())
+    _, tag, inner = value
+    return head(6, tag) + cbor_of(inner)
+
+
+def cose(
+    signer: Authority, payload: Mapping[str, Any] | bytes, *, chain: Any = None, drop: Sequence[int | str] = (),
+    tag: int = 18, beside: Mapping[int | str, Any] | None = None, **protected: Any,
+) -> bytes:  # fmt: skip
+    """A Notation envelope in COSE, changed as `jws` is: `alg`, `crit` and `cty` are labels 1, 2 and 3."""
+    key = signer.key
+    assert isinstance(key, ec.EllipticCurvePrivateKey)
+    header: dict[int | str, Any] = {
+        1: -7, 2: ["io.cncf.notary.signingScheme"], 3: notation.PAYLOAD_TYPE,
+        "io.cncf.notary.signingScheme": "notary.x509", "io.cncf.notary.signingTime": ("tag", 1, 1_780_272_000),
+    }  # fmt: skip
+    header |= {{"alg": 1, "crit": 2, "cty": 3}.get(name, name): value for name, value in protected.items()}
+    for name in drop:
+        del header[name]
+    first, raw = cbor_of(header), payload if isinstance(payload, bytes) else json.dumps(payload).encode()
+    r, s = decode_dss_signature(key.sign(notation_cose.to_be_signed(first, raw), ec.ECDSA(hashes.SHA256())))
+    ders = [one.der for one in signer.chain] if chain is None else chain
+    unprotected = {33: ders, "io.cncf.notary.signingAgent": "a test", **(beside or {})}
+    signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    return cbor_of(("tag", tag, [first, unprotected, raw, signature]))
 
 
 # The tools' own.
