@@ -952,8 +952,9 @@ far ahead would make every later export an older one."""
 ADVISORY_SHRINK: Final = 2
 """An export with less than one record in so many of those held is taken for a part of one."""
 
-SBOM_PACKAGES: Final = 50_000
-"""Packages of one SBOM in the index: what a document of `SBOM_DOCUMENT` can hold, and more than any image has."""
+SBOM_PACKAGES: Final = 20_000
+"""Packages of one SBOM in the index: large images have some thousand. One write holds them, about a second of the
+writer's time at the ceiling."""
 
 PACKAGE_TEXT: Final = 2048
 """Characters of a package URL, a name, a version or a path in the index."""

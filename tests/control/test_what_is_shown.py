@@ -17,27 +17,39 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
 from appliance import clock
+from appliance.advisories.record import read_record
 from appliance.audit.port import MemoryAudit
-from appliance.control.api import ANYBODY, Control
+from appliance.control.api import ANYBODY, CONTROL, Control
 from appliance.control.callers import Callers
 from appliance.control.server import application
 from appliance.jobs.service import Jobs
+from appliance.outgoing.sbom.index import index_write
 from appliance.paths import StationPaths
 from appliance.permissions import Caller, Grant
 from appliance.store.writer import AsyncWriterService
+from appliance.store.writes.advisories import (
+    AddAdvisories,
+    BeginAdvisories,
+    EntryRow,
+    SourceFacts,
+    SwitchAdvisories,
+)
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
+from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX
 from tests.conformance.shapes import Content, artifact, image
 from tests.control.described import require_described, template_of
 from tests.control.test_who_may_call import each_route, served
 from tests.intake.inside import Inside, small_bundle
+from tests.scanning.exports import cyclonedx, record
 
 OURS, THEIRS = "team/app", "vault/app"
 JOBS: dict[str, dict[str, Any]] = {
@@ -342,3 +354,52 @@ async def test_a_job_of_a_pattern_is_shown_to_who_may_pull_all_that_it_covers(
         desk.be(who)
         assert bool((await desk.get("/v1/jobs/job-100"))[1]["params"]) is shown
         assert ((await desk.get("/v1/jobs/job-100/log"))[0] == 200) is shown
+
+
+async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_path: Path) -> None:
+    async with a_desk(tmp_path) as desk:
+        writer = desk.app[CONTROL].station.writer
+        for content in desk.images.values():
+            image = str(content.digest)
+            writer.submit(index_write(image, image, cyclonedx("pkg:pypi/requests@2.19"), "own"))
+        load_rows(writer, "PYSEC-1")
+        for grants, seen in ((("reader team/**",), [OURS]), (("reader",), [OURS, THEIRS])):
+            desk.be(*grants)
+            _, found = await desk.get("/v1/scan/find", id="PYSEC-1")
+            assert sorted(one["use"]["references"][0] for one in found["items"]) == [f"{name}:1" for name in seen]
+            assert found["not_scanned"] == 0
+            _, where = await desk.get("/v1/components", name="requests")
+            assert sorted(one["references"][0] for one in where["items"]) == [f"{name}:1" for name in seen]
+        desk.be("reader team/**")
+        for path, query in (("/v1/scan", {"ref": f"{THEIRS}:1"}), ("/v1/scan", {"ref": f"{THEIRS}:9"})):
+            assert (await desk.get(path, **query))[0] == 403
+        wanted: tuple[dict[str, Any], ...] = (
+            {"kind": "scan", "params": {"references": [f"{THEIRS}:1"]}},
+            {"kind": "advisories", "params": {"reference": f"{OURS}:1"}},
+        )
+        for body in wanted:
+            async with desk.client.post("/v1/jobs", json=body) as answer:
+                assert answer.status == 403, body
+        async with desk.client.delete("/v1/advisories/osv-pypi") as answer:
+            assert answer.status == 403
+        desk.be("security-officer team/**")
+        async with desk.client.post(
+            "/v1/jobs", json={"kind": "advisories", "params": {"reference": f"{THEIRS}:1"}}
+        ) as answer:
+            assert answer.status == 403
+
+
+def load_rows(writer: Any, name: str) -> None:
+    """One advisory about requests, as a load keeps it."""
+    made = read_record(json.dumps(record(name)).encode())
+    rows = tuple(
+        EntryRow(ecosystem="PyPI", name="requests", id=name, ids=(name,), entry=msgspec.msgpack.encode(entry))
+        for entry in made.entries
+    )
+    facts = SourceFacts(
+        source="osv-pypi", digest="", dated="2024-01-01T00:00:00Z", records=1, withdrawn=0, malformed=0, entries=1
+    )
+    with under_event():
+        generation = writer.submit(BeginAdvisories(source="osv-pypi", job="job-100", at=clock.now()))
+        writer.submit(AddAdvisories(generation=generation, rows=rows))
+        writer.submit(SwitchAdvisories(generation=generation, facts=facts, actor="bob", at=clock.now()))
