@@ -22,7 +22,7 @@ from appliance.access.identity import Identity, StationIdentity
 from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
-from appliance.control import duties, indexing, openapi, space, store_watch
+from appliance.control import duties, indexing, jobs_by_log, openapi, space, store_watch
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handle_socket import Handles, HandleServer
@@ -146,7 +146,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             own = functools.partial(open_station, root, station.writer, station.config)
             async with taking.serving(), monitoring(station.config, control):
                 admit_group(station.config, paths)
-                await work.start()
+                await _take_up(control)
                 held.enter_context(rereading(own, station.config.reverify_hours * 3600.0))
                 station.writer.submit(BeginCheck(at=clock.now()))
                 checked = held.enter_context(upkeep(own))
@@ -162,6 +162,12 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             await asyncio.wait(tasks)
             with contextlib.suppress(FileNotFoundError):
                 paths.control_socket.unlink()
+
+
+async def _take_up(control: Control) -> None:
+    """Go on with the jobs that had not ended, of those that the audit log tells of."""
+    await jobs_by_log.refuse_unexplained(control.station, control.writer)
+    await control.jobs.start()
 
 
 def _settle_store(paths: StationPaths) -> None:

@@ -211,6 +211,9 @@ async def test_a_repository_one_may_not_pull_is_refused_in_the_same_words_whethe
         for path, query in (
             (f"/v1/repositories/{name.replace('/', '%2F')}/tags", {}),
             ("/v1/artifact", {"ref": f"{name}:1"}),
+            ("/v1/file", {"ref": f"{name}:1"}),
+            ("/v1/file/content", {"ref": f"{name}:1"}),
+            ("/v1/file/content", {"ref": f"{name}@sha256:{'0' * 64}"}),
         ):
             status, document = await desk.get(path, **query)
             said = json.dumps(document).replace(name, "NAME")
