@@ -25,7 +25,7 @@ from appliance.store.writes.intake import LayerRow
 from bundles.errors import FailedError
 from bundles.io.files import read_small
 
-LOOK: Final = 7
+LOOK: Final = 8
 """Counts up when the looking changes: what an older program found does not count."""
 
 _KEPT_MOST: Final = 1024 * 1024
