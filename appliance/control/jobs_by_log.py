@@ -16,8 +16,8 @@ from appliance.api.states import FINAL_STATES, LIVE_STATES
 from appliance.audit.acts import STARTED_KIND, Act, mark, read_act
 from appliance.audit.event import refusal
 from appliance.audit.reading import own_events
+from appliance.jobs.documents import Job, list_jobs
 from appliance.jobs.end import wire
-from appliance.jobs.view import Job, list_jobs
 from appliance.paths import StationPaths
 from appliance.station import Station
 from appliance.store.writes.jobs import MoveJob
@@ -49,7 +49,7 @@ def _said_of(paths: StationPaths, wanted: set[str]) -> dict[str, _Said]:
     found: dict[str, _Said] = {}
     for event in own_events(paths, marks=tuple(map(mark, STARTED_KIND))):
         act, job_id = read_act(event["act"]), str(event["thing"])
-        if act in STARTED_KIND and event["outcome"] == "done" and job_id in wanted:
+        if act is not None and act in STARTED_KIND and event["outcome"] == "done" and job_id in wanted:
             found.setdefault(job_id, (STARTED_KIND[act], str(event["actor"]), event["detail"].get("params")))
             if len(found) == len(wanted):
                 break
