@@ -107,6 +107,15 @@ class Head(Shape, frozen=True, kw_only=True):
     refused: tuple[RefusedLane, ...] = ()
 
 
+class AdvisoriesHeld(Shape, frozen=True, kw_only=True):
+    """The advisories that vulnerabilities are found by: how many sources, the time of the oldest one's newest record
+    ("" where none is loaded), and records that could not be read."""
+
+    sources: int = 0
+    oldest: str = ""
+    malformed: int = 0
+
+
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status. `hidden` names what this account may not see, and what is None or empty here for that reason.
     `to_sign` and `unfinished` name what waits for people; `job` is the one that runs."""
@@ -123,6 +132,7 @@ class Status(Shape, frozen=True, kw_only=True):
     quarantine: int = 0
     account_changes: int = 0
     last_import: LastImport | None = None
+    advisories: AdvisoriesHeld = AdvisoriesHeld()
     hidden: tuple[str, ...] = ()
     to_sign: tuple[JobToSign, ...] = ()
     unfinished: tuple[UnfinishedBundle, ...] = ()

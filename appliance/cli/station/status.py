@@ -34,6 +34,7 @@ def _text(document: dict[str, Any]) -> str:
         f"jobs         {jobs['running']} running, {jobs['queued']} queued",
         f"quarantine   {document['quarantine']}",
         f"last import  {_last_import(document)}",
+        *_advisories(document["advisories"]),
         f"health       {_health(document)}",
     ]
     return "\n".join([*lines, *(f"alert        {safe(alert)}" for alert in document["alerts"])])
@@ -44,6 +45,13 @@ def _last_import(document: dict[str, Any]) -> str:
         return "not shown: your roles do not see what came in (see: lockgate role list)"
     last = document["last_import"]
     return f"{last['id']} at {last['at']}" if last else "none"
+
+
+def _advisories(held: dict[str, Any]) -> list[str]:
+    if not held["sources"]:
+        return []
+    unread = f"; {some(held['malformed'], 'record')} could not be read" if held["malformed"] else ""
+    return [f"advisories   {some(held['sources'], 'source')}, the oldest of {held['oldest']}{unread}"]
 
 
 def _health(document: dict[str, Any]) -> str:

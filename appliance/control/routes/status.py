@@ -13,6 +13,7 @@ from aiohttp import web
 
 from appliance import clock, limits
 from appliance.api.status import (
+    AdvisoriesHeld,
     Check,
     Collected,
     GraveyardUse,
@@ -32,7 +33,7 @@ from appliance.control.api import Control, get, may
 from appliance.control.health import checks
 from appliance.control.visibility import job_view
 from appliance.jobs.documents import Job
-from appliance.store.reads import tombstones
+from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received
@@ -89,6 +90,7 @@ def describe(control: Control) -> Status:
         quarantine=count_in_quarantine(station.reader),
         account_changes=pending_changes.count_waiting(station.reader),
         last_import=LastImport(id=last[0], at=last[1]) if last else None,
+        advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader))),
         to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
         unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
         alerts=(

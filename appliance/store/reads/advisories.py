@@ -84,6 +84,23 @@ def is_held(reader: Reader, source: str, digest: str) -> bool:
     return row is not None and row[0] == digest
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """How many sources there are, the oldest one's date ("" for none), and records that could not be read."""
+
+    sources: int
+    oldest: str
+    malformed: int
+
+
+def totals(reader: Reader) -> Totals:
+    """What is held at a glance; grows with the sources alone."""
+    row = reader.execute(
+        "SELECT count(*), coalesce(min(dated), ''), coalesce(sum(malformed), 0) FROM advisory_sources"
+    ).fetchone()
+    return Totals(*row)
+
+
 def source_of(reader: Reader, digest: str) -> str | None:
     """The source whose advisories are those of this export; None where no source's are."""
     row = reader.execute("SELECT source FROM advisory_sources WHERE digest = ? ORDER BY source", (digest,)).fetchone()
