@@ -14,7 +14,7 @@ from appliance.image_signatures.search import SUFFIXES
 from appliance.image_signatures.states import Found
 from appliance.intake.approval_rules import holds_documents
 from appliance.intake.content import Checked, read_manifest
-from appliance.outgoing.collect.sources import is_attached
+from appliance.outgoing.collect.attached_tags import is_attached
 from bundles.image_signatures.carriers import Carrier, is_carrier, verify_all
 from bundles.image_signatures.pins import Pins
 from bundles.image_signatures.verdict import Subject

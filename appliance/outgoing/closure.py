@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from appliance import limits as station_limits
-from appliance.outgoing.collect.sources import cosign_tags, fallback_tag
+from appliance.outgoing.collect.attached_tags import cosign_tags, fallback_tag
 from appliance.outgoing.gc_pause import uncollected
 from bundles import limits
 from bundles.build import Content

@@ -22,7 +22,7 @@ from appliance.release_check import replay
 from appliance.release_check.log_record import read_log
 from bundles.image_signatures.pins import Pins
 from bundles.oci.digest import Digest
-from bundles.oci.manifest import Manifest, parse_manifest
+from bundles.oci.manifest import OCI_MANIFEST, Manifest, parse_manifest
 from bundles.signing.trust import Revocation, TrustFolder
 from tests.image_signatures.signer import INDEX, Layout
 from tests.intake.inside import Inside, name_of
@@ -166,6 +166,13 @@ def test_a_layout_is_collected_by_its_images_and_what_is_attached_goes_along(acr
     folder = LEGACY.unpack(tmp_path)
     assert across.outside.collect_layout(folder) == ["legacy:1"]
     assert across.outside.shows(f"legacy:sha256-{INDEX.hex}.sig") is not None
+    (folder / "blobs" / "sha256" / INDEX.hex).rename(tmp_path / "kept")
+    named = json.loads((folder / "index.json").read_text())
+    other = next(one for one in named["manifests"] if one["digest"] == str(INDEX))
+    other |= {"mediaType": OCI_MANIFEST, "digest": str(CHILDREN[0]), "size": len(LEGACY.store.blobs[CHILDREN[0]])}
+    (folder / "index.json").write_text(json.dumps(named))  # what is signed is not there, its signatures are
+    alone = [f"legacy:sha256-{INDEX.hex}.{suffix}" for suffix in ("att", "sig")]
+    assert sorted(across.outside.collect_layout(folder)) == ["legacy:1", *alone]
     stale = BUNDLE.unpack(tmp_path)
     index = json.loads((stale / "index.json").read_text())
     entry = next(one for one in index["manifests"]

@@ -14,8 +14,9 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
+from appliance.outgoing.collect.attached_tags import fallback_tag
 from appliance.outgoing.collect.evidence import Evidence
-from appliance.outgoing.collect.sources import Root, fallback_tag
+from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
 from appliance.settings.client_writes import ClientWrites
 from appliance.store.writes.outgoing import AddArtifacts

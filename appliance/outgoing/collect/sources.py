@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
+from appliance.outgoing.collect.attached_tags import cosign_tags, fallback_tag, is_attached
 from appliance.outgoing.collect.names import MODE, TITLE, default_reference, docker_name, folder_name
 from appliance.outgoing.collect.tar_files import TarFiles
 from bundles import limits
@@ -27,29 +27,6 @@ from bundles.oci.reference import Reference, moved_tag
 
 _CHOICES: Final = 4
 """Names of a layout's images that an error lists."""
-
-_ATTACHED: Final = re.compile(r"(?:sha256-[0-9a-f]{64}(?:\.(?:sig|att|sbom))?|sha512-[0-9a-f]{64})\Z")
-
-COSIGN: Final = {"sig": "signature", "att": "attestation", "sbom": "sbom"}
-"""Suffixes of the tags by which cosign attaches things where there is no referrers API (SIGNATURE_SPEC)."""
-
-
-def cosign_tags(digest: Digest) -> dict[str, str]:
-    """The tags by which cosign attaches things to a manifest, each with the kind of what it names. It knows sha256."""
-    if digest.algorithm != "sha256":
-        return {}
-    return {f"{digest.algorithm}-{digest.hex}.{suffix}": kind for suffix, kind in COSIGN.items()}
-
-
-def fallback_tag(digest: Digest) -> str:
-    """The tag at which a registry without the referrers API keeps an index of what refers to a manifest
-    (distribution specification, Referrers Tag Schema: 64 characters of the encoded part at most)."""
-    return f"{digest.algorithm}-{digest.hex[:64]}"
-
-
-def is_attached(tag: str) -> bool:
-    """Whether a tag has the form of those by which things are attached to a manifest."""
-    return _ATTACHED.match(tag) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,16 +143,26 @@ class LayoutSource:
             )
         return [(name, found, "") for name, found in chosen]
 
-    @staticmethod
-    def _without_attached(named: list[tuple[str, Descriptor]]) -> list[tuple[str, Descriptor]]:
-        """The named images without what is attached to others by tags: that goes along with these. Where a repository
-        has nothing else, it is what is meant."""
+    def _without_attached(self, named: list[tuple[str, Descriptor]]) -> list[tuple[str, Descriptor]]:
+        """The named images without what is attached by tags to what the layout holds: that goes along with these. Where
+        a repository has nothing else, it is what is meant."""
         places = {name.rpartition(":")[0] for name, _ in named if not is_attached(name.rpartition(":")[2])}
         return [
             (name, found)
             for name, found in named
-            if not is_attached(name.rpartition(":")[2]) or name.rpartition(":")[0] not in places
+            if name.rpartition(":")[0] not in places or not self._goes_along(name.rpartition(":")[2])
         ]
+
+    def _goes_along(self, tag: str) -> bool:
+        """Whether a tag attaches something to a manifest that the layout holds."""
+        if not is_attached(tag):
+            return False
+        algorithm, _, hexdigits = tag.partition(".")[0].partition("-")
+        file = self._layout.open_file(f"blobs/{algorithm}/{hexdigits}")
+        if file is None:
+            return algorithm != "sha256"  # a longer digest stands in the tag in part
+        file.close()
+        return True
 
     def _means(self, name: str, found: Descriptor) -> bool:
         return self._wanted in (name, found.annotations.get(CONTAINERD_NAME), str(self._reference_or_none(name, found)))
