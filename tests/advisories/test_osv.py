@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
+import zipfile
 from typing import Any
 
 import pytest
+from packaging.version import InvalidVersion, Version
 
 from appliance import limits
 from appliance.advisories.ranges import affects, fix_of
-from appliance.advisories.record import Record, read_record
+from appliance.advisories.record import Entry, Record, lookup_of, read_record
 from appliance.advisories.severity import rate
 from appliance.advisories.versions.errors import NoVersionError
 from bundles.errors import MalformedError
+from tests.advisories.pairs import DATA
 
 
 def record(
@@ -183,3 +187,60 @@ def test_unknown_fields_and_null_lists_are_no_fault() -> None:
 def test_the_cve_in_a_distributions_id_is_one_of_its_names() -> None:
     made = read_record(json.dumps(GOOD | {"id": "DEBIAN-CVE-2024-1", "upstream": ["CVE-2024-2"]}).encode())
     assert made.entries[0].ids == {"DEBIAN-CVE-2024-1", "CVE-2024-1", "CVE-2024-2"}
+
+
+def straight(document: dict[str, Any], package: str, version: Version) -> bool:
+    """Whether a record concerns a version, read without anything of the product (OSV schema, evaluation)."""
+    for affected in () if document.get("withdrawn") else document.get("affected", ()):
+        if re.sub(r"[-_.]+", "-", affected["package"]["name"]).lower() != package:
+            continue
+        if any(parsed(listed) == version for listed in affected.get("versions", ())):
+            return True
+        for one in affected.get("ranges", ()):
+            pairs = [pair for event in one["events"] for pair in event.items()] if one["type"] == "ECOSYSTEM" else []
+            inside = False
+            for bound, value in sorted(pairs, key=lambda pair: Version(pair[1])):
+                if bound == "introduced":
+                    inside = inside or value == "0" or version >= Version(value)
+                elif version > Version(value) or (bound == "fixed" and version == Version(value)):
+                    inside = False
+            if inside:
+                return True
+    return False
+
+
+def parsed(text: str) -> Version | None:
+    try:
+        return Version(text)
+    except InvalidVersion:
+        return None
+
+
+@pytest.mark.long
+def test_every_record_says_of_every_version_that_it_names_what_a_straight_reading_says() -> None:
+    by_name: dict[str, list[tuple[dict[str, Any], list[Entry]]]] = {}
+    named: dict[str, set[str]] = {}
+    with zipfile.ZipFile(DATA / "osv-pypi.zip") as archive:
+        for name in archive.namelist():
+            raw = archive.read(name)
+            document = json.loads(raw)
+            entries: dict[str, list[Entry]] = {}
+            for entry in read_record(raw).entries:
+                entries.setdefault(lookup_of(entry)[1], []).append(entry)
+            for affected in document["affected"]:
+                package = re.sub(r"[-_.]+", "-", affected["package"]["name"]).lower()
+                by_name.setdefault(package, []).append((document, entries.get(package, [])))
+                values = [value for one in affected.get("ranges", ()) if one["type"] == "ECOSYSTEM"
+                          for event in one["events"] for value in event.values()]  # fmt: skip
+                if not all(map(parsed, values)):
+                    by_name[package].pop()  # an older form, which `packaging` does not order
+                    continue
+                named.setdefault(package, set()).update([*affected.get("versions", ())[:40], *values])
+    asked = 0
+    for package, records in by_name.items():
+        for version in filter(parsed, named.get(package, ())):
+            for document, entries in records:
+                asked += 1
+                said = any(affects(entry, version) for entry in entries)
+                assert said == straight(document, package, Version(version)), (document["id"], package, version)
+    assert asked > 100_000
