@@ -25,13 +25,19 @@ from appliance import clock, limits
 from appliance.audit import export
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
+from appliance.control.api import Control
+from appliance.control.callers import Callers
+from appliance.control.server import application
 from appliance.intake.release import prepare_withdraw
+from appliance.jobs.service import Jobs
 from appliance.lifecycle import gc
 from appliance.lifecycle.prune import prune_log
 from appliance.release_check import moved_tags as tags_moved
 from appliance.release_check.moved_tags import moved, moved_tags
 from appliance.release_check.unexplained import unexplained
+from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.intake import find_entry
+from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.registry import (
     BlobRow,
     DeleteBlob,
@@ -42,6 +48,7 @@ from appliance.store.writes.registry import (
     PutManifest,
     PutTag,
 )
+from appliance.store.writes.write import AsyncGuarded
 from bundles import build
 from bundles.errors import FailedError
 from bundles.format.manifest import Artifact, Required
@@ -51,6 +58,7 @@ from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from bundles.ports import no_progress
 from bundles.signing.keys import PrivateKey, create_private
 from tests.bundles.small import MemoryStore, manifest_of, sign
+from tests.control.test_who_may_call import served
 from tests.intake.inside import Inside, name_of
 
 REPOSITORY = "team/arm"
@@ -777,6 +785,30 @@ def test_what_a_withdrawal_leaves_is_told_however_much_it_is(
         delete_blob(inside, layer)
         show_by_hand(inside, layer)
     assert {one["digest"] for one in unexplained(inside.station)} == set(layers)
+
+
+async def test_the_control_api_tells_all_that_a_withdrawal_leaves_before_it_does_it(
+    released: Released, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(limits, "LEFT_TOLD", 2)
+    inside, layers = released(), sorted(TWO.named)
+    push(inside, TWO)
+    for layer in layers:
+        delete_blob(inside, layer)
+    released(4)
+    writer = AsyncGuarded(AsyncWriterService(inside.writer))
+    callers = Callers(inside.station.config, Accounts(inside.station.reader))
+    control = Control(inside.station, writer, Jobs(inside.station, writer), "", callers)
+    async with (
+        served(application(control), tmp_path) as client,
+        client.post(f"/v1/intake/{name_of(4)}/withdraw", json={"why": "recalled"}) as answer,
+    ):
+        assert answer.status == 200, await answer.text()
+    (first,), (second,) = inside.events("intake.withdraw"), inside.events("intake.left")
+    assert [event["detail"]["stays"][REPOSITORY] for event in (first, second)] == [layers[:2], layers[2:]]
+    assert first["seq"] < second["seq"]
+    assert blobs(inside) == TWO.named
+    assert unexplained(inside.station) == []
 
 
 @pytest.mark.parametrize("fails", [False, True])
