@@ -9,6 +9,9 @@ from typing import Any
 import pytest
 
 from appliance import clock
+from appliance.audit.acts import Act
+from appliance.audit.folder_acts import recorded
+from appliance.store.writes.access import EnableAccount
 from bundles.errors import LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.signing.keys import create_private
 from bundles.signing.trust import revoke_key, trust_key
@@ -270,9 +273,8 @@ def test_disabling_the_other_administrator_begins_the_wait(closed: Closed) -> No
         cancel(closed, back)
     finally:
         closed.stop()
-        from appliance.store.writes.access import EnableAccount
-
-        closed.write(EnableAccount(account="adam"))
+        with recorded(closed.root, Act.ACCOUNT_ENABLE, "adam", {}):  # else it would be a change by hand
+            closed.write(EnableAccount(account="adam"))
         closed.start()
     waits = [one["id"] for one in closed.ask("ada", "GET", "/v1/account-changes")["items"]]
     assert waits == [change["id"]], "what waits outlives a restart"
