@@ -109,7 +109,7 @@ def one_image(root: Path, upstream: Upstream, mebibytes: int, rounds: int) -> No
             jobs.append(job_seconds(alpha))
         shutil.rmtree(root / f"alpha-{number}")
     report(f"one image of {mebibytes} MiB in {LAYERS} layers", times)
-    print(f"  the job alone: {statistics.median(jobs):.2f} s, {mebibytes / statistics.median(jobs):.0f} MiB/s")
+    print(f"  processor time of the job: {statistics.median(jobs):.2f} s")
     shutil.rmtree(layout.folder)
 
 
@@ -183,7 +183,7 @@ def timed(work: Callable[[], object], written: Path | None) -> float:
 
 
 def job_seconds(station: Station) -> float:
-    """Seconds of the last collect from its first fetched byte's log line to its end, by the job's own account."""
+    """Processor time of the one collect of a station, by the job's own account."""
     [job] = [one for one in station.run("job", "list", "--json").json["items"] if one["kind"] == "collect"]
     log = station.run("job", "log", job["id"]).stdout
     return float(log.rpartition("bytes, ")[2].partition(" s of")[0])
