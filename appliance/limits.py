@@ -422,6 +422,9 @@ REMOTE_STALL_LEAST: Final = 64 * KIB
 REMOTE_ATTEMPTS: Final = 5
 """With back-off doubling from half a second this rides out eight seconds; longer outages are a person's business."""
 
+REMOTE_LOST: Final = 3
+"""References in a row that a host may lose without a word before the others are not tried: each costs minutes."""
+
 REMOTE_ADVANCE: Final = MIB
 """Bytes that an attempt must bring for the count of failures to begin anew: a body cut after each byte ends too."""
 
@@ -456,8 +459,9 @@ REMOTE_EVIDENCE_ROWS: Final = 10_000
 """Such answers that are kept; half of them go, the oldest, where there are more."""
 
 COLLECT_AT_ONCE: Final = 4
-"""References of one collect under way at once. Their manifests are in memory together, and at their ceilings four take
-80 MiB of a job's data."""
+COLLECT_AT_ONCE_IN_ALL: Final = 8
+"""References of one registry, and of one collect, under way at once: a registry that keeps everybody waiting leaves
+room for others. Their manifests are in memory together, and at their ceilings eight take 160 MiB of a job's data."""
 
 COLLECT_THREADS: Final = 8
 """Threads of a collect that hash, write and sync: more wait for the disk than use a processor."""

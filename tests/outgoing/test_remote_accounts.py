@@ -33,6 +33,9 @@ class Known:
     def for_repository(self, host: str, repository: str) -> HostAccess:
         return self._accesses.get(host, HostAccess(host))
 
+    def located(self, host: str, repository: str) -> tuple[str, str]:
+        return host, repository
+
     def mirrors(self, host: str, repository: str) -> tuple[tuple[str, str], ...]:
         return self._mirrors
 

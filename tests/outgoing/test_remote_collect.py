@@ -429,6 +429,38 @@ def test_a_limit_of_an_hour_is_told_with_its_end_and_others_go_on(
     assert len(registry.asked) == 1, "a registry that said when to come back is left alone"
 
 
+def test_a_host_that_never_answers_is_given_up_for_its_other_references(
+    outside: Outside, registry: SmallRegistry, good: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "REMOTE_ATTEMPTS", 2)
+    registry.fault = hang_up
+    entries = [registry.entry(f"team/app{number}", "1") for number in range(20)]
+    error, _ = failing(outside, *entries, good.entry("team/good", "1"))
+    assert (error.result["failed"], error.result["references"]) == (list(range(20)), ["team/good:1"])
+    assert len(registry.asked) < 30, "twenty references of two attempts each, which aiohttp may repeat, would be 40"
+
+
+def test_one_registry_that_holds_its_references_up_leaves_room_for_others(
+    outside: Outside, registry: SmallRegistry, good: SmallRegistry
+) -> None:
+    over = threading.Event()
+    registry.fault = lambda _: over.wait(20)
+    context = outside.context(
+        "collect",
+        {"sources": [*(registry.entry(f"a{number}", "1") for number in range(6)), good.entry("team/good", "1")]},
+    )
+
+    def seen(*_: object) -> None:
+        if any("collected team/good:1" in line for line in context.lines):
+            raise CancelledError("the job was cancelled", thing="job")
+
+    context.on_progress = seen
+    with pytest.raises(CancelledError):
+        collect.run(context)
+    over.set()
+    assert outside.shows("team/good:1") is not None
+
+
 def test_a_short_limit_is_waited_for_once_by_all(outside: Outside, registry: SmallRegistry) -> None:
     refused = threading.Event()
 

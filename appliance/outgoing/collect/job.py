@@ -8,6 +8,7 @@ that was cut off goes on where it was.
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
 from typing import Any, Final
@@ -93,13 +94,18 @@ class _Collect:
         """As `run`."""
         asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
         arrivals = Arrivals(self._context, self._meter)
-        remote = [number for number, one in enumerate(self._given) if isinstance(one.source, RemoteSource)]
-        room = asyncio.Semaphore(limits.COLLECT_AT_ONCE)
+        remote = {
+            number: one.source.host for number, one in enumerate(self._given) if isinstance(one.source, RemoteSource)
+        }
+        room = asyncio.Semaphore(limits.COLLECT_AT_ONCE_IN_ALL)
+        of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.COLLECT_AT_ONCE))
         try:
             for number in range(len(self._given)):
                 if number not in remote:
                     await self._take(number, arrivals)
-            await self._watched(all_of([self._take_in(room, number, arrivals) for number in remote]))
+            await self._watched(
+                all_of(self._take_in(of_host[host], room, number, arrivals) for number, host in remote.items())
+            )
         finally:
             await self._hosts.close()
             await arrivals.recorded()
@@ -124,8 +130,11 @@ class _Collect:
         finally:
             await end([task])
 
-    async def _take_in(self, room: asyncio.Semaphore, number: int, arrivals: Arrivals) -> None:
-        async with room:
+    async def _take_in(
+        self, of_host: asyncio.Semaphore, room: asyncio.Semaphore, number: int, arrivals: Arrivals
+    ) -> None:
+        """Take a source in its host's turn first: one registry that keeps everybody waiting holds up its own alone."""
+        async with of_host, room:
             await self._take(number, arrivals)
 
     async def _take(self, number: int, arrivals: Arrivals) -> None:

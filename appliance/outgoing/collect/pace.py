@@ -34,10 +34,16 @@ class Pace:
         self._pause = 0.0
         self._shut = 0.0
         self._said = False
+        self._lost = 0
 
     async def turn(self, thing: str) -> None:
         """Before each request for `thing`: wait as long as the registry said. Raises FailedError where it is to be left
         alone for longer than a collect waits, or was asked too often."""
+        if self._lost >= limits.REMOTE_LOST:
+            raise FailedError(
+                "the registry cannot be reached (it was given up)", thing=thing,
+                remedy="check the name and the network, then run it again: what was fetched is kept",
+            )  # fmt: skip
         while True:
             now = time.monotonic()
             if self._shut > now:
@@ -53,7 +59,8 @@ class Pace:
             )  # fmt: skip
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        """Take in what an answer says of the registry's limit."""
+        """Take in an answer, and what it says of the registry's limit."""
+        self._lost = 0
         left = left_of(headers, clock.seconds(clock.now()))
         if left is None:
             return
@@ -64,6 +71,10 @@ class Pace:
             self._said = True
             when = f", more after {clock.after(reset)}" if reset else ""
             self._say(f"{self._host} says that {remaining} pulls are left{when}")
+
+    def lost(self) -> None:
+        """Something was given up after all attempts. Any answer of the host ends the count."""
+        self._lost += 1
 
     async def pause(self, thing: str, failures: int, error: Exception) -> None:
         """Wait before the next attempt after so many failures. Raises FailedError for a limit that lasts too long."""

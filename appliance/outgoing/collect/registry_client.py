@@ -115,6 +115,7 @@ class RegistryClient:
         is_limit = isinstance(error, aiohttp.ClientResponseError) and error.status == 429
         certificate = isinstance(error, aiohttp.ClientSSLError)
         if certificate or (failures >= station_limits.REMOTE_ATTEMPTS and not is_limit):
+            self.host.pace.lost()
             raise self._unreachable(path, error) from None
         await self.host.pace.pause(self.where(path), failures, error)
 

@@ -51,6 +51,11 @@ class RemoteSource:
         self._roots: dict[Digest, bytes | None] = {}
         """Manifests whose size only their bytes say, with the bytes where they came already."""
 
+    @property
+    def host(self) -> str:
+        """The registry's host, in lower case."""
+        return self._reference.host.lower()
+
     def targets(self) -> list[Reference]:
         """What it will be called here."""
         return [self._as or self._reference.reference.named]
