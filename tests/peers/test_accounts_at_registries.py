@@ -216,13 +216,35 @@ def test_lockgates_own_registry_gives_a_robot_its_token(alpha: Station, tmp_path
     assert left_behind(alpha.folder, secret) == []
 
 
-def test_a_job_that_goes_on_without_its_client_says_that_the_account_is_gone(tmp_path: Path) -> None:
-    """The power fails while a registry does not answer: what stood in memory alone is lost, and that is said."""
+@contextlib.contextmanager
+def serving(station: Station, **environment: str) -> Iterator[str]:
+    """A station with more in its service's environment: where it serves."""
+    command = [sys.executable, "-m", "appliance.cli.main", "serve", "-C", station.folder, "--listen", "127.0.0.1:0"]
+    given = os.environ | {"PYTHONPATH": str(Path.cwd())} | environment
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=given) as process:
+        try:
+            assert process.stdout is not None
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(30)
+
+
+def test_a_job_that_goes_on_without_its_client_says_that_the_account_is_gone(
+    registry: tuple[str, Path], layout: Layout, tmp_path: Path
+) -> None:
+    """The power fails while a registry does not answer: what stood in memory alone is lost, and that is said. What the
+    station has of its own, as LoadCredential= hands it over, is there again."""
+    closed, ca = registry
+    (tmp_path / "credentials").mkdir()
+    auth_file(tmp_path / "credentials/registry-auth.json", closed, SECRET)
     station = Station(tmp_path / "alpha", "alpha", "outside")
+    with (station.folder / "config.toml").open("a") as config:
+        config.write(f'\n[upstreams."{closed}"]\nca = "{ca}"\n')
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(60)
         host = f"127.0.0.1:{silent.getsockname()[1]}"
-        mine = auth_file(tmp_path / "auth.json", host, SECRET)
+        mine = auth_file(tmp_path / "auth.json", host, WRONG)
         with station:
             job = station.run("collect", f"{host}/team/app:1", "--authfile", mine, "--detach").last_line
             asked, _ = silent.accept()  # the job's process has its account, and asks
@@ -230,8 +252,10 @@ def test_a_job_that_goes_on_without_its_client_says_that_the_account_is_gone(tmp
             os.killpg(station.process.pid, signal.SIGKILL)
             station.process.wait(20)
             asked.close()
-    with station:
+    with serving(station, CREDENTIALS_DIRECTORY=str(tmp_path / "credentials")) as base:
         failed = one_line(station.run("job", "watch", job, expect=1))
+        station.run("collect", f"{closed}/team/both:1", "--authfile", mine)
+        assert str(pull(base, Reference.parse("team/both:1")).digest) == layout.digest("both")
     assert host in failed
     assert "run the same command again" in failed
-    assert left_behind(station.folder, SECRET) == []
+    assert left_behind(station.folder, SECRET, WRONG) == []
