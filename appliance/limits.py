@@ -924,8 +924,15 @@ ADVISORY_RECORD: Final = 8 * MIB
 ADVISORY_NODES: Final = 200_000
 """JSON values and keys of a record: the longest real ones have some ten thousand."""
 
+ADVISORY_IDS: Final = 500_000
+"""Ids of a record times the packages that it names: each package is found by each id. Kernel updates of distributions
+name some hundred vulnerabilities and some hundred packages."""
+
+ADVISORY_ID: Final = 128
+"""Characters of an id or an alias; real ones have under 40."""
+
 ADVISORY_NAME: Final = 512
-"""Characters of an id, an alias, a package's name or a CVSS vector; real ones have under 200."""
+"""Characters of a package's name or a CVSS vector; real ones have under 200."""
 
 ADVISORY_VERSION: Final = 256
 """Characters of a version that is compared. Comparing takes time in the square of it with some ecosystems."""

@@ -20,6 +20,7 @@ from bundles.io import strict_json
 from bundles.io.display import safe
 
 _Short = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ADVISORY_NAME)]
+_Id = Annotated[str, msgspec.Meta(min_length=1, max_length=limits.ADVISORY_ID)]
 _Version = Annotated[str, msgspec.Meta(max_length=limits.ADVISORY_VERSION)]
 _Time = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 """Real records hold years of one digit: such a time dates nothing, and the record counts."""
@@ -57,12 +58,12 @@ class _Affected(msgspec.Struct):
 
 
 class _Document(msgspec.Struct):
-    id: _Short
+    id: _Id
     modified: _Time
     published: str | None = None
     withdrawn: str | None = None
-    aliases: list[_Short] | None = None
-    upstream: list[_Short] | None = None
+    aliases: list[_Id] | None = None
+    upstream: list[_Id] | None = None
     summary: str | None = None
     severity: list[_Severity] | None = None
     affected: list[_Affected] | None = None
@@ -132,6 +133,8 @@ def read_record(raw: bytes) -> Record:
 
 def _record(document: _Document) -> Record:
     aliases = tuple(dict.fromkeys((*(document.aliases or ()), *(document.upstream or ()), *_taken_from(document.id))))
+    if (len(aliases) + 1) * len(document.affected or ()) > limits.ADVISORY_IDS:
+        raise ValueError("too many ids of too many packages")
     withdrawn = bool(document.withdrawn)
     entries, without = list[Entry](), 0
     for affected in document.affected or ():

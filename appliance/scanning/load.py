@@ -41,6 +41,8 @@ from bundles.io.display import safe, some
 from bundles.oci.reference import Reference
 
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+_ID_SIZE: Final = 100
+"""What a row of an id counts for in a batch, in bytes."""
 _ENCODER: Final = msgspec.msgpack.Encoder()
 
 
@@ -146,7 +148,7 @@ class _Load:
             for entry in record.entries:
                 row = _row(entry)
                 batch.append(row)
-                size += len(row.entry)
+                size += len(row.entry) + _ID_SIZE * len(row.ids)
                 counts.entries += 1
                 counts.ecosystems[entry.ecosystem] = counts.ecosystems.get(entry.ecosystem, 0) + 1
                 if not is_ordered(entry):

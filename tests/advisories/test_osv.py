@@ -162,10 +162,12 @@ GOOD = {
         json.dumps(GOOD | {"aliases": ["CVE-1\ud800"]}).encode(), json.dumps(GOOD | {"aliases": "CVE-1"}).encode(),
         json.dumps(GOOD | {"affected": [GOOD["affected"][0] | {"versions": ["1" * 1000]}]}).encode(),  # type: ignore[index]
         json.dumps(GOOD | {"details": "x" * limits.ADVISORY_RECORD}).encode(),
+        json.dumps(GOOD | {"aliases": [f"A-{n}" for n in range(1000)],
+                           "affected": GOOD["affected"] * 501}).encode(),  # type: ignore[operator]
         json.dumps(GOOD | {"affected": [GOOD["affected"][0]  # type: ignore[index]
                                         | {"versions": ["1"] * (limits.ADVISORY_NODES + 1)}]}).encode(),
     ],
-    ids=range(25),
+    ids=range(26),
 )  # fmt: skip
 def test_a_malformed_record_is_an_error(raw: bytes) -> None:
     with pytest.raises(MalformedError):
