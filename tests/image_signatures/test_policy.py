@@ -18,6 +18,8 @@ from appliance.image_signatures.applied import keep_logged, load_applied, logged
 from appliance.image_signatures.rules import objection
 from appliance.image_signatures.states import Found
 from appliance.intake import inspection
+from appliance.intake.content import check_content
+from appliance.intake.image_signers import signable
 from appliance.settings.image_policy import ImageRule, decode, encode, read_rules
 from bundles.errors import FailedError, MalformedError, RefusedError, UsageError
 from bundles.format.manifest import Artifact
@@ -387,6 +389,9 @@ def test_an_image_that_calls_itself_evidence_takes_a_signature_all_the_same(
     inside.trust(carried.key.public)
     anna, boris = people(inside, "Anna", "Boris")
     inside.bring(carried.folder)
+    checked = check_content(inside.station.blobs, carried.signed.manifest)
+    asked = {one.artifact.digest for one in signable(inside.station.blobs, checked)}
+    assert asked == {one.digest for one in artifacts}  # an index that lists it is no list of evidence either
     inside.decide(name_of(), anna)
     both_sign(inside, [rule("vec/**")], [anna, boris])
     with pytest.raises(RefusedError, match="rule 1 of the policy for images: signed by 0 of 1"):
