@@ -129,9 +129,10 @@ def to_wire(error: LockgateError) -> dict[str, str]:
 
 
 def from_wire(fields: dict[str, str]) -> LockgateError:
-    """The error that `to_wire` described; an unknown class becomes a `FailedError`."""
-    cls = ERRORS_BY_NAME.get(fields.get("error", ""), FailedError)
+    """The error that `to_wire` described; an unknown class, or a document that is none, becomes a `FailedError`."""
+    told = {name: str(value) for name, value in fields.items()} if isinstance(fields, dict) else {}
+    cls = ERRORS_BY_NAME.get(told.get("error", ""), FailedError)
     return cls(
-        fields.get("what", "unknown error"), thing=fields.get("thing", ""), remedy=fields.get("remedy", ""),
-        code=fields.get("code", ""),
+        told.get("what", "unknown error"), thing=told.get("thing", ""), remedy=told.get("remedy", ""),
+        code=told.get("code", ""),
     )  # fmt: skip

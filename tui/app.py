@@ -6,16 +6,22 @@ reads from the environment is set in time.
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bundles.errors import EXIT_DONE, EXIT_USAGE
+from bundles.errors import EXIT_DONE, EXIT_FAILED, EXIT_USAGE
 from tui.terminal import detect
 
 if TYPE_CHECKING:
     from tui.console_port import FirstAdministrator
+    from tui.guides.new_bundle import Draft
+    from tui.shell.console import LockgateConsole
+    from tui.shell.crash import Crash
 
 
 def run(root: Path | None, demo: bool, first: FirstAdministrator | None = None) -> int:
@@ -31,21 +37,67 @@ def run(root: Path | None, demo: bool, first: FirstAdministrator | None = None) 
     detect.prepare()
     from tui.actions.keymap import load
     from tui.demo.keyring import DemoKeyring
-    from tui.shell.console import LockgateConsole
+    from tui.shell.console import LockgateConsole as Console
     from tui.station.keyring import FolderKeyring
 
     look, keymap = detect.look(os.environ), load(root)
     if demo or root is None:
         from tui.demo.station import demo_pair
 
-        inside, outside = demo_pair()
-        console = LockgateConsole(inside, DemoKeyring(), now=inside.now, look=look, keymap=keymap, other=outside)
+        def make(after: Crash | None) -> LockgateConsole:
+            inside, outside = demo_pair()
+            return Console(inside, DemoKeyring(), now=inside.now, look=look, keymap=keymap, other=outside, after=after)
     else:
         from appliance.clock import now
         from tui.station.control_socket import ControlStation
 
-        console = LockgateConsole(
-            ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first
-        )
-    status = console.run(mouse=False)
-    return console.return_code or status or EXIT_DONE
+        def make(after: Crash | None) -> LockgateConsole:
+            return Console(
+                ControlStation(root), FolderKeyring(root), now=now, look=look, keymap=keymap, first=first, after=after
+            )
+
+    return _go_on(make)
+
+
+def _go_on(make: Callable[[Crash | None], LockgateConsole]) -> int:
+    """Run the console, and after a defect of its own another one, which begins with the page that names it, until a
+    person leaves. What fails again before anybody pressed a key on that page is not tried again. No exception reaches
+    the terminal: not one of a thread or of a task that nobody awaited, either."""
+    from tui.shell.crash import save
+
+    _quieten()
+    crash: Crash | None = None
+    draft: Draft | None = None
+    while True:
+        console, before = make(crash), crash
+        console.draft = draft or console.draft  # whoever else logs in begins with an empty one
+        try:
+            status = console.run(mouse=False)
+        except KeyboardInterrupt:
+            return EXIT_DONE
+        except Exception as error:
+            status, console.crash = None, console.crash or save(error, stamp=console.now())
+        if console.hung_up or console.crash is None:
+            return console.return_code or status or EXIT_DONE
+        crash, draft = console.crash, console.draft
+        if before is not None and console.on_failure_page:
+            sys.stderr.write(f"the console failed twice: {crash.what}; report: {crash.report or 'not saved'}\n")
+            return EXIT_FAILED
+
+
+def _quieten() -> None:
+    """What fails where nobody can catch it is kept as a report, and not printed over the screen."""
+    from tui.shell.crash import save
+
+    def kept(error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, SystemExit | KeyboardInterrupt):
+            save(error, about="outside the application")
+
+    class Kept(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            kept(record.exc_info[1] if record.exc_info else None)
+
+    threading.excepthook = lambda told: kept(told.exc_value)
+    sys.unraisablehook = lambda told: kept(told.exc_value)
+    asyncio_log = logging.getLogger("asyncio")
+    asyncio_log.handlers, asyncio_log.propagate = [Kept()], False

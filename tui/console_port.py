@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, Protocol
 
 from textual.app import App
 from textual.message import Message
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from tui.station.link import Link
     from tui.station.port import Station
     from tui.terminal.look import Look
+
+
+Moment = tuple[int, int]
+"""Counts of what was opened and closed, and of locks and log-ins: two moments that differ lie apart for a person."""
 
 
 class FirstAdministrator(Protocol):
@@ -82,6 +87,10 @@ class ConsolePort(App[int], inherit_bindings=False):
     other: Station | None
     """The station across the gap, which only the demo has."""
     status: Status | None
+    moment: Moment
+    """A question keeps the moment at which it was asked."""
+    last_key: tuple[str, float]
+    """The key that was typed last, and when (`textual._time.get_time`)."""
     running_job: Job | None
     draft: Draft
     guide: str
@@ -95,6 +104,15 @@ class ConsolePort(App[int], inherit_bindings=False):
     @property
     def shown(self) -> Screen[None] | None:
         """The station screen on top, under any dialog."""
+        raise NotImplementedError
+
+    def answering(self, screen: Screen[Any], moment: Moment) -> AbstractContextManager[None]:
+        """While an answer to `screen`, which asked at `moment`, is taken in: what it opens is dropped with a line where
+        the screen is not on top any more, or anything was opened or closed since."""
+        raise NotImplementedError
+
+    def go_on(self) -> None:
+        """Leave the page about a defect, and begin anew."""
         raise NotImplementedError
 
     def perform(self, action: Action) -> None:

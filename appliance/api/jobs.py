@@ -33,9 +33,17 @@ class Part(Shape, frozen=True, kw_only=True):
     about: str = ""
 
 
+class Dismissed(Shape, frozen=True, kw_only=True):
+    """Who has seen to a job that went wrong, and when."""
+
+    by: str = ""
+    at: str = ""
+
+
 class Job(Shape, frozen=True, kw_only=True):
     """A job: `done` and `total` in bytes, `rate` in bytes a second, `seconds_left` None when not known. `params` and
-    `result` depend on the kind; `waits_for` are the paths that a job in `waiting` must be handed again."""
+    `result` depend on the kind; `waits_for` are the paths that a job in `waiting` must be handed again.
+    `dismissed` says who has seen to one that went wrong, None where nobody has."""
 
     id: str
     kind: str
@@ -55,6 +63,7 @@ class Job(Shape, frozen=True, kw_only=True):
     finished: str | None = None
     to_sign: ToSign | None = None
     waits_for: tuple[dict[str, Any], ...] = ()
+    dismissed: Dismissed | None = None
 
     @property
     def final(self) -> bool:

@@ -7,6 +7,9 @@ from typing import Final, Literal, get_args
 FINAL_STATES: Final = ("done", "failed", "refused", "incomplete", "cancelled")
 """States of a job that has ended."""
 
+WRONG_STATES: Final = ("refused", "failed", "incomplete")
+"""Final states of a job that somebody has to look at."""
+
 LIVE_STATES: Final = ("queued", "running", "to-sign", "waiting")
 """States of a job that has not ended; `waiting` is for a path."""
 

@@ -40,11 +40,13 @@ class Collected(Shape, frozen=True, kw_only=True):
 
 
 class StoreUse(Shape, frozen=True, kw_only=True):
-    """Bytes are of the store's blobs, and free on its file system; `damaged` and `unread` count blobs."""
+    """`bytes` are of the store's blobs; `free` and `size` of its file system, `size` 0 where it is not known. `damaged`
+    and `unread` count blobs."""
 
     blobs: int = 0
     bytes: int = 0
     free: int = 0
+    size: int = 0
     graveyard: GraveyardUse = GraveyardUse()
     damaged: int = 0
     unread: int = 0
@@ -118,7 +120,8 @@ class AdvisoriesHeld(Shape, frozen=True, kw_only=True):
 
 class Status(Shape, frozen=True, kw_only=True):
     """GET /v1/status. `hidden` names what this account may not see, and what is None or empty here for that reason.
-    `to_sign` and `unfinished` name what waits for people; `job` is the one that runs."""
+    `to_sign` and `unfinished` name what waits for people; `job` is the one that runs. `revision` is another text
+    whenever what the station holds was changed: its rows, its pinned keys, its own keys."""
 
     site: str
     side: str
@@ -140,6 +143,7 @@ class Status(Shape, frozen=True, kw_only=True):
     health: Health = Health()
     approvals_needed: int = 1
     audit: Head = Head()
+    revision: str = ""
     job: Job | None = None
 
 

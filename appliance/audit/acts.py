@@ -120,6 +120,7 @@ class Act(StrEnum):
     SCAN_START = "scan.start"
     SCRUB_START = "scrub.start"
     JOB_CANCEL = "job.cancel"
+    JOB_DISMISS = "job.dismiss"
     JOB_READ = "job.read"
     JOB_RESUME = "job.resume"
     JOB_SIGN = "job.sign"

@@ -93,6 +93,7 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "POST /v1/jobs": Job,
     "GET /v1/jobs/{id}": Job,
     "POST /v1/jobs/{id}/cancel": Job,
+    "POST /v1/jobs/{id}/dismiss": Job,
     "POST /v1/jobs/{id}/resume": Job,
     "GET /v1/jobs/{id}/log": LogPart,
     "GET /v1/jobs/{id}/to-sign": ToSign,

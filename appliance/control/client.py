@@ -8,7 +8,7 @@ import contextlib
 import json
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final
@@ -22,6 +22,7 @@ from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
 from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError, from_wire
+from bundles.io.secret import Secret
 
 Json = dict[str, Any]
 _ATTEMPTS: Final = 40
@@ -46,7 +47,7 @@ class ControlClient:
         """`session`: what `log_in` returned, where one calls as a person and not as the system account. It may be
         set later, and changed: `client.session = …`."""
         self._root = root.resolve()
-        self.session = session
+        self._session = None if session is None else Secret(session)
         self._timeout = timeout
         self._short = ShortPath(StationPaths(self._root).control_socket)
 
@@ -61,6 +62,15 @@ class ControlClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._short.__exit__()
+
+    @property
+    def session(self) -> str | None:
+        """The session's token, for whoever keeps it. Here it is a `Secret`, which no traceback shows."""
+        return None if self._session is None else self._session.reveal()
+
+    @session.setter
+    def session(self, token: str | None) -> None:
+        self._session = None if token is None else Secret(token)
 
     def _gone(self) -> FailedError:
         if self._is_held():
@@ -96,7 +106,7 @@ class ControlClient:
         _require_segments(path)
         wanted = {key: str(value) for key, value in query.items() if value not in (None, "")}
         target = _escaped(path) + (f"?{urlencode(wanted)}" if wanted else "")
-        sent, since = None if body is None else json.dumps(body).encode(), time.monotonic()
+        sent, since = None if body is None else local_http.Body(json.dumps(body).encode()), time.monotonic()
         while True:
             try:
                 return await self._ask_once(method, path, target, sent)
@@ -104,7 +114,7 @@ class ControlClient:
                 if not await self._comes_back(since):
                     raise self._gone() from None
 
-    async def _ask_once(self, method: str, path: str, target: str, sent: bytes | None) -> Json:
+    async def _ask_once(self, method: str, path: str, target: str, sent: local_http.Body | None) -> Json:
         try:
             async with (
                 asyncio.timeout(self._timeout),
@@ -153,12 +163,12 @@ class ControlClient:
         return await self.request("POST", path, body or {})
 
     def _headers(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self.session}"} if self.session else {}
+        return {"Authorization": Secret("Bearer " + self._session)} if self._session else {}
 
     async def log_in(self, account: str, password: str, kind: str = "person") -> Json:
         """Be that account from now on, a person by its password or a robot by its secret; returns who that is. Raises
         RefusedError, and then nothing has changed."""
-        answer = await self.post("/v1/session", {"account": account, "password": password, "kind": kind})
+        answer = await self.post("/v1/session", {"account": account, "password": Secret(password), "kind": kind})
         self.session = str(answer.pop("session"))
         return answer
 
@@ -255,23 +265,24 @@ class ControlClient:
         body = {"keyid": keyid, "signature": base64.b64encode(signature).decode()}
         return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/signatures", body)
 
-    async def watch(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:
+    async def watch(self, job_id: str) -> AsyncGenerator[tuple[str, Any], None]:
         """`("job", document)` and `("log", line)` as they come, until the job has ended.
 
         A station that is started again is found again. Raises FailedError where it stays away.
         """
         failures = 0
         while True:
-            try:
+            heard = False
+            # What breaks off, or holds words that are none: a station that stops may end in the midst of an event.
+            with contextlib.suppress(local_http.GarbledError, OSError, ValueError, RecursionError, KeyError, TypeError):
                 async for name, data in self._events(job_id):
-                    failures = 0
+                    heard = True
                     yield name, data
                     if name == "job" and data["state"] in FINAL_STATES:
                         return
-            except (local_http.GarbledError, OSError):
-                failures += 1
-                if failures > _ATTEMPTS:
-                    raise self._gone() from None
+            failures = 0 if heard else failures + 1
+            if failures > _ATTEMPTS:
+                raise self._gone() from None
             await asyncio.sleep(_PAUSE)
 
     async def _events(self, job_id: str) -> AsyncIterator[tuple[str, Any]]:

@@ -23,6 +23,15 @@ _ANSWER: Final = 256 * MIB
 _BLOCK: Final = 64 * KIB
 
 
+class Body(bytes):
+    """What is sent: passwords and tokens stand in it, so that it is never printed."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"({len(self)} bytes)"
+
+
 class GarbledError(Exception):
     """What came is no HTTP answer, or ends before its announced length; the message says which."""
 
@@ -81,30 +90,35 @@ class Answering:
 
 @contextlib.asynccontextmanager
 async def request(
-    path: str, method: str, target: str, headers: Mapping[str, str], body: bytes | None = None
+    path: str, method: str, target: str, headers: Mapping[str, str], body: Body | None = None
 ) -> AsyncIterator[Answering]:
     """Send one request to the socket at `path`, and give the answer once its headers are there.
 
     `target` is an absolute path with its query, escaped. Raises ConnectError where nobody listens, GarbledError,
     OSError, and ValueError for a target or header that holds a control character.
     """
-    words = [f"{method} {target} HTTP/1.0", "Host: lockgate"]
-    words += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None:
-        words += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
-    if any(not word.isascii() or not word.isprintable() for word in words) or target != "".join(target.split()):
-        raise ValueError("a header or target holds a character that may not stand there")
+    sent = Body(_block(method, target, headers, body))
     try:
         reader, writer = await asyncio.open_unix_connection(path, limit=_LINE)
     except OSError as error:
         raise ConnectError(error.errno, error.strerror) from None
     try:
-        writer.write("\r\n".join([*words, "", ""]).encode("ascii") + (body or b""))
+        writer.write(sent)
         with contextlib.suppress(ConnectionError):  # refused before the body was read: the answer says why
             await writer.drain()
         yield await _head(reader)
     finally:
         writer.transport.abort()
+
+
+def _block(method: str, target: str, headers: Mapping[str, str], body: Body | None) -> bytes:
+    words = [f"{method} {target} HTTP/1.0", "Host: lockgate"]
+    words += ["".join((name, ": ", value)) for name, value in headers.items()]
+    if body is not None:
+        words += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    if any(not word.isascii() or not word.isprintable() for word in words) or target != "".join(target.split()):
+        raise ValueError("a header or target holds a character that may not stand there")
+    return "\r\n".join([*words, "", ""]).encode("ascii") + (body or b"")
 
 
 class ConnectError(OSError):

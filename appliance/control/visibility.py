@@ -26,7 +26,7 @@ _ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine
 
 _HIDDEN: Final[dict[str, Any]] = {
     "params": {}, "phase": "", "result": None, "error": None, "actor": "", "to_sign": None,
-    "parts": [], "waits_for": [],
+    "parts": [], "waits_for": [], "dismissed": None,
 }  # fmt: skip
 
 
@@ -63,12 +63,16 @@ def may_all(request: web.Request, pattern: str) -> bool:
     return wide and may(request, "pull")
 
 
+def concerned(kind: str) -> list[Permission]:
+    """The permissions of who has to do with a kind of job."""
+    return [KINDS[kind].permission, *([_ALSO[kind]] if kind in _ALSO else [])]
+
+
 def sees(request: web.Request, job: Job) -> bool:
     """Whether a job's words are the caller's to read."""
     if job.actor == caller(request):
         return True
-    concerned = [KINDS[job.kind].permission, *([_ALSO[job.kind]] if job.kind in _ALSO else [])]
-    return any(may(request, permission) for permission in concerned) and all(
+    return any(may(request, permission) for permission in concerned(job.kind)) and all(
         may_all(request, name) if "*" in name else may(request, "pull", name) for name in _named(job)
     )
 

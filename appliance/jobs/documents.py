@@ -104,13 +104,14 @@ class Job:
             "finished": self.finished,
             "to_sign": self.to_sign,
             "waits_for": self.waits_for,
+            "dismissed": (self.error or {}).get("dismissed"),
         }
 
 
 def _error_of(stored: dict[str, Any]) -> dict[str, Any]:
     """An error document; one that an earlier version stored has the code of its kind."""
     kind = ERRORS_BY_NAME.get(str(stored.get("error", "")), FailedError)
-    return {"code": kind.kind_code} | {key: value for key, value in stored.items() if key != "parts"}
+    return {"code": kind.kind_code} | {key: value for key, value in stored.items() if key not in ("parts", "dismissed")}
 
 
 def _job(stored: StoredJob) -> Job:

@@ -17,10 +17,12 @@ from tui.dialogs.jump import Jump
 from tui.dialogs.palette import Palette
 from tui.dialogs.prompt import Prompt
 from tui.screens.people.log_in import LogInForm
+from tui.screens.start.home import NextActions
 from tui.widgets.panel import Panel
 from tui.widgets.tree import TreeRows
 
 APPROVED, QUARANTINED = "alpha.bravo-000006", "alpha.bravo-000007"
+REFUSED = "j0039"
 
 
 async def reach(console: Any, screen: str, action: str) -> None:
@@ -46,6 +48,14 @@ async def reach(console: Any, screen: str, action: str) -> None:
     if (screen, action) == ("jobs", "sign"):
         await _job(console, action)
         await console.press("r", "home")
+    if action == "dismiss":
+        places = {"home": [*app.shown.query(NextActions)], "jobs": [*app.shown.query("#jobs")]}.get(screen, [])
+        for rows in places:
+            named = [*getattr(rows, "suggestions", ()), *getattr(rows, "records", ())]
+            rows.move_to(
+                next(at for at, one in enumerate(named) if REFUSED in (one.ids if screen == "home" else one.id))
+            )
+        await console.rest()
     if action == "refresh":
         console.inside.entries.insert(0, intake.make(99, "released", console.inside.now()))
 
@@ -68,7 +78,7 @@ async def _job(console: Any, action: str) -> str:
         job = await console.inside.start_job("import", {"paths": ["/media/usb-blue/alpha.bravo-000008"]})
         console.seconds.now += 60
         return str(job.id)
-    return "j0041"
+    return REFUSED if action == "dismiss" else "j0041"
 
 
 async def _fill_form(console: Any, *, planned: bool) -> None:
@@ -124,6 +134,7 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "build": at("job"),
     "clear": says("the form is empty"),
     "bring_in": asks(Choose),
+    "import_next": asks(Choose),
     "approve": asks(Choose),
     "release": asks(Confirm),
     "reject": asks(Prompt),
@@ -131,6 +142,7 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "cancel": asks(Confirm),
     "sign": asks(Prompt),
     "cosign": asks(Prompt),
+    "dismiss": lambda console: console.inside.demo_job(REFUSED).dismissed is not None,
     "copy": _copied,
     "save": asks(Prompt),
     "refresh": says("alpha.bravo-000099"),
@@ -156,6 +168,8 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("open", "guides"): at("guide"),
     ("open", "more"): at(LISTED[0].name),
     ("bring_in", "home"): at("guide"),
+    **{("report", screen): shows_pane("report") for screen in ("intake", "approvals")},
+    ("dismiss", "home"): asks(Confirm),
     ("filter", "artifact"): shows_pane("components"),
     ("bring_in", "media"): asks(Choose),
 }

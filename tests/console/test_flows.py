@@ -15,7 +15,7 @@ async def _pick_and_address(console: Any) -> None:
     await console.press("w", "8", "enter", "enter")
     assert console.name == "repositories"
     await console.press("enter", "space", "space", "3")
-    assert "2 artifacts" in console.screen()
+    assert "2 picked" in console.screen()
     await console.press("down", "enter", "enter")
     await console.press("down", "down", "enter", "space", "enter")
     await console.press("down", "down", "enter", "enter")
@@ -25,15 +25,15 @@ async def _pick_and_address(console: Any) -> None:
 async def test_a_delta_carries_only_what_is_not_known_to_be_there(drive: Any) -> None:
     async with drive() as console:
         await _pick_and_address(console)
-        assert "Stands on       nothing: the bundle is full" in console.screen()
+        assert "Based on        nothing: a full bundle" in console.screen()
         await console.press("p")
         assert "18 blobs" in console.screen()
         await console.press("up", "up", "up", "enter", "down", "enter")
-        assert "Stands on       what is known to be there: a delta" in console.screen()
+        assert "Based on        what is known to be there: a delta" in console.screen()
         assert "Next: p plans it" in console.screen(), "another base is another plan"
         await console.press("p")
         assert "2 blobs" in console.screen()
-        assert " are not carried; it stands on receipt 3" in console.screen()
+        assert " are not carried; it is based on receipt 3" in console.screen()
         await console.press("enter", "end", "enter")
         assert "Which receipt or want-list?" in console.screen()
         await console.press(*"receipt", "enter")

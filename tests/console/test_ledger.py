@@ -116,7 +116,7 @@ async def test_f_sets_a_floor_when_two_people_have_signed_the_same(drive: Any) -
                 console.app.focused.value = answer
                 await console.press("enter")
             await console.press(*["down"] * place, "enter")
-            assert "You say that alpha.bravo goes on behind 9." in console.screen()
+            assert "You say that alpha.bravo continues after number 9." in console.screen()
             await console.press(*PASSPHRASE, "enter")
             await console.shows(ending)
 
@@ -157,7 +157,7 @@ async def test_a_real_stations_gap_is_refused_named_and_passed_by_a_floor(tmp_pa
             await console.shows("gap alpha.bravo-000003, refused")
             await console.shows("clock floor")
             await console.press("f")
-            await console.shows("goes on behind")
+            await console.shows("after number")
             for answer in ("2", "", "", "number 2 was lost"):
                 await console.type(answer)
                 await console.press("enter")

@@ -67,7 +67,7 @@ async def test_n_makes_a_person(drive: Any) -> None:
         await console.press("n", "enter", *"k.moss", "enter")
         await fill(console, "Kim Moss")
         await console.press(*LONG, "enter", *LONG, "enter")
-        await console.shows("made k.moss, who may nothing yet")
+        await console.shows("Created k.moss. No roles yet")
         assert account(console, "k.moss")["full_name"] == "Kim Moss"
         assert console.inside.passwords["k.moss"] == "a long password"
 
@@ -188,7 +188,7 @@ async def test_who_is_no_administrator_sees_why_and_changes_nothing(drive: Any, 
         await console.until(lambda: console.app.presence.name == "b.bell")
         console.app.show_root("accounts")
         await console.rest()
-        assert "not for you: separation of duties: a courier may never account" in console.screen()
+        assert "forbidden: separation of duties: a courier may never account" in console.screen()
         assert "okafor" not in console.screen()
         await console.press(key)
         assert "a courier may never account" in console.screen().splitlines()[-2]

@@ -77,7 +77,7 @@ async def test_n_begins_a_delta_for_the_site_of_a_stream(drive: Any) -> None:
         await console.press("down", "n")
         assert console.name == "new_bundle"
         assert "Destination     delta" in console.screen()
-        assert "Stands on       what is known to be there: a delta" in console.screen()
+        assert "Based on        what is known to be there: a delta" in console.screen()
 
 
 async def test_e_writes_a_receipt(drive: Any) -> None:
@@ -97,5 +97,5 @@ async def test_who_may_neither_is_told_why(drive: Any) -> None:
         await console.until(lambda: console.app.presence.name == "m.okafor")
         console.app.show_root("deltas")
         await console.rest()
-        assert "not for you: separation of duties: a security-officer may never build" in console.screen()
-        assert "not for you: no role of it may export or read receipts" in console.screen()
+        assert "forbidden: separation of duties: a security-officer may never build" in console.screen()
+        assert "forbidden: no role of it may export or read receipts" in console.screen()

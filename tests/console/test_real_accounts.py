@@ -89,6 +89,6 @@ async def test_who_is_no_administrator_is_told_why_by_the_station(station: RealS
         await console.log_in("olga")
         await console.until(lambda: console.app.status is not None, "an answer")
         console.app.show_root("accounts")
-        await console.shows("not for you: separation of duties: a security-officer may never see or change accounts")
+        await console.shows("forbidden: separation of duties: a security-officer may never see or change accounts")
         await console.press("n")
         await console.shows("New: separation of duties")

@@ -111,7 +111,7 @@ async def test_an_officer_confirms_a_key_of_their_own_and_sees_no_other_account(
     await asks(closed, "anna", "bind-key", keyid=keyid)
     async with console_of(closed.root, "anna") as console:
         await to_changes(console)
-        await console.shows("not for you")
+        await console.shows("forbidden")
         assert "boris" not in console.screen()
         await console.press("c", "y")
         await console.shows(f"confirmed: key {keyid} stands for anna")

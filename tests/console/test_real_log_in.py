@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from textual.widgets import Input
 from appliance.cli.shared.first_steps import FirstSteps
 from appliance.control.client import ControlClient
 from tests.console.real_station import PASSWORD, RealStation, console_of
+from tests.console.tmux import Terminal
+from tests.console.tmux import console as terminal_of
 from tui.screens.people.log_in import Claim, LogInForm
 from tui.station.port import NotLoggedInError
 
@@ -182,3 +185,66 @@ def test_nothing_typed_is_left_in_a_file(station: RealStation) -> None:
         if path.is_file() and not path.is_symlink():
             assert PASSWORD.encode() not in path.read_bytes(), path
     assert not Path(station.root, "session").exists()
+
+
+def refusals(station: RealStation) -> int:
+    lines = [line for path in sorted((station.root / "audit").rglob("*.jsonl")) for line in path.open()]
+    return sum(json.loads(line).get("outcome") == "refused" for line in lines)
+
+
+async def test_idle_screens_of_a_courier_say_what_is_not_for_them_and_write_no_refusal(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("bob")
+        before = refusals(station)
+        for name, word in (("intake", "forbidden: "), ("accounts", "forbidden: "), ("approvals", "forbidden: "),
+                           ("audit", "forbidden: "), ("media", "")):  # fmt: skip
+            console.app.show_root(name)
+            await console.until(lambda name=name: console.name == name, name)
+            await console.shows(word)
+            for _ in range(3):
+                console.app.shown.state_changed()
+                await console.app.look_at_station()
+                await console.pilot.pause()
+            assert "nothing was carried in yet" not in console.screen()
+        assert refusals(station) == before
+
+
+async def test_a_new_account_is_the_one_that_the_next_key_is_about(station: RealStation) -> None:
+    async with console_of(station) as console:
+        await console.log_in("ada")
+        console.app.show_root("accounts")
+        await console.shows("jana")
+        await console.press("n", "enter")
+        for text in ("zoe", "Zoe Zimmer", PASSWORD, PASSWORD):
+            console.app.focused.value = text
+            await console.press("enter")
+        await console.shows("Created zoe. No roles yet")
+        await console.press("a")
+        await console.shows("zoe: Which role?")
+        await console.press("enter")
+        await console.shows("zoe: reader on which repositories?")
+        await console.press("enter")
+        await console.until(lambda: "reader" in station.call("user", "show", "zoe"), "zoe is a reader")
+
+
+def _focused(terminal: Terminal, label: str) -> bool:
+    """Whether the line of a label has the cursor, which is painted in reverse."""
+    return any(label in line and "\x1b[7m" in line for line in terminal.painted().splitlines())
+
+
+def test_a_terminal_that_hangs_up_ends_the_log_in(station: RealStation) -> None:
+    """The window is closed (SIGHUP), as a session that is lost over a line does."""
+    before = len(station.events("session.logout"))
+    with terminal_of(station.root, size=(100, 30)) as terminal:
+        terminal.shows("Log in")
+        terminal.type("olga")
+        terminal.press("Enter")
+        terminal.until(lambda _: _focused(terminal, "Password:"), "the cursor in the password's line")
+        terminal.type(PASSWORD)
+        terminal.press("Enter")
+        terminal.shows("What next", "olga")
+        assert len(station.events("session.logout")) == before
+    end = time.monotonic() + 30
+    while len(station.events("session.logout")) == before:
+        assert time.monotonic() < end, "the log-in was left open"
+        time.sleep(0.05)

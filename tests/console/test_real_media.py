@@ -170,7 +170,7 @@ async def test_the_courier_writes_no_receipt_here_without_the_role(bravo: RealSt
         await console.log_in("olga")
         await console.until(lambda: console.app.status is not None, "an answer")
         console.app.show_root("deltas")
-        await console.shows("not for you: no role of it may export or read receipts")
+        await console.shows("forbidden: no role of it may export or read receipts")
         await console.press("e")
         await console.shows("Receipt: no role of it may export or read receipts")
 

@@ -54,6 +54,11 @@ def may(act: str, rule: Allowed = always) -> Allowed:
     return allowed
 
 
+def reachable_then(rule: Allowed) -> Allowed:
+    """`rule`, after: the station answers."""
+    return lambda context: reachable(context) or rule(context)
+
+
 @dataclass(frozen=True)
 class Action:
     """`keys` are Textual key names, the first one is shown; `screens` empty means everywhere; a `hint` of 1 to 9

@@ -11,8 +11,8 @@ from typing import Final
 from appliance.api.content import Artifact, Tag
 from appliance.api.intake import EntrySummary
 from appliance.api.jobs import Job
-from appliance.api.states import DECIDABLE, FINAL_STATES
-from tui.actions.action import Action, Context, known, may, reachable
+from appliance.api.states import DECIDABLE, FINAL_STATES, WRONG_STATES
+from tui.actions.action import Action, Context, known, may, reachable, reachable_then
 from tui.actions.further_screens import LISTED, MORE
 from tui.wording.job_results import opens
 
@@ -83,6 +83,10 @@ def _buildable(context: Context) -> str:
     return context.draft.missing_for_build()
 
 
+def _chosen(context: Context) -> str:
+    return "" if context.item is not None else "choose a bundle first"
+
+
 def _approvable(context: Context) -> str:
     item = context.item
     if not isinstance(item, EntrySummary):
@@ -123,6 +127,15 @@ def _cancellable(context: Context) -> str:
     return f"it is {item.state} already" if item.state in FINAL_STATES else ""
 
 
+def _dismissable(context: Context) -> str:
+    item = context.item
+    if isinstance(item, Job):
+        if item.dismissed is not None:
+            return "it is dismissed already"
+        return "" if item.state in WRONG_STATES else f"it is {item.state}: nothing went wrong"
+    return "" if getattr(item, "ids", ()) else "choose what was refused, failed or is incomplete"
+
+
 def _signable(context: Context) -> str:
     item = context.item
     if not isinstance(item, Job):
@@ -156,6 +169,7 @@ _FILTERED: Final = (
     *(further.name for further in MORE if further.filters),
 )
 _LANDING: Final = ("intake", "home", "media")
+_BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
 _BUNDLES: Final = ("intake", "intake_entry", "approvals", "approval")
 _JOBS: Final = ("jobs", "job")
 
@@ -189,15 +203,19 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("clear", ("x",), "Start over", "empty the form of the new bundle", ("new_bundle",), hint=4),
     Action("bring_in", ("i",), "Import", "verify a bundle into quarantine", _LANDING,
            may("import"), hint=2),
+    Action("import_next", ("i",), "Import", "verify the next medium, or another bundle", _BEFORE_IT, may("import")),
     Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, may("approve", _approvable),
            hint=3),
     Action("release", ("e",), "Release", "make the approved content visible to clients", _BUNDLES,
            may("release", _releasable), hint=3),
     Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _BUNDLES, may("reject", _rejectable),
            hint=4),
-    Action("report", ("o",), "Report", "what this station found in the bundle", ("intake_entry",), hint=2),
+    Action("report", ("o",), "Report", "what this station found in the bundle",
+           _BUNDLES, _chosen, hint=2),
     Action("cancel", ("c",), "Cancel", "stop the job; nothing of it stays visible", _JOBS,
            may("cancel", _cancellable), hint=3),
+    Action("dismiss", ("d",), "Dismiss", "somebody has looked into what went wrong", ("home", *_JOBS),
+           reachable_then(_dismissable), hint=5),
     Action("cosign", ("o",), "Co-sign", "put your signature onto written media", ("job",), _cosignable, hint=2),
     Action("sign", ("n",), "Sign", "sign what the job waits for", _JOBS, may("sign", _signable), hint=2),
     Action("copy", ("y",), "Copy", "copy the name or digest to the clipboard"),

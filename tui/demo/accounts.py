@@ -13,6 +13,7 @@ from appliance.api.people import Who
 from appliance.api.states import ROLES
 from appliance.permissions import DOES, GIVES, PERMISSIONS, RULES_OUT, Permission
 from bundles.errors import NotFoundError, RefusedError, UsageError
+from bundles.io.secret import Secret
 from tui.demo import changes, data
 from tui.demo.state import DemoState
 
@@ -129,7 +130,7 @@ def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> objec
     if parts[:2] != ["v1", "accounts"]:
         return None
     if parts[3:] == ["password"] and parts[2] == station.account:
-        check(station, station.account, str(arguments.get("old")))
+        check(station, station.account, Secret(arguments.get("old") or ""))
     else:
         require(station, "account")
     if len(parts) == 2 and "name" in arguments:
@@ -151,7 +152,7 @@ def _create(station: DemoState, body: Mapping[str, Any]) -> object:
     station.accounts = sorted([*station.accounts, made], key=lambda one: str(one["name"]))
     if kind == "robot":
         return _secret(station, made)
-    station.passwords[name] = str(body["password"])
+    station.passwords[name] = Secret(body["password"])
     return made
 
 
@@ -175,7 +176,7 @@ def _done(account: Account, what: str, body: Mapping[str, Any], station: DemoSta
             account["disabled"] = station.now() if what == "disable" else None
             account["locked_until"] = None
         case "password":
-            station.passwords[str(account["name"])] = str(body["password"])
+            station.passwords[str(account["name"])] = Secret(body["password"])
         case "grant":
             account["roles"] = [*account["roles"], {"role": body["role"], "pattern": body.get("pattern") or "**"}]
         case "withdraw":

@@ -15,7 +15,7 @@ import msgspec
 
 from appliance.api.errors import ErrorDocument
 from appliance.api.intake import IntakeDetail
-from appliance.api.jobs import Job, Part, ToSign
+from appliance.api.jobs import Dismissed, Job, Part, ToSign
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class DemoJob:
     entry: IntakeDetail | None = None
     shares: tuple[tuple[str, int], ...] = ()
     """The media of a build, each with its bytes."""
+    dismissed: Dismissed | None = None
     damaged: int = 0
     """The volume of an import that is not the signed one."""
 
@@ -113,6 +114,7 @@ class DemoJob:
             started=self.created,
             finished=finished,
             to_sign=self.to_sign if state == "to-sign" else None,
+            dismissed=self.dismissed,
             parts=self._media(now) if self.kind == "build" else self._volumes(now),
         )
 

@@ -21,7 +21,7 @@ from appliance.api.bundles import Medium, OutgoingBundle, Plan
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component, FoundItem, Repository, Tag
 from appliance.api.intake import IntakeDetail, IntakeEntry, LedgerRow, ReleaseAnswer, Stream
-from appliance.api.jobs import Job, JobEvent, LogPart, ToSign
+from appliance.api.jobs import Dismissed, Job, JobEvent, LogPart, ToSign
 from appliance.api.people import Who
 from appliance.api.states import PENDING_STATES
 from appliance.api.status import Check, Health, JobCounts, LastImport, Status, StoreUse
@@ -108,7 +108,7 @@ class DemoStation(DemoState):
             version="0.1.0",
             listen="127.0.0.1:5000",
             started="2026-05-01T06:30:12Z",
-            store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000),
+            store=StoreUse(blobs=2_184, bytes=61_480_000_000, free=187_200_000_000, size=248_680_000_000),
             jobs=JobCounts(running=running, queued=0),
             quarantine=len(waiting),
             account_changes=len(changes.waiting(self)),
@@ -183,6 +183,11 @@ class DemoStation(DemoState):
         job = self.demo_job(job_id)
         if job.state(self.seconds()) in ("running", "to-sign", "queued"):
             job.cancelled_at = self.seconds()
+        return job.snapshot(self.seconds())
+
+    async def dismiss_job(self, job_id: str) -> Job:
+        job = self.demo_job(job_id)
+        job.dismissed = Dismissed(by=self.account, at=self.now())
         return job.snapshot(self.seconds())
 
     async def job_events(self, job_id: str) -> AsyncIterator[JobEvent]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from textual.app import ComposeResult
 
@@ -62,6 +63,9 @@ class OptionRows(RowList):
 class Choose(Dialog[tuple[str, ...]]):
     """The values chosen, in the options' order; one unless `several`. With `or_current` the one under the cursor is
     chosen where none is marked. `acts` are options that are not marked: enter on one chooses it besides what is."""
+
+    more = "left/right"
+    scrolls_by: ClassVar[dict[str, int]] = {"left": -1, "right": 1}
 
     def __init__(
         self,

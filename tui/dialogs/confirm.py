@@ -11,6 +11,7 @@ class Confirm(Dialog[bool]):
     """`y` is yes; anything that closes the dialog is no."""
 
     hint = "y: yes   n or esc: no"
+    answers_by = frozenset({"enter", "y"})
 
     def body(self) -> ComposeResult:
         yield from ()

@@ -15,6 +15,7 @@ from tui.actions.registry import ROOTS, TITLES
 from tui.dialogs.choose import Option, OptionRows
 from tui.dialogs.dialog import Dialog
 from tui.terminal.workers import begin
+from tui.widgets.nothing import Known
 
 PAUSE: Final = 0.15
 LIMIT: Final = 12
@@ -23,6 +24,7 @@ LIMIT: Final = 12
 class Jump(Dialog[tuple[str, str]]):
     """Answers with kind and reference of the thing to open. The station searches; typing never waits for it."""
 
+    answers_by = frozenset()  # it only leads somewhere
     hint = "type a part of a name, or a digest's beginning   up/down   enter: open   esc: back"
 
     def __init__(self) -> None:
@@ -35,7 +37,7 @@ class Jump(Dialog[tuple[str, str]]):
     def body(self) -> ComposeResult:
         yield Input(placeholder="repository, tag, digest, bundle, job, key or screen", id="query")
         rows = OptionRows(self.console_app.look, ())
-        rows.empty = "type to search"
+        rows.stands(Known.UNKNOWN, "type to search")
         yield rows
 
     def on_input_changed(self, event: Input.Changed) -> None:
@@ -54,6 +56,7 @@ class Jump(Dialog[tuple[str, str]]):
             found = await self.console_app.link.ask(lambda station: station.find(query, limit=LIMIT))
         except LockgateError as error:
             self.query_one("#hint", Static).update(f"[!!] {safe(error.diagnostics())}")
+            self.query_one(OptionRows).stands(Known.UNKNOWN, safe(error.what))
             return
         screens = [name for name in ROOTS if TITLES[name].lower().startswith(query.lower())]
         named = [FoundItem(kind="screen", text=TITLES[name], ref=name) for name in screens]
@@ -62,7 +65,7 @@ class Jump(Dialog[tuple[str, str]]):
     def _show(self, query: str, found: tuple[FoundItem, ...]) -> None:
         self._found, self._searched = found, query
         rows = self.query_one(OptionRows)
-        rows.empty = "nothing found"
+        rows.stands(Known.SHOWN if found else Known.NO_MATCH, "" if found else f"nothing is called {safe(query)}")
         rows.options = [Option(one.ref, f"{one.kind:<11}", safe(one.text)) for one in found]
         rows.cursor = 0
         rows.changed()
@@ -75,6 +78,9 @@ class Jump(Dialog[tuple[str, str]]):
         return self.query_one(Input).value.strip()
 
     def pressed(self, key: str) -> bool:
+        if key == "enter":
+            self.accept()
+            return True
         return self.query_one(OptionRows).moved_by(key)
 
     def accept(self) -> None:

@@ -11,6 +11,7 @@ from textual.widgets import Input, Static
 from appliance.api.trust import OwnKey
 from bundles.errors import LockgateError
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.prompt import Prompt
 from tui.terminal.workers import begin
 
@@ -19,8 +20,8 @@ class Passphrase(Prompt):
     """Stays open, with its field empty, where a passphrase is wrong: the next try must not be read as keys of the
     screen below. `opens` blocks, and raises LockgateError where the passphrase does not open the key."""
 
-    def __init__(self, key: OwnKey, explain: str, opens: Callable[[str, str], None]) -> None:
-        super().__init__(f"Passphrase of the key {safe(key.name)}", explain, masked=True)
+    def __init__(self, what: str, key: OwnKey, explain: str, opens: Callable[[str, str], None]) -> None:
+        super().__init__(f"{what}: Passphrase of the key {safe(key.name)}", explain, masked=True)
         self._key, self._opens, self._trying = key, opens, False
 
     def accept(self) -> None:
@@ -28,17 +29,17 @@ class Passphrase(Prompt):
             return
         self._trying = True
         self.query_one("#hint", Static).update("opening the key")
-        begin(self, partial(self._try, self.query_one("#answer", Input).value), "open")
+        begin(self, partial(self._try, Secret(self.query_one("#answer", Input).value)), "open")
 
-    async def _try(self, text: str) -> None:
+    async def _try(self, text: Secret) -> None:
         try:
             await asyncio.to_thread(self._opens, self._key.name, text)
         except LockgateError as error:
             self.query_one("#answer", Input).value = ""
-            self.query_one("#hint", Static).update(f"[!!] {error.diagnostics()}   esc: back")
+            self.query_one("#hint", Static).update(f"[!!] {safe(error.diagnostics())}   esc: back")
             self._trying = False
         else:
             self.call_later(self._opened, text)
 
-    def _opened(self, text: str) -> None:
+    def _opened(self, text: Secret) -> None:
         self.dismiss(text)

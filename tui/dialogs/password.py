@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bundles.errors import LockgateError
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.prompt import Prompt
 from tui.station.port import Station
 from tui.terminal.workers import begin
@@ -19,7 +20,7 @@ LEAST = 12
 """Characters of a password; the station holds to the same."""
 
 
-def ask_new(app: ConsolePort, name: str, then: Callable[[str], None]) -> None:
+def ask_new(app: ConsolePort, name: str, then: Callable[[Secret], None]) -> None:
     """Ask for a new password of an account, twice, and hand it on."""
 
     def first(password: str | None) -> None:
@@ -30,7 +31,7 @@ def ask_new(app: ConsolePort, name: str, then: Callable[[str], None]) -> None:
             masked=True,
             check=lambda text: "" if text == password else "it is not the same: type it again, or esc",
         )
-        app.push_screen(again, lambda text: then(password) if text is not None else None)
+        app.push_screen(again, lambda text: then(Secret(password)) if text is not None else None)
 
     title = f"New password of {safe(name)}"
     app.push_screen(Prompt(title, f"{LEAST} characters or more.", masked=True, check=_long_enough), first)
@@ -46,13 +47,13 @@ def change_own(app: ConsolePort) -> None:
 
     def old_given(old: str | None) -> None:
         if old is not None:
-            ask_new(app, name, lambda new: begin(app, partial(_change, app, name, old, new), "password"))
+            ask_new(app, name, lambda new: begin(app, partial(_change, app, name, Secret(old), new), "password"))
 
     explain = "Log-ins and tokens that were made with it end everywhere but here."
     app.push_screen(Prompt(f"Old password of {safe(name)}", explain, masked=True), old_given)
 
 
-async def _change(app: ConsolePort, name: str, old: str, new: str) -> None:
+async def _change(app: ConsolePort, name: str, old: Secret, new: Secret) -> None:
     async def change(station: Station) -> None:
         await station.send(dict[str, Any], f"/v1/accounts/{name}/password", {"old": old, "password": new})
         await station.log_in(name, new)

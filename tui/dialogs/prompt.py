@@ -7,11 +7,13 @@ from collections.abc import Callable
 from textual.app import ComposeResult
 from textual.widgets import Input, Static
 
+from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.dialog import Dialog
 
 
 class Prompt(Dialog[str]):
-    """`check` says what is wrong with a text, or nothing; a masked text is never shown nor kept."""
+    """`check` says what is wrong with a text, or nothing; a masked text is a `Secret`, never shown nor kept."""
 
     def __init__(
         self,
@@ -34,9 +36,9 @@ class Prompt(Dialog[str]):
         text = self.query_one("#answer", Input).value
         wrong = self._check(text)
         if wrong:
-            self.query_one("#hint", Static).update(f"[!!] {wrong}")
+            self.query_one("#hint", Static).update(f"[!!] {safe(wrong)}")
             return
-        self.dismiss(text)
+        self.dismiss(Secret(text) if self._masked else text)
 
 
 def needed(text: str) -> str:

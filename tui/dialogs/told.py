@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.dialog import Dialog
 from tui.terminal import clipboard
 
@@ -15,16 +16,16 @@ class SecretDialog(Dialog[None]):
 
     hint = "y: copy   esc: close"
 
-    def __init__(self, title: str, explain: str, text: str) -> None:
+    def __init__(self, title: str, explain: str, text: Secret) -> None:
         super().__init__(title, explain)
         self._text = text
 
     def body(self) -> ComposeResult:
-        yield Static(safe(self._text), markup=False, id="told")
+        yield Static(safe(self._text.reveal()), markup=False, id="told")
 
     def pressed(self, key: str) -> bool:
         if key == "y":
-            clipboard.copy(self.app, self._text)
+            clipboard.copy(self.app, self._text.reveal())
             self.query_one("#hint", Static).update("[ok] copied   esc: close")
         return key == "y"
 

@@ -33,7 +33,7 @@ def _ordered(build: Job) -> list[Step]:
     if isinstance(result.get("bytes"), int) and isinstance(result.get("volumes"), int):
         held = f"{size(result['bytes'])} in {count(result['volumes'], 'volume')}"
     return [
-        Step("ok", "Pick artifacts", count(len(references), "artifact"), "new_bundle"),
+        Step("ok", "Pick artifacts", f"{len(references)} picked", "new_bundle"),
         Step("ok", "Address and key", f"for {safe(str(params.get('to', '')))}, on {media}", "new_bundle"),
         Step("ok", "Plan", held, "new_bundle"),
     ]
@@ -43,7 +43,7 @@ def _form_steps(facts: GuideFacts) -> list[Step]:
     draft = facts.draft
     picked = "in Repositories: space picks"
     if draft.wanted:
-        picked = "patterns are chosen" if draft.is_open else count(len(draft.references), "artifact") + " picked"
+        picked = "patterns are chosen" if draft.is_open else f"{len(draft.references)} picked"
     addressed = bool(draft.to and draft.media and draft.keyid)
     address = "choose the destination, the medium and the key that signs"
     if addressed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import GuideFacts
 from tui.station.port import Station
+from tui.station.troubles import troubles
 
 _JOBS = 50
 _OPEN = ("approved", "quarantined", "receiving")
@@ -23,4 +24,4 @@ async def gather(station: Station, draft: Draft) -> GuideFacts:
     if imported and states and all(entry.id != imported for entry in entries):
         entries.append(await station.intake_entry(str(imported)))
     media = () if "media" in denied else tuple(await station.media())
-    return GuideFacts(status, draft, jobs.items, tuple(entries), media)
+    return GuideFacts(status, draft, jobs.items, tuple(entries), media, await troubles(station), not states)

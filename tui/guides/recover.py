@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.guides.steps import GuideFacts, Step
+from tui.station.troubles import Trouble
 from tui.terminal.texts import count
-
-_BAD = ("failed", "refused", "incomplete")
+from tui.wording.troubles import trouble_line
 
 
 def steps(facts: GuideFacts) -> list[Step]:
@@ -17,24 +16,27 @@ def steps(facts: GuideFacts) -> list[Step]:
         for check in facts.status.health.checks
         if not check.ok
     ]
-    seen: set[str] = set()
-    for job in facts.jobs:
-        if job.kind in seen:
-            continue
-        if job.state == "to-sign":
-            found.append(Step("need", f"{safe(job.kind)} {safe(job.id)}", "waits for a signature", f"job:{job.id}"))
-        elif job.state in _BAD:
-            found.append(_trouble(job))
-        if job.final:
-            seen.add(job.kind)
+    found += [
+        Step("need", f"{safe(job.kind)} {safe(job.id)}", "waits for a signature", f"job:{job.id}")
+        for job in facts.jobs
+        if job.state == "to-sign"
+    ]
+    found += [_trouble(one) for one in facts.troubles]
     for entry in facts.intake:
         if entry.state == "receiving":
             missing = count(len(entry.missing_volumes), "volume") + " still to come: import the next medium"
             found.append(Step("need", safe(entry.id), missing, f"intake:{entry.id}"))
-    return found or [Step("ok", "Nothing to recover", "no check fails, no job failed, no bundle is incomplete", "home")]
+    if not found:
+        seen = "no check fails, nothing that was refused, failed or is incomplete is unresolved"
+        hidden = "; bundles in quarantine are not for this account to see" if facts.intake_hidden else ""
+        return [Step("note" if hidden else "ok", "Nothing to recover", seen + hidden, "home")]
+    return found
 
 
-def _trouble(job: Job) -> Step:
-    error = job.error
-    text = "its log says more" if error is None else f"{safe(error.what)}: {safe(error.thing)}; {safe(error.remedy)}"
-    return Step("bad" if job.state != "incomplete" else "need", f"{safe(job.kind)} {job.state}", text, f"job:{job.id}")
+def _trouble(trouble: Trouble) -> Step:
+    job, error = trouble.job, trouble.job.error
+    remedy = f"; {safe(error.remedy)}" if error is not None and error.remedy else ""
+    text = f"{trouble_line(trouble)}{remedy}. Enter opens it; there d dismisses it once it was looked into"
+    often = f", {count(trouble.count, 'time')}" if trouble.count > 1 else ""
+    role = "need" if job.state == "incomplete" else "bad"
+    return Step(role, f"{safe(job.kind)} {safe(job.state)}{often}", text, f"job:{job.id}")

@@ -12,6 +12,7 @@ from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
 from appliance.api.status import Status
 from tui.guides.new_bundle import Draft
+from tui.station.troubles import Trouble
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,9 @@ class GuideFacts:
     jobs: Sequence[Job] = ()
     intake: Sequence[IntakeEntry] = ()
     media: Sequence[Medium] = ()
+    troubles: Sequence[Trouble] = ()
+    intake_hidden: bool = False
+    """Whether this account may not see the quarantine: nothing is said of it then."""
 
 
 TITLES: Final = {

@@ -1,63 +1,37 @@
-"""What every screen has: the edge rows, keys through the registry, questions to the station, filter, messages.
-
-A worker asks the station and posts an `Answer`; only message handlers touch widgets. A screen that gets no answer keeps
-what it shows.
-"""
+"""What every screen has: the edge rows, keys through the registry, filter, messages. A screen that gets no answer keeps
+what it shows."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar, cast
+from typing import ClassVar, Final
 
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Horizontal, Vertical
-from textual.message import Message as Posted
 from textual.widget import Widget
 from textual.widgets import Input
 
-from bundles.errors import FailedError, LockgateError
 from bundles.io.display import safe
 from tui.actions.registry import Context
 from tui.screens import frame
-from tui.station.port import NotLoggedInError, Station, StationLostError
-from tui.terminal.early_keys import EarlyKeys
+from tui.screens.asking import Answer, AskingScreen, Refusal
 from tui.terminal.look import Look
-from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message
 from tui.widgets.rows import RowList
+from tui.widgets.table import Table
 
-if TYPE_CHECKING:
-    from tui.console_port import ConsolePort
+__all__ = ["PAGE", "Answer", "Refusal", "StationScreen"]
 
-T = TypeVar("T")
 EDGES: Final = "#headline, #tabs, #banner, #ribbon, #footer"
 """The edge rows."""
+PAGE: Final = 200
+"""Rows that the station gives at once: a list with more was paged on."""
 FILTER_PAUSE: Final = 0.15
 """Seconds of quiet before a filter asks the station: fewer than a person's pause between words."""
 
 
-@dataclass
-class Answer(Posted):
-    """What the station said, and the method that shows it."""
-
-    then: Callable[[Any], None]
-    value: Any
-
-
-@dataclass
-class Refusal(Posted):
-    """The station said no, or nothing."""
-
-    error: LockgateError
-    otherwise: Callable[[LockgateError], None] | None
-    acted: bool = True
-    """Whether something was to be done, and not only shown."""
-
-
-class StationScreen(EarlyKeys[None], inherit_bindings=False):
+class StationScreen(AskingScreen, inherit_bindings=False):
     """A screen over the station. `name_of` is its name in `tui.actions.registry`."""
 
     name_of: ClassVar[str]
@@ -73,10 +47,6 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self._unsaid: tuple[str, str] | None = None
         self._hinted: tuple[object, ...] = ()
         """What was under the cursor when a hint was given; empty where none stands."""
-
-    @property
-    def console_app(self) -> ConsolePort:
-        return cast("ConsolePort", self.app)
 
     @property
     def look(self) -> Look:
@@ -122,7 +92,11 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.frame_changed()
         if self._unsaid is not None:
             self.say(*self._unsaid)
+        self.opened()
         self.load()
+
+    def opened(self) -> None:
+        """The widgets are there, and nothing was asked yet."""
 
     def on_screen_resume(self) -> None:
         if self.ready:
@@ -143,6 +117,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
 
     def resumed(self) -> None:
         """The screen is shown again after another one."""
+        self.state_changed()
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
         if isinstance(event.widget, RowList):
@@ -175,8 +150,8 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         banner = self.query_one("#banner", Line)
         banner.display = app.link.lost
         if app.link.lost:
-            heard = app.link.heard_at[11:20] or "never"
-            text = f" [!!] the station does not answer since {app.link.lost_at[11:20]}; shown as of {heard}"
+            heard = f"shown as of {app.link.heard_at[11:20]}" if app.link.heard_at else "nothing is loaded yet"
+            text = f" [!!] the station does not answer since {app.link.lost_at[11:20]}; {heard}"
             banner.show([(text, "plain")])
         ribbon = self.query_one("#ribbon", Line)
         spans = frame.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
@@ -190,61 +165,6 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         self.query_one("#footer", Line).show(
             frame.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
         )
-
-    def ask(
-        self,
-        call: Callable[[Station], Awaitable[T]],
-        then: Callable[[T], None],
-        *,
-        group: str = "load",
-        otherwise: Callable[[LockgateError], None] | None = None,
-        patience: float | None = None,
-    ) -> None:
-        """Ask the station in a worker; a new question of a group takes the place of the one before."""
-
-        async def work() -> None:
-            try:
-                value = await self.console_app.link.ask(call, patience)
-            except LockgateError as error:
-                self.post_message(Refusal(error, otherwise, acted=group == "act"))
-            else:
-                self.post_message(Answer(then, value))
-
-        begin(self, work, group)
-
-    def unseen(self, *lists: RowList) -> Callable[[LockgateError], None]:
-        """For `otherwise`: say of lists that the station did not show them. They are not empty then, but unknown."""
-
-        def refused(error: LockgateError) -> None:
-            for rows in lists:
-                rows.unseen = f"not shown: {safe(error.what)}"
-                rows.refresh()
-            self.say("bad", error.diagnostics())
-
-        return refused
-
-    def on_answer(self, message: Answer) -> None:
-        if self.console_app.presence.hold(self, message):
-            return
-        message.then(message.value)
-        self.frame_changed()
-
-    def on_refusal(self, message: Refusal) -> None:
-        presence = self.console_app.presence
-        if isinstance(message.error, NotLoggedInError):
-            presence.over()
-            if not message.acted:
-                return
-            message = Refusal(FailedError("it was not done: the log-in was over", remedy="do it again"), None)
-        if presence.hold(self, message):
-            return
-        if isinstance(message.error, StationLostError):
-            self.console_app.station_lost()
-        elif message.otherwise is not None:
-            message.otherwise(message.error)
-        else:
-            self.say("bad", message.error.diagnostics())
-        self.frame_changed()
 
     def say(self, role: str, text: str) -> None:
         """The message row: a mark and a sentence. Untrusted text is made fit here. What is told before the row is
@@ -328,6 +248,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         """Show only rows that hold `text`."""
 
     def do_refresh(self) -> None:
+        self._barred.clear()
         self.load()
 
     def do_next_pane(self) -> None:
@@ -344,4 +265,7 @@ class StationScreen(EarlyKeys[None], inherit_bindings=False):
         """Put the cursor on what the finder found."""
 
     def state_changed(self) -> None:
-        """The station's state or its running job changed."""
+        """Something on the station changed, or the form of the new bundle: whatever this screen shows is asked for
+        anew. A list that its reader paged on keeps what it shows, since it would be cut behind them; `r` asks anew."""
+        if all(len(table.records) <= PAGE for table in self.query(Table)):
+            self.load()

@@ -6,11 +6,8 @@ from typing import Any, ClassVar
 
 from appliance.api.common import Page
 from bundles.io.display import safe
-from tui.screens.base import StationScreen
+from tui.screens.base import PAGE, StationScreen
 from tui.widgets.table import Table
-
-_PAGE = 200
-"""Records of a page."""
 
 
 class PagedScreen(StationScreen):
@@ -18,6 +15,8 @@ class PagedScreen(StationScreen):
 
     listed_at: ClassVar[str]
     pages_of: ClassVar[Any]
+    needs: ClassVar[str] = ""
+    """The permission that the list takes."""
 
     @property
     def table(self) -> Table[Any]:
@@ -33,11 +32,9 @@ class PagedScreen(StationScreen):
         self.ask(
             lambda station: station.fetch(self.pages_of, self.listed_at, **wanted),
             self.show_page,
-            otherwise=self.unseen(self.table),
+            places=[self.table],
+            needs=self.needs,
         )
-
-    def resumed(self) -> None:
-        self.load()
 
     def filter_changed(self, text: str) -> None:
         self.load()
@@ -56,7 +53,7 @@ class PagedScreen(StationScreen):
         )
 
     def _wanted(self) -> dict[str, object]:
-        return {"filter": self.filter_text, "limit": _PAGE}
+        return {"filter": self.filter_text, "limit": PAGE}
 
     def item(self) -> object | None:
         return self.table.current

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,14 +21,16 @@ from appliance.api.people import Who
 from appliance.api.status import Status
 from bundles.errors import EXIT_DONE, LockgateError
 from bundles.io.display import safe
-from tui.actions.further_screens import BY_SCREEN
 from tui.actions.keymap import Keymap
 from tui.actions.registry import ROOTS, Action
-from tui.console_port import ConsolePort, FirstAdministrator
+from tui.console_port import FirstAdministrator
+from tui.dialogs.dialog import Dialog
 from tui.guides.facts import gather
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import GuideFacts
-from tui.screens import make
+from tui.shell.crash import Crash
+from tui.shell.failing import Failing
+from tui.shell.opening import Opening
 from tui.shell.presence import Presence
 from tui.station.link import Link
 from tui.station.port import NotLoggedInError, Station, StationLostError
@@ -44,10 +45,6 @@ if TYPE_CHECKING:
 
 POLL: Final = 2.0
 """Seconds between two looks at the station's state; what a person watches has its own stream of events."""
-
-
-LEAVING: Final = 2.0
-"""Seconds the station has to hear of a log-out when the console is left; it ends log-ins by itself, too."""
 
 
 @dataclass
@@ -67,10 +64,10 @@ class Unseen(Message):
     error: LockgateError
 
 
-class LockgateConsole(ConsolePort, inherit_bindings=False):
+class LockgateConsole(Opening, Failing, inherit_bindings=False):
     """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
     station across the gap, which only the demo has; `seconds` counts the time without a key, and `first` makes the
-    first administrator."""
+    first administrator. `after` is the defect that ended the console before this one: its page comes first."""
 
     CSS_PATH = "lockgate.tcss"
     BINDINGS: ClassVar[list[BindingType]] = []
@@ -88,6 +85,7 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         other: Station | None = None,
         seconds: Callable[[], float] = time.monotonic,
         first: FirstAdministrator | None = None,
+        after: Crash | None = None,
     ) -> None:
         super().__init__(ansi_color=True)
         self.animation_level = "none"
@@ -105,10 +103,14 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         self.guide = ""
         self.guide_facts: GuideFacts | None = None
         self.painted = Painted(ascii_only=self.look.ascii)
+        self.last_key = ("", 0.0)
         self._roots: dict[str, StationScreen] = {}
+        self._after = after
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         """Send what changed, in the place of Textual's whole regions (see `tui.terminal.painting`)."""
+        if isinstance(screen, Dialog) and isinstance(renderable, LayoutUpdate | ChopsUpdate):
+            screen.was_painted()
         driver = self._driver
         if self.is_headless or driver is None or not isinstance(renderable, LayoutUpdate | ChopsUpdate):
             super()._display(screen, renderable)
@@ -124,28 +126,37 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         self.painted.forget()
 
     async def on_unmount(self) -> None:
-        """Leave nothing at the station: neither a log-in nor a connection."""
-        with contextlib.suppress(LockgateError, TimeoutError):
-            async with asyncio.timeout(LEAVING):
-                await self.link.station.log_out()
-                await self.link.station.close()
+        await self.log_out_and_close()
 
     @property
     def presence(self) -> Presence:
         return self._presence
 
-    @property
-    def shown(self) -> StationScreen | None:
-        """The station screen on top, under any dialog."""
-        from tui.screens.base import StationScreen
-
-        return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, StationScreen)), None)
-
     def on_mount(self) -> None:
         self.set_class(self.look.ascii, "ascii")
         self.set_class(self.look.colour, "colour")
-        self.show_root("home")
+        if not self.is_headless:
+            self.hear_signals()
         self.set_interval(1.0, self.tick)
+        if self._after is not None:
+            from tui.screens.start.failure import FailurePage
+
+            self.push_screen(FailurePage(self._after.what, safe(str(self._after.report or ""))))
+        else:
+            self._begin()
+
+    @property
+    def on_failure_page(self) -> bool:
+        """Whether the page about the defect before still stands."""
+        return self._after is not None
+
+    def go_on(self) -> None:
+        self._after = None
+        self.pop_screen()
+        self._begin()
+
+    def _begin(self) -> None:
+        self.show_root("home")
         if self.presence.first is not None and self.presence.first.needed():
             self.presence.over()
         else:
@@ -163,6 +174,8 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key | Paste):
             self.presence.touched()
+        if isinstance(event, Key) and not self.is_headless and event.time > self.last_key[1]:
+            self.last_key = (event.key, event.time)
         await super().on_event(event)
 
     async def _watch(self) -> None:
@@ -198,6 +211,7 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
             return
         seen = (message.who, message.status, message.running)
         changed = seen != (self.presence.who, self.status, self.running_job)
+        first = self.status is None
         self.presence.who = message.who
         self.status, self.running_job = message.status, message.running
         shown = self.shown
@@ -208,7 +222,7 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
             shown.state_changed()
         if message.was_lost:
             shown.load()
-            shown.say("ok", "the station answers again")
+            shown.say("ok", "connected" if first else "the station answers again")
 
     def on_unseen(self, message: Unseen) -> None:
         if isinstance(message.error, NotLoggedInError):
@@ -227,18 +241,6 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         """Say so, and keep what is shown."""
         if self.shown is not None and self.shown.ready:
             self.shown.frame_changed()
-
-    def show_root(self, name: str) -> None:
-        """Go to one of the numbered screens; what was open above it closes, what it showed before is kept."""
-        if name not in self._roots:
-            self._roots[name] = make(name)
-            self.install_screen(self._roots[name], name)
-        while len(self.screen_stack) > 2:
-            self.pop_screen()
-        if len(self.screen_stack) == 1:
-            self.push_screen(name)
-        elif self.screen is not self._roots[name]:
-            self.switch_screen(name)
 
     def perform(self, action: Action) -> None:
         """Carry out an action, or say why not."""
@@ -262,79 +264,6 @@ class LockgateConsole(ConsolePort, inherit_bindings=False):
         self.draft = draft
         if self.shown is not None:
             self.shown.frame_changed()
-
-    def do_help(self) -> None:
-        """Help, over the screen that it was asked for on: leaving it leads back there."""
-        if self.shown is None or self.shown.name_of == "help":
-            return
-        self.push_screen(make("help"))
-
-    def do_back(self) -> None:
-        shown = self.shown
-        if shown is not None and shown.go_back():
-            return
-        if len(self.screen_stack) > 2:
-            self.pop_screen()
-        elif shown is not None and shown.name_of in BY_SCREEN:
-            self.show_root("more")
-        elif shown is not None and shown.name_of != "home":
-            self.show_root("home")
-
-    def do_palette(self) -> None:
-        from tui.dialogs.palette import Palette
-
-        if self.shown is not None:
-            self.push_screen(Palette(self.shown.context()), self._chosen)
-
-    def _chosen(self, action: Action | None) -> None:
-        if action is not None:
-            self.perform(action)
-
-    def do_jump(self) -> None:
-        from tui.dialogs.jump import Jump
-
-        self.push_screen(Jump(), self._jump_to)
-
-    def _jump_to(self, target: tuple[str, str] | None) -> None:
-        if target is not None:
-            self.open_thing(*target)
-
-    def open_thing(self, kind: str, reference: str) -> None:
-        """Open what the finder found: a repository, tag, digest, intake entry, job, key or screen."""
-        match kind:
-            case "tag" | "digest" | "artifact":
-                self.push_screen(make("artifact", reference))
-            case "intake":
-                self.push_screen(make("intake_entry", reference))
-            case "job":
-                self.push_screen(make("job", reference))
-                self.look_now()
-            case "repository":
-                self.show_root("repositories")
-                self._roots["repositories"].reveal(reference)
-            case "key":
-                self.show_root("trust")
-                self._roots["trust"].reveal(reference)
-            case "screen" if reference == "help":
-                self.do_help()
-            case "screen":
-                self.show_root(reference)
-
-    def open_further(self, name: str, reference: str) -> None:
-        """Open a further screen that is about one thing (see `tui.actions.further_screens`)."""
-        self.push_screen(make(name, reference))
-
-    def open_guide(self, name: str) -> None:
-        """Begin or go on with a guide: `carry_out`, `bring_in` or `recover`."""
-        self.guide, self.guide_facts = name, None
-        self.push_screen(make("guide", name))
-
-    def do_guides(self) -> None:
-        """The guides, or straight back to the one that is being followed."""
-        guide = self.guide
-        self.show_root("guides")
-        if guide:
-            self.open_guide(guide)
 
     def do_swap(self) -> None:
         """Carry on at the demo's other station, as after a walk with the medium."""

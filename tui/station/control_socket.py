@@ -27,6 +27,7 @@ from appliance.api.people import Who
 from appliance.api.status import Status
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from bundles.errors import FailedError, LockgateError, RefusedError
+from bundles.io.secret import Secret
 from tui.station.port import NotLoggedInError, StationLostError
 from tui.station.station_folder import Desk, FolderDesk
 
@@ -63,7 +64,7 @@ class ControlStation:
         self._desk = FolderDesk(root)
         self._client: ControlClient | None = None
         self._opening = asyncio.Lock()
-        self._session: str | None = None
+        self._session: Secret | None = None
         self._shut = False
         self._is_open = False
         self._ending = asyncio.Lock()
@@ -114,7 +115,7 @@ class ControlStation:
                 answer = await client.log_in(account, password)
             except (FailedError, RefusedError) as error:
                 raise _as_known(error) from None
-            self._session, self._shut = client.session, False
+            self._session, self._shut = Secret(client.session or ""), False
             return _as(Who, answer)
 
     async def log_out(self) -> None:
@@ -169,15 +170,19 @@ class ControlStation:
     async def cancel_job(self, job_id: str) -> Job:
         return await self.send(Job, f"/v1/jobs/{quote(job_id, safe='')}/cancel", {})
 
+    async def dismiss_job(self, job_id: str) -> Job:
+        return await self.send(Job, f"/v1/jobs/{quote(job_id, safe='')}/dismiss", {})
+
     async def job_events(self, job_id: str) -> AsyncIterator[JobEvent]:
         try:
             client = await self._open()
             await self._require_somebody(client)
-            async for name, data in client.watch(job_id):
-                if name == "job":
-                    yield JobEvent(job=_as(Job, data))
-                elif name == "log":
-                    yield JobEvent(log=str(data))
+            async with contextlib.aclosing(client.watch(job_id)) as events:
+                async for name, data in events:
+                    if name == "job":
+                        yield JobEvent(job=_as(Job, data))
+                    elif name == "log":
+                        yield JobEvent(log=str(data))
         except (FailedError, RefusedError) as error:
             raise _as_known(error) from None
 

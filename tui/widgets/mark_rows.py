@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from tui.terminal.look import Look
 from tui.terminal.texts import wrap
+from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
 
 _MARK = 5
@@ -37,12 +38,17 @@ class MarkRows(RowList):
 
     def show(self, lines: Sequence[Marked]) -> None:
         """Other lines; nothing happens where they are the same."""
+        self.stands(Known.SHOWN)
         if tuple(lines) == self.lines:
             return
         self.lines = tuple(lines)
         self._wrapped_at = 0
         self.cursor = self.top = 0
         self.resized()
+        self.changed()
+
+    def forget(self) -> None:
+        self.lines, self._rows, self._wrapped_at = (), [], 0
         self.changed()
 
     def resized(self) -> None:

@@ -10,6 +10,7 @@ from textual.widget import Widget
 
 from tui.terminal.look import Look
 from tui.terminal.texts import wrap
+from tui.widgets.nothing import Known, nothing
 from tui.widgets.rows import Span
 
 
@@ -27,10 +28,13 @@ class Panel(Widget):
         super().__init__(id=ident)
         self.look = look
         self.title = title
+        self.known = Known.SHOWN
+        """Whether the lines are what the station said last; see `tui.widgets.nothing`."""
         self._lines: tuple[tuple[Span, ...], ...] = ()
 
     def show(self, lines: Sequence[Sequence[Span]], title: str | None = None) -> None:
         """Paint other lines; the layout is only done anew where their number changed."""
+        self.known = Known.SHOWN
         fresh = tuple(tuple(line) for line in lines)
         if title is not None and title != self.title:
             self.title = title
@@ -38,6 +42,14 @@ class Panel(Widget):
             return
         self._lines = fresh
         self.refresh(layout=True)
+
+    def stands(self, known: Known, why: str = "") -> None:
+        """Say what is known of the facts; `why` is fit for display. Facts that were shown stay while they are asked for
+        anew or the station does not answer; what an account may not see any more goes."""
+        if known is Known.SHOWN or (self.known is Known.SHOWN and self._lines and known is not Known.FORBIDDEN):
+            return
+        self.show([[(nothing(known, why), "plain")]])
+        self.known = known
 
     def as_text(self) -> str:
         """Title and lines as plain text, for a file."""

@@ -9,16 +9,20 @@ from appliance.api.bundles import Plan, PlannedMedium, PlannedVolume
 from bundles.io.display import safe
 from tui.terminal.look import Look
 from tui.terminal.texts import count, size
+from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
 
 _BAR: Final = 16
+
+_NOT_MADE: Final = "not made yet: p works it out, and writes nothing"
 
 
 class PlanRows(RowList):
     """Rows are what a delta stands on, then media, each followed by its volumes."""
 
     def __init__(self, look: Look) -> None:
-        super().__init__(look, "Plan", ident="plan", empty="not made yet: p works it out, and writes nothing")
+        super().__init__(look, "Plan", ident="plan", empty="it carries nothing")
+        self.stands(Known.UNKNOWN, _NOT_MADE)
         self.plan: Plan | None = None
         self._lines: list[str | tuple[int, PlannedMedium] | PlannedVolume] = []
 
@@ -29,6 +33,7 @@ class PlanRows(RowList):
     def show(self, plan: Plan | None) -> None:
         """Another plan, or none."""
         self.plan = plan
+        self.stands(*((Known.SHOWN,) if plan is not None else (Known.UNKNOWN, _NOT_MADE)))
         self.note = "" if plan is None else _summary(plan)
         self._lines = [f"[!!] {safe(text)}" for text in plan.unfinished] if plan is not None else []
         if plan is not None and plan.nothing:
@@ -59,10 +64,11 @@ class PlanRows(RowList):
 
 
 def _summary(plan: Plan) -> str:
-    parts = [count(len(plan.artifacts), "artifact"), count(plan.blobs, "blob"), size(plan.bytes)]
+    carried = len(plan.artifacts) + plan.sboms_to_make
+    parts = [count(carried, "artifact"), count(plan.blobs, "blob"), size(plan.bytes)]
     text = ", ".join(parts) + f" in {count(len(plan.volumes), 'volume')}"
     if plan.sboms_to_make:
-        text += f", {count(plan.sboms_to_make, 'SBOM')} to make"
+        text += f", {count(plan.sboms_to_make, 'SBOM')} of them to make"
     if plan.not_carried:
         text += f", without {count(len(plan.not_carried), 'foreign layer')} that are not held here"
     return text
@@ -77,4 +83,4 @@ def _chosen(plan: Plan) -> list[str]:
 
 def _not_carried(plan: Plan) -> str:
     left = f"{count(plan.requires, 'blob')}, {size(plan.required_bytes)} are not carried"
-    return f"{left}; it stands on {safe(plan.base)}"
+    return f"{left}; it is based on {safe(plan.base)}"

@@ -20,6 +20,7 @@ from textual.widget import Widget
 
 from tui.terminal.look import Look
 from tui.terminal.texts import fit, number
+from tui.widgets.nothing import Known, nothing
 
 Span = tuple[str, str]
 """A piece of a row: text already fit for display, and a role of `tui.terminal.look`."""
@@ -46,8 +47,13 @@ class RowList(Widget, can_focus=True):
         self.look = look
         self.title = title
         self.empty = empty
-        self.unseen = ""
-        """Why nothing can be said of the rows: the station refused to show them. It stands in the place of `empty`."""
+        """What is said of the list where the station answered that it holds nothing."""
+        self.known = Known.SHOWN
+        """Whether the rows are what the station said last; see `tui.widgets.nothing`."""
+        self.why = ""
+        """Why they are not, fit for display."""
+        self.answered = False
+        """Whether the station said at least once what belongs here."""
         self.note = ""
         self.followed = False
         self.cursor = 0
@@ -55,13 +61,27 @@ class RowList(Widget, can_focus=True):
 
     @property
     def nothing(self) -> str:
-        """What stands in the place of rows where there is none. A filter without a match says that it is one: a list
-        that is empty for it looks as if the station held nothing."""
-        if self.unseen:
-            return self.unseen
+        """What stands in the place of rows where there is none."""
+        if self.known is not Known.SHOWN:
+            return nothing(self.known, self.why)
         if self.note.startswith(HOLDING):
-            return f"no row is {self.note}; / changes the filter, esc ends it"
-        return self.empty
+            return nothing(Known.NO_MATCH, f"no row is {self.note}; / changes the filter, esc ends it")
+        return nothing(Known.EMPTY, self.empty)
+
+    def stands(self, known: Known, why: str = "") -> None:
+        """Say what is known of the rows; `why` is fit for display. Rows that were shown stay while they are asked for
+        anew or the station does not answer; what an account may not see any more goes."""
+        if known is Known.LOADING and (self.row_count or (self.answered and self.known is Known.SHOWN)):
+            return
+        if known is Known.FORBIDDEN:
+            self.forget()
+        self.answered = self.answered or known is Known.SHOWN
+        if (known, why) != (self.known, self.why):
+            self.known, self.why = known, why
+            self.refresh()
+
+    def forget(self) -> None:
+        """Drop the rows: they are not for this account."""
 
     @property
     def row_count(self) -> int:

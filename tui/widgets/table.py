@@ -10,6 +10,7 @@ from textual.message import Message
 
 from tui.terminal.look import Look
 from tui.terminal.texts import fit, number
+from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
 
 T = TypeVar("T")
@@ -76,9 +77,7 @@ class Table(RowList, Generic[T]):
 
     def show(self, records: Sequence[T], following: str | None = None) -> None:
         """Replace the records; the cursor stays on the record it was on, where that is still there."""
-        if self.unseen:
-            self.unseen = ""
-            self.refresh()
+        self.stands(Known.SHOWN)
         if self.records == list(records) and self.next == following and self._noted == self.note:
             return
         self._noted = self.note
@@ -87,6 +86,11 @@ class Table(RowList, Generic[T]):
         self.next, self._asked = following, None
         if key is not None and (self.cursor >= len(records) or self.key(records[self.cursor]) != key):
             self.cursor = next((i for i, record in enumerate(records) if self.key(record) == key), self.cursor)
+        self.changed()
+        self.post_message(self.Moved(self))
+
+    def forget(self) -> None:
+        self.records, self.next = [], None
         self.changed()
         self.post_message(self.Moved(self))
 

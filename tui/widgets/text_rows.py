@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from bundles.io.display import safe
 from tui.terminal.look import Look
 from tui.terminal.texts import wrap
+from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
 
 
@@ -24,11 +25,20 @@ class TextRows(RowList):
         return len(self._rows)
 
     def show(self, text: str) -> None:
-        """Another document; line ends part its rows, everything else passes the display function."""
-        self.text = "\n".join(safe(line) for line in text.expandtabs(4).split("\n"))
+        """Another document; line ends part its rows, everything else passes the display function. Nothing happens where
+        it is the same: the reader's place is kept."""
+        self.stands(Known.SHOWN)
+        shown = "\n".join(safe(line) for line in text.expandtabs(4).split("\n"))
+        if shown == self.text and self._rows:
+            return
+        self.text = shown
         self._wrapped_at = 0
         self.cursor = self.top = 0
         self._wrap()
+        self.changed()
+
+    def forget(self) -> None:
+        self.text, self._rows, self._wrapped_at = "", [], 0
         self.changed()
 
     def resized(self) -> None:

@@ -9,6 +9,7 @@ from textual.message import Message
 
 from tui.terminal.look import Look
 from tui.terminal.texts import fit
+from tui.widgets.nothing import Known
 from tui.widgets.rows import RowList, Span
 
 
@@ -42,7 +43,7 @@ class TreeRows(RowList):
             self.node = node
 
     def __init__(self, look: Look, title: str, *, ident: str | None = None) -> None:
-        super().__init__(look, title, ident=ident, empty="loading")
+        super().__init__(look, title, ident=ident, empty="it has no parts")
         self.roots: list[Node] = []
         self._flat: list[tuple[int, Node]] = []
 
@@ -56,7 +57,12 @@ class TreeRows(RowList):
 
     def show(self, roots: Sequence[Node]) -> None:
         """Another tree."""
+        self.stands(Known.SHOWN)
         self.roots = list(roots)
+        self.rebuilt()
+
+    def forget(self) -> None:
+        self.roots = []
         self.rebuilt()
 
     def rebuilt(self) -> None:

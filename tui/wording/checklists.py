@@ -35,7 +35,8 @@ _VOLUMES: Final = "verify and store"
 
 
 def of_import(job: Job) -> list[Check]:
-    """The checklist of an import job: filled as far as its phase says; the step at which it ended bears the reason."""
+    """The checklist of an import job: filled as far as its phase says; the step that refused it bears the reason. What
+    could not be done (a full disk, a medium that was taken out) is no check's verdict, and stands below them."""
     place = _place(job)
     checks: list[Check] = []
     for number, (name, proves) in enumerate(STEPS):
@@ -45,11 +46,15 @@ def of_import(job: Job) -> list[Check]:
             checks.append(Check("wait", name, proves))
         elif job.state == "cancelled":
             checks.append(Check("wait", name, "cancelled here; what was verified is kept for the next try"))
+        elif job.state == "failed":
+            checks.append(Check("wait", name, f"not finished: {proves}"))
         elif job.final and job.error is not None:
             role = "need" if job.state == "incomplete" else "bad"
             checks.append(Check(role, name, f"{safe(job.error.what)}: {safe(job.error.thing)}"))
         else:
             checks.append(Check("busy", name, f"{proves} {percent(job.done, job.total)}".rstrip()))
+    if job.state == "failed" and job.error is not None:
+        checks.append(Check("bad", "stopped by", f"{safe(job.error.what)}: {safe(job.error.thing)}".rstrip(": ")))
     return checks
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.terminal.texts import count, size, words
+from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import fact
 from tui.widgets.rows import Span
 
@@ -19,7 +19,8 @@ def result_lines(job: Job) -> list[list[Span]]:
         about = job.params.get("id") if job.kind in _OF_BUNDLES else None
         return [fact("bundle", safe(str(about)), name_width=7)] if about else []
     lines: list[list[Span]] = []
-    for name, key in (("bundle", "id"), ("folder", "path"), ("digest", "digest")):
+    place = "file" if job.kind == "receipt" else "folder"
+    for name, key in (("bundle", "id"), (place, "path"), ("digest", "digest")):
         if result.get(key):
             lines.append(fact(name, safe(str(result[key])), name_width=7))
     lines += _left(result)
@@ -90,8 +91,7 @@ def opens(job: Job | None) -> tuple[str, str]:
 _AFTER: Final = {
     ("import", "done"): ("need", "enter opens the bundle: read its report, then approve it"),
     ("inspect", "done"): ("need", "enter opens the bundle: read its new report, then approve it"),
-    ("import", "incomplete"): ("need", "insert the next medium and import again: it goes on where it was"),
-    ("import", "refused"): ("bad", "nothing of it was taken in; s saves this page for the sender"),
+    ("import", "incomplete"): ("need", "insert the next medium and import again: it continues where it was"),
 }
 
 
@@ -102,19 +102,37 @@ def after_job(job: Job) -> tuple[str, str]:
         return "need", "it waits for a signature: n signs it here"
     if (job.kind, job.state) == ("build", "done"):
         return _after_build(result)
+    if job.dismissed is not None:
+        return "note", f"dismissed by {safe(job.dismissed.by)} at {moment(job.dismissed.at)}"
+    if job.kind == "import" and job.state in ("failed", "refused", "cancelled"):
+        return _after_import(job)
     if job.state in ("failed", "refused", "cancelled"):
-        return _AFTER.get(
-            (job.kind, job.state), ("note", "nothing of it is visible; begin it again when the cause is gone")
-        )
+        return "note", "nothing of it is visible; begin it again when the cause is gone"
     return _AFTER.get((job.kind, job.state), ("plain", ""))
+
+
+def _after_import(job: Job) -> tuple[str, str]:
+    """What an import that ended badly left behind: volumes that were verified before it ended stay for the next try."""
+    whole = [part for part in job.parts if part.state == "verified"]
+    if whole:
+        were, is_ = ("was", "is") if len(whole) == 1 else ("were", "are")
+        kept = f"{count(len(whole), 'volume')} {were} verified and {is_} kept"
+    elif job.phase and not job.parts:
+        kept = "what was verified before it ended is kept"
+    else:
+        kept = "nothing of it was taken in"
+    if job.state == "refused":
+        return "bad", f"{kept}; s saves this page for the sender"
+    return "note", f"{kept}; import it again when the cause is gone"
 
 
 def _after_build(result: Mapping[str, Any]) -> tuple[str, str]:
     if result.get("nothing"):
         return "note", safe(str(result["nothing"]))
-    media = words(str(one) for one in result.get("media") or [result.get("path", "")])
+    where = [str(one) for one in result.get("media") or [result.get("path", "")]]
+    media, were = words(where), "was" if len(where) == 1 else "were"
     if result.get("missing_signers"):
         return "need", "written and compared; before it is imported, o co-signs it"
     if on_disk(result):
-        return "note", f"{media} was synced and read back as signed: a folder of this disk, not a medium"
-    return "ok", f"safe to remove: {media} was synced and read back as signed"
+        return "note", f"{media} {were} synced and read back as signed: a folder of this disk, not a medium"
+    return "ok", f"safe to remove: {media} {were} synced and read back as signed"

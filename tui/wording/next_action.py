@@ -9,7 +9,9 @@ from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
 from appliance.api.status import Status
 from bundles.io.display import safe
+from tui.station.troubles import Trouble
 from tui.terminal.texts import count
+from tui.wording.troubles import trouble_line
 
 
 @dataclass(frozen=True)
@@ -20,13 +22,19 @@ class Suggestion:
     text: str
     kind: str
     reference: str = ""
+    ids: tuple[str, ...] = ()
+    """The jobs of a trouble, which may be dismissed."""
 
 
 def suggestions(
-    status: Status, jobs: Sequence[Job], intake: Sequence[IntakeEntry], changes: int = 0
+    status: Status,
+    jobs: Sequence[Job],
+    intake: Sequence[IntakeEntry],
+    changes: int = 0,
+    wrong: Sequence[Trouble] = (),
 ) -> list[Suggestion]:
-    """Most urgent first: what waits for a person, what failed, what can be begun. `changes` of accounts wait that this
-    person may see."""
+    """Most urgent first: what waits for a person, what went wrong, what can be begun. `changes` of accounts wait that
+    this person may see."""
     found = [
         Suggestion("need", f"Sign: {safe(job.kind)} {safe(job.id)} waits for your signature", "job", job.id)
         for job in jobs
@@ -52,6 +60,16 @@ def suggestions(
     if changes:
         text = f"Accounts: {count(changes, 'change')} {'waits' if changes == 1 else 'wait'} to be confirmed"
         found.append(Suggestion("need", text, "screen", "accounts"))
+    found += [
+        Suggestion(
+            "bad" if one.job.state != "incomplete" else "need",
+            f"{trouble_line(one)} (d dismisses it)",
+            "job",
+            one.job.id,
+            one.ids,
+        )
+        for one in wrong
+    ]
     if not status.health.ok or any(not check.ok for check in status.health.checks):
         found.append(Suggestion("bad", "Recover: a health check fails", "guide", "recover"))
     bring = Suggestion("plain", "Bring in: verify and release what came on a medium", "guide", "bring_in")

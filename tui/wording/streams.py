@@ -17,11 +17,12 @@ from appliance.api.intake import ClockFloor, LedgerRow, Stream
 from appliance.api.jobs import Job
 from appliance.api.trust import TrustRule
 from bundles.io.display import safe
+from tui.station.troubles import Trouble, unresolved
 from tui.terminal.texts import count, moment, words
 from tui.widgets.mark_rows import Marked
 
 MEANINGS: Final = {
-    "replay": "the very bundle that came before. Nothing is to be done: what it carried is here, or was rejected",
+    "replay": "the same bundle again. Nothing is to be done: what it carried is here, or was rejected",
     "fork": "two bundles under one number, or two histories. Ask the source site; trust neither until then",
     "rollback": "an older number that never came, after newer ones. Bring the next; have its content built anew",
     "gap": "numbers before it did not come. Import them first; if they are lost, f: two people set the floor",
@@ -35,11 +36,18 @@ _SHOWN: Final = 6
 
 
 def standing(
-    stream: Stream, rows: Sequence[LedgerRow], jobs: Sequence[Job], rules: Sequence[TrustRule], clock: ClockFloor | None
+    stream: Stream,
+    rows: Sequence[LedgerRow],
+    jobs: Sequence[Job],
+    rules: Sequence[TrustRule],
+    clock: ClockFloor | None,
 ) -> list[Marked]:
     """The lines for a stream that is carried in: what comes next, silence, then what is out of the ordinary."""
-    lines = [_next(stream, rules, clock)]
-    lines += _refused(stream, jobs)
+    refused = _refused(stream, unresolved(jobs))
+    following = _next(stream, rules, clock)
+    if following.role == "ok" and any(line.role == "bad" for line in refused):
+        following = Marked("need", following.text)
+    lines = [following, *refused]
     lines += _missing(stream, rows)
     if clock is not None and clock.floor:
         late = clock.floor > clock.now
@@ -79,22 +87,20 @@ def _days(since: str, now: str) -> int:
         return 0
 
 
-def _refused(stream: Stream, jobs: Sequence[Job]) -> list[Marked]:
-    """The ledger's refusals of imports, newest first, each bundle and name once."""
-    lines: dict[tuple[str, str], Marked] = {}
-    for job in jobs:
-        error = job.error
+def _refused(stream: Stream, troubles: Sequence[Trouble]) -> list[Marked]:
+    """The ledger's refusals of imports that nobody has seen to, newest first, each bundle and name once."""
+    lines: list[Marked] = []
+    for trouble in troubles:
+        job, error = trouble.job, trouble.job.error
         if job.kind != "import" or error is None or not error.thing.startswith(f"{stream.stream}-"):
             continue
         if (name := error.code) in MEANINGS:
             at = moment(job.finished or job.created)
-            lines.setdefault(
-                (name, error.thing),
-                Marked(
-                    "note" if name == "replay" else "bad", f"{name} {safe(error.thing)}, refused {at}: {MEANINGS[name]}"
-                ),
-            )
-    return list(lines.values())[:_SHOWN]
+            often = "" if trouble.count == 1 else f" {count(trouble.count, 'time')}, last"
+            text = f"{name} {safe(error.thing)}, refused{often} {at}: {MEANINGS[name]}"
+            lines.append(Marked("note" if name == "replay" else "bad", text))
+    more = len(lines) - _SHOWN
+    return lines[:_SHOWN] + ([Marked("bad", f"and {more} more: Jobs lists them")] if more > 0 else [])
 
 
 def _missing(stream: Stream, rows: Sequence[LedgerRow]) -> list[Marked]:

@@ -5,21 +5,24 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import functools
 import json
 from typing import Final
 
 from aiohttp import web
 
-from appliance.api.states import JOB_STATES
+from appliance import clock
+from appliance.api.states import JOB_STATES, WRONG_STATES
 from appliance.audit.acts import Act
-from appliance.audit.event import refusal
-from appliance.control.api import Control, audited, caller, get, may, page, page_of, post, require
+from appliance.audit.event import AuditEvent, refusal
+from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, query_number
-from appliance.control.visibility import job_view, sees
+from appliance.control.visibility import concerned, job_view, sees
 from appliance.jobs.documents import Job
 from appliance.jobs.kinds import kind_of
 from appliance.jobs.runner import USAGE
 from appliance.jobs.signatures import PAYLOAD
+from appliance.store.writes.jobs import DismissJob
 from bundles.errors import RefusedError, UsageError
 
 _HEARTBEAT: Final = 5.0
@@ -96,11 +99,27 @@ def routes(control: Control) -> list[web.RouteDef]:
         get("/v1/jobs", "status", listed),
         get("/v1/jobs/{id}", "status", show),
         post("/v1/jobs/{id}/cancel", "status", cancel),
+        post("/v1/jobs/{id}/dismiss", "status", functools.partial(_dismiss, control)),
         get("/v1/jobs/{id}/log", "status", log),
         get("/v1/jobs/{id}/to-sign", "sign", to_sign),
         post("/v1/jobs/{id}/signatures", "sign", sign),
         get("/v1/jobs/{id}/events", "status", events),
     ]
+
+
+async def _dismiss(control: Control, request: web.Request) -> web.Response:
+    """Somebody who has to do with the kind of job has looked into what went wrong."""
+    found = control.jobs.find(request.match_info["id"])
+    if not any(may(request, permission) for permission in ("operate", *concerned(found.kind))):
+        await require(request, kind_of(found.kind).permission)
+    if found.state not in WRONG_STATES:
+        raise UsageError(
+            "the job did not go wrong", thing=f"{found.id} is {found.state}", remedy="see: lockgate job list"
+        )
+    who = caller(request)
+    event = AuditEvent(Act.JOB_DISMISS, who, found.id, "done", {"state": found.state})
+    await act(control, event, DismissJob(id=found.id, by=who, at=clock.now()))
+    return web.json_response(job_view(request, control.jobs.find(found.id)))
 
 
 async def own_job(control: Control, request: web.Request) -> Job:

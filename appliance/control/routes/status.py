@@ -37,6 +37,7 @@ from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received
+from appliance.store.reads.revision import revision
 from appliance.store.writes import pending_changes
 
 _VERSION: Final = version("lockgate")
@@ -69,6 +70,7 @@ def describe(control: Control) -> Status:
     last = last_received(station.reader)
     shown = tuple(Check(name=check["name"], ok=check["ok"], detail=check["detail"]) for check in found)
     read_only = space.read_only(control)
+    disk = shutil.disk_usage(station.paths.root)
     return Status(
         site=station.config.site,
         side=station.config.side,
@@ -79,7 +81,8 @@ def describe(control: Control) -> Status:
         store=StoreUse(
             blobs=blobs,
             bytes=size,
-            free=shutil.disk_usage(station.paths.root).free,
+            free=disk.free,
+            size=disk.used + disk.free,
             graveyard=GraveyardUse(**asdict(station.blobs.graveyard.totals())),
             damaged=damaged,
             unread=unread,
@@ -105,7 +108,15 @@ def describe(control: Control) -> Status:
         health=Health(ok=all(check.ok for check in shown), checks=shown),
         approvals_needed=station.config.threshold,
         audit=msgspec.convert(last_checkpoint(station.paths.audit), Head),
+        revision=_revision(control),
     )
+
+
+def _revision(control: Control) -> str:
+    """The rows' revision, and when files of keys came or went."""
+    paths = control.station.paths
+    folders = [path.stat().st_mtime_ns if path.is_dir() else 0 for path in (paths.trust, paths.keys)]
+    return "-".join(map(str, (revision(control.station.reader), *folders)))
 
 
 def _unsigned(job: Job) -> str:

@@ -57,6 +57,24 @@ class MoveJob(Write, frozen=True):
             raise FailedError("the job has ended", thing=self.id, remedy="see: lockgate job list")
 
 
+class DismissJob(Write, frozen=True):
+    """A person has seen to a job that went wrong. It is kept beside what the job ended with. Raises FailedError where
+    it did not go wrong."""
+
+    id: str
+    by: str
+    at: str
+
+    def apply(self, db: Connection) -> None:
+        changed = db.execute(
+            "UPDATE jobs SET error = json_set(error, '$.dismissed', json_object('by', ?, 'at', ?))"
+            " WHERE id = ? AND error IS NOT NULL AND json_valid(error) AND state IN ('failed','refused','incomplete')",
+            (self.by, self.at, self.id),
+        ).rowcount
+        if not changed:
+            raise FailedError("the job did not go wrong", thing=self.id, remedy="see: lockgate job list")
+
+
 class AddCosigner(Write, frozen=True):
     """A key that a finished build's bundle waited for has signed. Raises FailedError where it waits for none such."""
 

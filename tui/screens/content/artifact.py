@@ -9,7 +9,7 @@ from textual.widget import Widget
 
 from appliance.api.common import Page
 from appliance.api.content import Artifact, Component
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
 from tui.terminal.texts import count, size, words
@@ -63,11 +63,14 @@ class ArtifactScreen(StationScreen):
         return self.query_one("#components", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.artifact(self.reference), self.show_artifact)
+        self.ask(lambda station: station.artifact(self.reference), self.show_artifact,
+                 places=[self.query_one("#facts", Panel), self.branches])  # fmt: skip
         if self.sbom_of:
             self._load_components()
 
     def show_artifact(self, artifact: Artifact) -> None:
+        if artifact == self.artifact:
+            return
         self.artifact = artifact
         self.query_one("#facts", Panel).show(self._facts(artifact))
         self.branches.show(tree(artifact, self.look))
@@ -130,8 +133,8 @@ class ArtifactScreen(StationScreen):
             wanted = artifact.sboms[0].digest
         if wanted != self.sbom_of:
             self.sbom_of = wanted
-            self.table.empty = "loading"
             self.table.show(())
+            self.table.answered = False
             self._load_components()
         self._show_pane("components")
 
@@ -142,10 +145,11 @@ class ArtifactScreen(StationScreen):
             self.show_components,
             group="sbom",
             otherwise=self._no_components,
+            places=[self.table],
         )
 
     def show_components(self, page: Page[Component]) -> None:
-        self.table.empty = "no component matches" if self.filter_text else "the SBOM names no component"
+        self.table.empty = "the SBOM names no component"
         self.table.title = f"Components{self._platform()}"
         self.table.show(page.items, page.next)
 
@@ -157,8 +161,9 @@ class ArtifactScreen(StationScreen):
         return ""
 
     def _no_components(self, error: LockgateError) -> None:
-        self.table.empty = "no SBOM: a bundle that carries the image makes one (lockgate bundle build)"
-        self.table.show(())
+        if isinstance(error, NotFoundError):
+            self.table.empty = "no SBOM: a bundle that carries the image makes one (lockgate bundle build)"
+            self.table.show(())
         self.say("note", error.diagnostics())
 
     def on_table_more(self, message: Table.More) -> None:

@@ -14,12 +14,10 @@ from appliance.api.content import Repository, Tag
 from bundles.io.display import safe
 from tui.screens.base import StationScreen
 from tui.terminal.texts import moment, number, size
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList
 from tui.widgets.table import Column, Table
-
-PAGE = 200
-"""Rows that the station gives at once: a list with more was paged on, and is not replaced behind its reader."""
 
 ROOMY = 110
 """Columns from which both panes are shown."""
@@ -37,7 +35,6 @@ class RepositoriesScreen(StationScreen):
         self._filters = {"repositories": "", "tags": ""}
         self._wanted = ""
         self._loaded = False
-        self._held: tuple[int, int, int] | None = None
         self._typing_for = "repositories"
 
     def body(self) -> ComposeResult:
@@ -93,25 +90,17 @@ class RepositoriesScreen(StationScreen):
     def load(self) -> None:
         wanted = self._filters["repositories"]
         self.ask(lambda station: station.repositories(matching=wanted), self.show_repositories, group="repositories",
-                 otherwise=self.unseen(self.repositories, self.tags))  # fmt: skip
+                 places=[self.repositories])  # fmt: skip
         if self.repository:
             self._load_tags()
 
     def state_changed(self) -> None:
-        """What the station holds may have changed. Lists that were paged on keep what they show; r asks anew."""
-        status = self.console_app.status
-        held = (status.store.blobs, status.store.bytes, status.quarantine) if status is not None else None
-        if held != self._held and len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
-            self._held = held
-            self.load()
-
-    def resumed(self) -> None:
-        if len(self.repositories.records) <= PAGE and len(self.tags.records) <= PAGE:
-            self.load()
+        self._mark()
+        super().state_changed()
 
     def _load_tags(self) -> None:
         name, wanted = self.repository, self._filters["tags"]
-        self.ask(lambda station: station.tags(name, matching=wanted), self.show_tags, group="tags")
+        self.ask(lambda station: station.tags(name, matching=wanted), self.show_tags, group="tags", places=[self.tags])
 
     def show_repositories(self, page: Page[Repository]) -> None:
         self.repositories.show(page.items, page.next)
@@ -120,6 +109,7 @@ class RepositoriesScreen(StationScreen):
             self.reveal(self._wanted)
 
     def show_tags(self, page: Page[Tag]) -> None:
+        self._mark()
         self.tags.show(page.items, page.next)
 
     def on_table_more(self, message: Table.More) -> None:
@@ -154,7 +144,8 @@ class RepositoriesScreen(StationScreen):
         self._filters["tags"] = ""
         self.tags.title = f"Tags of {safe(repository.name)}"
         self.tags.expected = repository.tags
-        self.tags.empty = "loading"
+        self.tags.records, self.tags.answered = [], False
+        self.tags.stands(Known.LOADING)
         self.tags.cursor = 0
         self.tags.show(())
         self._load_tags()
@@ -200,11 +191,19 @@ class RepositoriesScreen(StationScreen):
         reference = self.reference()
         draft = self.console_app.draft.toggle(reference)
         self.console_app.set_draft(draft)
-        self.tags.marked = {one.removeprefix(f"{self.repository}:") for one in draft.references}
-        self.tags.refresh()
+        self._mark()
         self.tags.move_to(self.tags.cursor + 1)
         word = "picked" if reference in draft.references else "taken out"
         self.say("ok", f"{reference} {word}; the new bundle holds {len(draft.references)} (3 shows it)")
+
+    def _mark(self) -> None:
+        """Mark the tags that the new bundle holds."""
+        begins = f"{self.repository}:"
+        held = self.console_app.draft.references
+        marked = {one.removeprefix(begins) for one in held if one.startswith(begins)}
+        if marked != self.tags.marked:
+            self.tags.marked = marked
+            self.tags.refresh()
 
     def do_next_pane(self) -> None:
         if self.in_tags:

@@ -10,13 +10,16 @@ from textual.app import ComposeResult
 
 from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail
 from appliance.api.people import AccountChange
+from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
+from tui.screens.asking import Place
 from tui.screens.intake.deciding import DecidingScreen
 from tui.screens.trust.signing import release_keys
 from tui.station.port import Station
-from tui.widgets.mark_rows import MarkRows
+from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.wording.approvals import facts_of, lines_of
+from tui.wording.checklists import next_step
 
 KEYS = 4
 """Own keys whose effect is asked for; a person has one or two."""
@@ -33,16 +36,26 @@ class ApprovalScreen(DecidingScreen):
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Approval of {safe(self.bundle)}", ident="facts")
-        yield MarkRows(self.look, "What to know before you sign", ident="known", empty="asking")
+        yield MarkRows(self.look, "What to know before you sign", ident="known", empty="nothing is to be known of it")
 
     def load(self) -> None:
-        self.ask(partial(_look, self.bundle), self.show_entry)
+        places: list[Place] = [self.query_one("#facts", Panel), self.query_one("#known", MarkRows)]
+        self.ask(partial(_look, self.bundle), self.show_entry, places=places, needs="quarantine",
+                 otherwise=self._gone)  # fmt: skip
 
-    def resumed(self) -> None:
-        self.load()
+    def _gone(self, error: LockgateError) -> None:
+        """It waits for nobody any more: say how it stands, and offer nothing."""
+        if not isinstance(error, NotFoundError):
+            self.say("bad", error.diagnostics())
+            return
+        self.ask(lambda station: station.intake_entry(self.bundle), self._show_decided, group="decided")
 
-    def state_changed(self) -> None:
-        self.load()
+    def _show_decided(self, entry: IntakeDetail) -> None:
+        self.entry, self.effects = None, {}
+        role, text = next_step(entry)
+        self.query_one("#facts", Panel).show([[(f"{self.look.mark(role)} {text}", role)]])
+        self.query_one("#known", MarkRows).show((Marked("note", "it waits for nobody any more; enter opens it"),))
+        self.frame_changed()
 
     def show_entry(self, answer: tuple[PendingDetail, dict[str, Effect]]) -> None:
         self.entry, self.effects = answer

@@ -22,6 +22,7 @@ class ApprovalsScreen(PagedScreen, DecidingScreen):
     name_of: ClassVar[str] = "approvals"
     listed_at: ClassVar[str] = "/v1/approvals"
     pages_of: ClassVar[type[Page[Pending]]] = Page[Pending]
+    needs: ClassVar[str] = "quarantine"
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -48,9 +49,6 @@ class ApprovalsScreen(PagedScreen, DecidingScreen):
     @property
     def table(self) -> Table[Pending]:
         return self.query_one("#pending", Table)
-
-    def state_changed(self) -> None:
-        self.load()
 
     def moved(self, rows: RowList | None) -> None:
         entry = self.table.current

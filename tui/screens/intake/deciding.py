@@ -10,6 +10,7 @@ from appliance.api.people import AccountChange
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
+from tui.screens import make
 from tui.screens.intake.importing import ImportingScreen
 from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
 from tui.station.port import Station
@@ -39,6 +40,12 @@ class DecidingScreen(ImportingScreen, SigningScreen):
                 self.say("ok", f"approved, {given} of {wanted}; e releases it")
             case _:
                 self.say("ok", f"approved, {given} of {wanted}; another person must approve it too")
+
+    def do_report(self) -> None:
+        """Open the bundle at its report."""
+        bundle = self.bundle_now()
+        if bundle is not None:
+            self.console_app.push_screen(make("intake_entry", bundle.id, "report"))
 
     def do_approve(self) -> None:
         self._decide("approve", "")
@@ -75,7 +82,8 @@ class DecidingScreen(ImportingScreen, SigningScreen):
         async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> IntakeDetail:
             return await station.give_approval(bundle, payload=payload, keyid=keyid, signature=signature)
 
-        self.sign(offer, explain, fetch, send, self.bundle_decided)
+        title = f"{decision.capitalize()} {safe(bundle)}"
+        self.sign(title, offer, explain, fetch, send, self.bundle_decided)
 
     def do_release(self) -> None:
         bundle = self.bundle_now()

@@ -23,8 +23,10 @@ from tui.wording.report import report_text
 class IntakeEntryScreen(DecidingScreen):
     name_of: ClassVar[str] = "intake_entry"
 
-    def __init__(self, bundle: str) -> None:
+    def __init__(self, bundle: str, part: str = "") -> None:
+        """`part` is `report` where the report is to be seen first."""
         super().__init__()
+        self._part = part
         self.bundle = bundle
         self.entry: IntakeDetail | None = None
 
@@ -34,16 +36,20 @@ class IntakeEntryScreen(DecidingScreen):
         yield Panel(look, ident="next")
         yield Panel(look, "Checks", ident="checks")
         yield Panel(look, "Volumes", ident="volumes")
-        yield TextRows(look, "Artifacts", ident="artifacts", empty="loading")
+        yield TextRows(look, "Artifacts", ident="artifacts", empty="it carries no artifact")
         report = TextRows(look, "Inspection report", ident="report", empty="no report yet")
         report.display = False
         yield report
 
-    def load(self) -> None:
-        self.ask(lambda station: station.intake_entry(self.bundle), self.show_entry)
+    def opened(self) -> None:
+        if self._part == "report":
+            self._show_report(shown=True)
 
-    def state_changed(self) -> None:
-        self.load()
+    def load(self) -> None:
+        places = [self.query_one(name, Panel) for name in ("#facts", "#checks", "#volumes")]
+        rows = [self.query_one(name, TextRows) for name in ("#artifacts", "#report")]
+        self.ask(lambda station: station.intake_entry(self.bundle), self.show_entry, places=[*places, *rows],
+                 needs="quarantine")  # fmt: skip
 
     def show_entry(self, entry: IntakeDetail) -> None:
         if entry == self.entry:
@@ -110,7 +116,7 @@ def _facts(entry: IntakeDetail) -> list[list[Span]]:
     when = moment(made if isinstance(made, str) else None)
     return [
         fact("from", f"{safe(sender)} to {safe(here)}, made {when}; {carried}", name_width=7),
-        fact("paper", words(paper) if paper else "none given", name_width=7),
+        fact("paper", words(paper) if paper else "none", name_width=7),
         fact("digest", safe(entry.digest), name_width=7),
     ]
 
@@ -119,6 +125,7 @@ def _artifact_lines(entry: IntakeDetail) -> list[str]:
     """A line an artifact: kind, name with tags. The manifest was verified, and is still another site's text."""
     lines = []
     for one in entry.manifest.get("artifacts", ()):
-        tags = one.get("tags") or [one.get("digest", "")]
-        lines.append(f"{one.get('kind', '')!s:<9} {one.get('repository', '')}:{', '.join(str(tag) for tag in tags)}")
+        tags = ", ".join(str(tag) for tag in one.get("tags") or ())
+        name = f"{one.get('repository', '')}:{tags}" if tags else f"{one.get('repository', '')}@{one.get('digest', '')}"
+        lines.append(f"{one.get('kind', '')!s:<9} {name}")
     return lines

@@ -16,7 +16,10 @@ class ImportingScreen(StationScreen):
     """The base of screens from which a bundle is imported."""
 
     def do_bring_in(self) -> None:
-        self.ask(lambda station: station.media(), self._ask_medium, group="media")
+        self.ask(lambda station: station.media(), self._ask_medium, group="media to import")
+
+    def do_import_next(self) -> None:
+        self.do_bring_in()
 
     def _ask_medium(self, media: Sequence[Medium]) -> None:
         options = media_options(media)
@@ -33,7 +36,7 @@ class ImportingScreen(StationScreen):
         if len(paths) == len(chosen):
             self.start_import(*paths)
             return
-        prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        prompt = Prompt("Import: Which folder?", "A bundle's folder, or one that holds it.", check=needed)
         self.console_app.push_screen(prompt, lambda path: self.start_import(*paths, path) if path else None)
 
     def start_import(self, *paths: str) -> None:

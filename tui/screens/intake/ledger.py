@@ -11,7 +11,7 @@ from urllib.parse import quote
 from textual.app import ComposeResult
 
 from appliance.api.bundles import OutgoingBundle
-from appliance.api.common import Page, Payload
+from appliance.api.common import Payload
 from appliance.api.intake import ClockFloor, LedgerRow, Override, Stream
 from appliance.api.jobs import Job
 from appliance.api.trust import TrustRule
@@ -20,6 +20,7 @@ from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
 from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
 from tui.station.port import Station
+from tui.station.troubles import ended_jobs
 from tui.terminal.texts import moment
 from tui.widgets.mark_rows import MarkRows
 from tui.widgets.panel import Panel, fact
@@ -35,7 +36,6 @@ class LedgerScreen(SigningScreen):
         super().__init__()
         self.rows: tuple[LedgerRow, ...] = ()
         self.sent: Sequence[OutgoingBundle] = ()
-        self.following: str | None = None
         self.jobs: tuple[Job, ...] = ()
         self.rules: Sequence[TrustRule] = ()
         self.clock: ClockFloor | None = None
@@ -60,7 +60,7 @@ class LedgerScreen(SigningScreen):
             look,
             "Bundles",
             (
-                Column("state", lambda row: self._state(row)[0], 16, role=lambda row: self._state(row)[1]),
+                Column("state", lambda row: look.state(row.state)[0], 16, role=lambda row: look.state(row.state)[1]),
                 Column("bundle", lambda row: safe(row.id)),
                 Column("at", lambda row: moment(row.created), 16),
                 Column("by", lambda row: safe(row.actor), 16, least=76),
@@ -72,11 +72,6 @@ class LedgerScreen(SigningScreen):
         yield MarkRows(look, "How it stands", ident="standing", empty="no stream is chosen")
         yield Panel(look, ident="detail")
 
-    def _state(self, row: LedgerRow) -> tuple[str, str]:
-        """The mark belongs to the last row of a bundle; earlier ones tell what it came through."""
-        last = max((one.entry for one in self.entries.records if one.id == row.id), default=row.entry)
-        return self.look.state(row.state) if row.entry == last else (f"     {safe(row.state)}", "plain")
-
     @property
     def streams(self) -> Table[Stream]:
         return self.query_one("#streams", Table)
@@ -86,15 +81,23 @@ class LedgerScreen(SigningScreen):
         return self.query_one("#entries", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.streams(), self.streams.show, group="streams")
-        self.ask(lambda station: station.ledger(), self.show_ledger, group="ledger")
-        self.ask(lambda station: station.bundles(), self.show_sent, group="bundles")
-        self.ask(lambda station: station.jobs(state="refused"), self.show_refused, group="refused")
+        standing = [self.query_one("#standing", MarkRows)]
+        self.ask(lambda station: station.streams(), self.show_streams, group="streams", places=[self.streams],
+                 needs="custody")  # fmt: skip
+        self.ask(every_row, self.show_ledger, group="ledger", places=[self.entries, *standing], needs="custody")
+        self.ask(lambda station: station.bundles(), self.show_sent, group="bundles", places=[self.entries],
+                 needs="custody")  # fmt: skip
+        self.ask(ended_jobs, self.show_refused, group="refused")
         self.ask(lambda station: station.rules(), self.show_rules, group="rules")
-        self.ask(lambda station: station.fetch(ClockFloor, "/v1/clock"), self.show_clock, group="clock")
+        self.ask(lambda station: station.fetch(ClockFloor, "/v1/clock"), self.show_clock, group="clock",
+                 places=standing, needs="custody")  # fmt: skip
 
-    def show_refused(self, page: Page[Job]) -> None:
-        self.jobs = page.items
+    def show_streams(self, streams: Sequence[Stream]) -> None:
+        self.streams.show(streams)
+        self._show_entries()
+
+    def show_refused(self, jobs: tuple[Job, ...]) -> None:
+        self.jobs = jobs
         self._show_standing()
 
     def show_rules(self, rules: Sequence[TrustRule]) -> None:
@@ -116,8 +119,8 @@ class LedgerScreen(SigningScreen):
         else:
             rows.show(standing_out(stream, self.sent))
 
-    def show_ledger(self, page: Page[LedgerRow]) -> None:
-        self.rows, self.following = page.items, page.next
+    def show_ledger(self, rows: tuple[LedgerRow, ...]) -> None:
+        self.rows = rows
         self._show_entries()
 
     def show_sent(self, sent: Sequence[OutgoingBundle]) -> None:
@@ -128,7 +131,7 @@ class LedgerScreen(SigningScreen):
         stream = self.streams.current
         if stream is None:
             return
-        rows = [row for row in self.rows if row.stream == stream.stream]
+        rows = last_rows([row for row in self.rows if row.stream == stream.stream])
         if stream.direction == "out":
             rows = [
                 LedgerRow(
@@ -164,7 +167,10 @@ class LedgerScreen(SigningScreen):
         row = self.item()
         lines: list[list[Span]] = [[("", "plain")]]
         if isinstance(row, LedgerRow):
+            came = [one for one in self.rows if one.id == row.id and one.stream == row.stream]
+            steps = ", ".join(f"{safe(one.state)} {moment(one.created)}" for one in came)
             lines = [fact("digest", safe(row.digest or "none"), name_width=7)]
+            lines += [fact("steps", steps, name_width=7)] if steps else []
         elif isinstance(row, Stream):
             lines = [fact("digest", safe(row.last_digest), name_width=7)]
         self.query_one("#detail", Panel).show(lines)
@@ -182,7 +188,7 @@ class LedgerScreen(SigningScreen):
             if stream is not None and stream.direction == "in":
                 self.console_app.open_thing("intake", row.id)
             else:
-                self.say("note", f"{row.id} was carried out; its job is kept under Jobs")
+                self.say("note", f"{row.id} is {row.state}; its job is kept under Jobs")
 
     def do_next_pane(self) -> None:
         lists: tuple[RowList, ...] = (self.streams, self.entries, self.query_one("#standing", MarkRows))
@@ -202,7 +208,7 @@ class LedgerScreen(SigningScreen):
         if stream is None:
             return
         fields = (
-            Field("sequence", "goes on behind", hint="the number it follows, as 12", check=_number),
+            Field("sequence", "after number", hint="the number it follows, as 12", check=_number),
             Field("digest", "its digest", hint="of that bundle, where it is known: sha256:..."),
             Field("floor", "or the clock", hint="instead: no bundle so far was made after 2026-05-04T00:00:00Z"),
             Field("why", "why", hint="the reason, which is kept in the ledger", check=needed),
@@ -228,7 +234,9 @@ class LedgerScreen(SigningScreen):
             return
         path = f"/v1/streams/{quote(stream, safe='')}/override"
         said = {**answers, "sequence": answers["sequence"] or "0"}
-        target = f"behind {said['sequence']}" if not said["floor"] else f"with the clock's floor at {said['floor']}"
+        target = (
+            f"after number {said['sequence']}" if not said["floor"] else f"with the clock's floor at {said['floor']}"
+        )
 
         async def fetch(station: Station, keyid: str) -> bytes:
             return base64.b64decode((await station.fetch(Payload, path, keyid=keyid, **said)).payload)
@@ -241,8 +249,8 @@ class LedgerScreen(SigningScreen):
             }
             return await station.send(Override, path, body)
 
-        explain = f"You say that {safe(stream)} goes on {safe(target)}.\nReason: {safe(said['why'])}"
-        self.sign(offer, explain, fetch, send, partial(self._floor_said, stream))
+        explain = f"You say that {safe(stream)} continues {safe(target)}.\nReason: {safe(said['why'])}"
+        self.sign(f"Floor of {safe(stream)}", offer, explain, fetch, send, partial(self._floor_said, stream))
 
     def _floor_said(self, stream: str, said: Override) -> None:
         self.load()
@@ -260,6 +268,24 @@ class LedgerScreen(SigningScreen):
         return (
             row.digest or row.id if isinstance(row, LedgerRow) else row.last_digest if isinstance(row, Stream) else ""
         )
+
+
+def last_rows(rows: Sequence[LedgerRow]) -> list[LedgerRow]:
+    """Each bundle once, by the row that says where it stands, in the ledger's order; a floor is a row of its own."""
+    last = {row.id if row.state != "reset" else f"\0{row.entry}": row for row in rows}
+    return sorted(last.values(), key=lambda row: row.entry)
+
+
+async def every_row(station: Station) -> tuple[LedgerRow, ...]:
+    """The whole ledger: what never came is found by what did, so that half of it would name numbers that are there."""
+    rows: list[LedgerRow] = []
+    after: str | None = None
+    while True:
+        page = await station.ledger(limit=1000, after=after)
+        rows += page.items
+        after = page.next
+        if after is None:
+            return tuple(rows)
 
 
 def _number(text: str) -> str:

@@ -48,13 +48,7 @@ class IntakeScreen(DecidingScreen):
         return self.query_one("#intake", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.intake(), self.show_intake, otherwise=self.unseen(self.table))
-
-    def state_changed(self) -> None:
-        self.load()
-
-    def resumed(self) -> None:
-        self.load()
+        self.ask(lambda station: station.intake(), self.show_intake, places=[self.table], needs="quarantine")
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
         wanted = self.filter_text

@@ -10,6 +10,7 @@ from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.screens.trust.signing import Offer, SigningScreen
 from tui.station.port import Station
+from tui.station.troubles import dismiss
 from tui.terminal.texts import count, size, words
 
 
@@ -37,6 +38,15 @@ class JobActs(SigningScreen):
         self.say("busy", "cancelling")
         self.ask(lambda station: station.cancel_job(job_id), self._cancelled, group="act")
 
+    def do_dismiss(self) -> None:
+        job = self.job_now()
+        if job is not None:
+            self.ask(lambda station: dismiss(station, (job.id,)), lambda _: self._dismissed(job), group="act")
+
+    def _dismissed(self, job: Job) -> None:
+        self.load()
+        self.say("ok", f"{job.kind} {job.id} is dismissed: Home and Recover name it no more")
+
     def _cancelled(self, job: Job) -> None:
         self.job_heard(job)
         self.say("ok", f"{job.kind} {job.id} is {job.state}")
@@ -58,11 +68,14 @@ class JobActs(SigningScreen):
         async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> Job:
             return await station.give_signature(job_id, keyid, signature)
 
-        self.sign(offer, describe(wanted), fetch, send, self._signed)
+        named = safe(str(wanted.describe.get("id") or f"what job {job_id} made"))
+        self.sign(f"Sign {named}", offer, describe(wanted), fetch, send, self._signed)
 
     def _signed(self, job: Job) -> None:
         self.job_heard(job)
-        self.say("ok", f"signed; {job.kind} {job.id} goes on")
+        self.say(
+            "ok", f"signed; {job.kind} {job.id} is {job.state}" if job.final else f"signed; {job.kind} {job.id} goes on"
+        )
 
 
 def describe(wanted: ToSign) -> str:

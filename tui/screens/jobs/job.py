@@ -17,14 +17,16 @@ from appliance.api.jobs import Job
 from appliance.api.trust import OwnKey
 from bundles.errors import CancelledError, LockgateError
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.actions.registry import SIGNING
-from tui.screens.base import Answer, Refusal
+from tui.screens.base import Refusal
 from tui.screens.jobs.acts import JobActs
 from tui.screens.trust.signing import Offer
 from tui.station.port import Station, StationLostError
 from tui.terminal.texts import moment, percent, size, span, words
 from tui.terminal.workers import begin
 from tui.widgets.log_rows import LogRows
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.parts import medium_lines, transfer_lines, volume_lines
 from tui.widgets.rows import Span
@@ -69,6 +71,7 @@ class JobScreen(JobActs):
         self.volumes: tuple[CarriedVolume, ...] | None = None
         self.stop = threading.Event()
         self.signing = False
+        self._anew = False
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Job {safe(self.job_id)}", ident="job")
@@ -80,26 +83,36 @@ class JobScreen(JobActs):
     def load(self) -> None:
         begin(self, self._follow, "follow")
 
+    def state_changed(self) -> None:
+        """Its own events tell how the job stands."""
+
     async def _follow(self) -> None:
         """Hear the job's events until it ends, over and over when the station goes away."""
-        self.query_one(LogRows).clear()
+        self.query_one(LogRows).stands(Known.LOADING)
+        self._anew = True
         while True:
             try:
                 async for event in self.console_app.link.station.job_events(self.job_id):
                     self.post_message(JobHeard(event.job, event.log))
             except (StationLostError, OSError):
+                self.query_one(LogRows).stands(Known.UNKNOWN, "the station does not answer")
                 self.console_app.station_lost()
             except LockgateError as error:
-                self.post_message(Refusal(error, None))
+                self.post_message(Refusal(error, None, self.console_app.moment, acted=False))
                 return
             else:
                 return
             await asyncio.sleep(RETRY)
-            self.query_one(LogRows).clear()
+            self._anew = True
 
     def on_job_heard(self, message: JobHeard) -> None:
+        log = self.query_one(LogRows)
+        log.stands(Known.SHOWN)
+        if self._anew:  # it is told from its beginning
+            self._anew = False
+            log.clear()
         if message.line is not None:
-            self.query_one(LogRows).add(message.line)
+            log.add(message.line)
         if message.job is not None:
             self.job_heard(message.job)
 
@@ -186,14 +199,15 @@ class JobScreen(JobActs):
         offer = Offer(fitting, frozenset(wanted), f"a key that is asked to co-sign: {words(wanted)}")
         folders = [str(one) for one in result.get("media") or [result.get("path", "")]]
         explain = f"You co-sign {safe(str(result.get('id')))}. The signature file joins the written media."
-        self.choose_key(offer, explain, lambda key, passphrase: self._cosign(folders, key, passphrase))
+        self.choose_key(f"Co-sign {safe(str(result.get('id')))}", offer, explain,
+                        lambda key, passphrase: self._cosign(folders, key, passphrase))  # fmt: skip
 
-    def _cosign(self, folders: list[str], key: OwnKey, passphrase: str) -> None:
+    def _cosign(self, folders: list[str], key: OwnKey, passphrase: Secret) -> None:
         self.say("busy", "checking the media; c stops it")
         self.stop.set()
         self.stop, self.signing = threading.Event(), True
         self.frame_changed()
-        begin(self, partial(self._write_signature, folders, key, passphrase, self.stop), "act")
+        self.work(partial(self._write_signature, folders, key, passphrase, self.stop), self._cosigned, group="act")
 
     def on_unmount(self) -> None:
         self.stop.set()
@@ -209,7 +223,9 @@ class JobScreen(JobActs):
         else:
             super().do_cancel()
 
-    async def _write_signature(self, folders: list[str], key: OwnKey, passphrase: str, stop: threading.Event) -> None:
+    async def _write_signature(
+        self, folders: list[str], key: OwnKey, passphrase: Secret, stop: threading.Event
+    ) -> tuple[Job, CoSigned]:
         """First onto the media, where it counts; then told to the station, whose list of jobs shows what is missing."""
         last = [-1]
 
@@ -226,15 +242,13 @@ class JobScreen(JobActs):
             job = await self.console_app.link.ask(
                 lambda station: station.give_signature(self.job_id, done.keyid, done.signature)
             )
-        except LockgateError as error:
-            self.post_message(Refusal(error, None))
-        else:
-            self.post_message(Answer(lambda told: self._cosigned(told, done), job))
+            return job, done
         finally:
             self.signing = stop is not self.stop and self.signing
             self.frame_changed()
 
-    def _cosigned(self, job: Job, done: CoSigned) -> None:
+    def _cosigned(self, told: tuple[Job, CoSigned]) -> None:
+        job, done = told
         self.job_heard(job)
         still = f"; still to come: {', '.join(done.missing)}" if done.missing else ""
         self.say("ok", f"co-signed by {done.keyid}{still}")

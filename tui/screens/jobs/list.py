@@ -49,10 +49,7 @@ class JobsScreen(JobActs, StationScreen):
         return self.query_one("#jobs", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.jobs(), self.show_jobs)
-
-    def state_changed(self) -> None:
-        self.load()
+        self.ask(lambda station: station.jobs(), self.show_jobs, places=[self.table])
 
     def show_jobs(self, page: Page[Job]) -> None:
         wanted = self.filter_text

@@ -52,7 +52,11 @@ class BundleFields(StationScreen):
             case "cosigners":
                 self.ask(lambda station: station.trust(), self._change_cosigners, group="field")
             case _:
-                self._write(f"{field.capitalize()}?", field, "It is written into the manifest and shown to approvers.")
+                self._write(
+                    f"New bundle: {field.capitalize()}?",
+                    field,
+                    "It is written into the manifest and shown to approvers.",
+                )
 
     def _set(self, **fields: object) -> None:
         self.console_app.set_draft(self.console_app.draft.change(**fields))
@@ -76,7 +80,7 @@ class BundleFields(StationScreen):
         marked = (*draft.references, *((_CHANGED,) if draft.changed else ()))
         explain = "What is marked is carried (space). The plan (p) shows what patterns stand for."
         self.console_app.push_screen(
-            Choose("Carry which artifacts?", options, explain, several=True, marked=marked,
+            Choose("New bundle: Carry which artifacts?", options, explain, several=True, marked=marked,
                    acts=(_PICK, _PATTERN, _LIST)),
             self._references_chosen,
         )  # fmt: skip
@@ -88,10 +92,12 @@ class BundleFields(StationScreen):
         if kept != self.console_app.draft.references or (_CHANGED in chosen) != self.console_app.draft.changed:
             self._set(references=kept, changed=_CHANGED in chosen)
         if _PATTERN in chosen:
-            prompt = Prompt("Which artifacts?", "Patterns or names, as team/** charts/payments:*", check=_check_names)
+            prompt = Prompt(
+                "New bundle: Which artifacts?", "Patterns or names, as team/** charts/payments:*", check=_check_names
+            )
             self.console_app.push_screen(prompt, lambda text: self._add(text.split()) if text else None)
         elif _LIST in chosen:
-            prompt = Prompt("Which list?", "A file with a REF a line, or a collection.toml.", check=needed)
+            prompt = Prompt("New bundle: Which list?", "A file with a REF a line, or a collection.toml.", check=needed)
             self.console_app.push_screen(prompt, lambda path: self._read_list(path) if path else None)
         elif _PICK in chosen:
             self.console_app.show_root("repositories")
@@ -125,7 +131,7 @@ class BundleFields(StationScreen):
     def _change_to(self, sites: tuple[str, ...]) -> None:
         options = [Option(site, safe(site)) for site in sites]
         options.append(Option(_OTHER, "another site", "type its name"))
-        prompt = Prompt("To which site?", "The name that the other station was given.", check=_check_site)
+        prompt = Prompt("New bundle: To which site?", "The name that the other station was given.", check=_check_site)
 
         def typed(text: str | None) -> None:
             if not text:
@@ -145,7 +151,7 @@ class BundleFields(StationScreen):
             elif values:
                 self._set(to=values[0], new_site=False)
 
-        self.console_app.push_screen(Choose("To which site?", options), chosen)
+        self.console_app.push_screen(Choose("New bundle: To which site?", options), chosen)
 
     def _change_since(self) -> None:
         options = [
@@ -156,8 +162,10 @@ class BundleFields(StationScreen):
         taken = self.console_app.draft.since
         marked = (taken if taken in (FULL, LAST) else _OTHER,)
         explain = "What is known to be there is not carried again; see Deltas."
-        prompt = Prompt("Which receipt or want-list?", "A file; its .sig lies beside it.", check=_check_path)
-        self._one_or_typed("since", Choose("What does it stand on?", options, explain, marked=marked), prompt)
+        prompt = Prompt(
+            "New bundle: Which receipt or want-list?", "A file; its .sig lies beside it.", check=_check_path
+        )
+        self._one_or_typed("since", Choose("New bundle: Base of this delta?", options, explain, marked=marked), prompt)
 
     def _change_media(self, media: Sequence[Medium]) -> None:
         taken = self.console_app.draft.media
@@ -175,7 +183,7 @@ class BundleFields(StationScreen):
         options.append(Option(_OTHER, "a folder", "type its path"))
         writable = [medium.path for medium in media if not medium.read_only]
         self.console_app.push_screen(
-            Choose("Write to which media?", options, "Several are filled in this order.", several=True,
+            Choose("New bundle: Write to which media?", options, "Several are filled in this order.", several=True,
                    marked=taken or tuple(writable if len(writable) == 1 else ())),
             self._media_chosen,
         )  # fmt: skip
@@ -187,7 +195,7 @@ class BundleFields(StationScreen):
         if _OTHER not in chosen:
             self._set(media=paths)
             return
-        prompt = Prompt("Which folder?", "The bundle's own folder is made in it.", check=_check_path)
+        prompt = Prompt("New bundle: Which folder?", "The bundle's own folder is made in it.", check=_check_path)
         self.console_app.push_screen(prompt, lambda text: self._set(media=(*paths, text)) if text else None)
 
     def _change_volume(self) -> None:

@@ -77,26 +77,12 @@ class DeltasScreen(StationScreen):
         return self.query_one("#receipts", Table)
 
     def load(self) -> None:
-        denied = self.console_app.presence.denied
-        for table, permission in ((self.table, "build"), (self.receipts, "receipt")):
-            if permission in denied:
-                table.empty = f"not for you: {safe(denied[permission])}"
-                table.refresh()
-        if "build" not in denied:
-            self.ask(lambda station: station.fetch(Page[Want], "/v1/wants"), self._show_wants, group="wants")
-            self.ask(lambda station: station.fetch(Page[Delta], "/v1/deltas"), self._show_deltas, group="deltas")
-        if "receipt" not in denied:
-            self.ask(
-                lambda station: station.fetch(Page[MadeReceipt], "/v1/kept", limit=200),
-                self._show_receipts,
-                group="receipts",
-            )
-
-    def state_changed(self) -> None:
-        self.load()
-
-    def resumed(self) -> None:
-        self.load()
+        self.ask(lambda station: station.fetch(Page[Want], "/v1/wants"), self._show_wants, group="wants",
+                 needs="build")  # fmt: skip
+        self.ask(lambda station: station.fetch(Page[Delta], "/v1/deltas"), self._show_deltas, group="deltas",
+                 places=[self.table], needs="build")  # fmt: skip
+        self.ask(lambda station: station.fetch(Page[MadeReceipt], "/v1/kept", limit=200), self._show_receipts,
+                 group="receipts", places=[self.receipts], needs="receipt")  # fmt: skip
 
     def _show_wants(self, page: Page[Want]) -> None:
         self.wants = page.items

@@ -46,13 +46,7 @@ class MediaScreen(ImportingScreen):
         return self.query_one("#media", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.media(), self.show_media)
-
-    def resumed(self) -> None:
-        self.load()
-
-    def state_changed(self) -> None:
-        self.load()
+        self.ask(lambda station: station.media(), self.show_media, places=[self.table], needs="media")
 
     def show_media(self, media: Sequence[Medium]) -> None:
         self.table.show(tuple(media))

@@ -22,7 +22,7 @@ from tui.widgets.rows import RowList, Span
 FIELDS = (
     ("references", "Artifacts"),
     ("to", "Destination"),
-    ("since", "Stands on"),
+    ("since", "Based on"),
     ("media", "Medium"),
     ("volume", "Largest volume"),
     ("key", "Signing key"),
@@ -44,7 +44,7 @@ def value_of(draft: Draft, field: str) -> str:
         case "media":
             return ", then ".join(safe(path) for path in draft.media)
         case "since":
-            words_of = {FULL: "nothing: the bundle is full", LAST: "what is known to be there: a delta"}
+            words_of = {FULL: "nothing: a full bundle", LAST: "what is known to be there: a delta"}
             return words_of.get(draft.since) or safe(draft.since)
         case "key":
             return f"{safe(draft.key)}  {draft.keyid}" if draft.key else ""
@@ -59,8 +59,9 @@ def _chosen(draft: Draft) -> str:
     names = draft.references
     if not names:
         return "everything that has changed since it was sent" if draft.changed else ""
-    noun = "artifact" if not draft.is_open or draft.changed else "name or pattern"
-    said = f"{len(names)} names and patterns" if noun != "artifact" and len(names) > 1 else count(len(names), noun)
+    said = f"{len(names)} picked"
+    if draft.is_open and not draft.changed:
+        said = count(len(names), "name or pattern", "names and patterns")
     return f"{'changed of ' if draft.changed else ''}{said}: {words(names)}"
 
 
@@ -103,8 +104,9 @@ class NewBundleScreen(BundleFields):
     def form(self) -> FormRows:
         return self.query_one("#form", FormRows)
 
-    def resumed(self) -> None:
-        self.load()
+    def __init__(self) -> None:
+        super().__init__()
+        self._planned_at = self._planned_for = ""
 
     def load(self) -> None:
         self.draft_changed()
@@ -117,7 +119,20 @@ class NewBundleScreen(BundleFields):
         rows = self.query_one(PlanRows)
         if draft.plan is not rows.plan:
             rows.show(draft.plan)
+        rows.title = self._plan_title()
+        rows.refresh()
         self.frame_changed()
+
+    def _plan_title(self) -> str:
+        """When the plan was made, and whether anything on the station was changed since."""
+        if self.console_app.draft.plan is None or not self._planned_at:
+            return "Plan"
+        changed = "; the station has changed since" if self._revision() != self._planned_for else ""
+        return f"Plan made {self._planned_at}{changed}"
+
+    def _revision(self) -> str:
+        status = self.console_app.status
+        return status.revision if status is not None else ""
 
     def item(self) -> object | None:
         return self.form.field
@@ -139,21 +154,22 @@ class NewBundleScreen(BundleFields):
     def _planned(self, draft: Draft, plan: Plan) -> None:
         if self.console_app.draft != draft:
             return
-        self.console_app.set_draft(draft.change(plan=plan))
-        self.draft_changed()
+        self._take(draft, plan)
         if plan.nothing:
             self.say("note", safe(plan.nothing))
             return
         word = "b builds it" if draft.keyid else "choose the key that signs, then b builds it"
         self.say("ok", f"planned, nothing is written yet; {word}")
 
+    def _take(self, draft: Draft, plan: Plan) -> None:
+        self._planned_at, self._planned_for = self.console_app.now()[11:19], self._revision()
+        self.console_app.set_draft(draft.change(plan=plan))
+        self.draft_changed()
+
     def do_build(self) -> None:
-        """Begin it. What patterns stand for is asked again: what is built is what was shown."""
+        """Begin it. The plan is made again first: what is built is what was shown."""
         draft = self.console_app.draft
-        if not draft.is_open:
-            self._start(draft)
-            return
-        self.say("busy", "looking whether the patterns still stand for what the plan shows")
+        self.say("busy", "looking whether the plan still holds")
         self.ask(
             lambda station: station.plan(draft.plan_params()),
             lambda plan: self._looked_again(draft, plan),
@@ -164,12 +180,11 @@ class NewBundleScreen(BundleFields):
     def _looked_again(self, draft: Draft, plan: Plan) -> None:
         if self.console_app.draft != draft or draft.plan is None:
             return
-        if (plan.artifacts, plan.chosen) == (draft.plan.artifacts, draft.plan.chosen):
+        if _carries(plan) == _carries(draft.plan):
             self._start(draft)
             return
-        self.console_app.set_draft(draft.change(plan=plan))
-        self.draft_changed()
-        self.say("need", "what the patterns stand for has changed: look at the new plan, then b builds it")
+        self._take(draft, plan)
+        self.say("need", "what would be carried has changed: look at the new plan, then b builds it")
 
     def _start(self, draft: Draft) -> None:
         self.ask(lambda station: station.start_job("build", draft.build_params()), self._begun, group="act")
@@ -187,6 +202,11 @@ class NewBundleScreen(BundleFields):
     def as_text(self) -> str:
         names = "\n".join(f"  {safe(one)}" for one in self.console_app.draft.references)
         return super().as_text() + (f"\nArtifacts\n{names}\n" if names else "")
+
+
+def _carries(plan: Plan) -> tuple[object, ...]:
+    """What a plan says of the bundle itself; what is free on media changes by itself."""
+    return plan.artifacts, plan.chosen, plan.blobs, plan.bytes, plan.volumes, plan.requires, plan.base, plan.nothing
 
 
 def _next_step(draft: Draft) -> str:

@@ -12,6 +12,7 @@ from appliance.api.common import Page
 from appliance.api.people import Account, Asked, Explained, GivenSecret, HeldRole
 from appliance.api.trust import TrustedKey
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.password import ask_new
@@ -63,6 +64,12 @@ class AccountsScreen(WaitingChangesScreen):
     AUTO_FOCUS = "#accounts"
     listed_at: ClassVar[str] = "/v1/accounts"
     pages_of: ClassVar[type[Page[Account]]] = Page[Account]
+    needs: ClassVar[str] = "account"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._made = ""
+        """The account that was just made: the cursor goes to it, so that the next key is about it."""
 
     def body(self) -> ComposeResult:
         look = self.look
@@ -78,7 +85,7 @@ class AccountsScreen(WaitingChangesScreen):
             ),
             key=lambda one: one.name,
             ident="accounts",
-            empty="no account holds this text",
+            empty="there is no account",
         )
         explained = TextRows(look, "What it may do", ident="explained")
         explained.display = False
@@ -91,15 +98,14 @@ class AccountsScreen(WaitingChangesScreen):
 
     def load(self) -> None:
         super().load()
-        denied = self.console_app.presence.denied.get("account", "")
-        if denied:
-            self.table.empty = f"not for you: {safe(denied)}"
-            self.table.refresh()
-            return
         self.load_page()
 
-    def state_changed(self) -> None:
-        self.load()
+    def show_page(self, page: Page[Account]) -> None:
+        super().show_page(page)
+        made, self._made = self._made, ""
+        names = [one.name for one in self.table.records]
+        if made in names:
+            self.table.move_to(names.index(made))
 
     def moved(self, rows: RowList | None) -> None:
         self._detail()
@@ -168,11 +174,16 @@ class AccountsScreen(WaitingChangesScreen):
 
         def named(name: str | None) -> None:
             if name:
-                about = Prompt("Whose is it?" if kind == "person" else "What is it for?", "It may be left empty.")
+                title = (
+                    f"{safe(name.strip())}: Whose is it?"
+                    if kind == "person"
+                    else (f"{safe(name.strip())}: What is it for?")
+                )
+                about = Prompt(title, "It may be left empty.")
                 app.push_screen(about, lambda text: self._make(kind, name.strip(), text))
 
         start = "robot-" if kind == "robot" else ""
-        app.push_screen(Prompt("Its name?", explain, value=start, check=needed), named)
+        app.push_screen(Prompt(f"New {kind}: Its name?", explain, value=start, check=needed), named)
 
     def _make(self, kind: str, name: str, full_name: str | None) -> None:
         if full_name is None:
@@ -187,8 +198,8 @@ class AccountsScreen(WaitingChangesScreen):
             return
 
         def made(_: object) -> None:
-            self.load()
-            self.say("ok", f"made {name}, who may nothing yet: a gives a role")
+            self._show_made(name)
+            self.say("ok", f"Created {name}. No roles yet: a gives one")
 
         ask_new(
             self.console_app,
@@ -200,10 +211,16 @@ class AccountsScreen(WaitingChangesScreen):
             ),
         )
 
-    def _given(self, given: GivenSecret) -> None:
+    def _show_made(self, name: str) -> None:
+        self._made = name
+        if self.filter_text and self.filter_text not in name:
+            self.close_filter(keep=False)
         self.load()
+
+    def _given(self, given: GivenSecret) -> None:
+        self._show_made(given.name)
         explain = f"Good until {moment(given.expires)}. It is shown now and never again: y copies it."
-        self.console_app.push_screen(SecretDialog(f"The secret of {safe(given.name)}", explain, given.secret))
+        self.console_app.push_screen(SecretDialog(f"The secret of {safe(given.name)}", explain, Secret(given.secret)))
 
     def do_account_secret(self) -> None:
         account = self.table.current
@@ -221,16 +238,18 @@ class AccountsScreen(WaitingChangesScreen):
         )
 
     def do_account_grant(self) -> None:
-        options = [Option(name, name, gives) for name, gives in ROLES]
-        self.console_app.push_screen(Choose("Which role?", options), self._role_chosen)
-
-    def _role_chosen(self, chosen: tuple[str, ...] | None) -> None:
         account = self.table.current
-        if not chosen or account is None:
+        if account is None:
             return
-        role = chosen[0]
+        options = [Option(name, name, gives) for name, gives in ROLES]
+        self.console_app.push_screen(
+            Choose(f"{safe(account.name)}: Which role?", options),
+            lambda chosen: self._role_chosen(account, chosen[0]) if chosen else None,
+        )
+
+    def _role_chosen(self, account: Account, role: str) -> None:
         explain = "team/app, team/* (one level), team/** (all below), ** (everything). It bounds pull, push and delete."
-        prompt = Prompt(f"{role} on which repositories?", explain, value="**", check=needed)
+        prompt = Prompt(f"{safe(account.name)}: {role} on which repositories?", explain, value="**", check=needed)
 
         def on(pattern: str | None) -> None:
             if pattern:
@@ -254,7 +273,9 @@ class AccountsScreen(WaitingChangesScreen):
                 body = {"role": held.role, "pattern": held.pattern}
                 self._change(account.name, "withdraw", body, f"{account.name} is no {role_text(held)} any more")
 
-        self.console_app.push_screen(Choose("Take which role away?", options, "It counts at once."), chosen)
+        self.console_app.push_screen(
+            Choose(f"{safe(account.name)}: Take which role away?", options, "It counts at once."), chosen
+        )
 
     def do_account_disable(self) -> None:
         self._confirmed("Disable", "It is shut out at once, with every token it has.", "disable", "is disabled")
@@ -287,12 +308,11 @@ class AccountsScreen(WaitingChangesScreen):
             )
 
     def do_account_bind(self) -> None:
-        self.ask(lambda station: station.trust(), self._ask_key, group="field")
-
-    def _ask_key(self, keys: Sequence[TrustedKey]) -> None:
         account = self.table.current
-        if account is None:
-            return
+        if account is not None:
+            self.ask(lambda station: station.trust(), lambda keys: self._ask_key(account, keys), group="field")
+
+    def _ask_key(self, account: Account, keys: Sequence[TrustedKey]) -> None:
         other = "another key"
         options = [
             Option(key.keyid, key.keyid, safe(key.owner))
@@ -307,8 +327,8 @@ class AccountsScreen(WaitingChangesScreen):
 
         def chosen(values: tuple[str, ...] | None) -> None:
             if values and values[0] == other:
-                prompt = Prompt("Which key?", "Its id: 16 hexadecimal digits, as `lockgate key list` shows it.",
-                                check=_check_keyid)  # fmt: skip
+                explain = "Its id: 16 hexadecimal digits, as `lockgate key list` shows it."
+                prompt = Prompt(f"{safe(account.name)}: Which key?", explain, check=_check_keyid)
                 self.console_app.push_screen(prompt, bind)
             elif values:
                 bind(values[0])
@@ -325,7 +345,7 @@ class AccountsScreen(WaitingChangesScreen):
             if values:
                 self._change(account.name, "unbind-key", {"keyid": values[0]}, f"{values[0]} stands for nobody")
 
-        self.console_app.push_screen(Choose("Which key is theirs no more?", options), chosen)
+        self.console_app.push_screen(Choose(f"{safe(account.name)}: Which key is theirs no more?", options), chosen)
 
     def do_account_explain(self) -> None:
         account = self.table.current
@@ -341,7 +361,7 @@ class AccountsScreen(WaitingChangesScreen):
                     group="explain",
                 )
 
-        prompt = Prompt("In which repository?", "A name such as team/app.", check=needed)
+        prompt = Prompt(f"{safe(account.name)}: In which repository?", "A name such as team/app.", check=needed)
         self.console_app.push_screen(prompt, answered)
 
     def _explain(self, name: str, repository: str, items: Sequence[Explained]) -> None:

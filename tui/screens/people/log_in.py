@@ -17,6 +17,7 @@ from textual.widgets import Input, Static
 from appliance.api.people import Who
 from bundles.errors import EXIT_DONE, LockgateError
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.terminal.early_keys import EarlyKeys
 from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message
@@ -130,7 +131,7 @@ class LogInForm(EarlyKeys[None], inherit_bindings=False):
             if not field.value and field.id not in self.optional:
                 field.focus()
                 return
-        typed = {str(field.id): field.value for field in fields}
+        typed = {str(field.id): Secret(field.value) if field.password else field.value for field in fields}
         for field in fields:
             if field.password:
                 field.value = ""

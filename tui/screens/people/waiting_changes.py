@@ -55,9 +55,8 @@ class WaitingChangesScreen(PagedScreen):
         return self.changes.current if self.last_list is self.changes else None
 
     def load(self) -> None:
-        self.ask(
-            lambda station: station.fetch(Page[AccountChange], self.changes_at), self.show_changes, group="changes"
-        )
+        self.ask(lambda station: station.fetch(Page[AccountChange], self.changes_at), self.show_changes,
+                 group="changes", places=[self.changes])  # fmt: skip
 
     def show_changes(self, page: Page[AccountChange]) -> None:
         """Show what waits. Without anything the list goes, and the accounts get the focus."""

@@ -17,6 +17,7 @@ from tui.screens.base import StationScreen
 from tui.station.link import SLOW
 from tui.station.port import Station
 from tui.terminal.look import MARKS
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.widgets.table import Column, Table
@@ -50,7 +51,7 @@ class AuditScreen(StationScreen):
             ),
             key=lambda one: f"{one.lane}-{one.seq}",
             ident="events",
-            empty="no event is like this",
+            empty="no matching events",
         )  # fmt: skip
         yield Panel(self.look, ident="detail")
 
@@ -62,8 +63,9 @@ class AuditScreen(StationScreen):
         return self.query_one("#events", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: self._page(station, None), self.show_events, otherwise=self.unseen(self.table))
-        self.ask(lambda station: station.fetch(Head, "/v1/audit/head"), self.show_head, group="head")
+        self.ask(lambda station: self._page(station, None), self.show_events, places=[self.table], needs="audit")
+        self.ask(lambda station: station.fetch(Head, "/v1/audit/head"), self.show_head, group="head",
+                 places=[self.query_one("#chain", Panel)], needs="audit")  # fmt: skip
 
     async def _page(self, station: Station, after: str | None) -> Page[Event]:
         """A page, newest first."""
@@ -76,6 +78,8 @@ class AuditScreen(StationScreen):
         said += [f'holding "{safe(self.filter_text)}"'] if self.filter_text else []
         self.table.note = ", ".join(said)
         self.table.show(page.items, page.next)
+        if not page.items and said:
+            self.table.stands(Known.NO_MATCH, f"{', '.join(said)}; f and / change that, esc ends it")
         self.moved(None)
 
     def show_head(self, head: Head) -> None:
@@ -127,7 +131,7 @@ class AuditScreen(StationScreen):
                 self.narrowed = {name: value for name, value in answers.items() if value}
                 self.load()
 
-        self.console_app.push_screen(Form("Which events?", fields, "What is empty asks for nothing."), narrowed)
+        self.console_app.push_screen(Form("Which events?", fields, "Leave a field empty to match anything."), narrowed)
 
     def do_check_chain(self) -> None:
         explain = (

@@ -23,6 +23,7 @@ class CustodyScreen(PagedScreen, CustodyActs):
     name_of: ClassVar[str] = "custody"
     listed_at: ClassVar[str] = "/v1/custody"
     pages_of: ClassVar[type[Page[CustodyBundle]]] = Page[CustodyBundle]
+    needs: ClassVar[str] = "custody"
 
     def body(self) -> ComposeResult:
         look = self.look

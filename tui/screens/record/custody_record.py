@@ -12,6 +12,7 @@ from appliance.api.audit import CustodyRecord
 from bundles.documents.custody_form import as_html, as_text
 from bundles.io.display import safe
 from tui.dialogs.save import ask_and_save
+from tui.screens.asking import Place
 from tui.screens.record.custody_acts import CustodyActs
 from tui.terminal.texts import count, moment, words
 from tui.widgets.panel import Panel, fact
@@ -28,11 +29,12 @@ class CustodyRecordScreen(CustodyActs):
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Custody of {safe(self.bundle)}", ident="facts")
-        yield TextRows(self.look, "Record", ident="record", empty="asking")
+        yield TextRows(self.look, "Record", ident="record", empty="nothing is on record")
 
     def load(self) -> None:
         path = f"/v1/bundles/{quote(self.bundle, safe='')}/custody"
-        self.ask(lambda station: station.fetch(CustodyRecord, path), self.show_record)
+        places: list[Place] = [self.query_one("#facts", Panel), self.query_one("#record", TextRows)]
+        self.ask(lambda station: station.fetch(CustodyRecord, path), self.show_record, places=places, needs="custody")
 
     def show_record(self, record: CustodyRecord) -> None:
         self.record = record

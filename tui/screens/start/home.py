@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -12,12 +12,15 @@ from appliance.api.common import Page
 from appliance.api.intake import IntakeEntry
 from appliance.api.jobs import Job
 from appliance.api.people import AccountChange
-from appliance.api.status import Status
+from appliance.api.status import Status, StoreUse
 from bundles.io.display import safe
+from tui.dialogs.confirm import Confirm
 from tui.screens.base import StationScreen
+from tui.station.troubles import Trouble, dismiss, troubles
 from tui.terminal.look import Look
 from tui.terminal.texts import count, moment, percent, size, span
 from tui.widgets.mark_rows import Marked, MarkRows
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span
 from tui.wording.next_action import Suggestion, suggestions
@@ -39,12 +42,20 @@ class NextActions(RowList):
         return [(f"{self.look.mark(one.role)} ", one.role), (one.text, "plain")]
 
 
+_DISMISS: Final = (
+    "Home and Recover name it no more; Jobs and the audit log keep it, with your name. "
+    "Dismiss what somebody has looked into."
+)
+
+
 class HomeScreen(StationScreen):
     name_of: ClassVar[str] = "home"
 
     def __init__(self) -> None:
         super().__init__()
         self.jobs: tuple[Job, ...] = ()
+        self.troubles: Sequence[Trouble] | None = None
+        """None before the station said which there are: nothing is suggested then, so that no row moves below a key."""
         self.entries: tuple[IntakeEntry, ...] = ()
         self.changes = 0
 
@@ -58,19 +69,25 @@ class HomeScreen(StationScreen):
             yield Panel(look, "Health", ident="health")
 
     def load(self) -> None:
+        rows = [self.query_one(NextActions)]
         if self.console_app.presence.who is None:
+            rows[0].stands(Known.UNKNOWN, "looking for the station")
             return
         self.ask(lambda station: station.jobs(limit=20), self.show_jobs, group="jobs")
+        self.ask(troubles, self.show_troubles, group="troubles", places=rows)
         self.ask(
             lambda station: station.fetch(Page[AccountChange], "/v1/account-changes"),
             self.show_changes,
             group="changes",
         )
-        if "quarantine" not in self.console_app.presence.denied:
-            self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake")
+        self.ask(lambda station: station.intake(limit=20), self.show_intake, group="intake", needs="quarantine")
 
     def show_jobs(self, page: Page[Job]) -> None:
         self.jobs = page.items
+        self.show_state()
+
+    def show_troubles(self, found: Sequence[Trouble]) -> None:
+        self.troubles = found
         self.show_state()
 
     def show_intake(self, page: Page[IntakeEntry]) -> None:
@@ -95,7 +112,9 @@ class HomeScreen(StationScreen):
         if status is None:
             return
         rows = self.query_one(NextActions)
-        fresh = suggestions(status, self.jobs, self.entries, self.changes)
+        fresh = (
+            [] if self.troubles is None else suggestions(status, self.jobs, self.entries, self.changes, self.troubles)
+        )
         if fresh != rows.suggestions:
             rows.suggestions = fresh
             rows.changed()
@@ -127,13 +146,12 @@ class HomeScreen(StationScreen):
 
     def _station_lines(self, status: Status) -> list[list[Span]]:
         store = status.store
-        whole = store.bytes + store.free
         return [
             _fact("site", f"{safe(status.site)}, {safe(status.side)}", "title"),
             _fact("registry", f"{safe(status.listen)}{', open' if status.open else ''}"),
             _fact("since", moment(status.started)),
             _fact("store", f"{size(store.bytes)} in {count(store.blobs, 'blob')}"),
-            _fact("", f"{self.look.bar(store.bytes, whole, 14)} {size(store.free)} free"),
+            _fact("disk", _disk(self.look, store)),
             *([_fact("", f"read-only since {moment(status.read_only.since)}", "bad")] if status.read_only else []),
             _fact("quarantine", count(status.quarantine, "bundle")),
             *([_fact("accounts", _changes(status), "need")] if status.account_changes else []),
@@ -157,6 +175,22 @@ class HomeScreen(StationScreen):
             else:
                 self.console_app.open_thing(item.kind, item.reference)
 
+    def do_dismiss(self) -> None:
+        """Somebody has seen to it: all equal ones."""
+        item = self.item()
+        ids = item.ids if isinstance(item, Suggestion) else ()
+        if not ids:
+            return
+        question = Confirm(f"Dismiss: {item.text if isinstance(item, Suggestion) else ''}?", _DISMISS)
+        self.console_app.push_screen(question, lambda yes: self._dismiss(ids) if yes else None)
+
+    def _dismiss(self, ids: tuple[str, ...]) -> None:
+        self.ask(lambda station: dismiss(station, ids), self._dismissed, group="act")
+
+    def _dismissed(self, _: None) -> None:
+        self.load()
+        self.say("ok", "dismissed: Jobs still lists it")
+
     def do_bring_in(self) -> None:
         self.console_app.open_guide("bring_in")
 
@@ -170,6 +204,12 @@ def _last_import(status: Status) -> str:
     if "last_import" in status.hidden:
         return "not shown to your roles"
     return moment(status.last_import.at if status.last_import else None)
+
+
+def _disk(look: Look, store: StoreUse) -> str:
+    """How full the file system is, whoever filled it; without a bar where its size is not known."""
+    free = f"{size(store.free)} free"
+    return f"{look.bar(store.size - store.free, store.size, 14)} {free}" if store.size > 0 else free
 
 
 def _changes(status: Status) -> str:

@@ -114,7 +114,7 @@ class TrustActs(StationScreen):
             f"Key {key.keyid} is pinned already, for {safe(pinned.pinned)}. This adds {safe(words(pinned.added))}."
         )
         prompt = Prompt(
-            f"Type {grant.purpose} to add that", explain,
+            f"Key {key.keyid}: Type {grant.purpose} to add that", explain,
             check=lambda text: "" if text.strip() == grant.purpose else f"type {grant.purpose}, or esc",
         )  # fmt: skip
         self.console_app.push_screen(prompt, lambda text: go(key) if text else None)
@@ -132,7 +132,7 @@ class TrustActs(StationScreen):
             "Pin it only where every word is the same.",
         ]
         self.console_app.push_screen(
-            Confirm(f"Are these the words of {safe(grant.owner)}?", "\n".join(lines)),
+            Confirm(f"Key {key.keyid}: Are these the words of {safe(grant.owner)}?", "\n".join(lines)),
             lambda yes: self._pin(key, grant, None) if yes else None,
         )
 
@@ -152,7 +152,7 @@ class TrustActs(StationScreen):
                 spoken = " ".join(answers[field.key] for field in fields)
                 self._pin(key, grant, Heard(spoken, witness, record))
 
-        self.console_app.push_screen(Form("First trust: what do you hear?", fields, explain), heard)
+        self.console_app.push_screen(Form(f"Key {key.keyid}: First trust: what do you hear?", fields, explain), heard)
 
     def _pin(self, key: KeyFile, grant: Grant, heard: Heard | None) -> None:
         def pinned(keyid: str) -> None:

@@ -29,27 +29,31 @@ class KeyScreen(TrustActs):
         self.keyid = keyid
         self.key: TrustedKey | None = None
         self.rules: Sequence[TrustRule] = ()
+        self.answered = False
 
     def body(self) -> ComposeResult:
         yield Panel(self.look, f"Key {safe(self.keyid)}", ident="facts")
         yield Panel(self.look, ident="state")
-        yield TextRows(self.look, "What stands on it", ident="recall", empty="asking")
+        yield TextRows(self.look, "What stands on it", ident="recall", empty="nothing stands on it")
 
     def load(self) -> None:
-        self.ask(lambda station: station.trust(), self.show_trust, group="trust")
+        self.ask(lambda station: station.trust(), self.show_trust, group="trust",
+                 places=[self.query_one("#facts", Panel)])  # fmt: skip
         self.ask(lambda station: station.rules(), self.show_rules, group="rules")
         self.ask(
-            asked(self.keyid), self.show_recall, group="recall",
+            asked(self.keyid), self.show_recall, group="recall", places=[self.query_one("#recall", TextRows)],
             otherwise=lambda error: self.show_recall(Recalled(thing=self.keyid, unknown=error.diagnostics())),
         )  # fmt: skip
 
     def show_trust(self, keys: Sequence[TrustedKey]) -> None:
         self.key = next((key for key in keys if key.keyid == self.keyid), None)
+        self.answered = True
         self._show()
 
     def show_rules(self, rules: Sequence[TrustRule]) -> None:
         self.rules = rules
-        self._show()
+        if self.answered:
+            self._show()
 
     def show_recall(self, found: Recalled) -> None:
         self.query_one("#recall", TextRows).show(recall_text(found))

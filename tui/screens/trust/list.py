@@ -72,18 +72,16 @@ class TrustScreen(TrustActs):
         return self.query_one("#own", Table)
 
     def load(self) -> None:
-        self.ask(lambda station: station.trust(), self.show_trust, group="trust")
-        self.ask(lambda station: station.keys(), self.own.show, group="keys")
-        self.ask(lambda station: station.rules(), self.show_rules, group="rules")
-
-    def resumed(self) -> None:
-        self.load()
+        self.ask(lambda station: station.trust(), self.show_trust, group="trust", places=[self.table])
+        self.ask(lambda station: station.keys(), self.own.show, group="keys", places=[self.own])
+        self.ask(lambda station: station.rules(), self.show_rules, group="rules",
+                 places=[self.query_one("#rules", Panel)])  # fmt: skip
 
     def show_rules(self, rules: Sequence[TrustRule]) -> None:
         lines: list[list[Span]] = [[(rule_text(rule), "plain")] for rule in rules[:RULES]]
         if len(rules) > RULES:
             lines.append([(f"and {len(rules) - RULES} more: lockgate key policy", "plain")])
-        self.query_one("#rules", Panel).show(lines or [[("nothing: one signer by any kind of key suffices", "plain")]])
+        self.query_one("#rules", Panel).show(lines or [[("no extra rules: one valid signature is enough", "plain")]])
 
     def show_trust(self, keys: Sequence[TrustedKey]) -> None:
         self.trusted = keys

@@ -11,14 +11,14 @@ from typing import Final, TypeVar
 import msgspec
 
 from appliance.api.trust import OwnKey
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import UsageError
 from bundles.io.display import safe
+from bundles.io.secret import Secret
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.passphrase import Passphrase
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.base import Answer, Refusal, StationScreen
+from tui.screens.base import StationScreen
 from tui.station.port import Station
-from tui.terminal.workers import begin
 
 T = TypeVar("T")
 
@@ -54,48 +54,45 @@ class Offer:
 class SigningScreen(StationScreen):
     """A screen on which people sign."""
 
-    def sign(self, offer: Offer, explain: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]) -> None:
-        """Sign with one of the keys; `explain` says what is signed. `then` gets what `send` answered."""
+    def sign(
+        self, what: str, offer: Offer, explain: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]
+    ) -> None:
+        """Sign with one of the keys; `what` names what is signed in a few words for the dialogs' titles, `explain` says
+        it whole. `then` gets what `send` answered."""
 
-        def go(key: OwnKey, passphrase: str) -> None:
+        def go(key: OwnKey, passphrase: Secret) -> None:
             self.say("busy", "opening the key and signing")
-            begin(self, partial(self._sign, key, passphrase, fetch, send, then), "act")
+            self.work(partial(self._sign, key, passphrase, fetch, send), then, group="act")
 
-        self.choose_key(offer, explain, go)
+        self.choose_key(what, offer, explain, go)
 
-    def choose_key(self, offer: Offer, explain: str, go: Callable[[OwnKey, str], None]) -> None:
+    def choose_key(self, what: str, offer: Offer, explain: str, go: Callable[[OwnKey, Secret], None]) -> None:
         """Ask for a key (where there is a choice) and its passphrase (where it has one), then `go`. A key of the folder
         comes first; whose key is in a file names it."""
 
         def chosen(key: OwnKey) -> None:
             if key.encrypted:
-                prompt = Passphrase(key, explain, partial(self._unlock, offer))
-                self.console_app.push_screen(prompt, lambda text: None if text is None else opened(key, text))
+                prompt = Passphrase(what, key, explain, partial(self._unlock, offer))
+                self.console_app.push_screen(prompt, lambda text: None if text is None else opened(key, Secret(text)))
             else:
-                opened(key, "")
+                opened(key, Secret())
 
-        def opened(key: OwnKey, passphrase: str) -> None:
+        def opened(key: OwnKey, passphrase: Secret) -> None:
             if key.keyid:
                 go(key, passphrase)
             else:
-                begin(self, partial(self._learn, offer, key, passphrase, go), "open")
+                named = partial(self._learn, offer, key, passphrase)
+                self.work(named, lambda learnt: go(learnt, passphrase), group="open")
 
         def ask_file() -> None:
-            prompt = Prompt("Your private key's file?", f"{explain}\nIt must be {offer.wanted}.", check=needed)
+            explained = f"{explain}\nIt must be {offer.wanted}."
+            prompt = Prompt(f"{what}: Your private key's file?", explained, check=needed)
             self.console_app.push_screen(prompt, given)
 
         def given(path: str | None) -> None:
             if path:
-                begin(self, partial(read, path), "open")
-
-        async def read(path: str) -> None:
-            name = path.strip() if "/" in path else f"./{path.strip()}"
-            try:
-                key = await asyncio.to_thread(self.console_app.keyring.about, name)
-            except LockgateError as error:
-                self.post_message(Refusal(error, None))
-            else:
-                self.post_message(Answer(chosen, key))
+                name, keyring = path.strip() if "/" in path else f"./{path.strip()}", self.console_app.keyring
+                self.work(lambda: asyncio.to_thread(keyring.about, name), chosen, group="open")
 
         if len(offer.keys) == 1:
             chosen(offer.keys[0])
@@ -107,36 +104,25 @@ class SigningScreen(StationScreen):
         options = [Option(key.name, safe(key.name), key.keyid) for key in offer.keys]
         options.append(Option(_FILE, "a key in a file", "type its path"))
         self.console_app.push_screen(
-            Choose("Sign with which key?", options, explain),
+            Choose(f"{what}: Sign with which key?", options, explain),
             lambda names: None if not names else ask_file() if names[0] == _FILE else chosen(by_name[names[0]]),
         )
 
     def _unlock(self, offer: Offer, name: str, passphrase: str) -> None:
         """Open a key in the dialog that asks for its passphrase, which stays open where the key may not be used."""
-        keyid = self.console_app.keyring.unlock(name, passphrase)
-        _require(offer, name, keyid)
+        _require(offer, name, self.console_app.keyring.unlock(name, passphrase))
 
-    async def _learn(self, offer: Offer, key: OwnKey, passphrase: str, go: Callable[[OwnKey, str], None]) -> None:
-        """Learn the id of a key in a file, which only opening it tells."""
-        try:
-            keyid = await asyncio.to_thread(self.console_app.keyring.unlock, key.name, passphrase)
-            _require(offer, key.name, keyid)
-        except LockgateError as error:
-            self.post_message(Refusal(error, None))
-        else:
-            named = msgspec.structs.replace(key, keyid=keyid)
-            self.post_message(Answer(lambda opened: go(opened, passphrase), named))
+    async def _learn(self, offer: Offer, key: OwnKey, passphrase: Secret) -> OwnKey:
+        """The key with its id, which only opening a key in a file tells."""
+        keyid = await asyncio.to_thread(self.console_app.keyring.unlock, key.name, passphrase)
+        _require(offer, key.name, keyid)
+        return msgspec.structs.replace(key, keyid=keyid)
 
-    async def _sign(self, key: OwnKey, passphrase: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]) -> None:
+    async def _sign(self, key: OwnKey, passphrase: Secret, fetch: Fetch, send: Send[T]) -> T:
         link, keyring = self.console_app.link, self.console_app.keyring
-        try:
-            payload = await link.ask(lambda station: fetch(station, key.keyid))
-            keyid, signature = await asyncio.to_thread(keyring.sign, key.name, passphrase, payload)
-            answer = await link.ask(lambda station: send(station, keyid, payload, signature))
-        except LockgateError as error:
-            self.post_message(Refusal(error, None))
-        else:
-            self.post_message(Answer(then, answer))
+        payload = await link.ask(lambda station: fetch(station, key.keyid))
+        keyid, signature = await asyncio.to_thread(keyring.sign, key.name, passphrase, payload)
+        return await link.ask(lambda station: send(station, keyid, payload, signature))
 
 
 def _require(offer: Offer, name: str, keyid: str) -> None:

@@ -26,6 +26,7 @@ from tui.station.port import Station
 from tui.terminal.texts import percent, size, words
 from tui.terminal.workers import begin
 from tui.widgets.mark_rows import Marked, MarkRows
+from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import Span
 from tui.wording.verification import HEADLINES, facts_of, lines_of, page_of, sequence_of
@@ -74,7 +75,7 @@ class VerifyScreen(StationScreen):
     def body(self) -> ComposeResult:
         look = self.look
         yield Panel(look, "Verify a bundle", ident="verdict")
-        yield MarkRows(look, "Rules", ident="rules-found", empty="v chooses a medium or a folder")
+        yield MarkRows(look, "Rules", ident="rules-found", empty="no rule was looked at")
 
     def load(self) -> None:
         if self.findings is None and not self.reading:
@@ -87,9 +88,10 @@ class VerifyScreen(StationScreen):
             fact("", "rule says what it found, and the first failure what is to be done.", name_width=5),
         ]
         self.query_one("#verdict", Panel).show(lines)
+        self.query_one("#rules-found", MarkRows).stands(Known.UNKNOWN, "v chooses a medium or a folder")
 
     def do_check(self) -> None:
-        self.ask(lambda station: station.media(), self._ask_medium, group="media")
+        self.ask(lambda station: station.media(), self._ask_medium, group="media to verify")
 
     def _ask_medium(self, media: Sequence[Medium]) -> None:
         options = media_options(media)
@@ -105,7 +107,7 @@ class VerifyScreen(StationScreen):
         if ELSEWHERE not in chosen:
             self.verify(here)
             return
-        prompt = Prompt("Which folder?", "A bundle's folder, or one that holds it.", check=needed)
+        prompt = Prompt("Verify: Which folder?", "A bundle's folder, or one that holds it.", check=needed)
         self.console_app.push_screen(prompt, lambda path: self.verify((*here, path)) if path else None)
 
     def verify(self, paths: tuple[str, ...]) -> None:
@@ -113,7 +115,10 @@ class VerifyScreen(StationScreen):
         self.paths, self.findings, self.reading = paths, None, True
         self.stop.set()
         self.stop = threading.Event()
-        self.query_one("#rules-found", MarkRows).show(())
+        rules = self.query_one("#rules-found", MarkRows)
+        rules.show(())
+        rules.answered = False
+        rules.stands(Known.LOADING)
         self.on_read(Read(0, 0))
         self.frame_changed()
         begin(self, partial(self._verify, paths, self.stop), "act")
