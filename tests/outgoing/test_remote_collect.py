@@ -15,8 +15,10 @@ import pytest
 from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect import job as collect
-from bundles.errors import CancelledError, LockgateError, RefusedError
+from appliance.outgoing.collect.collector import Collector
+from bundles.errors import CancelledError, FailedError, LockgateError, RefusedError
 from bundles.limits import MIB
+from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import OCI_INDEX, OCI_MANIFEST
 from tests.outgoing.outside import Context, Outside, PowerCut
@@ -396,6 +398,8 @@ def test_a_registry_that_lies_is_one_line_and_the_rest_goes_on(
     assert len(said) == 1
     assert said[0].isprintable()
     assert [event["outcome"] for event in outside.events("collect")].count("done") == 1
+    if fault in (bad_length, short_length, other_range):
+        assert registry.counted("GET", str(Digest.of(LAYER))) == 1, "a wrong length is no matter of trying again"
     assert registry.counted("GET", str(Digest.of(LAYER))) <= 4, (
         "two attempts; aiohttp repeats what a kept connection lost"
     )
@@ -443,11 +447,17 @@ def test_a_host_that_never_answers_is_given_up_for_its_other_references(
 def test_one_registry_that_holds_its_references_up_leaves_room_for_others(
     outside: Outside, registry: SmallRegistry, good: SmallRegistry
 ) -> None:
-    over = threading.Event()
-    registry.fault = lambda _: over.wait(20)
+    over, waited_out = threading.Event(), threading.Event()
+
+    def holds(_: Handler) -> bool:
+        if not over.wait(20):
+            waited_out.set()
+        return True
+
+    registry.fault = holds
     context = outside.context(
         "collect",
-        {"sources": [*(registry.entry(f"a{number}", "1") for number in range(6)), good.entry("team/good", "1")]},
+        {"sources": [*(registry.entry(f"a{number}", "1") for number in range(12)), good.entry("team/good", "1")]},
     )
 
     def seen(*_: object) -> None:
@@ -458,6 +468,7 @@ def test_one_registry_that_holds_its_references_up_leaves_room_for_others(
     with pytest.raises(CancelledError):
         collect.run(context)
     over.set()
+    assert not waited_out.is_set()
     assert outside.shows("team/good:1") is not None
 
 
@@ -545,7 +556,10 @@ def test_a_child_that_is_not_there_makes_nothing_visible_also_where_it_is_eviden
     assert outside.shows("team/app:1") is None
 
 
-def test_nothing_stays_of_a_referrer_that_is_not_there_whole(outside: Outside, registry: SmallRegistry) -> None:
+def test_nothing_stays_of_a_referrer_that_is_not_there_whole(
+    outside: Outside, registry: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("appliance.outgoing.collect.collector._AT_ONCE", 1)  # what is there is taken first
     digest = registry.image("team/app", "1", SMALL)
     first, second = registry.image("team/app", "", b"here"), registry.image("team/app", "", b"gone")
     children = [
@@ -563,6 +577,22 @@ def test_nothing_stays_of_a_referrer_that_is_not_there_whole(outside: Outside, r
     assert outside.shows("team/app:1") == digest
     assert outside.shows(f"team/app@{first}") is None
     assert outside.station.metadata.shown_anywhere(Digest.of(b"here")) == []
+
+
+def test_nothing_becomes_visible_where_a_branch_left_a_part_to_another_that_lost_it(
+    outside: Outside, registry: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.image("team/app", "1", SMALL, b"lost")
+    whole = Collector._take_blob
+
+    async def loses(collector: Collector, blob: Descriptor) -> None:
+        if blob.digest != Digest.of(b"lost"):
+            await whole(collector, blob)
+
+    monkeypatch.setattr(Collector, "_take_blob", loses)
+    with pytest.raises(FailedError):
+        run(outside, registry.entry("team/app", "1"))
+    assert outside.shows("team/app:1") is None
 
 
 def test_cosigns_tags_that_lead_in_a_circle_end(outside: Outside, registry: SmallRegistry) -> None:
