@@ -7,7 +7,7 @@ from typing import Any
 from appliance.api.jobs import Part
 from tests.console.keys import PASSPHRASE
 from tui.terminal.look import Look
-from tui.widgets.parts import medium_lines, volume_lines
+from tui.widgets.parts import medium_lines, transfer_lines, volume_lines
 
 LOOK = Look(colour=False)
 GB = 1_000_000_000
@@ -35,6 +35,16 @@ def test_a_medium_is_half_full_when_it_is_written_and_full_when_it_is_compared()
 def test_a_medium_that_failed_says_what_happened() -> None:
     failed = Part(name="/media/a", state="failed", about="the medium is full: /media/a")
     assert text(medium_lines(LOOK, (failed,))) == "[!!] failed    /media/a: the medium is full: /media/a"
+
+
+def test_a_blob_fills_while_it_is_fetched_and_sources_that_failed_say_why() -> None:
+    blob = Part(name=f"sha256:{'ab' * 32}", state="fetching", done=GB, total=4 * GB)
+    failed = [Part(name=f"registry/app:{number}", state="failed", about="wants an account") for number in range(6)]
+    first, *others, last = text(transfer_lines(LOOK, (failed[0], blob, *failed[1:]))).split("\n")
+    assert first.startswith("[..] fetching  [███░░░░░░░░░░░░]  25%  1.0 GB of 4.0 GB")
+    assert first.endswith("sha256:abababababab")
+    assert others == [f"[!!] failed    registry/app:{number}: wants an account" for number in range(4)]
+    assert last == "     and 2 sources more, in the log"
 
 
 def test_the_grid_has_a_row_per_medium_and_a_cell_per_volume() -> None:
