@@ -18,11 +18,11 @@ from appliance.intake.entry_log import Logged, logged, require_logged_in
 from appliance.intake.overrides import trusted_now
 from appliance.permissions import Permission
 from appliance.release_check.log_record import read_log
-from appliance.settings.approvals import Demand, check_apart, check_inspected, is_sealed, one_more, person
+from appliance.settings.approvals import Demand, Policy, check_apart, check_inspected, is_sealed, one_more, person
 from appliance.station import Station
 from appliance.store.reads.accounts import Accounts
 from appliance.store.reads.decisions import last_restore, sealed_key_use
-from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text
+from appliance.store.reads.intake import Entry, StoredDecision, importer_of, inspected_by, report_text, unlooked_by
 from appliance.store.writes.entries import not_decidable
 from bundles.documents import signed
 from bundles.documents.signed import Approval
@@ -86,7 +86,7 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
         raise not_decidable(entry.id, entry.state)
     if decision == "approve":
         require_recorded_report(station, entry, logged(station, entry))
-        check_inspected(station.policy(), entry.id, inspected_by(station.reader, entry.digest))
+        _check_inspected(station, station.policy(), entry)
         check_refused(station, station.policy(), entry)
     now = clock.now()  # once: a second look may be a second later, and the document then valid for too long
     return signed.encode(
@@ -102,6 +102,11 @@ def draft(station: Station, entry: Entry, keyid: str, decision: str, why: str) -
             not_after=later(now, timedelta(hours=hours_of(station, entry, keyid))),
         )
     )
+
+
+def _check_inspected(station: Station, policy: Policy, entry: Entry) -> None:
+    reader = station.reader
+    check_inspected(policy, entry.id, inspected_by(reader, entry.digest), unlooked_by(reader, entry.digest))
 
 
 def hours_of(station: Station, entry: Entry, keyid: str) -> int:
@@ -150,7 +155,7 @@ def verify(station: Station, entry: Entry, payload: bytes, keyid: str, signature
         takes = demand_of(station, policy, entry)
         names = names_of(station, keyid, record.owner)
         check_apart(policy, takes, importer=importer_of(station.reader, entry), approvers=names)
-        check_inspected(policy, entry.id, inspected_by(station.reader, entry.digest))
+        _check_inspected(station, policy, entry)
         check_refused(station, policy, entry)
         _check_unused(station, entry.id, keyid, sealed=sealed)
     return VerifiedDecision(approval, record.owner, sealed)

@@ -168,8 +168,16 @@ def one_more(wanted: Demand) -> Demand:
     return replace(wanted, people=wanted.people + 1, anybody=True)
 
 
-def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str]) -> None:
-    """Every inspector that the policy requires now has a section in the report. Raises RefusedError naming it."""
+def check_inspected(policy: Policy, bundle: str, inspectors: Collection[str], unlooked: Collection[str] = ()) -> None:
+    """Every inspector that the policy requires now has looked, by the report, and no required one failed on the
+    content (`unlooked`). Raises RefusedError naming it."""
+    if unlooked:
+        raise RefusedError(
+            f"a required inspector failed on its content: {', '.join(sorted(unlooked))}",
+            thing=bundle,
+            remedy=f"reject it, or update this station and run: lockgate intake inspect {bundle}",
+            code="not-inspected",
+        )
     absent = sorted(set(policy.required_inspectors) - set(inspectors))
     if absent:
         raise RefusedError(

@@ -6,7 +6,7 @@ what is looked at is capped for the image as a whole, so that nobody can have en
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -129,7 +129,8 @@ def _look(
             raise refused(Refusal.UNSUPPORTED, "no signature in a format that is known here", layer.media_type[:120])
         if found.alone and len(carrier.manifest.layers) > 1:
             raise refused(Refusal.TOO_MANY, "such a signature stands alone in its manifest")
-        outcomes = found.verify(_read(blobs, layer, found.most), layer, subject, pins)
+        document = _read(blobs, layer, found.most)
+        outcomes = _verify(found, document, layer, subject, pins)
     except LockgateError as error:
         outcomes = [error]
     for outcome in outcomes:
@@ -148,6 +149,19 @@ def _look(
             continue
         seen.add(mark)
         yield _verdict(carrier, found, outcome)
+
+
+def _verify(
+    found: Format, document: bytes, layer: Descriptor, subject: Subject, pins: Pins
+) -> Sequence[Outcome]:  # fmt: skip
+    """A format's outcomes. What its reader stumbles over is malformed: a document that the reader's author did not
+    think of must not keep an image, or the bundle that brings it, from being judged. Raises LockgateError."""
+    try:
+        return found.verify(document, layer, subject, pins)
+    except (LockgateError, MemoryError):
+        raise
+    except Exception as error:
+        raise refused(Refusal.MALFORMED, "the document cannot be read", type(error).__name__) from None
 
 
 def _announced_claim(carrier: Carrier, found: Format | None) -> Claim:

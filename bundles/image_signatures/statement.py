@@ -27,7 +27,7 @@ def read(payload: bytes, subject: Subject) -> tuple[Claim, str]:
     document = read_object(
         payload, _FIELDS, "the statement", ceiling=limits.ATTESTATION, nodes=limits.ATTESTATION_NODES, floats=True
     )
-    kind = document.get("_type")
+    kind = expect_string(document.get("_type"), "the statement's _type")
     if kind not in _TYPES:
         raise refused(Refusal.WRONG_TYPE, "the signed document is no in-toto statement", repr(kind)[:120])
     predicate = expect_string(document.get("predicateType"), "the statement's predicateType")

@@ -34,6 +34,11 @@ NOT_ISSUED: Final = "chain-broken"
 
 _Kind = TypeVar("_Kind", bound=x509.ExtensionType)
 _BEGIN: Final = b"-----BEGIN CERTIFICATE-----"
+_UNREADABLE: Final = (
+    ValueError, TypeError, KeyError, AttributeError, OverflowError, UnsupportedAlgorithm, x509.InvalidVersion,
+    x509.DuplicateExtension, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
+"""What the library raises for parts of a certificate that it cannot read; it reads them when they are asked for."""
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 _HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 _CRITICAL_KNOWN: Final = frozenset(
@@ -74,7 +79,7 @@ def load(der: bytes) -> x509.Certificate:
         certificate = x509.load_der_x509_certificate(der)
         if certificate.public_bytes(serialization.Encoding.DER) != der or certificate.version != x509.Version.v3:
             raise MalformedError("a certificate with bytes of its own, or of another version than 3", code=UNFIT)
-    except (ValueError, TypeError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
+    except _UNREADABLE as error:
         raise MalformedError("not an X.509 certificate", thing=str(error)[:120], code=UNFIT) from None
     return certificate
 
@@ -83,7 +88,7 @@ def parse_root(pem: bytes) -> bytes:
     """The DER of a root certificate's file: one PEM block, self-signed, and fit to be pinned. Raises MalformedError."""
     try:
         der = x509.load_pem_x509_certificate(pem).public_bytes(serialization.Encoding.DER)
-    except (ValueError, TypeError, x509.InvalidVersion):
+    except _UNREADABLE:
         raise MalformedError("not a certificate in PEM", remedy="give one X.509 certificate in PEM") from None
     if render(der).splitlines() != pem.rstrip().splitlines():
         raise MalformedError("a certificate's file with bytes of its own", remedy="it must hold one PEM block alone")
@@ -102,10 +107,11 @@ def render(der: bytes) -> bytes:
 
 
 def name_of(certificate: x509.Certificate) -> str:
-    """The subject, as RFC 4514 writes it."""
+    """The subject, as RFC 4514 writes it. Raises MalformedError: a name of a type that the library does not read (it
+    raises TypeError for a BIT STRING), or text that is none of its type."""
     try:
         return certificate.subject.rfc4514_string()
-    except ValueError:
+    except _UNREADABLE:
         raise MalformedError("a certificate's subject cannot be read", code=UNFIT) from None
 
 
@@ -118,7 +124,7 @@ def check_issued(certificate: x509.Certificate, issuer: x509.Certificate) -> Non
         certificate.verify_directly_issued_by(issuer)
     except InvalidSignature:
         raise _wrong(certificate, "is not signed by the next certificate of its chain", NOT_ISSUED) from None
-    except (ValueError, TypeError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         raise _wrong(certificate, "was not issued by the next certificate of its chain", NOT_ISSUED) from None
 
 
@@ -169,7 +175,7 @@ def check_leaf(certificate: x509.Certificate) -> None:
 def _check_key(certificate: x509.Certificate) -> None:
     try:
         key = certificate.public_key()
-    except (ValueError, UnsupportedAlgorithm):
+    except _UNREADABLE:
         raise _wrong(certificate, "has a key that cannot be read", WEAK) from None
     if isinstance(key, rsa.RSAPublicKey) and limits.RSA_BITS_LEAST <= key.key_size <= limits.RSA_BITS_MOST:
         return
@@ -190,7 +196,7 @@ def _check_critical(certificate: x509.Certificate) -> None:
 def _extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
         return certificate.extensions
-    except (ValueError, TypeError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType):
+    except _UNREADABLE:
         raise _wrong(certificate, "has extensions that cannot be read, or one twice", UNFIT) from None
 
 
@@ -199,4 +205,16 @@ def _find(certificate: x509.Certificate, kind: type[_Kind]) -> x509.Extension[_K
 
 
 def _wrong(certificate: x509.Certificate, what: str, code: str) -> MalformedError:
-    return MalformedError(f"the certificate {what}", thing=name_of(certificate)[:200], code=code)
+    return MalformedError(f"the certificate {what}", thing=_shown(certificate)[:200], code=code)
+
+
+def _shown(certificate: x509.Certificate) -> str:
+    """A certificate in an error: by its subject, else by its serial number. Raises nothing."""
+    try:
+        return name_of(certificate)
+    except MalformedError:
+        pass
+    try:
+        return f"serial number {certificate.serial_number:x}"
+    except _UNREADABLE:
+        return "unreadable subject"

@@ -13,8 +13,13 @@ from typing import Final
 from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers, signatures
 from appliance.intake.inspectors.port import Named, Subject
 from bundles.documents.signed import Report, Section
-from bundles.errors import FailedError, LockgateError
+from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 
+UNLOOKED: Final = "unlooked"
+"""In the details of a section whose inspector did not look: why, as a code. `required` beside it says whether the
+bundle can be approved all the same (appliance.store.reads.intake.unlooked_by)."""
+_WHY: Final = 400
+"""Characters of what an inspector said of itself: it may quote the content."""
 INSPECTORS: Final[tuple[Named, ...]] = (
     Named("integrity", integrity.inspect),
     Named("artifacts", artifacts.inspect),
@@ -32,8 +37,11 @@ def inspect(
     """The inspection report of `site` about a bundle: a section an inspector, in their order.
 
     `required` are those that the policy names beside the ones that are required always. Raises FailedError where one
-    of them is not there, or could not look: then there is no report, and nothing to approve. What another could not
+    of them is not there, or could not look: then there is no report, and nothing to decide. What another could not
     look at stands in its section as `fail`.
+
+    An inspector that fails on the content itself, required or not, has a `fail` section with `UNLOOKED` in its details:
+    the report is written, so that the bundle can be rejected. It cannot be approved where the inspector is required.
     """
     bundle = subject.opened.manifest.id
     absent = sorted(set(required) - {each.name for each in inspectors})
@@ -50,6 +58,8 @@ def inspect(
 def _look(each: Named, subject: Subject, *, required: bool) -> Section:
     try:
         return each.inspect(subject)
+    except (MalformedError, RefusedError) as error:
+        return _unlooked(each, error.diagnostics(), error.code, required=required)
     except LockgateError as error:
         if required:
             bundle = subject.opened.manifest.id
@@ -58,5 +68,20 @@ def _look(each: Named, subject: Subject, *, required: bool) -> Section:
                 thing=f"{bundle}: {error.diagnostics()}",
                 remedy=f"mend it, then: lockgate intake inspect {bundle}",
             ) from None
-        summary = f"could not look: {error.diagnostics()}"
-        return Section(inspector=each.name, outcome="fail", summary=summary, details={})
+        return _unlooked(each, error.diagnostics(), error.code, required=False)
+    except (OSError, MemoryError):  # the machine's, not the content's: a new run may do better
+        raise
+    except Exception as error:
+        # Whoever made the bundle chose what is read here: a reader that stumbles is a finding about the bundle.
+        name = type(error).__name__
+        return _unlooked(each, f"it failed inside on the bundle's content ({name})", name, required=required)
+
+
+def _unlooked(each: Named, why: str, code: str, *, required: bool) -> Section:
+    """The section of an inspector that has not looked. `required`: the bundle is not approved by this report."""
+    return Section(
+        inspector=each.name,
+        outcome="fail",
+        summary=f"could not look: {why.encode('utf-8', 'replace').decode()[:_WHY]}",
+        details={UNLOOKED: code, "required": required},
+    )

@@ -128,10 +128,22 @@ def report_text(reader: Reader, digest: str) -> str | None:
 
 
 def inspected_by(reader: Reader, digest: str) -> list[str]:
-    """The inspectors that have a section in a bundle's report."""
+    """The inspectors that have a section in a bundle's report and looked."""
     rows = reader.execute(
         "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
-        " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?",
+        " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?"
+        " AND json_type(s.value, '$.details.unlooked') IS NULL",
+        (digest,),
+    )
+    return [str(name) for (name,) in rows]
+
+
+def unlooked_by(reader: Reader, digest: str) -> list[str]:
+    """The required inspectors that failed on a bundle's content, by its report (appliance.intake.inspectors)."""
+    rows = reader.execute(
+        "SELECT json_extract(s.value, '$.inspector') FROM intake_documents d, json_each(CASE WHEN json_valid(d.report)"
+        " THEN d.report ELSE '{}' END, '$.sections') s WHERE d.digest = ?"
+        " AND json_type(s.value, '$.details.unlooked') IS NOT NULL AND json_extract(s.value, '$.details.required') = 1",
         (digest,),
     )
     return [str(name) for (name,) in rows]
