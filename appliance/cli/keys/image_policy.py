@@ -56,11 +56,12 @@ def apply(root: Path | None, file: Path, key_name: str, passphrase_fd: int | Non
     signed = sign(station, rules, load_key(station, key_name, passphrase_fd))
     document = {
         "number": signed.policy.number, "digest": signed.digest, "signed_by": list(signed.owners),
-        "applied": signed.applied,
+        "applied": signed.applied, "over": signed.over,
     }  # fmt: skip
     by = safe(", ".join(signed.owners))
     said = "in force" if signed.applied else "a second person signs it, too: lockgate policy apply FILE --key KEY"
-    show(document, as_json, lambda: f"policy {signed.policy.number}, {signed.digest}\nsigned by {by}\n{said}")
+    over = f"\nin place of the one before: {safe(signed.over)}" if signed.over else ""
+    show(document, as_json, lambda: f"policy {signed.policy.number}, {signed.digest}\nsigned by {by}{over}\n{said}")
 
 
 @policy.command()
