@@ -195,6 +195,16 @@ def test_a_plan_changes_nothing(tmp_path: Path) -> None:
         assert state_of(tmp_path / "alpha") == before
 
 
+def test_a_question_for_registries_changes_nothing(tmp_path: Path) -> None:
+    make_station(tmp_path / "bravo", open_=False)
+    with serving(tmp_path / "bravo") as (url, app):
+        before = state_of(tmp_path / "bravo")
+        app[CONTROL].station = replace(app[CONTROL].station, audit=FullLog())
+        answer = requests.post(f"{url}/v1/upstreams", json={"references": ["registry.example/team/app:1"]}, timeout=30)
+        assert answer.json()["items"] == [{"host": "registry.example", "repository": "team/app"}]
+        assert state_of(tmp_path / "bravo") == before
+
+
 def test_a_certificate_is_not_loaded_where_it_cannot_be_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

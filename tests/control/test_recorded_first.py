@@ -77,6 +77,7 @@ CHANGES: dict[str, tuple[str, Any]] = {
     "POST /v1/account-changes/{id}/cancel": ("/v1/account-changes/change-1/cancel", {}),
     "POST /v1/jobs/{id}/resume": ("/v1/jobs/job-paused/resume", {}),
     "POST /v1/jobs/{id}/cancel": ("/v1/jobs/job-waiting/cancel", {}),
+    "POST /v1/jobs/{id}/dismiss": ("/v1/jobs/job-failed/dismiss", {}),
 }
 """A request of each route that would change something, were it recorded."""
 
@@ -86,6 +87,7 @@ ELSEWHERE = {
     "POST /v1/copies": "tests/control/test_repository_acts.py::test_a_copy_that_cannot_be_recorded_shows_nothing",
     "POST /v1/session": "tests/access/test_sessions.py::test_a_log_in_that_cannot_be_recorded_opens_no_session",
     "POST /v1/plans": "tests/control/test_recorded_elsewhere.py::test_a_plan_changes_nothing",
+    "POST /v1/upstreams": "tests/control/test_recorded_elsewhere.py::test_a_question_for_registries_changes_nothing",
     "POST /v1/receipts": "tests/control/test_recorded_elsewhere.py"
     "::test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded",
     "POST /v1/jobs/{id}/signatures": "tests/control/test_cosigned.py"
@@ -176,6 +178,7 @@ def test_no_route_acts_without_an_event(tmp_path: Path, log: str) -> None:
         blocked = {"thing": f"sha256:{'6' * 64}", "why": "bad"}
         assert requests.post(f"{base}/v1/blocks", json=blocked, timeout=30).status_code == 201
         _change_asked_for(root)
+        _failed_job(root)
         working, before = control.station, state_of(root)
         shutting = contextlib.ExitStack()
         audit = shutting.enter_context(shut(root)) if log == OWN else LOGS[log](tmp_path / "full")
@@ -242,6 +245,16 @@ def _change_asked_for(root: Path) -> None:
         database.execute(
             "INSERT INTO account_changes (id, account, what, detail, change, state, asked_by, asked, starts) VALUES"
             " ('change-1', 'tester', 'grant', '{}', '{}', 'waits', 'boss', ?1, ?1)",
+            (clock.now(),),
+        )
+
+
+def _failed_job(root: Path) -> None:
+    """A row alone: a job that went wrong."""
+    with contextlib.closing(sqlite3.connect(root / "metadata.sqlite")) as database, database:
+        database.execute(
+            "INSERT INTO jobs (number, id, kind, params, state, phase, done, total, actor, created, error) VALUES"
+            " (900, 'job-failed', 'gc', '{}', 'failed', '', 0, 0, 'tester', ?, '{}')",
             (clock.now(),),
         )
 
