@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import ssl
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -34,7 +35,7 @@ class Upstreams:
         }
         self._root, self._etc = root, etc
         self._by_machine = config.collect.use_host_configuration
-        self._contexts: dict[str, ssl.SSLContext | None] = {}
+        self._contexts: dict[tuple[str, bool], ssl.SSLContext | None] = {}
 
     def settings(self, host: str) -> UpstreamSettings:
         """What config.toml says of a registry."""
@@ -72,11 +73,20 @@ class Upstreams:
     def context(self, host: str) -> ssl.SSLContext | None:
         """The TLS context for a registry; None where nothing speaks of it, and the machine's own authorities count.
         Raises FailedError."""
-        key = canonical_host(host)
+        return self._context(host, shown=True)
+
+    def authorities(self, host: str) -> ssl.SSLContext | None:
+        """As `context`, but without a client certificate: for a host that a registry chose. What a certificate opens
+        there is nothing that another registry may ask for."""
+        return self._context(host, shown=False)
+
+    def _context(self, host: str, *, shown: bool) -> ssl.SSLContext | None:
+        key = canonical_host(host), shown
         if key not in self._contexts:
             found = self._certificates(host)
             is_named = bool(found) or self.settings(host).plain_http is False
-            self._contexts[key] = context_of(found, self._named_at(host)) if is_named else None
+            used = found if shown else replace(found, shown=())
+            self._contexts[key] = context_of(used, self._named_at(host)) if is_named else None
         return self._contexts[key]
 
     def proxy(self, host: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Sequence
 
@@ -11,7 +12,8 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from appliance.outgoing.collect.destinations import Destinations
+from appliance.outgoing.collect.destinations import Destinations, WayToProxy
+from appliance.outgoing.collect.urls import joined
 from appliance.settings.redirects import check_hosts
 from bundles.errors import RefusedError, UsageError
 
@@ -36,6 +38,10 @@ class Names(AbstractResolver):
 
     async def close(self) -> None:
         pass
+
+
+def connect(way: Destinations | WayToProxy, address: str, port: int) -> None:
+    way.make_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port))).close()
 
 
 @pytest.mark.parametrize(
@@ -133,6 +139,8 @@ async def test_of_a_mixed_answer_the_permitted_addresses_are_left() -> None:
 async def test_a_source_by_a_private_name_reaches_its_zone_and_no_other() -> None:
     rule = Destinations(PUBLIC, (), Names(["10.0.0.1"], ["10.9.9.9"], ["169.254.169.254"]))
     assert await rule.resolve("registry.example")
+    connect(rule, "10.0.0.1", 443)
+    rule.answered(PUBLIC)
     assert await rule.resolve("store.example")
     with pytest.raises(RefusedError):
         await rule.resolve("cdn.example")
@@ -172,10 +180,92 @@ async def test_a_proxy_may_be_private_and_is_no_place_to_be_sent_to(monkeypatch:
     monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
     rule = Destinations(PUBLIC, (), Names(["10.0.0.1"]))
     assert rule.proxy_of(PUBLIC) == URL("http://proxy.example:3128")
-    assert await rule.resolve("proxy.example")
-    rule.make_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("10.0.0.1", 3128))).close()
+    to_proxy = WayToProxy(URL("http://proxy.example:3128"), Names(["10.0.0.1"]))
+    assert await to_proxy.resolve("proxy.example")
+    connect(to_proxy, "10.0.0.1", 3128)
     with pytest.raises(RefusedError):
         rule.check(URL("https://proxy.example/x"), PUBLIC)
+    for name in ("evil.example", "proxy.example"):
+        with pytest.raises(RefusedError):
+            await rule.resolve(name)
     with pytest.raises(RefusedError):
-        await rule.resolve("evil.example")
+        await to_proxy.resolve("evil.example")
     assert Destinations(LOCAL).proxy_of(URL("https://cdn.example/x")) is None
+
+
+async def test_a_proxy_on_loopback_opens_its_own_port_to_what_goes_through_it_and_nothing_else() -> None:
+    rule = Destinations(PUBLIC, (), Names(["127.0.0.1"]), proxy="http://127.0.0.1:3128")
+    to_proxy = WayToProxy(URL("http://127.0.0.1:3128"))
+    connect(to_proxy, "127.0.0.1", 3128)
+    for way, address, port in (
+        (to_proxy, "127.0.0.1", 8443),
+        (to_proxy, "127.0.0.2", 3128),
+        (rule, "127.0.0.1", 8443),
+        (rule, "127.0.0.1", 3128),
+    ):
+        with pytest.raises(RefusedError):
+            connect(way, address, port)
+
+
+@pytest.mark.parametrize("answers", [(["10.9.9.9"], ["8.8.8.8"]), (["10.9.9.9", "127.0.0.1"],), (["8.8.8.8"], ["::1"])])
+async def test_a_name_that_gave_addresses_of_two_zones_opens_none(answers: tuple[list[str], ...]) -> None:
+    """Whoever answers for the name would choose the zone: what did not answer, and what answered first."""
+    for answered in (False, True):
+        rule = Destinations(PUBLIC, (), Names(*answers, ["10.0.0.7"]))
+        for _ in answers:
+            with contextlib.suppress(RefusedError):
+                await rule.resolve("registry.example")
+            if answered:
+                rule.answered(PUBLIC)
+        rule.answered(PUBLIC)
+        for url in ("https://10.0.0.7:8443/admin", "https://127.0.0.1/x"):
+            with pytest.raises(RefusedError):
+                rule.check(URL(url), PUBLIC)
+        for name in ("inner.example", "registry.example"):
+            with pytest.raises(RefusedError):
+                await rule.resolve(name)
+        for address in ("10.0.0.7", "10.9.9.9", "127.0.0.1"):
+            with pytest.raises(RefusedError):
+                connect(rule, address, 443)
+
+
+async def test_a_zone_is_open_only_once_the_source_answered_from_it() -> None:
+    rule = Destinations(PUBLIC, (), Names(["10.9.9.9"]))
+    await rule.resolve("registry.example")
+    for before in (True, False):
+        connect(rule, "10.9.9.9", 443)
+        if before:
+            rule.answered(URL("https://cdn.example/x"))  # another host's answer says nothing of it
+            for address, port in (("10.0.0.7", 443), ("10.9.9.9", 22)):
+                with pytest.raises(RefusedError):
+                    connect(rule, address, port)
+            with pytest.raises(RefusedError):
+                rule.check(URL("https://10.0.0.7/x"), PUBLIC)
+            with pytest.raises(RefusedError):
+                await rule.resolve("inner.example")
+            rule.answered(URL("https://registry.example:443/v2/"))
+        else:
+            rule.check(URL("https://10.0.0.7/x"), PUBLIC)
+            assert await rule.resolve("inner.example")
+
+
+UNUSABLE = [
+    "https://a..b/", "https://./", "https://.a/", f"https://{'a' * 64}.example/", f"https://{'a.' * 130}b/",
+    "https://a%00b/", "https://%zz/", "https://*.a/", "https://a:0/", "https://a:99999/", "https://[fe80::1%25eth0]/",
+    "https://[/", "mailto:x", "//[", "https://a b/", "https://\udcff/", "https://e\u0301..b/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("target", UNUSABLE)
+def test_an_address_that_no_request_can_be_sent_to_is_none(target: str) -> None:
+    assert joined(PUBLIC, target) is None
+
+
+@pytest.mark.parametrize("host", ["a..b", ".", "a" * 64 + ".example", "*.a", "a%00b", "%zz"])
+async def test_a_host_that_cannot_be_asked_for_is_refused_where_it_is_met(host: str) -> None:
+    rule = Destinations(PUBLIC, (), aiohttp.ThreadedResolver())
+    with pytest.raises(RefusedError):
+        rule.check(URL.build(scheme="https", authority=host, path="/", encoded=True), PUBLIC)
+    if ".." in host or host == "." or len(host) > 64:
+        with pytest.raises(RefusedError):
+            await rule.resolve(host, 443)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
+from yarl import URL
 
 from appliance import limits
+from appliance.outgoing.collect.access import HostAccess
+from appliance.outgoing.collect.host_client import HostClient, Hosts
 from appliance.outgoing.collect.opening import redirects_of
+from appliance.outgoing.collect.pace import Pace
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -40,6 +47,12 @@ ELSEWHERE = [
     "http://registry.example/x",
     "https://me:secret@127.0.0.1/x",
     "gopher://127.0.0.1/x",
+    "https://a..b/",
+    "https://./",
+    f"https://{'a' * 64}.example/x",
+    "https://a%00b/x",
+    "https://*.a/x",
+    "http://127.0.0.1:0/x",
 ]
 
 
@@ -296,3 +309,99 @@ def test_a_next_page_at_another_host_is_refused_rather_than_left_out(registry: W
     with pytest.raises(RefusedError):
         referrers(registry, lambda _, __: (f"{other.base}/next", page(1)))
     assert other.asked == []
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "//127.0.0.1:{port}//[>", "//127.0.0.1:{port}//[/x", "/..//[x", "//[", "https://a..b/", "http://127.0.0.1:0/",
+        "?a=//[", "/%zz?%", "//\udcff/", "foo://x/",
+    ],
+)  # fmt: skip
+def test_a_next_page_with_an_address_that_cannot_be_used_is_one_named_error_or_the_registrys_own(
+    registry: Web, link: str
+) -> None:
+    text = link.format(port=registry.port).encode("utf-8", "surrogateescape").decode("latin-1")
+    with contextlib.suppress(RefusedError, MalformedError):
+        referrers(registry, lambda _, __: (text, page(1)))
+    assert all(headers["host"] == f"127.0.0.1:{registry.port}" for _, headers in registry.asked)
+
+
+@pytest.mark.parametrize("slashes", ["//", "///", "/.//", "//x/..//"])
+def test_a_next_page_whose_path_reads_as_a_host_is_asked_of_the_registry(
+    registry: Web, other: Web, slashes: str
+) -> None:
+    """A path that begins with two slashes is a host where it is joined by itself (RFC 3986, section 5.2)."""
+    target = f"{registry.base}{slashes}127.0.0.1:{other.port}/internal?x=1"
+    found = referrers(registry, lambda n, _: (target if n == 1 else "", page(1, n)))
+    assert len(found) == 2
+    assert other.asked == []
+    assert registry.asked[1][0].endswith(f"127.0.0.1:{other.port}/internal?x=1")
+
+
+async def test_no_request_begins_at_another_origin(registry: Web, other: Web) -> None:
+    hosts = Hosts(0.001)
+    client = hosts.client(HostAccess(f"127.0.0.1:{registry.port}"), ())
+    for url in (URL(f"{other.base}/x"), URL(f"https://127.0.0.1:{registry.port}/x"), URL("http://a..b/")):
+        with pytest.raises(RefusedError):
+            await client.follow("GET", url, {})
+    for realm in ("https://10.0.0.1/t", "http://auth.example/t"):
+        with pytest.raises(RefusedError):
+            await client.follow("GET", URL(realm), {}, realm=True)
+        with pytest.raises(RefusedError):
+            await client.post(URL(realm), {})
+    await hosts.close()
+    assert other.asked == registry.asked == []
+
+
+def test_a_registry_is_reached_through_a_proxy_on_loopback_and_no_other_port_of_it(registry: Web, other: Web) -> None:
+    class ByProxy:
+        def for_repository(self, host: str, _: str) -> HostAccess:
+            return HostAccess(host, plain_http=True, proxy=registry.base)
+
+        def located(self, host: str, repository: str) -> tuple[str, str]:
+            return host, repository
+
+        def mirrors(self, *_: str) -> tuple[tuple[str, str], ...]:
+            return ()
+
+    blob = Descriptor("application/octet-stream", Digest.of(BLOB), len(BLOB))
+    for moved in ("http://registry.example/moved", f"http://127.0.0.1:{other.port}/x", f"{registry.base}/x"):
+        sent_on = to(moved)
+        registry.answer = lambda path, headers, sent_on=sent_on: (  # type: ignore[misc]
+            (200, {}, BLOB) if path.endswith("/moved") else sent_on(path, headers)
+        )
+        with Asking("registry.example/team/app:1", accesses=ByProxy()) as asking:
+            if moved.endswith("/moved"):
+                assert asking.blob(blob) == BLOB
+            else:
+                with pytest.raises(RefusedError):
+                    asking.blob(blob)
+    assert all(path.startswith("http://registry.example/") for path, _ in registry.asked)
+    assert other.asked == []
+
+
+async def test_a_host_that_the_registry_names_gets_no_client_certificate_and_its_own_authorities() -> None:
+    own, table = ssl.create_default_context(), ssl.create_default_context()
+    used: list[tuple[str, object]] = []
+
+    class Recording:
+        async def request(self, _: str, url: URL, **how: Any) -> None:
+            used.append((f"{url.raw_host}:{url.port}", how["ssl"]))
+            raise ConnectionError
+
+    access = HostAccess("registry.example", ssl=own, authorities={"auth.example:8443": table}.get)
+    client = HostClient(access, (), Pace("registry.example", 0.001))
+    client._connections = Recording  # type: ignore[method-assign, assignment]
+    for url in ("https://auth.example:8443/t", "https://evil.example/t", "https://registry.example:8443/t"):
+        with pytest.raises(ConnectionError):
+            await client.follow("GET", URL(url), {}, "Basic x", realm=True)
+        with pytest.raises(ConnectionError):
+            await client.post(URL(url), {"refresh_token": "x"})
+    for url in ("https://registry.example/v2/x", "https://registry.example:443/t"):
+        with pytest.raises(ConnectionError):
+            await client.follow("GET", URL(url), {})
+    assert used == [
+        *[("auth.example:8443", table)] * 2, *[("evil.example:443", True)] * 2, *[("registry.example:8443", True)] * 2,
+        *[("registry.example:443", own)] * 2,
+    ]  # fmt: skip

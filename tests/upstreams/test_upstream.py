@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,18 @@ def conf(etc: Path, text: str, name: str = "registries.conf") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def shows_certificate(context: ssl.SSLContext, server: ssl.SSLContext) -> bool:
+    """Whether a client with `context` shows its certificate to a server at 127.0.0.1 that asks for one."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = context.wrap_bio(down, up, server_hostname="127.0.0.1")
+    serving = server.wrap_bio(up, down, server_side=True)
+    for _ in range(4):
+        for side in (client, serving):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+    return bool(serving.getpeercert())
 
 
 # config.toml.
@@ -66,6 +79,22 @@ def test_the_authorities_of_a_registry_stand_in_the_place_of_the_machines(tmp_pa
     assert [dict(one[0] for one in found["subject"])["commonName"] for found in context.get_ca_certs()] == ["ca"]
     assert (context.verify_mode, context.check_hostname) == (ssl.CERT_REQUIRED, True)
     assert context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_a_host_that_a_registry_chose_has_its_authorities_and_is_shown_no_certificate(tmp_path: Path) -> None:
+    """As a handshake shows with a server that asks for a certificate."""
+    issuer = Issuer(tmp_path, "ca")
+    shown = issuer.client("us").name
+    settings = {"ca": "ca.pem", "client_cert": shown, "client_key": shown}
+    found = upstreams(tmp_path, upstreams={"127.0.0.1:5000": settings})
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(issuer.server("127.0.0.1"))
+    server.load_verify_locations(tmp_path / "ca.pem")
+    server.verify_mode = ssl.CERT_OPTIONAL
+    for context, is_shown in ((found.context("127.0.0.1:5000"), True), (found.authorities("127.0.0.1:5000"), False)):
+        assert context is not None
+        assert shows_certificate(context, server) is is_shown
+    assert found.authorities("evil.example") is None
 
 
 @pytest.mark.parametrize(

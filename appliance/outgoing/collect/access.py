@@ -6,9 +6,14 @@ The client asks `Accesses` for each repository of each host. It does the token p
 
 from __future__ import annotations
 
-import ssl
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from ssl import SSLContext
 from typing import Protocol
+
+
+def _machines(_: str) -> None:
+    """The authorities of the machine, whatever the host."""
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,11 @@ class HostAccess:
     """The account's password or access token."""
     identity_token: str | None = field(default=None, repr=False)
     """A refresh token for the token service, instead of a name and a secret (distribution token specification)."""
-    ssl: ssl.SSLContext | None = None
+    ssl: SSLContext | None = None
     """The authorities and the client certificate for this host; None for those of the machine."""
+    authorities: Callable[[str], SSLContext | None] = field(default=_machines, repr=False, compare=False)
+    """The authorities for another host (`name[:port]`) that this one names, without a client certificate; None for
+    those of the machine. May block, and raises FailedError."""
     plain_http: bool = False
     """Whether the host was named as one that speaks plain HTTP. Loopback does so without being named."""
     proxy: str | None = None

@@ -4,13 +4,16 @@ HTTPS stays HTTPS; plain HTTP stays on loopback, or at the very host that was na
 that are not public are reached where they are in the zone of the source itself. That is asked of a URL's host, of what
 a name resolves to, and of the address that a socket is about to be connected to, so a name that resolves to something
 else the second time (DNS rebinding) gains nothing.
+
+The zone of a source that is named is that of the addresses its name gave until it answered. Once they were of two
+zones, the source counts as public: whoever answers for the name could choose the zone otherwise.
 """
 
 from __future__ import annotations
 
 import socket
 import urllib.request
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import aiohttp
@@ -18,6 +21,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 from appliance.addresses import is_loopback
+from appliance.outgoing.collect.urls import is_same_origin, is_usable
 from appliance.outgoing.collect.zones import Zone, zone_of, zone_of_host
 from appliance.settings.redirects import names
 from bundles.errors import RefusedError
@@ -42,12 +46,13 @@ class Destinations(AbstractResolver):
         self._narrowed = tuple(narrowed)
         self._resolver = resolver
         self._zone: Zone | None = zone_of_host(self._host)
+        self._given: set[Zone] = set()
+        self._own: set[str] = set()
         self._is_named = proxy is not None
         if proxy is not None:
             self._proxy = URL(proxy) if proxy else None
         else:
             self._proxy = None if base.scheme == "http" else _proxy()
-        self._proxy_addresses = {self._proxy.raw_host or ""} if self._proxy else set()
 
     def proxy_of(self, url: URL) -> URL | None:
         """The proxy for a URL, where there is one. The environment's is asked for what is HTTPS, and as it says; one
@@ -62,9 +67,11 @@ class Destinations(AbstractResolver):
         if url.scheme != "https" and (url.scheme != "http" or before.scheme != "http"):
             raise self._refused(url, "it leaves HTTPS", "the registry must answer by HTTPS")
         host = url.raw_host or ""
-        if not host or url.raw_user is not None or url.raw_password is not None:
-            raise self._refused(url, "it names no host, or an account", "ask the registry's administrator")
-        if url.scheme == "http" and not is_loopback(host) and url.origin() != self._base.origin():
+        if not is_usable(url) or url.raw_user is not None or url.raw_password is not None:
+            raise self._refused(
+                url, "it names an account, or no host that can be asked for", "ask the registry's administrator"
+            )
+        if url.scheme == "http" and not is_loopback(host) and not self.is_source(url):
             raise self._refused(url, "plain HTTP is for loopback alone", "the registry must answer by HTTPS")
         zone = zone_of_host(host)
         if zone is not None and not self._permits(zone):
@@ -78,7 +85,12 @@ class Destinations(AbstractResolver):
 
     def is_source(self, url: URL) -> bool:
         """Whether a URL is of the source's own origin (RFC 6454): the only one that gets its token."""
-        return url.origin() == self._base.origin()
+        return is_same_origin(url, self._base)
+
+    def answered(self, url: URL) -> None:
+        """Note that the source itself answered at `url`, without a proxy: from then on its zone is known."""
+        if self._zone is None and len(self._given) == 1 and self.is_source(url):
+            self._zone = next(iter(self._given))
 
     def _permits(self, zone: Zone) -> bool:
         return zone in ("public", self._zone)
@@ -98,18 +110,23 @@ class Destinations(AbstractResolver):
     ) -> list[ResolveResult]:
         """What a name resolves to and may be connected to. Raises OSError, and RefusedError where nothing is left.
 
-        The first answer for the source's own name decides its zone, for as long as this object lives.
+        Until the source answered, its own name alone leads to what is not public; in two zones it leads to neither.
         """
         if self._resolver is None:
             self._resolver = aiohttp.ThreadedResolver()
-        found = await self._resolver.resolve(host, port, family)
-        if self._proxy is not None and host == self._proxy.raw_host:
-            self._proxy_addresses |= {one["host"] for one in found}
-            return found
+        try:
+            found = await self._resolver.resolve(host, port, family)
+        except UnicodeError:  # from the codec idna, for a label that is empty or too long
+            url = URL.build(scheme=self._base.scheme, host=self._host)
+            raise self._refused(url, "no such name can be asked for", "check the name") from None
         zones = [zone_of(one["host"]) for one in found]
-        if host == self._host and self._zone is None and zones:
-            self._zone = "public" if "public" in zones else zones[0]
-        kept = [one for one, zone in zip(found, zones, strict=True) if self._may_connect(zone, host)]
+        is_own = host == self._host and zone_of_host(host) is None
+        if is_own:
+            self._note(found, zones)
+        kept = [
+            one for one, zone in zip(found, zones, strict=True)
+            if self._may_connect(zone, host) or (is_own and one["host"] in self._own)
+        ]  # fmt: skip
         if found and not kept:
             raise self._refused(
                 URL.build(scheme=self._base.scheme, host=host),
@@ -118,19 +135,66 @@ class Destinations(AbstractResolver):
             )
         return kept
 
+    def _note(self, found: Sequence[ResolveResult], zones: Sequence[Zone]) -> None:
+        """Keep what the source's own name gave. Its addresses count until the zone is known, and while it is one."""
+        self._given.update(zones)
+        if len(self._given) > 1:
+            self._zone = "public"
+        if self._zone is None:
+            self._own.update(one["host"] for one in found)
+        else:
+            self._own.clear()
+
     def make_socket(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
         """A socket for an entry of getaddrinfo. Raises RefusedError where its address must not be connected to."""
         family, kind, proto, _, target = info
         address = str(target[0])
-        if address not in self._proxy_addresses:
-            zone = zone_of(address)
-            if not self._permits(zone):
-                raise self._refused(
-                    URL.build(scheme=self._base.scheme, host=address.partition("%")[0]),
-                    f"a {zone} address",
-                    "check the name; what is not public is reached where the source itself is",
-                )
+        zone = zone_of(address)
+        if not self._permits(zone) and (address, target[1]) not in {(one, self._base.port) for one in self._own}:
+            raise self._refused(
+                URL.build(scheme=self._base.scheme, host=address.partition("%")[0]),
+                f"a {zone} address",
+                "check the name; what is not public is reached where the source itself is",
+            )
         return socket.socket(family=family, type=kind, proto=proto)
+
+    async def close(self) -> None:
+        """As AbstractResolver.close."""
+        if self._resolver is not None:
+            await self._resolver.close()
+
+
+class WayToProxy(AbstractResolver):
+    """The resolver and sockets of requests through `proxy`, which may have any address: they lead to it alone, by its
+    own port. Whatever goes another way is under Destinations' rule."""
+
+    def __init__(self, proxy: URL, resolver: AbstractResolver | None = None) -> None:
+        self._host, self._port, self._resolver = proxy.raw_host or "", proxy.port, resolver
+        self._addresses = {self._host}
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """The proxy's addresses. Raises OSError, and RefusedError for another name."""
+        if host != self._host:
+            raise self._refused(host)
+        if self._resolver is None:
+            self._resolver = aiohttp.ThreadedResolver()
+        found = await self._resolver.resolve(host, port, family)
+        self._addresses |= {one["host"] for one in found}
+        return found
+
+    def make_socket(self, info: tuple[Any, Any, int, str, tuple[Any, ...]]) -> socket.socket:
+        """A socket for an entry of getaddrinfo. Raises RefusedError where that is not the proxy's."""
+        family, kind, proto, _, target = info
+        if target[0] not in self._addresses or target[1] != self._port:
+            raise self._refused(str(target[0]))
+        return socket.socket(family=family, type=kind, proto=proto)
+
+    def _refused(self, host: str) -> RefusedError:
+        return RefusedError(
+            "not the proxy", thing=f"{self._host} -> {host}"[:200], remedy="check `proxy` in config.toml"
+        )
 
     async def close(self) -> None:
         """As AbstractResolver.close."""

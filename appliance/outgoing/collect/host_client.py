@@ -1,10 +1,12 @@
 """One registry host over aiohttp, shared by all references of a collect: its connections, its pace, and where it may
 send its client. Redirects are followed here, each hop as appliance.outgoing.collect.destinations permits; what proves
-an account goes to the registry alone, and no more once a redirect has left it."""
+an account goes to the registry alone, and no more once a redirect has left it. Its client certificate is shown to the
+registry alone, and its authorities count for nobody else."""
 
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,8 +18,9 @@ from appliance import limits as station_limits
 from appliance.addresses import is_loopback
 from appliance.outgoing.collect.access import HostAccess
 from appliance.outgoing.collect.challenges import Challenge
-from appliance.outgoing.collect.destinations import Destinations
+from appliance.outgoing.collect.destinations import Destinations, WayToProxy
 from appliance.outgoing.collect.pace import Pace
+from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.urls import joined
 from bundles import limits
 from bundles.errors import MalformedError, RefusedError
@@ -62,9 +65,11 @@ class HostClient:
         plain = access.plain_http or (is_loopback(address) and access.ssl is None)
         self.pace = pace
         self.base = URL(f"{'http' if plain else 'https'}://{REAL_HOSTS.get(host, host)}/v2/")
-        self._ssl = access.ssl
+        self._ssl, self._authorities = access.ssl, access.authorities
+        self._contexts: dict[str, ssl.SSLContext | None] = {}
         self._destinations = Destinations(self.base, redirects, proxy=access.proxy)
         self._session: aiohttp.ClientSession | None = None
+        self._proxied: aiohttp.ClientSession | None = None
         self.challenge: Challenge | None = None
         """What the host asked for last, so that the next repository need not be refused first."""
         self.first = asyncio.Lock()
@@ -73,8 +78,9 @@ class HostClient:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        if self._session is not None:
-            await self._session.close()
+        for session in (self._session, self._proxied):
+            if session is not None:
+                await session.close()
 
     def is_source(self, url: URL) -> bool:
         """Whether a URL is of the registry's own origin."""
@@ -83,10 +89,6 @@ class HostClient:
     def join(self, url: URL, target: str) -> URL | None:
         """As urls.joined."""
         return joined(url, target)
-
-    def check(self, url: URL, before: URL) -> None:
-        """As Destinations.check."""
-        self._destinations.check(url, before)
 
     def keeps_secrets(self, realm: URL) -> bool:
         """Whether an account of this host may be shown to a realm that the host named: by HTTPS, where the host named
@@ -99,17 +101,20 @@ class HostClient:
     async def follow(
         self, method: str, url: URL, headers: Mapping[str, str], authorization: str = "", *, realm: bool = False
     ) -> aiohttp.ClientResponse:
-        """An answer behind its redirects (RFC 9110, section 15.4). `authorization` goes to the registry alone, or, with
-        `realm`, to `url` alone; it is not sent again once a redirect has led elsewhere.
+        """An answer behind its redirects (RFC 9110, section 15.4). `url` is of the registry's origin, or, with `realm`,
+        one that the registry named. `authorization` goes to the registry alone, or, with `realm`, to `url` alone; it is
+        not sent again once a redirect has led elsewhere.
 
-        Raises RefusedError for a redirect that must not be followed, FailedError as Pace.turn, one of TRANSIENT_ERRORS.
+        Raises RefusedError for a URL or a redirect that must not be followed, FailedError as Pace.turn, one of
+        TRANSIENT_ERRORS.
         """
+        self._require_first(url, realm=realm)
         start = url
         at_home = True
         for _ in range(station_limits.REMOTE_REDIRECTS + 1):
             at_home = at_home and (url == start if realm else self.is_source(url))
             sent = {**headers, "Authorization": authorization} if authorization and at_home else headers
-            answer = await self._ask(method, url, sent, own=at_home or self.is_source(url))
+            answer = await self._ask(method, url, sent)
             if answer.status not in _REDIRECTS:
                 return answer
             answer.release()
@@ -121,35 +126,56 @@ class HostClient:
         )
 
     async def post(self, url: URL, form: Mapping[str, str]) -> aiohttp.ClientResponse:
-        """The answer to a form, wherever it leads: a form with a secret is sent on to nobody."""
-        return await self._ask("POST", url, {}, own=True, form=form)
+        """The answer to a form at a realm, wherever it leads: a form with a secret is sent on to nobody. Raises as
+        `follow`."""
+        self._require_first(url, realm=True)
+        return await self._ask("POST", url, {}, form=form)
+
+    def _require_first(self, url: URL, *, realm: bool) -> None:
+        """Raises RefusedError where a request must not begin at `url`."""
+        if realm:
+            self._destinations.check(url, self.base)
+        elif not self.is_source(url):
+            raise RefusedError(
+                "the registry is asked at its own address alone", thing=f"{self.base.raw_host} -> {url.raw_host}"[:200],
+                remedy="ask its administrator",
+            )  # fmt: skip
 
     async def _ask(
-        self, method: str, url: URL, headers: Mapping[str, str], *, own: bool, form: Mapping[str, str] | None = None
+        self, method: str, url: URL, headers: Mapping[str, str], *, form: Mapping[str, str] | None = None
     ) -> aiohttp.ClientResponse:
-        """`own`: the host's own authorities and certificate are used; elsewhere those of the machine."""
+        """One answer. TLS is that of the URL's own host: of the registry its authorities and its client certificate,
+        of another host its authorities alone."""
+        context = self._ssl if self.is_source(url) else await self._context(url)
+        proxy = self._destinations.proxy_of(url)
         await self.pace.turn(f"{url.raw_host}{url.raw_path}"[:200])
+        connections = self._connections() if proxy is None else self._by_proxy(proxy)
         async with asyncio.timeout(station_limits.REMOTE_ANSWER):
-            answer = await self._connections().request(
-                method, url, headers=headers, data=form, allow_redirects=False,
-                proxy=self._destinations.proxy_of(url), ssl=(self._ssl or True) if own else True,
-            )  # fmt: skip
+            answer = await connections.request(
+                method, url, headers=headers, data=form, allow_redirects=False, proxy=proxy, ssl=context or True
+            )
+        if proxy is None:
+            self._destinations.answered(url)
         self.pace.heard(answer.headers)
         return answer
 
+    async def _context(self, url: URL) -> ssl.SSLContext | None:
+        """The authorities that count for another host; None for those of the machine. Raises FailedError."""
+        host = url.host_port_subcomponent or ""
+        if host not in self._contexts:
+            self._contexts[host] = await in_thread(self._authorities, host) if url.scheme == "https" else None
+        return self._contexts[host]
+
     def _connections(self) -> aiohttp.ClientSession:
         if self._session is None:
-            self._session = aiohttp.ClientSession(
-                timeout=aiohttp.ClientTimeout(
-                    total=None, sock_connect=station_limits.REMOTE_CONNECT, sock_read=station_limits.REMOTE_IDLE
-                ),
-                auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
-                connector=aiohttp.TCPConnector(
-                    resolver=self._destinations, socket_factory=self._destinations.make_socket
-                ),
-                headers={"Accept-Encoding": "identity"}, read_bufsize=limits.CHUNK,
-            )  # fmt: skip
+            self._session = _session(self._destinations)
         return self._session
+
+    def _by_proxy(self, proxy: URL) -> aiohttp.ClientSession:
+        """The connections to the proxy. The others have no part in its exemption."""
+        if self._proxied is None:
+            self._proxied = _session(WayToProxy(proxy))
+        return self._proxied
 
     def _sent_on(self, url: URL, location: str) -> URL:
         """Where a redirect leads. Raises RefusedError where it must not be followed."""
@@ -186,6 +212,18 @@ class Hosts:
         """Let go of all connections."""
         for client in self._clients.values():
             await client.close()
+
+
+def _session(way: Destinations | WayToProxy) -> aiohttp.ClientSession:
+    """Connections that resolve names and make sockets as `way` permits."""
+    return aiohttp.ClientSession(
+        timeout=aiohttp.ClientTimeout(
+            total=None, sock_connect=station_limits.REMOTE_CONNECT, sock_read=station_limits.REMOTE_IDLE
+        ),
+        auto_decompress=False, cookie_jar=aiohttp.DummyCookieJar(),
+        connector=aiohttp.TCPConnector(resolver=way, socket_factory=way.make_socket),
+        headers={"Accept-Encoding": "identity"}, read_bufsize=limits.CHUNK,
+    )  # fmt: skip
 
 
 async def read_capped(answer: aiohttp.ClientResponse, ceiling: int, what: str) -> bytes:

@@ -11,7 +11,6 @@ import os
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urljoin
 
 import aiohttp
 from yarl import URL
@@ -44,7 +43,7 @@ _SENT_RANGE: Final = re.compile(r"bytes ([0-9]{1,19})-([0-9]{1,19})/([0-9]{1,19}
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A small answer: its bytes, its media type without parameters, and the path of the next page, or ""."""
+    """A small answer: its bytes, its media type without parameters, and the whole URL of the next page, or ""."""
 
     raw: bytes
     media_type: str
@@ -75,7 +74,7 @@ class RegistryClient:
         self._turn = asyncio.Lock()
 
     async def document(self, path: str) -> Document:
-        """A manifest or a list at `path` below the repository (or a `next` path), at most 4 MiB.
+        """A manifest or a list at `path` below the repository (or at a `next` URL), at most 4 MiB.
 
         Raises NotFoundError, FailedError, MalformedError.
         """
@@ -133,11 +132,13 @@ class RegistryClient:
         return FailedError(f"the registry cannot be reached ({said})", thing=self.where(path), remedy=remedy)
 
     async def open(self, path: str, headers: dict[str, str], method: str = "GET") -> aiohttp.ClientResponse:
-        """An answer of status 200 or 206, to be closed by the caller.
+        """An answer of status 200 or 206, to be closed by the caller. `path` is below the repository, or a whole URL of
+        the registry, which is taken as it is written.
 
-        Raises NotFoundError, FailedError for a refusal that stays; one of TRANSIENT_ERRORS for one that may pass.
+        Raises RefusedError for a URL of another origin and as HostClient.follow, NotFoundError, FailedError for a
+        refusal that stays; one of TRANSIENT_ERRORS for one that may pass.
         """
-        url = URL(urljoin(str(self._base), path), encoded=True)
+        url = URL(path if _is_whole(path) else f"{self._base}{path}", encoded=True)
         answer = await self._authorized(method, url, headers)
         if answer.status in (200, 206):
             return answer
@@ -201,8 +202,10 @@ class RegistryClient:
         An account is shown to it only where HostClient.keeps_secrets says so."""
         realm = self.host.join(self._base, challenge.realm)
         if realm is None:
-            raise self._account_wanted("")
-        self.host.check(realm, self._base)
+            raise RefusedError(
+                "the registry names a token service without an address",
+                thing=f"{self._access.host} -> {challenge.realm!r}"[:200], remedy="ask its administrator",
+            )  # fmt: skip
         access, trusted = self._access, self.host.keeps_secrets(realm)
         service = {"service": challenge.service} if challenge.service else {}
         if access.identity_token and trusted:
@@ -246,7 +249,7 @@ class RegistryClient:
         )
 
     def _next_page(self, answer: aiohttp.ClientResponse) -> str:
-        """The path of the next page (RFC 8288, rel="next"); "" at the end. Raises RefusedError for one that is not of
+        """The URL of the next page (RFC 8288, rel="next"); "" at the end. Raises RefusedError for one that is not of
         this registry: a list without its rest would be taken for whole."""
         link = next_page(", ".join(answer.headers.getall("Link", ())))
         if not link:
@@ -258,11 +261,17 @@ class RegistryClient:
                 thing=f"{self._access.host} -> {link if target is None else target.raw_host!r}"[:200],
                 remedy="copy it into an OCI layout with skopeo, and collect that",
             )
-        return target.raw_path_qs
+        return str(target)
 
     def where(self, path: str) -> str:
         """How a thing at this repository is named to people."""
+        if _is_whole(path):
+            return path.partition("?")[0][:300]
         return f"{self._access.host}/{self._repository}/{path}".rstrip("/")
+
+
+def _is_whole(path: str) -> bool:
+    return path.startswith(("https://", "http://"))
 
 
 class NoHeadError(Exception):

@@ -39,6 +39,7 @@ class StationAccesses:
             secret=account.secret if account and account.secret else None,
             identity_token=account.identity_token or None if account else None,
             ssl=self._upstreams.context(host),
+            authorities=self._upstreams.authorities,
             plain_http=self._upstreams.plain_http(host, repository),
             proxy=self._upstreams.proxy(host),
             concurrency=self._upstreams.settings(host).concurrency,

@@ -24,6 +24,7 @@ from appliance.outgoing.collect.remote import Narrowed, RemoteSource
 from appliance.outgoing.collect.sources import Root, file_manifest
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.outgoing.collect.transfer import Sink, transfer
+from appliance.outgoing.collect.urls import joined
 from bundles.errors import FailedError, LockgateError, NotFoundError, RefusedError, UsageError
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -39,14 +40,20 @@ def check_url(text: str) -> URL:
     shown = text.partition("?")[0][:200]
     try:
         url = URL(text, encoded=True)
-        host = url.host
+        exact = joined(url, text)
     except ValueError:
-        host = None
-    if not host or url.scheme not in ("https", "http") or not text.isascii() or not text.isprintable() or " " in text:
+        exact = None
+    if (
+        exact is None
+        or url.scheme not in ("https", "http")
+        or not text.isascii()
+        or not text.isprintable()
+        or " " in text
+    ):
         raise UsageError("not the URL of a file", thing=repr(shown), remedy=_FORM)
     if url.raw_user is not None or url.raw_password is not None or url.raw_fragment:
-        raise UsageError("a URL with an account or a fragment", thing=f"a file at {host}", remedy=_FORM)
-    return url
+        raise UsageError("a URL with an account or a fragment", thing=f"a file at {exact.host}", remedy=_FORM)
+    return exact
 
 
 class UrlSource(RemoteSource):
@@ -57,8 +64,7 @@ class UrlSource(RemoteSource):
     ) -> None:
         """Raises UsageError as `check_url`."""
         self._url, self._wanted = check_url(url), wanted
-        port = "" if self._url.is_default_port() else f":{self._url.port}"
-        self._place_of = f"{self._url.raw_host}{port}"
+        self._place_of = self._url.host_port_subcomponent or ""
         super().__init__(RemoteReference(self._place_of, as_), as_, hosts, accesses=accesses, narrowed=narrowed)
         self._small: dict[Digest, bytes] = {}
         self._client: _FileClient | None = None
