@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 from appliance.image_signatures.states import Found
 from appliance.settings.image_policy import ImageRule
+from bundles.image_signatures import predicates
 from bundles.image_signatures.verdict import Claim, Verdict
-from bundles.people import count, is_same
+from bundles.people import count
 
 
 def objection(rule: ImageRule, found: Found, above: Sequence[Found] = ()) -> str | None:
@@ -22,7 +23,7 @@ def objection(rule: ImageRule, found: Found, above: Sequence[Found] = ()) -> str
 def _own_objection(rule: ImageRule, found: Found) -> str | None:
     counting = [one for one in found.verdicts if one.verified and _counts(rule, one)]
     signed = [one for one in counting if one.claim is Claim.SIGNATURE and _has_annotations(rule, one)]
-    people = count(one.owner for one in signed)
+    people = count(_person(rule, one) for one in signed)
     if people < rule.people:
         return f"signed by {people} of {rule.people} that count"
     attested = {one.predicate_type for one in counting if one.claim is Claim.ATTESTATION}
@@ -30,9 +31,17 @@ def _own_objection(rule: ImageRule, found: Found) -> str | None:
     return None if lacking is None else f"no attestation that counts of {lacking}"
 
 
+def _person(rule: ImageRule, one: Verdict) -> str:
+    """Who signed, as people are counted. A root has one owner and many signers below it: where the rule names them,
+    each is a person of that owner."""
+    return f"{one.owner} / {one.identity}" if rule.identities else one.owner
+
+
 def _counts(rule: ImageRule, one: Verdict) -> bool:
+    """Whether the rule lets it count. Names are compared exactly here: names that look alike are one person where
+    people are counted, and never another's word."""
     return (
-        (not rule.owners or any(is_same(one.owner, owner) for owner in rule.owners))
+        (not rule.owners or one.owner in rule.owners)
         and (not rule.keys or one.keyid in rule.keys)
         and (not rule.identities or one.identity in rule.identities)
     )
@@ -42,13 +51,18 @@ def _has_annotations(rule: ImageRule, one: Verdict) -> bool:
     return all(one.annotations.get(name) == value for name, value in rule.annotations.items())
 
 
+def _read(kind: str) -> str:
+    return "it must say PASSED" if predicates.is_read(kind) else "whatever it says: its content is not looked at"
+
+
 def asks(rule: ImageRule) -> str:
     """What a rule asks for, in words."""
-    words = [f"signed by {rule.people} distinct {'owner' if rule.people == 1 else 'owners'}"]
+    who = "signer" if rule.identities else "owner"
+    words = [f"signed by {rule.people} distinct {who if rule.people == 1 else f'{who}s'}"]
     words += [f"of {', '.join(rule.owners)}"] if rule.owners else []
     words += [f"by key {' or '.join(rule.keys)}"] if rule.keys else []
     words += [f"with a certificate of {' or '.join(rule.identities)}"] if rule.identities else []
     words += [f"with {name}={value}" for name, value in sorted(rule.annotations.items())]
-    words += [f"attested {kind}" for kind in rule.attestations]
+    words += [f"attested {kind} ({_read(kind)})" for kind in rule.attestations]
     words += ["each image by itself"] if rule.children == "own" else []
     return ", ".join(words)

@@ -19,6 +19,7 @@ from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io import strict_json
 from bundles.io.files import read_small
 from bundles.oci.reference import check_site
+from bundles.people import count
 from bundles.signing.keys import check_keyid
 from bundles.signing.policy import check_owner
 
@@ -75,6 +76,7 @@ def read_rules(path: Path) -> list[ImageRule]:
     try:
         found = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=_File, strict=True).image
         check_rules(found)
+        _check_possible(found)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
@@ -82,6 +84,15 @@ def read_rules(path: Path) -> list[ImageRule]:
         reason = str(error).splitlines()[0][:160]
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
     return found
+
+
+def _check_possible(rules: list[ImageRule]) -> None:
+    """No rule asks for more people than it lets count: nothing would ever satisfy it. Raises UsageError naming it."""
+    for number, rule in enumerate(rules, 1):
+        below = max(len(rule.identities), 1)  # below a root each of them is a person
+        for name, most in (("owners", count(rule.owners) * below), ("keys", len(rule.keys) * below)):
+            if 0 < most < rule.people:
+                raise UsageError(f"rule {number}: people is {rule.people}, and its {name} are {most} at most")
 
 
 def check_rules(rules: list[ImageRule]) -> None:

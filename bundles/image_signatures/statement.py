@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bundles import limits
+from bundles.image_signatures import predicates
 from bundles.image_signatures.encoding import read_object
 from bundles.image_signatures.verdict import SIGN_PREDICATE, Claim, Refusal, Subject, refused
 from bundles.oci.descriptor import exact_keys, expect_object, expect_string, optional_string
@@ -22,7 +23,8 @@ _SUBJECT: Final = frozenset({"name", "uri", "digest", "content", "downloadLocati
 def read(payload: bytes, subject: Subject) -> tuple[Claim, str]:
     """What kind of claim a verified payload makes about `subject`, and its predicate type.
 
-    Raises MalformedError; RefusedError: another type of document, no subject that is the image, or too many.
+    Raises MalformedError; RefusedError: another type of document, no subject that is the image, or too many, or a
+    verification summary that does not say `PASSED` of it.
     """
     document = read_object(
         payload, _FIELDS, "the statement", ceiling=limits.ATTESTATION, nodes=limits.ATTESTATION_NODES, floats=True
@@ -32,6 +34,7 @@ def read(payload: bytes, subject: Subject) -> tuple[Claim, str]:
         raise refused(Refusal.WRONG_TYPE, "the signed document is no in-toto statement", repr(kind)[:120])
     predicate = expect_string(document.get("predicateType"), "the statement's predicateType")
     _check_subjects(document.get("subject"), subject)
+    predicates.check(predicate, document.get("predicate"), subject)
     return (Claim.SIGNATURE if predicate == SIGN_PREDICATE else Claim.ATTESTATION), predicate
 
 

@@ -61,6 +61,8 @@ class Refusal(StrEnum):
     """A good signature over a document of another kind."""
     WRONG_PREDICATE = "wrong-predicate"
     """The statement's predicate type is not the one that its carrier announces."""
+    NOT_PASSED = "not-passed"
+    """A verification summary that does not say `PASSED`."""
     WRONG_ALGORITHM = "wrong-algorithm"
     """The document names another algorithm than its key has."""
     WRONG_SIGNATURE = "wrong-signature"

@@ -66,7 +66,8 @@ def signed_by(*keys: PrivateKey, owners: tuple[str, ...] = ()) -> Found:
     ("asked", "satisfied"),
     [
         ({}, True), ({"people": 2}, True), ({"people": 3}, False),
-        ({"owners": ["owner 1"]}, True), ({"owners": ["OWNER  1"]}, True), ({"owners": ["owner 3"]}, False),
+        ({"owners": ["owner 1"]}, True), ({"owners": ["OWNER  1"]}, False),
+        ({"owners": ["owner l"]}, False), ({"owners": ["owner 3"]}, False),
         ({"owners": ["owner 1"], "people": 2}, False), ({"keys": [ANNA.public.keyid]}, True),
         ({"keys": ["0" * 16]}, False), ({"keys": [ANNA.public.keyid], "people": 2}, False),
         ({"annotations": {"team": "alpha"}}, False), ({"attestations": [PROVENANCE]}, False),
