@@ -594,6 +594,15 @@ SIGNATURE_TEXT: Final = 200
 SIGNED_IMAGES: Final = 256
 """Manifests of one index whose signatures are looked at together: public images have some dozens of platforms."""
 
+SIGNATURES_READ: Final = 128 * MIB
+"""Bytes of manifests and documents that are read to answer who signed one reference: JSON is parsed at some 15 MiB a
+second. One image alone cannot need it: 33 carriers of `CARRIER`, 256 referrers of `UNNAMED_CARRIER`, and
+`IMAGE_SIGNATURES_SIZE` of documents are 73 MiB, and four manifests at their ceiling 16."""
+
+RELEASE_SIGNATURES_TIME: Final = 120.0
+"""Seconds in which the signatures of what one release shows are verified, for the policy for images: a thousand images
+of a few signatures take some. Who waits for the release is told to release less at a time."""
+
 SIGNATURE_REFERRERS: Final = 256
 """Referrers of an image among which its signatures are looked for: SBOMs and scan results stand among them."""
 

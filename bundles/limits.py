@@ -131,6 +131,13 @@ ATTESTATION_NODES: Final = 400_000
 IMAGE_SIGNATURES_SIZE: Final = 24 * MIB
 """Bytes of signatures and attestations that are read for one image: three of the largest."""
 
+CARRIER: Final = MIB
+"""The manifest of a referrer that says it brings signatures: `IMAGE_SIGNATURES` of cosign's with certificates and log
+entries in their annotations are half of it."""
+
+UNNAMED_CARRIER: Final = 64 * KIB
+"""The manifest of a referrer that does not say so, and is read to see whether its layers do: one document, mostly."""
+
 IMAGE_POLICY: Final = 256 * KIB
 IMAGE_POLICY_NODES: Final = 20_000
 """The policy for images: some hundred rules with their lists."""

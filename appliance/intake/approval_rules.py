@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from appliance.archives.findings import RULES
-from appliance.archives.tar_fields import BLOCK, is_header
-from appliance.archives.unpacking import compression_of
+from appliance.image_signatures.evidence import holds_documents
 from appliance.intake.content import read_manifest
 from appliance.intake.entry_log import came_while_open
 from appliance.intake.missing_volumes import whole_without
@@ -20,15 +19,11 @@ from bundles.documents import signed
 from bundles.errors import LockgateError
 from bundles.format.manifest import Artifact
 from bundles.format.manifest_codec import decode
-from bundles.oci.descriptor import Descriptor
 from bundles.oci.kinds import is_runnable, kind_of_manifest
 from bundles.oci.manifest import parse_manifest
-from bundles.ports import BlobReader
 
 _KEPT: Final = 256
 """Bundles whose facts are remembered."""
-_LAYERS_READ: Final = 64
-"""Layers whose beginnings are read to tell evidence from an image; evidence has one or a few."""
 
 _known: dict[tuple[str, str, tuple[int, ...]], BundleFacts] = {}
 
@@ -72,18 +67,6 @@ def _kinds(blobs: Blobs, artifact: Artifact) -> set[str]:
     except LockgateError:
         return {artifact.kind, UNKNOWN_KIND}
     return kinds
-
-
-def holds_documents(blobs: BlobReader, layers: tuple[Descriptor, ...]) -> bool:
-    """Whether no layer begins as an archive, or as anything but text."""
-    if len(layers) > _LAYERS_READ:
-        return False
-    for layer in layers:
-        with blobs.open_blob(layer.digest) as file:
-            head = file.read(BLOCK)
-        if b"\0" in head or compression_of(head) or is_header(head):
-            return False
-    return True
 
 
 def check_refused(station: Station, policy: Policy, entry: Entry) -> None:

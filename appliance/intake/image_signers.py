@@ -7,19 +7,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from appliance.image_signatures.evidence import is_evidence, is_fallback
 from appliance.image_signatures.search import SUFFIXES
 from appliance.image_signatures.states import Found
-from appliance.intake.approval_rules import holds_documents
 from appliance.intake.content import Checked, read_manifest
-from appliance.outgoing.collect.attached_tags import is_attached
-from bundles.image_signatures.carriers import Carrier, is_carrier, verify_all
+from bundles.image_signatures.carriers import Carrier, is_carrier, may_carry, verify_all
 from bundles.image_signatures.pins import Pins
 from bundles.image_signatures.verdict import Subject
+from bundles.oci.attached_tags import is_attached
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import EVIDENCE, is_runnable
 from bundles.oci.manifest import parse_manifest
 from bundles.ports import BlobReader
 
@@ -34,20 +33,22 @@ class Looked:
     found: Mapping[Key, Found]
     above: Mapping[Key, Sequence[Key]]
     not_looked: Sequence[Checked] = ()
+    _signed: dict[Key, Found | None] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def signed_above(self, key: Key) -> Found | None:
-        """The nearest index above an artifact that has a signature that counts."""
-        todo, seen = list(self.above.get(key, ())), set[Key]()
-        while todo:
-            one = todo.pop(0)
-            if one in seen:
-                continue
-            seen.add(one)
-            found = self.found.get(one)
-            if found is not None and found.counting:
-                return found
-            todo += self.above.get(one, ())
-        return None
+        """An index above an artifact that has a signature that counts, one that names it itself before others.
+
+        Asked once of each artifact: what names an index is walked for the index, and not again for what it names. As
+        deep as the indexes are nested (`limits.INDEX_DEPTH`).
+        """
+        if key not in self._signed:
+            names = self.above.get(key, ())
+            own = (self.found[one] for one in names if one in self.found and self.found[one].counting)
+            signed = next(own, None)
+            if signed is None:
+                signed = next((found for one in names if (found := self.signed_above(one)) is not None), None)
+            self._signed[key] = signed
+        return self._signed[key]
 
 
 @dataclass(slots=True)
@@ -75,30 +76,49 @@ class _Attached:
             if one is None or one.artifact.digest in seen:
                 continue
             seen.add(one.artifact.digest)
+            if not tag and not may_carry(one.manifest.artifact_type, one.artifact.size):
+                continue
             whole = parse_manifest(read_manifest(self.blobs, one.artifact), one.artifact.mediaType)
             if tag or is_carrier(whole):
                 yield Carrier(Digest.parse(one.artifact.digest), whole, tag)
 
 
+def key_of(one: Checked) -> Key:
+    """An artifact's repository and digest."""
+    return one.artifact.repository, one.artifact.digest
+
+
 def signable(blobs: BlobReader, checked: Sequence[Checked]) -> list[Checked]:
-    """What a signature is asked of: everything but evidence, and the indexes at fallback tags that list nothing else.
-    An image whose layers call themselves evidence and are none is no evidence: clients would run it."""
-    evidence = {
-        (one.artifact.repository, one.artifact.digest)
-        for one in checked
-        if one.kind in EVIDENCE and (not is_runnable(one.manifest) or holds_documents(blobs, one.manifest.layers))
-    }
-    return [
-        one
-        for one in checked
-        if (one.artifact.repository, one.artifact.digest) not in evidence and not _lists_evidence(one, evidence)
-    ]
+    """What a signature is asked of: everything but attached evidence (appliance.image_signatures.evidence), and the
+    indexes at fallback tags that list nothing else and that no index names. To be asked of all that a bundle brings."""
+    evidence = {key_of(one) for one in checked if is_evidence(blobs, one.manifest, lambda one=one: one.artifact.tags)}  # type: ignore[misc]
+    named = {child for one in checked for child in _children(one)}
+
+    def lists_evidence(one: Checked) -> bool:
+        tags = one.artifact.tags
+        at_fallback = one.kind == "index" and bool(tags) and all(map(is_fallback, tags))
+        return at_fallback and key_of(one) not in named and all(child in evidence for child in _children(one))
+
+    return [one for one in checked if key_of(one) not in evidence and not lists_evidence(one)]
 
 
-def _lists_evidence(one: Checked, evidence: Collection[Key]) -> bool:
-    children = ((one.artifact.repository, str(child.digest)) for child in one.manifest.manifests)
-    attached = bool(one.artifact.tags) and all(is_attached(tag) for tag in one.artifact.tags)
-    return one.kind == "index" and attached and all(child in evidence for child in children)
+def _children(one: Checked) -> Iterator[Key]:
+    return ((one.artifact.repository, str(child.digest)) for child in one.manifest.manifests)
+
+
+def with_above(artifacts: Sequence[Checked], named: Sequence[Checked]) -> list[Checked]:
+    """Those of `artifacts` that are `named`, or are an index above one, in their order. Each edge is walked once."""
+    above: dict[Key, list[Key]] = defaultdict(list)
+    for one in artifacts:
+        for child in dict.fromkeys(_children(one)):
+            above[child].append(key_of(one))
+    taken = {key_of(one) for one in named}
+    waiting = list(taken)
+    while waiting:
+        further = [key for key in above.get(waiting.pop(), ()) if key not in taken]
+        taken.update(further)
+        waiting += further
+    return [one for one in artifacts if key_of(one) in taken]
 
 
 def look(
@@ -113,9 +133,9 @@ def look(
     above: dict[Key, list[Key]] = defaultdict(list)
     late: list[Checked] = []
     for one in wanted:
-        key = one.artifact.repository, one.artifact.digest
-        for child in one.manifest.manifests:
-            above[key[0], str(child.digest)].append(key)
+        key = key_of(one)
+        for child in dict.fromkeys(_children(one)):
+            above[child].append(key)
         if time.monotonic() > until:
             late.append(one)
             continue

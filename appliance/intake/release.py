@@ -25,6 +25,7 @@ from bundles.decide.bundle import decide, require_all_signers
 from bundles.documents import signed as documents
 from bundles.errors import FailedError, RefusedError, UsageError
 from bundles.format.manifest import BundleManifest
+from bundles.oci.attached_tags import cosign_tags, fallback_tag
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
@@ -137,7 +138,8 @@ def check_unchanged(station: Station, entry: Entry, said: approvals.Logged) -> B
 
 def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str]) -> list[Checked]:
     """The artifacts that `only` names (`repository`, `repository:tag`, `repository@digest`), with what lies beneath an
-    index and what refers to any of them. Raises UsageError naming a reference that the bundle does not hold."""
+    index, what refers to any of them, and what stands at the tags of what is attached to them: cosign's, and the
+    fallback for referrers. Raises UsageError naming a reference that the bundle does not hold."""
     taken: set[tuple[str, str]] = set()
     for name in only:
         named = {_key(one) for one in every if _exact(name) in _names(one)}
@@ -152,10 +154,14 @@ def chosen(left: Sequence[Checked], every: Sequence[Checked], only: Sequence[str
         if one.manifest.subject is not None:
             about = one.artifact.repository, str(one.manifest.subject.digest)
             referring.setdefault(about, []).append(one.artifact.digest)
+    attached = {(one.artifact.repository, tag): one.artifact.digest for one in every for tag in one.artifact.tags}
     waiting = list(taken)
     while waiting:  # each artifact is looked at once
         key = waiting.pop()
-        further = {(key[0], digest) for digest in (*beneath.get(key, ()), *referring.get(key, ()))} - taken
+        digest = Digest.parse(key[1])
+        tags = ((key[0], tag) for tag in (*cosign_tags(digest), fallback_tag(digest)))
+        beside = (attached[tag] for tag in tags if tag in attached)
+        further = {(key[0], one) for one in (*beneath.get(key, ()), *referring.get(key, ()), *beside)} - taken
         taken |= further
         waiting += further
     found = [one for one in left if _key(one) in taken]

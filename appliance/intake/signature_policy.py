@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from appliance import clock
+from appliance import clock, limits
 from appliance.image_signatures.applied import load_applied
 from appliance.image_signatures.rules import asks, objection
-from appliance.image_signatures.states import Found
 from appliance.intake.content import Checked
-from appliance.intake.image_signers import Key, Looked, look, signable
+from appliance.intake.image_signers import Key, Looked, key_of, look, signable, with_above
 from appliance.settings.image_policy import ImagePolicy, ImageRule
 from appliance.station import Station
 from bundles.errors import RefusedError
@@ -30,39 +30,75 @@ class Lack:
 def lacks(policy: ImagePolicy, wanted: Sequence[Checked], looked: Looked) -> list[Lack]:
     """What does not satisfy the rules about its repository. What was not looked at satisfies none."""
     found = []
+    answers = _Answers(policy, looked)
     for one in wanted:
-        key = one.artifact.repository, one.artifact.digest
-        for number, rule in policy.rules(key[0]):
-            mine = looked.found.get(key)
-            why = "not looked at" if mine is None else objection(rule, mine, _above(looked, key))
+        key = key_of(one)
+        mine, by_index = looked.found.get(key), answers.above(key)
+        for number, rule in answers.rules(key[0]):
+            if mine is not None and rule.children == "index" and by_index >> number & 1:
+                continue
+            why = "not looked at" if mine is None else objection(rule, mine)
             if why is not None:
                 found.append(Lack(one, number, rule, why))
     return found
 
 
-def _above(looked: Looked, key: Key) -> list[Found]:
-    found, todo, seen = list[Found](), list(looked.above.get(key, ())), set[Key]()
-    while todo:
-        one = todo.pop()
-        if one not in seen:
-            seen.add(one)
-            found += [looked.found[one]] if one in looked.found else []
-            todo += looked.above.get(one, ())
-    return found
+class _Answers:
+    """Which rules the indexes satisfy, each index asked once. A set of rules is the bits of their numbers."""
+
+    def __init__(self, policy: ImagePolicy, looked: Looked) -> None:
+        self._policy, self._looked = policy, looked
+        self._rules: dict[str, list[tuple[int, ImageRule]]] = {}
+        self._own: dict[Key, int] = {}
+        self._above: dict[Key, int] = {}
+
+    def rules(self, repository: str) -> list[tuple[int, ImageRule]]:
+        """The policy's rules about a repository, with their numbers."""
+        if repository not in self._rules:
+            self._rules[repository] = self._policy.rules(repository)
+        return self._rules[repository]
+
+    def above(self, key: Key) -> int:
+        """The rules that an index above an artifact satisfies. As deep as indexes are nested (`limits.INDEX_DEPTH`);
+        what names an index is walked once, however much it names itself."""
+        if key not in self._above:
+            answered = 0
+            for one in self._looked.above.get(key, ()):
+                answered |= self._satisfied(one) | self.above(one)
+            self._above[key] = answered
+        return self._above[key]
+
+    def _satisfied(self, key: Key) -> int:
+        if key not in self._own:
+            found = self._looked.found.get(key)
+            counting = found is not None and any(one.verified for one in found.verdicts)
+            rules = self.rules(key[0]) if found is not None and counting else ()
+            self._own[key] = sum(1 << number for number, rule in rules if found and objection(rule, found) is None)
+        return self._own[key]
 
 
 def require_signed(station: Station, every: Sequence[Checked], released: Sequence[Checked]) -> None:
     """Go on where what is to be released is signed as the applied policy enforces it. `every`: all that the bundle
-    brings, signatures among it. Raises RefusedError naming the first artifact, the rule and what would satisfy it."""
+    brings, signatures among it. Looks at what is released and the indexes above it alone. Raises RefusedError naming
+    the first artifact, the rule and what would satisfy it; or that the time for it is over."""
     applied = load_applied(station.paths)
     if applied is None:
         return
-    named = [one for one in signable(station.blobs, released) if _enforced(applied.policy, one)]
-    if not named:
+    keys, places = {key_of(one) for one in released}, {one.artifact.repository for one in released}
+    enforced = {place for place in places if any(rule.mode == "enforce" for _, rule in applied.policy.rules(place))}
+    if not enforced:
         return
-    places = {one.artifact.repository for one in named}
-    wanted = [one for one in signable(station.blobs, every) if one.artifact.repository in places]
-    looked = look(station.blobs, every, wanted, Pins.of(station.trust(), clock.now()))
+    judged = [one for one in signable(station.blobs, every) if one.artifact.repository in enforced]
+    named = [one for one in judged if key_of(one) in keys]
+    until = time.monotonic() + limits.RELEASE_SIGNATURES_TIME
+    looked = look(station.blobs, every, with_above(judged, named), Pins.of(station.trust(), clock.now()), until)
+    if looked.not_looked:
+        raise RefusedError(
+            f"verifying the signatures of what is released took too long; {len(looked.not_looked)} are left",
+            thing=looked.not_looked[0].name,
+            remedy="release less at a time: lockgate intake release ID --only REF",
+            code="image-policy-time",
+        )
     lacking = [one for one in lacks(applied.policy, named, looked) if one.rule.mode == "enforce"]
     if lacking:
         first = lacking[0]
@@ -73,7 +109,3 @@ def require_signed(station: Station, every: Sequence[Checked], released: Sequenc
             remedy=f"the rule asks: {asks(first.rule)}; see: lockgate policy explain",
             code="image-policy",
         )
-
-
-def _enforced(policy: ImagePolicy, one: Checked) -> bool:
-    return any(rule.mode == "enforce" for _, rule in policy.rules(one.artifact.repository))

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from appliance import limits as station_limits
-from appliance.outgoing.collect.attached_tags import cosign_tags, fallback_tag
 from appliance.outgoing.gc_pause import uncollected
 from bundles import limits
 from bundles.build import Content
 from bundles.errors import FailedError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.format.manifest import Artifact, Evidence
 from bundles.io import strict_json
+from bundles.oci.attached_tags import cosign_tags, fallback_tag
 from bundles.oci.descriptor import Descriptor, Platform
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import CYCLONEDX, kind_of_manifest

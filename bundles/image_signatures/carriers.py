@@ -28,7 +28,7 @@ from bundles.image_signatures.verdict import (
 )
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
-from bundles.oci.kinds import ATTESTATION_TYPES, SIGNATURE_TYPES
+from bundles.oci.kinds import ATTESTATION_TYPES, SIGNATURE_TYPES, kind_of
 from bundles.oci.manifest import Manifest
 from bundles.ports import BlobReader
 
@@ -89,6 +89,21 @@ def is_carrier(manifest: Manifest) -> bool:
         manifest.artifact_type in SIGNATURE_TYPES | ATTESTATION_TYPES
         or manifest.artifact_type.startswith(sigstore_bundle.FAMILY)
         or any(_format_of(layer) is not None or _is_bundle(layer) for layer in manifest.layers)
+    )
+
+
+def may_carry(artifact_type: str, size: int) -> bool:
+    """Whether a referrer of this `artifactType` and size of its manifest is worth reading to ask `is_carrier`."""
+    if artifact_type in SIGNATURE_TYPES | ATTESTATION_TYPES or artifact_type.startswith(sigstore_bundle.FAMILY):
+        return size <= limits.CARRIER
+    return size <= limits.UNNAMED_CARRIER and kind_of("", artifact_type) in ("image", "artifact")
+
+
+def read_of(manifest: Manifest) -> int:
+    """Bytes of a carrier's documents that `verify_all` reads, at most."""
+    sizes = ((layer.size, _format_of(layer)) for layer in manifest.layers[: limits.IMAGE_SIGNATURES])
+    return min(
+        sum(size for size, found in sizes if found is not None and size <= found.most), limits.IMAGE_SIGNATURES_SIZE
     )
 
 

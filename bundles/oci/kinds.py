@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, INDEX_TYPES, OCI_CONFIG, Manifest
+from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, INDEX_TYPES, OCI_CONFIG, OCI_EMPTY, Manifest
 
 FILE_TYPE: Final = "application/vnd.lockgate.file.v1"
 """The artifactType of a file that `collect` packed."""
@@ -38,6 +38,11 @@ _BY_LAYER: Final = {
     **dict.fromkeys(SIGNATURE_TYPES, "signature"),
     **dict.fromkeys(ATTESTATION_TYPES, "attestation"),
 }
+_BY_DOCUMENT: Final = {
+    **_BY_LAYER,
+    **dict.fromkeys(("application/jose+json", "application/cose"), "signature"),
+}
+"""Evidence by the type of its documents; Notation's envelopes have types that say nothing of signatures."""
 EVIDENCE: Final = frozenset({"sbom", "signature", "attestation"})
 """Kinds that speak of another artifact and hold documents."""
 
@@ -46,6 +51,16 @@ IMAGE_CONFIGS: Final = frozenset(
 )
 """Configuration types that clients run a manifest by. Podman and containerd want one of the first two; Docker takes
 the others as images too (moby, distribution/registry: ImageTypes)."""
+
+
+_BESIDE_EVIDENCE: Final = {
+    **dict.fromkeys((*IMAGE_CONFIGS, OCI_EMPTY, "application/vnd.unknown.config.v1+json", ""), ""),
+    **{name: kind for name, kind in _BY_ARTIFACT_TYPE.items() if kind in EVIDENCE},
+    "application/vnd.dev.cosign.artifact.sbom.v1+json": "sbom",
+    "application/vnd.dev.cosign.artifact.att.v1+json": "attestation",
+}
+"""What the configuration's type and the `artifactType` of evidence may be, each with the kind that it says, "" for
+none. ORAS writes the unknown configuration, cosign its own types."""
 
 
 def kind_of(media_type: str, artifact_type: str) -> str:
@@ -80,3 +95,16 @@ def is_runnable(manifest: Manifest) -> bool:
     """Whether clients take a manifest for an image: by its configuration's type, or by Docker's own manifest type."""
     config = manifest.config
     return config is not None and (config.media_type in IMAGE_CONFIGS or manifest.media_type == DOCKER_MANIFEST)
+
+
+def evidence_of(manifest: Manifest) -> str:
+    """The kind of evidence that a manifest is by every type in it: sbom, signature or attestation, else "".
+
+    All layers are documents of one kind, and neither the `artifactType` nor the configuration's type says anything
+    else. What calls itself evidence alone, over layers of another type, is none.
+    """
+    kinds = {_BY_DOCUMENT.get(layer.media_type, "") for layer in manifest.layers}
+    kind = kinds.pop() if len(kinds) == 1 and not manifest.is_index else ""
+    config = "" if manifest.config is None else manifest.config.media_type
+    said = (manifest.artifact_type, config)
+    return kind if all(_BESIDE_EVIDENCE.get(name, "other") in ("", kind) for name in said) else ""

@@ -14,7 +14,6 @@ from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.arrivals import Arrivals, ArtifactSource
-from appliance.outgoing.collect.attached_tags import fallback_tag
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, each_of, in_thread
@@ -23,6 +22,7 @@ from appliance.store.writes.outgoing import AddArtifacts
 from appliance.store.writes.registry import BlobRow, ManifestRow, holds_released
 from bundles import limits
 from bundles.errors import FailedError, NotFoundError, RefusedError
+from bundles.oci.attached_tags import fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, Manifest, parse_manifest

@@ -8,7 +8,6 @@ from typing import Final, TypeVar
 
 from appliance import limits as station_limits
 from appliance.outgoing.collect.access import Accesses, NoAccess
-from appliance.outgoing.collect.attached_tags import cosign_tags, fallback_tag
 from appliance.outgoing.collect.evidence import Evidence, EvidenceMemory, NoMemory
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.registry_client import Document, RegistryClient
@@ -16,6 +15,7 @@ from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import all_of, in_thread
 from appliance.outgoing.collect.transfer import Sink, transfer
 from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError
+from bundles.oci.attached_tags import cosign_tags, fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
 from bundles.oci.manifest import MANIFEST_TYPES, OCI_INDEX, parse_manifest

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol
 
-from appliance.outgoing.collect.attached_tags import cosign_tags, fallback_tag, is_attached
 from appliance.outgoing.collect.names import MODE, TITLE, default_reference, docker_name, folder_name
 from appliance.outgoing.collect.tar_files import TarFiles
 from bundles import limits
@@ -19,6 +18,7 @@ from bundles.format.oci_layout import CONTAINERD_NAME, INDEX, LAYOUT_FILE, Layou
 from bundles.io import strict_json
 from bundles.io.display import safe
 from bundles.io.files import failures_named, open_regular
+from bundles.oci.attached_tags import cosign_tags, fallback_tag, is_attached
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest, new_hasher
 from bundles.oci.kinds import FILE_TYPE
