@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from appliance.settings.redirects import check_hosts
 from bundles import limits
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.io import toml
 from bundles.io.files import read_small
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
@@ -48,11 +48,10 @@ def read_collection(file: Path) -> tuple[Listed, ...]:
         raise UsageError("no such file", thing=str(file), remedy="check the path")
     raw = read_small(file.resolve(), limits.MIB)
     try:
-        text = raw.decode()
-        document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise UsageError(f"not a collection ({error})"[:200], thing=str(file), remedy="write TOML") from None
-    lines = text.splitlines()
+        document = toml.loads(raw)
+    except MalformedError as error:
+        raise UsageError(f"not a collection ({error.what})"[:200], thing=str(file), remedy="write TOML") from None
+    lines = raw.decode().splitlines()
     for key in document:
         if key != "source":
             raise _wrong(file, lines, 0, key, f"not a collection: it has no {key!r:.80}", _FORM)

@@ -8,7 +8,6 @@ artifact that it gives.
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from typing import Any, Final
 
 from appliance.collection_file import Listed
 from bundles import limits
-from bundles.errors import LockgateError, RefusedError, UsageError
+from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
+from bundles.io import toml
 from bundles.io.files import read_small, write_atomic
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
@@ -62,9 +62,9 @@ def lock_of(file: Path) -> Path:
 def read_lock(path: Path) -> tuple[Locked, ...]:
     """The sources of a lock. Raises UsageError naming the file, FailedError where it cannot be read."""
     try:
-        document = tomllib.loads(read_small(path.resolve(), limits.MIB).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong(path, str(error)) from None
+        document = toml.loads(read_small(path.resolve(), limits.MIB))
+    except MalformedError as error:
+        raise _wrong(path, error.what) from None
     if document.get("version") != VERSION or set(document) != {"version", "source"}:
         raise _wrong(path, f"no lock of version {VERSION}")
     listed = document["source"]

@@ -20,6 +20,7 @@ from appliance.settings.station import Config
 from bundles import limits
 from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.format.manifest_check import KINDS
+from bundles.io import toml
 from bundles.io.files import read_small
 from bundles.people import forms
 from bundles.signing.keys import check_keyid
@@ -105,12 +106,12 @@ def load_policy(path: Path) -> Policy:
     if not path.exists() and not path.is_symlink():
         return Policy()
     try:
-        policy = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=Policy, strict=True)
+        policy = msgspec.convert(toml.loads(read_small(path, limits.KEY_FILE)), Policy, strict=True)
         _check(policy)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
         raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
         raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
     return policy

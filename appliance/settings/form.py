@@ -11,7 +11,6 @@ import json
 import math
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -24,7 +23,8 @@ from appliance.permissions import check_pattern, parse_networks
 from appliance.settings.redirects import check_hosts
 from appliance.settings.upstreams import check_mirror, check_proxy
 from bundles import limits
-from bundles.errors import LockgateError
+from bundles.errors import LockgateError, MalformedError
+from bundles.io import toml
 from bundles.oci.reference import check_registry, check_site
 
 REFERENCE: Final = "see docs/reference/configuration.md"
@@ -209,16 +209,15 @@ def _check_host(host: str) -> None:
 def faults(raw: bytes) -> list[Fault]:
     """What is wrong in a config.toml, in the file's order; nothing where it can be used."""
     try:
-        document = tomllib.loads(raw.decode())
+        raw.decode()
+        document = toml.loads(raw)
     except UnicodeDecodeError as error:
         return [Fault("", f"byte {error.start}", f"not UTF-8 ({error.reason})", "write the file in UTF-8")]
-    except tomllib.TOMLDecodeError as error:
+    except MalformedError as error:
         remedy = "correct the line: KEY = VALUE below its [TABLE], with texts in quotes"
         if raw.startswith(b"\xef\xbb\xbf"):
             remedy = "save the file without a byte order mark"
-        return [Fault("", "", f"not TOML: {str(error)[:160]}", remedy)]
-    except RecursionError:
-        return [Fault("", "", "not TOML: nested too deep", REFERENCE)]
+        return [Fault("", "", f"not TOML: {error.what[:160]}", remedy)]
     found = list(_unfit(document))
     return found or list(_at_odds(document))
 

@@ -16,7 +16,7 @@ from appliance.permissions import check_pattern, matches
 from bundles import limits
 from bundles.documents.signed import IMAGE_POLICY_TYPE
 from bundles.errors import LockgateError, MalformedError, UsageError
-from bundles.io import strict_json
+from bundles.io import strict_json, toml
 from bundles.io.files import read_small
 from bundles.oci.reference import check_site
 from bundles.people import count
@@ -74,13 +74,13 @@ class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 def read_rules(path: Path) -> list[ImageRule]:
     """The rules of a `policy.toml`. Raises UsageError naming the file and the rule."""
     try:
-        found = msgspec.toml.decode(read_small(path, limits.KEY_FILE), type=_File, strict=True).image
+        found = msgspec.convert(toml.loads(read_small(path, limits.KEY_FILE)), _File, strict=True).image
         check_rules(found)
         _check_possible(found)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+    except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
     return found

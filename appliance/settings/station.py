@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
@@ -17,6 +16,7 @@ from appliance.settings.scanner import SbomSettings
 from appliance.settings.upstreams import UpstreamSettings
 from bundles import limits
 from bundles.errors import UsageError
+from bundles.io import toml
 from bundles.io.files import read_small, write_atomic
 
 MEDIA_ROOTS: Final = ("/media", "/mnt", "/run/media")
@@ -64,7 +64,7 @@ def load_config(path: Path) -> Config:
     if found:
         raise wrong(path, found)
     try:
-        return msgspec.convert(tomllib.loads(raw.decode()), Config, strict=True)
+        return msgspec.convert(toml.loads(raw), Config, strict=True)
     except msgspec.ValidationError as error:
         raise UsageError("config.toml cannot be used", thing=str(error)[:160], remedy=f"correct {path}") from None
 

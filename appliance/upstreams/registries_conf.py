@@ -7,7 +7,6 @@ Read are `[[registry]]` with `prefix`, `location`, `insecure` and `blocked`, and
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.upstreams.accounts import canonical_host, keys_of
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, MalformedError, UsageError
+from bundles.io import toml
 from bundles.io.files import read_small
 from bundles.oci.reference import check_registry, check_repository
 
@@ -77,9 +77,9 @@ def read_rules(etc: Path) -> tuple[Rule, ...]:
 
 def _rules_of(file: Path) -> Iterator[Rule]:
     try:
-        document = tomllib.loads(read_small(file.resolve(), limits.UPSTREAM_FILE).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _wrong(file, "", f"not TOML: {error}"[:160]) from None
+        document = toml.loads(read_small(file.resolve(), limits.UPSTREAM_FILE))
+    except MalformedError as error:
+        raise _wrong(file, "", f"not TOML: {error.what}"[:160]) from None
     except LockgateError as error:
         raise _wrong(file, "", error.what) from None
     if "registries" in document:

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bundles.errors import UsageError
+from bundles import limits
+from bundles.errors import LockgateError, UsageError
+from bundles.io import toml
+from bundles.io.files import read_small
 from tui.actions.registry import ACTIONS, BY_NAME, Action
 
 FORBIDDEN: Final = frozenset({"ctrl+s", "ctrl+q"})
@@ -78,9 +80,11 @@ def load(root: Path | None) -> Keymap:
 
 def _read(path: Path) -> dict[str, tuple[str, ...]]:
     try:
-        table = tomllib.loads(path.read_text()).get("keys", {})
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        table = toml.loads(read_small(path.resolve(), limits.KEY_FILE)).get("keys", {})
+    except (OSError, LockgateError) as error:
         raise UsageError("the console's configuration cannot be read", thing=str(path), remedy=str(error)) from None
+    if not isinstance(table, dict):
+        raise UsageError("keys is no table", thing=str(path), remedy="write the keys below [keys]")
     changes: dict[str, tuple[str, ...]] = {}
     for name, value in table.items():
         keys = (value,) if isinstance(value, str) else tuple(value) if isinstance(value, list) else ()

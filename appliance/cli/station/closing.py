@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,8 @@ from appliance.settings.station import Config, load_config
 from appliance.station import station_lock
 from appliance.store.reads.accounts import check_full_name, check_name
 from bundles import limits
-from bundles.errors import RefusedError, UsageError
+from bundles.errors import MalformedError, RefusedError, UsageError
+from bundles.io import toml
 from bundles.io.files import read_small, write_atomic
 
 _LINE: Final = r"^(\s*{key}\s*=\s*)(?:true|false|[0-9]+)(?=\s*(?:#|$))"
@@ -146,8 +146,8 @@ def _closed_settings(paths: StationPaths, config: Config) -> tuple[str | None, C
         return None, closed
     text = read_small(paths.config, limits.KEY_FILE).decode()
     changed = _set(_set(text, "open", "false"), "approvals_needed", str(closed.approvals_needed))
-    with contextlib.suppress(tomllib.TOMLDecodeError, msgspec.ValidationError):
-        if msgspec.convert(tomllib.loads(changed), Config, strict=True) == closed:
+    with contextlib.suppress(MalformedError, msgspec.ValidationError):
+        if msgspec.convert(toml.loads(changed.encode()), Config, strict=True) == closed:
             return changed, closed
     raise UsageError(
         "open cannot be changed in place", thing=str(paths.config),
