@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from appliance.file_url import check_file_url
 from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, UsageError
@@ -86,6 +87,19 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
         except LockgateError as error:
             raise _wrong(file, lines, line, "redirects", f"{what}: {error.what} {error.thing}", error.remedy) from None
     listed = Listed(number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"))
+    _check_url(file, lines, listed)
+    return listed
+
+
+def _check_url(file: Path, lines: list[str], listed: Listed) -> None:
+    """Raises UsageError where a file by URL lacks its checksum or its name, has a URL that may hold a secret, or where
+    another source has a checksum."""
+    what, line = f"source {listed.number} is malformed", listed.line
+    if listed.is_url:
+        try:
+            check_file_url(listed.came)
+        except LockgateError as error:
+            raise _wrong(file, lines, line, "from", f"{what}: {error.what}", error.remedy) from None
     if listed.is_url and (listed.sha256 is None or listed.name is None):
         raise _wrong(
             file, lines, line, "from", what, "a file by URL has `sha256`, its checksum, and `as`, its name here"
@@ -94,7 +108,6 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
         raise _wrong(file, lines, line, "sha256", what, "`sha256` is of a file by URL")
     if listed.sha256 is not None and not _SHA256.match(listed.sha256):
         raise _wrong(file, lines, line, "sha256", what, "`sha256` is 64 hex digits in lower case: sha256sum FILE")
-    return listed
 
 
 def _wrong(file: Path, lines: list[str], line: int, key: str, what: str, remedy: str) -> UsageError:

@@ -20,6 +20,7 @@ from appliance.jobs.kinds import KINDS
 from appliance.patterns import EVERYTHING
 from appliance.permissions import Permission
 from bundles.errors import LockgateError, UsageError
+from bundles.oci.reference import Reference, RemoteReference
 
 _ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine"}
 """Who else has to do with a kind of job: a build's co-signers, and who decides about an import."""
@@ -84,6 +85,8 @@ def job_view(request: web.Request, job: Job) -> dict[str, Any]:
 
 def _named(job: Job) -> Iterable[str]:
     """The repositories that a job's params and result name, and the patterns of them."""
+    sources = job.params.get("sources", ())
+    yield from dict.fromkeys(map(_target, sources if isinstance(sources, list) else ()))
     for document in (job.params, job.result or {}):
         references = document.get("references")
         one = document.get("reference")
@@ -92,3 +95,17 @@ def _named(job: Job) -> Iterable[str]:
                 yield Wish.parse(str(text)).repository
             except LockgateError:  # it was refused for that
                 continue
+
+
+def _target(source: object) -> str:
+    """The repository that a collect's source goes to; the pattern of all, where only the source itself says it."""
+    entry = source if isinstance(source, dict) else {}
+    name, reference = entry.get("as"), entry.get("reference")
+    try:
+        if name:
+            return Reference.parse(str(name)).repository
+        if entry.get("kind") == "registry":
+            return RemoteReference.parse(str(reference)).reference.repository
+    except LockgateError:
+        pass
+    return EVERYTHING

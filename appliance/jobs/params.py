@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from appliance import limits
+from appliance.file_url import check_file_url
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from bundles.errors import UsageError
-from bundles.oci.reference import check_registry
+from bundles.oci.reference import DOCKER_SCHEME, check_registry
+
+_NO_REFERENCE: Final = re.compile(r"[?#]|://|\A[^/]*@")
+"""What makes a text a URL, with an account or a query, and no reference to another registry."""
 
 _TEXT: Final = {"type": "string"}
 _TEXTS: Final = {"type": "array", "items": _TEXT}
@@ -73,7 +78,8 @@ JOB_PARAMS: Final[Mapping[str, Mapping[str, Any]]] = {
 
 
 def check_params(kind: str, params: Mapping[str, Any]) -> None:
-    """Raises UsageError for a parameter that the kind does not have: what is not described is not taken."""
+    """Raises UsageError for a parameter that the kind does not have: what is not described is not taken. And for a
+    file's URL that may hold a secret: params are kept, and shown to others than the caller."""
     known = sorted(name.rstrip("!") for name in JOB_PARAMS[kind])
     if strange := sorted(set(params).difference(known)):
         raise UsageError(
@@ -87,6 +93,21 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
                 thing="`sources`",
                 remedy="give kind, path, reference or url with its sha256, name, tag, as, redirects, pinned",
             )
+        _check_addresses(entry)
+
+
+def _check_addresses(entry: Mapping[str, Any]) -> None:
+    """Raises UsageError where a source's URL or reference may hold a secret; it is not quoted."""
+    if entry.get("kind") == "url" or "url" in entry:
+        url = entry.get("url")
+        if not isinstance(url, str):
+            raise UsageError("malformed parameters", thing="a source's `url` is a text", remedy="give the URL")
+        check_file_url(url)
+    reference = entry.get("reference")
+    if isinstance(reference, str) and _NO_REFERENCE.search(reference.removeprefix(DOCKER_SCHEME)):
+        raise UsageError(
+            "malformed remote reference", thing="a source's `reference`", remedy="write HOST[:PORT]/repository:tag"
+        )
 
 
 def check_accounts(value: Any) -> tuple[str, list[str]]:

@@ -359,6 +359,41 @@ async def test_a_job_of_a_pattern_is_shown_to_who_may_pull_all_that_it_covers(
         assert ((await desk.get("/v1/jobs/job-100/log"))[0] == 200) is shown
 
 
+REGISTRY: dict[str, Any] = {"kind": "registry", "reference": "registry.example/vault/app:1"}
+
+
+COLLECTS: list[tuple[list[Any], str, bool]] = [
+    ([REGISTRY], "collector vault/**", True),
+    ([REGISTRY], "collector team/**", False),
+    ([REGISTRY | {"as": "team/app:1"}], "collector team/**", True),
+    ([REGISTRY | {"as": "team/app:1"}], "collector vault/**", False),
+    ([REGISTRY | {"as": "team/app:1"}, REGISTRY], "collector team/**", False),
+    ([{"kind": "file", "path": "/srv/x", "as": "team/x:1"}], "collector team/**", True),
+    ([{"kind": "url", "url": "https://vault.example/x", "as": "vault/x:1"}], "collector team/**", False),
+    ([{"kind": "layout", "path": "/srv/vault/app"}], "collector team/**", False),
+    ([{"kind": "layout", "path": "/srv/vault/app"}], "collector", True),
+    ([{"kind": "registry", "reference": "https://vault:pw@h/a"}], "collector team/**", False),
+    ([{"kind": "registry"}], "collector team/**", False),
+    (["vault/app"], "collector team/**", False),
+]
+
+
+async def test_a_collect_is_shown_to_who_may_pull_all_that_its_sources_go_to(tmp_path: Path) -> None:
+    """Also where it failed, so that no result names them; a source that says no name may go anywhere."""
+    async with a_desk(tmp_path) as desk:
+        for sources, who, shown in COLLECTS:
+            desk.be(who)
+            with contextlib.closing(sqlite3.connect(StationPaths(tmp_path / "bravo").database)) as database, database:
+                failed = json.dumps({"sources": sources})
+                database.execute(
+                    "UPDATE jobs SET state = 'failed', result = NULL, params = ? WHERE id = 'job-101'", (failed,)
+                )
+            one = (await desk.get("/v1/jobs/job-101"))[1]
+            assert one["state"] == "failed"
+            assert bool(one["params"]) is shown, (sources, who)
+            assert ((await desk.get("/v1/jobs/job-101/log"))[0] == 200) is shown
+
+
 async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_path: Path) -> None:
     async with a_desk(tmp_path) as desk:
         writer = desk.app[CONTROL].station.writer

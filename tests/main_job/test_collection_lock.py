@@ -125,7 +125,7 @@ def test_a_file_at_a_url_is_taken_by_its_checksum_and_by_no_other(alpha: Station
         file.write_text(f'[[source]]\nfrom = "{url}"\nsha256 = "{sha256}"\nas = "{name}"\n')
 
     with files_of(tmp_path / "served") as base:
-        url = f"{base}/firm%20ware.bin?signature=s3cret"
+        url = f"{base}/firm%20ware.bin"
         write(url, right, "urls/firmware:1")
         made = alpha.run("collect", "-f", file, "--update", "--json").json
         assert made["references"] == ["urls/firmware:1", "collections/urls:lock"]
@@ -139,12 +139,18 @@ def test_a_file_at_a_url_is_taken_by_its_checksum_and_by_no_other(alpha: Station
         (tmp_path / "urls.lock").unlink()
         for wrong, sha256, status, what in (
             (url, "0" * 64, 3, "not its digest's"),
-            (f"{base}/missing.bin?signature=s3cret", right, 1, "the server has no such thing"),
+            (f"{base}/missing.bin", right, 1, "the server has no such thing"),
             (url.replace("http:", "https:"), right, 3, "this host speaks HTTP"),
-            ("http://files.example/x?signature=s3cret", right, 3, "not fetched by plain HTTP"),
+            ("http://files.example/x", right, 3, "not fetched by plain HTTP"),
         ):
             write(wrong, sha256, "urls/wrong:1")
             ended = alpha.run("collect", "-f", file, expect=status)
             assert what in ended.stderr.splitlines()[-1]
+        for kept in (f"{base}/firm%20ware.bin?signature=s3cret", url.replace("//", "//ada:s3cret@")):
+            write(kept, right, "urls/wrong:1")
+            ended = alpha.run("collect", "-f", file, "--update", expect=2)
+            assert "line 2" in ended.stderr
             assert "s3cret" not in ended.stderr
+            assert not (tmp_path / "urls.lock").exists()
+        assert "s3cret" not in json.dumps(alpha.run("job", "list", "--json").json)
     assert "urls/wrong" not in json.dumps(alpha.run("repo", "list", "--json").json)

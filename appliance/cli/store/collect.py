@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from appliance.cli.completion import SOURCE
-from appliance.cli.shared.context import detach_option, json_option, megabytes, show, station_option, station_root
+from appliance.cli.shared.context import call, detach_option, json_option, megabytes, show, station_option, station_root
 from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe, some
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--lock", type=click.Path(path_type=Path), metavar="FILE", help="The lock of -f, if not beside it.")
 @click.option("--dry-run", is_flag=True, help="Say what would be collected, and how many bytes that is.")
-@click.option("--retry-failed", is_flag=True, help="Collect again what failed of the last collect.")
+@click.option("--retry-failed", is_flag=True, help="Collect again what failed of your last collect.")
 @click.option(
     "--authfile", type=click.Path(path_type=Path), metavar="FILE",
     help="Your accounts at registries (containers-auth.json); else where podman, skopeo and docker keep them.",
@@ -112,20 +112,29 @@ _LOOKED_AT: Final = 1000
 
 
 def _failed(root: Path | None) -> list[dict[str, Any]]:
-    """The sources that failed in the last collect that has ended; all of them where it did not come to its end. Raises
-    UsageError where there is none, or none of them failed."""
-    from appliance.api.states import FINAL_STATES
+    """The sources to collect again, as `failed_of`."""
     from appliance.cli.shared.pages import whole_list
 
-    for job in whole_list(root, "/v1/jobs", _LOOKED_AT)["items"]:
-        if job["kind"] != "collect" or job["state"] not in FINAL_STATES or job["params"].get("plan"):
+    caller = str(call(root, lambda client: client.who())["account"])
+    return failed_of(whole_list(root, "/v1/jobs", _LOOKED_AT)["items"], caller)
+
+
+def failed_of(jobs: Iterable[dict[str, Any]], caller: str) -> list[dict[str, Any]]:
+    """The sources that failed in the caller's last collect that has ended, of jobs with the newest first; all of them
+    where it did not come to its end. Another's is not repeated: it would be with the caller's accounts. Raises
+    UsageError where there is none, or none of them failed."""
+    from appliance.api.states import FINAL_STATES
+
+    for job in jobs:
+        is_theirs = job["actor"] == caller and job["kind"] == "collect"
+        if not is_theirs or job["state"] not in FINAL_STATES or job["params"].get("plan"):
             continue
         sources: list[dict[str, Any]] = job["params"].get("sources", [])
         if job["state"] == "done":
             raise UsageError("nothing failed in the last collect", thing=job["id"], remedy="name a SOURCE")
         numbers = (job["result"] or {}).get("failed", range(len(sources)))
         return [sources[number] for number in numbers]
-    raise UsageError("no collect has ended here", remedy="name a SOURCE")
+    raise UsageError(f"no collect of {safe(caller)} has ended here", remedy="name a SOURCE")
 
 
 def _planned(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:

@@ -16,6 +16,7 @@ import aiohttp
 from yarl import URL
 
 from appliance import limits as station_limits
+from appliance.file_url import check_file_url
 from appliance.outgoing.collect.access import Accesses, HostAccess
 from appliance.outgoing.collect.evidence import Evidence
 from appliance.outgoing.collect.host_client import TRANSIENT_ERRORS, HostClient, Hosts
@@ -32,27 +33,18 @@ from bundles.oci.manifest import EMPTY_JSON, OCI_MANIFEST
 from bundles.oci.reference import Reference, RemoteReference
 
 _MODE: Final = 0o644
-_FORM: Final = "write https://HOST[:PORT]/PATH"
 
 
 def check_url(text: str) -> URL:
-    """The URL of a file. Raises UsageError for another scheme, an account, a fragment, or no host."""
-    shown = text.partition("?")[0][:200]
+    """The URL of a file, its path as it is written. Raises UsageError as `check_file_url`, and for a host that cannot
+    be asked for."""
+    check_file_url(text)
     try:
-        url = URL(text, encoded=True)
-        exact = joined(url, text)
+        exact = joined(URL(text, encoded=True), text)
     except ValueError:
         exact = None
-    if (
-        exact is None
-        or url.scheme not in ("https", "http")
-        or not text.isascii()
-        or not text.isprintable()
-        or " " in text
-    ):
-        raise UsageError("not the URL of a file", thing=repr(shown), remedy=_FORM)
-    if url.raw_user is not None or url.raw_password is not None or url.raw_fragment:
-        raise UsageError("a URL with an account or a fragment", thing=f"a file at {exact.host}", remedy=_FORM)
+    if exact is None:
+        raise UsageError("not the URL of a file", thing=repr(text[:200]), remedy="check its host and port")
     return exact
 
 
