@@ -15,6 +15,7 @@ from bundles.image_signatures.pins import Pins
 from bundles.image_signatures.verdict import Outcome, Proof, Refusal, Subject, refused
 from bundles.oci.descriptor import Descriptor, exact_keys, expect_object, expect_string
 from bundles.oci.digest import Digest
+from bundles.signing.signatures import Hashed
 
 MEDIA_TYPE: Final = "application/vnd.dsse.envelope.v1+json"
 FIELDS: Final = frozenset({"payload", "payloadType", "signatures"})
@@ -42,7 +43,7 @@ def verify_fields(fields: dict[str, Any], subject: Subject, pins: Pins) -> list[
         raise refused(Refusal.NO_SIGNATURE, "the envelope holds no signature")
     if len(signatures) > limits.DSSE_SIGNATURES:
         raise refused(Refusal.TOO_MANY, "the envelope holds too many signatures", str(len(signatures)))
-    signed, outcomes = pre_authentication(kind, payload), list[Outcome]()
+    signed, outcomes = Hashed(pre_authentication(kind, payload)), list[Outcome]()
     for entry in signatures:
         one = exact_keys(expect_object(entry, "a signature"), _SIGNATURE, "a signature")
         try:
@@ -50,7 +51,7 @@ def verify_fields(fields: dict[str, Any], subject: Subject, pins: Pins) -> list[
             if kind != statement.PAYLOAD_TYPE:
                 raise refused(Refusal.WRONG_TYPE, "the envelope holds no in-toto statement", kind[:120])
             claim, predicate = statement.read(payload, subject)
-            outcomes.append(Proof(record=record, signed=Digest.of(signed), claim=claim, predicate_type=predicate))
+            outcomes.append(Proof(record=record, signed=Digest.of(signed.data), claim=claim, predicate_type=predicate))
         except LockgateError as error:
             outcomes.append(error)
     return outcomes

@@ -9,7 +9,7 @@ from typing import Final
 from bundles.errors import LockgateError
 from bundles.image_signatures.verdict import Refusal, refused
 from bundles.signing import certificates
-from bundles.signing.signatures import ALGORITHMS, RSA
+from bundles.signing.signatures import ALGORITHMS, RSA, Hashed
 from bundles.signing.trust import TrustFolder, TrustRecord
 
 PURPOSE: Final = "image"
@@ -33,10 +33,12 @@ class Pins:
         keys = tuple(one for one in records if one.key.algorithm in _BARE)
         return cls(keys, tuple(one for one in records if one.key.algorithm == certificates.ALGORITHM), at)
 
-    def signer(self, data: bytes, signature: bytes) -> TrustRecord:
-        """The pinned key that made the signature. Raises RefusedError: no pinned key did, or it does not count now."""
+    def signer(self, data: bytes | Hashed, signature: bytes) -> TrustRecord:
+        """The pinned key that made the signature. Who asks for several signatures over the same bytes hands them in as
+        `Hashed`. Raises RefusedError: no pinned key did, or it does not count now."""
+        hashed = data if isinstance(data, Hashed) else Hashed(data)
         for record in self.keys:
-            if record.key.verify(data, signature):
+            if record.key.verify_hashed(hashed, signature):
                 return self.counting(record)
         raise refused(Refusal.UNKNOWN_KEY, "no key that is pinned here for images made the signature")
 

@@ -27,6 +27,8 @@ from bundles.signing import fingerprint_words as words
 from bundles.signing.signatures import (
     ALGORITHMS,
     DEFAULT_ALGORITHM,
+    RSA,
+    Hashed,
     PrivateMaterial,
     PublicMaterial,
     algorithm_of,
@@ -178,6 +180,12 @@ class PublicKey:
         if self.algorithm == hybrid.ALGORITHM:
             return self._pair().holds(data, signature)
         return signature_holds(self.algorithm, self._key, data, signature)
+
+    def verify_hashed(self, data: Hashed, signature: bytes) -> bool:
+        """As `verify`, over bytes for which several keys are tried: what this key hashes is hashed once for all."""
+        if self.algorithm in (*ALGORITHMS, RSA):
+            return signature_holds(self.algorithm, self._key, data, signature)
+        return self.verify(data.data, signature)
 
     def verify_files(self, data: bytes, files: Mapping[str, bytes]) -> bool:
         """Whether these files (kind to bytes) are exactly the key's kinds, and its signature over `data`."""

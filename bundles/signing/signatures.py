@@ -23,7 +23,7 @@ from typing import Final
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature, encode_dss_signature
 
 from bundles import limits
 from bundles.errors import UsageError
@@ -85,21 +85,40 @@ def make_signature(algorithm: str, key: PrivateMaterial, data: bytes) -> bytes:
     return key.sign(data, ec.ECDSA(_CURVES[algorithm].digest(), deterministic_signing=True))
 
 
-def signature_holds(algorithm: str, key: PublicMaterial, data: bytes, signature: bytes) -> bool:
-    """Whether `signature` is the key's over `data`, in its one form."""
+class Hashed:
+    """Bytes over which the signatures of several keys are tried: hashed once for each hash function."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self._digests: dict[str, bytes] = {}
+
+    def digest(self, function: hashes.HashAlgorithm) -> bytes:
+        """The hash of the bytes."""
+        if function.name not in self._digests:
+            hashing = hashes.Hash(function)
+            hashing.update(self.data)
+            self._digests[function.name] = hashing.finalize()
+        return self._digests[function.name]
+
+
+def signature_holds(algorithm: str, key: PublicMaterial, data: bytes | Hashed, signature: bytes) -> bool:
+    """Whether `signature` is the key's over `data`, in its one form. Ed25519 is over the bytes themselves."""
+    hashed = data if isinstance(data, Hashed) else Hashed(data)
     try:
         if isinstance(key, ed25519.Ed25519PublicKey):
             if len(signature) != _ED25519_LENGTH:
                 return False
-            key.verify(signature, data)
+            key.verify(signature, hashed.data)
         elif isinstance(key, rsa.RSAPublicKey):
             if len(signature) != (key.key_size + 7) // 8:
                 return False
-            key.verify(signature, data, padding.PKCS1v15(), hashes.SHA256())
+            sha256 = hashes.SHA256()
+            key.verify(signature, hashed.digest(sha256), padding.PKCS1v15(), Prehashed(sha256))
         else:
             if not is_strict_der(signature, _CURVES[algorithm].order):
                 return False
-            key.verify(signature, data, ec.ECDSA(_CURVES[algorithm].digest()))
+            function = _CURVES[algorithm].digest()
+            key.verify(signature, hashed.digest(function), ec.ECDSA(Prehashed(function)))
     except InvalidSignature:
         return False
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,13 +18,15 @@ from appliance.settings.image_policy import ImagePolicy
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.format.manifest import Artifact
+from bundles.image_signatures import dsse
 from bundles.image_signatures.verdict import Subject
 from bundles.oci.digest import Digest
 from bundles.oci.kinds import SPDX
 from bundles.oci.manifest import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, parse_manifest
+from bundles.signing import signatures
 from bundles.signing.keys import create_private
 from tests.image_signatures.shown import Shown
-from tests.image_signatures.signer import Image, pins
+from tests.image_signatures.signer import Image, envelope_of, pins
 from tests.image_signatures.test_evidence import EVIDENCE, IN_TOTO, SUBJECT
 from tests.image_signatures.test_policy import rule, signed_by
 
@@ -189,3 +192,18 @@ def test_an_index_is_asked_once_however_many_images_it_names(monkeypatch: pytest
     looked.above.asked = 0
     assert {looked.signed_above(("team/app", one.artifact.digest)) is not None for one in wanted} == {signed}
     assert looked.above.asked <= 3 * width
+
+
+def test_an_envelopes_payload_is_hashed_once_for_all_its_signatures_and_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    image, hash_of, made = Image(), signatures.hashes.Hash, list[str]()
+
+    def counted(function: Any) -> Any:
+        made.append(function.name)
+        return hash_of(function)
+
+    envelope = envelope_of(image.statement(), *[create_private() for _ in range(limits.DSSE_SIGNATURES)])
+    image.carry(dsse.MEDIA_TYPE, json.dumps(envelope).encode(), tag="x.att")
+    known = pins(*(create_private().public for _ in range(4)))
+    monkeypatch.setattr(signatures.hashes, "Hash", counted)
+    assert {one.refusal for one in image.verdicts(known)} == {"unknown-key"}
+    assert made == ["sha256"]

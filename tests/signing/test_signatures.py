@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from bundles.signing import signatures
 from bundles.signing.keys import PrivateKey, PublicKey, create_private
-from bundles.signing.signatures import is_strict_der
+from bundles.signing.signatures import ALGORITHMS, Hashed, is_strict_der
 from tests.peer_tools import require
 
 DATA = b"the bytes that are signed\n"
@@ -130,3 +131,21 @@ def test_a_key_that_openssl_made_is_ours(tmp_path: Path) -> None:
     openssl("genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", private)
     openssl("pkey", "-in", private, "-pubout", "-out", public)
     assert PublicKey.from_pem(public.read_bytes()).algorithm == "ecdsa-p256"
+
+
+def test_what_several_keys_are_tried_over_is_hashed_once_for_each_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a signature holds over it where it holds over the bytes, and nowhere else."""
+    hashed, made, hash_of = Hashed(b"bytes"), list[str](), signatures.hashes.Hash
+
+    def counted(function: hashes.HashAlgorithm) -> hashes.Hash:
+        made.append(function.name)
+        return hash_of(function)
+
+    monkeypatch.setattr(signatures.hashes, "Hash", counted)
+    keys = [create_private(algorithm) for algorithm in (*ALGORITHMS, *ALGORITHMS)]
+    for key in keys:
+        for signer in keys:
+            own = signer is key
+            assert key.public.verify_hashed(hashed, signer.sign(b"bytes")) is own
+            assert not key.public.verify_hashed(hashed, signer.sign(b"other bytes"))
+    assert sorted(made) == ["sha256", "sha384"]
