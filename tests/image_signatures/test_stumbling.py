@@ -16,7 +16,7 @@ from bundles.documents.signed import Section
 from bundles.errors import MalformedError, RefusedError
 from bundles.format.manifest import Artifact
 from bundles.image_signatures import carriers
-from bundles.image_signatures.verdict import FormatName
+from bundles.image_signatures.verdict import Claim, FormatName
 from bundles.oci.manifest import OCI_MANIFEST
 from bundles.signing import certificates
 from bundles.signing.keys import create_private
@@ -78,7 +78,7 @@ def test_what_a_reader_stumbles_over_is_malformed_and_the_next_document_is_looke
     def stumble(*_: object) -> Any:
         raise error("inside")
 
-    format_ = carriers.Format(FormatName.NOTATION, carriers.Claim.SIGNATURE, stumble, alone=True, most=1 << 20)
+    format_ = carriers.Format(FormatName.NOTATION, Claim.SIGNATURE, stumble, alone=True, most=1 << 20)
     monkeypatch.setitem(carriers.FORMATS, "application/jose+json", format_)
     image = Image()
     image.notation(jws(SIGNER, image.target()))
@@ -94,7 +94,7 @@ def test_what_is_not_the_documents_fault_is_no_verdict(
     def stop(*_: object) -> Any:
         raise error
 
-    format_ = carriers.Format(FormatName.NOTATION, carriers.Claim.SIGNATURE, stop, alone=True, most=1 << 20)
+    format_ = carriers.Format(FormatName.NOTATION, Claim.SIGNATURE, stop, alone=True, most=1 << 20)
     monkeypatch.setitem(carriers.FORMATS, "application/jose+json", format_)
     image = Image()
     image.notation(jws(SIGNER, image.target()))
@@ -161,6 +161,22 @@ def test_an_inspector_that_fails_on_the_content_leaves_a_bundle_that_is_rejected
             inside.decide(name_of(), officer)
         assert refused.value.code == "not-inspected"
         assert inside.decide(name_of(), officer, "reject", "it stops our readers") == "rejected"
+
+
+def finding(details: dict[str, Any]) -> Callable[[Subject], Section]:
+    return lambda _: Section(inspector="odd", outcome="ok", summary="", details=details)
+
+
+def test_what_no_report_can_hold_is_a_finding_of_its_inspector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, own = small_bundle(tmp_path / "carried"), inspectors.INSPECTORS
+    details: list[dict[str, Any]] = [{"name": "\ud800"}, {"\udc00": 1}, {"number": float("nan")}, {"number": 2**60}]
+    odd = [Named(f"odd{number}", finding(one)) for number, one in enumerate(details)]
+    monkeypatch.setattr(inspectors, "INSPECTORS", (*own, *odd))
+    with Inside(tmp_path / "bravo", approvals_needed=1) as inside:
+        inside.trust(made.key.public)
+        inside.bring(made.folder)
+        found = [section_of(inside, one.name) for one in odd]
+        assert [(one["outcome"], one["details"]["unlooked"]) for one in found] == [("fail", "malformed")] * len(odd)
 
 
 def test_an_inspector_that_nobody_requires_and_that_fails_on_the_content_stops_no_approval(

@@ -10,10 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
+import msgspec
+
 from appliance.intake.inspectors import artifacts, changes, differences, evidence, integrity, layers, signatures
 from appliance.intake.inspectors.port import Named, Subject
 from bundles.documents.signed import Report, Section
 from bundles.errors import FailedError, LockgateError, MalformedError, RefusedError
+from bundles.io import strict_json
 
 UNLOOKED: Final = "unlooked"
 """In the details of a section whose inspector did not look: why, as a code. `required` beside it says whether the
@@ -57,7 +60,8 @@ def inspect(
 
 def _look(each: Named, subject: Subject, *, required: bool) -> Section:
     try:
-        return each.inspect(subject)
+        section = each.inspect(subject)
+        strict_json.canonical(msgspec.to_builtins(section))  # text that no report can hold is the content's, too
     except (MalformedError, RefusedError) as error:
         return _unlooked(each, error.diagnostics(), error.code, required=required)
     except LockgateError as error:
@@ -75,6 +79,7 @@ def _look(each: Named, subject: Subject, *, required: bool) -> Section:
         # Whoever made the bundle chose what is read here: a reader that stumbles is a finding about the bundle.
         name = type(error).__name__
         return _unlooked(each, f"it failed inside on the bundle's content ({name})", name, required=required)
+    return section
 
 
 def _unlooked(each: Named, why: str, code: str, *, required: bool) -> Section:
