@@ -45,6 +45,7 @@ _SOURCE: Final[dict[str, Any]] = {
         "as": {"type": ["string", "null"]},
         "redirects": {"type": ["array", "null"], "items": _TEXT},
         "pinned": {"type": ["array", "null"], "items": _PINNED},
+        "last": _FLAG,
     },
     "additionalProperties": False,
 }
@@ -91,7 +92,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
             raise UsageError(
                 "malformed parameters",
                 thing="`sources`",
-                remedy="give kind, path, reference or url with its sha256, name, tag, as, redirects, pinned",
+                remedy="give kind, path, reference or url with its sha256, name, tag, as, redirects, pinned, last",
             )
         _check_addresses(entry)
 

@@ -40,7 +40,8 @@ class Collection:
 
     def entries(self, *, updated: bool, carried: bool) -> list[Entry]:
         """The sources to collect: by the digests of the lock, where there is one, and then with the lock itself, so
-        that it is carried, where `carried`. Raises RefusedError for another collection's lock, UsageError."""
+        that it is carried, where `carried`: last, and only where all of them were collected. Raises RefusedError for
+        another collection's lock, UsageError."""
         if updated:
             locked: tuple[Locked, ...] = self._after
         elif self.lock.exists():
@@ -55,7 +56,7 @@ class Collection:
         from appliance.outgoing.collect.names import folder_name
 
         name = f"collections/{folder_name(self._file.stem)}:{_LOCK_TAG}"
-        return {"kind": "file", "path": str(self.lock.absolute()), "name": self.lock.name, "as": name}
+        return {"kind": "file", "path": str(self.lock.absolute()), "name": self.lock.name, "as": name, "last": True}
 
 
 def _artifacts(planned: Sequence[Entry], number: int) -> list[Artifact]:

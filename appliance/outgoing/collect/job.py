@@ -42,7 +42,8 @@ def run(context: JobContext) -> Result:
     """Collect `params["sources"]`, each `{kind: one of opening.PATHS or registry, …, as}`; with `update` registries are
     asked again for what refers to a digest. Returns `{"references": [...]}`, in `left_out` the foreign layers that a
     source does not hold, in `notes` what is to be said of tags, in `failed` the places of sources that failed. With
-    `plan` nothing is taken: `planned` says what would be (planning.Planned).
+    `plan` nothing is taken: `planned` says what would be (planning.Planned). A source that is `last` is taken after the
+    others, and only where none of them failed.
 
     A source that fails does not end the others: it is a part of the job, in the state `failed` and with its reason.
     Raises the error of an only source, PartlyDoneError where one of several failed, UsageError before anything is read.
@@ -95,17 +96,21 @@ class _Collect:
         asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
         arrivals = Arrivals(self._context, self._meter)
         remote = {
-            number: one.source.host for number, one in enumerate(self._given) if isinstance(one.source, RemoteSource)
-        }
+            number: one.source.host for number, one in enumerate(self._given)
+            if isinstance(one.source, RemoteSource) and not one.last
+        }  # fmt: skip
         room = asyncio.Semaphore(limits.COLLECT_AT_ONCE_IN_ALL)
         of_host: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limits.COLLECT_AT_ONCE))
         try:
+            last = [number for number, one in enumerate(self._given) if one.last]
             for number in range(len(self._given)):
-                if number not in remote:
+                if number not in remote and number not in last:
                     await self._take(number, arrivals)
             await self._watched(
                 all_of(self._take_in(of_host[host], room, number, arrivals) for number, host in remote.items())
             )
+            for number in last:
+                await (self._leave_out(number) if self.failed else self._take(number, arrivals))
         finally:
             await self._hosts.close()
             await arrivals.recorded()
@@ -185,6 +190,13 @@ class _Collect:
             return ""
         before = self._context.station.metadata.tag_target(root.target.repository, root.target.tag)
         return "" if before in (None, str(root.descriptor.digest)) else f"{root.target} stood at {before}"
+
+    async def _leave_out(self, number: int) -> None:
+        """Leave out a source that speaks for the others, such as their lock: one of them failed."""
+        text, error = self._given[number].text, self._given[number].left_out()
+        self.failed[number] = error
+        await in_thread(self._context.record_failure, Act.COLLECT, text, error)
+        self._context.part(text, 1, "failed", 0, 0, error.diagnostics()[: limits.COLLECT_REASON])
 
     def _summary(self, result: Result) -> LockgateError:
         """How a job with failed sources ends, which are named with their reasons in its log."""

@@ -22,7 +22,7 @@ from appliance.outgoing.collect.tar_files import TarFiles
 from appliance.outgoing.collect.url_source import UrlSource
 from appliance.settings.redirects import check_hosts
 from bundles import limits
-from bundles.errors import LockgateError, UsageError
+from bundles.errors import LockgateError, RefusedError, UsageError
 from bundles.format.oci_layout import LayoutFolder
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference, RemoteReference
@@ -48,12 +48,21 @@ class Given:
     source: ArtifactSource
     local: Source | None = None
     pins: Pins = field(default_factory=lambda: Pins("", None))
+    last: bool = False
+    """Whether it speaks for the others, and is taken only where all of them were."""
 
     def targets(self) -> list[Reference]:
         """What it will be called here. Raises a LockgateError that names the source."""
         if isinstance(self.source, RemoteSource):
             return self.source.targets()
         return [] if self.local is None else self.local.targets()
+
+    def left_out(self) -> RefusedError:
+        """Why a source that is `last` was not taken."""
+        return RefusedError(
+            "left out, since it speaks for sources of which one was not collected", thing=self.text,
+            remedy="collect what failed, and this with it: lockgate collect --retry-failed",
+        )  # fmt: skip
 
 
 def open_given(
@@ -66,11 +75,12 @@ def open_given(
         str(entry.get("path") or entry.get("reference") or at) + (":" if tag and not tag.startswith("@") else "") + tag
     )
     pins = Pins(text, entry.get("pinned"))
+    last = entry.get("last") is True
     if entry["kind"] == "url":
-        return Given(text, _url(context, entry, registries), pins=pins)
+        return Given(text, _url(context, entry, registries), pins=pins, last=last)
     if entry["kind"] != "registry":
         local = open_local(context, entry, hashed)
-        return Given(text, LocalSource(local), local, pins)
+        return Given(text, LocalSource(local), local, pins, last)
     reference = RemoteReference.parse(entry["reference"])
     redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
     source = RemoteSource(
@@ -79,7 +89,7 @@ def open_given(
         narrowed=lambda host: redirects_of(context, entry, host),
         say=lambda said: context.log(f"[!!] {said}"),
     )  # fmt: skip
-    return Given(text, source, pins=pins)
+    return Given(text, source, pins=pins, last=last)
 
 
 def _url(context: JobContext, entry: dict[str, Any], registries: Registries) -> UrlSource:
