@@ -267,5 +267,6 @@ async def test_a_host_that_cannot_be_asked_for_is_refused_where_it_is_met(host: 
     with pytest.raises(RefusedError):
         rule.check(URL.build(scheme="https", authority=host, path="/", encoded=True), PUBLIC)
     if ".." in host or host == "." or len(host) > 64:
-        with pytest.raises(RefusedError):
-            await rule.resolve(host, 443)
+        for way in (rule, WayToProxy(URL.build(scheme="http", authority=f"{host}:3128", encoded=True))):
+            with pytest.raises(RefusedError):
+                await way.resolve(host, 443)

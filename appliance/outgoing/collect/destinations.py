@@ -180,7 +180,10 @@ class WayToProxy(AbstractResolver):
             raise self._refused(host)
         if self._resolver is None:
             self._resolver = aiohttp.ThreadedResolver()
-        found = await self._resolver.resolve(host, port, family)
+        try:
+            found = await self._resolver.resolve(host, port, family)
+        except UnicodeError:  # as in Destinations.resolve
+            raise self._refused(host, "no such proxy can be asked for") from None
         self._addresses |= {one["host"] for one in found}
         return found
 
@@ -191,10 +194,11 @@ class WayToProxy(AbstractResolver):
             raise self._refused(str(target[0]))
         return socket.socket(family=family, type=kind, proto=proto)
 
-    def _refused(self, host: str) -> RefusedError:
+    def _refused(self, host: str, what: str = "not the proxy") -> RefusedError:
         return RefusedError(
-            "not the proxy", thing=f"{self._host} -> {host}"[:200], remedy="check `proxy` in config.toml"
-        )
+            what, thing=f"{self._host} -> {host}"[:200],
+            remedy="check `proxy` in config.toml, or HTTPS_PROXY of the station's service",
+        )  # fmt: skip
 
     async def close(self) -> None:
         """As AbstractResolver.close."""
