@@ -467,7 +467,15 @@ COLLECT_THREADS: Final = 8
 """Threads of a collect that hash, write and sync: more wait for the disk than use a processor."""
 
 COLLECT_MEMORY: Final = 16 * MIB
-"""Manifests kept in memory between their arrival and the check that they are wanted."""
+"""Manifests kept in memory between their arrival and the check that they are wanted, of all references of a collect
+together; what is thrown away for want of room is fetched again by its digest."""
+
+COLLECT_EVIDENCE: Final = 10_000
+COLLECT_EVIDENCE_SIZE: Final = 16 * MIB
+"""Manifests that refer to one artifact, directly or to one another, and their bytes; also the bytes of the lists in
+which one registry names them. Their annotations are in memory until the artifact is visible: without a bound an index
+of 32 manifests with three attached ones each, of 4 MiB, would be more than `JOB_DATA`, and tags that name new manifests
+for each new manifest go on to the depth of nesting, three times as many at each level."""
 
 COLLECT_PART: Final = 4 * MIB
 """Blobs from this size on are shown one by one while they arrive; smaller ones are there before anybody reads it."""
@@ -484,6 +492,10 @@ PARTIAL_EXPIRES: Final = 3 * 24 * 60 * 60.0
 PARTIALS: Final = 200
 PARTIALS_SIZE: Final = 32 * 1024 * MIB
 """Partial blobs kept between collects, and their bytes; the oldest go first."""
+
+PARTIALS_DELIVERED: Final = 20_000
+"""Notes of blobs that came whole for a repository which does not show them yet, an empty file each: a collect of 1,000
+images of twenty layers that is cut off."""
 
 REMOTE_RETRY_MOST: Final = 86_400
 """Seconds of a Retry-After that are believed: the windows of hubs' rate limits are six hours."""

@@ -98,9 +98,14 @@ class StationPaths:
 
     @property
     def partials(self) -> Path:
-        """Blobs that a collect has fetched in part, `<algorithm>-<hex>`. A folder of its own: they are kept for longer
-        than what lies in `uploads` itself."""
+        """Blobs that a collect has fetched in part, `<algorithm>-<hex>-<repository>`. A folder of its own: they are
+        kept for longer than what lies in `uploads` itself."""
         return self.uploads / "partials"
+
+    @property
+    def delivered(self) -> Path:
+        """Notes of blobs that came whole for a repository which does not show them yet."""
+        return self.uploads / "delivered"
 
     @property
     def damaged(self) -> Path:

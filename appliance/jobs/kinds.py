@@ -17,6 +17,9 @@ from bundles.errors import FailedError, IncompleteError, LockgateError, UsageErr
 
 Result = dict[str, Any]
 
+_NO_THREAD: Final = "can't start new thread"
+"""Python's words where there is no room for a thread's stack."""
+
 GONE: Final = "gone"
 """The state of a part that nobody need look at any more."""
 
@@ -97,6 +100,16 @@ def out_of_memory(job_id: str) -> FailedError:
         thing=job_id,
         remedy="see its log for what it read last, and start it again without that",
     )
+
+
+def lacked_memory(error: BaseException) -> bool:
+    """Whether memory was lacking, also where that became another error: what was made of it is no judgement."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, MemoryError) or (isinstance(seen, RuntimeError) and _NO_THREAD in str(seen)):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import refusal
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.handles.secrets import SECRET_ROOT, read_secret
-from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, out_of_memory
+from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, lacked_memory, out_of_memory
 from appliance.jobs.signatures import PAYLOAD, is_payload, kept_signatures
 from appliance.making_room import give_room
 from appliance.origin import require_open
@@ -51,9 +51,6 @@ _PART_EVERY: Final = 0.25
 
 _ABOUT: Final = 1000
 """Characters of what is said about a part."""
-
-_NO_THREAD: Final = "can't start new thread"
-"""Python's words where there is no room for a thread's stack."""
 
 _LAST_WORDS: Final = 4096
 """Bytes of a process's errors that are looked at."""
@@ -189,7 +186,7 @@ class Runner:
             return self._failed(error)
 
     def _failed(self, error: Exception) -> int:
-        if _lacked_memory(error):
+        if lacked_memory(error):
             hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
             resource.setrlimit(resource.RLIMIT_DATA, (child.below(hard, limits.JOB_DATA + limits.JOB_WORDS), hard))
             told: LockgateError = out_of_memory(self.job_id)
@@ -216,16 +213,6 @@ def _peak() -> int:
     the process that started it."""
     status = Path("/proc/self/status").read_bytes()
     return int(status.partition(b"VmHWM:")[2].split()[0]) * 1024
-
-
-def _lacked_memory(error: BaseException) -> bool:
-    """Whether memory was lacking, also where that became another error: what was made of it is no judgement."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, MemoryError) or (isinstance(seen, RuntimeError) and _NO_THREAD in str(seen)):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
 
 
 def died_of_memory(errors: Path) -> bool:

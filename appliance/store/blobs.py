@@ -148,6 +148,11 @@ class BlobStore:
     def partials(self) -> Path:
         return self._paths.partials
 
+    @property
+    def delivered(self) -> Path:
+        """Notes of blobs that came for a repository which does not show them yet (appliance.store.partials)."""
+        return self._paths.delivered
+
     def upload_path(self, kind: str) -> Path:
         """A fresh name in `uploads/`; `kind` says who left it there, should it be found after a crash."""
         return self._paths.uploads / f"{kind}-{secrets.token_hex(16)}"

@@ -1,5 +1,10 @@
-"""Blobs that arrive from elsewhere and may be cut off: `uploads/partials/<algorithm>-<hex>`, named by what they are to
-be, so that a later collect goes on behind what is there.
+"""Blobs that arrive from elsewhere and may be cut off: `uploads/partials/<algorithm>-<hex>-<repository>`, named by what
+they are to be and by the repository they are for (16 hexadecimal digits of the sha256 of its name), so that a later
+collect into it goes on behind what is there. One into another repository does not: the bytes, or the last of them, must
+not be given to whoever merely names their digest.
+
+An empty file of the same name in `uploads/delivered` says that the whole blob came for the repository: until the
+repository shows it, it is not fetched for it again.
 
 What lies there is trusted by nobody: the digest of all of it decides, and it includes what an earlier process left. A
 lock (flock) keeps two writers of one blob apart; the second one gets a file of its own that nothing resumes.
@@ -95,13 +100,20 @@ class PartialBlob:
         self._tally = Tally(self._digest.algorithm)
         self._trail = Trail(self._fd, written=True)
 
+    def check(self) -> None:
+        """Raises WrongDigestError, with the bytes kept, where what is there is not the blob."""
+        if self._tally.size != self._announced or self._tally.digest != self._digest:
+            found = f"{self._tally.digest}, {self._tally.size} bytes"
+            raise WrongDigestError("a blob's bytes are not its digest's", thing=f"{self._digest} (found {found})")
+
     def commit(self) -> None:
         """Check size and digest, then make it a blob; durable on return. Raises WrongDigestError, with the bytes thrown
         away, FailedError."""
-        if self._tally.size != self._announced or self._tally.digest != self._digest:
-            found = f"{self._tally.digest}, {self._tally.size} bytes"
+        try:
+            self.check()
+        except WrongDigestError:
             self.cancel()
-            raise WrongDigestError("a blob's bytes are not its digest's", thing=f"{self._digest} (found {found})")
+            raise
         fd, self._fd = self._fd, -1
         self._blobs.place(fd, self._path, self._digest)
 
@@ -125,12 +137,34 @@ class Partials:
     """The partial blobs of one store."""
 
     def __init__(self, blobs: BlobStore) -> None:
-        self._blobs, self._folder = blobs, blobs.partials
+        self._blobs, self._folder, self._delivered = blobs, blobs.partials, blobs.delivered
 
-    def begin(self, digest: Digest, size: int) -> PartialBlob:
-        """Go on with a blob of a known digest and size (bytes), or begin one. Raises FailedError, NoRoomError,
-        StoreAwayError."""
-        path = self._folder / f"{digest.algorithm}-{digest.hex}"
+    def path(self, digest: Digest, repository: str) -> Path:
+        """Where what came of a blob for a repository is."""
+        return self._folder / f"{digest.algorithm}-{digest.hex}-{Digest.of(repository.encode()).hex[:16]}"
+
+    def note_delivered(self, digest: Digest, repository: str) -> None:
+        """Note that the whole blob came for a repository. Where that fails it is fetched once more, no worse."""
+        with contextlib.suppress(OSError):
+            self._blobs.files.make_folder(self._delivered)
+            os.close(self._blobs.files.create(self._mark(digest, repository)))
+
+    def is_delivered(self, digest: Digest, repository: str) -> bool:
+        """Whether that was noted, and neither `forget` nor `sweep` took the note away."""
+        return self._mark(digest, repository).is_file()
+
+    def forget(self, digest: Digest, repository: str) -> None:
+        """Take the note away. Harmless where there is none."""
+        with contextlib.suppress(OSError):
+            self._blobs.files.remove(self._mark(digest, repository))
+
+    def _mark(self, digest: Digest, repository: str) -> Path:
+        return self._delivered / self.path(digest, repository).name
+
+    def begin(self, digest: Digest, size: int, repository: str) -> PartialBlob:
+        """Go on with a blob of a known digest and size (bytes) for a repository, or begin one. Raises FailedError,
+        NoRoomError, StoreAwayError."""
+        path = self.path(digest, repository)
         self._blobs.require_here()
         try:
             self._blobs.files.make_folder(self._folder)
@@ -161,15 +195,20 @@ class Partials:
 
     def sweep(self, older_than: float, most: int = limits.PARTIALS, size: int = limits.PARTIALS_SIZE) -> int:
         """Remove what nobody has written to for `older_than` seconds, and the oldest beyond `most` files or `size`
-        bytes; what somebody holds stays. Returns how many."""
+        bytes, or of the notes beyond `limits.PARTIALS_DELIVERED`; what somebody holds stays. Returns how many."""
+        before = time.time() - older_than
+        return self._sweep(self._folder, before, most, size) + self._sweep(
+            self._delivered, before, limits.PARTIALS_DELIVERED, size
+        )
+
+    def _sweep(self, folder: Path, before: float, most: int, size: int) -> int:
         found: list[tuple[float, int, Path]] = []
         with contextlib.suppress(FileNotFoundError):
-            for path in self._folder.iterdir():
+            for path in folder.iterdir():
                 with contextlib.suppress(FileNotFoundError):
                     status = path.lstat()
                     found.append((status.st_mtime, status.st_size, path))
         removed = kept = 0
-        before = time.time() - older_than
         for number, (modified, length, path) in enumerate(sorted(found, reverse=True)):
             kept += length
             if (modified < before or number >= most or kept > size) and self._give_up(path):

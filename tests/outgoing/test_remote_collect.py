@@ -16,6 +16,7 @@ from appliance import limits
 from appliance.jobs.kinds import PartlyDoneError
 from appliance.outgoing.collect import job as collect
 from appliance.outgoing.collect.collector import Collector
+from appliance.store.partials import Partials
 from bundles.errors import CancelledError, FailedError, LockgateError, RefusedError
 from bundles.limits import MIB
 from bundles.oci.descriptor import Descriptor
@@ -225,7 +226,7 @@ def test_a_killed_collect_goes_on_where_the_layer_was_cut_off(outside: Outside, 
         collect.run(context)
     (left,) = partials(outside)
     held = left.stat().st_size
-    assert (left.name, held >= MIB) == (f"sha256-{Digest.of(LAYER).hex}", True)
+    assert (left == Partials(outside.station.blobs).path(Digest.of(LAYER), "team/app"), held >= MIB) == (True, True)
     registry.asked.clear()
     run(outside, registry.entry("team/app", "1"))
     assert [asked for _, path, asked in registry.asked if "blobs" in path and asked] == [f"bytes={held}-"]
@@ -290,10 +291,9 @@ def test_what_was_left_whole_is_not_fetched(outside: Outside, registry: SmallReg
 
 
 def leave(outside: Outside, body: bytes) -> None:
-    """What an earlier collect would have left of the layer."""
-    folder = outside.station.paths.partials
-    folder.mkdir()
-    (folder / f"sha256-{Digest.of(LAYER).hex}").write_bytes(body)
+    """What an earlier collect into team/app would have left of the layer."""
+    outside.station.paths.partials.mkdir()
+    Partials(outside.station.blobs).path(Digest.of(LAYER), "team/app").write_bytes(body)
 
 
 def test_a_cancel_ends_at_once_while_a_registry_says_nothing(outside: Outside, registry: SmallRegistry) -> None:

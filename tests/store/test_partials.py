@@ -24,7 +24,7 @@ def blobs(tmp_path: Path) -> BlobStore:
 
 
 def begin(blobs: BlobStore, digest: Digest = DIGEST) -> PartialBlob:
-    partial = Partials(blobs).begin(digest, len(BODY))
+    partial = Partials(blobs).begin(digest, len(BODY), "team/app")
     partial.catch_up(lambda _: None)
     return partial
 
@@ -79,7 +79,7 @@ def test_a_link_in_a_partials_place_is_not_written_through(blobs: BlobStore, tmp
     target = tmp_path / "target"
     target.write_bytes(b"mine")
     blobs.partials.mkdir()
-    (blobs.partials / f"sha256-{DIGEST.hex}").symlink_to(target)
+    (Partials(blobs).path(DIGEST, "team/app")).symlink_to(target)
     with pytest.raises(Exception, match="cannot be written"):
         begin(blobs)
     assert target.read_bytes() == b"mine"
@@ -89,13 +89,40 @@ def test_old_ones_and_those_beyond_the_cap_are_swept_and_held_ones_stay(blobs: B
     digests = [Digest.of(bytes([number])) for number in range(5)]
     for number, digest in enumerate(digests):
         leave(blobs, BODY[:1000], digest)
-        os.utime(blobs.partials / f"sha256-{digest.hex}", (1_000 + number, 1_000 + number))
+        os.utime(Partials(blobs).path(digest, "team/app"), (1_000 + number, 1_000 + number))
     held = begin(blobs, digests[0])
     assert Partials(blobs).sweep(1e12, most=3) == 1
     assert Partials(blobs).sweep(1e12, size=2500) == 1
     assert {path.name for path in blobs.partials.iterdir()} == {
-        f"sha256-{digest.hex}" for digest in (digests[0], *digests[3:])
+        Partials(blobs).path(digest, "team/app").name for digest in (digests[0], *digests[3:])
     }
     assert UploadSessions(blobs).sweep(60.0) == 2
     held.keep()
     assert UploadSessions(blobs).sweep(60.0) == 1
+
+
+def test_what_was_left_for_a_repository_is_for_that_one_alone(blobs: BlobStore) -> None:
+    leave(blobs, BODY)
+    other = Partials(blobs).begin(DIGEST, len(BODY), "mine/app")
+    assert other.offset == 0
+    other.keep()
+    assert begin(blobs).offset == len(BODY)
+
+
+def test_a_note_of_what_was_delivered_is_of_its_repository_and_ends(
+    blobs: BlobStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes = Partials(blobs)
+    digests = [Digest.of(bytes([number])) for number in range(3)]
+    for number, digest in enumerate(digests):
+        notes.note_delivered(digest, "team/app")
+        notes.note_delivered(digest, "team/app")
+        os.utime(blobs.delivered / notes.path(digest, "team/app").name, (1_000 + number, 1_000 + number))
+    assert [notes.is_delivered(digests[0], name) for name in ("team/app", "mine/app")] == [True, False]
+    notes.forget(digests[0], "team/app")
+    notes.forget(digests[0], "team/app")
+    assert not notes.is_delivered(digests[0], "team/app")
+    monkeypatch.setattr("appliance.limits.PARTIALS_DELIVERED", 1)
+    assert notes.sweep(1e12, most=0) == 1
+    assert [notes.is_delivered(digest, "team/app") for digest in digests] == [False, False, True]
+    assert notes.sweep(60) == 1

@@ -6,19 +6,19 @@ A blob is recorded as soon as it is durable, and not fetched again, so a job tha
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from appliance import clock
 from appliance import limits as station_limits
 from appliance.jobs.kinds import GONE, JobContext
+from appliance.outgoing.collect.entitled import Entitled
+from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.tasks import Turns, in_thread
 from appliance.outgoing.collect.transfer import MemorySink
 from appliance.store.partials import PartialBlob, Partials, WrongDigestError
-from appliance.store.reads.garbage import is_pinned
 from appliance.store.reads.registry import Kind
 from appliance.store.rows import WrongRowError
 from appliance.store.writes.outgoing import RecordBlobs
@@ -58,23 +58,28 @@ class Meter:
 class Arrivals:
     """Blobs and manifests on their way into a station's store. For one event loop; files are written in threads."""
 
-    def __init__(self, context: JobContext, meter: Meter) -> None:
+    def __init__(self, context: JobContext, meter: Meter, kept: KeptBytes) -> None:
+        """`kept` holds manifests that are not in the store yet."""
         self._context, self._station, self.meter = context, context.station, meter
+        self._entitled = Entitled(context.station, context.actor)
         self._partials = Partials(self._station.blobs)
         self._partials.sweep(station_limits.PARTIAL_EXPIRES)
         self._turns = Turns()
         self._reads = asyncio.Semaphore(_READS)
         self._known: dict[Digest, BlobRow] = {}
-        self._raw: OrderedDict[Digest, bytes] = OrderedDict()
-        self._raw_size = 0
+        self._delivered: set[Digest] = set()
+        """What a source of this job gave: the job's actor has it, whichever of its sources names it next."""
+        self._raw = kept
         self._unrecorded: list[BlobRow] = []
         self._recording: asyncio.Future[None] | None = None
 
-    async def blob(self, blob: Descriptor, source: ArtifactSource) -> BlobRow:
-        """The row of a blob that is in the store, whole, fetched from `source` where it was not. Raises a
-        LockgateError."""
-        async with self._turns.turn(blob.digest):
-            row = self._known.get(blob.digest) or await self._held(blob, "blob")
+    async def blob(self, blob: Descriptor, source: ArtifactSource, repository: str) -> BlobRow:
+        """The row of a blob that is in the store, whole, fetched from `source` where it was not, or where nothing says
+        that it may be shown in `repository` otherwise (entitled.Entitled). Raises a LockgateError."""
+        digest = blob.digest
+        async with self._turns.turn(digest):
+            is_free = digest in self._delivered or self._entitled.may_take(repository, digest)
+            row = (self._known.get(digest) or await self._held(blob, "blob")) if is_free else None
             if row is not None and row.size == blob.size:
                 self.meter.advance(blob.size)
             else:
@@ -82,45 +87,43 @@ class Arrivals:
                     async with source.turn:
                         row = await in_thread(self._copy, blob, source)
                 else:
-                    row = await self._fetched(blob, source)
+                    row = await self._fetched(blob, source, repository)
+                self._delivered.add(digest)
                 self._record(row)
-            self._known[blob.digest] = row
+            if digest in self._delivered and not self._entitled.shows(repository, digest):
+                await in_thread(self._partials.note_delivered, digest, repository)
+            self._known[digest] = row
             return row
+
+    def forget(self, digests: Iterable[Digest], repository: str) -> None:
+        """The repository shows these blobs now. Blocking."""
+        for digest in digests:
+            self._partials.forget(digest, repository)
 
     async def manifest(self, descriptor: Descriptor, source: ArtifactSource, repository: str) -> bytes:
         """A manifest's bytes. A registry is not asked for what `repository` shows, whole, or what this job brought:
         whoever names a manifest that only others show must have it. They are kept once `keep_manifest` says so."""
-        async with self._turns.turn(descriptor.digest):
-            if descriptor.digest in self._raw:
-                return self._raw[descriptor.digest]
-            row = self._known.get(descriptor.digest)
-            if row is None and isinstance(source, RemoteSource) and self._shows(repository, descriptor.digest):
-                row = await self._held(descriptor, "manifest")
+        digest = descriptor.digest
+        async with self._turns.turn(digest):
+            kept = self._raw.get(digest)
+            if kept is not None:
+                return kept
+            row = self._known.get(digest) if digest in self._delivered else None
+            if row is None and isinstance(source, RemoteSource) and self._entitled.shows_manifest(repository, digest):
+                row = self._known.get(digest) or await self._held(descriptor, "manifest")
             if row is not None:
-                raw = await in_thread(self._read, descriptor.digest, row.size)
-                if Digest.of(raw, descriptor.digest.algorithm) == descriptor.digest:
-                    self._known[descriptor.digest] = row
+                raw = await in_thread(self._read, digest, row.size)
+                if Digest.of(raw, digest.algorithm) == digest:
+                    self._known[digest] = row
                     return raw
             raw = await source.manifest(descriptor)
-            self._remember(descriptor.digest, raw)
+            self._delivered.add(digest)
+            self._raw.keep(digest, raw)
             return raw
-
-    def _shows(self, repository: str, digest: Digest) -> bool:
-        try:
-            return self._station.metadata.linked_manifest(repository, digest) is not None
-        except WrongRowError:
-            return False
 
     def _read(self, digest: Digest, size: int) -> bytes:
         with self._station.blobs.open_blob(digest) as file:
             return file.read(size)
-
-    def _remember(self, digest: Digest, raw: bytes) -> None:
-        """Keep the bytes until they are in the store: another branch may name the same manifest meanwhile."""
-        self._raw[digest] = raw
-        self._raw_size += len(raw)
-        while self._raw_size > station_limits.COLLECT_MEMORY:
-            self._raw_size -= len(self._raw.popitem(last=False)[1])
 
     async def keep_manifest(self, digest: Digest, raw: bytes) -> int:
         """Put a manifest that is wanted into the store; durable on return. Returns its CRC-32."""
@@ -129,13 +132,12 @@ class Arrivals:
             if row is None:
                 crc32 = await in_thread(self._station.blobs.put, raw, digest)
                 row = self._known[digest] = BlobRow(digest=str(digest), size=len(raw), crc32=crc32)
-            if self._raw.pop(digest, None) is not None:
-                self._raw_size -= len(raw)
+            self._raw.take(digest)
             return row.crc32
 
     async def _held(self, wanted: Descriptor, kind: Kind) -> BlobRow | None:
-        """A blob that need not be fetched. One that quarantine alone holds is: naming it must not make it visible. One
-        whose file is not whole is, too: what is fetched replaces it, and ends the record of its damage."""
+        """What is in the store, whole. One whose file is not is fetched: what comes replaces it, and ends the record of
+        its damage."""
         station, digest = self._station, wanted.digest
         try:
             facts = station.metadata.blob(digest)
@@ -145,8 +147,6 @@ class Arrivals:
         if facts is None or not station.blobs.has_blob(digest):
             return None
         if kind == "blob" and facts.size != wanted.size:
-            return None
-        if is_pinned(station.reader, str(digest)) and not station.metadata.shown_anywhere(digest, kind, limit=1):
             return None
         async with self._reads:
             whole = await in_thread(station.blobs.is_whole, digest, self.meter.attend)
@@ -168,23 +168,23 @@ class Arrivals:
             raise
         return BlobRow(digest=str(blob.digest), size=blob.size, crc32=writer.crc32)
 
-    async def _fetched(self, blob: Descriptor, source: RemoteSource) -> BlobRow:
+    async def _fetched(self, blob: Descriptor, source: RemoteSource, repository: str) -> BlobRow:
         """Take a blob from another machine, on from where an earlier collect was cut off; with a wrong digest at the
         end once more, whole. Raises RefusedError, NotFoundError, FailedError."""
         try:
-            return await self._fetch(blob, source)
+            return await self._fetch(blob, source, repository)
         except WrongDigestError:
             self._context.log(f"{blob.digest} arrived with another digest, and is fetched again from its beginning")
             self.meter.advance(-blob.size)
-            return await self._fetch(blob, source)
+            return await self._fetch(blob, source, repository)
 
-    async def _fetch(self, blob: Descriptor, source: RemoteSource) -> BlobRow:
+    async def _fetch(self, blob: Descriptor, source: RemoteSource, repository: str) -> BlobRow:
         if blob.size < station_limits.PARTIAL_LEAST:
             memory = MemorySink()
             await source.fetch(blob, memory, self.meter.advance)
             crc32 = await in_thread(self._put, bytes(memory.data), blob)
             return BlobRow(digest=str(blob.digest), size=blob.size, crc32=crc32)
-        partial = await in_thread(self._partials.begin, blob.digest, blob.size)
+        partial = await in_thread(self._partials.begin, blob.digest, blob.size, repository)
         shown = _Shown(self._context, blob, partial.offset)
         try:
             if partial.offset:
@@ -247,6 +247,10 @@ class _PartialSink:
     async def restart(self) -> None:
         """As Sink.restart."""
         await in_thread(self._partial.restart)
+
+    async def check(self, blob: Descriptor) -> None:
+        """As Sink.check."""
+        self._partial.check()
 
 
 class _Shown:

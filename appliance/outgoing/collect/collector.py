@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, Final
 
 from appliance import clock
+from appliance import limits as station_limits
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
@@ -57,6 +58,9 @@ class Collector:
         self._needed: dict[Digest, list[Digest]] = {}
         self.left: list[str] = []
         """Foreign layers that the source does not hold: `repository@digest: layer`."""
+        self._is_evidence = False
+        self._evidence = self._evidence_size = 0
+        self._unasked_of: list[str] = []
 
     async def take(self) -> None:
         """Take the artifact and make it visible; the act is in the audit log first. Raises a LockgateError."""
@@ -66,6 +70,7 @@ class Collector:
         if writes.keeps_released and self._station.metadata.holds_released(target.repository):
             raise holds_released(target.repository)
         await self._take_manifest(self._root.descriptor, 0)
+        self._is_evidence = True
         while self._unasked:
             await self._take_evidence()
         check_nesting(self._named)
@@ -92,6 +97,7 @@ class Collector:
         event = AuditEvent(Act.COLLECT, self._context.actor, str(target), "done", detail)
         async with self._shows.turn():
             await in_thread(self._show, event, write)
+        await in_thread(self._arrivals.forget, list(self._blobs), target.repository)
 
     def _show(self, event: AuditEvent, write: AddArtifacts) -> None:
         with recording(self._station.audit, event):
@@ -118,6 +124,7 @@ class Collector:
                 remedy=f"at most {limits.INDEX_DEPTH} levels and {limits.CLOSURE_NODES} blobs",
             )
         raw = await self._arrivals.manifest(descriptor, self._source, self._root.target.repository)
+        self._count_evidence(len(raw))
         manifest = parse_manifest(raw, descriptor.media_type)
         if descriptor.digest in self._begun:  # by another branch, meanwhile
             return
@@ -132,6 +139,29 @@ class Collector:
         self._named[descriptor.digest] = manifests_of(manifest)
         self._manifests[descriptor.digest] = manifest_row(descriptor.digest, raw, manifest, crc32)
         self._unasked.append((descriptor.digest, depth))
+
+    def _count_evidence(self, size: int) -> None:
+        """Count a manifest that is there for another one's sake. Raises RefusedError beyond the bounds."""
+        if not self._is_evidence:
+            return
+        self._evidence += 1
+        self._evidence_size += size
+        most, most_size = station_limits.COLLECT_EVIDENCE, station_limits.COLLECT_EVIDENCE_SIZE
+        if self._evidence > most or self._evidence_size > most_size:
+            raise RefusedError(
+                "too much refers to an artifact",
+                thing=str(self._root.target),
+                remedy=f"at most {most} manifests of {most_size} bytes together; copy it without them into an OCI "
+                "layout, and collect that",
+            )
+
+    def note(self) -> str:
+        """What is to be said where a registry did not say what refers to the artifact, "" where it did."""
+        if not self._unasked_of:
+            return ""
+        more = len(self._unasked_of) - 1
+        others = f" (and of {more} more of its manifests)" if more else ""
+        return f"{self._root.target}: {self._unasked_of[0]}{others}"
 
     async def _take_parts(self, digest: Digest, manifest: Manifest, depth: int) -> None:
         """Take what a manifest names: its blobs and, of an index, its manifests."""
@@ -160,6 +190,8 @@ class Collector:
         for (digest, depth), found in zip(
             asked, await all_of(self._source.evidence(digest) for digest, _ in asked), strict=True
         ):
+            if found.unasked:
+                self._unasked_of.append(found.unasked)
             await self._take_found(digest, depth, found)
 
     async def _take_found(self, digest: Digest, depth: int, found: Evidence) -> None:
@@ -209,7 +241,7 @@ class Collector:
             self._context.log(f"[!!] left out {name}: a foreign layer that the source does not hold")
 
     async def _take_blob(self, blob: Descriptor) -> None:
-        self._blobs[blob.digest] = await self._arrivals.blob(blob, self._source)
+        self._blobs[blob.digest] = await self._arrivals.blob(blob, self._source, self._root.target.repository)
 
 
 def manifest_row(digest: Digest, raw: bytes, manifest: Manifest, crc32: int) -> ManifestRow:

@@ -18,13 +18,12 @@ from bundles.oci.descriptor import Descriptor
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Manifests that are said to refer to another one, and what cosign's tags name, by tag."""
+    """Manifests that are said to refer to another one, and what cosign's tags name, by tag. `unasked` says why the
+    registry's own answer is not among it, "" where it is: then there may be more."""
 
     referrers: tuple[Descriptor, ...] = ()
     tags: Mapping[str, Descriptor] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self.referrers or self.tags)
+    unasked: str = ""
 
 
 class EvidenceMemory(Protocol):

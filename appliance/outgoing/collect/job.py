@@ -8,6 +8,10 @@ that was cut off goes on where it was.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import secrets
+import sys
+import traceback
 from collections import defaultdict
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
@@ -15,11 +19,12 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.jobs.kinds import JobContext, PartlyDoneError, Result
+from appliance.jobs.kinds import JobContext, PartlyDoneError, Result, lacked_memory
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
 from appliance.outgoing.collect.collector import Collector
 from appliance.outgoing.collect.evidence import NoMemory, StationMemory
 from appliance.outgoing.collect.host_client import Hosts
+from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given
 from appliance.outgoing.collect.planning import Plan, Planned, plan_of, weighed
 from appliance.outgoing.collect.remote import RemoteSource
@@ -27,7 +32,9 @@ from appliance.outgoing.collect.sources import Root, closing_all
 from appliance.outgoing.collect.station_accesses import accesses_of
 from appliance.outgoing.collect.tasks import FirstAlone, all_of, end, in_thread
 from appliance.store.collection_lock import incoming_turn
-from bundles.errors import CancelledError, LockgateError, UsageError
+from appliance.store.errors import EngineError
+from bundles.errors import CancelledError, FailedError, LockgateError, UsageError
+from bundles.io.display import safe
 from bundles.io.threads import Threads
 from bundles.oci.digest import Digest
 
@@ -62,13 +69,14 @@ def run(context: JobContext) -> Result:
         with incoming_turn(context.station.paths, context.progress, collects=False), closing_all([]) as opened:
             hosts = Hosts(say=lambda text: context.log(f"[!!] {text}"))
             memory = NoMemory() if update else StationMemory(context.station)
-            registries = Registries(hosts, accesses_of(context), memory)
+            kept = KeptBytes(limits.COLLECT_MEMORY)
+            registries = Registries(hosts, accesses_of(context), memory, kept)
             given: list[Given] = []
             for entry in context.params["sources"]:
                 given.append(open_given(context, entry, hashed, registries))
                 opened += [one for one in (given[-1].local,) if one is not None]
             check_names(context, given)
-            collect = _Collect(context, hosts, given, plan)
+            collect = _Collect(context, hosts, given, plan, kept)
             return asyncio.run(collect.run())
     except LockgateError as error:
         if collect is None or not collect.failed:
@@ -79,12 +87,15 @@ def run(context: JobContext) -> Result:
 class _Collect:
     """One run over all sources."""
 
-    def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given], plan: Plan) -> None:
+    def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given], plan: Plan, kept: KeptBytes) -> None:
+        self._kept = kept
         self._context, self._hosts, self._given, self._plan = context, hosts, given, plan
         self._planned: list[Planned] = []
         self._counted: set[Digest] = set()
         self._meter = Meter(context)
         self._shows = FirstAlone(limits.COLLECT_AT_ONCE)
+        self._things: dict[int, str] = {}
+        """What each source is at."""
         self._references: dict[int, list[str]] = {}
         self._left: list[str] = []
         self._notes: list[str] = []
@@ -94,7 +105,7 @@ class _Collect:
     async def run(self) -> Result:
         """As `run`."""
         asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
-        arrivals = Arrivals(self._context, self._meter)
+        arrivals = Arrivals(self._context, self._meter, self._kept)
         remote = {
             number: one.source.host for number, one in enumerate(self._given)
             if isinstance(one.source, RemoteSource) and not one.last
@@ -143,33 +154,59 @@ class _Collect:
             await self._take(number, arrivals)
 
     async def _take(self, number: int, arrivals: Arrivals) -> None:
-        """Take all that a source gives. What fails is kept; raises CancelledError alone."""
-        source = self._given[number].source
+        """Take all that a source gives. What fails is kept, whatever it is: what one registry sends must not end the
+        others. Raises CancelledError, EngineError alone."""
         taken = self._references.setdefault(number, [])
-        thing = self._given[number].text
+        self._things[number] = self._given[number].text
         try:
-            async for root in source.roots():
-                thing = str(root.target)
-                self._given[number].pins.require(root)
-                if self._plan:
-                    self._planned.append(await self._look(number, root))
-                else:
-                    taken.append(await self._collect(number, root, arrivals))
-            self._given[number].pins.require_all()
-        except CancelledError:
+            await self._take_roots(number, taken, arrivals)
+            return
+        except (CancelledError, EngineError):
             raise
-        except LockgateError as error:
-            self.failed[number] = error
-            async with self._shows.turn():
-                await in_thread(self._context.record_failure, Act.COLLECT, thing, error)
-            if len(self._given) > 1:
-                text = self._given[number].text
-                self._context.part(text, 1, "failed", 0, 0, error.diagnostics()[: limits.COLLECT_REASON])
+        except Exception as error:
+            failed = self._explained(number, error)
+        # Outside the handler, so that what the error holds in its frames is gone where memory is what lacked.
+        self.failed[number] = failed
+        async with self._shows.turn():
+            await in_thread(self._context.record_failure, Act.COLLECT, self._things[number], failed)
+        if len(self._given) > 1:
+            text = self._given[number].text
+            self._context.part(text, 1, "failed", 0, 0, failed.diagnostics()[: limits.COLLECT_REASON])
+
+    async def _take_roots(self, number: int, taken: list[str], arrivals: Arrivals) -> None:
+        async for root in self._given[number].source.roots():
+            self._things[number] = str(root.target)
+            self._given[number].pins.require(root)
+            if self._plan:
+                self._planned.append(await self._look(number, root))
+            else:
+                taken.append(await self._collect(number, root, arrivals))
+        self._given[number].pins.require_all()
+
+    def _explained(self, number: int, error: Exception) -> LockgateError:
+        """What a source's failure is called. What nobody foresaw gets a reference, under which its traceback stands in
+        the job's log."""
+        text = self._given[number].text
+        if lacked_memory(error):
+            return FailedError(
+                f"the source needs more memory than the {limits.JOB_DATA >> 20} MiB that a job may use", thing=text,
+                remedy="collect it alone; where that fails too, copy what is wanted of it into an OCI layout",
+            )  # fmt: skip
+        if isinstance(error, LockgateError):
+            return error
+        reference = secrets.token_hex(4)
+        self._context.log(f"[!!] error {reference}: {safe(text)}: {type(error).__name__}: {safe(str(error)[:200])}")
+        with contextlib.suppress(OSError):  # a disk that takes no traceback must not keep the end from being said
+            print(f"error {reference}\n{''.join(traceback.format_exception(error))}", file=sys.stderr, flush=True)
+        return FailedError(
+            "an internal error", thing=text, remedy=f"look for `error {reference}` in the job's log, and report it"
+        )
 
     async def _look(self, number: int, root: Root) -> Planned:
         """What would be taken."""
+        context, source = self._context, self._given[number].source
         if self._plan == "bytes":
-            return await weighed(self._context.station, self._given[number].source, root, number, self._counted)
+            return await weighed(context.station, context.actor, source, root, number, self._counted)
         return Planned(number, str(root.target), str(root.descriptor.digest))
 
     async def _collect(self, number: int, root: Root, arrivals: Arrivals) -> str:
@@ -178,7 +215,7 @@ class _Collect:
         before = self._before(root)
         await collector.take()
         self._left += collector.left
-        for note in filter(None, (root.note, before)):
+        for note in filter(None, (root.note, before, collector.note())):
             self._notes.append(note)
             self._context.log(f"[!!] {note}")
         self._context.log(f"collected {root.target} as {root.descriptor.digest}")

@@ -13,6 +13,7 @@ from appliance.outgoing.collect.arrivals import ArtifactSource
 from appliance.outgoing.collect.docker_archive import DockerArchive
 from appliance.outgoing.collect.evidence import EvidenceMemory
 from appliance.outgoing.collect.host_client import Hosts
+from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.local import LocalSource
 from appliance.outgoing.collect.names import require_distinct, require_free
 from appliance.outgoing.collect.planning import Pins
@@ -38,6 +39,7 @@ class Registries:
     hosts: Hosts
     accesses: Accesses
     memory: EvidenceMemory
+    kept: KeptBytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ def open_given(
     redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
     source = RemoteSource(
         reference, _named(entry), registries.hosts,
-        accesses=registries.accesses, memory=registries.memory,
+        accesses=registries.accesses, memory=registries.memory, kept=registries.kept,
         narrowed=lambda host: redirects_of(context, entry, host),
         say=lambda said: context.log(f"[!!] {said}"),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from appliance.outgoing.collect.arrivals import ArtifactSource
 from appliance.outgoing.collect.collector import shown_blobs
+from appliance.outgoing.collect.entitled import Entitled
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import in_thread
 from appliance.station import Station
@@ -45,10 +46,13 @@ class Planned:
     held: int = -1
 
 
-async def weighed(station: Station, source: ArtifactSource, root: Root, number: int, counted: set[Digest]) -> Planned:
+async def weighed(
+    station: Station, actor: str, source: ArtifactSource, root: Root, number: int, counted: set[Digest]
+) -> Planned:
     """An artifact with what it weighs, without what refers to it. Its manifests are fetched. What is in `counted` was
     weighed with another one, and is not again; what is weighed joins it. Raises a LockgateError."""
     fetch = held = 0
+    entitled = Entitled(station, actor)
     waiting, seen = [(root.descriptor, 0)], {root.descriptor.digest}
     while waiting:
         descriptor, depth = waiting.pop()
@@ -68,16 +72,18 @@ async def weighed(station: Station, source: ArtifactSource, root: Root, number: 
             if blob.digest in counted:
                 continue
             counted.add(blob.digest)
-            if await in_thread(_is_held, station, blob.digest):
+            if await in_thread(_is_held, station, entitled, root.target.repository, blob.digest):
                 held += blob.size
             else:
                 fetch += blob.size
     return Planned(number, str(root.target), str(root.descriptor.digest), fetch, held)
 
 
-def _is_held(station: Station, digest: Digest) -> bool:
-    """Whether a blob is in the store, as far as that is known without reading it."""
-    return station.metadata.blob(digest) is not None and station.blobs.has_blob(digest)
+def _is_held(station: Station, entitled: Entitled, repository: str, digest: Digest) -> bool:
+    """Whether a blob or manifest would not be fetched, as far as that is known without reading it."""
+    if station.metadata.blob(digest) is None or not station.blobs.has_blob(digest):
+        return False
+    return entitled.may_take(repository, digest) or entitled.shows_manifest(repository, digest)
 
 
 class Pins:

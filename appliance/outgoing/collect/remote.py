@@ -10,11 +10,13 @@ from appliance import limits as station_limits
 from appliance.outgoing.collect.access import Accesses, NoAccess
 from appliance.outgoing.collect.evidence import Evidence, EvidenceMemory, NoMemory
 from appliance.outgoing.collect.host_client import Hosts
+from appliance.outgoing.collect.kept import KeptBytes
 from appliance.outgoing.collect.registry_client import Document, RegistryClient
 from appliance.outgoing.collect.sources import Root
 from appliance.outgoing.collect.tasks import all_of, in_thread
-from appliance.outgoing.collect.transfer import Sink, transfer
-from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError
+from appliance.outgoing.collect.transfer import Sink, WatchedSink, transfer
+from appliance.store.partials import WrongDigestError
+from bundles.errors import CancelledError, LockgateError, MalformedError, NotFoundError, RefusedError
 from bundles.oci.attached_tags import cosign_tags, fallback_tag
 from bundles.oci.descriptor import Descriptor
 from bundles.oci.digest import Digest
@@ -40,16 +42,21 @@ class RemoteSource:
         accesses: Accesses | None = None,
         narrowed: Narrowed = _NO_LISTS,
         memory: EvidenceMemory | None = None,
+        kept: KeptBytes | None = None,
         say: Callable[[str], object] = lambda _: None,
     ) -> None:
-        """`say` is told where a mirror fails and another place is asked."""
+        """`say` is told where a mirror fails and another place is asked. `kept` holds manifests that came before they
+        were asked for; sources share one, so that its bound counts for all of them."""
         self._reference, self._as, self._hosts = reference, as_, hosts
         self._accesses = accesses or NoAccess()
         self._narrowed, self._memory, self._say = narrowed, memory or NoMemory(), say
         self._found: tuple[RegistryClient, ...] = ()
         self._turn = asyncio.Lock()
-        self._roots: dict[Digest, bytes | None] = {}
-        """Manifests whose size only their bytes say, with the bytes where they came already."""
+        self._unsized: set[Digest] = set()
+        """Manifests whose size only their bytes say."""
+        self._kept = kept or KeptBytes(station_limits.COLLECT_MEMORY)
+        self._told: dict[RegistryClient, tuple[int, int]] = {}
+        """How many referrers and attached manifests each place has told, and in how many bytes."""
 
     @property
     def host(self) -> str:
@@ -80,48 +87,91 @@ class RemoteSource:
 
     async def manifest(self, descriptor: Descriptor) -> bytes:
         """A manifest's bytes, checked against their digest. Raises RefusedError, NotFoundError, FailedError."""
-        kept = self._roots.get(descriptor.digest)
+        kept = self._kept.take((self, descriptor.digest))
         if kept is not None:
-            self._roots[descriptor.digest] = None
             return kept
         return await self._anywhere(lambda place: self._manifest(place, descriptor))
 
     async def _manifest(self, place: RegistryClient, descriptor: Descriptor) -> bytes:
         raw = (await place.document(f"manifests/{descriptor.digest}")).raw
         is_right = Digest.of(raw, descriptor.digest.algorithm) == descriptor.digest
-        if not is_right or (len(raw) != descriptor.size and descriptor.digest not in self._roots):
+        if not is_right or (len(raw) != descriptor.size and descriptor.digest not in self._unsized):
             raise _another(place.where(f"manifests/{descriptor.digest}"))
         return raw
 
     async def fetch(self, blob: Descriptor, sink: Sink, advance: Callable[[int], object]) -> None:
-        """A blob's bytes into a sink; whoever stores them checks the digest. Raises as transfer.transfer."""
-        await self._anywhere(lambda place: transfer(place, blob, sink, advance))
+        """A blob's bytes into a sink, from the first place that gives those of its digest. Raises as transfer.transfer,
+        WrongDigestError where the registry itself gives others, and what the sink raises."""
+        watched = WatchedSink(sink)
+        places = await self._places()
+        for place in places:
+            try:
+                await self._fetch_at(place, blob, watched, advance)
+                break
+            except LockgateError as error:
+                if place is places[-1] or watched.has_failed or isinstance(error, CancelledError):
+                    raise
+                self._say(f"a mirror fails, and the next place is asked: {error.diagnostics()}")
+                if isinstance(error, WrongDigestError):
+                    advance(-sink.offset)
+                    await sink.restart()
+
+    async def _fetch_at(
+        self, place: RegistryClient, blob: Descriptor, sink: Sink, advance: Callable[[int], object]
+    ) -> None:
+        """From one place. It is to blame for wrong bytes where all of them are its own: else it is asked for all."""
+        began = sink.offset
+        while True:
+            await transfer(place, blob, sink, advance)
+            try:
+                await sink.check(blob)
+                break
+            except WrongDigestError:
+                if began == 0:
+                    raise WrongDigestError(
+                        "the registry sent other bytes than those of the digest",
+                        thing=place.where(f"blobs/{blob.digest}"),
+                        remedy="ask its administrator; nothing of it was taken",
+                    ) from None
+            self._say(f"{blob.digest} arrived with another digest, and is fetched again from its beginning")
+            advance(-sink.offset)
+            await sink.restart()
+            began = 0
 
     async def evidence(self, digest: Digest) -> Evidence:
-        """What speaks about a manifest: referrers, and what cosign's tags name. An answer is kept for an hour."""
+        """What speaks about a manifest: referrers, and what cosign's tags name. An answer is kept for an hour where the
+        registry itself had a part in it."""
         source = f"{self._reference.host}/{self._reference.reference.repository}"
         known = self._memory.recall(source, str(digest))
         if known is None:
             known = await self._ask_evidence(digest)
-            await in_thread(self._memory.note, source, str(digest), known)
+            if not known.unasked:
+                await in_thread(self._memory.note, source, str(digest), known)
         return known
 
     async def _ask_evidence(self, digest: Digest) -> Evidence:
-        """The first of the places that knows something; a mirror need not have what refers to its images."""
+        """What all places know together: a mirror need not have what refers to its images, or not all of it. Of a tag
+        the registry itself has the last word. Raises its error where no place answers."""
         places = await self._places()
-        answered = False
+        referrers: dict[Digest, Descriptor] = {}
+        tags: dict[str, Descriptor] = {}
+        is_answered, unasked = False, ""
         for place in places:
             try:
                 found = await self._evidence_at(place, digest)
+            except CancelledError:
+                raise
             except LockgateError as error:
-                if place is places[-1] and not answered:
-                    raise
+                if place is places[-1]:
+                    if not is_answered:
+                        raise
+                    unasked = f"the registry did not say what refers to {digest}: {error.diagnostics()}"
                 self._say(f"what refers to {digest} was not asked there: {error.diagnostics()}")
                 continue
-            answered = True
-            if found:
-                return found
-        return Evidence()
+            is_answered = True
+            referrers |= {one.digest: one for one in found.referrers}
+            tags |= found.tags
+        return Evidence(tuple(referrers.values()), tags, unasked[: station_limits.COLLECT_REASON])
 
     async def _evidence_at(self, place: RegistryClient, digest: Digest) -> Evidence:
         """What the API lists, what the index at the fallback tag does (distribution specification, Listing Referrers: a
@@ -143,9 +193,11 @@ class RemoteSource:
 
     async def _tagged(self, place: RegistryClient, tag: str) -> list[Descriptor]:
         try:
-            return [await self._find(place, tag)]
+            found = await self._find(place, tag)
         except NotFoundError:
             return []
+        self._count(place, 1, found.size)
+        return [found]
 
     async def _listed(self, place: RegistryClient, digest: Digest) -> list[Descriptor]:
         """What the referrers API lists. A registry without it answers 404, and is asked once."""
@@ -167,7 +219,8 @@ class RemoteSource:
         if document.media_type != OCI_INDEX:
             return []
         index = Descriptor(OCI_INDEX, Digest.of(document.raw), len(document.raw))
-        self._roots[index.digest] = document.raw
+        self._unsized.add(index.digest)
+        self._kept.keep((self, index.digest), document.raw)
         return [index, *await self._pages(place, document)]
 
     async def _find(self, place: RegistryClient, reference: str, digest: Digest | None = None) -> Descriptor:
@@ -177,7 +230,7 @@ class RemoteSource:
         if said is not None:
             if digest is not None and said.digest != digest:
                 raise _another(place.where(f"manifests/{reference}"))
-            self._roots.setdefault(said.digest, None)
+            self._unsized.add(said.digest)
             return Descriptor(said.media_type, said.digest, max(said.size, 0))
         document = await place.document(f"manifests/{reference}")
         named = document.media_type if document.media_type in MANIFEST_TYPES else None
@@ -185,7 +238,8 @@ class RemoteSource:
         found = Digest.of(document.raw, digest.algorithm if digest else "sha256")
         if digest is not None and found != digest:
             raise _another(place.where(f"manifests/{reference}"))
-        self._roots[found] = document.raw
+        self._unsized.add(found)
+        self._kept.keep((self, found), document.raw)
         return Descriptor(manifest.media_type, found, len(document.raw))
 
     async def _pages(self, place: RegistryClient, document: Document) -> list[Descriptor]:
@@ -197,6 +251,7 @@ class RemoteSource:
             entries = parse_manifest(document.raw, OCI_INDEX).manifests
             found += entries
             size += len(document.raw)
+            self._count(place, len(entries), len(document.raw))
             empty = 0 if entries else empty + 1
             for what, count, most in (
                 ("referrers", len(found), station_limits.REMOTE_REFERRERS),
@@ -212,6 +267,18 @@ class RemoteSource:
                 raise self._endless("a page of referrers twice", "ask its administrator")
             seen.add(document.next)
             document = await place.document(document.next)
+
+    def _count(self, place: RegistryClient, entries: int, size: int) -> None:
+        """Count what a place tells of evidence, about all manifests of the artifact. Raises MalformedError beyond the
+        bounds: what is asked about many manifests is in memory together."""
+        count, told = self._told.get(place, (0, 0))
+        self._told[place] = count, told = count + entries, told + size
+        for what, found, most in (
+            ("manifests that refer to one artifact", count, station_limits.COLLECT_EVIDENCE),
+            ("bytes of what refers to one artifact", told, station_limits.COLLECT_EVIDENCE_SIZE),
+        ):
+            if found > most:
+                raise self._endless(f"too many {what}", f"at most {most} are taken")
 
     def _endless(self, what: str, remedy: str) -> MalformedError:
         return MalformedError(f"the registry lists {what}", thing=str(self._reference), remedy=remedy)
@@ -236,6 +303,8 @@ class RemoteSource:
         for place in places[:-1]:
             try:
                 return await work(place)
+            except CancelledError:
+                raise
             except LockgateError as error:
                 self._say(f"a mirror fails, and the next place is asked: {error.diagnostics()}")
         return await work(places[-1])

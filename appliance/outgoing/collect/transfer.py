@@ -4,7 +4,8 @@ byte more than announced is read."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
 
 import aiohttp
@@ -13,9 +14,11 @@ from appliance import limits as station_limits
 from appliance.outgoing.collect.host_client import TRANSIENT_ERRORS
 from appliance.outgoing.collect.registry_client import NoRangeError, RegistryClient, sent_range
 from appliance.outgoing.collect.tasks import settled
+from appliance.store.partials import WrongDigestError
 from bundles import limits
 from bundles.errors import RefusedError
 from bundles.oci.descriptor import Descriptor
+from bundles.oci.digest import Digest
 
 
 class Sink(Protocol):
@@ -30,6 +33,10 @@ class Sink(Protocol):
 
     async def restart(self) -> None:
         """Throw away what is there."""
+        ...
+
+    async def check(self, blob: Descriptor) -> None:
+        """Raises WrongDigestError, with the bytes kept, where what is there is not the blob."""
         ...
 
 
@@ -51,6 +58,48 @@ class MemorySink:
     async def restart(self) -> None:
         """As Sink.restart."""
         self.data.clear()
+
+    async def check(self, blob: Descriptor) -> None:
+        """As Sink.check."""
+        found = Digest.of(bytes(self.data), blob.digest.algorithm)
+        if found != blob.digest:
+            raise WrongDigestError(
+                "a blob's bytes are not its digest's", thing=f"{blob.digest} (found {found}, {len(self.data)} bytes)"
+            )
+
+
+class WatchedSink:
+    """A sink that knows whether it failed itself: a full disk is no registry's fault."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.has_failed = False
+
+    @property
+    def offset(self) -> int:
+        return self._sink.offset
+
+    async def write(self, pieces: Sequence[bytes]) -> None:
+        """As Sink.write."""
+        with self._watching():
+            await self._sink.write(pieces)
+
+    async def restart(self) -> None:
+        """As Sink.restart."""
+        with self._watching():
+            await self._sink.restart()
+
+    async def check(self, blob: Descriptor) -> None:
+        """As Sink.check."""
+        await self._sink.check(blob)
+
+    @contextlib.contextmanager
+    def _watching(self) -> Iterator[None]:
+        try:
+            yield
+        except Exception:
+            self.has_failed = True
+            raise
 
 
 async def transfer(client: RegistryClient, blob: Descriptor, sink: Sink, advance: Callable[[int], object]) -> None:
