@@ -81,7 +81,7 @@ async def test_a_build_of_patterns_begins_only_as_it_was_shown(drive: Any) -> No
         old = msgspec.structs.replace(draft.plan, chosen=draft.plan.chosen[1:])
         console.app.set_draft(draft.change(plan=old))
         await console.press("b")
-        await console.shows("what the patterns stand for has changed")
+        await console.shows("what would be carried has changed")
         assert console.name == "new_bundle"
         await console.press("b")
         await console.until(lambda: console.name == "job", "the build's job")

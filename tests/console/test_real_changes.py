@@ -180,4 +180,4 @@ async def test_what_an_account_may_not_see_is_not_told_as_empty(closed: Closed) 
         assert "to be confirmed" not in console.screen()
         for screen in ("intake", "approvals", "audit", "repositories"):
             console.app.show_root(screen)
-            await console.shows("not shown: carl may not")
+            await console.shows("forbidden: ")

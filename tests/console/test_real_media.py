@@ -117,7 +117,7 @@ async def test_a_delta_is_planned_from_what_the_inside_is_taken_to_hold(
         await console.shows("Next: p plans it")
         assert "Destination     bravo" in console.screen()
         await console.press("p")
-        await console.shows("3.5 MB are not carried; it stands on what the stream's bundles")
+        await console.shows("3.5 MB are not carried; it is based on what the stream's bundles")
 
 
 async def test_a_missing_volume_and_a_damaged_one_are_in_the_grid_with_what_they_block(
