@@ -97,7 +97,7 @@ def _not_applied(file: Path, why: str) -> RefusedError:
     return RefusedError(
         f"the policy for images is not the one that was applied ({why})",
         thing=str(file),
-        remedy="put the applied one back from a copy (see: lockgate audit show), or two people apply the next one:"
+        remedy="put the applied one back from a copy, or two people apply the next one:"
         " lockgate policy apply FILE --key KEY",
         code="image-policy",
     )
