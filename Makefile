@@ -9,8 +9,8 @@ WHEELS ?=
 FROM := $(if $(WHEELS),--no-index --find-links $(abspath $(WHEELS)))
 PIP := -m pip install --quiet --disable-pip-version-check
 OWN := build/appliance
-# Half as many again as there are cores: tests of stations wait more than they work.
-PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 3 / 2 )))
+# Twice as many as there are cores: tests of stations wait more than they work.
+PYTEST_JOBS ?= $(shell echo $$(( $$(getconf _NPROCESSORS_ONLN) * 2 )))
 
 .PHONY: demo test test-long check lint bench bench-access bench-collect bench-media bench-console bench-release manual wheels bench-verify verifier lock clean
 
