@@ -88,10 +88,14 @@ def key_of(one: Checked) -> Key:
     return one.artifact.repository, one.artifact.digest
 
 
+def _is_evidence(blobs: BlobReader, one: Checked) -> bool:
+    return is_evidence(blobs, one.manifest, lambda: one.artifact.tags)
+
+
 def signable(blobs: BlobReader, checked: Sequence[Checked]) -> list[Checked]:
     """What a signature is asked of: everything but attached evidence (appliance.image_signatures.evidence), and the
     indexes at fallback tags that list nothing else and that no index names. To be asked of all that a bundle brings."""
-    evidence = {key_of(one) for one in checked if is_evidence(blobs, one.manifest, lambda one=one: one.artifact.tags)}  # type: ignore[misc]
+    evidence = {key_of(one) for one in checked if _is_evidence(blobs, one)}
     named = {child for one in checked for child in _children(one)}
 
     def lists_evidence(one: Checked) -> bool:

@@ -110,10 +110,10 @@ def load_policy(path: Path) -> Policy:
         _check(policy)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
-        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
+        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="fix the file") from None
     except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
-        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="mend the file") from None
+        raise UsageError(f"damaged rules for approvals ({reason})", thing=str(path), remedy="fix the file") from None
     return policy
 
 

@@ -79,10 +79,10 @@ def read_rules(path: Path) -> list[ImageRule]:
         _check_possible(found)
     except LockgateError as error:
         reason = f"{error.what}: {error.thing}" if error.thing else error.what
-        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
+        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="fix the file") from None
     except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
-        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="mend the file") from None
+        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="fix the file") from None
     return found
 
 

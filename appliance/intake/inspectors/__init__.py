@@ -70,7 +70,7 @@ def _look(each: Named, subject: Subject, *, required: bool) -> Section:
             raise FailedError(
                 f"the required inspector {each.name} could not look",
                 thing=f"{bundle}: {error.diagnostics()}",
-                remedy=f"mend it, then: lockgate intake inspect {bundle}",
+                remedy=f"fix it, then: lockgate intake inspect {bundle}",
             ) from None
         return _unlooked(each, error.diagnostics(), error.code, required=False)
     except (OSError, MemoryError):  # the machine's, not the content's: a new run may do better
