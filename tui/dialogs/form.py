@@ -63,11 +63,11 @@ class Form(Dialog[dict[str, str]]):
             wrong = field.check(answers[field.key])
             if wrong:
                 self.query_one("#hint", Static).update(f"[!!] {field.name}: {safe(wrong)}")
-                self.query_one(f"#field-{field.key}", Input).focus()
+                self.set_focus(self.query_one(f"#field-{field.key}", Input))
                 return
         self.query_one("#hint", Static).update(self.hint)
         if place + 1 < len(self._fields):
-            self.query_one(f"#field-{self._fields[place + 1].key}", Input).focus()
+            self.set_focus(self.query_one(f"#field-{self._fields[place + 1].key}", Input))
         else:
             self.dismiss(answers)
 
