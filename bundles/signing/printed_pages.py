@@ -15,15 +15,16 @@ _SIGN: Final = "Name ____________________  Date ____________  Signature ________
 
 def review(folder: TrustFolder, at: str) -> str:
     """Who is believed for what, a few lines a key, to be looked through and signed by an officer."""
+    revoked = sum(record.revoked is not None for record in folder.records)
     lines = [
         f"LOCKGATE TRUST REVIEW   site {folder.site}   {at}",
         "=" * _WIDTH,
-        f"{len(folder.records)} pinned keys, {sum(r.revoked is not None for r in folder.records)} of them revoked",
+        f"{some(len(folder.records), 'pinned key')}, {revoked} of them revoked",
         "",
     ]
     for record in sorted(folder.records, key=lambda one: (one.owner, one.keyid)):
         lines += _record(record, folder.site, at)
-    lines += ["RULES" if folder.policy.rules else "RULES       none: one signer by any kind of key suffices"]
+    lines += ["RULES" if folder.policy.rules else "RULES       no extra rules: one valid signature is enough"]
     for rule in folder.policy.rules:
         demands = [f"{rule.signers} distinct owners"]
         demands += [f"by {' or '.join(rule.algorithms)}"] if rule.algorithms else []

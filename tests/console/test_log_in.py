@@ -251,7 +251,7 @@ async def test_a_password_of_ones_own_is_changed_and_the_log_in_stays(drive: Any
         assert "it is not the same" in console.screen()
         console.app.screen.query_one(Input).value = "shorter but long"
         await console.press("enter")
-        await console.shows("the password of trainee is another one now")
+        await console.shows("the password of trainee was changed")
         await console.press("L", *PASSPHRASE, "enter")
         await console.shows("wrong name or password")
 

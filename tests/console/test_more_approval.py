@@ -21,7 +21,7 @@ async def test_everything_that_one_should_know_is_on_one_page(drive: Any) -> Non
         text = console.screen()
         for known in (
             "bundle from alpha, 5 artifacts",
-            "paper  monthly update, CR-2026-407, INTERNAL",
+            "papers monthly update, CR-2026-407, INTERNAL",
             "signed Release Engineering, alpha (30f2c341ae8cd9a4)",
             "wanted 2 more people of 2",
             "sign with officer: approval 1 of 2: 1 more must follow within 72 hours",
@@ -98,7 +98,7 @@ async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: 
         async with live(bravo.folder) as console:
             console.app.show_root("approvals")
             await console.shows(name_of())
-            await console.shows("1 more person of 1")
+            await console.shows("1 of 1 approval still needed")
             await console.press("enter")
             await console.shows("monthly patches")
             await console.shows("sign with officer: approval 1 of 1")

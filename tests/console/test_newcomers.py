@@ -80,7 +80,7 @@ async def test_an_approval_asks_for_nothing_after_the_release(drive: Any) -> Non
         await console.press("a", "down", "enter", *PASSPHRASE, "enter")
         await console.shows("e releases it")
         await console.press("e", "y")
-        await console.shows("wanted nobody's: it is released")
+        await console.shows("wanted none: it is released")
         assert "sign with" not in console.screen()
 
 

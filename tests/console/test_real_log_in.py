@@ -164,7 +164,7 @@ async def test_ones_own_password_is_changed_here_and_the_log_in_stays(station: R
             await console.until(lambda: bool(console.app.screen.query("#answer")), "a question")
             console.app.screen.query_one("#answer", Input).value = text
             await console.press("enter")
-        await console.shows("the password of jana is another one now")
+        await console.shows("the password of jana was changed")
         await console.press("4", "L")
         await console.until(lambda: isinstance(console.app.screen, LogInForm), "the lock")
         await console.type(account="jana", password=PASSWORD)

@@ -139,7 +139,7 @@ def test_what_is_listed_of_all_tags_is_bounded_and_the_others_are_counted(
     inside.bring(second.folder)
     section = differences(inside, name_of(2))
     assert (section["details"]["moved"], section["details"]["moved_left_out"]) == ([], 1)
-    assert (section["outcome"], section["summary"].partition(";")[0]) == ("note", "1 of 1 moved tags change inside")
+    assert (section["outcome"], section["summary"].partition(";")[0]) == ("note", "1 of 1 moved tag changes inside")
 
 
 def _filled(component: Callable[[int], bytes], size: int, nodes: int) -> bytes:

@@ -150,7 +150,7 @@ def test_a_station_that_was_put_back_takes_nothing_until_two_people_enter_its_re
     assert "1 of 2 people" in site.say("anna", "--receipt", receipt)
     assert "1 of 2 people" in site.say("anna", "--receipt", receipt)
     assert "imports are shut" in site.bring(second, expect=3)
-    assert "goes on behind 2" in site.say("bo", "--receipt", receipt)
+    assert "continues after number 2" in site.say("bo", "--receipt", receipt)
 
     assert "a rollback: the stream is" in site.bring(second, expect=3)
     third = bundle(site, 3, second)
@@ -265,7 +265,7 @@ def next_number(root: Path) -> tuple[int, str | None]:
 def test_a_restored_outside_gives_no_number_out_twice(outside: Path) -> None:
     assert "must know where its streams stood: alpha.bravo" in refused(outside)
     said = lockgate("restore", "--why", "a new disk", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside).stdout
-    assert f"alpha.bravo goes on behind 7 ({DIGESTS[7]})" in said
+    assert f"alpha.bravo continues after number 7 ({DIGESTS[7]})" in said
     lockgate("restore", "--why", "once more", "--head", f"{name_of(7)}={DIGESTS[7]}", "-C", outside)
     assert next_number(outside) == (8, DIGESTS[7])
 

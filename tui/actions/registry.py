@@ -186,7 +186,7 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("help", ("question_mark",), "Help", "keys, marks and words", hint=8),
     Action("open", ("enter",), "Open", "open what the cursor is on", _LISTS, _openable, hint=1),
     Action("change", ("enter",), "Change", "change the field the cursor is on", ("new_bundle",), hint=1),
-    Action("step", ("enter",), "Do it", "do the step the cursor is on", ("guide",), _has_step, hint=1),
+    Action("step", ("enter",), "Go to this step", "do the step the cursor is on", ("guide",), _has_step, hint=1),
     Action("next_pane", ("tab",), "Next pane", "go to the other pane of this screen"),
     Action("filter", ("slash",), "Filter", "show only rows that hold a text", _FILTERED, hint=5),
     Action("jump", ("g",), "Jump", "go to anything by a part of its name or digest", (), reachable, hint=6),

@@ -64,6 +64,6 @@ async def _change(app: ConsolePort, name: str, old: Secret, new: Secret) -> None
     except LockgateError as error:
         app.call_later(app.tell, "bad", error.diagnostics())
     else:
-        app.call_later(app.tell, "ok", f"the password of {name} is another one now")
+        app.call_later(app.tell, "ok", f"the password of {name} was changed")
     finally:
         app.presence.changing = False

@@ -19,14 +19,14 @@ ROLES: Final = {"ok": "ok", "note": "note", "fail": "bad"}
 def wanted(entry: Pending) -> str:
     """Whose approval is wanted, in a line."""
     if entry.state not in DECIDABLE:
-        return f"nobody's: it is {safe(entry.state)}"
+        return f"none: it is {safe(entry.state)}"
     if entry.waits_for == "inspection":
         absent = f": {words(entry.inspectors_missing)} missing" if entry.inspectors_missing else ""
         return f"an inspection first{absent}"
     if entry.waits_for == "release":
-        return "nobody's: e releases it"
+        return "none: enough approvals; e releases it"
     missing = max(entry.needed - entry.approvals, 1)
-    text = f"{count(missing, 'more person', 'more people')} of {entry.needed}"
+    text = f"{missing} of {count(entry.needed, 'approval')} still needed"
     text += f", not {safe(entry.importer)} (importer)" if entry.importer else ""
     return f"{text}; good for {entry.hours} h"
 
@@ -39,7 +39,7 @@ def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
     carried = f"{count(entry.artifacts, 'artifact')} ({words(entry.kinds)}), {size(entry.bytes)}"
     return [
         ("bundle", f"from {safe(entry.source)}, {carried}"),
-        ("paper", words(paper) if paper else "none given"),
+        ("papers", words(paper) if paper else "none"),
         ("signed", words(signers) if signers else "not known"),
         ("came", f"{moment(entry.received)}, brought by {safe(entry.importer) or 'nobody known'}{until}"),
         ("wanted", wanted(entry)),

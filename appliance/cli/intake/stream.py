@@ -109,7 +109,11 @@ def reset(
             return "\n".join(
                 map(safe, [*lines, f"{name}: {document['people']} of {document['needed']} people; {more}"])
             )
-        return f"{name} goes on behind {sequence}" if not floor else f"no bundle so far counts as made after {floor}"
+        return (
+            f"{name} continues after number {sequence}"
+            if not floor
+            else f"no bundle so far counts as made after {floor}"
+        )
 
     show(document, as_json, text)
 

@@ -133,7 +133,7 @@ def _text(document: dict[str, Any], kept: Path) -> str:
         f" {some(document['sites'], 'listed site')}, {some(document['blobs'], 'blob')}",
         f"{restored}: {some(document['links'], 'missing link')}",
     ]
-    lines += [f"  {stream} goes on behind {last:06d}" for stream, last in sorted(document["streams"].items())]
+    lines += [f"  {stream} continues after number {last:06d}" for stream, last in sorted(document["streams"].items())]
     cannot = document["cannot"]
     if cannot:
         lines.append(f"not restored, {len(cannot)}:")

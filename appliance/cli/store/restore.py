@@ -75,7 +75,10 @@ def restore(root: Path | None, why: str, heads: tuple[str, ...], receipt: Path |
 
 def _text(document: dict[str, Any]) -> str:
     if document["side"] == "outside":
-        went = [f"  {one['stream']} goes on behind {one['sequence']} ({one['digest']})" for one in document["streams"]]
+        went = [
+            f"  {one['stream']} continues after number {one['sequence']} ({one['digest']})"
+            for one in document["streams"]
+        ]
         return "\n".join(safe(line) for line in [f"{document['site']}: restored", *went])
     lines = [f"{document['site']}: imports are shut"]
     for stream in document["streams"]:

@@ -71,10 +71,16 @@ def inspect(subject: Subject) -> Section:
     return Section(
         inspector="differences",
         outcome="note" if moved.changed or bare or moved.unread else "ok",
-        summary=f"{moved.changed} of {len(moved.listing)} moved tags change inside; "
+        summary=f"{_changes(moved.changed, len(moved.listing))}; "
         f"{len(images) - len(bare)} of {some(len(images), 'image')} came with a signature",
         details={**moved.listing.details(), **listed("images_without_signature", bare), **moved.unread.details()},
     )
+
+
+def _changes(changed: int, moved: int) -> str:
+    if not moved:
+        return "no existing tags change"
+    return f"{changed} of {some(moved, 'moved tag')} {'changes' if changed == 1 else 'change'} inside"
 
 
 def _beneath(images: Iterable[Checked], signed: set[str]) -> set[str]:

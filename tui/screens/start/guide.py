@@ -1,4 +1,4 @@
-"""A guide: its steps, the next one under the cursor; enter does it. Leaving and coming back loses nothing."""
+"""A guide: its steps, the next one under the cursor; enter goes to it. Leaving and coming back loses nothing."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class GuideScreen(ImportingScreen):
             lines = [fact(self.look.mark(role), step.text, name_width=5)]
             if step.act:
                 lines.append([("", "plain")])
-                lines.append([("     enter does it", "key")])
+                lines.append([("     enter: go to this step", "key")])
             self.query_one("#step", Panel).show(lines, step.name)
 
     def item(self) -> object | None:
