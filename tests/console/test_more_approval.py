@@ -23,7 +23,7 @@ async def test_everything_that_one_should_know_is_on_one_page(drive: Any) -> Non
             "bundle from alpha, 5 artifacts",
             "papers monthly update, CR-2026-407, INTERNAL",
             "signed Release Engineering, alpha (30f2c341ae8cd9a4)",
-            "wanted 2 more people of 2",
+            "wanted 2 of 2 approvals still needed",
             "sign with officer: approval 1 of 2: 1 more must follow within 72 hours",
             "nobody has approved it yet",
             "[ok] integrity: every volume and 61 blobs are the signed ones",

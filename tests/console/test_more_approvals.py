@@ -12,7 +12,7 @@ async def test_the_list_says_whose_approval_is_wanted_and_what_was_found(drive: 
         await console.press("down")
         text = " ".join(console.screen().split())
         assert "alpha.bravo-000007" in text
-        assert "wanted 2 more people of 2, not K. Adeyemi (importer)" in text
+        assert "wanted 2 of 2 approvals still needed, not K. Adeyemi (importer)" in text
         assert "good for 72 h" in text
         assert "layers: 3 setuid" in text
         assert "approved nobody yet" in text
