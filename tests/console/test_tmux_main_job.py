@@ -29,7 +29,7 @@ def _pick(terminal: Terminal) -> None:
     """From the first screen by its own hints: the guide, and every artifact there is."""
     terminal.shows("Carry out: put artifacts on a medium", "no job")
     terminal.press("Enter")
-    terminal.shows("Steps  1 of 7", "Pick artifacts", "enter does it")
+    terminal.shows("Steps  1 of 7", "Pick artifacts", "enter: go to this step")
     terminal.press("Enter")
     for name in ("models/small", "tools/hello"):
         terminal.shows("Repositories  ", "tools/hello")
@@ -118,7 +118,7 @@ def test_a_bundle_is_carried_out_and_in_and_pulled_with_the_same_digests(gap: Ga
     with console(gap.bravo.folder) as inside:
         inside.shows("Bring in: verify and release", "i Import")
         inside.press("Enter")
-        inside.shows("> [>>] 1  Insert the medium", "enter does it")
+        inside.shows("> [>>] 1  Insert the medium", "enter: go to this step")
         inside.press("Enter")
         _import(inside, folder)
         inside.shows("[ok] signatures", "[ok] inspection", "[>>] enter opens the bundle")
