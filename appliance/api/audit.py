@@ -50,10 +50,10 @@ class Checked(Shape, frozen=True, kw_only=True):
     time_back: int = 0
     set_back: int = 0
     head: str = ""
-    head_expected: str | None = None
     first: str = ""
     last: str = ""
     findings: tuple[Finding, ...] = ()
+    head_expected: str | None = None
 
 
 class CustodyBundle(Shape, frozen=True, kw_only=True):

@@ -191,10 +191,10 @@ class TakenStatement(Shape, frozen=True, kw_only=True):
     `back` are bundles that were void here and count again, `voided` those that are void now: they cannot come in."""
 
     site: str
-    new: bool
-    back: tuple[str, ...] = ()
-    voided: tuple[str, ...] = ()
     number: int | UnsetType = UNSET
     head: str | UnsetType = UNSET
     custody: tuple[str, ...] | UnsetType = UNSET
     bundle: str | UnsetType = UNSET
+    new: bool
+    voided: tuple[str, ...] = ()
+    back: tuple[str, ...] = ()

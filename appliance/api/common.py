@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 import msgspec
 
 T = TypeVar("T")
+Wider = TypeVar("Wider", bound="Shape")
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -15,6 +16,14 @@ class Shape(msgspec.Struct, frozen=True):
     A route sends every field, but for those that may be `UNSET`. A default is what a client takes where a station of an
     earlier version does not send the field; a client ignores fields that it does not know.
     """
+
+
+def widened(shape: Shape, into: type[Wider], *others: Shape, **more: object) -> Wider:
+    """A shape of more fields, made of those of `shape` and `others`, and of `more`."""
+    fields: dict[str, object] = {}
+    for one in (shape, *others):
+        fields |= msgspec.structs.asdict(one)
+    return into(**fields | more)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True):

@@ -28,6 +28,18 @@ class EntrySummary(Shape, frozen=True, kw_only=True):
     missing_volumes: tuple[int, ...] = ()
 
 
+class Became(Shape, frozen=True, kw_only=True):
+    """What became of a bundle that came in. `standing` is its state, or `superseded` where it is released and later
+    releases stand for each of its tags, `by` the one that took the last of them; of one that waits for its decision
+    `why` says that later releases took its tags. `dates` has the last time of each step."""
+
+    standing: str
+    since: str
+    why: str = ""
+    by: str | None = None
+    dates: dict[str, str] = {}
+
+
 class IntakeEntry(EntrySummary, frozen=True, kw_only=True):
     """An item of GET /v1/intake. `standing` is its state, or `superseded`, since `since`, for the reason `why`, by the
     release `by`; `dates` has the last time of each step."""
@@ -73,13 +85,13 @@ class CarriedVolume(Shape, frozen=True, kw_only=True):
 class IntakeDetail(IntakeEntry, frozen=True, kw_only=True):
     """GET /v1/intake/{id}: the entry with its manifest, report, decisions and volumes."""
 
+    steps: tuple[Step, ...] = ()
+    report_digest: str | None = None
+    decisions: tuple[IntakeDecision, ...] = ()
+    account_changes: tuple[AccountChange, ...] = ()
+    volumes: tuple[CarriedVolume, ...] = ()
     manifest: dict[str, Any] = {}
     report: dict[str, Any] | None = None
-    report_digest: str | None = None
-    steps: tuple[Step, ...] = ()
-    decisions: tuple[IntakeDecision, ...] = ()
-    volumes: tuple[CarriedVolume, ...] = ()
-    account_changes: tuple[AccountChange, ...] = ()
 
 
 class ReleaseAnswer(Shape, frozen=True, kw_only=True):
@@ -97,7 +109,7 @@ class Withdrawn(Shape, frozen=True, kw_only=True):
     for it."""
 
     id: str
-    withdrawn: Any
+    withdrawn: tuple[str, ...]
     still_shown: tuple[str, ...] = ()
 
 
@@ -169,8 +181,8 @@ class PendingDetail(Pending, frozen=True, kw_only=True):
     changes: dict[str, Any] | None = None
     differences: dict[str, Any] | None = None
     report: dict[str, Any] | None = None
-    account_changes: tuple[AccountChange, ...] = ()
     effect: Effect | None = None
+    account_changes: tuple[AccountChange, ...] = ()
 
 
 class Stream(Shape, frozen=True, kw_only=True):
@@ -225,10 +237,10 @@ class Override(Shape, frozen=True, kw_only=True):
     """What was said of a stream's floor, how many people have said the same, of how many, and what others said of it
     that is something else."""
 
-    stream: str = ""
     people: int
     needed: int
     differing: tuple[Differing, ...] = ()
+    stream: str = ""
     sequence: int = 0
     digest: str = ""
     floor: str = ""

@@ -11,8 +11,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from appliance import clock, limits
+from appliance.api import people
 from appliance.audit.acts import Act, account_changed
 from appliance.audit.event import AuditEvent
 from appliance.control.api import Control, act, audited, caller
@@ -33,35 +35,50 @@ from bundles.io.times import later
 _log: Final = logging.getLogger(__name__)
 
 
-def describe(control: Control, change: AccountChange) -> dict[str, Any]:
+def describe(control: Control, change: AccountChange) -> people.AccountChange:
     """A change of duty as the control API shows it; never what it would set."""
     reader = control.station.reader
     waits, foreign = change.state == "waits", pending_changes.foreign_of_grant(reader, change)
-    return {
-        "id": change.id, "account": change.account, "what": change.what, "detail": change.detail, "text": change.text,
-        "state": change.state, "asked_by": change.asked_by, "asked": change.asked, "decided_by": change.decided_by,
-        "decided": change.decided or None, "how": change.how, "why": change.why,
-        "due": pending_changes.due_of(reader, change) if waits else None,
-        "expires": pending_changes.expires_of(change) if waits else None,
-        "shown": change.shown, "confirmers": pending_changes.confirmers(reader, change),
-        "credentials": [
-            describe_credential(one) | {"foreign": one in foreign}
+    return people.AccountChange(
+        id=change.id,
+        account=change.account,
+        what=change.what,
+        detail=change.detail,
+        text=change.text,
+        state=change.state,
+        asked_by=change.asked_by,
+        asked=change.asked,
+        decided_by=change.decided_by,
+        decided=change.decided or None,
+        how=change.how,
+        why=change.why,
+        due=pending_changes.due_of(reader, change) if waits else None,
+        expires=pending_changes.expires_of(change) if waits else None,
+        shown=change.shown,
+        confirmers=tuple(pending_changes.confirmers(reader, change)),
+        credentials=tuple(
+            describe_credential(one, foreign=one in foreign)
             for one in pending_changes.credentials_of_grant(reader, change)
-        ],
-    }  # fmt: skip
+        ),
+    )
 
 
-def describe_credential(one: Credential) -> dict[str, Any]:
+def describe_credential(one: Credential, *, foreign: bool) -> people.Credential:
     """A credential as the control API shows it: who set it and when, never what it is."""
-    return {
-        "what": one.what, "thing": one.thing, "set_by": one.set_by or None, "at": one.at or None,
-        "under": one.under or None, "confirmed_by": one.confirmed_by or None, "foreign": one.is_foreign,
-    }  # fmt: skip
+    return people.Credential(
+        what=one.what,
+        thing=one.thing,
+        set_by=one.set_by or None,
+        at=one.at or None,
+        under=one.under or None,
+        confirmed_by=one.confirmed_by or None,
+        foreign=foreign,
+    )
 
 
-def unshown(control: Control) -> list[dict[str, Any]]:
+def unshown(control: Control) -> tuple[people.AccountChange, ...]:
     """What the next release is to show: what waits, and what took effect since the last one."""
-    return [describe(control, change) for change in pending_changes.unshown(control.station.reader)]
+    return tuple(describe(control, change) for change in pending_changes.unshown(control.station.reader))
 
 
 def alerts(control: Control) -> list[str]:
@@ -82,8 +99,8 @@ def alerts(control: Control) -> list[str]:
 
 async def ask(
     control: Control, request: web.Request, what: str, change: Change, detail: dict[str, Any]
-) -> dict[str, Any] | None:
-    """Do a change of an account, or keep it until a second person confirms it: then what waits is returned.
+) -> people.AccountChange | UnsetType:
+    """Do a change of an account, or keep it until a second person confirms it: then what waits is returned, else UNSET.
 
     Recorded first, as the change where it is done and as `account.ask` where it waits. Raises what the change raises.
     """
@@ -104,7 +121,7 @@ async def ask(
         ends = pending_changes.older(reader, change, what, at)
         said = effect | detail | ({} if how == "plain" else {"how": how}) | ({"ends": ends} if ends else {})
         await act(control, AuditEvent(account_changed(what), actor, change.account, "done", said), write)
-        return None
+        return UNSET
     said = {"change": what, "id": change_id, **effect, **detail}
     await act(control, AuditEvent(Act.ACCOUNT_ASK, actor, change.account, "done", said), write)
     return describe(control, pending_changes.find(reader, change_id))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Final
 
+import msgspec
+
+from appliance.api.recall import Pull, Recall, RecalledBundle, RecalledTag
 from appliance.audit.acts import Act, mark
 from appliance.audit.reading import begins, own_events
 from appliance.outgoing.sealed_bundle import SealedBundle
@@ -24,11 +27,12 @@ from bundles.oci.digest import Digest
 from bundles.oci.manifest import parse_manifest
 
 _EVERYTHING = "everything"
+_OF_A_BUNDLE: Final = ("id", "digest", "state", "how", "direction")
 _STILL: Final = 1_000
 
 
-def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
-    """Of a keyid, a digest or a `repository:tag`: {thing, bundles, tags, pulls, pulls_since}.
+def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
+    """Where a keyid, a digest or a `repository:tag` went.
 
     `bundles` are those that the key signed or decided about, or that held the digest (as an artifact or a blob), in
     and out; `tags` where what holds it was released to, an index above an image too, each with the `bundle` whose
@@ -64,10 +68,14 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> dict[str, Any]:
         if became["shown"] == "yes" and not blocked.isdisjoint((digest, became["digest"])):
             became["shown"] = "blocked"
     pulls, since = _pulls(paths, holding)
-    for bundle in bundles:
-        bundle.pop("job", None)
-    return {"thing": thing, "bundles": bundles, "tags": [tags[name] for name in sorted(tags)], "pulls": pulls,
-            "pulls_since": since}  # fmt: skip
+    shown = (RecalledBundle(**{key: bundle[key] for key in _OF_A_BUNDLE}) for bundle in bundles)
+    return Recall(
+        thing=thing,
+        bundles=tuple(shown),
+        tags=tuple(RecalledTag(**tags[name]) for name in sorted(tags)),
+        pulls=pulls,
+        pulls_since=since,
+    )
 
 
 def _digest(reader: Reader, thing: str) -> str:
@@ -79,7 +87,7 @@ def _digest(reader: Reader, thing: str) -> str:
 
 def _incoming(reader: Reader, thing: str) -> list[dict[str, str]]:
     return [
-        {"id": one.id, "digest": one.digest, "state": one.state, "as": one.how, "direction": "in"}
+        {"id": one.id, "digest": one.digest, "state": one.state, "how": one.how, "direction": "in"}
         for one in concerned(reader, thing)
     ]
 
@@ -95,7 +103,7 @@ def _outgoing(reader: Reader, paths: StationPaths, thing: str) -> list[dict[str,
             how = "signed it" if fixed is not None and fixed.manifest.id == one.id and thing in fixed.signed_by else ""
         if how:
             found.append(
-                {"id": one.id, "digest": one.digest, "state": one.state, "as": how, "direction": "out", "job": one.job}
+                {"id": one.id, "digest": one.digest, "state": one.state, "how": how, "direction": "out", "job": one.job}
             )
     return found
 
@@ -174,30 +182,26 @@ def still_shown(reader: Reader, write: Withdraw) -> list[str]:
     return sorted(f"{repository}@{item}" for repository, items in shown.items() for item in items)[:_STILL]
 
 
-def _pulls(paths: StationPaths, digests: set[str]) -> tuple[list[dict[str, Any]], str]:
+def _pulls(paths: StationPaths, digests: set[str]) -> tuple[tuple[Pull, ...], str]:
     """Who pulled any of the digests, and when the audit log begins."""
-    who: dict[tuple[str, str], dict[str, Any]] = {}
+    who: dict[tuple[str, str], Pull] = {}
     for event in own_events(paths, mark(Act.PULL)):
         if event["act"] != Act.PULL or event["thing"].rpartition("@")[2] not in digests:
             continue
         key = (event["actor"], event["thing"])
-        pull = who.setdefault(
-            key, {"actor": event["actor"], "thing": event["thing"], "last": event["time"], "count": 0, "from": []}
-        )
-        pull["count"] += event["detail"].get("count", 1)
+        pull = who.get(key) or Pull(actor=event["actor"], thing=event["thing"], last=event["time"], count=0)
         address = event["detail"].get("from", "")
-        if address and address not in pull["from"]:
-            pull["from"].append(address)
-    return sorted(who.values(), key=lambda pull: (pull["thing"], pull["actor"])), begins(paths.audit)
+        addresses = (address,) if address and address not in pull.addresses else ()
+        count = pull.count + event["detail"].get("count", 1)
+        who[key] = msgspec.structs.replace(pull, count=count, addresses=pull.addresses + addresses)
+    return tuple(sorted(who.values(), key=lambda pull: (pull.thing, pull.actor))), begins(paths.audit)
 
 
-def lines(found: dict[str, Any]) -> Iterable[tuple[list[tuple[object, ...]], tuple[str, ...]]]:
+def lines(found: Recall) -> Iterable[tuple[list[tuple[object, ...]], tuple[str, ...]]]:
     """A recall as tables: rows and head of bundles, tags and pulls."""
-    yield [(one["id"], one["state"], one["as"], one["digest"]) for one in found["bundles"]], (
-        "BUNDLE", "STATE", "AS", "DIGEST",
-    )  # fmt: skip
-    yield [(one["reference"], one["shown"], one["bundle"]) for one in found["tags"]], ("TAG", "SHOWN", "FROM")
+    yield [(one.id, one.state, one.how, one.digest) for one in found.bundles], ("BUNDLE", "STATE", "AS", "DIGEST")
+    yield [(one.reference, one.shown, one.bundle) for one in found.tags], ("TAG", "SHOWN", "FROM")
     yield (
-        [(one["actor"], one["count"], one["last"], " ".join(one["from"]), one["thing"]) for one in found["pulls"]],
+        [(one.actor, one.count, one.last, " ".join(one.addresses), one.thing) for one in found.pulls],
         ("PULLED BY", "TIMES", "LAST", "FROM", "WHAT"),
     )

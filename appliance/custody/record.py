@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance import limits
+from appliance.api.audit import CustodyRecord
 from appliance.audit.acts import Act
 from appliance.audit.reading import own_events
 from appliance.known_keys import own_keys
@@ -60,9 +61,8 @@ def check_handover(fields: HandOverFields) -> None:
         raise UsageError("nobody hands a medium to themselves", thing=fields.giver, remedy="name the two people")
 
 
-def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> dict[str, Any]:
-    """The custody record: {id, digest, site, head, state, made, steps, signatures, decisions, handovers, events, other,
-    timeline}.
+def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> CustodyRecord:
+    """The custody record of a bundle.
 
     A bundle that this station made has no `entry`. `other` is the part of the side that it went to, as that side's
     latest receipt tells it; `timeline` has both sides' steps, decisions and hand-overs in one order.
@@ -83,21 +83,21 @@ def record_of(station: Station, bundle: str, entry: Entry | None, head: str) -> 
         names = list(fixed.bundle.signatures) if manifest is not None else []
     digest = entry.digest if entry is not None else out.digest if out is not None else ""
     signed_by = set(by_key(names, sums.NAME)) | _co_signers(events, digest)
-    record = {
-        "id": bundle,
-        "site": station.config.site,
-        "head": head,
-        "digest": digest,
-        "state": entry.state if entry is not None else out.state if out is not None else "",
-        "made": None if manifest is None else _made(manifest),
-        "steps": [] if entry is None else steps_of(reader, entry.digest),
-        "signatures": _signatures(signed_by, [] if manifest is None else manifest.signers, station),
-        "decisions": [] if entry is None else _decisions(reader, entry.digest),
-        "handovers": handovers(reader, bundle),
-        "events": events[::-1],
-        "other": _other(reader, bundle, _told(named, bundle)),
-    }
-    return record | {"timeline": _timeline(record)}
+    record = CustodyRecord(
+        id=bundle,
+        site=station.config.site,
+        head=head,
+        digest=digest,
+        state=entry.state if entry is not None else out.state if out is not None else "",
+        made=None if manifest is None else _made(manifest),
+        steps=() if entry is None else tuple(steps_of(reader, entry.digest)),
+        signatures=tuple(_signatures(signed_by, [] if manifest is None else manifest.signers, station)),
+        decisions=() if entry is None else tuple(_decisions(reader, entry.digest)),
+        handovers=tuple(handovers(reader, bundle)),
+        events=tuple(events[::-1]),
+        other=_other(reader, bundle, _told(named, bundle)),
+    )
+    return msgspec.structs.replace(record, timeline=tuple(_timeline(record)))
 
 
 def _made(manifest: BundleManifest) -> dict[str, str]:
@@ -152,18 +152,18 @@ def _other(reader: Reader, bundle: str, event: Mapping[str, Any]) -> dict[str, A
     }
 
 
-def _timeline(record: dict[str, Any]) -> list[dict[str, str]]:
+def _timeline(record: CustodyRecord) -> list[dict[str, str]]:
     """What people and stations did, of both sides, by time; of the side that made it the audit log tells."""
     found = []
-    made = record["made"]
-    if made is not None and made["source"] != record["site"]:
-        signers = ", ".join(one["owner"] or one["keyid"] for one in record["signatures"])
+    made = record.made
+    if made is not None and made["source"] != record.site:
+        signers = ", ".join(one["owner"] or one["keyid"] for one in record.signatures)
         found.append((made["created"], made["source"], "made", signers, made["purpose"]))
-    for event in record["events"]:
+    for event in record.events:
         if event["act"].startswith("bundle.") and event["outcome"] == "done":
-            found.append((event["time"], record["site"], event["act"], event["actor"], ""))
-    for side in (record, record["other"] or {}):
-        site = side.get("site", "")
+            found.append((event["time"], record.site, event["act"], event["actor"], ""))
+    own = {"steps": record.steps, "decisions": record.decisions, "handovers": record.handovers}
+    for site, side in ((record.site, own), (str((record.other or {}).get("site", "")), record.other or {})):
         found += [(one["at"], site, one["state"], one["actor"], one["note"]) for one in side.get("steps", [])]
         for one in side.get("decisions", []):
             found.append((one["at"], site, f"{one['decision']} signed", one["owner"], one["why"]))

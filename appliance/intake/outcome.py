@@ -3,8 +3,9 @@ place."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
+from appliance.api.intake import Became
 from appliance.api.states import SUPERSEDED
 from appliance.store.ports import Reader
 from appliance.store.reads.intake import Entry, steps_of
@@ -16,22 +17,22 @@ _STEP_OF: Final = {"receiving": ("received", "verified"), "quarantined": ("quara
 _UNDECIDED: Final = ("quarantined", "approved")
 
 
-def came_to(reader: Reader, entry: Entry) -> dict[str, Any]:
-    """{standing, since, why, by, dates}: `standing` is the entry's state, or `superseded` where it is released and
-    later releases stand for each of its tags, `by` the one that took the last of them. One that waits for its decision
-    stands as it is, and `why` says that later releases took its tags. `dates` has the last time of
-    each step. Times are UTC text (ISO 8601)."""
+def came_to(reader: Reader, entry: Entry) -> Became:
+    """What became of an entry. Times are UTC text (ISO 8601)."""
     steps = {step["state"]: (step["at"], step["note"]) for step in steps_of(reader, entry.digest)}
     names = _STEP_OF.get(entry.state, (entry.state,))
     since, note = max((steps[name] for name in names if name in steps), default=(entry.decided or entry.received, ""))
     why = note if entry.state in ("rejected", "withdrawn") else ""
-    found = {"standing": entry.state, "since": since, "why": why, "by": None}
+    dates = {state: at for state, (at, _) in steps.items()}
     if entry.state == "released":
         later = superseded_by(reader, entry.digest)
         if later is not None:
-            found = {"standing": SUPERSEDED, "since": later.at, "why": f"by {later.bundle}", "by": later.bundle}
+            return Became(
+                standing=SUPERSEDED, since=later.at, why=f"by {later.bundle}", by=later.bundle, dates=dates
+            )  # fmt: skip
     elif (
         entry.state in _UNDECIDED and (by := passed_by(reader, entry.digest, entry.stream, entry.sequence)) is not None
     ):
-        found |= {"why": f"superseded by {by}, which is released: reject it", "by": by}
-    return {**found, "dates": {state: at for state, (at, _) in steps.items()}}
+        why = f"superseded by {by}, which is released: reject it"
+        return Became(standing=entry.state, since=since, why=why, by=by, dates=dates)
+    return Became(standing=entry.state, since=since, why=why, dates=dates)

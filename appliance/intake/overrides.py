@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from appliance import clock, limits
+from appliance.api.intake import Differing
 from appliance.station import Station
 from appliance.store.ports import Reader
 from appliance.store.reads.decisions import clock_floor, differing_overrides, open_overrides
@@ -141,9 +142,9 @@ def say(station: Station, payload: bytes, keyid: str, signature: bytes, actor: s
     return write, override
 
 
-def differing(station: Station, override: Override, keyid: str) -> list[dict[str, Any]]:
+def differing(station: Station, override: Override, keyid: str) -> tuple[Differing, ...]:
     """What others said of the same stream's floor, or of the same clock, that is not what `override` says and counts
-    still: {owner, sequence, digest, floor}. Words of its own key, which may have changed its mind, are not among it."""
+    still. Words of its own key, which may have changed its mind, are not among it."""
     subject = Subject(override.stream, override.sequence, override.digest, override.floor)
     found = []
     for said in differing_overrides(station.reader, f"{subject.act} {subject.stream} ", subject.text()):
@@ -152,8 +153,8 @@ def differing(station: Station, override: Override, keyid: str) -> list[dict[str
         except LockgateError:
             continue  # as in `say`
         if said.keyid != keyid:
-            found.append({"owner": owner, "sequence": other.sequence, "digest": other.digest, "floor": other.floor})
-    return found
+            found.append(Differing(owner=owner, sequence=other.sequence, digest=other.digest, floor=other.floor))
+    return tuple(found)
 
 
 def trusted_now(reader: Reader) -> str:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
-from typing import Any
 
 from appliance import clock, limits
+from appliance.api.content import DamagedBlob, UnreadBlob
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
@@ -37,18 +37,23 @@ from bundles.errors import MalformedError, NotFoundError
 from bundles.oci.digest import Digest
 
 
-def damages(station: Station) -> list[dict[str, Any]]:
+def damages(station: Station) -> list[DamagedBlob]:
     """Every blob that is damaged and not healed: why, where it was shown, and the bundles that carry it."""
     return [
-        {"digest": blob.digest, "why": blob.why, "found": blob.found,
-         "shown": references(station.reader, blob.digest), "bundles": carriers(station, Digest.parse(blob.digest))}
+        DamagedBlob(
+            digest=blob.digest,
+            why=blob.why,
+            found=blob.found,
+            shown=tuple(references(station.reader, blob.digest)),
+            bundles=tuple(carriers(station, Digest.parse(blob.digest))),
+        )
         for blob in damaged_blobs(station.reader, limits.DAMAGE_NAMED)
-    ]  # fmt: skip
+    ]
 
 
-def unread(station: Station) -> list[dict[str, Any]]:
-    """Every blob that could not be read when it was last looked at: {digest, why, found, last, times}."""
-    return [asdict(blob) for blob in unread_blobs(station.reader, limits.DAMAGE_NAMED)]
+def unread(station: Station) -> list[UnreadBlob]:
+    """Every blob that could not be read when it was last looked at."""
+    return [UnreadBlob(**asdict(blob)) for blob in unread_blobs(station.reader, limits.DAMAGE_NAMED)]
 
 
 class Findings:

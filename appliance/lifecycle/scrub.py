@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Final
 
+import msgspec
+
 from appliance import clock, limits
 from appliance.jobs.kinds import JobContext, Result
 from appliance.lifecycle.blob_reader import BlobExaminer
@@ -59,7 +61,8 @@ def run(context: JobContext) -> Result:
     complete, so_far = scrub.run(restart=bool(context.params.get("restart")))
     return {
         "complete": complete, "metadata": scrub.metadata, "blobs": so_far.blobs, "bytes": so_far.bytes,
-        "damaged": damages(context.station), "unread": unread(context.station), "healed": scrub.healed,
+        "damaged": msgspec.to_builtins(damages(context.station)),
+        "unread": msgspec.to_builtins(unread(context.station)), "healed": scrub.healed,
         "described": scrub.described.found,
     }  # fmt: skip
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from appliance import clock
+from appliance.api.bundles import TakenStatement
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
@@ -92,9 +93,9 @@ def take(station: Station, stream: str, since: str, told: StatementFiles | None,
     return _take(station, _read(station, stream, since, told), stream.partition(".")[0], actor).lines()
 
 
-def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str, Any]:
-    """Record a receipt or want-list that came back, for whichever of our streams: {site, number or bundle, new, head,
-    custody}. Raises RefusedError where it tells of no stream from here, or does not count."""
+def take_files(station: Station, files: StatementFiles, actor: str) -> TakenStatement:
+    """Record a receipt or want-list that came back, for whichever of our streams. Raises RefusedError where it tells of
+    no stream from here, or does not count."""
     if any(own.station and own.key.keyid == files.keyid for own in own_keys(station.paths)):
         raise RefusedError(
             "this station signed it itself",
@@ -110,11 +111,12 @@ def take_files(station: Station, files: StatementFiles, actor: str) -> dict[str,
             thing=f"{files.name} of {document.site}",
             remedy="take it where it leads",
         )
-    taken: dict[str, Any] = msgspec.to_builtins(_take(station, statement, source, actor))
+    done = _take(station, statement, source, actor)
+    taken = TakenStatement(site=document.site, new=done.new, voided=tuple(done.voided), back=tuple(done.back))
     if isinstance(document, WantList):
-        return {"site": document.site, "bundle": document.bundle} | taken
-    told = [part.bundle for part in document.custody or [] if part.bundle.startswith(f"{source}.")]
-    return {"site": document.site, "number": document.number, "head": document.head, "custody": told} | taken
+        return msgspec.structs.replace(taken, bundle=document.bundle)
+    told = tuple(part.bundle for part in document.custody or [] if part.bundle.startswith(f"{source}."))
+    return msgspec.structs.replace(taken, number=document.number, head=document.head, custody=told)
 
 
 class Taken(msgspec.Struct, frozen=True, kw_only=True):

@@ -157,7 +157,7 @@ def test_a_receipt_that_cannot_be_recorded_is_not_taken(tmp_path: Path, log: str
         with pytest.raises(FailedError, match=UNWRITABLE):
             taking[by]()
         assert stored(outside) == before
-        assert delta_base.take_files(outside.station, told, "tester(0)")["new"]
+        assert delta_base.take_files(outside.station, told, "tester(0)").new
 
 
 def test_a_receipt_that_is_posted_is_not_taken_where_it_cannot_be_recorded(tmp_path: Path) -> None:

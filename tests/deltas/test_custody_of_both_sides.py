@@ -36,7 +36,7 @@ def told(path: Path) -> Receipt:
 
 def record(road: Road, name: str) -> dict[str, object]:
     station = road.outside.station
-    return custody.record_of(station, name, None, checkpoint_of(road))
+    return dict(msgspec.to_builtins(custody.record_of(station, name, None, checkpoint_of(road))))
 
 
 def checkpoint_of(road: Road) -> str:
@@ -78,8 +78,8 @@ def test_the_outside_joins_it_to_its_own_record(road: Road, name: str) -> None:
     assert record(road, name)["other"] is None
     path = road.receipt()
     taken = take_files(road.outside.station, read_statement(path), "tester(0)")
-    assert (taken["new"], taken["custody"], taken["head"]) == (True, [name], told(path).head)
-    assert take_files(road.outside.station, read_statement(path), "tester(0)")["new"] is False
+    assert (taken.new, taken.custody, taken.head) == (True, (name,), told(path).head)
+    assert take_files(road.outside.station, read_statement(path), "tester(0)").new is False
     joined = record(road, name)
     assert joined["made"]["source"] == "alpha"  # type: ignore[index]
     assert [one["giver"] for one in joined["handovers"]] == ["Builder"]  # type: ignore[attr-defined, index]
@@ -228,7 +228,7 @@ def test_the_outsides_record_names_a_co_signer_before_and_after_it_signed(road: 
 
     def notes() -> dict[str, tuple[str, str]]:
         found = record(road, str(built["id"]))["signatures"]
-        assert isinstance(found, list)
+        assert isinstance(found, tuple)
         return {one["keyid"]: (one["owner"], one["note"]) for one in found}
 
     assert len(notes()) == 2

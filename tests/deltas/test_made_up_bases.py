@@ -43,7 +43,7 @@ def edit(database: Path, statement: str) -> None:
 def first(road: Road) -> None:
     """The first bundle is released inside, and its receipt taken."""
     road.release(road.build(road.make("1", base=BASE)))
-    assert take_files(road.outside.station, read_statement(road.receipt()), "tester(0)")["new"]
+    assert take_files(road.outside.station, read_statement(road.receipt()), "tester(0)").new
 
 
 @pytest.mark.parametrize("what", MADE_UP)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from appliance import clock
+from appliance.api.intake import Became
 from appliance.intake.outcome import came_to
 from appliance.lifecycle import log_replay
 from appliance.outgoing import build
@@ -29,7 +30,7 @@ def void(road: Road, bundle: str, *, with_later: bool = False) -> list[str]:
 
 
 def standing(road: Road) -> dict[str, str]:
-    return {one["id"]: one["standing"] for one in listed(road.outside.station.reader, 10)}
+    return {one.id: one.standing for one in listed(road.outside.station.reader, 10)}
 
 
 def took(road: Road, *, sequence_only: bool = False) -> dict[str, object]:
@@ -77,7 +78,7 @@ def test_the_way_out_of_a_fork_is_a_receipt(road: Road, decided: str, sequence_o
     assert "receipt export" in str(refused.value)
     assert "receipt take" in str(refused.value)
     taken = took(road, sequence_only=sequence_only)
-    assert (taken["back"], taken["voided"]) == ([SECOND], [THIRD])
+    assert (taken.back, taken.voided) == ((SECOND,), (THIRD,))
     assert road.outside.bundles() == {FIRST: "written", SECOND: "written", THIRD: "voided"}
     fourth = road.build(road.make("3", base=b"three"))
     road.release(fourth)
@@ -120,13 +121,13 @@ def test_what_waits_says_that_later_releases_took_its_tags(road: Road) -> None:
     road.release(road.build(road.make("1", a=b"one again")))
     reader = road.inside.station.reader
 
-    def found() -> dict[str, object]:
+    def found() -> Became:
         return {one.id: came_to(reader, one) for one in list_entries(reader, 10)}[first]
 
-    assert (found()["standing"], found()["by"]) == ("quarantined", None), "its other tag is its own"
+    assert (found().standing, found().by) == ("quarantined", None), "its other tag is its own"
     road.release(road.build(road.make("2", a=b"two again")))
-    assert (found()["standing"], found()["by"]) == ("quarantined", THIRD)
-    assert THIRD in str(found()["why"])
+    assert (found().standing, found().by) == ("quarantined", THIRD)
+    assert THIRD in str(found().why)
 
 
 def test_a_receipt_that_is_taken_where_it_was_given_says_so(road: Road) -> None:

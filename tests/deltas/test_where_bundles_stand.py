@@ -38,7 +38,7 @@ def apart(road: Road) -> Road:
 def test_the_inside_lists_what_became_of_each(apart: Road) -> None:
     reader = apart.inside.station.reader
     found = {entry.id: came_to(reader, entry) for entry in list_entries(reader, 10)}
-    assert {name: (one["standing"], one["why"], one["by"]) for name, one in found.items()} == {
+    assert {name: (one.standing, one.why, one.by) for name, one in found.items()} == {
         FIRST: ("superseded", f"by {FOURTH}", FOURTH),
         SECOND: ("rejected", "not wanted", None),
         THIRD: ("withdrawn", "recalled by the vendor", None),
@@ -46,30 +46,30 @@ def test_the_inside_lists_what_became_of_each(apart: Road) -> None:
         FIFTH: ("quarantined", "", None),
     }
     for one in found.values():
-        assert all(TIME.fullmatch(time) for time in (one["since"], *one["dates"].values()))
-    assert {"quarantined", "rejected"} < found[SECOND]["dates"].keys()
-    assert found[THIRD]["since"] == found[THIRD]["dates"]["withdrawn"]
+        assert all(TIME.fullmatch(time) for time in (one.since, *one.dates.values()))
+    assert {"quarantined", "rejected"} < found[SECOND].dates.keys()
+    assert found[THIRD].since == found[THIRD].dates["withdrawn"]
 
 
 def test_a_bundle_is_superseded_only_where_every_tag_of_it_is(apart: Road) -> None:
     apart.release(apart.build(apart.make("4", a=b"four again")))
     reader = apart.inside.station.reader
-    found = {entry.id: came_to(reader, entry)["standing"] for entry in list_entries(reader, 10)}
+    found = {entry.id: came_to(reader, entry).standing for entry in list_entries(reader, 10)}
     assert found[FOURTH] == "released", "its other tag stands"
     apart.inside.withdraw(FOURTH)
-    found = {entry.id: came_to(reader, entry)["standing"] for entry in list_entries(reader, 10)}
+    found = {entry.id: came_to(reader, entry).standing for entry in list_entries(reader, 10)}
     assert (found[FIRST], found[FOURTH]) == ("released", "withdrawn"), "nothing stands in the first one's place now"
 
 
 def test_the_outside_lists_the_same_by_the_receipt(apart: Road) -> None:
     outside = apart.outside.station
-    before = {one["id"]: one["standing"] for one in listed(outside.reader, 10)}
+    before = {one.id: one.standing for one in listed(outside.reader, 10)}
     assert before == {
         FIRST: "superseded", SECOND: "written", THIRD: "written", FOURTH: "written", FIFTH: "written", SIXTH: "voided",
     }  # fmt: skip
     take_files(outside, read_statement(apart.receipt()), "tester")
-    found = {one["id"]: one for one in listed(outside.reader, 10)}
-    assert {name: (one["standing"], one["why"]) for name, one in found.items()} == {
+    found = {one.id: one for one in listed(outside.reader, 10)}
+    assert {name: (one.standing, one.why) for name, one in found.items()} == {
         FIRST: ("superseded", f"by {FOURTH}"),
         SECOND: ("rejected", "not wanted"),
         THIRD: ("withdrawn", "recalled by the vendor"),
@@ -78,9 +78,9 @@ def test_the_outside_lists_the_same_by_the_receipt(apart: Road) -> None:
         SIXTH: ("voided", "lost with the courier"),
     }
     for one in found.values():
-        assert TIME.fullmatch(one["since"])
-        assert all(one[name] is None or TIME.fullmatch(one[name]) for name in ("signed", "written", "voided"))
+        assert TIME.fullmatch(one.since)
+        assert all(time is None or TIME.fullmatch(time) for time in (one.signed, one.written, one.voided))
     inside = {
         entry.id: came_to(apart.inside.station.reader, entry) for entry in list_entries(apart.inside.station.reader, 10)
     }
-    assert found[THIRD]["since"] == inside[THIRD]["since"]
+    assert found[THIRD].since == inside[THIRD].since

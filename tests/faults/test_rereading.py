@@ -58,7 +58,7 @@ def test_what_rots_is_withdrawn_although_nobody_scrubs_or_pulls(kept: Kept) -> N
     kept.server.push_blob("team/app", b"whole")
     kept.rot(DIGEST, 1000)
     reread(kept)
-    assert [blob["digest"] for blob in damage.damages(kept.inside.station)] == [str(DIGEST)]
+    assert [blob.digest for blob in damage.damages(kept.inside.station)] == [str(DIGEST)]
     for worker in kept.workers:
         assert worker.ask("HEAD", f"/v2/team/app/blobs/{DIGEST}").status == 404
     assert [event["actor"] for event in kept.inside.events("withdraw-damaged")] == ["station"]
@@ -97,7 +97,7 @@ def test_a_pass_goes_on_where_the_station_stopped(kept: Kept, monkeypatch: pytes
     kept.rot(Digest.of(bodies[0]))
     kept.rot(Digest.of(bodies[3]))
     reread(kept, limit=110.0)
-    found = [blob["digest"] for blob in damage.damages(kept.inside.station)]
+    found = [blob.digest for blob in damage.damages(kept.inside.station)]
     assert found == [str(Digest.of(bodies[3]))], "the first was read before the stop, and waits for the next pass"
 
 
@@ -112,7 +112,7 @@ def test_a_disk_that_cannot_be_read_is_reported_and_withdraws_nothing(kept: Kept
     with FailingFile(kept.paths.blob(DIGEST), BODY) as file:
         file.on_open = fail
         reread(kept)
-        assert [row["digest"] for row in damage.unread(kept.inside.station)] == [str(DIGEST)]
+        assert [row.digest for row in damage.unread(kept.inside.station)] == [str(DIGEST)]
     assert damage.damages(kept.inside.station) == []
 
 

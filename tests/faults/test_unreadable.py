@@ -211,7 +211,7 @@ def test_an_error_in_the_middle_resets_the_connection_and_nothing_else(
         start = 1000 if headers else 0
         assert body == BODY[start : start + len(body)], "nothing but the blob's own bytes"
         wait_for(lambda: damage.unread(kept.inside.station), "the mark, which comes after the reset")
-        assert [row["digest"] for row in damage.unread(kept.inside.station)] == [str(DIGEST)]
+        assert [row.digest for row in damage.unread(kept.inside.station)] == [str(DIGEST)]
         assert not store_is_well(kept)
         assert kept.paths.blob(DIGEST).exists()
     gc.collect()  # an error that nobody asked for would be logged now
@@ -233,7 +233,7 @@ def test_a_small_blob_or_a_manifest_that_cannot_be_read_is_unavailable_and_marke
             answers = {method: fresh.ask(method, path) for method in ("GET", "HEAD")}
             assert answers["GET"].status == 503
             assert answers["GET"].code == "UNAVAILABLE"
-            assert str(marked) in {row["digest"] for row in damage.unread(kept.inside.station)}
+            assert str(marked) in {row.digest for row in damage.unread(kept.inside.station)}
         assert fresh.ask("GET", path).status == 200
     assert kept.inside.events("withdraw-damaged") == []
 
@@ -244,4 +244,4 @@ def test_a_mark_is_written_once_however_many_clients_meet_the_error(kept: Kept, 
         for _ in range(5):
             ask_raw(kept.workers[0].port, PATH)
         wait_for(lambda: damage.unread(kept.inside.station), "the mark")
-    assert [row["times"] for row in damage.unread(kept.inside.station)] == [1]
+    assert [row.times for row in damage.unread(kept.inside.station)] == [1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance import clock
@@ -35,7 +36,9 @@ def released(inside: Inside, bundle: SmallBundle) -> Inside:
 
 def record(station: Inside) -> dict[str, object]:
     head = checkpoint(station.station.paths)
-    return custody.record_of(station.station, NAME, find_entry(station.station.reader, NAME), head)
+    return dict(
+        msgspec.to_builtins(custody.record_of(station.station, NAME, find_entry(station.station.reader, NAME), head))
+    )
 
 
 def test_a_record_has_steps_signers_decisions_hand_overs_and_the_logs_head(released: Inside) -> None:
@@ -71,19 +74,20 @@ def test_a_recall_of_a_key_names_bundles_tags_and_who_pulled_them(released: Insi
     thing = f"files/thing@{artifact.digest}"
     released.station.audit.record(AuditEvent("pull", "cluster", thing, "done", detail))
     released.station.audit.record(AuditEvent("pull", "other", "files/unrelated@sha256:00", "done", detail))
-    found = recall(released.station.reader, released.station.paths, bundle.key.public.keyid)
+    found = msgspec.to_builtins(recall(released.station.reader, released.station.paths, bundle.key.public.keyid))
     assert [(one["id"], one["state"], one["as"]) for one in found["bundles"]] == [(NAME, "released", "signed it")]
     assert {one["reference"]: one["shown"] for one in found["tags"]}["files/thing:1"] == "yes"
-    assert [(one["actor"], one["count"], one["from"]) for one in found["pulls"]] == [("cluster", 3, ["192.0.2.7"])]
+    assert [(one["actor"], one["count"], one["from"]) for one in found["pulls"]] == [("cluster", 3, ("192.0.2.7",))]
 
 
 def test_a_recall_of_an_artifact_names_only_what_it_became(released: Inside, bundle: SmallBundle) -> None:
     artifact = next(one for one in bundle.artifacts if one.repository == "files/thing")
-    found = recall(released.station.reader, released.station.paths, artifact.digest)
+    found = msgspec.to_builtins(recall(released.station.reader, released.station.paths, artifact.digest))
     assert [one["reference"] for one in found["tags"]] == ["files/thing:1"]
     released.withdraw(NAME)
     assert [
-        one["shown"] for one in recall(released.station.reader, released.station.paths, artifact.digest)["tags"]
+        one["shown"]
+        for one in msgspec.to_builtins(recall(released.station.reader, released.station.paths, artifact.digest))["tags"]
     ] == ["no"]
 
 

@@ -104,7 +104,7 @@ def test_a_person_is_told_what_another_said_that_differs(closed: Inside) -> None
         payload = overrides.draft(closed.station, subject, key.public.keyid, "why")
         override, _ = overrides.verify(closed.station, payload, key.public.keyid, key.sign(payload))
         found = overrides.differing(closed.station, override, key.public.keyid)
-        return [(one["owner"], one["sequence"], one["digest"], one["floor"]) for one in found]
+        return [(one.owner, one.sequence, one.digest, one.floor) for one in found]
 
     say(closed, anna, floor(2))
     assert told(bo, floor(3)) == [("Anna", 2, "", "")]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from appliance import clock
 from appliance.custody.recall import recall, still_shown
 from appliance.intake.release import prepare_withdraw
@@ -30,9 +32,9 @@ def test_a_copy_is_named_and_recalled_and_nothing_else_is(inside: Inside, bundle
     copied(inside, artifact.digest, "team/scratch")
     inside.withdraw(NAME, "malicious")
     assert still_shown(reader, write) == [f"team/scratch@{artifact.digest}"]
-    tags = recall(reader, inside.station.paths, artifact.digest)["tags"]
+    tags = msgspec.to_builtins(recall(reader, inside.station.paths, artifact.digest).tags)
     copy = {"reference": "team/scratch:kept", "digest": artifact.digest, "bundle": "", "shown": "yes"}
     assert copy in tags
     assert [one["shown"] for one in tags if one["bundle"]] == ["no"]
-    other = recall(reader, inside.station.paths, bundle.artifacts[1].digest)["tags"]
+    other = msgspec.to_builtins(recall(reader, inside.station.paths, bundle.artifacts[1].digest).tags)
     assert all(one["bundle"] for one in other)

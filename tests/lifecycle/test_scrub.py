@@ -48,7 +48,7 @@ def test_damage_is_found_and_withdrawn_from_every_worker(kept: Kept, why: str) -
     result = kept.scrub()
     assert result["complete"]
     assert [(blob["digest"], blob["why"]) for blob in result["damaged"]] == [(str(DIGEST), why)]
-    assert result["damaged"][0]["shown"] == [f"team/app@{DIGEST}"]
+    assert result["damaged"][0]["shown"] == (f"team/app@{DIGEST}",)
     for worker in kept.workers:
         for method in ("GET", "HEAD"):
             assert worker.ask(method, f"/v2/team/app/blobs/{DIGEST}").status == 404
@@ -109,7 +109,7 @@ def test_what_a_reader_found_damaged_is_withdrawn_at_once_and_healed_by_a_push(k
     with contextlib.suppress(http.client.IncompleteRead, ConnectionResetError):
         kept.workers[1].ask("GET", path)
     assert [worker.ask("HEAD", path).status for worker in kept.workers] == [404, 404]
-    assert [blob["why"] for blob in damage.damages(kept.inside.station)] == ["rotted"]
+    assert [blob.why for blob in damage.damages(kept.inside.station)] == ["rotted"]
     kept.server.push_blob("team/app", body)
     assert [worker.ask("GET", path).body == body for worker in kept.workers] == [True, True]
     assert damage.damages(kept.inside.station) == []

@@ -86,10 +86,10 @@ def test_on_the_same_medium_only_the_damaged_volume_is_written(sent: Sent) -> No
 def test_the_list_keeps_where_the_first_media_are(sent: Sent, fresh: Path) -> None:
     sent.recut(2, out=[fresh])
     (entry,) = listed(sent.outside.station.reader, 10)
-    assert entry["standing"] == "written"
-    assert entry["places"] == [*map(str, sent.folders), str(fresh / NAME)]
+    assert entry.standing == "written"
+    assert entry.places == (*map(str, sent.folders), str(fresh / NAME))
     sent.recut(1, 2, 3, out=[sent.media[0], fresh, sent.media[2]])
-    assert listed(sent.outside.station.reader, 10)[0]["places"] == entry["places"], "a place is named once"
+    assert listed(sent.outside.station.reader, 10)[0].places == entry.places, "a place is named once"
 
 
 def test_two_media_go_to_two_folders(sent: Sent, fresh: Path, tmp_path: Path) -> None:

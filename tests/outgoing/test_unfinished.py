@@ -111,7 +111,7 @@ def test_a_bundle_that_was_given_up_is_named_void_by_the_next(outside: Outside, 
     assert (result["id"], result["finished"], result["voided"], result["unfinished"]) == (SECOND, False, [1], [])
     assert outside.build(medium, tools.reference)["voided"] == [], "said once"
     first = listed(outside.station.reader, 10)[0]
-    assert (first["standing"], first["voided"], first["why"], first["by"]) == (
+    assert (first.standing, first.voided, first.why, first.by) == (
         "voided", "2026-01-02T03:04:05Z", "the stick is lost", SECOND,
     )  # fmt: skip
 
@@ -173,11 +173,11 @@ def test_the_list_says_of_each_bundle_where_it_stands_since_when_and_where_it_is
     outside.build(medium, tools.reference)
     fails(outside, medium, tools.reference)
     first, second, third = listed(outside.station.reader, 10)
-    assert (first["standing"], first["by"], first["why"]) == ("superseded", SECOND, f"by {SECOND}")
-    assert (second["standing"], second["places"]) == ("written", [str(medium / SECOND)])
-    assert (third["standing"], third["places"], third["written"]) == ("unfinished", [], None)
+    assert (first.standing, first.by, first.why) == ("superseded", SECOND, f"by {SECOND}")
+    assert (second.standing, second.places) == ("written", (str(medium / SECOND),))
+    assert (third.standing, third.places, third.written) == ("unfinished", (), None)
     for entry in (first, second, third):
-        assert [len(time) for time in (entry["signed"], entry["since"])] == [len("2026-01-01T00:00:00Z")] * 2
+        assert [len(time) for time in (entry.signed, entry.since)] == [len("2026-01-01T00:00:00Z")] * 2
 
 
 def test_a_bundle_that_is_given_up_while_it_is_written_does_not_end_well(
@@ -193,5 +193,5 @@ def test_a_bundle_that_is_given_up_while_it_is_written_does_not_end_well(
     context.on_progress = given_up
     with pytest.raises(FailedError, match="given up while it was written"):
         outside.run(context, build.run)
-    assert listed(outside.station.reader, 10)[0]["standing"] == "voided"
+    assert listed(outside.station.reader, 10)[0].standing == "voided"
     assert outside.build(medium, tools.reference)["voided"] == [1]

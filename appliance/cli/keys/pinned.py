@@ -13,6 +13,7 @@ from bundles.errors import UsageError
 from bundles.io.display import safe
 
 if TYPE_CHECKING:
+    from appliance.api.recall import Recall
     from bundles.signing.trust import TrustRecord
 
 
@@ -42,7 +43,7 @@ def revoke(root: Path | None, keyid: str, why: str, as_json: bool) -> None:
     show(document, as_json, lambda: "\n".join(lines))
 
 
-def _recall(station: Path, keyid: str) -> dict[str, Any] | None:
+def _recall(station: Path, keyid: str) -> Recall | None:
     """The bundles that the key signed or decided about, the tags they became, and who pulled them."""
     from contextlib import closing
 

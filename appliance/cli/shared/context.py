@@ -153,9 +153,30 @@ def _log_out(folder: Path, session: str | None) -> None:
         asyncio.run(run())
 
 
+def shaped(document: Any, shape: type[Answer]) -> Answer:
+    """A station's answer as the shape of `appliance.api` that it has. Fields that this version does not know are left
+    out. Raises FailedError for one that does not have the shape: a station of another version sent it."""
+    import msgspec  # here: most commands print what they were sent
+
+    try:
+        return msgspec.convert(document, shape)
+    except msgspec.ValidationError as error:
+        raise FailedError(
+            "the station's answer is not what this version expects", thing=str(error)[:160],
+            remedy="use the command line of the version that the station runs: lockgate status",
+        ) from None  # fmt: skip
+
+
+def _plain(shape: object) -> object:
+    """A shape within a document, as json.dumps asks for it."""
+    import msgspec
+
+    return msgspec.to_builtins(shape)
+
+
 def show(document: Any, as_json: bool, text: Callable[[], str]) -> None:
-    """Print a document as JSON, or as `text`."""
-    click.echo(json.dumps(document, indent=2, sort_keys=True) if as_json else text())
+    """Print a document, in which shapes may stand, as JSON, or as `text`."""
+    click.echo(json.dumps(document, indent=2, sort_keys=True, default=_plain) if as_json else text())
 
 
 def table(rows: Sequence[Sequence[object]], head: Sequence[str]) -> str:

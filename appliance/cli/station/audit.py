@@ -9,11 +9,21 @@ import click
 import msgspec
 
 from appliance.audit.acts import Act
-from appliance.cli.shared.context import call, folder_option, json_option, show, station_option, station_root, table
+from appliance.cli.shared.context import (
+    call,
+    folder_option,
+    json_option,
+    shaped,
+    show,
+    station_option,
+    station_root,
+    table,
+)
 from appliance.cli.shared.pages import PAGE
 from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
+    from appliance.api.recall import Recall
     from appliance.paths import StationPaths
     from bundles.documents.audit_findings import LogFindings
 
@@ -212,17 +222,18 @@ def _documents(paths: StationPaths) -> dict[str, bytes]:
 @json_option
 def recall(root: Path | None, thing: str, as_json: bool) -> None:
     """Of a key or content that is no longer believed: the bundles that held it, the tags it became, who pulled them."""
+    from appliance.api.recall import Recall
+
     document = call(root, lambda client: client.get("/v1/recall", thing=thing))
+    show(document, as_json, lambda: recalled(shaped(document, Recall)))
 
-    show(document, as_json, lambda: recalled(document))
 
-
-def recalled(document: dict[str, Any]) -> str:
+def recalled(found: Recall) -> str:
     """What a recall found, as tables."""
     from appliance.custody.recall import lines
 
-    parts = [table(rows, head) if rows else f"{head[0]}: none" for rows, head in lines(document)]
-    return "\n\n".join([*parts, f"pulls are known since {safe(document['pulls_since'] or '-')}"])
+    parts = [table(rows, head) if rows else f"{head[0]}: none" for rows, head in lines(found)]
+    return "\n\n".join([*parts, f"pulls are known since {safe(found.pulls_since or '-')}"])
 
 
 @audit.command()

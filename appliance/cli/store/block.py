@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import click
 
-from appliance.cli.shared.context import call, json_option, show, station_option, table
+from appliance.cli.shared.context import call, json_option, shaped, show, station_option, table
 from appliance.cli.shared.pages import whole_list
 from bundles.errors import MalformedError, UsageError
 from bundles.io.display import safe
@@ -29,12 +29,13 @@ def add(root: Path | None, thing: str, why: str, as_json: bool) -> None:
 
     Which bundles held it, the tags it became, and who pulled it is listed here.
     """
+    from appliance.api.content import Blocked
     from appliance.cli.station.audit import recalled
 
     document = call(root, lambda client: client.post("/v1/blocks", {"thing": thing, "why": why}))
-    found = document["recall"]
-    said = "no bundle has anything to do with it" if found is None else recalled(found)
-    show(document, as_json, lambda: f"blocked {safe(document['digest'])}\n{said}")
+    blocked = shaped(document, Blocked)
+    said = "no bundle has anything to do with it" if blocked.recall is None else recalled(blocked.recall)
+    show(document, as_json, lambda: f"blocked {safe(blocked.digest)}\n{said}")
 
 
 @block.command()

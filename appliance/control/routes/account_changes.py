@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.common import Page
 from appliance.api.states import CHANGE_FILTERS
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, account, act, audited, caller, get, may, post
+from appliance.control.api import Control, account, act, answer, audited, caller, get, may, post
 from appliance.control.duties import describe
 from appliance.settings.approvals import person
 from appliance.store.writes import pending_changes
@@ -38,8 +40,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if state not in CHANGE_FILTERS:
             raise UsageError("no such state", thing=repr(state)[:40], remedy=f"use one of {', '.join(CHANGE_FILTERS)}")
         found = pending_changes.waiting(reader) if state == "waits" else pending_changes.everything(reader)
-        items = [describe(control, change) for change in found if sees(request, change)]
-        return web.json_response({"items": items, "next": None})
+        return answer(Page(tuple(describe(control, change) for change in found if sees(request, change))))
 
     async def confirm(request: web.Request) -> web.Response:
         change, actor = find(request), caller(request)
@@ -51,8 +52,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         foreign = pending_changes.foreign_of_grant(reader, change)
         said = _said(change) | ({"foreign": [f"{one.what} {one.thing}".strip() for one in foreign]} if foreign else {})
         made = await act(control, AuditEvent(Act.ACCOUNT_CONFIRM, actor, change.account, "done", said), write)
-        then = [describe(control, pending_changes.find(reader, one)) for one in made]
-        return web.json_response(describe(control, pending_changes.find(reader, change.id)) | {"then": then})
+        then = tuple(describe(control, pending_changes.find(reader, one)) for one in made)
+        confirmed = describe(control, pending_changes.find(reader, change.id))
+        return answer(msgspec.structs.replace(confirmed, then=then))
 
     async def _check_other(change: AccountChange, actor: str) -> None:
         """Two accounts of one person are one: approvals.toml says whose accounts are whose."""
@@ -69,7 +71,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         await audited(control, request, Act.ACCOUNT_CANCEL, change.account, _check_may_cancel(request, change))
         write = EndChange(id=change.id, state="cancelled", actor=actor, at=clock.now())
         await act(control, AuditEvent(Act.ACCOUNT_CANCEL, actor, change.account, "done", _said(change)), write)
-        return web.json_response(describe(control, pending_changes.find(reader, change.id)))
+        return answer(describe(control, pending_changes.find(reader, change.id)))
 
     async def _check_may_cancel(request: web.Request, change: AccountChange) -> None:
         if change.account != account(request).name and not may(request, "account"):

@@ -7,13 +7,16 @@ import re
 from typing import Any, Final
 
 from aiohttp import web
+from msgspec import UNSET, UnsetType
 
 from appliance import clock
 from appliance.access.passwords import check_password, hash_password
+from appliance.api import people
+from appliance.api.people import AccountChange, Asked, Explained, Explanation, HeldRole
 from appliance.audit.acts import account_changed
 from appliance.audit.event import AuditEvent
 from appliance.control import duties
-from appliance.control.api import Control, account, act, caller, get, page, page_of, post, require
+from appliance.control.api import Control, account, act, answer, caller, get, page, page_of, post, require
 from appliance.control.callers import peer_uid
 from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.tokens import days, give_secret
@@ -40,13 +43,13 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def listed(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
         found = [describe(control, entry) for entry in accounts.page(limit, after, text)]
-        return page(found, limit, lambda entry: str(entry["name"]))
+        return page(found, limit, lambda entry: str(entry.name))
 
     async def show(request: web.Request) -> web.Response:
-        return answer(request.match_info["name"])
+        return account_now(request.match_info["name"])
 
-    def answer(name: str, **more: object) -> web.Response:
-        return web.json_response(describe(control, accounts.get(name)) | more)
+    def account_now(name: str, waits: AccountChange | UnsetType = UNSET) -> web.Response:
+        return answer(describe(control, accounts.get(name), waits))
 
     async def do(request: web.Request, what: str, name: str, write: Write, **detail: object) -> None:
         await control.by_log.ensure(control.station)
@@ -66,7 +69,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             name=name, kind="person", full_name=full_name, password=hashed, uid=uid, at=clock.now(), by=caller(request)
         )
         await do(request, "create", name, write, kind="person", uid=uid, mark=mark_of(hashed))
-        return answer(name)
+        return account_now(name)
 
     async def password(request: web.Request) -> web.Response:
         name, body = request.match_info["name"], await body_of(request)
@@ -81,7 +84,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         hashed = await asyncio.to_thread(hash_password, check_password(body.text("password")))
         write = writes.SetPassword(account=name, password=hashed, at=clock.now(), by=caller(request))
         waits = await duties.ask(control, request, "password", write, {})
-        return web.json_response({"name": name} | ({"waits": waits} if waits else {}))
+        return answer(Asked(name=name, waits=waits))
 
     async def change(request: web.Request) -> web.Response:
         name, what, body = request.match_info["name"], request.match_info["what"], await body_of(request)
@@ -91,21 +94,24 @@ def routes(control: Control) -> list[web.RouteDef]:
             _check_pinned(await asyncio.to_thread(control.station.trust), write.keyid)
         if isinstance(write, Change):
             waits = await duties.ask(control, request, what, write, detail)
-            return answer(name, **({"waits": waits} if waits else {}))
+            return account_now(name, waits)
         await do(request, what, name, write, **detail)
-        return answer(name)
+        return account_now(name)
 
     async def explain(request: web.Request) -> web.Response:
         found = accounts.get(request.match_info["name"])
         repository = check_repository(query_text(request, "repository"))
         who = found.caller(request.query.get("address", ""))
         off = f"the account is disabled since {found.disabled}"
-        items = [
-            {"permission": permission, "allowed": bool(decision) and found.disabled is None,
-             "why": off if found.disabled else decision.why}
+        items = tuple(
+            Explained(
+                permission=permission,
+                allowed=bool(decision) and found.disabled is None,
+                why=off if found.disabled else decision.why,
+            )
             for permission, decision in control.rules.explain(who, repository)
-        ]  # fmt: skip
-        return web.json_response({"account": found.name, "repository": repository, "items": items})
+        )
+        return answer(Explanation(account=found.name, repository=repository, items=items))
 
     return [
         get("/v1/accounts", "account", listed),
@@ -162,23 +168,25 @@ def _check_pinned(trust: TrustFolder, keyid: str) -> None:
         )  # fmt: skip
 
 
-def describe(control: Control, entry: Account) -> dict[str, Any]:
-    """An account as the control API shows it; never a hash."""
-    return {
-        "name": entry.name,
-        "kind": entry.kind,
-        "full_name": entry.full_name,
-        "roles": [{"role": grant.role, "pattern": grant.pattern} for grant in entry.grants],
-        "keys": control.accounts.keys_of(entry.name),
-        "uid": entry.uid,
-        "disabled": entry.disabled,
-        "locked_until": control.accounts.locked_until(entry.name, clock.now()),
-        "created": entry.created,
-        "seen": control.callers.seen(entry.name),
-        "credentials": [
-            duties.describe_credential(one) for one in credentials.of_account(control.station.reader, entry.name)
-        ],
-    }
+def describe(control: Control, entry: Account, waits: AccountChange | UnsetType = UNSET) -> people.Account:
+    """An account as the control API shows it, never a hash; `waits` is the change of it that was just asked for."""
+    return people.Account(
+        name=entry.name,
+        kind=entry.kind,
+        full_name=entry.full_name,
+        roles=tuple(HeldRole(role=grant.role, pattern=grant.pattern) for grant in entry.grants),
+        keys=tuple(control.accounts.keys_of(entry.name)),
+        uid=entry.uid,
+        disabled=entry.disabled,
+        locked_until=control.accounts.locked_until(entry.name, clock.now()),
+        created=entry.created,
+        seen=control.callers.seen(entry.name),
+        credentials=tuple(
+            duties.describe_credential(one, foreign=one.is_foreign)
+            for one in credentials.of_account(control.station.reader, entry.name)
+        ),
+        waits=waits,
+    )
 
 
 async def check_holder(control: Control, keyid: str) -> str | None:

@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import msgspec
 from aiohttp import web
 
+from appliance.api.common import Page
+from appliance.api.intake import Pending
+from appliance.api.status import Released
 from appliance.control import duties
-from appliance.control.api import Control, get, may, page_of, require
+from appliance.control.api import Control, answer, get, may, page_of, require
 from appliance.control.threads import on_own_station
 from appliance.intake import pending
 from appliance.station import Station
@@ -24,12 +26,12 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def listed(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
 
-        def look(own: Station) -> dict[str, Any]:
+        def look(own: Station) -> Page[Pending]:
             entries = pending.list_pending(own.reader, limit, after, text)
             more = cursor(entries[-1]) if len(entries) == limit else None
-            return {"items": [pending.listed(own, entry) for entry in entries], "next": more}
+            return Page(tuple(pending.listed(own, entry) for entry in entries), more)
 
-        return web.json_response(await asyncio.to_thread(on_own_station, control.station, look))
+        return answer(await asyncio.to_thread(on_own_station, control.station, look))
 
     async def show(request: web.Request) -> web.Response:
         name, keyid = request.match_info["id"], request.query.get("keyid", "")
@@ -39,8 +41,8 @@ def routes(control: Control) -> list[web.RouteDef]:
         changes = duties.unshown(control)
 
         def look(own: Station) -> bytes:
-            shown = pending.detail(own, find_entry(own.reader, name), keyid) | {"account_changes": changes}
-            return msgspec.json.encode(shown)
+            shown = pending.detail(own, find_entry(own.reader, name), keyid)
+            return msgspec.json.encode(msgspec.structs.replace(shown, account_changes=changes))
 
         body = await asyncio.to_thread(on_own_station, control.station, look)
         return web.Response(body=body, content_type="application/json")
@@ -49,7 +51,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not may(request, "audit"):
             await require(request, "quarantine")
         found = await control.releases.look(control.station)
-        return web.json_response({"ok": not found, "items": found, "next": None})
+        return answer(Released(ok=not found, items=tuple(found)))
 
     return [
         get("/v1/releases/check", "status", check),

@@ -13,6 +13,6 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, _ = page_of(request)
-        return page(bundles_out.listed(control.station.reader, limit, after), limit, lambda entry: str(entry["id"]))
+        return page(bundles_out.listed(control.station.reader, limit, after), limit, lambda entry: str(entry.id))
 
     return [get("/v1/bundles", "custody", listed)]

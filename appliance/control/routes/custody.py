@@ -13,10 +13,13 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.audit import CustodyBundle, CustodyRecord
+from appliance.api.intake import Withdrawn
+from appliance.api.recall import Recall
 from appliance.audit.acts import Act
 from appliance.audit.checkpoints import checkpoint
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, audited, caller, get, may, page, page_of, post, require
+from appliance.control.api import Control, act, answer, audited, caller, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of, query_text
 from appliance.control.threads import on_own_station
 from appliance.custody import record as custody
@@ -55,21 +58,21 @@ def routes(control: Control) -> list[web.RouteDef]:
             event = AuditEvent(Act.INTAKE_WITHDRAW, actor, entry.id, "done", detail)
             gone = await act(control, event, write, further=further)
         still = await asyncio.to_thread(on_own_station, control.station, lambda own: still_shown(own.reader, write))
-        return web.json_response({"id": entry.id, "withdrawn": gone, "still_shown": still})
+        return answer(Withdrawn(id=entry.id, withdrawn=tuple(gone), still_shown=tuple(still)))
 
     async def listed(request: web.Request) -> web.Response:
         limit, after, text = page_of(request)
 
-        def look(own: Station) -> list[dict[str, Any]]:
+        def look(own: Station) -> list[CustodyBundle]:
             return list_bundles(own.reader, limit, after, text)
 
         found = await asyncio.to_thread(on_own_station, control.station, look)
-        return page(found, limit, lambda entry: str(entry["id"]))
+        return page(found, limit, lambda entry: str(entry.id))
 
     async def record(request: web.Request) -> web.Response:
         name = request.match_info["id"]
         document = await asyncio.to_thread(on_own_station, control.station, lambda own: _record(own, name))
-        return web.json_response(document)
+        return answer(document)
 
     async def hand_over(request: web.Request) -> web.Response:
         name, actor = _bundle(request.match_info["id"]), caller(request)
@@ -88,10 +91,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         if not may(request, "policy"):  # an officer, who revokes and blocks, sees what that means
             await require(request, "audit")
 
-        def look(own: Station) -> dict[str, Any]:
+        def look(own: Station) -> Recall:
             return recall(own.reader, own.paths, thing)
 
-        return web.json_response(await asyncio.to_thread(on_own_station, control.station, look))
+        return answer(await asyncio.to_thread(on_own_station, control.station, look))
 
     return [
         post("/v1/intake/{id}/withdraw", "withdraw", withdraw),
@@ -108,13 +111,13 @@ def _bundle(name: str) -> str:
     return name
 
 
-def _record(station: Station, name: str) -> dict[str, Any]:
+def _record(station: Station, name: str) -> CustodyRecord:
     head = checkpoint(station.paths)
     try:
         entry = find_entry(station.reader, name)
     except NotFoundError:
         record = custody.record_of(station, _bundle(name), None, head)
-        if not any(record[part] for part in ("state", "handovers", "events", "other")):
+        if not any((record.state, record.handovers, record.events, record.other)):
             raise NotFoundError("nothing is known of this bundle here", thing=name, remedy="check its id") from None
         return record
     return custody.record_of(station, entry.id, entry, head)

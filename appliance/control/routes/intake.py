@@ -6,17 +6,19 @@ import asyncio
 import base64
 import json
 import logging
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.common import Page, Payload, widened
+from appliance.api.intake import CarriedVolume, IntakeDecision, IntakeDetail, IntakeEntry, ReleaseAnswer, Step
 from appliance.api.states import ENTRY_STATES
 from appliance.audit.acts import Act, decided
 from appliance.audit.event import AuditEvent
 from appliance.control import duties
-from appliance.control.api import Control, act, audited, caller, get, page_of, post, require
+from appliance.control.api import Control, act, answer, audited, caller, get, page_of, post, require
 from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.accounts import check_holder
 from appliance.control.threads import on_own_station
@@ -26,6 +28,7 @@ from appliance.intake.outcome import came_to
 from appliance.settings.approvals import is_sealed
 from appliance.store.reads.intake import (
     Entry,
+    StoredDecision,
     cursor,
     decisions_of,
     describe,
@@ -52,14 +55,14 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
     def needed(entry: Entry) -> int:
         return demand_of(station, station.policy(), entry).people
 
-    def line(entry: Entry) -> dict[str, Any]:
+    def line(entry: Entry) -> IntakeEntry:
         """An entry in a list. One whose manifest cannot be read is named, and hides no other; what it takes to release
         it cannot be told, and the station's own number stands there: nothing of it can be approved or released."""
         try:
-            return describe(reader, entry, needed(entry)) | came_to(reader, entry) | {"damaged": ""}
+            return widened(describe(reader, entry, needed(entry)), IntakeEntry, came_to(reader, entry))
         except LockgateError as error:
-            shown = describe(reader, entry, station.config.threshold) | came_to(reader, entry)
-            return shown | {"damaged": error.diagnostics()}
+            shown, damaged = describe(reader, entry, station.config.threshold), error.diagnostics()
+            return widened(shown, IntakeEntry, came_to(reader, entry), damaged=damaged)
 
     def entry_of(request: web.Request) -> Entry:
         return find_entry(reader, request.match_info["id"])
@@ -68,33 +71,28 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         limit, after, _ = page_of(request)
         entries = list_entries(reader, limit, after, _state(request))
         after = cursor(entries[-1]) if len(entries) == limit else ""
-        return web.json_response({"items": [line(entry) for entry in entries], "next": after or None})
+        return answer(Page(tuple(line(entry) for entry in entries), after or None))
 
     async def whole(name: str) -> web.Response:
         """An entry with its documents. They are JSON already, and large: they go out as they were stored."""
         entry = find_entry(reader, name)
         report = report_text(reader, entry.digest)
-        fields = (
-            describe(reader, entry, needed(entry))
-            | came_to(reader, entry)
-            | {
-                "damaged": "",  # what is damaged is refused below
-                "steps": steps_of(reader, entry.digest),
-                "report_digest": entry.report_digest,
-                "decisions": [
-                    {"keyid": kept.keyid, "owner": kept.owner, "created": kept.created, **_decided(kept.document)}
-                    for kept in decisions_of(reader, entry.digest)
-                ],
-                "account_changes": duties.unshown(control),
-                "volumes": [
-                    {"index": volume.index, "medium": volume.medium, "size": volume.size, "verified": volume.verified}
-                    for volume in volumes_of(reader, entry.digest)
-                ],
-                "manifest": msgspec.Raw(manifest_bytes(reader, entry.digest)),
-                "report": None if report is None else msgspec.Raw(report.encode()),
-            }
+        shown = widened(
+            describe(reader, entry, needed(entry)),
+            IntakeDetail,
+            came_to(reader, entry),
+            steps=tuple(Step(**step) for step in steps_of(reader, entry.digest)),
+            report_digest=entry.report_digest,
+            decisions=tuple(map(_decision, decisions_of(reader, entry.digest))),
+            account_changes=duties.unshown(control),
+            volumes=tuple(
+                CarriedVolume(index=one.index, medium=one.medium, size=one.size, verified=one.verified)
+                for one in volumes_of(reader, entry.digest)
+            ),
+            manifest=msgspec.Raw(manifest_bytes(reader, entry.digest)),
+            report=None if report is None else msgspec.Raw(report.encode()),
         )
-        return web.Response(body=msgspec.json.encode(fields), content_type="application/json")
+        return web.Response(body=msgspec.json.encode(shown), content_type="application/json")
 
     async def show(request: web.Request) -> web.Response:
         return await whole(request.match_info["id"])
@@ -104,7 +102,7 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
         keyid, decision, why = query_text(request, "keyid"), query.get("decision", "approve"), query.get("why", "")
         await require(request, "reject" if decision == "reject" else "approve")
         payload = await asyncio.to_thread(approvals.draft, station, entry_of(request), keyid, decision, why)
-        return web.json_response({"payload": base64.b64encode(payload).decode()})
+        return answer(Payload(payload=base64.b64encode(payload).decode()))
 
     async def decide(request: web.Request) -> web.Response:
         entry, body, actor = entry_of(request), await body_of(request), caller(request)
@@ -147,16 +145,21 @@ def routes(control: Control) -> list[web.RouteDef]:  # noqa: PLR0915  a function
             detail["artifacts"] = prepared.artifacts
         changes = duties.unshown(control)
         if changes:
-            detail["account_changes"] = [change["id"] for change in changes]
+            detail["account_changes"] = [change.id for change in changes]
         event = AuditEvent(Act.INTAKE_RELEASE, actor, entry.id, "done", detail)
         breaking = (
             AuditEvent(Act.BREAK_GLASS_RELEASE, actor, entry.id, "done", detail) if prepared.write.sealed else None
         )
         async with control.station.blobs.turns.alone():
             await act(control, event, prepared.write, first=breaking)
-        await control.writer.submit(ShowChanges(ids=tuple(change["id"] for change in changes), bundle=entry.id))
-        return web.json_response(
-            {"id": entry.id, "released": prepared.references, "whole": prepared.write.whole, "account_changes": changes}
+        await control.writer.submit(ShowChanges(ids=tuple(change.id for change in changes), bundle=entry.id))
+        return answer(
+            ReleaseAnswer(
+                id=entry.id,
+                released=tuple(prepared.references),
+                whole=prepared.write.whole,
+                account_changes=changes,
+            )
         )
 
     return [
@@ -198,9 +201,16 @@ def _state(request: web.Request) -> str:
     return state
 
 
-def _decided(document: str) -> dict[str, str]:
-    fields = json.loads(document)
-    return {"decision": fields["decision"], "why": fields["why"], "not_after": fields["not_after"]}
+def _decision(kept: StoredDecision) -> IntakeDecision:
+    fields = json.loads(kept.document)
+    return IntakeDecision(
+        keyid=kept.keyid,
+        owner=kept.owner,
+        created=kept.created,
+        decision=fields["decision"],
+        why=fields["why"],
+        not_after=fields["not_after"],
+    )
 
 
 def _write(entry: Entry, verified: approvals.VerifiedDecision, kept: SignedDecision, needed: int, actor: str) -> Write:

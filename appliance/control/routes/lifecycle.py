@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
+from msgspec.structs import replace
 
 from appliance import clock, limits
+from appliance.api import content
+from appliance.api.content import Blocked, Damage, Unblocked
+from appliance.api.recall import Recall
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, audited, caller, delete, get, may, page, page_of, post, require
+from appliance.control.api import Control, act, answer, audited, caller, delete, get, may, page, page_of, post, require
 from appliance.control.request_fields import body_of
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
@@ -35,20 +38,20 @@ def routes(control: Control) -> list[web.RouteDef]:
         """All of it for whoever looks after the store, else what they may pull; bundles for who has to do with them."""
         found, shown = await asyncio.to_thread(damages, station), shows(request)
         if not may(request, "operate"):
-            seen = ([ref for ref in entry["shown"] if shown(Reference.parse(ref).repository)] for entry in found)
-            found = [entry | {"shown": refs} for entry, refs in zip(found, seen, strict=True) if refs]
+            seen = (tuple(ref for ref in one.shown if shown(Reference.parse(ref).repository)) for one in found)
+            found = [replace(one, shown=refs) for one, refs in zip(found, seen, strict=True) if refs]
             if not may(request, "custody"):
-                found = [entry | {"bundles": []} for entry in found]
+                found = [replace(one, bundles=()) for one in found]
         errors = await asyncio.to_thread(unread, station) if may(request, "operate") else []
-        return web.json_response({"items": found, "next": None, "unread": errors})
+        return answer(Damage(items=tuple(found), unread=tuple(errors)))
 
     async def blocks(request: web.Request) -> web.Response:
         """All of them for whoever may change them, else those of content in repositories that one may pull."""
         limit, after, _ = page_of(request)
         rows, everything = blocks_after(station.reader, after), may(request, "policy")
         seen = itertools.islice((one for one in rows if everything or _shown(request, one.digest)), limit)
-        found = [asdict(one) for one in seen]
-        return page(found, limit, lambda entry: str(entry["digest"]))
+        found = [content.Block(**asdict(one)) for one in seen]
+        return page(found, limit, lambda entry: str(entry.digest))
 
     async def block(request: web.Request) -> web.Response:
         body, actor = await body_of(request), caller(request)
@@ -58,13 +61,13 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.BLOCK, actor, digest, "done", {"thing": thing, "why": why, "at": at})
         await act(control, event, Block(digest=digest, why=why, actor=actor, at=at))
         found = await asyncio.to_thread(on_own_station, control.station, lambda own: _recall(own, digest))
-        return web.json_response({"digest": digest, "why": why, "recall": found}, status=201)
+        return answer(Blocked(digest=digest, why=why, recall=found), status=201)
 
     async def unblock(request: web.Request) -> web.Response:
         digest = str(Digest.parse(request.match_info["digest"]))
         if not await act(control, AuditEvent(Act.UNBLOCK, caller(request), digest), Unblock(digest=digest)):
             raise NotFoundError("nothing is blocked by that digest", thing=digest, remedy="see: lockgate block list")
-        return web.json_response({"digest": digest})
+        return answer(Unblocked(digest=digest))
 
     def _shown(request: web.Request, digest: str) -> bool:
         kinds: tuple[Kind, ...] = ("manifest", "blob")
@@ -93,7 +96,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     ]
 
 
-def _recall(station: Station, digest: str) -> dict[str, Any] | None:
+def _recall(station: Station, digest: str) -> Recall | None:
     try:
         return recall(station.reader, station.paths, digest)
     except NotFoundError:

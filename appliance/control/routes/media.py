@@ -10,9 +10,11 @@ import msgspec
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.api.bundles import Delta, MadeReceipt, Medium, VoidedBundle, Want
+from appliance.api.common import Page
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.control.api import Control, act, answer, audited, caller, get, page, page_of, post
 from appliance.control.handle_socket import peer_person
 from appliance.control.request_fields import NUMBER, body_of, query_number
 from appliance.handles.rights import READ, SEARCH
@@ -35,21 +37,19 @@ def routes(control: Control) -> list[web.RouteDef]:
             return may_use(person, descriptor, READ | SEARCH)
 
         found = await asyncio.to_thread(lambda: mounted_media(may_list=may_list))
-        return web.json_response({"items": msgspec.to_builtins(found), "next": None})
+        return answer(Page(tuple(msgspec.convert(one, Medium, from_attributes=True) for one in found)))
 
     async def deltas(_: web.Request) -> web.Response:
-        items = [asdict(stream) for stream in delta_streams(control.station.reader)]
-        return web.json_response({"items": items, "next": None})
+        return answer(Page(tuple(Delta(**asdict(stream)) for stream in delta_streams(control.station.reader))))
 
     async def receipts(request: web.Request) -> web.Response:
         limit, _, _ = page_of(request)
         given = given_receipts(control.station.reader, query_number(request, "after", NUMBER), limit)
-        items = [asdict(receipt) for receipt in given]
-        return page(items, limit, lambda entry: str(entry["number"]))
+        items = [MadeReceipt(**asdict(receipt)) for receipt in given]
+        return page(items, limit, lambda entry: str(entry.number))
 
     async def wants(_: web.Request) -> web.Response:
-        items = [asdict(want) for want in taken_want_lists(control.station.reader)]
-        return web.json_response({"items": items, "next": None})
+        return answer(Page(tuple(Want(**asdict(want)) for want in taken_want_lists(control.station.reader))))
 
     async def void(request: web.Request) -> web.Response:
         body, actor, name = await body_of(request), caller(request), request.match_info["id"]
@@ -57,7 +57,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         await audited(control, request, Act.BUNDLE_VOID, name, _check(why, name, with_later))
         event = AuditEvent(Act.BUNDLE_VOID, actor, name, "done", {"why": why})
         voided = await act(control, event, VoidBundle(id=name, at=clock.now(), why=why, with_later=with_later))
-        return web.json_response({"voided": voided})
+        return answer(VoidedBundle(voided=voided))
 
     async def _check(why: str, name: str, with_later: bool) -> None:
         if not why.strip() or len(why) > limits.REASON:

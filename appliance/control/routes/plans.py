@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
+from msgspec.structs import replace
 
+from appliance.api.bundles import ChosenReference, Plan, PlannedArtifact, PlannedMedium, PlannedVolume
 from appliance.artifact_choice import Chosen, Wish, choose
-from appliance.control.api import Control, post
+from appliance.control.api import Control, answer, post
 from appliance.control.handed_paths import take
 from appliance.control.request_fields import body_of
 from appliance.control.threads import on_own_station
@@ -33,12 +34,9 @@ from bundles.documents.statement import StatementFiles
 from bundles.format.media import capacity, disc_of
 from bundles.oci.reference import Reference
 
-_NOTHING: Final[Mapping[str, Any]] = {
-    **dict.fromkeys(("artifacts", "chosen", "volumes", "media"), ()),
-    **dict.fromkeys(("blobs", "bytes", "requires", "required_bytes", "sboms_to_make"), 0),
-    "base": "",
-    "space": dict.fromkeys(("outside", "media", "inside"), 0),
-}
+_NOTHING: Final = Plan(
+    artifacts=(), blobs=0, bytes=0, volume=0, volumes=(), space=dict.fromkeys(("outside", "media", "inside"), 0)
+)
 """The plan of a build that has nothing to carry."""
 
 
@@ -53,7 +51,7 @@ def routes(control: Control) -> list[web.RouteDef]:
             params = convert(plain, PlanParams)
             await require_all(request, params.references)
             chosen = await chosen_for(control, request, params)
-            return web.json_response(await asyncio.to_thread(_plan, control, params, told, handed, chosen))
+            return answer(await asyncio.to_thread(_plan, control, params, told, handed, chosen))
         finally:
             handed.close()
 
@@ -85,7 +83,7 @@ def _plan(
     told: StatementFiles | None,
     handed: Handed,
     chosen: list[Chosen] | None,
-) -> dict[str, Any]:
+) -> Plan:
     """The plan document, from connections of this thread's own."""
     wanted = Wanted.read(params, control.station.config.site)
     station = open_station(control.station.paths.root, control.station.writer, control.station.config)
@@ -110,14 +108,14 @@ def _document(
     there: list[Medium],
     told: StatementFiles | None,
     chosen: list[Chosen],
-) -> dict[str, Any]:
+) -> Plan:
     """`there`: those of the media that are folders, looked at."""
     room = _room(media, there, wanted.disc)
     base = base_of(station, wanted.stream, wanted.since, told)
-    left = [one.text() for one in unfinished(station.reader, wanted.stream)]
+    left = tuple(one.text() for one in unfinished(station.reader, wanted.stream))
     if not chosen:
         nothing = nothing_changed(station.reader, wanted)
-        return {**_NOTHING, "nothing": nothing, "volume": wanted.volume, "unfinished": left}
+        return replace(_NOTHING, nothing=nothing, volume=wanted.volume, unfinished=left)
     references = [Reference.parse(one.reference) for one in chosen]
     closure = closure_of(references, StationShown(station.blobs, station.metadata))
     plan = make_plan(closure, wanted.volume, room, base)
@@ -126,37 +124,38 @@ def _document(
     check_volume_size(there, max(sizes))
     disks = {str(medium.path): medium.disk for medium in there}
     packed = zip(plan.packing.volumes, plan.packing.media, sizes, strict=True)
-    return {
-        "artifacts": [
-            {"repository": entry.repository, "tags": entry.tags, "digest": entry.digest, "kind": entry.kind}
-            for entry in plan.content.artifacts
-        ],
-        "chosen": [{"reference": one.reference, "before": one.before} for one in chosen],
-        "blobs": len(plan.content.blobs),
-        "bytes": plan.content.size,
-        "volume": wanted.volume,
-        "volumes": [
-            {"index": index, "medium": medium, "size": size, "blobs": len(pieces)}
+    content = plan.content
+    return Plan(
+        artifacts=tuple(
+            PlannedArtifact(repository=one.repository, tags=tuple(one.tags), digest=one.digest, kind=one.kind)
+            for one in content.artifacts
+        ),
+        chosen=tuple(ChosenReference(reference=one.reference, before=one.before) for one in chosen),
+        blobs=len(content.blobs),
+        bytes=content.size,
+        volume=wanted.volume,
+        volumes=tuple(
+            PlannedVolume(index=index, medium=medium, size=size, blobs=len(pieces))
             for index, (pieces, medium, size) in enumerate(packed, 1)
-        ],
-        "media": [
-            {
-                "path": medium.path,
-                "size": _taken(plan.packing.media, sizes, number),
-                "free": free,
-                "disk": disks.get(medium.path, ""),
-            }
+        ),
+        media=tuple(
+            PlannedMedium(
+                path=medium.path,
+                size=_taken(plan.packing.media, sizes, number),
+                free=free,
+                disk=disks.get(medium.path, ""),
+            )
             for number, (medium, free) in enumerate(zip(media, room, strict=True), 1)
-        ],
-        "requires": len(plan.content.requires),
-        "required_bytes": sum(required.size for required in plan.content.requires),
-        "base": base.origin,
-        "space": {"outside": space.outside, "media": space.media, "inside": space.inside},
-        "sboms_to_make": len(plan.undescribed),
-        "not_carried": plan.not_carried(),
-        "notes": list(plan.notes),
-        "unfinished": left,
-    }
+        ),
+        requires=len(content.requires),
+        required_bytes=sum(required.size for required in content.requires),
+        base=base.origin,
+        space={"outside": space.outside, "media": space.media, "inside": space.inside},
+        sboms_to_make=len(plan.undescribed),
+        not_carried=tuple(plan.not_carried()),
+        notes=tuple(plan.notes),
+        unfinished=left,
+    )
 
 
 def _room(media: list[MediumParams], there: list[Medium], disc: int | None) -> list[int]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import asdict
-from typing import Any
 
 from aiohttp import web
 
+from appliance.api.bundles import Receipt
+from appliance.api.common import Page
 from appliance.audit.acts import Act
-from appliance.control.api import Control, audited, caller, get, page_of, post
+from appliance.control.api import Control, answer, audited, caller, get, page_of, post
 from appliance.control.request_fields import body_of
 from appliance.control.threads import on_own_station
 from appliance.handles.params import take_document
@@ -25,11 +26,10 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def listed(request: web.Request) -> web.Response:
         limit, _, _ = page_of(request)
 
-        def look(own: Station) -> list[dict[str, Any]]:
-            return [asdict(receipt) for receipt in list_receipts(own.reader, own.config.site, limit)]
+        def look(own: Station) -> tuple[Receipt, ...]:
+            return tuple(Receipt(**asdict(one)) for one in list_receipts(own.reader, own.config.site, limit))
 
-        items = await asyncio.to_thread(on_own_station, control.station, look)
-        return web.json_response({"items": items, "next": None})
+        return answer(Page(await asyncio.to_thread(on_own_station, control.station, look)))
 
     async def take(request: web.Request) -> web.Response:
         body, actor = await body_of(request), caller(request)
@@ -37,6 +37,6 @@ def routes(control: Control) -> list[web.RouteDef]:
         if files is None:
             raise UsageError("no document was given", remedy="send the receipt or want-list as `statement`")
         taking = asyncio.to_thread(on_own_station, control.station, lambda own: take_files(own, files, actor))
-        return web.json_response(await audited(control, request, Act.RECEIPT_TAKE, files.name, taking))
+        return answer(await audited(control, request, Act.RECEIPT_TAKE, files.name, taking))
 
     return [get("/v1/receipts", "receipt", listed), post("/v1/receipts", "receipt", take)]

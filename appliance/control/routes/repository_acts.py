@@ -11,15 +11,15 @@ import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.api.content import Copied, Deleted, DeletedTag, MovedTag
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording_async
-from appliance.control.api import Control, act, audited, caller, post, require
+from appliance.control.api import Control, act, answer, audited, caller, post, require
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.threads import on_own_station
 from appliance.outgoing.closure import closure_of
@@ -85,15 +85,15 @@ class _Acts:
             raise malformed("dry_run", "it is true or false")
         if "digest" in body:
             items = await self._delete_manifest(request, name, Digest.parse(body.text("digest")), dry_run=dry_run)
-            return web.json_response({"items": items, "next": None, "dry_run": dry_run})
+            return answer(Deleted(items=tuple(items), dry_run=dry_run))
         pattern = check_tag_pattern(body.text("tags"))
         after = body.text("after", "")
         looking = asyncio.to_thread(
             on_own_station, self.control.station, lambda own: _matching(own, name, pattern, after)
         )
         found, more = await looking
-        gone = found if dry_run else [one for one in found if await self._delete_tag(request, name, one["tag"])]
-        return web.json_response({"items": gone, "next": more, "dry_run": dry_run})
+        gone = found if dry_run else [one for one in found if await self._delete_tag(request, name, str(one.tag))]
+        return answer(Deleted(items=tuple(gone), next=more, dry_run=dry_run))
 
     async def _delete_tag(self, request: web.Request, name: str, tag: str) -> bool:
         event = AuditEvent(Act.DELETE_TAG, caller(request), f"{name}:{tag}", "done", self._said())
@@ -103,10 +103,11 @@ class _Acts:
 
     async def _delete_manifest(
         self, request: web.Request, name: str, digest: Digest, *, dry_run: bool
-    ) -> list[dict[str, Any]]:
+    ) -> list[DeletedTag]:
         if self.control.station.metadata.linked_manifest(name, digest) is None:
             raise NotFoundError("no such artifact", thing=f"{name}@{digest}", remedy="see: lockgate repo list")
-        items = [{"tag": tag, "digest": str(digest)} for tag in self.control.station.metadata.tags_of(name, digest)]
+        tags = self.control.station.metadata.tags_of(name, digest)
+        items = [DeletedTag(tag=tag, digest=str(digest)) for tag in tags]
         if not dry_run:
             event = AuditEvent(Act.DELETE_MANIFEST, caller(request), f"{name}@{digest}", "done", self._said())
             keeps = self.writes.keeps_released
@@ -116,7 +117,7 @@ class _Acts:
                 raise NotFoundError(
                     "it is not shown any more", thing=f"{name}@{digest}", remedy="see: lockgate repo list"
                 )
-        return [*items, {"tag": None, "digest": str(digest)}]
+        return [*items, DeletedTag(tag=None, digest=str(digest))]
 
     async def _happened(self, event: AuditEvent, write: DeleteTag | DeleteManifest) -> bool:
         """Do it; whether there was something to delete. Where there was not, the event is taken back."""
@@ -152,14 +153,15 @@ class _Acts:
         copied: _Copied = await audited(self.control, request, Act.COPY_MANIFEST, str(target), reading)
         moved = await self._make(caller(request), source.repository, target.repository, copied)
         manifests = sum(kind == "manifest" for _, kind in (*copied.links, *copied.present))
-        return web.json_response(
-            {
-                "reference": str(target), "digest": str(copied.digest), "manifests": manifests,
-                "blobs": len(copied.links) + len(copied.present) - manifests, "linked": len(copied.links),
-                "moved": [{"tag": tag, "digest": digest} for tag, digest in moved],
-            },
-            status=201,
-        )  # fmt: skip
+        made = Copied(
+            reference=str(target),
+            digest=str(copied.digest),
+            manifests=manifests,
+            blobs=len(copied.links) + len(copied.present) - manifests,
+            linked=len(copied.links),
+            moved=tuple(MovedTag(tag=tag, digest=digest) for tag, digest in moved),
+        )
+        return answer(made, status=201)
 
     async def _make(self, actor: str, source: str, target: str, copied: _Copied) -> list[list[str]]:
         """Record each link, and each tag with the manifest that it is set to, then make all of them in one transaction.
@@ -191,14 +193,14 @@ def _target(text: str, source: Reference) -> Reference:
     return Reference(text, source.tag, source.digest)
 
 
-def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[list[dict[str, Any]], str | None]:
+def _matching(station: Station, name: str, pattern: str, after: str) -> tuple[list[DeletedTag], str | None]:
     """Tags behind `after` that a pattern covers, `limits.TAGS_DELETED` at most, and where to go on."""
-    found: list[dict[str, Any]] = []
+    found: list[DeletedTag] = []
     while page := station.metadata.tags(name, limits.GC_PAGE, after):
         for one in page:
             after = one.tag
             if covers(pattern, one.tag):
-                found.append({"tag": one.tag, "digest": str(one.digest)})
+                found.append(DeletedTag(tag=one.tag, digest=str(one.digest)))
                 if len(found) == limits.TAGS_DELETED:
                     return found, after
     return found, None

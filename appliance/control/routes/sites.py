@@ -7,9 +7,11 @@ from dataclasses import asdict
 from aiohttp import web
 
 from appliance import clock
+from appliance.api.bundles import Destination, Site, SiteChange
+from appliance.api.common import Page
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, audited, caller, delete, get, post
+from appliance.control.api import Control, act, answer, audited, caller, delete, get, post
 from appliance.control.request_fields import body_of, query_text
 from appliance.outgoing.build_params import check_destination
 from appliance.store.reads.bundles_out import unfinished
@@ -24,14 +26,14 @@ def routes(control: Control) -> list[web.RouteDef]:
     reader = control.station.reader
 
     async def listed(_: web.Request) -> web.Response:
-        return web.json_response({"items": [asdict(site) for site in known_sites(reader)], "next": None})
+        return answer(Page(tuple(Site(**asdict(site)) for site in known_sites(reader))))
 
     async def destination(request: web.Request) -> web.Response:
         site = query_text(request, "to")
         check_destination(site, control.station.config.site)
         require_known(reader, site, new=request.query.get("new") == "yes")
         left = unfinished(reader, f"{control.station.config.site}.{site}")
-        return web.json_response({"site": site, "unfinished": [one.text() for one in left]})
+        return answer(Destination(site=site, unfinished=tuple(one.text() for one in left)))
 
     async def add(request: web.Request) -> web.Response:
         site = (await body_of(request)).text("site")
@@ -39,14 +41,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         actor = caller(request)
         write = ListSite(site=site, actor=actor, at=clock.now())
         new = await act(control, AuditEvent(Act.SITE_ADD, actor, site), write)
-        return web.json_response({"site": site, "new": new}, status=201 if new else 200)
+        return answer(SiteChange(site=site, new=new), status=201 if new else 200)
 
     async def remove(request: web.Request) -> web.Response:
         site, actor = request.match_info["site"], caller(request)
         await audited(control, request, Act.SITE_REMOVE, site, _require(site))
         write = RemoveSite(site=site, actor=actor, at=clock.now())
         await act(control, AuditEvent(Act.SITE_REMOVE, actor, site), write)
-        return web.json_response({"site": site})
+        return answer(SiteChange(site=site))
 
     async def _check(site: str) -> None:
         if check_site(site) == control.station.config.site:

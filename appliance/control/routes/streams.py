@@ -11,9 +11,12 @@ from typing import Any
 from aiohttp import web
 
 from appliance import clock
+from appliance.api import intake
+from appliance.api.common import Page, Payload
+from appliance.api.intake import ClockFloor, Differing, LedgerRow, Stream
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, act, audited, caller, get, page, page_of, post
+from appliance.control.api import Control, act, answer, audited, caller, get, page, page_of, post
 from appliance.control.request_fields import body_of, number_in, query_number, query_text
 from appliance.intake import overrides
 from appliance.intake.stream_alarms import shut_streams
@@ -33,28 +36,27 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def streams(_: web.Request) -> web.Response:
         shut = shut_streams(station) if station.config.side == "inside" else {}
-        items = [asdict(stream) | {"shut": shut.pop(stream.stream, "")} for stream in stream_states(station.reader)]
+        items = [Stream(**asdict(one), shut=shut.pop(one.stream, "")) for one in stream_states(station.reader)]
         items += [
-            {"stream": stream, "direction": "in", "last_sequence": 0, "last_digest": "", "last_at": "", "bundles": 0,
-             "entries": 0, "shut": why}
+            Stream(stream=stream, direction="in", last_sequence=0, last_digest="", last_at="", shut=why)
             for stream, why in shut.items()
-        ]  # fmt: skip
-        return web.json_response({"items": items, "next": None})
+        ]
+        return answer(Page(tuple(items)))
 
     async def ledger(request: web.Request) -> web.Response:
         limit, _, _ = page_of(request)
         stream = request.query.get("stream", "")
         after = query_number(request, "after", 0)
-        found = [asdict(entry) for entry in ledger_after(station.reader, after, limit, stream)]
-        return page(found, limit, lambda entry: str(entry["entry"]))
+        found = [LedgerRow(**asdict(entry)) for entry in ledger_after(station.reader, after, limit, stream)]
+        return page(found, limit, lambda entry: str(entry.entry))
 
     async def clock_floor(_: web.Request) -> web.Response:
-        return web.json_response({"now": clock.now(), **asdict(own_clock_floor(station.reader))})
+        return answer(ClockFloor(now=clock.now(), **asdict(own_clock_floor(station.reader))))
 
     async def draft(request: web.Request) -> web.Response:
         subject, why = _subject(request, request.query), request.query.get("why", "")
         payload = await asyncio.to_thread(overrides.draft, station, subject, query_text(request, "keyid"), why)
-        return web.json_response({"payload": base64.b64encode(payload).decode()})
+        return answer(Payload(payload=base64.b64encode(payload).decode()))
 
     async def say(request: web.Request) -> web.Response:
         body, actor = await body_of(request), caller(request)
@@ -71,8 +73,17 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.STREAM_OVERRIDE, actor, stream, "done", detail)
         resetting = AuditEvent(Act.STREAM_RESET, actor, stream, "done", {**detail, "why": write.why})
         people = await act(control, event, write, first=resetting if write.sets else None)
-        answer = {"stream": stream, "people": people, "needed": write.needed, "differing": others}
-        return web.json_response({**answer, **_shown(override)})
+        return answer(
+            intake.Override(
+                stream=stream,
+                people=people,
+                needed=write.needed,
+                differing=others,
+                sequence=override.sequence,
+                digest=override.digest,
+                floor=override.floor,
+            )
+        )
 
     async def reset(request: web.Request) -> web.Response:
         """On an open station alone: one person's word, unsigned."""
@@ -93,7 +104,7 @@ def routes(control: Control) -> list[web.RouteDef]:
                 stream=subject.stream, sequence=subject.sequence, digest=subject.digest, why=why, actor=actor, at=at
             )
             await act(control, event, write)
-        return web.json_response({"people": 1, "needed": 1, "differing": [], **_of(subject)})
+        return answer(intake.Override(people=1, needed=1, **_of(subject)))
 
     def _newest_restore() -> str:
         """The time of the restore that shut imports last, "" for none: the event of a floor says since which one the
@@ -133,13 +144,9 @@ def _of(subject: overrides.Subject) -> dict[str, Any]:
     return {"stream": subject.stream, "sequence": subject.sequence, "digest": subject.digest, "floor": subject.floor}
 
 
-def _shown(override: Override) -> dict[str, Any]:
-    return {"sequence": override.sequence, "digest": override.digest, "floor": override.floor}
-
-
 def _say(
     control: Control, payload: bytes, keyid: str, signature: bytes, actor: str
-) -> tuple[SayOverride, Override, list[dict[str, Any]]]:
+) -> tuple[SayOverride, Override, tuple[Differing, ...]]:
     """`overrides.say` and `overrides.differing` off the event loop, on connections of this thread's own."""
     station = open_station(control.station.paths.root, control.station.writer, control.station.config)
     try:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from typing import Any
 
 from aiohttp import web
 
 from appliance.access.certificate_alerts import expiries
 from appliance.access.certificates import load, names_of
 from appliance.access.tls import server_context
+from appliance.api.common import Page
+from appliance.api.status import Certificate
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.control.api import Control, audited, caller, get, post
+from appliance.control.api import Control, answer, audited, caller, get, post
 from bundles.errors import UsageError
 
 
@@ -22,15 +23,20 @@ def routes(control: Control) -> list[web.RouteDef]:
     """What this module serves."""
     station = control.station
 
-    def certificates() -> list[dict[str, Any]]:
-        return [
-            {"name": entry.name, "path": str(entry.path), "not_after": entry.not_after, "days": entry.days,
-             "names": names_of(load(entry.path))}
+    def certificates() -> tuple[Certificate, ...]:
+        return tuple(
+            Certificate(
+                name=entry.name,
+                path=str(entry.path),
+                not_after=entry.not_after,
+                days=entry.days,
+                names=tuple(names_of(load(entry.path))),
+            )
             for entry in expiries(station.config, station.paths.root)
-        ]  # fmt: skip
+        )
 
     async def show(_: web.Request) -> web.Response:
-        return web.json_response({"items": await asyncio.to_thread(certificates), "next": None})
+        return answer(Page(await asyncio.to_thread(certificates)))
 
     async def reload(request: web.Request) -> web.Response:
         if station.config.open:

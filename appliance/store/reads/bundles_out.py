@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
+from appliance.api.bundles import OutgoingBundle
 from appliance.api.states import FINAL_STATES
 from appliance.store.ports import Reader
 
@@ -106,7 +107,7 @@ class BundleState:
     standing: str
     since: str
     why: str
-    places: list[str]
+    places: tuple[str, ...]
     signed: str | None
     written: str | None
     voided: str | None
@@ -114,15 +115,15 @@ class BundleState:
     inside: dict[str, str] | None
 
 
-def listed(db: Reader, limit: int, after: str = "") -> list[dict[str, Any]]:
-    """The bundles by id, behind `after`, as the control API lists them (docs/reference/control-api.md)."""
+def listed(db: Reader, limit: int, after: str = "") -> list[OutgoingBundle]:
+    """The bundles by id, behind `after`, as the control API lists them."""
     names = ("id", "stream", "sequence", "digest", "state", "job_id", "created", "job_state")
     found = []
     for *row, custody in db.execute(_LISTED, (after, limit)).fetchall():
         entry: dict[str, Any] = dict(zip(names, row, strict=True))
         if entry["state"] == "to-sign" and entry["job_state"] in FINAL_STATES:
             entry["state"] = "voided"  # nobody will sign it; the stream's next build records that
-        found.append(entry | asdict(_standing(db, entry, custody)))
+        found.append(OutgoingBundle(**entry, **asdict(_standing(db, entry, custody))))
     return found
 
 
@@ -147,7 +148,7 @@ def _standing(db: Reader, entry: dict[str, Any], custody: str | None) -> BundleS
     elif state == "written" and (found := _superseded(db, entry, _SUPERSEDED)) is not None:
         state, at, by = "superseded", *found
         why = f"by {by}"
-    places = list(dict.fromkeys(place for step, _, _, places in steps if step in _PLACED for place in places))
+    places = tuple(dict.fromkeys(place for step, _, _, places in steps if step in _PLACED for place in places))
     return BundleState(state, at or entry["created"], why, places, by=by, inside=inside, **dates)
 
 

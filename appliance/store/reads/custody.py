@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from appliance.api.audit import CustodyBundle
 from appliance.store.ports import Reader
 
 _LISTED: Final = (
@@ -43,13 +44,15 @@ class OtherPart:
     document: str
 
 
-def list_bundles(reader: Reader, limit: int, after: str = "", text: str = "") -> list[dict[str, Any]]:
-    """Every bundle that has a custody record here, by id: {id, direction, state, at, handovers}.
+def list_bundles(reader: Reader, limit: int, after: str = "", text: str = "") -> list[CustodyBundle]:
+    """Every bundle that has a custody record here, by id.
 
     `direction` is `in`, `out`, or "" for one that only passed through people's hands; `at` its last step or hand-over.
     """
     names = ("id", "direction", "state", "at", "handovers")
-    return [dict(zip(names, row, strict=True)) for row in reader.execute(_LISTED, (after, text, limit))]
+    return [
+        CustodyBundle(**dict(zip(names, row, strict=True))) for row in reader.execute(_LISTED, (after, text, limit))
+    ]
 
 
 def handovers(reader: Reader, bundle: str) -> list[dict[str, str]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from appliance.api.intake import EntrySummary
 from appliance.store.ports import Reader
 from appliance.store.reads.documents import MANIFEST_JSON, has_manifest, manifest_of, report_of
 from bundles.decide.bundle import SmallFiles
@@ -212,29 +213,29 @@ def missing_volumes(reader: Reader, digest: str) -> list[int]:
     return [volume.index for volume in volumes_of(reader, digest) if not volume.verified]
 
 
-def describe(reader: Reader, entry: Entry, needed: int) -> dict[str, Any]:
-    """An entry as the control API lists it (docs/reference/control-api.md, Intake).
+def describe(reader: Reader, entry: Entry, needed: int) -> EntrySummary:
+    """An entry as the control API lists it.
 
     `approvals` counts people, not keys.
     """
     approvals = 0
     if entry.state != "rejected":
         approvals = count(decision.owner for decision in decisions_of(reader, entry.digest))
-    return {
-        "digest": entry.digest,
-        "id": entry.id,
-        "stream": entry.stream,
-        "sequence": entry.sequence,
-        "state": entry.state,
-        "received": entry.received,
-        "decided": entry.decided,
-        "actor": entry.actor,
-        "artifacts": entry.artifacts,
-        "bytes": entry.bytes,
-        "approvals": approvals,
-        "needed": needed,
-        "missing_volumes": missing_volumes(reader, entry.digest),
-    }
+    return EntrySummary(
+        digest=entry.digest,
+        id=entry.id,
+        stream=entry.stream,
+        sequence=entry.sequence,
+        state=entry.state,
+        received=entry.received,
+        decided=entry.decided,
+        actor=entry.actor,
+        artifacts=entry.artifacts,
+        bytes=entry.bytes,
+        approvals=approvals,
+        needed=needed,
+        missing_volumes=tuple(missing_volumes(reader, entry.digest)),
+    )
 
 
 @dataclass(frozen=True, slots=True)
