@@ -11,13 +11,13 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
 from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.api.states import FINAL_STATES
 from appliance.control import local_http
-from appliance.handles.giving import document_of, hand_again, hand_over, hand_secret
+from appliance.handles.giving import BrokenOffError, document_of, hand_again, hand_over, hand_secret
 from appliance.handles.path_params import JOB_PATHS, PLAN_PATHS, PathParam
 from appliance.local_socket import ShortPath
 from appliance.paths import StationPaths
@@ -25,6 +25,7 @@ from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.io.secret import Secret
 
 Json = dict[str, Any]
+Handed = TypeVar("Handed")
 _ATTEMPTS: Final = 40
 _PAUSE: Final = 0.25
 """A watcher that lost the station looks for it again this often, ten seconds in all: a restart takes about one."""
@@ -221,7 +222,7 @@ class ControlClient:
             warn(line)
         if not accounts:
             return {}
-        handle = await asyncio.to_thread(hand_secret, self._root, accounts.encode())
+        handle = await self._handing(lambda: hand_secret(self._root, accounts.encode()))
         return {"accounts": {"handle": handle, "hosts": accounts.hosts}}
 
     async def resume(self, job_id: str) -> Json:
@@ -231,7 +232,7 @@ class ControlClient:
             raise UsageError(
                 "the job does not wait for a path", thing=f"{job_id} is {job['state']}", remedy="see: lockgate job list"
             )
-        paths = await asyncio.to_thread(hand_again, self._root, job["waits_for"])
+        paths = await self._handing(lambda: hand_again(self._root, job["waits_for"]))
         return await self.post(f"/v1/jobs/{quote(job_id, safe='')}/resume", {"paths": paths})
 
     async def plan(self, params: Mapping[str, Any]) -> Json:
@@ -245,7 +246,18 @@ class ControlClient:
         return await self.post("/v1/receipts", {"statement": statement})
 
     async def _hand_over(self, params: Mapping[str, Any], table: Sequence[PathParam]) -> Json:
-        return await asyncio.to_thread(hand_over, self._root, params, table)
+        return await self._handing(lambda: hand_over(self._root, params, table))
+
+    async def _handing(self, hand: Callable[[], Handed]) -> Handed:
+        """Hand something over in a thread, and again where a control process is started again meanwhile."""
+        since = time.monotonic()
+        while True:
+            try:
+                return await asyncio.to_thread(hand)
+            except BrokenOffError as error:
+                if await self._comes_back(since):
+                    continue
+                raise (self._gone() if error.code == NOT_RUNNING else error) from None
 
     async def job(self, job_id: str) -> Json:
         """A job as it stands."""

@@ -31,6 +31,10 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _ANY: Final = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
 
+class BrokenOffError(FailedError):
+    """What was handed over reached no control process, or none that lived to take it: it may be tried again."""
+
+
 def hand_over(station: Path, params: Mapping[str, Any], table: Sequence[PathParam]) -> dict[str, Any]:
     """The params with every path of `table` opened and handed over to the station in `station`.
 
@@ -86,15 +90,27 @@ def document_of(path: Path) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _connected(station: Path) -> Iterator[socket.socket]:
+    """Raises FailedError, BrokenOffError where nobody listens, or nobody hears to the end; a handle that was given out
+    by then is closed unused."""
     try:
-        with connect_to(StationPaths(station).handles_socket, socket.SOCK_SEQPACKET) as connection:
-            connection.settimeout(_WAIT)
-            yield connection
+        connection = connect_to(StationPaths(station).handles_socket, socket.SOCK_SEQPACKET)
     except OSError:
-        raise FailedError(
+        raise BrokenOffError(
             "the station is not running", thing=str(station), remedy=f"start it with: lockgate serve -C {station}",
             code=NOT_RUNNING,
         ) from None  # fmt: skip
+    with connection:
+        connection.settimeout(_WAIT)
+        try:
+            yield connection
+        except TimeoutError:
+            raise FailedError(
+                "the station did not answer in time", thing=str(station), remedy="try again", code=NO_ANSWER
+            ) from None
+        except OSError as error:
+            raise BrokenOffError(
+                "the station broke off", thing=f"{station} ({error.strerror})", remedy="try again", code=NO_ANSWER
+            ) from None
 
 
 def _open(place: Path, param: PathParam) -> int:
@@ -140,7 +156,7 @@ def _answer(connection: socket.socket, thing: str) -> dict[str, Any]:
     """What the station answers to what was handed over. Raises the error that it answers with, FailedError."""
     raw = connection.recv(limits.HANDLE_MESSAGE)
     if not raw:
-        raise FailedError("the station did not answer", thing=thing, remedy="try again", code=NO_ANSWER)
+        raise BrokenOffError("the station did not answer", thing=thing, remedy="try again", code=NO_ANSWER)
     answer: dict[str, Any] = json.loads(raw)
     if "handle" not in answer:
         raise from_wire(answer)

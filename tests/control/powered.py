@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import sqlite3
+import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from appliance.local_socket import connect_to
 from appliance.paths import StationPaths
 from tests import forked
 
@@ -25,12 +28,13 @@ class Powered:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.paths = StationPaths(root)
+        self._errors = root.with_name(f"{root.name}.stderr")
 
     def __enter__(self) -> Powered:
         # Nicely, so that whoever wants to catch it in the middle is quicker.
         serve = ["serve", "-C", self.root, "--listen", "127.0.0.1:0"]
-        with Path(os.devnull).open("w") as nowhere:
-            self._process = forked.start(serve, err=nowhere.fileno(), cwd=REPOSITORY_ROOT, session=True, nice=10)
+        with self._errors.open("ab") as errors:
+            self._process = forked.start(serve, err=errors.fileno(), cwd=REPOSITORY_ROOT, session=True, nice=10)
         assert self._process.stdout is not None
         assert self._process.stdout.readline(), "the station did not start"
         return self
@@ -39,6 +43,8 @@ class Powered:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.cut()
+        if error is not None:
+            print(f"the error output of {self.root}:\n{self._errors.read_text(errors='replace')}")
 
     def cut(self) -> None:
         """SIGKILL to every process of the station at once: what is not durable now never will be. Harmless twice."""
@@ -73,6 +79,12 @@ class Powered:
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
                 if int(fields[3]) == self._process.pid and fields[0] not in "ZX":
                     found.append(int(entry.name))
+        return found
+
+    def control_process(self) -> int:
+        """The process that listens at the control socket (unix(7), SO_PEERCRED)."""
+        with connect_to(self.paths.control_socket) as connection:
+            found: int = struct.unpack("3i", connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
         return found
 
     def job_processes(self) -> list[int]:

@@ -161,6 +161,18 @@ async def test_an_import_goes_on_after_its_station_alone_was_killed_under_those_
         assert watchers[0] == watchers[1] == watchers[2]
 
 
+async def test_a_job_that_is_submitted_while_the_control_process_is_started_again_is_taken(
+    bravo: Path, bundle: Path
+) -> None:
+    with Powered(bravo) as station:
+        killed = station.control_process()
+        os.kill(killed, signal.SIGKILL)
+        async with ControlClient(bravo) as client:
+            job = await client.submit("import", {"paths": [str(bundle)]})
+            assert station.control_process() != killed
+            assert (await client.cancel(job["id"]))["state"] == "cancelled"
+
+
 async def test_a_cancelled_import_leaves_nothing_that_anybody_sees(bravo: Path, bundle: Path) -> None:
     with Powered(bravo) as station:
         job_id = await _in_the_middle(station, bundle)

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,14 +18,16 @@ from typing import Any
 import pytest
 
 from appliance import limits
+from appliance.api.errors import NO_ANSWER, NOT_RUNNING
 from appliance.control import handle_socket
 from appliance.control.handle_socket import Handle, Handles, HandleServer
+from appliance.handles import giving
 from appliance.handles.giving import hand_over
-from appliance.handles.path_params import JOB_PATHS
+from appliance.handles.path_params import JOB_PATHS, PathParam
 from appliance.handles.rights import Person
-from appliance.local_socket import connect_to
+from appliance.local_socket import connect_to, listen_at
 from appliance.paths import StationPaths
-from bundles.errors import RefusedError, UsageError
+from bundles.errors import FailedError, RefusedError, UsageError
 from tests.control.powered import wait_for
 from tests.handles.people import NOBODY, STRANGER, as_uid, needs_root
 from tests.intake.inside import make_station
@@ -346,3 +349,28 @@ async def test_a_server_that_is_told_to_stop_does_not_wait_for_its_next_look(
     async with asyncio.timeout(20), desk.server.serving():
         pass
     assert not desk.paths.handles_socket.exists()
+
+
+def _close_one(listener: socket.socket) -> None:
+    listener.accept()[0].close()
+
+
+@pytest.mark.parametrize(("listens", "code"), [("nobody", NOT_RUNNING), ("closes", NO_ANSWER), ("silent", NO_ANSWER)])
+def test_a_client_tells_a_station_that_is_not_there_from_one_that_does_not_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listens: str, code: str
+) -> None:
+    make_station(tmp_path / "bravo")
+    table = (PathParam("path", False, "the path cannot be opened"),)
+    with ExitStack() as stack:
+        if listens != "nobody":
+            place = StationPaths(tmp_path / "bravo").handles_socket
+            place.parent.mkdir(exist_ok=True)
+            listener = stack.enter_context(listen_at(place, socket.SOCK_SEQPACKET))
+            monkeypatch.setattr(giving, "_WAIT", 0.05 if listens == "silent" else 20.0)
+            if listens == "closes":
+                closing = threading.Thread(target=_close_one, args=(listener,))
+                closing.start()
+                stack.callback(closing.join)
+        with pytest.raises(FailedError) as caught:
+            hand_over(tmp_path / "bravo", {"path": str(tmp_path)}, table)
+    assert caught.value.code == code
