@@ -279,14 +279,14 @@ async def test_the_jump_finds_by_the_beginning_of_a_digest(drive: Any) -> None:
 
 
 async def test_the_footer_never_has_more_than_seven_hints_and_cuts_none(drive: Any) -> None:
-    from tui.screens import frame
+    from tui.screens import edge_rows
 
     async with drive() as console:
         for screen in ROOTS:
             console.app.show_root(screen)
             await console.rest()
             context: Context = console.app.shown.context()
-            hints = frame.hints(console.app.keymap, context)
+            hints = edge_rows.hints(console.app.keymap, context)
             assert len(hints) <= 7
             assert {"help", "palette"} <= {action.name for action in hints} or screen == "help"
             assert "…" not in console.screen().splitlines()[-1]

@@ -70,7 +70,7 @@ def test_further_screens_stand_in_the_order_of_the_alphabet() -> None:
 @pytest.mark.parametrize("width", [80, 100, 120])
 @pytest.mark.parametrize("screen", ["home", "repositories", "new_bundle", "guides", "more", "help"])
 def test_the_row_of_screens_fits(width: int, screen: str) -> None:
-    from tui.screens import frame
+    from tui.screens import edge_rows
     from tui.terminal.look import Look
 
-    assert sum(len(text) for text, _ in frame.tabs(Look(colour=False), screen, width)) <= width
+    assert sum(len(text) for text, _ in edge_rows.tabs(Look(colour=False), screen, width)) <= width

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tui.actions.further_screens import MORE
 
 if TYPE_CHECKING:
-    from tui.screens.base import StationScreen
+    from tui.screens.station_screen import StationScreen
 
 _CLASSES: Final = {
     "home": "start.home:HomeScreen",

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 from appliance.api.common import Page
 from bundles.io.display import safe
-from tui.screens.base import PAGE, StationScreen
+from tui.screens.station_screen import PAGE, StationScreen
 from tui.widgets.table import Table
 
 

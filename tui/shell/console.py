@@ -25,7 +25,7 @@ from tui.actions.keymap import Keymap
 from tui.actions.registry import ROOTS, Action
 from tui.console_port import FirstAdministrator
 from tui.dialogs.dialog import Dialog
-from tui.guides.facts import gather
+from tui.guides.guide_facts import gather
 from tui.guides.new_bundle import Draft
 from tui.guides.steps import GuideFacts
 from tui.shell.crash import Crash
@@ -41,7 +41,7 @@ from tui.terminal.painting import Painted
 from tui.terminal.workers import begin
 
 if TYPE_CHECKING:
-    from tui.screens.base import StationScreen
+    from tui.screens.station_screen import StationScreen
     from tui.station.keyring import Keyring
 
 POLL: Final = 2.0
@@ -298,7 +298,7 @@ class LockgateConsole(Opening, Failing, inherit_bindings=False):
     def come_back(self) -> None:
         """Somebody logged in: look at the station again, and show what it says now."""
         begin(self, self._watch, "watch")
-        from tui.screens.base import StationScreen
+        from tui.screens.station_screen import StationScreen
 
         for screen in self.screen_stack:
             if isinstance(screen, StationScreen) and screen.ready:

@@ -23,7 +23,7 @@ from tui.screens import make
 from tui.screens.people.log_in import LogInForm
 
 if TYPE_CHECKING:
-    from tui.screens.base import StationScreen
+    from tui.screens.station_screen import StationScreen
 
 
 class Opening(ConsolePort, inherit_bindings=False):
@@ -36,7 +36,7 @@ class Opening(ConsolePort, inherit_bindings=False):
     @property
     def shown(self) -> StationScreen | None:
         """The station screen on top, under any dialog."""
-        from tui.screens.base import StationScreen
+        from tui.screens.station_screen import StationScreen
 
         return next((screen for screen in reversed(self.screen_stack) if isinstance(screen, StationScreen)), None)
 

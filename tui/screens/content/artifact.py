@@ -11,7 +11,7 @@ from appliance.api.common import Page
 from appliance.api.content import Artifact, Component
 from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import count, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

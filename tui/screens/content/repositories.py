@@ -12,7 +12,7 @@ from textual.widgets import Input
 from appliance.api.common import Page
 from appliance.api.content import Repository, Tag
 from bundles.io.display import safe
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import moment, number, size
 from tui.widgets.nothing import Known
 from tui.widgets.panel import Panel

@@ -9,7 +9,7 @@ from appliance.api.jobs import Job
 from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 
 
 class ImportingScreen(StationScreen):

@@ -9,8 +9,8 @@ from textual.app import ComposeResult
 from appliance.api.common import Page
 from appliance.api.jobs import Job
 from bundles.io.display import safe
-from tui.screens.base import StationScreen
 from tui.screens.jobs.acts import JobActs
+from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import moment, percent, span, words
 from tui.widgets.panel import Panel
 from tui.widgets.rows import RowList

@@ -16,7 +16,7 @@ from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import FULL, LAST, VOLUMES
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.port import Station
 from tui.terminal.texts import size, words
 

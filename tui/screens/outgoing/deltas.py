@@ -14,7 +14,7 @@ from appliance.api.jobs import Job
 from bundles.io.display import safe
 from tui.dialogs.prompt import Prompt, needed
 from tui.guides.new_bundle import LAST
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.panel import Panel, fact
 from tui.widgets.rows import RowList, Span

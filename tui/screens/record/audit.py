@@ -13,7 +13,7 @@ from appliance.api.status import Head
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.link import SLOW
 from tui.station.port import Station
 from tui.terminal.look import MARKS

@@ -8,7 +8,7 @@ from appliance.api.audit import CustodyRecord
 from bundles.io.display import safe
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import needed
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 
 
 class CustodyActs(StationScreen):

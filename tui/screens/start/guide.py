@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from tui.actions.registry import BY_NAME
-from tui.guides.facts import gather
+from tui.guides.guide_facts import gather
 from tui.guides.steps import ABOUT, TITLES, GuideFacts, Step, next_index, steps_of
 from tui.screens.intake.importing import ImportingScreen
 from tui.terminal.look import Look

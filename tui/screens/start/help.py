@@ -10,7 +10,7 @@ from bundles.io.display import safe
 from tui.actions.further_screens import BY_SCREEN, LISTED
 from tui.actions.keymap import Keymap
 from tui.actions.registry import ACTIONS, DEMO_ALONE, SCREENS, TITLES
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.widgets.text_rows import TextRows
 
 _MARKS = """\

@@ -15,7 +15,7 @@ from appliance.api.people import AccountChange
 from appliance.api.status import Status, StoreUse
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.troubles import Trouble, dismiss, troubles
 from tui.terminal.look import Look
 from tui.terminal.texts import count, moment, percent, size, span

@@ -8,7 +8,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 
 from tui.actions.further_screens import LISTED
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.widgets.rows import RowList, Span
 
 

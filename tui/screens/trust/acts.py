@@ -16,7 +16,7 @@ from tui.dialogs.choose import Choose, Option
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.form import Field, Form
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.station_folder import Desk, Grant, Heard, KeyFile, Rotated
 from tui.terminal.texts import words
 from tui.wording.fingerprints import hex_lines, word_lines

@@ -17,7 +17,7 @@ from bundles.io.secret import Secret
 from tui.dialogs.choose import Choose, Option
 from tui.dialogs.passphrase import Passphrase
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.port import Station
 
 T = TypeVar("T")

@@ -21,7 +21,7 @@ from tui.actions.further_screens import READING
 from tui.dialogs.choose import Choose
 from tui.dialogs.media import ELSEWHERE, media_options
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens.base import StationScreen
+from tui.screens.station_screen import StationScreen
 from tui.station.port import Station
 from tui.terminal.texts import percent, size, words
 from tui.terminal.workers import begin

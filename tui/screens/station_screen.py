@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from bundles.io.display import safe
 from tui.actions.registry import Context
-from tui.screens import frame
+from tui.screens import edge_rows
 from tui.screens.asking import Answer, AskingScreen, Refusal
 from tui.terminal.look import Look
 from tui.widgets.bars import Clock, Line, Message
@@ -142,11 +142,11 @@ class StationScreen(AskingScreen, inherit_bindings=False):
         if not self.ready or app.shown is not self or len(self.query(EDGES)) < EDGES.count("#"):
             return  # not all there: the application closes, from the inside out
         self.query_one("#headline", Line).show(
-            frame.head(
+            edge_rows.head(
                 look, app.status, self.name_of, app.running_job, app.link.lost, app.presence.name, self.size.width - 10
             )
         )
-        self.query_one("#tabs", Line).show(frame.tabs(look, self.name_of, self.size.width))
+        self.query_one("#tabs", Line).show(edge_rows.tabs(look, self.name_of, self.size.width))
         banner = self.query_one("#banner", Line)
         banner.display = app.link.lost
         if app.link.lost:
@@ -154,16 +154,16 @@ class StationScreen(AskingScreen, inherit_bindings=False):
             text = f" [!!] the station does not answer since {app.link.lost_at[11:20]}; {heard}"
             banner.show([(text, "plain")])
         ribbon = self.query_one("#ribbon", Line)
-        spans = frame.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
+        spans = edge_rows.ribbon(look, app.keymap, app.guide, app.guide_facts, app.draft)
         ribbon.display = bool(spans) and self.name_of != "guide"
         ribbon.show(spans)
-        self.query_one("#footer", Line).show(frame.footer(look, app.keymap, self.context(), self.size.width))
+        self.query_one("#footer", Line).show(edge_rows.footer(look, app.keymap, self.context(), self.size.width))
 
     def on_row_list_moved(self, message: RowList.Moved) -> None:
         self._end_hint()
         self.moved(message.rows)
         self.query_one("#footer", Line).show(
-            frame.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
+            edge_rows.footer(self.look, self.console_app.keymap, self.context(), self.size.width)
         )
 
     def say(self, role: str, text: str) -> None:
