@@ -62,3 +62,18 @@ def look(paths: StationPaths, head: str = "") -> LogFindings:
 
 def findings(paths: StationPaths, head: str = "") -> list[str]:
     return [found.text() for found in look(paths, head).findings]
+
+
+def fill(paths: StationPaths, count: int) -> FileAudit:
+    audit = FileAudit(paths.audit)
+    for number in range(1, count + 1):
+        act(audit, number)
+    return audit
+
+
+def lane(paths: StationPaths, number: int = 1, segment: int = 1) -> Path:
+    return paths.audit / "lanes" / f"{number:02}.{segment:06}.jsonl"
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)

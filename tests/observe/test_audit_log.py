@@ -5,57 +5,28 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
-from click.testing import CliRunner
 
 from appliance import clock, limits
-from appliance.audit import export
 from appliance.audit.acts import Act, read_act
 from appliance.audit.checkpoints import checkpoint, last_checkpoint
 from appliance.audit.folder_acts import recorded
 from appliance.audit.port import FileAudit
 from appliance.audit.query import Query, find_events
 from appliance.audit.reading import newest, tail
-from appliance.cli.station.audit import prune
-from appliance.cli.station.audit import verify as verify_command
 from appliance.paths import StationPaths
-from bundles.documents.audit_cut import sign_cut
-from bundles.documents.audit_log import hash_of, line_of, verify
-from bundles.errors import FailedError, RefusedError, UsageError
+from bundles.documents.audit_log import line_of, verify
+from bundles.errors import FailedError, UsageError
 from bundles.signing.keys import create_private, load_public, save_private
-from tests.observe.station import SITE, act, findings, look, make, sealed_line
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> StationPaths:
-    return make(tmp_path / "bravo")
-
-
-def fill(paths: StationPaths, count: int) -> FileAudit:
-    audit = FileAudit(paths.audit)
-    for number in range(1, count + 1):
-        act(audit, number)
-    return audit
-
-
-def lane(paths: StationPaths, number: int = 1, segment: int = 1) -> Path:
-    return paths.audit / "lanes" / f"{number:02}.{segment:06}.jsonl"
-
-
-def lines(path: Path) -> list[bytes]:
-    return path.read_bytes().splitlines(keepends=True)
+from tests.observe.station import SITE, act, fill, findings, lane, lines, look, make
 
 
 def test_a_log_that_nobody_touched_verifies(paths: StationPaths) -> None:
@@ -295,93 +266,6 @@ def test_lanes_rotate_and_the_chain_goes_through(paths: StationPaths, monkeypatc
     assert any("was removed" in text for text in findings(paths))
 
 
-def test_only_what_an_export_holds_may_go_and_the_rest_still_verifies(
-    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
-    audit = fill(paths, 30)
-    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    cut = export.prunable(paths, tmp_path / "out", SITE)
-    assert cut is not None
-    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
-    assert export.prune(paths, cut) > 2
-    assert findings(paths) == []
-    assert not lane(paths, 1, 1).exists()
-    lane(paths, 1, cut.lanes[0].first).unlink()
-    assert findings(paths)
-
-
-@pytest.fixture
-def prunable(paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[FileAudit, export.Cut, str]:
-    """A log of several segments, a cut that an export allows, and a head that was printed before it."""
-    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
-    audit = fill(paths, 30)
-    head = checkpoint(paths)
-    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    cut = export.prunable(paths, tmp_path / "out", SITE)
-    assert cut is not None
-    return audit, cut, head
-
-
-Prunable = tuple[FileAudit, export.Cut, str]
-
-
-def test_a_head_that_was_printed_before_a_cut_is_held_after_it(paths: StationPaths, prunable: Prunable) -> None:
-    audit, cut, head = prunable
-    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
-    export.prune(paths, cut)
-    assert findings(paths, head) == []
-
-
-def _unsigned(detail: dict[str, Any]) -> dict[str, Any]:
-    return {"lanes": detail["cut"]["lanes"]}
-
-
-def _by_another_key(detail: dict[str, Any]) -> dict[str, Any]:
-    cut = msgspec.convert(detail["cut"], export.Cut)
-    return sign_cut(cut, create_private())
-
-
-def _moved(detail: dict[str, Any]) -> dict[str, Any]:
-    return {**detail, "cut": {**detail["cut"], "head": "9-" + "0" * 64}}
-
-
-@pytest.mark.parametrize("forge", [_unsigned, _by_another_key, _moved])
-def test_a_beginning_that_went_with_a_forged_prune_is_found(
-    paths: StationPaths, prunable: Prunable, forge: Callable[[dict[str, Any]], dict[str, Any]]
-) -> None:
-    """Whoever writes every file of the station, and lacks its audit key."""
-    audit, cut, head = prunable
-    act(audit, 31, act="audit.prune", detail=forge(export.announced(paths, cut)))
-    checkpoint(paths)
-    export.prune(paths, cut)
-    found = findings(paths, head)
-    assert any("signed" in text or "signature" in text for text in found)
-    assert any("were removed" in text for text in found)
-
-
-@pytest.mark.parametrize("more", ["a line", "a segment"])
-def test_more_than_a_signed_cut_says_is_found(paths: StationPaths, prunable: Prunable, more: str) -> None:
-    audit, cut, _ = prunable
-    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
-    checkpoint(paths)
-    export.prune(paths, cut)
-    path = lane(paths, 1, cut.lanes[0].first)
-    assert path.exists()
-    kept = lines(path)[1:] if more == "a line" else []
-    path.write_bytes(b"".join(kept)) if kept else path.unlink()
-    assert findings(paths)
-
-
-def test_a_lines_cut_within_a_segment_is_no_prune(paths: StationPaths, prunable: Prunable) -> None:
-    """The first segment stays, without its first lines, beside a signed cut of it: segments go whole, or not at all."""
-    audit, cut, _ = prunable
-    act(audit, 31, act="audit.prune", detail=export.announced(paths, cut))
-    first = lane(paths)
-    first.write_bytes(b"".join(lines(first)[1:]))
-    assert any("were removed" in text for text in findings(paths))
-
-
 def test_events_behind_the_last_checkpoint_are_counted(paths: StationPaths) -> None:
     audit = fill(paths, 3)
     checkpoint(paths)
@@ -397,94 +281,6 @@ def test_a_lane_that_claims_to_be_older_than_a_checkpoint_that_does_not_know_it_
     made_up = json.loads(lines(lane(paths))[0]) | {"lane": 2, "time": "2020-01-01T00:00:00Z"}
     lane(paths, 2).write_bytes(line_of(made_up))
     assert any("no checkpoint since knows it" in text for text in findings(paths))
-
-
-def back_dated(paths: StationPaths, seconds: float, **changes: object) -> None:
-    """An event of the station's own behind the last one of lane 1, and so many seconds older."""
-    before = json.loads(lines(lane(paths))[-1])
-    micros = before["micros"] - int(seconds * 1_000_000)
-    prev = hash_of(lines(lane(paths))[-1])
-    said = {"seq": before["seq"] + 1, "micros": micros, "prev": prev, "time": text_of(micros)}
-    lane(paths).write_bytes(lane(paths).read_bytes() + sealed_line(paths, before | said | changes))
-
-
-def text_of(micros: int) -> str:
-    return datetime.fromtimestamp(micros / 1_000_000, UTC).strftime(clock.FORMAT)
-
-
-@pytest.mark.parametrize("seconds", [6, 3600, 10 * 365 * 86_400])
-def test_time_that_goes_back_in_a_lane_is_found(paths: StationPaths, seconds: int) -> None:
-    fill(paths, 2)
-    checkpoint(paths)
-    back_dated(paths, seconds)
-    assert look(paths).time_back == 1
-    (found,) = findings(paths)
-    assert f"01.000001.jsonl:3: it says that it is {seconds} s older than the event before it" in found
-    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
-    assert isinstance(looked.exception, RefusedError)
-    assert looked.exception.exit_status == 3
-
-
-def test_time_that_goes_back_by_less_than_a_clock_daemon_slews_is_counted(paths: StationPaths) -> None:
-    fill(paths, 2)
-    checkpoint(paths)
-    back_dated(paths, 1.5)
-    assert (look(paths).time_back, findings(paths)) == (1, [])
-    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
-    assert "[..] 1 event is older than the one before them: the clock was corrected" in looked.output
-    assert "[..] 1 event is behind it: no signature covers them yet" in looked.output
-
-
-def test_a_clock_that_is_set_back_is_said_by_the_station_and_is_no_finding(
-    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    audit = fill(paths, 2)
-    real = clock.micros
-    with monkeypatch.context() as patch:
-        patch.setattr(clock, "micros", lambda: real() - 3600 * 1_000_000)
-        patch.setattr(clock, "now", lambda: text_of(clock.micros()))
-        act(audit, 3)
-        act(audit, 4)
-    checkpoint(paths)
-    events = tail(paths.audit, 10)
-    (said,) = [event for event in events if event["act"] == "clock.set-back"]
-    assert said["detail"]["from"] - said["detail"]["to"] > 3599 * 1_000_000
-    assert (look(paths).time_back, look(paths).set_back, findings(paths)) == (1, 1, [])
-
-
-def test_a_clock_that_was_set_back_while_the_station_was_off_is_said_by_the_next_process(
-    paths: StationPaths, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def other_process() -> None:
-        real = clock.micros
-        monkeypatch.setattr(clock, "micros", lambda: real() + 3600 * 1_000_000)
-        monkeypatch.setattr(clock, "now", lambda: text_of(clock.micros()))
-        act(FileAudit(paths.audit), 1)
-
-    done = multiprocessing.get_context("fork").Process(target=other_process)
-    done.start()
-    done.join()
-    act(FileAudit(paths.audit), 2)
-    checkpoint(paths)
-    assert (look(paths).set_back, findings(paths)) == (1, [])
-
-
-@pytest.mark.parametrize("detail", [{}, {"from": 1, "to": 2}, {"from": None, "to": None}])
-def test_an_event_that_says_something_else_of_the_clock_explains_nothing(
-    paths: StationPaths, detail: dict[str, object]
-) -> None:
-    fill(paths, 2)
-    checkpoint(paths)
-    back_dated(paths, 3600, act="clock.set-back", detail=detail)
-    assert len(findings(paths)) == 1
-
-
-@pytest.mark.parametrize("time", ["2020-01-01T00:00:00Z", "2099-01-01T00:00:00Z", "", "yesterday"])
-def test_an_event_whose_time_is_not_when_it_was_written_is_found(paths: StationPaths, time: str) -> None:
-    fill(paths, 2)
-    checkpoint(paths)
-    back_dated(paths, -1, time=time)
-    assert [text.partition(": ")[2] for text in findings(paths)] == ["its time and its micros are not the same"]
 
 
 COVERED_ACTS = ["intake.import", "intake.approve", "intake.release", "key.revoke", "account.grant", "audit.prune"]
@@ -553,121 +349,6 @@ def test_a_stray_file_beside_the_lanes_of_a_live_log_is_found(paths: StationPath
     assert [each.text() for each in found] == [f"{name}: a file that is no part of the log"]
 
 
-def test_nothing_goes_by_an_export_that_was_changed(
-    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
-    fill(paths, 30)
-    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    with (tmp_path / "out/lanes/01.000001.jsonl").open("ab") as file:
-        file.write(b"\n")
-    with pytest.raises(RefusedError, match="does not verify"):
-        export.prunable(paths, tmp_path / "out", SITE)
-
-
-def edit(folder: Path, chance: random.Random) -> str:
-    """One random edit of an export, as somebody with an editor would make it. Says what it did."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    path = chance.choice(files)
-    data = path.read_bytes()
-    kind = chance.choice(["byte", "bit", "cut", "add", "delete", "line", "swap", "copy", "field", "rename", "new"])
-    everything = data.splitlines(keepends=True)
-    if kind == "byte":
-        at = chance.randrange(len(data))
-        path.write_bytes(data[:at] + bytes([(data[at] + chance.randrange(1, 256)) % 256]) + data[at + 1 :])
-    elif kind == "bit":
-        at = chance.randrange(len(data))
-        path.write_bytes(data[:at] + bytes([data[at] ^ (1 << chance.randrange(8))]) + data[at + 1 :])
-    elif kind == "cut":
-        path.write_bytes(data[: chance.randrange(len(data))])
-    elif kind == "add":
-        path.write_bytes(data + chance.choice([b"\n", b" ", data[-20:], everything[-1]]))
-    elif kind == "delete":
-        path.unlink()
-    elif kind == "line":
-        at = chance.randrange(len(everything))
-        path.write_bytes(b"".join(everything[:at] + everything[at + 1 :]))
-    elif kind == "swap" and len(everything) > 1:
-        at = chance.randrange(len(everything) - 1)
-        path.write_bytes(b"".join([*everything[:at], everything[at + 1], everything[at], *everything[at + 2 :]]))
-    elif kind == "copy":
-        at = chance.randrange(len(everything))
-        path.write_bytes(b"".join([*everything[:at], everything[at], *everything[at:]]))
-    elif kind == "field":
-        log = folder / "lanes/01.000001.jsonl"
-        events = lines(log)
-        at = chance.randrange(len(events))
-        fields = json.loads(events[at])
-        fields[chance.choice(["act", "actor", "thing", "outcome", "time"])] = "2020"
-        events[at] = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode() + b"\n"
-        log.write_bytes(b"".join(events))
-    elif kind == "rename":
-        path.rename(path.with_name(path.name + "x"))
-    else:
-        (folder / "lanes/07.000001.jsonl").write_bytes(data)
-    return f"{kind} in {path.relative_to(folder)}"
-
-
-@pytest.mark.parametrize("resummed", [False, True], ids=["as it is", "with SHA256SUMS made anew"])
-def test_two_hundred_random_edits_of_an_export_are_two_hundred_found(
-    paths: StationPaths, tmp_path: Path, resummed: bool
-) -> None:
-    audit = fill(paths, 20)
-    checkpoint(paths)
-    act(audit, 21)
-    out = tmp_path / "out"
-    documents = {"bundles/alpha.bravo-000001/manifest.json": b"{}", "bundles/alpha.bravo-000001/report.json": b"{}"}
-    export.export(paths, out, documents, site=SITE, at="2026-01-01T00:00:00Z")
-    key = load_public(paths.keys / "audit.pub.pem")
-    assert export.verify_export(out, key, SITE).findings == []
-    chance, found = random.Random(7), 0
-    for _ in range(200):
-        copy = tmp_path / "copy"
-        shutil.copytree(out, copy)
-        what = edit(copy, chance)
-        if resummed and (copy / "SHA256SUMS").exists():
-            command = (
-                "find . -type f ! -name 'SHA256SUMS*' | sed 's,^./,,' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS"
-            )
-            subprocess.run(command, shell=True, cwd=copy, check=True)
-            if (copy / "SHA256SUMS").read_bytes() == (out / "SHA256SUMS").read_bytes():
-                command = "printf x >> README.txt"  # the edit was of SHA256SUMS itself, and is gone: make another
-                subprocess.run(command, shell=True, cwd=copy, check=True)
-        problems = export.verify_export(copy, key, SITE).findings
-        assert problems, what
-        found += 1
-        shutil.rmtree(copy)
-    assert found == 200
-
-
-def test_an_export_is_checked_by_sha256sum_and_openssl_alone(paths: StationPaths, tmp_path: Path) -> None:
-    fill(paths, 3)
-    out = tmp_path / "out"
-    export.export(paths, out, {}, site=SITE, at="2026-01-01T00:00:00Z")
-    (signature,) = out.glob("SHA256SUMS.*.sig")
-    check = ["openssl", "dgst", "-sha256", "-verify", str(paths.keys / "audit.pub.pem"), "-signature", signature.name]
-    assert subprocess.run([*check, "SHA256SUMS"], cwd=out, check=False).returncode == 0
-    assert (
-        subprocess.run(["sha256sum", "-c", "--strict", "--quiet", "SHA256SUMS"], cwd=out, check=False).returncode == 0
-    )
-
-
-def test_an_export_that_fails_leaves_nothing(paths: StationPaths, tmp_path: Path) -> None:
-    fill(paths, 3)
-    (paths.keys / "audit.pem").unlink()
-    with pytest.raises(Exception, match="audit"):
-        export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_export_is_never_written_over_and_says_so(paths: StationPaths, tmp_path: Path) -> None:
-    fill(paths, 3)
-    (tmp_path / "out").mkdir()
-    with pytest.raises(UsageError, match=r"the export's folder exists: .*/out; name a new one"):
-        export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    assert list((tmp_path / "out").iterdir()) == []
-
-
 def test_events_are_found_by_what_they_are(paths: StationPaths) -> None:
     audit = fill(paths, 4)
     act(audit, 5, act="intake.release", outcome="refused", actor="anna", detail={"reason": "too few"})
@@ -733,17 +414,3 @@ def test_an_event_holds_whatever_a_client_can_make_it_hold(paths: StationPaths) 
     act(audit, 1, thing="a\nb\u202e\x00\udc80", detail={"x": object, "y": 1.5})
     checkpoint(paths)
     assert findings(paths) == []
-
-
-def test_the_command_prunes_with_a_signed_cut(
-    paths: StationPaths, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "AUDIT_SEGMENT", 2_000)
-    fill(paths, 30)
-    export.export(paths, tmp_path / "out", {}, site=SITE, at="2026-01-01T00:00:00Z")
-    ran = CliRunner().invoke(prune, ["--exported", str(tmp_path / "out"), "-C", str(paths.root), "--json"])
-    assert ran.exit_code == 0, ran.output
-    assert json.loads(ran.stdout)["removed"] > 2
-    assert (findings(paths), lane(paths, 1, 1).exists()) == ([], False)
-    looked = CliRunner().invoke(verify_command, ["-C", str(paths.root)])
-    assert (looked.exit_code, "no event is behind it" in looked.output or "behind it" in looked.output) == (0, True)

@@ -18,12 +18,7 @@ from appliance.audit.port import FileAudit
 from appliance.audit.reading import tail
 from appliance.paths import StationPaths
 from tests.access.site import Site, basic, bearer
-from tests.observe.station import act, make
-
-
-@pytest.fixture
-def paths(tmp_path: Path) -> StationPaths:
-    return make(tmp_path / "bravo")
+from tests.observe.station import act
 
 
 def refused(number: int, address: str = "192.0.2.1", **changes: Any) -> AuditEvent:
