@@ -32,6 +32,7 @@ from tui.shell.crash import Crash
 from tui.shell.failing import Failing
 from tui.shell.opening import Opening
 from tui.shell.presence import Presence
+from tui.shell.typing_order import TypingOrder
 from tui.station.link import Link
 from tui.station.port import NotLoggedInError, Station, StationLostError
 from tui.terminal import clipboard
@@ -65,7 +66,7 @@ class Unseen(Message):
     error: LockgateError
 
 
-class LockgateConsole(Opening, Failing, inherit_bindings=False):
+class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
     """`station` is the control client or the demo's; `now` gives the wire time that the clock shows; `other` is the
     station across the gap, which only the demo has; `seconds` counts the time without a key, and `first` makes the
     first administrator. `after` is the defect that ended the console before this one: its page comes first."""

@@ -12,12 +12,17 @@ from __future__ import annotations
 from typing import ClassVar, TypeVar
 
 from textual import events
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
 R = TypeVar("R")
 
 FIELD_KEYS = frozenset({"enter", "tab", "shift+tab", "up", "down"})
+
+
+class Stands(Message):
+    """To the application: the widgets of a screen are there, and it takes keys."""
 
 
 class EarlyKeys(Screen[R], inherit_bindings=False):
@@ -49,6 +54,7 @@ class EarlyKeys(Screen[R], inherit_bindings=False):
         kept, self._early = self._early, ()
         for event in sorted(kept, key=lambda event: event.time):
             self.app.post_message(_again(event))
+        self.app.post_message(Stands())
 
     def keeps_back(self, event: events.Key | events.Paste) -> bool:
         """Keep what was typed behind a key that is about to go to another field; whether it was kept."""
