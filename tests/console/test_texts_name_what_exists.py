@@ -4,6 +4,7 @@ name are walked in tests/cli/test_remedies."""
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,8 +79,13 @@ def screen_of(module: str) -> tuple[str, ...]:
     return ()
 
 
-def texts() -> Iterator[tuple[str, str]]:
+@functools.cache
+def texts() -> tuple[tuple[str, str], ...]:
     """Each text of the console, but for docstrings, with its module."""
+    return tuple(_texts())
+
+
+def _texts() -> Iterator[tuple[str, str]]:
     for path in sorted(TUI.rglob("*.py")):
         if "demo" in path.parts:
             continue
@@ -90,6 +96,7 @@ def texts() -> Iterator[tuple[str, str]]:
                 yield f"tui/{path.relative_to(TUI)}", node.value
 
 
+@functools.cache
 def named() -> dict[tuple[str, str], tuple[str, str]]:
     """What texts say of keys: (module, words) to (key, verb)."""
     found = {}
