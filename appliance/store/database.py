@@ -10,7 +10,6 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance import limits
-from appliance.store.migrations.runner import migrate
 from appliance.store.rows import add_functions
 from bundles.errors import FailedError, UsageError
 from bundles.io.files import own_as_folder, write_atomic
@@ -33,7 +32,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA foreign_keys = ON")
         add_functions(connection)
         connection.execute(f"PRAGMA cache_size = -{limits.WRITER_PAGES // 1024}")
-        migrate(connection)
+        _migrate(connection)
     except (sqlite3.Error, OSError) as error:
         raise FailedError(
             "the metadata cannot be opened for writing",
@@ -41,6 +40,13 @@ def open_writer(path: Path) -> sqlite3.Connection:
             remedy="check the disk and its owner",
         ) from None
     return connection
+
+
+def _migrate(connection: sqlite3.Connection) -> None:
+    # Loaded here: what it needs takes a twentieth of a second, and jobs and workers only read.
+    from appliance.store.migrations.runner import migrate
+
+    migrate(connection)
 
 
 @functools.cache
@@ -51,7 +57,7 @@ def _new_database() -> bytes:
     """
     with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
         add_functions(connection)
-        migrate(connection)
+        _migrate(connection)
         return connection.serialize()
 
 
