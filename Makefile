@@ -30,7 +30,15 @@ $(OWN)/.installed: requirements.lock pyproject.toml
 demo: $(STAMP)
 	$(BIN)/python -m appliance.tour $(REFS)
 
-test: $(STAMP)
+# Modules are compiled once: each test process, and each command that a test starts, would compile them anew.
+test test-long check $(VENV)/.compiled: export PYTHONDONTWRITEBYTECODE :=
+
+# One process compiles the tests before many load them at once. What is wrong with one is said by the run itself.
+$(VENV)/.compiled: $(STAMP) $(shell find appliance bundles tui tests -name '*.py')
+	-@$(BIN)/python -m pytest --collect-only -qq -p no:cacheprovider > $@ 2>&1
+	@touch $@
+
+test: $(STAMP) $(VENV)/.compiled
 	$(BIN)/python -m pytest -n $(PYTEST_JOBS) --dist worksteal -m "not long"
 
 # What to run after each change: a minute. UNIT are the folders whose tests start no station.
