@@ -1,4 +1,4 @@
-"""Whoever types faster than screens change ends where the last key leads: no key is lost, and none overtakes another."""
+"""Whoever types faster than screens change ends where the last key leads: none is lost or overtakes another."""
 
 from __future__ import annotations
 
