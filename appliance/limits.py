@@ -771,6 +771,9 @@ LOGIN_CACHE: Final = 4_096
 LOGIN_CACHE_TIME: Final = 300.0
 """How long it does; any change of any account forgets all of them at once."""
 
+UNEXPLAINED_KEPT: Final = 10.0
+"""Seconds for which an account that the audit log does not explain is refused without another look at the log."""
+
 SEEN_STEP: Final = 600
 """Seconds between two records of when an account was last seen: a storm of log-ins is one write an account."""
 

@@ -48,12 +48,37 @@ class LockedError(RefusedError):
         self.seconds, self.first = seconds, first
 
 
+class UnexplainedError(RefusedError):
+    """The name and its secret are right, and the audit log does not explain the account: nobody logs in as it."""
+
+    def __init__(self, name: str, thing: str, how: str) -> None:
+        super().__init__(
+            f"by the audit log {thing} is {how}: the database was changed by hand",
+            thing=name,
+            remedy="have another administrator set it anew or disable the account; see: lockgate intake check",
+        )
+
+
+class Explained(Protocol):
+    """Holds accounts against the audit log."""
+
+    async def wrong(self, name: str) -> tuple[str, str] | None:
+        """The first row of an account that no event explains, and how; None for none. Never blocks."""
+        ...
+
+
 class Identity(Protocol):
     """Tells who somebody is."""
 
     async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """The account that `name` and `secret` prove, or None. `origin` is where the caller is: an address
-        (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError. Never blocks."""
+        (appliance.addresses.origin_of) or a uid. Raises LockedError, BusyError, UnexplainedError, and FailedError
+        where the audit log cannot be read. Never blocks."""
+        ...
+
+    async def require_explained(self, name: str) -> None:
+        """Go on only where the audit log explains an account: for who proves it in another way than by its secret.
+        Raises UnexplainedError, FailedError. Never blocks."""
         ...
 
 
@@ -63,6 +88,9 @@ class Nobody:
     async def identify(self, name: str, secret: str, origin: str) -> Known | None:
         """None."""
         return None
+
+    async def require_explained(self, name: str) -> None:
+        """Nobody is held against the log."""
 
 
 class StationIdentity:
@@ -75,8 +103,12 @@ class StationIdentity:
     any number cost other origins nothing. Locks are by name and origin, so that nobody locks out another.
     """
 
-    def __init__(self, accounts: Accounts, writer: AsyncWriter, threads: HashingThreads) -> None:
+    def __init__(
+        self, accounts: Accounts, writer: AsyncWriter, threads: HashingThreads, explained: Explained | None = None
+    ) -> None:
+        """`explained`: what an account is held against before it may log in; None on a station without a log."""
         self._accounts, self._writer, self._threads = accounts, writer, threads
+        self._explained = explained
         self._key = secrets.token_bytes(32)
         self._proved: OrderedDict[bytes, tuple[int, float, str, str]] = OrderedDict()
         self._proving: dict[bytes, asyncio.Task[Known | None]] = {}
@@ -87,14 +119,16 @@ class StationIdentity:
         # The origin is part of it: one without attempts must not learn from what another has proved.
         proof = hmac.digest(self._key, f"{origin}\0{len(name)}:{name}:{secret}".encode(), hashlib.sha256)
         known = self._remembered(proof)
-        if known is not None:
-            return known
-        task = self._proving.get(proof)
-        if task is None:
-            task = asyncio.create_task(self._attempt(name, secret, proof, origin))
-            self._proving[proof] = task
-            task.add_done_callback(lambda _: self._proving.pop(proof, None))
-        return await asyncio.shield(task)
+        if known is None:
+            task = self._proving.get(proof)
+            if task is None:
+                task = asyncio.create_task(self._attempt(name, secret, proof, origin))
+                self._proving[proof] = task
+                task.add_done_callback(lambda _: self._proving.pop(proof, None))
+            known = await asyncio.shield(task)
+        if known is not None:  # behind the proof: who is nobody makes the station read no log
+            await self.require_explained(name)
+        return known
 
     async def _attempt(self, name: str, secret: str, proof: bytes, origin: str) -> Known | None:
         """One attempt of an origin, in its turn: taken before anything is hashed, and given back where it held."""
@@ -133,6 +167,12 @@ class StationIdentity:
         if (self._accounts.seen(name) or "") < clock.after(-limits.SEEN_STEP):
             await self._writer.submit(Seen(account=name, at=clock.now()))
         return Known(account, secret_id)
+
+    async def require_explained(self, name: str) -> None:
+        """As Identity.require_explained."""
+        wrong = None if self._explained is None else await self._explained.wrong(name)
+        if wrong is not None:
+            raise UnexplainedError(name, *wrong)
 
     def _stored(self, name: str, secret: str) -> tuple[str | None, str]:
         """The hash that the secret must have, and the id of a robot's."""

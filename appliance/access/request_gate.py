@@ -11,7 +11,7 @@ from typing import Final
 from aiohttp import web
 
 from appliance import limits
-from appliance.access.identity import Identity, Known, LockedError
+from appliance.access.identity import Identity, Known, LockedError, UnexplainedError
 from appliance.access.passwords import BusyError
 from appliance.access.rate_limits import Buckets, Empty
 from appliance.access.scopes import Scope
@@ -44,7 +44,8 @@ class Ticket:
     """What the gate knows of a request: its caller, and what its token may be used for (None: whatever the caller may).
 
     `proved`: it carried something that held; `session` is the robot's secret it was, if it was one; `allowed` is its
-    token's. `refused` is what it was refused on the way, for the audit log, which need not hear of it where `told`.
+    token's. `refused` is what it was refused on the way, for the audit log, which need not hear of it where `told`;
+    `why` says there why a log-in was refused.
     """
 
     caller: Caller
@@ -52,6 +53,7 @@ class Ticket:
     proved: bool = False
     session: str = ""
     told: bool = False
+    why: str = ""
     allowed: set[tuple[Action, str]] = field(default_factory=set)
     refused: list[tuple[Action, str]] = field(default_factory=list)
     events: list[AuditEvent] = field(default_factory=list)
@@ -149,7 +151,8 @@ class AccountAccess:
         if status in _REFUSALS:
             if status == 401 and request.path in _BASE and "Authorization" not in request.headers:
                 return []  # the ping that every client begins with
-            return [self._event(request, ticket, request.path, {"status": status, "code": code})]
+            detail = {"status": status, "code": code} | ({"why": ticket.why} if ticket.why else {})
+            return [self._event(request, ticket, request.path, detail)]
         if request.query.get("from"):
             return [self._event(request, ticket, name, {"status": status}) for _, name in ticket.refused]
         return []
@@ -220,10 +223,19 @@ class AccountAccess:
             return _slow_down(request, Empty(locked.seconds, locked.first))
         except BusyError:
             return _slow_down(request, Empty(2, True))
+        except UnexplainedError as error:
+            return self.unexplained(request, error)
         if known is not None:
             return known
         request[_TICKET].caller = Caller(f"unproved {name[:64]!r}", "anonymous", address=request.remote or "")
         return self._unauthorized(request, "")
+
+    def unexplained(self, request: web.Request, error: UnexplainedError) -> WireError:
+        """The answer to who proved an account that the audit log does not explain: it opens nothing."""
+        ticket = request[_TICKET]
+        ticket.caller = Caller(f"unproved {str(error.thing)[:64]!r}", "anonymous", address=request.remote or "")
+        ticket.why = error.what
+        return WireError(403, "DENIED", "the account was changed outside of the station: ask an administrator")
 
     def _check_list(self, request: web.Request, ticket: Ticket) -> WireError | None:
         """The base: whoever proved something, or got a token as nobody. The catalog: what names a repository one may

@@ -18,6 +18,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from appliance import clock, limits
+from appliance.access.identity import UnexplainedError
 from appliance.access.passwords import fingerprint, new_secret, same
 from appliance.access.request_gate import AccountAccess, ticket_of
 from appliance.access.scopes import granted, parse_scopes
@@ -101,7 +102,10 @@ class TokenEndpoint:
                 return known, []
             return await self._give(asked, _Login(known.account.caller(request.remote or ""), known.secret))
         if kind == "refresh_token":
-            login = await self._renew(request, form.get("refresh_token", ""), asked.offline)
+            try:
+                login = await self._renew(request, form.get("refresh_token", ""), asked.offline)
+            except UnexplainedError as error:
+                return self._gate.unexplained(request, error), []
             if login is None:
                 return self._gate.challenge(request, "list", ""), []
             return await self._give(asked, login)
@@ -110,11 +114,12 @@ class TokenEndpoint:
     async def _renew(self, request: web.Request, token: str, rotate: bool) -> _Login | None:
         """The log-in that a refresh token stands for; None for one that is not good (any more).
 
-        One that was rotated away and comes again is somebody's copy: the log-in ends for both.
+        One that was rotated away and comes again is somebody's copy: the log-in ends for both. Raises UnexplainedError.
         """
         kept, account = self._kept(token)
         if kept is None or account is None:
             return None
+        await self._gate.identity.require_explained(account.name)
         caller = account.caller(request.remote or "")
         if not rotate and kept.used is None:
             return _Login(caller, kept.family, token, kept.expires)

@@ -58,6 +58,46 @@ def own_events(
     return newest(paths.audit, holding, before, without, standing_of(paths), foreign, marks)
 
 
+def own_heads(paths: StationPaths) -> dict[int, int]:
+    """The number of the newest event that the station wrote into each lane. Raises FailedError."""
+    return {lane: next((seq for seq, _ in lines), 0) for lane, lines in _own_lines(paths).items()}
+
+
+def own_since(paths: StationPaths, after: Mapping[int, int], marks: Iterable[bytes]) -> list[dict[str, Any]]:
+    """Every event that the station wrote, of each lane above the number that `after` names, whose line holds one of
+    `marks`; the newest first. Reads no further back. Raises FailedError."""
+    wanted, found = tuple(marks), []
+    for lane, lines in _own_lines(paths).items():
+        for seq, line in lines:
+            if seq <= after.get(lane, 0):
+                break
+            if any(one in line for one in wanted) and (event := _event(line, lane)) is not None:
+                found.append(event)
+    return sorted(found, key=lambda event: (-event["micros"], -event["lane"], -event["seq"]))
+
+
+def _own_lines(paths: StationPaths) -> dict[int, Iterator[tuple[int, bytes]]]:
+    """By lane the lines that the station wrote, with their numbers, the newest first."""
+    standing, lanes = standing_of(paths), dict[int, list[Segment]]()
+    for segment in segments(paths.audit):
+        lanes.setdefault(segment.lane, []).append(segment)
+    return {
+        lane: (
+            (_seq_of(line), line)
+            for line, own in standing.own(lane, _lines(mine, [""], set()), b"", b"")
+            if own
+        )
+        for lane, mine in lanes.items()
+    }  # fmt: skip
+
+
+def _seq_of(line: bytes) -> int:
+    """The number of a line of the station's, unparsed: its keys are sorted, and no text behind this one holds a bare
+    quotation mark."""
+    digits = line.rpartition(b'"seq":')[2].partition(b",")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
 def own_oldest(
     paths: StationPaths,
     holding: Iterable[bytes],

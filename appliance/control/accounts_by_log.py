@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from appliance import clock
+from appliance.access.identity import UnexplainedError
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import cover
@@ -19,10 +20,10 @@ from appliance.control.threads import on_own_station
 from appliance.permissions import GUARDED, Permission
 from appliance.release_check.account_record import ABOUT, AccountRecord, HeldAccount, detail_of
 from appliance.release_check.changed_accounts import about_of, wrong_in
+from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.release_check.log_record import read_log
 from appliance.station import Station
-from appliance.store.reads.account_rows import AccountRow, account_row, account_rows
-from bundles.errors import RefusedError
+from appliance.store.reads.account_rows import AccountRow, account_rows
 
 _log: Final = logging.getLogger(__name__)
 _IN_FLIGHT: Final = 10_000_000
@@ -32,12 +33,12 @@ log the process was alive, and the transaction was over."""
 
 @dataclass(slots=True)
 class AccountsByLog:
-    """What this process knows: whether the log has a base, and of which rows it was seen that the log explains them.
-    `began`: when the process did, in microseconds."""
+    """What this process knows: whether the log has a base, and what it says of accounts. `began`: when the process
+    did, in microseconds."""
 
+    explained: ExplainedAccounts | None = None
     began: int = field(default_factory=clock.micros)
     has_base: bool = False
-    right: dict[str, str] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def ensure(self, station: Station) -> None:
@@ -54,29 +55,20 @@ class AccountsByLog:
     async def require(self, station: Station, name: str, permission: Permission) -> None:
         """Go on only where the log explains the rows of an account that decides something.
 
-        Raises RefusedError naming the first row that it does not explain, FailedError where the log cannot be read.
+        Raises UnexplainedError naming the first row that it does not explain, FailedError where the log cannot be read.
         """
-        row = account_row(station.reader, name)
-        if permission not in GUARDED or row is None or self.right.get(name) == row.seal():
+        if permission not in GUARDED:
             return
-        wrong = await asyncio.to_thread(_wrong, station, row)
-        if not wrong:
-            self.right[name] = row.seal()
-            return
-        thing, how = wrong[0]
-        raise RefusedError(
-            f"by the audit log {thing} is {how}: the database was changed by hand",
-            thing=name,
-            remedy="have another administrator set it anew or disable the account; see: lockgate intake check",
-        )
+        if self.explained is None:
+            self.explained = ExplainedAccounts(station.paths, station.config.site, station.reader)
+        wrong = await self.explained.wrong(name, waits=True)
+        if wrong is not None:
+            raise UnexplainedError(name, *wrong)
 
-
-def _wrong(station: Station, row: AccountRow) -> list[tuple[str, str]]:
-    log = read_log(station.paths, station.config.site, acts=ABOUT)
-    record = log.deeds.accounts
-    if log.lost or log.damaged or not record.known or row.name in record.unsure:
-        return []  # the check says what is wrong with the log
-    return wrong_in(row, record.stands())
+    def forget(self) -> None:
+        """An account was changed: what the log says of it is read again."""
+        if self.explained is not None:
+            self.explained.forget()
 
 
 def ensure_base(station: Station, audit: AuditPort, began: int) -> None:

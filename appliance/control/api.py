@@ -28,6 +28,7 @@ from appliance.control.store_totals import StoreTotals
 from appliance.jobs.service import Jobs
 from appliance.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.program_log import lacking
+from appliance.release_check.account_record import ABOUT
 from appliance.station import Station
 from appliance.store.errors import EngineError
 from appliance.store.reads.accounts import Accounts
@@ -193,7 +194,9 @@ async def _admit(request: web.Request) -> None:
         request[_CALLER] = ANONYMOUS
         return
     try:
-        request[_CALLER] = control.callers.identify(request)
+        request[_CALLER] = who = control.callers.identify(request)
+        if not who.everything and "Authorization" not in request.headers:  # called by uid: that is the log-in
+            await control.identity.require_explained(who.name)
     except RefusedError as error:
         name = system_name(peer_uid(request))
         await control.record(
@@ -247,6 +250,8 @@ async def act(
                 await control.record(one)
             return await control.writer.submit(write)
     finally:
+        if event.act in ABOUT:
+            control.by_log.forget()
         await asyncio.to_thread(cover, control.station.audit, event)
 
 

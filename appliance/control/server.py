@@ -23,6 +23,7 @@ from appliance.access.passwords import HashingThreads
 from appliance.access.token_keys import rotate
 from appliance.audit.checkpoints import keep_signing
 from appliance.control import duties, indexing, jobs_by_log, openapi, space, store_watch
+from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handle_socket import Handles, HandleServer
@@ -68,6 +69,7 @@ from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.plain_http import one_line
 from appliance.readiness import HEALTHZ, READYZ, Probe
+from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.settings.station import load_config
 from appliance.station import Station, jobs_lease, open_station
 from appliance.store import presence
@@ -129,12 +131,14 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
         work = Jobs(station, writer, lease, token)
         async with (
             serve_writer(paths.writer_socket, service, token),
-            _access(station, writer) as (accounts, identity),
+            _access(station, writer) as (accounts, identity, by_log),
         ):
             callers, rules = Callers(station.config, accounts), station.config.access.rules()
             handles = Handles()
             noted = duties.note_caller
-            control = Control(station, writer, work, listen, callers, rules, identity, handles=handles, called=noted)
+            control = Control(
+                station, writer, work, listen, callers, rules, identity, handles=handles, called=noted, by_log=by_log
+            )
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
             listener = listen_at(paths.control_socket)
@@ -208,15 +212,16 @@ async def _keep_looking(control: Control) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[Accounts, Identity]]:
-    """Who is who; on a station with accounts also the keys for tokens, which change once a day."""
+async def _access(station: Station, writer: AsyncWriter) -> AsyncIterator[tuple[Accounts, Identity, AccountsByLog]]:
+    """Who is who, by the log too; on a station with accounts also the keys for tokens, which change once a day."""
     accounts, threads = Accounts(station.reader), HashingThreads()
+    explained = ExplainedAccounts(station.paths, station.config.site, station.reader)
     changing = None
     if not station.config.open:
         await asyncio.to_thread(rotate, station.paths.token_keys)
         changing = asyncio.create_task(_keep_rotating(station.paths.token_keys))
     try:
-        yield accounts, StationIdentity(accounts, writer, threads)
+        yield accounts, StationIdentity(accounts, writer, threads, explained), AccountsByLog(explained)
     finally:
         threads.close()
         if changing is not None:

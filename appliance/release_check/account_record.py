@@ -9,10 +9,10 @@ has `appliance.store.reads.accounts.mark_of` its record.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from appliance.audit.acts import Act
+from appliance.audit.acts import Act, read_act
 from appliance.patterns import EVERYTHING
 from appliance.store.writes.pending_changes import id_after_grant
 
@@ -71,6 +71,12 @@ class _Said:
     micros: int
 
 
+def _said_by(act: Act, event: Mapping[str, Any]) -> _Said:
+    detail = event["detail"]
+    kept = {name: detail[name] for name in _DETAIL if name in detail}
+    return _Said(act, str(event["thing"]), kept, int(event["micros"]))
+
+
 @dataclass(slots=True)
 class AccountRecord:
     """The events since the newest base, the newest first. `base`: its id; `left`: how many of its accounts are still
@@ -91,18 +97,29 @@ class AccountRecord:
         """Add an event that happened; the newest come first."""
         if self.over or act is None:
             return
-        detail, thing = event["detail"], str(event["thing"])
+        detail = event["detail"]
         if act in _ENDS and not self.base:
             self.over = True
         elif act == Act.ACCOUNTS_BASE and not self.base:
             self.base, self.left = str(detail.get("base", "")), int(detail.get("accounts", 0))
             self.over = self.left == 0
         elif act in _CHANGES or (act == Act.ACCOUNTS_STAND and self.base and detail.get("base") == self.base):
-            kept = {name: detail[name] for name in _DETAIL if name in detail}
-            self.said.append(_Said(act, thing, kept, int(event["micros"])))
+            self.said.append(_said_by(act, event))
             if act == Act.ACCOUNTS_STAND:
                 self.left -= 1
                 self.over = self.left == 0
+
+    def with_newer(self, events: Iterable[Mapping[str, Any]]) -> AccountRecord | None:
+        """The record with events that came after it, the newest first; None where they say more than what happened
+        to accounts since: a restore, a rebuild, another base, or that an act was taken back."""
+        newer: list[_Said] = []
+        for event in events:
+            act, detail = read_act(event["act"]), event["detail"]
+            if detail.get("takes_back") or (act not in _CHANGES and act in ABOUT):
+                return None
+            if act in _CHANGES and event["outcome"] == "done":
+                newer.append(_said_by(act, event))
+        return replace(self, said=[*newer, *self.said])
 
     def stands(self, *, without: _Said | None = None) -> Accounts:
         """What stands by these events, as if `without` had not happened."""

@@ -28,6 +28,7 @@ from appliance.paths import StationPaths
 from appliance.registry.app import create_app
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
+from appliance.release_check.explained_accounts import ExplainedAccounts
 from appliance.settings.client_writes import ClientWrites
 from appliance.settings.station import Config, load_config
 from appliance.store.blobs import BlobStore
@@ -92,8 +93,9 @@ async def station_access(
         yield OpenAccess()
         return
     accounts, threads = Accounts(metadata.connection), HashingThreads()
+    explained = ExplainedAccounts(paths, config.site, metadata.connection)
     gate = AccountAccess(
-        paths, accounts, StationIdentity(accounts, writer, threads), config.access.rules(),
+        paths, accounts, StationIdentity(accounts, writer, threads, explained), config.access.rules(),
         issuer=config.site, networks=config.access.networks(), rate=config.access.requests_per_second,
     )  # fmt: skip
     try:

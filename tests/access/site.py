@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 from appliance import clock
 from appliance.access import token_keys
-from appliance.access.identity import MARK, StationIdentity
+from appliance.access.identity import MARK, Explained, StationIdentity
 from appliance.access.passwords import HashingThreads, hash_password, hash_secret, new_secret
 from appliance.access.request_gate import AccountAccess
 from appliance.access.token_endpoint import StationAccess, TokenEndpoint
@@ -43,6 +43,7 @@ class Site(Store):
         addresses: tuple[str, ...] = (),
         roles: Mapping[Role, tuple[str, ...]] | None = None,
         rate: float = 0.0,
+        explained: Explained | None = None,
         **more: Any,
     ) -> Server:
         """A worker with its own memory of tokens and log-ins; `roles` count from those addresses alone."""
@@ -51,7 +52,7 @@ class Site(Store):
         self._stack.callback(threads.close)
         at_home = {role: parse_networks(networks) for role, networks in (roles or {}).items()}
         gate = AccountAccess(
-            self.paths, accounts, StationIdentity(accounts, writer, threads), Rules(anonymous, at_home),
+            self.paths, accounts, StationIdentity(accounts, writer, threads, explained), Rules(anonymous, at_home),
             issuer="bravo", networks=parse_networks(addresses), rate=rate,
         )  # fmt: skip
         self.gates.append(gate)

@@ -262,3 +262,36 @@ def test_a_refused_name_is_as_slow_as_a_wrong_password() -> None:
     """The same parameters of argon2id: the dummy is not a cheaper hash."""
     for robot, made in ((False, passwords.hash_password("x" * 12)), (True, passwords.hash_secret("x"))):
         assert passwords._NOBODY[robot].split("$")[1:4] == made.split("$")[1:4]
+
+
+class Told:
+    """An audit log that does not explain some accounts."""
+
+    def __init__(self) -> None:
+        self.changed: set[str] = set()
+
+    async def wrong(self, name: str) -> tuple[str, str] | None:
+        return (f"the password of {name}", "changed") if name in self.changed else None
+
+
+def test_an_account_that_the_log_does_not_explain_opens_nothing_at_the_registry(site: Site) -> None:
+    """Neither by a header, nor by a token, nor by a refresh token from before; and nobody else is kept out."""
+    told = Told()
+    server = site.worker(explained=told)
+    site.person("alice", "reader")
+    site.person("bob", "reader")
+    before = ask_token(server, basic("alice"), PULL, offline_token="true")
+    assert before.status == 200
+    told.changed.add("alice")
+    fields = {"username": "alice", "password": PASSWORD, "scope": PULL}
+    answers = [
+        server.ask("GET", "/v2/", headers=basic("alice")),
+        ask_token(server, basic("alice"), PULL),
+        post_token(server, grant_type="password", **fields),
+        post_token(server, grant_type="refresh_token", refresh_token=before.json["refresh_token"], scope=PULL),
+    ]
+    assert [(answer.status, answer.json["errors"][0]["code"]) for answer in answers] == [(403, "DENIED")] * 4
+    assert server.ask("GET", "/v2/", headers=basic("alice", "wrong")).status == 401
+    assert server.ask("GET", "/v2/", headers=basic("bob")).status == 200
+    told.changed.clear()
+    assert server.ask("GET", "/v2/", headers=basic("alice")).status == 200

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Awaitable
 from typing import Any, Final
 
 from aiohttp import web
 from msgspec import UNSET, UnsetType
 
 from appliance import clock
+from appliance.access.identity import Known
 from appliance.access.passwords import check_password, hash_password
 from appliance.api import people
 from appliance.api.people import AccountChange, Asked, Explained, Explanation, HeldRole
-from appliance.audit.acts import account_changed
+from appliance.audit.acts import Act, account_changed
 from appliance.audit.event import AuditEvent
 from appliance.control import duties
-from appliance.control.api import Control, account, act, answer, caller, get, page, page_of, post, require
+from appliance.control.api import Control, account, act, answer, audited, caller, get, page, page_of, post, require
 from appliance.control.callers import peer_uid
 from appliance.control.request_fields import Body, body_of, query_text
 from appliance.control.routes.tokens import days, give_secret
@@ -71,11 +73,14 @@ def routes(control: Control) -> list[web.RouteDef]:
         await do(request, "create", name, write, kind="person", uid=uid, mark=mark_of(hashed))
         return account_now(name)
 
+    def old(request: web.Request, given: str) -> Awaitable[Known | None]:
+        return control.identity.identify(request.match_info["name"], given, f"uid {peer_uid(request)}")
+
     async def password(request: web.Request) -> web.Response:
         name, body = request.match_info["name"], await body_of(request)
         if account(request).name != name:
             await require(request, "account")
-        elif await control.identity.identify(name, body.text("old", ""), f"uid {peer_uid(request)}") is None:
+        elif await audited(control, request, Act.ACCOUNT_PASSWORD, name, old(request, body.text("old", ""))) is None:
             raise RefusedError(
                 "the old password is wrong",
                 thing=name,
