@@ -43,6 +43,7 @@ VARYING: Final = (
     (r"\b[0-9a-f]{16}\b", "KEYID"),
     (r'"tool": "lockgate [^"]*"', '"tool": "lockgate VERSION"'),
     (r'("allowed": (?:true|false), "why": )"[^"]*"', r'\1"WHY"'),
+    (r'"(summary|text)":( ?)"[^"]*"', r'"\1":\2"TEXT"'),
     (r'("code": "[^"]*", )"what": .*, ("exit_status")', r"\1\2"),
     (r'"payload": "[^"]*"', '"payload": "BASE64"'),
     (r'"(free|fd)": ?\d+', r'"\1": NUMBER'),
