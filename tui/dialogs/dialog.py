@@ -18,7 +18,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui.terminal.early_keys import FIELD_KEYS, EarlyKeys
+from tui.terminal.early_keys import EarlyKeys
 
 if TYPE_CHECKING:
     from tui.console_port import ConsolePort
@@ -51,7 +51,6 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
 
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = "Input, RowList"
-    moves_by = FIELD_KEYS
     hint = "enter: go on   esc: back"
     more = "pgup/pgdn"
     scrolls_by: ClassVar[dict[str, int]] = {"pageup": -1, "pagedown": 1}
@@ -151,7 +150,6 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
         if not self._held:
             self._last = ("", 0.0)
             self._answer(key)
-        self.cursor_stands()
 
     def _answer(self, key: str) -> None:
         if not self.pressed(key) and key == "enter":
@@ -160,11 +158,6 @@ class Dialog(EarlyKeys[R | None], ModalScreen[R | None], inherit_bindings=False)
     def on_key(self, event: events.Key) -> None:
         if self.too_early(event):
             return
-        self._press(event)
-        if not self._waits:
-            self.cursor_stands()
-
-    def _press(self, event: events.Key) -> None:
         if event.key in self.answers_by:
             event.stop()
             if not self._unread(event):

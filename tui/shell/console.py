@@ -36,7 +36,6 @@ from tui.shell.typing_order import TypingOrder
 from tui.station.link import Link
 from tui.station.port import NotLoggedInError, Station, StationLostError
 from tui.terminal import clipboard
-from tui.terminal.early_keys import EarlyKeys
 from tui.terminal.look import Look
 from tui.terminal.painting import Painted
 from tui.terminal.workers import begin
@@ -178,14 +177,6 @@ class LockgateConsole(Opening, Failing, TypingOrder, inherit_bindings=False):
             self.presence.touched()
         if isinstance(event, Key) and not self.is_headless and event.time > self.last_key[1]:
             self.last_key = (event.key, event.time)
-        screen = self.screen_stack[-1] if self.screen_stack else None
-        if (
-            isinstance(event, Key | Paste)
-            and not event.is_forwarded
-            and isinstance(screen, EarlyKeys)
-            and screen.keeps_back(event)
-        ):
-            return
         await super().on_event(event)
 
     async def _watch(self) -> None:

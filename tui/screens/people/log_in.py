@@ -18,7 +18,7 @@ from appliance.api.people import Who
 from bundles.errors import EXIT_DONE, LockgateError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
-from tui.terminal.early_keys import FIELD_KEYS, EarlyKeys
+from tui.terminal.early_keys import EarlyKeys
 from tui.terminal.workers import begin
 from tui.widgets.bars import Clock, Line, Message
 
@@ -51,7 +51,6 @@ class LogInForm(EarlyKeys[None], inherit_bindings=False):
 
     BINDINGS: ClassVar[list[BindingType]] = []
     AUTO_FOCUS = None
-    moves_by = FIELD_KEYS
     fields: tuple[Field, ...]
 
     def __init__(self, title: str, explain: str, *, locked_by: str = "", values: dict[str, str] | None = None) -> None:
@@ -100,10 +99,6 @@ class LogInForm(EarlyKeys[None], inherit_bindings=False):
     def on_key(self, event: events.Key) -> None:
         if self.too_early(event):
             return
-        self._press(event)
-        self.cursor_stands()
-
-    def _press(self, event: events.Key) -> None:
         match event.key:
             case "enter":
                 event.stop()
