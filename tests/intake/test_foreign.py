@@ -111,7 +111,7 @@ def test_what_is_not_held_is_named_before_the_signature_and_after(sites: Sites) 
     wanted = build.BuildOrder.read(sites.outside.order(sites.root, "team/win:1"), "alpha").wanted
     chosen = [Chosen(text) for text in wanted.references]
     plan = _document(sites.outside.station, wanted, [], [], None, chosen)
-    assert [f"{one['artifact']}: {one['layer']}" for one in plan["not_carried"]] == [sites.name]
+    assert [f"{one['artifact']}: {one['layer']}" for one in plan.not_carried] == [sites.name]
     result = sites.build("team/win:1")
     assert result["not_carried"] == sites.told[0]["not_carried"] == [sites.name]
     assert [line for line in sites.lines if "not carried" in line and sites.name.partition(":")[0] in line]

@@ -88,7 +88,7 @@ def test_an_entry_that_is_receiving_names_its_missing_volumes(inside: Inside, sp
         inside.bring(spread.out[0])
     entry = find_entry(inside.station.reader, name_of())
     owed = [volume.index for volume in spread.manifest.volumes if volume.medium == 2]
-    assert describe(inside.station.reader, entry, 1)["missing_volumes"] == owed
+    assert describe(inside.station.reader, entry, 1).missing_volumes == tuple(owed)
 
 
 def test_a_job_that_is_run_again_after_its_last_transaction_says_what_it_did(
