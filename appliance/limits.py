@@ -987,6 +987,21 @@ far ahead would make every later export an older one."""
 ADVISORY_SHRINK: Final = 2
 """An export with less than one record in so many of those held is taken for a part of one."""
 
+KEV_CATALOGUE: Final = 16 * MIB
+KEV_NODES: Final = 500_000
+"""CISA's catalogue as a file, and its JSON values and keys: 1,500 entries take 1.3 MiB and some 40,000 values."""
+
+EPSS_SIZE: Final = 128 * MIB
+EPSS_ROWS: Final = 2_000_000
+EPSS_LINE: Final = 200
+"""EPSS scores as a file, unpacked: 300,000 rows of some 35 bytes each take 10 MiB."""
+
+EPSS_BATCH: Final = 2_000
+"""Scores in one write, some milliseconds of the writer's time."""
+
+EPSS_DROP: Final = 10_000
+"""Scores of an earlier load that one write takes away: it passes over those that count first."""
+
 SBOM_PACKAGES: Final = 20_000
 """Packages of one SBOM in the index: large images have some thousand. One write holds them, about a second of the
 writer's time at the ceiling."""

@@ -31,7 +31,9 @@ class RemovedSource(Shape, frozen=True, kw_only=True):
 class Finding(Shape, frozen=True, kw_only=True):
     """A package and an advisory about it. `state` is `affected`, or `undecided` where versions could not be compared;
     `severity` is critical, high, medium, low, none or unknown, `score` the CVSS base score or None, `fix` the lowest
-    later version that the advisory calls fixed or "", `source` the source of the advisory."""
+    later version that the advisory calls fixed or "", `source` the source of the advisory. `exploited` is whether the
+    KEV catalogue names it, since the day `exploited_since`; None where no catalogue is loaded. `epss` is the EPSS
+    score, of the time `epss_dated`; None where none is held."""
 
     id: str
     aliases: tuple[str, ...] = ()
@@ -48,6 +50,10 @@ class Finding(Shape, frozen=True, kw_only=True):
     summary: str = ""
     source: str
     modified: str = ""
+    exploited: bool | None = None
+    exploited_since: str = ""
+    epss: float | None = None
+    epss_dated: str = ""
 
 
 class ScannedImage(Shape, frozen=True, kw_only=True):

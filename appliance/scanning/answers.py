@@ -64,7 +64,7 @@ def _scan(station: Station, reference: Reference, digest: Digest, images: list[I
             continue
         found = verdict_on(station.reader, str(image.digest), known)
         gaps.update(_gaps(found, known))
-        one = _image(image, found)
+        one = _image(known, image, found)
         if found.state == SCANNED:
             for finding in one.findings:
                 counts[finding.severity] += 1
@@ -95,12 +95,12 @@ def _gaps(found: ImageVerdict, known: Advisories) -> Iterator[str]:
         yield "malformed-advisories"
 
 
-def _image(image: Image, found: ImageVerdict) -> ScannedImage:
+def _image(known: Advisories, image: Image, found: ImageVerdict) -> ScannedImage:
     verdict = found.verdict
     return ScannedImage(
         digest=str(image.digest), platform=image.platform, state=found.state, why=found.why, at=found.at,
         packages=0 if verdict is None else verdict.packages,
-        findings=() if verdict is None else _sorted(_finding(match, path) for match, path in verdict.findings),
+        findings=() if verdict is None else _sorted(_finding(known, match, path) for match, path in verdict.findings),
         unmatched={} if verdict is None else dict(sorted(verdict.unmatched.items())),
         unnamed=0 if verdict is None else verdict.unnamed,
         superseded=0 if verdict is None else verdict.superseded,
@@ -111,13 +111,16 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (LEVELS.index(one.severity), one.package, one.id, one.path)))
 
 
-def _finding(match: Match, path: str) -> Finding:
+def _finding(known: Advisories, match: Match, path: str) -> Finding:
     entry, package = match.entry, match.package
+    exploitation = known.exploitation(entry.ids)
     return Finding(
         id=entry.id, aliases=entry.aliases, state=match.state, severity=entry.severity,
         score=None if entry.score is None else entry.score / 10, vector=entry.vector, package=package.label,
         version=package.version, purl=package.purl, ecosystem=entry.ecosystem, path=path, fix=match.fix,
         summary=entry.summary, source=match.source, modified=entry.modified,
+        exploited=exploitation.exploited, exploited_since=exploitation.since, epss=exploitation.score,
+        epss_dated=exploitation.dated,
     )  # fmt: skip
 
 
@@ -211,7 +214,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                 if own.superseded(use, package, match):
                     continue
                 if len(hits) < limits.SCAN_FOUND:
-                    hits.append(Hit(use=use, finding=_finding(match, use.path)))
+                    hits.append(Hit(use=use, finding=_finding(known, match, use.path)))
                 else:
                     left += 1
     waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]

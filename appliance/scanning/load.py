@@ -7,21 +7,24 @@ then taken away, some rows at a time. A job that was cut off begins again.
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from appliance import clock, limits
+from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collected_file import collected_file
+from appliance.scanning import exploitation
 from appliance.scanning.exports import Export, ZipExport, open_export
 from appliance.scanning.verdicts import Advisories, affected_images
 from appliance.store.reads import advisories as held
@@ -38,6 +41,7 @@ from appliance.store.writes.advisories import (
 from appliance.store.writes.components import ForgetUnshown
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io.display import safe, some
+from bundles.io.files import failures_named, open_regular
 from bundles.oci.reference import Reference
 
 _SOURCE: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
@@ -61,11 +65,34 @@ def run(context: JobContext) -> Result:
         source = context.params.get("source")
         if source is not None and not _SOURCE.match(source):
             raise UsageError("not a source's name", thing=safe(source)[:80], remedy="use [a-z0-9._-], at most 64")
+        with _rating_file(context) as file:
+            if file is not None:
+                return exploitation.load(context, file, source)
+        if source in SOURCES:
+            raise UsageError("the name is that of other data", thing=source, remedy="give another --source")
         with contextlib.closing(_opened(context)) as export:
             return _Load(context, export, source).run()
     except LockgateError as error:
         context.record_failure(Act.ADVISORIES_LOAD, thing, error)
         raise
+
+
+@contextlib.contextmanager
+def _rating_file(context: JobContext) -> Iterator[BinaryIO | None]:
+    """The file that was named, where it holds a KEV catalogue or EPSS scores; else None."""
+    path, reference = context.params.get("path"), context.params.get("reference")
+    with contextlib.ExitStack() as opened:
+        file: BinaryIO | None = None
+        if path is not None and reference is None:
+            place = context.path(path)
+            with failures_named(place, "the advisories cannot be read"):
+                if not place.is_dir():
+                    descriptor = open_regular(place, ceiling=limits.ADVISORY_EXPORT)
+                    file = opened.enter_context(os.fdopen(descriptor, "rb"))
+        elif path is None and reference is not None:
+            _, found = collected_file(context.station, Reference.parse(str(reference)))
+            file = opened.enter_context(context.station.blobs.open_blob(found.digest))
+        yield file if file is not None and exploitation.is_rating(file) else None
 
 
 def _opened(context: JobContext) -> Export:

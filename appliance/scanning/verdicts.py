@@ -12,6 +12,7 @@ from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
 from appliance.store.ports import Reader
 from appliance.store.reads import advisories, components
+from appliance.store.reads.advisories import Exploitation
 
 SCANNED: Final = "scanned"
 CARRIED: Final = "carried"
@@ -28,6 +29,7 @@ class Advisories:
         self.sources = advisories.sources(reader)
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
         self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
+        self._exploitation = lru_cache(maxsize=_LOOKED_UP)(self._exploitation_of)
         self._empty = Matches()
         self._matches = dict[Package, Matches]()
 
@@ -40,6 +42,13 @@ class Advisories:
             found = match_package(package, self.entries)
             self._matches[package] = found if found.known else self._empty
         return self._matches[package]
+
+    def exploitation(self, ids: frozenset[str]) -> Exploitation:
+        """What is known of the exploitation of a vulnerability, by any of its CVEs."""
+        return self._exploitation(ids)
+
+    def _exploitation_of(self, ids: frozenset[str]) -> Exploitation:
+        return advisories.exploitation_of(self._reader, (one for one in ids if one.startswith("CVE-")))
 
     def covers(self, kind: str) -> bool:
         """Whether there are any about packages of a kind (`Debian:12`)."""

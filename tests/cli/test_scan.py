@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from appliance.tour.stage import Station
 from tests.cli.conftest import Ended, Run
 from tests.peers.stock import Layout
+from tests.scanning.exploitation import epss, kev
 from tests.scanning.exports import dist_info, image_of, record, zipped
 
 
@@ -37,7 +39,7 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert at("scan", "find", "CVE-2024-1").status == 4
 
     old = zipped(tmp_path / "old.zip", [record("PYSEC-1", fixed="2.19", aliases=["CVE-2024-1"])])
-    new = [record("PYSEC-1", fixed="2.20", aliases=["CVE-2024-1"], modified="2024-02-01T00:00:00Z")]
+    new = [record("PYSEC-1", fixed="2.20", aliases=["CVE-2024-1", "CVE-2024-1001"], modified="2024-02-01T00:00:00Z")]
     loaded = at("advisories", "load", zipped(tmp_path / "new.zip", new), "--json")
     assert (loaded.status, loaded.document["source"], loaded.document["affected"]) == (0, "osv-pypi", 1)
     found = at("scan", "team/app:1", "--json")
@@ -46,6 +48,20 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert (finding["id"], finding["package"], finding["version"], finding["fix"], finding["source"]) == (
         "PYSEC-1", "requests", "2.19", "2.20", "osv-pypi",
     )  # fmt: skip
+    assert (finding["exploited"], finding["epss"]) == (None, None)
+    catalogue = tmp_path / "kev.json"
+    catalogue.write_bytes(kev("CVE-2024-1001"))
+    assert at("advisories", "load", catalogue).status == 0
+    scores = tmp_path / "epss.csv.gz"
+    scores.write_bytes(gzip.compress(epss(["CVE-2024-1001,0.97,0.99"])))
+    assert at("advisories", "load", scores).status == 0
+    rated = at("scan", "team/app:1", "--json").document
+    (finding,) = rated["images"][0]["findings"]
+    assert (finding["exploited"], finding["exploited_since"]) == (True, "2024-04-01")
+    assert (finding["epss"], finding["epss_dated"]) == (0.97, "2024-05-02T00:00:00Z")
+    assert {one["source"] for one in rated["advisories"]} == {"osv-pypi", "cisa-kev", "epss"}
+    assert "known since 2024-04-01, EPSS 0.97000 of 2024-05-02" in at("scan", "team/app:1").out
+    assert [at("advisories", "remove", name).status for name in ("cisa-kev", "epss")] == [0, 0]
     where = at("scan", "find", "CVE-2024-1", "--json")
     assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
     assert "team/app:1" in at("sbom", "find", "requests@2.19").out

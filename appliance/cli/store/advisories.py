@@ -28,7 +28,8 @@ def advisories() -> None:
 @json_option
 def load(root: Path | None, export: str, source: str | None, replace: bool, detach: bool, as_json: bool) -> None:
     """Load advisories in OSV form: a zip of records (an ecosystem's all.zip), a folder of them, or REF, the reference
-    of a collected zip, which may have come in a bundle.
+    of a collected zip, which may have come in a bundle. Also CISA's catalogue of known exploited vulnerabilities
+    (JSON), and EPSS scores (CSV, also as .gz), which findings are rated by.
 
     They take the place of the source's earlier ones, all at once. Records that cannot be read are counted and named,
     and every verdict says so from then on.
@@ -66,6 +67,8 @@ def _loaded(result: dict[str, Any]) -> str:
     if result["malformed"]:
         lines.append(f"[!!] {some(result['malformed'], 'record')} could not be read")
         lines += [f"     {safe(text)}" for text in result["malformed_named"]]
+    if result["source"] in ("cisa-kev", "epss"):
+        return "\n".join(lines)
     lines.append(f"{some(result['affected'], 'image')} of {result['images']} scanned have findings")
     return "\n".join(lines)
 

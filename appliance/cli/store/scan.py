@@ -114,12 +114,12 @@ def _image_lines(image: dict[str, Any]) -> list[str]:
     rows = [
         (
             one["severity"] if one["state"] == "affected" else f"{one['severity']}?", one["id"], one["package"],
-            one["version"], one["fix"] or "-", one["path"] or "-", one["source"],
+            one["version"], one["fix"] or "-", _exploitation(one), one["path"] or "-", one["source"],
         )
         for one in image["findings"]
     ]  # fmt: skip
     if rows:
-        lines.append(table(rows, ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIX", "PATH", "SOURCE")))
+        lines.append(table(rows, ("SEVERITY", "ID", "PACKAGE", "VERSION", "FIX", "EXPLOITED", "PATH", "SOURCE")))
     lines += [
         f"[!!] no advisories for {safe(kind)}: {some(count, 'package')}" for kind, count in image["unmatched"].items()
     ]
@@ -128,6 +128,14 @@ def _image_lines(image: dict[str, Any]) -> list[str]:
     if image["superseded"]:
         lines.append(f"{some(image['superseded'], 'finding')} left to the distribution's own advisories")
     return lines
+
+
+def _exploitation(finding: dict[str, Any]) -> str:
+    """What the KEV catalogue and EPSS say, the score with its day."""
+    words = [f"known since {finding['exploited_since']}"] if finding["exploited"] else []
+    if finding["epss"] is not None:
+        words.append(f"EPSS {finding['epss']:.5f} of {finding['epss_dated'][:10]}")
+    return ", ".join(words) or "-"
 
 
 def _sources(advisories: list[dict[str, Any]]) -> list[str]:

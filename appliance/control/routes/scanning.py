@@ -17,6 +17,7 @@ from appliance.control.visibility import shows
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
 from appliance.scanning.verdicts import Advisories
 from appliance.store.writes.advisories import DropAdvisories, RemoveAdvisories
+from appliance.store.writes.exploitation import DropExploitation
 from bundles.errors import NotFoundError
 from bundles.oci.reference import Reference
 
@@ -49,8 +50,9 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.ADVISORIES_REMOVE, caller(request), source)
         if not await act(control, event, RemoveAdvisories(source=source)):
             raise NotFoundError("no such source of advisories", thing=source, remedy="see: lockgate advisories list")
-        while await control.writer.submit(DropAdvisories()):
-            pass
+        for write in (DropAdvisories(), DropExploitation()):
+            while await control.writer.submit(write):
+                pass
         return web.json_response({"source": source})
 
     return [

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import msgspec
 
+from appliance.advisories.exploitation import EPSS, KEV
 from appliance.advisories.record import Entry
 from appliance.store.ports import Reader
 
@@ -111,3 +112,36 @@ def held(reader: Reader, source: str) -> tuple[str, int] | None:
     """The date and the number of records of what is held of a source."""
     row = reader.execute("SELECT dated, records FROM advisory_sources WHERE source = ?", (source,)).fetchone()
     return None if row is None else (str(row[0]), int(row[1]))
+
+
+@dataclass(frozen=True, slots=True)
+class Exploitation:
+    """What is known of the exploitation of vulnerabilities: `exploited` is None where no catalogue is loaded, `since`
+    the first day on which the catalogue had one of them, `score` the highest EPSS score of the day `dated`."""
+
+    exploited: bool | None = None
+    since: str = ""
+    score: float | None = None
+    dated: str = ""
+
+
+def exploitation_of(reader: Reader, names: Iterable[str]) -> Exploitation:
+    """What the sources say of any of these ids."""
+    dates = dict(
+        reader.execute("SELECT source, dated FROM advisory_sources WHERE source IN (?, ?)", (KEV, EPSS)).fetchall()
+    )
+    since, scores = list[str](), list[float]()
+    for name in names if dates else ():
+        for day, score in reader.execute(
+            "SELECT x.since, x.score FROM advisory_sources s CROSS JOIN exploitation x ON x.generation = s.generation"
+            " AND x.id = ? WHERE s.source IN (?, ?)",
+            (name, KEV, EPSS),
+        ):
+            if score is None:
+                since.append(day)
+            else:
+                scores.append(score)
+    return Exploitation(
+        exploited=bool(since) if KEV in dates else None, since=min(since, default=""),
+        score=max(scores, default=None), dated=dates.get(EPSS, "") if scores else "",
+    )  # fmt: skip

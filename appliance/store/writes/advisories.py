@@ -64,7 +64,7 @@ class AddAdvisories(Write, frozen=True):
     rows: tuple[EntryRow, ...]
 
     def apply(self, db: Connection) -> None:
-        _require_load(db, self.generation)
+        require_load(db, self.generation)
         for row in self.rows:
             added = db.execute(
                 "INSERT INTO advisory_entries (generation, ecosystem, name, id, entry) VALUES (?, ?, ?, ?, ?)",
@@ -94,9 +94,11 @@ class SwitchAdvisories(Write, frozen=True):
     replace: bool = False
 
     def apply(self, db: Connection) -> None:
-        _require_load(db, self.generation)
+        require_load(db, self.generation)
         (held,) = db.execute(
-            "SELECT count(*) FROM advisory_entries WHERE generation = ?", (self.generation,)
+            "SELECT (SELECT count(*) FROM advisory_entries WHERE generation = ?1)"
+            " + (SELECT count(*) FROM exploitation WHERE generation = ?1)",
+            (self.generation,),
         ).fetchone()
         facts = self.facts
         if held != facts.entries:
@@ -175,6 +177,7 @@ def require_newer(source: str, dated: str, records: int, held_dated: str, held_r
         )  # fmt: skip
 
 
-def _require_load(db: Connection, generation: int) -> None:
+def require_load(db: Connection, generation: int) -> None:
+    """Go on only with a load that was not given up. Raises FailedError."""
     if db.execute("SELECT 1 FROM advisory_loads WHERE generation = ?", (generation,)).fetchone() is None:
         raise FailedError("the load was given up", remedy="load the advisories again")
