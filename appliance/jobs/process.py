@@ -30,6 +30,11 @@ _PASSED: Final = (
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
 """Where the service manager put the station's credentials (systemd.exec(5)); a job that collects reads one of them."""
 
+_LOOK: Final = 0.01
+_LOOKS: Final = 500
+"""Seconds between two looks whether killed processes are gone, and how many there are. One that hangs in the kernel (a
+disk that does not answer) is left then."""
+
 _GRACE: Final = 0.8
 """Seconds between asking a job to stop and stopping it, so that a cancel is done within one."""
 
@@ -109,3 +114,23 @@ async def ended(process: Process, patience: float) -> None:
             await asyncio.wait_for(process.wait(), patience)
     kill(process)
     await process.wait()
+    for _ in range(_LOOKS):
+        if not _lives(process.pid):
+            break
+        await asyncio.sleep(_LOOK)
+
+
+def _lives(group: int) -> bool:
+    """Whether anything of a process group still runs. A signal that was sent is acted on only when its process next
+    gets a processor, and one that ended stays in its group until its parent has heard of it (proc(5), stat)."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError, ValueError, IndexError):
+                state, _, its_group = (entry / "stat").read_text().rpartition(")")[2].split()[:3]
+                if int(its_group) == group and state not in "ZX":
+                    return True
+    return False
