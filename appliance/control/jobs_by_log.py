@@ -1,7 +1,7 @@
 """Jobs that are taken up again at a start are held against the audit log.
 
 A job is a row: its kind, what it is to do, and for whom. Whoever has the database's file could make one up, or have
-another person's name stand in the log for what it does, as whoever imported a bundle.
+another person's name stand in the log for what it does, as whoever imported a bundle, or have one that ended run again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from appliance.api.states import FINAL_STATES, LIVE_STATES
 from appliance.audit.acts import STARTED_KIND, Act, mark, read_act
 from appliance.audit.event import refusal
 from appliance.audit.reading import own_events
+from appliance.jobs import end_record
 from appliance.jobs.documents import Job, list_jobs
 from appliance.jobs.end import wire
 from appliance.paths import StationPaths
@@ -32,8 +33,8 @@ _Said = tuple[str, str, Any]
 
 
 async def refuse_unexplained(station: Station, writer: AsyncWriter) -> None:
-    """Before jobs are taken up again: those of which the log tells otherwise, or nothing, have ended as refused, with
-    an event. Raises FailedError where the log cannot be read or written."""
+    """Before jobs are taken up again: those of which the log tells otherwise, or nothing, and those that had ended,
+    have ended as refused, with an event. Raises FailedError where the log cannot be read or written."""
     live = [job for state in LIVE_STATES for job in list_jobs(station.reader, _MANY, state=state)]
     live = [job for job in live if job.state not in FINAL_STATES]  # else its row is damaged
     if not live:
@@ -41,7 +42,10 @@ async def refuse_unexplained(station: Station, writer: AsyncWriter) -> None:
     said = await asyncio.to_thread(_said_of, station.paths, {job.id for job in live})
     for job in live:
         if said.get(job.id) != (job.kind, job.actor, job.params):
-            await _refuse(station, writer, job)
+            await _refuse(station, writer, job, "the audit log tells of no such job: the database was changed by hand")
+        elif await asyncio.to_thread(end_record.has_ended, station.paths.job(job.id)):
+            what = "the job had ended: the database is an older copy, or was changed by hand"
+            await _refuse(station, writer, job, what)
 
 
 def _said_of(paths: StationPaths, wanted: set[str]) -> dict[str, _Said]:
@@ -56,10 +60,8 @@ def _said_of(paths: StationPaths, wanted: set[str]) -> dict[str, _Said]:
     return found
 
 
-async def _refuse(station: Station, writer: AsyncWriter, job: Job) -> None:
-    error = RefusedError(
-        "the audit log tells of no such job: the database was changed by hand", thing=job.id, remedy="start it anew"
-    )
+async def _refuse(station: Station, writer: AsyncWriter, job: Job, what: str) -> None:
+    error = RefusedError(what, thing=job.id, remedy="start it anew")
     _log.warning("%s", error.diagnostics())
     await asyncio.to_thread(station.audit.record, refusal(Act.JOB_RESUME, "station", job.id, error))
     await writer.submit(

@@ -7,6 +7,7 @@ what a power cut tore says nothing, and nobody had heard of that end.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -19,6 +20,8 @@ from appliance.store.reserve import NO_SPACE
 from bundles.io.files import failures_named
 
 _NAME: Final = "end"
+_ENDED: Final = "ended"
+"""What becomes of the file, empty, once the metadata knows."""
 _FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -75,8 +78,15 @@ def read(folder: Path) -> dict[str, Any] | None:
 
 
 def forget(folder: Path) -> None:
-    """Give the disk back, once the metadata says how the job ended."""
-    (folder / _NAME).unlink(missing_ok=True)
+    """Give the disk back, once the metadata says how the job ended; that it did stays known (`has_ended`)."""
+    with contextlib.suppress(OSError):
+        os.truncate(folder / _NAME, 0)
+        (folder / _NAME).replace(folder / _ENDED)
+
+
+def has_ended(folder: Path) -> bool:
+    """Whether the metadata was told that the job ended: whatever its row says by now."""
+    return (folder / _ENDED).exists()
 
 
 def _put(descriptor: int, fields: Mapping[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """Accounts, roles, keys, uids, passwords and secrets that no event of the audit log explains.
 
 They are rows, and whoever has the database's file can make one up or exchange one: become an officer, or log in as one.
-What only takes something away is no finding here.
+So can whoever wants nobody to approve: a role that the log gives and that is gone is a finding too, and no reason to
+refuse its account what is left.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from appliance.store.writes.access import BindKey, BindUid, EnableAccount, Grant
 from appliance.store.writes.pending_changes import Change
 
 Wrong = tuple[str, str]
-"""What it is, in words, and `unexplained` or `changed`."""
+"""What it is, in words, and `unexplained`, `changed` or `missing`."""
 
 
 def changed_accounts(station: Station, log: LogRecord) -> Iterator[tuple[str, str, str]]:
@@ -31,7 +32,7 @@ def changed_accounts(station: Station, log: LogRecord) -> Iterator[tuple[str, st
     stands = record.stands()
     for row in account_rows(station.reader):
         if row.name not in record.unsure:
-            for thing, how in wrong_in(row, stands):
+            for thing, how in (*wrong_in(row, stands), *lost_in(row, stands)):
                 yield thing, how, ""
 
 
@@ -54,6 +55,13 @@ def wrong_in(row: AccountRow, stands: Accounts) -> list[Wrong]:
     found += [(f"that the key {keyid} stands for {name}", "unexplained") for keyid in sorted(row.keys - held.keys)]
     found += [(f"that {name} is {role} on {where}", "unexplained") for role, where in sorted(row.grants - held.grants)]
     return [*found, *_secrets(row, held)]
+
+
+def lost_in(row: AccountRow, stands: Accounts) -> list[Wrong]:
+    """The roles that an account has by the log, and that its rows do not have."""
+    held = stands.held.get(row.name)
+    lost = set() if held is None else held.grants - row.grants
+    return [(f"that {row.name} is {role} on {where}", "missing") for role, where in sorted(lost)]
 
 
 def _secrets(row: AccountRow, held: HeldAccount) -> Iterator[Wrong]:

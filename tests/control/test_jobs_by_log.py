@@ -15,6 +15,10 @@ from appliance import clock
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
 from appliance.control.jobs_by_log import refuse_unexplained
+from appliance.jobs import end_record
+from appliance.jobs.documents import list_jobs
+from appliance.jobs.end import Ended
+from appliance.jobs.keeper import JobKeeper
 from appliance.store.writer import AsyncWriterService
 from appliance.store.writes.jobs import CreateJob
 from appliance.store.writes.write import AsyncGuarded
@@ -66,6 +70,23 @@ async def test_what_the_log_does_not_tell_of_is_not_taken_up(tmp_path: Path, edi
             assert (now, thing) == ("refused", "made-up" if "nobody" in edited else "20260101t000000z-0011aa")
             (event,) = inside.events("job.resume")
             assert (event["outcome"], event["actor"]) == ("refused", "station")
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "to-sign", "waiting"])
+async def test_a_job_that_ended_does_not_run_again_whatever_its_row_says(tmp_path: Path, state: str) -> None:
+    with Inside(tmp_path / "bravo") as inside:
+        job_id, writer = "20260101t000000z-0011aa", AsyncGuarded(AsyncWriterService(inside.writer))
+        asked(inside, job_id, "running")
+        end_record.make_folder(inside.station.paths.job(job_id))
+        keeper = JobKeeper(inside.station.paths, writer, lambda _: None)
+        job = list_jobs(inside.station.reader, 1)[0]
+        assert await keeper.end(job, Ended("done", result={}))
+        assert states(inside.station.paths.database) == [("done", "")]
+        edit(inside.station.paths.database, f"UPDATE jobs SET state = '{state}', finished = NULL")
+        await refuse_unexplained(inside.station, writer)
+        assert states(inside.station.paths.database) == [("refused", job_id)]
+        (event,) = inside.events("job.resume")
+        assert (event["outcome"], event["actor"], event["thing"]) == ("refused", "station", job_id)
 
 
 def test_a_station_that_starts_takes_up_no_job_that_was_made_up(tmp_path: Path) -> None:
