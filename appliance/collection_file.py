@@ -16,7 +16,7 @@ from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io import toml
-from bundles.io.files import read_small
+from bundles.io.files import read_small, require_file
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
 _KEYS: Final = ("from", "as", "sha256", "redirects")
@@ -45,8 +45,7 @@ class Listed:
 
 def read_collection(file: Path) -> tuple[Listed, ...]:
     """The sources of a file. Raises UsageError naming file, line and key, FailedError where it cannot be read."""
-    if not file.is_file():
-        raise UsageError("no such file", thing=str(file), remedy="check the path")
+    require_file(file)
     raw = read_small(file.resolve(), limits.MIB)
     try:
         document = toml.loads(raw)

@@ -32,10 +32,10 @@ def names_in(file: str) -> list[str]:
 
 
 def _read(file: str) -> str:
-    from bundles.io.files import read_small
+    from bundles.io.files import read_small, require_file
 
-    if file != "-" and not Path(file).is_file():
-        raise UsageError("no such file", thing=file, remedy="check the path")
+    if file != "-":
+        require_file(Path(file))
     raw = sys.stdin.buffer.read(limits.MIB + 1) if file == "-" else read_small(Path(file), limits.MIB)
     if len(raw) > limits.MIB:
         raise UsageError("the list is too long", thing=file, remedy=f"at most {limits.MIB} bytes; use patterns")

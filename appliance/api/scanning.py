@@ -102,12 +102,13 @@ class Use(Shape, frozen=True, kw_only=True):
 
 
 class ComponentsFound(Shape, frozen=True, kw_only=True):
-    """GET /v1/components: where a package is. `complete` is false where SBOMs are still to be indexed, or `left_out`
-    images were too many to name."""
+    """GET /v1/components: where a package is. `complete` is false where SBOMs are still to be indexed, the station made
+    no SBOM of `not_scanned` images, or `left_out` images were too many to name."""
 
     name: str
     items: tuple[Use, ...] = ()
     left_out: int = 0
+    not_scanned: int = 0
     complete: bool = True
 
 

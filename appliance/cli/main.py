@@ -5,11 +5,12 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from bundles.errors import EXIT_FAILED, EXIT_USAGE, LockgateError
+from bundles.errors import EXIT_FAILED, EXIT_USAGE, LockgateError, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -62,9 +63,16 @@ class LazyGroup(click.Group):
     def make_context(
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
-        """As ever, but for words that no path, reference or name can be: the system ends a path at a NUL."""
+        """As ever, but for words that no path, reference or name can be: an empty one, and one with a NUL, at which the
+        system ends a path. An option's value may be empty."""
         if any("\0" in word for word in args):
             raise click.UsageError("an argument holds a NUL character")
+        for before, word in pairwise(args):
+            if not word and (before == "--" or not before.startswith("-")) and not extra.get("resilient_parsing"):
+                typed = " ".join(args[: args.index("")])[:160]
+                raise UsageError(
+                    "an argument is empty", thing=f"lockgate {typed} ''", remedy="name it; a variable may not be set"
+                )
         return super().make_context(info_name, args, parent, **extra)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -123,6 +131,11 @@ def main() -> NoReturn:
         hint = f"; see: {context.command_path} --help" if context is not None else ""
         if isinstance(error, click.NoSuchOption) and context is not None and context.command is lockgate:
             hint = "; an option stands behind its command: lockgate COMMAND -C DIR --json"
+        if isinstance(error, click.BadParameter):
+            from appliance.cli.shared.suggest import close_choice
+
+            meant = close_choice(error)
+            hint = f"; did you mean {meant}?{hint.removeprefix(';')}" if meant else hint
         _say(" ".join(error.format_message().split()).rstrip(".") + hint)
         status = EXIT_USAGE
     except (click.Abort, KeyboardInterrupt):

@@ -25,6 +25,8 @@ from appliance.scanning.index import bring_in
 from appliance.scanning.verdicts import SCANNED, Advisories, ImageVerdict, verdict_on
 from appliance.station import Station
 from appliance.store.reads import advisories, components
+from bundles.errors import UsageError
+from bundles.io.display import safe
 from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 
@@ -125,7 +127,12 @@ def _finding(known: Advisories, match: Match, path: str) -> Finding:
 
 
 def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound:
-    """Where a package is: `NAME`, `NAME@VERSION` or a package URL; a version means that of the upstream too."""
+    """Where a package is: `NAME`, `NAME@VERSION` or a package URL; a version means that of the upstream too.
+
+    It is complete only where this station described every image that the caller may see: that an SBOM from elsewhere
+    lists no package is no word that the package is not there. Blocking. Raises UsageError for a text that is none.
+    """
+    check_package(text)
     complete = bring_in(station)
     name, _, version = text.rpartition("@") if "@" in text[1:] and not text.startswith("pkg:") else (text, "", "")
     wanted = [
@@ -141,7 +148,28 @@ def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound
                 uses.append(use)
             else:
                 left += 1
-    return ComponentsFound(name=text, items=tuple(uses), left_out=left, complete=complete and not left)
+    missing = _not_scanned(station, places)
+    return ComponentsFound(
+        name=text, items=tuple(uses), left_out=left, not_scanned=missing,
+        complete=complete and not missing and not left,
+    )  # fmt: skip
+
+
+def check_package(text: str) -> None:
+    """Raises UsageError for what is neither a package's name, nor one with a version, nor a package URL."""
+    scheme, colon, rest = text.partition(":")
+    if scheme.lower() == "pkg" and colon:
+        kind, slash, name = rest.partition("/")
+        if not (kind and slash and name.split("@")[-1 if name.startswith("@") else 0].strip("/")):
+            raise UsageError("not a package URL", thing=safe(text)[:160], remedy="write pkg:TYPE/NAME[@VERSION]")
+    elif not text.strip() or text.endswith("@"):
+        raise UsageError("not a package", thing=safe(repr(text))[:160], remedy="write NAME, NAME@VERSION or its PURL")
+
+
+def _not_scanned(station: Station, places: Places) -> int:
+    """How many images the caller may see of which this station made no SBOM."""
+    waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]
+    return sum(1 for image in waiting if is_image(station, image))
 
 
 def _named(station: Station, text: str, name: str) -> list[tuple[int, Package]]:
@@ -217,8 +245,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                     hits.append(Hit(use=use, finding=_finding(known, match, use.path)))
                 else:
                     left += 1
-    waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]
-    missing = sum(1 for image in waiting if is_image(station, image))
+    missing = _not_scanned(station, places)
     return VulnerabilityFound(
         id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(about) and not missing and not left, advisories=sources(known),

@@ -17,7 +17,7 @@ from bundles import limits
 from bundles.documents.signed import IMAGE_POLICY_TYPE
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io import strict_json, toml
-from bundles.io.files import read_small
+from bundles.io.files import read_small, require_file
 from bundles.oci.reference import check_site
 from bundles.people import count
 from bundles.signing.keys import check_keyid
@@ -73,6 +73,7 @@ class ImagePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def read_rules(path: Path) -> list[ImageRule]:
     """The rules of a `policy.toml`. Raises UsageError naming the file and the rule."""
+    require_file(path)
     try:
         found = msgspec.convert(toml.loads(read_small(path, limits.KEY_FILE)), _File, strict=True).image
         check_rules(found)
@@ -82,7 +83,10 @@ def read_rules(path: Path) -> list[ImageRule]:
         raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="fix the file") from None
     except msgspec.ValidationError as error:
         reason = str(error).splitlines()[0][:160]
-        raise UsageError(f"a damaged policy for images ({reason})", thing=str(path), remedy="fix the file") from None
+        keys = ", ".join(ImageRule.__struct_fields__)
+        raise UsageError(
+            f"a damaged policy for images ({reason})", thing=str(path), remedy=f"a rule is [[image]] with: {keys}"
+        ) from None
     return found
 
 

@@ -144,7 +144,8 @@ def _load(place: _Place) -> _File | None:
     try:
         raw = read_small(real, limits.AUTH_FILE)
     except RefusedError as error:
-        raise UsageError(f"{_MALFORMED} ({error.what})", thing=str(path), remedy=error.remedy) from None
+        remedy = error.remedy if real.is_file() else "give a file (containers-auth.json)"
+        raise UsageError(f"{_MALFORMED} ({error.what})", thing=str(path), remedy=remedy) from None
     if not raw.strip():
         return None
     try:

@@ -14,9 +14,9 @@ import msgspec
 
 from bundles import limits
 from bundles.documents.signed import RECEIPT_TYPE, WANTS_TYPE, Receipt, WantList, check_signature, decode
-from bundles.errors import MalformedError, RefusedError, UsageError
+from bundles.errors import MalformedError, RefusedError
 from bundles.io import strict_json
-from bundles.io.files import read_small
+from bundles.io.files import read_small, require_file
 from bundles.oci.digest import Digest
 from bundles.signing.keys import check_keyid
 from bundles.signing.signature_files import by_key, join
@@ -59,8 +59,7 @@ class Statement:
 
 def read_statement(path: Path) -> StatementFiles:
     """The files of a receipt or a want-list, read as they are. Raises UsageError, RefusedError for what is no such."""
-    if not path.is_file():
-        raise UsageError("no such file", thing=str(path), remedy="check the path")
+    require_file(path)
     raw = read_small(path, limits.SIGNED_DOCUMENT)
     found = by_key((beside.name for beside in path.parent.glob(f"{escape(path.name)}.????????????????.*")), path.name)
     if len(found) != 1:

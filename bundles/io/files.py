@@ -44,6 +44,15 @@ def open_regular(path: Path, *, ceiling: int | None = None) -> int:
     return descriptor
 
 
+def require_file(path: Path, remedy: str = "check the path") -> None:
+    """Raises UsageError where a path that somebody typed is no file: it is not there, or is a folder or a device."""
+    if path.is_file():
+        return
+    if path.exists():
+        raise UsageError("not a file", thing=str(path), remedy="give a file")
+    raise UsageError("no such file", thing=str(path), remedy=remedy)
+
+
 def read_small(path: Path, ceiling: int) -> bytes:
     """A small file's bytes, through `open_regular`."""
     with os.fdopen(open_regular(path, ceiling=ceiling), "rb") as file:

@@ -151,7 +151,10 @@ class TrustFolder:
     def unknown_signer(self, thing: str) -> RefusedError:
         """The refusal of a signature by a key that is not pinned; `thing` names the signature or the key. A copy of a
         trust folder is told apart: the station may know the key by now."""
-        pin = "compare its fingerprint with the sender over another channel, then pin it: lockgate key trust"
+        pin = (
+            "compare its fingerprint with the sender over another channel, then pin it:"
+            " lockgate key trust FILE --purpose PURPOSE --owner NAME"
+        )
         if self.copied:
             fresh = f"this trust folder is a copy of {self.copied}: have a new one made (lockgate key export-trust DIR)"
             return RefusedError("the signer is unknown", thing=thing, remedy=f"{fresh}; if it lacks the key too, {pin}")

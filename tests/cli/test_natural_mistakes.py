@@ -5,6 +5,7 @@ The table grows with every mistake that somebody really made.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -30,6 +31,7 @@ def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         (folder / "stick" / name).mkdir(parents=True)
         (folder / "stick" / name / "SHA256SUMS").touch()
     (folder / "broken.toml").write_text("[[source]\n")
+    (folder / "rules.toml").write_text('[[image]]\nrepositoreis = ["team/**"]\n')
     with Station(folder / "alpha", "alpha", "outside") as station:
         station.run("key", "create", "engineer", "--no-passphrase")
         station.run("key", "export", "engineer", "--out", str(folder / "engineer.pem"))
@@ -147,6 +149,34 @@ REST = [
     ("bundle build --to bravo --out {tmp} --volume 4GB! --sign-with engineer team/hello:1", 2, "4GB!", "fat32"),
 ]
 
+IMAGES = [
+    ("guide officr", 2, "'officr'", "did you mean officer?"),
+    ("trust snippet podmann", 2, "'podmann'", "did you mean podman?"),
+    ("sbom libssl", 2, "lockgate sbom libssl", "did you mean: lockgate sbom find"),
+    ("sbom find ''", 2, "lockgate sbom find ''", "name it"),
+    ("sbom find pkg:deb", 2, "pkg:deb", "pkg:TYPE/NAME[@VERSION]"),
+    ("sbom find openssl@", 2, "openssl@", "NAME@VERSION"),
+    ("bundle build --to bravo --out {tmp} --sign-with engineer ''", 2, "--sign-with engineer ''", "name it"),
+    ("scan ''", 2, "lockgate scan ''", "name it"),
+    ("scan find", 2, "scan find", "scan find ID"),
+    ("scan CVE-2024-3094", 2, "CVE-2024-3094", "did you mean: lockgate scan find CVE-2024-3094"),
+    ("scan team/hello:2", 1, "team/hello:2", "lockgate repo list"),
+    ("bundle void bravo.charlie-000001 --why x", 2, "bravo.charlie-000001", "void it at bravo"),
+    ("bundle void alpha.bravo-1 --why x", 2, "alpha.bravo-1", "alpha.bravo-000001"),
+    ("signature team/hello:1", 2, "lockgate signature team/hello:1", "did you mean: lockgate signature list"),
+    ("policy aply", 2, "lockgate policy aply", "did you mean: lockgate policy apply"),
+    ("policy check {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
+    ("policy check {rules}", 2, "repositoreis", "repositories, mode, people"),
+    ("policy test team/hello:1 --file {tmp}/none.toml", 2, "no such file: {tmp}/none.toml", "check the path"),
+    ("advisories load {tmp}/none.zip", 2, "{tmp}/none.zip", "check the path"),
+    ("advisories remove osv-pipy", 1, "osv-pipy", "lockgate advisories list"),
+    ("collect -f {empty}", 2, "not a file: {empty}", "give a file"),
+    ("collect --authfile {empty} 127.0.0.1:1/x:1", 2, "{empty}", "containers-auth.json"),
+    ("collect --retry-failed file:{hello}", 2, "--retry-failed", "give it alone"),
+    ("receipt read {empty}", 2, "not a file: {empty}", "give a file"),
+    ("upstream list", 2, "lockgate upstream", "did you mean: lockgate collect"),
+]
+
 
 def line_of(ended: Ended) -> str:
     return ended.err.rstrip("\n").rpartition("\n")[2]
@@ -158,7 +188,7 @@ def remedy_in(line: str) -> str:
 
 @pytest.mark.parametrize(
     ("typed", "status", "names", "remedy"),
-    COMMANDS + REFERENCES + KEYS + ACCOUNTS + REST,
+    COMMANDS + REFERENCES + KEYS + ACCOUNTS + REST + IMAGES,
     ids=lambda part: part if isinstance(part, str) and " " in part else "",
 )
 def test_a_mistake_is_one_line_that_names_the_thing_and_a_remedy_that_exists(
@@ -167,9 +197,9 @@ def test_a_mistake_is_one_line_that_names_the_thing_and_a_remedy_that_exists(
     places = {
         "stick": alpha / "stick", "alpha": alpha / "alpha", "empty": alpha / "empty", "full": alpha / "full",
         "tmp": tmp_path, "broken": alpha / "broken.toml", "hello": alpha / "hello.txt",
-        "engineer": alpha / "engineer.pem",
+        "engineer": alpha / "engineer.pem", "rules": alpha / "rules.toml",
     }  # fmt: skip
-    words = [word.format(**places) for word in typed.split()]
+    words = [word.format(**places) for word in shlex.split(typed)]
     if (typed, status, names, remedy) not in COMMANDS:
         words += ["-C", str(alpha / "alpha")]
     ended = run(*words)

@@ -8,10 +8,9 @@ import pty
 import re
 import select
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 PATIENCE = 120.0
@@ -90,7 +89,18 @@ class Terminal:
         with contextlib.suppress(AssertionError, OSError):
             self.type("kill $(jobs -p) 2> /dev/null; wait", 0, {})
         with contextlib.suppress(ProcessLookupError):
-            subprocess.run(["pkill", "-KILL", "-s", str(self._child)], check=False)
+            for process in _in_session(self._child):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)
             os.kill(self._child, signal.SIGKILL)
         os.close(self._screen)
         os.waitpid(self._child, 0)
+
+
+def _in_session(session: int) -> Iterator[int]:
+    """The processes of a session, by proc(5): an empty Debian has no pkill."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            behind = (folder / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
+            if int(behind[3]) == session and int(folder.name) != session:
+                yield int(folder.name)

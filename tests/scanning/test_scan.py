@@ -327,4 +327,5 @@ def test_sboms_that_are_shown_are_indexed_without_a_question(
 
     asyncio.run(asyncio.wait_for(look(), 30))
     found = find_component(outside.station, "a2", everything)
-    assert ([use.origin for use in found.items], found.complete) == (["carried"], True)
+    assert [use.origin for use in found.items] == ["carried"]
+    assert (found.complete, found.not_scanned) == (False, 1)  # SBOMs from elsewhere leave out what they like

@@ -94,12 +94,11 @@ def _hand_in(root: Path | None, name: str, key_name: str | None, file: Path, dec
     from bundles import limits
     from bundles.documents.signed import Approval, decode
     from bundles.errors import MalformedError, RefusedError, UsageError
-    from bundles.io.files import read_small
+    from bundles.io.files import read_small, require_file
 
     if key_name is not None:
         raise UsageError("one decision at a time", remedy="give --key KEY, or --approval FILE")
-    if not file.is_file():
-        raise UsageError("no such file", thing=str(file), remedy="check the path")
+    require_file(file)
     payload = read_small(file, limits.SIGNED_DOCUMENT)
     try:
         said = decode(payload, Approval)

@@ -167,16 +167,14 @@ def recover(
     from appliance.audit.folder_acts import recorded
     from appliance.paths import StationPaths
     from bundles import limits
-    from bundles.errors import UsageError
-    from bundles.io.files import read_small
+    from bundles.io.files import read_small, require_file
     from bundles.signing import escrow as sharing
     from bundles.signing.keys import check_name, load_private, save_private
 
     station = station_root(root)
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
     for share in shares:
-        if not share.is_file():
-            raise UsageError("no such file", thing=str(share), remedy="give a share's file")
+        require_file(share, "give a share's file")
     lines = [read_small(share, limits.KEY_FILE).decode("utf-8", "replace") for share in shares]
     secret = sharing.join([sharing.parse(line) for line in lines])
     key = load_private(file, secret.hex().encode())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Final
@@ -16,6 +18,7 @@ _OTHER_WORDS: Final = {
     "keygen": "key create", "load": "intake import", "log": "audit show", "logs": "audit show", "ls": "repo list",
     "new": "init", "pin": "key trust", "pull": "collect", "quarantine": "intake list", "run": "serve",
     "save": "bundle build", "start": "serve", "store": "repo list", "unblock": "block remove", "up": "serve",
+    "doctor": "config check", "upstream": "collect", "upstreams": "collect",
     "version": "--version",
 }  # fmt: skip
 """Words of other tools for what a command here does."""
@@ -32,6 +35,9 @@ _SAME: Final = (
     frozenset({"passwd", "password"}),
 )
 """Words that mean much the same within one group of commands."""
+
+_NO_CHOICE: Final = re.compile(r"('[^']*'|\"[^\"]*\") is not one of ")
+"""What click says of a value that is none of an option's or argument's choices."""
 
 _GENERIC: Final = frozenset({"add", "create", "delete", "export", "list", "new", "remove", "rm", "show", "watch"})
 """Names that many groups have: the one of another group is not what was meant."""
@@ -53,6 +59,16 @@ def unknown_command(root: click.Group, error: click.exceptions.NoSuchCommand) ->
     return UsageError("no such command", thing=f"{path} {word}"[:160], remedy=f"did you mean: {' | '.join(found)}")
 
 
+def close_choice(error: click.BadParameter) -> str:
+    """The choice that a wrong value is like, or ""."""
+    kind = None if error.param is None else error.param.type
+    typed = _NO_CHOICE.match(error.message)
+    if not isinstance(kind, click.Choice) or typed is None:
+        return ""
+    value = str(ast.literal_eval(typed[1])).lower()
+    return next(iter(get_close_matches(value, [str(one) for one in kind.choices], 1, 0.6)), "")
+
+
 def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[str]:
     names = group.list_commands(click.Context(group))
     own = get_close_matches(word, names, _MOST, 0.7)
@@ -67,6 +83,8 @@ def _meant(root: click.Group, group: click.Group, path: str, word: str) -> list[
                 return sorted(named, key=lambda line: "lockgate key" in line)[:_MOST]
     if group is root and word in _OTHER_WORDS:
         return [f"lockgate {_OTHER_WORDS[word]}"]
+    if group is not root and len(names) == 1:  # `lockgate sbom libssl`
+        return [f"{path} {names[0]}"]
     if group is root:
         near = get_close_matches(word, sorted({line.split()[-1] for line in known}), 1, 0.75)
         return [line for line in known if line.split()[-1] in near][:_MOST]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +24,9 @@ _GAPS: Final = {
 }
 """What keeps a verdict from being complete, by its code."""
 
+_ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
+"""An id of a vulnerability (CVE-2024-3094, GHSA-xxxx-xxxx-xxxx): a REF has a colon or an @."""
+
 
 @click.command()
 @click.argument("what", metavar="REF|find ID", nargs=-1, required=True)
@@ -40,6 +44,11 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_
     `scan find ID` names the images with a vulnerability, by any of its ids (CVE, GHSA, PYSEC, DSA and others), from an
     index, without reading an image. It is 4 also where no advisory about it is loaded.
     """
+    if what == ("find",):
+        raise UsageError("no id was named", thing="scan find", remedy="give one, as CVE-2024-3094: scan find ID")
+    if len(what) == 1 and _ID.fullmatch(what[0]):
+        found = f"lockgate scan find {what[0]}"
+        raise UsageError("an id of a vulnerability, and no REF", thing=what[0], remedy=f"did you mean: {found}")
     if len(what) == 2 and what[0] == "find" and not known and not again:
         _find(root, what[1], as_json)
     elif len(what) == 1 and not (known and again):

@@ -22,7 +22,7 @@ from appliance.handles.rights import may as may_use
 from appliance.mounts import mounted_media
 from appliance.store.reads.deltas import delta_streams, taken_want_lists
 from appliance.store.reads.receipts import given_receipts
-from appliance.store.reads.voiding import require_voidable
+from appliance.store.reads.voiding import check_own_bundle, require_voidable
 from appliance.store.writes.deltas import VoidBundle
 from bundles.errors import UsageError
 
@@ -62,6 +62,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def _check(why: str, name: str, with_later: bool) -> None:
         if not why.strip() or len(why) > limits.REASON:
             raise UsageError("voiding a bundle needs a reason", thing=name, remedy="give --why")
+        check_own_bundle(name, control.station.config.site)
         require_voidable(control.station.reader, name, with_later=with_later)
 
     return [

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 from appliance.store.ports import Reader
 from appliance.store.reads.outgoing import inside_by_receipt, signed_after
 from bundles.errors import NotFoundError, RefusedError, UsageError
+from bundles.io.display import safe
 
+_BUNDLE: Final = re.compile(r"([a-z0-9-]{1,32})\.[a-z0-9-]{1,32}-[0-9]{6}")
 _NAMED: Final = 5
 """Later bundles that a refusal names; the others are counted."""
+
+
+def check_own_bundle(bundle: str, site: str) -> None:
+    """Raises UsageError for what is no bundle's id, or is that of a bundle that another station made."""
+    named = _BUNDLE.fullmatch(bundle)
+    if named is None:
+        raise UsageError(
+            "not a bundle's id",
+            thing=safe(bundle)[:160],
+            remedy="write SOURCE.DESTINATION-NUMBER, as alpha.bravo-000001",
+        )
+    if named[1] != site:
+        raise UsageError(
+            f"a bundle that {named[1]} made, and this station is {site}",
+            thing=bundle,
+            remedy=f"void it at {named[1]}; what came in here is refused with: lockgate intake reject ID --why TEXT",
+        )
 
 
 def require_voidable(reader: Reader, bundle: str, *, with_later: bool) -> tuple[str, int]:
