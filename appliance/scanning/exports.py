@@ -50,7 +50,7 @@ class ZipExport:
     def __init__(self, source: BinaryIO, size: int, folder: Path, advance: Advance) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  closed by `close`
         try:
-            self.digest = _copied(source, self._file, size, advance)
+            self.digest = copied(source, self._file, size, limits.ADVISORY_EXPORT, advance)
             try:
                 self._zip = zipfile.ZipFile(self._file)
                 self._names = [one for one in self._zip.infolist() if one.filename.endswith(_RECORD)]
@@ -115,13 +115,15 @@ def open_export(path: Path, folder: Path, advance: Advance) -> Export:
             return ZipExport(source, os.fstat(descriptor).st_size, folder, advance)
 
 
-def _copied(source: BinaryIO, target: BinaryIO, size: int, advance: Advance) -> str:
+def copied(source: BinaryIO, target: BinaryIO, size: int, most: int, advance: Advance) -> str:
+    """Copy a file from its first byte to its last; its digest. `size` is what it is said to have, `most` what it may
+    have, in bytes. The copy stands at its first byte then. Raises MalformedError."""
     hasher, done = hashlib.sha256(), 0
     source.seek(0)
     while chunk := source.read(bundle_limits.CHUNK):
         done += len(chunk)
-        if done > limits.ADVISORY_EXPORT:
-            raise MalformedError("the export is too large", thing=f"more than {limits.ADVISORY_EXPORT} bytes")
+        if done > most:
+            raise MalformedError("the file is too large", thing=f"more than {most} bytes")
         hasher.update(chunk)
         target.write(chunk)
         advance(done, max(done, size))
