@@ -162,6 +162,12 @@ class Metadata:
         """The number that revocations, blocks and policy changes bump. Point read."""
         return int(self.connection.execute("SELECT value FROM epoch").fetchone()[0])
 
+    def change_of(self, repository: str) -> int:
+        """A number that is another one after each change of the repository's manifests and tags, and which it never
+        has again; 0 where there is no such repository. Point read."""
+        row = self.connection.execute("SELECT change FROM repositories WHERE name = ?", (repository,)).fetchone()
+        return 0 if row is None else int(row[0])
+
     # Visibility
 
     def repository_exists(self, name: str) -> bool:
