@@ -6,9 +6,12 @@ it is printed: in `repr`, `str`, `format`, a log line, a debugger or a traceback
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from typing import Any, Final, NoReturn
+
+from bundles.errors import UsageError
 
 HIDDEN: Final = "(secret)"
 """What is printed in a secret's place."""
@@ -59,3 +62,19 @@ def without_secrets(text: str, secrets: Iterable[str] = ()) -> str:
         if len(plain) >= _SHORTEST:
             text = text.replace(plain, HIDDEN)
     return _TOKENS.sub(HIDDEN, text)
+
+
+def passphrase_from(descriptor: int, option: str = "--passphrase-fd") -> bytes:
+    """A secret up to a newline from an open descriptor, which stays open; `option` is what named it.
+
+    Raises UsageError.
+    """
+    try:
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.readline().rstrip(b"\r\n")
+    except (OSError, TypeError, ValueError, OverflowError):  # the last three: a number that no descriptor can have
+        raise UsageError(
+            f"descriptor {descriptor} cannot be read",
+            thing=f"{option} {descriptor}",
+            remedy=f"open one for reading: {option} 3 3< FILE",
+        ) from None

@@ -104,12 +104,16 @@ def run(
     cwd: str | Path = FOLDER,
     timeout: float | None = None,
     pass_fds: Sequence[int] = (),
+    session: bool = False,
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """Run a command to its end, without input, its output kept; None where it took longer than `timeout` seconds."""
+    """Run a command to its end, without input, its output kept; None where it took longer than `timeout` seconds.
+
+    In a `session` of its own it has no terminal, and cannot ask there (setsid(2)).
+    """
     try:
         return subprocess.run(
             _absolute(command), env=env, cwd=cwd, timeout=timeout, pass_fds=pass_fds, stdin=subprocess.DEVNULL,
-            capture_output=True, check=False,
+            capture_output=True, check=False, start_new_session=session,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         return None

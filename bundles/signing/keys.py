@@ -235,17 +235,22 @@ class PrivateKey:
 
 
 class SshPrivateKey(PrivateKey):
-    """A key that OpenSSH keeps: in a file of its own, in an agent or on a FIDO token. ssh-keygen signs."""
+    """A key that OpenSSH keeps: in a file of its own, in an agent or on a FIDO token. ssh-keygen signs.
 
-    def __init__(self, path: Path, data: bytes) -> None:
-        self._path = path
+    `secret` is its file's passphrase or its token's PIN; an agent needs none.
+    """
+
+    def __init__(self, path: Path, data: bytes, secret: bytes | None) -> None:
+        self._path, self._secret = path, secret
         self.public = PublicKey.of_ssh(ssh_sign.public_blob(path, data))
         if self.public.algorithm == ssh_keys.RSA:
             raise UsageError("RSA keys verify only", thing=str(path), remedy="sign with an Ed25519 or ECDSA key")
+        if secret is not None:
+            ssh_sign.check(path, secret)
 
     def sign(self, data: bytes) -> bytes:
         """The signature file over `data`; a token's differs each time. Raises FailedError with ssh-keygen's reason."""
-        return ssh_sign.sign(self._path, self.public.encoded, data)
+        return ssh_sign.sign(self._path, self.public.encoded, data, self._secret)
 
     def derive(self, info: bytes) -> bytes:
         raise UsageError(
@@ -313,8 +318,9 @@ def load_public(path: Path) -> PublicKey:
 
 
 def is_encrypted(pem: bytes) -> bool:
-    """Whether a private key's file needs a passphrase from us. ssh-keygen asks for an SSH key's by itself."""
-    return _ENCRYPTED in pem or cosign_key.is_cosign(pem)
+    """Whether using a private key takes a passphrase, or its token's PIN. An SSH key that the caller's agent holds
+    takes none, whatever its file is."""
+    return ssh_sign.needs_secret(pem) or _ENCRYPTED in pem or cosign_key.is_cosign(pem)
 
 
 def exposure(path: Path) -> str:
@@ -332,22 +338,6 @@ def exposure(path: Path) -> str:
     )
 
 
-def passphrase_from(descriptor: int, option: str = "--passphrase-fd") -> bytes:
-    """A secret up to a newline from an open descriptor, which stays open; `option` is what named it.
-
-    Raises UsageError.
-    """
-    try:
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            return file.readline().rstrip(b"\r\n")
-    except (OSError, TypeError, ValueError, OverflowError):  # the last three: a number that no descriptor can have
-        raise UsageError(
-            f"descriptor {descriptor} cannot be read",
-            thing=f"{option} {descriptor}",
-            remedy=f"open one for reading: {option} 3 3< FILE",
-        ) from None
-
-
 def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
     """Read a private key: PKCS#8 (two of a hybrid key), cosign's form, or what OpenSSH keeps.
 
@@ -356,23 +346,24 @@ def load_private(path: Path, passphrase: bytes | None) -> PrivateKey:
     if not path.is_file():
         raise UsageError("no such key", thing=str(path), remedy="make one with: lockgate key create NAME")
     pem = read_small(path, limits.KEY_FILE)
-    if ssh_sign.is_ssh(pem):
-        return SshPrivateKey(path, pem)
-    if is_encrypted(pem) and not passphrase:
+    encrypted = is_encrypted(pem)
+    if encrypted and not passphrase:
         raise UsageError(
             "the key needs its passphrase", thing=str(path), remedy="give it at the prompt or --passphrase-fd"
         )
-    if passphrase and not is_encrypted(pem):
+    if passphrase and not encrypted and not ssh_sign.wants_secret(pem):
         raise UsageError(
             "a passphrase was given, and the key's file is not encrypted",
             thing=str(path),
             remedy="check that it is the right file, or give no passphrase",
         )
+    if ssh_sign.is_ssh(pem):
+        return SshPrivateKey(path, pem, passphrase or None)
     try:
         key = _open(pem, passphrase or None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        remedy = "type the passphrase again" if is_encrypted(pem) else "give a PKCS#8 PEM"
-        what = "the passphrase does not open the key" if is_encrypted(pem) else "not a private key"
+        remedy = "type the passphrase again" if encrypted else "give a PKCS#8 PEM"
+        what = "the passphrase does not open the key" if encrypted else "not a private key"
         if pem.lstrip().startswith(b"-----BEGIN PUBLIC KEY"):
             remedy = "it is a public key: name the private one, by its name in the key folder or its PEM"
         raise UsageError(what, thing=str(path), remedy=remedy) from None

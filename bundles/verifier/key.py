@@ -18,6 +18,7 @@ from bundles import limits
 from bundles.errors import UsageError
 from bundles.io.display import safe
 from bundles.io.files import read_small, write_atomic
+from bundles.io.secret import passphrase_from
 from bundles.signing.keys import (
     CREATABLE,
     PUBLIC_SUFFIX,
@@ -28,7 +29,6 @@ from bundles.signing.keys import (
     is_encrypted,
     load_private,
     load_public,
-    passphrase_from,
     save_private,
 )
 from bundles.signing.signatures import DEFAULT_ALGORITHM

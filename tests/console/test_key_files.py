@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,9 @@ import msgspec
 import pytest
 
 from bundles.errors import UsageError
-from bundles.signing.keys import create_private, save_private
+from bundles.signing.keys import PublicKey, create_private, save_private
 from tests.console.keys import PASSPHRASE
+from tests.peer_tools import require
 from tui.demo.data import KEYIDS
 from tui.station.keyring import FolderKeyring
 
@@ -77,3 +79,16 @@ def test_a_keyring_takes_a_file_by_its_path_and_a_name_from_its_folder(tmp_path:
             ring.about(wrong)
     with pytest.raises(UsageError, match="does not open"):
         ring.unlock(path, "other words")
+
+
+def test_a_keyring_opens_an_encrypted_ssh_key_by_its_passphrase(tmp_path: Path) -> None:
+    require("ssh-keygen")
+    file = tmp_path / "anna"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "some words", "-f", file], check=True)
+    ring = FolderKeyring(tmp_path)
+    assert ring.about(str(file)).encrypted
+    keyid, signature = ring.sign(str(file), "some words", b"payload")
+    public = PublicKey.from_pem(Path(f"{file}.pub").read_bytes())
+    assert (keyid, public.verify(b"payload", signature)) == (public.keyid, True)
+    with pytest.raises(UsageError, match="does not open"):
+        ring.unlock(str(file), "other words")

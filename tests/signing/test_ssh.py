@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from bundles.errors import FailedError, MalformedError, UsageError
-from bundles.signing.keys import PublicKey, SshPrivateKey, load_private
-from bundles.signing.ssh import keys, sshsig
+from bundles.processes import start
+from bundles.signing.keys import PublicKey, SshPrivateKey, is_encrypted, load_private
+from bundles.signing.ssh import keys, private, sshsig
 from bundles.signing.ssh.wire import Reader, mpint, string
 from tests.peer_tools import require
 from tests.signing.soft_token import SoftToken
 
 DATA = b"the bytes that are signed\n"
+WORDS = "$(four) 'words' \\ and `more`"
 KINDS = [("ed25519", ""), ("ecdsa", "256"), ("ecdsa", "384")]
 
 
@@ -31,6 +34,15 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         size = ("-b", bits) if bits else ()
         keygen("-q", "-t", kind, *size, "-N", "", "-C", "officer@bravo", "-f", folder / f"{kind}{bits}")
     return {f"{kind}{bits}": folder / f"{kind}{bits}" for kind, bits in [*KINDS, ("rsa", "2048")]}
+
+
+def sealed(key: Path, folder: Path) -> Path:
+    """A copy of a key's file, under the passphrase WORDS."""
+    copy = folder / "sealed"
+    copy.write_bytes(key.read_bytes())
+    copy.chmod(0o600)
+    keygen("-q", "-p", "-P", "", "-N", WORDS, "-f", copy)
+    return copy
 
 
 def stock_signature(key: Path, tmp_path: Path, *options: str) -> bytes:
@@ -87,8 +99,10 @@ def test_a_key_in_an_agent_signs_by_its_public_half(made: dict[str, Path], tmp_p
             subprocess.run(["ssh-add", "-q", made["ed25519"]], check=True, capture_output=True)
             public = tmp_path / "officer.pem"
             public.write_bytes(made["ed25519"].with_name("ed25519.pub").read_bytes())
-            private = load_private(public, None)
-            assert private.public.verify(DATA, private.sign(DATA))
+            for held in (public, sealed(made["ed25519"], tmp_path)):
+                assert not is_encrypted(held.read_bytes())
+                key = load_private(held, None)
+                assert key.public.verify(DATA, key.sign(DATA))
     finally:
         agent.terminate()
         agent.wait()
@@ -102,6 +116,58 @@ def test_ssh_keygens_reason_is_one_line(made: dict[str, Path], tmp_path: Path, m
     with pytest.raises(FailedError, match="ssh-keygen did not sign") as caught:
         private.sign(DATA)
     assert "\n" not in caught.value.diagnostics()
+
+
+def test_an_encrypted_file_is_opened_by_its_passphrase_alone(made: dict[str, Path], tmp_path: Path) -> None:
+    file = sealed(made["ecdsa384"], tmp_path)
+    assert is_encrypted(file.read_bytes())
+    key = load_private(file, WORDS.encode())
+    assert key.public == public_of(made["ecdsa384"])
+    assert key.public.verify(DATA, key.sign(DATA))
+    with pytest.raises(UsageError, match="the passphrase does not open the key"):
+        load_private(file, b"other words")
+    with pytest.raises(UsageError, match="the key needs its passphrase"):
+        load_private(file, None)
+    with pytest.raises(UsageError, match="is not encrypted"):
+        load_private(made["ecdsa384"], WORDS.encode())
+
+
+def test_what_a_file_says_before_it_is_opened(made: dict[str, Path]) -> None:
+    for path in made.values():
+        assert private.parse(path.read_bytes()) == private.Sealed(public_of(path).encoded, False, False)
+
+
+@pytest.mark.parametrize("algorithm", keys.TOKENS)
+@pytest.mark.parametrize(("flags", "pin"), [(0x01, False), (0x05, True)])
+def test_a_tokens_file_says_whether_it_wants_the_pin(algorithm: str, flags: int, pin: bool) -> None:
+    blob = SoftToken(algorithm).public.encoded
+    inner = Reader(blob, "a blob")
+    kind = string(inner.string())
+    behind = blob[len(kind) :]
+    secret = b"12341234" + kind + behind + bytes([flags]) + string(b"handle") + string(b"")
+    raw = (
+        b"openssh-key-v1\0"
+        + string(b"none")
+        + string(b"none")
+        + string(b"")
+        + b"\0\0\0\1"
+        + string(blob)
+        + string(secret)
+    )
+    data = private.BEGIN + b"\n" + base64.b64encode(raw) + b"\n-----END OPENSSH PRIVATE KEY-----\n"
+    assert private.parse(data) == private.Sealed(blob, False, pin)
+    assert is_encrypted(data) == pin
+    for cut in range(len(clear), 0, -7):
+        with pytest.raises(MalformedError):
+            private.parse(private.BEGIN + base64.b64encode(raw[:cut]) + b"-----END OPENSSH PRIVATE KEY-----\n")
+
+
+def test_a_child_in_a_session_of_its_own_has_no_terminal() -> None:
+    done = start.run(["/bin/sh", "-c", "exec cat /proc/self/stat"], env=start.environment(), session=True)
+    assert done is not None
+    pid, *fields = done.stdout.rpartition(b")")[0].split(b" ", 1)[:1] + done.stdout.rpartition(b")")[2].split()
+    session, terminal = fields[3], fields[4]
+    assert (session, terminal) == (pid, b"0")
 
 
 def test_rsa_keys_verify_and_never_sign(made: dict[str, Path]) -> None:

@@ -211,7 +211,7 @@ def read_passphrase(
     Raises UsageError where there is none of them.
     """
     if passphrase_fd is not None:
-        from bundles.signing.keys import passphrase_from
+        from bundles.io.secret import passphrase_from
 
         passphrase = passphrase_from(passphrase_fd, option)
     elif (credential := _credential(name)) is not None:
