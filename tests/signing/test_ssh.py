@@ -145,15 +145,8 @@ def test_a_tokens_file_says_whether_it_wants_the_pin(algorithm: str, flags: int,
     kind = string(inner.string())
     behind = blob[len(kind) :]
     secret = b"12341234" + kind + behind + bytes([flags]) + string(b"handle") + string(b"")
-    raw = (
-        b"openssh-key-v1\0"
-        + string(b"none")
-        + string(b"none")
-        + string(b"")
-        + b"\0\0\0\1"
-        + string(blob)
-        + string(secret)
-    )
+    clear = b"openssh-key-v1\0" + string(b"none") * 2 + string(b"") + b"\0\0\0\1" + string(blob)
+    raw = clear + string(secret)
     data = private.BEGIN + b"\n" + base64.b64encode(raw) + b"\n-----END OPENSSH PRIVATE KEY-----\n"
     assert private.parse(data) == private.Sealed(blob, False, pin)
     assert is_encrypted(data) == pin
