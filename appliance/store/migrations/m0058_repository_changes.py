@@ -24,8 +24,8 @@ _STATEMENTS = (
     f" BEGIN {_NEXT}{_COUNT} WHERE id IN (OLD.repository_id, NEW.repository_id); END",
     f"CREATE TRIGGER tag_taken AFTER DELETE ON tags BEGIN {_NEXT}{_COUNT} WHERE id = OLD.repository_id; END",
     # A row that is made anew from a manifest's bytes may refer to something else than before.
-    "CREATE TRIGGER manifest_corrected AFTER UPDATE ON manifests WHEN (NEW.media_type, NEW.artifact_type, NEW.subject)"
-    " IS NOT (OLD.media_type, OLD.artifact_type, OLD.subject)"
+    "CREATE TRIGGER manifest_corrected AFTER UPDATE ON manifests"  # noqa: S608  constants
+    " WHEN (NEW.media_type, NEW.artifact_type, NEW.subject) IS NOT (OLD.media_type, OLD.artifact_type, OLD.subject)"
     f" BEGIN {_NEXT}{_COUNT} WHERE id IN"
     " (SELECT repository_id FROM links WHERE digest = NEW.digest AND kind = 'manifest'); END",
 )
