@@ -18,7 +18,7 @@ from typing import Final
 import msgspec
 
 from bundles import limits
-from bundles.documents import report_text, signed
+from bundles.documents import report_page, signed
 from bundles.documents.signed import Approval, Report
 from bundles.errors import MalformedError, RefusedError, UsageError
 from bundles.io.display import safe
@@ -120,7 +120,7 @@ def _pinned(key: PrivateKey, trust: TrustFolder) -> TrustRecord:
 def _shown(document: Approval, report: Report, record: TrustRecord) -> list[str]:
     """What will be signed, and what the station found."""
     lines = [f"what {report.site} found at {report.created}"]
-    lines += [f"  {line}" for line in report_text.lines(msgspec.to_builtins(report)["sections"])]
+    lines += [f"  {line}" for line in report_page.lines(report_page.page(msgspec.to_builtins(report)))]
     lines += [
         "",
         f"what you sign: {document.decision} {document.bundle} at {document.site}",

@@ -9,10 +9,11 @@ import sys
 import tarfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from appliance import limits
-from bundles.documents import report_text
+from bundles.documents import report_page
 from tests.intake.test_layers import inspected, tar
 
 MIB = 1024 * 1024
@@ -68,9 +69,11 @@ def test_what_fails_is_never_displaced_by_notes(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_person_sees_what_fails_before_what_is_noted() -> None:
     section = inspected(many(300), gzip.compress(tar(("../x", {}))), b"no archive")
-    shown = report_text.notes(section.details)
-    assert [line.partition(":")[0] for line in shown[:2]] == ["escaping", "unread"]
-    assert len(shown) <= 41
+    parts = report_page.page({"sections": [msgspec.to_builtins(section)]})
+    fail, note = (next(part for part in parts if part.outcome == outcome) for outcome in ("fail", "note"))
+    assert parts.index(fail) < parts.index(note)
+    assert [line.text.partition(":")[0] for line in fail.below] == ["escaping", "unread"]
+    assert len(report_page.lines(parts)) <= 60
 
 
 CHILD = """

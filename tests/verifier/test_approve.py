@@ -80,7 +80,7 @@ def test_an_approval_made_elsewhere_and_one_made_here_release(desk: Desk, capsys
     out = capsys.readouterr().out
     entry = find_entry(desk.station.station.reader, NAME)
     for said in (entry.digest, str(entry.report_digest), "Anna Berg", "every byte is the signed one",
-                 "signed by Builder", f"what you sign: approve {NAME} at bravo", "[..] layers"):  # fmt: skip
+                 "signed by Builder", f"what you sign: approve {NAME} at bravo", "[ i] note layers"):  # fmt: skip
         assert said in out
     assert out.splitlines()[-1] == str(desk.folder / "out.json")
     assert desk.hand_in() == "quarantined"

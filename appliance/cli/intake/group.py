@@ -57,11 +57,16 @@ def import_(root: Path | None, folders: tuple[Path, ...], partial: bool, detach:
 
 @intake.command("show")
 @click.argument("name", metavar="ID")
+@click.option("--report", "whole", is_flag=True, help="The report alone, with what is folded and every line of a list.")
 @station_option
 @json_option
-def show_(root: Path | None, name: str, as_json: bool) -> None:
+def show_(root: Path | None, name: str, whole: bool, as_json: bool) -> None:
     """An entry with its inspection report and approvals."""
     document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
+    if whole:
+        _report_of(document, name)
+        show(document["report"], as_json, lambda: _report_text(document, most=0, folded=True))
+        return
     show(document, as_json, lambda: _text(document))
 
 
@@ -245,18 +250,10 @@ def report(root: Path | None, name: str, out: Path, as_json: bool) -> None:
 
     The last line is the file.
     """
-    from bundles.errors import FailedError
-    from bundles.io import strict_json
     from bundles.io.files import write_atomic
-    from bundles.oci.digest import Digest
 
     document = call(root, lambda client: client.get(f"/v1/intake/{quote(name, safe='')}"))
-    if document["report"] is None:
-        raise FailedError("the bundle was not inspected yet", thing=name, remedy="import it to its end first")
-    raw = strict_json.canonical(document["report"])
-    if str(Digest.of(raw)) != document["report_digest"]:
-        raise FailedError("the report that came is not the one the station named", thing=name, remedy="try again")
-    write_atomic(out, raw, replace=False)
+    write_atomic(out, _report_of(document, name), replace=False)
     fields = {"path": str(out), "report_digest": document["report_digest"]}
     show(fields, as_json, lambda: f"report {document['report_digest']}\n{safe(str(out))}")
 
@@ -296,9 +293,30 @@ def withdraw(root: Path | None, name: str, why: str, as_json: bool) -> None:
     show(document, as_json, lambda: "\n".join(safe(line) for line in [*document["withdrawn"], *still]))
 
 
-def _text(document: dict[str, Any]) -> str:
-    from bundles.documents import report_text
+def _report_of(document: dict[str, Any], name: str) -> bytes:
+    """The report's canonical bytes. Raises FailedError where there is none, or another than the station named."""
+    from bundles.errors import FailedError
+    from bundles.io import strict_json
+    from bundles.oci.digest import Digest
 
+    if document["report"] is None:
+        raise FailedError("the bundle was not inspected yet", thing=name, remedy="import it to its end first")
+    raw = strict_json.canonical(document["report"])
+    if str(Digest.of(raw)) != document["report_digest"]:
+        raise FailedError("the report that came is not the one the station named", thing=name, remedy="try again")
+    return raw
+
+
+def _report_text(document: dict[str, Any], *, most: int = 40, folded: bool = False) -> str:
+    """The report as the console shows it."""
+    from bundles.documents import report_page
+
+    report = document["report"]
+    shown = report_page.lines(report_page.page(report), most=most, folded=folded)
+    return "\n".join(safe(line) for line in [*shown, *report_page.made(report, document["report_digest"])])
+
+
+def _text(document: dict[str, Any]) -> str:
     lines = [
         f"{document['id']}  {document['state']}",
         f"  digest      {document['digest']}",
@@ -317,10 +335,10 @@ def _text(document: dict[str, Any]) -> str:
     if document["missing_volumes"]:
         lines.append(f"  missing     volumes {', '.join(map(str, document['missing_volumes']))}")
     lines += [f"  {line}" for line in lines_of(document["account_changes"])]
-    if document["report"] is not None:
-        lines.append(f"  report      {document['report_digest']}")
-        lines += [f"    {line}" for line in report_text.lines(document["report"]["sections"])]
-    return "\n".join(safe(line) for line in lines)
+    shown = "\n".join(safe(line) for line in lines)
+    if document["report"] is None:
+        return shown
+    return f"{shown}\n\n{_report_text(document)}\nthe whole report: lockgate intake show {document['id']} --report"
 
 
 for _command in (list_, approve, reject, stream):
