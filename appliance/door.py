@@ -75,6 +75,9 @@ class Door:
     listener: socket.socket
     origin: Callable[[socket.socket, Any], str]
     context: ssl.SSLContext | None = None
+    count: Callable[[str], object] = lambda _: None
+    """Told of each connection: `accepted`; and of those that end before a request, `tls` (no handshake), `plain` (HTTP
+    where HTTPS is spoken), `late`, and `shed` for others' sake."""
     _guests: dict[str, list[_Guest]] = field(default_factory=dict)
     _count: int = 0
     _most: int = field(default_factory=lambda: resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
@@ -117,6 +120,7 @@ class Door:
             except OSError:
                 accepted.close()
                 continue
+            self.count("accepted")
             guest.opening = loop.create_task(self._let_in(guest))
             self._guests.setdefault(guest.origin, []).append(guest)
             self._count += 1
@@ -134,6 +138,7 @@ class Door:
         secure = self.context is not None
         try:
             if secure and await is_plain_http(guest.socket):
+                self.count("plain")
                 await answer(guest.socket)
                 guest.socket.close()
                 return
@@ -142,7 +147,9 @@ class Door:
                 ssl_handshake_timeout=limits.FIRST_REQUEST if secure else None,
                 ssl_shutdown_timeout=limits.TLS_SHUTDOWN if secure else None,
             )  # fmt: skip
-        except (OSError, TimeoutError, asyncio.CancelledError):
+        except (OSError, TimeoutError, asyncio.CancelledError) as error:
+            if not isinstance(error, asyncio.CancelledError):  # whoever cancelled has counted it
+                self.count("tls")
             guest.socket.close()  # no TLS, or too late, or shed: its sender's trouble
 
     def _shed(self, origin: str | None) -> None:
@@ -157,6 +164,7 @@ class Door:
             most = limits.WAITING_ORIGIN
         waiting = [guest for guest in self._guests[origin] if not guest.gone and guest.waits]
         if len(waiting) > most:
+            self.count("shed")
             waiting[0].close()
 
     async def _keep_sweeping(self) -> None:
@@ -167,6 +175,7 @@ class Door:
             for guests in self._guests.values():
                 for guest in guests:
                     if guest.since < before and guest.new and not guest.gone:
+                        self.count("late")
                         guest.close()
             self._forget_gone()
 

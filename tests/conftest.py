@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Generator
@@ -30,8 +29,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
     """Stop a test that does not end, and name it as failed: SIGALRM in the main thread (POSIX alarm)."""
-    # A test that began `lockgate serve` in this process left it there, and the folder that it names is gone by now.
-    os.environ.pop("PROMETHEUS_MULTIPROC_DIR", None)
     if item.get_closest_marker("long"):
         yield
         return

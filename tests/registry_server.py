@@ -18,6 +18,7 @@ from aiohttp import web
 from appliance.audit.port import MemoryAudit
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
+from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import RegistryServices
 from appliance.registry.serving import make_runner, new_loop
 from appliance.store.blobs import BlobStore
@@ -98,6 +99,7 @@ class Server(Client):
     services: RegistryServices = field(kw_only=True)
     port: int = 0
     tls: ssl.SSLContext | None = None
+    measures: RegistryMeasures | None = None
     loop: asyncio.AbstractEventLoop = field(default_factory=new_loop)
 
     def __enter__(self) -> Server:
@@ -120,7 +122,7 @@ class Server(Client):
         await asyncio.gather(*connections, return_exceptions=True)
 
     async def _start(self) -> None:
-        self._runner = make_runner(create_app(self.services))
+        self._runner = make_runner(create_app(self.services, self.measures))
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls)
         await site.start()
@@ -149,6 +151,7 @@ class Store:
         files: Files | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
         tls: ssl.SSLContext | None = None,
+        measures: RegistryMeasures | None = None,
         **services: Any,
     ) -> Server:
         """Another worker: its own connection, its own memory, the same files."""
@@ -161,4 +164,4 @@ class Store:
             audit=self.audit,
             **services,
         )
-        return self._stack.enter_context(Server(services=handed, tls=tls, loop=loop or new_loop()))
+        return self._stack.enter_context(Server(services=handed, tls=tls, measures=measures, loop=loop or new_loop()))

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
@@ -53,9 +54,13 @@ class FileAudit:
     audit key of a station that is being made, whose folder does not hold it yet.
     """
 
-    def __init__(self, folder: Path, key: PrivateKey | None = None) -> None:
+    def __init__(
+        self, folder: Path, key: PrivateKey | None = None, unwritten: Callable[[], object] = lambda: None
+    ) -> None:
+        """`unwritten` is called for each act that could not be written, one call at a time."""
         self._folder = folder
         self._key = key
+        self._unwritten = unwritten
         self._lane: Lane | None = None
         self._reserve = Reserve(StationPaths(folder.parent).reserve)
         self._floods = Floods()
@@ -64,7 +69,14 @@ class FileAudit:
 
     def record(self, event: AuditEvent) -> None:
         """As AuditPort.record."""
-        event = _cut(event)
+        try:
+            self._keep(_cut(event))
+        except LockgateError:
+            with self._lock:
+                self._unwritten()
+            raise
+
+    def _keep(self, event: AuditEvent) -> None:
         for kept in [event] if event.act is Act.PULL else self._admit(event):
             if kept is event and event.act is not Act.PULL and _must_be_written(event):
                 self._append(event)

@@ -26,6 +26,8 @@ from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
 from appliance.jobs.service import Jobs
+from appliance.measures.catalogue import layout
+from appliance.measures.slots import Slots
 from appliance.permissions import ANONYMOUS, Caller, Permission, Rules
 from appliance.program_log import lacking
 from appliance.release_check.account_record import ABOUT
@@ -64,6 +66,8 @@ class Control:
     releases: ReleaseCheck = field(default_factory=ReleaseCheck)
     """The check of what is shown, and what it last found."""
     totals: StoreTotals = field(default_factory=StoreTotals)
+    slots: Slots = field(default_factory=lambda: Slots(layout()))
+    """What the station's processes count in."""
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
 

@@ -65,6 +65,7 @@ from appliance.lifecycle.rereading import rereading
 from appliance.lifecycle.upkeep import upkeep
 from appliance.local_socket import listen_at
 from appliance.making_room import give_room
+from appliance.measures.slots import Slots
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.plain_http import one_line
@@ -109,12 +110,12 @@ def application(control: Control) -> web.Application:
     return app
 
 
-def run(root: Path, listen: str, ready: Callable[[], object]) -> None:
-    """Run until SIGTERM; `ready` is called when the sockets answer."""
-    asyncio.run(_serve(root, listen, ready))
+def run(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> None:
+    """Run until SIGTERM; `ready` is called when the sockets answer. `slots`: what the station's processes count in."""
+    asyncio.run(_serve(root, listen, ready, slots))
 
 
-async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
+async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Slots) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -137,7 +138,17 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object]) -> None:
             handles = Handles()
             noted = duties.note_caller
             control = Control(
-                station, writer, work, listen, callers, rules, identity, handles=handles, called=noted, by_log=by_log
+                station,
+                writer,
+                work,
+                listen,
+                callers,
+                rules,
+                identity,
+                handles=handles,
+                called=noted,
+                by_log=by_log,
+                slots=slots,
             )
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()

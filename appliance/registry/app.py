@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Final
@@ -19,6 +21,7 @@ from appliance.readiness import HEALTHZ, READYZ, Probe
 from appliance.registry import blobs, errors, lists, manifest_push, manifests, referrers, uploads, version_check
 from appliance.registry.call import Call, Worker
 from appliance.registry.errors import RefusedRequestError, WireError
+from appliance.registry.measuring import REASON, TARGET, RegistryMeasures, reason_of
 from appliance.registry.routes import Resource, parse
 from appliance.registry.sending import cut, in_pieces
 from appliance.registry.services import RegistryServices
@@ -64,13 +67,22 @@ ROUTES: Final[Mapping[Resource, Mapping[str, Handler]]] = MappingProxyType(
 """Every operation of the API; what a path allows and this does not list is a 405."""
 
 
-def create_app(services: RegistryServices) -> web.Application:
-    """The registry over one worker's services, for any runner; `appliance.registry.serving` has one, and a loop."""
-    worker = Worker(services)
+def create_app(services: RegistryServices, measures: RegistryMeasures | None = None) -> web.Application:
+    """The registry over one worker's services, for any runner; `appliance.registry.serving` has one, and a loop.
+    `measures`: where its requests are counted; None: in memory."""
+    measures = measures or RegistryMeasures.alone()
+    worker = Worker(services, measures)
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        begun = time.perf_counter()
         require_version(request)
-        return await in_pieces(request, await _answer(request, worker))
+        try:
+            answer = await in_pieces(request, await _answer(request, worker))
+        except ConnectionError:
+            measures.broken(request, begun)
+            raise
+        measures.answered(request, answer, begun)
+        return answer
 
     async def threads(_: web.Application) -> AsyncIterator[None]:
         sweeping = asyncio.create_task(_sweep_uploads(worker))
@@ -120,17 +132,11 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
     answer has begun there is no second one: what goes wrong then resets the connection (raises ConnectionError)."""
     failure: Exception | None = None
     try:
-        answer = await worker.services.access.admit(request)
-        outcome = await _dispatch(request, worker) if answer is None else answer
+        outcome = await _admit_and_dispatch(request, worker)
     except RefusedRequestError as refusal:
         outcome, failure = refusal.error, refusal
     except LockgateError as error:
-        if not isinstance(error, ReadOnlyError | StoreAwayError):  # said once, and not of each request
-            _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
-        if isinstance(error, UnreadableError) and error.concerns_file:
-            await worker.note_unread(error.digest, error.reason)
-        if isinstance(error, WrongRowError):
-            await worker.note_wrong_row(error)
+        await _note(request, worker, error)
         outcome, failure = errors.of(error), error
     except EngineError as error:
         wrong = damage_of(error)
@@ -145,10 +151,35 @@ async def _answer(request: web.Request, worker: Worker) -> web.StreamResponse:
         outcome, failure = _failed_inside(request, error), error
     for event in worker.services.access.events(request, outcome):
         await worker.in_thread(worker.services.audit.record, event)
+    if not isinstance(outcome, WireError):
+        return outcome
+    request[REASON] = reason_of(outcome)
     if failure is not None and request.get(_BEGUN):
         cut(request)
         raise ConnectionResetError from failure
-    return errors.respond(outcome) if isinstance(outcome, WireError) else outcome
+    return errors.respond(outcome)
+
+
+async def _note(request: web.Request, worker: Worker, error: LockgateError) -> None:
+    """Log an error, and put damage that it tells of on record."""
+    if not isinstance(error, ReadOnlyError | StoreAwayError):  # said once, and not of each request
+        _log.warning("%s %s: %s", request.method, safe(request.path[:200]), error)
+    if isinstance(error, UnreadableError) and error.concerns_file:
+        await worker.note_unread(error.digest, error.reason)
+    if isinstance(error, WrongRowError):
+        await worker.note_wrong_row(error)
+
+
+async def _admit_and_dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
+    answer = await worker.services.access.admit(request)
+    if answer is None:
+        return await _dispatch(request, worker)
+    if isinstance(answer, WireError):
+        with contextlib.suppress(RefusedRequestError):  # its path was not looked at, and it is counted
+            request[TARGET] = parse(request.rel_url.raw_path)
+    else:
+        worker.measures.token_issued()
+    return answer
 
 
 def _failed_inside(request: web.Request, error: Exception) -> WireError:
@@ -164,7 +195,7 @@ def _failed_inside(request: web.Request, error: Exception) -> WireError:
 
 
 async def _dispatch(request: web.Request, worker: Worker) -> web.StreamResponse | WireError:
-    target = parse(request.rel_url.raw_path)
+    request[TARGET] = target = parse(request.rel_url.raw_path)
     if "%00" in request.raw_path:
         return errors.malformed("a NUL character in the request")
     methods = ROUTES[target.resource]

@@ -16,6 +16,7 @@ from appliance.registry.call import Call
 from appliance.registry.conditional import Span, UnsatisfiableError, etag, matches, parse_range
 from appliance.registry.errors import WireError
 from appliance.registry.sending import BrokenFileError, TruncatedError, cut, send_file
+from appliance.registry.services import BROKEN
 from appliance.registry.verified_files import identity_of
 from appliance.store.reading import UnreadableError, Verdict
 from appliance.store.reads.registry import BlobFacts
@@ -141,6 +142,7 @@ async def _send(
         await response.write_eof()
     except (ConnectionError, TruncatedError, BrokenFileError, UnreadableError, asyncio.CancelledError) as error:
         cut(call.request)
+        call.request[BROKEN] = "network" if isinstance(error, ConnectionError) else "damaged"
         if isinstance(error, asyncio.CancelledError):
             raise
         if isinstance(error, BrokenFileError):

@@ -23,6 +23,7 @@ from appliance.audit.pulls import Pulls
 from appliance.registry import errors
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import ManifestCache
+from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.routes import Target
 from appliance.registry.services import ACTOR, COLLECTED, Action, RegistryServices
 from appliance.registry.verified_files import VerifiedFiles
@@ -55,8 +56,8 @@ def _happened(result: object) -> bool:
 class Worker:
     """What the requests of one worker share beside the services: threads for everything that waits for a disk."""
 
-    def __init__(self, services: RegistryServices) -> None:
-        self.services = services
+    def __init__(self, services: RegistryServices, measures: RegistryMeasures) -> None:
+        self.services, self.measures = services, measures
         self.threads = Threads(limits.REGISTRY_THREADS, thread_name_prefix="registry")
         self.manifests = ManifestCache(services.blobs, limits.MANIFEST_CACHE, SharedEpoch(services.metadata.path))
         self.pulls = Pulls()

@@ -27,7 +27,8 @@ _DAMAGED: Final = "is missing or damaged on the registry's disk, and is not serv
 @dataclass(frozen=True, slots=True)
 class WireError:
     """One error answer. `thing` is what it happened to, as the client named it; JSON escapes it. `facts`, where there
-    are some, stand in its place as the error's detail."""
+    are some, stand in its place as the error's detail. `reason` is why, for what is counted and logged, where the
+    status does not say it (appliance.measures.catalogue.RESULT); it is not sent."""
 
     status: int
     code: str
@@ -35,6 +36,7 @@ class WireError:
     thing: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""
 
     def with_headers(self, **headers: str) -> WireError:
         """The same error with further headers; underscores in names become hyphens."""
@@ -63,14 +65,14 @@ def respond(error: WireError) -> web.Response:
 
 def damaged(kind: Kind, digest: Digest) -> WireError:
     """To whoever may pull it: the repository shows it, and it is withdrawn, since its bytes are not what they were."""
-    return WireError(404, _UNKNOWN[kind], f"{kind} {_DAMAGED}", str(digest))
+    return WireError(404, _UNKNOWN[kind], f"{kind} {_DAMAGED}", str(digest), reason="damaged")
 
 
 def not_in_place(kind: Kind, digest: Digest) -> WireError:
     """To whoever may pull it: the repository shows it, its file is missing or has another size, and why is not known
     yet."""
     said = f"the {kind}'s file is missing or has another size; it is shown again once its bytes are here"
-    return WireError(503, "UNAVAILABLE", said, str(digest)).with_headers(Retry_After="5")
+    return WireError(503, "UNAVAILABLE", said, str(digest), reason="damaged").with_headers(Retry_After="5")
 
 
 def blob_unknown(digest: Digest) -> WireError:
@@ -80,7 +82,12 @@ def blob_unknown(digest: Digest) -> WireError:
 def collected(kind: Kind, tombstone: Tombstone) -> WireError:
     """To whoever may pull from the repository: it showed this once, and its bytes were collected since."""
     return WireError(
-        404, _UNKNOWN[kind], f"the {kind} was collected as garbage", tombstone.digest, facts=tombstone.facts()
+        404,
+        _UNKNOWN[kind],
+        f"the {kind} was collected as garbage",
+        tombstone.digest,
+        facts=tombstone.facts(),
+        reason="collected",
     )
 
 
@@ -166,7 +173,7 @@ def range_unsatisfiable(size: int) -> WireError:
 
 
 def blocked(digest: Digest, why: str) -> WireError:
-    return WireError(403, "DENIED", f"blocked: {why[:_SHOWN]}", str(digest))
+    return WireError(403, "DENIED", f"blocked: {why[:_SHOWN]}", str(digest), reason="block")
 
 
 def request_timeout() -> WireError:

@@ -85,6 +85,7 @@ async def bytes_of(call: Call, digest: Digest) -> Known | None:
     rotted and is withdrawn now. Raises UnreadableError."""
     worker = call.worker
     kept = worker.manifests.get(digest)
+    worker.measures.manifest_read(kept is not None)
     if kept is not None:
         return kept
     try:

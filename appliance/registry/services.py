@@ -25,6 +25,9 @@ ACTOR: Final = web.RequestKey("actor", str)
 """Whose account a request is, for the audit log; `Access.admit` sets it where it is somebody's."""
 
 
+BROKEN: Final = web.RequestKey("broken", str)
+"""Why an answer that had begun was broken off, a key of appliance.measures.catalogue.RESULT; set where it was."""
+
 COLLECTED: Final = web.RequestKey("collected", str)
 """What kind of content a request asked for that a collection took; set where it did."""
 

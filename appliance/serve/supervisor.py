@@ -8,6 +8,7 @@ a port that another program holds is seen when it is bound, where SO_REUSEPORT w
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import select
 import signal
@@ -20,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from appliance import limits, metrics
+from appliance import limits
 from appliance.access.tls import server_context
 from appliance.addresses import split_listen
 from appliance.audit.checkpoints import sign_end
@@ -29,9 +30,13 @@ from appliance.half_closed import require_closed_whole
 from appliance.lifecycle import forgotten
 from appliance.lifecycle.forgotten_blocks import block_again, withdraw_again
 from appliance.lifecycle.restored_copy import shut_if_forgotten
+from appliance.measures.catalogue import layout
+from appliance.measures.objectives import Objectives
+from appliance.measures.slots import Slots
 from appliance.origin import adopt, require_open, was_made_open
 from appliance.paths import StationPaths
 from appliance.program_log import lacking, log_to_stderr
+from appliance.registry.measuring import RegistryMeasures
 from appliance.serve import worker
 from appliance.serve.preflight import require_loopback, require_startable
 from appliance.settings.station import Config, load_config
@@ -112,7 +117,8 @@ def serve(root: Path, listen: str | None = None) -> int:
     else:
         _check_closed(config, paths)
     scheme = "http" if config.open else "https"
-    metrics.prepare(paths)
+    slots = Slots(layout(), paths.metrics)
+    slots.prepare()
     with station_lock(paths), _listening(host, port) as listener:
         if config.side == "inside":
             _shut_if_forgotten(paths, config)
@@ -120,9 +126,9 @@ def serve(root: Path, listen: str | None = None) -> int:
         address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         note_listening(paths, address)
         roles = [
-            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready)),
+            _Role(_CONTROL, lambda ready: server.run(paths.root, address, ready, slots)),
             *(
-                _Role(f"worker {number}", lambda ready: worker.run(paths.root, listener, ready))
+                _Role(f"worker {number}", functools.partial(_work, paths.root, listener, slots, f"worker-{number}"))
                 for number in range(1, config.workers + 1)
             ),
         ]
@@ -134,6 +140,10 @@ def serve(root: Path, listen: str | None = None) -> int:
             return supervisor.run(f"lockgate: {config.site} ({config.side}) serving {scheme}://{address}")
         finally:
             sign_end(paths)
+
+
+def _work(root: Path, listener: socket.socket, slots: Slots, slot: str, ready: Callable[[], object]) -> None:
+    worker.run(root, listener, ready, RegistryMeasures(slots.open(slot), Objectives()))
 
 
 def _warn_of_keys(paths: StationPaths) -> None:

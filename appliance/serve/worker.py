@@ -22,10 +22,10 @@ from appliance.addresses import origin_of
 from appliance.audit.port import FileAudit
 from appliance.door import Door
 from appliance.making_room import give_room
-from appliance.metrics import RegistryMetrics
 from appliance.origin import require_open
 from appliance.paths import StationPaths
 from appliance.registry.app import create_app
+from appliance.registry.measuring import RegistryMeasures
 from appliance.registry.services import Access, OpenAccess, RegistryServices, RegistrySettings
 from appliance.registry.serving import make_runner, new_loop
 from appliance.release_check.explained_accounts import ExplainedAccounts
@@ -40,13 +40,13 @@ from appliance.store.writes.write import AsyncGuarded, AsyncWriter
 from bundles.errors import LockgateError
 
 
-def run(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
+def run(root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures) -> None:
     """Serve until SIGTERM."""
     with asyncio.Runner(loop_factory=new_loop) as runner:
-        runner.run(_serve(root, listener, ready))
+        runner.run(_serve(root, listener, ready, measures))
 
 
-async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object]) -> None:
+async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object], measures: RegistryMeasures) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
@@ -57,7 +57,7 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
     writer = AsyncSocketWriter(paths.writer_socket)
     metadata = Metadata(paths.database)
     guarded = AsyncGuarded(writer)
-    audit = FileAudit(paths.audit)
+    audit = FileAudit(paths.audit, unwritten=measures.unwritten)
     give_room(paths, blobs, audit)
     async with station_access(config, paths, metadata, guarded) as access:
         services = RegistryServices(
@@ -68,11 +68,12 @@ async def _serve(root: Path, listener: socket.socket, ready: Callable[[], object
                 writes=ClientWrites.of(config), reverify=config.reverify_hours * 3600.0,
             ),
         )  # fmt: skip
-        app = create_app(services)
-        app.on_response_prepare.append(RegistryMetrics().count)
+        app = create_app(services, measures)
         runner = make_runner(app)
         await runner.setup()
-        front = Front(runner, listener, None if config.open else lambda: server_context(config, paths))
+        front = Front(
+            runner, listener, None if config.open else lambda: server_context(config, paths), measures.connection
+        )
         await front.open()
         loop.add_signal_handler(signal.SIGHUP, front.reload_soon)
         ready()
@@ -109,10 +110,14 @@ class Front:
     on under the certificate it began with, and nobody meets a closed door in between."""
 
     def __init__(
-        self, runner: web.AppRunner, listener: socket.socket, context: Callable[[], ssl.SSLContext] | None
+        self,
+        runner: web.AppRunner,
+        listener: socket.socket,
+        context: Callable[[], ssl.SSLContext] | None,
+        count: Callable[[str], object] = lambda _: None,
     ) -> None:
         assert runner.server is not None  # noqa: S101  the runner was set up
-        self._door = Door(runner.server, listener, _address)
+        self._door = Door(runner.server, listener, _address, count=count)
         self._context = context
         self._tasks: set[asyncio.Task[None]] = set()
 

@@ -28,7 +28,9 @@ async def answer(control: Control) -> web.Response:
     """The metrics as text."""
     await asyncio.to_thread(control.station.blobs.graveyard.totals)  # so that `describe` finds it counted
     found = gauges(control)
-    return web.Response(body=await asyncio.to_thread(render, found), headers={"Content-Type": CONTENT_TYPE})
+    return web.Response(
+        body=await asyncio.to_thread(render, found, control.slots), headers={"Content-Type": CONTENT_TYPE}
+    )
 
 
 def gauges(control: Control) -> Gauges:

@@ -1,0 +1,76 @@
+"""The cells of all processes of a station: a mapped file for each slot, named by the slot and not by the process.
+
+A worker that is started again goes on in its predecessor's file. So counters never fall while the station runs, and
+there are as many files as slots, however many processes died.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import shutil
+import sys
+from array import array
+from pathlib import Path
+from typing import Final
+
+from appliance.measures.series import CELL, Counts, Layout
+
+CONTROL: Final = "control"
+"""The slot of the control process; workers have `worker-N`."""
+
+
+class Slots:
+    """The slots of a station whose files are in `folder`; None: in memory, for one process alone."""
+
+    def __init__(self, layout: Layout, folder: Path | None = None) -> None:
+        self.layout, self._folder = layout, folder
+        self._unfiled: list[Counts] = []
+
+    def prepare(self) -> None:
+        """Begin at zero; before any process is started."""
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.mkdir(mode=0o700)
+
+    def open(self, slot: str) -> Counts:
+        """The cells of a slot that no other process has. Where the disk has no room for them they are in memory, and
+        nobody else sees them: a page that the disk has no room for would kill the process (SIGBUS)."""
+        size = self.layout.cells * CELL
+        if self._folder is not None:
+            try:
+                return Counts(self.layout, _mapped(self._folder / slot, size))
+            except OSError as error:
+                with contextlib.suppress(OSError):  # the error output may be a file on the same disk
+                    print(f"lockgate: requests are not counted: {error}", file=sys.stderr, flush=True)
+        counts = Counts(self.layout, memoryview(bytearray(size)).cast("d"))
+        self._unfiled.append(counts)
+        return counts
+
+    def totals(self) -> list[float]:
+        """The sum of each cell over all slots. Blocking: it reads small files."""
+        sums = [0.0] * self.layout.cells
+        found = [counts.read(0, self.layout.cells) for counts in self._unfiled]
+        if self._folder is not None:
+            found += map(_read, sorted(self._folder.iterdir()))
+        for cells in found:
+            if len(cells) == len(sums):  # a slot that is being opened has none yet
+                sums = [before + more for before, more in zip(sums, cells, strict=True)]
+        return sums
+
+
+def _mapped(path: Path, size: int) -> memoryview[float]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, size)
+        return memoryview(mmap.mmap(fd, size)).cast("d")
+    finally:
+        os.close(fd)
+
+
+def _read(path: Path) -> list[float]:
+    cells = array("d")
+    with contextlib.suppress(OSError, ValueError):
+        cells.frombytes(path.read_bytes())
+    return cells.tolist()
