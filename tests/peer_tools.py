@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from pathlib import Path
 from typing import NoReturn
 
 import pytest
@@ -22,3 +23,14 @@ def cannot(reason: str) -> NoReturn:
     if os.environ.get("LOCKGATE_REQUIRE_PEERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+GO_PEERS = Path("/usr/local/lib/lockgate-test-peers/bin")
+"""Where packaging/test-peers --go installs what only Go's own tool builds."""
+
+
+def find_go_peer(name: str) -> Path:
+    """A tool that packaging/test-peers --go installs; the test is skipped, or fails, as by `require`."""
+    if not os.access(GO_PEERS / name, os.X_OK):
+        cannot(f"needs {name} (packaging/test-peers --go installs it)")
+    return GO_PEERS / name

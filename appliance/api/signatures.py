@@ -52,3 +52,50 @@ class Signatures(Shape, frozen=True, kw_only=True):
     digest: str
     state: str
     images: tuple[SignedImage, ...] = ()
+
+
+class Signable(Shape, frozen=True, kw_only=True):
+    """An artifact as a signature names it. `size` is that of its manifest in bytes."""
+
+    digest: str
+    media_type: str
+    size: int
+    kind: str
+    platform: str = ""
+
+
+class Subjects(Shape, frozen=True, kw_only=True):
+    """GET /v1/signatures/subjects: what a signer signs. `absent` are digests that an index names and that are not
+    here."""
+
+    reference: str
+    repository: str
+    digest: str
+    artifacts: tuple[Signable, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+class AttachedSignature(Shape, frozen=True, kw_only=True):
+    """A document that was handed in: `carrier` is the digest of the manifest that brings it, `tag` the tag where that
+    stands ("" for a referrer); `is_new` is false where it was here already."""
+
+    subject: str
+    format: str
+    claim: str
+    predicate_type: str = ""
+    carrier: str
+    tag: str = ""
+    is_new: bool
+
+
+class Attached(Shape, frozen=True, kw_only=True):
+    """POST /v1/signatures. `owner` is whose key it is by what is pinned here, "" where it is not pinned; `objection` is
+    a code of why it does not count for images here now, "" where it counts, and `reason` says it in words."""
+
+    repository: str
+    keyid: str
+    fingerprint: str
+    owner: str = ""
+    objection: str = ""
+    reason: str = ""
+    signatures: tuple[AttachedSignature, ...] = ()

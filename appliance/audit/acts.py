@@ -166,6 +166,9 @@ class Act(StrEnum):
     IMAGE_POLICY_APPLY = "image-policy.apply"
     IMAGE_POLICY_KEPT = "image-policy.kept"
 
+    # The signatures of images.
+    SIGNATURE_ATTACH = "signature.attach"
+
     # Vulnerabilities.
     ADVISORIES_LOAD = "advisories.load"
     ADVISORIES_REMOVE = "advisories.remove"
@@ -219,6 +222,7 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
         Act.GC_UNTAGGED: Explains.LINK_ENDS,
         Act.COLLECT: Explains.CLOSURE,
         Act.SBOM_ATTACH: Explains.CLOSURE,
+        Act.SIGNATURE_ATTACH: Explains.CLOSURE,
         Act.INTAKE_RELEASE: Explains.RELEASE,
         Act.INTAKE_WITHDRAW: Explains.RELEASE_ENDS,
         Act.INTAKE_REJECT: Explains.RELEASE_ENDS,
@@ -229,7 +233,7 @@ EXPLAINS: Final[Mapping[Act, Explains]] = MappingProxyType(
 MOVES_TAGS: Final = frozenset(
     {
         Act.PUSH_MANIFEST, Act.COPY_MANIFEST, Act.DELETE_TAG, Act.DELETE_MANIFEST, Act.GC_UNTAGGED, Act.COLLECT,
-        Act.SBOM_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
+        Act.SBOM_ATTACH, Act.SIGNATURE_ATTACH, Act.INTAKE_RELEASE, Act.INTAKE_WITHDRAW,
     }
 )  # fmt: skip
 """The acts that decide where a tag stands, or what it may go back to (appliance.release_check.replay)."""
@@ -273,8 +277,8 @@ OUTSIDE_THE_DATABASE: Final = frozenset(
 FILLING: Final = frozenset(
     {
         Act.PULL, Act.PUSH_BLOB, Act.PUSH_MANIFEST, Act.MOUNT_BLOB, Act.COPY_MANIFEST, Act.COLLECT, Act.SBOM_ATTACH,
-        Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START, Act.ADVISORIES_LOAD,
-        Act.ADVISORIES_START,
+        Act.SIGNATURE_ATTACH, Act.COLLECT_START, Act.IMPORT_START, Act.BUILD_START, Act.RECUT_START,
+        Act.ADVISORIES_LOAD, Act.ADVISORIES_START,
     }
 )  # fmt: skip
 """Acts that clients do in numbers, or that fill the disk: none of the reserve is for them."""

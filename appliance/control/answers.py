@@ -64,7 +64,7 @@ from appliance.api.people import (
 )
 from appliance.api.recall import Recall
 from appliance.api.scanning import AdvisorySource, ComponentsFound, RemovedSource, Scan, VulnerabilityFound
-from appliance.api.signatures import Signatures
+from appliance.api.signatures import Attached, Signatures, Subjects
 from appliance.api.status import Certificate, Head, Released, Status
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
 from appliance.api.upstreams import AskedRegistries
@@ -82,6 +82,8 @@ ANSWERS: Final[Mapping[str, Any]] = {
     "GET /v1/artifact": Artifact,
     "GET /v1/sbom": Components,
     "GET /v1/signatures": Signatures,
+    "POST /v1/signatures": Attached,
+    "GET /v1/signatures/subjects": Subjects,
     "GET /v1/find": Page[FoundItem],
     "GET /v1/components": ComponentsFound,
     "GET /v1/scan": Scan,

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from appliance import limits
 from appliance.control.answers import OTHER_MEDIA, schemas
 from appliance.handles.params import DOCUMENT_SCHEMA, HANDLE_SCHEMA
 from appliance.jobs.kinds import KINDS
@@ -45,6 +46,7 @@ QUERIES: Final[Mapping[str, Mapping[str, Any]]] = {
     "GET /v1/repositories/{name}/untagged": _PAGE,
     "GET /v1/artifact": {"ref!": _TEXT},
     "GET /v1/signatures": {"ref!": _TEXT},
+    "GET /v1/signatures/subjects": {"ref!": _TEXT, "recursive": _COUNT},
     "GET /v1/file": {"ref!": _TEXT},
     "GET /v1/file/content": {"ref!": _TEXT},
     "GET /v1/sbom": {"digest!": _DIGEST} | _FILTERED,
@@ -86,6 +88,16 @@ BODIES: Final[Mapping[str, Mapping[str, Any]]] = {
         "after": _TEXT,
     },
     "POST /v1/copies": {"source!": _TEXT, "target!": _TEXT},
+    "POST /v1/signatures": {
+        "repository!": _TEXT,
+        "public_key!": _TEXT,
+        "signatures!": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": limits.SIGNED_IMAGES,
+            "items": _object({"subject!": _DIGEST, "media_type!": _TEXT, "document!": _BASE64, "signature": _BASE64}),
+        },
+    },
     "POST /v1/jobs/{id}/resume": {"paths!": {"type": "array", "items": HANDLE_SCHEMA}},
     "POST /v1/jobs/{id}/signatures": {"keyid!": _TEXT, "signature!": _BASE64},
     "POST /v1/intake/{id}/approval": {"payload!": _BASE64, "keyid!": _TEXT, "signature!": _BASE64},

@@ -35,7 +35,7 @@ class ReleasedContent:
 
 
 def attached_by(detail: Mapping[str, Any]) -> dict[str, str]:
-    """The tags of a collect by which things are attached to what it took, each with the digest of its manifest."""
+    """The tags by which a collect or a signing attached things to an artifact, each with the digest of its manifest."""
     found = detail.get("attached")
     return {str(tag): str(digest) for tag, digest in found.items()} if isinstance(found, Mapping) else {}
 

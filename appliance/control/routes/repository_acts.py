@@ -7,9 +7,8 @@ a repository that holds released content. Each deletion and each link is an even
 from __future__ import annotations
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -22,13 +21,14 @@ from appliance.audit.folder_acts import recording_async
 from appliance.control.api import Control, act, answer, audited, caller, post, require
 from appliance.control.request_fields import body_of, malformed
 from appliance.control.threads import on_own_station
+from appliance.control.waiting_turns import turn
 from appliance.outgoing.closure import closure_of
 from appliance.outgoing.closure_source import StationShown
 from appliance.patterns import covers
 from appliance.settings.client_writes import ClientWrites
 from appliance.station import Station
 from appliance.store.writes.copies import CopyArtifacts, Item
-from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag, holds_released
+from appliance.store.writes.registry import DeleteManifest, DeleteTag, holds_released
 from appliance.store.writes.rows import Kind
 from bundles.errors import FailedError, NotFoundError, RefusedError, UsageError
 from bundles.oci.digest import Digest
@@ -121,7 +121,7 @@ class _Acts:
 
     async def _happened(self, event: AuditEvent, write: DeleteTag | DeleteManifest) -> bool:
         """Do it; whether there was something to delete. Where there was not, the event is taken back."""
-        async with self._turn(write):
+        async with turn(self.control.station.blobs, write):
             if await act(self.control, event, write):
                 return True
             nothing = FailedError(
@@ -129,18 +129,6 @@ class _Acts:
             )
             await self.control.record(refusal(event.act, event.actor, event.thing, nothing, recorded=True))
             return False
-
-    @asynccontextmanager
-    async def _turn(self, write: ClientWrite) -> AsyncIterator[None]:
-        """From before an act is recorded until it is durable nobody else records one on the same things
-        (appliance.store.turns)."""
-        turns, (alone, shared) = self.control.station.blobs.turns, write.things
-        while (held := turns.try_take(alone, shared)) is None:  # noqa: ASYNC110  no event crosses processes
-            await asyncio.sleep(limits.TURN_LOOK)
-        try:
-            yield
-        finally:
-            os.close(held)
 
     async def copy(self, request: web.Request) -> web.Response:
         body = await body_of(request)
@@ -174,7 +162,7 @@ class _Acts:
             tags=tuple(copied.tags), at=clock.now(), keeps_released=self.writes.keeps_released,
         )  # fmt: skip
         new = dict(copied.links)
-        async with self._turn(write), AsyncExitStack() as recorded:
+        async with turn(self.control.station.blobs, write), AsyncExitStack() as recorded:
             for digest, kind in (*copied.links, *((digest, "manifest") for digest in tagged if digest not in new)):
                 named = {"tags": " ".join(tagged[digest])} if digest in tagged else {}
                 made = Act.MOUNT_BLOB if kind == "blob" else Act.COPY_MANIFEST

@@ -1,0 +1,127 @@
+"""`lockgate sign` at a station that serves: the client signs, the station verifies, records and shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from appliance.audit.acts import Act
+from appliance.audit.reading import tail
+from appliance.tour.stage import Station
+from bundles.signing.keys import create_private, save_private
+from tests.cli.conftest import Ended, Run
+from tests.image_signatures.signer import DATA, INDEX, Layout
+from tests.peer_tools import find_go_peer, require
+
+CHILDREN = [str(child.digest) for child in Layout("legacy").manifests[INDEX].manifests]
+AT = f"team/app@{INDEX}"
+
+
+@pytest.fixture(scope="module")
+def alpha(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Station]:
+    """An outside station with an index that cosign signed by a key that nobody pinned."""
+    root = tmp_path_factory.mktemp("signing")
+    with zipfile.ZipFile(DATA) as archive:
+        archive.extractall(root)
+    with Station(root / "alpha", "alpha", "outside") as station:
+        station.run("collect", f"oci:{root / 'legacy'}", "--as", "team/app:1")
+        yield station
+
+
+def test_a_signature_is_made_shown_verified_and_recorded(alpha: Station, tmp_path: Path, run: Run) -> None:
+    def at(*words: str | Path, passphrase: str | None = None) -> Ended:
+        return run(*words, "-C", alpha.folder, passphrase=passphrase)
+
+    assert at("key", "create", "build", passphrase="open sesame").status == 0
+
+    first = at("sign", "team/app:1", "--key", "build", passphrase="open sesame")
+    assert (first.status, first.out.splitlines()[-1]) == (0, str(INDEX))
+    public = alpha.folder / "keys" / "build.pub.pem"
+    assert f"lockgate key trust {public} --purpose image --owner WHO" in first.err
+    assert at("signature", "list", "team/app:1").status == 3
+    at("key", "trust", public, "--purpose", "image", "--owner", "Build team")
+    again = at("sign", "team/app:1", "--key", "build", "--json", passphrase="open sesame")
+    assert ([one["is_new"] for one in again.document["signatures"]], again.err) == ([False], "")
+
+    sealed = tmp_path / "cosign.key"
+    at("key", "export", "build", "--private", "cosign", "--out", sealed, passphrase="open sesame")
+    below = at("sign", AT, "--key", sealed, "--format", "cosign", "--recursive", "--annotation", "team=alpha",
+               "--json", passphrase="open sesame")  # fmt: skip
+    assert below.status == 0, below.err
+    assert [(one["subject"], one["tag"], one["is_new"]) for one in below.document["signatures"]] == [
+        (digest, f"{digest.replace(':', '-')}.sig", True) for digest in (str(INDEX), *CHILDREN)
+    ]
+    second = at("key", "create", "other", "--no-passphrase", "--json").document["keyid"]
+    assert at("sign", "team/app:1", "--key", "other", "--format", "cosign").status == 0
+
+    listed = at("signature", "list", "team/app:1", "--json")
+    index, *children = listed.document["images"]
+    assert (listed.status, [one["state"] for one in children]) == (0, ["signed"] * len(CHILDREN))
+    told = [(one["format"], one["verified"], one["annotations"]) for one in index["signatures"]]
+    assert told == [
+        ("cosign", False, {}), ("cosign", True, {"team": "alpha"}), ("cosign", False, {}), ("dsse", False, {}),
+        ("sigstore-bundle", True, {}),
+    ]  # fmt: skip
+    at("key", "trust", alpha.folder / "keys" / "other.pub.pem", "--purpose", "image", "--owner", "Other")
+    assert at("signature", "list", "team/app:1", "--json").document["images"][0]["signed_by"] == ["Build team", "Other"]
+    at("key", "revoke", second, "--why", "lost")
+    revoked = at("sign", "team/app:1", "--key", "other")
+    assert (revoked.status, "lockgate key create" in revoked.err, "lost" in revoked.err) == (0, True, True)
+
+    events = [one for one in tail(alpha.folder / "audit", 1000) if one["act"] == Act.SIGNATURE_ATTACH]
+    assert len(events) == 1 + 3 + 1 + 1
+    assert {(one["outcome"], one["thing"].partition("@")[0]) for one in events} == {("done", "team/app")}
+
+
+@pytest.mark.parametrize("algorithm", ["ed25519", "ecdsa-p384"])
+def test_keys_that_cosign_does_not_verify_by_sign_nothing(
+    alpha: Station, tmp_path: Path, run: Run, algorithm: str
+) -> None:
+    file = tmp_path / "other.pem"
+    save_private(file, create_private(algorithm), None)
+    refused = run("sign", AT, "--key", file, "-C", alpha.folder)
+    assert (refused.status, "ecdsa-p256" in refused.err) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["sign", "team/app:9", "--key", "KEY"], 1),
+        (["sign", "team/app", "--key", "KEY"], 2),
+        (["sign", AT, "--key", "nobody"], 2),
+        (["sign", AT, "--key", "KEY", "--annotation", "a=b"], 2),
+        (["sign", AT, "--key", "KEY", "--format", "cosign", "--annotation", "ab"], 2),
+        (["sign", AT, "--key", "RSA"], 2),
+    ],
+)
+def test_what_cannot_be_signed_is_one_line_and_nothing_else(
+    alpha: Station, tmp_path: Path, run: Run, words: list[str], status: int
+) -> None:
+    require("openssl")
+    save_private(tmp_path / "key.pem", create_private(), None)
+    weak = tmp_path / "rsa.pem"
+    if "RSA" in words:
+        subprocess.run(["openssl", "genrsa", "-out", weak, "1024"], check=True, capture_output=True)
+    named = {"KEY": tmp_path / "key.pem", "RSA": weak}
+    assert run(*(named.get(word, word) for word in words), "-C", alpha.folder).status == status
+
+
+def test_stock_cosign_verifies_what_is_signed_here(alpha: Station, tmp_path: Path, run: Run) -> None:
+    cosign = find_go_peer("cosign")
+    run("key", "create", "peer", "--no-passphrase", "-C", alpha.folder)
+    public = alpha.folder / "keys" / "peer.pub.pem"
+    host = alpha.base.removeprefix("http://")
+    for name, form in (("peer/sigstore", "sigstore"), ("peer/cosign", "cosign")):
+        assert run("repo", "copy", AT, f"{name}:1", "-C", alpha.folder).status == 0
+        assert run("repo", "delete", f"{name}:sha256-*", "-C", alpha.folder).status in (0, 1)
+        assert run("sign", f"{name}:1", "--key", "peer", "--format", form, "-C", alpha.folder).status == 0
+        words = [cosign, "verify", "--key", public, "--insecure-ignore-tlog", "--allow-insecure-registry"]
+        more = ["--new-bundle-format=false"] if form == "cosign" else []
+        ended = subprocess.run([*words, *more, f"{host}/{name}@{INDEX}"], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
+        assert INDEX.hex in json.dumps(json.loads(ended.stdout))
