@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.file_url import check_file_url
+from appliance.selecting.selection import ALL, Selection, is_many
+from appliance.selecting.selection import KEYS as SELECTION_KEYS
 from appliance.settings.redirects import check_hosts
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, UsageError
@@ -19,10 +21,11 @@ from bundles.io import toml
 from bundles.io.files import read_small, require_file
 
 _HEADER: Final = re.compile(r"\s*\[\[\s*source\s*\]\]")
-_KEYS: Final = ("from", "as", "sha256", "redirects")
+_KEYS: Final = ("from", "as", "sha256", "redirects", *SELECTION_KEYS)
+_PATHS: Final = ("oci", "oci-archive", "docker-archive", "file")
 _URL: Final = ("https://", "http://")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}\Z")
-_FORM: Final = "write [[source]] tables with `from` and, where wanted, `as`, `sha256` and `redirects`"
+_FORM: Final = "write [[source]] tables with `from` and, where wanted, `as`, `sha256`, `redirects` or what chooses tags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +39,17 @@ class Listed:
     name: str | None = None
     redirects: tuple[str, ...] | None = None
     sha256: str | None = None
+    selection: Selection = ALL
 
     @property
     def is_url(self) -> bool:
         """Whether it is a file at a URL, which has a checksum and a name of its own here."""
         return self.came.startswith(_URL)
+
+    @property
+    def is_many(self) -> bool:
+        """Whether it is many tags of a registry: no path, and a pattern."""
+        return not self.is_url and is_many(self.came) and self.came.partition(":")[0] not in _PATHS
 
 
 def read_collection(file: Path) -> tuple[Listed, ...]:
@@ -85,7 +94,25 @@ def _listed(file: Path, lines: list[str], number: int, line: int, source: Any) -
             redirects = check_hosts(redirects)
         except LockgateError as error:
             raise _wrong(file, lines, line, "redirects", f"{what}: {error.what} {error.thing}", error.remedy) from None
-    listed = Listed(number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"))
+    selected = {key: fields[key] for key in SELECTION_KEYS if key in fields}
+    try:
+        selection = Selection.of(selected)
+    except LockgateError as error:
+        key, _, said = error.thing.partition(": ")
+        raise _wrong(file, lines, line, key, f"{what}: {key}: {said}", error.remedy) from None
+    listed = Listed(
+        number, line, fields["from"], fields.get("as"), redirects, fields.get("sha256"), selection
+    )  # fmt: skip
+    if selected and not listed.is_many:
+        key = next(iter(selected))
+        raise _wrong(
+            file,
+            lines,
+            line,
+            key,
+            f"{what}: `{key}` chooses among tags",
+            "write `from` as HOST/REPO:PATTERN",
+        )
     _check_url(file, lines, listed)
     return listed
 

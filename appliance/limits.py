@@ -511,6 +511,16 @@ REMOTE_PAGES: Final = 1_000
 REMOTE_PAGES_EMPTY: Final = 3
 """Bytes and pages of them, and pages in a row with nothing on them: a registry may filter a page to nothing."""
 
+REMOTE_NAMES: Final = 100_000
+REMOTE_NAMES_SIZE: Final = 16 * MIB
+"""Tags of a repository, and the bytes of their lists, that a registry may name; the largest of hubs have 20,000."""
+
+COLLECT_CHOSEN: Final = 2_000
+"""Tags that one source of a collect may choose: each costs a request at least, and a lock of them stays readable."""
+
+COLLECT_EXCLUDED: Final = 100
+"""Patterns of tags that a source excludes."""
+
 URL_FILE: Final = 64 * 1024 * MIB
 """Bytes of a file that is fetched by its URL: a disc image of an installation has ten GiB."""
 

@@ -1,8 +1,8 @@
 """collection.lock: to which digests a collection.toml was resolved, so that everybody collects the same bytes.
 
 Written by `lockgate collect -f FILE --update`, read by each `lockgate collect -f FILE` after that. TOML: `version`, and
-a [[source]] for each of the collection's, in its order, with its `from` and `as` and a [[source.artifact]] for each
-artifact that it gives.
+a [[source]] for each of the collection's, in its order, with its `from` and `as`, of many tags what chooses among them,
+and a [[source.artifact]] for each artifact that it gives.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from appliance.collection_file import Listed
+from appliance.selecting.selection import ALL, Selection
+from appliance.selecting.selection import KEYS as SELECTION_KEYS
 from bundles import limits
 from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
 from bundles.io import toml
@@ -22,6 +24,7 @@ from bundles.oci.digest import Digest
 from bundles.oci.reference import Reference
 
 VERSION: Final = 1
+_MOST: Final = 4 * limits.MIB
 _HEAD: Final = (
     "# The digests of {name}. Made by: lockgate collect -f {name} --update. Not to be edited.\nversion = {version}\n"
 )
@@ -38,11 +41,12 @@ class Artifact:
 
 @dataclass(frozen=True, slots=True)
 class Locked:
-    """A source of a lock, by its `from` and `as`."""
+    """A source of a lock, by its `from` and `as` and, of many tags, what chooses among them."""
 
     came: str
     name: str | None
     artifacts: tuple[Artifact, ...]
+    selection: Selection = ALL
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def lock_of(file: Path) -> Path:
 def read_lock(path: Path) -> tuple[Locked, ...]:
     """The sources of a lock. Raises UsageError naming the file, FailedError where it cannot be read."""
     try:
-        document = toml.loads(read_small(path.resolve(), limits.MIB))
+        document = toml.loads(read_small(path.resolve(), _MOST))
     except MalformedError as error:
         raise _wrong(path, error.what) from None
     if document.get("version") != VERSION or set(document) != {"version", "source"}:
@@ -76,8 +80,13 @@ def read_lock(path: Path) -> tuple[Locked, ...]:
 def _locked(path: Path, number: int, entry: Any) -> Locked:
     fields = entry if isinstance(entry, dict) else {}
     came, name, listed = fields.get("from"), fields.get("as"), fields.get("artifact")
-    if not isinstance(came, str) or not isinstance(name, str | None) or not set(fields) <= {"from", "as", "artifact"}:
+    known = {"from", "as", "artifact", *SELECTION_KEYS}
+    if not isinstance(came, str) or not isinstance(name, str | None) or not set(fields) <= known:
         raise _wrong(path, f"source {number} is malformed")
+    try:
+        selection = Selection.of({key: fields[key] for key in SELECTION_KEYS if key in fields})
+    except UsageError as error:
+        raise _wrong(path, f"source {number} is malformed: {error.thing}") from None
     artifacts = []
     for one in listed if isinstance(listed, list) else []:
         try:
@@ -87,7 +96,7 @@ def _locked(path: Path, number: int, entry: Any) -> Locked:
             raise _wrong(path, f"an artifact of source {number} is malformed") from None
     if not artifacts:
         raise _wrong(path, f"source {number} has no artifact")
-    return Locked(came, name, tuple(artifacts))
+    return Locked(came, name, tuple(artifacts), selection)
 
 
 def write_lock(path: Path, file: Path, locked: Sequence[Locked]) -> None:
@@ -102,9 +111,16 @@ def _lines(file: Path, locked: Sequence[Locked]) -> Iterator[str]:
         yield f"\n[[source]]\nfrom = {_quoted(source.came)}\n"
         if source.name is not None:
             yield f"as = {_quoted(source.name)}\n"
+        yield from (f"{key} = {_value(value)}\n" for key, value in source.selection.to_json().items())
         for artifact in source.artifacts:
             yield f"[[source.artifact]]\nreference = {_quoted(artifact.reference)}\n"
             yield f"digest = {_quoted(artifact.digest)}\n"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_quoted, value))}]"
+    return str(value) if isinstance(value, int) else _quoted(value)
 
 
 def _quoted(text: str) -> str:
@@ -117,14 +133,20 @@ def require_same_sources(lock: Path, locked: Sequence[Locked], file: Path, liste
     for number in range(1, max(len(locked), len(listed)) + 1):
         one = locked[number - 1] if number <= len(locked) else None
         other = listed[number - 1] if number <= len(listed) else None
-        if one is None or other is None or (one.came, one.name) != (other.came, other.name):
-            there = "nothing" if one is None else one.came + (f" as {one.name}" if one.name else "")
-            here = "nothing" if other is None else other.came + (f" as {other.name}" if other.name else "")
+        if one is None or other is None or _told(one) != _told(other):
+            there = "nothing" if one is None else _told(one)
+            here = "nothing" if other is None else _told(other)
             raise RefusedError(
                 "the lock is of another collection",
                 thing=f"source {number} is {here} in {file}, and {there} in {lock}",
                 remedy=f"see what changed, then make it anew: lockgate collect -f {file} --update",
             )  # fmt: skip
+
+
+def _told(source: Locked | Listed) -> str:
+    """A source in words: two that differ in anything that a lock depends on are told differently."""
+    keys = "".join(f", {key} {_value(value)}" for key, value in source.selection.to_json().items())
+    return source.came + (f" as {source.name}" if source.name is not None else "") + keys
 
 
 def changes(before: Sequence[Locked], after: Sequence[Locked]) -> list[Change]:

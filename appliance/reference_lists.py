@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,27 @@ def _read(file: str) -> str:
 def _collected(file: Path) -> list[str]:
     from appliance.collection_file import read_collection
 
-    return [_name(listed, file) for listed in read_collection(file)]
+    sources = read_collection(file)
+    if not any(one.is_many for one in sources):
+        return [_name(listed, file) for listed in sources]
+    return list(_locked(file, sources))
+
+
+def _locked(file: Path, sources: Sequence[Listed]) -> Iterator[str]:
+    """The names of sources of which some are many tags: which, only the lock says."""
+    from appliance.lock_file import lock_of, read_lock, require_same_sources
+
+    lock = lock_of(file)
+    if not lock.exists():
+        many = next(one for one in sources if one.is_many)
+        raise UsageError(
+            f"which tags source {many.number} stands for is said by a lock, and there is none", thing=str(lock),
+            remedy=f"make it: lockgate collect -f {file} --update; or name the tags here",
+        )  # fmt: skip
+    locked = read_lock(lock)
+    require_same_sources(lock, locked, file, sources)
+    for listed, one in zip(sources, locked, strict=True):
+        yield from (artifact.reference for artifact in one.artifacts) if listed.is_many else (_name(listed, file),)
 
 
 def _name(listed: Listed, file: Path) -> str:

@@ -212,7 +212,7 @@ class ControlClient:
         from appliance.upstreams.auth_files import accounts_for, has_files  # here: few commands collect
 
         sources = params.get("sources") or ()
-        references = [str(source.get("reference")) for source in sources if source.get("kind") == "registry"]
+        references = [str(source.get("reference")) for source in sources if source.get("kind") in ("registry", "tags")]
         if not references or not has_files(authfile, os.environ):
             return {}
         asked = await self.post("/v1/upstreams", {"references": list(dict.fromkeys(references))})

@@ -19,8 +19,9 @@ from appliance.jobs.documents import Job
 from appliance.jobs.kinds import KINDS
 from appliance.patterns import EVERYTHING
 from appliance.permissions import Permission
+from appliance.selecting.selection import ManyTags
 from bundles.errors import LockgateError, UsageError
-from bundles.oci.reference import Reference, RemoteReference
+from bundles.oci.reference import Reference, RemoteReference, check_repository
 
 _ALSO: Final[Mapping[str, Permission]] = {"build": "sign", "import": "quarantine"}
 """Who else has to do with a kind of job: a build's co-signers, and who decides about an import."""
@@ -102,6 +103,8 @@ def _target(source: object) -> str:
     entry = source if isinstance(source, dict) else {}
     name, reference = entry.get("as"), entry.get("reference")
     try:
+        if entry.get("kind") == "tags":
+            return check_repository(str(name or ManyTags.parse(str(reference)).repository))
         if name:
             return Reference.parse(str(name)).repository
         if entry.get("kind") == "registry":

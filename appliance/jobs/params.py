@@ -31,11 +31,24 @@ _PINNED: Final[dict[str, Any]] = {
 }
 """An artifact that a source must give, as a lock has it."""
 
+_SELECT: Final[dict[str, Any]] = {
+    "type": "object",
+    "properties": {
+        "exclude": _TEXTS, "range": _TEXT, "variant": _TEXT,
+        "newest": {"type": "integer", "minimum": 1, "maximum": limits.COLLECT_CHOSEN},
+    },
+    "additionalProperties": False,
+}  # fmt: skip
+"""Which tags are taken of a source that is many (appliance.selecting.selection)."""
+
 _SOURCE: Final[dict[str, Any]] = {
     "type": "object",
     "required": ["kind"],
     "properties": {
-        "kind": {"type": "string", "enum": ["layout", "oci-archive", "docker-archive", "file", "registry", "url"]},
+        "kind": {
+            "type": "string",
+            "enum": ["layout", "oci-archive", "docker-archive", "file", "registry", "tags", "url"],
+        },
         "path": HANDLE_SCHEMA,
         "reference": _TEXT,
         "url": _TEXT,
@@ -46,6 +59,7 @@ _SOURCE: Final[dict[str, Any]] = {
         "redirects": {"type": ["array", "null"], "items": _TEXT},
         "pinned": {"type": ["array", "null"], "items": _PINNED},
         "last": _FLAG,
+        "select": {"oneOf": [{"type": "null"}, _SELECT]},
     },
     "additionalProperties": False,
 }
@@ -92,7 +106,7 @@ def check_params(kind: str, params: Mapping[str, Any]) -> None:
             raise UsageError(
                 "malformed parameters",
                 thing="`sources`",
-                remedy="give kind, path, reference or url with its sha256, name, tag, as, redirects, pinned, last",
+                remedy="give kind, path, reference, url with sha256, name, tag, as, redirects, pinned, last or select",
             )
         _check_addresses(entry)
 

@@ -8,6 +8,7 @@ import pytest
 
 from appliance.collection_file import Listed, read_collection
 from appliance.lock_file import Artifact, Locked, changes, lock_of, read_lock, require_same_sources, write_lock
+from appliance.selecting.selection import Selection
 from bundles.errors import RefusedError, UsageError
 
 A, B = (f"sha256:{letter * 64}" for letter in "ab")
@@ -47,6 +48,11 @@ GOOD = '[[source]]\nfrom = "oci:x"\n'
         (GOOD + "[[source]]\nfrom = 'http://f.example/x'\nas = 'f:1'\nsha256 = 'ABC'\n", 6, "64 hex digits"),
         (GOOD + f"sha256 = '{'0' * 64}'\n", 3, "of a file by URL"),
         (GOOD + "[source.more]\nx = 1\n", 3, "'more'"),
+        (GOOD + "[[source]]\nfrom = 'h.example/a:*'\nnewest = '3'\n", 5, "newest: it is how many"),
+        (GOOD + "[[source]]\nexclude = 'x'\nfrom = 'h.example/a:*'\n", 4, "exclude: it is a list"),
+        (GOOD + "[[source]]\nfrom = 'h.example/a:*'\n\nrange = 'new'\n", 6, "not a range"),
+        (GOOD + "[[source]]\nfrom = 'h.example/a:1'\nvariant = 'x'\n", 5, "`variant` chooses among tags"),
+        (GOOD + "newest = 3\n", 3, "`newest` chooses among tags"),
     ],
 )
 def test_a_fault_names_the_line_and_the_key(tmp_path: Path, text: str, line: int, what: str) -> None:
@@ -77,7 +83,9 @@ def test_a_lock_is_read_as_it_was_written(tmp_path: Path) -> None:
     file = tmp_path / "collection.toml"
     lock = lock_of(file)
     assert lock == tmp_path / "collection.lock"
-    for locked in (LOCKED, LOCKED[:1]):
+    chosen = Selection.of({"exclude": ["a*", "b"], "range": ">=1 <2", "variant": "x*", "newest": 3})
+    many = Locked("h.example/app:*", "mirror/app", LOCKED[1].artifacts, chosen)
+    for locked in (LOCKED, LOCKED[:1], (many,)):
         write_lock(lock, file, locked)
         assert read_lock(lock) == locked
 

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from appliance.reference_lists import names_in
 from appliance.tour.pull import pull
 from appliance.tour.stage import Station
+from bundles.errors import UsageError
 from bundles.oci.reference import Reference
 from tests.outgoing.small_registry import SmallRegistry, serving
 
@@ -154,3 +156,58 @@ def test_a_file_at_a_url_is_taken_by_its_checksum_and_by_no_other(alpha: Station
             assert not (tmp_path / "urls.lock").exists()
         assert "s3cret" not in json.dumps(alpha.run("job", "list", "--json").json)
     assert "urls/wrong" not in json.dumps(alpha.run("repo", "list", "--json").json)
+
+
+def test_many_tags_are_chosen_locked_kept_to_and_built(alpha: Station, registry: SmallRegistry, tmp_path: Path) -> None:
+    for tag in ("1.9.0", "1.10.0", "1.10.0-alpine", "2.0.0"):
+        registry.image("team/tool", tag, tag.encode())
+    file = tmp_path / "tools.toml"
+    source = f'[[source]]\nfrom = "{registry.host}/team/tool:*"\nas = "tools/tool"\nrange = "<2"\nnewest = 2\n'
+    file.write_text(source)
+    with pytest.raises(UsageError) as unlocked:
+        names_in(str(file))
+    assert "--update" in unlocked.value.remedy
+    looked = alpha.run("collect", "-f", file, "--update", "--dry-run").stdout.splitlines()
+    assert [line.partition(":")[0] for line in looked[:2]] == ["tools/tool", "tools/tool"]
+    assert "2 of 4 tags" in looked[2]
+    assert "newest 1 of 2" in looked[3]
+    assert not (tmp_path / "tools.lock").exists()
+    made = alpha.run("collect", "-f", file, "--update", "--json").json
+    assert made["references"] == ["tools/tool:1.10.0", "tools/tool:1.9.0", "collections/tools:lock"]
+
+    registry.image("team/tool", "1.11.0", b"new")
+    registry.asked.clear()
+    kept = alpha.run("collect", "-f", file).stdout.splitlines()
+    assert kept == made["references"]
+    assert registry.counted("tags/list") == 0
+    bumped = alpha.run("collect", "-f", file, "--update").stdout.splitlines()
+    assert [(line.partition(": ")[0], line.rpartition(" ")[2]) for line in bumped[:2]] == [
+        ("tools/tool:1.11.0", stands(alpha, "tools/tool:1.11.0")), ("tools/tool:1.9.0", "gone"),
+    ]  # fmt: skip
+    assert names_in(str(file)) == ["tools/tool:1.11.0", "tools/tool:1.10.0"]
+
+    file.write_text(source.replace("newest = 2", "newest = 3"))
+    assert "newest 3" in alpha.run("collect", "-f", file, expect=3).stderr
+    file.write_text(source.replace('"<2"', '"<2, >1"'))
+    wrong = alpha.run("collect", "-f", file, expect=2).stderr
+    assert f"{file}, line 4" in wrong
+
+
+def test_options_choose_among_the_tags_of_a_source_alone(alpha: Station, registry: SmallRegistry) -> None:
+    for tag in ("1.0.0", "1.1.0", "1.1.0-slim"):
+        registry.image("team/lib", tag, tag.encode())
+    pattern = f"docker://{registry.host}/team/lib:*"
+    taken = alpha.run("collect", pattern, "--range", "^1", "--newest", "1", "--as", "libs/lib")
+    assert taken.last_line == "libs/lib:1.1.0"
+    assert alpha.run("collect", pattern, "--exclude", "*-slim", "--json").json["references"] == [
+        "team/lib:1.0.0", "team/lib:1.1.0",
+    ]  # fmt: skip
+    for wrong in (
+        (f"{registry.host}/team/lib:1.0.0", "--newest", "1"), ("--retry-failed", "--newest", "1"),
+        (pattern, "--range", "newest"), (pattern, "--newest", "0"), (pattern, "--as", "libs/lib:1"),
+        (f"{registry.host}/team/*", "--newest", "1"), (pattern, "--variant", "a b"),
+    ):  # fmt: skip
+        failed = alpha.run("collect", *wrong, expect=2)
+        assert len(failed.stderr.strip().splitlines()) == 1
+    none = alpha.run("collect", pattern, "--variant", "alpine", expect=1)
+    assert "of another variant" in none.stderr

@@ -28,6 +28,8 @@ class SmallRegistry:
     asked: list[tuple[str, str, str]] = field(default_factory=list)
     fault: Fault = lambda _: False
     ranges: bool = True
+    page: int = 0
+    """Names on a page of a list of tags; 0 for all of them."""
 
     @property
     def host(self) -> str:
@@ -91,6 +93,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_blob and digest in self.registry.blobs:
             self.send_blob(self.registry.blobs[digest])
             return
+        if rest.partition("?")[0].endswith("/tags/list"):
+            self.send_tags(rest)
+            return
         repository, _, reference = rest.partition("/manifests/")
         held = self.registry.manifests.get(f"{repository}/{reference}")
         if held is None:
@@ -103,6 +108,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.do_GET()
+
+    def send_tags(self, asked: str) -> None:
+        """A page of a repository's tags, and where the next one is."""
+        path, _, last = asked.partition("?last=")
+        name = path.removesuffix("/tags/list")
+        tags = sorted(tag for one, _, tag in (key.rpartition("/") for key in self.registry.manifests) if one == name)
+        tags = [tag for tag in tags if ":" not in tag and tag > last]
+        page = tags[: self.registry.page or None]
+        headers = {"Link": f'</v2/{path}?last={page[-1]}>; rel="next"'} if len(page) < len(tags) else {}
+        self.answer(200, json.dumps({"name": name, "tags": page}).encode(), headers)
 
     def send_blob(self, body: bytes, cut: int | None = None) -> None:
         """A blob, from where the request says; with `cut` the connection ends behind so many bytes of it."""

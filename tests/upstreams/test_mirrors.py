@@ -248,3 +248,14 @@ def test_a_cancel_is_no_mirrors_fault(outside: Outside, home: SmallRegistry, mir
         outside.run(context, collect.run)
     assert not any("mirror" in line or "not asked" in line for line in context.lines)
     assert home.counted("/blobs/") == 0
+
+
+def test_the_list_of_tags_is_the_registrys_own(outside: Outside, home: SmallRegistry, mirror: SmallRegistry) -> None:
+    """A mirror may know a part of it, and the newest of these would be taken for the newest."""
+    mirror.image("team/app", "1.0.0", SMALL)
+    home.image("team/app", "1.0.0", SMALL)
+    home.image("team/app", "2.0.0", SMALL)
+    entry = {"kind": "tags", "reference": f"{home.host}/team/app:*", "as": None, "select": {"newest": 1}}
+    result = outside.run(outside.context("collect", {"sources": [entry]}), collect.run)
+    assert result["references"] == ["team/app:2.0.0"]
+    assert mirror.counted("tags/list") == 0

@@ -28,6 +28,12 @@ if TYPE_CHECKING:
     help="Ask registries again for whatever refers to an image; with -f, make the lock anew and say what changed.",
 )  # fmt: skip
 @click.option("--lock", type=click.Path(path_type=Path), metavar="FILE", help="The lock of -f, if not beside it.")
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Of HOST/REPO:PATTERN, tags to leave out; repeatable."
+)
+@click.option("--range", "range_", metavar="RANGE", help="Of HOST/REPO:PATTERN, tags whose version is in '>=1.20 <2'.")
+@click.option("--variant", metavar="PATTERN", help="Of HOST/REPO:PATTERN, versions of this variant: alpine, bookworm*.")
+@click.option("--newest", type=int, metavar="N", help="Of HOST/REPO:PATTERN, the N newest versions.")
 @click.option("--dry-run", is_flag=True, help="Say what would be collected, and how many bytes that is.")
 @click.option("--retry-failed", is_flag=True, help="Collect again what failed of your last collect.")
 @click.option(
@@ -44,6 +50,10 @@ def collect(
     as_: str | None,
     update: bool,
     lock: Path | None,
+    exclude: tuple[str, ...],
+    range_: str | None,
+    variant: str | None,
+    newest: int | None,
     dry_run: bool,
     retry_failed: bool,
     authfile: Path | None,
@@ -52,7 +62,9 @@ def collect(
 ) -> None:
     """Bring artifacts into the station's registry.
 
-    SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
+    SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), HOST/REPO:PATTERN (all tags that a pattern with * covers,
+    or of these what --exclude, --range, --variant and --newest choose; --as names a repository then), oci:DIR[:NAME]
+    (an OCI image layout), docker-archive:FILE
     or oci-archive:FILE (what docker save and podman save write) or file:PATH (any file). Of a tag and a digest the
     digest decides; where the tag stands elsewhere, that is said. An image without a name is taken with --as. With -f,
     sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
@@ -67,7 +79,8 @@ def collect(
     from appliance.cli.shared.follow import run_job
 
     station_root(root)
-    entries = [_entry(text, as_, Path()) for text in sources]
+    select = _selected(sources, exclude, range_, variant, newest)
+    entries = [_entry(text, as_, Path(), select) for text in sources]
     if as_ is not None and len(entries) != 1:
         raise UsageError("--as names one artifact", thing=as_, remedy="give one SOURCE with it")
     if lock is not None and file is None:
@@ -77,6 +90,10 @@ def collect(
         return run_job(root, "collect", {"sources": of, "update": update, "plan": what}, authfile=authfile)
 
     changed: list[dict[str, Any]] | None = None
+
+    def told(found: dict[str, Any]) -> dict[str, Any]:
+        return found if changed is None else collection.told(found) | {"changed": changed}
+
     if file is not None:
         from appliance.cli.store.collection import Collection
 
@@ -91,12 +108,12 @@ def collect(
     if not entries:
         raise UsageError("no source was given", remedy="name a SOURCE, or a file with -f")
     if dry_run:
-        found = planned(entries, "bytes")
-        show(found | ({} if changed is None else {"changed": changed}), as_json, lambda: _planned(found, changed))
+        found = told(planned(entries, "bytes"))
+        show(found, as_json, lambda: _planned(found, changed))
         return
 
     def said(found: dict[str, Any]) -> None:
-        show(found | ({} if changed is None else {"changed": changed}), as_json, lambda: _collected(found, changed))
+        show(told(found), as_json, lambda: _collected(told(found), changed))
 
     result = run_job(
         root, "collect", {"sources": entries, "update": update}, detach=detach, authfile=authfile, partly=said
@@ -137,15 +154,41 @@ def failed_of(jobs: Iterable[dict[str, Any]], caller: str) -> list[dict[str, Any
     raise UsageError(f"no collect of {safe(caller)} has ended here", remedy="name a SOURCE")
 
 
+def _selected(
+    sources: Sequence[str], exclude: tuple[str, ...], range_: str | None, variant: str | None, newest: int | None
+) -> dict[str, Any]:
+    """What the options choose among tags. Raises UsageError where a SOURCE is not many tags, or an option is wrong."""
+    from appliance.selecting.selection import Selection, is_many
+
+    said = {"exclude": list(exclude) or None, "range": range_, "variant": variant, "newest": newest}
+    said = {key: value for key, value in said.items() if value is not None}
+    if not said:
+        return {}
+    option = f"--{next(iter(said))}"
+    if not sources:
+        raise UsageError(
+            f"{option} is of a SOURCE that is many tags", remedy="give HOST/REPO:PATTERN with it; in a file it is a key"
+        )
+    for text in sources:
+        if not is_many(text):
+            raise UsageError(
+                f"{option} chooses among tags", thing=text, remedy="write HOST/REPO:PATTERN, such as REPO:*"
+            )
+    return Selection.of(said).to_json()
+
+
 def _planned(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
     """What would be collected, in words: each artifact, and all together on the last line."""
     lines = [
         f"{safe(one['reference'])} {one['digest']}: {megabytes(one['fetch'])} to fetch, {megabytes(one['held'])} held"
+        + (f" ({safe(one['why'])})" if one.get("why") else "")
         for one in result["planned"]
     ]
     fetch, held = (sum(one[what] for one in result["planned"]) for what in ("fetch", "held"))
     number = some(len(lines), "artifact", "artifacts")
-    return "\n".join([*_changed(changed), *lines, f"{number}: {megabytes(fetch)} to fetch, {megabytes(held)} held"])
+    return "\n".join(
+        [*_changed(changed), *_chosen(result), *lines, f"{number}: {megabytes(fetch)} to fetch, {megabytes(held)} held"]
+    )
 
 
 def _changed(changed: list[dict[str, Any]] | None) -> list[str]:
@@ -156,19 +199,38 @@ def _changed(changed: list[dict[str, Any]] | None) -> list[str]:
     return lines or ["the lock is as it was"]
 
 
+def _chosen(result: dict[str, Any]) -> list[str]:
+    """What was chosen among many tags, a line for each source, with why others were left."""
+    from appliance.selecting.selection import left_in_words
+
+    return [
+        f"{safe(one['from'])}: {one['chosen']} of {some(one['tags'], 'tag', 'tags')}"
+        + "".join(f", {text}" for text in left_in_words(one["left_out"]))
+        for one in result.get("selected", ())
+    ]
+
+
 def _collected(result: dict[str, Any], changed: list[dict[str, Any]] | None) -> str:
     """What was collected, in words; the references on the last lines."""
-    said = _changed(changed)
+    said = _changed(changed) + _chosen(result)
     said += [f"[!!] {safe(note)}" for note in result.get("notes", ())]
     left = result.get("left_out", ())
     said += [f"[!!] left out, a foreign layer that the source does not hold: {safe(one)}" for one in left]
     return "\n".join([*said, *result["references"]])
 
 
-def _entry(text: str, as_: str | None, base: Path) -> dict[str, Any]:
-    """A source's params; paths are made absolute here, from `base`, where the caller's folder is known."""
+def _entry(text: str, as_: str | None, base: Path, select: dict[str, Any] | None = None) -> dict[str, Any]:
+    """A source's params; paths are made absolute here, from `base`, where the caller's folder is known. `select`
+    chooses among many tags."""
+    from appliance.selecting.selection import ManyTags, is_many
     from bundles.oci.reference import Reference, RemoteReference
 
+    is_path = text.partition(":")[0] in (*_PATHS, *_OF_OTHERS) or text.startswith(("/", "./", "../", "~"))
+    if is_many(text) and not is_path:
+        ManyTags.parse(text)
+        if as_ is not None:
+            _check_as_of_many(as_)
+        return {"kind": "tags", "reference": text, "as": as_, "select": select or {}}
     if as_ is not None:
         named = Reference.parse(as_)
         if named.tag is None or named.digest is not None:
@@ -193,6 +255,18 @@ def _entry(text: str, as_: str | None, base: Path) -> dict[str, Any]:
             raise
         raise UsageError(error.what, thing=error.thing, remedy=f"{error.remedy}; or {_FORMS}") from None
     return {"kind": "registry", "reference": text, "as": as_}
+
+
+def _check_as_of_many(as_: str) -> None:
+    """Raises UsageError where many tags would get the name of one."""
+    from bundles.oci.reference import check_repository
+
+    try:
+        check_repository(as_)
+    except MalformedError:
+        raise UsageError(
+            "--as of many tags takes a repository", thing=as_, remedy="write REPO, without a tag"
+        ) from None
 
 
 _FORMS: Final = "file:PATH, oci:DIR, docker-archive:FILE or oci-archive:FILE for what is on this machine"
@@ -245,9 +319,9 @@ def _listed(listed: Listed, file: Path) -> dict[str, Any]:
     if listed.is_url:
         entry: dict[str, Any] = {"kind": "url", "url": listed.came, "sha256": listed.sha256, "as": listed.name}
     else:
-        entry = _entry(listed.came, listed.name, file.absolute().parent)
+        entry = _entry(listed.came, listed.name, file.absolute().parent, listed.selection.to_json())
     if listed.redirects is None:
         return entry
-    if entry["kind"] not in ("registry", "url"):
+    if entry["kind"] not in ("registry", "tags", "url"):
         raise UsageError(f"source {listed.number} is no registry", thing=str(file), remedy="leave its `redirects` out")
     return {**entry, "redirects": list(listed.redirects)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -29,14 +29,24 @@ class Collection:
         """Resolve every source anew, by the job that `plan` runs, and write the lock where `write`. Returns how it
         differs from the one before. Raises what the job ends with; then the lock is as it was."""
         before = read_lock(self.lock) if self.lock.exists() else ()
-        planned = plan(list(self._entries))["planned"]
+        found = plan(list(self._entries))
+        planned, self._selected = found["planned"], list(found.get("selected", ()))
+        self._why = {str(one["reference"]): str(one.get("why", "")) for one in planned}
         after = tuple(
-            Locked(one.came, one.name, tuple(_artifacts(planned, number))) for number, one in enumerate(self._listed)
+            Locked(one.came, one.name, tuple(_artifacts(planned, number)), one.selection)
+            for number, one in enumerate(self._listed)
         )
         if write:
             write_lock(self.lock, self._file, after)
         self._after = after
         return changes(before, after)
+
+    def told(self, found: Entry) -> Entry:
+        """A job's result by the lock that was made, with what chose its tags: the job itself asked for digests."""
+        told = {**found, "selected": [*self._selected, *found.get("selected", ())]}
+        if "planned" in found:
+            told["planned"] = [{**one, "why": self._why.get(one["reference"], "")} for one in found["planned"]]
+        return told
 
     def entries(self, *, updated: bool, carried: bool) -> list[Entry]:
         """The sources to collect: by the digests of the lock, where there is one, and then with the lock itself, so
@@ -49,7 +59,9 @@ class Collection:
             require_same_sources(self.lock, locked, self._file, self._listed)
         else:
             return list(self._entries)
-        entries = [_pinned(entry, one) for entry, one in zip(self._entries, locked, strict=True)]
+        entries = [
+            pinned for entry, one in zip(self._entries, locked, strict=True) for pinned in _all_pinned(entry, one)
+        ]
         return [*entries, self._carried()] if carried else entries
 
     def _carried(self) -> Entry:
@@ -61,6 +73,22 @@ class Collection:
 
 def _artifacts(planned: Sequence[Entry], number: int) -> list[Artifact]:
     return [Artifact(str(one["reference"]), str(one["digest"])) for one in planned if one["source"] == number]
+
+
+def _all_pinned(entry: Entry, locked: Locked) -> Iterator[Entry]:
+    """What a source gives by the lock; of many tags each that the lock names, and the registry's list is not asked."""
+    if entry["kind"] != "tags":
+        yield _pinned(entry, locked)
+        return
+    from appliance.selecting.selection import ManyTags
+    from bundles.oci.reference import Reference
+
+    many = ManyTags.parse(entry["reference"])
+    for artifact in locked.artifacts:
+        tag = Reference.parse(artifact.reference).tag or ""
+        one = {"kind": "registry", "reference": f"{many.host}/{many.repository}:{tag}", "as": artifact.reference}
+        kept = {key: entry[key] for key in ("redirects",) if key in entry}
+        yield _pinned(kept | one, Locked(locked.came, locked.name, (artifact,)))
 
 
 def _pinned(entry: Entry, locked: Locked) -> Entry:

@@ -21,11 +21,12 @@ from appliance import limits
 from appliance.audit.acts import Act
 from appliance.jobs.kinds import JobContext, PartlyDoneError, Result, lacked_memory
 from appliance.outgoing.collect.arrivals import Arrivals, Meter
+from appliance.outgoing.collect.choosing import ManySource
 from appliance.outgoing.collect.collector import Collector
 from appliance.outgoing.collect.evidence import NoMemory, StationMemory
 from appliance.outgoing.collect.host_client import Hosts
 from appliance.outgoing.collect.kept import KeptBytes
-from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given
+from appliance.outgoing.collect.opening import Given, Registries, check_names, open_given, require_names
 from appliance.outgoing.collect.planning import Plan, Planned, plan_of, weighed
 from appliance.outgoing.collect.remote import RemoteSource
 from appliance.outgoing.collect.sources import Root, closing_all
@@ -50,7 +51,8 @@ def run(context: JobContext) -> Result:
     asked again for what refers to a digest. Returns `{"references": [...]}`, in `left_out` the foreign layers that a
     source does not hold, in `notes` what is to be said of tags, in `failed` the places of sources that failed. With
     `plan` nothing is taken: `planned` says what would be (planning.Planned). A source that is `last` is taken after the
-    others, and only where none of them failed.
+    others, and only where none of them failed. A source of kind `tags` is a source for each tag that is chosen first;
+    `selected` says what was left out, by why (selecting.selection.Choice).
 
     A source that fails does not end the others: it is a part of the job, in the state `failed` and with its reason.
     Raises the error of an only source, PartlyDoneError where one of several failed, UsageError before anything is read.
@@ -72,14 +74,18 @@ def run(context: JobContext) -> Result:
             kept = KeptBytes(limits.COLLECT_MEMORY)
             registries = Registries(hosts, accesses_of(context), memory, kept)
             given: list[Given] = []
-            for entry in context.params["sources"]:
-                given.append(open_given(context, entry, hashed, registries))
+            many: list[ManySource] = []
+            for place, entry in enumerate(context.params["sources"]):
+                if entry["kind"] == "tags":
+                    many.append(ManySource(context, entry, place, registries))
+                    continue
+                given.append(open_given(context, place, entry, hashed, registries))
                 opened += [one for one in (given[-1].local,) if one is not None]
             check_names(context, given)
-            collect = _Collect(context, hosts, given, plan, kept)
+            collect = _Collect(context, hosts, given, many, plan, kept)
             return asyncio.run(collect.run())
     except LockgateError as error:
-        if collect is None or not collect.failed:
+        if collect is None or not collect.has_failed:
             context.record_failure(Act.COLLECT, context.job_id, error)
         raise
 
@@ -87,9 +93,19 @@ def run(context: JobContext) -> Result:
 class _Collect:
     """One run over all sources."""
 
-    def __init__(self, context: JobContext, hosts: Hosts, given: Sequence[Given], plan: Plan, kept: KeptBytes) -> None:
+    def __init__(
+        self,
+        context: JobContext,
+        hosts: Hosts,
+        given: Sequence[Given],
+        many: Sequence[ManySource],
+        plan: Plan,
+        kept: KeptBytes,
+    ) -> None:
         self._kept = kept
-        self._context, self._hosts, self._given, self._plan = context, hosts, given, plan
+        self._context, self._hosts, self._plan = context, hosts, plan
+        self._given, self._many = list(given), many
+        self._selected: list[dict[str, Any]] = []
         self._planned: list[Planned] = []
         self._counted: set[Digest] = set()
         self._meter = Meter(context)
@@ -100,11 +116,44 @@ class _Collect:
         self._left: list[str] = []
         self._notes: list[str] = []
         self.failed: dict[int, LockgateError] = {}
-        """The errors of sources, by their numbers; each is in the audit log."""
+        """The errors of sources, by their numbers; each is in the audit log. A tag that was chosen is a source."""
+        self._unchosen: list[tuple[ManySource, LockgateError]] = []
+        """Sources of many tags of which none could be chosen."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a source failed, which is then in the audit log."""
+        return bool(self.failed or self._unchosen)
 
     async def run(self) -> Result:
         """As `run`."""
         asyncio.get_running_loop().set_default_executor(Threads(limits.COLLECT_THREADS))
+        try:
+            if self._many:
+                await self._watched(all_of(self._choose(many) for many in self._many))
+                self._given.sort(key=lambda one: one.place)
+                require_names(self._given)
+            return await self._take_all()
+        finally:
+            await self._hosts.close()
+
+    async def _choose(self, many: ManySource) -> None:
+        """Make one source of many tags into those that are chosen. What fails is kept, as in `_take`."""
+        try:
+            chosen = await many.choose()
+        except (CancelledError, EngineError):
+            raise
+        except Exception as error:
+            failed = self._explained(many.text, error)
+        else:
+            self._given += chosen.given
+            self._selected.append(chosen.said)
+            self._context.log(f"chose {chosen.said['chosen']} of {chosen.said['tags']} tags: {many.text}")
+            return
+        self._unchosen.append((many, failed))
+        await self._record(many.text, many.text, failed)
+
+    async def _take_all(self) -> Result:
         arrivals = Arrivals(self._context, self._meter, self._kept)
         remote = {
             number: one.source.host for number, one in enumerate(self._given)
@@ -121,17 +170,19 @@ class _Collect:
                 all_of(self._take_in(of_host[host], room, number, arrivals) for number, host in remote.items())
             )
             for number in last:
-                await (self._leave_out(number) if self.failed else self._take(number, arrivals))
+                await (self._leave_out(number) if self.has_failed else self._take(number, arrivals))
         finally:
-            await self._hosts.close()
             await arrivals.recorded()
         references = [reference for number in sorted(self._references) for reference in self._references[number]]
         result: Result = {"references": references, "left_out": self._left, "notes": self._notes}
         if self._plan:
             planned = sorted(self._planned, key=lambda one: one.source)
             result["planned"] = [asdict(one) for one in planned]
-        if self.failed:
-            raise self._summary({**result, "failed": sorted(self.failed)})
+        if self._many:
+            result["selected"] = sorted(self._selected, key=lambda one: int(one["source"]))
+        if self.has_failed:
+            places = {self._given[number].place for number in self.failed} | {many.place for many, _ in self._unchosen}
+            raise self._summary({**result, "failed": sorted(places)})
         return {**result, "failed": []}
 
     async def _watched(self, work: Coroutine[Any, Any, object]) -> None:
@@ -164,13 +215,16 @@ class _Collect:
         except (CancelledError, EngineError):
             raise
         except Exception as error:
-            failed = self._explained(number, error)
+            failed = self._explained(self._given[number].text, error)
         # Outside the handler, so that what the error holds in its frames is gone where memory is what lacked.
         self.failed[number] = failed
+        await self._record(self._things[number], self._given[number].text, failed)
+
+    async def _record(self, thing: str, text: str, failed: LockgateError) -> None:
+        """Record that a source failed at a thing, and name it among the job's parts."""
         async with self._shows.turn():
-            await in_thread(self._context.record_failure, Act.COLLECT, self._things[number], failed)
-        if len(self._given) > 1:
-            text = self._given[number].text
+            await in_thread(self._context.record_failure, Act.COLLECT, thing, failed)
+        if len(self._given) + len(self._many) > 1:
             self._context.part(text, 1, "failed", 0, 0, failed.diagnostics()[: limits.COLLECT_REASON])
 
     async def _take_roots(self, number: int, taken: list[str], arrivals: Arrivals) -> None:
@@ -183,10 +237,9 @@ class _Collect:
                 taken.append(await self._collect(number, root, arrivals))
         self._given[number].pins.require_all()
 
-    def _explained(self, number: int, error: Exception) -> LockgateError:
-        """What a source's failure is called. What nobody foresaw gets a reference, under which its traceback stands in
-        the job's log."""
-        text = self._given[number].text
+    def _explained(self, text: str, error: Exception) -> LockgateError:
+        """What the failure of the source `text` is called. What nobody foresaw gets a reference, under which its
+        traceback stands in the job's log."""
         if lacked_memory(error):
             return FailedError(
                 f"the source needs more memory than the {limits.JOB_DATA >> 20} MiB that a job may use", thing=text,
@@ -204,10 +257,11 @@ class _Collect:
 
     async def _look(self, number: int, root: Root) -> Planned:
         """What would be taken."""
-        context, source = self._context, self._given[number].source
+        context, given = self._context, self._given[number]
+        planned = Planned(given.place, str(root.target), str(root.descriptor.digest), why=given.why)
         if self._plan == "bytes":
-            return await weighed(context.station, context.actor, source, root, number, self._counted)
-        return Planned(number, str(root.target), str(root.descriptor.digest))
+            return await weighed(context.station, context.actor, given.source, root, planned, self._counted)
+        return planned
 
     async def _collect(self, number: int, root: Root, arrivals: Arrivals) -> str:
         """Take one artifact; its reference here."""
@@ -237,14 +291,17 @@ class _Collect:
 
     def _summary(self, result: Result) -> LockgateError:
         """How a job with failed sources ends, which are named with their reasons in its log."""
-        if len(self._given) == 1:
-            return self.failed[0]
-        for number, error in sorted(self.failed.items()):
-            self._context.log(f"[!!] not collected: {self._given[number].text}: {error.diagnostics()}")
-        names = [self._given[number].text for number in sorted(self.failed)]
+        failed = [(self._given[number].text, error) for number, error in sorted(self.failed.items())]
+        failed += [(many.text, error) for many, error in self._unchosen]
+        count = len(self._given) + len(self._unchosen)
+        if count == 1:
+            return failed[0][1]
+        for text, error in failed:
+            self._context.log(f"[!!] not collected: {text}: {error.diagnostics()}")
+        names = [text for text, _ in failed]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         return PartlyDoneError(
-            f"{len(names)} of {len(self._given)} sources were not collected",
+            f"{len(names)} of {count} sources were not collected",
             thing=", ".join(names[:_NAMED]) + more,
             remedy="the log says why; then: lockgate collect --retry-failed",
             result=result,

@@ -52,6 +52,10 @@ class Given:
     pins: Pins = field(default_factory=lambda: Pins("", None))
     last: bool = False
     """Whether it speaks for the others, and is taken only where all of them were."""
+    place: int = 0
+    """The place of its source in the job's params."""
+    why: str = ""
+    """Why it was chosen, where a selection did."""
 
     def targets(self) -> list[Reference]:
         """What it will be called here. Raises a LockgateError that names the source."""
@@ -68,9 +72,9 @@ class Given:
 
 
 def open_given(
-    context: JobContext, entry: dict[str, Any], hashed: Callable[[int, int], object], registries: Registries
+    context: JobContext, place: int, entry: dict[str, Any], hashed: Callable[[int, int], object], registries: Registries
 ) -> Given:
-    """The source an entry describes. Raises UsageError."""
+    """The source that the entry at a place of the params describes. Raises UsageError."""
     tag = str(entry.get("tag") or "")
     at = str(entry.get("url") or "").partition("?")[0]  # a query may hold what is nobody's to see
     text = (
@@ -79,19 +83,30 @@ def open_given(
     pins = Pins(text, entry.get("pinned"))
     last = entry.get("last") is True
     if entry["kind"] == "url":
-        return Given(text, _url(context, entry, registries), pins=pins, last=last)
+        return Given(text, _url(context, entry, registries), pins=pins, last=last, place=place)
     if entry["kind"] != "registry":
         local = open_local(context, entry, hashed)
-        return Given(text, LocalSource(local), local, pins, last)
+        return Given(text, LocalSource(local), local, pins, last, place)
     reference = RemoteReference.parse(entry["reference"])
     redirects_of(context, entry, reference.host)  # what is wrong there is told before anything is read
-    source = RemoteSource(
-        reference, _named(entry), registries.hosts,
+    source = registry_source(context, entry, reference, _named(entry), registries)
+    return Given(text, source, pins=pins, last=last, place=place)
+
+
+def registry_source(
+    context: JobContext,
+    entry: dict[str, Any],
+    reference: RemoteReference,
+    as_: Reference | None,
+    registries: Registries,
+) -> RemoteSource:
+    """An artifact at a registry, asked for as an entry says."""
+    return RemoteSource(
+        reference, as_, registries.hosts,
         accesses=registries.accesses, memory=registries.memory, kept=registries.kept,
         narrowed=lambda host: redirects_of(context, entry, host),
         say=lambda said: context.log(f"[!!] {said}"),
     )  # fmt: skip
-    return Given(text, source, pins=pins, last=last)
 
 
 def _url(context: JobContext, entry: dict[str, Any], registries: Registries) -> UrlSource:
@@ -108,7 +123,7 @@ def open_local(context: JobContext, entry: dict[str, Any], hashed: Callable[[int
     """A source that is a path. `hashed` is told of bytes as they are hashed. Raises UsageError."""
     as_ = _named(entry)
     if entry["kind"] not in PATHS:
-        kinds = ", ".join((*PATHS, "registry", "url"))
+        kinds = ", ".join((*PATHS, "registry", "tags", "url"))
         raise UsageError("unknown kind of source", thing=repr(entry["kind"])[:60], remedy=f"use one of {kinds}")
     path = context.path(entry["path"])
     name = _name(entry.get("name") or path.name)
@@ -123,14 +138,19 @@ def open_local(context: JobContext, entry: dict[str, Any], hashed: Callable[[int
 
 def check_names(context: JobContext, given: Sequence[Given]) -> None:
     """Raises UsageError, RefusedError where one source would take another's name, or another file's."""
+    require_names(given)
+    for one in given:
+        if isinstance(one.local, FileSource) and one.local.default_name is not None:
+            require_free(context.station, one.local.targets()[0], one.local.default_name)
+
+
+def require_names(given: Sequence[Given]) -> None:
+    """Raises UsageError where two sources would take one name."""
     named: list[tuple[str, Reference]] = []
     for one in given:
         with contextlib.suppress(LockgateError):  # told in the source's turn: the others are taken
             named += [(one.text, target) for target in one.targets()]
     require_distinct(named)
-    for one in given:
-        if isinstance(one.local, FileSource) and one.local.default_name is not None:
-            require_free(context.station, one.local.targets()[0], one.local.default_name)
 
 
 def redirects_of(context: JobContext, entry: dict[str, Any], host: str) -> list[tuple[str, ...]]:

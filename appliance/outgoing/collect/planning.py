@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from appliance.outgoing.collect.arrivals import ArtifactSource
@@ -44,13 +44,15 @@ class Planned:
     digest: str
     fetch: int = -1
     held: int = -1
+    why: str = ""
+    """Why its tag was chosen, in words, where a selection did."""
 
 
 async def weighed(
-    station: Station, actor: str, source: ArtifactSource, root: Root, number: int, counted: set[Digest]
+    station: Station, actor: str, source: ArtifactSource, root: Root, planned: Planned, counted: set[Digest]
 ) -> Planned:
-    """An artifact with what it weighs, without what refers to it. Its manifests are fetched. What is in `counted` was
-    weighed with another one, and is not again; what is weighed joins it. Raises a LockgateError."""
+    """What is planned of an artifact with what it weighs, without what refers to it. Its manifests are fetched. What is
+    in `counted` was weighed with another one, and is not again; what is weighed joins it. Raises a LockgateError."""
     fetch = held = 0
     entitled = Entitled(station, actor)
     waiting, seen = [(root.descriptor, 0)], {root.descriptor.digest}
@@ -76,7 +78,7 @@ async def weighed(
                 held += blob.size
             else:
                 fetch += blob.size
-    return Planned(number, str(root.target), str(root.descriptor.digest), fetch, held)
+    return replace(planned, fetch=fetch, held=held)
 
 
 def _is_held(station: Station, entitled: Entitled, repository: str, digest: Digest) -> bool:

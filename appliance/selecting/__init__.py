@@ -1,0 +1,1 @@
+"""Which of a registry's tags `collect` takes."""
