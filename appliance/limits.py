@@ -1012,6 +1012,13 @@ EPSS_BATCH: Final = 2_000
 EPSS_DROP: Final = 10_000
 """Scores of an earlier load that one write takes away: it passes over those that count first."""
 
+NEWS_BATCH: Final = 2_000
+NEWS_DROP: Final = 10_000
+"""New findings, or images with them, in one write, and those of an earlier load that one write takes away."""
+
+NEWS_OWNERS: Final = 20_000
+"""Packages of distributions that own others' files and whose advisories are kept while a load is held against all."""
+
 SBOM_PACKAGES: Final = 20_000
 """Packages of one SBOM in the index: large images have some thousand. One write holds them, about a second of the
 writer's time at the ceiling."""

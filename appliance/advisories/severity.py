@@ -9,6 +9,8 @@ from typing import Any, Final, NamedTuple
 UNKNOWN: Final = "unknown"
 LEVELS: Final = ("critical", "high", "medium", "low", "none", UNKNOWN)
 """From the worst on; `unknown` may be anything."""
+SEVERE: Final = frozenset({"critical", "high", UNKNOWN})
+"""The levels of what people are told of without asking."""
 
 _WORDS: Final = {
     "critical": "critical", "important": "high", "high": "high", "moderate": "medium", "medium": "medium",

@@ -131,3 +131,15 @@ class VulnerabilityFound(Shape, frozen=True, kw_only=True):
     not_scanned: int = 0
     complete: bool = True
     advisories: tuple[AdvisorySource, ...] = ()
+
+
+class NewFindings(Shape, frozen=True, kw_only=True):
+    """GET /v1/scan/new: findings that the newest load of a source of advisories was the first to make, of severity
+    critical, high or unknown, or exploited. `not_scanned` counts images that the caller may pull and that have no SBOM
+    of the station's own: nothing is known of them."""
+
+    items: tuple[Hit, ...] = ()
+    left_out: int = 0
+    not_scanned: int = 0
+    complete: bool = True
+    advisories: tuple[AdvisorySource, ...] = ()

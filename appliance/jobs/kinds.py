@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from appliance import limits
 from appliance.audit.acts import Act
+from appliance.audit.event import AuditEvent
 from appliance.permissions import Permission
 from appliance.station import Station
 from bundles.errors import FailedError, IncompleteError, LockgateError, UsageError
@@ -51,6 +53,11 @@ class JobContext(Protocol):
     def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
         """Record that the job's act was refused or failed, by the thing it was about. Of a job that fails without this
         the control process records it, by the job's id."""
+        ...
+
+    def recording(self, event: AuditEvent) -> AbstractContextManager[None]:
+        """`appliance.audit.folder_acts.recording`. What fails inside is recorded by it, and not once more by
+        `record_failure`."""
         ...
 
     def path(self, text: str) -> Path:

@@ -19,13 +19,14 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from appliance import limits
 from appliance.audit.acts import Act
-from appliance.audit.event import refusal
+from appliance.audit.event import AuditEvent, refusal
+from appliance.audit.folder_acts import recording
 from appliance.handles.granted import Granted, WaitsForClientError, load_grants
 from appliance.handles.secrets import SECRET_ROOT, read_secret
 from appliance.jobs.kinds import GONE, PartlyDoneError, kind_of, lacked_memory, out_of_memory
@@ -78,6 +79,7 @@ class Runner:
         self.station, self.job_id, self.params, self.actor = station, job_id, params, actor
         self._kind = kind_of(kind)
         self._recorded = False
+        self._taken_back: Exception | None = None
         self.folder = station.paths.job(job_id)
         grants = load_grants(self.folder)
         self._secret = descriptors.get(SECRET_ROOT)
@@ -120,8 +122,23 @@ class Runner:
 
     def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
         """As JobContext.record_failure."""
+        if error is self._taken_back:
+            return
         self.station.audit.record(refusal(act, self.actor, thing, error))
         self._recorded = True
+
+    @contextlib.contextmanager
+    def recording(self, event: AuditEvent) -> Iterator[None]:
+        """As JobContext.recording."""
+        try:
+            with recording(self.station.audit, event):
+                try:
+                    yield
+                except LockgateError as error:
+                    self._taken_back = error
+                    raise
+        finally:
+            self._recorded = self._recorded or self._taken_back is not None
 
     def path(self, text: str) -> Path:
         """As JobContext.path."""

@@ -102,7 +102,7 @@ def _image(known: Advisories, image: Image, found: ImageVerdict) -> ScannedImage
     return ScannedImage(
         digest=str(image.digest), platform=image.platform, state=found.state, why=found.why, at=found.at,
         packages=0 if verdict is None else verdict.packages,
-        findings=() if verdict is None else _sorted(_finding(known, match, path) for match, path in verdict.findings),
+        findings=() if verdict is None else _sorted(finding_of(known, match, path) for match, path in verdict.findings),
         unmatched={} if verdict is None else dict(sorted(verdict.unmatched.items())),
         unnamed=0 if verdict is None else verdict.unnamed,
         superseded=0 if verdict is None else verdict.superseded,
@@ -113,7 +113,7 @@ def _sorted(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(findings, key=lambda one: (LEVELS.index(one.severity), one.package, one.id, one.path)))
 
 
-def _finding(known: Advisories, match: Match, path: str) -> Finding:
+def finding_of(known: Advisories, match: Match, path: str) -> Finding:
     entry, package = match.entry, match.package
     exploitation = known.exploitation(entry.ids)
     return Finding(
@@ -148,7 +148,7 @@ def find_component(station: Station, text: str, shows: Shows) -> ComponentsFound
                 uses.append(use)
             else:
                 left += 1
-    missing = _not_scanned(station, places)
+    missing = not_scanned(station, places)
     return ComponentsFound(
         name=text, items=tuple(uses), left_out=left, not_scanned=missing,
         complete=complete and not missing and not left,
@@ -166,7 +166,7 @@ def check_package(text: str) -> None:
         raise UsageError("not a package", thing=safe(repr(text))[:160], remedy="write NAME, NAME@VERSION or its PURL")
 
 
-def _not_scanned(station: Station, places: Places) -> int:
+def not_scanned(station: Station, places: Places) -> int:
     """How many images the caller may see of which this station made no SBOM."""
     waiting = [image for image in components.images_not_scanned(station.reader) if places.of(image)]
     return sum(1 for image in waiting if is_image(station, image))
@@ -230,7 +230,7 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
     about = advisories.entries_about(station.reader, text)
     ids = {name for _, entry in about for name in entry.ids}
     places, hits, left = Places(station, shows), list[Hit](), 0
-    own = _OwnPackages(station, known)
+    own = OwnPackages(station, known)
     packages = dict[int, Package]()
     for _, entry in about:
         base = entry.ecosystem.partition(":")[0]
@@ -242,17 +242,17 @@ def _vulnerability(station: Station, text: str, shows: Shows, complete: bool) ->
                 if own.superseded(use, package, match):
                     continue
                 if len(hits) < limits.SCAN_FOUND:
-                    hits.append(Hit(use=use, finding=_finding(known, match, use.path)))
+                    hits.append(Hit(use=use, finding=finding_of(known, match, use.path)))
                 else:
                     left += 1
-    missing = _not_scanned(station, places)
+    missing = not_scanned(station, places)
     return VulnerabilityFound(
         id=text, known=bool(about), ids=tuple(sorted(ids)), items=tuple(hits), left_out=left, not_scanned=missing,
         complete=complete and bool(about) and not missing and not left, advisories=sources(known),
     )  # fmt: skip
 
 
-class _OwnPackages:
+class OwnPackages:
     """Which distribution packages own others, by image."""
 
     def __init__(self, station: Station, known: Advisories) -> None:

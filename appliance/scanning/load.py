@@ -21,24 +21,24 @@ from appliance.advisories.exploitation import SOURCES
 from appliance.advisories.record import Entry, Record, is_ordered, lookup_of, read_record
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.collected_file import collected_file
 from appliance.scanning import exploitation
+from appliance.scanning.drops import DROPS
 from appliance.scanning.exports import Export, ZipExport, open_export
-from appliance.scanning.verdicts import Advisories, affected_images
+from appliance.scanning.rematch import rematch
 from appliance.store.reads import advisories as held
 from appliance.store.writes.advisories import (
     AbandonAdvisories,
     AddAdvisories,
     BeginAdvisories,
-    DropAdvisories,
     EntryRow,
     SourceFacts,
     SwitchAdvisories,
     require_newer,
 )
 from appliance.store.writes.components import ForgetUnshown
+from appliance.store.writes.news import AddNews
 from bundles.errors import LockgateError, MalformedError, UsageError
 from bundles.io.display import safe, some
 from bundles.io.files import failures_named, open_regular
@@ -129,6 +129,7 @@ class _Load:
         self._source = source
         self._counts = _Counts()
         self._latest = clock.after(limits.ADVISORY_AHEAD)
+        self._matched = (0, 0)
 
     def run(self) -> Result:
         context, counts = self._context, self._counts
@@ -138,7 +139,7 @@ class _Load:
         detail = {"digest": self._export.digest}
         thing = self._source or self._export.digest
         event = AuditEvent(Act.ADVISORIES_LOAD, context.actor, thing, "done", detail)
-        with recording(self._station.audit, event):
+        with context.recording(event):
             write = BeginAdvisories(source=self._source or "", job=context.job_id, at=clock.now())
             generation = self._station.writer.submit(write)
             try:
@@ -146,6 +147,7 @@ class _Load:
                 for rows in self._batches():
                     self._station.writer.submit(AddAdvisories(generation=generation, rows=tuple(rows)))
                 facts = self._facts()
+                self._rematch((facts.source, generation))
                 self._station.writer.submit(
                     SwitchAdvisories(
                         generation=generation, facts=facts, actor=context.actor, at=clock.now(),
@@ -224,10 +226,23 @@ class _Load:
             withdrawn=counts.withdrawn, malformed=counts.malformed, entries=counts.entries,
         )  # fmt: skip
 
+    def _rematch(self, pending: tuple[str, int] | None) -> None:
+        """Hold the whole store against what the load says, and keep with the load what is new by it."""
+
+        def keep(findings: tuple[tuple[int, str], ...], images: tuple[str, ...]) -> None:
+            if pending is not None:
+                self._station.writer.submit(AddNews(generation=pending[1], findings=findings, images=images))
+
+        def advance(done: int, total: int) -> None:
+            self._context.progress("match", done, total)
+
+        self._matched = rematch(self._station.reader, pending, keep, advance)
+
     def _drop(self) -> None:
         """Take away the rows of loads that count no more."""
-        while self._station.writer.submit(DropAdvisories()):
-            self._context.progress("drop", 0, 0)
+        for write in DROPS:
+            while self._station.writer.submit(write):
+                self._context.progress("drop", 0, 0)
 
     def _forget(self) -> None:
         """Take away what the index has of images that nothing shows any more."""
@@ -237,11 +252,9 @@ class _Load:
     def _result(self, *, unchanged: bool) -> Result:
         source = next((one for one in held.sources(self._station.reader) if one.source == self._source), None)
         counts = self._counts
-
-        def advance(done: int, total: int) -> None:
-            self._context.progress("match", done, total)
-
-        images, affected = affected_images(self._station.reader, Advisories(self._station.reader), advance)
+        if unchanged:
+            self._rematch(None)
+        images, affected = self._matched
         facts: Mapping[str, Any] = {} if source is None else {
             "digest": source.digest, "dated": source.dated, "records": source.records, "withdrawn": source.withdrawn,
             "malformed": source.malformed, "entries": source.entries, "ecosystems": dict(source.ecosystems),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent
-from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext, Result
 from appliance.outgoing.sbom.index import index_write, unreadable
 from appliance.outgoing.sbom.make import describe
@@ -51,7 +50,7 @@ def run(context: JobContext) -> Result:
         waiting = [image for image in images if context.params.get("again") or not _described(context, image)]
         if waiting:
             detail = {"images": [str(image) for image in waiting]}
-            with recording(station.audit, AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
+            with context.recording(AuditEvent(Act.SCAN, context.actor, thing, "done", detail)):
                 describe(context, waiting, keep)
     except LockgateError as error:
         context.record_failure(Act.SCAN, thing, error)

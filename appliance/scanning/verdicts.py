@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from appliance.advisories.match import Matches, Verdict, judge, match_package, may_be_owned
+from appliance.advisories.match import Matches, Verdict, judge, match_package
 from appliance.advisories.packages import Package, is_covered
 from appliance.advisories.record import Entry
 from appliance.store.ports import Reader
@@ -22,10 +22,11 @@ _LOOKED_UP: Final = 256
 
 
 class Advisories:
-    """The advisories at hand, as they stand while this is used."""
+    """The advisories at hand, as they stand while this is used. `pending` is the source and the generation of a load
+    whose entries are taken in the place of that source's: what stands once it is made current."""
 
-    def __init__(self, reader: Reader) -> None:
-        self._reader = reader
+    def __init__(self, reader: Reader, pending: tuple[str, int] | None = None) -> None:
+        self._reader, self._pending = reader, pending
         self.sources = advisories.sources(reader)
         self.ecosystems = frozenset(name for source in self.sources for name, _ in source.ecosystems)
         self.entries = lru_cache(maxsize=_LOOKED_UP)(self._read)
@@ -34,7 +35,7 @@ class Advisories:
         self._matches = dict[Package, Matches]()
 
     def _read(self, ecosystem: str, name: str) -> Sequence[tuple[str, Entry]]:
-        return advisories.entries_of(self._reader, ecosystem, name)
+        return advisories.entries_of(self._reader, ecosystem, name, self._pending)
 
     def matches(self, package: Package) -> Matches:
         """What they say of a package. Kept: what is said of most is nothing."""
@@ -90,27 +91,3 @@ def verdict_on(reader: Reader, image: str, known: Advisories) -> ImageVerdict:
         return ImageVerdict(image, NOT_SCANNED, why or next((one.why for one in listed if one.why), ""))
     packages = list(dict.fromkeys(found for one in carried for found in components.packages_of(reader, one.number)))
     return ImageVerdict(image, CARRIED, why, carried[0].at, judge(packages, known.matches, known.covers))
-
-
-def affected_images(reader: Reader, known: Advisories, advance: Callable[[int, int], object]) -> tuple[int, int]:
-    """How many images the station has an SBOM of its own of, and how many of them have findings.
-
-    Each package is looked at once, however many images have it; packages of one name follow one another, so that their
-    advisories are read once. A finding that a distribution may decide about is asked of the image itself.
-    """
-    total = components.packages_count(reader)
-    affected, disputed = set[int](), set[int]()
-    for done, (number, package) in enumerate(components.all_packages(reader), 1):
-        if match_package(package, known.entries).found:
-            (disputed if may_be_owned(package) else affected).add(number)
-        advance(done, total)
-    images = components.images_indexed(reader)
-    count = 0
-    for _, number in images:
-        held = set(components.package_numbers(reader, number))
-        if not held.isdisjoint(affected):
-            count += 1
-        elif not held.isdisjoint(disputed):
-            fresh = Advisories(reader)
-            count += bool(judge(components.packages_of(reader, number), fresh.matches, fresh.covers).findings)
-    return len(images), count

@@ -39,11 +39,16 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert (bare.status, bare.document["gaps"], bare.document["advisories"]) == (4, ["no-advisories"], [])
     assert "no advisories for PyPI: 1 package" in at("scan", "team/app:1").out
     assert at("scan", "find", "CVE-2024-1").status == 4
+    assert at("scan", "new").status == 4
 
     old = zipped(tmp_path / "old.zip", [record("PYSEC-1", fixed="2.19", aliases=["CVE-2024-1"])])
     new = [record("PYSEC-1", fixed="2.20", aliases=["CVE-2024-1", "CVE-2024-1001"], modified="2024-02-01T00:00:00Z")]
     loaded = at("advisories", "load", zipped(tmp_path / "new.zip", new), "--json")
     assert (loaded.status, loaded.document["source"], loaded.document["affected"]) == (0, "osv-pypi", 1)
+    assert (loaded.document["images"], at("status", "--json").document["advisories"]["hit"]) == (1, 1)
+    assert "scan new" in at("status").out
+    fresh = at("scan", "new", "--json")
+    assert (fresh.status, [one["finding"]["id"] for one in fresh.document["items"]]) == (1, ["PYSEC-1"])
     found = at("scan", "team/app:1", "--json")
     (finding,) = found.document["images"][0]["findings"]
     assert (found.status, found.document["complete"]) == (1, True)
@@ -64,6 +69,7 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     assert {one["source"] for one in rated["advisories"]} == {"osv-pypi", "cisa-kev", "epss"}
     assert "known since 2024-04-01, EPSS 0.97000 of 2024-05-02" in at("scan", "team/app:1").out
     assert [at("advisories", "remove", name).status for name in ("cisa-kev", "epss")] == [0, 0]
+    assert at("scan", "new").status == 1
     where = at("scan", "find", "CVE-2024-1", "--json")
     assert (where.status, where.document["items"][0]["use"]["references"]) == (1, ["team/app:1"])
     assert "team/app:1" in at("sbom", "find", "requests@2.19").out
@@ -73,11 +79,12 @@ def test_a_scan_ends_with_0_only_where_nothing_was_found_and_everything_was_look
     refused = at("advisories", "load", old)
     assert (refused.status, "--replace" in refused.err) == (3, True)
     assert at("advisories", "load", old, "--replace").status == 0
+    assert at("scan", "new", "--json").status == 0
     clean = at("scan", "team/app:1")
     assert (clean.status, "[ok] nothing was found" in clean.out) == (0, True)
     assert "osv-pypi: 2024-01-01T00:00:00Z" in clean.out
     assert at("status", "--json").document["advisories"] == {
-        "sources": 1, "oldest": "2024-01-01T00:00:00Z", "malformed": 0,
+        "sources": 1, "oldest": "2024-01-01T00:00:00Z", "malformed": 0, "hit": 0,
     }  # fmt: skip
     assert "advisories   1 source, the oldest of 2024-01-01T00:00:00Z" in at("status").out
     assert at("scan", "find", "PYSEC-1").status == 0

@@ -41,6 +41,7 @@ from appliance.store.writes.advisories import (
 )
 from appliance.store.writes.jobs import CreateJob, MoveJob
 from appliance.store.writes.lifecycle import Block, RecordDamage
+from appliance.store.writes.news import AddNews
 from appliance.store.writes.registry import BlobRow, ManifestRow, PutManifest
 from appliance.store.writes.write import under_event
 from bundles.oci.digest import Digest
@@ -400,12 +401,14 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
         for content in desk.images.values():
             image = str(content.digest)
             writer.submit(index_write(image, image, cyclonedx("pkg:pypi/requests@2.19"), "own"))
-        load_rows(writer, "PYSEC-1")
+        load_rows(writer, "PYSEC-1", [str(content.digest) for content in desk.images.values()])
         for grants, seen in ((("reader team/**",), [OURS]), (("reader",), [OURS, THEIRS])):
             desk.be(*grants)
             _, found = await desk.get("/v1/scan/find", id="PYSEC-1")
             assert sorted(one["use"]["references"][0] for one in found["items"]) == [f"{name}:1" for name in seen]
             assert found["not_scanned"] == 0
+            _, new = await desk.get("/v1/scan/new")
+            assert sorted(one["use"]["references"][0] for one in new["items"]) == [f"{name}:1" for name in seen]
             _, where = await desk.get("/v1/components", name="requests")
             assert sorted(one["references"][0] for one in where["items"]) == [f"{name}:1" for name in seen]
         desk.be("reader team/**")
@@ -427,8 +430,8 @@ async def test_packages_and_vulnerabilities_are_found_in_what_one_may_pull(tmp_p
             assert answer.status == 403
 
 
-def load_rows(writer: Any, name: str) -> None:
-    """One advisory about requests, as a load keeps it."""
+def load_rows(writer: Any, name: str, images: list[str]) -> None:
+    """One advisory about requests, as a load keeps it, with its news."""
     made = read_record(json.dumps(record(name)).encode())
     rows = tuple(
         EntryRow(ecosystem="PyPI", name="requests", id=name, ids=(name,), entry=msgspec.msgpack.encode(entry))
@@ -440,4 +443,5 @@ def load_rows(writer: Any, name: str) -> None:
     with under_event():
         generation = writer.submit(BeginAdvisories(source="osv-pypi", job="job-100", at=clock.now()))
         writer.submit(AddAdvisories(generation=generation, rows=rows))
+        writer.submit(AddNews(generation=generation, findings=((1, name),), images=tuple(images)))
         writer.submit(SwitchAdvisories(generation=generation, facts=facts, actor="bob", at=clock.now()))

@@ -12,7 +12,8 @@ from typing import Any
 
 from appliance import clock
 from appliance.audit.acts import Act
-from appliance.audit.event import refusal
+from appliance.audit.event import AuditEvent, refusal
+from appliance.audit.folder_acts import recording
 from appliance.audit.reading import tail
 from appliance.handles.told import save_told
 from appliance.jobs.kinds import Result
@@ -52,6 +53,7 @@ class Context:
     progressed: list[tuple[str, int, int]] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     parts: dict[str, tuple[int, str, int, int, str]] = field(default_factory=dict)
+    taken_back: LockgateError | None = None
 
     def progress(self, phase: str, done: int, total: int) -> None:
         self.progressed.append((phase, done, total))
@@ -63,7 +65,18 @@ class Context:
     def part(self, name: str, medium: int, state: str, done: int, total: int, about: str = "") -> None:
         self.parts[name] = (medium, state, done, total, about)
 
+    @contextlib.contextmanager
+    def recording(self, event: AuditEvent) -> Iterator[None]:
+        with recording(self.station.audit, event):
+            try:
+                yield
+            except LockgateError as error:
+                self.taken_back = error
+                raise
+
     def record_failure(self, act: Act, thing: str, error: LockgateError) -> None:
+        if error is self.taken_back:
+            return
         self.station.audit.record(refusal(act, self.actor, thing, error))
 
     def path(self, text: str) -> Path:

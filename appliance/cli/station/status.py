@@ -51,7 +51,11 @@ def _advisories(held: dict[str, Any]) -> list[str]:
     if not held["sources"]:
         return []
     unread = f"; {some(held['malformed'], 'record')} could not be read" if held["malformed"] else ""
-    return [f"advisories   {some(held['sources'], 'source')}, the oldest of {held['oldest']}{unread}"]
+    lines = [f"advisories   {some(held['sources'], 'source')}, the oldest of {held['oldest']}{unread}"]
+    if held["hit"]:
+        have = some(held["hit"], "served image has", "served images have")
+        lines.append(f"new findings {have} some: lockgate scan new")
+    return lines
 
 
 def _health(document: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from urllib.parse import quote
 
 import click
@@ -67,7 +67,7 @@ def _loaded(result: dict[str, Any]) -> str:
     if result["malformed"]:
         lines.append(f"[!!] {some(result['malformed'], 'record')} could not be read")
         lines += [f"     {safe(text)}" for text in result["malformed_named"]]
-    if result["source"] in ("cisa-kev", "epss"):
+    if result["source"] in _ABOUT:
         return "\n".join(lines)
     lines.append(f"{some(result['affected'], 'image')} of {result['images']} scanned have findings")
     return "\n".join(lines)
@@ -82,17 +82,21 @@ def list_(root: Path | None, as_json: bool) -> None:
     show(document, as_json, lambda: _listed(document["items"]))
 
 
+_ABOUT: Final = {"cisa-kev": "known exploited vulnerabilities", "epss": "EPSS scores"}
+"""What sources that have no ecosystems are about."""
+
+
 def _listed(items: list[dict[str, Any]]) -> str:
     if not items:
         return "no advisories are loaded"
     rows = [
         (
             one["source"], one["dated"], some(one["age_days"], "day"), one["records"], one["malformed"],
-            ", ".join(one["ecosystems"]), one["loaded"], one["actor"],
+            ", ".join(one["ecosystems"]) or _ABOUT.get(one["source"], "-"), one["loaded"], one["actor"],
         )
         for one in items
     ]  # fmt: skip
-    return table(rows, ("SOURCE", "DATE", "AGE", "RECORDS", "UNREADABLE", "ECOSYSTEMS", "LOADED", "BY"))
+    return table(rows, ("SOURCE", "DATE", "AGE", "RECORDS", "UNREADABLE", "ABOUT", "LOADED", "BY"))
 
 
 @advisories.command()

@@ -29,13 +29,14 @@ _ID: Final = re.compile(r"[A-Za-z]{2,16}(?:-[0-9A-Za-z]+)+")
 
 
 @click.command()
-@click.argument("what", metavar="REF|find ID", nargs=-1, required=True)
+@click.argument("what", metavar="REF|find ID|new", nargs=-1, required=True)
 @click.option("--known", is_flag=True, help="Show what is known; make no SBOM.")
 @click.option("--again", is_flag=True, help="Make the station's own SBOM anew.")
 @station_option
 @json_option
 def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_json: bool) -> None:
-    """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is.
+    """Hold an artifact's packages against the advisories that are loaded; or find where a vulnerability is, or what
+    new advisories hit.
 
     An image without an SBOM that this station made gets one first; SBOMs from elsewhere are shown, and count for
     nothing. Exit status 0: nothing was found, and everything was looked at. 1: something was found. 4: nothing was
@@ -43,6 +44,10 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_
 
     `scan find ID` names the images with a vulnerability, by any of its ids (CVE, GHSA, PYSEC, DSA and others), from an
     index, without reading an image. It is 4 also where no advisory about it is loaded.
+
+    `scan new` lists what the newest load of each source found first, of severity critical, high or unknown, or
+    exploited: 0 nothing, and every image was scanned; 1 something; 4 nothing, and no advisories are loaded or images
+    were not scanned.
     """
     if what == ("find",):
         raise UsageError("no id was named", thing="scan find", remedy="give one, as CVE-2024-3094: scan find ID")
@@ -51,10 +56,12 @@ def scan(root: Path | None, what: tuple[str, ...], known: bool, again: bool, as_
         raise UsageError("an id of a vulnerability, and no REF", thing=what[0], remedy=f"did you mean: {found}")
     if len(what) == 2 and what[0] == "find" and not known and not again:
         _find(root, what[1], as_json)
+    elif what == ("new",) and not known and not again:
+        _new(root, as_json)
     elif len(what) == 1 and not (known and again):
         _scan(root, what[0], known, again, as_json)
     else:
-        raise UsageError("give one REF, or find and one ID", remedy="see: lockgate scan --help")
+        raise UsageError("give one REF, find and one ID, or new", remedy="see: lockgate scan --help")
 
 
 def _scan(root: Path | None, reference: str, known: bool, again: bool, as_json: bool) -> None:
@@ -97,6 +104,26 @@ def _find(root: Path | None, name: str, as_json: bool) -> None:
             f"not found where the station looked; {some(document['not_scanned'], 'image was', 'images were')} not"
             " scanned",
             thing=safe(name), remedy="scan each with: lockgate scan REF",
+        )  # fmt: skip
+
+
+def _new(root: Path | None, as_json: bool) -> None:
+    document = call(root, lambda client: client.get("/v1/scan/new"))
+    show(document, as_json, lambda: "\n".join(_hit_lines(document)))
+    if document["items"] or document["left_out"]:
+        images = len({one["use"]["image"] for one in document["items"]})
+        raise FailedError(
+            f"{some(len(document['items']) + document['left_out'], 'new finding')} in {some(images, 'image')}",
+            thing="scan new", remedy="judge each, and see one artifact with: lockgate scan REF",
+        )  # fmt: skip
+    if not document["advisories"]:
+        raise IncompleteError(
+            "no advisories are loaded", thing="scan new", remedy="load some with: lockgate advisories load FILE"
+        )
+    if not document["complete"]:
+        raise IncompleteError(
+            f"nothing new was found; {some(document['not_scanned'], 'image was', 'images were')} not scanned",
+            thing="scan new", remedy="scan each with: lockgate scan REF",
         )  # fmt: skip
 
 
@@ -156,23 +183,29 @@ def _sources(advisories: list[dict[str, Any]]) -> list[str]:
 
 
 def _found(document: dict[str, Any]) -> str:
+    lines = [f"known as {safe(', '.join(document['ids']))}"] if document["known"] else []
+    return "\n".join([*lines, *_hit_lines(document)])
+
+
+def _hit_lines(document: dict[str, Any]) -> list[str]:
+    """A row for each place that shows a package with a finding, what is not told, and the advisories behind it."""
     rows = [
         (
             place, one["use"]["package"], one["use"]["version"], one["finding"]["fix"] or "-",
-            one["finding"]["severity"], one["finding"]["id"],
+            one["finding"]["severity"], one["finding"]["id"], _exploitation(one["finding"]),
             "" if one["use"]["origin"] == "own" else "by an SBOM from elsewhere",
         )
         for one in document["items"]
         for place in one["use"]["references"]
     ]  # fmt: skip
-    lines = [f"known as {safe(', '.join(document['ids']))}"] if document["known"] else []
+    lines = list[str]()
     if rows:
-        lines.append(table(rows, ("REFERENCE", "PACKAGE", "VERSION", "FIX", "SEVERITY", "ID", "")))
+        lines.append(table(rows, ("REFERENCE", "PACKAGE", "VERSION", "FIX", "SEVERITY", "ID", "EXPLOITED", "")))
     if document["left_out"]:
         lines.append(f"and {document['left_out']} more")
     if document["not_scanned"]:
         lines.append(f"[!!] {some(document['not_scanned'], 'image was', 'images were')} not scanned")
-    return "\n".join([*lines, *_sources(document["advisories"])])
+    return [*lines, *_sources(document["advisories"])]
 
 
 def _counted(counts: dict[str, int]) -> str:

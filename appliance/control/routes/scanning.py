@@ -15,9 +15,10 @@ from appliance.control.request_fields import malformed, query_text
 from appliance.control.threads import on_own_station
 from appliance.control.visibility import shows
 from appliance.scanning.answers import find_component, find_vulnerability, scan_of, sources
+from appliance.scanning.drops import DROPS
+from appliance.scanning.new_findings import new_findings
 from appliance.scanning.verdicts import Advisories
-from appliance.store.writes.advisories import DropAdvisories, RemoveAdvisories
-from appliance.store.writes.exploitation import DropExploitation
+from appliance.store.writes.advisories import RemoveAdvisories
 from bundles.errors import NotFoundError
 from bundles.oci.reference import Reference
 
@@ -36,6 +37,10 @@ def routes(control: Control) -> list[web.RouteDef]:
         found = await asyncio.to_thread(on_own_station, station, lambda own: find_vulnerability(own, text, shown))
         return answer(found)
 
+    async def new(request: web.Request) -> web.Response:
+        shown = shows(request)
+        return answer(await asyncio.to_thread(on_own_station, station, lambda own: new_findings(own, shown)))
+
     async def components(request: web.Request) -> web.Response:
         text, shown = _name(request, "name"), shows(request)
         found = await asyncio.to_thread(on_own_station, station, lambda own: find_component(own, text, shown))
@@ -50,7 +55,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         event = AuditEvent(Act.ADVISORIES_REMOVE, caller(request), source)
         if not await act(control, event, RemoveAdvisories(source=source)):
             raise NotFoundError("no such source of advisories", thing=source, remedy="see: lockgate advisories list")
-        for write in (DropAdvisories(), DropExploitation()):
+        for write in DROPS:
             while await control.writer.submit(write):
                 pass
         return web.json_response({"source": source})
@@ -58,6 +63,7 @@ def routes(control: Control) -> list[web.RouteDef]:
     return [
         get("/v1/scan", "pull", scan),
         get("/v1/scan/find", "pull", find),
+        get("/v1/scan/new", "pull", new),
         get("/v1/components", "pull", components),
         get("/v1/advisories", "status", listed),
         delete("/v1/advisories/{source}", "policy", remove),

@@ -37,8 +37,10 @@ from appliance.store.reads import advisories, tombstones
 from appliance.store.reads.bundles_out import unfinished
 from appliance.store.reads.decisions import SealedKeyUse, sealed_key_uses
 from appliance.store.reads.intake import count_in_quarantine, last_received
+from appliance.store.reads.news import hit_images
 from appliance.store.reads.revision import revision
 from appliance.store.writes import pending_changes
+from bundles.io.display import some
 
 _VERSION: Final = version("lockgate")
 """Read once: it stands in a file of the installation."""
@@ -68,6 +70,7 @@ def describe(control: Control) -> Status:
     unsigned = control.jobs.list(limits.JOBS_LIVE, state="to-sign")[::-1]
     left = unfinished(station.reader)
     last = last_received(station.reader)
+    hit = hit_images(station.reader)
     shown = tuple(Check(name=check["name"], ok=check["ok"], detail=check["detail"]) for check in found)
     read_only = space.read_only(control)
     disk = shutil.disk_usage(station.paths.root)
@@ -93,7 +96,7 @@ def describe(control: Control) -> Status:
         quarantine=count_in_quarantine(station.reader),
         account_changes=pending_changes.count_waiting(station.reader),
         last_import=LastImport(id=last[0], at=last[1]) if last else None,
-        advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader))),
+        advisories=AdvisoriesHeld(**asdict(advisories.totals(station.reader)), hit=hit),
         to_sign=tuple(JobToSign(job=job.id, since=(job.to_sign or {}).get("since", "")) for job in unsigned),
         unfinished=tuple(UnfinishedBundle(id=bundle.id, job=bundle.job, signed=bundle.signed) for bundle in left),
         alerts=(
@@ -103,6 +106,7 @@ def describe(control: Control) -> Status:
             *duties.alerts(control),
             *map(_unsigned, unsigned),
             *(bundle.text() for bundle in left if bundle.is_left),
+            *_hit(hit),
             *_broken_glass(sealed_key_uses(station.reader)),
         ),
         health=Health(ok=all(check.ok for check in shown), checks=shown),
@@ -123,6 +127,14 @@ def _unsigned(job: Job) -> str:
     """A job that goes no further by itself, and whose stream's next bundle waits behind it."""
     since = (job.to_sign or {}).get("since", "")
     return f"job {job.id} waits for a signature since {since}: lockgate bundle sign --job {job.id} --key KEY"
+
+
+def _hit(images: int) -> list[str]:
+    """Served content that new advisories hit."""
+    if not images:
+        return []
+    have = some(images, "served image has", "served images have")
+    return [f"advisories: {have} new findings (critical, high, unknown or exploited); list them: lockgate scan new"]
 
 
 def _broken_glass(used: list[SealedKeyUse]) -> list[str]:

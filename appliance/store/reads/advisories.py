@@ -59,12 +59,17 @@ def _ecosystems(reader: Reader, generation: int) -> tuple[tuple[str, int], ...]:
     )
 
 
-def entries_of(reader: Reader, ecosystem: str, name: str) -> Sequence[tuple[str, Entry]]:
-    """What each source says of a package, by its ecosystem without release and its name as it is looked up."""
+def entries_of(
+    reader: Reader, ecosystem: str, name: str, pending: tuple[str, int] | None = None
+) -> Sequence[tuple[str, Entry]]:
+    """What each source says of a package, by its ecosystem without release and its name as it is looked up; of the
+    source of `pending` what the load of that generation says."""
+    source, generation = pending or ("", 0)
     rows = reader.execute(
-        "SELECT s.source, e.entry FROM advisory_entries e JOIN advisory_sources s ON s.generation = e.generation"
-        " WHERE e.name = ? AND e.ecosystem = ? ORDER BY e.number",
-        (name, ecosystem),
+        "SELECT s.source, e.entry FROM advisory_entries e JOIN (SELECT source, generation FROM advisory_sources"
+        " WHERE source <> ?3 UNION ALL SELECT ?3, ?4) s ON s.generation = e.generation"
+        " WHERE e.name = ?1 AND e.ecosystem = ?2 ORDER BY e.number",
+        (name, ecosystem, source, generation),
     )
     return [(source, _DECODER.decode(raw)) for source, raw in rows]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from appliance.advisories.packages import Package
@@ -13,6 +14,9 @@ from bundles.oci.manifest import DOCKER_CONFIG, DOCKER_MANIFEST, OCI_CONFIG, OCI
 
 IMAGE_TYPES: Final = frozenset({OCI_MANIFEST, DOCKER_MANIFEST})
 _PACKAGE: Final = "p.purl, p.label, p.version, p.ecosystem, p.release, p.name, p.source, p.source_version"
+
+_KEPT: Final = 4096
+"""Packages that are kept while an answer is made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,17 @@ def packages_of(reader: Reader, number: int) -> list[tuple[Package, str]]:
         (number,),
     )
     return [(Package(*row[:-1]), row[-1]) for row in rows]
+
+
+def packages_by_number(reader: Reader) -> Callable[[int], Package | None]:
+    """What gives a package of the index by its number; None for one that is not there any more."""
+
+    @lru_cache(maxsize=_KEPT)
+    def package(number: int) -> Package | None:
+        row = reader.execute(f"SELECT {_PACKAGE} FROM packages p WHERE p.number = ?", (number,)).fetchone()  # noqa: S608
+        return None if row is None else Package(*row)
+
+    return package
 
 
 def packages_named(reader: Reader, name: str) -> list[tuple[int, Package]]:
