@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "media": ("appliance.cli.store.media:media", "Media that are mounted"),
     "repo": ("appliance.cli.store.repo:repo", "Repositories: list, tags, show, delete, copy"),
     "sign": ("appliance.cli.store.sign:sign", "Sign an image with one's own key"),
+    "attest": ("appliance.cli.store.attest:attest", "Say something about an image, signed with one's own key"),
     "signature": ("appliance.cli.store.signature:signature", "Image signatures: list"),
     "scan": ("appliance.cli.store.scan:scan", "Vulnerabilities of what is served: scan REF, scan find ID"),
     "sbom": ("appliance.cli.store.sbom:sbom", "Where a package is: find"),

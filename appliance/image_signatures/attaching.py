@@ -125,7 +125,7 @@ class Attaching:
         if wrong is not None or len(verdicts) != 1:
             refusal = "" if wrong is None or wrong.refusal is None else wrong.refusal.value
             raise RefusedError(
-                f"this is no signature of it: {wrong.reason}" if wrong else "a document has one signature",
+                f"it would count for nobody: {wrong.reason}" if wrong else "a document has one signature",
                 thing=f"{self._repository}@{subject.digest}",
                 remedy="sign what the station shows, with the key that is named",
                 code=refusal,

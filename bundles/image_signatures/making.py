@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
-from bundles.errors import UsageError
+from bundles import limits
+from bundles.errors import MalformedError, UsageError
 from bundles.image_signatures import cosign_legacy, dsse, sigstore_bundle, statement
 from bundles.image_signatures.verdict import SIGN_PREDICATE
+from bundles.io import strict_json
 from bundles.io.strict_json import canonical
 from bundles.oci.digest import Digest
 from bundles.signing.keys import PrivateKey, PublicKey
 from bundles.signing.signatures import DEFAULT_ALGORITHM
+
+_V1: Final = "https://in-toto.io/Statement/v1"
+_V01: Final = "https://in-toto.io/Statement/v0.1"
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]{1,500}\Z")
 
 
 class Form(StrEnum):
@@ -71,7 +78,8 @@ def sign_image(
                 remedy="sign with --format cosign",
             )
         subject = {"digest": {digest.algorithm: digest.hex}, "annotations": {}}
-        return _bundle(_statement("https://in-toto.io/Statement/v1", subject, SIGN_PREDICATE, {}), key)
+        said = {"_type": _V1, "subject": [subject], "predicateType": SIGN_PREDICATE, "predicate": {}}
+        return _bundle(canonical(said), key)
     _check_tagged(digest)
     payload = canonical(
         {
@@ -86,15 +94,69 @@ def sign_image(
     return Made(cosign_legacy.MEDIA_TYPE, payload, _base64(key.sign(payload)))
 
 
+def attest(
+    form: Form, digest: Digest, key: PrivateKey, predicate_type: str, predicate: bytes, *, name: str = ""
+) -> Made:
+    """An in-toto statement about the artifact with this digest, whose predicate is a JSON object, byte for byte.
+
+    `name` is how the statement calls its subject; nobody believes it. Raises UsageError: a key of another kind, a
+    digest that the form cannot name, a type that is no URI or is that of a signature, a predicate that is no JSON
+    object or too large.
+    """
+    check_key(key.public)
+    check_predicate_type(predicate_type)
+    if form is Form.COSIGN:
+        _check_tagged(digest)
+    raw = _object(predicate)
+    subject = canonical([{"name": name, "digest": {digest.algorithm: digest.hex}}])
+    kind, said = (canonical(text) for text in (_V01 if form is Form.COSIGN else _V1, predicate_type))
+    # The predicate stands as it was given: its author may have signed or hashed it elsewhere.
+    payload = b'{"_type":%b,"predicateType":%b,"subject":%b,"predicate":%b}' % (kind, said, subject, raw)
+    made = Made(dsse.MEDIA_TYPE, canonical(_envelope(payload, key))) if form is Form.COSIGN else _bundle(payload, key)
+    if len(made.document) > limits.ATTESTATION:
+        raise _too_large()
+    return made
+
+
+def check_predicate_type(predicate_type: str) -> None:
+    """Go on only with the URI of an attestation. Raises UsageError."""
+    if not _URI.match(predicate_type):
+        raise UsageError(
+            "a predicate type is a URI", thing=predicate_type[:120], remedy="as https://slsa.dev/provenance/v1"
+        )
+    if predicate_type == SIGN_PREDICATE:
+        raise UsageError(
+            "this is what a signature says", thing=predicate_type, remedy="use: lockgate sign REF --key KEY"
+        )
+
+
+def _object(predicate: bytes) -> bytes:
+    """A JSON object without the white space around it. Raises UsageError."""
+    if len(predicate) > limits.ATTESTATION:
+        raise _too_large()
+    try:
+        value = strict_json.loads(
+            predicate, ceiling=limits.ATTESTATION, nodes=limits.ATTESTATION_NODES, what="the predicate", floats=True
+        )
+    except MalformedError as error:
+        raise UsageError(error.what, thing=error.thing, remedy="give a JSON object in a file") from None
+    if not isinstance(value, dict):
+        raise UsageError("the predicate is no JSON object", remedy="give a JSON object in a file")
+    return predicate.strip(b" \t\r\n")
+
+
+def _too_large() -> UsageError:
+    most = limits.ATTESTATION * 9 // 16  # Base64 twice: the statement in its envelope, the envelope in the bundle
+    return UsageError(
+        "the attestation is larger than what is looked at", remedy=f"a predicate may have some {most >> 20} MiB"
+    )
+
+
 def _check_tagged(digest: Digest) -> None:
     if digest.algorithm != "sha256":
         raise UsageError(
             "cosign's tags name images of sha256 alone", thing=str(digest), remedy="sign with --format sigstore"
         )
-
-
-def _statement(kind: str, subject: Mapping[str, Any], predicate_type: str, predicate: Any) -> bytes:
-    return canonical({"_type": kind, "subject": [subject], "predicateType": predicate_type, "predicate": predicate})
 
 
 def _envelope(payload: bytes, key: PrivateKey) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import zipfile
 from collections.abc import Iterator
@@ -13,9 +13,11 @@ import pytest
 from appliance.audit.acts import Act
 from appliance.audit.reading import tail
 from appliance.tour.stage import Station
+from bundles.image_signatures.predicates import VERIFICATION_SUMMARY
+from bundles.image_signatures.verdict import SIGN_PREDICATE
 from bundles.signing.keys import create_private, save_private
 from tests.cli.conftest import Ended, Run
-from tests.image_signatures.signer import DATA, INDEX, Layout
+from tests.image_signatures.signer import DATA, INDEX, PROVENANCE, Layout
 from tests.peer_tools import find_go_peer, require
 
 CHILDREN = [str(child.digest) for child in Layout("legacy").manifests[INDEX].manifests]
@@ -56,6 +58,12 @@ def test_a_signature_is_made_shown_verified_and_recorded(alpha: Station, tmp_pat
     assert [(one["subject"], one["tag"], one["is_new"]) for one in below.document["signatures"]] == [
         (digest, f"{digest.replace(':', '-')}.sig", True) for digest in (str(INDEX), *CHILDREN)
     ]
+    predicate = tmp_path / "predicate.json"
+    predicate.write_text('{"a": 1}')
+    said = ["--predicate", predicate, "--type", PROVENANCE, "--key", "build", "--json"]
+    for form in ("sigstore", "cosign"):
+        (told,) = at("attest", "team/app:1", *said, "--format", form, passphrase="open sesame").document["signatures"]
+        assert (told["claim"], told["predicate_type"], told["is_new"]) == ("attestation", PROVENANCE, True)
     second = at("key", "create", "other", "--no-passphrase", "--json").document["keyid"]
     assert at("sign", "team/app:1", "--key", "other", "--format", "cosign").status == 0
 
@@ -65,7 +73,7 @@ def test_a_signature_is_made_shown_verified_and_recorded(alpha: Station, tmp_pat
     told = [(one["format"], one["verified"], one["annotations"]) for one in index["signatures"]]
     assert told == [
         ("cosign", False, {}), ("cosign", True, {"team": "alpha"}), ("cosign", False, {}), ("dsse", False, {}),
-        ("sigstore-bundle", True, {}),
+        ("dsse", True, {}), ("sigstore-bundle", True, {}), ("sigstore-bundle", True, {}),
     ]  # fmt: skip
     at("key", "trust", alpha.folder / "keys" / "other.pub.pem", "--purpose", "image", "--owner", "Other")
     assert at("signature", "list", "team/app:1", "--json").document["images"][0]["signed_by"] == ["Build team", "Other"]
@@ -74,7 +82,7 @@ def test_a_signature_is_made_shown_verified_and_recorded(alpha: Station, tmp_pat
     assert (revoked.status, "lockgate key create" in revoked.err, "lost" in revoked.err) == (0, True, True)
 
     events = [one for one in tail(alpha.folder / "audit", 1000) if one["act"] == Act.SIGNATURE_ATTACH]
-    assert len(events) == 1 + 3 + 1 + 1
+    assert len(events) == 1 + 3 + 2 + 1 + 1
     assert {(one["outcome"], one["thing"].partition("@")[0]) for one in events} == {("done", "team/app")}
 
 
@@ -97,6 +105,14 @@ def test_keys_that_cosign_does_not_verify_by_sign_nothing(
         (["sign", AT, "--key", "KEY", "--annotation", "a=b"], 2),
         (["sign", AT, "--key", "KEY", "--format", "cosign", "--annotation", "ab"], 2),
         (["sign", AT, "--key", "RSA"], 2),
+        (["attest", AT, "--key", "KEY", "--predicate", "JSON", "--type", "spdx"], 2),
+        (["attest", AT, "--key", "KEY", "--predicate", "JSON", "--type", SIGN_PREDICATE], 2),
+        (["attest", AT, "--key", "KEY", "--predicate", "KEY", "--type", PROVENANCE], 2),
+        (["attest", AT, "--key", "KEY", "--predicate", "nothing.json", "--type", PROVENANCE], 2),
+        (
+            ["attest", AT, "--key", "KEY", "--predicate", "JSON", "--type", f"{VERIFICATION_SUMMARY}v1"],
+            3,
+        ),
     ],
 )
 def test_what_cannot_be_signed_is_one_line_and_nothing_else(
@@ -107,21 +123,32 @@ def test_what_cannot_be_signed_is_one_line_and_nothing_else(
     weak = tmp_path / "rsa.pem"
     if "RSA" in words:
         subprocess.run(["openssl", "genrsa", "-out", weak, "1024"], check=True, capture_output=True)
-    named = {"KEY": tmp_path / "key.pem", "RSA": weak}
+    named = {"KEY": tmp_path / "key.pem", "RSA": weak, "JSON": tmp_path / "predicate.json"}
+    named["JSON"].write_text('{"verificationResult": "FAILED"}')
     assert run(*(named.get(word, word) for word in words), "-C", alpha.folder).status == status
 
 
-def test_stock_cosign_verifies_what_is_signed_here(alpha: Station, tmp_path: Path, run: Run) -> None:
+def test_stock_cosign_verifies_what_is_signed_here_by_its_own_key(
+    alpha: Station, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     cosign = find_go_peer("cosign")
-    run("key", "create", "peer", "--no-passphrase", "-C", alpha.folder)
-    public = alpha.folder / "keys" / "peer.pub.pem"
+    monkeypatch.chdir(tmp_path)
+    environment = {**os.environ, "COSIGN_PASSWORD": "open sesame", "HOME": str(tmp_path)}
+    subprocess.run([cosign, "generate-key-pair"], check=True, capture_output=True, env=environment)
+    predicate = tmp_path / "predicate.json"
+    predicate.write_text('{ "builder": {"id": "https://example.test/b"}, "score": 1.50 }\n')
     host = alpha.base.removeprefix("http://")
     for name, form in (("peer/sigstore", "sigstore"), ("peer/cosign", "cosign")):
         assert run("repo", "copy", AT, f"{name}:1", "-C", alpha.folder).status == 0
-        assert run("repo", "delete", f"{name}:sha256-*", "-C", alpha.folder).status in (0, 1)
-        assert run("sign", f"{name}:1", "--key", "peer", "--format", form, "-C", alpha.folder).status == 0
-        words = [cosign, "verify", "--key", public, "--insecure-ignore-tlog", "--allow-insecure-registry"]
-        more = ["--new-bundle-format=false"] if form == "cosign" else []
-        ended = subprocess.run([*words, *more, f"{host}/{name}@{INDEX}"], capture_output=True, text=True, check=False)
-        assert ended.returncode == 0, ended.stderr
-        assert INDEX.hex in json.dumps(json.loads(ended.stdout))
+        run("repo", "delete", f"{name}:sha256-*", "-C", alpha.folder)
+        more = ["--key", "./cosign.key", "--format", form, "-C", alpha.folder]
+        assert run("sign", f"{name}:1", *more, passphrase="open sesame").status == 0
+        attested = run("attest", f"{name}:1", "--predicate", predicate, "--type", PROVENANCE, *more,
+                       passphrase="open sesame")  # fmt: skip
+        assert attested.status == 0, attested.err
+        for words in (["verify"], ["verify-attestation", "--type", PROVENANCE]):
+            said = [cosign, *words, "--key", "cosign.pub", "--insecure-ignore-tlog", "--allow-insecure-registry"]
+            said += ["--new-bundle-format=false"] if form == "cosign" else []
+            said.append(f"{host}/{name}@{INDEX}")
+            ended = subprocess.run(said, capture_output=True, text=True, env=environment, check=False)
+            assert ended.returncode == 0, ended.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bundles.image_signatures.making import Made
     from bundles.signing.keys import PrivateKey
 
-_FORMATS = ("sigstore", "cosign")
+FORMATS: Final = ("sigstore", "cosign")
 
 
 @click.command()
@@ -37,8 +37,8 @@ _FORMATS = ("sigstore", "cosign")
 @click.option(
     "--format",
     "form",
-    type=click.Choice(_FORMATS),
-    default=_FORMATS[0],
+    type=click.Choice(FORMATS),
+    default=FORMATS[0],
     show_default=True,
     help="How: what cosign 3 writes, or what every cosign reads below its tag.",
 )
@@ -76,8 +76,8 @@ def sign(
         raise UsageError(
             "a Sigstore bundle carries no annotations", thing=", ".join(notes)[:120], remedy="add --format cosign"
         )
-    asked = _ask(root, reference, recursive)
-    key = _load(root, key_name, passphrase_fd)
+    asked = ask(root, reference, recursive=recursive)
+    key = load_signer(root, key_name, passphrase_fd)
     made = [
         (one["digest"], sign_image(Form(form), Digest.parse(one["digest"]), key, name=asked["repository"],
                                    annotations=notes))
@@ -97,7 +97,7 @@ def _annotations(said: tuple[str, ...]) -> dict[str, str]:
     return found
 
 
-def _ask(root: Path | None, reference: str, recursive: bool) -> dict[str, Any]:
+def ask(root: Path | None, reference: str, *, recursive: bool) -> dict[str, Any]:
     """What is to be signed, as the station shows it."""
     asked: dict[str, Any] = call(
         root, lambda client: client.get("/v1/signatures/subjects", ref=reference, recursive=int(recursive))
@@ -105,7 +105,8 @@ def _ask(root: Path | None, reference: str, recursive: bool) -> dict[str, Any]:
     return asked
 
 
-def _load(root: Path | None, name: str, passphrase_fd: int | None) -> PrivateKey:
+def load_signer(root: Path | None, name: str, passphrase_fd: int | None) -> PrivateKey:
+    """A private key whose signatures cosign verifies. Raises UsageError."""
     from bundles.image_signatures.making import check_key
 
     key = load_key(station_root(root), name, passphrase_fd)
