@@ -68,6 +68,12 @@ LOG_TRACEBACKS: Final = 5
 """Of lines of one kind within so many seconds, so many are written to the program's log, and of these so many with
 their traceback: one cause that meets every request must not fill the disk."""
 
+METRIC_STREAMS: Final = 200
+"""Streams that metrics name, the first by their names: a source's pinned keys say which there can be."""
+
+LOG_LOOK: Final = 1.0
+"""Seconds between two looks at the audit log for what came in."""
+
 CONTROL_THREADS: Final = 8
 """Threads of the control process that wait for the disk or look through the database: a few requests at once, and the
 upkeep beside them."""

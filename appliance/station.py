@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,9 +53,11 @@ class Station:
         return load_policy(self.paths.approvals)
 
 
-def open_station(root: Path, writer: Writer, config: Config | None = None) -> Station:
+def open_station(
+    root: Path, writer: Writer, config: Config | None = None, unwritten: Callable[[], object] = lambda: None
+) -> Station:
     """Open the station in `root`, whose database is there already. `config`: the settings that the process started
-    with, in the place of the file's. Raises UsageError, FailedError."""
+    with, in the place of the file's; `unwritten`: as FileAudit's. Raises UsageError, FailedError."""
     paths = StationPaths(root)
     config = config or load_config(paths.config)
     return Station(
@@ -65,7 +67,7 @@ def open_station(root: Path, writer: Writer, config: Config | None = None) -> St
         metadata=Metadata(paths.database),
         reader=open_reader(paths.database),
         writer=writer,
-        audit=FileAudit(paths.audit),
+        audit=FileAudit(paths.audit, unwritten=unwritten),
     )
 
 

@@ -21,7 +21,10 @@ from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import cover, recording_async
 from appliance.control.accounts_by_log import AccountsByLog
 from appliance.control.callers import Callers, peer_uid, system_name
+from appliance.control.carried import CarriedTimes
 from appliance.control.handle_socket import Handles
+from appliance.control.log_follower import LogFollower
+from appliance.control.measuring import ControlMeasures
 from appliance.control.release_check import ReleaseCheck
 from appliance.control.request_fields import check_text, malformed, query_number
 from appliance.control.store_totals import StoreTotals
@@ -66,10 +69,16 @@ class Control:
     releases: ReleaseCheck = field(default_factory=ReleaseCheck)
     """The check of what is shown, and what it last found."""
     totals: StoreTotals = field(default_factory=StoreTotals)
-    slots: Slots = field(default_factory=lambda: Slots(layout()))
-    """What the station's processes count in."""
+    measures: ControlMeasures = field(default_factory=lambda: ControlMeasures(Slots(layout())))
+    """What this process counts, and what all of them count in."""
+    carried: CarriedTimes = field(default_factory=CarriedTimes)
+    follower: LogFollower = field(init=False)
+    """Sees each event of the audit log."""
     read_only_since: str = ""
     """Since when the station takes no content in (appliance.control.space); "" where it does."""
+
+    def __post_init__(self) -> None:
+        self.follower = LogFollower(self.station.paths)
 
     @property
     def accounts(self) -> Accounts:

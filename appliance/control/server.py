@@ -28,6 +28,8 @@ from appliance.control.api import CONTROL, Control, anybody, errors, get
 from appliance.control.callers import Callers
 from appliance.control.handle_socket import Handles, HandleServer
 from appliance.control.listeners import admit_group, monitoring
+from appliance.control.log_follower import Events
+from appliance.control.measuring import ControlMeasures
 from appliance.control.routes import (
     account_changes,
     accounts,
@@ -124,12 +126,13 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Sl
     require_whole(paths, load_config(paths.config))
     with jobs_lease(paths) as lease, WriterService(paths.database) as service, contextlib.ExitStack() as held:
         _settle_store(paths)
-        station = open_station(root, Guarded(service))
+        measures = ControlMeasures(slots)
+        station = open_station(root, Guarded(service), unwritten=measures.unwritten)
         require_open(paths, station.config)
         give_room(paths, station.blobs, station.audit)
         writer = AsyncGuarded(AsyncWriterService(service))
         token = secrets.token_hex(16)
-        work = Jobs(station, writer, lease, token)
+        work = Jobs(station, writer, lease, token, measures.job_ended)
         async with (
             serve_writer(paths.writer_socket, service, token),
             _access(station, writer) as (accounts, identity, by_log),
@@ -148,7 +151,7 @@ async def _serve(root: Path, listen: str, ready: Callable[[], object], slots: Sl
                 handles=handles,
                 called=noted,
                 by_log=by_log,
-                slots=slots,
+                measures=measures,
             )
             runner = web.AppRunner(application(control), access_log=None, shutdown_timeout=_SHUTDOWN)
             await runner.setup()
@@ -209,6 +212,12 @@ def _lasting(control: Control) -> Iterator[Coroutine[Any, Any, None]]:
     yield space.keep_looking(control)
     yield store_watch.keep_looking(control)
     yield indexing.keep_looking(control)
+    yield control.follower.keep_following(functools.partial(_told, control))
+
+
+async def _told(control: Control, events: Events) -> None:
+    """The audit log got events."""
+    control.measures.logged(events)
 
 
 async def _keep_looking(control: Control) -> None:

@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import secrets
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -52,10 +52,18 @@ _log: Final = logging.getLogger(__name__)
 class Jobs:
     """Every job of the station that has not ended, and the way to those that have."""
 
-    def __init__(self, station: Station, writer: AsyncWriter, lease: int | None = None, token: str = "") -> None:
+    def __init__(
+        self,
+        station: Station,
+        writer: AsyncWriter,
+        lease: int | None = None,
+        token: str = "",
+        ended: Callable[[Job], object] = lambda _: None,
+    ) -> None:
         """`lease` is the descriptor of `appliance.station.jobs_lease`, which each job's process inherits; `token` what
-        it shows the writer, which takes acts of this control process's jobs alone."""
-        self._token = token
+        it shows the writer, which takes acts of this control process's jobs alone; `ended` is told of each job's end.
+        """
+        self._token, self._ended = token, ended
         self._station, self._writer = station, writer
         self._held = () if lease is None else (lease,)
         self._live: dict[str, Job] = {}
@@ -396,6 +404,7 @@ class Jobs:
         """Say how a job ended whose process is gone, and go on saying it to the metadata where that cannot take it."""
         ended = with_numbers(self._station.reader, self._station.config.site, job, ended)
         told = await self._keeper.end(job, ended)
+        self._ended(job)
         self._cancelled.discard(job.id)
         if told:
             self._live.pop(job.id, None)

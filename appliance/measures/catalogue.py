@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from appliance.api.states import FINAL_STATES
+from appliance.audit.acts import Act
 from appliance.measures.series import Family, Layout, family
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "other")
@@ -32,6 +34,13 @@ MEDIUM: Final = 100_000_000
 SECONDS: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0)
 """The upper bounds of pulls and pushes."""
 
+OUTCOMES: Final = ("done", "refused", "failed")
+ACTS: Final = frozenset(map(str, Act))
+JOB_KINDS: Final = ("collect", "build", "recut", "import", "inspect", "gc", "scrub", "scan", "advisories", "receipt")
+JOB_ENDS: Final = FINAL_STATES
+SCANS: Final = ("pass", "findings", "unknown")
+JOB_SECONDS: Final = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0, 43200.0)
+
 ALL: Final = "all"
 """The objective of a site that names none: every repository."""
 
@@ -39,7 +48,7 @@ ALL: Final = "all"
 def layout(objectives: Sequence[str] = (ALL,), further: Sequence[float] = ()) -> Layout:
     """The layout for a site's objectives; `further` are bounds in seconds that these need of pulls."""
     bounds = tuple(sorted({*SECONDS, *further}))
-    return Layout([*_registry(objectives, bounds), *_access(), *_audit()])
+    return Layout([*_registry(objectives, bounds), *_access(), *_audit(), *_jobs()])
 
 
 def _registry(objectives: Sequence[str], bounds: tuple[float, ...]) -> list[Family]:
@@ -75,4 +84,15 @@ def _access() -> list[Family]:
 def _audit() -> list[Family]:
     return [
         family("lockgate_audit_unwritten", "Acts that did not happen, since the audit log did not take them (M10)"),
+        family("lockgate_acts", "Events of the audit log, of every process", act=sorted(ACTS), outcome=OUTCOMES),
+    ]
+
+
+def _jobs() -> list[Family]:
+    return [
+        family("lockgate_jobs_ended", "Jobs that ended", kind=JOB_KINDS, state=JOB_ENDS),
+        family("lockgate_job_seconds", "From a job's start to its end", JOB_SECONDS, kind=JOB_KINDS),
+        family(
+            "lockgate_scanned_images", "Images held against the advisories (M5)", result=("pass", "findings", "unknown")
+        ),
     ]

@@ -30,7 +30,9 @@ def routes(control: Control) -> list[web.RouteDef]:
     async def scan(request: web.Request) -> web.Response:
         reference = Reference.parse(query_text(request, "ref"))
         await require(request, "pull", reference.repository)
-        return answer(await asyncio.to_thread(on_own_station, station, lambda own: scan_of(own, reference)))
+        found = await asyncio.to_thread(on_own_station, station, lambda own: scan_of(own, reference))
+        control.measures.scanned(found)
+        return answer(found)
 
     async def find(request: web.Request) -> web.Response:
         text, shown = _name(request, "id"), shows(request)

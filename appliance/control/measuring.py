@@ -1,0 +1,46 @@
+"""What the control process counts: jobs that ended, acts that the log got, images that were scanned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from appliance import clock
+from appliance.api.scanning import Scan
+from appliance.jobs.documents import Job
+from appliance.measures import catalogue
+from appliance.measures.slots import CONTROL, Slots
+
+
+class ControlMeasures:
+    """The control process's. For the event loop's thread alone."""
+
+    def __init__(self, slots: Slots) -> None:
+        self.slots = slots
+        self._counts = slots.open(CONTROL)
+        self._at = slots.layout.at
+
+    def unwritten(self) -> None:
+        """An act could not be written to the audit log, and did not happen."""
+        self._counts.add(self._at("lockgate_audit_unwritten"))
+
+    def job_ended(self, job: Job) -> None:
+        """A job ended; one of a kind that is gone by now counts nowhere."""
+        if job.kind not in catalogue.JOB_KINDS or job.state not in catalogue.JOB_ENDS:
+            return
+        self._counts.add(self._at("lockgate_jobs_ended", job.kind, job.state))
+        if job.started and job.finished:
+            seconds = max(0, clock.seconds(job.finished) - clock.seconds(job.started))
+            self._counts.observe(self._at("lockgate_job_seconds", job.kind), float(seconds))
+
+    def logged(self, events: Iterable[Mapping[str, Any]]) -> None:
+        """Events came into the audit log; acts and outcomes that this version does not know count nowhere."""
+        for event in events:
+            if event.get("act") in catalogue.ACTS and event.get("outcome") in catalogue.OUTCOMES:
+                self._counts.add(self._at("lockgate_acts", event["act"], event["outcome"]))
+
+    def scanned(self, scan: Scan) -> None:
+        """An artifact's images were held against the advisories."""
+        for image in scan.images:
+            result = "findings" if image.findings else "pass"
+            self._counts.add(self._at("lockgate_scanned_images", result if image.state == "scanned" else "unknown"))
