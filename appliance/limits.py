@@ -210,6 +210,13 @@ METADATA_NAMED: Final = 100
 METADATA_TEXT: Final = 300
 """Findings of a check of the metadata, and characters of each: with more than that a backup is put back."""
 
+METADATA_ROWS: Final = 10_000
+"""Damaged rows of tags, and of links, that a check holds to put them right, about 300 bytes each."""
+
+DOUBTFUL_SUMS: Final = 2_000
+"""Sums that a collection computes for a blob to know whether a damaged row may stand for it, some 0.3 microseconds
+each; where it would take more the blob stays."""
+
 FACTS_KNOWN: Final = 200_000
 """Rows of manifests that `intake check` remembers to be what their bytes say, about 60 bytes each."""
 

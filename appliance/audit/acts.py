@@ -181,6 +181,7 @@ class Act(StrEnum):
     GC = "gc"
     GC_EMPTY = "gc.empty"
     METADATA_DAMAGED = "metadata.damaged"
+    METADATA_REPAIR = "metadata.repair"
     GC_UNLINK = "gc.unlink"
     GC_UNTAGGED = "gc.untagged"
     RESTORE_DAMAGED = "restore-damaged"

@@ -88,7 +88,8 @@ def _metadata(station: Station) -> dict[str, Any]:
     found = checked.found + [text for text in map(str, checked.rows) if text not in checked.found]
     if found:
         more = f", and {len(found) - 1} more" if len(found) > 1 else ""
-        return {"name": "metadata", "ok": False, "detail": f"{found[0]}{more}; nothing is deleted; see: lockgate scrub"}
+        stops = "nothing is deleted" if checked.state == "damaged" else "collections go round it"
+        return {"name": "metadata", "ok": False, "detail": f"{found[0]}{more}; {stops}; see: lockgate scrub"}
     if checked.state == "checking":
         return {"name": "metadata", "ok": False, "detail": f"is being checked since {checked.at}; deletions wait"}
     return {"name": "metadata", "ok": True, "detail": f"checked {checked.at}" if checked.at else "never checked"}

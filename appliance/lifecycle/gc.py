@@ -1,6 +1,7 @@
 """The `gc` job: takes away what nothing shows, pins or waits for. Safe beside pushes, pulls, mounts and imports.
 
-The metadata is compared with its indexes first; where they differ nothing is collected. Then, where it is asked for,
+The metadata is checked first: where its structure is damaged nothing is collected, and what a damaged row may stand for
+is left alone (appliance.lifecycle.doubtful). Then, where it is asked for,
 manifests to which no tag leads lose their link (appliance.lifecycle.gc_untagged). Then blobs that no manifest of
 their repository names lose their link there, after a day of grace. Then every blob that has neither a link nor a pin
 goes, metadata first and file second, a batch at a time under the store's gate (appliance.store.collection_lock): a push
@@ -31,6 +32,7 @@ from appliance.audit.acts import Act
 from appliance.audit.event import AuditEvent, refusal
 from appliance.audit.folder_acts import recording
 from appliance.jobs.kinds import JobContext, Result
+from appliance.lifecycle.doubtful import DoubtfulRows
 from appliance.lifecycle.forgotten import require_whole
 from appliance.lifecycle.gc_untagged import Taken, UntaggedCollection
 from appliance.lifecycle.graves import Graves, shut_since_a_restore
@@ -60,6 +62,7 @@ class _Taken:
     links: int = 0
     uploads: int = 0
     kept: int = 0
+    doubtful: int = 0
     named: list[dict[str, Any]] = field(default_factory=list)
 
     def blob(self, digest: str, size: int) -> None:
@@ -74,11 +77,12 @@ def run(context: JobContext) -> Result:
     what it takes and what waits in the graveyard. While imports are shut since a restore, `now` is refused. With
     `params["untagged"]` also manifests to which no tag has led for `older_than` seconds (`limits.UNTAGGED_OLDER`).
 
-    The result: dry_run, now, blobs, bytes, links, uploads, kept (blobs that only the audit log keeps), named [{digest,
-    size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at the end),
-    waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when), untagged
-    (None, or {manifests, repositories, named [{repository, digest, kind, size, since}], kept {why: how many}}). Raises
-    UsageError, RefusedError, FailedError.
+    The result: dry_run, now, blobs, bytes, links, uploads, kept (blobs that only the audit log keeps), doubtful {rows
+    [text], blobs} (damaged rows that nothing proves, and blobs that stay since one of these may stand for them), named
+    [{digest, size}], emptied {blobs, bytes} (removed for good), graveyard {blobs, bytes, oldest} (what waits there at
+    the end), waiting {blobs, until} (what no manifest names and is younger than limits.UNREFERENCED, and until when),
+    untagged (None, or {manifests, repositories, named [{repository, digest, kind, size, since}], kept {why: how
+    many}}). Raises UsageError, RefusedError, FailedError.
     """
     flags = {name: context.params.get(name, False) for name in ("dry_run", "now", "untagged")}
     for name, value in flags.items():
@@ -119,6 +123,7 @@ class _Collection:
         self._builds = WaitingBuilds(context.station)
         self._unlinked: Counter[str] = Counter()
         self._waiting, self._newest = 0, ""
+        self._doubtful, self._wrong = DoubtfulRows(context.station.reader, (), ()), list[str]()
 
     def run(self) -> Result:
         self._context.progress("check the metadata", 0, 0)
@@ -133,8 +138,15 @@ class _Collection:
             self._station, self._context.actor, lambda: self._context.progress("check the metadata", 0, 0),
             self._context.log,
         )  # fmt: skip
-        if found.texts:
-            raise damaged(found.texts)
+        if found.structure:
+            raise damaged(found.structure, self._station.config.side)
+        self._wrong = found.texts
+        self._doubtful = DoubtfulRows(self._station.reader, found.tags, found.links)
+        if self._doubtful and self._now:
+            raise RefusedError(
+                "nothing is removed for good: a damaged row may stand for what waits in the graveyard",
+                thing=found.texts[0], remedy="put it right (lockgate status names each), or collect without --now",
+            )  # fmt: skip
         self._builds.refresh()
         grace = 0.0 if self._now else self._station.config.gc_grace_hours * 3600.0
         graves = Graves(self._station, self._context.actor, lambda: self._context.progress("empty the graveyard", 0, 0))
@@ -158,7 +170,8 @@ class _Collection:
         taken = self._taken
         return {
             "dry_run": self._dry_run, "now": self._now, "blobs": taken.blobs, "bytes": taken.bytes,
-            "links": taken.links, "uploads": taken.uploads, "kept": taken.kept, "named": taken.named,
+            "links": taken.links, "uploads": taken.uploads, "kept": taken.kept,
+            "doubtful": {"rows": self._wrong, "blobs": taken.doubtful}, "named": taken.named,
             "emptied": asdict(emptied), "graveyard": asdict(self._station.blobs.graveyard.totals()),
             "waiting": {"blobs": self._waiting, "until": self._until()},
             "untagged": None if self._untagged is None else self._untagged.to_json(),
@@ -176,6 +189,10 @@ class _Collection:
     def _take_untagged(self) -> None:
         if not self._before:
             return
+        if self._doubtful:
+            self._untagged = Taken()
+            self._context.log("nothing without a tag was taken: a damaged row may be the tag that leads to it")
+            return
         phase = "look for manifests without a tag"
         work = UntaggedCollection(
             self._station, self._context.actor, self._before, building=self._builds, turn=self._turn,
@@ -187,6 +204,9 @@ class _Collection:
                 self._unlinked.update(digests)
 
     def _unlink(self) -> None:
+        if self._doubtful.links:
+            self._context.log("nothing was unlinked: a damaged link may be of the manifest that names it")
+            return
         # On a station that is read-only nothing is on its way for which the day of grace would be.
         before = clock.now() if self._full else clock.after(-int(limits.UNREFERENCED))
         self._context.progress("look for blobs without a manifest", 0, 0)
@@ -259,8 +279,8 @@ class _Collection:
     def _rows(self) -> Iterator[str]:
         """Every blob that has only a row. Read after the last file was looked at: a row goes before its file."""
         for digest in garbage.unlinked_rows(self._station.reader):
-            if not self._station.blobs.has_blob(Digest.parse(digest)):
-                yield digest
+            if not self._station.blobs.has_blob(digest):
+                yield str(digest)
 
     def _size(self, digest: str) -> int:
         """A blob's bytes, 0 where it has no file."""
@@ -272,6 +292,9 @@ class _Collection:
     def _garbage(self, digests: Iterable[str]) -> list[str]:
         rows = garbage.unpinned(self._station.reader, digests)
         found = [digest for digest, links in rows if links <= self._unlinked[digest] and digest not in self._builds]
+        clear = [digest for digest in found if not self._doubtful.may_mean(digest)]
+        self._taken.doubtful += len(found) - len(clear)
+        found = clear
         if not found or not self._has_releases:
             return found
         standing = self._standing()

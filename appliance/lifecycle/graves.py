@@ -1,7 +1,7 @@
 """Empties the graveyard: what lay there for its time of grace, and sooner where the disk needs the space, oldest first.
 
 While imports are shut since a restore nothing is removed for its age: the metadata forgot what came in since the copy
-was made, and a newer copy may be put back.
+was made, and a newer copy may be put back. Nor is it while a row of tags or links is damaged: it may stand for that.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from appliance.intake.stream_alarms import shut_streams
 from appliance.making_room import Emptied, Emptier
 from appliance.station import Station
 from appliance.store.graveyard import GRAVE_OPEN
+from appliance.store.integrity import has_doubtful_rows
 
 
 class Graves:
@@ -49,7 +50,7 @@ class Graves:
         return self._emptier.is_free(size, files)
 
     def _due(self, grace: float) -> list[str]:
-        if shut_since_a_restore(self._station):
+        if shut_since_a_restore(self._station) or has_doubtful_rows(self._station.reader):
             return []
         graves = self._yard.graves()
         if not grace or not graves:

@@ -136,6 +136,9 @@ class _Scrub:
         except _OutOfTimeError:
             self._context.log("the metadata was not checked to its end: that takes more than half of the time given")
             return
+        self.described.found += [{"digest": digest, "fields": ["row"]} for digest in found.described][
+            : limits.DAMAGE_NAMED
+        ]
         state = "damaged" if found.texts else "ok"
         self.metadata = {"state": state, "found": found.texts, "unsummed": found.unsummed}
 

@@ -19,8 +19,10 @@ from appliance.lifecycle.graves import Graves
 from appliance.lifecycle.metadata_check import check
 from appliance.station import Station
 from appliance.store.errors import EngineError
+from appliance.store.integrity import WrongRow, last_check
 from appliance.store.presence import StoreAwayError
 from appliance.store.reads import garbage
+from appliance.store.reads.row_repair import is_right_now
 from appliance.store.writes.lifecycle import NoteUnread
 from appliance.store.writes.tombstones import PruneTombstones
 from bundles.errors import CancelledError, LockgateError
@@ -58,11 +60,29 @@ def find_missing(station: Station, attend: Callable[[], object] = lambda: None) 
             station.writer.submit(NoteUnread(digest=str(digest), why="its file is missing", at=clock.now()))
 
 
+class RowsLooked:
+    """Says when the metadata is to be checked again beside its turn: where readers met damaged rows since, and where
+    somebody put right what the last check had named."""
+
+    def __init__(self) -> None:
+        self._known: frozenset[WrongRow] = frozenset()
+
+    def looked(self, station: Station) -> None:
+        """A check has ended."""
+        self._known = frozenset(last_check(station.reader).rows)
+
+    def is_due(self, station: Station) -> bool:
+        """Some point reads for each row that is named."""
+        rows = frozenset(last_check(station.reader).rows)
+        return not rows <= self._known or (bool(rows) and all(is_right_now(station.metadata, row) for row in rows))
+
+
 @contextlib.contextmanager
 def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
     """Look after the store in a thread while the block runs, once in `limits.GRAVEYARD_LOOK`. `open_own` opens the
     station for it. Gives an event that says when the metadata was checked; `BeginCheck` was submitted before."""
     over, checked, pruning, missing = threading.Event(), threading.Event(), [0.0], [True]
+    rows = RowsLooked()
 
     def attend() -> None:
         if over.is_set():
@@ -72,6 +92,7 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
         if not checked.is_set():
             check(station, _ACTOR, attend, _say)
             checked.set()
+            rows.looked(station)
         if missing[0]:
             missing[0] = False
             try:
@@ -81,6 +102,9 @@ def upkeep(open_own: Callable[[], Station]) -> Iterator[threading.Event]:
                 raise
         else:
             look_after(station, attend)
+            if rows.is_due(station):
+                check(station, _ACTOR, attend, _say)
+                rows.looked(station)
         if time.monotonic() >= pruning[0]:
             pruning[0] = time.monotonic() + limits.TOMBSTONES_LOOK
             prune_tombstones(station, attend)

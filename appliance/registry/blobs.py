@@ -20,6 +20,7 @@ from appliance.registry.services import BROKEN
 from appliance.registry.verified_files import identity_of
 from appliance.store.reading import UnreadableError, Verdict
 from appliance.store.reads.registry import BlobFacts
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import DeleteBlob
 from bundles.errors import LockgateError, NotFoundError
 from bundles.oci.digest import Digest
@@ -75,8 +76,13 @@ async def delete_blob(call: Call) -> web.StreamResponse | WireError:
     """DELETE: 202, and 404 in the very next request; the bytes stay for other repositories, or for collection."""
     call.require_write("delete")
     digest = call.digest
-    if await call.worker.linked_blob(call.name, digest) is None:
-        return errors.blob_unknown(digest)
+    try:
+        if await call.worker.linked_blob(call.name, digest) is None:
+            return errors.blob_unknown(digest)
+    except WrongRowError as error:
+        if error.rows == "database":
+            raise
+        # Taking a damaged row away is what puts it right.
     write = DeleteBlob(repository=call.name, digest=str(digest), keeps_released=call.keeps_released)
     if not await call.write(write, Act.DELETE_BLOB, f"{call.name}@{digest}"):
         return errors.blob_unknown(digest)

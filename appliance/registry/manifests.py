@@ -15,6 +15,7 @@ from appliance.registry.conditional import etag, matches
 from appliance.registry.errors import RefusedRequestError, WireError
 from appliance.registry.manifest_cache import Known, RottedError, known
 from appliance.store.reads.registry import ManifestFacts
+from appliance.store.rows import WrongRowError
 from appliance.store.writes.registry import ClientWrite, DeleteManifest, DeleteTag
 from bundles.errors import LockgateError, MalformedError, NotFoundError
 from bundles.oci.digest import Digest
@@ -107,8 +108,13 @@ async def delete_manifest(call: Call) -> web.StreamResponse | WireError:
     """DELETE: by tag the tag goes, by digest the manifest and every tag on it: 202, and 404 in the next request."""
     call.require_write("delete")
     reference = parse_reference(call.target.reference)
-    if _find(call) is None:
-        return errors.manifest_unknown(call.target.reference)
+    try:
+        if _find(call) is None:
+            return errors.manifest_unknown(call.target.reference)
+    except WrongRowError as error:
+        if error.rows == "database":
+            raise
+        # Taking a damaged row away is what puts it right.
     keeps = call.keeps_released
     if isinstance(reference, Digest):
         write: ClientWrite = DeleteManifest(repository=call.name, digest=str(reference), keeps_released=keeps)

@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from appliance import limits
-from appliance.store.rows import add_functions
+from appliance.store.rows import add_functions, as_text
 from bundles.errors import FailedError, UsageError
 from bundles.io.files import own_as_folder, write_atomic
 
@@ -31,6 +31,7 @@ def open_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         add_functions(connection)
+        connection.text_factory = as_text  # what is no text is another row: the checksum says so
         connection.execute(f"PRAGMA cache_size = -{limits.WRITER_PAGES // 1024}")
         _migrate(connection)
     except (sqlite3.Error, OSError) as error:

@@ -1,6 +1,8 @@
 """Whether the metadata is what was written: its structure, its references, and the checksum of each row.
 
-`findings` takes a reader's connection, and reads everything: about fifteen seconds for a million blobs.
+`findings` takes a reader's connection, and reads everything: about fifteen seconds for a million blobs. What it finds
+is of two kinds. Damage of the structure hides rows that nobody can name, so that nothing is collected or deleted. A
+row that is not what was written is named; a collection goes round what it may stand for (docs/adr/0047).
 """
 
 from __future__ import annotations
@@ -13,10 +15,16 @@ from typing import Any, Final, Literal
 from appliance import limits
 from appliance.store.errors import DamagedEngineError
 from appliance.store.ports import Reader
-from appliance.store.rows import Rows, blob_sum, block_sum, link_sum, manifest_sum, tag_sum
+from appliance.store.raw_rows import RawLink, RawTag, sum_of
+from appliance.store.rows import Rows, as_text
 from bundles.errors import FailedError
 
-State = Literal["", "checking", "ok", "damaged"]
+State = Literal["", "checking", "ok", "rows", "damaged"]
+"""`rows`: the structure is whole, and rows that are named are not what was written."""
+
+_OWN_TABLES: Final = frozenset({"tags", "links", "manifests"})
+"""Tables whose rows have checksums and are put right one by one: one of them that stands on nothing is no damage of the
+structure. Nothing is taken because of it."""
 
 _STEPS: Final = 20_000
 """Steps of SQLite's machine between two calls of `attend`; some milliseconds."""
@@ -42,16 +50,40 @@ class WrongRow:
 
 @dataclass(slots=True)
 class IntegrityFindings:
-    """What a check found: nothing, where `texts` is empty. `unsummed` counts rows without a checksum, which this
-    program did not write."""
+    """What a check found: nothing, where `texts` is empty. `structure` is damage that hides what nobody can name;
+    `loose` are rows of tags, links and manifests that stand on nothing. `tags` and `links` are their damaged rows as
+    they are. `unsummed` counts rows without a checksum, which this program did not write. `described` are manifests
+    whose rows were made anew since."""
 
-    texts: list[str] = field(default_factory=list)
+    structure: list[str] = field(default_factory=list)
+    loose: list[str] = field(default_factory=list)
     wrong: list[WrongRow] = field(default_factory=list)
+    tags: list[RawTag] = field(default_factory=list)
+    links: list[RawLink] = field(default_factory=list)
+    wrong_count: int = 0
     unsummed: int = 0
+    described: list[str] = field(default_factory=list)
+
+    @property
+    def texts(self) -> list[str]:
+        """What was found, a sentence each; the first of many."""
+        every = [*self.structure, *map(str, self.wrong), *self.loose]
+        return [text[: limits.METADATA_TEXT] for text in every[: limits.METADATA_NAMED]]
 
     def add(self, text: str) -> None:
-        if len(self.texts) < limits.METADATA_NAMED:
-            self.texts.append(text[: limits.METADATA_TEXT])
+        """Add damage of the structure."""
+        if len(self.structure) < limits.METADATA_NAMED:
+            self.structure.append(text)
+
+    def add_wrong(self, row: WrongRow, raw: RawTag | RawLink | None) -> None:
+        """Add a damaged row."""
+        self.wrong_count += 1
+        if len(self.wrong) < limits.METADATA_NAMED:
+            self.wrong.append(row)
+        if isinstance(raw, RawTag) and len(self.tags) < limits.METADATA_ROWS:
+            self.tags.append(raw)
+        if isinstance(raw, RawLink) and len(self.links) < limits.METADATA_ROWS:
+            self.links.append(raw)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,75 +135,92 @@ def _structure(reader: Reader, found: IntegrityFindings) -> None:
         if text != "ok":
             found.add(str(text))
     for row in reader.execute("PRAGMA foreign_key_check").fetchmany(limits.METADATA_NAMED):
-        found.add(f"a row of {row[0]} stands on one of {row[2]} that is missing")
+        text = f"a row of {row[0]} stands on one of {row[2]} that is missing"
+        if row[0] not in _OWN_TABLES:
+            found.add(text)
+        elif text not in found.loose:
+            found.loose.append(text)
 
 
 def _rows(reader: Reader, found: IntegrityFindings) -> None:
-    for rows, repository, item, right in _sums(reader):
+    for rows, repository, item, right, raw in _sums(reader):
         if right is None:
             found.unsummed += 1
         elif not right:
-            wrong = WrongRow(rows, repository, item)
-            found.add(str(wrong))
-            if len(found.wrong) < limits.METADATA_NAMED:
-                found.wrong.append(wrong)
+            found.add_wrong(WrongRow(rows, as_text(repository), as_text(item)), raw)
 
 
-def _sums(reader: Reader) -> Iterator[tuple[Rows, str, str, bool | None]]:
-    """Each row, and whether it is right; None where it has no checksum."""
+def _sums(reader: Reader) -> Iterator[tuple[Rows, bytes, bytes, bool | None, RawTag | RawLink | None]]:
+    """Each row, and whether it is right; None where it has no checksum. Texts are read as bytes: a flipped bit makes
+    some of them no text."""
     for row in _pages(
         reader,
-        "SELECT r.name, t.tag, t.digest, t.updated, t.checksum, t.repository_id, t.tag FROM tags t"
-        " LEFT JOIN repositories r ON r.id = t.repository_id WHERE (t.repository_id, t.tag) > (?, ?)"
-        " ORDER BY t.repository_id, t.tag LIMIT ?",
-        (-(1 << 62), ""),
+        f"SELECT {_bytes('r.name')}, {_bytes('t.tag')}, {_bytes('t.digest')}, {_bytes('t.updated')}, t.checksum,"  # noqa: S608
+        f" t.repository_id, {_bytes('t.tag')} FROM tags t LEFT JOIN repositories r ON r.id = t.repository_id"
+        " WHERE (t.repository_id, t.tag) > (?, CAST(? AS TEXT)) ORDER BY t.repository_id, t.tag LIMIT ?",
+        (-(1 << 62), b""),
     ):
-        yield "tag", str(row[0]), row[1], None if row[4] is None else tag_sum(*row[:4]) == row[4]
+        name, tag, digest, updated, checksum, repository = row[:6]
+        one = RawTag(repository, name or b"", tag, digest, updated, checksum)
+        yield "tag", name or b"None", tag, one.right, one
     for row in _pages(
         reader,
-        "SELECT r.name, l.digest, l.kind, l.created, l.checksum, l.repository_id, l.digest, l.kind FROM links l"
-        " LEFT JOIN repositories r ON r.id = l.repository_id WHERE (l.repository_id, l.digest, l.kind) > (?, ?, ?)"
+        f"SELECT {_bytes('r.name')}, {_bytes('l.digest')}, {_bytes('l.kind')}, {_bytes('l.created')}, l.checksum,"  # noqa: S608
+        f" l.repository_id, {_bytes('l.digest')}, {_bytes('l.kind')}"
+        " FROM links l LEFT JOIN repositories r ON r.id = l.repository_id"
+        " WHERE (l.repository_id, l.digest, l.kind) > (?, CAST(? AS TEXT), CAST(? AS TEXT))"
         " ORDER BY l.repository_id, l.digest, l.kind LIMIT ?",
-        (-(1 << 62), "", ""),
+        (-(1 << 62), b"", b""),
     ):
-        yield "link", str(row[0]), row[1], None if row[4] is None else link_sum(*row[:4]) == row[4]
+        name, digest, kind, created, checksum, repository = row[:6]
+        link = RawLink(repository, name or b"", digest, kind, created, checksum)
+        yield "link", name or b"None", digest, link.right, link
     for row in _pages(
         reader,
-        "SELECT digest, media_type, artifact_type, subject, size, annotations, checksum, digest FROM manifests"
-        " WHERE digest > ? ORDER BY digest LIMIT ?",
-        ("",),
+        f"SELECT {_bytes('digest')}, {_bytes('media_type')}, {_bytes('artifact_type')}, {_bytes('subject')}, size,"  # noqa: S608
+        f" {_bytes('annotations')}, checksum, {_bytes('digest')} FROM manifests WHERE digest > CAST(? AS TEXT)"
+        " ORDER BY digest LIMIT ?",
+        (b"",),
     ):
-        yield "manifest", "", row[0], None if row[6] is None else manifest_sum(*row[:6]) == row[6]
+        facts = (row[0], row[1], row[2], b"None" if row[3] is None else row[3], b"%d" % row[4], row[5])
+        yield "manifest", b"", row[0], None if row[6] is None else sum_of(*facts) == row[6], None
     for row in _pages(
         reader,
-        "SELECT digest, size, crc32, checksum, digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?",
-        ("",),
+        f"SELECT {_bytes('digest')}, size, crc32, checksum, {_bytes('digest')} FROM blobs"  # noqa: S608
+        " WHERE digest > CAST(? AS TEXT) ORDER BY digest LIMIT ?",
+        (b"",),
     ):
-        yield "blob", "", row[0], None if row[3] is None else blob_sum(*row[:3]) == row[3]
+        right = None if row[3] is None else sum_of(b"blob", row[0], b"%d" % row[1], b"%d" % row[2]) == row[3]
+        yield "blob", b"", row[0], right, None
     for row in _pages(
         reader,
-        "SELECT b.digest, b.why, b.actor, b.created, s.checksum, b.digest"
-        " FROM blocks b INDEXED BY sqlite_autoindex_blocks_1"
-        " LEFT JOIN block_sums s ON s.digest = b.digest WHERE b.digest > ? ORDER BY b.digest LIMIT ?",
-        ("",),
+        f"SELECT {_bytes('b.digest')}, {_bytes('b.why')}, {_bytes('b.actor')}, {_bytes('b.created')}, s.checksum,"  # noqa: S608
+        f" {_bytes('b.digest')} FROM blocks b INDEXED BY sqlite_autoindex_blocks_1"
+        " LEFT JOIN block_sums s ON s.digest = b.digest WHERE b.digest > CAST(? AS TEXT) ORDER BY b.digest LIMIT ?",
+        (b"",),
     ):
-        yield "block", "", row[0], None if row[4] is None else block_sum(*row[:4]) == row[4]
+        yield "block", b"", row[0], None if row[4] is None else sum_of(b"block", *row[:4]) == row[4], None
     lost = (
-        "SELECT digest FROM block_sums s"
+        f"SELECT {_bytes('digest')} FROM block_sums s"  # noqa: S608
         " WHERE NOT EXISTS (SELECT 1 FROM blocks b INDEXED BY sqlite_autoindex_blocks_1 WHERE b.digest = s.digest)"
         " ORDER BY digest"
     )
     for (digest,) in reader.execute(lost):
-        yield "block", "", digest, False
+        yield "block", b"", digest, False, None
+
+
+def _bytes(column: str) -> str:
+    return f"CAST({column} AS BLOB)"
 
 
 def _pages(reader: Reader, statement: str, after: tuple[Any, ...]) -> Iterator[tuple[Any, ...]]:
-    """The rows of a statement, a page at a time; its last columns are where the next page goes on."""
+    """The rows of a statement, a page at a time; its last columns are where the next page goes on. Ends where rows are
+    not in their order, which the structure's check names."""
     while page := reader.execute(statement, (*after, limits.GC_PAGE)).fetchall():
         yield from page
-        if len(page) < limits.GC_PAGE:
+        begun, after = after, page[-1][-len(after) :]
+        if len(page) < limits.GC_PAGE or after <= begun:
             return
-        after = page[-1][-len(after) :]
 
 
 def last_check(reader: Reader) -> Checked:
@@ -190,13 +239,22 @@ def last_check(reader: Reader) -> Checked:
 def is_distrusted(reader: Reader) -> bool:
     """Whether the last check found the metadata damaged, or a reader met a damaged row since. Two point reads."""
     row = reader.execute(
-        "SELECT EXISTS (SELECT 1 FROM metadata_check WHERE state = 'damaged') OR EXISTS (SELECT 1 FROM wrong_rows)"
+        "SELECT EXISTS (SELECT 1 FROM metadata_check WHERE state IN ('rows', 'damaged'))"
+        " OR EXISTS (SELECT 1 FROM wrong_rows)"
+    ).fetchone()
+    return bool(row[0])
+
+
+def has_doubtful_rows(reader: Reader) -> bool:
+    """Whether a row of tags or links is damaged, by the last check or by who met it since. A point read."""
+    row = reader.execute(
+        "SELECT EXISTS (SELECT 1 FROM wrong_rows WHERE rows IN ('tag', 'link', 'database'))"
     ).fetchone()
     return bool(row[0])
 
 
 def require_checked(db: Reader) -> None:
-    """Raises NotCheckedError while the metadata is being checked after a start, and where it is damaged."""
+    """Raises NotCheckedError while the metadata is being checked after a start, and where its structure is damaged."""
     state = (db.execute("SELECT state FROM metadata_check").fetchone() or ("",))[0]
     if state == "checking":
         raise NotCheckedError(
@@ -206,10 +264,9 @@ def require_checked(db: Reader) -> None:
         raise NotCheckedError("the metadata is damaged, so nothing is deleted", remedy="see: lockgate status")
 
 
-def damaged(found: list[str]) -> FailedError:
-    """Why nothing is collected."""
-    return FailedError(
-        "the metadata is damaged, so nothing is collected",
-        thing=found[0][:200],
-        remedy="keep the folder as it is, and put the newest backup back: docs/howto/after-a-restore.md",
-    )
+def damaged(found: list[str], side: str) -> FailedError:
+    """Why nothing is collected on a station of that side: damage of the structure, of which `found` tells."""
+    remedy = "copy the folder as it is, stop the station, and run: lockgate rebuild"
+    if side == "inside":
+        remedy = "keep the folder as it is, and put the newest backup back: docs/howto/after-a-restore.md"
+    return FailedError("the metadata is damaged, so nothing is collected", thing=found[0][:200], remedy=remedy)

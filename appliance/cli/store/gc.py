@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from appliance.cli.shared.context import detach_option, json_option, megabytes, show, station_option, table
 from appliance.cli.shared.durations import seconds_of
 from bundles.errors import UsageError
-from bundles.io.display import some
+from bundles.io.display import safe, some
+
+_ROWS: Final = 20
+"""Damaged rows on the terminal; `lockgate scrub --json` lists up to a hundred."""
 
 
 @click.command()
@@ -64,6 +67,7 @@ def _text(result: dict[str, Any]) -> str:
             f"{some(result['kept'], 'blob has lost its row and stays', 'blobs have lost their rows and stay')}, since a"
             " bundle's release or import stands in the audit log; see: lockgate intake check"
         )
+    lines += _doubtful(result["doubtful"])
     if young := result["waiting"]["blobs"]:
         waits = some(young, "blob that no manifest names waits", "blobs that no manifest names wait")
         lines.append(f"{waits} until {result['waiting']['until']}, a day after the push: a collection then takes them")
@@ -83,6 +87,18 @@ def _text(result: dict[str, Any]) -> str:
         if rest:
             lines.append(f"and {rest} more")
     return "\n".join(lines)
+
+
+def _doubtful(found: dict[str, Any]) -> list[str]:
+    """What of the metadata is damaged, and what stayed for it."""
+    if not found["rows"]:
+        return []
+    stay = some(found["blobs"], "blob stays", "blobs stay")
+    lines = [f"{stay}, since damaged rows may stand for them, and nothing is removed for good meanwhile:"]
+    lines += [f"  {safe(text)}" for text in found["rows"][:_ROWS]]
+    if rest := len(found["rows"]) - _ROWS:
+        lines += [f"  and {rest} more"] * (rest > 0)
+    return [*lines, "  push each again, or delete it: docs/howto/keep-the-store-healthy.md"]
 
 
 def _untagged(found: dict[str, Any], verb: str, *, listed: bool) -> list[str]:

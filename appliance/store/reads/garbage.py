@@ -40,14 +40,25 @@ def any_rows(reader: Reader) -> bool:
 
 def rows(reader: Reader) -> Iterator[str]:
     """Every digest that the metadata names as held, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
-    after = ""
+    return _pages(
+        reader,
+        "SELECT CAST(digest AS BLOB) FROM blobs WHERE digest > CAST(? AS TEXT) ORDER BY digest LIMIT ?",
+    )
+
+
+def _pages(reader: Reader, statement: str, *fixed: object) -> Iterator[str]:
+    """The digests that a statement gives, whose parameters are `fixed`, where to go on, and how many. What is no text
+    is left out, as the check of the metadata names it: a flipped bit did that. So is what stands behind a greater one,
+    which a flipped bit put there: a look that went on from there would never end."""
+    after = b""
     while True:
-        page = reader.execute(
-            "SELECT digest FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?", (after, limits.GC_PAGE)
-        ).fetchall()
-        for (after,) in page:
-            yield after
-        if len(page) < limits.GC_PAGE:
+        begun, page = after, reader.execute(statement, (*fixed, after, limits.GC_PAGE)).fetchall()
+        for (digest,) in page:
+            if digest > after:
+                after = digest
+                with contextlib.suppress(UnicodeDecodeError):
+                    yield digest.decode()
+        if len(page) < limits.GC_PAGE or after == begun:
             return
 
 
@@ -58,19 +69,16 @@ def digests(reader: Reader) -> Iterator[Digest]:
             yield Digest.parse(text)
 
 
-def unlinked_rows(reader: Reader) -> Iterator[str]:
-    """Digests with a row and without a link, in bytewise order. Reads `limits.GC_PAGE` rows at a time."""
-    after = ""
-    while True:
-        page = reader.execute(
-            "SELECT digest FROM blobs b WHERE digest > ?"
-            " AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest) ORDER BY digest LIMIT ?",
-            (after, limits.GC_PAGE),
-        ).fetchall()
-        for (after,) in page:
-            yield after
-        if len(page) < limits.GC_PAGE:
-            return
+def unlinked_rows(reader: Reader) -> Iterator[Digest]:
+    """Digests with a row and without a link, as `digests`. Reads `limits.GC_PAGE` rows at a time."""
+    found = _pages(
+        reader,
+        "SELECT CAST(digest AS BLOB) FROM blobs b WHERE digest > CAST(? AS TEXT)"
+        " AND NOT EXISTS (SELECT 1 FROM links l WHERE l.digest = b.digest) ORDER BY digest LIMIT ?",
+    )
+    for text in found:
+        with contextlib.suppress(MalformedError):
+            yield Digest.parse(text)
 
 
 def repositories(reader: Reader) -> list[tuple[int, str]]:

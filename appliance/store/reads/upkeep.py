@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from appliance.store.ports import Reader
@@ -41,7 +42,20 @@ def last_reread(reader: Reader) -> RereadPass | None:
 
 
 def blobs_after(reader: Reader, position: str, limit: int) -> list[tuple[str, int]]:
-    """Digest and size (bytes) of the next blobs by digest, as the rows say: a damaged row may name no digest."""
-    return reader.execute(
-        "SELECT digest, size FROM blobs WHERE digest > ? ORDER BY digest LIMIT ?", (position, limit)
-    ).fetchall()
+    """Digest and size (bytes) of the next blobs by digest, as the rows say: a damaged row may name no digest. One that
+    is no text, or stands behind a greater one, is left out."""
+    after, found = position.encode(), list[tuple[str, int]]()
+    while not found:
+        begun = after
+        rows = reader.execute(
+            "SELECT CAST(digest AS BLOB), size FROM blobs WHERE digest > CAST(? AS TEXT) ORDER BY digest LIMIT ?",
+            (after, limit),
+        )
+        for digest, size in rows:
+            if digest > after:
+                after = digest
+                with suppress(UnicodeDecodeError):
+                    found.append((digest.decode(), size))
+        if after == begun:
+            break
+    return found

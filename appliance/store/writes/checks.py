@@ -23,17 +23,20 @@ class BeginCheck(Write, frozen=True):
 
 class EndCheck(Write, frozen=True):
     """A check has ended; `found` is empty where nothing is wrong. `rows` are the damaged rows: each of `rows`,
-    repository and item. The result says whether more is wrong now than the check before had found."""
+    repository and item; `structure` says whether more than rows is damaged, so that nothing is taken away. The result
+    says whether more is wrong now than the check before had found."""
 
     unrecorded: ClassVar[str] = "what a check of the metadata has found"
     at: str
     found: tuple[str, ...]
     rows: tuple[tuple[Rows, str, str], ...]
+    structure: bool = True
 
     def apply(self, db: Connection) -> bool:
         before = db.execute("SELECT found FROM metadata_check").fetchone()
         known = set() if before is None else set(json.loads(before[0]))
-        _set(db, "damaged" if self.found else "ok", self.at, self.found)
+        bad = "damaged" if self.structure else "rows"
+        _set(db, bad if self.found else "ok", self.at, self.found)
         db.execute("DELETE FROM wrong_rows")
         db.executemany(
             "INSERT INTO wrong_rows (rows, repository, item, found) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",

@@ -15,7 +15,17 @@ import msgspec
 from appliance.store.integrity import require_checked
 from appliance.store.ports import Connection, Reader
 from appliance.store.rows import CRC_UNKNOWN, WrongRowError
-from appliance.store.writes.rows import Kind, is_linked, link, put_manifests, set_tag, tag_target, take_link, take_tag
+from appliance.store.writes.rows import (
+    Kind,
+    has_link,
+    is_linked,
+    link,
+    put_manifests,
+    set_tag,
+    tag_target,
+    take_link,
+    take_tag,
+)
 from appliance.store.writes.write import Write
 from bundles.errors import NotFoundError, RefusedError
 
@@ -337,7 +347,7 @@ class DeleteManifest(ClientWrite, frozen=True, kw_only=True):
     def change(self, db: Connection) -> bool:
         require_checked(db)
         repository = repository_id(db, self.repository)
-        if repository is None or not is_linked(db, repository, self.digest, "manifest"):
+        if repository is None or not has_link(db, repository, self.digest, "manifest"):
             return False
         tags = db.execute(
             "SELECT tag FROM tags WHERE repository_id = ? AND digest = ?", (repository, self.digest)

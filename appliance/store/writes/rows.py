@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from appliance import clock
 from appliance.store.ports import Connection, Reader
+from appliance.store.raw_rows import RawLink, RawTag
 from appliance.store.rows import CRC_UNKNOWN, WrongRowError, is_link, require_tag
 
 Kind = Literal["blob", "manifest"]
@@ -32,13 +33,16 @@ _LEAVE: Final = (
 _LEFT: Final = " ON CONFLICT (repository_id, digest) DO UPDATE SET since = max(since, excluded.since)"
 _WRONG: Final = (
     "DELETE FROM links WHERE repository_id NOT IN (SELECT id FROM repositories)"
-    " OR digest NOT IN (SELECT digest FROM blobs) OR checksum <> link_sum("
-    "(SELECT name FROM repositories WHERE id = repository_id), digest, kind, created)",
+    " OR digest NOT IN (SELECT digest FROM blobs) OR checksum <> link_sum_raw("
+    "(SELECT name FROM repositories WHERE id = repository_id), CAST(digest AS BLOB), CAST(kind AS BLOB),"
+    " CAST(created AS BLOB))",
     "DELETE FROM manifests WHERE digest NOT IN (SELECT digest FROM blobs)"
-    " OR checksum <> manifest_sum(digest, media_type, artifact_type, subject, size, annotations)",
+    " OR checksum <> manifest_sum_raw(CAST(digest AS BLOB), CAST(media_type AS BLOB), CAST(artifact_type AS BLOB),"
+    " CAST(subject AS BLOB), size, CAST(annotations AS BLOB))",
     "DELETE FROM tags WHERE repository_id NOT IN (SELECT id FROM repositories)"
-    " OR digest NOT IN (SELECT digest FROM manifests) OR checksum <> tag_sum("
-    "(SELECT name FROM repositories WHERE id = repository_id), tag, digest, updated)",
+    " OR digest NOT IN (SELECT digest FROM manifests) OR checksum <> tag_sum_raw("
+    "(SELECT name FROM repositories WHERE id = repository_id), CAST(tag AS BLOB), CAST(digest AS BLOB),"
+    " CAST(updated AS BLOB))",
 )
 
 
@@ -49,8 +53,9 @@ def put_manifests(db: Connection, manifests: Iterable[Facts], at: str) -> None:
         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, manifest_sum(?1, ?2, ?3, ?4, ?5, ?6)) ON CONFLICT (digest) DO UPDATE"
         " SET media_type = excluded.media_type, artifact_type = excluded.artifact_type, subject = excluded.subject,"
         " size = excluded.size, annotations = excluded.annotations, checksum = excluded.checksum"
-        " WHERE manifests.checksum <> manifest_sum(manifests.digest, manifests.media_type, manifests.artifact_type,"
-        " manifests.subject, manifests.size, manifests.annotations)"
+        " WHERE manifests.checksum <> manifest_sum_raw(manifests.digest, CAST(manifests.media_type AS BLOB),"
+        " CAST(manifests.artifact_type AS BLOB), CAST(manifests.subject AS BLOB), manifests.size,"
+        " CAST(manifests.annotations AS BLOB))"
         " OR (manifests.media_type, manifests.artifact_type, manifests.subject, manifests.size, manifests.annotations)"
         " IS NOT (excluded.media_type, excluded.artifact_type, excluded.subject, excluded.size, excluded.annotations)",
         ((*facts, at) for facts in manifests),
@@ -69,7 +74,7 @@ def link_all(db: Connection, links: Iterable[tuple[int, str, Kind]], at: str) ->
         "INSERT INTO links (repository_id, digest, kind, created, checksum)"  # noqa: S608  a constant
         f" VALUES (?1, ?2, ?3, ?4, link_sum({_NAME}, ?2, ?3, ?4)) ON CONFLICT (repository_id, digest, kind) DO UPDATE"
         " SET created = excluded.created, checksum = excluded.checksum"
-        f" WHERE links.checksum <> link_sum({_NAME}, links.digest, links.kind, links.created)",
+        f" WHERE links.checksum <> link_sum_raw({_NAME}, links.digest, links.kind, CAST(links.created AS BLOB))",
         ((*one, at) for one in every),
     )
     if db.execute("SELECT 1 FROM tombstones LIMIT 1").fetchone() is not None:
@@ -168,13 +173,77 @@ def take_tag(db: Connection, repository: int, tag: str) -> bool:
     return db.execute("DELETE FROM tags WHERE repository_id = ? AND tag = ?", (repository, tag)).rowcount > 0
 
 
+def has_link(db: Reader, repository: int, digest: str, kind: Kind) -> bool:
+    """Whether there is a link's row, damaged or not."""
+    key = (repository, digest, kind)
+    row = db.execute("SELECT 1 FROM links WHERE repository_id = ? AND digest = ? AND kind = ?", key).fetchone()
+    return row is not None
+
+
+def exchange_tag(db: Connection, wrong: RawTag, right: RawTag | None) -> bool:
+    """Put a row in the place of a damaged one that still stands as it was read; None takes it away alone. A row that
+    stands where the right one belongs is newer and stays. Whether the damaged one was there."""
+    taken = db.execute(
+        "DELETE FROM tags WHERE repository_id = ? AND tag = CAST(? AS TEXT) AND digest = CAST(? AS TEXT)"
+        " AND updated = CAST(? AS TEXT) AND checksum IS ?",
+        (wrong.repository, *wrong.fields, wrong.checksum),
+    ).rowcount
+    if taken and right is not None:
+        db.execute(
+            "INSERT INTO tags (repository_id, tag, digest, updated, checksum) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (right.repository, *(field.decode() for field in right.fields), right.checksum),
+        )
+    return taken > 0
+
+
+def exchange_link(db: Connection, wrong: RawLink, right: RawLink | None) -> bool:
+    """As `exchange_tag`."""
+    taken = db.execute(
+        "DELETE FROM links WHERE repository_id = ? AND digest = CAST(? AS TEXT) AND kind = CAST(? AS TEXT)"
+        " AND created = CAST(? AS TEXT) AND checksum IS ?",
+        (wrong.repository, *wrong.fields, wrong.checksum),
+    ).rowcount
+    if taken and right is not None:
+        db.execute(
+            "INSERT INTO links (repository_id, digest, kind, created, checksum) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (right.repository, *(field.decode() for field in right.fields), right.checksum),
+        )
+    return taken > 0
+
+
+def write_manifest_anew(db: Connection, facts: Facts, at: str) -> None:
+    """Write a manifest's facts, whatever its row says."""
+    changed = db.execute(
+        "UPDATE manifests SET media_type = ?2, artifact_type = ?3, subject = ?4, size = ?5, annotations = ?6,"
+        " checksum = manifest_sum(?1, ?2, ?3, ?4, ?5, ?6) WHERE digest = ?1",
+        facts,
+    ).rowcount
+    if not changed:
+        put_manifests(db, (facts,), at)
+
+
+def take_unknown_manifest(db: Connection, digest: bytes) -> bool:
+    """Take a manifest's row away whose digest no blob has and no tag stands on: a bit of its key flipped."""
+    return (
+        db.execute(
+            "DELETE FROM manifests WHERE digest = CAST(?1 AS TEXT)"
+            " AND NOT EXISTS (SELECT 1 FROM blobs b WHERE b.digest = manifests.digest)"
+            " AND NOT EXISTS (SELECT 1 FROM tags t WHERE t.digest = manifests.digest)",
+            (digest,),
+        ).rowcount
+        > 0
+    )
+
+
 def take_wrong_rows(db: Connection) -> None:
     """Take every row away that is not what was written, or stands on none, for a rebuild; foreign keys are off. A blob
     whose row is damaged counts as one that was never read."""
     for statement in _WRONG:
         db.execute(statement)
     db.execute(
-        "UPDATE blobs SET crc32 = ?1, checksum = blob_sum(digest, size, ?1)"
-        " WHERE checksum <> blob_sum(digest, size, crc32)",
+        "UPDATE blobs SET crc32 = ?1, checksum = blob_sum_raw(CAST(digest AS BLOB), size, ?1)"
+        " WHERE checksum <> blob_sum_raw(CAST(digest AS BLOB), size, crc32)",
         (CRC_UNKNOWN,),
     )
