@@ -531,6 +531,9 @@ REMOTE_NAMES_SIZE: Final = 16 * MIB
 COLLECT_CHOSEN: Final = 2_000
 """Tags that one source of a collect may choose: each costs a request at least, and a lock of them stays readable."""
 
+COLLECT_REPOSITORIES: Final = 500
+"""Repositories that one source of a collect may cover: each is asked for its tags."""
+
 COLLECT_EXCLUDED: Final = 100
 """Patterns of tags that a source excludes."""
 

@@ -104,7 +104,8 @@ def _target(source: object) -> str:
     name, reference = entry.get("as"), entry.get("reference")
     try:
         if entry.get("kind") == "tags":
-            return check_repository(str(name or ManyTags.parse(str(reference)).repository))
+            many, below = ManyTags.parse(str(reference)), None if name is None else check_repository(str(name))
+            return many.local(many.repository, below)
         if name:
             return Reference.parse(str(name)).repository
         if entry.get("kind") == "registry":

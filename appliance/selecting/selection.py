@@ -1,7 +1,8 @@
 """Sources of a collect that are many tags of a registry, and which of them are taken.
 
-`HOST/REPO:PATTERN`, in which `*` stands for any part of a tag, as in the patterns of a build. What is chosen among the
-tags that the pattern covers is said by keys: `exclude`, `range`, `variant` and `newest`.
+`HOST/REPO:PATTERN`, in which `*` stands for any part of a tag, as in the patterns of a build; REPO may be a pattern of
+repositories too, `team/**`. What is chosen among the tags that the pattern covers is said by keys: `exclude`, `range`,
+`variant` and `newest`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from appliance import limits
 from appliance.patterns import covers
+from appliance.permissions import check_pattern, matches
 from appliance.selecting.versions import TagVersion, VersionRange, tag_version
 from bundles.errors import MalformedError, UsageError
 from bundles.oci.attached_tags import is_attached
@@ -22,7 +24,7 @@ KEYS: Final = ("exclude", "range", "variant", "newest")
 """What says which tags are taken, as keys of a collection's source and, with `--`, as options of `collect`."""
 
 EVERY_VERSION: Final = "*"
-_FORM: Final = "write HOST/REPO:PATTERN, as registry.example/team/app:1.*"
+_FORM: Final = "write HOST/REPO:PATTERN, as registry.example/team/app:1.* or registry.example/team/**:*"
 
 
 def is_many(text: str) -> bool:
@@ -32,11 +34,32 @@ def is_many(text: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ManyTags:
-    """`HOST/REPO:PATTERN`."""
+    """`HOST/REPO:PATTERN`; `repository` is a name, or a pattern of names."""
 
     host: str
     repository: str
     tags: str
+
+    @property
+    def is_catalog(self) -> bool:
+        """Whether it is of all repositories that a pattern covers, which the registry's catalog lists."""
+        return "*" in self.repository
+
+    def covers(self, repository: str) -> bool:
+        """Whether it is of a repository."""
+        return matches(self.repository, repository) if self.is_catalog else repository == self.repository
+
+    def local(self, repository: str, as_: str | None) -> str:
+        """What a repository of it is called here: itself, or `as_`; with several of them, itself below `as_`."""
+        if as_ is None:
+            return repository
+        return f"{as_}/{repository}" if self.is_catalog else as_
+
+    def remote(self, local: str, as_: str | None) -> str:
+        """The repository at the registry that is called `local` here."""
+        if not self.is_catalog:
+            return self.repository
+        return local if as_ is None else local.removeprefix(f"{as_}/")
 
     @classmethod
     def parse(cls, text: str) -> ManyTags:
@@ -46,8 +69,8 @@ class ManyTags:
         try:
             check_registry(host if slash else "")
             check_tag_pattern(tags if colon and "@" not in rest else "")
-            check_repository(repository)
-        except MalformedError as error:
+            check_pattern(repository) if "*" in repository else check_repository(repository)
+        except (MalformedError, UsageError) as error:
             raise MalformedError(
                 f"malformed pattern of a registry's tags ({error.what})", thing=repr(text)[:280], remedy=_FORM
             ) from None
@@ -74,7 +97,8 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which tags are taken of those that a pattern covers. `exclude`: patterns of tags that are not. With any of the
+    """Which tags are taken of those that a pattern covers. `exclude`: patterns of tags that are not, or REPO:TAG, both
+    patterns. With any of the
     others a tag must name a version: in `range` (prereleases only where the range names one), of a `variant` that the
     pattern covers (without one: of none), and among the `newest` so many of its variant."""
 
@@ -96,7 +120,7 @@ class Selection:
         if len(exclude) > limits.COLLECT_EXCLUDED:
             raise _wrong("exclude", "it is too long", f"at most {limits.COLLECT_EXCLUDED} patterns")
         for one in exclude:
-            _check_pattern("exclude", one)
+            _check_excluded(one)
         if range_ is not None:
             if not isinstance(range_, str):
                 raise _wrong("range", "it is a text", "range = '>=1.20 <2'")
@@ -122,13 +146,14 @@ class Selection:
         """Whether tags are chosen by their versions."""
         return (self.range, self.variant, self.newest) != (None, None, None)
 
-    def choose(self, pattern: str, tags: Iterable[str]) -> Choice:
-        """What is taken of a repository's tags: by version the newest first, else in the order of their names."""
+    def choose(self, pattern: str, tags: Iterable[str], repository: str) -> Choice:
+        """What is taken of the tags of a repository at the registry: by version the newest first, else in the order of
+        their names."""
         left: Counter[str] = Counter()
         named: list[str] = []
         every = dict.fromkeys(tags)
         for tag in every:
-            if why := self._left_by_name(pattern, tag):
+            if why := self._left_by_name(pattern, tag, repository):
                 left[why] += 1
             else:
                 named.append(tag)
@@ -137,12 +162,16 @@ class Selection:
             return Choice(chosen, len(every), dict(left))
         return Choice(tuple(self._by_version(named, left)), len(every), dict(left))
 
-    def _left_by_name(self, pattern: str, tag: str) -> str:
+    def _left_by_name(self, pattern: str, tag: str, repository: str) -> str:
         if is_attached(tag):  # it comes with what it is attached to
             return "attached"
         if not covers(pattern, tag):
             return "pattern"
-        return "excluded" if any(covers(one, tag) for one in self.exclude) else ""
+        for one in self.exclude:
+            of_repository, colon, of_tag = one.rpartition(":")
+            if covers(of_tag, tag) and (not colon or matches(of_repository, repository)):
+                return "excluded"
+        return ""
 
     def _by_version(self, tags: list[str], left: Counter[str]) -> list[ChosenTag]:
         wanted = VersionRange(self.range or EVERY_VERSION)
@@ -196,6 +225,16 @@ _LEFT: Final = {
 def left_in_words(left: Mapping[str, int]) -> list[str]:
     """Why tags were left, as `Choice.left` has it, in words."""
     return [f"{left[why]} {said}" for why, said in _LEFT.items() if left.get(why)]
+
+
+def _check_excluded(text: str) -> None:
+    repository, colon, tag = text.rpartition(":")
+    _check_pattern("exclude", tag)
+    if colon:
+        try:
+            check_pattern(repository)
+        except UsageError as error:
+            raise _wrong("exclude", f"{error.what} {error.thing}", "write TAG or REPO:TAG, both patterns") from None
 
 
 def _check_pattern(key: str, text: Any) -> None:

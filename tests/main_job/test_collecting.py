@@ -130,6 +130,21 @@ def test_a_reference_at_another_registry_comes_with_every_platform(
     assert "nosuch" in missing.stderr.splitlines()[-1]
 
 
+@pytest.mark.peer
+def test_all_of_dockers_own_registry_is_collected_by_patterns(alpha: Station, layout: Layout, tmp_path: Path) -> None:
+    with docker_registry_in(tmp_path) as host:
+        for name in ("shelf/one:1.9.0", "shelf/one:1.10.0", "shelf/one:1.10.0-slim", "shelf/deep/two:1.0.0"):
+            run("skopeo", "copy", "--quiet", "--dest-tls-verify=false",
+                f"oci:{layout.folder}:one", f"docker://{host}/{name}")  # fmt: skip
+        looked = alpha.run("collect", f"{host}/shelf/**:*", "--dry-run").stdout.splitlines()
+        taken = alpha.run("collect", f"{host}/shelf/**:*", "--range", "^1", "--newest", "1", "--as", "all", "--json")
+        none = alpha.run("collect", f"{host}/shelf/**:9.*", expect=1)
+    assert "4 of 4 tags of 2 repositories" in looked[0]
+    assert taken.json["references"] == ["all/shelf/deep/two:1.0.0", "all/shelf/one:1.10.0"]
+    assert digest(alpha, "all/shelf/one:1.10.0") == layout.digest("one")
+    assert "4 not covered by the pattern" in none.stderr
+
+
 def test_a_registry_that_is_not_there_is_one_clear_line(alpha: Station) -> None:
     failed = alpha.run("collect", "127.0.0.1:1/there/both:1", expect=1)
     assert failed.stderr.splitlines()[-1].startswith(

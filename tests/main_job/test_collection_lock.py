@@ -193,6 +193,20 @@ def test_many_tags_are_chosen_locked_kept_to_and_built(alpha: Station, registry:
     assert f"{file}, line 4" in wrong
 
 
+def test_repositories_of_a_pattern_are_locked_by_their_names_there(
+    alpha: Station, registry: SmallRegistry, tmp_path: Path
+) -> None:
+    for repository in ("shelf/a", "shelf/b/c"):
+        registry.image(repository, "1.0.0", repository.encode())
+    file = tmp_path / "shelf.toml"
+    file.write_text(f'[[source]]\nfrom = "{registry.host}/shelf/**:*"\nas = "copy"\n')
+    names = ["copy/shelf/a:1.0.0", "copy/shelf/b/c:1.0.0", "collections/shelf:lock"]
+    assert alpha.run("collect", "-f", file, "--update", "--json").json["references"] == names
+    registry.asked.clear()
+    assert alpha.run("collect", "-f", file).stdout.splitlines() == names
+    assert registry.counted("_catalog") == registry.counted("tags/list") == 0
+
+
 def test_options_choose_among_the_tags_of_a_source_alone(alpha: Station, registry: SmallRegistry) -> None:
     for tag in ("1.0.0", "1.1.0", "1.1.0-slim"):
         registry.image("team/lib", tag, tag.encode())
@@ -205,7 +219,7 @@ def test_options_choose_among_the_tags_of_a_source_alone(alpha: Station, registr
     for wrong in (
         (f"{registry.host}/team/lib:1.0.0", "--newest", "1"), ("--retry-failed", "--newest", "1"),
         (pattern, "--range", "newest"), (pattern, "--newest", "0"), (pattern, "--as", "libs/lib:1"),
-        (f"{registry.host}/team/*", "--newest", "1"), (pattern, "--variant", "a b"),
+        (f"{registry.host}/team/**", "--newest", "1"), (pattern, "--variant", "a b"),
     ):  # fmt: skip
         failed = alpha.run("collect", *wrong, expect=2)
         assert len(failed.stderr.strip().splitlines()) == 1

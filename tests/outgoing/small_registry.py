@@ -93,8 +93,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if is_blob and digest in self.registry.blobs:
             self.send_blob(self.registry.blobs[digest])
             return
-        if rest.partition("?")[0].endswith("/tags/list"):
-            self.send_tags(rest)
+        asked = rest.partition("?")[0]
+        if asked == "_catalog" or asked.endswith("/tags/list"):
+            self.send_names(rest)
             return
         repository, _, reference = rest.partition("/manifests/")
         held = self.registry.manifests.get(f"{repository}/{reference}")
@@ -109,15 +110,18 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
-    def send_tags(self, asked: str) -> None:
-        """A page of a repository's tags, and where the next one is."""
+    def send_names(self, asked: str) -> None:
+        """A page of a repository's tags, or of the registry's repositories, and where the next one is."""
         path, _, last = asked.partition("?last=")
-        name = path.removesuffix("/tags/list")
-        tags = sorted(tag for one, _, tag in (key.rpartition("/") for key in self.registry.manifests) if one == name)
-        tags = [tag for tag in tags if ":" not in tag and tag > last]
-        page = tags[: self.registry.page or None]
-        headers = {"Link": f'</v2/{path}?last={page[-1]}>; rel="next"'} if len(page) < len(tags) else {}
-        self.answer(200, json.dumps({"name": name, "tags": page}).encode(), headers)
+        held = {key.rpartition("/")[::2] for key in self.registry.manifests}
+        if path == "_catalog":
+            key, names = "repositories", {repository for repository, _ in held}
+        else:
+            key, names = "tags", {tag for one, tag in held if one == path.removesuffix("/tags/list") and ":" not in tag}
+        left = sorted(name for name in names if name > last)
+        page = left[: self.registry.page or None]
+        headers = {"Link": f'</v2/{path}?last={page[-1]}>; rel="next"'} if len(page) < len(left) else {}
+        self.answer(200, json.dumps({key: page}).encode(), headers)
 
     def send_blob(self, body: bytes, cut: int | None = None) -> None:
         """A blob, from where the request says; with `cut` the connection ends behind so many bytes of it."""

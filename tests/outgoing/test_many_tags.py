@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -46,7 +47,7 @@ def test_what_is_chosen_is_collected_and_what_is_not_is_counted(outside: Outside
     result = run(outside, many(registry, "1.*", select={"newest": 1}))
     assert result["references"] == ["team/app:1.10.0"]
     assert result["selected"] == [
-        {"source": 0, "from": f"{registry.host}/team/app:1.*", "tags": 7, "chosen": 1,
+        {"source": 0, "from": f"{registry.host}/team/app:1.*", "repositories": 1, "tags": 7, "chosen": 1,
          "left_out": {"attached": 1, "pattern": 3, "variant": 1, "older": 1}},
     ]  # fmt: skip
     assert registry.counted("tags/list") == 4
@@ -222,3 +223,76 @@ def test_a_tag_that_went_between_list_and_head_is_named(outside: Outside, regist
         run(outside, many(registry, "*"))
     assert isinstance(gone.value, LockgateError)
     assert "gone" in gone.value.thing
+
+
+def repositories(registry: SmallRegistry, pattern: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": "tags", "reference": f"{registry.host}/{pattern}", "as": None, **fields}
+
+
+def test_all_repositories_below_a_prefix_are_collected(outside: Outside, registry: SmallRegistry) -> None:
+    registry.image("team/deep/tool", "1.0.0", b"tool")
+    registry.image("team/old", "1.0.0", b"old")
+    registry.image("other/app", "1.0.0", b"other")
+    registry.page = 2
+    entry = repositories(registry, "team/**:1.*", select={"exclude": ["team/old:*"], "newest": 1})
+    result = run(outside, entry)
+    assert result["references"] == ["team/app:1.10.0", "team/deep/tool:1.0.0"]
+    (said,) = result["selected"]
+    assert (said["repositories"], said["tags"], said["chosen"]) == (3, 8, 2)
+    below = run(outside, {**entry, "as": "mirror"})["references"]
+    assert below == ["mirror/team/app:1.10.0", "mirror/team/deep/tool:1.0.0"]
+
+
+def test_a_repository_that_lost_its_tags_does_not_end_the_others(outside: Outside, registry: SmallRegistry) -> None:
+    """A registry may list it in its catalog, and answer 404 where it is asked for its tags."""
+    registry.image("team/gone", "1.0.0", b"gone")
+    registry.fault = lambda handler: "team/gone/tags" in handler.path and (handler.answer(404), True)[1]
+    assert run(outside, repositories(registry, "team/*:2.0.0"))["references"] == ["team/app:2.0.0"]
+
+
+@pytest.mark.parametrize(
+    ("body", "what"),
+    [
+        (listing("app"), "list of repositories is none"), (b'{"repositories": ["../../etc"]}', "is none"),
+        (b'{"repositories": ["A B"]}', "is none"), (b'{"repositories": ["other/app"]}', "no repository is covered"),
+        (b'{"repositories": null}', "no repository is covered"),
+    ],
+)  # fmt: skip
+def test_a_catalog_that_is_none_is_one_line(outside: Outside, registry: SmallRegistry, body: bytes, what: str) -> None:
+    registry.fault = lambda handler: "_catalog" in handler.path and (handler.answer(200, body), True)[1]
+    with pytest.raises((MalformedError, NotFoundError), match=what):
+        run(outside, repositories(registry, "team/**:*"))
+    assert registry.counted("tags/list") == 0
+
+
+def test_a_registry_without_a_catalog_and_one_with_too_much_are_named(
+    outside: Outside, registry: SmallRegistry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.fault = lambda handler: "_catalog" in handler.path and (handler.answer(404), True)[1]
+    with pytest.raises(NotFoundError, match="lists no repositories"):
+        run(outside, repositories(registry, "team/**:*"))
+    registry.fault = lambda _: False
+    registry.image("team/b", "1", b"b")
+    monkeypatch.setattr(limits, "COLLECT_REPOSITORIES", 1)
+    with pytest.raises(UsageError, match="2 repositories are covered"):
+        run(outside, repositories(registry, "team/**:*"))
+
+
+def test_the_catalog_is_asked_for_with_its_own_scope(outside: Outside, registry: SmallRegistry) -> None:
+    """Token authentication: a registry that names no scope in its challenge leaves it to the client."""
+    scopes: list[str] = []
+
+    def fault(handler: Handler) -> bool:
+        if handler.path.startswith("/token"):
+            scopes.append(parse_qs(urlsplit(handler.path).query)["scope"][0])
+            handler.answer(200, b'{"token": "t"}')
+        elif handler.headers.get("Authorization") != "Bearer t":
+            realm = f'Bearer realm="http://{registry.host}/token",service="r"'
+            handler.answer(401, b"", {"WWW-Authenticate": realm})
+        else:
+            return False
+        return True
+
+    registry.fault = fault
+    assert run(outside, repositories(registry, "team/**:latest"))["references"] == ["team/app:latest"]
+    assert scopes[:2] == ["registry:catalog:*", "repository:team/app:pull"]

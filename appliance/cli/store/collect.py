@@ -63,8 +63,8 @@ def collect(
     """Bring artifacts into the station's registry.
 
     SOURCE is [docker://]HOST/REPO:TAG[@DIGEST] (a registry), HOST/REPO:PATTERN (all tags that a pattern with * covers,
-    or of these what --exclude, --range, --variant and --newest choose; --as names a repository then), oci:DIR[:NAME]
-    (an OCI image layout), docker-archive:FILE
+    or of these what --exclude, --range, --variant and --newest choose; REPO may be a pattern too, as team/**; --as
+    names a repository then), oci:DIR[:NAME] (an OCI image layout), docker-archive:FILE
     or oci-archive:FILE (what docker save and podman save write) or file:PATH (any file). Of a tag and a digest the
     digest decides; where the tag stands elsewhere, that is said. An image without a name is taken with --as. With -f,
     sources are read from a file: [[source]] tables with `from` and, where wanted, `as` and `redirects` (the hosts
@@ -205,6 +205,7 @@ def _chosen(result: dict[str, Any]) -> list[str]:
 
     return [
         f"{safe(one['from'])}: {one['chosen']} of {some(one['tags'], 'tag', 'tags')}"
+        + (f" of {some(one['repositories'], 'repository', 'repositories')}" if one["repositories"] != 1 else "")
         + "".join(f", {text}" for text in left_in_words(one["left_out"]))
         for one in result.get("selected", ())
     ]

@@ -85,8 +85,9 @@ def _all_pinned(entry: Entry, locked: Locked) -> Iterator[Entry]:
 
     many = ManyTags.parse(entry["reference"])
     for artifact in locked.artifacts:
-        tag = Reference.parse(artifact.reference).tag or ""
-        one = {"kind": "registry", "reference": f"{many.host}/{many.repository}:{tag}", "as": artifact.reference}
+        here = Reference.parse(artifact.reference)
+        there = f"{many.host}/{many.remote(here.repository, entry['as'])}:{here.tag}"
+        one = {"kind": "registry", "reference": there, "as": artifact.reference}
         kept = {key: entry[key] for key in ("redirects",) if key in entry}
         yield _pinned(kept | one, Locked(locked.came, locked.name, (artifact,)))
 

@@ -1,7 +1,11 @@
-"""Sources of a collect that are many tags: asked for their lists, and made into a source for each chosen tag."""
+"""Sources of a collect that are many tags: asked for their lists, and made into a source for each chosen tag.
+
+The registry itself is asked, never a mirror: of a list with a part missing the newest would be another one.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +14,11 @@ from appliance import limits
 from appliance.jobs.kinds import JobContext
 from appliance.outgoing.collect.opening import Given, Registries, redirects_of, registry_source
 from appliance.outgoing.collect.registry_client import RegistryClient
-from appliance.outgoing.collect.tag_lists import tags_of
-from appliance.outgoing.collect.tasks import in_thread
-from appliance.selecting.selection import ManyTags, Selection, left_in_words
-from bundles.errors import NotFoundError, UsageError
+from appliance.outgoing.collect.tag_lists import repositories_of, tags_of
+from appliance.outgoing.collect.tasks import each_of, in_thread
+from appliance.selecting.selection import Choice, ChosenTag, ManyTags, Selection, left_in_words
+from appliance.upstreams.accounts import place_of
+from bundles.errors import NotFoundError, RefusedError, UsageError
 from bundles.io.display import some
 from bundles.oci.reference import Reference, RemoteReference, check_repository
 
@@ -27,7 +32,7 @@ class Chosen:
 
 
 class ManySource:
-    """The tags of a registry's repository that an entry of a collect's params describes. `place` is the entry's."""
+    """The tags of a registry's repositories that an entry of a collect's params describes. `place` is the entry's."""
 
     def __init__(self, context: JobContext, entry: dict[str, Any], place: int, registries: Registries) -> None:
         """Raises UsageError, MalformedError."""
@@ -38,41 +43,87 @@ class ManySource:
         if not isinstance(select, dict):
             raise UsageError("malformed parameters", thing="`select` is an object", remedy="see: lockgate --help")
         self._selection = Selection.of(select)
-        self._as = check_repository(str(entry["as"])) if entry.get("as") else self._many.repository
+        self._as = check_repository(str(entry["as"])) if entry.get("as") else None
         redirects_of(context, entry, self._many.host)  # what is wrong there is told before anything is read
 
     async def choose(self) -> Chosen:
-        """Ask for the list and choose. The registry itself is asked: a mirror may know a part of its tags. Raises
-        NotFoundError where nothing is chosen, UsageError where too much is, and as tags_of."""
-        many = self._many
-        choice = self._selection.choose(many.tags, await tags_of(await self._home()))
-        if not choice.chosen:
-            left = ", ".join([some(choice.looked_at, "tag", "tags"), *left_in_words(choice.left)])
+        """Ask for the lists and choose. Raises NotFoundError where nothing is chosen, UsageError where too much is, and
+        as tag_lists."""
+        repositories = await self._repositories()
+        choices: dict[str, Choice] = {}
+        await each_of((self._choose_of(one, choices) for one in repositories), limits.COLLECT_AT_ONCE)
+        chosen = [(one, tag) for one in repositories for tag in choices[one].chosen]
+        left = sum((Counter(choice.left) for choice in choices.values()), Counter[str]())
+        looked_at = sum(choice.looked_at for choice in choices.values())
+        if not chosen:
+            of = some(len(choices), "repository", "repositories")
+            tags = f"{some(looked_at, 'tag', 'tags')} of {of}"
             raise NotFoundError(
-                f"no tag is chosen ({left})",
-                thing=self.text,
+                f"no tag is chosen ({', '.join([tags, *left_in_words(left)])})", thing=self.text,
                 remedy="see what is there: skopeo list-tags",
-            )
-        if len(choice.chosen) > limits.COLLECT_CHOSEN:
+            )  # fmt: skip
+        if len(chosen) > limits.COLLECT_CHOSEN:
             raise UsageError(
-                f"{len(choice.chosen)} tags are chosen", thing=self.text,
+                f"{len(chosen)} tags are chosen", thing=self.text,
                 remedy=f"at most {limits.COLLECT_CHOSEN}: narrow them with a pattern, exclude, range or newest",
             )  # fmt: skip
-        given = [self._given(one.tag, one.why) for one in choice.chosen]
         said = {
-            "source": self.place, "from": self.text, "tags": choice.looked_at, "chosen": len(given),
-            "left_out": dict(choice.left),
+            "source": self.place, "from": self.text, "repositories": len(choices), "tags": looked_at,
+            "chosen": len(chosen), "left_out": dict(left),
         }  # fmt: skip
-        return Chosen(given, said)
+        return Chosen([self._given(*one) for one in chosen], said)
 
-    def _given(self, tag: str, why: str) -> Given:
-        reference = RemoteReference(self._many.host, Reference(self._many.repository, tag))
-        source = registry_source(self._context, self._entry, reference, Reference(self._as, tag), self._registries)
-        return Given(str(reference), source, place=self.place, why=why)
-
-    async def _home(self) -> RegistryClient:
+    async def _repositories(self) -> list[str]:
+        """The repositories that are meant, sorted. Raises NotFoundError where there is none."""
+        many = self._many
+        if not many.is_catalog:
+            return [many.repository]
         accesses = self._registries.accesses
-        host, repository = await in_thread(accesses.located, self._many.host, self._many.repository)
-        access = await in_thread(accesses.for_repository, host, repository)
+        _, fixed = place_of(self.text)
+        if await in_thread(accesses.located, many.host, fixed) != (many.host, fixed):
+            raise RefusedError(
+                "the machine's registries.conf has its repositories elsewhere", thing=self.text,
+                remedy="name them one by one: HOST/REPO:PATTERN",
+            )  # fmt: skip
+        try:
+            every = await repositories_of(await self._client(many.host, fixed, ""))
+        except NotFoundError:
+            raise NotFoundError(
+                "the registry lists no repositories", thing=f"{many.host}: it has no catalog",
+                remedy="name them one by one: HOST/REPO:PATTERN",
+            ) from None  # fmt: skip
+        found = sorted(name for name in every if many.covers(name))
+        if not found:
+            raise NotFoundError(
+                f"no repository is covered ({some(len(every), 'repository', 'repositories')} in the catalog)",
+                thing=self.text, remedy="see what is there: skopeo list-tags, or the registry's own page",
+            )  # fmt: skip
+        if len(found) > limits.COLLECT_REPOSITORIES:
+            raise UsageError(
+                f"{len(found)} repositories are covered", thing=self.text,
+                remedy=f"at most {limits.COLLECT_REPOSITORIES} of one source: narrow the pattern",
+            )  # fmt: skip
+        return found
+
+    async def _choose_of(self, repository: str, choices: dict[str, Choice]) -> None:
+        """Choose among the tags of one repository. One that a catalog lists may be gone, or have no tags."""
+        host, at = await in_thread(self._registries.accesses.located, self._many.host, repository)
+        try:
+            tags = await tags_of(await self._client(host, at, at))
+        except NotFoundError:
+            if not self._many.is_catalog:
+                raise
+            tags = []
+        choices[repository] = self._selection.choose(self._many.tags, tags, repository)
+
+    def _given(self, repository: str, chosen: ChosenTag) -> Given:
+        reference = RemoteReference(self._many.host, Reference(repository, chosen.tag))
+        here = Reference(self._many.local(repository, self._as), chosen.tag)
+        source = registry_source(self._context, self._entry, reference, here, self._registries)
+        return Given(str(reference), source, place=self.place, why=chosen.why)
+
+    async def _client(self, host: str, account_of: str, repository: str) -> RegistryClient:
+        """A repository of a registry, or with "" the registry itself, with the account for `account_of`."""
+        access = await in_thread(self._registries.accesses.for_repository, host, account_of)
         client = self._registries.hosts.client(access, redirects_of(self._context, self._entry, host))
         return RegistryClient(client, repository, access)

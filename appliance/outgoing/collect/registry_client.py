@@ -60,14 +60,15 @@ class Head:
 
 
 class RegistryClient:
-    """One repository of one registry, with the account for it."""
+    """One repository of one registry, with the account for it; with the name "" the registry itself (its catalog)."""
 
     def __init__(self, host: HostClient, repository: str, access: HostAccess) -> None:
         self.host = host
         self._access, self._repository = access, repository
         alone = access.host in REAL_HOSTS and "/" not in repository
         self._name = f"library/{repository}" if alone else repository  # where Docker's own images are
-        self._base = host.base.join(URL(f"{self._name}/"))
+        self._base = host.base.join(URL(f"{self._name}/")) if self._name else host.base
+        self._scope = f"repository:{self._name}:pull" if self._name else "registry:catalog:*"
         self.lists_referrers = True
         """Whether there is a referrers API, as far as is known: a registry without one answers 404."""
         self._authorization = ""
@@ -188,7 +189,7 @@ class RegistryClient:
             if challenge.scheme == "bearer":
                 scope = "" if general else challenge.scope
                 self._authorization = ""
-                token = await self._token(challenge, scope or f"repository:{self._name}:pull")
+                token = await self._token(challenge, scope or self._scope)
                 self._authorization = f"Bearer {token}"
             else:
                 known = basic(self._access)

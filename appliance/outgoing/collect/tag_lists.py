@@ -1,5 +1,5 @@
 """The lists of names that a registry gives, page by page: the tags of a repository (distribution specification, Listing
-Tags)."""
+Tags), and its repositories (the catalog of the distribution project's API)."""
 
 from __future__ import annotations
 
@@ -10,13 +10,18 @@ from appliance.outgoing.collect.registry_client import RegistryClient
 from bundles import limits as format_limits
 from bundles.errors import MalformedError
 from bundles.io import strict_json
-from bundles.oci.reference import check_tag
+from bundles.oci.reference import check_repository, check_tag
 
 
 async def tags_of(place: RegistryClient) -> list[str]:
     """Every tag of a repository, each once. Raises MalformedError for what is no list of tags, too long or goes in a
     circle, and as RegistryClient.document: a list without its rest would be taken for whole."""
     return await _names(place, "tags/list", "tags", check_tag)
+
+
+async def repositories_of(registry: RegistryClient) -> list[str]:
+    """Every repository that a registry lists in its catalog. Raises as tags_of, NotFoundError where it has none."""
+    return await _names(registry, "_catalog", "repositories", check_repository)
 
 
 async def _names(place: RegistryClient, path: str, key: str, check: Callable[[str], str]) -> list[str]:
