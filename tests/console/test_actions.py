@@ -30,6 +30,8 @@ async def reach(console: Any, screen: str, action: str) -> None:
     app = console.app
     if action == "components" or action == "manifest" or screen == "artifact":
         app.open_thing("tag", "base/debian:12.6")
+    elif screen == "report":
+        app.open_further("report", APPROVED if action == "release" else QUARANTINED)
     elif screen == "intake_entry":
         app.open_thing("intake", APPROVED if action == "release" else QUARANTINED)
     elif screen == "job":
@@ -135,10 +137,10 @@ EFFECTS: dict[str, Callable[[Any], bool]] = {
     "clear": says("the form is empty"),
     "bring_in": asks(Choose),
     "import_next": asks(Choose),
-    "approve": asks(Choose),
+    "approve": at("report"),
     "release": asks(Confirm),
     "reject": asks(Prompt),
-    "report": shows_pane("report"),
+    "report": at("report"),
     "cancel": asks(Confirm),
     "sign": asks(Prompt),
     "cosign": asks(Prompt),
@@ -167,8 +169,12 @@ ELSEWHERE: dict[tuple[str, str], Callable[[Any], bool]] = {
     ("open", "ledger"): lambda console: console.app.focused.id == "entries",
     ("open", "guides"): at("guide"),
     ("open", "more"): at(LISTED[0].name),
+    ("open", "report"): says("► Changes of accounts"),
+    ("approve", "report"): asks(Choose),
+    ("release", "report"): asks(Confirm),
+    ("reject", "report"): asks(Prompt),
+    ("filter", "report"): lambda console: isinstance(console.app.focused, Input),
     ("bring_in", "home"): at("guide"),
-    **{("report", screen): shows_pane("report") for screen in ("intake", "approvals")},
     ("dismiss", "home"): asks(Confirm),
     ("filter", "artifact"): shows_pane("components"),
     ("bring_in", "media"): asks(Choose),

@@ -71,8 +71,8 @@ async def test_a_bundle_is_carried_out_across_and_in_by_keys_alone(drive: Any) -
         await console.press("enter")
         await console.shows("Next: read the report")
         await console.press("o")
-        assert "changes" in console.screen()
-        await console.press("escape", "a", "enter", *PASSPHRASE, "enter")
+        assert "What this station found" in console.screen()
+        await console.press("a", "enter", *PASSPHRASE, "enter")
         await console.shows("approved, 1 of 2")
         await console.press("a", "down", "enter", *PASSPHRASE, "enter")
         await console.shows("e releases it")
@@ -93,7 +93,7 @@ async def test_a_tampered_bundle_shows_its_first_failure_and_what_to_do(drive: A
 
 async def test_a_wrong_passphrase_signs_nothing_and_says_so(drive: Any) -> None:
     async with drive() as console:
-        await console.press("4", "a", "enter", "x", "enter")
+        await console.press("4", "a", "a", "enter", "x", "enter")
         await console.shows("the passphrase does not open the key")
         assert console.inside.entries[0].approvals == 0
 
@@ -101,7 +101,7 @@ async def test_a_wrong_passphrase_signs_nothing_and_says_so(drive: Any) -> None:
 async def test_the_next_passphrase_after_a_wrong_one_is_typed_into_the_same_field(drive: Any) -> None:
     """Were the field closed, its letters would be keys of the screen below: `s` saves, `q` quits."""
     async with drive() as console:
-        await console.press("4", "a", "enter", *"wrong", "enter")
+        await console.press("4", "a", "a", "enter", *"wrong", "enter")
         await console.shows("the passphrase does not open the key")
         await console.press(*"sq", "enter")
         await console.shows("the passphrase does not open the key")
@@ -113,7 +113,7 @@ async def test_the_next_passphrase_after_a_wrong_one_is_typed_into_the_same_fiel
 
 async def test_a_passphrase_is_never_on_the_screen(drive: Any) -> None:
     async with drive() as console:
-        await console.press("4", "a", "enter", *"secret")
+        await console.press("4", "a", "a", "enter", *"secret")
         assert "secret" not in console.screen()
 
 
@@ -129,7 +129,7 @@ async def test_a_rejection_needs_a_reason(drive: Any) -> None:
 async def test_the_same_person_does_not_approve_twice(drive: Any) -> None:
     async with drive() as console:
         for _ in range(2):
-            await console.press("4", "a", "enter", *PASSPHRASE, "enter")
+            await console.press("4", "a", "a", "enter", *PASSPHRASE, "enter")
         assert "this key has approved already" in console.screen()
 
 

@@ -35,7 +35,7 @@ async def _as(console: Any, monkeypatch: Any, *names: str) -> None:
 async def test_an_officer_approves_with_a_key_file(drive: Any, monkeypatch: Any) -> None:
     async with drive() as console:
         await _as(console, monkeypatch, "officer")
-        await console.press("4", "a")
+        await console.press("4", "a", "a")
         await console.shows("Your private key's file?")
         await console.press(*"/home/mo/officer.pem", "enter")
         await console.shows("Passphrase of the key /home/mo/officer.pem")
@@ -46,7 +46,7 @@ async def test_an_officer_approves_with_a_key_file(drive: Any, monkeypatch: Any)
 async def test_the_file_of_another_persons_key_signs_nothing(drive: Any, monkeypatch: Any) -> None:
     async with drive() as console:
         await _as(console, monkeypatch, "officer")
-        await console.press("4", "a", *"deputy.pem", "enter", *PASSPHRASE, "enter")
+        await console.press("4", "a", "a", *"deputy.pem", "enter", *PASSPHRASE, "enter")
         await console.shows("is not a release key that stands for")
         await console.press("escape", "4")
         assert all(not entry.decisions or entry.state != "quarantined" for entry in console.inside.entries)
@@ -55,7 +55,7 @@ async def test_the_file_of_another_persons_key_signs_nothing(drive: Any, monkeyp
 async def test_who_has_no_key_is_told_what_helps(drive: Any, monkeypatch: Any) -> None:
     async with drive() as console:
         await _as(console, monkeypatch)
-        await console.press("4", "a")
+        await console.press("4", "a", "a")
         await console.shows("have an administrator bind it")
 
 

@@ -63,7 +63,7 @@ def test_what_is_wrong_in_the_file_is_named(home: Path, text: str, says: str) ->
 
 async def test_a_changed_key_works_and_is_the_one_that_footer_and_help_show(drive: Any) -> None:
     async with drive(keymap=Keymap({"approve": ("ctrl+a",)})) as console:
-        await console.press("4", "a")
+        await console.press("4", "o", "a")
         assert "Approve" not in console.screen().splitlines()[-2], "the old key does nothing"
         assert "ctrl+a Approve" in console.screen().splitlines()[-1]
         await console.press("ctrl+a")

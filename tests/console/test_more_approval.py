@@ -26,11 +26,11 @@ async def test_everything_that_one_should_know_is_on_one_page(drive: Any) -> Non
             "wanted 2 of 2 approvals still needed",
             "sign with officer: approval 1 of 2: 1 more must follow within 72 hours",
             "nobody has approved it yet",
-            "[ok] integrity: every volume and 61 blobs are the signed ones",
+            "[ok] integrity: 24 volumes and 61 blobs are the signed ones",
             "[ i] changes: 1 new, 4 moved, 0 unchanged tags",
-            "[ i] differences: 4 components newer",
-            "libssl3 3.0.14-1 to 3.0.15-1",
-            "[ i] layers: 3 setuid files",
+            "[ i] differences: 1 of 4 moved tags changes inside",
+            "[ i] layers: 14 of 20 blobs are archives, with 41,210 entries: 3 setuid",
+            "o shows it",
         ):
             assert known in text
 
@@ -38,15 +38,16 @@ async def test_everything_that_one_should_know_is_on_one_page(drive: Any) -> Non
 async def test_a_signs_after_saying_what_the_signature_will_do(drive: Any) -> None:
     async with drive() as console:
         console.app.open_further("approval", WAITING)
-        await console.press("a")
+        await console.press("a", "a")
         assert "officer: approval 1 of 2: 1 more must follow within 72 hours" in console.screen()
         await console.press("enter", *PASSPHRASE, "enter")
         await console.shows("approved, 1 of 2")
+        await console.press("escape")
         assert "M. Okafor, security officer approved" in console.screen()
         assert "sign with deputy: approval 2 of 2: alpha.bravo-000007 may then be released" in " ".join(
             console.screen().split()
         )
-        await console.press("a", "down", "enter", *PASSPHRASE, "enter")
+        await console.press("a", "a", "down", "enter", *PASSPHRASE, "enter")
         await console.shows("e releases it")
         await console.press("e", "y")
         await console.shows("released: ")
@@ -61,7 +62,7 @@ async def test_x_rejects_with_a_reason_and_shows_what_became_of_it(drive: Any) -
         assert console.inside.entries[0].state == "rejected"
 
 
-async def test_enter_opens_the_whole_report(drive: Any) -> None:
+async def test_enter_opens_the_bundle(drive: Any) -> None:
     async with drive() as console:
         console.app.open_further("approval", WAITING)
         await console.press("enter")
@@ -79,7 +80,7 @@ async def test_y_copies_the_digest_and_s_saves_the_page(drive: Any, tmp_path: Pa
         console.app.focused.value = str(tmp_path / "page.txt")
         await console.press("enter")
         await console.shows("saved to")
-        assert "libssl3 3.0.14-1 to 3.0.15-1" in (tmp_path / "page.txt").read_text()
+        assert "sign with officer: approval 1 of 2" in (tmp_path / "page.txt").read_text()
 
 
 async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: Path) -> None:
@@ -104,9 +105,14 @@ async def test_a_real_bundle_is_approved_and_released_from_the_screen(tmp_path: 
             await console.shows("sign with officer: approval 1 of 1")
             await console.shows("Engineering")
             await console.press("a")
+            await console.shows("Verdict: ")
+            await console.shows("signed by Engineering")
+            await console.press("a")
             await console.shows("Passphrase of the key officer")
             await console.type("a passphrase")
             await console.press("enter")
+            await console.shows("approved, 1 of 1")
+            await console.press("escape")
             await console.shows("Officer approved")
             await console.shows("e releases it")
             await console.press("e")

@@ -57,7 +57,7 @@ async def test_only_keys_of_who_is_logged_in_are_offered_to_approve_with(drive: 
         monkeypatch.setattr(console.inside, "who", known)
         await console.app.look_at_station()
         console.app.open_further("approval", WAITING)
-        await console.press("a")
+        await console.press("a", "a")
         await console.shows("Passphrase of the key deputy")
         assert "officer" not in console.screen().replace("security-officer", "")
 
@@ -75,11 +75,11 @@ async def test_why_something_cannot_be_done_goes_when_another_row_is_chosen(driv
 async def test_an_approval_asks_for_nothing_after_the_release(drive: Any) -> None:
     async with drive(size=(120, 50)) as console:
         console.app.open_further("approval", WAITING)
-        await console.press("a", "enter", *PASSPHRASE, "enter")
+        await console.press("a", "a", "enter", *PASSPHRASE, "enter")
         await console.shows("approved, 1 of 2")
         await console.press("a", "down", "enter", *PASSPHRASE, "enter")
         await console.shows("e releases it")
-        await console.press("e", "y")
+        await console.press("e", "y", "escape")
         await console.shows("wanted none: it is released")
         assert "sign with" not in console.screen()
 

@@ -1,4 +1,4 @@
-"""Pictures of the screens: at 80x24 and 120x40, in colour and without. `pytest --snapshot-update` takes them anew."""
+"""Pictures of the screens: at 80x24 and 120x40, in colour and without; some at 200x60. `pytest --snapshot-update` takes them anew."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tui.demo.pictures import SCENES, Scene, Stage
 from tui.terminal.look import Look
 
 COLOUR, MONOCHROME, ASCII = Look(), Look(colour=False), Look(colour=False, ascii=True)
-SMALL, LARGE = (80, 24), (120, 40)
+SMALL, LARGE, WIDE = (80, 24), (120, 40), (200, 60)
 
 WANTED = [(scene, SMALL, MONOCHROME) for scene in SCENES]
 WANTED += [(scene, LARGE, COLOUR) for scene in SCENES if scene.name not in ("filter", "approve", "home-outside")]
@@ -22,6 +22,7 @@ WANTED += [
     for size, look in ((SMALL, COLOUR), (LARGE, MONOCHROME), (SMALL, ASCII))
     if scene.name in ("home", "plan", "bundle", "refused")
 ]
+WANTED += [(scene, WIDE, MONOCHROME) for scene in SCENES if scene.name == "report"]
 
 
 def named(value: object) -> str:

@@ -25,7 +25,8 @@ SAID: Final = re.compile(
 """`a approves`, `enter: opens`, `the report (o)`, `press i`."""
 
 VERBS: Final = {
-    ("/", "changes"): "filter", ("a", "approves"): "approve", ("a", "gives"): "account_grant", ("b", "builds"): "build",
+    ("/", "changes"): "filter", ("/", "finds"): "filter", ("a", "approves"): "approve", ("a", "gives"): "account_grant",
+    ("a", "signs"): "approve", ("b", "builds"): "build",
     ("c", "looks"): "check_chain", ("d", "dismisses"): "dismiss", ("e", "enables"): "account_enable",
     ("e", "releases"): "release", ("e", "unlocks"): "account_enable", ("e", "writes"): "delta_receipt",
     ("enter", "does"): "step", ("enter", "opens"): "open", ("enter", "shows"): "open", ("enter", "saves"): "step",
@@ -33,6 +34,7 @@ VERBS: Final = {
     ("i", "imports"): "bring_in import_next",
     ("n", "signs"): "sign", ("o", "begins"): "cosign", ("o", "shows"): "report", ("p", "pins"): "pin",
     ("p", "plans"): "plan", ("p", "sets"): "account_password", ("p", "works"): "plan", ("r", "looks"): "refresh",
+    ("r", "asks"): "refresh",
     ("s", "saves"): "save", ("space", "picks"): "pick", ("tab", "leads"): "next_pane", ("v", "begins"): "check",
     ("v", "chooses"): "check", ("v", "verifies"): "check", ("x", "rejects"): "reject", ("y", "copies"): "copy",
     ("(o)", ""): "report", ("(p)", ""): "plan", ("(x)", ""): "revoke", ("press i", ""): "bring_in import_next",
@@ -48,12 +50,13 @@ NO_KEYS: Final = {
 
 ELSEWHERE: Final = {
     "tui/wording/checklists.py": ("intake", "intake_entry"), "tui/wording/approvals.py": ("approvals", "approval"),
+    "tui/wording/report.py": ("report",), "tui/widgets/fold_rows.py": ("report",),
     "tui/wording/job_results.py": ("job",), "tui/wording/streams.py": ("ledger",),
     "tui/wording/audit.py": ("audit",), "tui/wording/artifact_tree.py": ("artifact",),
     "tui/wording/verification.py": ("verify",), "tui/wording/next_action.py": ("home",),
     "tui/guides/bring_in.py": ("guide",), "tui/guides/carry_out.py": ("guide",), "tui/guides/recover.py": ("job",),
     "tui/actions/account_actions.py": ("accounts",), "tui/actions/registry.py": ("accounts",),
-    "tui/screens/intake/deciding.py": ("intake", "intake_entry", "approval", "approvals"),
+    "tui/screens/intake/deciding.py": ("intake", "intake_entry", "approval", "approvals", "report"),
     "tui/screens/people/waiting_changes.py": ("accounts",), "tui/screens/outgoing/bundle_fields.py": ("new_bundle",),
     "tui/widgets/plan_rows.py": ("new_bundle",), "tui/screens/trust/acts.py": ("trust", "key"),
 }  # fmt: skip
@@ -64,7 +67,6 @@ ON_ITS_WAY: Final = {
     ("tui/guides/carry_out.py", "space picks"), ("tui/guides/carry_out.py", "b builds"),
     ("tui/guides/carry_out.py", "(p)"), ("tui/screens/outgoing/bundle_fields.py", "space picks"),
     ("tui/screens/outgoing/bundle_fields.py", "enter opens"), ("tui/guides/bring_in.py", "enter saves"),
-    ("tui/wording/approvals.py", "enter shows"),
 }  # fmt: skip
 """Keys that a text names of the screen that it leads to."""
 

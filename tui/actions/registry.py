@@ -171,6 +171,7 @@ _FILTERED: Final = (
 _LANDING: Final = ("intake", "home", "media")
 _BEFORE_IT: Final = ("intake_entry", "approvals", "approval", "guide")
 _BUNDLES: Final = ("intake", "intake_entry", "approvals", "approval")
+_DECIDED_ON: Final = (*_BUNDLES, "report")
 _JOBS: Final = ("jobs", "job")
 
 ACTIONS: Final[tuple[Action, ...]] = (
@@ -204,11 +205,12 @@ ACTIONS: Final[tuple[Action, ...]] = (
     Action("bring_in", ("i",), "Import", "verify a bundle into quarantine", _LANDING,
            may("import"), hint=2),
     Action("import_next", ("i",), "Import", "verify the next medium, or another bundle", _BEFORE_IT, may("import")),
-    Action("approve", ("a",), "Approve", "sign for the bundle and its report", _BUNDLES, may("approve", _approvable),
+    Action("approve", ("a",), "Approve", "sign for the bundle and its report", _DECIDED_ON, may("approve", _approvable),
            hint=3),
-    Action("release", ("e",), "Release", "make the approved content visible to clients", _BUNDLES,
+    Action("release", ("e",), "Release", "make the approved content visible to clients", _DECIDED_ON,
            may("release", _releasable), hint=3),
-    Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _BUNDLES, may("reject", _rejectable),
+    Action("reject", ("x",), "Reject", "sign a refusal, with the reason", _DECIDED_ON,
+           may("reject", _rejectable),
            hint=4),
     Action("report", ("o",), "Report", "what this station found in the bundle",
            _BUNDLES, _chosen, hint=2),

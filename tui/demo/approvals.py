@@ -15,28 +15,6 @@ from tui.demo.state import DemoState
 
 _HOURS: Final = 72
 _LIST: Final = "/v1/approvals"
-_LAYERS: Final = {
-    "inspector": "layers",
-    "outcome": "note",
-    "summary": "3 setuid files, 0 devices, 0 links that lead out",
-    "details": {
-        "setuid": [
-            {"path": "usr/bin/su", "image": "base/debian:12.8"},
-            {"path": "usr/bin/mount", "image": "base/debian:12.8"},
-            {"path": "usr/bin/passwd", "image": "base/debian:12.8"},
-        ]
-    },
-}
-_DIFFERENCES: Final = {
-    "inspector": "differences",
-    "outcome": "note",
-    "summary": "4 components newer, 1 added, 0 removed; 2.1 MB larger",
-    "details": {
-        "newer": ["libssl3 3.0.14-1 to 3.0.15-1", "libc6 2.36-9 to 2.36-10", "zlib1g 1.2.13-1 to 1.2.13-2"],
-        "added": ["libgcrypt20 1.10.1-3"],
-        "configuration": [{"reference": "team/payments-api:2.29.13", "field": "User", "from": "root", "to": "1000"}],
-    },
-}
 
 
 def answer(station: DemoState, path: str, arguments: Mapping[str, Any]) -> object | None:
@@ -59,7 +37,7 @@ def _waiting(station: DemoState) -> list[IntakeDetail]:
 
 
 def _sections(entry: IntakeDetail) -> list[dict[str, Any]]:
-    return [*(entry.report or {}).get("sections", ()), _DIFFERENCES, _LAYERS] if entry.report else []
+    return list((entry.report or {}).get("sections", ()))
 
 
 def _summary(entry: IntakeDetail) -> dict[str, Any]:
@@ -75,14 +53,14 @@ def _summary(entry: IntakeDetail) -> dict[str, Any]:
             {name: section[name] for name in ("inspector", "outcome", "summary")} for section in _sections(entry)
         ],
         "people": [
-            {"keyid": one.keyid, "owner": one.owner, "created": one.created, "not_after": _until(one.created)}
+            {"keyid": one.keyid, "owner": one.owner, "created": one.created, "not_after": until(one.created)}
             for one in entry.decisions
         ],
     }
 
 
-def _until(created: str) -> str:
-    """Three days on, within the demo's month."""
+def until(created: str) -> str:
+    """When an approval ends: three days on, within the demo's month."""
     day = int(created[8:10]) + _HOURS // 24
     return f"{created[:8]}{day:02d}{created[10:]}"
 

@@ -11,7 +11,7 @@ from appliance.api.bundles import OutgoingBundle
 from appliance.api.intake import CarriedVolume, IntakeDecision, IntakeDetail, IntakeEntry, LedgerRow, Stream
 from appliance.api.states import PENDING_STATES
 from bundles.errors import RefusedError
-from tui.demo import data
+from tui.demo import data, reports
 
 STREAM: Final = "alpha.bravo"
 _OWNERS: Final = {
@@ -32,51 +32,6 @@ def _artifacts(sequence: int) -> list[dict[str, Any]]:
         {"repository": name, "tags": list(tags), "digest": data.digest(f"{name}:{tags[0]}"), "kind": kind}
         for name, tags, kind in _CARRIED[: 2 + sequence % 4]
     ]
-
-
-def _report(name: str, artifacts: list[dict[str, Any]]) -> dict[str, Any]:
-    new, moved = artifacts[:1], artifacts[1:]
-    return {
-        "type": "application/vnd.lockgate.inspection-report.v1+json",
-        "site": "bravo",
-        "bundle": name,
-        "digest": data.digest(name),
-        "created": data.day(64, "13:40:59"),
-        "sections": [
-            {
-                "inspector": "integrity",
-                "outcome": "ok",
-                "summary": "every volume and 61 blobs are the signed ones",
-                "details": {"signers": [{"keyid": data.KEYIDS["engineer"], "owner": "Release Engineering, alpha"}]},
-            },
-            {
-                "inspector": "artifacts",
-                "outcome": "ok",
-                "summary": "2 index, 2 image, 1 chart",
-                "details": {"artifacts": artifacts},
-            },
-            {
-                "inspector": "changes",
-                "outcome": "note" if moved else "ok",
-                "summary": f"{len(new)} new, {len(moved)} moved, 0 unchanged tags",
-                "details": {
-                    "new": [_tagged(one) for one in new],
-                    "moved": [_tagged(one) for one in moved],
-                    "unchanged": [],
-                },
-            },
-            {
-                "inspector": "evidence",
-                "outcome": "ok",
-                "summary": "carried, not counted: 6 SBOMs, 4 signatures, 0 attestations",
-                "details": {"images_without_sbom": []},
-            },
-        ],
-    }
-
-
-def _tagged(artifact: dict[str, Any]) -> dict[str, Any]:
-    return {"reference": f"{artifact['repository']}:{artifact['tags'][0]}", "digest": artifact["digest"]}
 
 
 def bundle_id(sequence: int, stream: str = STREAM) -> str:
@@ -105,7 +60,7 @@ def make(
         )
         for index in range(1, sizes + 1)
     )
-    whole = state != "receiving"
+    report, report_digest = reports.make(name, artifacts) if state != "receiving" else (None, None)
     return IntakeDetail(
         digest=data.digest(name),
         id=name,
@@ -127,8 +82,8 @@ def make(
             "classification": "INTERNAL",
             "artifacts": artifacts,
         },
-        report=_report(name, artifacts) if whole else None,
-        report_digest=data.digest(f"report of {name}") if whole else None,
+        report=report,
+        report_digest=report_digest,
         approvals=len(approvals),
         decisions=tuple(
             IntakeDecision(keyid=data.KEYIDS[name], owner=_OWNERS[data.KEYIDS[name]], created=received)

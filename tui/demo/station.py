@@ -26,8 +26,11 @@ from appliance.api.people import Who
 from appliance.api.states import PENDING_STATES
 from appliance.api.status import Check, Health, JobCounts, LastImport, Status, StoreUse
 from appliance.api.trust import OwnKey, TrustedKey, TrustRule
+from bundles.documents import signed
+from bundles.documents.signed import Approval
 from bundles.errors import NotFoundError, RefusedError, UsageError
 from tui.demo import accounts, changes, data, further_screens, scripts
+from tui.demo import approvals as demo_approvals
 from tui.demo import audit as demo_audit
 from tui.demo import intake as demo_intake
 from tui.demo.jobs import DemoJob
@@ -246,15 +249,11 @@ class DemoStation(DemoState):
 
     async def approval_payload(self, bundle: str, *, keyid: str, decision: str, why: str = "") -> bytes:
         entry = await self.intake_entry(bundle)
-        document = {
-            "bundle": entry.digest,
-            "decision": decision,
-            "keyid": keyid,
-            "report": entry.report_digest,
-            "type": "lockgate.approval",
-            "why": why,
-        }
-        return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        now = self.now()
+        document = Approval(site=self.site, bundle=entry.id, digest=entry.digest, report=entry.report_digest or "",
+                            decision=decision, why=why, keyid=keyid, created=now,
+                            not_after=demo_approvals.until(now))  # fmt: skip
+        return signed.encode(document)
 
     async def give_approval(self, bundle: str, *, payload: bytes, keyid: str, signature: bytes) -> IntakeDetail:
         entry = await self.intake_entry(bundle)

@@ -11,7 +11,6 @@ from bundles.io.display import safe
 from tui.terminal.texts import count, moment, size, words
 from tui.widgets.mark_rows import Marked
 from tui.wording.account_changes import marked
-from tui.wording.report import section_lines
 
 ROLES: Final = {"ok": "ok", "note": "note", "fail": "bad"}
 
@@ -47,8 +46,7 @@ def facts_of(entry: PendingDetail) -> list[tuple[str, str]]:
 
 
 def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marked]:
-    """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found,
-    what changes."""
+    """What the signature of each of one's own keys will do, changes of accounts, who has approved, what was found."""
     decided = entry.state in ("released", "rejected")
     for name, effect in () if decided else effects.items():
         role = "need" if entry.waits_for == "approvals" and effect.adds else "wait"
@@ -68,12 +66,8 @@ def lines_of(entry: PendingDetail, effects: dict[str, Effect]) -> Iterator[Marke
         yield Marked("wait", "nobody has approved it yet")
     for found in entry.found:
         yield Marked(ROLES.get(found.outcome, "bad"), f"{safe(found.inspector)}: {safe(found.summary)}")
-        section = {"changes": entry.changes, "differences": entry.differences}.get(found.inspector)
-        if section is not None:
-            for line in section_lines(section):
-                yield Marked("", safe(line))
     if entry.report_digest:
-        yield Marked("note", f"report {safe(entry.report_digest)}; enter shows it whole")
+        yield Marked("note", f"report {safe(entry.report_digest)}; o shows it, and it is signed there")
 
 
 def found_line(entry: Pending) -> tuple[str, str]:

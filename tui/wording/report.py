@@ -1,57 +1,57 @@
-"""The inspection report as a person reads it: any typed document, section by section."""
+"""What stands beside an inspection report in the console: the bundle's facts, changes of accounts, and whether the
+report is the one that its digest names."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from appliance.api.intake import IntakeDetail
+from appliance.api.people import AccountChange
+from bundles.documents.report_parts import Line
+from bundles.errors import MalformedError
+from bundles.io import strict_json
+from bundles.io.display import safe
+from bundles.oci.digest import Digest
+from tui.terminal.texts import count, moment, size, words
+from tui.wording.account_changes import sentence
+from tui.wording.checklists import next_step
 
-_OUTCOMES = {"ok": "[ok]", "note": "[ i]", "fail": "[!!] FAIL"}
-
-
-def report_text(entry: IntakeDetail) -> str:
-    """The report's sections with their outcomes, then its digest; says so where there is none yet."""
-    report = entry.report
-    if report is None:
-        return "no report yet: it is made when all volumes are verified"
-    lines: list[str] = []
-    for section in report.get("sections", ()):
-        outcome = str(section.get("outcome"))
-        lines.append(f"{_OUTCOMES.get(outcome, outcome)} {section.get('inspector')}: {section.get('summary')}")
-        lines.extend(section_lines(section))
-        lines.append("")
-    made = f"made by {report.get('site')} at {report.get('created')}"
-    return "\n".join([*lines, made, f"digest of this report {entry.report_digest}"])
+_PAPERS = ("purpose", "authorisation", "classification")
 
 
-def section_lines(section: dict[str, Any]) -> Iterator[str]:
-    """The details of a section, indented: untrusted text, to be made fit by who shows it."""
-    for name, value in dict(section.get("details") or {}).items():
-        yield from _lines(str(name), value, 2)
+def is_as_named(entry: IntakeDetail) -> bool:
+    """Whether the report's bytes are those of the digest that people sign."""
+    if entry.report is None:
+        return entry.report_digest is None
+    try:
+        return str(Digest.of(strict_json.canonical(entry.report))) == entry.report_digest
+    except MalformedError:
+        return False
 
 
-def _lines(name: str, value: Any, depth: int) -> Iterator[str]:
-    indent = "  " * depth
-    label = name.replace("_", " ")
-    if isinstance(value, dict):
-        yield f"{indent}{label}"
-        for inner, one in value.items():
-            yield from _lines(str(inner), one, depth + 1)
-    elif isinstance(value, list):
-        yield f"{indent}{label}: {len(value) or 'none'}"
-        for one in value:
-            if isinstance(one, dict):
-                yield f"{indent}  - " + ", ".join(f"{key} {_word(inner)}" for key, inner in one.items())
-            else:
-                yield f"{indent}  - {_word(one)}"
-    else:
-        yield f"{indent}{label}: {_word(value)}"
+def origin(entry: IntakeDetail) -> str:
+    """Where a bundle comes from, when it was made, and how much it is."""
+    sender, _, here = entry.stream.partition(".")
+    made = entry.manifest.get("created")
+    when = moment(made if isinstance(made, str) else None)
+    return f"{safe(sender)} to {safe(here)}, made {when}; {count(entry.artifacts, 'artifact')}, {size(entry.bytes)}"
 
 
-def _word(value: Any) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return " ".join(str(one) for one in value)
-    return "none" if value is None else str(value)
+def papers(manifest: Mapping[str, Any]) -> str:
+    """Purpose, authorisation and classification; `none` where there are none."""
+    given = [str(manifest[name]) for name in _PAPERS if manifest.get(name)]
+    return words(given) if given else "none"
+
+
+def next_here(entry: IntakeDetail) -> tuple[str, str]:
+    """What a person does next who reads the report, as role and sentence."""
+    if entry.state == "quarantined" and entry.report is not None:
+        return "need", f"read it, then a approves or x rejects; {entry.approvals} of {entry.needed} approved"
+    return next_step(entry)
+
+
+def account_lines(changes: Sequence[AccountChange]) -> list[Line]:
+    """The changes of accounts that an officer is to know, as the first part of the page."""
+    below = tuple(Line(sentence(one), "note" if one.waits else "fail") for one in changes)
+    return [Line("Changes of accounts", below=below)] if below else []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from typing import ClassVar
-from urllib.parse import quote
 
 from textual.app import ComposeResult
 
@@ -13,16 +12,13 @@ from appliance.api.people import AccountChange
 from bundles.errors import LockgateError, NotFoundError
 from bundles.io.display import safe
 from tui.screens.asking import Place
-from tui.screens.intake.deciding import DecidingScreen
+from tui.screens.intake.deciding import DecidingScreen, effects_of, pending_path
 from tui.screens.trust.signing import release_keys
 from tui.station.port import Station
 from tui.widgets.mark_rows import Marked, MarkRows
 from tui.widgets.panel import Panel, fact
 from tui.wording.approvals import facts_of, lines_of
 from tui.wording.checklists import next_step
-
-KEYS = 4
-"""Own keys whose effect is asked for; a person has one or two."""
 
 
 class ApprovalScreen(DecidingScreen):
@@ -71,13 +67,6 @@ class ApprovalScreen(DecidingScreen):
     def changes_now(self) -> tuple[AccountChange, ...] | None:
         return self.entry.account_changes if self.entry else None
 
-    def explained(self, bundle: EntrySummary, decision: str, why: str) -> str:
-        said = super().explained(bundle, decision, why)
-        if decision != "approve" or not self.effects:
-            return said
-        effects = "\n".join(f"{safe(name)}: {safe(effect.text)}" for name, effect in self.effects.items())
-        return f"{said}\n{effects}"
-
     def bundle_decided(self, entry: IntakeDetail) -> None:
         super().bundle_decided(entry)
         if entry.state == "rejected":
@@ -95,14 +84,5 @@ class ApprovalScreen(DecidingScreen):
 
 async def _look(bundle: str, station: Station) -> tuple[PendingDetail, dict[str, Effect]]:
     """The entry, and what an approval by each of one's own keys will do, by the key's name."""
-    path = f"/v1/approvals/{quote(bundle, safe='')}"
-    keys = (await release_keys(station)).keys[:KEYS]
-    effects: dict[str, Effect] = {}
-    entry: PendingDetail | None = None
-    for key in keys:
-        entry = await station.fetch(PendingDetail, path, keyid=key.keyid)
-        if entry.effect is not None:
-            effects[key.name] = entry.effect
-    if entry is None:
-        entry = await station.fetch(PendingDetail, path)
-    return entry, effects
+    entry = await station.fetch(PendingDetail, pending_path(bundle))
+    return entry, await effects_of(station, bundle, await release_keys(station))

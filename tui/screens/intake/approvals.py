@@ -70,9 +70,5 @@ class ApprovalsScreen(PagedScreen, DecidingScreen):
         if self.table.current is not None:
             self.console_app.open_further("approval", self.table.current.id)
 
-    def do_approve(self) -> None:
-        """Nobody signs from a list: what is signed is looked at first."""
-        self.do_open()
-
     def copied(self) -> str:
         return self.table.current.digest if self.table.current else ""

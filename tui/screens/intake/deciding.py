@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
-from appliance.api.intake import EntrySummary, IntakeDetail, ReleaseAnswer
+from appliance.api.intake import Effect, EntrySummary, IntakeDetail, PendingDetail, ReleaseAnswer
 from appliance.api.people import AccountChange
+from bundles.documents.signed import Approval, decode
+from bundles.errors import NotFoundError, RefusedError
 from bundles.io.display import safe
 from tui.dialogs.confirm import Confirm
 from tui.dialogs.prompt import Prompt, needed
-from tui.screens import make
 from tui.screens.intake.importing import ImportingScreen
 from tui.screens.trust.signing import NO_KEY, Offer, SigningScreen, release_keys
 from tui.station.port import Station
@@ -20,6 +23,18 @@ from tui.wording.account_changes import marked, sentence, summary
 
 _CHANGES: Final = 4
 """Changes of accounts that the question before a release names: the dialog fits 24 rows."""
+
+
+KEYS: Final = 4
+"""Own keys whose effect is asked for; a person has one or two."""
+
+
+@dataclass(frozen=True)
+class Signed:
+    """What a decision is for: the bundle's digest and, where a report was read, the report's."""
+
+    digest: str
+    report: str | None = None
 
 
 class DecidingScreen(ImportingScreen, SigningScreen):
@@ -42,13 +57,14 @@ class DecidingScreen(ImportingScreen, SigningScreen):
                 self.say("ok", f"approved, {given} of {wanted}; another person must approve it too")
 
     def do_report(self) -> None:
-        """Open the bundle at its report."""
+        """Open the bundle's report."""
         bundle = self.bundle_now()
         if bundle is not None:
-            self.console_app.push_screen(make("intake_entry", bundle.id, "report"))
+            self.console_app.open_further("report", bundle.id)
 
     def do_approve(self) -> None:
-        self._decide("approve", "")
+        """Nobody signs before the report was there to be read: it opens, and `a` signs there."""
+        self.do_report()
 
     def do_reject(self) -> None:
         bundle = self.bundle_now()
@@ -59,31 +75,40 @@ class DecidingScreen(ImportingScreen, SigningScreen):
             "The reason is signed and kept. A rejected bundle cannot be released, and its number is used up.",
             check=needed,
         )
-        self.console_app.push_screen(prompt, lambda why: self._decide("reject", why) if why else None)
+        seen = Signed(bundle.digest)
+        self.console_app.push_screen(prompt, lambda why: self.decide("reject", why, seen) if why else None)
 
-    def _decide(self, decision: str, why: str) -> None:
+    def decide(self, decision: str, why: str, seen: Signed | None) -> None:
+        """Sign a decision about what was `seen`, once its keys and what they will do are known."""
         bundle = self.bundle_now()
-        if bundle is not None:
-            name, explain = bundle.id, self.explained(bundle, decision, why)
-            self.ask(release_keys, lambda offer: self._sign_decision(name, explain, decision, why, offer), group="act")
+        if bundle is None or seen is None:
+            return
 
-    def explained(self, bundle: EntrySummary, decision: str, why: str) -> str:
-        """What a person reads before the passphrase."""
-        return explain_decision(bundle, decision, why)
+        async def look(station: Station) -> tuple[Offer, dict[str, Effect]]:
+            offer = await release_keys(station)
+            return offer, await effects_of(station, bundle.id, offer) if decision == "approve" else {}
 
-    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, offer: Offer) -> None:
+        def known(found: tuple[Offer, dict[str, Effect]]) -> None:
+            offer, effects = found
+            self._sign_decision(bundle.id, explain_decision(bundle, decision, why, effects), decision, why, offer, seen)
+
+        self.ask(look, known, group="act")
+
+    def _sign_decision(self, bundle: str, explain: str, decision: str, why: str, offer: Offer, seen: Signed) -> None:
         if not offer.ids:
             self.say("bad", f"no key is {offer.wanted}: {NO_KEY}")
             return
 
         async def fetch(station: Station, keyid: str) -> bytes:
-            return await station.approval_payload(bundle, keyid=keyid, decision=decision, why=why)
+            payload = await station.approval_payload(bundle, keyid=keyid, decision=decision, why=why)
+            require_seen(payload, bundle, decision, seen)
+            return payload
 
         async def send(station: Station, keyid: str, payload: bytes, signature: bytes) -> IntakeDetail:
             return await station.give_approval(bundle, payload=payload, keyid=keyid, signature=signature)
 
         title = f"{decision.capitalize()} {safe(bundle)}"
-        self.sign(title, offer, explain, fetch, send, self.bundle_decided)
+        self.sign(title, offer, explain, fetch, send, self.bundle_decided, asks=True)
 
     def do_release(self) -> None:
         bundle = self.bundle_now()
@@ -130,15 +155,50 @@ def release_explained(changes: Sequence[AccountChange]) -> str:
         return text
     lines = [f"{MARKS[one.role]} {one.text}" for one in marked(changes[:_CHANGES])]
     if len(changes) > _CHANGES:
-        lines.append(f"and {len(changes) - _CHANGES} more: the bundle's report (o) lists them all")
+        lines.append(f"and {len(changes) - _CHANGES} more: the bundle's report lists them all")
     return "\n".join([text, "", f"{summary(changes)}:", *lines])
 
 
-def explain_decision(bundle: EntrySummary, decision: str, why: str) -> str:
-    """What a person signs for, in words."""
+def explain_decision(bundle: EntrySummary, decision: str, why: str, effects: Mapping[str, Effect]) -> str:
+    """What a person signs for, in words, and what the signature of each of their keys will do."""
     what = f"You {decision} {safe(bundle.id)}: {size(bundle.bytes)} from {safe(bundle.stream.partition('.')[0])}."
     reason = f"\nReason: {safe(why)}" if why else ""
+    told = "".join(f"\n{safe(name)}: {safe(effect.text)}" for name, effect in effects.items())
     return (
         f"{what}{reason}\nYou sign the bundle's digest and the report's digest. "
-        "The signature is made here; the key never leaves this console."
+        f"The signature is made here; the key never leaves this console.{told}"
     )
+
+
+def require_seen(payload: bytes, bundle: str, decision: str, seen: Signed) -> None:
+    """What is to be signed decides what was asked for, about what was shown. Raises RefusedError where the station
+    would have something else signed, MalformedError where it is no approval."""
+    asked = decode(payload, Approval)
+    if (asked.bundle, asked.digest, asked.decision) != (bundle, seen.digest, decision):
+        raise RefusedError(
+            "the station would have something else signed", thing=f"{asked.decision} {asked.bundle}, {asked.digest}",
+            remedy="do not sign; have the station looked into: lockgate intake check",
+        )  # fmt: skip
+    if seen.report is not None and asked.report != seen.report:
+        raise RefusedError(
+            "the bundle was inspected anew since its report was shown", thing=f"{bundle}: {asked.report}",
+            remedy="read the new report, then sign",
+        )  # fmt: skip
+
+
+async def effects_of(station: Station, bundle: str, offer: Offer) -> dict[str, Effect]:
+    """What an approval by each of one's own keys will do, by the key's name; nothing where it waits for nobody."""
+    effects = {}
+    for key in offer.keys[:KEYS]:
+        try:
+            found = await station.fetch(PendingDetail, pending_path(bundle), keyid=key.keyid)
+        except NotFoundError:
+            return {}
+        if found.effect is not None:
+            effects[key.name] = found.effect
+    return effects
+
+
+def pending_path(bundle: str) -> str:
+    """Where the station says how a bundle waits for people."""
+    return f"/v1/approvals/{quote(bundle, safe='')}"

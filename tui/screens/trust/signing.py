@@ -15,6 +15,7 @@ from bundles.errors import UsageError
 from bundles.io.display import safe
 from bundles.io.secret import Secret
 from tui.dialogs.choose import Choose, Option
+from tui.dialogs.confirm import Confirm
 from tui.dialogs.passphrase import Passphrase
 from tui.dialogs.prompt import Prompt, needed
 from tui.screens.station_screen import StationScreen
@@ -55,12 +56,27 @@ class SigningScreen(StationScreen):
     """A screen on which people sign."""
 
     def sign(
-        self, what: str, offer: Offer, explain: str, fetch: Fetch, send: Send[T], then: Callable[[T], None]
+        self,
+        what: str,
+        offer: Offer,
+        explain: str,
+        fetch: Fetch,
+        send: Send[T],
+        then: Callable[[T], None],
+        *,
+        asks: bool = False,
     ) -> None:
         """Sign with one of the keys; `what` names what is signed in a few words for the dialogs' titles, `explain` says
-        it whole. `then` gets what `send` answered."""
+        it whole. `then` gets what `send` answered. `asks`: a key without a passphrase signs after a yes."""
 
         def go(key: OwnKey, passphrase: Secret) -> None:
+            if asks and not key.encrypted:
+                question = Confirm(f"{what} with the key {safe(key.name)}?", explain)
+                self.console_app.push_screen(question, lambda yes: signs(key, passphrase) if yes else None)
+            else:
+                signs(key, passphrase)
+
+        def signs(key: OwnKey, passphrase: Secret) -> None:
             self.say("busy", "opening the key and signing")
             self.work(partial(self._sign, key, passphrase, fetch, send), then, group="act")
 

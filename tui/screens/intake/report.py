@@ -1,0 +1,115 @@
+"""A bundle's inspection report: the page that officers sign for. Every approval goes through it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import ClassVar, Final
+
+from textual.app import ComposeResult
+
+from appliance.api.intake import EntrySummary, IntakeDetail
+from appliance.api.people import AccountChange
+from bundles.documents.report_page import page
+from bundles.errors import RefusedError
+from bundles.io.display import safe
+from tui.screens.asking import Place
+from tui.screens.intake.deciding import DecidingScreen, Signed
+from tui.station.port import Station
+from tui.widgets.fold_rows import FoldRows
+from tui.widgets.panel import Panel, fact
+from tui.wording.report import account_lines, is_as_named, next_here, origin, papers
+
+_NAMES: Final = 7
+"""Cells of the names of facts."""
+
+
+class ReportScreen(DecidingScreen):
+    name_of: ClassVar[str] = "report"
+
+    def __init__(self, bundle: str) -> None:
+        super().__init__()
+        self.bundle = bundle
+        self.entry: IntakeDetail | None = None
+
+    def body(self) -> ComposeResult:
+        yield Panel(self.look, f"Inspection report of {safe(self.bundle)}", ident="facts")
+        yield FoldRows(self.look, "What this station found", ident="report",
+                       empty="no report yet: it is made when all volumes are verified")  # fmt: skip
+
+    @property
+    def rows(self) -> FoldRows:
+        return self.query_one("#report", FoldRows)
+
+    def load(self) -> None:
+        places: list[Place] = [self.query_one("#facts", Panel), self.rows]
+        self.ask(partial(_entry, self.bundle), self.show_entry, places=places, needs="quarantine")
+
+    def show_entry(self, entry: IntakeDetail) -> None:
+        """Show an entry with its report."""
+        if entry == self.entry:
+            return
+        self.entry = entry
+        role, text = next_here(entry)
+        self.query_one("#facts", Panel).show(
+            [
+                fact("from", origin(entry), name_width=_NAMES),
+                fact("papers", papers(entry.manifest), name_width=_NAMES),
+                fact("digest", safe(entry.report_digest or "none"), name_width=_NAMES),
+                [(f"{self.look.mark(role)} Next: {text}", role)],
+            ]
+        )
+        found = () if entry.report is None else page(entry.report)
+        self.rows.show((*account_lines(entry.account_changes), *found))
+        self.frame_changed()
+
+    def filter_changed(self, text: str) -> None:
+        self.rows.narrow(text)
+
+    def do_open(self) -> None:
+        self.rows.toggle()
+
+    def do_unfold(self) -> None:
+        self.rows.open_all(opened=not self.rows.is_open_everywhere)
+
+    def do_approve(self) -> None:
+        entry = self.entry
+        if entry is None or entry.report is None:
+            self.say("bad", "Approve: there is no report here to sign for; r asks the station again")
+        else:
+            self.decide("approve", "", self._signed)
+
+    @property
+    def _signed(self) -> Signed | None:
+        """What a signature made here is for: the bundle, and the report that is shown."""
+        entry = self.entry
+        return None if entry is None else Signed(entry.digest, entry.report_digest)
+
+    def item(self) -> object | None:
+        return self.entry
+
+    def bundle_now(self) -> EntrySummary | None:
+        return self.entry
+
+    def changes_now(self) -> tuple[AccountChange, ...] | None:
+        return self.entry.account_changes if self.entry else None
+
+    def bundle_decided(self, entry: IntakeDetail) -> None:
+        self.show_entry(entry)
+        super().bundle_decided(entry)
+
+    def copied(self) -> str:
+        return (self.entry.report_digest or "") if self.entry else ""
+
+    def as_text(self) -> str:
+        return "\n".join([self.query_one("#facts", Panel).as_text(), self.rows.as_text()])
+
+
+async def _entry(bundle: str, station: Station) -> IntakeDetail:
+    """The entry. Raises RefusedError where its report is not what the digest says that people sign."""
+    entry = await station.intake_entry(bundle)
+    if not is_as_named(entry):
+        raise RefusedError(
+            "the report that came is not the one that its digest names", thing=bundle,
+            remedy="ask again; where that does not help: lockgate intake check",
+        )  # fmt: skip
+    return entry
