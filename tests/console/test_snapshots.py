@@ -1,4 +1,5 @@
-"""Pictures of the screens: at 80x24 and 120x40, in colour and without; some at 200x60. `pytest --snapshot-update` takes them anew."""
+"""Pictures of the screens: at 80x24 and 120x40, in colour and without; some at 200x60. `pytest --snapshot-update` takes
+them anew."""
 
 from __future__ import annotations
 
