@@ -69,13 +69,27 @@ class LazyGroup(click.Group):
         system ends a path. An option's value may be empty."""
         if any("\0" in word for word in args):
             raise click.UsageError("an argument holds a NUL character")
-        for before, word in pairwise(args):
-            if not word and (before == "--" or not before.startswith("-")) and not extra.get("resilient_parsing"):
-                typed = " ".join(args[: args.index("")])[:160]
-                raise UsageError(
-                    "an argument is empty", thing=f"lockgate {typed} ''", remedy="name it; a variable may not be set"
-                )
+        if "" in args and not extra.get("resilient_parsing"):
+            valued = self._valued(args)
+            for at, (before, word) in enumerate(pairwise(args), 1):
+                if not word and before not in valued:
+                    raise UsageError(
+                        "an argument is empty",
+                        thing=f"lockgate {' '.join(args[:at])[:160]} ''",
+                        remedy="name it; a variable may not be set",
+                    )
         return super().make_context(info_name, args, parent, **extra)
+
+    def _valued(self, args: list[str]) -> set[str]:
+        """The options of the command in `args` behind which a value stands."""
+        command: click.Command = self
+        for word in args:
+            below = command.get_command(click.Context(command), word) if isinstance(command, click.Group) else None
+            if below is None:
+                break
+            command = below
+        options = [one for one in command.get_params(click.Context(command)) if isinstance(one, click.Option)]
+        return {name for one in options if not one.is_flag for name in one.opts}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self._table)

@@ -44,7 +44,11 @@ def recall(reader: Reader, paths: StationPaths, thing: str) -> Recall:
     digest = _digest(reader, thing)
     bundles = [*_incoming(reader, digest), *_outgoing(reader, paths, digest)]
     if not bundles:
-        raise NotFoundError("no bundle has anything to do with it", thing=thing, remedy="give a keyid or a digest")
+        raise NotFoundError(
+            "no bundle has anything to do with it",
+            thing=thing,
+            remedy="give the keyid or digest of what a bundle carried; see: lockgate key list",
+        )
     blobs = BlobStore(paths)
     tags: dict[str, dict[str, str]] = {}
     holding: set[str] = set()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 from typing import Final
 
 from appliance import clock, limits
@@ -19,10 +20,11 @@ from appliance.store.reads.decisions import clock_floor, differing_overrides, op
 from appliance.store.writes.ledger import SayOverride, SignedOverride
 from bundles.documents import signed as documents
 from bundles.documents.signed import Override
-from bundles.errors import LockgateError, MalformedError, RefusedError, UsageError
+from bundles.errors import LockgateError, MalformedError, NotFoundError, RefusedError, UsageError
 from bundles.io.times import later
 from bundles.people import count, is_same
 from bundles.signing.keys import check_keyid
+from bundles.signing.trust import TrustFolder
 
 PEOPLE: Final = 2
 """Who must say an override, whatever a release takes."""
@@ -56,6 +58,18 @@ def people_needed(station: Station) -> int:
 def draft(station: Station, subject: Subject, keyid: str, why: str) -> bytes:
     """The exact bytes for a person to sign. Raises UsageError, MalformedError."""
     return _draft(station, subject, check_keyid(keyid), why)
+
+
+def check_source(station: Station, stream: str) -> None:
+    """Whether anything could come on the stream: a name that was mistyped is nobody's. Raises NotFoundError."""
+    source, _, destination = stream.partition(".")
+    pinned = {site for record in TrustFolder.load(station.paths.trust).records for site in record.sites}
+    if destination == station.config.site and source not in pinned:
+        near = get_close_matches(source, sorted(pinned), 1)
+        said = f"did you mean {near[0]}.{destination}? " if near else ""
+        raise NotFoundError(
+            "no key is pinned for the site that it comes from", thing=stream, remedy=f"{said}see: lockgate key list"
+        )
 
 
 def check(station: Station, subject: Subject, why: str) -> None:

@@ -120,7 +120,9 @@ def check_rules(rules: Iterable[SignerRule], purposes: Iterable[str]) -> tuple[S
         raise MalformedError("its rules are out of order or have doubles")
     for rule in found:
         if rule.purpose not in purposes:
-            raise MalformedError("a rule for an unknown purpose", thing=rule.purpose[:60])
+            raise MalformedError(
+                "a rule for an unknown purpose", thing=rule.purpose[:60], remedy=f"use one of {', '.join(purposes)}"
+            )
         if rule.site:
             check_site(rule.site)
         if not 1 <= rule.signers <= limits.SIGNATURES:

@@ -160,7 +160,7 @@ IMAGES = [
     ("scan ''", 2, "lockgate scan ''", "name it"),
     ("scan find", 2, "scan find", "scan find ID"),
     ("scan CVE-2024-3094", 2, "CVE-2024-3094", "did you mean: lockgate scan find CVE-2024-3094"),
-    ("scan team/hello:2", 1, "team/hello:2", "lockgate repo list"),
+    ("scan team/hello:2", 1, "team/hello:2", "lockgate repo tags team/hello"),
     ("bundle void bravo.charlie-000001 --why x", 2, "bravo.charlie-000001", "void it at bravo"),
     ("bundle void alpha.bravo-1 --why x", 2, "alpha.bravo-1", "alpha.bravo-000001"),
     ("signature team/hello:1", 2, "lockgate signature team/hello:1", "did you mean: lockgate signature list"),

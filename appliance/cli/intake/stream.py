@@ -20,6 +20,7 @@ from appliance.cli.shared.context import (
     station_root,
     table,
 )
+from appliance.cli.shared.near import meant
 from appliance.cli.shared.pages import whole_list
 from bundles.io.display import safe
 
@@ -41,7 +42,8 @@ def show_stream(root: Path | None, name: str, as_json: bool) -> None:
     streams = call(root, lambda client: client.get("/v1/streams"))["items"]
     document["shut"] = {one["stream"]: one["shut"] for one in streams if one["shut"] and name in ("", one["stream"])}
     if name and not document["items"] and not document["shut"]:
-        raise NotFoundError("nothing came on this stream", thing=name, remedy="see: lockgate intake stream show")
+        remedy = meant(name, [one["stream"] for one in streams], "see: lockgate intake stream show")
+        raise NotFoundError("nothing came on this stream", thing=name, remedy=remedy)
     shut = "".join(f"\n[!!] {safe(why)}" for why in document["shut"].values())
     rows = [
         (

@@ -48,7 +48,9 @@ def import_(
 
     station = station_root(root)
     path = StationPaths(station).keys / f"{check_name(name)}.pem"
-    data = read_small(file, limits.KEY_FILE) if file.is_file() else b""
+    if not file.is_file():
+        raise UsageError("no such file", thing=str(file), remedy="give a private key's file, in PEM")
+    data = read_small(file, limits.KEY_FILE)
     encrypted = is_encrypted(data)
     passphrase = read_passphrase(passphrase_fd, f"Passphrase of {file.name}", name=name) if encrypted else None
     key = load_private(file, passphrase)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from bundles.errors import FailedError, LockgateError, UsageError
+from bundles.errors import FailedError, LockgateError, NotFoundError, UsageError
 from bundles.io.display import safe, some
 
 if TYPE_CHECKING:
@@ -110,16 +110,18 @@ async def asking(folder: Path) -> AsyncIterator[ControlClient]:
 
     context = click.get_current_context(silent=True)
     name = None if context is None else context.meta.get(_USER)
-    if context is None or name is None:
-        async with ControlClient(folder, session=kept_session(folder)) as client:
-            yield client
-        return
-    async with ControlClient(folder, session=context.meta.get(_SESSION)) as client:
-        if client.session is None:
+    session = kept_session(folder) if context is None or name is None else context.meta.get(_SESSION)
+    async with ControlClient(folder, session=session) as client:
+        if context is not None and name is not None and session is None:
             await client.log_in(name, _password_of(name))
             context.meta[_SESSION] = session = client.session
             context.find_root().call_on_close(lambda: _log_out(folder, session))
-        yield client
+        try:
+            yield client
+        except NotFoundError as error:
+            from appliance.cli.shared.near import with_meant
+
+            raise await with_meant(client, error) from None
 
 
 def _log_in_first() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,10 +29,14 @@ from appliance.intake.release import prepare_withdraw
 from appliance.station import Station
 from appliance.store.reads.custody import list_bundles
 from appliance.store.reads.intake import find_entry
+from appliance.store.reads.outgoing import built_bundle
 from appliance.store.writes.custody import HandOver
 from bundles.errors import NotFoundError, UsageError
 
 _BUNDLE: Final = re.compile(r"[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}-[0-9]{6}\Z")
+
+_READ: Final = frozenset({Act.INTAKE_RECEIVE, Act.INTAKE_VERIFY, Act.INTAKE_IMPORT})
+"""Acts on a bundle's own bytes."""
 
 
 def routes(control: Control) -> list[web.RouteDef]:
@@ -81,6 +86,7 @@ def routes(control: Control) -> list[web.RouteDef]:
         except msgspec.ValidationError as error:
             raise UsageError("a malformed hand-over", thing=str(error)[:160]) from None
         custody.check_handover(fields)
+        await asyncio.to_thread(on_own_station, control.station, lambda own: _may_exist(own, name))
         said = msgspec.structs.asdict(fields)
         write = HandOver(bundle=name, actor=actor, at=clock.now(), **said)
         await act(control, AuditEvent(Act.CUSTODY_HAND_OVER, actor, name, "done", said), write)
@@ -111,13 +117,29 @@ def _bundle(name: str) -> str:
     return name
 
 
+def _may_exist(station: Station, name: str) -> None:
+    """A bundle may pass through hands before it is brought in here; one of this station's own was made here. Raises
+    NotFoundError."""
+    if name.startswith(f"{station.config.site}.") and built_bundle(station.reader, name) is None:
+        raise NotFoundError("no such bundle was made here", thing=name, remedy="see: lockgate bundle list")
+
+
 def _record(station: Station, name: str) -> CustodyRecord:
     head = checkpoint(station.paths)
     try:
         entry = find_entry(station.reader, name)
     except NotFoundError:
         record = custody.record_of(station, _bundle(name), None, head)
-        if not any((record.state, record.handovers, record.events, record.other)):
-            raise NotFoundError("nothing is known of this bundle here", thing=name, remedy="check its id") from None
+        if not any((record.state, record.handovers, record.other)) and not any(map(_tells, record.events)):
+            seen = "bundle list" if station.config.side == "outside" else "intake stream show"
+            raise NotFoundError(
+                "nothing is known of this bundle here", thing=name, remedy=f"see: lockgate {seen}"
+            ) from None
         return record
     return custody.record_of(station, entry.id, entry, head)
+
+
+def _tells(event: Mapping[str, Any]) -> bool:
+    """Whether an event shows that there is such a bundle: what was refused or failed names whatever was typed, unless a
+    medium was read for it."""
+    return event["outcome"] == "done" or event["act"] in _READ

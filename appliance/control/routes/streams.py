@@ -55,6 +55,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def draft(request: web.Request) -> web.Response:
         subject, why = _subject(request, request.query), request.query.get("why", "")
+        await asyncio.to_thread(overrides.check_source, station, subject.stream)
         payload = await asyncio.to_thread(overrides.draft, station, subject, query_text(request, "keyid"), why)
         return answer(Payload(payload=base64.b64encode(payload).decode()))
 
@@ -114,6 +115,7 @@ def routes(control: Control) -> list[web.RouteDef]:
 
     async def _check_alone(subject: overrides.Subject, why: str) -> None:
         overrides.check(station, subject, why)
+        await asyncio.to_thread(overrides.check_source, station, subject.stream)
         if not station.config.open:
             raise RefusedError(
                 "a reset takes two people",
